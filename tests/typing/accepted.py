@@ -1,0 +1,196 @@
+"""The contract, as far as it exists, for mypy --strict and pyright to accept. Checked, never run."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from typing import Any, Literal, assert_type
+
+import pykka
+
+import actorflow as af
+
+
+class Counter(af.Actor):
+    """Holds a number."""
+
+    def __init__(self, start: int = 0) -> None:
+        super().__init__()
+        self.n = start
+
+    def add(self, k: int = 1) -> int:
+        """Add and return the sum."""
+        self.n += k
+        return self.n
+
+    async def slow(self, k: int) -> str:
+        """Ask another counter without blocking, then answer."""
+        other = self.ctx.spawn(Counter, k)
+        total = await other.call(Counter.add, 1)
+        assert_type(total, int)
+        return str(total)
+
+
+class Careful(Counter, blocking=True, capacity=10, overflow="fail", restart="transient", shutdown=1.0):
+    """Options as class keywords; methods of a subclass on refs of both."""
+
+    def go(self, kid: af.ActorRef[Counter]) -> None:
+        """Use all of ctx."""
+        assert_type(self.actor_ref.call(Counter.add, 1), af.Future[int])
+        self.actor_ref.cast(Careful.go, kid)
+        timer = self.ctx.after(5.0, self.add, 2)
+        assert_type(timer, af.Timer)
+        timer.cancel()
+        self.ctx.every(1.0, self.tick)
+        assert_type(self.ctx.spawn(Counter, 3), af.ActorRef[Counter])
+        assert_type(self.ctx.spawn(af.child(Counter, start=3).options(name="kid")), af.ActorRef[Counter])
+        self.ctx.watch(kid)
+        self.ctx.pipe(kid.call(Counter.add, 1), self.got)
+        self.ctx.sleep(0.5)
+        self.ctx.stash()
+        self.ctx.unstash()
+        assert_type(self.ctx.now(), float)
+        assert_type(self.ctx.sender, af.ActorRef[Any] | None)
+        assert_type(self.ctx.parent, af.ActorRef[Any] | None)
+        stream: random.Random = self.ctx.random
+        log: logging.LoggerAdapter[logging.Logger] = self.ctx.log
+        log.info("drew %s", stream.random())
+
+    def tick(self) -> None:
+        """Take a timer's message."""
+
+    def got(self, n: int) -> None:
+        """Take a piped result."""
+
+    def later(self) -> af.Reply:
+        """Answer later."""
+        reply = self.ctx.reply_later()
+        assert_type(reply, af.Reply)
+        reply.set(3)
+        reply.fail(ValueError("no"))
+        return reply
+
+    def on_receive(self, message: Any) -> Any:
+        """See a watched actor end."""
+        if isinstance(message, af.Terminated):
+            assert_type(message.ref, af.ActorRef[Any])
+            assert_type(message.reason, BaseException | None)
+            return None
+        return super().on_receive(message)
+
+
+def refs(system: af.ActorSystem) -> None:
+    """Every verb of a ref."""
+    hits = system.spawn(af.child(Counter, start=3).options(name="hits"))
+    assert_type(hits, af.ActorRef[Counter])
+    assert_type(system.spawn(Counter, 3), af.ActorRef[Counter])
+    assert_type(system.spawn(Counter, start=3), af.ActorRef[Counter])
+    assert_type(Counter.start(3), af.ActorRef[Counter])
+    assert_type(hits.call(Counter.add, 2), af.Future[int])
+    assert_type(hits.call(Counter.add, k=2).get(timeout=1), int)
+    assert_type(hits.call(Counter.slow, 2), af.Future[str])
+    hits.cast(Counter.add)
+    hits.cast(Counter.slow, 1)
+    hits.tell("raw")
+    hits.ask("raw", timeout=1)
+    hits.proxy().add(2).get()
+    assert_type(hits.path, str)
+    hits.stop()
+    hits.stop(block=False)
+    general: af.ActorRef[af.Actor] = hits
+    pykkas: pykka.ActorRef[Any] = hits
+    assert_type(system.find("/demo/hits", Counter), af.ActorRef[Counter] | None)
+    assert_type(system.find("/demo/hits"), af.ActorRef[Any] | None)
+    print(general, pykkas)
+
+
+def futures(one: af.Future[int], other: af.Future[int]) -> None:
+    """Futures keep their type through pykka's combinators."""
+    assert_type(one.map(str), af.Future[str])
+    assert_type(one.get(timeout=0.5), int)
+    one.join(other).get()
+    as_pykka: pykka.Future[int] = one
+    print(as_pykka)
+
+
+async def awaiting(one: af.Future[int]) -> None:
+    """Futures can be awaited."""
+    assert_type(await one, int)
+
+
+def supervision(system: af.ActorSystem) -> None:
+    """Trees, options, and the four verbs for dynamic children."""
+    tree = af.child(
+        af.Supervisor,
+        af.child(Counter, 0).options(name="hits"),
+        af.child(Counter, 9).options(
+            name="crunch", restart="transient", shutdown=2.0, backoff=af.Backoff(0.5, limit=30)
+        ),
+        strategy="rest_for_one",
+        intensity=3,
+        period=60.0,
+    ).options(name="tree")
+    top = system.spawn(tree)
+    assert_type(top, af.ActorRef[af.Supervisor])
+    top.call(af.Supervisor.start_child, af.child(Counter, 1).options(name="extra")).get()
+    top.call(af.Supervisor.terminate_child, "extra").get()
+    top.call(af.Supervisor.restart_child, "extra").get()
+    top.call(af.Supervisor.which_children).get()
+    kind: Literal["permanent", "transient", "temporary"] = "temporary"
+    af.child(Counter).options(restart=kind, capacity=5, overflow="drop_oldest", blocking=True, loop=False)
+    af.Backoff(0.1, factor=1, limit=5, jitter=0)
+
+
+def heard(event: af.DeadLetter) -> None:
+    """Look at all a dead letter holds."""
+    assert_type(event.ref, af.ActorRef[Any])
+    assert_type(event.sender, af.ActorRef[Any] | None)
+    print(event.message, event.reason)
+
+
+def lived(event: af.Started | af.Crashed | af.Restarted | af.Stopped) -> None:
+    """Look at all a life-cycle event holds."""
+    assert_type(event.ref, af.ActorRef[Any])
+    assert_type(event.time, float)
+    assert_type(event.reason, BaseException | None)
+
+
+def systems() -> None:
+    """Make, subscribe, look, stop."""
+    settings = af.Settings(grace=5.0, ask_timeout=None, threads=2000, intensity=1, period=5.0)
+    with af.ActorSystem("demo", settings=settings) as system:
+        assert_type(system.subscribe(af.DeadLetter, heard), af.Subscription)
+        system.subscribe(af.Crashed, lived).cancel()
+        system.subscribe(af.Stopped, system.spawn(Counter))
+        print(system.tree())
+        system.stop(grace=1.0)
+        system.run()
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The app's settings: fields become flags of the command line."""
+
+    chaos: int = 0
+
+
+app = af.App("shop", settings=Flags).add(Counter, af.child(Counter, 3).options(name="three"))
+
+
+@app.main
+def main(system: af.ActorSystem, settings: Flags) -> int:
+    """Run when the tree is up; the result is the exit code."""
+    print(system.tree())
+    return settings.chaos
+
+
+def errors() -> None:
+    """Old `except` clauses keep working."""
+    dead: pykka.ActorDeadError = af.ActorDeadError("dead")
+    late: pykka.Timeout = af.AskTimeout("late")
+    cycle: af.AskTimeout = af.DeadlockError("A -> B -> A")
+    wrong: ValueError = af.DefinitionError("no such option")
+    every: tuple[type[af.ActorflowError], ...] = (af.MailboxFull, af.ThreadLimit, af.Stopping, af.Crash)
+    limit = af.RestartLimitReached("/demo/tree")
+    print(dead, late, cycle, wrong, every, limit.history)

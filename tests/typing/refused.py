@@ -1,0 +1,137 @@
+"""Planted mistakes. mypy --strict and pyright must both report each line marked `# refused`, and no other. Never run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import actorflow as af
+
+
+class Counter(af.Actor):
+    def __init__(self, start: int = 0) -> None:
+        super().__init__()
+        self.n = start
+
+    def add(self, k: int = 1) -> int:
+        return self.n + k
+
+    def rename(self, name: str) -> None: ...
+
+    async def slow(self, k: int) -> str:
+        return str(k)
+
+
+class Other(af.Actor):
+    def ping(self) -> str:
+        return "pong"
+
+
+class Inside(Counter):
+    def timers(self, ref: af.ActorRef[Counter]) -> None:
+        self.ctx.after(5.0, self.add, "2")  # refused: a wrong argument for the timer's method
+        self.ctx.after("5", self.add)  # refused: the delay is no number
+        self.ctx.every(1.0, self.rename)  # refused: an argument is missing
+        self.ctx.every(1.0, self.add(1))  # refused: the result instead of the method
+        self.ctx.after(1.0, self.add).stop()  # refused: a Timer is cancelled
+        self.ctx.sleep("1")  # refused: not a number
+        self.ctx.pipe(ref.call(Counter.add), self.rename)  # refused: an int for a method that takes a str
+        self.ctx.pipe(3, self.add)  # refused: not a future
+        self.ctx.watch("/demo/hits")  # refused: a path is no ref
+        self.ctx.spawn(Counter, "3")  # refused: a wrong constructor argument
+        self.ctx.reply_later().set()  # refused: an answer is missing
+        self.ctx.reply_later().fail("text")  # refused: not an exception
+        self.ctx.sender.tell(1)  # refused: there may be no sender
+        self.ctx.nap(1)  # refused: no such name
+
+    async def waits(self, ref: af.ActorRef[Counter]) -> str:
+        n: str = await ref.call(Counter.add)  # refused: an int
+        k: int = await ref.call(Counter.slow, 1)  # refused: a str
+        return n + str(k)
+
+
+class Bounded(af.Actor, overflow="explode"): ...  # refused: no such way to overflow
+
+
+class Kind(af.Actor, restart="sometimes"): ...  # refused: no such restart kind
+
+
+class Unknown(af.Actor, threads=3): ...  # refused: no such option
+
+
+def refs(system: af.ActorSystem, hits: af.ActorRef[Counter], other: af.ActorRef[Other]) -> None:
+    system.spawn(Counter, "3")  # refused: a wrong constructor argument
+    system.spawn(Counter, 3, 4)  # refused: too many
+    system.spawn(Counter, begin=3)  # refused: an unknown keyword
+    system.spawn(dict)  # refused: not an actor
+    system.spawn(Counter(3))  # refused: an instance, not a class
+    hits.call(Counter.add, "2")  # refused: a wrong argument
+    hits.call(Counter.add, 1, 2)  # refused: too many
+    hits.call(Counter.rename)  # refused: an argument is missing
+    hits.call(Other.ping)  # refused: a method of another class
+    hits.call("add", 2)  # refused: a name instead of a method
+    hits.call(Counter.sub, 2)  # refused: no such method
+    hits.call(Counter.add).get(5)  # refused: the timeout is a keyword
+    hits.cast(Counter.add, "2")  # refused: a wrong argument
+    hits.cast(Other.ping)  # refused: a method of another class
+    hits.tel("raw")  # refused: no such name
+    hits.ask()  # refused: a message is missing
+    a: str = hits.call(Counter.add).get()  # refused: an int
+    b: int = hits.call(Counter.slow, 1).get()  # refused: a str, though the method is async
+    c: af.Future[str] = hits.call(Counter.add)  # refused: a future of an int
+    d: af.ActorRef[Other] = hits  # refused: a ref of another class
+    e: int = hits.path  # refused: a str
+    system.find("/demo/hits", Counter).tell(1)  # refused: it may not be there
+    system.find("/demo/hits", int)  # refused: not an actor class
+    system.find(3)  # refused: not a path
+    print(a, b, c, d, e, other)
+
+
+def trees(system: af.ActorSystem) -> None:
+    af.child(Counter, start="3")  # refused: a wrong constructor argument
+    af.child(dict)  # refused: not an actor
+    af.child(Counter).options(restart="always")  # refused: no such restart kind
+    af.child(Counter).options(overflow="drop")  # refused: no such way to overflow
+    af.child(Counter).options(capacity="10")  # refused: not a number
+    af.child(Counter).options(nam="hits")  # refused: no such option
+    af.child(Counter).options(backoff=0.5)  # refused: a number is no Backoff
+    af.child(af.Supervisor, strategy="one_for_two")  # refused: no such strategy
+    af.child(af.Supervisor, intensity="3")  # refused: not a number
+    af.child(af.Supervisor, Counter)  # refused: a class, not a child
+    af.Backoff("0.5")  # refused: not a number
+    top = system.spawn(af.child(af.Supervisor))
+    top.call(af.Supervisor.terminate_child, 3)  # refused: children are named
+    top.call(af.Supervisor.start_child, Counter)  # refused: a class, not a child
+
+
+def hears_starts(event: af.Started) -> None: ...
+
+
+def systems(system: af.ActorSystem, end: af.Terminated) -> None:
+    af.ActorSystem()  # refused: a system has a name
+    af.ActorSystem("demo", settings=3)  # refused: not settings
+    af.Settings(threads="many")  # refused: not a number
+    af.Settings(thread=3)  # refused: no such setting
+    system.stop(5)  # refused: grace is a keyword
+    system.subscribe(af.DeadLetter, hears_starts)  # refused: takes another event
+    system.subscribe(af.DeadLetter, hears_starts.__name__)  # refused: a name is no function
+    system.subscribe(af.Started, hears_starts).stop()  # refused: a Subscription is cancelled
+    print(end.reason.args)  # refused: a normal end has no reason
+    print(end.cause)  # refused: no such attribute
+    raise af.RestartLimitReached  # refused: the path is missing
+
+
+@dataclass(frozen=True)
+class Flags:
+    chaos: int = 0
+
+
+app = af.App("shop", settings=Flags)
+app.add(3)  # refused: not a part of an app
+af.App()  # refused: an app has a name
+
+
+@app.main  # refused: the exit code is an int
+def main(system: af.ActorSystem, settings: Flags) -> str:
+    return "done"
+
+
