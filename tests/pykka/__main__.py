@@ -4,8 +4,9 @@
     python -m tests.pykka --repeat 50      the first fifty times in a row, then the second once
     python -m tests.pykka --mode threading only the second
 
-The tests come from pykka's source distribution, which pip downloads; nothing of them is kept here. A wrong edit of their conftest
-would still show 152 green tests on pykka's own actors, so the ids that carry our runtime's name are counted too.
+The tests come from pykka's source distribution, which pip downloads; nothing of them is kept here. A wrong edit of
+their conftest would still show 152 green tests on pykka's own actors, so the ids that carry our runtime's name are
+counted too.
 """
 
 from __future__ import annotations
