@@ -1,0 +1,53 @@
+"""The package as its users meet it: the names, what an import costs, what it brings along."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import actorflow
+
+HERE = Path(__file__).resolve().parent
+NAMES = (HERE / "public_names.txt").read_text(encoding="utf-8").split()
+IMPORT_LIMIT = 0.150  # seconds beyond what pykka's own import takes
+
+MEASURE = """
+import json, sys, time
+import pykka
+begin = time.perf_counter()
+import actorflow
+print(json.dumps([time.perf_counter() - begin, sorted(sys.modules)]))
+"""
+
+
+def test_public_names_are_the_checked_in_list() -> None:
+    assert sorted(actorflow.__all__) == sorted(NAMES)
+    assert all(hasattr(actorflow, name) for name in NAMES)
+
+
+def test_reference_shows_every_public_name() -> None:
+    page = (HERE.parent / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert [name for name in NAMES if f":: {name}\n" not in page] == []
+
+
+@pytest.fixture(scope="module")
+def fresh_import() -> tuple[float, set[str]]:
+    """Import actorflow in new interpreters: the shortest of three times, and the modules."""
+    rows = [
+        json.loads(subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    return min(row[0] for row in rows), set(rows[0][1])
+
+
+def test_import_is_short(fresh_import: tuple[float, set[str]]) -> None:
+    assert fresh_import[0] < IMPORT_LIMIT
+
+
+def test_import_brings_neither_command_line_nor_extras(fresh_import: tuple[float, set[str]]) -> None:
+    unwanted = {"asyncio", "click", "cloudpickle", "multiprocessing", "pytest", "rich"}
+    assert unwanted & fresh_import[1] == set()
