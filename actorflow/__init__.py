@@ -1,0 +1,63 @@
+"""actorflow: supervised actors for Python, on pykka.
+
+The names that users need are all here; `import actorflow as af`.
+"""
+
+from actorflow.app.settings import Settings
+from actorflow.app.system import ActorSystem
+from actorflow.core.actor import Actor
+from actorflow.core.backoff import Backoff
+from actorflow.core.child import Child, child
+from actorflow.core.context import Context, timer
+from actorflow.core.events import Subscription
+from actorflow.core.future import Future, Reply
+from actorflow.core.messages import Crashed, DeadLetter, Restarted, Started, Stopped, Terminated
+from actorflow.core.ref import ActorRef
+from actorflow.core.timers import Timer
+from actorflow.errors import (
+    ActorDeadError,
+    ActorflowError,
+    AskTimeout,
+    Crash,
+    DeadlockError,
+    DefinitionError,
+    MailboxFull,
+    RestartLimitReached,
+    Stopping,
+    ThreadLimit,
+)
+from actorflow.supervision.supervisor import ChildState, Supervisor
+
+__all__ = [
+    "Actor",
+    "ActorDeadError",
+    "ActorRef",
+    "ActorSystem",
+    "ActorflowError",
+    "AskTimeout",
+    "Backoff",
+    "Child",
+    "ChildState",
+    "Context",
+    "Crash",
+    "Crashed",
+    "DeadLetter",
+    "DeadlockError",
+    "DefinitionError",
+    "Future",
+    "MailboxFull",
+    "Reply",
+    "RestartLimitReached",
+    "Restarted",
+    "Settings",
+    "Started",
+    "Stopped",
+    "Stopping",
+    "Subscription",
+    "Supervisor",
+    "Terminated",
+    "ThreadLimit",
+    "Timer",
+    "child",
+    "timer",
+]

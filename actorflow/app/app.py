@@ -1,0 +1,156 @@
+"""App: the parts of a program and its main, as one value that `actorflow run` and tests can start. Layer 5."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+from actorflow.app.settings import Settings
+from actorflow.app.signals import Signalled, Signals
+from actorflow.app.system import ActorSystem
+from actorflow.core.actor import Actor
+from actorflow.core.child import Child, child
+from actorflow.errors import ActorflowError, DefinitionError
+
+T = TypeVar("T")
+
+# A signal ends the app within five seconds; what is over after the drain is for the interpreter's own end.
+GRACE = 4.5
+
+
+class App:
+    """The parts of a program: what `actorflow run module:attribute` starts.
+
+    Its parts are started in order, under the system, and are `restart="permanent"` unless their options say otherwise.
+
+    >>> import actorflow as af
+    >>> class Greeter(af.Actor):
+    ...     def greet(self, name: str) -> str:
+    ...         return f"hello {name}"
+    >>> app = af.App("greetings").add(af.child(Greeter).options(name="greeter"))
+    >>> @app.main
+    ... def main(system: af.ActorSystem, settings: None) -> int:
+    ...     greeter = system.find("/greetings/greeter", Greeter)
+    ...     print(greeter.call(Greeter.greet, "Ann").get())
+    ...     return 0
+    >>> app.run()
+    hello Ann
+    0
+    """
+
+    def __init__(self, name: str, *, settings: type[Any] | None = None) -> None:
+        if settings is not None and not (isinstance(settings, type) and dataclasses.is_dataclass(settings)):
+            raise DefinitionError(f"settings={settings!r}: give a dataclass (the class, not an instance)")
+        self.name = name
+        self.settings = settings
+        self._parts: list[Child[Any]] = []
+        self._main: Callable[[ActorSystem, Any], int | None] | None = None
+
+    def __repr__(self) -> str:
+        return f"App({self.name!r})"
+
+    @property
+    def description(self) -> str:
+        """What the help text says of the app: the docstring of its main."""
+        return inspect.getdoc(self._main) or "" if self._main else ""
+
+    def add(self, *parts: type[Actor] | Child[Any]) -> Self:
+        """Add actor classes and recipes, to be started in this order.
+
+        Raises:
+            DefinitionError: a part is neither.
+        """
+        for part in parts:
+            if isinstance(part, Child):
+                self._parts.append(part)
+            elif isinstance(part, type) and issubclass(part, Actor):
+                self._parts.append(child(part))
+            else:
+                raise DefinitionError(f"add({part!r}): an app takes actor classes and af.child(...) recipes")
+        return self
+
+    def main(self, function: Callable[[ActorSystem, T], int], /) -> Callable[[ActorSystem, T], int]:
+        """Decorate the function that is called, as ``main(system, settings)``, when the parts are up.
+
+        Its result is the exit code, and its end ends the app. An app without a main stays until a signal.
+        """
+        if self._main is not None:
+            raise DefinitionError(f"{self!r} has a main already: {self._main.__qualname__}")
+        self._main = function
+        return function
+
+    def start(self) -> ActorSystem:
+        """Start a system with the app's parts, without its main; end it with `stop`, or use it in a `with` statement.
+
+        Raises:
+            ActorflowError: a part could not start; the error names it and its cause. Nothing is left running.
+        """
+        system = ActorSystem(self.name, settings=Settings(grace=GRACE))
+        try:
+            for part in self._parts:
+                self._spawn(system, part)
+        except BaseException:
+            system.stop()
+            raise
+        return system
+
+    def run(self, settings: Any = None) -> int:
+        """Start the parts, call main, drain, and return the exit code; blocks until then.
+
+        In the main thread SIGINT and SIGTERM end main, drain, and give 130 or 143; a second one ends the process at
+        once. Without a main they are the way to end, and give 0.
+
+        Raises:
+            DefinitionError: settings that do not fit.
+            ActorflowError: a part could not start, or a supervisor gave up.
+        """
+        settings = self._checked(settings)
+        with Signals() as signals:
+            try:
+                with self.start() as system:
+                    try:
+                        return self._call_main(system, settings)
+                    finally:
+                        signals.draining()
+                        system.stop()
+            except Signalled as signal:
+                return signal.exit_code if self._main else 0
+
+    def _call_main(self, system: ActorSystem, settings: Any) -> int:
+        if self._main is None:
+            system.ended.get()
+            return 0
+        code = self._main(system, settings)
+        if code is not None and not isinstance(code, int):
+            raise DefinitionError(f"{self._main.__qualname__} returned {code!r}; an exit code is a number")
+        return code or 0
+
+    def _spawn(self, system: ActorSystem, part: Child[Any]) -> None:
+        try:
+            system.spawn(part if part.traits.options.restart else part.options(restart="permanent"))
+        except DefinitionError:
+            raise
+        except Exception as error:
+            name = part.traits.options.name or part.actor_class.__name__
+            text = f"{self.name}: part {name} ({part.actor_class.__name__}) cannot start: {type(error).__name__}: {error}"
+            raise ActorflowError(text) from error
+
+    def _checked(self, settings: Any) -> Any:
+        if self.settings is None:
+            if settings is not None:
+                raise DefinitionError(f"{self!r} takes no settings; name their dataclass: App(..., settings=...)")
+            return None
+        if settings is None:
+            needed = [
+                field.name
+                for field in dataclasses.fields(self.settings)
+                if field.init and field.default is field.default_factory is dataclasses.MISSING
+            ]
+            if needed:
+                raise DefinitionError(f"{self!r} needs settings: {', '.join(needed)} have no default")
+            return self.settings()
+        if not isinstance(settings, self.settings):
+            raise DefinitionError(f"settings={settings!r}: {self!r} takes a {self.settings.__name__}")
+        return settings

@@ -1,0 +1,33 @@
+"""Settings of a system. Layer 5."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actorflow.errors import DefinitionError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a system behaves; `ActorSystem(name, settings=Settings(...))`.
+
+    Attributes:
+        grace: seconds that the end of the system may take; what is left then is abandoned.
+        ask_timeout: seconds that `get` waits when it is given no timeout; None waits as long as it takes.
+        threads: how many threads may sit in blocking handlers before ThreadLimit is raised.
+        intensity: restarts of the system's own children within `period` that are still fine.
+        period: seconds.
+        move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow).
+    """
+
+    grace: float = 5.0
+    ask_timeout: float | None = None
+    threads: int = 2000
+    intensity: int = 1
+    period: float = 5.0
+    move_baton: bool = False
+
+    def __post_init__(self) -> None:
+        if self.grace < 0 or self.threads < 2 or (self.ask_timeout is not None and self.ask_timeout <= 0):
+            msg = f"{self}: grace must not be negative, threads be 2 or more, ask_timeout above 0"
+            raise DefinitionError(msg)

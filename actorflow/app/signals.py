@@ -1,0 +1,63 @@
+"""SIGINT and SIGTERM while an app runs: the first ends its main, the second the process. Layer 5."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+STDERR = 2
+
+
+class Signalled(KeyboardInterrupt):
+    """Raised in the main thread by the first signal, so that `finally` and `with` blocks of main run."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Signals:
+    """Takes SIGINT and SIGTERM for the length of a `with` block; in other threads than the main one it does nothing."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._seen = 0
+        self._draining = False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._arrived)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def draining(self) -> None:
+        """From now on a first signal adds nothing: the end is under way, within its time."""
+        self._draining = True
+
+    def _arrived(self, number: int, _frame: FrameType | None) -> None:
+        self._seen += 1
+        name = signal.Signals(number).name
+        if self._seen > 1:
+            say(f"{name} again: ended at once, without draining")
+            os._exit(128 + number)
+        say(f"{name}: draining; once more ends it at once")
+        if not self._draining:
+            raise Signalled(number)
+
+
+def say(text: str) -> None:
+    """Write a line to stderr from a signal handler: past Python's streams, in which the signal may have struck."""
+    # A progress bar hides the cursor of a terminal; whoever ends the process gives it back.
+    cursor = "\x1b[?25h" if os.isatty(STDERR) else ""
+    with contextlib.suppress(OSError):
+        os.write(STDERR, f"{cursor}actorflow: {text}\n".encode())

@@ -1,0 +1,223 @@
+"""ActorSystem: where actors live. Layer 5."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
+
+import actorflow.supervision.restarts  # noqa: F401 - children of all systems restart by its rules
+from actorflow.app.settings import Settings
+from actorflow.app.tree import Tree, draw
+from actorflow.core.actor import Actor
+from actorflow.core.children import Children
+from actorflow.core.events import Subscription
+from actorflow.core.live import LiveScheduler
+from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
+from actorflow.core.ref import ActorRef
+from actorflow.core.system import System
+from actorflow.errors import DefinitionError
+from actorflow.supervision.window import RestartWindow
+
+if TYPE_CHECKING:
+    from actorflow.core.child import Child
+    from actorflow.core.scheduler import Scheduler
+
+P = ParamSpec("P")
+A = TypeVar("A", bound=Actor)
+E = TypeVar("E")
+
+EVENTS = (Started, Crashed, Restarted, Stopped, DeadLetter)
+
+
+class ActorSystem(System):
+    """A tree of actors with one run queue. A ``with`` block drains it at its end.
+
+    A program may have several; each has its own threads, clock and supervision. Actors that are spawned here are
+    `temporary` unless their options say otherwise: put what must be restarted under an `af.Supervisor`.
+
+    >>> import actorflow as af
+    >>> class Echo(af.Actor):
+    ...     def on_receive(self, message):
+    ...         return message
+    >>> with af.ActorSystem("demo") as system:
+    ...     system.spawn(Echo).ask("hello")
+    'hello'
+    """
+
+    def __init__(self, name: str, *, settings: Settings | None = None, scheduler: Scheduler | None = None) -> None:
+        """Start a system.
+
+        Args:
+            name: first part of all paths.
+            settings: see `Settings`.
+            scheduler: a virtual scheduler, for tests (`actorflow.testing` makes one).
+        """
+        if not name or "/" in name:
+            msg = f"a system's name is not empty and has no '/': {name!r}"
+            raise DefinitionError(msg)
+        self.settings = settings = settings if settings is not None else Settings()
+        if scheduler is None:
+            scheduler = LiveScheduler(
+                name=name,
+                ask_timeout=settings.ask_timeout,
+                threads=settings.threads,
+                move_baton=settings.move_baton,
+            )
+        super().__init__(name, scheduler)
+        self.root.window = RestartWindow(settings.intensity, settings.period)  # type: ignore[attr-defined]
+        self.root.give_up = self.fail  # type: ignore[attr-defined]
+        self._listeners: ActorRef[Listener] | None = None
+
+    # --- actors ------------------------------------------------------------------------------------------------------
+
+    @overload
+    def spawn(self, child: Child[A], /) -> ActorRef[A]: ...
+    @overload
+    def spawn(self, cls: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]: ...
+    def spawn(self, child: Any, /, *args: Any, **kwargs: Any) -> ActorRef[Any]:
+        """Start an actor: `spawn(Class, ...)` or `spawn(af.child(Class, ...).options(...))`.
+
+        The constructor runs in this thread. Returns once `on_start` has ended; for a supervisor, once its tree is up.
+
+        Raises:
+            DefinitionError: the arguments do not fit, the class is no actor, or the name is taken.
+            Exception: what the constructor or `on_start` raised; nothing is left of the actor then.
+        """
+        spawn_child: Callable[..., ActorRef[Any]] = self.root.spawn_child  # type: ignore[attr-defined]
+        return spawn_child(child, args, kwargs)
+
+    @overload
+    def find(self, path: str, /) -> ActorRef[Any] | None: ...
+    @overload
+    def find(self, path: str, cls: type[A], /) -> ActorRef[A] | None: ...
+    def find(self, path: str, cls: type[Any] | None = None, /) -> ActorRef[Any] | None:
+        """Return the living actor at a path such as "/demo/sales/order-7", or None.
+
+        Raises:
+            DefinitionError: the actor there is of another class than `cls`.
+        """
+        parts = path.split("/")
+        if len(parts) < 3 or parts[0] or parts[1] != self.name:
+            return None
+        children: Children | None = self.root
+        ref: ActorRef[Any] | None = None
+        for part in parts[2:]:
+            ref = children.find(part) if children is not None else None
+            if ref is None:
+                return None
+            children = ref._children
+        if cls is not None and ref is not None and not issubclass(ref.actor_class, cls):
+            msg = f"{path} is a {ref.actor_class.__name__}, no {cls.__name__}"
+            raise DefinitionError(msg)
+        return ref
+
+    def tree(self) -> Tree:
+        """Describe all actors as they stand; `print(system.tree())` draws them."""
+        return Tree(name=self.name, path=f"/{self.name}", children=draw(self.root))
+
+    @property
+    def dead_letters(self) -> int:
+        """How many messages nobody handled, so far."""
+        return self.scheduler.events.dead_letters
+
+    def subscribe(self, event: type[E], to: ActorRef[Any] | Callable[[E], Any], /) -> Subscription:
+        """Get life-cycle events or dead letters: a ref gets them by `tell`, a function is called as a message.
+
+        Args:
+            event: af.Started, af.Crashed, af.Restarted, af.Stopped or af.DeadLetter.
+            to: a ref or a function of one argument. Functions run one after the other, in an actor of the system; an
+                error of theirs is logged.
+
+        Raises:
+            DefinitionError: events of that class are not published.
+        """
+        if event not in EVENTS:
+            known = ", ".join(kind.__name__ for kind in EVENTS)
+            msg = f"nothing publishes {event!r}; subscribe to one of {known}"
+            raise DefinitionError(msg)
+        receiver = to if isinstance(to, ActorRef) else self._listener()
+        message = None if isinstance(to, ActorRef) else to
+        scheduler = self.scheduler
+
+        def deliver(published: Any) -> None:
+            if published.ref is receiver or not receiver.is_alive():
+                return  # news of a subscriber's own end would never end
+            given = published if message is None else Call("call", (message, published), {})
+            scheduler.inbox.append((receiver, given, None, None))
+
+        return scheduler.events.subscribe(event, deliver)
+
+    def _listener(self) -> ActorRef[Listener]:
+        if self._listeners is None:
+            listener = ActorRef(0, self.scheduler, Children(self.scheduler, None, f"/{self.name}"), Listener._traits, "listener")
+            listener._actor = Listener.__new__(Listener)
+            listener._actor._actor_ref = listener
+            listener._state = 0
+            self._listeners = listener
+        return self._listeners
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Stay until SIGINT or SIGTERM comes or the system ends by itself, then drain.
+
+        The first signal drains within `Settings.grace`; a second one ends the wait at once.
+
+        Raises:
+            RestartLimitReached: a supervisor directly under the system gave up.
+        """
+        with self._signals():
+            self.ended.get()
+        self.wait_ended()
+        if self.error is not None:
+            raise self.error
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def drain(_signal: int, _frame: Any) -> None:
+            if self._stopping:
+                raise KeyboardInterrupt
+            self.begin_stop(self.settings.grace)
+
+        before = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def stop(self, *, grace: float | None = None) -> None:
+        """End all actors, newest first; each handles what is queued. `grace` seconds (the setting) bound the whole.
+
+        Called in a handler it returns at once, since the handler must end first.
+        """
+        super().stop(grace=self.settings.grace if grace is None else grace)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        if self.error is not None and error is None:
+            raise self.error
+
+
+class Listener(Actor):
+    """Calls the functions that subscribed to events; it is no member of the tree."""
+
+    def call(self, function: Callable[[Any], Any], event: Any) -> None:
+        """Call one function; its error is logged and the others are called all the same."""
+        try:
+            function(event)
+        except Exception:
+            self.ctx.log.exception("A subscriber failed on %r", event)
+
+

@@ -1,0 +1,85 @@
+"""The command line: `actorflow COMMAND`. Layer 6.
+
+Data goes to stdout, words to stderr, colour only to a terminal. A mistake of the user is one line that names the cure,
+and exit code 2. Commands are imported when they are called, so `actorflow --version` loads none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from actorflow.cli.progress import ProgressBar
+
+COMMANDS = {"run": "actorflow.cli.run:run"}
+USAGE_ERROR = 2
+
+
+class Commands(click.Group):
+    """A group that imports its commands late, and says what went wrong in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """List the names, for the help text."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command line; like click's, but an error is one line without the usage text above it."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            fail(error.format_message(), error.exit_code)
+        except click.Abort:
+            fail("interrupted", 130)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(text: str, code: int = USAGE_ERROR) -> NoReturn:
+    """End the program with one line on stderr."""
+    click.secho(f"actorflow: {' '.join(text.split())}", err=True, fg="red")
+    sys.exit(code)
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib import metadata
+
+    try:
+        version = metadata.version("actorflow")
+    except metadata.PackageNotFoundError:
+        version = "(a checkout that is not installed)"
+    click.echo(f"actorflow {version}")
+    ctx.exit()
+
+
+@click.group(cls=Commands)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+def main() -> None:
+    """Supervised actors for Python."""
+
+
+def progress_bar(label: str = "") -> ProgressBar:
+    """Make a progress bar on stderr: a callback ``(done, total)``, silent when stderr is no terminal.
+
+    >>> with progress_bar("photos") as progress:
+    ...     progress(1, 3)
+    """
+    from actorflow.cli.progress import ProgressBar
+
+    return ProgressBar(label)

@@ -1,0 +1,125 @@
+"""`actorflow run module:attribute [flags]`: run an app until it ends or a signal ends it. Layer 6."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from actorflow.cli import fail
+from actorflow.errors import ActorflowError, DefinitionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from actorflow.app.app import App
+    from actorflow.app.flags import Flag
+
+FAILED = 1
+
+
+@click.command(
+    # What stands behind the app's name is left to the app's own flags.
+    context_settings={"allow_interspersed_args": False},
+    short_help="Run an app.",
+    options_metavar="[--help]",
+)
+@click.argument("app", metavar="MODULE:ATTRIBUTE")
+@click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[FLAGS]")
+def run(app: str, flags: tuple[str, ...]) -> int:
+    r"""Run an app: an `af.App` in a module that can be imported from here.
+
+    FLAGS are the fields of the app's settings; `actorflow run MODULE:ATTRIBUTE --help` lists them.
+
+    The first SIGINT (Ctrl-C) or SIGTERM drains the app and ends it within 5 seconds, the second ends it at once.
+
+    \b
+    Exit codes:
+      0          the app's main returned 0 or nothing; without a main: a signal came, and the app drained
+      1          the app failed: a part could not start, its main raised, or a supervisor gave up
+      2          the command line, or what it names, is wrong
+      130, 143   SIGINT or SIGTERM ended the app before its main was done
+      others     what the app's main returned
+    """
+    from actorflow.app.loading import load
+
+    if "" not in sys.path:
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - sys.path holds strings
+    _log_to_stderr()
+    try:
+        found = load(app)
+        settings = _settings(found, app, list(flags))
+        return found.run(settings)
+    except DefinitionError as error:
+        fail(_text(error))
+    except ActorflowError as error:
+        fail(_text(error), FAILED)
+
+
+def _settings(app: App, target: str, flags: list[str]) -> Any:
+    """Turn the flags into the app's settings."""
+    from actorflow.app.flags import flags_of
+
+    known = flags_of(app.settings) if app.settings else []
+    command = click.Command(f"run {target}", params=[_option(flag) for flag in known], help=app.description)
+    with command.make_context(f"actorflow run {target}", flags) as ctx:
+        values = ctx.params
+    if app.settings is None:
+        return None
+    try:
+        return app.settings(**values)
+    except ActorflowError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise DefinitionError(str(error)) from error
+
+
+def _option(flag: Flag) -> click.Option:
+    from actorflow.app.flags import NEEDED
+
+    needed = flag.default is NEEDED
+    kind: Any = flag.kind
+    if issubclass(flag.kind, os.PathLike):
+        kind = click.Path(path_type=_path())
+    return click.Option(
+        [f"{flag.name}/--no-{flag.name[2:]}" if flag.kind is bool else flag.name, flag.field],
+        type=kind,
+        required=needed,
+        default=None if needed else flag.default,
+        show_default=not needed and flag.default is not None,
+        help=flag.help,
+    )
+
+
+def _path() -> type[Path]:
+    from pathlib import Path
+
+    return Path
+
+
+def _text(error: BaseException) -> str:
+    """Put an error and its cause into one line."""
+    text = str(error) or type(error).__name__
+    if (cause := error.__cause__) is not None and str(cause) not in text:
+        text += f" ({type(cause).__name__}: {cause})"
+    return text
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to whatever `sys.stderr` is now: a progress bar replaces it, to keep its place below the lines."""
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _stream: Any) -> None: ...
+
+
+def _log_to_stderr() -> None:
+    handler = _Stderr()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)

@@ -1,0 +1,161 @@
+"""Actor: the class that users subclass, pykka's API on a light runtime. Layer 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import pykka
+from pykka import messages as pykka_messages
+from pykka._introspection import get_attr_directly
+
+from actorflow.core.context import Context
+from actorflow.core.future import Future
+from actorflow.core.messages import Call, Stop
+from actorflow.core.ref import ActorRef, Inbox, StoppedEvent
+from actorflow.core.traits import BASE_HOOKS, Options, Traits, check_known
+
+if TYPE_CHECKING:
+    from pykka._actor import ActorInbox
+
+R = TypeVar("R")
+
+BASE_HOOKS.update(on_start=pykka.Actor.on_start, on_stop=pykka.Actor.on_stop)
+
+
+class Actor(pykka.Actor):
+    """An actor: private state, and one message at a time.
+
+    Everything in pykka's API works as there: `on_receive`, `on_start`, `on_stop`, `on_failure`, proxies, the registry.
+    Beyond it, methods may be requested by `ref.call` and `ref.cast`, handlers may be `async def`, and `self.ctx` has
+    children, timers, watches and the stash.
+
+    Child options may be given as class keywords, and for the restarts of its own children `intensity` and `period`:
+    ``class Db(af.Actor, blocking=True)``. `.options()` of a child overrides them.
+
+    >>> import actorflow as af
+    >>> class Counter(af.Actor):
+    ...     def __init__(self, start: int = 0) -> None:
+    ...         super().__init__()
+    ...         self.n = start
+    ...     def add(self, k: int = 1) -> int:
+    ...         self.n += k
+    ...         return self.n
+    >>> with af.ActorSystem("demo") as system:
+    ...     system.spawn(Counter, 3).call(Counter.add, 2).get(timeout=1)
+    5
+    """
+
+    _options: ClassVar[Options] = Options()
+    _traits: ClassVar[Traits]
+    _intensity: ClassVar[int] = 1
+    _period: ClassVar[float] = 5.0
+    _actor_ref: ActorRef[Any] = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+    def __init_subclass__(
+        cls, *, intensity: int | None = None, period: float | None = None, name: str | None = None, **options: Any
+    ) -> None:
+        super().__init_subclass__()
+        if name is not None:
+            check_known({"name": name}, ("a name belongs to a child: af.child(...).options(name=...)",))
+        if options:
+            cls._options = cls._options.override(**options)
+        if intensity is not None:
+            cls._intensity = intensity
+        if period is not None:
+            cls._period = period
+        cls._traits = Traits(cls, cls._options)
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        """Create the actor; call it first in your own `__init__`, which runs in the thread that spawns."""
+        if self._actor_ref is None:  # made by hand, not by start or spawn: give it the ref of an actor that never lived
+            from actorflow.core.system import unstarted  # noqa: PLC0415 - the system is made of actors
+
+            self._actor_ref = unstarted(type(self))
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:  # type: ignore[override]
+        """Start the actor in the default system, as in pykka; `system.spawn` is the form with a supervisor.
+
+        The default system is made at first use and stopped, `on_stop` included, when the program ends. `on_start` runs
+        soon after; if it raises, that is logged and the actor is dead.
+        """
+        from actorflow.core.system import default_system  # noqa: PLC0415 - the system is made of actors
+
+        return default_system().start_actor(cls, args, kwargs)
+
+    @property
+    def actor_ref(self) -> ActorRef[Self]:
+        """The actor's own ref: hand it out instead of `self`."""
+        return self._actor_ref
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """pykka's unique name, an uuid4 URN."""
+        return self._actor_ref.actor_urn
+
+    @property
+    def actor_inbox(self) -> Inbox:  # type: ignore[override]
+        """pykka's view of the mailbox."""
+        return Inbox(self._actor_ref)
+
+    @property
+    def actor_stopped(self) -> StoppedEvent:  # type: ignore[override]
+        """pykka's event, set once the actor is dead."""
+        return StoppedEvent(self._actor_ref)
+
+    @property
+    def ctx(self) -> Context:
+        """What the actor asks of its system: children, timers, watches, stash, clock. Safe from any thread."""
+        return Context(self)
+
+    def stop(self) -> None:
+        """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows."""
+        self._actor_ref._scheduler.post(self._actor_ref, Stop(final=False), None)
+
+    # --- pykka's hooks for runtimes ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _create_actor_inbox() -> ActorInbox:
+        msg = "an actorflow actor has no inbox object; see ActorRef.actor_inbox"
+        raise NotImplementedError(msg)
+
+    @staticmethod
+    def _create_future() -> Future[Any]:
+        return Future()
+
+    def _start_actor_loop(self) -> None:
+        msg = "an actorflow actor has no loop of its own; see actorflow.core.scheduler"
+        raise NotImplementedError(msg)
+
+
+Actor._traits = Traits(Actor, Actor._options)
+
+
+def run_call(ref: ActorRef[Any], call: Call) -> Any:
+    """Run the method that a `call` or `cast` names."""
+    return getattr(ref._actor, call.name)(*call.args, **call.kwargs)
+
+
+def run_proxy_call(ref: ActorRef[Any], message: pykka_messages.ProxyCall) -> Any:
+    """Run the method that a proxy names."""
+    return get_attr_directly(ref._actor, message.attr_path)(*message.args, **message.kwargs)
+
+
+def run_proxy_get(ref: ActorRef[Any], message: pykka_messages.ProxyGetAttr) -> Any:
+    """Read the attribute that a proxy names."""
+    return get_attr_directly(ref._actor, message.attr_path)
+
+
+def run_proxy_set(ref: ActorRef[Any], message: pykka_messages.ProxySetAttr) -> None:
+    """Set the attribute that a proxy names."""
+    setattr(get_attr_directly(ref._actor, message.attr_path[:-1]), message.attr_path[-1], message.value)
+
+
+# What the scheduler runs for a message of these classes; anything else goes to `on_receive`.
+HANDLERS: dict[type, Callable[[ActorRef[Any], Any], Any]] = {
+    Call: run_call,
+    pykka_messages.ProxyCall: run_proxy_call,
+    pykka_messages.ProxyGetAttr: run_proxy_get,
+    pykka_messages.ProxySetAttr: run_proxy_set,
+}

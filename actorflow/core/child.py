@@ -1,0 +1,97 @@
+"""Child: a recipe for an actor, with its options. Layer 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+from actorflow.core.actor import Actor
+from actorflow.core.traits import Options, Traits
+from actorflow.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.core.backoff import Backoff
+    from actorflow.core.traits import Overflow, Restart
+
+P = ParamSpec("P")
+A = TypeVar("A", bound=Actor)
+A_co = TypeVar("A_co", bound=Actor, covariant=True)
+
+
+class Child(Generic[A_co]):
+    """How to make an actor: class, constructor arguments and options. Make it by `af.child`; it can be used many times."""
+
+    __slots__ = ("actor_class", "args", "kwargs", "traits")
+
+    def __init__(
+        self, actor_class: type[A_co], args: tuple[Any, ...], kwargs: dict[str, Any], options: Options
+    ) -> None:
+        self.actor_class = actor_class
+        self.args = args
+        self.kwargs = kwargs
+        plain = options == actor_class._options
+        self.traits = actor_class._traits if plain else Traits(actor_class, options)
+
+    def options(
+        self,
+        *,
+        name: str | None = None,
+        restart: Restart | None = None,
+        shutdown: float | None = None,
+        backoff: Backoff | None = None,
+        capacity: int | None = None,
+        overflow: Overflow | None = None,
+        blocking: bool | None = None,
+        loop: bool | None = None,
+        **unknown: Any,
+    ) -> Child[A_co]:
+        """Return the recipe with options set; what is left out keeps the class's keywords or the default.
+
+        Args:
+            name: last part of the path; unique among siblings.
+            restart: "permanent" (always), "transient" (after a crash) or "temporary" (never).
+            shutdown: seconds to end by itself when its supervisor stops it (default 5).
+            backoff: pauses between a crash and the restart.
+            capacity: user messages that the mailbox holds (default: unbounded).
+            overflow: what a send to a full mailbox does: "block", "fail" or "drop_oldest".
+            blocking: one thread of its own for `on_start`, all handlers and `on_stop`.
+            loop: run `async def` handlers on the system's asyncio loop.
+
+        Raises:
+            DefinitionError: an unknown option (the nearest known one is named) or a value that makes no sense.
+        """
+        given = {
+            "name": name,
+            "restart": restart,
+            "shutdown": shutdown,
+            "backoff": backoff,
+            "capacity": capacity,
+            "overflow": overflow,
+            "blocking": blocking,
+            "loop": loop,
+        }
+        chosen = {key: value for key, value in given.items() if value is not None}
+        options = self.traits.options.override(**chosen, **unknown)
+        return Child(self.actor_class, self.args, self.kwargs, options)
+
+    def __repr__(self) -> str:
+        given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        return f"child({', '.join([self.actor_class.__name__, *given])})"
+
+
+def child(actor_class: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> Child[A]:
+    """Describe a child: `af.child(Counter, 3).options(name="hits")`. Nothing is started.
+
+    Raises:
+        DefinitionError: the class is no `af.Actor`.
+    """
+    return Child(actor_type(actor_class), args, kwargs, actor_type(actor_class)._options)
+
+
+def actor_type(actor_class: Any) -> type[Any]:
+    """Return the class, or say what is wrong with it."""
+    if isinstance(actor_class, type) and issubclass(actor_class, Actor):
+        return actor_class
+    hint = "; subclass af.Actor" if isinstance(actor_class, type) else ""
+    msg = f"{actor_class!r} is no actor class{hint}"
+    raise DefinitionError(msg)

@@ -1,0 +1,156 @@
+"""Children: the actors under one parent, or under the system, by name. Layer 1.
+
+Here every child is temporary: it ends when it crashes. `actorflow.supervision` adds restarts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.lifecycle import abandon, begin_start, bury, construct, publish_started, request_exit, stop_children
+from actorflow.core.mailbox import BoundedRef
+from actorflow.core.messages import Crashed
+from actorflow.core.future import Future
+from actorflow.core.life import life_of
+from actorflow.core.procedure import completed_within
+from actorflow.core.ref import DEAD, IDLE, ActorRef
+from actorflow.core.registry import REFS
+from actorflow.errors import ActorDeadError, DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+    from actorflow.core.traits import Traits
+
+
+class Children:
+    """The children of `owner` in start order; `owner` is None for those of the system."""
+
+    default_restart = "temporary"
+
+    def __init__(self, scheduler: Scheduler, owner: ActorRef[Any] | None, path: str | None = None) -> None:
+        self.scheduler = scheduler
+        self.owner = owner
+        self._path = path
+        self.members: dict[str | int, ActorRef[Any]] = {}
+        self.closed = False
+
+    @property
+    def path(self) -> str:
+        """Path of the parent."""
+        return self._path if self.owner is None else self.owner.path  # type: ignore[return-value]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __iter__(self) -> Any:
+        return iter(list(self.members.values()))
+
+    def find(self, name: str) -> ActorRef[Any] | None:
+        """Return the child of that name."""
+        ref = self.members.get(name)
+        if ref is None:
+            number = name.rpartition("-")[2]
+            ref = self.members.get(int(number) + self.scheduler.first_uid) if number.isdecimal() else None
+        return ref if ref is not None and ref.name == name else None
+
+    # --- start -------------------------------------------------------------------------------------------------------
+
+    def spawn(
+        self, traits: Traits, args: tuple[Any, ...], kwargs: dict[str, Any], *, wait: bool = True
+    ) -> ActorRef[Any]:
+        """Make an actor and start it; its constructor runs here, `on_start` in the actor.
+
+        With `wait` it returns once `on_start` has ended, and raises what that raised.
+        """
+        options = traits.options
+        kind = ActorRef if options.capacity is None else BoundedRef
+        scheduler = self.scheduler
+        uid = next(REFS.uids)
+        ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
+        ref._actor = construct_checked(ref, args, kwargs)
+        if self.restart_of(traits) != "temporary":
+            life_of(ref).recipe = (args, kwargs)
+        self.add(ref)
+        REFS.by_uid[uid] = ref
+        if traits.has_on_start:
+            started: Future[Any] = Future(ref)
+            scheduler.post_work(lambda: begin_start(ref, started))
+            if wait:
+                started.get()
+        else:
+            ref._state = IDLE
+            if scheduler.events.listeners:
+                scheduler.post_work(lambda: publish_started(ref))
+        if self.closed or scheduler.closed:
+            scheduler.check_usable()
+            scheduler.post_work(lambda: request_exit(ref, restart=False))
+        return ref
+
+    def add(self, ref: ActorRef[Any]) -> None:
+        """Enter the child by its name; two of one name are a DefinitionError."""
+        if self.closed or self.scheduler.closed:
+            self.scheduler.check_usable()
+            msg = f"{self.path} is stopping and takes no more children"
+            raise ActorDeadError(msg)
+        key = ref._name if ref._name is not None else ref.uid
+        if self.members.setdefault(key, ref) is not ref:
+            msg = f"{self.path} has a child named {key!r} already; names are unique among siblings"
+            raise DefinitionError(msg)
+
+    def remove(self, ref: ActorRef[Any]) -> None:
+        """Take a dead child out."""
+        key = ref._name if ref._name is not None else ref.uid
+        if self.members.get(key) is ref:
+            del self.members[key]
+
+    # --- end ---------------------------------------------------------------------------------------------------------
+
+    def restart_of(self, traits: Traits) -> str:
+        """Return the restart kind that holds for a child."""
+        return traits.options.restart or self.default_restart
+
+    def will_restart(self, ref: ActorRef[Any], error: BaseException | None) -> bool:  # noqa: ARG002 - for subclasses
+        """Say whether the child lives on after this end of its incarnation."""
+        return False
+
+    def crashed(self, ref: ActorRef[Any], error: BaseException) -> None:
+        """Tell who listens that a child crashed."""
+        events = self.scheduler.events
+        if events.listeners:
+            events.publish(Crashed(ref, self.scheduler.clock.time(), error))
+
+    def child_ended(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:  # noqa: ARG002
+        """Decide what becomes of a child whose incarnation is over."""
+        bury(ref, error)
+
+    async def stop_all(self) -> None:
+        """Stop all children, the youngest first, each within its shutdown time."""
+        self.closed = True
+        while self.members:
+            await self.stop_child(next(reversed(self.members.values())), restart=False)
+
+    async def stop_child(self, ref: ActorRef[Any], *, restart: bool, seconds: float | None = None) -> None:
+        """End one child; abandon it if it takes longer than its shutdown time."""
+        done = request_exit(ref, restart=restart)
+        if not done._done:
+            limit = ref._traits.options.shutdown if seconds is None else seconds
+            if not await completed_within(self.scheduler, done, limit):
+                await stop_children(ref)
+                abandon(ref)
+                if ref._state != DEAD and not restart:
+                    bury(ref, None)
+
+
+def construct_checked(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Make the actor; arguments that its constructor does not take are a DefinitionError."""
+    try:
+        return construct(ref, args, kwargs)
+    except TypeError as error:
+        import inspect  # noqa: PLC0415 - only for the message
+
+        try:
+            inspect.signature(ref.actor_class).bind(*args, **kwargs)
+        except TypeError as mismatch:
+            msg = f"{ref.actor_class.__name__}(...): {mismatch}"
+            raise DefinitionError(msg) from error
+        raise

@@ -1,0 +1,256 @@
+"""Context: `self.ctx`, what an actor asks of its system. Layer 1."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from actorflow.core.current import CURRENT, Execution
+from actorflow.core.future import Future, Reply
+from actorflow.core.life import life_of
+from actorflow.core.messages import Call
+from actorflow.core.timers import Timer
+from actorflow.errors import DefinitionError, Stopping
+
+if TYPE_CHECKING:
+    import random
+
+    from actorflow.core.actor import Actor
+    from actorflow.core.child import Child
+    from actorflow.core.ref import ActorRef
+
+P = ParamSpec("P")
+T = TypeVar("T")
+A = TypeVar("A", bound="Actor")
+
+
+class Context:
+    """What an actor asks of its system. You get it as `self.ctx`; it belongs to one incarnation.
+
+    Times are seconds. All of it may be called from any thread; what concerns "the current message" (`sender`, `stash`,
+    `reply_later`) only makes sense inside a handler.
+    """
+
+    __slots__ = ("_actor", "_ref")
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+        self._ref = actor._actor_ref
+
+    # --- who and when ------------------------------------------------------------------------------------------------
+
+    @property
+    def sender(self) -> ActorRef[Any] | None:
+        """Who sent the current message; None if it came from outside of actors."""
+        return self._handling("sender").item[3]
+
+    @property
+    def parent(self) -> ActorRef[Any] | None:
+        """The parent's ref; None directly under the system."""
+        return self._ref.parent
+
+    def now(self) -> float:
+        """Return seconds since the epoch on the system's clock."""
+        return self._ref._scheduler.clock.time()
+
+    @property
+    def random(self) -> random.Random:
+        """The system's random numbers: seeded where the clock is virtual."""
+        return self._ref._scheduler.random
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger named after the actor's module; each line starts with the actor's path."""
+        return PathLogger(logging.getLogger(type(self._actor).__module__), {"actor": self._ref.path})
+
+    # --- children and watches ----------------------------------------------------------------------------------------
+
+    @overload
+    def spawn(self, child: Child[A], /) -> ActorRef[A]: ...
+    @overload
+    def spawn(self, child: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> ActorRef[A]: ...
+    def spawn(self, child: Any, /, *args: Any, **kwargs: Any) -> ActorRef[Any]:
+        """Start a child: `spawn(Class, ...)` or `spawn(af.child(Class, ...).options(...))`.
+
+        It stops before this actor stops or restarts. Returns once its `on_start` has ended.
+
+        Raises:
+            DefinitionError: the arguments do not fit, or a sibling has that name.
+            Exception: what its constructor or `on_start` raised.
+        """
+        self._check_alive()
+        return self._ref._scheduler.children_of(self._ref).spawn_child(child, args, kwargs)
+
+    def watch(self, ref: ActorRef[Any], /) -> None:
+        """Get a `Terminated(ref, reason)` message when the actor is dead; at once if it is. A restart sends none."""
+        from actorflow.core.lifecycle import watch  # noqa: PLC0415 - the life cycle is made of actors
+
+        self._check_alive()
+        self._ref._scheduler.post_work(lambda: watch(self._ref, ref, self._actor))
+
+    # --- timers ------------------------------------------------------------------------------------------------------
+
+    def after(self, delay: float, method: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Timer:
+        """Have `method` of this actor called, as a message, in `delay` seconds."""
+        return self._timer(delay, None, method, args, kwargs)
+
+    def every(self, period: float, method: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Timer:
+        """Have `method` of this actor called, as a message, every `period` seconds, at a fixed rate.
+
+        Firings never pile up: one that was not handled yet stands for those that follow.
+        """
+        if period <= 0:
+            msg = f"every({period}): a period is longer than 0 seconds"
+            raise DefinitionError(msg)
+        return self._timer(period, period, method, args, kwargs)
+
+    def _timer(
+        self, delay: float, period: float | None, method: Callable[..., Any], args: tuple[Any, ...], kwargs: Any
+    ) -> Timer:
+        if getattr(method, "__self__", None) is not self._actor:
+            msg = f"{method!r} is no method of this actor: pass self.method"
+            raise DefinitionError(msg)
+        if not delay >= 0:
+            msg = f"a delay of {delay} seconds: it must not be negative"
+            raise DefinitionError(msg)
+        self._check_alive()
+        timer = Timer(self._actor, period, Call(method.__name__, args, kwargs))
+        timer.start(self._ref._scheduler.clock.monotonic() + delay)
+        return timer
+
+    def sleep(self, seconds: float, /) -> None:
+        """Wait in a handler and let other actors run. In an `async def` handler, await `af.timer(seconds)` instead.
+
+        Raises:
+            Stopping: the actor is being shut down.
+        """
+        timer_future(self._ref, seconds).get()
+
+    # --- the current message -----------------------------------------------------------------------------------------
+
+    def stash(self) -> None:
+        """Put the current message aside; `unstash` brings it back. An ask stays unanswered until then."""
+        execution = self._handling("stash")
+        ref, message, _, sender = execution.item
+        life_of(self._ref).stash.append(execution.item)
+        execution.item = (ref, message, None, sender)
+        self._ref._count_stashed()
+
+    def unstash(self) -> None:
+        """Put all stashed messages back to the front of the mailbox, in their old order."""
+        execution = self._handling("unstash")
+        life_of(self._ref).unstash = True
+        ref, message, future, sender = execution.item
+        execution.item = (ref, message, future, sender)  # a new tuple tells the scheduler to look at the mailbox
+
+    def reply_later(self) -> Reply:
+        """Take over the answer to the current message; set it from any handler or thread.
+
+        If the actor ends before it is set, the caller gets the crash's cause or ActorDeadError.
+        """
+        execution = self._handling("reply_later")
+        ref, message, future, sender = execution.item
+        reply = Reply(future, self._ref.path)
+        if future is not None:
+            future._target = None  # someone else may answer: no edge in the search of cycles
+            life_of(self._ref).replies.add(reply)
+        execution.item = (ref, message, None, sender)
+        return reply
+
+    def pipe(self, future: Future[T], method: Callable[[T], Any], /) -> None:
+        """Have `method` called with the future's value, as a message, once it is there; the actor goes on meanwhile.
+
+        A future that ends with an error crashes the actor with that error, as if a cast had raised it.
+        """
+        if getattr(method, "__self__", None) is not self._actor:
+            msg = f"{method!r} is no method of this actor: pass self.method"
+            raise DefinitionError(msg)
+        self._check_alive()
+        piped = Piped(self._actor, future, method.__name__)
+        if not future._add_waiter(piped):
+            piped()
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _handling(self, what: str) -> Execution:
+        execution = CURRENT.get()
+        if execution is None or execution.item[0] is not self._ref:
+            if execution is not None and execution.item[0] is None:
+                msg = f"this incarnation was abandoned; ctx.{what} is over"
+                raise Stopping(msg)
+            msg = f"ctx.{what} is about the current message: use it inside a handler of this actor"
+            raise DefinitionError(msg)
+        return execution
+
+    def _check_alive(self) -> None:
+        ref = self._ref
+        ref._scheduler.check_usable()
+        if ref._actor is not self._actor and ref._actor is not None:
+            msg = f"this incarnation of {ref.path} is over; a new one has taken its place"
+            raise Stopping(msg)
+
+
+class Piped:
+    """Turns the end of a future into a message."""
+
+    __slots__ = ("actor", "future", "name")
+
+    def __init__(self, actor: Actor, future: Future[Any], name: str) -> None:
+        self.actor = actor
+        self.future = future
+        self.name = name
+
+    def __call__(self) -> None:
+        """Queue the message; called when the future is done."""
+        ref = self.actor._actor_ref
+        ref._scheduler.post(ref, self, None)
+
+    def __repr__(self) -> str:
+        return f"<Piped to {self.name}>"
+
+
+def run_piped(ref: Any, piped: Piped) -> Any:
+    """Run the method that a future was piped to, unless its incarnation is over."""
+    if ref._actor is not piped.actor:
+        return None
+    return getattr(ref._actor, piped.name)(piped.future.get())
+
+
+class PathLogger(logging.LoggerAdapter[logging.Logger]):
+    """Puts the actor's path in front of each line, and as `record.actor`."""
+
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Add the path."""
+        extra = self.extra or {}
+        kwargs["extra"] = {**extra, **(kwargs.get("extra") or {})}
+        return f"[{extra['actor']}] {msg}", kwargs
+
+
+def timer_future(ref: ActorRef[Any], seconds: float) -> Future[None]:
+    """Return a future that is done in `seconds` on the clock of the ref's system."""
+    if not seconds >= 0:
+        msg = f"a sleep of {seconds} seconds: it must not be negative"
+        raise DefinitionError(msg)
+    scheduler = ref._scheduler
+    over: Future[None] = Future()
+    due = scheduler.clock.monotonic() + seconds
+    scheduler.post_work(lambda: scheduler.add_timer(due, lambda: over._settle(None, None)))
+    return over
+
+
+def timer(seconds: float, /) -> Future[None]:
+    """Return a future that is done in `seconds`; await it in an `async def` handler.
+
+    Raises:
+        DefinitionError: called outside of an actor, where no system's clock is at hand.
+    """
+    execution = CURRENT.get()
+    if execution is None:
+        msg = "af.timer is for handlers: outside of actors use time.sleep or asyncio.sleep"
+        raise DefinitionError(msg)
+    if execution.item[0] is None:
+        raise Stopping
+    return timer_future(execution.item[0], seconds)
+
+

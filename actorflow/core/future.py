@@ -1,0 +1,361 @@
+"""Future: the answer that is still to come. Layer 1.
+
+A pykka future without a lock: a deleted slot is the atomic claim of the one who sets it, and waiters are callables in
+a list. Combinators (`map` and the like) are lazy as in pykka: their function runs once, where the value is first asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import pykka
+
+from actorflow.core.current import CURRENT
+from actorflow.errors import ActorflowError, AskTimeout
+
+if TYPE_CHECKING:
+    from pykka._types import OptExcInfo
+
+    from actorflow.core.ref import ActorRef
+
+T = TypeVar("T")
+J = TypeVar("J")
+M = TypeVar("M")
+R = TypeVar("R")
+
+
+class Future(pykka.Future[T]):
+    """The answer to a request; a `pykka.Future` that can also be awaited without blocking an event loop.
+
+    It is set once: a second `set` raises `queue.Full`, also when two threads race. `get` may be called by any number
+    of threads, any number of times.
+
+    >>> future = Future()
+    >>> doubled = future.map(lambda n: n * 2)
+    >>> future.set(21)
+    >>> doubled.get()
+    42
+    """
+
+    __slots__ = ("_done", "_error", "_open", "_target", "_value", "_waiters")
+
+    def __init__(self, target: ActorRef[Any] | None = None) -> None:
+        self._open = True  # deleted by the one who sets the future: `del` of a slot is atomic and cheap
+        self._done = False
+        self._error: BaseException | None = None
+        self._value: Any = None
+        self._waiters: list[Callable[[], Any]] = []
+        self._target = target  # the actor that is to answer, for the search of cycles
+
+    def __repr__(self) -> str:
+        return f"<actorflow.Future {'done' if self._done else 'pending'}>"
+
+    def done(self) -> bool:
+        """Say whether the value or the error is there, so that `get` would not wait."""
+        return self._done
+
+    # --- setting -----------------------------------------------------------------------------------------------------
+
+    def set(self, value: T | None = None) -> None:
+        """Set the value and wake who waits.
+
+        Raises:
+            queue.Full: it was set before, or has a get hook.
+        """
+        if not self._settle(value, None):
+            raise queue.Full
+
+    def set_exception(self, exc_info: OptExcInfo | None = None) -> None:
+        """Set an exception, as a `sys.exc_info()` triple; without one the exception being handled is taken.
+
+        Raises:
+            queue.Full: it was set before, or has a get hook.
+        """
+        kind, error, traceback = exc_info or sys.exc_info()
+        if error is None:
+            error = kind() if kind is not None else ActorflowError("set_exception() outside of an except block")
+        if not self._settle(None, error.with_traceback(traceback)):
+            raise queue.Full
+
+    def set_get_hook(self, func: Callable[[float | None], T]) -> None:
+        """Compute the value by `func(timeout)` at the first `get` (pykka's API; `map` and `join` are the better way).
+
+        Raises:
+            queue.Full: it was set before.
+        """
+        if self._done or not self._claim():
+            raise queue.Full
+        self._get_hook = func
+
+    def _claim(self) -> bool:
+        """Win the right to set the value; True for exactly one caller."""
+        try:
+            del self._open
+        except AttributeError:
+            return False
+        return True
+
+    def _settle(self, value: Any, error: BaseException | None) -> bool:
+        """Set value or error and wake who waits; False if someone did before. Safe from any thread and finaliser."""
+        try:
+            del self._open
+        except AttributeError:
+            return False
+        self._value = value
+        self._error = error
+        self._done = True
+        waiters = self._waiters
+        while waiters:
+            try:
+                wake = waiters.pop(0)
+            except IndexError:  # a waiter that timed out took itself away meanwhile
+                break
+            wake()
+        return True
+
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    _get_hook: Callable[[float | None], T] | None = None
+
+    def get(self, *, timeout: float | None = None) -> T:
+        """Return the value, or raise the error; wait for it at most `timeout` seconds (None: as long as it takes).
+
+        Inside a handler the wait lets other actors run.
+
+        Raises:
+            AskTimeout: no answer came in time.
+            DeadlockError: the wait would close a cycle of actors that wait for each other.
+            Stopping: the waiting actor is being shut down.
+        """
+        if not self._done:
+            if self._get_hook is not None:
+                self._run_hook(timeout)
+            else:
+                self._wait(timeout)
+        error = self._error
+        if error is not None:
+            raise error.with_traceback(error.__traceback__)
+        return self._value  # type: ignore[no-any-return]
+
+    def _run_hook(self, timeout: float | None) -> None:
+        assert self._get_hook is not None
+        value = self._get_hook(timeout)
+        if not self._done:
+            self._value, self._done = value, True
+
+    def _wait(self, timeout: float | None) -> None:
+        execution = CURRENT.get()
+        if timeout is None and self._target is not None:
+            timeout = self._target._scheduler.ask_timeout
+        if execution is not None:
+            execution.wait(self, timeout)
+            return
+        driver = DRIVERS.get(threading.get_ident()) if DRIVERS else None
+        if driver is not None:
+            driver(self, timeout)
+        else:
+            wait_outside(self, timeout)
+
+    def _add_waiter(self, wake: Callable[[], Any]) -> bool:
+        """Have `wake` called once the future is done; False if it is done already and `wake` will not be called."""
+        self._waiters.append(wake)
+        if not self._done:
+            return True
+        try:
+            self._waiters.remove(wake)
+        except ValueError:
+            return True  # the setter took it and calls it
+        return False
+
+    def _drop_waiter(self, wake: Callable[[], Any]) -> None:
+        try:
+            self._waiters.remove(wake)
+        except ValueError:
+            return
+
+    def _awaited(self) -> Iterable[Future[Any]]:
+        """Return the plain futures that this one waits for."""
+        return (self,)
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Wait without blocking: in an `async def` handler, and in any asyncio code.
+
+        Raises:
+            DeadlockError: the wait would close a cycle of actors that wait for each other.
+            Stopping: the waiting actor is being shut down.
+        """
+        for future in self._awaited():
+            if not future._done and future._get_hook is None:
+                execution = CURRENT.get()
+                if execution is None or execution.__class__ is not TASK_CLASS[0]:
+                    from actorflow.core.loop import bridge  # noqa: PLC0415 - asyncio takes 30 ms to import
+
+                    yield from bridge(future, execution)
+                else:
+                    yield future
+        return self.get()
+
+    __iter__ = __await__
+
+    # --- combinators -------------------------------------------------------------------------------------------------
+
+    def map(self, func: Callable[[T], M]) -> Future[M]:
+        """Return a future of `func(value)`; `func` runs once, where the result is first asked for."""
+        return Derived((self,), lambda: func(self.get()))
+
+    def filter(self: Future[Iterable[J]], func: Callable[[J], bool]) -> Future[Iterable[J]]:
+        """Return a future of the list of items for which `func(item)` is true."""
+        return Derived((self,), lambda: list(filter(func, self.get())))
+
+    def join(self: Future[Any], *futures: pykka.Future[Any]) -> Future[Iterable[Any]]:
+        """Return a future of the list of all values, this one first."""
+        sources = (self, *futures)
+        return Derived(sources, lambda: [source.get() for source in sources])
+
+    def reduce(self: Future[Iterable[J]], func: Callable[[R, J], R], *args: R) -> Future[R]:
+        """Return a future of `functools.reduce(func, value, *args)`."""
+        return Derived((self,), lambda: cast("R", functools.reduce(func, cast("Any", self.get()), *cast("Any", args))))
+
+
+class Derived(Future[T]):
+    """A future computed from others, once, by whoever asks first."""
+
+    __slots__ = ("_compute", "_sources")
+
+    def __init__(self, sources: tuple[pykka.Future[Any], ...] = (), compute: Callable[[], T] | None = None) -> None:
+        super().__init__()
+        self._sources = sources
+        self._compute = compute
+
+    def _awaited(self) -> Iterable[Future[Any]]:
+        for source in self._sources:
+            if isinstance(source, Future):
+                yield from source._awaited()
+
+    def done(self) -> bool:
+        """Say whether all that it is computed from is there."""
+        return self._done or all(isinstance(source, Future) and source.done() for source in self._sources)
+
+    def _wait(self, timeout: float | None) -> None:
+        deadline = None if timeout is None else _now() + timeout
+        for source in self._sources:
+            remaining = None if deadline is None else max(0.0, deadline - _now())
+            if isinstance(source, Future):
+                for future in source._awaited():
+                    if not future._done:
+                        future._wait(remaining)
+            else:
+                source.get(timeout=remaining)
+        if self._compute is None or not self._claim():
+            super()._wait(timeout)
+            return
+        compute, self._compute = self._compute, None
+        self._open = True
+        try:
+            self._settle(compute(), None)
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever asks for the value
+            self._settle(None, error)
+
+    def _add_waiter(self, wake: Callable[[], Any]) -> bool:
+        """Wake once all sources are there; who is woken then computes by `get`."""
+        pending = [future for future in self._awaited() if not future._done]
+        if not pending:
+            return False
+        chain = _Chain(pending, wake)
+        return chain.advance(called=False)
+
+
+class _Chain:
+    """Waits for several futures, one after the other, then wakes."""
+
+    __slots__ = ("pending", "wake")
+
+    def __init__(self, pending: list[Future[Any]], wake: Callable[[], Any]) -> None:
+        self.pending = pending
+        self.wake = wake
+
+    def __call__(self) -> None:
+        self.advance(called=True)
+
+    def advance(self, *, called: bool) -> bool:
+        while self.pending:
+            if self.pending.pop(0)._add_waiter(self):
+                return True
+        if called:
+            self.wake()
+        return False
+
+
+class Reply:
+    """The answer that a handler promised by `ctx.reply_later()`; set it from any thread, once.
+
+    A reply belongs to the incarnation that made it. At the incarnation's end an unset one gets the crash's cause or
+    ActorDeadError; one that is collected unset gets ActorDeadError and a log line, so that no asker hangs.
+    """
+
+    __slots__ = ("__weakref__", "_future", "_path")
+
+    def __init__(self, future: Future[Any] | None, path: str) -> None:
+        self._future = future
+        self._path = path
+
+    def set(self, value: object, /) -> None:
+        """Answer the caller. Does nothing if the message was a tell.
+
+        Raises:
+            queue.Full: it was answered before.
+        """
+        if self._future is not None:
+            self._future.set(value)
+
+    def fail(self, error: BaseException, /) -> None:
+        """Answer the caller with an error.
+
+        Raises:
+            queue.Full: it was answered before.
+        """
+        if self._future is not None and not self._future._settle(None, error):
+            raise queue.Full
+
+    def __del__(self) -> None:
+        future = self._future
+        if future is not None and not future._done:
+            from actorflow.core.log import report_lost_reply  # noqa: PLC0415 - a rare path
+
+            report_lost_reply(future, self._path)
+
+
+# Threads that drive a virtual scheduler: thread id -> its wait. Filled by actorflow.core.virtual.
+DRIVERS: dict[int, Callable[[Future[Any], float | None], None]] = {}
+# The class of coroutines on the run queue, set by actorflow.core.task: only they may yield a future to the scheduler.
+TASK_CLASS: list[type | None] = [None]
+
+
+def _now() -> float:
+    execution = CURRENT.get()
+    return execution.scheduler.clock.monotonic() if execution is not None else time.monotonic()
+
+
+def wait_outside(future: Future[Any], timeout: float | None) -> None:
+    """Block a thread that runs no handler."""
+    target = future._target
+    if target is not None:
+        target._scheduler.check_usable()
+    lock = threading.Lock()
+    lock.acquire()
+    if future._add_waiter(lock.release) and not lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
+        future._drop_waiter(lock.release)
+        if not future._done:
+            raise ask_timeout(future, timeout)
+
+
+def ask_timeout(future: Future[Any], timeout: float | None) -> AskTimeout:
+    """Make the error for a wait that ran out of time."""
+    who = f" from {future._target.path}" if future._target is not None else ""
+    return AskTimeout(f"no answer{who} within {timeout} seconds")

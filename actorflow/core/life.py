@@ -1,0 +1,61 @@
+"""Life: what only some actors need beside their state; made at first use, so that an idle actor stays small. Layer 1."""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actorflow.core.current import Item
+    from actorflow.core.future import Future, Reply
+    from actorflow.core.pinned import PinnedThread
+    from actorflow.core.ref import ActorRef
+
+
+class Life:
+    """Watchers, stash, pending exit and recipe of one actor; touched by the holder of the baton alone.
+
+    Attributes:
+        recipe: constructor arguments, kept when the actor may be restarted.
+        exit: set once a supervisor wants the incarnation to end; it comes after the current handler.
+        watchers: who gets Terminated at the actor's end; they survive restarts.
+        watching: whom this incarnation watches; ends with it.
+        stash: messages put aside by `ctx.stash()`; `unstash` asks for them back after the current handler.
+        replies: promised by `ctx.reply_later()`; answered at the incarnation's end if still open.
+        ended: futures to set at the actor's end.
+    """
+
+    __slots__ = ("ended", "exit", "pinned", "recipe", "replies", "stash", "unstash", "watchers", "watching")
+
+    def __init__(self) -> None:
+        self.recipe: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self.exit: Exit | None = None
+        self.watchers: list[ActorRef[Any]] = []
+        self.watching: list[ActorRef[Any]] = []
+        self.stash: deque[Item] = deque()
+        self.unstash = False
+        self.replies: weakref.WeakSet[Reply] = weakref.WeakSet()
+        self.ended: list[Future[Any]] = []
+        self.pinned: PinnedThread | None = None
+
+
+class Exit:
+    """A supervisor's request that the incarnation end after the current handler.
+
+    `done` is set when it has; `restart`: the mailbox is kept for the next incarnation.
+    """
+
+    __slots__ = ("done", "restart")
+
+    def __init__(self, done: Future[Any], *, restart: bool) -> None:
+        self.done = done
+        self.restart = restart
+
+
+def life_of(ref: ActorRef[Any]) -> Life:
+    """Return the ref's Life, made at first use."""
+    life = ref._life
+    if life is None:
+        life = ref._life = Life()
+    return life

@@ -1,0 +1,353 @@
+"""Life cycle: start, stop, exit, abandonment and burial of actors. Layer 1.
+
+All of it runs on the holder of the baton without a token, so nothing here waits or runs user code; steps that must wait
+for an actor are coroutines (see `actorflow.core.procedure`) and user hooks run as messages in the actor.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actor import HANDLERS
+from actorflow.core.context import Piped, run_piped
+from actorflow.core.failure import run_last, run_on_stop
+from actorflow.core.future import Future
+from actorflow.core.life import Exit, Life, life_of
+from actorflow.core.log import logger
+from actorflow.core.messages import CHANGED, SUSPENDED, Ended, Last, Start, Started, Stop, Stopped, Terminated
+from actorflow.core.procedure import completed, start_procedure
+from actorflow.core.ref import ABANDONED, ACTOR_STOP, CHANGING, DEAD, ENDING, IDLE, READY, ActorRef
+from actorflow.core.registry import REFS
+from actorflow.core.task import Task
+from actorflow.core.timers import Timer, run_timer
+from actorflow.core.waits import dead_before
+from actorflow.errors import ActorDeadError
+
+if TYPE_CHECKING:
+    from actorflow.core.current import Item
+
+# --- messages that run in the actor ----------------------------------------------------------------------------------
+
+
+def run_start(ref: ActorRef[Any], _message: Start) -> Any:
+    """Make the incarnation if there is none, and run its `on_start`."""
+    if ref._actor is None:
+        assert ref._life is not None
+        assert ref._life.recipe is not None
+        args, kwargs = ref._life.recipe
+        ref._actor = construct(ref, args, kwargs)
+    return ref._actor.on_start() if ref._traits.has_on_start else None
+
+
+def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Make an actor that knows its ref before its `__init__` runs."""
+    actor = ref.actor_class.__new__(ref.actor_class, *args, **kwargs)
+    actor._actor_ref = ref
+    actor.__init__(*args, **kwargs)
+    return actor
+
+
+def run_stop(ref: ActorRef[Any], message: Stop) -> Ended:
+    """End normally. Without children `on_stop` can run at once; else they stop first."""
+    final = message.final or not ref._parent.will_restart(ref, None)
+    alone = not ref._children
+    if alone and final:
+        run_last(ref)
+    return Ended(None, None, final=final, last_done=alone and final)
+
+
+def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended:
+    """End normally: pykka's own stop message."""
+    return run_stop(ref, Stop(final=False))
+
+
+def run_last_message(ref: ActorRef[Any], _message: Last) -> None:
+    """Run `on_stop` after the children are gone."""
+    exit_ = ref._life.exit if ref._life is not None else None
+    if (exit_ is not None and exit_.restart) or (exit_ is None and ref._parent.will_restart(ref, None)):
+        run_on_stop(ref)
+    else:
+        run_last(ref)
+
+
+HANDLERS.update(
+    {
+        Start: run_start,
+        Stop: run_stop,
+        ACTOR_STOP: run_actor_stop,
+        Last: run_last_message,
+        Timer: run_timer,
+        Piped: run_piped,
+    }
+)
+
+# --- start -----------------------------------------------------------------------------------------------------------
+
+
+def begin_start(ref: ActorRef[Any], started: Future[Any]) -> None:
+    """Run `on_start`, and open the mailbox; `started` gets the error if it cannot start."""
+    start_procedure(ref._scheduler, _start(ref), started)
+
+
+async def _start(ref: ActorRef[Any]) -> None:
+    try:
+        await completed(ref._scheduler.run(ref, Start()))
+    except Exception as error:
+        await stop_children(ref)
+        if ref._state != DEAD:
+            bury(ref, error)
+        raise
+    if ref._state != DEAD:
+        publish_started(ref)
+        release(ref)
+
+
+def publish_started(ref: ActorRef[Any]) -> None:
+    """Tell who listens that the actor lives."""
+    events = ref._scheduler.events
+    if events.listeners:
+        events.publish(Started(ref, ref._scheduler.clock.time()))
+
+
+# --- after a handler -------------------------------------------------------------------------------------------------
+
+
+def finished(ref: ActorRef[Any], outcome: Any) -> None:
+    """Act on the outcome of a handler."""
+    if outcome is None or outcome is CHANGED:
+        release(ref)
+    elif outcome is not SUSPENDED:
+        ended(ref, outcome)
+
+
+def release(ref: ActorRef[Any]) -> None:
+    """Let the actor handle its next message, or begin the exit that a supervisor asked for."""
+    life = ref._life
+    if life is not None and life.unstash:
+        life.unstash = False
+        unstash(ref)
+    if life is not None and life.exit is not None:
+        begin_exit(ref)
+    elif ref._queue:
+        ref._state = READY
+        ref._scheduler.ready.append(ref)
+    else:
+        ref._scheduler.free_queue(ref)
+        ref._state = IDLE
+
+
+def ended(ref: ActorRef[Any], outcome: Ended) -> None:
+    """The incarnation is over, by a stop or a crash: its children stop, then its parent decides."""
+    if ref._state < ENDING:
+        ref._state = CHANGING
+    if ref._children or not (outcome.last_done or outcome.error is not None):
+        start_procedure(ref._scheduler, _wind_down(ref, outcome))
+    else:
+        close_incarnation(ref, outcome.error)
+        hand_over(ref, outcome)
+
+
+async def _wind_down(ref: ActorRef[Any], outcome: Ended) -> None:
+    await stop_children(ref)
+    if outcome.error is None and not outcome.last_done:
+        await hook(ref, Last())
+    close_incarnation(ref, outcome.error)
+    hand_over(ref, outcome)
+
+
+async def stop_children(ref: ActorRef[Any]) -> None:
+    """Stop all children; the next incarnation starts with none."""
+    if ref._children is not None:
+        await ref._children.stop_all()
+        ref._children = None
+
+
+async def hook(ref: ActorRef[Any], message: Any) -> None:
+    """Run a life-cycle message whose failure is logged where it happens."""
+    try:
+        await completed(ref._scheduler.run(ref, message))
+    except Exception as error:  # noqa: BLE001 - logged in failure.failed
+        logger.debug("%s failed in %s: %r", message, ref, error)
+
+
+def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
+    """Let a pending exit, or else the parent, decide what becomes of the actor."""
+    exit_ = ref._life.exit if ref._life is not None else None
+    if outcome.item is not None and outcome.error is not None:
+        _, message, future, sender = outcome.item
+        if future is None:
+            ref._scheduler.events.dead_letter(ref, message, sender, outcome.error)
+        ref._parent.crashed(ref, outcome.error)
+    if exit_ is not None:
+        finish_exit(ref, exit_, outcome.error)
+    else:
+        ref._parent.child_ended(ref, outcome.error, final=outcome.final)
+
+
+# --- exit: a supervisor ends a child ---------------------------------------------------------------------------------
+
+
+def request_exit(ref: ActorRef[Any], *, restart: bool) -> Future[Any]:
+    """Have the incarnation end after its current handler; a waiting handler is woken with Stopping."""
+    done: Future[Any] = Future(ref)
+    life = life_of(ref)
+    if ref._state == DEAD:
+        done._settle(None, None)
+    elif life.exit is not None:
+        life.exit.restart = life.exit.restart and restart
+        return life.exit.done
+    else:
+        life.exit = Exit(done, restart=restart)
+        if ref._state in (IDLE, READY):
+            begin_exit(ref)
+        else:
+            waiting = ref._waiting
+            if waiting is not None:
+                waiting.interrupt()
+    return done
+
+
+def begin_exit(ref: ActorRef[Any]) -> None:
+    """Stop the children, run `on_stop`, and tell who asked."""
+    ref._state = CHANGING
+    life = life_of(ref)
+    assert life.exit is not None
+    if ref._children or ref._traits.has_on_stop:
+        start_procedure(ref._scheduler, _exit(ref, life, life.exit))
+    else:
+        close_incarnation(ref, None)
+        finish_exit(ref, life.exit, None)
+
+
+async def _exit(ref: ActorRef[Any], life: Life, exit_: Exit) -> None:
+    await stop_children(ref)
+    if life.exit is exit_:
+        await hook(ref, Last())
+    if life.exit is exit_:  # else it was abandoned meanwhile
+        close_incarnation(ref, None)
+        finish_exit(ref, exit_, None)
+
+
+def finish_exit(ref: ActorRef[Any], exit_: Exit, error: BaseException | None) -> None:
+    """The incarnation is gone: bury the actor, or leave it to whoever restarts it."""
+    life_of(ref).exit = None
+    if not exit_.restart:
+        bury(ref, error)
+    exit_.done._settle(None, None)
+
+
+def abandon(ref: ActorRef[Any]) -> None:
+    """Give up on a handler that did not return in time: answer its caller, cut it off, and go on without it."""
+    scheduler = ref._scheduler
+    life = life_of(ref)
+    exit_ = life.exit
+    if exit_ is None or ref._state == DEAD:
+        return
+    for execution in scheduler.executions(ref):
+        future = execution.item[2]
+        execution.item = ABANDONED
+        if future is not None:
+            future._settle(None, dead_before(ref, None))
+    waiting = ref._waiting
+    if isinstance(waiting, Task):
+        waiting.interrupt()
+    ref._waiting = None
+    scheduler.abandoned += 1
+    logger.error(
+        "%s did not stop in its shutdown time; its handler is abandoned (%d so far)", ref, scheduler.abandoned
+    )
+    close_incarnation(ref, None)
+    finish_exit(ref, exit_, None)
+
+
+# --- end -------------------------------------------------------------------------------------------------------------
+
+
+def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
+    """End what dies with the incarnation: its open replies, its watches, its own thread; timers see it by themselves."""
+    ref._actor = None
+    life = ref._life
+    if life is None:
+        return
+    for reply in list(life.replies):
+        if reply._future is not None:
+            reply._future._settle(None, error if isinstance(error, Exception) else dead_before(ref, error))
+    life.replies.clear()
+    for watched in life.watching:
+        if watched._life is not None and ref in watched._life.watchers:
+            watched._life.watchers.remove(ref)
+    life.watching.clear()
+    if life.pinned is not None:
+        life.pinned.end()
+        life.pinned = None
+    if life.stash:
+        unstash(ref)
+
+
+def unstash(ref: ActorRef[Any]) -> None:
+    """Put the stashed messages back to the front of the mailbox, in their old order."""
+    life = life_of(ref)
+    stashed, life.stash = life.stash, deque()
+    ref._put_back(stashed)
+
+
+def bury(ref: ActorRef[Any], error: BaseException | None) -> None:
+    """The actor is dead for good: answer what waits, tell the watchers."""
+    scheduler = ref._scheduler
+    ref._actor = None
+    ref._state = DEAD
+    if ref.uid in REFS.by_uid:
+        del REFS.by_uid[ref.uid]
+    ref._parent.remove(ref)
+    queue, ref._queue = ref._queue, None
+    life, ref._life = ref._life, None
+    if queue:
+        for item in queue:
+            refuse(item, error)
+    if life is not None:
+        for watcher in life.watchers:
+            scheduler.post(watcher, Terminated(ref, error), None)
+        for future in life.ended:
+            future._settle(None, None)
+        if life.exit is not None:
+            life.exit.done._settle(None, None)
+    ref._close(error)
+    if scheduler.events.listeners:
+        scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
+
+
+def refuse(item: Item, cause: BaseException | None) -> None:
+    """Answer a message that the actor did not live to handle, or make it a dead letter."""
+    ref, message, future, sender = item
+    if message.__class__ is Stop or message.__class__ is ACTOR_STOP:
+        if future is not None:
+            future._settle(value=True, error=None)
+    elif future is not None:
+        future._settle(None, dead_before(ref, cause))
+    elif message.__class__ is not Timer and message.__class__ is not Terminated:
+        reason = cause if cause is not None else ActorDeadError(f"{ref} is dead")
+        ref._scheduler.events.dead_letter(ref, message, sender, reason)
+
+
+def notify_end(ref: ActorRef[Any], future: Future[Any]) -> None:
+    """Set the future at the actor's end."""
+    if ref._state == DEAD:
+        future._settle(None, None)
+    else:
+        life_of(ref).ended.append(future)
+
+
+def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Any) -> None:
+    """Send Terminated to the watcher at the target's end; at once if it is dead."""
+    if watcher._actor is not actor:
+        return
+    if target._state == DEAD:
+        watcher._scheduler.post(watcher, Terminated(target, None), None)
+        return
+    life, watching = life_of(target), life_of(watcher).watching
+    if watcher not in life.watchers:
+        life.watchers.append(watcher)
+        watching.append(target)
+
+

@@ -1,0 +1,424 @@
+"""Live: the scheduler on threads and the machine's clock. Layer 1.
+
+Worker threads take turns at the baton: one runs the loop, one may wait idle for work, the others are spares or sit in
+handlers that block. The pulse thread fires timers and takes the baton from a handler that blocks unseen.
+"""
+
+from __future__ import annotations
+
+import _thread
+import math
+import threading
+import time
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.clock import SystemClock
+from actorflow.core.current import CURRENT, Execution
+from actorflow.core.future import Future, ask_timeout
+from actorflow.core.life import life_of
+from actorflow.core.log import logger
+from actorflow.core.pulse import Pulse
+from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
+from actorflow.core.scheduler import Done, Scheduler, Worker
+from actorflow.core.task import Task, stopping
+from actorflow.core.waits import deadlock, find_cycle
+from actorflow.core.messages import SUSPENDED
+from actorflow.errors import ThreadLimit
+
+if TYPE_CHECKING:
+    import contextvars
+
+TURN: Final = 64  # messages
+LONG: Final = 64  # inbox length from which it is sorted into turns
+TURN_SECONDS: Final = 0.002
+QUICK_SECONDS: Final = 0.000_5  # a handler this fast did not block; 64 of them and the class is no known blocker any more
+
+
+class ThreadWait:
+    """A thread that waits for a future; also the callable that wakes it."""
+
+    __slots__ = ("future", "interrupted", "lock")
+
+    def __init__(self, future: Future[Any]) -> None:
+        self.future = future
+        self.interrupted = False
+        self.lock = _thread.allocate_lock()
+        self.lock.acquire()
+
+    def __call__(self) -> None:
+        """Wake the thread."""
+        try:
+            self.lock.release()
+        except RuntimeError:  # already awake: interrupted and answered at the same time
+            return
+
+    def interrupt(self) -> None:
+        """Wake the thread with Stopping."""
+        self.interrupted = True
+        self()
+
+
+class LiveScheduler(Scheduler):
+    """See the module."""
+
+    def __init__(
+        self, *, name: str, ask_timeout: float | None = None, threads: int = 2000, move_baton: bool = False
+    ) -> None:
+        super().__init__(SystemClock(), ask_timeout=ask_timeout, threads=threads)
+        self.name = name
+        self.move_baton = move_baton
+        self.spares: list[Worker] = []
+        self.workers: dict[Worker, None] = {}
+        self.pulse = Pulse(self)
+        self.launch()
+        self.launch_spare()
+
+    # --- threads -----------------------------------------------------------------------------------------------------
+
+    def allocate_lock(self) -> Any:
+        """Return a plain lock."""
+        return _thread.allocate_lock()
+
+    def wake(self) -> None:
+        """Wake the idle holder, if there is one."""
+        try:
+            worker = self.idle.pop()
+        except IndexError:
+            return
+        worker.park.release()
+
+    def can_launch(self) -> bool:
+        """Say whether a thread is left to take the baton."""
+        return bool(self.spares) or len(self.workers) < self.max_threads
+
+    def launch(self) -> None:
+        """Hand the baton to a spare thread, or to a new one."""
+        try:
+            self.spares.pop().park.release()
+        except IndexError:
+            worker = Worker(self)
+            worker.park.release()
+            self._start(worker)
+
+    def launch_spare(self) -> None:
+        """Start a thread that waits for the baton."""
+        worker = Worker(self)
+        self.spares.append(worker)
+        self._start(worker)
+
+    def _start(self, worker: Worker) -> None:
+        self.workers[worker] = None
+        threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-worker", daemon=True).start()
+
+    def _work(self, worker: Worker) -> None:
+        worker.thread = _thread.get_ident()
+        try:
+            worker.cpu_clock = time.pthread_getcpuclockid(worker.thread)
+        except (AttributeError, OSError):  # not on macOS: then every overtaken handler counts as a blocker
+            worker.cpu_clock = None
+        worker.park.acquire()
+        try:
+            again = not self.closed
+            while again:
+                context = self.context.copy()
+                context.run(CURRENT.set, worker)
+                again = context.run(self.loop, worker, context)
+        except BaseException as error:  # noqa: BLE001 - a defect of the scheduler: say so, and keep the system going
+            logger.critical("The scheduler failed; please report it", exc_info=error)
+            if not self.closed:
+                self.launch()
+        finally:
+            self.workers.pop(worker, None)
+
+    def executions(self, ref: ActorRef[Any]) -> list[Execution]:
+        """Return where handlers of the actor run or wait."""
+        found: list[Execution] = [worker for worker in list(self.workers) if worker.item[0] is ref]
+        waiting = ref._waiting
+        if isinstance(waiting, Execution):
+            found.append(waiting)
+        if ref._life is not None and ref._life.pinned is not None:
+            found.append(ref._life.pinned.worker)
+        return found
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def loop(self, worker: Worker, context: contextvars.Context) -> bool:
+        """Run handlers as long as this thread has the baton. True: a handler changed the context, give me a new one."""
+        clean = context.copy()
+        inbox, ready, slot, handle, sort = self.inbox, self.ready, self.slot, self.handle, self.sort
+        popleft, append, remove = inbox.popleft, slot.append, slot.remove
+        while True:
+            if ready:
+                if inbox:
+                    self.sort_all()
+                if not self.turn(worker, context, clean) and self.closed:
+                    return False
+                if context != clean:
+                    return True
+                continue
+            try:
+                item = popleft()
+            except IndexError:
+                if not self.rest_idle(worker):
+                    return False
+                continue
+            ref = item[0]
+            if ref._state or ref._traits.blocks or len(inbox) > LONG:
+                sort(item)
+                continue
+            ref._state = BUSY
+            append(worker)
+            outcome = handle(worker, item)
+            try:
+                remove(worker)
+            except ValueError:
+                if not self.lost(worker, ref, outcome):
+                    return False
+            else:
+                if outcome is None:
+                    ref._state = IDLE
+                else:
+                    self.after(worker, ref, outcome)
+            if context != clean:
+                return True
+            if self.move_baton:
+                self.pass_on(worker)
+
+    def turn(self, worker: Worker, context: contextvars.Context, clean: contextvars.Context) -> bool:
+        """Give the next ready actor or task its turn. False: the baton was lost, and came back or the system closed."""
+        entry = self.ready.popleft()
+        kind = entry.__class__
+        if kind is tuple or kind is Task:
+            return self.turn_single(worker, entry)
+        ref: ActorRef[Any] = entry
+        queue = ref._queue
+        if ref._state != READY or not queue:
+            return True
+        if ref._traits.blocks:
+            return self.turn_apart(worker, ref)
+        ref._state = BUSY
+        slot, handle = self.slot, self.handle
+        check, count, start = 1, 0, time.perf_counter()
+        while True:
+            slot.append(worker)
+            outcome = handle(worker, queue.popleft())
+            try:
+                slot.remove(worker)
+            except ValueError:
+                return self.lost(worker, ref, outcome)
+            if outcome is not None:
+                self.after(worker, ref, outcome)
+                return True
+            if not queue:
+                self.free_queue(ref)
+                ref._state = IDLE
+                return True
+            count += 1
+            # The clock is read after 1, 2, 4, ... messages: if half the time is over, as many again would be too many.
+            if count == check:
+                check *= 2
+                if count >= TURN or time.perf_counter() - start > TURN_SECONDS / 2:
+                    break
+            if context != clean or self.move_baton:
+                break
+        ref._state = READY
+        self.ready.append(ref)
+        if self.move_baton:
+            self.pass_on(worker)
+        return True
+
+    def turn_single(self, worker: Worker, entry: Any) -> bool:
+        """Run a life-cycle message, which comes ahead of the mailbox, or the next step of a suspended handler."""
+        is_task = entry.__class__ is Task
+        ref = entry.resume_item[0] if is_task else entry[0]
+        if ref._traits.options.blocking:
+            self.run_pinned(ref, entry, release=is_task)
+            return True
+        self.slot.append(worker)
+        outcome = self.resume(worker, entry) if is_task else self.handle(worker, entry)
+        try:
+            self.slot.remove(worker)
+        except ValueError:
+            return self.lost(worker, ref if is_task else None, outcome)
+        if is_task:
+            self.after(worker, ref, outcome)
+        return True
+
+    def turn_apart(self, worker: Worker, ref: ActorRef[Any]) -> bool:
+        """Run one message of an actor that is known to block: on its own thread, or after giving the baton away."""
+        assert ref._queue is not None
+        item = ref._queue.popleft()
+        ref._state = BUSY
+        if ref._traits.options.blocking:
+            self.run_pinned(ref, item, release=True)
+            return True
+        start = time.perf_counter()
+        if (self.ready or self.inbox) and self.can_launch():
+            self.launch()
+            outcome = self.handle(worker, item)
+            self.unlearn(ref, time.perf_counter() - start)
+            return self.lost(worker, ref, outcome)
+        self.slot.append(worker)
+        outcome = self.handle(worker, item)
+        try:
+            self.slot.remove(worker)
+        except ValueError:
+            return self.lost(worker, ref, outcome)
+        self.unlearn(ref, time.perf_counter() - start)
+        self.after(worker, ref, outcome)
+        return True
+
+    def unlearn(self, ref: ActorRef[Any], seconds: float) -> None:
+        """Trust a class again after many quick handlers: one slow spell must not cost a thread switch a message for ever."""
+        traits = ref._traits
+        traits.quick = traits.quick + 1 if seconds < QUICK_SECONDS else 0
+        if traits.quick >= TURN:
+            traits.overtaken = traits.quick = 0
+            traits.blocks = False
+
+    # --- the baton ---------------------------------------------------------------------------------------------------
+
+    def rest_idle(self, worker: Worker) -> bool:
+        """Wait for work, baton in hand. False: the system closed."""
+        self.idle.append(worker)
+        if self.inbox or self.closed:
+            try:
+                self.idle.remove(worker)
+            except ValueError:
+                worker.park.acquire()  # someone is just waking this thread, or took the baton from it
+        else:
+            worker.park.acquire()
+        if self.pulse.asleep:
+            self.pulse.ring()
+        return not self.closed
+
+    def lost(self, worker: Worker, ref: ActorRef[Any] | None, outcome: Any) -> bool:
+        """Report the end of a handler that lost the baton, and wait as a spare. False: the system closed."""
+        if worker.item[0] is None:
+            ref = None  # abandoned meanwhile: the actor has gone on without this thread
+        try:
+            other = self.idle.pop()
+        except IndexError:
+            if ref is not None:
+                self.inbox.append((ref, Done(outcome), None, None))
+                if self.idle:
+                    self.wake()
+            self.spares.append(worker)
+            if self.closed:
+                return False
+            worker.park.acquire()
+            if self.pulse.asleep:
+                self.pulse.ring()
+        else:
+            self.spares.append(other)  # the idle holder rests on; its baton is ours
+            if self.pulse.asleep:
+                self.pulse.ring()
+            if ref is not None:
+                self.sort((ref, Done(outcome), None, None))
+        return not self.closed
+
+    def pass_on(self, worker: Worker) -> None:
+        """Hand the baton to another thread: the debug switch that finds handlers bound to a thread."""
+        if self.spares:
+            self.launch()
+            self.lost(worker, None, None)
+
+    def give_up(self, worker: Worker) -> None:
+        """Give the baton away before the handler waits, unless it was taken before."""
+        if worker in self.slot and not self.can_launch():
+            msg = f"all {self.max_threads} threads of the system wait"
+            raise ThreadLimit(msg)
+        try:
+            self.slot.remove(worker)
+        except ValueError:
+            return
+        self.launch()
+
+    def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
+        """Block a handler's thread until the future is done, and let others run meanwhile."""
+        ref = worker.item[0]
+        if ref is None:
+            raise stopping()
+        waiting = ThreadWait(future)
+        ref._waiting = waiting
+        try:
+            cycle = find_cycle(ref, future)
+            if cycle is not None:
+                raise deadlock(cycle)
+            if ref._life is not None and ref._life.exit is not None and not future._done:
+                raise stopping()
+            if not future._add_waiter(waiting):
+                return
+            try:
+                self.give_up(worker)
+                woken = waiting.lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+            finally:
+                future._drop_waiter(waiting)
+        finally:
+            if ref._waiting is waiting:
+                ref._waiting = None
+        if future._done:
+            return
+        if woken:
+            raise stopping()
+        raise ask_timeout(future, timeout)
+
+    # --- own threads, timers, end ------------------------------------------------------------------------------------
+
+    def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
+        """Run an item or task on the actor's own thread, started at its first one."""
+        life = life_of(ref)
+        if life.pinned is None:
+            life.pinned = Pinned(self, ref)
+        life.pinned.queue.put((entry, release))
+
+    def add_timer(self, due: float, fire: Any) -> None:
+        """Have the holder call `fire` when it is due."""
+        earliest = self.timers.next_due
+        self.timers.add(due, fire)
+        if due < earliest and self.pulse.asleep:
+            self.pulse.ring()
+
+    def close(self) -> None:
+        """End all threads; the actors are dead."""
+        self.closed = True
+        self.timers.clear()
+        self.timers.next_due = math.inf
+        self.pulse.ring()
+        for resting in (self.idle, self.spares):
+            while resting:
+                try:
+                    resting.pop().park.release()
+                except IndexError:
+                    break
+
+
+class Pinned:
+    """The own thread of an actor with blocking=True."""
+
+    def __init__(self, scheduler: LiveScheduler, ref: ActorRef[Any]) -> None:
+        self.scheduler = scheduler
+        self.ref = ref
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.worker = Worker(scheduler)
+        threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
+
+    def end(self) -> None:
+        """Let the thread end."""
+        self.queue.put(None)
+
+    def _work(self) -> None:
+        self.worker.thread = _thread.get_ident()
+        while (given := self.queue.get()) is not None:
+            entry, release = given
+            context = self.scheduler.context.copy()
+            context.run(CURRENT.set, self.worker)
+            outcome = context.run(self._run, entry)
+            if release and outcome is not SUSPENDED and self.worker.item[0] is not None:
+                self.scheduler.post(self.ref, Done(outcome), None)
+
+    def _run(self, entry: Any) -> Any:
+        if entry.__class__ is Task:
+            return self.scheduler.resume(self.worker, entry)
+        return self.scheduler.handle(self.worker, entry)

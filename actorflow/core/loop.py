@@ -1,0 +1,151 @@
+"""Loop: where actorflow and asyncio meet. Layer 1. Imported at first need, since asyncio takes 30 ms.
+
+Handlers of actors with loop=True are tasks on the system's one loop thread; and any asyncio code may await our futures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.current import CURRENT, Execution
+from actorflow.core.failure import failed
+from actorflow.core.future import Future
+from actorflow.core.messages import CHANGED
+from actorflow.core.scheduler import Done
+from actorflow.core.task import stopping
+from actorflow.core.waits import deadlock, find_cycle
+from actorflow.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.core.current import Item
+    from actorflow.core.ref import ActorRef
+    from actorflow.core.scheduler import Scheduler
+
+
+class LoopTask(Execution):
+    """An `async def` handler that is a task on the asyncio loop."""
+
+    __slots__ = ("future", "interrupted", "task", "thread")
+
+    def __init__(self, scheduler: Scheduler, item: Item, thread: LoopThread) -> None:
+        self.scheduler = scheduler
+        self.item = item
+        self.thread = thread
+        self.task: asyncio.Task[None] | None = None
+        self.interrupted = False
+        self.future: Future[Any] = Future()  # what it awaits, if that is one of ours
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:  # noqa: ARG002 - the signature of all waits
+        """Refuse: a blocking wait would stop every handler on the loop."""
+        msg = "get() would block the loop of all loop=True handlers: await the future instead"
+        raise DefinitionError(msg)
+
+    def interrupt(self) -> None:
+        """Raise Stopping in the handler: it may be in any await, so the task is cancelled."""
+        self.interrupted = True
+        self.thread.call(self._cancel)
+
+    def _cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+    async def run(self, coro: Coroutine[Any, Any, Any]) -> None:
+        """Run the handler and report its end."""
+        outcome: Any = CHANGED
+        ref = self.item[0]
+        try:
+            value = await coro
+            future = self.item[2]
+            if future is not None:
+                future._settle(value, None)
+        except BaseException as error:  # noqa: BLE001 - each kind has its own rule
+            if self.interrupted and isinstance(error, asyncio.CancelledError):
+                error = stopping()
+            outcome = failed(self.scheduler, self, error) or CHANGED
+        if self.item[0] is not None:
+            if ref._waiting is self:
+                ref._waiting = None
+            self.scheduler.post(ref, Done(outcome), None)
+
+
+class LoopThread:
+    """The system's one asyncio loop, in a thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._work, name=f"{name}-loop", daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+        finally:
+            pending = asyncio.all_tasks(self.loop)
+            for task in pending:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.close()
+
+    def call(self, func: Any) -> None:
+        """Call a function on the loop; after its end, do nothing."""
+        try:
+            self.loop.call_soon_threadsafe(func)
+        except RuntimeError:  # the loop is closed: its tasks are cancelled
+            return
+
+    def close(self) -> None:
+        """Cancel what runs and end the thread."""
+        self.call(self.loop.stop)
+        self._thread.join(timeout=1.0)
+
+
+def start_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
+    """Make the handler a task on the loop."""
+    thread = scheduler.loop_thread
+    if thread is None:
+        thread = scheduler.loop_thread = LoopThread(scheduler.name)
+    execution = LoopTask(scheduler, item, thread)
+    item[0]._waiting = execution  # as long as it runs, so that a shutdown can cancel it
+    context = scheduler.context.copy()
+    context.run(CURRENT.set, execution)
+
+    def start() -> None:
+        execution.task = thread.loop.create_task(execution.run(coro), context=context)
+
+    thread.call(start)
+
+
+def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, Any, None]:
+    """Await one of our futures in asyncio code without blocking its loop."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        if execution is None or not isinstance(execution, LoopTask):
+            return  # driven by hand, as `yield from future` in plain code: the `get` that follows waits
+        raise
+    done = loop.create_future()
+
+    def wake() -> None:
+        try:
+            loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None))
+        except RuntimeError:  # the loop was closed, and nobody waits any more
+            return
+
+    ref: ActorRef[Any] | None = execution.item[0] if isinstance(execution, LoopTask) else None
+    if ref is not None and isinstance(execution, LoopTask):
+        cycle = find_cycle(ref, future)
+        if cycle is not None:
+            raise deadlock(cycle)
+        execution.future = future
+    if future._add_waiter(wake):
+        try:
+            yield from done
+        finally:
+            future._drop_waiter(wake)
+
+

@@ -1,0 +1,118 @@
+"""What travels besides user messages: calls, life-cycle requests, and the events that users may subscribe to. Layer 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
+
+
+class Call:
+    """A request to run a method of the actor: the message behind `call` and `cast`."""
+
+    __slots__ = ("args", "kwargs", "name")
+
+    def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs
+
+    def __repr__(self) -> str:
+        given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        return f"{self.name}({', '.join(given)})"
+
+
+class Stop:
+    """End the actor behind what is queued. `final`: for good, whatever its restart kind (OTP's terminate_child)."""
+
+    __slots__ = ("final",)
+
+    def __init__(self, *, final: bool) -> None:
+        self.final = final
+
+    def __repr__(self) -> str:
+        return "Stop()"
+
+
+class Start:
+    """Make the incarnation, unless the spawner did, and run `on_start`."""
+
+    __slots__ = ()
+
+
+class Last:
+    """Run `on_stop`; the children are gone and no more messages come."""
+
+    __slots__ = ()
+
+
+class Ended:
+    """An outcome of a handler: the incarnation is over. `error` is None for a normal end."""
+
+    __slots__ = ("error", "final", "item", "last_done")
+
+    def __init__(self, error: BaseException | None, item: Any, *, final: bool = False, last_done: bool = False) -> None:
+        self.error = error
+        self.item = item
+        self.final = final
+        self.last_done = last_done
+
+
+SUSPENDED: Final = Ended(None, None)  # an outcome too: the handler waits, its actor stays busy
+CHANGED: Final = Ended(None, None)  # the handler is through, and changed its own mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """Sent to those who `ctx.watch` an actor, once it is dead. `reason` is None for a normal end."""
+
+    ref: ActorRef[Any]
+    reason: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An actor came to life. `time` is on the system's clock, in seconds."""
+
+    ref: ActorRef[Any]
+    time: float
+    reason: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """A handler raised, and the incarnation is over; `reason` is the error."""
+
+    ref: ActorRef[Any]
+    time: float
+    reason: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A new incarnation runs under the old ref; `reason` is the error that made it necessary, None after a normal end."""
+
+    ref: ActorRef[Any]
+    time: float
+    reason: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The actor is dead for good; `reason` is None for a normal end."""
+
+    ref: ActorRef[Any]
+    time: float
+    reason: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that no handler finished: its receiver was dead, crashed on it, or had no room for it."""
+
+    ref: ActorRef[Any]
+    message: Any
+    sender: ActorRef[Any] | None
+    reason: BaseException | None

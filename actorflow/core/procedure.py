@@ -1,0 +1,81 @@
+"""Procedure: a coroutine of the runtime's own, driven by the holder of the baton. Layer 1.
+
+It runs without a token and never waits: what it must wait for, it awaits. So supervision reads like a straight program.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actorflow.core.future import Future
+from actorflow.core.log import logger
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+
+T = TypeVar("T")
+
+
+class Procedure:
+    """Drives one such coroutine; `done` gets its result or error."""
+
+    __slots__ = ("coro", "done", "scheduler")
+
+    def __init__(self, scheduler: Scheduler, coro: Coroutine[Any, Any, Any], done: Future[Any] | None) -> None:
+        self.scheduler = scheduler
+        self.coro = coro
+        self.done = done
+
+    def __call__(self) -> None:
+        """Queue the next step: what it awaited is done."""
+        self.scheduler.post_work(self.step)
+
+    def step(self) -> None:
+        """Run until the next future that is not done."""
+        try:
+            while not self.coro.send(None)._add_waiter(self):
+                pass
+        except StopIteration as stop:
+            if self.done is not None:
+                self.done._settle(stop.value, None)
+        except BaseException as error:  # noqa: BLE001 - the holder of the baton must live on
+            if self.done is not None:
+                self.done._settle(None, error)
+            else:
+                logger.critical("A procedure of the runtime failed; please report it", exc_info=error)
+
+
+def start_procedure(scheduler: Scheduler, coro: Coroutine[Any, Any, Any], done: Future[Any] | None = None) -> None:
+    """Run a procedure's first step now."""
+    Procedure(scheduler, coro, done).step()
+
+
+@types.coroutine
+def completed(future: Future[T]) -> Generator[Future[T], None, T]:
+    """Wait for a future inside a procedure."""
+    if not future._done:
+        yield future
+    return future.get()
+
+
+async def completed_within(scheduler: Scheduler, future: Future[Any], seconds: float) -> bool:
+    """Wait for a future at most `seconds`; say whether it is done. Its error is not raised."""
+    either: Future[None] = Future()
+
+    def settle() -> None:
+        either._settle(None, None)
+
+    if future._add_waiter(settle):
+        scheduler.add_timer(scheduler.clock.monotonic() + seconds, settle)
+        await completed(either)
+        future._drop_waiter(settle)
+    return future._done
+
+
+async def pause(scheduler: Scheduler, seconds: float) -> None:
+    """Let time pass inside a procedure."""
+    over: Future[None] = Future()
+    scheduler.add_timer(scheduler.clock.monotonic() + seconds, lambda: over._settle(None, None))
+    await completed(over)

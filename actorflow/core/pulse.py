@@ -1,0 +1,110 @@
+"""Pulse: the thread that fires timers and overtakes handlers that block unseen. Layer 1.
+
+It ticks each millisecond while handlers run, and sleeps when the system has idled for a while.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actorflow.core.live import LiveScheduler
+
+TICK: Final = 0.001
+IDLE_TICKS: Final = 50  # an ask a few milliseconds later must not pay for waking the pulse
+BUSY_TICKS: Final = 5  # a handler that computes is overtaken later: the interpreter switches threads each 5 ms anyway
+
+
+class Pulse:
+    """One daemon thread a live scheduler, started at its first work."""
+
+    def __init__(self, scheduler: LiveScheduler) -> None:
+        self.scheduler = scheduler
+        self.asleep = True
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
+        threading.Thread(target=self._work, name=f"{scheduler.name}-pulse", daemon=True).start()
+
+    def ring(self) -> None:
+        """Wake it."""
+        self.asleep = False
+        try:
+            self._bell.release()
+        except RuntimeError:  # rung already
+            return
+
+    def _work(self) -> None:
+        scheduler = self.scheduler
+        quiet = 0
+        seen: Any = None
+        ticks = 0
+        cpu = 0.0
+        while not scheduler.closed:
+            quiet = quiet + 1 if scheduler.idle else 0
+            self._sleep(quiet)
+            if scheduler.closed:
+                return
+            if scheduler.timers.next_due <= scheduler.clock.monotonic():
+                self._fire()
+            try:
+                worker = scheduler.slot[0]
+            except IndexError:
+                seen = None
+                continue
+            if worker.item is not seen:
+                seen, ticks, cpu = worker.item, 0, self._cpu(worker)
+                continue
+            ticks += 1
+            if scheduler.inbox or scheduler.ready:
+                computes = self._cpu(worker) - cpu > ticks * TICK / 2
+                if ticks >= (BUSY_TICKS if computes else 1) and worker.item is seen:
+                    self._overtake(worker, learn=not computes)
+                    seen = None
+
+    def _sleep(self, quiet: int) -> None:
+        """Wait for the next tick, or, after some quiet ones, for the next timer or a ring."""
+        if quiet < IDLE_TICKS:
+            time.sleep(TICK)
+            return
+        self.asleep = True
+        scheduler = self.scheduler
+        if scheduler.idle and not scheduler.closed:  # else the holder is at work, and does not ring
+            seconds = scheduler.timers.next_due - scheduler.clock.monotonic()
+            self._bell.acquire(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX)))
+        self.asleep = False
+
+    def _fire(self) -> None:
+        scheduler = self.scheduler
+        scheduler.timers.next_due = float("inf")  # until the holder has looked: do not post twice
+
+        def fire() -> None:
+            for due in scheduler.timers.pop_due(scheduler.clock.monotonic()):
+                due()
+
+        scheduler.post_work(fire)
+
+    def _cpu(self, worker: Any) -> float:
+        """Return the CPU seconds of the worker's thread; it tells a handler that computes from one that blocks."""
+        if worker.cpu_clock is None:
+            return 0.0
+        try:
+            return time.clock_gettime(worker.cpu_clock)
+        except OSError:  # the thread has ended
+            return 0.0
+
+    def _overtake(self, worker: Any, *, learn: bool) -> None:
+        """Take the baton from a handler that blocks, and let another thread go on."""
+        scheduler = self.scheduler
+        if not scheduler.can_launch():
+            return
+        ref = worker.item[0]
+        try:
+            scheduler.slot.remove(worker)
+        except ValueError:
+            return
+        if learn and ref is not None:
+            scheduler.traits_learned(ref._traits)
+        scheduler.launch()

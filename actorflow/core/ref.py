@@ -1,0 +1,381 @@
+"""ActorRef: the address of an actor, and the sends. Layer 1.
+
+A ref stays valid over restarts; it is what messages carry and what pickles, as (system, path, uid). All fields that are
+not part of the address belong to the scheduler: only the thread that holds the baton changes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, overload
+
+import pykka
+from pykka import messages as pykka_messages
+
+from actorflow.core.current import CURRENT
+from actorflow.core.future import Future
+from actorflow.core.messages import Call, Stop
+from actorflow.errors import ActorDeadError, DefinitionError, Stopping
+
+if TYPE_CHECKING:
+    from actorflow.core.actor import Actor
+    from actorflow.core.children import Children
+    from actorflow.core.current import Item
+    from actorflow.core.life import Life
+    from actorflow.core.scheduler import Scheduler, Waiting
+    from actorflow.core.traits import Traits
+
+P = ParamSpec("P")
+R = TypeVar("R")
+A_co = TypeVar("A_co", bound="Actor", covariant=True)
+
+# States of a ref, in this order: from ENDING on, sends are refused.
+IDLE: Final = 0  # may run a message straight from the inbox
+BUSY: Final = 1  # a handler runs or is suspended
+READY: Final = 2  # has queued messages and a place in the ready queue
+CHANGING: Final = 3  # starts, stops or restarts; messages are queued
+ENDING: Final = 4  # runs its last hook
+DEAD: Final = 5
+
+CURRENT_GET = CURRENT.get
+
+
+class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
+    """The address of an actor: send by it, pass it around, pickle it. It stays valid when the actor is restarted.
+
+    You get refs from `system.spawn`, `ctx.spawn`, `system.find` and `self.actor_ref`.
+
+    Messages from one sender to one receiver arrive in the order they were sent. `tell` and `cast` are delivered at most
+    once; every `ask` and `call` is answered, if only with `ActorDeadError`.
+    """
+
+    __slots__ = (
+        "_actor",
+        "_children",
+        "_life",
+        "_name",
+        "_parent",
+        "_queue",
+        "_scheduler",
+        "_state",
+        "_traits",
+        "_waiting",
+        "uid",
+    )
+
+    _actor: A_co | None
+    _children: Children | None
+    _life: Life | None  # what few actors need: watchers, stash, timers, a pending exit
+    _name: str | None
+    _parent: Children
+    _queue: deque[Item] | None
+    _scheduler: Scheduler
+    _state: int
+    _traits: Traits
+    _waiting: Waiting | None
+    uid: int
+
+    def __init__(self, uid: int, scheduler: Scheduler, parent: Children, traits: Traits, name: str | None) -> None:
+        self.uid = uid
+        self._scheduler = scheduler
+        self._parent = parent
+        self._traits = traits
+        self._name = name
+        self._state = CHANGING
+        self._actor = self._children = self._life = self._queue = self._waiting = None
+
+    # --- address -----------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Last part of the path: the name it was spawned with, or its class and a number."""
+        if self._name is None:
+            return f"{self.actor_class.__name__.lower()}-{self.uid - self._scheduler.first_uid}"
+        return self._name
+
+    @property
+    def path(self) -> str:
+        """Where the actor lives: system, parents and name, as in `/demo/sales/order-7`."""
+        return f"{self._parent.path}/{self.name}"
+
+    @property
+    def parent(self) -> ActorRef[Any] | None:
+        """The ref of the parent, or None directly under the system."""
+        return self._parent.owner
+
+    @property
+    def actor_class(self) -> type[Any]:  # type: ignore[override]
+        """Class of the actor."""
+        return self._traits.actor_class
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """pykka's unique name, an uuid4 URN; made when it is read."""
+        digest = hashlib.blake2b(f"{self._scheduler.key}/{self.uid}".encode(), digest_size=16).digest()
+        return uuid.UUID(bytes=digest, version=4).urn
+
+    @property
+    def actor_inbox(self) -> Inbox:  # type: ignore[override]
+        """pykka's view of the mailbox, for code that puts envelopes into it."""
+        return Inbox(self)
+
+    @property
+    def actor_stopped(self) -> StoppedEvent:  # type: ignore[override]
+        """pykka's event, set once the actor is dead."""
+        return StoppedEvent(self)
+
+    def _actor_weakref(self) -> A_co | None:
+        """Return the incarnation; pykka's proxies look it up by this name."""
+        return self._actor
+
+    def __repr__(self) -> str:
+        return f"<ActorRef for {self}>"
+
+    def __str__(self) -> str:
+        return f"{self.actor_class.__name__} ({self.path} {self.actor_urn})"
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, ActorRef):
+            return NotImplemented
+        return self.uid == other.uid and self._scheduler.key == other._scheduler.key
+
+    def __hash__(self) -> int:
+        return hash(self.uid)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from actorflow.core.system import resolve  # noqa: PLC0415 - the system is made of refs
+
+        return resolve, (self._scheduler.key, self.uid, self.path, self.actor_class)
+
+    def is_alive(self) -> bool:
+        """Say whether messages are accepted. The actor may be dead a moment later."""
+        return self._state < ENDING
+
+    # --- sends -------------------------------------------------------------------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send a message and do not wait. Safe from any thread, finaliser or signal handler.
+
+        Raises:
+            ActorDeadError: the actor is dead.
+            MailboxFull: the mailbox is full and its overflow is "fail".
+            DeadlockError: the mailbox is full, blocks, and waiting for room would close a cycle.
+        """
+        if self._state >= ENDING:
+            raise self._dead()
+        execution = CURRENT_GET()
+        sender = None
+        if execution is not None:
+            sender = execution.item[0]
+            if sender is None:
+                raise late_send()
+        scheduler = self._scheduler
+        scheduler.inbox.append((self, message, None, sender))
+        if scheduler.idle:
+            scheduler.wake()
+
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
+        """Post a message that wants an answer, or a cast; like `tell` in all else."""
+        if self._state >= ENDING:
+            raise self._dead()
+        execution = CURRENT_GET()
+        sender = None
+        if execution is not None:
+            sender = execution.item[0]
+            if sender is None:
+                raise late_send()
+        scheduler = self._scheduler
+        scheduler.inbox.append((self, message, future, sender))
+        if scheduler.idle:
+            scheduler.wake()
+
+    def _dead(self) -> ActorDeadError:
+        self._scheduler.check_usable()
+        return ActorDeadError(f"{self} not found")
+
+    @overload  # type: ignore[override]
+    def ask(self, message: Any, *, block: Literal[False], timeout: float | None = None) -> Future[Any]: ...
+    @overload
+    def ask(self, message: Any, *, block: Literal[True] = True, timeout: float | None = None) -> Any: ...
+    @overload
+    def ask(self, message: Any, *, block: bool, timeout: float | None = None) -> Any: ...
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+        """Send a message and wait for the answer, at most `timeout` seconds; with block=False return a Future.
+
+        Raises:
+            AskTimeout: no answer came in time.
+            ActorDeadError: the actor is dead, or died before it handled the message.
+            Exception: what the handler raised.
+        """
+        future: Future[Any] = Future(self)
+        try:
+            self._send(message, future)
+        except ActorDeadError as error:
+            future._settle(None, error)
+        return future.get(timeout=timeout) if block else future
+
+    @overload
+    def call(
+        self, method: Callable[Concatenate[A_co, P], Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[R]: ...
+    @overload
+    def call(self, method: Callable[Concatenate[A_co, P], R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
+    def call(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Request a method by name, typed: `ref.call(Counter.add, 2)`. An override in a subclass is what runs.
+
+        Errors, a dead actor's included, are raised by the future's `get`.
+
+        Raises:
+            DefinitionError: the actor's class has no such method.
+        """
+        future: Future[Any] = Future(self)
+        try:
+            self._send(Call(self._method_name(method), args, kwargs), future)
+        except ActorDeadError as error:
+            future._settle(None, error)
+        return future
+
+    def cast(self, method: Callable[Concatenate[A_co, P], Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Request a method and want no answer; if it raises, the actor crashes and its supervisor sees it.
+
+        Raises:
+            ActorDeadError: the actor is dead.
+            DefinitionError: the actor's class has no such method.
+            MailboxFull: the mailbox is full and its overflow is "fail".
+        """
+        self._send(Call(self._method_name(method), args, kwargs), None)
+
+    def _close(self, cause: BaseException | None) -> None:
+        """Release what a dead actor still holds; a bounded mailbox has waiting senders."""
+
+    def _count_stashed(self) -> None:
+        """Count a stashed message; a bounded mailbox does."""
+
+    def _put_back(self, items: deque[Item]) -> None:
+        """Put stashed messages back to the front of the mailbox; the holder of the baton calls it."""
+        if self._queue is None:
+            self._queue = self._scheduler.new_queue()
+        self._queue.extendleft(reversed(items))
+
+    def _method_name(self, method: Callable[..., Any]) -> str:
+        name: str | None = getattr(method, "__name__", None)
+        if name is None or not hasattr(self._traits.actor_class, name):
+            msg = f"{method!r} is no method of {self.actor_class.__name__}: call and cast take Class.method"
+            raise DefinitionError(msg)
+        return name
+
+    @overload
+    def stop(self, *, block: Literal[True] = True, timeout: float | None = None) -> bool: ...
+    @overload
+    def stop(self, *, block: Literal[False], timeout: float | None = None) -> Future[bool]: ...
+    @overload
+    def stop(self, *, block: bool, timeout: float | None = None) -> bool | Future[bool]: ...
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> bool | Future[bool]:
+        """End the actor for good behind what is queued, its children first; True if it was alive.
+
+        Also a supervised actor is not restarted afterwards. With block=False a Future of that result is returned.
+
+        Raises:
+            AskTimeout: it did not end in `timeout` seconds; it still will, once its handler returns.
+        """
+        future: Future[bool] = Future(self)
+        if self._state == DEAD:
+            self._scheduler.check_usable()
+            future._settle(value=False, error=None)
+        else:
+            self._scheduler.post(self, Stop(final=True), future)
+        return future.get(timeout=timeout) if block else future
+
+    def proxy(self) -> pykka.ActorProxy[Any]:
+        """Return a pykka proxy: its methods are calls that return futures. It survives restarts."""
+        return Proxy(actor_ref=self)
+
+
+class Proxy(pykka.ActorProxy[Any]):
+    """A pykka proxy that looks at the living incarnation, not at the one it was made with."""
+
+    @property
+    def _actor(self) -> Any:  # type: ignore[override]
+        return self.actor_ref._actor_weakref()
+
+    @_actor.setter
+    def _actor(self, actor: Any) -> None:
+        """Leave it to the ref."""
+
+
+class Inbox:
+    """pykka's inbox, as far as it makes sense: a place to put envelopes."""
+
+    __slots__ = ("_ref",)
+
+    def __init__(self, ref: ActorRef[Any]) -> None:
+        self._ref = ref
+
+    def put(self, envelope: Any, /) -> None:
+        """Send the envelope's message; its `reply_to` future gets the answer."""
+        reply_to = envelope.reply_to
+        if reply_to is None:
+            self._ref.tell(envelope.message)
+            return
+        future: Future[Any] = Future(self._ref)
+
+        def forward() -> None:
+            if future._error is None:
+                reply_to.set(future._value)
+            else:
+                reply_to.set_exception((type(future._error), future._error, future._error.__traceback__))
+
+        future._add_waiter(forward)
+        self._ref._send(envelope.message, future)
+
+    def empty(self) -> bool:
+        """Say whether nothing waits in the mailbox (messages on their way there do not count)."""
+        return not self._ref._queue
+
+    def get(self) -> Any:
+        """Refuse: the scheduler takes messages out."""
+        msg = "the scheduler takes messages out of a mailbox; override on_receive to see them"
+        raise DefinitionError(msg)
+
+
+class StoppedEvent:
+    """pykka's `actor_stopped`, as a view of the ref."""
+
+    __slots__ = ("_ref",)
+
+    def __init__(self, ref: ActorRef[Any]) -> None:
+        self._ref = ref
+
+    def is_set(self) -> bool:
+        """Say whether the actor is dead or runs its last hook."""
+        return self._ref._state >= ENDING
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the actor is dead, at most `timeout` seconds; say whether it is."""
+        if not self.is_set():
+            future = self._ref._scheduler.end_of(self._ref)
+            try:
+                future.get(timeout=timeout)
+            except pykka.Timeout:
+                return self.is_set()
+        return True
+
+    def set(self) -> None:
+        """Refuse, unless it is set already: pykka's code never calls it on our actors."""
+        if not self.is_set():
+            msg = "stop an actor by ref.stop()"
+            raise DefinitionError(msg)
+
+
+def late_send() -> Stopping:
+    """Make the error for a send of an incarnation that was abandoned."""
+    return Stopping("this incarnation was abandoned after its shutdown time; its late sends are refused")
+
+
+ABANDONED: Final = (None, None, None, None)  # the item of an execution whose incarnation was abandoned
+ACTOR_STOP: Final = pykka_messages._ActorStop

@@ -1,0 +1,308 @@
+"""Scheduler: one run queue and one baton. Layer 1.
+
+Everything undelivered is in one `inbox`, which any thread may append to. One thread at a time holds the baton; it takes
+items out, runs handlers, and is the only one that touches refs, ready queue, timers and children: no locks. While it is in
+user code it puts a token into `slot`: who takes the token out owns the baton from then on. So a handler that waits can give
+the baton away, and one that blocks unseen can be overtaken; such a handler reports its end through the inbox.
+
+- Few messages: they run straight from the inbox, and an idle actor owns no queue at all.
+- Many, or the receiver is busy: the holder sorts them into a queue a ref, and gives each ready ref a turn.
+
+`actorflow.core.live` drives this with threads and the machine's clock, `actorflow.core.virtual` one step at a time with a
+virtual clock and a seeded order.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from actorflow.core import lifecycle
+from actorflow.core.actor import HANDLERS
+from actorflow.core.current import CURRENT, Execution
+from actorflow.core.events import Events
+from actorflow.core.failure import failed
+from actorflow.core.future import Future
+from actorflow.core.messages import CHANGED, Ended
+from actorflow.core.ref import BUSY, CHANGING, DEAD, IDLE, READY, ActorRef
+from actorflow.core.registry import REFS
+from actorflow.core.task import Task, run_in_loop
+from actorflow.core.timers import TimerHeap
+from actorflow.errors import ActorflowError
+
+if TYPE_CHECKING:
+    from actorflow.core.clock import Clock
+    from actorflow.core.current import Item
+    from actorflow.core.traits import Traits
+
+
+class Waiting(Protocol):
+    """An actor's wait: for what, and how to wake it when the actor is to stop."""
+
+    future: Future[Any]
+
+    def interrupt(self) -> None:
+        """Make the wait raise Stopping."""
+        ...
+
+
+class Work:
+    """The receiver of the scheduler's own work: its messages are functions that the holder calls, without a token."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self) -> None:
+        self._state = CHANGING  # never run straight from the inbox
+
+
+class Done:
+    """Reports the end of a handler that lost the baton."""
+
+    __slots__ = ("outcome",)
+
+    def __init__(self, outcome: Any) -> None:
+        self.outcome = outcome
+
+
+WORK: Final[Any] = Work()
+CHILDREN_LOCK: Final = threading.Lock()
+HANDLER_OF = HANDLERS.get
+
+
+class Worker(Execution):
+    """A thread of the run queue."""
+
+    __slots__ = ("cpu_clock", "park", "thread")
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.item = (WORK, None, None, None)
+        self.park = scheduler.allocate_lock()
+        self.park.acquire()
+        self.cpu_clock: int | None = None
+        self.thread = 0
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Block this thread, and let other actors run meanwhile."""
+        self.scheduler.wait(self, future, timeout)
+
+
+class Scheduler:
+    """What the two drivers share: sorting, running one message, and the life cycle around it."""
+
+    def __init__(self, clock: Clock, *, ask_timeout: float | None, threads: int, seed: int | None = None) -> None:
+        self.clock = clock
+        self.ask_timeout = ask_timeout
+        self.max_threads = threads
+        self.random = random.Random(seed)
+        self.key = f"{self.random.getrandbits(64):016x}"
+        self.first_uid = next(REFS.uids)
+        self.inbox: deque[Item] = deque()
+        self.ready: deque[Any] = deque()
+        self.idle: list[Worker] = []
+        self.slot: list[Worker] = []
+        self.timers = TimerHeap()
+        self.events = Events(self)
+        self.closed = False
+        self.draining = False  # timers of actors fire no more
+        self.forked = False
+        self.abandoned = 0
+        self.name = "actorflow"
+        self.loop_thread: Any = None  # made by actorflow.core.loop at first need
+        self.make_children: Callable[[Scheduler, ActorRef[Any]], Any]
+        self.context = contextvars.copy_context()
+        self.context.run(CURRENT.set, None)
+        self._free_queues: list[deque[Item]] = []
+
+    # --- any thread --------------------------------------------------------------------------------------------------
+
+    def post(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
+        """Put a message of the runtime's own into the inbox."""
+        self.inbox.append((ref, message, future, None))
+        if self.idle:
+            self.wake()
+        if self.closed:
+            self.close_inbox()
+
+    def post_work(self, work: Callable[[], Any]) -> None:
+        """Have the holder of the baton call `work`; it must be short and must not wait."""
+        self.inbox.append((WORK, work, None, None))
+        if self.idle:
+            self.wake()
+
+    def wake(self) -> None:
+        """Wake the idle holder, if there is one."""
+        raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
+        """Block a handler until the future is done."""
+        raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def allocate_lock(self) -> Any:
+        """Return a new lock for a thread to park on."""
+        raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
+        """Run an item or task on the actor's own thread."""
+        raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def executions(self, ref: ActorRef[Any]) -> list[Execution]:
+        """Return where handlers of the actor run or wait."""
+        raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def close(self) -> None:
+        """End all threads; the actors are dead."""
+        raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def check_usable(self) -> None:
+        """Raise if this process is a fork of the one that runs the scheduler."""
+        if self.forked:
+            msg = "this actor system belongs to the parent process: a fork has none of its threads; make a new one"
+            raise ActorflowError(msg)
+
+    # --- holder of the baton -----------------------------------------------------------------------------------------
+
+    def sort(self, item: Item) -> None:
+        """Put an item where it belongs."""
+        ref, message, _, _ = item
+        if ref is WORK:
+            message()
+            return
+        kind = message.__class__
+        if kind is Task:
+            self.ready.append(message)
+        elif kind is Done:
+            lifecycle.finished(ref, message.outcome)
+        else:
+            state = ref._state
+            if state == IDLE:
+                ref._queue = queue = self.new_queue()
+                queue.append(item)
+                ref._state = READY
+                self.ready.append(ref)
+            elif state == DEAD:
+                lifecycle.refuse(item, None)
+            elif ref._queue is not None:
+                ref._queue.append(item)
+            else:
+                ref._queue = queue = self.new_queue()
+                queue.append(item)
+
+    def sort_all(self) -> None:
+        """Sort what has come in so far."""
+        popleft, sort = self.inbox.popleft, self.sort
+        for _ in range(len(self.inbox)):
+            item = popleft()
+            ref = item[0]
+            # The common case inline: the ref has a queue and waits for its turn.
+            if ref._state == READY and item[1].__class__ is not Done:
+                ref._queue.append(item)  # type: ignore[union-attr]  # READY implies a queue
+            else:
+                sort(item)
+
+    def new_queue(self) -> deque[Item]:
+        """Return an empty queue; they are reused, since a deque takes 760 bytes and 70 ns to make."""
+        return self._free_queues.pop() if self._free_queues else deque()
+
+    def free_queue(self, ref: ActorRef[Any]) -> None:
+        """Take the queue away from a ref that has no messages."""
+        queue = ref._queue
+        if queue is not None:
+            ref._queue = None
+            if len(self._free_queues) < 100:
+                self._free_queues.append(queue)
+
+    def add_timer(self, due: float, fire: Callable[[], None]) -> None:
+        """Have the holder call `fire` when the clock reaches `due`."""
+        self.timers.add(due, fire)
+
+    def run(self, ref: ActorRef[Any], message: Any) -> Future[Any]:
+        """Run a life-cycle message in the actor, ahead of its mailbox; the future tells how it went."""
+        future: Future[Any] = Future(ref)
+        self.ready.append((ref, message, future, None))
+        return future
+
+    # --- user code: the token is in the slot -------------------------------------------------------------------------
+
+    def handle(self, worker: Worker, item: Item) -> Any:
+        """Run one message. Returns None, SUSPENDED, or how the incarnation ended (Ended)."""
+        ref, message, future, _ = item
+        worker.item = item
+        try:
+            handler = HANDLER_OF(message.__class__)
+            result = ref._actor.on_receive(message) if handler is None else handler(ref, message)  # type: ignore[union-attr]
+            if result is not None:
+                kind = result.__class__
+                if kind is CoroutineType:
+                    return self.begin(worker, item, result)
+                if kind is Ended:
+                    return result
+            if worker.item is not item:  # put aside by stash, promised by reply_later, or abandoned
+                future = worker.item[2]
+                if future is not None:
+                    future._settle(result, None)
+                return CHANGED
+            if future is not None:
+                future._settle(result, None)
+        except BaseException as error:  # noqa: BLE001 - each kind has its own rule
+            return failed(self, worker, error)
+        return None
+
+    def begin(self, worker: Worker, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
+        """Run an `async def` handler up to its first wait, or give it to the asyncio loop."""
+        if item[0]._traits.options.loop:
+            return run_in_loop(self, item, coro)
+        task = Task(self, item, coro)
+        outcome = task.step(worker)
+        return CHANGED if outcome is None and task.item is not item else outcome
+
+    def resume(self, worker: Worker, task: Task) -> Any:
+        """Let a suspended handler go on."""
+        worker.item = task.item
+        return task.step(worker)
+
+    def after(self, worker: Worker, ref: ActorRef[Any], outcome: Any) -> None:
+        """Do what the outcome of a handler asks for, with the baton in hand."""
+        if worker.item[0] is not None:  # else the incarnation was abandoned meanwhile
+            lifecycle.finished(ref, outcome)
+
+    def children_of(self, ref: ActorRef[Any]) -> Any:
+        """Return the children of an actor; made at the first one."""
+        if ref._children is None:
+            with CHILDREN_LOCK:
+                if ref._children is None:
+                    ref._children = self.make_children(self, ref)
+        return ref._children
+
+    # --- end ---------------------------------------------------------------------------------------------------------
+
+    def end_of(self, ref: ActorRef[Any]) -> Future[Any]:
+        """Return a future that is set once the actor is dead."""
+        future: Future[Any] = Future(ref)
+        self.post_work(lambda: lifecycle.notify_end(ref, future))
+        return future
+
+    def close_inbox(self) -> None:
+        """Answer what came in after the end."""
+        while self.inbox:
+            try:
+                item = self.inbox.popleft()
+            except IndexError:
+                return
+            if item[0] is not WORK and item[1].__class__ is not Done and item[1].__class__ is not Task:
+                lifecycle.refuse(item, None)
+
+    def traits_learned(self, traits: Traits) -> None:
+        """Note that a handler of this class blocked unseen; twice, and it gets a thread before it runs."""
+        traits.overtaken += 1
+        traits.quick = 0
+        if traits.overtaken >= 2:
+            traits.blocks = True
+
+
+__all__ = ["BUSY", "WORK", "Done", "Scheduler", "Waiting", "Worker"]

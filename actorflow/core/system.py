@@ -1,0 +1,216 @@
+"""System: the bare actor system, and the default one behind `Actor.start()`. Layer 1.
+
+`actorflow.app.system.ActorSystem` is the public one; it adds settings, signals and subscriptions.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from actorflow.core.children import Children
+from actorflow.core.current import CURRENT
+from actorflow.core.future import Future
+from actorflow.core.lifecycle import bury
+from actorflow.core.live import LiveScheduler
+from actorflow.core.messages import Stop
+from actorflow.core.procedure import completed_within, start_procedure
+from actorflow.core.ref import DEAD, IDLE, ActorRef
+from actorflow.core.registry import REFS
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+
+DRAIN_SHARE: Final = 0.8  # of the grace time is for what is queued; the rest for handlers that are woken by Stopping
+
+
+class System:
+    """A scheduler, the root of a tree of actors, and their common end."""
+
+    children_class: ClassVar[type[Children]] = Children  # actorflow.supervision puts its own here
+
+    def __init__(self, name: str, scheduler: Scheduler) -> None:
+        self.name = name
+        self.scheduler = scheduler
+        scheduler.name = name
+        scheduler.make_children = self.children_class
+        self.root = self.children_class(scheduler, None, f"/{name}")
+        self.error: BaseException | None = None
+        self.ended: Future[None] = Future()
+        self._stopping = False
+        scheduler.events.interrupted = self.interrupt
+        SYSTEMS.add(self)
+        watch_exit()
+
+    def start_actor(self, cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[Any]:
+        """Start an actor as pykka does: return before its `on_start` has run."""
+        return self.root.spawn(cls._traits, args, kwargs, wait=False)
+
+    def fail(self, error: BaseException) -> None:
+        """End the system because a supervisor directly under it gave up."""
+        if self.error is None:
+            self.error = error
+        self.begin_stop(5.0)
+
+    def interrupt(self) -> None:
+        """End the system because a handler raised KeyboardInterrupt."""
+        self.begin_stop(5.0)
+
+    def begin_stop(self, grace: float) -> None:
+        """Start to drain; `ended` is set at the end."""
+        self.scheduler.post_work(lambda: self._drain_once(grace))
+
+    def _drain_once(self, grace: float) -> None:
+        if not self._stopping:
+            self._stopping = True
+            start_procedure(self.scheduler, self._drain(grace), self.ended)
+
+    async def _drain(self, grace: float) -> None:
+        """Stop the actors, newest first: each handles what is queued, until most of the grace time is over."""
+        scheduler, root = self.scheduler, self.root
+        start = scheduler.clock.monotonic()
+        scheduler.draining = root.closed = True
+        while root.members:
+            scheduler.sort_all()
+            ref = next(reversed(root.members.values()))
+            if ref._state == IDLE and ref._life is None and not ref._children and not ref._traits.has_on_stop:
+                bury(ref, None)
+                continue
+            spent = scheduler.clock.monotonic() - start
+            stopped: Future[bool] = Future()
+            if spent < grace * DRAIN_SHARE:
+                scheduler.post(ref, Stop(final=True), stopped)
+                if await completed_within(scheduler, stopped, grace * DRAIN_SHARE - spent):
+                    continue
+            spent = scheduler.clock.monotonic() - start
+            await root.stop_child(ref, restart=False, seconds=max(0.0, grace - spent))
+        scheduler.sort_all()
+
+    def stop(self, *, grace: float = 5.0) -> None:
+        """End all actors, newest first, within `grace` seconds; what is left then is abandoned.
+
+        Called in a handler it returns at once, since the handler must end first.
+        """
+        self.begin_stop(grace)
+        execution = CURRENT.get()
+        if execution is not None and execution.scheduler is self.scheduler:
+            return
+        self.wait_ended()
+
+    def wait_ended(self) -> None:
+        """Wait for the end of all actors, and end the threads."""
+        self.ended.get()
+        if not self.scheduler.closed:
+            self.scheduler.close()
+            self.scheduler.close_inbox()
+            if self.scheduler.loop_thread is not None:
+                self.scheduler.loop_thread.close()
+        SYSTEMS.discard(self)
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+class Gone:
+    """Stands for the scheduler and the parent of a ref whose actor is not in this process, or never lived."""
+
+    def __init__(self, key: str, path: str = "/unstarted") -> None:
+        self.key = key
+        self.path = path
+        self.owner = None
+        self.first_uid = 0
+        self.ask_timeout = None
+
+    def check_usable(self) -> None:
+        """Nothing to check: the ref is dead."""
+
+
+def unstarted(cls: type[Any]) -> ActorRef[Any]:
+    """Return the ref of an actor that was made by hand and never started."""
+    return gone_ref(Gone("unstarted"), next(REFS.uids), cls, None)
+
+
+def gone_ref(gone: Any, uid: int, cls: type[Any], name: str | None) -> ActorRef[Any]:
+    """Return a dead ref."""
+    ref: ActorRef[Any] = ActorRef(uid, gone, gone, cls._traits, name)
+    ref._state = DEAD
+    return ref
+
+
+def resolve(key: str, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
+    """Return the ref behind a pickled address; a dead one if the actor does not live in this process."""
+    ref = REFS.by_uid.get(uid)
+    if isinstance(ref, ActorRef) and ref._scheduler.key == key:
+        return ref
+    parent, _, name = path.rpartition("/")
+    return gone_ref(Gone(key, parent), uid, cls, name)
+
+
+# --- the process -----------------------------------------------------------------------------------------------------
+
+SYSTEMS: weakref.WeakSet[System] = weakref.WeakSet()
+_lock = threading.RLock()
+_default: list[System] = []
+_exit_watch: list[threading.Thread] = []
+
+
+def default_system() -> System:
+    """Return the system of `Actor.start()`, made at first use and stopped at the end of the program."""
+    with _lock:
+        if not _default or _default[0]._stopping:
+            _default[:] = [System("default", LiveScheduler(name="default"))]
+        return _default[0]
+
+
+def watch_exit() -> None:
+    """Have the systems that live at the end of the program stopped, `on_stop` included.
+
+    A thread that is no daemon waits for the main thread: the interpreter waits for it in turn, and it may still start
+    threads, which an atexit function may not (Python 3.12).
+    """
+    with _lock:
+        if not _exit_watch:
+            thread = threading.Thread(target=_stop_at_exit, name="actorflow-exit", daemon=False)
+            _exit_watch.append(thread)
+            thread.start()
+
+
+def _stop_at_exit() -> None:
+    threading.main_thread().join()
+    for system in sorted(SYSTEMS, key=lambda system: system.scheduler.first_uid, reverse=True):
+        if isinstance(system.scheduler, LiveScheduler) and not system.scheduler.closed:
+            system.stop()
+
+
+class ForkedInbox:
+    """The inbox of a system in a forked child: it has no threads there, so each send raises."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def append(self, _item: Any) -> None:
+        """Refuse."""
+        self._scheduler.check_usable()
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _forget_after_fork() -> None:
+    for system in list(SYSTEMS):
+        scheduler = system.scheduler
+        scheduler.forked = scheduler.closed = True
+        scheduler.inbox = ForkedInbox(scheduler)  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    for uid, ref in list(REFS.by_uid.items()):
+        if isinstance(ref, ActorRef):
+            del REFS.by_uid[uid]
+    SYSTEMS.clear()
+    _default.clear()
+    _exit_watch.clear()
+    CURRENT.set(None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_after_fork)

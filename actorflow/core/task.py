@@ -1,0 +1,116 @@
+"""Task: an `async def` handler on the run queue. Layer 1. Its actor stays busy while it is suspended."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.current import CURRENT, Execution
+from actorflow.core.failure import failed
+from actorflow.core.future import TASK_CLASS, Future
+from actorflow.core.messages import SUSPENDED
+from actorflow.core.waits import deadlock, find_cycle
+from actorflow.errors import DefinitionError, Stopping
+
+if TYPE_CHECKING:
+    from actorflow.core.current import Item
+    from actorflow.core.scheduler import Scheduler, Worker
+
+
+class Task(Execution):
+    """Drives one coroutine: each step runs until it awaits a future that is not done; the future's end queues the next."""
+
+    __slots__ = ("coro", "future", "interrupted", "resume_item", "send", "throw", "worker")
+
+    def __init__(self, scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
+        self.scheduler = scheduler
+        self.item = item
+        self.coro = coro
+        context = scheduler.context.copy()
+        context.run(CURRENT.set, self)
+        self.send = context.run
+        self.interrupted = False
+        self.resume_item: Item = (item[0], self, None, None)
+        self.future: Future[Any]
+        self.worker: Worker
+
+    def __call__(self) -> None:
+        """Queue the next step: the awaited future is done."""
+        scheduler = self.scheduler
+        scheduler.inbox.append(self.resume_item)
+        if scheduler.idle:
+            scheduler.wake()
+
+    def interrupt(self) -> None:
+        """Raise Stopping in the handler's await."""
+        self.interrupted = True
+        self.future._drop_waiter(self)
+        self()
+
+    def step(self, worker: Worker) -> Any:
+        """Run until the next wait; returns what `Scheduler.handle` returns."""
+        self.worker = worker
+        ref = self.item[0]
+        if ref is None:  # abandoned while suspended
+            self.coro.close()
+            return None
+        ref._waiting = None
+        run, coro = self.send, self.coro
+        error: BaseException | None = stopping() if self.interrupted else None
+        self.interrupted = False
+        while True:
+            try:
+                awaited = run(coro.send, None) if error is None else run(coro.throw, error)
+            except StopIteration as stop:
+                future = self.item[2]
+                if future is not None:
+                    future._settle(stop.value, None)
+                return None
+            except BaseException as raised:  # noqa: BLE001 - each kind has its own rule
+                return failed(self.scheduler, self, raised)
+            if awaited is None:  # a bare yield: let others run
+                self()
+                return SUSPENDED
+            if not isinstance(awaited, Future):
+                error = foreign_await(awaited)
+                continue
+            error = None
+            self.future = awaited
+            ref._waiting = self
+            cycle = find_cycle(ref, awaited)
+            if cycle is not None:
+                error = deadlock(cycle)
+            elif ref._life is not None and ref._life.exit is not None:
+                error = stopping()
+            elif awaited._add_waiter(self):
+                return SUSPENDED
+            ref._waiting = None
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Block the worker thread: a plain `get` inside an `async def` handler."""
+        self.worker.wait(future, timeout)
+
+
+TASK_CLASS[0] = Task
+
+
+def stopping() -> Stopping:
+    """Make the error that ends a handler's wait at shutdown."""
+    return Stopping("the actor is being shut down")
+
+
+def foreign_await(awaited: object) -> DefinitionError:
+    """Make the error for an await of something that needs an asyncio loop."""
+    return DefinitionError(
+        f"an async handler awaited {awaited!r}, which needs an asyncio loop: spawn the actor with loop=True"
+    )
+
+
+def run_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
+    """Run the handler as a task on the system's one loop thread."""
+    from actorflow.core.loop import start_in_loop  # noqa: PLC0415 - asyncio takes 30 ms to import
+
+    start_in_loop(scheduler, item, coro)
+    return SUSPENDED
+
+

@@ -1,0 +1,103 @@
+"""Traits: what the scheduler needs to know of an actor class and of the options it was spawned with. Layer 1."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from actorflow.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.core.actor import Actor
+    from actorflow.core.backoff import Backoff
+
+Restart: TypeAlias = Literal["permanent", "transient", "temporary"]
+Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Child options, checked when they are given. `None` means that the parent's default holds.
+
+    Attributes:
+        name: last part of the path; without it the actor is named after its class and a number.
+        restart: after which ends it is started anew: any (permanent), crashes only (transient), none (temporary).
+        shutdown: seconds that it gets to end by itself when its supervisor stops it, before it is abandoned.
+        backoff: pauses between a crash and the restart.
+        capacity: how many user messages the mailbox holds; `None` is unbounded.
+        overflow: what a send to a full mailbox does: wait, raise MailboxFull, or drop the oldest message.
+        blocking: one thread of its own for `on_start`, all handlers and `on_stop`.
+        loop: `async def` handlers run on the system's asyncio loop.
+    """
+
+    name: str | None = None
+    restart: Restart | None = None
+    shutdown: float = 5.0
+    backoff: Backoff | None = None
+    capacity: int | None = None
+    overflow: Overflow = "block"
+    blocking: bool = False
+    loop: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("restart", self.restart, ("permanent", "transient", "temporary", None))
+        check_choice("overflow", self.overflow, ("block", "fail", "drop_oldest"))
+        if self.capacity is not None and self.capacity < 1:
+            msg = f"capacity={self.capacity}: a mailbox holds at least 1 message; leave it out for an unbounded one"
+            raise DefinitionError(msg)
+        if self.shutdown < 0:
+            msg = f"shutdown={self.shutdown}: seconds, not negative"
+            raise DefinitionError(msg)
+        if self.name is not None and (not self.name or "/" in self.name):
+            msg = f"name={self.name!r}: a name is not empty and has no '/'"
+            raise DefinitionError(msg)
+
+    def override(self, **options: Any) -> Options:
+        """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
+        check_known(options, OPTION_NAMES)
+        return dataclasses.replace(self, **options)
+
+
+OPTION_NAMES = tuple(field.name for field in dataclasses.fields(Options))
+
+
+def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Refuse a value that is none of the choices, and name them."""
+    if value not in choices:
+        known = ", ".join(repr(choice) for choice in choices if choice is not None)
+        msg = f"{name}={value!r}: choose one of {known}"
+        raise DefinitionError(msg)
+
+
+def check_known(given: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse unknown option names, and name the nearest known one."""
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            msg = f"unknown option {name!r}: {hint}"
+            raise DefinitionError(msg)
+
+
+class Traits:
+    """One per actor class, and one per child whose options differ; refs of the same kind share it.
+
+    `blocks` is learned: True once handlers of the class were overtaken twice (see `actorflow.core.live`).
+    """
+
+    __slots__ = ("actor_class", "blocks", "has_on_start", "has_on_stop", "options", "overtaken", "quick")
+
+    def __init__(self, actor_class: type[Actor], options: Options) -> None:
+        self.actor_class = actor_class
+        self.options = options
+        self.has_on_start = actor_class.on_start is not BASE_HOOKS["on_start"]
+        self.has_on_stop = actor_class.on_stop is not BASE_HOOKS["on_stop"]
+        self.blocks = False
+        self.overtaken = 0
+        self.quick = 0
+
+
+# Filled by actorflow.core.actor with pykka's empty hooks: a class that keeps them has no code to run there.
+BASE_HOOKS: dict[str, Any] = {}

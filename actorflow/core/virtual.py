@@ -1,0 +1,275 @@
+"""Virtual: the scheduler on one virtual clock, one step at a time, in an order that a seed chooses. Layer 1.
+
+The same handlers, futures and supervision; only who runs next and what time it is differ. One thread runs at any moment:
+the baton passes between carrier threads, handlers that wait, and the thread that made the scheduler (the driver), whose
+waits are what makes the system run. When nothing can run, the clock jumps to the next timer.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from typing import Any
+
+from actorflow.core.clock import VirtualClock
+from actorflow.core.current import CURRENT, Execution
+from actorflow.core.future import DRIVERS, Future, ask_timeout, wait_outside
+from actorflow.core.log import logger
+from actorflow.core.ref import BUSY, READY, ActorRef
+from actorflow.core.scheduler import Scheduler, Worker
+from actorflow.core.task import Task, stopping
+from actorflow.core.waits import deadlock, find_cycle
+from actorflow.errors import DeadlockError, ThreadLimit
+
+class Parked:
+    """A thread that waits without the baton: a handler in `get`, or the driver. Ready once its future is done."""
+
+    __slots__ = ("future", "interrupted", "lock", "over", "scheduler", "stuck", "timed_out")
+
+    def __init__(self, scheduler: VirtualScheduler, future: Future[Any]) -> None:
+        self.scheduler = scheduler
+        self.future = future
+        self.interrupted = self.timed_out = self.stuck = self.over = False
+        self.lock = _thread.allocate_lock()
+        self.lock.acquire()
+
+    def __call__(self) -> None:
+        """Enter the run queue: the next to have the baton may be this thread."""
+        if not self.over:
+            self.over = True
+            self.scheduler.post_work(lambda: self.scheduler.ready.append(self))
+
+    def interrupt(self) -> None:
+        """Enter the run queue with Stopping."""
+        self.interrupted = True
+        self()
+
+    def time_out(self) -> None:
+        """Enter the run queue with AskTimeout."""
+        if not self.over:
+            self.timed_out = True
+            self()
+
+
+class VirtualScheduler(Scheduler):
+    """See the module. Make it, use it and close it in one thread.
+
+    `seed` None keeps the live order, first in first out; a number chooses among all that could run, and is repeatable.
+    `trace` collects (virtual time, path, message) of each step when it is a list.
+    """
+
+    clock: VirtualClock
+
+    def __init__(
+        self, *, name: str, seed: int | None = None, ask_timeout: float | None = None, threads: int = 2000
+    ) -> None:
+        super().__init__(VirtualClock(), ask_timeout=ask_timeout, threads=threads, seed=seed or 0)
+        self.name = name
+        self.seed = seed
+        self.trace: list[tuple[float, str, str]] | None = None
+        self.carriers: list[Worker] = []  # threads that rest without the baton
+        self.workers: dict[Worker, None] = {}
+        self.driver: Parked | None = None
+        self.driver_thread = threading.get_ident()
+        self._previous_driver = DRIVERS.get(self.driver_thread)
+        DRIVERS[self.driver_thread] = self.drive
+
+    # --- threads -----------------------------------------------------------------------------------------------------
+
+    def allocate_lock(self) -> Any:
+        """Return a plain lock."""
+        return _thread.allocate_lock()
+
+    def wake(self) -> None:
+        """Nothing idles here: the driver's waits make the system run."""
+
+    def hand_baton(self) -> None:
+        """Let another thread run the loop; the caller parks right after."""
+        if self.carriers:
+            self.carriers.pop().park.release()
+            return
+        if len(self.workers) >= self.max_threads:
+            msg = f"all {self.max_threads} threads of the system wait"
+            raise ThreadLimit(msg)
+        worker = Worker(self)
+        self.workers[worker] = None
+        threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-carrier", daemon=True).start()
+
+    def _work(self, worker: Worker) -> None:
+        worker.thread = _thread.get_ident()
+        try:
+            while not self.closed:
+                self.step(worker)
+        except BaseException as error:  # noqa: BLE001 - a defect of the scheduler: say so, and free the driver
+            logger.critical("The virtual scheduler failed; please report it", exc_info=error)
+            if self.driver is not None:
+                self.driver.stuck = True
+                self.driver.lock.release()
+        finally:
+            self.workers.pop(worker, None)
+
+    def executions(self, ref: ActorRef[Any]) -> list[Execution]:
+        """Return where handlers of the actor run or wait."""
+        found: list[Execution] = [worker for worker in list(self.workers) if worker.item[0] is ref]
+        if isinstance(ref._waiting, Execution):
+            found.append(ref._waiting)
+        return found
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def step(self, worker: Worker) -> None:
+        """Let one message, one step of a coroutine or one parked thread go on; or let time pass."""
+        self.sort_all()
+        if not self.ready:
+            if not self.inbox and not self.advance():
+                self.give_back(worker)
+            return
+        entry = self.pick()
+        if entry.__class__ is Parked:
+            self.pass_to(worker, entry.lock)
+            return
+        if entry.__class__ is Task:
+            ref, item, single = entry.resume_item[0], entry.item, False
+        elif entry.__class__ is tuple:
+            ref, item, single = entry[0], entry, True
+        else:
+            ref, single = entry, False
+            if ref._state != READY or not ref._queue:
+                return
+            ref._state = BUSY
+            item = ref._queue.popleft()
+        if self.trace is not None:
+            self.trace.append((self.clock.now, ref.path, repr(item[1])))
+        context = self.context.copy()
+        context.run(CURRENT.set, worker)
+        if entry.__class__ is Task:
+            outcome = context.run(self.resume, worker, entry)
+        else:
+            outcome = context.run(self.handle, worker, item)
+        if not single:
+            self.after(worker, ref, outcome)
+
+    def pick(self) -> Any:
+        """Choose who runs next."""
+        if self.seed is None or len(self.ready) == 1:
+            return self.ready.popleft()
+        index = self.random.randrange(len(self.ready))
+        self.ready.rotate(-index)
+        entry = self.ready.popleft()
+        self.ready.rotate(index)
+        return entry
+
+    def advance(self) -> bool:
+        """Jump to the next timer, if there is one."""
+        timers = self.timers
+        if not len(timers):
+            return False
+        self.clock.now = max(self.clock.now, timers.next_due)
+        for fire in timers.pop_due(self.clock.now):
+            fire()
+        return True
+
+    # --- the baton ---------------------------------------------------------------------------------------------------
+
+    def pass_to(self, worker: Worker, lock: Any) -> None:
+        """Wake a parked thread, which goes on with the baton, and rest."""
+        self.carriers.append(worker)
+        lock.release()
+        worker.park.acquire()
+
+    def give_back(self, worker: Worker) -> None:
+        """Nothing is left to run: the driver, if it waits, waits for ever."""
+        driver = self.driver
+        if driver is not None and not driver.over:
+            driver.stuck = driver.over = True
+            self.ready.append(driver)
+        else:  # the driver's thread is running: rest until it waits again
+            self.carriers.append(worker)
+            worker.park.acquire()
+
+    def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
+        """Park a handler's thread until the future is done."""
+        ref = worker.item[0]
+        if ref is None:
+            raise stopping()
+        parked = Parked(self, future)
+        ref._waiting = parked
+        item = worker.item
+        try:
+            cycle = find_cycle(ref, future)
+            if cycle is not None:
+                raise deadlock(cycle)
+            if ref._life is not None and ref._life.exit is not None:
+                raise stopping()
+            self.park(parked, timeout)
+        finally:
+            if ref._waiting is parked:
+                ref._waiting = None
+        if worker.item is not item and worker.item[0] is None:
+            raise stopping()
+        if future._done:
+            return
+        if parked.interrupted:
+            raise stopping()
+        raise ask_timeout(future, timeout)
+
+    def park(self, parked: Parked, timeout: float | None) -> None:
+        """Give the baton away, and return when this thread has it again."""
+        if not parked.future._add_waiter(parked):
+            return
+        if timeout is not None:
+            self.timers.add(self.clock.now + max(0.0, timeout), parked.time_out)
+        try:
+            self.hand_baton()
+        except ThreadLimit:
+            parked.future._drop_waiter(parked)
+            raise
+        parked.lock.acquire()
+        parked.future._drop_waiter(parked)
+
+    def drive(self, future: Future[Any], timeout: float | None) -> None:
+        """Run the system until the driver's future is done.
+
+        Raises:
+            AskTimeout: the virtual time ran out.
+            DeadlockError: nothing is left that could run.
+        """
+        if self.closed or self.driver is not None:
+            wait_outside(future, timeout)
+            return
+        parked = self.driver = Parked(self, future)
+        try:
+            self.park(parked, timeout)
+        finally:
+            self.driver = None
+        if future._done:
+            return
+        if parked.stuck:
+            who = f" of {future._target.path}" if future._target is not None else ""
+            msg = f"nothing is left to run at {self.clock.now:g} s of virtual time, and the answer{who} is not there"
+            raise DeadlockError(msg)
+        raise ask_timeout(future, timeout)
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass; call it in the driver's thread."""
+        over: Future[None] = Future()
+        self.timers.add(self.clock.now + seconds, lambda: over._settle(None, None))
+        over.get()
+
+    # --- own threads, end --------------------------------------------------------------------------------------------
+
+    def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
+        """Not used: with one thread at a time each handler already has its thread to itself."""
+        raise NotImplementedError  # pragma: no cover
+
+    def close(self) -> None:
+        """End the carrier threads, and leave the driver's thread alone again."""
+        self.closed = True
+        if DRIVERS.get(self.driver_thread) == self.drive:
+            del DRIVERS[self.driver_thread]
+            if self._previous_driver is not None:
+                DRIVERS[self.driver_thread] = self._previous_driver
+        while self.carriers:
+            self.carriers.pop().park.release()
+
+

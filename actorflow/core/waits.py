@@ -1,0 +1,46 @@
+"""Waits: who waits for whom, and the search for a cycle. Layer 1.
+
+Each waiting actor has one edge, from its ref to the future it waits for; a future knows the actor that is to set it. The
+edge is set before the walk, so of two waits that close a cycle at the same time at least one sees it, without a lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.errors import ActorDeadError, DeadlockError
+
+if TYPE_CHECKING:
+    from actorflow.core.future import Future
+    from actorflow.core.ref import ActorRef
+
+
+def find_cycle(start: ActorRef[Any], future: Future[Any]) -> list[ActorRef[Any]] | None:
+    """Return the actors of a cycle through `start`, if waiting for `future` closes one."""
+    target = future._target
+    if target is None:
+        return None
+    path = [start]
+    seen = set()
+    while target is not None and target.uid not in seen:
+        if target is start:
+            return [*path, start]
+        seen.add(target.uid)
+        path.append(target)
+        waiting = target._waiting
+        if waiting is None:
+            return None
+        target = waiting.future._target
+    return None
+
+
+def deadlock(cycle: list[ActorRef[Any]]) -> DeadlockError:
+    """Make the error that shows the cycle."""
+    return DeadlockError(" -> ".join(ref.path for ref in cycle))
+
+
+def dead_before(ref: ActorRef[Any], cause: BaseException | None) -> ActorDeadError:
+    """Make the error for an ask that the actor did not live to handle."""
+    error = ActorDeadError(f"{ref} stopped before handling the message")
+    error.__cause__ = cause
+    return error

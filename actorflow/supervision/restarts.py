@@ -1,0 +1,254 @@
+"""Restarts: the children of a parent that restarts them by OTP's rules. Layer 2.
+
+Runs on the holder of the baton. Crashes are handled one after the other: while a restart is under way, later ones wait.
+The model is Erlang/OTP's `supervisor` (stdlib design principles, "Supervisor Behaviour").
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from actorflow.core.actor import HANDLERS
+from actorflow.core.child import Child, actor_type, child
+from actorflow.core.children import Children
+from actorflow.core.lifecycle import bury, close_incarnation, release, stop_children
+from actorflow.core.log import logger
+from actorflow.core.messages import Restarted, Start
+from actorflow.core.procedure import completed, pause, start_procedure
+from actorflow.core.ref import DEAD, IDLE, READY, ActorRef
+from actorflow.core.system import System
+from actorflow.core.traits import check_choice
+from actorflow.errors import DefinitionError, RestartLimitReached
+from actorflow.supervision.window import RestartWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorflow.core.scheduler import Scheduler
+
+Strategy: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
+
+
+class SupervisedChildren(Children):
+    """Children with restart kinds, a strategy and a restart intensity."""
+
+    def __init__(self, scheduler: Scheduler, owner: ActorRef[Any] | None, path: str | None = None) -> None:
+        super().__init__(scheduler, owner, path)
+        self.strategy: Strategy = "one_for_one"
+        cls = owner.actor_class if owner is not None else None
+        self.window = RestartWindow(cls._intensity, cls._period) if cls is not None else RestartWindow(1, 5.0)
+        self.history: deque[tuple[float, str, BaseException | None]] = deque()
+        self.specs: dict[str, Child[Any]] = {}  # terminated children that restart_child can start again
+        self.give_up: Callable[[BaseException], None] | None = None  # ends the system; set for its own children
+        self._crashed: deque[tuple[ActorRef[Any], BaseException | None]] = deque()
+        self._failures: dict[int, tuple[int, float]] = {}  # uid -> crashes in a row, time of the last
+        self._between: set[int] = set()  # uids of children that have no incarnation and get a new one
+        self._restarting = False
+
+    def configure(self, *, strategy: Strategy, intensity: int, period: float, default_restart: str) -> None:
+        """Set the rules; a supervisor does, before it has children."""
+        check_choice("strategy", strategy, ("one_for_one", "one_for_all", "rest_for_one"))
+        self.strategy = strategy
+        self.window = RestartWindow(intensity, period)
+        self.default_restart = default_restart
+
+    def spawn_child(self, cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[Any]:
+        """Start a child from a class with arguments, or from a recipe."""
+        if isinstance(cls, Child):
+            if args or kwargs:
+                msg = f"spawn({cls!r}, ...): a child has its arguments already"
+                raise DefinitionError(msg)
+            recipe = cls
+        else:
+            maker = getattr(cls, "__func__", None)
+            recipe = child(cls, *args, **kwargs) if maker is None else child(actor_type(cls), *args, **kwargs)
+        return self.spawn(recipe.traits, recipe.args, recipe.kwargs)
+
+    # --- what becomes of a child -------------------------------------------------------------------------------------
+
+    def will_restart(self, ref: ActorRef[Any], error: BaseException | None) -> bool:
+        """Say whether its restart kind asks for a new incarnation; the intensity may still forbid it."""
+        restart = self.restart_of(ref._traits)
+        return not self.closed and (restart == "permanent" or (restart == "transient" and error is not None))
+
+    def child_ended(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:
+        """Bury the child, or queue its restart."""
+        self.note(ref, error)
+        if isinstance(error, RestartLimitReached) and self.give_up is not None:
+            bury(ref, error)
+            self.give_up(error)
+        elif final or not self.will_restart(ref, error):
+            self._failures.pop(ref.uid, None)
+            bury(ref, error)
+        else:
+            self._between.add(ref.uid)
+            self._crashed.append((ref, error))
+            if not self._restarting:
+                self._restarting = True
+                start_procedure(self.scheduler, self._work_off())
+
+    def note(self, ref: ActorRef[Any], error: BaseException | None) -> None:
+        """Keep the crashes of the last period, for the error that a supervisor ends with."""
+        now = self.scheduler.clock.monotonic()
+        if error is not None:
+            self.history.append((now, ref.path, error))
+        while self.history and (now - self.history[0][0] > self.window.period or len(self.history) > 100):
+            self.history.popleft()
+
+    async def stop_child(self, ref: ActorRef[Any], *, restart: bool, seconds: float | None = None) -> None:
+        """End one child; one that waits for its restart has nothing left to end."""
+        if ref.uid not in self._between:
+            await super().stop_child(ref, restart=restart, seconds=seconds)
+            if restart and ref._state != DEAD:
+                self._between.add(ref.uid)
+        elif not restart:
+            self._between.discard(ref.uid)
+            bury(ref, None)
+
+    async def _work_off(self) -> None:
+        try:
+            while self._crashed:
+                ref, error = self._crashed.popleft()
+                if ref.uid in self._between:  # else it was restarted with a sibling, or terminated
+                    await self._restart(ref, error)
+        finally:
+            self._restarting = False
+
+    async def _restart(self, ref: ActorRef[Any], error: BaseException | None) -> None:
+        """Restart a child, and those that its strategy restarts with it; a failed start counts as a crash."""
+        while not self.closed:
+            if not self.window.allows(self.scheduler.clock.monotonic()):
+                self._limit_reached(ref, error)
+                return
+            affected = self._affected(ref)
+            for sibling in reversed(affected):
+                if sibling._state != DEAD:
+                    await self.stop_child(sibling, restart=self.restart_of(sibling._traits) != "temporary")
+            await self._back_off(ref)
+            failure = None if self.closed else await self._start_again(affected, error)
+            if failure is None:
+                return
+            ref, error = failure
+            self.note(ref, error)
+
+    def _affected(self, ref: ActorRef[Any]) -> list[ActorRef[Any]]:
+        if self.strategy == "one_for_one":
+            return [ref]
+        members = list(self.members.values())
+        return members[members.index(ref) :] if self.strategy == "rest_for_one" else members
+
+    async def _back_off(self, ref: ActorRef[Any]) -> None:
+        backoff = ref._traits.options.backoff
+        if backoff is None:
+            return
+        now = self.scheduler.clock.monotonic()
+        count, last = self._failures.get(ref.uid, (0, now))
+        # A child that lived longer than the period since its last crash starts from the first pause again.
+        count = 1 if now - last > max(self.window.period, backoff.limit) else count + 1
+        self._failures[ref.uid] = (count, now)
+        await pause(self.scheduler, backoff.delay(count, self.scheduler.random))
+
+    async def _start_again(
+        self, affected: list[ActorRef[Any]], error: BaseException | None
+    ) -> tuple[ActorRef[Any], BaseException] | None:
+        """Start them left to right; returns the one that could not start, and why."""
+        for sibling in affected:
+            if sibling.uid not in self._between:
+                continue
+            self._between.discard(sibling.uid)
+            try:
+                await completed(self.scheduler.run(sibling, Start()))
+            except Exception as failure:  # noqa: BLE001 - logged in failure.failed; it is a crash of the child
+                await stop_children(sibling)
+                close_incarnation(sibling, failure)
+                self._between.add(sibling.uid)
+                return sibling, failure
+            self._publish_restarted(sibling, error)
+            release(sibling)
+        return None
+
+    def _publish_restarted(self, ref: ActorRef[Any], error: BaseException | None) -> None:
+        events = self.scheduler.events
+        if events.listeners:
+            events.publish(Restarted(ref, self.scheduler.clock.time(), error))
+
+    def _limit_reached(self, ref: ActorRef[Any], error: BaseException | None) -> None:
+        """Give up: the parent crashes, or the system ends."""
+        limit = RestartLimitReached(self.path, tuple(self.history))
+        limit.__cause__ = error
+        logger.error("%s gives up after %s crashed with %r", self.path, ref.path, error)
+        self._between.discard(ref.uid)
+        bury(ref, limit)
+        if self.owner is None:
+            if self.give_up is not None:
+                self.give_up(limit)
+            return
+        crash_owner(self.owner, limit)
+
+    # --- OTP's verbs -------------------------------------------------------------------------------------------------
+
+    async def terminate_child(self, name: str) -> None:
+        """Stop a child for good, and keep its recipe."""
+        ref = self.find(name)
+        if ref is None:
+            raise unknown_child(self, name)
+        recipe = recipe_of(ref)
+        await self.stop_child(ref, restart=False)
+        if self.restart_of(ref._traits) != "temporary":  # as in OTP, whose temporary children leave nothing behind
+            self.specs[name] = recipe
+
+    def restart_child(self, name: str) -> Child[Any]:
+        """Return the recipe of a terminated child, to be started again."""
+        recipe = self.specs.pop(name, None)
+        if recipe is None:
+            if self.find(name) is not None:
+                msg = f"{self.path}/{name} runs; terminate_child comes first"
+                raise DefinitionError(msg)
+            raise unknown_child(self, name)
+        return recipe.options(name=name)
+
+
+def recipe_of(ref: ActorRef[Any]) -> Child[Any]:
+    """Return the recipe that a child was made from."""
+    args, kwargs = ref._life.recipe if ref._life is not None and ref._life.recipe is not None else ((), {})
+    return Child(ref.actor_class, args, kwargs, ref._traits.options)
+
+
+def unknown_child(children: SupervisedChildren, name: str) -> DefinitionError:
+    """Make the error for a name that no child has."""
+    known = ", ".join([ref.name for ref in children] + sorted(children.specs)) or "none"
+    return DefinitionError(f"{children.path} has no such child {name!r}; it has: {known}")
+
+
+class GaveUp:
+    """Crashes a parent whose children crash too often, after its current handler."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: RestartLimitReached) -> None:
+        self.error = error
+
+    def __repr__(self) -> str:
+        return "<restart limit reached>"
+
+
+def run_gave_up(_ref: ActorRef[Any], message: GaveUp) -> None:
+    """Crash."""
+    raise message.error
+
+
+HANDLERS[GaveUp] = run_gave_up
+
+
+def crash_owner(owner: ActorRef[Any], error: RestartLimitReached) -> None:
+    """Put the crash in front of the parent's mailbox."""
+    if owner._state == DEAD:
+        return
+    owner._put_back(deque([(owner, GaveUp(error), None, None)]))
+    if owner._state == IDLE:
+        owner._state = READY
+        owner._scheduler.ready.append(owner)
+
+
+System.children_class = SupervisedChildren
