@@ -49,5 +49,5 @@ def test_import_is_short(fresh_import: tuple[float, set[str]]) -> None:
 
 
 def test_import_brings_neither_command_line_nor_extras(fresh_import: tuple[float, set[str]]) -> None:
-    unwanted = {"asyncio", "click", "cloudpickle", "multiprocessing", "pytest", "rich"}
+    unwanted = {"click", "cloudpickle", "multiprocessing", "pytest", "rich"}
     assert unwanted & fresh_import[1] == set()

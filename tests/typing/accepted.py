@@ -29,6 +29,7 @@ class Counter(af.Actor):
         other = self.ctx.spawn(Counter, k)
         total = await other.call(Counter.add, 1)
         assert_type(total, int)
+        await af.timer(0.5)
         return str(total)
 
 
@@ -133,10 +134,11 @@ def supervision(system: af.ActorSystem) -> None:
     ).options(name="tree")
     top = system.spawn(tree)
     assert_type(top, af.ActorRef[af.Supervisor])
-    top.call(af.Supervisor.start_child, af.child(Counter, 1).options(name="extra")).get()
+    extra = af.child(Counter, 1).options(name="extra")
+    assert_type(top.call(af.Supervisor.start_child, extra), af.Future[af.ActorRef[Counter]])
     top.call(af.Supervisor.terminate_child, "extra").get()
     top.call(af.Supervisor.restart_child, "extra").get()
-    top.call(af.Supervisor.which_children).get()
+    assert_type(top.call(af.Supervisor.which_children).get(), list[af.ChildState])
     kind: Literal["permanent", "transient", "temporary"] = "temporary"
     af.child(Counter).options(restart=kind, capacity=5, overflow="drop_oldest", blocking=True, loop=False)
     af.Backoff(0.1, factor=1, limit=5, jitter=0)

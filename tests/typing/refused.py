@@ -44,6 +44,7 @@ class Inside(Counter):
         self.ctx.nap(1)  # refused: no such name
 
     async def waits(self, ref: af.ActorRef[Counter]) -> str:
+        await af.timer("1")  # refused: not a number
         n: str = await ref.call(Counter.add)  # refused: an int
         k: int = await ref.call(Counter.slow, 1)  # refused: a str
         return n + str(k)
