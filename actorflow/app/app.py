@@ -12,7 +12,7 @@ from actorflow.app.signals import Signalled, Signals
 from actorflow.app.system import ActorSystem
 from actorflow.core.actor import Actor
 from actorflow.core.child import Child, child
-from actorflow.errors import ActorflowError, DefinitionError
+from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
 
 T = TypeVar("T")
 
@@ -122,7 +122,12 @@ class App:
         if self._main is None:
             system.ended.get()
             return 0
-        code = self._main(system, settings)
+        try:
+            code = self._main(system, settings)
+        except ActorDeadError as error:
+            if system.error is None:
+                raise
+            raise system.error from error  # main only felt what a supervisor had done
         if code is not None and not isinstance(code, int):
             raise DefinitionError(f"{self._main.__qualname__} returned {code!r}; an exit code is a number")
         return code or 0

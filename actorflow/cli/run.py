@@ -21,7 +21,20 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
+class RunCommand(click.Command):
+    """Says where an app's flags belong when they stand before its name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; like click's, with the cure in the error."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            text = f"run has no option {error.option_name}; flags of the app stand behind its name"
+            raise click.UsageError(text, ctx) from error
+
+
 @click.command(
+    cls=RunCommand,
     # What stands behind the app's name is left to the app's own flags.
     context_settings={"allow_interspersed_args": False},
     short_help="Run an app.",
@@ -54,7 +67,7 @@ def run(app: str, flags: tuple[str, ...]) -> int:
         settings = _settings(found, app, list(flags))
         return found.run(settings)
     except DefinitionError as error:
-        fail(_text(error))
+        fail(str(error))
     except ActorflowError as error:
         fail(_text(error), FAILED)
 
@@ -80,18 +93,14 @@ def _settings(app: App, target: str, flags: list[str]) -> Any:
 def _option(flag: Flag) -> click.Option:
     from actorflow.app.flags import NEEDED
 
-    needed = flag.default is NEEDED
     kind: Any = flag.kind
     if issubclass(flag.kind, os.PathLike):
         kind = click.Path(path_type=_path())
-    return click.Option(
-        [f"{flag.name}/--no-{flag.name[2:]}" if flag.kind is bool else flag.name, flag.field],
-        type=kind,
-        required=needed,
-        default=None if needed else flag.default,
-        show_default=not needed and flag.default is not None,
-        help=flag.help,
-    )
+    absence: dict[str, Any] = {"required": True}
+    if flag.default is not NEEDED:
+        absence = {"default": flag.default, "show_default": flag.default is not None}
+    name = f"{flag.name}/--no-{flag.name[2:]}" if flag.kind is bool else flag.name
+    return click.Option([name, flag.field], type=kind, help=flag.help, **absence)
 
 
 def _path() -> type[Path]:

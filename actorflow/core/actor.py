@@ -73,6 +73,9 @@ class Actor(pykka.Actor):
 
             self._actor_ref = unstarted(type(self))
 
+    def __str__(self) -> str:
+        return str(self._actor_ref)
+
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:  # type: ignore[override]
         """Start the actor in the default system, as in pykka; `system.spawn` is the form with a supervisor.

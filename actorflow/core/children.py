@@ -67,7 +67,7 @@ class Children:
         scheduler = self.scheduler
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
-        ref._actor = construct_checked(ref, args, kwargs)
+        construct_checked(ref, args, kwargs)
         if self.restart_of(traits) != "temporary":
             life_of(ref).recipe = (args, kwargs)
         self.add(ref)

@@ -7,7 +7,7 @@ that are asyncio tasks and share one thread.
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     from actorflow.core.future import Future
@@ -26,6 +26,8 @@ class Execution:
     """
 
     __slots__ = ("item", "scheduler")
+
+    suspends: ClassVar[bool] = False  # True: an await yields the future to the run queue
 
     item: Item
     scheduler: Scheduler

@@ -6,6 +6,7 @@ supervisor; `raise af.Crash from error` does both.
 
 from __future__ import annotations
 
+import logging
 from asyncio.exceptions import CancelledError
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
 # These end one actor; any other BaseException is pykka's rule: it stops all actors.
-CONTAINED = (SystemExit, GeneratorExit, CancelledError)
+CONTAINED = (Exception, SystemExit, GeneratorExit, CancelledError)
 
 
 def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> Ended | None:
@@ -55,7 +56,7 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> 
     if isinstance(error, KeyboardInterrupt):
         scheduler.events.interrupted()
         return None
-    if isinstance(error, Exception | CONTAINED):
+    if isinstance(error, CONTAINED):
         return crashed(ref, item, cause)
     return stop_all(ref, error, item)
 
@@ -90,17 +91,15 @@ def crashed(ref: ActorRef[Any], item: Item, cause: BaseException) -> Ended:
 def retire(ref: ActorRef[Any]) -> None:
     """Refuse sends from here on, and take the actor out of pykka's registry."""
     ref._state = ENDING
-    try:
-        REFS.remove(ref)
-    except ValueError:
-        return
-    logger.debug("Unregistered %s", ref)
+    if REFS.by_uid.pop(ref.uid, None) is not None and logger.isEnabledFor(logging.DEBUG):
+        logger.debug("Unregistered %s", ref)
 
 
 def run_last(ref: ActorRef[Any]) -> None:
     """Run `on_stop`, if the actor is not restarted after it; its errors are logged."""
     retire(ref)
-    logger.debug("Stopped %s", ref._actor)
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("Stopped %s", ref._actor)
     if ref._traits.has_on_stop:
         run_on_stop(ref)
 

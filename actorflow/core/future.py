@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pykka
 
-from actorflow.core.current import CURRENT
+from actorflow.core.current import CURRENT, Execution
 from actorflow.errors import ActorflowError, AskTimeout
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ T = TypeVar("T")
 J = TypeVar("J")
 M = TypeVar("M")
 R = TypeVar("R")
+
+CURRENT_GET = CURRENT.get
 
 
 class Future(pykka.Future[T]):
@@ -45,11 +47,12 @@ class Future(pykka.Future[T]):
 
     __slots__ = ("_done", "_error", "_open", "_target", "_value", "_waiters")
 
+    _error: BaseException | None
+    _value: Any
+
     def __init__(self, target: ActorRef[Any] | None = None) -> None:
         self._open = True  # deleted by the one who sets the future: `del` of a slot is atomic and cheap
-        self._done = False
-        self._error: BaseException | None = None
-        self._value: Any = None
+        self._done = False  # value and error are there from then on
         self._waiters: list[Callable[[], Any]] = []
         self._target = target  # the actor that is to answer, for the search of cycles
 
@@ -122,6 +125,7 @@ class Future(pykka.Future[T]):
     # --- waiting -----------------------------------------------------------------------------------------------------
 
     _get_hook: Callable[[float | None], T] | None = None
+    _sources: tuple[pykka.Future[Any], ...] | None = None
 
     def get(self, *, timeout: float | None = None) -> T:
         """Return the value, or raise the error; wait for it at most `timeout` seconds (None: as long as it takes).
@@ -147,7 +151,7 @@ class Future(pykka.Future[T]):
         assert self._get_hook is not None
         value = self._get_hook(timeout)
         if not self._done:
-            self._value, self._done = value, True
+            self._value, self._error, self._done = value, None, True
 
     def _wait(self, timeout: float | None) -> None:
         execution = CURRENT.get()
@@ -190,16 +194,25 @@ class Future(pykka.Future[T]):
             DeadlockError: the wait would close a cycle of actors that wait for each other.
             Stopping: the waiting actor is being shut down.
         """
-        for future in self._awaited():
-            if not future._done and future._get_hook is None:
-                execution = CURRENT.get()
-                if execution is None or execution.__class__ is not TASK_CLASS[0]:
-                    from actorflow.core.loop import bridge  # noqa: PLC0415 - asyncio takes 30 ms to import
-
-                    yield from bridge(future, execution)
-                else:
-                    yield future
+        if not self._done:
+            execution = CURRENT_GET()
+            if execution is not None and execution.suspends and self._sources is None:
+                yield self
+            else:
+                yield from self._await_slowly(execution)
         return self.get()
+
+    def _await_slowly(self, execution: Execution | None) -> Generator[Any, Any, None]:
+        """Await several futures, or in asyncio code."""
+        for future in self._awaited():
+            if future._done or future._get_hook is not None:
+                continue
+            if execution is not None and execution.suspends:
+                yield future
+            else:
+                from actorflow.core.loop import bridge  # noqa: PLC0415 - asyncio takes 30 ms to import
+
+                yield from bridge(future, execution)
 
     __iter__ = __await__
 
@@ -226,7 +239,7 @@ class Future(pykka.Future[T]):
 class Derived(Future[T]):
     """A future computed from others, once, by whoever asks first."""
 
-    __slots__ = ("_compute", "_sources")
+    __slots__ = ("_compute",)
 
     def __init__(self, sources: tuple[pykka.Future[Any], ...] = (), compute: Callable[[], T] | None = None) -> None:
         super().__init__()
@@ -234,17 +247,17 @@ class Derived(Future[T]):
         self._compute = compute
 
     def _awaited(self) -> Iterable[Future[Any]]:
-        for source in self._sources:
+        for source in self._sources or ():
             if isinstance(source, Future):
                 yield from source._awaited()
 
     def done(self) -> bool:
         """Say whether all that it is computed from is there."""
-        return self._done or all(isinstance(source, Future) and source.done() for source in self._sources)
+        return self._done or all(isinstance(source, Future) and source.done() for source in self._sources or ())
 
     def _wait(self, timeout: float | None) -> None:
         deadline = None if timeout is None else _now() + timeout
-        for source in self._sources:
+        for source in self._sources or ():
             remaining = None if deadline is None else max(0.0, deadline - _now())
             if isinstance(source, Future):
                 for future in source._awaited():
@@ -333,8 +346,6 @@ class Reply:
 
 # Threads that drive a virtual scheduler: thread id -> its wait. Filled by actorflow.core.virtual.
 DRIVERS: dict[int, Callable[[Future[Any], float | None], None]] = {}
-# The class of coroutines on the run queue, set by actorflow.core.task: only they may yield a future to the scheduler.
-TASK_CLASS: list[type | None] = [None]
 
 
 def _now() -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import HANDLERS
 from actorflow.core.context import Piped, run_piped
+from actorflow.core.current import CURRENT
 from actorflow.core.failure import run_last, run_on_stop
 from actorflow.core.future import Future
 from actorflow.core.life import Exit, Life, life_of
@@ -36,15 +37,21 @@ def run_start(ref: ActorRef[Any], _message: Start) -> Any:
         assert ref._life is not None
         assert ref._life.recipe is not None
         args, kwargs = ref._life.recipe
-        ref._actor = construct(ref, args, kwargs)
+        construct(ref, args, kwargs)
     return ref._actor.on_start() if ref._traits.has_on_start else None
 
 
 def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Make an actor that knows its ref before its `__init__` runs."""
-    actor = ref.actor_class.__new__(ref.actor_class, *args, **kwargs)
+    actor_class = ref._traits.actor_class
+    actor = actor_class.__new__(actor_class, *args, **kwargs)
     actor._actor_ref = ref
-    actor.__init__(*args, **kwargs)
+    ref._actor = actor
+    try:
+        actor.__init__(*args, **kwargs)
+    except BaseException:
+        ref._actor = None
+        raise
     return actor
 
 
@@ -54,7 +61,9 @@ def run_stop(ref: ActorRef[Any], message: Stop) -> Ended:
     alone = not ref._children
     if alone and final:
         run_last(ref)
-    return Ended(None, None, final=final, last_done=alone and final)
+    execution = CURRENT.get()
+    item = execution.item if execution is not None else None
+    return Ended(None, item, final=final, last_done=alone and final)
 
 
 def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended:
@@ -183,6 +192,8 @@ def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
         finish_exit(ref, exit_, outcome.error)
     else:
         ref._parent.child_ended(ref, outcome.error, final=outcome.final)
+    if outcome.error is None and outcome.item is not None and outcome.item[2] is not None:
+        outcome.item[2]._settle(value=True, error=None)  # who called stop() hears of the end
 
 
 # --- exit: a supervisor ends a child ---------------------------------------------------------------------------------
@@ -297,8 +308,7 @@ def bury(ref: ActorRef[Any], error: BaseException | None) -> None:
     scheduler = ref._scheduler
     ref._actor = None
     ref._state = DEAD
-    if ref.uid in REFS.by_uid:
-        del REFS.by_uid[ref.uid]
+    REFS.by_uid.pop(ref.uid, None)
     ref._parent.remove(ref)
     queue, ref._queue = ref._queue, None
     life, ref._life = ref._life, None

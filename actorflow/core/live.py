@@ -165,7 +165,13 @@ class LiveScheduler(Scheduler):
                 continue
             ref = item[0]
             if ref._state or ref._traits.blocks or len(inbox) > LONG:
-                sort(item)
+                if item[1].__class__ is Task and not inbox:  # spare it the way through the ready queue
+                    if not self.turn_single(worker, item[1]):
+                        return False
+                    if context != clean:
+                        return True
+                else:
+                    sort(item)
                 continue
             ref._state = BUSY
             append(worker)
@@ -198,30 +204,31 @@ class LiveScheduler(Scheduler):
         if ref._traits.blocks:
             return self.turn_apart(worker, ref)
         ref._state = BUSY
-        slot, handle = self.slot, self.handle
+        slot, handle, popleft = self.slot, self.handle, queue.popleft
         check, count, start = 1, 0, time.perf_counter()
+        turn = 1 if self.move_baton else TURN
+        slot.append(worker)  # the token stays there for the whole turn: between handlers only `queue` is touched
         while True:
-            slot.append(worker)
-            outcome = handle(worker, queue.popleft())
-            try:
-                slot.remove(worker)
-            except ValueError:
-                return self.lost(worker, ref, outcome)
-            if outcome is not None:
-                self.after(worker, ref, outcome)
-                return True
-            if not queue:
-                self.free_queue(ref)
-                ref._state = IDLE
-                return True
+            outcome = handle(worker, popleft())
             count += 1
+            if outcome is not None or not queue or context != clean or worker not in slot:
+                break
             # The clock is read after 1, 2, 4, ... messages: if half the time is over, as many again would be too many.
             if count == check:
                 check *= 2
-                if count >= TURN or time.perf_counter() - start > TURN_SECONDS / 2:
+                if count >= turn or time.perf_counter() - start > TURN_SECONDS / 2:
                     break
-            if context != clean or self.move_baton:
-                break
+        try:
+            slot.remove(worker)
+        except ValueError:
+            return self.lost(worker, ref, outcome)
+        if outcome is not None:
+            self.after(worker, ref, outcome)
+            return True
+        if not queue:
+            self.free_queue(ref)
+            ref._state = IDLE
+            return True
         ref._state = READY
         self.ready.append(ref)
         if self.move_baton:

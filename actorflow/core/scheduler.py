@@ -199,8 +199,8 @@ class Scheduler:
         for _ in range(len(self.inbox)):
             item = popleft()
             ref = item[0]
-            # The common case inline: the ref has a queue and waits for its turn.
-            if ref._state == READY and item[1].__class__ is not Done:
+            # The common case inline: the ref has a queue and waits for its turn (what concerns a handler finds it BUSY).
+            if ref._state == READY:
                 ref._queue.append(item)  # type: ignore[union-attr]  # READY implies a queue
             else:
                 sort(item)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
-from actorflow.core.future import TASK_CLASS, Future
+from actorflow.core.future import Future
 from actorflow.core.messages import SUSPENDED
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import DefinitionError, Stopping
@@ -21,6 +21,8 @@ class Task(Execution):
     """Drives one coroutine: each step runs until it awaits a future that is not done; the future's end queues the next."""
 
     __slots__ = ("coro", "future", "interrupted", "resume_item", "send", "throw", "worker")
+
+    suspends = True
 
     def __init__(self, scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
         self.scheduler = scheduler
@@ -77,7 +79,10 @@ class Task(Execution):
             error = None
             self.future = awaited
             ref._waiting = self
-            cycle = find_cycle(ref, awaited)
+            target = awaited._target
+            cycle = None
+            if target is not None and (target is ref or target._waiting is not None):
+                cycle = find_cycle(ref, awaited)
             if cycle is not None:
                 error = deadlock(cycle)
             elif ref._life is not None and ref._life.exit is not None:
@@ -89,9 +94,6 @@ class Task(Execution):
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block the worker thread: a plain `get` inside an `async def` handler."""
         self.worker.wait(future, timeout)
-
-
-TASK_CLASS[0] = Task
 
 
 def stopping() -> Stopping:

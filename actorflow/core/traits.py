@@ -94,7 +94,7 @@ class Traits:
         self.options = options
         self.has_on_start = actor_class.on_start is not BASE_HOOKS["on_start"]
         self.has_on_stop = actor_class.on_stop is not BASE_HOOKS["on_stop"]
-        self.blocks = False
+        self.blocks = options.blocking
         self.overtaken = 0
         self.quick = 0
 

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from actorflow.core.actor import HANDLERS
-from actorflow.core.child import Child, actor_type, child
+from actorflow.core.child import Child, actor_type
 from actorflow.core.children import Children
 from actorflow.core.lifecycle import bury, close_incarnation, release, stop_children
 from actorflow.core.log import logger
@@ -59,11 +59,8 @@ class SupervisedChildren(Children):
             if args or kwargs:
                 msg = f"spawn({cls!r}, ...): a child has its arguments already"
                 raise DefinitionError(msg)
-            recipe = cls
-        else:
-            maker = getattr(cls, "__func__", None)
-            recipe = child(cls, *args, **kwargs) if maker is None else child(actor_type(cls), *args, **kwargs)
-        return self.spawn(recipe.traits, recipe.args, recipe.kwargs)
+            return self.spawn(cls.traits, cls.args, cls.kwargs)
+        return self.spawn(actor_type(cls)._traits, args, kwargs)
 
     # --- what becomes of a child -------------------------------------------------------------------------------------
 
@@ -74,6 +71,9 @@ class SupervisedChildren(Children):
 
     def child_ended(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:
         """Bury the child, or queue its restart."""
+        if error is None and final:
+            bury(ref, None)
+            return
         self.note(ref, error)
         if isinstance(error, RestartLimitReached) and self.give_up is not None:
             bury(ref, error)

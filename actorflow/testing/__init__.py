@@ -1,0 +1,1 @@
+"""Testing: fixtures and tools for tests of actors. Layer 6."""
