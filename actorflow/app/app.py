@@ -139,7 +139,9 @@ class App:
             raise
         except Exception as error:
             name = part.traits.options.name or part.actor_class.__name__
-            text = f"{self.name}: part {name} ({part.actor_class.__name__}) cannot start: {type(error).__name__}: {error}"
+            text = (
+                f"{self.name}: part {name} ({part.actor_class.__name__}) cannot start: {type(error).__name__}: {error}"
+            )
             raise ActorflowError(text) from error
 
     def _checked(self, settings: Any) -> Any:

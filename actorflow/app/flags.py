@@ -59,7 +59,7 @@ def _flag(settings: type[Any], field: dataclasses.Field[Any], hint: Any) -> Flag
         known = ", ".join(known.__name__ for known in KINDS)
         raise DefinitionError(f"{where}: a flag is one of {known}, or Optional of one, not {hint!r}")
     default = field.default
-    if field.default_factory is not NEEDED:
+    if field.default_factory is not dataclasses.MISSING:
         default = field.default_factory()
     return Flag(field.name, kind, default, str(field.metadata.get("help", "")))
 

@@ -36,9 +36,8 @@ class ProgressBar:
             if done < total and now - self._drawn < REFRESH:
                 return
             self._drawn = now
-            if self._bar is None:
-                self._bar = self._start(total)
-            self._bar.update(self._bar.task_ids[0], completed=done, total=total, refresh=True)
+            bar = self._bar = self._bar or self._start(total)
+            bar.update(bar.task_ids[0], completed=done, total=total, refresh=True)
             if done >= total:
                 self._stop()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +13,6 @@ from actorflow.cli import fail
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from actorflow.app.app import App
     from actorflow.app.flags import Flag
 
@@ -60,7 +58,7 @@ def run(app: str, flags: tuple[str, ...]) -> int:
     from actorflow.app.loading import load
 
     if "" not in sys.path:
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - sys.path holds strings
+        sys.path.insert(0, str(Path.cwd()))
     _log_to_stderr()
     try:
         found = load(app)
@@ -93,20 +91,12 @@ def _settings(app: App, target: str, flags: list[str]) -> Any:
 def _option(flag: Flag) -> click.Option:
     from actorflow.app.flags import NEEDED
 
-    kind: Any = flag.kind
-    if issubclass(flag.kind, os.PathLike):
-        kind = click.Path(path_type=_path())
+    kind: Any = click.Path(path_type=Path) if flag.kind is Path else flag.kind
     absence: dict[str, Any] = {"required": True}
     if flag.default is not NEEDED:
         absence = {"default": flag.default, "show_default": flag.default is not None}
     name = f"{flag.name}/--no-{flag.name[2:]}" if flag.kind is bool else flag.name
     return click.Option([name, flag.field], type=kind, help=flag.help, **absence)
-
-
-def _path() -> type[Path]:
-    from pathlib import Path
-
-    return Path
 
 
 def _text(error: BaseException) -> str:

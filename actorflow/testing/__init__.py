@@ -1,1 +1,10 @@
-"""Testing: fixtures and tools for tests of actors. Layer 6."""
+"""Tools for tests of actors: virtual time, a probe that expects messages, a check for leaks. Layer 6.
+
+The fixtures `system`, `virtual_system` and `probe` come with the package (see `actorflow.testing.plugin`).
+"""
+
+from actorflow.testing.leaks import Leak, LeakCheck
+from actorflow.testing.probe import Probe
+from actorflow.testing.virtual import VirtualSystem
+
+__all__ = ["Leak", "LeakCheck", "Probe", "VirtualSystem"]

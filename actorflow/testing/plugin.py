@@ -1,1 +1,55 @@
-"""pytest plugin."""
+"""The pytest plugin: fixtures for tests of actors. Layer 6. It comes with the package; nothing is to be imported.
+
+- `system`: an ActorSystem on threads; at the end it is stopped and checked for leaks.
+- `virtual_system`: a VirtualSystem; `@pytest.mark.actorflow(seed=7)` seeds it.
+- `probe`: a Probe in whichever of the two the test uses (`system`, if neither).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from actorflow.app.system import ActorSystem
+    from actorflow.testing.probe import Probe
+    from actorflow.testing.virtual import VirtualSystem
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line("markers", "actorflow(seed): seed of the order in which a virtual_system runs")
+
+
+@pytest.fixture
+def system() -> Iterator[ActorSystem]:
+    """An actor system on threads, stopped and checked for leaks at the end."""
+    from actorflow.app.system import ActorSystem  # noqa: PLC0415 - pytest loads the plugin in every project
+    from actorflow.testing.leaks import LeakCheck  # noqa: PLC0415
+
+    with LeakCheck(), ActorSystem("test") as running:
+        yield running
+
+
+@pytest.fixture
+def virtual_system(request: pytest.FixtureRequest) -> Iterator[VirtualSystem]:
+    """An actor system on a virtual clock."""
+    from actorflow.testing.leaks import LeakCheck  # noqa: PLC0415 - pytest loads the plugin in every project
+    from actorflow.testing.virtual import VirtualSystem  # noqa: PLC0415
+
+    marker = request.node.get_closest_marker("actorflow")
+    with LeakCheck(), VirtualSystem("test", seed=marker.kwargs.get("seed") if marker else None) as running:
+        yield running
+
+
+@pytest.fixture
+def probe(request: pytest.FixtureRequest) -> Probe:
+    """A probe in the test's system."""
+    from actorflow.testing.probe import Probe  # noqa: PLC0415 - pytest loads the plugin in every project
+
+    for name in ("virtual_system", "any_system", "system"):
+        if name in request.fixturenames:
+            return Probe(request.getfixturevalue(name))
+    return Probe(request.getfixturevalue("system"))

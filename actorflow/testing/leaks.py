@@ -1,0 +1,70 @@
+"""Leaks: what a test may not leave behind. Layer 6."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import psutil
+
+PATIENCE = 2.0  # seconds that threads get to end; they are told to, but not waited for
+SHARED = ("actorflow-exit", "default-", "pytest", "execnet", "Dummy", "asyncio_")
+
+
+class Leak(AssertionError):
+    """Something was left behind: threads, processes or open files."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the process has open."""
+
+    threads: frozenset[threading.Thread]
+    files: int
+    processes: frozenset[int]
+
+
+class LeakCheck:
+    """Compares what is open at the end of a block with what was at its start.
+
+    >>> with LeakCheck():
+    ...     pass
+
+    Raises:
+        Leak: a thread, a child process or a file descriptor is left. Threads of the default system do not count.
+    """
+
+    def __enter__(self) -> LeakCheck:
+        self._before = snapshot()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if kind is None:
+            self.check()
+
+    def check(self) -> None:
+        """Raise if something is left; things that are about to end get two seconds."""
+        deadline = time.monotonic() + PATIENCE
+        while (left := self._left()) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if left:
+            raise Leak("; ".join(left))
+
+    def _left(self) -> list[str]:
+        now, before = snapshot(), self._before
+        left = [f"thread {thread.name}" for thread in now.threads - before.threads]
+        left += [f"process {pid}" for pid in now.processes - before.processes]
+        if now.files > before.files:
+            left.append(f"{now.files - before.files} file descriptors")
+        return left
+
+
+def snapshot() -> Snapshot:
+    """Look at the process."""
+    process = psutil.Process()
+    return Snapshot(
+        frozenset(thread for thread in threading.enumerate() if not thread.name.startswith(SHARED)),
+        process.num_fds() if hasattr(process, "num_fds") else 0,
+        frozenset(child.pid for child in process.children(recursive=True)),
+    )
