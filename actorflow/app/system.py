@@ -153,7 +153,9 @@ class ActorSystem(System):
 
     def _listener(self) -> ActorRef[Listener]:
         if self._listeners is None:
-            listener = ActorRef(0, self.scheduler, Children(self.scheduler, None, f"/{self.name}"), Listener._traits, "listener")
+            listener: ActorRef[Listener] = ActorRef(
+                0, self.scheduler, Children(self.scheduler, None, f"/{self.name}"), Listener._traits, "listener"
+            )
             listener._actor = Listener.__new__(Listener)
             listener._actor._actor_ref = listener
             listener._state = 0
@@ -204,7 +206,9 @@ class ActorSystem(System):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
         if self.error is not None and error is None:
             raise self.error
@@ -219,5 +223,3 @@ class Listener(Actor):
             function(event)
         except Exception:
             self.ctx.log.exception("A subscriber failed on %r", event)
-
-

@@ -38,6 +38,7 @@ class Actor(pykka.Actor):
     ...     def __init__(self, start: int = 0) -> None:
     ...         super().__init__()
     ...         self.n = start
+    ...
     ...     def add(self, k: int = 1) -> int:
     ...         self.n += k
     ...         return self.n
@@ -71,13 +72,13 @@ class Actor(pykka.Actor):
         if self._actor_ref is None:  # made by hand, not by start or spawn: give it the ref of an actor that never lived
             from actorflow.core.system import unstarted  # noqa: PLC0415 - the system is made of actors
 
-            self._actor_ref = unstarted(type(self))
+            self._actor_ref = unstarted(type(self))  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __str__(self) -> str:
         return str(self._actor_ref)
 
     @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:  # type: ignore[override]
+    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
         """Start the actor in the default system, as in pykka; `system.spawn` is the form with a supervisor.
 
         The default system is made at first use and stopped, `on_stop` included, when the program ends. `on_start` runs

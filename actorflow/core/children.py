@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.future import Future
+from actorflow.core.life import life_of
 from actorflow.core.lifecycle import abandon, begin_start, bury, construct, publish_started, request_exit, stop_children
 from actorflow.core.mailbox import BoundedRef
 from actorflow.core.messages import Crashed
-from actorflow.core.future import Future
-from actorflow.core.life import life_of
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import DEAD, IDLE, ActorRef
 from actorflow.core.registry import REFS

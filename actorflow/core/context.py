@@ -80,7 +80,8 @@ class Context:
             Exception: what its constructor or `on_start` raised.
         """
         self._check_alive()
-        return self._ref._scheduler.children_of(self._ref).spawn_child(child, args, kwargs)
+        ref: ActorRef[Any] = self._ref._scheduler.children_of(self._ref).spawn_child(child, args, kwargs)
+        return ref
 
     def watch(self, ref: ActorRef[Any], /) -> None:
         """Get a `Terminated(ref, reason)` message when the actor is dead; at once if it is. A restart sends none."""
@@ -252,5 +253,3 @@ def timer(seconds: float, /) -> Future[None]:
     if execution.item[0] is None:
         raise Stopping
     return timer_future(execution.item[0], seconds)
-
-

@@ -1,7 +1,7 @@
 """Failure: who gets the error of a handler. Layer 1. Runs as user code: `on_failure` and `on_stop` are the user's.
 
-The caller of an ask or call gets it and the actor lives; in a tell, cast, timer or event it is a crash and belongs to the
-supervisor; `raise af.Crash from error` does both.
+The caller of an ask or call gets it and the actor lives; in a tell, cast, timer or event it is a crash and belongs to
+the supervisor; `raise af.Crash from error` does both.
 """
 
 from __future__ import annotations
@@ -119,5 +119,3 @@ def stop_all(ref: ActorRef[Any], error: BaseException, item: Item) -> Ended:
     run_last(ref)
     pykka.ActorRegistry.stop_all()
     return Ended(error, item, final=True, last_done=True)
-
-

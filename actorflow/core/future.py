@@ -1,7 +1,8 @@
 """Future: the answer that is still to come. Layer 1.
 
 A pykka future without a lock: a deleted slot is the atomic claim of the one who sets it, and waiters are callables in
-a list. Combinators (`map` and the like) are lazy as in pykka: their function runs once, where the value is first asked for.
+a list. Combinators (`map` and the like) are lazy as in pykka: their function runs once, where the value is first asked
+for.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import functools
 import queue
 import sys
 import threading
-import time
 from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pykka
 
+from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT, Execution
 from actorflow.errors import ActorflowError, AskTimeout
 
@@ -350,7 +351,7 @@ DRIVERS: dict[int, Callable[[Future[Any], float | None], None]] = {}
 
 def _now() -> float:
     execution = CURRENT.get()
-    return execution.scheduler.clock.monotonic() if execution is not None else time.monotonic()
+    return execution.scheduler.clock.monotonic() if execution is not None else SystemClock.monotonic()
 
 
 def wait_outside(future: Future[Any], timeout: float | None) -> None:

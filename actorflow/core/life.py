@@ -1,4 +1,4 @@
-"""Life: what only some actors need beside their state; made at first use, so that an idle actor stays small. Layer 1."""
+"""Life: what only some actors need; made at first use, so that an idle actor stays small. Layer 1."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actorflow.core.current import Item
     from actorflow.core.future import Future, Reply
-    from actorflow.core.pinned import PinnedThread
+    from actorflow.core.live import Pinned
     from actorflow.core.ref import ActorRef
 
 
@@ -37,7 +37,7 @@ class Life:
         self.unstash = False
         self.replies: weakref.WeakSet[Reply] = weakref.WeakSet()
         self.ended: list[Future[Any]] = []
-        self.pinned: PinnedThread | None = None
+        self.pinned: Pinned | None = None
 
 
 class Exit:

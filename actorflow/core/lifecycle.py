@@ -38,13 +38,14 @@ def run_start(ref: ActorRef[Any], _message: Start) -> Any:
         assert ref._life.recipe is not None
         args, kwargs = ref._life.recipe
         construct(ref, args, kwargs)
-    return ref._actor.on_start() if ref._traits.has_on_start else None
+    actor: Any = ref._actor
+    return actor.on_start() if ref._traits.has_on_start else None
 
 
 def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Make an actor that knows its ref before its `__init__` runs."""
     actor_class = ref._traits.actor_class
-    actor = actor_class.__new__(actor_class, *args, **kwargs)
+    actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
     actor._actor_ref = ref
     ref._actor = actor
     try:
@@ -265,9 +266,7 @@ def abandon(ref: ActorRef[Any]) -> None:
         waiting.interrupt()
     ref._waiting = None
     scheduler.abandoned += 1
-    logger.error(
-        "%s did not stop in its shutdown time; its handler is abandoned (%d so far)", ref, scheduler.abandoned
-    )
+    logger.error("%s did not stop in its shutdown time; its handler is abandoned (%d so far)", ref, scheduler.abandoned)
     close_incarnation(ref, None)
     finish_exit(ref, exit_, None)
 
@@ -276,7 +275,7 @@ def abandon(ref: ActorRef[Any]) -> None:
 
 
 def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
-    """End what dies with the incarnation: its open replies, its watches, its own thread; timers see it by themselves."""
+    """End what dies with the incarnation: its open replies, watches and thread; timers see it by themselves."""
     ref._actor = None
     life = ref._life
     if life is None:
@@ -359,5 +358,3 @@ def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Any) -> None:
     if watcher not in life.watchers:
         life.watchers.append(watcher)
         watching.append(target)
-
-

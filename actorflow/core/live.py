@@ -18,21 +18,24 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import Future, ask_timeout
 from actorflow.core.life import life_of
 from actorflow.core.log import logger
+from actorflow.core.messages import SUSPENDED
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
 from actorflow.core.scheduler import Done, Scheduler, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
-from actorflow.core.messages import SUSPENDED
 from actorflow.errors import ThreadLimit
 
 if TYPE_CHECKING:
     import contextvars
+    from collections.abc import Callable
 
 TURN: Final = 64  # messages
 LONG: Final = 64  # inbox length from which it is sorted into turns
 TURN_SECONDS: Final = 0.002
-QUICK_SECONDS: Final = 0.000_5  # a handler this fast did not block; 64 of them and the class is no known blocker any more
+QUICK_SECONDS: Final = (
+    0.000_5  # a handler this fast did not block; 64 of them and the class is no known blocker any more
+)
 
 
 class ThreadWait:
@@ -277,7 +280,7 @@ class LiveScheduler(Scheduler):
         return True
 
     def unlearn(self, ref: ActorRef[Any], seconds: float) -> None:
-        """Trust a class again after many quick handlers: one slow spell must not cost a thread switch a message for ever."""
+        """Trust a class again after many quick handlers: a slow spell must not cost thread switches for ever."""
         traits = ref._traits
         traits.quick = traits.quick + 1 if seconds < QUICK_SECONDS else 0
         if traits.quick >= TURN:
@@ -380,7 +383,7 @@ class LiveScheduler(Scheduler):
             life.pinned = Pinned(self, ref)
         life.pinned.queue.put((entry, release))
 
-    def add_timer(self, due: float, fire: Any) -> None:
+    def add_timer(self, due: float, fire: Callable[[], object]) -> None:
         """Have the holder call `fire` when it is due."""
         earliest = self.timers.next_due
         self.timers.add(due, fire)

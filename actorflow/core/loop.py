@@ -130,9 +130,13 @@ def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, A
         raise
     done = loop.create_future()
 
+    def settle() -> None:
+        if not done.done():
+            done.set_result(None)
+
     def wake() -> None:
         try:
-            loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None))
+            loop.call_soon_threadsafe(settle)
         except RuntimeError:  # the loop was closed, and nobody waits any more
             return
 
@@ -147,5 +151,3 @@ def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, A
             yield from done
         finally:
             future._drop_waiter(wake)
-
-

@@ -29,8 +29,8 @@ MAIL = Mail()
 class BoundedRef(ActorRef[Any]):
     """A ref whose sends count messages. They wait in `_mail`; the run queue holds a Mail for each.
 
-    `_room` is guarded by a lock, since senders are on any thread. The lock is re-entrant: a finaliser may send while its
-    thread is in here.
+    All is guarded by a lock, since senders are on any thread. It is re-entrant: a finaliser may send while its thread
+    is in here.
     """
 
     __slots__ = ("_lock", "_mail", "_senders", "_stashed")
@@ -56,6 +56,7 @@ class BoundedRef(ActorRef[Any]):
         item = (self, message, future, sender)
         options = self._traits.options
         assert options.capacity is not None
+        room: Future[None] = Future(self)
         with self._lock:
             if len(self._mail) + self._stashed < options.capacity:
                 self._put(item)
@@ -68,7 +69,6 @@ class BoundedRef(ActorRef[Any]):
                 raise MailboxFull(msg)
             else:
                 oldest = None
-                room: Future[None] = Future(self)
                 self._senders.append((item, room))
         if oldest is None:
             self._wait_for_room(item, room)

@@ -1,4 +1,4 @@
-"""What travels besides user messages: calls, life-cycle requests, and the events that users may subscribe to. Layer 1."""
+"""What travels besides user messages: calls, life-cycle requests, and events to subscribe to. Layer 1."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Crashed:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """A new incarnation runs under the old ref; `reason` is the error that made it necessary, None after a normal end."""
+    """A new incarnation runs under the old ref; `reason` is the error behind it, None after a normal end."""
 
     ref: ActorRef[Any]
     time: float

@@ -67,7 +67,7 @@ class Pulse:
     def _sleep(self, quiet: int) -> None:
         """Wait for the next tick, or, after some quiet ones, for the next timer or a ring."""
         if quiet < IDLE_TICKS:
-            time.sleep(TICK)
+            self._bell.acquire(timeout=TICK)
             return
         self.asleep = True
         scheduler = self.scheduler

@@ -127,7 +127,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         """pykka's event, set once the actor is dead."""
         return StoppedEvent(self)
 
-    def _actor_weakref(self) -> A_co | None:
+    def _actor_weakref(self) -> A_co | None:  # type: ignore[override]
         """Return the incarnation; pykka's proxies look it up by this name."""
         return self._actor
 
@@ -204,7 +204,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     def ask(self, message: Any, *, block: Literal[True] = True, timeout: float | None = None) -> Any: ...
     @overload
     def ask(self, message: Any, *, block: bool, timeout: float | None = None) -> Any: ...
-    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Send a message and wait for the answer, at most `timeout` seconds; with block=False return a Future.
 
         Raises:
@@ -269,13 +269,13 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             raise DefinitionError(msg)
         return name
 
-    @overload
+    @overload  # type: ignore[override]
     def stop(self, *, block: Literal[True] = True, timeout: float | None = None) -> bool: ...
     @overload
     def stop(self, *, block: Literal[False], timeout: float | None = None) -> Future[bool]: ...
     @overload
     def stop(self, *, block: bool, timeout: float | None = None) -> bool | Future[bool]: ...
-    def stop(self, *, block: bool = True, timeout: float | None = None) -> bool | Future[bool]:
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> bool | Future[bool]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """End the actor for good behind what is queued, its children first; True if it was alive.
 
         Also a supervised actor is not restarted afterwards. With block=False a Future of that result is returned.
@@ -300,7 +300,7 @@ class Proxy(pykka.ActorProxy[Any]):
     """A pykka proxy that looks at the living incarnation, not at the one it was made with."""
 
     @property
-    def _actor(self) -> Any:  # type: ignore[override]
+    def _actor(self) -> Any:
         return self.actor_ref._actor_weakref()
 
     @_actor.setter
@@ -377,5 +377,5 @@ def late_send() -> Stopping:
     return Stopping("this incarnation was abandoned after its shutdown time; its late sends are refused")
 
 
-ABANDONED: Final = (None, None, None, None)  # the item of an execution whose incarnation was abandoned
+ABANDONED: Final[Any] = (None, None, None, None)  # the item of an execution whose incarnation was abandoned
 ACTOR_STOP: Final = pykka_messages._ActorStop

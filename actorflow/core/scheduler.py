@@ -1,15 +1,16 @@
 """Scheduler: one run queue and one baton. Layer 1.
 
-Everything undelivered is in one `inbox`, which any thread may append to. One thread at a time holds the baton; it takes
-items out, runs handlers, and is the only one that touches refs, ready queue, timers and children: no locks. While it is in
-user code it puts a token into `slot`: who takes the token out owns the baton from then on. So a handler that waits can give
-the baton away, and one that blocks unseen can be overtaken; such a handler reports its end through the inbox.
+Everything undelivered is in one `inbox`, which any thread may append to. One thread at a time holds the baton; it
+takes items out, runs handlers, and is the only one that touches refs, ready queue, timers and children: no locks. While
+it is in user code it puts a token into `slot`: who takes the token out owns the baton from then on. So a handler that
+waits can give the baton away, and one that blocks unseen can be overtaken; such a handler reports its end through the
+inbox.
 
 - Few messages: they run straight from the inbox, and an idle actor owns no queue at all.
 - Many, or the receiver is busy: the holder sorts them into a queue a ref, and gives each ready ref a turn.
 
-`actorflow.core.live` drives this with threads and the machine's clock, `actorflow.core.virtual` one step at a time with a
-virtual clock and a seeded order.
+`actorflow.core.live` drives this with threads and the machine's clock, `actorflow.core.virtual` one step at a time
+with a virtual clock and a seeded order.
 """
 
 from __future__ import annotations
@@ -199,7 +200,7 @@ class Scheduler:
         for _ in range(len(self.inbox)):
             item = popleft()
             ref = item[0]
-            # The common case inline: the ref has a queue and waits for its turn (what concerns a handler finds it BUSY).
+            # The common case inline: the ref waits for its turn (what concerns a handler finds it BUSY).
             if ref._state == READY:
                 ref._queue.append(item)  # type: ignore[union-attr]  # READY implies a queue
             else:
@@ -217,7 +218,7 @@ class Scheduler:
             if len(self._free_queues) < 100:
                 self._free_queues.append(queue)
 
-    def add_timer(self, due: float, fire: Callable[[], None]) -> None:
+    def add_timer(self, due: float, fire: Callable[[], object]) -> None:
         """Have the holder call `fire` when the clock reaches `due`."""
         self.timers.add(due, fire)
 

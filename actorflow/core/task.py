@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Task(Execution):
-    """Drives one coroutine: each step runs until it awaits a future that is not done; the future's end queues the next."""
+    """Drives one coroutine: a step runs until it awaits a future that is not done; that one's end queues the next."""
 
     __slots__ = ("coro", "future", "interrupted", "resume_item", "send", "throw", "worker")
 
@@ -114,5 +114,3 @@ def run_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]
 
     start_in_loop(scheduler, item, coro)
     return SUSPENDED
-
-

@@ -20,16 +20,16 @@ class TimerHeap:
     """Callbacks by due time; equal times fire in the order they were added."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._heap: list[tuple[float, int, Callable[[], object]]] = []
         self._count = itertools.count()
         self.next_due = math.inf
 
-    def add(self, due: float, fire: Callable[[], None]) -> None:
+    def add(self, due: float, fire: Callable[[], object]) -> None:
         """Have `fire` called by the holder of the baton at `due` or soon after."""
         heapq.heappush(self._heap, (due, next(self._count), fire))
         self.next_due = self._heap[0][0]
 
-    def pop_due(self, now: float) -> list[Callable[[], None]]:
+    def pop_due(self, now: float) -> list[Callable[[], object]]:
         """Take out all that is due."""
         fires = []
         while self._heap and self._heap[0][0] <= now:

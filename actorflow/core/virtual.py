@@ -1,8 +1,8 @@
 """Virtual: the scheduler on one virtual clock, one step at a time, in an order that a seed chooses. Layer 1.
 
-The same handlers, futures and supervision; only who runs next and what time it is differ. One thread runs at any moment:
-the baton passes between carrier threads, handlers that wait, and the thread that made the scheduler (the driver), whose
-waits are what makes the system run. When nothing can run, the clock jumps to the next timer.
+The same handlers, futures and supervision; only who runs next and what time it is differ. One thread runs at any
+moment: the baton passes between carrier threads, handlers that wait, and the thread that made the scheduler (the
+driver), whose waits are what makes the system run. When nothing can run, the clock jumps to the next timer.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from actorflow.core.scheduler import Scheduler, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import DeadlockError, ThreadLimit
+
 
 class Parked:
     """A thread that waits without the baton: a handler in `get`, or the driver. Ready once its future is done."""
@@ -271,5 +272,3 @@ class VirtualScheduler(Scheduler):
                 DRIVERS[self.driver_thread] = self._previous_driver
         while self.carriers:
             self.carriers.pop().park.release()
-
-

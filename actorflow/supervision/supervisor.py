@@ -47,8 +47,8 @@ class Supervisor(Actor):
     >>> with af.ActorSystem("demo") as system:
     ...     top = system.spawn(af.child(af.Supervisor, af.child(Worker).options(name="w")).options(name="top"))
     ...     worker = system.find("/demo/top/w", Worker)
-    ...     worker.cast(Worker.work, 0)                       # crashes, and is restarted
-    ...     worker.call(Worker.work, 4).get(timeout=1)        # the ref stays valid
+    ...     worker.cast(Worker.work, 0)  # crashes, and is restarted
+    ...     worker.call(Worker.work, 4).get(timeout=1)  # the ref stays valid
     0.25
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import Self
 
 import psutil
 
@@ -35,7 +36,7 @@ class LeakCheck:
         Leak: a thread, a child process or a file descriptor is left. Threads of the default system do not count.
     """
 
-    def __enter__(self) -> LeakCheck:
+    def __enter__(self) -> Self:
         self._before = snapshot()
         return self
 

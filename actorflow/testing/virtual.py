@@ -22,6 +22,7 @@ class VirtualSystem(ActorSystem):
     ...     def on_start(self):
     ...         self.ticks = 0
     ...         self.ctx.every(60, self.tick)
+    ...
     ...     def tick(self):
     ...         self.ticks += 1
     >>> with VirtualSystem("test", seed=7) as system:
