@@ -1,0 +1,1 @@
+"""Programs that show actorflow at work. Each runs from a checkout: `actorflow run examples.NAME:app`."""

@@ -1,0 +1,61 @@
+"""The table at the end of a replay, on stdout; what was refused, on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .life import ACTIVITIES, LIVES
+from .tally import Report
+
+SHOWN_FAULTS = 5
+
+
+def show(report: Report) -> None:
+    """Print the report."""
+    console = Console(highlight=False)
+    console.print(activities(report))
+    console.print(objects(report))
+    console.print(f"restarts: {report.restarts:,}")
+    handled, expected = report.handled.total(), report.expected.total()
+    console.print(f"{handled:,} of {expected:,} events handled in {report.seconds:.1f} s", mark(report.equal))
+    for fault in report.faults[:SHOWN_FAULTS]:
+        print(fault.text, file=sys.stderr)
+    if (more := len(report.faults) - SHOWN_FAULTS) > 0:
+        print(f"... and {more:,} more", file=sys.stderr)
+
+
+def activities(report: Report) -> Table:
+    """List the activities with their counts."""
+    table = Table(title="Events")
+    table.add_column("activity")
+    for column in ("expected", "handled"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for activity in ACTIVITIES:
+        expected, handled = report.expected[activity], report.handled[activity]
+        table.add_row(activity, f"{expected:,}", f"{handled:,}", mark(expected == handled))
+    return table
+
+
+def objects(report: Report) -> Table:
+    """List the kinds of objects, with how many of them lived as they should."""
+    table = Table(title="Actors")
+    table.add_column("kind")
+    for column in ("alive", "in file order", "in final state"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for life in LIVES:
+        count, final = report.sections[life.kind]
+        strays = {fault.name for fault in report.faults if fault.kind == "order" and fault.name.startswith(life.kind)}
+        ordered = count - len(strays)
+        table.add_row(life.kind, f"{count:,}", f"{ordered:,}", f"{final:,}", mark(count == final == ordered))
+    return table
+
+
+def mark(good: bool) -> Text:
+    """Say whether all is well, in words that need no colour."""
+    return Text("ok", style="green") if good else Text("differs", style="red")

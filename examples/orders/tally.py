@@ -1,0 +1,101 @@
+"""The tally: counts each event once, when the last of its objects has acknowledged it, and ends in a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import actorflow as af
+
+from .life import LIVES
+from .log import Event, expected
+
+
+class Fault(NamedTuple):
+    """Why an object refused an event: it is not legal in the object's state, or it came out of the file's order."""
+
+    kind: Literal["illegal", "order"]
+    name: str
+    number: int
+    text: str
+
+
+class Section(NamedTuple):
+    """What a desk reports at its end: how many objects it served, and how many of them ended in their final state."""
+
+    objects: int
+    final: int
+
+
+@dataclass
+class Report:
+    """The outcome of a replay."""
+
+    expected: Counter[str]
+    handled: Counter[str] = field(default_factory=Counter)
+    sections: dict[str, Section] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    restarts: int = 0
+    seconds: float = 0.0
+
+    @property
+    def equal(self) -> bool:
+        """Whether each event was handled, in order, and each object came to its end."""
+        return (
+            self.handled == self.expected
+            and not self.faults
+            and all(section.final == section.objects for section in self.sections.values())
+        )
+
+
+class Tally(af.Actor):
+    """Hears of every step of every object, and answers `expect` when all desks have closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # What each event still waits for. A step that is reported twice, after a restart, finds itself gone from here.
+        self.waiting: dict[int, tuple[str, set[str]]] = {}
+        self.refused: set[int] = set()
+        self.report = Report(Counter())
+        self.progress: Callable[[int, int], None] | None = None
+        self.answer: af.Reply | None = None
+        self.began = 0.0
+        self.total = 0
+
+    def expect(self, events: Sequence[Event], progress: Callable[[int, int], None] | None = None) -> Report:
+        """Begin to count; the answer comes when every desk has closed. `progress` is called as (done, total)."""
+        self.waiting = {event.number: (event.activity, set(event.objects)) for event in events}
+        self.report = Report(expected(events))
+        self.progress, self.total = progress, len(events)
+        self.began = self.ctx.now()
+        self.answer = self.ctx.reply_later()
+        return self.report  # not the answer: a handler that called reply_later answers by its Reply
+
+    def handled(self, name: str, number: int, fault: Fault | None) -> None:
+        """One object has seen one event. The event counts when all its objects have, and none of them refused it."""
+        activity, objects = self.waiting.get(number, ("", set()))
+        if name not in objects:
+            return
+        objects.remove(name)
+        if fault is not None:
+            self.report.faults.append(fault)
+            self.refused.add(number)
+        if not objects:
+            del self.waiting[number]
+            self.report.handled[activity] += number not in self.refused
+            if self.progress is not None:
+                self.progress(self.total - len(self.waiting), self.total)
+
+    def close(self, kind: str, section: Section) -> None:
+        """A desk has nothing left to do."""
+        self.report.sections[kind] = section
+        if len(self.report.sections) == len(LIVES) and self.answer is not None:
+            self.report.seconds = self.ctx.now() - self.began
+            self.answer.set(self.report)
+
+    def on_receive(self, message: Any) -> None:
+        """Count the restarts, to which the system's life-cycle events are subscribed."""
+        if isinstance(message, af.Restarted):
+            self.report.restarts += 1
