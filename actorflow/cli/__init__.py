@@ -75,12 +75,15 @@ def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     ctx.exit()
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, invoke_without_command=True)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Supervised actors for Python."""
+    if ctx.invoked_subcommand is None:
+        raise click.UsageError(f"name a command ({', '.join(COMMANDS)}); --help describes them")
 
 
 def progress_bar(label: str = "") -> ProgressBar:

@@ -41,7 +41,7 @@ class RunCommand(click.Command):
 @click.argument("app", metavar="MODULE:ATTRIBUTE")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[FLAGS]")
 def run(app: str, flags: tuple[str, ...]) -> int:
-    r"""Run an app: an `af.App` in a module that can be imported from here.
+    """Run an app: an `af.App` in a module that can be imported from here.
 
     FLAGS are the fields of the app's settings; `actorflow run MODULE:ATTRIBUTE --help` lists them.
 
@@ -54,7 +54,7 @@ def run(app: str, flags: tuple[str, ...]) -> int:
       2          the command line, or what it names, is wrong
       130, 143   SIGINT or SIGTERM ended the app before its main was done
       others     what the app's main returned
-    """
+    """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
     from actorflow.app.loading import load
 
     if "" not in sys.path:

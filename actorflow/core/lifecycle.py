@@ -149,6 +149,10 @@ def release(ref: ActorRef[Any]) -> None:
 
 def ended(ref: ActorRef[Any], outcome: Ended) -> None:
     """The incarnation is over, by a stop or a crash: its children stop, then its parent decides."""
+    if outcome.last_done and outcome.error is None and ref._life is None:  # the common end, without detours
+        bury(ref, None)
+        answer_stop(outcome)
+        return
     if ref._state < ENDING:
         ref._state = CHANGING
     if ref._children or not (outcome.last_done or outcome.error is not None):
@@ -193,8 +197,14 @@ def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
         finish_exit(ref, exit_, outcome.error)
     else:
         ref._parent.child_ended(ref, outcome.error, final=outcome.final)
-    if outcome.error is None and outcome.item is not None and outcome.item[2] is not None:
-        outcome.item[2]._settle(value=True, error=None)  # who called stop() hears of the end
+    if outcome.error is None:
+        answer_stop(outcome)
+
+
+def answer_stop(outcome: Ended) -> None:
+    """Tell who called `stop()` that the actor has ended."""
+    if outcome.item is not None and outcome.item[2] is not None:
+        outcome.item[2]._settle(value=True, error=None)
 
 
 # --- exit: a supervisor ends a child ---------------------------------------------------------------------------------
@@ -309,10 +319,11 @@ def bury(ref: ActorRef[Any], error: BaseException | None) -> None:
     ref._state = DEAD
     REFS.by_uid.pop(ref.uid, None)
     ref._parent.remove(ref)
-    queue, ref._queue = ref._queue, None
     life, ref._life = ref._life, None
-    if queue:
-        for item in queue:
+    if ref._queue is not None:
+        waiting = list(ref._queue)
+        scheduler.free_queue(ref)
+        for item in waiting:
             refuse(item, error)
     if life is not None:
         for watcher in life.watchers:

@@ -21,7 +21,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages import SUSPENDED
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
-from actorflow.core.scheduler import Done, Scheduler, Worker
+from actorflow.core.scheduler import Ahead, Done, Scheduler, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import ThreadLimit
@@ -29,6 +29,8 @@ from actorflow.errors import ThreadLimit
 if TYPE_CHECKING:
     import contextvars
     from collections.abc import Callable
+
+    from actorflow.core.current import Item
 
 TURN: Final = 64  # messages
 LONG: Final = 64  # inbox length from which it is sorted into turns
@@ -198,22 +200,29 @@ class LiveScheduler(Scheduler):
         """Give the next ready actor or task its turn. False: the baton was lost, and came back or the system closed."""
         entry = self.ready.popleft()
         kind = entry.__class__
-        if kind is tuple or kind is Task:
+        if kind is tuple:
+            item, ref = entry, entry[0]
+            if ref._state not in (READY, IDLE):
+                self.misplaced(item)
+                return True
+        elif kind is Task or kind is Ahead:
             return self.turn_single(worker, entry)
-        ref: ActorRef[Any] = entry
-        queue = ref._queue
-        if ref._state != READY or not queue:
-            return True
+        else:
+            ref = entry
+            if ref._state != READY or not ref._queue:
+                return True
+            item = ref._queue.popleft()
         if ref._traits.blocks:
-            return self.turn_apart(worker, ref)
+            return self.turn_apart(worker, ref, item)
         ref._state = BUSY
-        slot, handle, popleft = self.slot, self.handle, queue.popleft
+        slot, handle = self.slot, self.handle
         check, count, start = 1, 0, time.perf_counter()
         turn = 1 if self.move_baton else TURN
         slot.append(worker)  # the token stays there for the whole turn: between handlers only `queue` is touched
         while True:
-            outcome = handle(worker, popleft())
+            outcome = handle(worker, item)
             count += 1
+            queue = ref._queue
             if outcome is not None or not queue or context != clean or worker not in slot:
                 break
             # The clock is read after 1, 2, 4, ... messages: if half the time is over, as many again would be too many.
@@ -221,19 +230,19 @@ class LiveScheduler(Scheduler):
                 check *= 2
                 if count >= turn or time.perf_counter() - start > TURN_SECONDS / 2:
                     break
+            item = queue.popleft()
         try:
             slot.remove(worker)
         except ValueError:
             return self.lost(worker, ref, outcome)
         if outcome is not None:
             self.after(worker, ref, outcome)
-            return True
-        if not queue:
+        elif queue:
+            ref._state = READY
+            self.ready.append(ref)
+        else:
             self.free_queue(ref)
             ref._state = IDLE
-            return True
-        ref._state = READY
-        self.ready.append(ref)
         if self.move_baton:
             self.pass_on(worker)
         return True
@@ -241,12 +250,12 @@ class LiveScheduler(Scheduler):
     def turn_single(self, worker: Worker, entry: Any) -> bool:
         """Run a life-cycle message, which comes ahead of the mailbox, or the next step of a suspended handler."""
         is_task = entry.__class__ is Task
-        ref = entry.resume_item[0] if is_task else entry[0]
+        ref = entry.resume_item[0] if is_task else entry.item[0]
         if ref._traits.options.blocking:
-            self.run_pinned(ref, entry, release=is_task)
+            self.run_pinned(ref, entry if is_task else entry.item, release=is_task)
             return True
         self.slot.append(worker)
-        outcome = self.resume(worker, entry) if is_task else self.handle(worker, entry)
+        outcome = self.resume(worker, entry) if is_task else self.handle(worker, entry.item)
         try:
             self.slot.remove(worker)
         except ValueError:
@@ -255,10 +264,8 @@ class LiveScheduler(Scheduler):
             self.after(worker, ref, outcome)
         return True
 
-    def turn_apart(self, worker: Worker, ref: ActorRef[Any]) -> bool:
+    def turn_apart(self, worker: Worker, ref: ActorRef[Any], item: Item) -> bool:
         """Run one message of an actor that is known to block: on its own thread, or after giving the baton away."""
-        assert ref._queue is not None
-        item = ref._queue.popleft()
         ref._state = BUSY
         if ref._traits.options.blocking:
             self.run_pinned(ref, item, release=True)

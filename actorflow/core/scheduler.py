@@ -55,10 +55,20 @@ class Waiting(Protocol):
 class Work:
     """The receiver of the scheduler's own work: its messages are functions that the holder calls, without a token."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_queue", "_state")
 
     def __init__(self) -> None:
+        self._queue = None
         self._state = CHANGING  # never run straight from the inbox
+
+
+class Ahead:
+    """A life-cycle message in the ready queue: it comes ahead of the actor's mailbox."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
 
 
 class Done:
@@ -104,7 +114,7 @@ class Scheduler:
         self.key = f"{self.random.getrandbits(64):016x}"
         self.first_uid = next(REFS.uids)
         self.inbox: deque[Item] = deque()
-        self.ready: deque[Any] = deque()
+        self.ready: deque[Any] = deque()  # refs with a queue, single items, tasks, and what is Ahead
         self.idle: list[Worker] = []
         self.slot: list[Worker] = []
         self.timers = TimerHeap()
@@ -182,10 +192,8 @@ class Scheduler:
         else:
             state = ref._state
             if state == IDLE:
-                ref._queue = queue = self.new_queue()
-                queue.append(item)
                 ref._state = READY
-                self.ready.append(ref)
+                self.ready.append(item)  # stands for the ref: one message needs no queue
             elif state == DEAD:
                 lifecycle.refuse(item, None)
             elif ref._queue is not None:
@@ -200,9 +208,10 @@ class Scheduler:
         for _ in range(len(self.inbox)):
             item = popleft()
             ref = item[0]
+            queue = ref._queue
             # The common case inline: the ref waits for its turn (what concerns a handler finds it BUSY).
-            if ref._state == READY:
-                ref._queue.append(item)  # type: ignore[union-attr]  # READY implies a queue
+            if queue is not None and ref._state == READY:
+                queue.append(item)
             else:
                 sort(item)
 
@@ -216,6 +225,7 @@ class Scheduler:
         if queue is not None:
             ref._queue = None
             if len(self._free_queues) < 100:
+                queue.clear()
                 self._free_queues.append(queue)
 
     def add_timer(self, due: float, fire: Callable[[], object]) -> None:
@@ -225,8 +235,17 @@ class Scheduler:
     def run(self, ref: ActorRef[Any], message: Any) -> Future[Any]:
         """Run a life-cycle message in the actor, ahead of its mailbox; the future tells how it went."""
         future: Future[Any] = Future(ref)
-        self.ready.append((ref, message, future, None))
+        self.ready.append(Ahead((ref, message, future, None)))
         return future
+
+    def misplaced(self, item: Item) -> None:
+        """Deal with a message whose actor began to change, or died, while it waited for its turn."""
+        ref = item[0]
+        if ref._state == DEAD:
+            lifecycle.refuse(item, None)
+        else:
+            ref._queue = ref._queue if ref._queue is not None else self.new_queue()
+            ref._queue.appendleft(item)
 
     # --- user code: the token is in the slot -------------------------------------------------------------------------
 

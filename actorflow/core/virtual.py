@@ -15,8 +15,8 @@ from actorflow.core.clock import VirtualClock
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import DRIVERS, Future, ask_timeout, wait_outside
 from actorflow.core.log import logger
-from actorflow.core.ref import BUSY, READY, ActorRef
-from actorflow.core.scheduler import Scheduler, Worker
+from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
+from actorflow.core.scheduler import Ahead, Scheduler, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import DeadlockError, ThreadLimit
@@ -131,8 +131,14 @@ class VirtualScheduler(Scheduler):
             return
         if entry.__class__ is Task:
             ref, item, single = entry.resume_item[0], entry.item, False
+        elif entry.__class__ is Ahead:
+            ref, item, single = entry.item[0], entry.item, True
         elif entry.__class__ is tuple:
-            ref, item, single = entry[0], entry, True
+            ref, item, single = entry[0], entry, False
+            if ref._state not in (READY, IDLE):
+                self.misplaced(item)
+                return
+            ref._state = BUSY
         else:
             ref, single = entry, False
             if ref._state != READY or not ref._queue:
