@@ -16,8 +16,8 @@ from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
 
 T = TypeVar("T")
 
-# A signal ends the app within five seconds; what is over after the drain is for the interpreter's own end.
-GRACE = 4.5
+# A signal ends the app within five seconds; what the drain leaves of them is for the interpreter's own end.
+GRACE = 4.0
 
 
 class App:

@@ -15,7 +15,7 @@ The events of the log are the messages. Three areas share them, each under a sup
 At the end a table shows for each activity how many events the log has and how many were handled. The exit code is 0 if
 they are equal, each object saw its events in the order of the file, and each came to the end of its life; else 1.
 
-Read on in `life` (the tables of the life cycles), `area` (desks, objects, and how state survives a crash), `tally`.
+Read on in `life` (the tables of the life cycles), `cases` (desks, objects, and how state survives a crash), `tally`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pathlib import Path
 import actorflow as af
 from actorflow.cli import progress_bar
 
-from .area import Case, Chaos, Desk, Item, Order, Package
+from .cases import Case, Chaos, Desk, Item, Order, Package
 from .generate import generate
 from .log import Step, read, steps
 from .table import show

@@ -19,9 +19,9 @@ def show(report: Report) -> None:
     console = Console(highlight=False)
     console.print(activities(report))
     console.print(objects(report))
-    console.print(f"restarts: {report.restarts:,}")
-    handled, expected = report.handled.total(), report.expected.total()
-    console.print(f"{handled:,} of {expected:,} events handled in {report.seconds:.1f} s", mark(report.equal))
+    handled, expected, restarts = report.handled.total(), report.expected.total(), report.restarts.total()
+    text = f"{handled:,} of {expected:,} events handled in {report.seconds:.1f} s, {restarts:,} restarts:"
+    console.print(text, mark(report.equal))
     for fault in report.faults[:SHOWN_FAULTS]:
         print(fault.text, file=sys.stderr)
     if (more := len(report.faults) - SHOWN_FAULTS) > 0:
@@ -45,14 +45,15 @@ def objects(report: Report) -> Table:
     """List the kinds of objects, with how many of them lived as they should."""
     table = Table(title="Actors")
     table.add_column("kind")
-    for column in ("alive", "in file order", "in final state"):
+    for column in ("alive", "restarts", "in file order", "in final state"):
         table.add_column(column, justify="right")
     table.add_column("")
     for life in LIVES:
         count, final = report.sections[life.kind]
         strays = {fault.name for fault in report.faults if fault.kind == "order" and fault.name.startswith(life.kind)}
         ordered = count - len(strays)
-        table.add_row(life.kind, f"{count:,}", f"{ordered:,}", f"{final:,}", mark(count == final == ordered))
+        numbers = (count, report.restarts[life.kind], ordered, final)
+        table.add_row(life.kind, *(f"{number:,}" for number in numbers), mark(count == final == ordered))
     return table
 
 

@@ -37,7 +37,7 @@ class Report:
     handled: Counter[str] = field(default_factory=Counter)
     sections: dict[str, Section] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
-    restarts: int = 0
+    restarts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     @property
@@ -98,4 +98,4 @@ class Tally(af.Actor):
     def on_receive(self, message: Any) -> None:
         """Count the restarts, to which the system's life-cycle events are subscribed."""
         if isinstance(message, af.Restarted):
-            self.report.restarts += 1
+            self.report.restarts[message.ref.actor_class.__name__.lower()] += 1

@@ -31,7 +31,8 @@ def test_help_lists_the_commands():
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        (["rnu"], "rnu"),
+        ([], "name a command (run)"),
+        (["rnu"], "did you mean 'run'?"),
         (["--verison"], "--version"),
         (["run"], "MODULE:ATTRIBUTE"),
         (["run", "--chaos", "3", "shop:app"], "behind"),
