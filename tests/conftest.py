@@ -1,0 +1,24 @@
+"""Fixtures of the whole suite: the same test on threads and on virtual time."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import actorflow as af
+from actorflow.testing import LeakCheck, VirtualSystem
+
+CLASSES = {"live": af.ActorSystem, "virtual": VirtualSystem}
+
+
+@pytest.fixture(params=CLASSES)
+def system_class(request: pytest.FixtureRequest) -> Iterator[type[af.ActorSystem]]:
+    """The class of a system on threads, and of one on virtual time, for tests that need their own settings."""
+    with LeakCheck():
+        yield CLASSES[request.param]
+
+
+@pytest.fixture
+def any_system(system_class: type[af.ActorSystem]) -> Iterator[af.ActorSystem]:
+    """A system named "test", on threads and on virtual time; stopped and checked for leaks at the end."""
+    with system_class("test") as running:
+        yield running
