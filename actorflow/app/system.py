@@ -70,6 +70,7 @@ class ActorSystem(System):
         super().__init__(name, scheduler)
         self.root.window = RestartWindow(settings.intensity, settings.period)  # type: ignore[attr-defined]
         self.root.give_up = self.fail  # type: ignore[attr-defined]
+        self.grace = settings.grace
         self._listeners: ActorRef[Listener] | None = None
 
     # --- actors ------------------------------------------------------------------------------------------------------

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.burial import bury
 from actorflow.core.future import Future
 from actorflow.core.life import life_of
-from actorflow.core.lifecycle import abandon, begin_start, bury, construct, publish_started, request_exit, stop_children
+from actorflow.core.lifecycle import abandon, begin_start, construct, publish_started, request_exit, stop_children
 from actorflow.core.mailbox import BoundedRef
 from actorflow.core.messages import Crashed
 from actorflow.core.procedure import completed_within
-from actorflow.core.ref import DEAD, IDLE, ActorRef
+from actorflow.core.ref import IDLE, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, DefinitionError
 
@@ -123,22 +124,30 @@ class Children:
         """Decide what becomes of a child whose incarnation is over."""
         bury(ref, error)
 
-    async def stop_all(self) -> None:
-        """Stop all children, the youngest first, each within its shutdown time."""
+    def incarnation_over(self, ref: ActorRef[Any]) -> None:
+        """Note that a child has no incarnation, and waits for the next."""
+
+    def bury_between(self, ref: ActorRef[Any]) -> bool:  # noqa: ARG002 - for subclasses
+        """Bury a child that waits for its restart; False if it does not."""
+        return False
+
+    async def stop_all(self, *, seconds: float | None = None, cause: BaseException | None = None) -> None:
+        """Stop all children, the youngest first, each within its shutdown time, or within `seconds`."""
         self.closed = True
         while self.members:
-            await self.stop_child(next(reversed(self.members.values())), restart=False)
+            youngest = next(reversed(self.members.values()))
+            await self.stop_child(youngest, restart=False, seconds=seconds, cause=cause)
 
-    async def stop_child(self, ref: ActorRef[Any], *, restart: bool, seconds: float | None = None) -> None:
-        """End one child; abandon it if it takes longer than its shutdown time."""
-        done = request_exit(ref, restart=restart)
+    async def stop_child(
+        self, ref: ActorRef[Any], *, restart: bool, seconds: float | None = None, cause: BaseException | None = None
+    ) -> None:
+        """End one child; abandon it, and all below it, if it takes longer than its shutdown time."""
+        done = request_exit(ref, restart=restart, cause=cause)
         if not done._done:
             limit = ref._traits.options.shutdown if seconds is None else seconds
             if not await completed_within(self.scheduler, done, limit):
-                await stop_children(ref)
+                await stop_children(ref, seconds=0.0, cause=cause)
                 abandon(ref)
-                if ref._state != DEAD and not restart:
-                    bury(ref, None)
 
 
 def construct_checked(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

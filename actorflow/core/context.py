@@ -85,7 +85,7 @@ class Context:
 
     def watch(self, ref: ActorRef[Any], /) -> None:
         """Get a `Terminated(ref, reason)` message when the actor is dead; at once if it is. A restart sends none."""
-        from actorflow.core.lifecycle import watch  # noqa: PLC0415 - the life cycle is made of actors
+        from actorflow.core.burial import watch  # noqa: PLC0415 - the life cycle is made of actors
 
         self._check_alive()
         self._ref._scheduler.post_work(lambda: watch(self._ref, ref, self._actor))

@@ -44,7 +44,7 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> 
         return None
     if isinstance(error, Stopping) and ref._life is not None and ref._life.exit is not None:
         if future is not None:
-            future._settle(None, dead_before(ref, None))
+            future._settle(None, dead_before(ref, ref._life.exit.cause))
         return None
     if isinstance(error, Exception) and not isinstance(error, Crash) and future is not None:
         logger.info("Exception returned from %s to caller:", ref, exc_info=error)

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actorflow.core.actor import Actor
     from actorflow.core.current import Item
     from actorflow.core.future import Future, Reply
     from actorflow.core.live import Pinned
@@ -19,7 +20,7 @@ class Life:
     Attributes:
         recipe: constructor arguments, kept when the actor may be restarted.
         exit: set once a supervisor wants the incarnation to end; it comes after the current handler.
-        watchers: who gets Terminated at the actor's end; they survive restarts.
+        watchers: who gets Terminated at the actor's end, and the incarnation that asked for it.
         watching: whom this incarnation watches; ends with it.
         stash: messages put aside by `ctx.stash()`; `unstash` asks for them back after the current handler.
         replies: promised by `ctx.reply_later()`; answered at the incarnation's end if still open.
@@ -31,7 +32,7 @@ class Life:
     def __init__(self) -> None:
         self.recipe: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self.exit: Exit | None = None
-        self.watchers: list[ActorRef[Any]] = []
+        self.watchers: dict[ActorRef[Any], Actor] = {}
         self.watching: list[ActorRef[Any]] = []
         self.stash: deque[Item] = deque()
         self.unstash = False
@@ -43,14 +44,23 @@ class Life:
 class Exit:
     """A supervisor's request that the incarnation end after the current handler.
 
-    `done` is set when it has; `restart`: the mailbox is kept for the next incarnation.
+    `done` is set when it has; `restart`: the mailbox is kept for the next incarnation; `cause`: what open asks get as
+    the cause of their ActorDeadError; `begun`: no handler is to be woken any more, so `on_stop` may wait.
     """
 
-    __slots__ = ("done", "restart")
+    __slots__ = ("begun", "cause", "done", "restart")
 
-    def __init__(self, done: Future[Any], *, restart: bool) -> None:
+    def __init__(self, done: Future[Any], *, restart: bool, cause: BaseException | None) -> None:
         self.done = done
         self.restart = restart
+        self.cause = cause
+        self.begun = False
+
+
+def must_stop(ref: ActorRef[Any]) -> bool:
+    """Say whether a handler of the actor may not wait any more."""
+    life = ref._life
+    return life is not None and life.exit is not None and not life.exit.begun
 
 
 def life_of(ref: ActorRef[Any]) -> Life:

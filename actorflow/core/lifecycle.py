@@ -6,27 +6,22 @@ for an actor are coroutines (see `actorflow.core.procedure`) and user hooks run 
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actorflow.core.actor import HANDLERS
+from actorflow.core.burial import bury, close_incarnation, unstash
 from actorflow.core.context import Piped, run_piped
 from actorflow.core.current import CURRENT
 from actorflow.core.failure import run_last, run_on_stop
 from actorflow.core.future import Future
-from actorflow.core.life import Exit, Life, life_of
+from actorflow.core.life import Exit, life_of
 from actorflow.core.log import logger
-from actorflow.core.messages import CHANGED, SUSPENDED, Ended, Last, Start, Started, Stop, Stopped, Terminated
+from actorflow.core.messages import CHANGED, SUSPENDED, Ended, Last, Start, Started, Stop
 from actorflow.core.procedure import completed, start_procedure
 from actorflow.core.ref import ABANDONED, ACTOR_STOP, CHANGING, DEAD, ENDING, IDLE, READY, ActorRef
-from actorflow.core.registry import REFS
 from actorflow.core.task import Task
 from actorflow.core.timers import Timer, run_timer
 from actorflow.core.waits import dead_before
-from actorflow.errors import ActorDeadError
-
-if TYPE_CHECKING:
-    from actorflow.core.current import Item
 
 # --- messages that run in the actor ----------------------------------------------------------------------------------
 
@@ -105,8 +100,7 @@ async def _start(ref: ActorRef[Any]) -> None:
         await completed(ref._scheduler.run(ref, Start()))
     except Exception as error:
         await stop_children(ref)
-        if ref._state != DEAD:
-            bury(ref, error)
+        bury(ref, error)
         raise
     if ref._state != DEAD:
         publish_started(ref)
@@ -163,17 +157,21 @@ def ended(ref: ActorRef[Any], outcome: Ended) -> None:
 
 
 async def _wind_down(ref: ActorRef[Any], outcome: Ended) -> None:
-    await stop_children(ref)
-    if outcome.error is None and not outcome.last_done:
+    actor = ref._actor
+    await stop_children(ref, cause=outcome.error)
+    if outcome.error is None and not outcome.last_done and ref._actor is actor:
         await hook(ref, Last())
-    close_incarnation(ref, outcome.error)
-    hand_over(ref, outcome)
+    if ref._actor is actor:  # else it was abandoned meanwhile
+        close_incarnation(ref, outcome.error)
+        hand_over(ref, outcome)
 
 
-async def stop_children(ref: ActorRef[Any]) -> None:
-    """Stop all children; the next incarnation starts with none."""
+async def stop_children(
+    ref: ActorRef[Any], *, seconds: float | None = None, cause: BaseException | None = None
+) -> None:
+    """Stop all children, each within its shutdown time or within `seconds`; the next incarnation starts with none."""
     if ref._children is not None:
-        await ref._children.stop_all()
+        await ref._children.stop_all(seconds=seconds, cause=cause)
         ref._children = None
 
 
@@ -194,6 +192,7 @@ def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
             ref._scheduler.events.dead_letter(ref, message, sender, outcome.error)
         ref._parent.crashed(ref, outcome.error)
     if exit_ is not None:
+        exit_.restart = exit_.restart and not outcome.final
         finish_exit(ref, exit_, outcome.error)
     else:
         ref._parent.child_ended(ref, outcome.error, final=outcome.final)
@@ -210,43 +209,43 @@ def answer_stop(outcome: Ended) -> None:
 # --- exit: a supervisor ends a child ---------------------------------------------------------------------------------
 
 
-def request_exit(ref: ActorRef[Any], *, restart: bool) -> Future[Any]:
+def request_exit(ref: ActorRef[Any], *, restart: bool, cause: BaseException | None = None) -> Future[Any]:
     """Have the incarnation end after its current handler; a waiting handler is woken with Stopping."""
     done: Future[Any] = Future(ref)
-    life = life_of(ref)
     if ref._state == DEAD:
         done._settle(None, None)
-    elif life.exit is not None:
+        return done
+    life = life_of(ref)
+    if life.exit is not None:
         life.exit.restart = life.exit.restart and restart
         return life.exit.done
-    else:
-        life.exit = Exit(done, restart=restart)
-        if ref._state in (IDLE, READY):
-            begin_exit(ref)
-        else:
-            waiting = ref._waiting
-            if waiting is not None:
-                waiting.interrupt()
+    life.exit = Exit(done, restart=restart, cause=cause)
+    if ref._state in (IDLE, READY):
+        begin_exit(ref)
+    elif ref._waiting is not None:
+        ref._waiting.interrupt()
     return done
 
 
 def begin_exit(ref: ActorRef[Any]) -> None:
     """Stop the children, run `on_stop`, and tell who asked."""
     ref._state = CHANGING
-    life = life_of(ref)
-    assert life.exit is not None
+    exit_ = life_of(ref).exit
+    assert exit_ is not None
+    exit_.begun = True
     if ref._children or ref._traits.has_on_stop:
-        start_procedure(ref._scheduler, _exit(ref, life, life.exit))
+        start_procedure(ref._scheduler, _exit(ref, exit_))
     else:
         close_incarnation(ref, None)
-        finish_exit(ref, life.exit, None)
+        finish_exit(ref, exit_, None)
 
 
-async def _exit(ref: ActorRef[Any], life: Life, exit_: Exit) -> None:
-    await stop_children(ref)
-    if life.exit is exit_:
+async def _exit(ref: ActorRef[Any], exit_: Exit) -> None:
+    actor = ref._actor
+    await stop_children(ref, cause=exit_.cause)
+    if ref._actor is actor:
         await hook(ref, Last())
-    if life.exit is exit_:  # else it was abandoned meanwhile
+    if ref._actor is actor:  # else it was abandoned meanwhile
         close_incarnation(ref, None)
         finish_exit(ref, exit_, None)
 
@@ -254,118 +253,30 @@ async def _exit(ref: ActorRef[Any], life: Life, exit_: Exit) -> None:
 def finish_exit(ref: ActorRef[Any], exit_: Exit, error: BaseException | None) -> None:
     """The incarnation is gone: bury the actor, or leave it to whoever restarts it."""
     life_of(ref).exit = None
-    if not exit_.restart:
-        bury(ref, error)
+    if exit_.restart:
+        ref._parent.incarnation_over(ref)
+    else:
+        bury(ref, error, exit_.cause)
     exit_.done._settle(None, None)
 
 
 def abandon(ref: ActorRef[Any]) -> None:
     """Give up on a handler that did not return in time: answer its caller, cut it off, and go on without it."""
     scheduler = ref._scheduler
-    life = life_of(ref)
-    exit_ = life.exit
-    if exit_ is None or ref._state == DEAD:
+    if ref._state == DEAD or ref._life is None or ref._life.exit is None:
         return
+    exit_ = ref._life.exit
     for execution in scheduler.executions(ref):
-        future = execution.item[2]
+        _, message, future, _ = execution.item
         execution.item = ABANDONED
-        if future is not None:
-            future._settle(None, dead_before(ref, None))
-    waiting = ref._waiting
+        if future is not None and message.__class__ is Stop:
+            future._settle(value=True, error=None)
+        elif future is not None:
+            future._settle(None, dead_before(ref, exit_.cause))
+    waiting, ref._waiting = ref._waiting, None
     if isinstance(waiting, Task):
         waiting.interrupt()
-    ref._waiting = None
     scheduler.abandoned += 1
     logger.error("%s did not stop in its shutdown time; its handler is abandoned (%d so far)", ref, scheduler.abandoned)
     close_incarnation(ref, None)
     finish_exit(ref, exit_, None)
-
-
-# --- end -------------------------------------------------------------------------------------------------------------
-
-
-def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
-    """End what dies with the incarnation: its open replies, watches and thread; timers see it by themselves."""
-    ref._actor = None
-    life = ref._life
-    if life is None:
-        return
-    for reply in list(life.replies):
-        if reply._future is not None:
-            reply._future._settle(None, error if isinstance(error, Exception) else dead_before(ref, error))
-    life.replies.clear()
-    for watched in life.watching:
-        if watched._life is not None and ref in watched._life.watchers:
-            watched._life.watchers.remove(ref)
-    life.watching.clear()
-    if life.pinned is not None:
-        life.pinned.end()
-        life.pinned = None
-    if life.stash:
-        unstash(ref)
-
-
-def unstash(ref: ActorRef[Any]) -> None:
-    """Put the stashed messages back to the front of the mailbox, in their old order."""
-    life = life_of(ref)
-    stashed, life.stash = life.stash, deque()
-    ref._put_back(stashed)
-
-
-def bury(ref: ActorRef[Any], error: BaseException | None) -> None:
-    """The actor is dead for good: answer what waits, tell the watchers."""
-    scheduler = ref._scheduler
-    ref._actor = None
-    ref._state = DEAD
-    REFS.by_uid.pop(ref.uid, None)
-    ref._parent.remove(ref)
-    life, ref._life = ref._life, None
-    if ref._queue is not None:
-        waiting = list(ref._queue)
-        scheduler.free_queue(ref)
-        for item in waiting:
-            refuse(item, error)
-    if life is not None:
-        for watcher in life.watchers:
-            scheduler.post(watcher, Terminated(ref, error), None)
-        for future in life.ended:
-            future._settle(None, None)
-        if life.exit is not None:
-            life.exit.done._settle(None, None)
-    ref._close(error)
-    if scheduler.events.listeners:
-        scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
-
-
-def refuse(item: Item, cause: BaseException | None) -> None:
-    """Answer a message that the actor did not live to handle, or make it a dead letter."""
-    ref, message, future, sender = item
-    if message.__class__ is Stop or message.__class__ is ACTOR_STOP:
-        if future is not None:
-            future._settle(value=True, error=None)
-    elif future is not None:
-        future._settle(None, dead_before(ref, cause))
-    elif message.__class__ is not Timer and message.__class__ is not Terminated:
-        reason = cause if cause is not None else ActorDeadError(f"{ref} is dead")
-        ref._scheduler.events.dead_letter(ref, message, sender, reason)
-
-
-def notify_end(ref: ActorRef[Any], future: Future[Any]) -> None:
-    """Set the future at the actor's end."""
-    if ref._state == DEAD:
-        future._settle(None, None)
-    else:
-        life_of(ref).ended.append(future)
-
-
-def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Any) -> None:
-    """Send Terminated to the watcher at the target's end; at once if it is dead."""
-    if watcher._actor is not actor:
-        return
-    if target._state == DEAD:
-        watcher._scheduler.post(watcher, Terminated(target, None), None)
-        return
-    life, watching = life_of(target), life_of(watcher).watching
-    if watcher not in life.watchers:
-        life.watchers.append(watcher)
-        watching.append(target)

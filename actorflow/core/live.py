@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import Future, ask_timeout
-from actorflow.core.life import life_of
+from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
 from actorflow.core.messages import SUSPENDED
 from actorflow.core.pulse import Pulse
@@ -363,7 +363,7 @@ class LiveScheduler(Scheduler):
             cycle = find_cycle(ref, future)
             if cycle is not None:
                 raise deadlock(cycle)
-            if ref._life is not None and ref._life.exit is not None and not future._done:
+            if must_stop(ref) and not future._done:
                 raise stopping()
             if not future._add_waiter(waiting):
                 return

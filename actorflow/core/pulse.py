@@ -10,6 +10,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.scheduler import WORK
+
 if TYPE_CHECKING:
     from actorflow.core.live import LiveScheduler
 
@@ -49,6 +51,9 @@ class Pulse:
                 return
             if scheduler.timers.next_due <= scheduler.clock.monotonic():
                 self._fire()
+            if scheduler.inbox and scheduler.slot:
+                # Turns for what waits: a short inbox is run in its order, however long each handler takes.
+                scheduler.inbox.appendleft((WORK, scheduler.sort_all, None, None))
             try:
                 worker = scheduler.slot[0]
             except IndexError:

@@ -25,11 +25,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
+from actorflow.core.burial import notify_end, refuse
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.events import Events
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
-from actorflow.core.messages import CHANGED, Ended
+from actorflow.core.messages import CHANGED, Ended, Stop
 from actorflow.core.ref import BUSY, CHANGING, DEAD, IDLE, READY, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.task import Task, run_in_loop
@@ -194,8 +195,8 @@ class Scheduler:
             if state == IDLE:
                 ref._state = READY
                 self.ready.append(item)  # stands for the ref: one message needs no queue
-            elif state == DEAD:
-                lifecycle.refuse(item, None)
+            elif state == DEAD or (message.__class__ is Stop and message.final and ref._parent.bury_between(ref)):
+                refuse(item, None)
             elif ref._queue is not None:
                 ref._queue.append(item)
             else:
@@ -206,7 +207,10 @@ class Scheduler:
         """Sort what has come in so far."""
         popleft, sort = self.inbox.popleft, self.sort
         for _ in range(len(self.inbox)):
-            item = popleft()
+            try:
+                item = popleft()
+            except IndexError:  # some work among it has sorted the rest
+                return
             ref = item[0]
             queue = ref._queue
             # The common case inline: the ref waits for its turn (what concerns a handler finds it BUSY).
@@ -242,7 +246,7 @@ class Scheduler:
         """Deal with a message whose actor began to change, or died, while it waited for its turn."""
         ref = item[0]
         if ref._state == DEAD:
-            lifecycle.refuse(item, None)
+            refuse(item, None)
         else:
             ref._queue = ref._queue if ref._queue is not None else self.new_queue()
             ref._queue.appendleft(item)
@@ -304,7 +308,7 @@ class Scheduler:
     def end_of(self, ref: ActorRef[Any]) -> Future[Any]:
         """Return a future that is set once the actor is dead."""
         future: Future[Any] = Future(ref)
-        self.post_work(lambda: lifecycle.notify_end(ref, future))
+        self.post_work(lambda: notify_end(ref, future))
         return future
 
     def close_inbox(self) -> None:
@@ -315,7 +319,7 @@ class Scheduler:
             except IndexError:
                 return
             if item[0] is not WORK and item[1].__class__ is not Done and item[1].__class__ is not Task:
-                lifecycle.refuse(item, None)
+                refuse(item, None)
 
     def traits_learned(self, traits: Traits) -> None:
         """Note that a handler of this class blocked unseen; twice, and it gets a thread before it runs."""

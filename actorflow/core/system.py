@@ -10,10 +10,10 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from actorflow.core.burial import bury
 from actorflow.core.children import Children
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
-from actorflow.core.lifecycle import bury
 from actorflow.core.live import LiveScheduler
 from actorflow.core.messages import Stop
 from actorflow.core.procedure import completed_within, start_procedure
@@ -40,6 +40,7 @@ class System:
         self.error: BaseException | None = None
         self.ended: Future[None] = Future()
         self._stopping = False
+        self.grace = 5.0
         scheduler.events.interrupted = self.interrupt
         SYSTEMS.add(self)
         watch_exit()
@@ -52,11 +53,11 @@ class System:
         """End the system because a supervisor directly under it gave up."""
         if self.error is None:
             self.error = error
-        self.begin_stop(5.0)
+        self.begin_stop(self.grace)
 
     def interrupt(self) -> None:
         """End the system because a handler raised KeyboardInterrupt."""
-        self.begin_stop(5.0)
+        self.begin_stop(self.grace)
 
     def begin_stop(self, grace: float) -> None:
         """Start to drain; `ended` is set at the end."""
@@ -78,6 +79,8 @@ class System:
             if ref._state == IDLE and ref._life is None and not ref._children and not ref._traits.has_on_stop:
                 bury(ref, None)
                 continue
+            if root.bury_between(ref):
+                continue
             spent = scheduler.clock.monotonic() - start
             stopped: Future[bool] = Future()
             if spent < grace * DRAIN_SHARE:
@@ -85,7 +88,7 @@ class System:
                 if await completed_within(scheduler, stopped, grace * DRAIN_SHARE - spent):
                     continue
             spent = scheduler.clock.monotonic() - start
-            await root.stop_child(ref, restart=False, seconds=max(0.0, grace - spent))
+            await root.stop_child(ref, restart=False, seconds=max(0.0, grace - spent), cause=self.error)
         scheduler.sort_all()
 
     def stop(self, *, grace: float = 5.0) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
+from actorflow.core.life import must_stop
 from actorflow.core.messages import SUSPENDED
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import DefinitionError, Stopping
@@ -85,7 +86,7 @@ class Task(Execution):
                 cycle = find_cycle(ref, awaited)
             if cycle is not None:
                 error = deadlock(cycle)
-            elif ref._life is not None and ref._life.exit is not None:
+            elif must_stop(ref):
                 error = stopping()
             elif awaited._add_waiter(self):
                 return SUSPENDED

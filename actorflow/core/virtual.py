@@ -14,6 +14,7 @@ from typing import Any
 from actorflow.core.clock import VirtualClock
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import DRIVERS, Future, ask_timeout, wait_outside
+from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
 from actorflow.core.scheduler import Ahead, Scheduler, Worker
@@ -206,7 +207,7 @@ class VirtualScheduler(Scheduler):
             cycle = find_cycle(ref, future)
             if cycle is not None:
                 raise deadlock(cycle)
-            if ref._life is not None and ref._life.exit is not None:
+            if must_stop(ref):
                 raise stopping()
             self.park(parked, timeout)
         finally:

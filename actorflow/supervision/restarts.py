@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from actorflow.core.actor import HANDLERS
+from actorflow.core.actor import HANDLERS, Actor
+from actorflow.core.burial import SILENT, bury, close_incarnation
 from actorflow.core.child import Child, actor_type
 from actorflow.core.children import Children
-from actorflow.core.lifecycle import bury, close_incarnation, release, stop_children
+from actorflow.core.lifecycle import finish_exit, release, stop_children
 from actorflow.core.log import logger
 from actorflow.core.messages import Restarted, Start
 from actorflow.core.procedure import completed, pause, start_procedure
@@ -74,7 +75,6 @@ class SupervisedChildren(Children):
         if error is None and final:
             bury(ref, None)
             return
-        self.note(ref, error)
         if isinstance(error, RestartLimitReached) and self.give_up is not None:
             bury(ref, error)
             self.give_up(error)
@@ -82,7 +82,11 @@ class SupervisedChildren(Children):
             self._failures.pop(ref.uid, None)
             bury(ref, error)
         else:
+            self.note(ref, error)
             self._between.add(ref.uid)
+            if self.strategy == "one_for_one":  # a pause of one child is none of its siblings' business
+                start_procedure(self.scheduler, self._restart(ref, error))
+                return
             self._crashed.append((ref, error))
             if not self._restarting:
                 self._restarting = True
@@ -91,22 +95,34 @@ class SupervisedChildren(Children):
     def note(self, ref: ActorRef[Any], error: BaseException | None) -> None:
         """Keep the crashes of the last period, for the error that a supervisor ends with."""
         now = self.scheduler.clock.monotonic()
-        if error is not None:
-            self.history.append((now, ref.path, error))
+        self.history.append((now, ref.path, error))
         while self.history and (now - self.history[0][0] > self.window.period or len(self.history) > 100):
             self.history.popleft()
 
-    async def stop_child(self, ref: ActorRef[Any], *, restart: bool, seconds: float | None = None) -> None:
+    def incarnation_over(self, ref: ActorRef[Any]) -> None:
+        """Note that a child has no incarnation, and waits for the next."""
+        self._between.add(ref.uid)
+
+    def bury_between(self, ref: ActorRef[Any]) -> bool:
+        """Bury a child that waits for its restart; False if it does not."""
+        if ref.uid not in self._between:
+            return False
+        self._between.discard(ref.uid)
+        bury(ref, None)
+        return True
+
+    async def stop_child(
+        self, ref: ActorRef[Any], *, restart: bool, seconds: float | None = None, cause: BaseException | None = None
+    ) -> None:
         """End one child; one that waits for its restart has nothing left to end."""
         if ref.uid not in self._between:
-            await super().stop_child(ref, restart=restart, seconds=seconds)
-            if restart and ref._state != DEAD:
-                self._between.add(ref.uid)
+            await super().stop_child(ref, restart=restart, seconds=seconds, cause=cause)
         elif not restart:
             self._between.discard(ref.uid)
-            bury(ref, None)
+            bury(ref, None, cause)
 
     async def _work_off(self) -> None:
+        """Handle crashes one after the other: the siblings that one stops must be up before the next."""
         try:
             while self._crashed:
                 ref, error = self._crashed.popleft()
@@ -162,8 +178,12 @@ class SupervisedChildren(Children):
             except Exception as failure:  # noqa: BLE001 - logged in failure.failed; it is a crash of the child
                 await stop_children(sibling)
                 close_incarnation(sibling, failure)
-                self._between.add(sibling.uid)
-                return sibling, failure
+                exit_ = sibling._life.exit if sibling._life is not None else None
+                if exit_ is not None:
+                    finish_exit(sibling, exit_, failure)
+                else:
+                    self._between.add(sibling.uid)
+                return (sibling, failure) if sibling._state != DEAD else None
             self._publish_restarted(sibling, error)
             release(sibling)
         return None
@@ -198,15 +218,27 @@ class SupervisedChildren(Children):
         if self.restart_of(ref._traits) != "temporary":  # as in OTP, whose temporary children leave nothing behind
             self.specs[name] = recipe
 
-    def restart_child(self, name: str) -> Child[Any]:
-        """Return the recipe of a terminated child, to be started again."""
-        recipe = self.specs.pop(name, None)
+    def restart_child(self, name: str) -> ActorRef[Any]:
+        """Start a terminated child again; if it cannot start, its recipe is kept."""
+        recipe = self.specs.get(name)
         if recipe is None:
             if self.find(name) is not None:
                 msg = f"{self.path}/{name} runs; terminate_child comes first"
                 raise DefinitionError(msg)
             raise unknown_child(self, name)
-        return recipe.options(name=name)
+        del self.specs[name]
+        try:
+            return self.spawn_child(recipe.options(name=name), (), {})
+        except BaseException:
+            self.specs[name] = recipe
+            raise
+
+    def add(self, ref: ActorRef[Any]) -> None:
+        """Enter a child; the name of a terminated one is taken."""
+        if self.specs and ref.name in self.specs:
+            msg = f"{self.path}/{ref.name} is terminated; restart_child starts it again"
+            raise DefinitionError(msg)
+        super().add(ref)
 
 
 def recipe_of(ref: ActorRef[Any]) -> Child[Any]:
@@ -222,30 +254,33 @@ def unknown_child(children: SupervisedChildren, name: str) -> DefinitionError:
 
 
 class GaveUp:
-    """Crashes a parent whose children crash too often, after its current handler."""
+    """Crashes a parent whose children crash too often, after its current handler; but not its next incarnation."""
 
-    __slots__ = ("error",)
+    __slots__ = ("actor", "error")
 
-    def __init__(self, error: RestartLimitReached) -> None:
+    def __init__(self, actor: Actor | None, error: RestartLimitReached) -> None:
+        self.actor = actor
         self.error = error
 
     def __repr__(self) -> str:
         return "<restart limit reached>"
 
 
-def run_gave_up(_ref: ActorRef[Any], message: GaveUp) -> None:
+def run_gave_up(ref: ActorRef[Any], message: GaveUp) -> None:
     """Crash."""
-    raise message.error
+    if ref._actor is message.actor:
+        raise message.error
 
 
 HANDLERS[GaveUp] = run_gave_up
+SILENT.add(GaveUp)
 
 
 def crash_owner(owner: ActorRef[Any], error: RestartLimitReached) -> None:
     """Put the crash in front of the parent's mailbox."""
     if owner._state == DEAD:
         return
-    owner._put_back(deque([(owner, GaveUp(error), None, None)]))
+    owner._put_back(deque([(owner, GaveUp(owner._actor, error), None, None)]))
     if owner._state == IDLE:
         owner._state = READY
         owner._scheduler.ready.append(owner)

@@ -118,7 +118,7 @@ class Supervisor(Actor):
         Raises:
             DefinitionError: no terminated child has that name.
         """
-        return self._members.spawn_child(self._members.restart_child(name), (), {})
+        return self._members.restart_child(name)
 
     def which_children(self) -> list[ChildState]:
         """List the children in start order, then the terminated ones."""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from actorflow.app.settings import Settings
 from actorflow.app.system import ActorSystem
 from actorflow.core.virtual import VirtualScheduler
-
-if TYPE_CHECKING:
-    from actorflow.app.settings import Settings
 
 
 class VirtualSystem(ActorSystem):
@@ -36,8 +32,9 @@ class VirtualSystem(ActorSystem):
 
     def __init__(self, name: str = "test", *, seed: int | None = None, settings: Settings | None = None) -> None:
         """Start a system; `seed` None keeps the live order, first in, first out."""
-        super().__init__(name, settings=settings, scheduler=VirtualScheduler(name=name, seed=seed))
-        self.scheduler.ask_timeout = self.settings.ask_timeout
+        settings = settings if settings is not None else Settings()
+        scheduler = VirtualScheduler(name=name, seed=seed, ask_timeout=settings.ask_timeout, threads=settings.threads)
+        super().__init__(name, settings=settings, scheduler=scheduler)
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass, and everything that is due in it happen."""

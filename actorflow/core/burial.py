@@ -1,0 +1,135 @@
+"""Burial: what the end of an incarnation, and of an actor, does to others. Layer 1. Runs on the holder of the baton."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actor import HANDLERS
+from actorflow.core.life import life_of
+from actorflow.core.messages import Stop, Stopped, Terminated
+from actorflow.core.ref import ACTOR_STOP, DEAD, ActorRef
+from actorflow.core.registry import REFS
+from actorflow.core.timers import Timer
+from actorflow.core.waits import dead_before
+from actorflow.errors import ActorDeadError
+
+if TYPE_CHECKING:
+    from actorflow.core.actor import Actor
+    from actorflow.core.current import Item
+    from actorflow.core.future import Future
+
+
+class Notice:
+    """Carries a Terminated to the incarnation that watched; another one drops it."""
+
+    __slots__ = ("actor", "event")
+
+    def __init__(self, actor: Actor, event: Terminated) -> None:
+        self.actor = actor
+        self.event = event
+
+    def __repr__(self) -> str:
+        return repr(self.event)
+
+
+def run_notice(ref: ActorRef[Any], notice: Notice) -> Any:
+    """Hand a Terminated to `on_receive`."""
+    actor = ref._actor
+    return actor.on_receive(notice.event) if actor is not None and actor is notice.actor else None
+
+
+HANDLERS[Notice] = run_notice
+
+# Messages of the runtime's own that nobody misses when their receiver is dead.
+SILENT: set[type] = {Timer, Notice}
+
+
+def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
+    """End what dies with the incarnation: its open replies, watches and thread; timers see it by themselves."""
+    ref._actor = None
+    life = ref._life
+    if life is None:
+        return
+    for reply in list(life.replies):
+        if reply._future is not None:
+            reply._future._settle(None, error if isinstance(error, Exception) else dead_before(ref, error))
+    life.replies.clear()
+    for watched in life.watching:
+        if watched._life is not None:
+            watched._life.watchers.pop(ref, None)
+    life.watching.clear()
+    if life.pinned is not None:
+        life.pinned.end()
+        life.pinned = None
+    if life.stash:
+        unstash(ref)
+
+
+def unstash(ref: ActorRef[Any]) -> None:
+    """Put the stashed messages back to the front of the mailbox, in their old order."""
+    life = life_of(ref)
+    stashed, life.stash = life.stash, deque()
+    ref._put_back(stashed)
+
+
+def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException | None = None) -> None:
+    """The actor is dead for good: answer what waits, tell the watchers.
+
+    `cause` is what the askers see behind their ActorDeadError, if not `error`: a parent that gave up, say.
+    """
+    if ref._state == DEAD:
+        return
+    scheduler = ref._scheduler
+    ref._actor = None
+    ref._state = DEAD
+    REFS.by_uid.pop(ref.uid, None)
+    ref._parent.remove(ref)
+    life, ref._life = ref._life, None
+    if ref._queue is not None:
+        waiting = list(ref._queue)
+        scheduler.free_queue(ref)
+        for item in waiting:
+            refuse(item, cause or error)
+    if life is not None:
+        for watcher, actor in life.watchers.items():
+            watcher._scheduler.post(watcher, Notice(actor, Terminated(ref, error)), None)
+        for future in life.ended:
+            future._settle(None, None)
+        if life.exit is not None:
+            life.exit.done._settle(None, None)
+    ref._close(error)
+    if scheduler.events.listeners:
+        scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
+
+
+def refuse(item: Item, cause: BaseException | None) -> None:
+    """Answer a message that the actor did not live to handle, or make it a dead letter."""
+    ref, message, future, sender = item
+    if message.__class__ is Stop or message.__class__ is ACTOR_STOP:
+        if future is not None:
+            future._settle(value=True, error=None)
+    elif future is not None:
+        future._settle(None, dead_before(ref, cause))
+    elif message.__class__ not in SILENT:
+        reason = cause if cause is not None else ActorDeadError(f"{ref} is dead")
+        ref._scheduler.events.dead_letter(ref, message, sender, reason)
+
+
+def notify_end(ref: ActorRef[Any], future: Future[Any]) -> None:
+    """Set the future at the actor's end."""
+    if ref._state == DEAD:
+        future._settle(None, None)
+    else:
+        life_of(ref).ended.append(future)
+
+
+def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Actor) -> None:
+    """Send Terminated to the watcher at the target's end; at once if it is dead."""
+    if watcher._actor is not actor:
+        return
+    if target._state == DEAD:
+        watcher._scheduler.post(watcher, Notice(actor, Terminated(target, None)), None)
+        return
+    life_of(target).watchers[watcher] = actor
+    life_of(watcher).watching.append(target)
