@@ -17,7 +17,8 @@ from actorflow.cli import main
 
 PROGRAM = [sys.executable, "-c", "from actorflow.cli import main; main()"]  # the console script, installed or not
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+PATHS = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # an empty part would mean the current folder
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}
 NUMBERS = itertools.count()
 
 SHOP = """

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 import actorflow as af
 from actorflow.cli import main as command_line
+from actorflow.testing import VirtualSystem
 from examples.orders import AREAS, Settings, app, area, choose, main
 from examples.orders.cases import WINDOW, Case, Desk, Order, Snapshot
 from examples.orders.generate import generate
@@ -34,12 +35,12 @@ needs_real_log = pytest.mark.skipif(
 )
 
 
-def replay(events, chaos=0, progress=None, seed=1) -> Report:
+def replay(events, chaos=0, progress=None, seed=1, system=None) -> Report:
     """Replay a log in a system of its own, without the command line."""
     shares = steps(events)
     fumbles = choose([step for share in shares.values() for step in share], Settings(chaos=chaos, seed=seed))
-    with af.ActorSystem("orders") as system:
-        tally = system.spawn(af.child(Tally).options(name="tally"))
+    with system or af.ActorSystem("orders") as system:
+        tally = system.spawn(af.child(Tally).options(name="tally", capacity=1024))
         system.subscribe(af.Restarted, tally)
         report = tally.call(Tally.expect, events, progress and (lambda done, total: progress(system, done, total)))
         for name, case in AREAS.items():
@@ -123,6 +124,25 @@ def test_chaos_of_any_seed_counts_each_event_once(seed):
     assert report.handled == expected(events)
     assert report.faults == []
     assert report.restarts.total() == 100
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_chaos_under_any_order_of_the_actors_counts_each_event_once(seed):
+    events = generate(8, seed=seed)
+    report = replay(events, chaos=40, seed=seed, system=VirtualSystem("orders", seed=seed))
+    assert report.equal
+    assert report.restarts.total() == 40
+
+
+def test_same_seed_replays_the_same_run():
+    traces = []
+    for _ in range(2):
+        system = VirtualSystem("orders", seed=3)
+        trace = system.record()
+        replay(generate(5, seed=3), chaos=10, system=system)
+        traces.append([(time, path) for time, path, _ in trace])
+    assert traces[0] == traces[1]
+    assert len(traces[0]) > 100
 
 
 @pytest.mark.parametrize("name", AREAS)
