@@ -1,0 +1,235 @@
+"""Shutdown: exit wakes a handler that waits; one that never returns is abandoned after its time."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+import actorflow as af
+from tests.supervision.parts import PATIENCE, Worker, crash, ended, find, kid, ping, tree
+
+
+class Waiting(Worker):
+    """Waits in each way there is, and says what woke it."""
+
+    def wait(self, how: str, entered: str = "waits") -> None:
+        never = self.ctx.parent.call(Silent.never) if how == "get" else None
+        self.log.append(entered)
+        try:
+            self.ctx.sleep(600) if how == "sleep" else never.get()
+        except af.Stopping:
+            self.log.append("woken")
+            raise
+
+    async def wait_async(self) -> None:
+        self.log.append("waits")
+        try:
+            await af.timer(600)
+        except af.Stopping:
+            self.log.append("woken")
+            raise
+
+
+class Silent(Worker):
+    """A parent that never answers, with a child that waits for it."""
+
+    def on_start(self):
+        super().on_start()
+        self.ctx.spawn(kid(self.log, "w", Waiting))
+
+    def never(self):
+        self.kept = self.ctx.reply_later()
+
+
+class Stuck(Worker):
+    """Blocks on an event, out of reach."""
+
+    def __init__(self, log, name, gate: threading.Event):
+        super().__init__(log, name)
+        self.gate = gate
+
+    def stuck(self, entered: threading.Event, other=None):
+        entered.set()
+        self.gate.wait(20)
+        self.log.append("returned")
+        if other is not None:
+            try:
+                other.tell("late")
+            except af.Stopping:
+                self.log.append("refused")
+        self.gate2.set()
+
+    gate2 = threading.Event()
+
+
+@pytest.fixture
+def gate():
+    """An event that stuck handlers wait for; set at the end."""
+    Stuck.gate2 = threading.Event()
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def wait_for(log, line: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while line not in log:
+        assert time.monotonic() < deadline, f"no {line!r} in {log}"
+        time.sleep(0.001)
+
+
+def begin(system, ref, method, *args):
+    """Have a handler wait, and return its future."""
+    future = ref.call(method, *args)
+    try:
+        future.get(timeout=0.05)
+    except af.AskTimeout:
+        return future
+    raise AssertionError("it did not wait")
+
+
+@pytest.mark.parametrize("how", ["get", "sleep", "await"])
+def test_exit_wakes_a_handler_that_waits_with_stopping(any_system, log, how):
+    parent = any_system.spawn(kid(log, "p", Silent))
+    waiting = find(any_system, "p/w")
+    asked = (
+        begin(any_system, waiting, Waiting.wait_async)
+        if how == "await"
+        else begin(any_system, waiting, Waiting.wait, how)
+    )
+    start = time.monotonic()
+    assert parent.stop(timeout=PATIENCE) is True
+    assert time.monotonic() - start < 2
+    assert log == ["start p", "start w", "waits", "woken", "stop w", "stop p"]
+    with pytest.raises(af.ActorDeadError):
+        asked.get(timeout=PATIENCE)
+
+
+def test_a_sibling_that_waits_is_woken_for_a_restart(any_system, log):
+    any_system.spawn(tree(kid(log, "a"), kid(log, "b", Waiting), strategy="one_for_all"))
+    b = find(any_system, "sup/b")
+    asked = begin(any_system, b, Waiting.wait, "sleep")
+    crash(find(any_system, "sup/a"))
+    assert ping(b) == 2
+    assert log == ["start a", "start b", "waits", "fail a", "woken", "stop b", "start a", "start b"]
+    with pytest.raises(af.ActorDeadError):
+        asked.get(timeout=PATIENCE)
+
+
+def test_stopping_that_a_handler_swallows_does_not_keep_it_alive(any_system, log):
+    class Stubborn(Worker):
+        def wait(self):
+            for _ in range(3):
+                try:
+                    self.ctx.sleep(600)
+                except af.Stopping:
+                    self.log.append("again")
+            return "done"
+
+    sup = any_system.spawn(tree(kid(log, "a", Stubborn)))
+    asked = begin(any_system, find(any_system, "sup/a"), Stubborn.wait)
+    sup.stop(timeout=PATIENCE)
+    assert asked.get(timeout=PATIENCE) == "done"
+    assert log == ["start a", "again", "again", "again", "stop a"]
+
+
+def test_on_stop_may_wait_within_the_shutdown_time(any_system, log):
+    class Flushes(Worker):
+        def on_stop(self):
+            self.log.append(store.call(Worker.sleep, 0.05).get())
+            super().on_stop()
+
+    store = any_system.spawn(kid(log, "store"))
+    sup = any_system.spawn(tree(kid(log, "a", Flushes)))
+    sup.stop(timeout=PATIENCE)
+    assert log == ["start store", "start a", "slept", "stop a"]
+
+
+def test_ref_stop_lets_the_running_handler_end(any_system, log):
+    ref = any_system.spawn(kid(log, "a"))
+    asked = ref.call(Worker.sleep, 0.05)
+    ref.stop(timeout=PATIENCE)
+    assert asked.get(timeout=PATIENCE) == "slept"
+
+
+def test_a_handler_that_never_returns_is_abandoned_and_its_callers_are_answered(system, log, gate):
+    sup = system.spawn(tree(kid(log, "a", Stuck, gate, shutdown=0.1)))
+    a, entered, other = find(system, "sup/a"), threading.Event(), system.spawn(kid(log, "other"))
+    asked, queued = a.call(Stuck.stuck, entered, other), a.call(Worker.ping)
+    assert entered.wait(PATIENCE)
+    assert sup.stop(timeout=PATIENCE) is True
+    for future in (asked, queued):
+        with pytest.raises(af.ActorDeadError):
+            future.get(timeout=0.5)
+    assert not a.is_alive()
+    assert system.scheduler.abandoned == 1
+    gate.set()
+    assert Stuck.gate2.wait(PATIENCE)
+    assert log == ["start a", "start other", "returned", "refused"]
+
+
+def test_an_abandoned_incarnation_is_replaced_when_the_strategy_restarts_it(system, log, gate):
+    stuck = kid(log, "b", Stuck, gate, shutdown=0.1)
+    system.spawn(tree(kid(log, "a"), stuck, strategy="one_for_all"))
+    b, entered = find(system, "sup/b"), threading.Event()
+    asked = b.call(Stuck.stuck, entered)
+    assert entered.wait(PATIENCE)
+    assert crash(find(system, "sup/a")) == 2
+    assert ping(b) == 2
+    with pytest.raises(af.ActorDeadError):
+        asked.get(timeout=0.5)
+    gate.set()
+    assert Stuck.gate2.wait(PATIENCE)
+    assert [ping(b) for _ in range(3)] == [2, 2, 2]  # the late end of the old one changes nothing
+    assert log == ["start a", "start b", "fail a", "start a", "start b", "returned"]
+
+
+def test_grace_bounds_the_end_of_the_whole_system(log, gate):
+    with af.ActorSystem("test", settings=af.Settings(grace=0.5)) as system:
+        system.spawn(tree(*(kid(log, name, Stuck, gate, shutdown=3) for name in "abc")))
+        for name in "abc":
+            entered = threading.Event()
+            find(system, f"sup/{name}").cast(Stuck.stuck, entered)
+            assert entered.wait(PATIENCE)
+        start = time.monotonic()
+    assert time.monotonic() - start < 1.5
+
+
+@pytest.mark.parametrize("family", [False, True])
+def test_a_child_abandoned_in_on_stop_ends_once_and_its_stopper_is_answered(system, log, gate, probe, family):
+    class Ends(Stuck):
+        def on_start(self):
+            if family:
+                self.ctx.spawn(kid(log, "grandchild"))
+
+        def on_stop(self):
+            entered.set()
+            self.gate.wait(20)
+
+    entered = threading.Event()
+    system.subscribe(af.Stopped, probe.ref)
+    sup = system.spawn(tree(kid(log, "a", Ends, gate, shutdown=0.1)))
+    a = find(system, "sup/a")
+    stopped = a.stop(block=False)
+    assert entered.wait(PATIENCE)
+    sup.stop(timeout=PATIENCE)
+    gate.set()
+    assert stopped.get(timeout=PATIENCE) is True
+    ended(a)
+    names = [probe.expect(within=PATIENCE).ref.name for _ in range(2 + family)]
+    assert names == ["grandchild", "a", "sup"][1 - family :]
+    probe.expect_none(within=0.1)
+
+
+def test_system_stop_in_a_handler_returns_at_once_and_ends_the_system(system_class, log):
+    class Stopper(Worker):
+        def stop_all(self):
+            system.stop()
+            self.log.append("goes on")
+
+    system = system_class("test")
+    system.spawn(kid(log, "a", Stopper)).cast(Stopper.stop_all)
+    system.run()
+    assert log == ["start a", "goes on", "stop a"]

@@ -1,0 +1,186 @@
+"""Start: who hears of a child that cannot start, and what is left of it."""
+
+from __future__ import annotations
+
+import pytest
+
+import actorflow as af
+from tests.supervision.parts import PATIENCE, Failing, Worker, crash, find, kid, ping, tree
+
+
+class BadInit(Worker):
+    """Its constructor fails."""
+
+    def __init__(self, log, name):
+        super().__init__(log, name)
+        raise OSError("no port")
+
+
+class SlowStart(Worker):
+    """Takes a minute from its second start on."""
+
+    def on_start(self):
+        super().on_start()
+        if self.ping() > 1:
+            self.ctx.sleep(60)
+            self.log.append(f"up {self.name}")
+
+
+def test_failed_start_raises_in_the_spawner_and_nothing_is_left(any_system, log):
+    with pytest.raises(OSError, match="start 1 of a"):
+        any_system.spawn(kid(log, "a", Failing, 1))
+    assert any_system.find("/test/a") is None
+    assert not any_system.tree().children
+    any_system.spawn(kid(log, "a"))  # the name is free again
+
+
+def test_failed_constructor_raises_in_the_spawner_and_nothing_is_left(any_system, log):
+    with pytest.raises(OSError, match="no port"):
+        any_system.spawn(kid(log, "a", BadInit))
+    assert not any_system.tree().children
+
+
+@pytest.mark.parametrize("bad", [lambda log: kid(log, "b", Failing, 1), lambda log: kid(log, "b", BadInit)])
+def test_supervisor_whose_child_cannot_start_raises_why_and_leaves_nothing_running(any_system, log, bad):
+    with pytest.raises(OSError) as caught:
+        any_system.spawn(tree(kid(log, "a"), bad(log), kid(log, "c")))
+    assert any("/test/sup" in note for note in caught.value.__notes__)
+    assert [line for line in log if line != "start b"] == ["start a", "stop a"]
+    assert not any_system.tree().children
+
+
+def test_failed_start_deep_in_a_tree_stops_the_whole_tree(any_system, log):
+    deep = tree(kid(log, "x"), kid(log, "y", Failing, 1), name="inner")
+    with pytest.raises(OSError, match="start 1 of y"):
+        any_system.spawn(tree(kid(log, "a"), deep, name="outer"))
+    assert log == ["start a", "start x", "start y", "stop x", "stop a"]
+    assert not any_system.tree().children
+
+
+def test_wrong_arguments_of_a_child_are_a_definition_error_for_the_spawner_of_the_tree(any_system, log):
+    with pytest.raises(af.DefinitionError, match="Worker"):
+        any_system.spawn(tree(kid(log, "a"), af.child(Worker, 1, 2, 3, 4)))
+    assert log == ["start a", "stop a"]
+
+
+def test_two_children_of_one_name_are_a_definition_error(any_system, log):
+    with pytest.raises(af.DefinitionError, match="unique"):
+        any_system.spawn(tree(kid(log, "a"), kid(log, "a")))
+    assert not any_system.tree().children
+
+
+def test_failed_start_of_a_restart_counts_as_a_crash(any_system, log):
+    any_system.spawn(tree(kid(log, "a", Failing, 2), intensity=2))
+    assert crash(find(any_system, "sup/a")) == 3
+    assert log == ["start a", "fail a", "start a", "start a"]
+
+
+def test_failed_starts_exceed_the_intensity(system_class, log):
+    system = system_class("test")
+    system.spawn(tree(kid(log, "a", Failing, 2, 3), kid(log, "b"), intensity=2))
+    find(system, "sup/a").cast(Worker.crash)
+    with pytest.raises(af.RestartLimitReached) as caught:
+        system.run()
+    assert [type(why) for _, _, why in caught.value.history] == [ValueError, OSError, OSError]
+    assert log == ["start a", "start b", "fail a", "start a", "start a", "stop b"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("one_for_all", ["start a", "start b", "stop a", "start a", "start b", "start c"]),
+        ("rest_for_one", ["start b", "start b", "start c"]),
+    ],
+)
+def test_a_sibling_that_cannot_start_again_is_the_next_crash(any_system, log, strategy, expected):
+    children = [kid(log, "a"), kid(log, "b", Failing, 2), kid(log, "c")]
+    any_system.spawn(tree(*children, strategy=strategy, intensity=2))
+    first = "a" if strategy == "one_for_all" else "b"
+    find(any_system, f"sup/{first}").cast(Worker.crash)
+    assert ping(find(any_system, "sup/c")) == 2
+    assert log[log.index("stop c") :][-len(expected) :] == expected
+
+
+def test_children_of_an_on_start_that_fails_are_stopped(any_system, log):
+    class Parent(Failing):
+        def on_start(self):
+            self.ctx.spawn(kid(self.log, "x"))
+            super().on_start()
+
+    any_system.spawn(tree(kid(log, "a", Parent, 2), intensity=2))
+    assert crash(find(any_system, "sup/a")) == 3
+    assert log == ["start x", "start a", "fail a", "stop x"] + ["start x", "start a", "stop x"] + ["start x", "start a"]
+
+
+def test_base_exception_in_on_start_is_a_failed_start(any_system, log):
+    class Exits(Worker):
+        def on_start(self):
+            super().on_start()
+            if self.ping() != 2:
+                return
+            raise SystemExit
+
+    any_system.spawn(tree(kid(log, "a", Exits), kid(log, "b"), intensity=3))
+    assert crash(find(any_system, "sup/a")) == 3
+    assert ping(find(any_system, "sup/b")) == 1
+
+
+def test_spawn_returns_when_the_tree_is_up(any_system, log):
+    class Slow(Worker):
+        def on_start(self):
+            self.ctx.sleep(0.05)
+            super().on_start()
+
+    any_system.spawn(tree(kid(log, "a", Slow), tree(kid(log, "b", Slow), name="inner")))
+    assert log == ["start a", "start b"]
+
+
+def test_no_message_is_handled_before_on_start_has_ended(virtual_system, log):
+    virtual_system.spawn(tree(kid(log, "a", SlowStart)))
+    a = find(virtual_system, "sup/a")
+    a.cast(Worker.crash)
+    a.cast(Worker.note, "handled")
+    virtual_system.sleep(100)
+    assert log == ["start a", "fail a", "start a", "up a", "handled"]
+
+
+def test_asking_the_own_supervisor_in_on_start_is_a_deadlock_error(any_system, log):
+    class Asks(Worker):
+        def on_start(self):
+            super().on_start()
+            self.ctx.parent.call(af.Supervisor.which_children).get(timeout=PATIENCE)
+
+    with pytest.raises(af.DeadlockError, match="/test/sup/a"):
+        any_system.spawn(tree(kid(log, "a", Asks)))
+    assert not any_system.tree().children
+
+
+def test_stop_of_a_supervisor_during_a_slow_restart_does_not_wait_for_it(virtual_system, log):
+    sup = virtual_system.spawn(tree(kid(log, "a", SlowStart), kid(log, "b")))
+    find(virtual_system, "sup/a").cast(Worker.crash)
+    virtual_system.sleep(1)
+    assert sup.stop() is True
+    assert virtual_system.now == 1
+    assert "up a" not in log
+
+
+def test_a_slow_first_start_is_woken_when_the_system_stops(virtual_system, log):
+    class Sleeps(Worker):
+        def on_start(self):
+            super().on_start()
+            self.ctx.sleep(600)
+
+    class Spawner(af.Actor):
+        def spawn(self):
+            return virtual_system.spawn(kid(log, "a", Sleeps))
+
+        def stop_all(self):
+            virtual_system.stop(grace=5)
+
+    spawner, stopper = virtual_system.spawn(Spawner), virtual_system.spawn(Spawner)
+    spawned = spawner.call(Spawner.spawn)
+    virtual_system.sleep(1)
+    stopper.cast(Spawner.stop_all)
+    with pytest.raises((af.Stopping, af.ActorDeadError)):
+        spawned.get(timeout=30)
+    assert virtual_system.now <= 6.1
