@@ -3,6 +3,7 @@
 The names that users need are all here; `import actorflow as af`.
 """
 
+from actorflow.app.app import App
 from actorflow.app.settings import Settings
 from actorflow.app.system import ActorSystem
 from actorflow.core.actor import Actor
@@ -34,6 +35,7 @@ __all__ = [
     "ActorRef",
     "ActorSystem",
     "ActorflowError",
+    "App",
     "AskTimeout",
     "Backoff",
     "Child",

@@ -15,8 +15,10 @@ from actorflow.app.tree import Tree, draw
 from actorflow.core.actor import Actor
 from actorflow.core.children import Children
 from actorflow.core.events import Subscription
+from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
 from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
+from actorflow.core.procedure import completed_within
 from actorflow.core.ref import ActorRef
 from actorflow.core.system import System
 from actorflow.errors import DefinitionError
@@ -163,6 +165,13 @@ class ActorSystem(System):
             self._listeners = listener
         return self._listeners
 
+    async def flush(self) -> None:
+        """Let subscribed functions hear of the end."""
+        if self._listeners is not None:
+            heard: Future[None] = Future(self._listeners)
+            self.scheduler.post(self._listeners, Call("call", (no_more_events, None), {}), heard)
+            await completed_within(self.scheduler, heard, 1.0)
+
     # --- life --------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -213,6 +222,10 @@ class ActorSystem(System):
         self.stop()
         if self.error is not None and error is None:
             raise self.error
+
+
+def no_more_events(_event: object) -> None:
+    """Mark the end of the events."""
 
 
 class Listener(Actor):

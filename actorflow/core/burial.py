@@ -55,6 +55,8 @@ def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
         if reply._future is not None:
             reply._future._settle(None, error if isinstance(error, Exception) else dead_before(ref, error))
     life.replies.clear()
+    for timer in list(life.timers):
+        timer.forget()
     for watched in life.watching:
         if watched._life is not None:
             watched._life.watchers.pop(ref, None)

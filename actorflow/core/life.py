@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from actorflow.core.future import Future, Reply
     from actorflow.core.live import Pinned
     from actorflow.core.ref import ActorRef
+    from actorflow.core.timers import Timer
+    from actorflow.core.virtual import Pinned as VirtualPinned
 
 
 class Life:
@@ -23,11 +25,12 @@ class Life:
         watchers: who gets Terminated at the actor's end, and the incarnation that asked for it.
         watching: whom this incarnation watches; ends with it.
         stash: messages put aside by `ctx.stash()`; `unstash` asks for them back after the current handler.
+        timers: started by this incarnation and still to fire.
         replies: promised by `ctx.reply_later()`; answered at the incarnation's end if still open.
         ended: futures to set at the actor's end.
     """
 
-    __slots__ = ("ended", "exit", "pinned", "recipe", "replies", "stash", "unstash", "watchers", "watching")
+    __slots__ = ("ended", "exit", "pinned", "recipe", "replies", "stash", "timers", "unstash", "watchers", "watching")
 
     def __init__(self) -> None:
         self.recipe: tuple[tuple[Any, ...], dict[str, Any]] | None = None
@@ -36,9 +39,10 @@ class Life:
         self.watching: list[ActorRef[Any]] = []
         self.stash: deque[Item] = deque()
         self.unstash = False
+        self.timers: set[Timer] = set()
         self.replies: weakref.WeakSet[Reply] = weakref.WeakSet()
         self.ended: list[Future[Any]] = []
-        self.pinned: Pinned | None = None
+        self.pinned: Pinned | VirtualPinned | None = None
 
 
 class Exit:

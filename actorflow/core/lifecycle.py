@@ -164,6 +164,8 @@ async def _wind_down(ref: ActorRef[Any], outcome: Ended) -> None:
     if ref._actor is actor:  # else it was abandoned meanwhile
         close_incarnation(ref, outcome.error)
         hand_over(ref, outcome)
+    elif outcome.error is None:
+        answer_stop(outcome)
 
 
 async def stop_children(

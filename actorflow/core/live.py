@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorflow.core.current import Item
+    from actorflow.core.timers import TimerEntry
 
 TURN: Final = 64  # messages
 LONG: Final = 64  # inbox length from which it is sorted into turns
@@ -388,14 +389,15 @@ class LiveScheduler(Scheduler):
         life = life_of(ref)
         if life.pinned is None:
             life.pinned = Pinned(self, ref)
-        life.pinned.queue.put((entry, release))
+        life.pinned.queue.put((entry, release))  # type: ignore[union-attr]  # a live system's
 
-    def add_timer(self, due: float, fire: Callable[[], object]) -> None:
+    def add_timer(self, due: float, fire: Callable[[], object]) -> TimerEntry:
         """Have the holder call `fire` when it is due."""
         earliest = self.timers.next_due
-        self.timers.add(due, fire)
+        entry = self.timers.add(due, fire)
         if due < earliest and self.pulse.asleep:
             self.pulse.ring()
+        return entry
 
     def close(self) -> None:
         """End all threads; the actors are dead."""

@@ -68,8 +68,9 @@ async def completed_within(scheduler: Scheduler, future: Future[Any], seconds: f
         either._settle(None, None)
 
     if future._add_waiter(settle):
-        scheduler.add_timer(scheduler.clock.monotonic() + seconds, settle)
+        entry = scheduler.add_timer(scheduler.clock.monotonic() + seconds, settle)
         await completed(either)
+        scheduler.timers.cancel(entry)
         future._drop_waiter(settle)
     return future._done
 

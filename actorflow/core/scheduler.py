@@ -34,7 +34,7 @@ from actorflow.core.messages import CHANGED, Ended, Stop
 from actorflow.core.ref import BUSY, CHANGING, DEAD, IDLE, READY, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.task import Task, run_in_loop
-from actorflow.core.timers import TimerHeap
+from actorflow.core.timers import TimerEntry, TimerHeap
 from actorflow.errors import ActorflowError
 
 if TYPE_CHECKING:
@@ -159,10 +159,6 @@ class Scheduler:
         """Return a new lock for a thread to park on."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
-    def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
-        """Run an item or task on the actor's own thread."""
-        raise NotImplementedError  # pragma: no cover - each driver has its own
-
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:
         """Return where handlers of the actor run or wait."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
@@ -232,9 +228,9 @@ class Scheduler:
                 queue.clear()
                 self._free_queues.append(queue)
 
-    def add_timer(self, due: float, fire: Callable[[], object]) -> None:
+    def add_timer(self, due: float, fire: Callable[[], object]) -> TimerEntry:
         """Have the holder call `fire` when the clock reaches `due`."""
-        self.timers.add(due, fire)
+        return self.timers.add(due, fire)
 
     def run(self, ref: ActorRef[Any], message: Any) -> Future[Any]:
         """Run a life-cycle message in the actor, ahead of its mailbox; the future tells how it went."""

@@ -73,9 +73,11 @@ class System:
         scheduler, root = self.scheduler, self.root
         start = scheduler.clock.monotonic()
         scheduler.draining = root.closed = True
-        while root.members:
+        while True:
             scheduler.sort_all()
-            ref = next(reversed(root.members.values()))
+            ref = next(reversed(root.members.values()), None)
+            if ref is None:
+                break
             if ref._state == IDLE and ref._life is None and not ref._children and not ref._traits.has_on_stop:
                 bury(ref, None)
                 continue
@@ -89,7 +91,10 @@ class System:
                     continue
             spent = scheduler.clock.monotonic() - start
             await root.stop_child(ref, restart=False, seconds=max(0.0, grace - spent), cause=self.error)
-        scheduler.sort_all()
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Let subscribers hear of the end."""
 
     def stop(self, *, grace: float = 5.0) -> None:
         """End all actors, newest first, within `grace` seconds; what is left then is abandoned.
@@ -104,13 +109,15 @@ class System:
 
     def wait_ended(self) -> None:
         """Wait for the end of all actors, and end the threads."""
-        self.ended.get()
-        if not self.scheduler.closed:
-            self.scheduler.close()
-            self.scheduler.close_inbox()
-            if self.scheduler.loop_thread is not None:
-                self.scheduler.loop_thread.close()
-        SYSTEMS.discard(self)
+        try:
+            self.ended.get()
+        finally:
+            SYSTEMS.discard(self)
+            if not self.scheduler.closed:
+                self.scheduler.close()
+                self.scheduler.close_inbox()
+                if self.scheduler.loop_thread is not None:
+                    self.scheduler.loop_thread.close()
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

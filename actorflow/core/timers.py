@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.future import Future
+from actorflow.core.life import life_of
 from actorflow.core.messages import Call
 
 if TYPE_CHECKING:
@@ -16,33 +17,74 @@ if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
 
+class TimerEntry:
+    """One callback in the heap; `fire` is None once it is cancelled."""
+
+    __slots__ = ("due", "fire", "number")
+
+    def __init__(self, due: float, number: int, fire: Callable[[], object]) -> None:
+        self.due = due
+        self.number = number
+        self.fire: Callable[[], object] | None = fire
+
+    def __lt__(self, other: TimerEntry) -> bool:
+        return (self.due, self.number) < (other.due, other.number)
+
+
 class TimerHeap:
-    """Callbacks by due time; equal times fire in the order they were added."""
+    """Callbacks by due time; equal times fire in the order they were added. Cancelled ones are swept out."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Callable[[], object]]] = []
+        self._heap: list[TimerEntry] = []
         self._count = itertools.count()
+        self._cancelled = 0
         self.next_due = math.inf
 
-    def add(self, due: float, fire: Callable[[], object]) -> None:
+    def add(self, due: float, fire: Callable[[], object]) -> TimerEntry:
         """Have `fire` called by the holder of the baton at `due` or soon after."""
-        heapq.heappush(self._heap, (due, next(self._count), fire))
-        self.next_due = self._heap[0][0]
+        entry = TimerEntry(due, next(self._count), fire)
+        heapq.heappush(self._heap, entry)
+        self.next_due = self._heap[0].due
+        return entry
+
+    def cancel(self, entry: TimerEntry) -> None:
+        """Do not call it; does nothing if it was called."""
+        if entry.fire is None:
+            return
+        entry.fire = None
+        self._cancelled += 1
+        if self._cancelled > len(self._heap) // 2:
+            self._heap = [kept for kept in self._heap if kept.fire is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
+        self._skip_cancelled()
 
     def pop_due(self, now: float) -> list[Callable[[], object]]:
         """Take out all that is due."""
         fires = []
-        while self._heap and self._heap[0][0] <= now:
-            fires.append(heapq.heappop(self._heap)[2])
-        self.next_due = self._heap[0][0] if self._heap else math.inf
+        while self._heap and self._heap[0].due <= now:
+            entry = heapq.heappop(self._heap)
+            if entry.fire is None:
+                self._cancelled -= 1
+            else:
+                fires.append(entry.fire)
+                entry.fire = None
+        self._skip_cancelled()
         return fires
 
+    def _skip_cancelled(self) -> None:
+        while self._heap and self._heap[0].fire is None:
+            heapq.heappop(self._heap)
+            self._cancelled -= 1
+        self.next_due = self._heap[0].due if self._heap else math.inf
+
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._heap) - self._cancelled
 
     def clear(self) -> None:
         """Forget all timers."""
         self._heap.clear()
+        self._cancelled = 0
         self.next_due = math.inf
 
 
@@ -52,11 +94,12 @@ class Timer:
     It can be awaited in an `async def` handler; that waits until it is due for the first time.
     """
 
-    __slots__ = ("_actor", "_call", "_fired", "_period", "_queued", "_scheduler", "cancelled")
+    __slots__ = ("_actor", "_call", "_entry", "_fired", "_period", "_queued", "_scheduler", "cancelled")
 
     def __init__(self, actor: Actor, period: float | None, call: Call) -> None:
         self._actor = actor
         self._call = call
+        self._entry: TimerEntry | None = None
         self._period = period
         self._scheduler: Scheduler = actor._actor_ref._scheduler
         self._queued = False
@@ -68,6 +111,7 @@ class Timer:
         pending = not self.cancelled and (self._period is not None or not self._fired._done or self._queued)
         self.cancelled = True
         self._fired._settle(None, None)
+        self._scheduler.post_work(self.forget)
         return pending
 
     def __await__(self) -> Generator[Any, Any, None]:
@@ -75,7 +119,21 @@ class Timer:
 
     def start(self, due: float) -> None:
         """Put it on the heap, from any thread."""
-        self._scheduler.post_work(lambda: self._scheduler.add_timer(due, lambda: self.fire(due)))
+        self._scheduler.post_work(lambda: self._schedule(due))
+
+    def _schedule(self, due: float) -> None:
+        if self.is_wanted():
+            life_of(self._actor._actor_ref).timers.add(self)
+            self._entry = self._scheduler.add_timer(due, lambda: self.fire(due))
+
+    def forget(self) -> None:
+        """Take it off the heap: it is cancelled, or its incarnation is over."""
+        if self._entry is not None:
+            self._scheduler.timers.cancel(self._entry)
+            self._entry = None
+        life = self._actor._actor_ref._life
+        if life is not None:
+            life.timers.discard(self)
 
     def fire(self, due: float) -> None:
         """Queue the message, and the next firing; a firing that was not handled yet is not queued twice."""
@@ -86,11 +144,13 @@ class Timer:
             ref = self._actor._actor_ref
             self._scheduler.inbox.append((ref, self, None, ref))
         self._fired._settle(None, None)
-        if self._period is not None:
-            # Fixed rate: the next due time counts from the last due time; missed ones are skipped.
-            now = self._scheduler.clock.monotonic()
-            later = due + self._period * max(1.0, math.floor((now - due) / self._period) + 1)
-            self._scheduler.add_timer(later, lambda: self.fire(later))
+        if self._period is None:
+            self.forget()
+            return
+        # Fixed rate: the next due time counts from the last due time; missed ones are skipped.
+        now = self._scheduler.clock.monotonic()
+        later = due + self._period * max(1.0, math.floor((now - due) / self._period) + 1)
+        self._entry = self._scheduler.add_timer(later, lambda: self.fire(later))
 
     def is_wanted(self) -> bool:
         """Say whether its incarnation still lives and nobody cancelled it."""

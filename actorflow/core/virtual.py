@@ -14,7 +14,7 @@ from typing import Any
 from actorflow.core.clock import VirtualClock
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import DRIVERS, Future, ask_timeout, wait_outside
-from actorflow.core.life import must_stop
+from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
 from actorflow.core.scheduler import Ahead, Scheduler, Worker
@@ -130,31 +130,47 @@ class VirtualScheduler(Scheduler):
         if entry.__class__ is Parked:
             self.pass_to(worker, entry.lock)
             return
-        if entry.__class__ is Task:
-            ref, item, single = entry.resume_item[0], entry.item, False
-        elif entry.__class__ is Ahead:
-            ref, item, single = entry.item[0], entry.item, True
-        elif entry.__class__ is tuple:
-            ref, item, single = entry[0], entry, False
-            if ref._state not in (READY, IDLE):
-                self.misplaced(item)
-                return
-            ref._state = BUSY
-        else:
-            ref, single = entry, False
-            if ref._state != READY or not ref._queue:
-                return
-            ref._state = BUSY
-            item = ref._queue.popleft()
+        ref, item = self.unpack(entry)
+        if ref is None:
+            return
         if self.trace is not None:
             self.trace.append((self.clock.now, ref.path, repr(item[1])))
+        if ref._traits.options.blocking:
+            pinned = self.pinned(ref)
+            pinned.given = (entry, ref, item)
+            self.pass_to(worker, pinned.worker.park)
+        else:
+            self.run_entry(worker, entry, ref, item)
+
+    def unpack(self, entry: Any) -> tuple[ActorRef[Any] | None, Any]:
+        """Return actor and message of an entry of the ready queue; no actor if the entry is out of date."""
+        kind = entry.__class__
+        if kind is Task:
+            return entry.resume_item[0], entry.item
+        if kind is Ahead:
+            return entry.item[0], entry.item
+        if kind is tuple:
+            ref, item = entry[0], entry
+            if ref._state not in (READY, IDLE):
+                self.misplaced(item)
+                return None, None
+        else:
+            ref = entry
+            if ref._state != READY or not ref._queue:
+                return None, None
+            item = ref._queue.popleft()
+        ref._state = BUSY
+        return ref, item
+
+    def run_entry(self, worker: Worker, entry: Any, ref: ActorRef[Any], item: Any) -> None:
+        """Run a handler, or a step of one, and what its end asks for."""
         context = self.context.copy()
         context.run(CURRENT.set, worker)
         if entry.__class__ is Task:
             outcome = context.run(self.resume, worker, entry)
         else:
             outcome = context.run(self.handle, worker, item)
-        if not single:
+        if entry.__class__ is not Ahead:
             self.after(worker, ref, outcome)
 
     def pick(self) -> Any:
@@ -225,15 +241,16 @@ class VirtualScheduler(Scheduler):
         """Give the baton away, and return when this thread has it again."""
         if not parked.future._add_waiter(parked):
             return
+        entry = None
         if timeout is not None:
-            self.timers.add(self.clock.now + max(0.0, timeout), parked.time_out)
+            entry = self.timers.add(self.clock.now + max(0.0, timeout), parked.time_out)
         try:
             self.hand_baton()
-        except ThreadLimit:
+            parked.lock.acquire()
+        finally:
             parked.future._drop_waiter(parked)
-            raise
-        parked.lock.acquire()
-        parked.future._drop_waiter(parked)
+            if entry is not None:
+                self.timers.cancel(entry)
 
     def drive(self, future: Future[Any], timeout: float | None) -> None:
         """Run the system until the driver's future is done.
@@ -266,9 +283,13 @@ class VirtualScheduler(Scheduler):
 
     # --- own threads, end --------------------------------------------------------------------------------------------
 
-    def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
-        """Not used: with one thread at a time each handler already has its thread to itself."""
-        raise NotImplementedError  # pragma: no cover
+    def pinned(self, ref: ActorRef[Any]) -> Pinned:
+        """Return the own thread of an actor with blocking=True, made at first use."""
+        life = life_of(ref)
+        if life.pinned is None:
+            life.pinned = Pinned(self, ref)
+        pinned: Any = life.pinned
+        return pinned  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """End the carrier threads, and leave the driver's thread alone again."""
@@ -279,3 +300,28 @@ class VirtualScheduler(Scheduler):
                 DRIVERS[self.driver_thread] = self._previous_driver
         while self.carriers:
             self.carriers.pop().park.release()
+
+
+class Pinned:
+    """The own thread of an actor with blocking=True: it gets the baton for each message, and hands it on."""
+
+    def __init__(self, scheduler: VirtualScheduler, ref: ActorRef[Any]) -> None:
+        self.scheduler = scheduler
+        self.worker = Worker(scheduler)
+        self.given: tuple[Any, ActorRef[Any], Any] | None = None
+        threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
+
+    def end(self) -> None:
+        """Let the thread end; it has not got the baton."""
+        self.given = None
+        self.worker.park.release()
+
+    def _work(self) -> None:
+        self.worker.thread = _thread.get_ident()
+        while True:
+            self.worker.park.acquire()
+            if self.given is None:
+                return
+            given, self.given = self.given, None
+            self.scheduler.run_entry(self.worker, *given)
+            self.scheduler.hand_baton()

@@ -183,7 +183,9 @@ class SupervisedChildren(Children):
                     finish_exit(sibling, exit_, failure)
                 else:
                     self._between.add(sibling.uid)
-                return (sibling, failure) if sibling._state != DEAD else None
+                if sibling._state == DEAD:
+                    continue  # it was terminated meanwhile
+                return sibling, failure
             self._publish_restarted(sibling, error)
             release(sibling)
         return None
