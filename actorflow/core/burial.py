@@ -47,11 +47,13 @@ SILENT: set[type] = {Timer, Notice}
 
 def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
     """End what dies with the incarnation: its open replies, watches and thread; timers see it by themselves."""
-    ref._actor = None
     life = ref._life
     if life is None:
+        ref._actor = None
         return
-    for reply in list(life.replies):
+    replies = list(life.replies)  # before the actor goes, who may be the last to hold them
+    ref._actor = None
+    for reply in replies:
         if reply._future is not None:
             reply._future._settle(None, error if isinstance(error, Exception) else dead_before(ref, error))
     life.replies.clear()

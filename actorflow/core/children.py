@@ -56,13 +56,17 @@ class Children:
 
     # --- start -------------------------------------------------------------------------------------------------------
 
-    def spawn(
-        self, traits: Traits, args: tuple[Any, ...], kwargs: dict[str, Any], *, wait: bool = True
-    ) -> ActorRef[Any]:
-        """Make an actor and start it; its constructor runs here, `on_start` in the actor.
+    def spawn(self, traits: Traits, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[Any]:
+        """Make an actor, start it, and wait until its `on_start` has ended; raises what that raised."""
+        ref, started = self.begin(traits, args, kwargs)
+        if started is not None:
+            started.get()
+        return ref
 
-        With `wait` it returns once `on_start` has ended, and raises what that raised.
-        """
+    def begin(
+        self, traits: Traits, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[ActorRef[Any], Future[Any] | None]:
+        """Make an actor, its constructor here, and start it; the future, if it has an `on_start`, is that one's end."""
         options = traits.options
         kind = ActorRef if options.capacity is None else BoundedRef
         scheduler = self.scheduler
@@ -73,19 +77,18 @@ class Children:
             life_of(ref).recipe = (args, kwargs)
         self.add(ref)
         REFS.by_uid[uid] = ref
+        started: Future[Any] | None = None
         if traits.has_on_start:
-            started: Future[Any] = Future(ref)
-            scheduler.post_work(lambda: begin_start(ref, started))
-            if wait:
-                started.get()
+            begun = started = Future(ref)
+            scheduler.post_work(lambda: begin_start(ref, begun))
         else:
             ref._state = IDLE
             if scheduler.events.listeners:
                 scheduler.post_work(lambda: publish_started(ref))
-        if self.closed or scheduler.closed:
+        if self.closed or scheduler.closed:  # they may have closed meanwhile, and not seen this child
             scheduler.check_usable()
             scheduler.post_work(lambda: request_exit(ref, restart=False))
-        return ref
+        return ref, started
 
     def add(self, ref: ActorRef[Any]) -> None:
         """Enter the child by its name; two of one name are a DefinitionError."""

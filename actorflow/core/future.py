@@ -93,17 +93,11 @@ class Future(pykka.Future[T]):
         Raises:
             queue.Full: it was set before.
         """
-        if self._done or not self._claim():
-            raise queue.Full
-        self._get_hook = func
-
-    def _claim(self) -> bool:
-        """Win the right to set the value; True for exactly one caller."""
         try:
             del self._open
         except AttributeError:
-            return False
-        return True
+            raise queue.Full from None
+        self._get_hook = func
 
     def _settle(self, value: Any, error: BaseException | None) -> bool:
         """Set value or error and wake who waits; False if someone did before. Safe from any thread and finaliser."""
@@ -240,12 +234,13 @@ class Future(pykka.Future[T]):
 class Derived(Future[T]):
     """A future computed from others, once, by whoever asks first."""
 
-    __slots__ = ("_compute",)
+    __slots__ = ("_compute", "_turn")
 
     def __init__(self, sources: tuple[pykka.Future[Any], ...] = (), compute: Callable[[], T] | None = None) -> None:
         super().__init__()
         self._sources = sources
         self._compute = compute
+        self._turn = True  # deleted by the one who computes
 
     def _awaited(self) -> Iterable[Future[Any]]:
         for source in self._sources or ():
@@ -266,11 +261,13 @@ class Derived(Future[T]):
                         future._wait(remaining)
             else:
                 source.get(timeout=remaining)
-        if self._compute is None or not self._claim():
-            super()._wait(timeout)
+        try:
+            del self._turn
+        except AttributeError:  # another thread computes it
+            super()._wait(None if deadline is None else max(0.0, deadline - _now()))
             return
         compute, self._compute = self._compute, None
-        self._open = True
+        assert compute is not None
         try:
             self._settle(compute(), None)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever asks for the value

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from actorflow.core.timers import TimerEntry
 
 TURN: Final = 64  # messages
-LONG: Final = 64  # inbox length from which it is sorted into turns
+LONG: Final = 8  # inbox length from which it is sorted into turns; so many messages at most run in plain order
 TURN_SECONDS: Final = 0.002
 QUICK_SECONDS: Final = (
     0.000_5  # a handler this fast did not block; 64 of them and the class is no known blocker any more

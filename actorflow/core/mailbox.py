@@ -22,6 +22,9 @@ class Mail:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return "Mail()"
+
 
 MAIL = Mail()
 

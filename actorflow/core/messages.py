@@ -41,11 +41,17 @@ class Start:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return "Start()"
+
 
 class Last:
     """Run `on_stop`; the children are gone and no more messages come."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Last()"
 
 
 class Ended:

@@ -114,7 +114,9 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
         """pykka's unique name, an uuid4 URN; made when it is read."""
-        digest = hashlib.blake2b(f"{self._scheduler.key}/{self.uid}".encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(
+            f"{self._scheduler.key}/{self.uid - self._scheduler.first_uid}".encode(), digest_size=16
+        ).digest()
         return uuid.UUID(bytes=digest, version=4).urn
 
     @property

@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
@@ -35,7 +35,7 @@ from actorflow.core.ref import BUSY, CHANGING, DEAD, IDLE, READY, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.task import Task, run_in_loop
 from actorflow.core.timers import TimerEntry, TimerHeap
-from actorflow.errors import ActorflowError
+from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
@@ -106,6 +106,8 @@ class Worker(Execution):
 
 class Scheduler:
     """What the two drivers share: sorting, running one message, and the life cycle around it."""
+
+    is_virtual: ClassVar[bool] = False
 
     def __init__(self, clock: Clock, *, ask_timeout: float | None, threads: int, seed: int | None = None) -> None:
         self.clock = clock
@@ -276,6 +278,10 @@ class Scheduler:
     def begin(self, worker: Worker, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
         """Run an `async def` handler up to its first wait, or give it to the asyncio loop."""
         if item[0]._traits.options.loop:
+            if self.is_virtual:
+                coro.close()
+                msg = f"{item[0].path} has loop=True, and virtual time has no asyncio loop yet"
+                raise DefinitionError(msg)
             return run_in_loop(self, item, coro)
         task = Task(self, item, coro)
         outcome = task.step(worker)

@@ -47,7 +47,7 @@ class System:
 
     def start_actor(self, cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[Any]:
         """Start an actor as pykka does: return before its `on_start` has run."""
-        return self.root.spawn(cls._traits, args, kwargs, wait=False)
+        return self.root.begin(cls._traits, args, kwargs)[0]
 
     def fail(self, error: BaseException) -> None:
         """End the system because a supervisor directly under it gave up."""

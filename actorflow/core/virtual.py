@@ -61,6 +61,7 @@ class VirtualScheduler(Scheduler):
     """
 
     clock: VirtualClock
+    is_virtual = True
 
     def __init__(
         self, *, name: str, seed: int | None = None, ask_timeout: float | None = None, threads: int = 2000

@@ -220,7 +220,14 @@ class SupervisedChildren(Children):
         if self.restart_of(ref._traits) != "temporary":  # as in OTP, whose temporary children leave nothing behind
             self.specs[name] = recipe
 
-    def restart_child(self, name: str) -> ActorRef[Any]:
+    async def start_child(self, recipe: Child[Any]) -> ActorRef[Any]:
+        """Start one more child; the supervisor's handler waits without a thread."""
+        ref, started = self.begin(recipe.traits, recipe.args, recipe.kwargs)
+        if started is not None:
+            await started
+        return ref
+
+    async def restart_child(self, name: str) -> ActorRef[Any]:
         """Start a terminated child again; if it cannot start, its recipe is kept."""
         recipe = self.specs.get(name)
         if recipe is None:
@@ -230,7 +237,7 @@ class SupervisedChildren(Children):
             raise unknown_child(self, name)
         del self.specs[name]
         try:
-            return self.spawn_child(recipe.options(name=name), (), {})
+            return await self.start_child(recipe.options(name=name))
         except BaseException:
             self.specs[name] = recipe
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -81,14 +80,14 @@ class Supervisor(Actor):
         self._recipes = children
         self._rules = (strategy, intensity, period)
 
-    def on_start(self) -> None:
+    async def on_start(self) -> None:  # type: ignore[override]
         """Start the children, left to right; if one cannot start, the supervisor cannot either."""
         strategy, intensity, period = self._rules
         members = self._members
         members.configure(strategy=strategy, intensity=intensity, period=period, default_restart="permanent")
         for recipe in self._recipes:
             try:
-                members.spawn_child(recipe, (), {})
+                await members.start_child(recipe)
             except Exception as error:
                 error.add_note(f"while {self.actor_ref.path} started {recipe!r}")
                 raise
@@ -97,28 +96,32 @@ class Supervisor(Actor):
     def _members(self) -> SupervisedChildren:
         return cast("SupervisedChildren", self._actor_ref._scheduler.children_of(self._actor_ref))
 
-    def start_child(self, child: Child[A], /) -> ActorRef[A]:
+    async def start_child(self, child: Child[A], /) -> ActorRef[A]:
         """Start one more child, at the right end; gone after the supervisor's own restart, as in OTP."""
         if not isinstance(child, Child):
             msg = f"start_child takes af.child(Class, ...), not {child!r}"
             raise DefinitionError(msg)
-        return self._members.spawn_child(child, (), {})
+        return await self._members.start_child(child)
 
-    def terminate_child(self, name: str, /) -> None:
+    async def terminate_child(self, name: str, /) -> None:
         """Stop a child for good, within its shutdown time; `restart_child` can start it again.
 
         Raises:
             DefinitionError: no child has that name.
         """
-        self._run(self._members.terminate_child(name))
+        scheduler = self._actor_ref._scheduler
+        done: Future[None] = Future()
+        procedure = self._members.terminate_child(name)
+        scheduler.post_work(lambda: start_procedure(scheduler, procedure, done))
+        await done
 
-    def restart_child(self, name: str, /) -> ActorRef[Any]:
+    async def restart_child(self, name: str, /) -> ActorRef[Any]:
         """Start a terminated child again; it is a new actor, with a new ref.
 
         Raises:
             DefinitionError: no terminated child has that name.
         """
-        return self._members.restart_child(name)
+        return await self._members.restart_child(name)
 
     def which_children(self) -> list[ChildState]:
         """List the children in start order, then the terminated ones."""
@@ -136,9 +139,3 @@ class Supervisor(Actor):
         for name, recipe in members.specs.items():
             rows.append(ChildState(name, None, recipe.actor_class, members.restart_of(recipe.traits), "terminated"))
         return rows
-
-    def _run(self, procedure: Coroutine[Any, Any, Any]) -> None:
-        scheduler = self._actor_ref._scheduler
-        done: Future[None] = Future()
-        scheduler.post_work(lambda: start_procedure(scheduler, procedure, done))
-        done.get()
