@@ -154,7 +154,7 @@ class Context:
         ref, message, future, sender = execution.item
         reply = Reply(future, self._ref.path)
         if future is not None:
-            future._target = None  # someone else may answer: no edge in the search of cycles
+            future._delegated = True
             life_of(self._ref).replies.add(reply)
         execution.item = (ref, message, None, sender)
         return reply

@@ -121,6 +121,9 @@ class Future(pykka.Future[T]):
 
     _get_hook: Callable[[float | None], T] | None = None
     _sources: tuple[pykka.Future[Any], ...] | None = None
+    _delegated = (
+        False  # the target promised a Reply: who answers is not known, so there is no edge in the search of cycles
+    )
 
     def get(self, *, timeout: float | None = None) -> T:
         """Return the value, or raise the error; wait for it at most `timeout` seconds (None: as long as it takes).
@@ -276,10 +279,9 @@ class Derived(Future[T]):
     def _add_waiter(self, wake: Callable[[], Any]) -> bool:
         """Wake once all sources are there; who is woken then computes by `get`."""
         pending = [future for future in self._awaited() if not future._done]
-        if not pending:
-            return False
-        chain = _Chain(pending, wake)
-        return chain.advance(called=False)
+        if pending:
+            return _Chain(pending, wake).advance(called=False)
+        return not hasattr(self, "_turn") and super()._add_waiter(wake)  # another thread computes it right now
 
 
 class _Chain:

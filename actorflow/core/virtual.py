@@ -26,12 +26,13 @@ from actorflow.errors import DeadlockError, ThreadLimit
 class Parked:
     """A thread that waits without the baton: a handler in `get`, or the driver. Ready once its future is done."""
 
-    __slots__ = ("future", "interrupted", "lock", "over", "scheduler", "stuck", "timed_out")
+    __slots__ = ("future", "interrupted", "lock", "over", "scheduler", "stuck", "timed_out", "until")
 
     def __init__(self, scheduler: VirtualScheduler, future: Future[Any]) -> None:
         self.scheduler = scheduler
         self.future = future
         self.interrupted = self.timed_out = self.stuck = self.over = False
+        self.until: float | None = None  # set while the driver sleeps
         self.lock = _thread.allocate_lock()
         self.lock.acquire()
 
@@ -124,7 +125,7 @@ class VirtualScheduler(Scheduler):
         """Let one message, one step of a coroutine or one parked thread go on; or let time pass."""
         self.sort_all()
         if not self.ready:
-            if not self.inbox and not self.advance():
+            if not self.inbox and not self.end_sleep() and not self.advance():
                 self.give_back(worker)
             return
         entry = self.pick()
@@ -183,6 +184,15 @@ class VirtualScheduler(Scheduler):
         entry = self.ready.popleft()
         self.ready.rotate(index)
         return entry
+
+    def end_sleep(self) -> bool:
+        """Wake the driver if it sleeps and nothing more is due until then."""
+        driver = self.driver
+        if driver is None or driver.until is None or driver.over or self.timers.next_due <= driver.until:
+            return False
+        self.clock.now = driver.until
+        driver()
+        return True
 
     def advance(self) -> bool:
         """Jump to the next timer, if there is one."""
@@ -277,10 +287,13 @@ class VirtualScheduler(Scheduler):
         raise ask_timeout(future, timeout)
 
     def sleep(self, seconds: float) -> None:
-        """Let virtual time pass; call it in the driver's thread."""
-        over: Future[None] = Future()
-        self.timers.add(self.clock.now + seconds, lambda: over._settle(None, None))
-        over.get()
+        """Let virtual time pass, and all that is due in it happen; call it in the driver's thread."""
+        parked = self.driver = Parked(self, Future())
+        parked.until = self.clock.now + seconds
+        try:
+            self.park(parked, None)
+        finally:
+            self.driver = None
 
     # --- own threads, end --------------------------------------------------------------------------------------------
 

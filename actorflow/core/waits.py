@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 def find_cycle(start: ActorRef[Any], future: Future[Any]) -> list[ActorRef[Any]] | None:
     """Return the actors of a cycle through `start`, if waiting for `future` closes one."""
-    target = future._target
-    if target is None:
-        return None
+    target = answerer(future)
     path = [start]
     seen = set()
     while target is not None and target.uid not in seen:
@@ -30,8 +28,13 @@ def find_cycle(start: ActorRef[Any], future: Future[Any]) -> list[ActorRef[Any]]
         waiting = target._waiting
         if waiting is None:
             return None
-        target = waiting.future._target
+        target = answerer(waiting.future)
     return None
+
+
+def answerer(future: Future[Any]) -> ActorRef[Any] | None:
+    """Return the actor that is to set the future, if that is known."""
+    return None if future._delegated else future._target
 
 
 def deadlock(cycle: list[ActorRef[Any]]) -> DeadlockError:
