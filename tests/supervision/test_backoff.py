@@ -128,7 +128,11 @@ def test_the_end_of_the_system_does_not_wait_for_a_pause(log):
 
 
 @given(
-    first=st.floats(0, 100), factor=st.floats(1, 10), limit=st.floats(0, 1000), jitter=st.floats(0, 1), n=st.integers(1, 5000)
+    first=st.floats(0, 100),
+    factor=st.floats(1, 10),
+    limit=st.floats(0, 1000),
+    jitter=st.floats(0, 1),
+    n=st.integers(1, 5000),
 )
 def test_delay_stays_within_limit_and_jitter(first, factor, limit, jitter, n):
     backoff = af.Backoff(first, factor=factor, limit=limit, jitter=jitter)

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 import actorflow as af
 from actorflow.supervision.window import RestartWindow
 
-times = st.lists(st.integers(0, 40), max_size=30).map(lambda steps: [sum(steps[: n + 1]) / 4 for n in range(len(steps))])
+times = st.lists(st.integers(0, 40), max_size=30).map(
+    lambda steps: [sum(steps[: n + 1]) / 4 for n in range(len(steps))]
+)
 
 
 def naive(intensity: int, period: float, moments: list[float]) -> list[bool]:
