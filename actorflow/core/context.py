@@ -10,8 +10,9 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import Future, Reply
 from actorflow.core.life import life_of
 from actorflow.core.messages import Call
+from actorflow.core.ref import ENDING
 from actorflow.core.timers import Timer
-from actorflow.errors import DefinitionError, Stopping
+from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 
 if TYPE_CHECKING:
     import random
@@ -80,6 +81,9 @@ class Context:
             Exception: what its constructor or `on_start` raised.
         """
         self._check_alive()
+        if self._ref._state >= ENDING:
+            msg = f"{self._ref.path} is stopping and takes no more children"
+            raise ActorDeadError(msg)
         ref: ActorRef[Any] = self._ref._scheduler.children_of(self._ref).spawn_child(child, args, kwargs)
         return ref
 

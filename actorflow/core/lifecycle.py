@@ -160,7 +160,7 @@ async def _wind_down(ref: ActorRef[Any], outcome: Ended) -> None:
     actor = ref._actor
     await stop_children(ref, cause=outcome.error)
     if outcome.error is None and not outcome.last_done and ref._actor is actor:
-        await hook(ref, Last())
+        await run_hook(ref)
     if ref._actor is actor:  # else it was abandoned meanwhile
         close_incarnation(ref, outcome.error)
         hand_over(ref, outcome)
@@ -177,12 +177,13 @@ async def stop_children(
         ref._children = None
 
 
-async def hook(ref: ActorRef[Any], message: Any) -> None:
-    """Run a life-cycle message whose failure is logged where it happens."""
+async def run_hook(ref: ActorRef[Any]) -> None:
+    """Run `on_stop`; its failure is logged where it happens, and children that it made end at once."""
     try:
-        await completed(ref._scheduler.run(ref, message))
+        await completed(ref._scheduler.run(ref, Last()))
     except Exception as error:  # noqa: BLE001 - logged in failure.failed
-        logger.debug("%s failed in %s: %r", message, ref, error)
+        logger.debug("on_stop failed in %s: %r", ref, error)
+    await stop_children(ref)
 
 
 def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
@@ -246,7 +247,7 @@ async def _exit(ref: ActorRef[Any], exit_: Exit) -> None:
     actor = ref._actor
     await stop_children(ref, cause=exit_.cause)
     if ref._actor is actor:
-        await hook(ref, Last())
+        await run_hook(ref)
     if ref._actor is actor:  # else it was abandoned meanwhile
         close_incarnation(ref, None)
         finish_exit(ref, exit_, None)

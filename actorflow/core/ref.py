@@ -147,12 +147,13 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return self.uid == other.uid and self._scheduler.key == other._scheduler.key
 
     def __hash__(self) -> int:
-        return hash(self.uid)
+        return self.uid - self._scheduler.first_uid  # the same in each run of a seed, so sets iterate alike
 
     def __reduce__(self) -> tuple[Any, ...]:
         from actorflow.core.system import resolve  # noqa: PLC0415 - the system is made of refs
 
-        return resolve, (self._scheduler.key, self.uid, self.path, self.actor_class)
+        scheduler = self._scheduler
+        return resolve, (scheduler.key, scheduler.first_uid, self.uid, self.path, self.actor_class)
 
     def is_alive(self) -> bool:
         """Say whether messages are accepted. The actor may be dead a moment later."""

@@ -126,11 +126,11 @@ class System:
 class Gone:
     """Stands for the scheduler and the parent of a ref whose actor is not in this process, or never lived."""
 
-    def __init__(self, key: str, path: str = "/unstarted") -> None:
+    def __init__(self, key: str, first_uid: int = 0, path: str = "/unstarted") -> None:
         self.key = key
         self.path = path
         self.owner = None
-        self.first_uid = 0
+        self.first_uid = first_uid
         self.ask_timeout = None
 
     def check_usable(self) -> None:
@@ -149,13 +149,13 @@ def gone_ref(gone: Any, uid: int, cls: type[Any], name: str | None) -> ActorRef[
     return ref
 
 
-def resolve(key: str, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
+def resolve(key: str, first_uid: int, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
     """Return the ref behind a pickled address; a dead one if the actor does not live in this process."""
     ref = REFS.by_uid.get(uid)
     if isinstance(ref, ActorRef) and ref._scheduler.key == key:
         return ref
     parent, _, name = path.rpartition("/")
-    return gone_ref(Gone(key, parent), uid, cls, name)
+    return gone_ref(Gone(key, first_uid, parent), uid, cls, name)
 
 
 # --- the process -----------------------------------------------------------------------------------------------------
