@@ -207,3 +207,38 @@ def test_open_asks_get_actor_dead_error_with_the_limit_as_cause(system_class, lo
 def test_rules_that_make_no_sense_are_refused(any_system, log, rules):
     with pytest.raises(af.DefinitionError, match=next(iter(rules))):
         any_system.spawn(tree(kid(log, "a"), **rules))
+
+
+@pytest.mark.parametrize("keywords", [{"intensity": -1}, {"period": 0}])
+def test_class_keywords_that_make_no_sense_are_refused_at_the_class(keywords):
+    with pytest.raises(af.DefinitionError, match=next(iter(keywords))):
+        type("Parent", (af.Actor,), {}, **keywords)
+
+
+def test_class_keywords_of_a_supervisor_are_its_defaults(log):
+    class Patient(af.Supervisor, intensity=3, period=60):
+        pass
+
+    with pytest.raises(af.RestartLimitReached), VirtualSystem() as system:
+        system.spawn(af.child(Patient, kid(log, "a")).options(name="sup"))
+        a = find(system, "sup/a")
+        for _ in range(3):
+            crash(a)
+            system.sleep(10)
+        a.cast(Worker.crash)
+        ended(a)
+    assert log.count("start a") == 4
+
+
+def test_reason_of_the_child_that_broke_the_limit_is_its_own_error(log):
+    with pytest.raises(af.RestartLimitReached), VirtualSystem() as system:
+        stopped = []
+        system.subscribe(af.Stopped, stopped.append)
+        system.spawn(tree(kid(log, "a"), kid(log, "b"), intensity=0))
+        find(system, "sup/a").cast(Worker.crash)
+        system.sleep(0)
+    assert [(event.ref.name, type(event.reason)) for event in stopped] == [
+        ("a", ValueError),
+        ("b", type(None)),
+        ("sup", af.RestartLimitReached),
+    ]

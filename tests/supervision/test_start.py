@@ -184,3 +184,30 @@ def test_a_slow_first_start_is_woken_when_the_system_stops(virtual_system, log):
     with pytest.raises((af.Stopping, af.ActorDeadError)):
         spawned.get(timeout=30)
     assert virtual_system.now <= 6.1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_supervisors_own_on_start_does_not_lose_its_children(any_system, log):
+    """Either a plain `on_start` works, or the class is refused; an async one works in any case."""
+
+    class Awaits(af.Supervisor):
+        async def on_start(self):
+            log.append("before")
+            await super().on_start()
+            log.append("after")
+
+    any_system.spawn(af.child(Awaits, kid(log, "a")).options(name="awaits"))
+    assert log == ["before", "start a", "after"]
+    del log[:]
+    try:
+
+        class Plain(af.Supervisor):
+            def on_start(self):
+                super().on_start()
+                log.append("after")
+
+    except af.DefinitionError as error:
+        assert "async" in str(error)
+    else:
+        any_system.spawn(af.child(Plain, kid(log, "a")).options(name="plain"))
+        assert set(log) == {"start a", "after"}
