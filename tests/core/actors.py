@@ -65,6 +65,18 @@ def hold(ref):
     return gate, answer
 
 
+class Napper(af.Actor):
+    """Sleeps on the system's clock."""
+
+    async def nap(self, seconds):
+        await af.timer(seconds)
+
+
+def let_time_pass(system, seconds):
+    """Wait on the system's clock: what is due before, or runs meanwhile, has happened then."""
+    system.spawn(Napper).call(Napper.nap, seconds).get(timeout=seconds + 5)
+
+
 def until(condition):
     """Wait for something that has no event of its own, at most five seconds."""
     deadline = time.monotonic() + 5

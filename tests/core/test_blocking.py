@@ -1,4 +1,4 @@
-"""Blocking is fine: who waits gives up the baton, who blocks unseen is overtaken, and classes that block are learned."""
+"""Blocking is fine: who waits gives up the baton, who blocks unseen is overtaken, and who blocks often is learned."""
 
 import threading
 

@@ -1,0 +1,269 @@
+"""Futures: set once, read by many, computed once; pykka's API, and awaitable."""
+
+import queue
+import sys
+import threading
+
+import pykka
+import pytest
+
+import actorflow as af
+from tests.core.actors import Echo, Held, hold, run_in_threads, until
+
+
+def failed(error):
+    future = af.Future()
+    future.set_exception((type(error), error, None))
+    return future
+
+
+def waiters(future):
+    return len(future._waiters)
+
+
+def test_two_threads_that_wait_both_get_the_value():
+    future, got = af.Future(), []
+
+    def work(index):
+        if index == 2:
+            until(lambda: waiters(future) == 2)
+            future.set("value")
+        else:
+            got.append(future.get(timeout=5))
+
+    run_in_threads(3, work)
+    assert got == ["value"] * 2
+
+
+def test_a_thousand_waiters_get_the_value(any_system):
+    class Waiter(af.Actor):
+        async def wait(self, gate):
+            return await gate
+
+    gate = af.Future()
+    answers = [any_system.spawn(Waiter).call(Waiter.wait, gate) for _ in range(1000)]
+    assert any_system.spawn(Echo).ask("they all wait", timeout=5)
+    assert waiters(gate) == 1000
+    gate.set("value")
+    assert [answer.get(timeout=5) for answer in answers] == ["value"] * 1000
+
+
+def test_get_gives_the_same_value_again():
+    future = af.Future()
+    future.set([1])
+    assert future.get() is future.get()
+
+
+def test_get_raises_the_same_error_again():
+    error = KeyError("again")
+    future = failed(error)
+    for _ in range(2):
+        with pytest.raises(KeyError) as caught:
+            future.get()
+        assert caught.value is error
+
+
+def test_a_second_set_fails():
+    future = af.Future()
+    future.set(1)
+    for again in (future.set, future.set_exception, lambda: future.set_get_hook(lambda _timeout: 3)):
+        with pytest.raises(queue.Full):
+            again()
+    assert future.get() == 1
+
+
+def test_of_many_sets_in_a_race_exactly_one_wins():
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        futures = [af.Future() for _ in range(2000)]
+        won = [[] for _ in futures]
+
+        def work(index):
+            for future, winners in zip(futures, won, strict=True):
+                try:
+                    future.set(index)
+                except queue.Full:
+                    pass
+                else:
+                    winners.append(index)
+
+        run_in_threads(4, work)
+    finally:
+        sys.setswitchinterval(interval)
+    assert [[future.get()] for future in futures] == won
+
+
+def test_get_times_out_as_asked():
+    with pytest.raises(af.AskTimeout) as caught:
+        af.Future().get(timeout=0.01)
+    assert isinstance(caught.value, pykka.Timeout)
+    assert isinstance(caught.value, TimeoutError)
+
+
+def test_a_wait_that_timed_out_leaves_nothing_behind(any_system):
+    ref = any_system.spawn(Held)
+    gate, answer = hold(ref)
+    with pytest.raises(af.AskTimeout):
+        answer.get(timeout=0.01)
+    assert waiters(answer) == 0
+    gate.set(1)
+    assert answer.get(timeout=5) == 1
+
+
+def test_an_ask_that_times_out_names_the_actor_and_may_still_be_handled(any_system):
+    ref = any_system.spawn(Held)
+    gate, _ = hold(ref)
+    with pytest.raises(af.AskTimeout, match=f"{ref.path} within 0.01 seconds"):
+        ref.ask("late", timeout=0.01)
+    gate.set()
+    assert ref.call(Held.read).get(timeout=5) == ["late"]
+
+
+def test_ask_timeout_of_the_settings_holds_where_none_is_given(system_class):
+    with system_class("test", settings=af.Settings(ask_timeout=0.02)) as system:
+        ref = system.spawn(Held)
+        gate, answer = hold(ref)
+        with pytest.raises(af.AskTimeout, match=r"0\.02"):
+            ref.ask("no timeout")
+        with pytest.raises(af.AskTimeout, match=r"0\.03"):
+            ref.ask("its own timeout", timeout=0.03)
+        gate.set(1)
+        assert answer.get(timeout=5) == 1
+
+
+def test_set_exception_takes_the_error_that_is_handled():
+    future = af.Future()
+    try:
+        raise KeyError("handled")
+    except KeyError:
+        future.set_exception()
+    with pytest.raises(KeyError, match="handled"):
+        future.get()
+
+
+def test_done_says_whether_get_would_wait():
+    future = af.Future()
+    mapped = future.map(str)
+    assert not future.done()
+    assert not mapped.done()
+    future.set(1)
+    assert future.done()
+    assert mapped.done()
+
+
+# --- combinators ------------------------------------------------------------------------------------------------------
+
+
+class Counting:
+    """A function that counts its calls, and takes its time."""
+
+    def __init__(self, function):
+        self.function = function
+        self.calls = 0
+
+    def __call__(self, *args):
+        self.calls += 1
+        threading.Event().wait(0.001)
+        return self.function(*args)
+
+
+def numbers():
+    future = af.Future()
+    future.set([3, 1, 2])
+    return future
+
+
+COMBINED = {
+    "map": lambda future, count: future.map(count),
+    "filter": lambda future, count: future.filter(count),
+    "reduce": lambda future, count: future.reduce(count, 0),
+}
+FUNCTIONS = {"map": sum, "filter": lambda n: n > 1, "reduce": lambda total, n: total + n}
+RESULTS = {"map": (6, 1), "filter": ([3, 2], 3), "reduce": (6, 3)}
+
+
+@pytest.mark.parametrize("kind", COMBINED)
+def test_combinators_compute_lazily_and_once(kind):
+    count = Counting(FUNCTIONS[kind])
+    combined = COMBINED[kind](numbers(), count)
+    assert count.calls == 0
+    value, calls = RESULTS[kind]
+    assert combined.get() == value
+    assert combined.get() == value
+    assert count.calls == calls
+
+
+@pytest.mark.parametrize("kind", COMBINED)
+def test_combinators_compute_once_also_in_a_race(kind):
+    value, calls = RESULTS[kind]
+    for _ in range(10):
+        count = Counting(FUNCTIONS[kind])
+        combined, got = COMBINED[kind](numbers(), count), []
+        run_in_threads(4, lambda _index, combined=combined, got=got: got.append(combined.get(timeout=5)))
+        assert got == [value] * 4
+        assert count.calls == calls
+
+
+def test_an_error_in_a_combinators_function_is_raised_each_time_and_it_ran_once():
+    count = Counting(lambda _n: 1 // 0)
+    mapped = numbers().map(count)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            mapped.get()
+    assert count.calls == 1
+
+
+def test_an_error_of_the_source_reaches_all_combinators():
+    future = failed(KeyError("source"))
+    for combined in (future.map(str), future.filter(bool), future.reduce(max), future.join(numbers())):
+        with pytest.raises(KeyError, match="source"):
+            combined.get()
+
+
+def test_join_keeps_the_order_and_takes_pykkas_own_futures():
+    foreign = pykka.ThreadingFuture()
+    foreign.set("foreign")
+    first, second = af.Future(), af.Future()
+    joined = first.join(second, foreign)
+    second.set(2)
+    first.set(1)
+    assert joined.get(timeout=5) == [1, 2, "foreign"]
+
+
+def test_a_timeout_of_a_combinator_bounds_all_its_sources(any_system):
+    joined = numbers().join(af.Future(), af.Future())
+    with pytest.raises(af.AskTimeout):
+        joined.get(timeout=0.02)
+
+
+def test_a_combinator_that_timed_out_may_be_asked_again():
+    future = af.Future()
+    mapped = future.map(lambda n: n + 1)
+    with pytest.raises(af.AskTimeout):
+        mapped.get(timeout=0.01)
+    future.set(1)
+    assert mapped.get(timeout=5) == 2
+
+
+def test_a_get_hook_is_asked_once():
+    future, count = af.Future(), Counting(lambda timeout: ("hooked", timeout))
+    future.set_get_hook(count)
+    assert future.get(timeout=3) == ("hooked", 3)
+    assert future.get() == ("hooked", 3)
+    assert count.calls == 1
+
+
+def test_combinators_of_answers_work_in_handlers(any_system):
+    class Summing(af.Actor):
+        def total(self, echo):
+            first, second = echo.ask(1, block=False), echo.ask(2, block=False)
+            return first.join(second).map(sum).get()
+
+        async def total_async(self, echo):
+            first, second = echo.ask(1, block=False), echo.ask(2, block=False)
+            return await first.join(second).map(sum)
+
+    ref, echo = any_system.spawn(Summing), any_system.spawn(Echo)
+    assert ref.call(Summing.total, echo).get(timeout=5) == 3
+    assert ref.call(Summing.total_async, echo).get(timeout=5) == 3

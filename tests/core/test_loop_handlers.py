@@ -1,0 +1,162 @@
+"""loop=True: handlers are tasks on the system's one asyncio loop."""
+
+import asyncio
+import contextvars
+import threading
+
+import pytest
+
+import actorflow as af
+from tests.core.actors import Echo, Failing, Held, Log, hold
+
+
+class Net(Log, loop=True):
+    async def sleep(self, value):
+        await asyncio.sleep(0.001)
+        return value
+
+    async def gather(self, ref, count):
+        return await asyncio.gather(*(ref.ask(n, block=False) for n in range(count)))
+
+    async def thread(self):
+        return threading.get_ident()
+
+    async def blocking_get(self, ref):
+        return ref.ask("blocks the loop")
+
+    async def wait_for(self, entered, gate):
+        entered.set()
+        self.seen.append("begin")
+        value = await gate
+        self.seen.append("end")
+        return value
+
+    async def forever(self, entered):
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.seen.append("cancelled")
+            raise
+        finally:
+            self.seen.append("cleaned up")
+
+    async def ask_back(self, ref, me):
+        return await ref.call(Net.pass_on, me)
+
+    def pass_on(self, ref):
+        return ref.call(Log.read).get()
+
+    async def fail(self, error):
+        await asyncio.sleep(0)
+        raise error
+
+    def plain(self):
+        return "a plain method"
+
+
+def test_loop_handlers_may_use_asyncio(system):
+    assert system.spawn(Net).call(Net.sleep, 7).get(timeout=5) == 7
+
+
+def test_loop_handlers_gather_our_futures(system):
+    ref, echo = system.spawn(Net), system.spawn(Echo)
+    assert ref.call(Net.gather, echo, 50).get(timeout=5) == list(range(50))
+
+
+def test_all_loop_handlers_of_a_system_share_one_thread(system):
+    refs = [system.spawn(Net) for _ in range(5)]
+    assert len({ref.call(Net.thread).get(timeout=5) for ref in refs}) == 1
+
+
+def test_plain_methods_of_loop_actors_work(system):
+    assert system.spawn(Net).call(Net.plain).get(timeout=5) == "a plain method"
+
+
+def test_loop_handlers_of_one_actor_never_overlap(system):
+    ref = system.spawn(Net)
+    entered, gate = af.Future(), af.Future()
+    first = ref.call(Net.wait_for, entered, gate)
+    entered.get(timeout=5)
+    second = ref.call(Net.sleep, "second")
+    assert system.spawn(Net).call(Net.sleep, "others run").get(timeout=5) == "others run"
+    assert not second.done()
+    gate.set("first")
+    assert (first.get(timeout=5), second.get(timeout=5)) == ("first", "second")
+    assert ref.call(Log.read).get(timeout=5) == ["begin", "end"]
+
+
+def test_get_in_a_loop_handler_is_refused_with_the_cure(system):
+    ref, held = system.spawn(Net), system.spawn(Held)
+    gate, _ = hold(held)
+    with pytest.raises(af.DefinitionError, match="await the future"):
+        ref.call(Net.blocking_get, held).get(timeout=5)
+    gate.set()
+    assert ref.is_alive()
+
+
+def test_errors_of_loop_handlers_belong_to_the_caller_and_casts_crash(system):
+    ref = system.spawn(Net)
+    with pytest.raises(KeyError):
+        ref.call(Net.fail, KeyError()).get(timeout=5)
+    assert ref.call(Net.sleep, 1).get(timeout=5) == 1
+    ref.cast(Net.fail, KeyError())
+    assert ref.actor_stopped.wait(5)
+
+
+def test_a_cancelled_error_in_a_loop_handler_crashes_that_actor_only(system):
+    ref, other = system.spawn(Net), system.spawn(Net)
+    with pytest.raises(af.Crash) as caught:
+        ref.call(Net.fail, asyncio.CancelledError()).get(timeout=5)
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+    assert ref.actor_stopped.wait(5)
+    assert other.call(Net.sleep, 1).get(timeout=5) == 1
+
+
+def test_errors_of_awaited_futures_are_raised_in_loop_handlers(system):
+    class Catching(Net):
+        async def catch(self, ref):
+            with pytest.raises(KeyError):
+                await ref.call(Failing.fail, KeyError())
+            return "caught"
+
+    assert system.spawn(Catching).call(Catching.catch, system.spawn(Failing)).get(timeout=5) == "caught"
+
+
+def test_a_loop_handler_that_waits_is_cancelled_at_shutdown():
+    seen, entered = [], af.Future()
+    with af.ActorSystem("test") as system:
+        answer = system.spawn(Net, seen).call(Net.forever, entered)
+        entered.get(timeout=5)
+        system.stop(grace=0.5)
+        with pytest.raises(af.ActorDeadError):
+            answer.get(timeout=5)
+    assert seen == ["cancelled", "cleaned up"]
+
+
+def test_a_cycle_of_awaits_through_the_loop_raises(system):
+    ref, other = system.spawn(Net), system.spawn(Net)
+    with pytest.raises(af.DeadlockError):
+        ref.call(Net.ask_back, other, ref).get(timeout=5)
+
+
+def test_contexts_of_loop_handlers_do_not_leak(system):
+    var = contextvars.ContextVar("var", default="clean")
+
+    class Setting(af.Actor, loop=True):
+        async def set(self):
+            var.set("set")
+            await asyncio.sleep(0)
+            return var.get()
+
+        async def get(self):
+            return var.get()
+
+    ref = system.spawn(Setting)
+    assert ref.call(Setting.set).get(timeout=5) == "set"
+    assert ref.call(Setting.get).get(timeout=5) == "clean"
+
+
+def test_loop_true_is_refused_on_virtual_time(virtual_system):
+    with pytest.raises(af.ActorflowError, match="loop"):
+        virtual_system.spawn(Net).call(Net.sleep, 1).get(timeout=5)

@@ -1,0 +1,211 @@
+"""Process exit and fork: the default system ends with the program, and a fork's child has no system of its parent."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pykka
+import pytest
+
+import actorflow as af
+from tests.core.actors import Log
+
+HEAD = """
+import os, sys, threading, time
+import actorflow as af
+
+class Noisy(af.Actor):
+    def __init__(self, name="noisy"):
+        super().__init__()
+        self.name = name
+
+    def on_receive(self, message):
+        print(self.name, "got", message, flush=True)
+        return message
+
+    def on_stop(self):
+        print(self.name, "stopped", flush=True)
+"""
+
+ROOT = Path(af.__file__).parents[1]
+
+
+def interpreters():
+    """The interpreter of the suite, and newer ones that are installed; pykka is pure Python and is lent to them."""
+    found = {"this": sys.executable}
+    homes = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    for version in ("3.12", "3.13", "3.14"):
+        paths = [str(path) for path in homes.glob(f"{version}.*/bin/python")] + [shutil.which(f"python{version}")]
+        for path in filter(None, paths):
+            try:  # a shim of pyenv is found also where its version is not there
+                subprocess.run([path, "-c", ""], check=True, capture_output=True, timeout=20)
+            except (OSError, subprocess.SubprocessError):
+                continue
+            if sys.version_info[:2] != tuple(map(int, version.split("."))):
+                found[version] = path
+            break
+    return found
+
+
+@pytest.fixture(params=interpreters().items(), ids=lambda item: item[0], scope="module")
+def interpreter(request, tmp_path_factory):
+    """Runs a program after the head; returns its lines."""
+    lent = tmp_path_factory.mktemp("lent")
+    for name in ("pykka", "typing_extensions"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            origin = Path(spec.origin)
+            source = origin.parent if origin.name == "__init__.py" else origin
+            (lent / source.name).symlink_to(source)
+
+    def run(program, code=0):
+        env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{lent}", "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [request.param[1], "-W", "error", "-c", HEAD + program]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=env, check=False)
+        assert done.stderr == ""
+        assert done.returncode == code
+        return done.stdout.splitlines()
+
+    return run
+
+
+def test_actors_of_the_default_system_stop_when_the_program_ends(interpreter):
+    assert interpreter("""
+ref = Noisy.start()
+ref.tell("a message")
+""") == ["noisy got a message", "noisy stopped"]
+
+
+def test_the_last_started_stops_first(interpreter):
+    assert interpreter("""
+Noisy.start("first"); Noisy.start("second")
+""") == ["second stopped", "first stopped"]
+
+
+def test_a_system_that_was_left_open_is_stopped_too(interpreter):
+    assert interpreter("""
+system = af.ActorSystem("left open")
+ref = system.spawn(Noisy)
+for n in range(2):
+    ref.tell(n)
+""") == ["noisy got 0", "noisy got 1", "noisy stopped"]
+
+
+def test_threads_that_block_at_the_end_of_the_program_do_not_keep_it(interpreter):
+    assert interpreter("""
+class Asks(af.Actor):
+    def __init__(self, other):
+        super().__init__()
+        self.other = other
+
+    def on_receive(self, message):
+        return self.other.ask(message)
+
+    def on_stop(self):
+        print("asked", self.other.ask("in on_stop"), flush=True)
+
+ref = Asks.start(Noisy.start())
+print(ref.ask("nested"))
+""") == ["noisy got nested", "nested", "noisy got in on_stop", "asked in on_stop", "noisy stopped"]
+
+
+def test_sys_exit_of_the_program_keeps_its_code(interpreter):
+    assert interpreter(
+        """
+Noisy.start()
+sys.exit(3)
+""",
+        code=3,
+    ) == ["noisy stopped"]
+
+
+def test_many_blocking_handlers_at_the_end_get_their_threads(interpreter):
+    """More handlers wait in on_stop than there are threads at the end of the program: 3.12 starts none in atexit."""
+    assert interpreter("""
+gate = threading.Barrier(10)
+
+class Meets(af.Actor):
+    def on_receive(self, message):
+        gate.wait(5)
+
+refs = [Meets.start() for _ in range(10)]
+for ref in refs:
+    ref.tell("meet")
+print("end of main", flush=True)
+""") == ["end of main"]
+
+
+FORKED = """
+ref = Noisy.start()
+system = af.ActorSystem("parents")
+other = system.spawn(Noisy)
+future = af.Future(other)
+assert ref.ask(0) == 0
+sys.stdout.flush()
+pid = os.fork()
+if pid == 0:
+    attempts = {
+        "tell": lambda: other.tell(1),
+        "ask": lambda: other.ask(1),
+        "call": lambda: other.call(Noisy.on_receive, 1).get(),
+        "cast": lambda: other.cast(Noisy.on_receive, 1),
+        "stop": lambda: other.stop(),
+        "spawn": lambda: system.spawn(Noisy),
+        "get": lambda: future.get(),
+        "proxy": lambda: other.proxy().name.get(),
+        "end": lambda: system.stop(),
+        "default": lambda: ref.tell(1),
+    }
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+            print(name, "did not raise", flush=True)
+        except af.ActorflowError as error:
+            print(name, "fork" in str(error), flush=True)
+    with af.ActorSystem("childs own") as own:
+        print("own", own.spawn(Noisy, "child's").ask("hello"), flush=True)
+    print("default", Noisy.start("child's default").ask("hello"), flush=True)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+print("parent", other.ask("still works"), flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_in_a_forked_child_the_parents_systems_raise_at_once_and_new_ones_work(interpreter):
+    program = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + FORKED
+    assert interpreter(program) == [
+        "noisy got 0",
+        "tell True",
+        "ask True",
+        "call True",
+        "cast True",
+        "stop True",
+        "spawn True",
+        "get True",
+        "proxy True",
+        "end True",
+        "default True",
+        "child's got hello",
+        "own hello",
+        "child's stopped",
+        "child's default got hello",
+        "default hello",
+        "noisy got still works",
+        "parent still works",
+        "noisy stopped",
+        "noisy stopped",
+    ]
+
+
+def test_the_default_system_is_made_anew_after_pykkas_stop_all():
+    first = Log.start()
+    assert pykka.ActorRegistry.stop_all()
+    assert not first.is_alive()
+    second = Log.start()
+    second.tell(1)
+    assert second.call(Log.read).get(timeout=5) == [1]
+    assert second.stop(timeout=5)

@@ -1,0 +1,156 @@
+"""Stash and pipe: messages put aside come back in order, futures become messages."""
+
+import pytest
+
+import actorflow as af
+from tests.core.actors import Echo, Failing, Held, Log, hold
+
+
+class Stashing(Held, Failing):
+    """Stashes all but "open", which brings the stash back and answers."""
+
+    def __init__(self, seen=None):
+        super().__init__(seen)
+        self.open = False
+
+    def on_receive(self, message):
+        if message == "open":
+            self.open = True
+            self.ctx.unstash()
+        elif not self.open:
+            self.ctx.stash()
+            return "not the answer"
+        else:
+            self.seen.append(message)
+        return ("answer", message)
+
+
+class StashingAsync(Stashing):
+    async def on_receive(self, message):
+        await af.timer(0)
+        return super().on_receive(message)
+
+
+@pytest.mark.parametrize("cls", [Stashing, StashingAsync])
+def test_stashed_messages_come_back_in_order_before_what_is_queued(any_system, cls):
+    ref = any_system.spawn(cls)
+    for number in range(3):
+        ref.tell(number)
+    ref.tell("open")
+    ref.tell(3)
+    ref.tell(4)
+    assert ref.call(Log.read).get(timeout=5) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("cls", [Stashing, StashingAsync])
+def test_a_stashed_ask_stays_unanswered_until_it_is_handled(any_system, cls):
+    ref = any_system.spawn(cls)
+    stashed = ref.ask("later", block=False)
+    assert ref.call(Log.read).get(timeout=5) == []
+    assert not stashed.done()
+    assert ref.ask("open", timeout=5) == ("answer", "open")
+    assert stashed.get(timeout=5) == ("answer", "later")
+
+
+def test_a_message_may_be_stashed_again(any_system):
+    ref = any_system.spawn(Stashing)
+    stashed = ref.ask("later", block=False)
+    ref.proxy().open = True
+    ref.ask("open", timeout=5)
+    ref.proxy().open = False
+    again = ref.ask("again", block=False)
+    ref.call(Log.read).get(timeout=5)
+    assert not again.done()
+    ref.ask("open", timeout=5)
+    assert (stashed.get(timeout=5), again.get(timeout=5)) == (("answer", "later"), ("answer", "again"))
+
+
+def test_unstash_of_nothing_is_nothing(any_system):
+    ref = any_system.spawn(Stashing)
+    assert ref.ask("open", timeout=5) == ("answer", "open")
+    assert ref.ask(1, timeout=5) == ("answer", 1)
+
+
+def test_stashed_messages_are_answered_or_dead_letters_at_the_end(any_system):
+    ref = any_system.spawn(Stashing)
+    asked = ref.ask("asked", block=False)
+    ref.tell("told")
+    assert ref.stop(timeout=5)
+    with pytest.raises(af.ActorDeadError):
+        asked.get(timeout=5)
+    any_system.spawn(Echo).ask("one more round", timeout=5)
+    assert any_system.dead_letters == 1
+
+
+def test_stashed_messages_survive_a_restart_in_front_of_the_mailbox(any_system):
+    ref = any_system.spawn(af.child(Stashing).options(restart="permanent"))
+    stashed = ref.ask("stashed", block=False)
+    gate, _ = hold(ref)
+    ref.cast(Failing.fail, ZeroDivisionError())
+    ref.tell("queued")
+    gate.set()
+    ref.ask("open", timeout=5)
+    assert stashed.get(timeout=5) == ("answer", "stashed")
+    assert ref.call(Log.read).get(timeout=5) == ["stashed", "queued"]
+
+
+# --- pipe -------------------------------------------------------------------------------------------------------------
+
+
+class Piping(Held, Failing):
+    def pipe(self, future):
+        self.ctx.pipe(future, self.note)
+
+    def pipe_foreign(self, future, method):
+        self.ctx.pipe(future, method)
+
+
+def test_a_piped_future_becomes_a_message_and_the_actor_goes_on(any_system):
+    ref, future = any_system.spawn(Piping), af.Future()
+    ref.call(Piping.pipe, future).get(timeout=5)
+    ref.tell("meanwhile")
+    assert ref.call(Log.read).get(timeout=5) == ["meanwhile"]
+    future.set("piped")
+    any_system.spawn(Echo).ask("round", timeout=5)
+    assert ref.call(Log.read).get(timeout=5) == ["meanwhile", "piped"]
+
+
+def test_a_future_that_is_done_is_piped_at_once(any_system):
+    ref, future = any_system.spawn(Piping), af.Future()
+    future.set("done")
+    ref.cast(Piping.pipe, future)
+    any_system.spawn(Echo).ask("round", timeout=5)
+    assert ref.call(Log.read).get(timeout=5) == ["done"]
+
+
+def test_a_mapped_answer_can_be_piped(any_system):
+    ref, echo = any_system.spawn(Piping), any_system.spawn(Echo)
+    future = echo.ask(1, block=False).map(lambda n: n + 1)
+    ref.call(Piping.pipe, future).get(timeout=5)
+    any_system.spawn(Echo).ask("round", timeout=5)
+    assert ref.call(Log.read).get(timeout=5) == [2]
+
+
+def test_a_piped_error_crashes_the_actor(any_system, probe):
+    any_system.subscribe(af.Crashed, probe.ref)
+    ref, future = any_system.spawn(Piping), af.Future()
+    ref.call(Piping.pipe, future).get(timeout=5)
+    future.set_exception((KeyError, KeyError("piped"), None))
+    assert str(probe.expect(af.Crashed, within=5).reason) == "'piped'"
+
+
+def test_a_pipe_dies_with_its_incarnation(any_system):
+    ref = any_system.spawn(af.child(Piping).options(restart="permanent"))
+    future = af.Future()
+    ref.call(Piping.pipe, future).get(timeout=5)
+    ref.cast(Failing.fail, ZeroDivisionError())
+    assert ref.call(Log.read).get(timeout=5) == []
+    future.set("for the old one")
+    any_system.spawn(Echo).ask("round", timeout=5)
+    assert ref.call(Log.read).get(timeout=5) == []
+
+
+def test_pipe_takes_a_method_of_the_actor_only(any_system):
+    ref = any_system.spawn(Piping)
+    with pytest.raises(af.DefinitionError, match=r"self\.method"):
+        ref.call(Piping.pipe_foreign, af.Future(), print).get(timeout=5)
