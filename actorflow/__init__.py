@@ -3,6 +3,9 @@
 The names that users need are all here; `import actorflow as af`.
 """
 
+import sys
+import warnings
+
 from actorflow.app.app import App
 from actorflow.app.settings import Settings
 from actorflow.app.system import ActorSystem
@@ -63,3 +66,6 @@ __all__ = [
     "child",
     "timer",
 ]
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    warnings.warn("actorflow relies on the global interpreter lock; this build runs without it", stacklevel=2)

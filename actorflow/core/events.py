@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ class Events:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
+        self._lock = threading.Lock()
         self.listeners: dict[type, tuple[Callable[[Any], None], ...]] = {}
         self.dead_letters = 0
         self.interrupted: Callable[[], None] = lambda: None
@@ -41,16 +43,18 @@ class Events:
 
     def subscribe(self, kind: type, deliver: Callable[[Any], None]) -> Subscription:
         """Have `deliver` called with each event of the kind by the holder of the baton; it must only send."""
-        self.listeners = {**self.listeners, kind: (*self.listeners.get(kind, ()), deliver)}
+        with self._lock:
+            self.listeners = {**self.listeners, kind: (*self.listeners.get(kind, ()), deliver)}
         return Subscription(self, kind, deliver)
 
     def unsubscribe(self, kind: type, deliver: Callable[[Any], None]) -> None:
         """Take a listener out."""
-        left = tuple(other for other in self.listeners.get(kind, ()) if other is not deliver)
-        listeners = {**self.listeners, kind: left}
-        if not left:
-            del listeners[kind]
-        self.listeners = listeners
+        with self._lock:
+            left = tuple(other for other in self.listeners.get(kind, ()) if other is not deliver)
+            listeners = {**self.listeners, kind: left}
+            if not left:
+                del listeners[kind]
+            self.listeners = listeners
 
     def publish(self, event: Any) -> None:
         """Give the event to all who listen to its class."""

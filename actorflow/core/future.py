@@ -175,11 +175,13 @@ class Future(pykka.Future[T]):
             return True  # the setter took it and calls it
         return False
 
-    def _drop_waiter(self, wake: Callable[[], Any]) -> None:
+    def _drop_waiter(self, wake: Callable[[], Any]) -> bool:
+        """Take a waiter out; False if the setter has it and calls it."""
         try:
             self._waiters.remove(wake)
         except ValueError:
-            return
+            return False
+        return True
 
     def _awaited(self) -> Iterable[Future[Any]]:
         """Return the plain futures that this one waits for."""

@@ -47,8 +47,8 @@ class Task(Execution):
     def interrupt(self) -> None:
         """Raise Stopping in the handler's await."""
         self.interrupted = True
-        self.future._drop_waiter(self)
-        self()
+        if self.future._drop_waiter(self):  # else the future's end has queued the next step already
+            self()
 
     def step(self, worker: Worker) -> Any:
         """Run until the next wait; returns what `Scheduler.handle` returns."""
