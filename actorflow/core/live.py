@@ -10,7 +10,6 @@ import _thread
 import math
 import threading
 import time
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
@@ -18,12 +17,12 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import Future, ask_timeout
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
-from actorflow.core.messages import SUSPENDED
+from actorflow.core.pinned import Pinned
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
 from actorflow.core.scheduler import Ahead, Done, Scheduler, Worker
 from actorflow.core.task import Task, stopping
-from actorflow.core.waits import deadlock, find_cycle
+from actorflow.core.waits import ThreadWait, deadlock, find_cycle
 from actorflow.errors import ThreadLimit
 
 if TYPE_CHECKING:
@@ -39,30 +38,6 @@ TURN_SECONDS: Final = 0.002
 QUICK_SECONDS: Final = (
     0.000_5  # a handler this fast did not block; 64 of them and the class is no known blocker any more
 )
-
-
-class ThreadWait:
-    """A thread that waits for a future; also the callable that wakes it."""
-
-    __slots__ = ("future", "interrupted", "lock")
-
-    def __init__(self, future: Future[Any]) -> None:
-        self.future = future
-        self.interrupted = False
-        self.lock = _thread.allocate_lock()
-        self.lock.acquire()
-
-    def __call__(self) -> None:
-        """Wake the thread."""
-        try:
-            self.lock.release()
-        except RuntimeError:  # already awake: interrupted and answered at the same time
-            return
-
-    def interrupt(self) -> None:
-        """Wake the thread with Stopping."""
-        self.interrupted = True
-        self()
 
 
 class LiveScheduler(Scheduler):
@@ -411,33 +386,3 @@ class LiveScheduler(Scheduler):
                     resting.pop().park.release()
                 except IndexError:
                     break
-
-
-class Pinned:
-    """The own thread of an actor with blocking=True."""
-
-    def __init__(self, scheduler: LiveScheduler, ref: ActorRef[Any]) -> None:
-        self.scheduler = scheduler
-        self.ref = ref
-        self.queue: SimpleQueue[Any] = SimpleQueue()
-        self.worker = Worker(scheduler)
-        threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
-
-    def end(self) -> None:
-        """Let the thread end."""
-        self.queue.put(None)
-
-    def _work(self) -> None:
-        self.worker.thread = _thread.get_ident()
-        while (given := self.queue.get()) is not None:
-            entry, release = given
-            context = self.scheduler.context.copy()
-            context.run(CURRENT.set, self.worker)
-            outcome = context.run(self._run, entry)
-            if release and outcome is not SUSPENDED and self.worker.item[0] is not None:
-                self.scheduler.post(self.ref, Done(outcome), None)
-
-    def _run(self, entry: Any) -> Any:
-        if entry.__class__ is Task:
-            return self.scheduler.resume(self.worker, entry)
-        return self.scheduler.handle(self.worker, entry)

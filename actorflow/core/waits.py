@@ -6,6 +6,7 @@ The edge is set before the walk, so of two waits that close a cycle at once at l
 
 from __future__ import annotations
 
+import _thread
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import ActorDeadError, DeadlockError
@@ -47,3 +48,27 @@ def dead_before(ref: ActorRef[Any], cause: BaseException | None) -> ActorDeadErr
     error = ActorDeadError(f"{ref} stopped before handling the message")
     error.__cause__ = cause
     return error
+
+
+class ThreadWait:
+    """A thread that waits for a future; also the callable that wakes it."""
+
+    __slots__ = ("future", "interrupted", "lock")
+
+    def __init__(self, future: Future[Any]) -> None:
+        self.future = future
+        self.interrupted = False
+        self.lock = _thread.allocate_lock()
+        self.lock.acquire()
+
+    def __call__(self) -> None:
+        """Wake the thread."""
+        try:
+            self.lock.release()
+        except RuntimeError:  # already awake: interrupted and answered at the same time
+            return
+
+    def interrupt(self) -> None:
+        """Wake the thread with Stopping."""
+        self.interrupted = True
+        self()

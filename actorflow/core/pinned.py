@@ -1,0 +1,50 @@
+"""Pinned: the own thread of an actor with blocking=True, on a live scheduler. Layer 1.
+
+`on_start`, all handlers and `on_stop` run there, for what is bound to a thread: sqlite3 connections, COM, thread-locals.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.current import CURRENT
+from actorflow.core.messages import SUSPENDED
+from actorflow.core.scheduler import Done, Worker
+from actorflow.core.task import Task
+
+if TYPE_CHECKING:
+    from actorflow.core.live import LiveScheduler
+    from actorflow.core.ref import ActorRef
+
+
+class Pinned:
+    """A thread that runs what the holder of the baton gives it, and never holds the baton itself."""
+
+    def __init__(self, scheduler: LiveScheduler, ref: ActorRef[Any]) -> None:
+        self.scheduler = scheduler
+        self.ref = ref
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.worker = Worker(scheduler)
+        threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
+
+    def end(self) -> None:
+        """Let the thread end."""
+        self.queue.put(None)
+
+    def _work(self) -> None:
+        self.worker.thread = _thread.get_ident()
+        while (given := self.queue.get()) is not None:
+            entry, release = given
+            context = self.scheduler.context.copy()
+            context.run(CURRENT.set, self.worker)
+            outcome = context.run(self._run, entry)
+            if release and outcome is not SUSPENDED and self.worker.item[0] is not None:
+                self.scheduler.post(self.ref, Done(outcome), None)
+
+    def _run(self, entry: Any) -> Any:
+        if entry.__class__ is Task:
+            return self.scheduler.resume(self.worker, entry)
+        return self.scheduler.handle(self.worker, entry)
