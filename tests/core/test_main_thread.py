@@ -1,0 +1,99 @@
+"""The main thread: it never runs handlers, so Ctrl-C stays prompt; and signal handlers may send."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+import actorflow as af
+from tests.core.actors import Echo, Held, Log, hold
+
+
+class Where(af.Actor):
+    def __init__(self):
+        super().__init__()
+        self.threads = []
+
+    def on_start(self):
+        self.threads.append(threading.current_thread())
+
+    def on_receive(self, message):
+        self.threads.append(threading.current_thread())
+
+    def on_stop(self):
+        self.threads.append(threading.current_thread())
+
+
+def test_handlers_never_run_in_the_main_thread(system):
+    ref = system.spawn(Where)
+    actor = ref._actor
+    ref.ask("here", timeout=5)
+    ref.tell("there")
+    assert ref.stop(timeout=5)
+    assert len(actor.threads) == 4
+    assert threading.main_thread() not in actor.threads
+
+
+def interrupt_soon():
+    """Send SIGINT to this process from another thread."""
+    thread = threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT))
+    thread.start()
+    return thread
+
+
+def test_ctrl_c_ends_a_wait_for_an_answer_at_once(system):
+    gate, answer = hold(system.spawn(Held))
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_soon()
+        answer.get(timeout=10)
+    gate.set("the actor went on")
+    assert answer.get(timeout=5) == "the actor went on"
+
+
+def test_run_ends_at_sigint_and_drains():
+    seen = []
+    with af.ActorSystem("test") as system:
+        ref = system.spawn(Log, seen)
+
+        class Interrupts(af.Actor):
+            def on_receive(self, message):
+                ref.tell(message)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        system.spawn(Interrupts).tell("handled in the drain")
+        system.run()
+        assert not ref.is_alive()
+    assert seen == ["handled in the drain"]
+
+
+def test_a_signal_handler_may_tell(system):
+    ref = system.spawn(Log)
+    before = signal.signal(signal.SIGUSR1, lambda _signal, _frame: ref.tell("signalled"))
+    try:
+        for _ in range(50):
+            signal.raise_signal(signal.SIGUSR1)
+            ref.tell("told")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert ref.call(Log.read).get(timeout=5) == ["signalled", "told"] * 50
+
+
+def test_two_systems_run_side_by_side():
+    with af.ActorSystem("one") as one, af.ActorSystem("two") as two:
+        first, second = one.spawn(Held), two.spawn(Echo)
+
+        class Across(af.Actor):
+            def ask(self, ref):
+                return ref.ask("across")
+
+            async def ask_async(self, ref):
+                return await ref.ask("across", block=False)
+
+        across = one.spawn(Across)
+        assert across.call(Across.ask, second).get(timeout=5) == "across"
+        assert across.call(Across.ask_async, second).get(timeout=5) == "across"
+        gate, answer = hold(first)
+        two.stop()
+        gate.set("one goes on")
+        assert answer.get(timeout=5) == "one goes on"
