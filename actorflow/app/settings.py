@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actorflow.core.traits import check_intensity, check_type
 from actorflow.errors import DefinitionError
 
 
@@ -28,6 +29,10 @@ class Settings:
     move_baton: bool = False
 
     def __post_init__(self) -> None:
+        check_intensity(self.intensity, self.period)
+        check_type("grace", self.grace, int | float)
+        check_type("threads", self.threads, int)
+        check_type("ask_timeout", self.ask_timeout, int | float | None)
         if self.grace < 0 or self.threads < 2 or (self.ask_timeout is not None and self.ask_timeout <= 0):
             msg = f"{self}: grace must not be negative, threads be 2 or more, ask_timeout above 0"
             raise DefinitionError(msg)

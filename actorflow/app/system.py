@@ -58,9 +58,7 @@ class ActorSystem(System):
             settings: see `Settings`.
             scheduler: a virtual scheduler, for tests (`actorflow.testing` makes one).
         """
-        if not name or "/" in name:
-            msg = f"a system's name is not empty and has no '/': {name!r}"
-            raise DefinitionError(msg)
+        check_name(name)
         self.settings = settings = settings if settings is not None else Settings()
         if scheduler is None:
             scheduler = LiveScheduler(
@@ -222,6 +220,13 @@ class ActorSystem(System):
         self.stop()
         if self.error is not None and error is None:
             raise self.error
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that cannot begin a path."""
+    if not isinstance(name, str) or not name or "/" in name:
+        msg = f"a system's name is not empty and has no '/': {name!r}"
+        raise DefinitionError(msg)
 
 
 def no_more_events(_event: object) -> None:

@@ -13,7 +13,7 @@ from actorflow.core.context import Context
 from actorflow.core.future import Future
 from actorflow.core.messages import Call, Stop
 from actorflow.core.ref import ActorRef, Inbox, StoppedEvent
-from actorflow.core.traits import BASE_HOOKS, Options, Traits, check_known
+from actorflow.core.traits import BASE_HOOKS, Options, Traits, check_intensity, check_known
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox
@@ -61,10 +61,9 @@ class Actor(pykka.Actor):
             check_known({"name": name}, ("a name belongs to a child: af.child(...).options(name=...)",))
         if options:
             cls._options = cls._options.override(**options)
-        if intensity is not None:
-            cls._intensity = intensity
-        if period is not None:
-            cls._period = period
+        cls._intensity = cls._intensity if intensity is None else intensity
+        cls._period = cls._period if period is None else period
+        check_intensity(cls._intensity, cls._period)
         cls._traits = Traits(cls, cls._options)
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:

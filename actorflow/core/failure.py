@@ -37,6 +37,8 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> 
         return None
     if isinstance(error, RuntimeError) and "no running event loop" in str(error):
         error.add_note("actorflow: handlers that use asyncio need loop=True: af.child(...).options(loop=True)")
+    if isinstance(error, KeyboardInterrupt):
+        scheduler.events.interrupted()
     if message.__class__ is Start or message.__class__ is Last:
         log_crash(ref, error)
         if future is not None:
@@ -54,7 +56,6 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> 
     if future is not None:
         future._settle(None, contained(ref, cause))
     if isinstance(error, KeyboardInterrupt):
-        scheduler.events.interrupted()
         return None
     if isinstance(error, CONTAINED):
         return crashed(ref, item, cause)

@@ -1,6 +1,6 @@
 """Pinned: the own thread of an actor with blocking=True, on a live scheduler. Layer 1.
 
-`on_start`, all handlers and `on_stop` run there, for what is bound to a thread: sqlite3 connections, COM, thread-locals.
+`on_start`, all handlers and `on_stop` run there, for what is bound to a thread: sqlite3 connections, thread-locals.
 """
 
 from __future__ import annotations

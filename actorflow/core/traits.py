@@ -7,11 +7,11 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from actorflow.core.backoff import Backoff
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
-    from actorflow.core.backoff import Backoff
 
 Restart: TypeAlias = Literal["permanent", "transient", "temporary"]
 Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
@@ -42,6 +42,12 @@ class Options:
     loop: bool = False
 
     def __post_init__(self) -> None:
+        check_type("name", self.name, str | None)
+        check_type("shutdown", self.shutdown, int | float)
+        check_type("capacity", self.capacity, int | None)
+        check_type("backoff", self.backoff, Backoff | None)
+        check_type("blocking", self.blocking, bool)
+        check_type("loop", self.loop, bool)
         check_choice("restart", self.restart, ("permanent", "transient", "temporary", None))
         check_choice("overflow", self.overflow, ("block", "fail", "drop_oldest"))
         if self.capacity is not None and self.capacity < 1:
@@ -63,11 +69,28 @@ class Options:
 OPTION_NAMES = tuple(field.name for field in dataclasses.fields(Options))
 
 
+def check_type(name: str, value: object, kind: Any) -> None:
+    """Refuse a value of another type; a bool is no number here."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        wanted = getattr(kind, "__name__", None) or str(kind)
+        msg = f"{name}={value!r}: give {wanted}"
+        raise DefinitionError(msg)
+
+
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     """Refuse a value that is none of the choices, and name them."""
     if value not in choices:
         known = ", ".join(repr(choice) for choice in choices if choice is not None)
         msg = f"{name}={value!r}: choose one of {known}"
+        raise DefinitionError(msg)
+
+
+def check_intensity(intensity: int, period: float) -> None:
+    """Refuse rules of restart that make no sense."""
+    check_type("intensity", intensity, int)
+    check_type("period", period, int | float)
+    if intensity < 0 or not period > 0:
+        msg = f"intensity={intensity}, period={period}: so many restarts (0 or more) in so many seconds (above 0)"
         raise DefinitionError(msg)
 
 

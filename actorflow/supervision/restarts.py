@@ -79,7 +79,6 @@ class SupervisedChildren(Children):
             bury(ref, error)
             self.give_up(error)
         elif final or not self.will_restart(ref, error):
-            self._failures.pop(ref.uid, None)
             bury(ref, error)
         else:
             self.note(ref, error)
@@ -110,6 +109,11 @@ class SupervisedChildren(Children):
         self._between.discard(ref.uid)
         bury(ref, None)
         return True
+
+    def remove(self, ref: ActorRef[Any]) -> None:
+        """Take a dead child out, with all that is remembered of it."""
+        super().remove(ref)
+        self._failures.pop(ref.uid, None)
 
     async def stop_child(
         self, ref: ActorRef[Any], *, restart: bool, seconds: float | None = None, cause: BaseException | None = None
@@ -201,7 +205,7 @@ class SupervisedChildren(Children):
         limit.__cause__ = error
         logger.error("%s gives up after %s crashed with %r", self.path, ref.path, error)
         self._between.discard(ref.uid)
-        bury(ref, limit)
+        bury(ref, error, limit)
         if self.owner is None:
             if self.give_up is not None:
                 self.give_up(limit)

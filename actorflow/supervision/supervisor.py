@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -10,9 +11,8 @@ from actorflow.core.child import Child
 from actorflow.core.future import Future
 from actorflow.core.procedure import start_procedure
 from actorflow.core.ref import CHANGING
-from actorflow.core.traits import check_choice
+from actorflow.core.traits import check_choice, check_intensity
 from actorflow.errors import DefinitionError
-from actorflow.supervision.window import RestartWindow
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -51,12 +51,18 @@ class Supervisor(Actor):
     0.25
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not inspect.iscoroutinefunction(cls.on_start):
+            msg = f"{cls.__name__}.on_start: make it `async def` and await super().on_start(), which starts the children"
+            raise DefinitionError(msg)
+
     def __init__(
         self,
         *children: Child[Any],
         strategy: Strategy = "one_for_one",
-        intensity: int = 1,
-        period: float = 5.0,
+        intensity: int | None = None,
+        period: float | None = None,
     ) -> None:
         """Describe a supervisor; its children are started by `on_start`.
 
@@ -64,8 +70,8 @@ class Supervisor(Actor):
             children: recipes made by `af.child`, in start order.
             strategy: who is restarted with a crashed child: "one_for_one" nobody, "one_for_all" all,
                 "rest_for_one" those that were started after it.
-            intensity: restarts within `period` that are still fine.
-            period: seconds.
+            intensity: restarts within `period` that are still fine; 1, or the class's keyword.
+            period: seconds; 5, or the class's keyword.
 
         Raises:
             DefinitionError: a child is no recipe, or the rules make no sense.
@@ -76,7 +82,9 @@ class Supervisor(Actor):
                 msg = f"a supervisor's children are made by af.child(Class, ...), not {recipe!r}"
                 raise DefinitionError(msg)
         check_choice("strategy", strategy, ("one_for_one", "one_for_all", "rest_for_one"))
-        RestartWindow(intensity, period)
+        intensity = self._intensity if intensity is None else intensity
+        period = self._period if period is None else period
+        check_intensity(intensity, period)
         self._recipes = children
         self._rules = (strategy, intensity, period)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from actorflow.errors import DefinitionError
+from actorflow.core.traits import check_intensity
 
 
 class RestartWindow:
@@ -16,9 +16,7 @@ class RestartWindow:
     """
 
     def __init__(self, intensity: int, period: float) -> None:
-        if intensity < 0 or period <= 0:
-            msg = f"intensity={intensity}, period={period}: so many restarts (0 or more) in so many seconds (above 0)"
-            raise DefinitionError(msg)
+        check_intensity(intensity, period)
         self.intensity = intensity
         self.period = period
         self._times: deque[float] = deque()

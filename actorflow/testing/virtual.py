@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actorflow.app.settings import Settings
-from actorflow.app.system import ActorSystem
+from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.virtual import VirtualScheduler
 
 
@@ -32,6 +32,7 @@ class VirtualSystem(ActorSystem):
 
     def __init__(self, name: str = "test", *, seed: int | None = None, settings: Settings | None = None) -> None:
         """Start a system; `seed` None keeps the live order, first in, first out."""
+        check_name(name)  # before the scheduler takes over this thread's waits
         settings = settings if settings is not None else Settings()
         scheduler = VirtualScheduler(name=name, seed=seed, ask_timeout=settings.ask_timeout, threads=settings.threads)
         super().__init__(name, settings=settings, scheduler=scheduler)
