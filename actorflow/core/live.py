@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import math
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -40,6 +41,16 @@ QUICK_SECONDS: Final = (
 )
 
 
+# Python 3.12 refuses to start threads once the main thread has ended, so `on_stop` gets by with a reserve there.
+NO_THREADS_AT_EXIT: Final = sys.version_info[:2] == (3, 12)
+RESERVE: Final = 8 if NO_THREADS_AT_EXIT else 1
+
+
+def main_thread_ended() -> bool:
+    """Say whether the program is about to end."""
+    return not threading.main_thread().is_alive()
+
+
 class LiveScheduler(Scheduler):
     """See the module."""
 
@@ -53,7 +64,8 @@ class LiveScheduler(Scheduler):
         self.workers: dict[Worker, None] = {}
         self.pulse = Pulse(self)
         self.launch()
-        self.launch_spare()
+        for _ in range(RESERVE):
+            self.launch_spare()
 
     # --- threads -----------------------------------------------------------------------------------------------------
 
@@ -71,7 +83,9 @@ class LiveScheduler(Scheduler):
 
     def can_launch(self) -> bool:
         """Say whether a thread is left to take the baton."""
-        return bool(self.spares) or len(self.workers) < self.max_threads
+        if self.spares:
+            return True
+        return len(self.workers) < self.max_threads and not (NO_THREADS_AT_EXIT and main_thread_ended())
 
     def launch(self) -> None:
         """Hand the baton to a spare thread, or to a new one."""
@@ -320,8 +334,7 @@ class LiveScheduler(Scheduler):
     def give_up(self, worker: Worker) -> None:
         """Give the baton away before the handler waits, unless it was taken before."""
         if worker in self.slot and not self.can_launch():
-            msg = f"all {self.max_threads} threads of the system wait"
-            raise ThreadLimit(msg)
+            raise ThreadLimit(f"all {len(self.workers)} threads of the system wait, and no more can be started")
         try:
             self.slot.remove(worker)
         except ValueError:

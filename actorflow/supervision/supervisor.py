@@ -54,7 +54,7 @@ class Supervisor(Actor):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if not inspect.iscoroutinefunction(cls.on_start):
-            msg = f"{cls.__name__}.on_start: make it `async def` and await super().on_start(), which starts the children"
+            msg = f"{cls.__name__}.on_start: make it `async def`, and await super().on_start(), which starts children"
             raise DefinitionError(msg)
 
     def __init__(
