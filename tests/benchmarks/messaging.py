@@ -17,7 +17,7 @@ PONG = None
 def experiments(*, quick: bool) -> list[Experiment]:
     """Give tell, ring and big. Slow contestants pass fewer messages round; figures are rates."""
     part = 5 if quick else 1
-    n, rounds = 200_000 // part, 40 // part
+    n, rounds = 100_000 // part, 40 // part
     ring_title = f"thread ring of {RING}, messages"
     big_title = f"all-to-all of {CROWD} (big), messages"
     return [
@@ -27,7 +27,7 @@ def experiments(*, quick: bool) -> list[Experiment]:
                 OURS: partial(tell, our_actors, n),
                 PYKKA: partial(tell, pykka_actors, n),
                 ASYNCIO: lambda: asyncio.run(tell_asyncio(n)),
-                "asyncio across threads": lambda: asyncio.run(tell_asyncio_threads(n // 4)),
+                "asyncio across threads": lambda: asyncio.run(tell_asyncio_threads(n // 2)),
             },
             [Row("rate", "tell, outside thread to one actor", "/s", [Goal(">=", 5, PYKKA), Goal(">=", 1, ASYNCIO)])],
         ),
