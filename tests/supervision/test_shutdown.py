@@ -233,3 +233,22 @@ def test_system_stop_in_a_handler_returns_at_once_and_ends_the_system(system_cla
     system.spawn(kid(log, "a", Stopper)).cast(Stopper.stop_all)
     system.run()
     assert log == ["start a", "goes on", "stop a"]
+
+
+@pytest.mark.parametrize("end", ["stop", "crash"])
+def test_asks_in_a_bounded_mailbox_are_answered_at_the_end(any_system, log, letters, end):
+    sup = any_system.spawn(tree(kid(log, "a", capacity=5, restart="temporary")))
+    a = find(any_system, "sup/a")
+    napping = begin(any_system, a, Worker.sleep, 0.2)
+    if end == "crash":
+        a.cast(Worker.crash)
+    queued = a.call(Worker.ping)
+    a.cast(Worker.note, "told")
+    if end == "stop":
+        sup.stop(timeout=PATIENCE)
+    with pytest.raises(af.ActorDeadError):
+        queued.get(timeout=PATIENCE)
+    told = [repr(letters.expect(within=PATIENCE).message) for _ in range(1 + (end == "crash"))]
+    assert told[-1] == "note('told')"
+    letters.expect_none(within=0.05)
+    assert napping.done()
