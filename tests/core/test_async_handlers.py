@@ -205,3 +205,15 @@ def test_a_suspended_handler_is_woken_with_stopping_at_the_end(system_class):
         with pytest.raises(af.ActorDeadError):
             answer.get(timeout=5)
     assert len(woken) == 1
+
+
+def test_async_on_stop_runs(any_system):
+    done = []
+
+    class Tidy(af.Actor):
+        async def on_stop(self):
+            await af.timer(0.001)
+            done.append("tidy")
+
+    assert any_system.spawn(Tidy).stop(timeout=5)
+    assert done == ["tidy"]

@@ -8,7 +8,7 @@ import pykka
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Failing, Log, until
+from tests.core.actors import Echo, Failing, Log, let_time_pass, until
 
 
 class Unusual(BaseException):
@@ -179,6 +179,44 @@ def test_the_caller_of_a_contained_base_exception_gets_a_crash(any_system, error
         ref.call(method, error).get(timeout=5)
     assert caught.value.__cause__ is error
     assert ref.actor_stopped.wait(5)
+
+
+@pytest.mark.parametrize("error", CONTAINED, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("hook", ["on_stop", "on_failure"])
+def test_contained_base_exceptions_in_a_last_hook_end_that_actor_only(any_system, error, hook):
+    class Hooked(Failing):
+        def fail(self, _error):
+            raise ZeroDivisionError
+
+    def raises(*_):
+        raise error
+
+    hooked = type("Raising", (Hooked,), {hook: raises})
+    ref, bystander = any_system.spawn(hooked), any_system.spawn(Echo)
+    if hook == "on_stop":
+        ref.stop(block=False)
+    else:
+        ref.cast(Failing.fail, None)
+    assert ref.actor_stopped.wait(5)
+    until_gone(any_system, ref)
+    assert bystander.ask("alive", timeout=5) == "alive"
+
+
+def until_gone(system, ref):
+    let_time_pass(system, 0.01)
+    assert system.find(ref.path) is None
+
+
+@pytest.mark.parametrize("error", CONTAINED, ids=lambda error: type(error).__name__)
+def test_contained_base_exceptions_in_on_start_fail_the_spawn(any_system, error):
+    class Stillborn(af.Actor):
+        def on_start(self):
+            raise error
+
+    with pytest.raises(af.Crash) as caught:
+        any_system.spawn(Stillborn)
+    assert caught.value.__cause__ is error
+    assert any_system.spawn(Echo).ask("alive", timeout=5) == "alive"
 
 
 def test_keyboard_interrupt_drains_the_system(system_class):

@@ -140,6 +140,36 @@ def test_a_cycle_of_awaits_through_the_loop_raises(system):
         ref.call(Net.ask_back, other, ref).get(timeout=5)
 
 
+def test_ctx_works_in_loop_handlers(system):
+    class Full(Net):
+        async def later(self):
+            await asyncio.sleep(0)
+            self.reply = self.ctx.reply_later()
+
+        async def answer(self, value):
+            await asyncio.sleep(0)
+            self.reply.set((value, self.ctx.sender))
+
+        async def on_receive(self, message):
+            await asyncio.sleep(0)
+            if message == "open":
+                self.seen.append(message)
+                self.ctx.unstash()
+            elif not self.seen:
+                self.ctx.stash()
+            else:
+                await self.ctx.after(0.001, self.plain)
+                return message
+
+    ref = system.spawn(Full)
+    later = ref.call(Full.later)
+    ref.cast(Full.answer, "later")
+    assert later.get(timeout=5) == ("later", None)
+    stashed = ref.ask("stashed", block=False)
+    ref.ask("open", timeout=5)
+    assert stashed.get(timeout=5) == "stashed"
+
+
 def test_contexts_of_loop_handlers_do_not_leak(system):
     var = contextvars.ContextVar("var", default="clean")
 

@@ -3,7 +3,7 @@
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Failing, Held, Log, hold
+from tests.core.actors import Echo, Failing, Held, Log, hold, let_time_pass
 
 
 class Stashing(Held, Failing):
@@ -63,6 +63,38 @@ def test_a_message_may_be_stashed_again(any_system):
     assert not again.done()
     ref.ask("open", timeout=5)
     assert (stashed.get(timeout=5), again.get(timeout=5)) == (("answer", "later"), ("answer", "again"))
+
+
+class Clumsy(Stashing):
+    def open_and_fail(self):
+        self.open = True
+        self.ctx.unstash()
+        raise KeyError("after unstash")
+
+    def stash_and_fail(self):
+        if not self.open:
+            self.ctx.stash()
+            raise KeyError("after stash")
+        return "handled"
+
+
+def test_unstash_holds_though_the_handler_fails_after_it(any_system):
+    ref = any_system.spawn(Clumsy)
+    stashed = ref.ask("stashed", block=False)
+    with pytest.raises(KeyError, match="after unstash"):
+        ref.call(Clumsy.open_and_fail).get(timeout=5)
+    let_time_pass(any_system, 0.01)
+    assert stashed.done()
+    assert stashed.get(timeout=5) == ("answer", "stashed")
+
+
+def test_an_ask_is_answered_though_its_handler_fails_after_stash(any_system):
+    ref = any_system.spawn(Clumsy)
+    stashed = ref.call(Clumsy.stash_and_fail)
+    let_time_pass(any_system, 0.01)
+    ref.stop(timeout=5)
+    with pytest.raises((KeyError, af.ActorDeadError)):
+        stashed.get(timeout=5)
 
 
 def test_unstash_of_nothing_is_nothing(any_system):
