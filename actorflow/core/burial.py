@@ -115,7 +115,9 @@ def refuse(item: Item, cause: BaseException | None) -> None:
             future._settle(value=True, error=None)
     elif future is not None:
         future._settle(None, dead_before(ref, cause))
-    elif message.__class__ not in SILENT:
+    elif message.__class__ in SILENT:
+        ref._close(cause)  # it may stand for mail that came in after the burial
+    else:
         reason = cause if cause is not None else ActorDeadError(f"{ref} is dead")
         ref._scheduler.events.dead_letter(ref, message, sender, reason)
 

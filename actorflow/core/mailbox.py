@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import HANDLERS
+from actorflow.core.burial import SILENT, refuse
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
 from actorflow.core.ref import ENDING, ActorRef, late_send
@@ -131,9 +132,12 @@ class BoundedRef(ActorRef[Any]):
             self._scheduler.post(self, MAIL, None)
 
     def _close(self, cause: BaseException | None) -> None:
-        """Answer waiting senders; the messages themselves are answered as they are reached."""
+        """Answer the messages, and the senders that wait for room."""
         with self._lock:
             senders, self._senders = self._senders, deque()
+            mail, self._mail = self._mail, deque()
+        for item in mail:
+            refuse(item, cause)
         for _, room in senders:
             room._settle(None, dead_before(self, cause))
 
@@ -148,3 +152,4 @@ def run_mail(ref: Any, _mail: Mail) -> Any:
 
 
 HANDLERS[Mail] = run_mail
+SILENT.add(Mail)

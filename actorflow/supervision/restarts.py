@@ -293,7 +293,7 @@ def crash_owner(owner: ActorRef[Any], error: RestartLimitReached) -> None:
     """Put the crash in front of the parent's mailbox."""
     if owner._state == DEAD:
         return
-    owner._put_back(deque([(owner, GaveUp(owner._actor, error), None, None)]))
+    ActorRef._put_back(owner, deque([(owner, GaveUp(owner._actor, error), None, None)]))  # ahead of bounded mail too
     if owner._state == IDLE:
         owner._state = READY
         owner._scheduler.ready.append(owner)
