@@ -32,7 +32,7 @@ def experiments(*, quick: bool) -> list[Experiment]:
             {OURS: partial(backlog, FAR, 1), NEAR_NAME: partial(backlog, NEAR, 50)},
             [
                 Row("handle", f"a message of {FAR:,} on a suspended actor: handle", "us", [Goal("<=", 1.5, NEAR_NAME)]),
-                # No goal: 100,000 tells fight the sorting thread for the interpreter lock, 1,000 are over before it runs.
+                # No goal: so many tells fight the sorting thread for the interpreter lock, 1,000 do not.
                 Row("all", "same: tell, queue and handle", "us"),
             ],
         ),
