@@ -241,16 +241,17 @@ class LiveScheduler(Scheduler):
         """Run a life-cycle message, which comes ahead of the mailbox, or the next step of a suspended handler."""
         is_task = entry.__class__ is Task
         ref = entry.resume_item[0] if is_task else entry.item[0]
+        release = is_task and not entry.is_ahead
         if ref._traits.options.blocking:
-            self.run_pinned(ref, entry if is_task else entry.item, release=is_task)
+            self.run_pinned(ref, entry if is_task else entry.item, release=release)
             return True
         self.slot.append(worker)
         outcome = self.resume(worker, entry) if is_task else self.handle(worker, entry.item)
         try:
             self.slot.remove(worker)
         except ValueError:
-            return self.lost(worker, ref if is_task else None, outcome)
-        if is_task:
+            return self.lost(worker, ref if release else None, outcome)
+        if release:
             self.after(worker, ref, outcome)
         return True
 

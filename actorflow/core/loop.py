@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
-from actorflow.core.messages import CHANGED
+from actorflow.core.messages import CHANGED, LIFE_CYCLE
 from actorflow.core.scheduler import Done
 from actorflow.core.task import stopping
 from actorflow.core.waits import deadlock, find_cycle
@@ -68,7 +68,8 @@ class LoopTask(Execution):
         if self.item[0] is not None:
             if ref._waiting is self:
                 ref._waiting = None
-            self.scheduler.post(ref, Done(outcome), None)
+            if self.item[1].__class__ not in LIFE_CYCLE:
+                self.scheduler.post(ref, Done(outcome), None)
 
 
 class LoopThread:

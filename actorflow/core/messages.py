@@ -54,6 +54,10 @@ class Last:
         return "Last()"
 
 
+# They run ahead of the mailbox; what follows them is up to who sent them, not to the mailbox.
+LIFE_CYCLE: Final = frozenset({Start, Last})
+
+
 class Ended:
     """An outcome of a handler: the incarnation is over. `error` is None for a normal end."""
 

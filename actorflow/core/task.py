@@ -9,7 +9,7 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
-from actorflow.core.messages import SUSPENDED
+from actorflow.core.messages import LIFE_CYCLE, SUSPENDED
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import DefinitionError, Stopping
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Task(Execution):
     """Drives one coroutine: a step runs until it awaits a future that is not done; that one's end queues the next."""
 
-    __slots__ = ("coro", "future", "interrupted", "resume_item", "send", "throw", "worker")
+    __slots__ = ("coro", "future", "interrupted", "is_ahead", "resume_item", "send", "throw", "worker")
 
     suspends = True
 
@@ -33,6 +33,7 @@ class Task(Execution):
         context.run(CURRENT.set, self)
         self.send = context.run
         self.interrupted = False
+        self.is_ahead = item[1].__class__ in LIFE_CYCLE
         self.resume_item: Item = (item[0], self, None, None)
         self.future: Future[Any]
         self.worker: Worker

@@ -172,7 +172,7 @@ class VirtualScheduler(Scheduler):
             outcome = context.run(self.resume, worker, entry)
         else:
             outcome = context.run(self.handle, worker, item)
-        if entry.__class__ is not Ahead:
+        if not (entry.__class__ is Ahead or (entry.__class__ is Task and entry.is_ahead)):
             self.after(worker, ref, outcome)
 
     def pick(self) -> Any:
