@@ -88,7 +88,7 @@ def restarts(cycles: int) -> Figures:
     book = Book(cycles)
     with af.ActorSystem("bench") as system:
         children = [af.child(actor, book).options(name=f"c{i}", restart="permanent") for i in range(CHILDREN)]
-        supervisor = af.child(af.Supervisor, *children, strategy="one_for_one", intensity=10**9, period=1.0)
+        supervisor = af.child(af.Supervisor, *children, strategy="one_for_one", intensity=10**9, period=0.1)
         system.spawn(supervisor.options(name="sup"))
         refs = [_found(system, f"/bench/sup/c{i}", actor) for i in range(CHILDREN)]
         _crash_each(refs, book, cycles)
