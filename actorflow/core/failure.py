@@ -6,8 +6,10 @@ the supervisor; `raise af.Crash from error` does both.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from asyncio.exceptions import CancelledError
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -17,7 +19,7 @@ from actorflow.core.messages import Ended, Last, Start
 from actorflow.core.ref import ENDING
 from actorflow.core.registry import REFS
 from actorflow.core.waits import dead_before
-from actorflow.errors import Crash, Stopping
+from actorflow.errors import Crash, DefinitionError, Stopping
 
 if TYPE_CHECKING:
     from actorflow.core.current import Execution, Item
@@ -81,11 +83,8 @@ def crashed(ref: ActorRef[Any], item: Item, cause: BaseException) -> Ended:
     log_crash(ref, cause)
     if not ref._parent.will_restart(ref, cause):
         retire(ref)
-    try:
-        assert ref._actor is not None
-        ref._actor.on_failure(type(cause), cause, cause.__traceback__)
-    except Exception as error:  # noqa: BLE001 - the user's hook; the crash goes on
-        log_crash(ref, error)
+    actor: Any = ref._actor
+    run_hook_now(ref, lambda: actor.on_failure(type(cause), cause, cause.__traceback__))
     return Ended(cause, item)
 
 
@@ -97,21 +96,27 @@ def retire(ref: ActorRef[Any]) -> None:
 
 
 def run_last(ref: ActorRef[Any]) -> None:
-    """Run `on_stop`, if the actor is not restarted after it; its errors are logged."""
+    """End the actor's life with `on_stop`, at once; an error is logged and the end goes on."""
     retire(ref)
     if logger.isEnabledFor(logging.DEBUG):
         logger.debug("Stopped %s", ref._actor)
+    actor: Any = ref._actor
     if ref._traits.has_on_stop:
-        run_on_stop(ref)
+        run_hook_now(ref, actor.on_stop)
 
 
-def run_on_stop(ref: ActorRef[Any]) -> None:
-    """Run `on_stop`; an error is logged and the end goes on."""
+def run_hook_now(ref: ActorRef[Any], hook: Callable[[], Any]) -> None:
+    """Run a last hook of the user; whatever it raises is logged, and the end goes on."""
     try:
-        assert ref._actor is not None
-        ref._actor.on_stop()
-    except Exception as error:  # noqa: BLE001 - the user's hook
+        result = hook()
+        if inspect.iscoroutine(result):
+            result.close()
+            msg = "this hook cannot be async here: the actor crashed"
+            raise DefinitionError(msg)
+    except BaseException as error:  # noqa: BLE001 - the actor ends in any case
         log_crash(ref, error)
+        if isinstance(error, KeyboardInterrupt):
+            ref._scheduler.events.interrupted()
 
 
 def stop_all(ref: ActorRef[Any], error: BaseException, item: Item) -> Ended:

@@ -12,7 +12,7 @@ from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import bury, close_incarnation, unstash
 from actorflow.core.context import Piped, run_piped
 from actorflow.core.current import CURRENT
-from actorflow.core.failure import run_last, run_on_stop
+from actorflow.core.failure import retire, run_last
 from actorflow.core.future import Future
 from actorflow.core.life import Exit, life_of
 from actorflow.core.log import logger
@@ -54,12 +54,12 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
 def run_stop(ref: ActorRef[Any], message: Stop) -> Ended:
     """End normally. Without children `on_stop` can run at once; else they stop first."""
     final = message.final or not ref._parent.will_restart(ref, None)
-    alone = not ref._children
-    if alone and final:
+    at_once = final and not ref._children and not ref._traits.has_async_on_stop
+    if at_once:
         run_last(ref)
     execution = CURRENT.get()
     item = execution.item if execution is not None else None
-    return Ended(None, item, final=final, last_done=alone and final)
+    return Ended(None, item, final=final, last_done=at_once)
 
 
 def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended:
@@ -67,13 +67,14 @@ def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended:
     return run_stop(ref, Stop(final=False))
 
 
-def run_last_message(ref: ActorRef[Any], _message: Last) -> None:
-    """Run `on_stop` after the children are gone."""
+def run_last_message(ref: ActorRef[Any], _message: Last) -> Any:
+    """Run `on_stop` after the children are gone; it may be async."""
     exit_ = ref._life.exit if ref._life is not None else None
-    if (exit_ is not None and exit_.restart) or (exit_ is None and ref._parent.will_restart(ref, None)):
-        run_on_stop(ref)
-    else:
-        run_last(ref)
+    if not ((exit_ is not None and exit_.restart) or (exit_ is None and ref._parent.will_restart(ref, None))):
+        retire(ref)
+        logger.debug("Stopped %s", ref._actor)
+    actor: Any = ref._actor
+    return actor.on_stop() if ref._traits.has_on_stop else None
 
 
 HANDLERS.update(

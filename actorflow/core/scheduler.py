@@ -272,7 +272,7 @@ class Scheduler:
             if future is not None:
                 future._settle(result, None)
         except BaseException as error:  # noqa: BLE001 - each kind has its own rule
-            return failed(self, worker, error)
+            return failed(self, worker, error) or CHANGED
         return None
 
     def begin(self, worker: Worker, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -110,13 +111,23 @@ class Traits:
     `blocks` is learned: True once handlers of the class were overtaken twice (see `actorflow.core.live`).
     """
 
-    __slots__ = ("actor_class", "blocks", "has_on_start", "has_on_stop", "options", "overtaken", "quick")
+    __slots__ = (
+        "actor_class",
+        "blocks",
+        "has_async_on_stop",
+        "has_on_start",
+        "has_on_stop",
+        "options",
+        "overtaken",
+        "quick",
+    )
 
     def __init__(self, actor_class: type[Actor], options: Options) -> None:
         self.actor_class = actor_class
         self.options = options
         self.has_on_start = actor_class.on_start is not BASE_HOOKS["on_start"]
         self.has_on_stop = actor_class.on_stop is not BASE_HOOKS["on_stop"]
+        self.has_async_on_stop = self.has_on_stop and inspect.iscoroutinefunction(actor_class.on_stop)
         self.blocks = options.blocking
         self.overtaken = 0
         self.quick = 0
