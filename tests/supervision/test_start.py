@@ -261,3 +261,22 @@ def test_a_nested_supervisor_that_cannot_start_again_answers_when_it_can(any_sys
     ping(find(any_system, "sup/a"))
     assert [row.name for row in ref.call(af.Supervisor.which_children).get(timeout=PATIENCE)] == ["x", "y"]
     assert log[-1] == "up y"
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_failed_start_leaves_no_thread_timer_or_watch(any_system, log, blocking):
+    class Makes(Worker):
+        def on_start(self):
+            super().on_start()
+            self.ctx.watch(other)
+            self.ctx.every(0.01, self.note, "tick")
+            raise OSError("late")
+
+    other = any_system.spawn(kid(log, "other"))
+    with pytest.raises(OSError, match="late"):
+        any_system.spawn(kid(log, "a", Makes, blocking=blocking))
+    ping(other)
+    assert other._life is None or not other._life.watchers
+    assert log == ["start other", "start a"]
+    assert not len(any_system.scheduler.timers)
+    # the fixture's LeakCheck looks for threads

@@ -66,6 +66,40 @@ def test_order_of_each_pair_is_kept_over_several_thousand_messages(seed):
     # 5 sources x 200 numbers x 4 sinks
 
 
+class Falls(af.Actor):
+    """Crashes if it is told to; else notes what it gets."""
+
+    def __init__(self, got: list[int]) -> None:
+        super().__init__()
+        self.got = got
+
+    def crash(self) -> None:
+        raise ValueError
+
+    def on_receive(self, number: int) -> None:
+        self.got.append(number)
+
+    def chatter(self, rounds: int) -> None:
+        if rounds:
+            self.actor_ref.cast(Falls.chatter, rounds - 1)
+
+
+def test_order_of_a_pair_is_kept_over_restarts_under_seeds():
+    for seed in range(150):
+        got: list[int] = []
+        recipes = [af.child(Falls, got).options(name=name) for name in "ab"]
+        with VirtualSystem(seed=seed) as system:
+            system.spawn(af.child(af.Supervisor, *recipes, strategy="one_for_all").options(name="sup"))
+            a, b = (system.find(f"/test/sup/{name}") for name in "ab")
+            for _ in range(20):  # so that the seed has much to choose from
+                system.spawn(Falls, got).cast(Falls.chatter, 5)
+            a.cast(Falls.crash)
+            for number in range(4):
+                b.tell(number)
+            system.sleep(0)
+        assert got == [0, 1, 2, 3], seed
+
+
 class Account(af.Actor):
     """Has a balance that others read, and write back."""
 
