@@ -252,3 +252,79 @@ def test_asks_in_a_bounded_mailbox_are_answered_at_the_end(any_system, log, lett
     assert told[-1] == "note('told')"
     letters.expect_none(within=0.05)
     assert napping.done()
+
+
+def test_a_supervisor_that_hangs_in_its_start_is_woken_when_its_parent_stops(virtual_system, log):
+    class Sleeps(Worker):
+        def on_start(self):
+            super().on_start()
+            self.ctx.sleep(600)
+
+    outer = virtual_system.spawn(tree(kid(log, "a"), name="outer"))
+    inner = tree(kid(log, "x"), kid(log, "y", Sleeps), name="inner")
+    starting = outer.call(af.Supervisor.start_child, inner)
+    virtual_system.sleep(1)
+    assert log == ["start a", "start x", "start y"]
+    outer.stop(block=False)
+    virtual_system.sleep(1)  # it is a message behind the start that hangs
+    assert outer.is_alive()
+    virtual_system.stop(grace=5)
+    with pytest.raises((af.Stopping, af.ActorDeadError)):
+        starting.get(timeout=1)
+    assert log[3:] == ["stop x", "stop a"]
+    assert virtual_system.now <= 7
+
+
+def test_an_on_start_that_never_returns_is_abandoned_at_a_restart_too(system, log, gate):
+    class HangsAgain(Stuck):
+        def on_start(self):
+            super().on_start()
+            if self.ping() > 1:
+                entered.set()
+                self.gate.wait(20)
+                self.log.append("too late")
+
+    entered = threading.Event()
+    sup = system.spawn(tree(kid(log, "a", HangsAgain, gate, shutdown=0.1), kid(log, "b")))
+    a = find(system, "sup/a")
+    a.cast(Worker.crash)
+    queued = a.call(Worker.ping)
+    assert entered.wait(PATIENCE)
+    assert sup.stop(timeout=PATIENCE) is True
+    with pytest.raises(af.ActorDeadError):
+        queued.get(timeout=PATIENCE)
+    assert log == ["start a", "start b", "fail a", "start a", "stop b"]
+    gate.set()
+    wait_for(log, "too late")
+    assert not a.is_alive()
+
+
+def test_shutdown_time_of_zero_does_not_wait_at_all(system, log, gate):
+    sup = system.spawn(tree(kid(log, "a", Stuck, gate, shutdown=0)))
+    entered = threading.Event()
+    find(system, "sup/a").cast(Stuck.stuck, entered)
+    assert entered.wait(PATIENCE)
+    start = time.monotonic()
+    sup.stop(timeout=PATIENCE)
+    assert time.monotonic() - start < 0.5
+
+
+def test_a_sender_that_waits_at_the_full_mailbox_of_a_dying_actor_is_answered(any_system, log):
+    class Sender(af.Actor):
+        def send(self, ref):
+            ref.tell("one more")
+
+    class Holds(Worker):
+        def on_receive(self, message):
+            self.ctx.sleep(600)
+
+    sup = any_system.spawn(tree(kid(log, "a", Holds, capacity=1)))
+    a, sender = find(any_system, "sup/a"), any_system.spawn(Sender)
+    a.tell(1)
+    with pytest.raises(af.AskTimeout):
+        af.Future().get(timeout=0.05)  # until it holds
+    a.tell(2)
+    waiting = begin(any_system, sender, Sender.send, a)
+    sup.stop(timeout=PATIENCE)
+    with pytest.raises(af.ActorDeadError):
+        waiting.get(timeout=PATIENCE)
