@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack
 
 import pykka
 from pykka import messages as pykka_messages
@@ -17,6 +17,8 @@ from actorflow.core.traits import BASE_HOOKS, Options, Traits, check_intensity, 
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox
+
+    from actorflow.core.traits import ClassKeywords
 
 R = TypeVar("R")
 
@@ -54,7 +56,12 @@ class Actor(pykka.Actor):
     _actor_ref: ActorRef[Any] = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     def __init_subclass__(
-        cls, *, intensity: int | None = None, period: float | None = None, name: str | None = None, **options: Any
+        cls,
+        *,
+        intensity: int | None = None,
+        period: float | None = None,
+        name: str | None = None,
+        **options: Unpack[ClassKeywords],
     ) -> None:
         super().__init_subclass__()
         if name is not None:

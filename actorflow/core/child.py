@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
 from actorflow.core.actor import Actor
 from actorflow.core.traits import Options, Traits
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.core.backoff import Backoff
-    from actorflow.core.traits import Overflow, Restart
+    from actorflow.core.traits import ChildKeywords
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Actor)
@@ -32,19 +31,7 @@ class Child(Generic[A_co]):
         plain = options == actor_class._options
         self.traits = actor_class._traits if plain else Traits(actor_class, options)
 
-    def options(
-        self,
-        *,
-        name: str | None = None,
-        restart: Restart | None = None,
-        shutdown: float | None = None,
-        backoff: Backoff | None = None,
-        capacity: int | None = None,
-        overflow: Overflow | None = None,
-        blocking: bool | None = None,
-        loop: bool | None = None,
-        **unknown: Any,
-    ) -> Child[A_co]:
+    def options(self, **options: Unpack[ChildKeywords]) -> Child[A_co]:
         """Return the recipe with options set; what is left out keeps the class's keywords or the default.
 
         Args:
@@ -60,19 +47,8 @@ class Child(Generic[A_co]):
         Raises:
             DefinitionError: an unknown option (the nearest known one is named) or a value that makes no sense.
         """
-        given = {
-            "name": name,
-            "restart": restart,
-            "shutdown": shutdown,
-            "backoff": backoff,
-            "capacity": capacity,
-            "overflow": overflow,
-            "blocking": blocking,
-            "loop": loop,
-        }
-        chosen = {key: value for key, value in given.items() if value is not None}
-        options = self.traits.options.override(**chosen, **unknown)
-        return Child(self.actor_class, self.args, self.kwargs, options)
+        given = {key: value for key, value in options.items() if value is not None}
+        return Child(self.actor_class, self.args, self.kwargs, self.traits.options.override(**given))
 
     def __repr__(self) -> str:
         given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from asyncio.exceptions import CancelledError
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
 
-# These end one actor; any other BaseException is pykka's rule: it stops all actors.
-CONTAINED = (Exception, SystemExit, GeneratorExit, CancelledError)
+
+def is_contained(error: BaseException) -> bool:
+    """Say whether the error ends one actor only; any other BaseException is pykka's rule: it stops all actors."""
+    if isinstance(error, (Exception, SystemExit, GeneratorExit)):
+        return True
+    asyncio = sys.modules.get("asyncio")  # whoever raises its CancelledError has imported it
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> Ended | None:
@@ -59,7 +64,7 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> 
         future._settle(None, contained(ref, cause))
     if isinstance(error, KeyboardInterrupt):
         return None
-    if isinstance(error, CONTAINED):
+    if is_contained(error):
         return crashed(ref, item, cause)
     return stop_all(ref, error, item)
 

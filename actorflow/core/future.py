@@ -8,11 +8,12 @@ for.
 from __future__ import annotations
 
 import functools
+import math
 import queue
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pykka
 
@@ -31,6 +32,7 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 CURRENT_GET = CURRENT.get
+LOOK_UP: Final = 0.25  # seconds
 
 
 class Future(pykka.Future[T]):
@@ -362,10 +364,24 @@ def wait_outside(future: Future[Any], timeout: float | None) -> None:
         target._scheduler.check_usable()
     lock = threading.Lock()
     lock.acquire()
-    if future._add_waiter(lock.release) and not lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)):
+    if future._add_waiter(lock.release) and not acquire(lock, timeout):
         future._drop_waiter(lock.release)
         if not future._done:
             raise ask_timeout(future, timeout)
+
+
+def acquire(lock: Any, timeout: float | None) -> bool:
+    """Acquire a lock; the main thread looks up each quarter of a second.
+
+    A signal that comes just before the wait begins does not interrupt it, and its handler would run only afterwards.
+    """
+    if threading.get_ident() != threading.main_thread().ident:
+        return bool(lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)))
+    deadline = math.inf if timeout is None else SystemClock.monotonic() + timeout
+    while (left := deadline - SystemClock.monotonic()) > LOOK_UP:
+        if lock.acquire(timeout=LOOK_UP):
+            return True
+    return bool(lock.acquire(timeout=max(0.0, left)))
 
 
 def ask_timeout(future: Future[Any], timeout: float | None) -> AskTimeout:

@@ -190,9 +190,14 @@ class Scheduler:
             lifecycle.finished(ref, message.outcome)
         else:
             state = ref._state
-            if state == IDLE:
+            if state == IDLE and not self.is_virtual:
                 ref._state = READY
                 self.ready.append(item)  # stands for the ref: one message needs no queue
+            elif state == IDLE:  # a seed may pick the ref's entries in any order, so there may be one only
+                ref._state = READY
+                ref._queue = self.new_queue()
+                ref._queue.append(item)
+                self.ready.append(ref)
             elif state == DEAD or (message.__class__ is Stop and message.final and ref._parent.bury_between(ref)):
                 refuse(item, None)
             elif ref._queue is not None:

@@ -66,6 +66,8 @@ class System:
     def _drain_once(self, grace: float) -> None:
         if not self._stopping:
             self._stopping = True
+            if not self.scheduler.is_virtual:  # its threads end with it, whether or not somebody waits for that
+                self.ended._add_waiter(self._close)
             start_procedure(self.scheduler, self._drain(grace), self.ended)
 
     async def _drain(self, grace: float) -> None:
@@ -112,12 +114,15 @@ class System:
         try:
             self.ended.get()
         finally:
-            SYSTEMS.discard(self)
-            if not self.scheduler.closed:
-                self.scheduler.close()
-                self.scheduler.close_inbox()
-                if self.scheduler.loop_thread is not None:
-                    self.scheduler.loop_thread.close()
+            self._close()
+
+    def _close(self) -> None:
+        SYSTEMS.discard(self)
+        if not self.scheduler.closed:
+            self.scheduler.close()
+            self.scheduler.close_inbox()
+            if self.scheduler.loop_thread is not None:
+                self.scheduler.loop_thread.close()
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from actorflow.core.backoff import Backoff
 from actorflow.errors import DefinitionError
@@ -16,6 +16,24 @@ if TYPE_CHECKING:
 
 Restart: TypeAlias = Literal["permanent", "transient", "temporary"]
 Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
+
+
+class ClassKeywords(TypedDict, total=False):
+    """Child options as class keywords, for type checkers; `check_known` refuses the others at run time."""
+
+    restart: Restart
+    shutdown: float
+    backoff: Backoff
+    capacity: int
+    overflow: Overflow
+    blocking: bool
+    loop: bool
+
+
+class ChildKeywords(ClassKeywords, total=False):
+    """What `.options()` takes: the class keywords and a name."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)

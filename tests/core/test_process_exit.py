@@ -17,17 +17,21 @@ HEAD = """
 import os, sys, threading, time
 import actorflow as af
 
+def say(*words):
+    """Write a line at once: print() writes the line break on its own, and threads get in between."""
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+
 class Noisy(af.Actor):
     def __init__(self, name="noisy"):
         super().__init__()
         self.name = name
 
     def on_receive(self, message):
-        print(self.name, "got", message, flush=True)
+        say(self.name, "got", message)
         return message
 
     def on_stop(self):
-        print(self.name, "stopped", flush=True)
+        say(self.name, "stopped")
 """
 
 ROOT = Path(af.__file__).parents[1]
@@ -128,7 +132,7 @@ def test_handlers_that_block_unseen_at_the_end_do_not_hang_the_program(interpret
 class Blocks(Noisy):
     def on_receive(self, message):
         threading.Event().wait(0.05)
-        print("handled", flush=True)
+        os.write(1, b"handled\n")
 
 refs = [Blocks.start("blocks") for _ in range(6)]
 for ref in refs:
