@@ -132,12 +132,35 @@ def test_a_loop_handler_that_waits_is_cancelled_at_shutdown():
         with pytest.raises(af.ActorDeadError):
             answer.get(timeout=5)
     assert seen == ["cancelled", "cleaned up"]
+    assert system.scheduler.abandoned == 0
 
 
 def test_a_cycle_of_awaits_through_the_loop_raises(system):
     ref, other = system.spawn(Net), system.spawn(Net)
     with pytest.raises(af.DeadlockError):
         ref.call(Net.ask_back, other, ref).get(timeout=5)
+
+
+def test_an_await_on_the_loop_that_closes_a_cycle_raises(system):
+    class Waits(Net):
+        async def wait_and_ask(self, entered, gate, ref):
+            await self.wait_for(entered, gate)
+            return await ref.call(Log.read)
+
+    class Asks(Log):
+        def ask(self, ref):
+            return ref.call(Log.read).get()
+
+    ref, other = system.spawn(Waits), system.spawn(Asks)
+    entered, gate = af.Future(), af.Future()
+    answer = ref.call(Waits.wait_and_ask, entered, gate, other)
+    entered.get(timeout=5)
+    asks = other.call(Asks.ask, ref)
+    assert system.spawn(Echo).ask("it waits by now", timeout=5)
+    gate.set()
+    with pytest.raises(af.DeadlockError, match=f"{ref.path} -> {other.path} -> {ref.path}"):
+        answer.get(timeout=5)
+    assert asks.get(timeout=5) == ["begin", "end"]
 
 
 def test_ctx_works_in_loop_handlers(system):

@@ -18,7 +18,7 @@ import os, sys, threading, time
 import actorflow as af
 
 def say(*words):
-    """Write a line at once: print() writes the line break on its own, and threads get in between."""
+    # Write a line at once: print() writes the line break on its own, and threads get in between.
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 class Noisy(af.Actor):

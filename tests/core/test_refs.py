@@ -98,6 +98,15 @@ sys.stdout.flush()
     assert done.stdout.decode().split() == ["/test/named", "False", ref.actor_urn]
 
 
+def test_a_ref_of_another_process_is_not_taken_for_the_local_actor_with_its_number(any_system):
+    ref = any_system.spawn(Log)
+    resolve, (key, *address) = ref.__reduce__()
+    assert resolve(key, *address) is ref
+    other = resolve("the key of a system elsewhere", *address)
+    assert other != ref
+    assert not other.is_alive()
+
+
 def test_refs_of_two_systems_are_different(system_class):
     with system_class("one") as one:
         first = one.spawn(Log)

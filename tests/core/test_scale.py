@@ -3,7 +3,7 @@
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Held, hold, run_in_threads
+from tests.core.actors import Echo, Held, hold, run_in_threads, until
 
 
 class Asker(af.Actor):
@@ -21,8 +21,8 @@ def test_a_thousand_askers_blocked_at_once_finish(any_system, method):
     gate, _ = hold(held)
     askers = [any_system.spawn(Asker) for _ in range(1000)]
     answers = [asker.call(method, held, index) for index, asker in enumerate(askers)]
-    assert any_system.spawn(Echo).ask("all wait", timeout=10)
-    assert sum(asker._waiting is not None for asker in askers) == 1000
+    echo = any_system.spawn(Echo)
+    until(lambda: echo.ask(True, timeout=10) and sum(asker._waiting is not None for asker in askers) == 1000)
     gate.set()
     for answer in answers:
         answer.get(timeout=10)

@@ -1,6 +1,7 @@
 """The end of a system: it drains newest first, within its grace time, and leaves nothing behind."""
 
 import threading
+import time
 
 import pytest
 
@@ -77,21 +78,17 @@ def test_grace_bounds_the_end_and_what_is_left_is_abandoned_and_reported(caplog)
     assert order == ["bystander"]
 
 
-def test_grace_bounds_the_whole_and_not_each_actor(virtual_system):
-    class Slow(af.Actor):
-        def work(self):
-            try:
-                self.ctx.sleep(100)
-            except af.Stopping:
-                af.Future().get(timeout=100)  # stubborn
-
-    for _ in range(5):
-        virtual_system.spawn(Slow).cast(Slow.work)
-    virtual_system.sleep(1)
-    virtual_system.stop(grace=10)
-    assert virtual_system.now <= 11.5
-    assert all(not child.children for child in virtual_system.tree().children)
-    assert virtual_system.tree().children == []
+def test_grace_bounds_the_whole_and_not_each_actor():
+    event = threading.Event()
+    with af.ActorSystem("test") as system:
+        for _ in range(8):
+            system.spawn(Blocked).cast(Blocked.block, event)
+        assert system.spawn(Echo).ask("they block by now", timeout=5)
+        start = time.monotonic()
+        system.stop(grace=0.3)
+        assert time.monotonic() - start < 1.5  # 2.4 s if each got it
+        event.set()
+    assert system.scheduler.abandoned == 8
 
 
 def test_a_waiting_handler_gets_time_to_clean_up(system_class):
@@ -207,6 +204,25 @@ def test_a_draining_system_takes_no_more_actors(system_class):
     with system_class("test") as system:
         system.spawn(Spawning)
     assert len(errors) == 1
+
+
+def test_a_draining_system_takes_no_more_actors_of_its_own(system_class):
+    errors = []
+
+    class Spawning(af.Actor):
+        def __init__(self, system):
+            super().__init__()
+            self.system = system
+
+        def on_stop(self):
+            try:
+                self.system.spawn(Log)
+            except af.ActorDeadError as error:
+                errors.append(str(error))
+
+    with system_class("test") as system:
+        system.spawn(Spawning, system)
+    assert errors == ["/test is stopping and takes no more children"]
 
 
 def test_an_error_in_the_with_block_drains_and_is_raised(system_class):

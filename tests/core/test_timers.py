@@ -167,10 +167,10 @@ def test_a_firing_that_is_queued_at_a_restart_is_dropped(virtual_system):
 
 def test_timers_stop_first_when_the_system_drains(virtual_system):
     seen = []
-    ref = virtual_system.spawn(Ticker, seen)
-    ref.call(Ticker.after, 1).get(timeout=1)
-    ref.call(Ticker.every, 0.5).get(timeout=1)
-    gate, _ = hold(ref)
+    older = virtual_system.spawn(Ticker, seen)  # waits for its end until the younger one has let go
+    older.call(Ticker.after, 1).get(timeout=1)
+    older.call(Ticker.every, 0.5).get(timeout=1)
+    gate, _ = hold(virtual_system.spawn(Held))
     virtual_system.scheduler.timers.add(2.0, gate.set)
     virtual_system.stop(grace=10)
     assert virtual_system.now == 2.0
