@@ -116,6 +116,20 @@ def test_a_supervisor_that_stops_does_not_wait_for_a_pause(virtual_system, log):
     assert log == ["start a", "start b", "fail a", "stop b"]
 
 
+def test_a_pause_that_ends_while_the_supervisor_stops_starts_nothing(virtual_system, log):
+    class SlowEnd(Worker):
+        def on_stop(self):
+            super().on_stop()
+            self.ctx.sleep(3)
+
+    sup = virtual_system.spawn(tree(kid(log, "a", backoff=af.Backoff(1, jitter=0)), kid(log, "b", SlowEnd)))
+    find(virtual_system, "sup/a").cast(Worker.crash)
+    virtual_system.sleep(0.5)
+    sup.stop()
+    assert virtual_system.now == 3.5
+    assert log == ["start a", "start b", "fail a", "stop b"]
+
+
 def test_the_end_of_the_system_does_not_wait_for_a_pause(log):
     with VirtualSystem() as system:
         a = system.spawn(kid(log, "a", restart="permanent", backoff=af.Backoff(60)))

@@ -328,3 +328,33 @@ def test_a_sender_that_waits_at_the_full_mailbox_of_a_dying_actor_is_answered(an
     sup.stop(timeout=PATIENCE)
     with pytest.raises(af.ActorDeadError):
         waiting.get(timeout=PATIENCE)
+
+
+def test_a_loop_handler_that_has_not_begun_ends_at_once_when_its_actor_is_stopped(system, log, gate):
+    class Loops(Stuck, loop=True):
+        async def hold_the_loop(self):
+            entered.set()
+            self.gate.wait(20)
+
+        async def work(self):
+            self.log.append("works")
+
+    entered = threading.Event()
+    holder = system.spawn(kid(log, "holder", Loops, gate))
+    sup = system.spawn(tree(kid(log, "a", Loops, gate, shutdown=3)))
+    a = find(system, "sup/a")
+    holder.cast(Loops.hold_the_loop)
+    assert entered.wait(PATIENCE)
+    asked = a.call(Loops.work)
+    with pytest.raises(af.AskTimeout):
+        asked.get(timeout=0.1)
+    stopped = sup.stop(block=False)
+    with pytest.raises(af.AskTimeout):
+        stopped.get(timeout=0.1)
+    gate.set()
+    start = time.monotonic()
+    assert stopped.get(timeout=PATIENCE) is True
+    assert time.monotonic() - start < 1
+    with pytest.raises(af.ActorDeadError):
+        asked.get(timeout=PATIENCE)
+    assert system.scheduler.abandoned == 0
