@@ -109,10 +109,10 @@ class Asks(af.Actor):
         return self.other.ask(message)
 
     def on_stop(self):
-        print("asked", self.other.ask("in on_stop"), flush=True)
+        say("asked", self.other.ask("in on_stop"))
 
 ref = Asks.start(Noisy.start())
-print(ref.ask("nested"))
+say(ref.ask("nested"))
 """) == ["noisy got nested", "nested", "noisy got in on_stop", "asked in on_stop", "noisy stopped"]
 
 
@@ -132,12 +132,12 @@ def test_handlers_that_block_unseen_at_the_end_do_not_hang_the_program(interpret
 class Blocks(Noisy):
     def on_receive(self, message):
         threading.Event().wait(0.05)
-        os.write(1, b"handled\n")
+        say("handled")
 
 refs = [Blocks.start("blocks") for _ in range(6)]
 for ref in refs:
     ref.tell("block")
-print("end of main", flush=True)
+say("end of main")
 """)
     assert lines.count("handled") == 6
     assert lines.count("blocks stopped") == 6
@@ -155,7 +155,7 @@ class Chain(af.Actor):
 
 class Last(Chain):
     def on_stop(self):
-        print("chain of", self.following.ask(0), flush=True)
+        say("chain of", self.following.ask(0))
 
 ref = Chain.start()
 for _ in range(4):
@@ -188,15 +188,15 @@ if pid == 0:
     for name, attempt in attempts.items():
         try:
             attempt()
-            print(name, "did not raise", flush=True)
+            say(name, "did not raise")
         except af.ActorflowError as error:
-            print(name, "fork" in str(error), flush=True)
+            say(name, "fork" in str(error))
     with af.ActorSystem("childs own") as own:
-        print("own", own.spawn(Noisy, "child's").ask("hello"), flush=True)
-    print("default", Noisy.start("child's default").ask("hello"), flush=True)
+        say("own", own.spawn(Noisy, "child's").ask("hello"))
+    say("default", Noisy.start("child's default").ask("hello"))
     os._exit(0)
 assert os.waitpid(pid, 0)[1] == 0
-print("parent", other.ask("still works"), flush=True)
+say("parent", other.ask("still works"))
 """
 
 
