@@ -101,6 +101,7 @@ async def _start(ref: ActorRef[Any]) -> None:
         await completed(ref._scheduler.run(ref, Start()))
     except Exception as error:
         await stop_children(ref)
+        close_incarnation(ref, error)
         bury(ref, error)
         raise
     if ref._state != DEAD:
@@ -271,8 +272,10 @@ def abandon(ref: ActorRef[Any]) -> None:
         return
     exit_ = ref._life.exit
     for execution in scheduler.executions(ref):
-        _, message, future, _ = execution.item
+        item = execution.item
+        _, message, future, _ = item
         execution.item = ABANDONED
+        scheduler.abandoned_items[id(item)] = item
         if future is not None and message.__class__ is Stop:
             future._settle(value=True, error=None)
         elif future is not None:

@@ -303,13 +303,14 @@ class LiveScheduler(Scheduler):
 
     def lost(self, worker: Worker, ref: ActorRef[Any] | None, outcome: Any) -> bool:
         """Report the end of a handler that lost the baton, and wait as a spare. False: the system closed."""
-        if worker.item[0] is None:
+        item = worker.item
+        if item[0] is None:
             ref = None  # abandoned meanwhile: the actor has gone on without this thread
         try:
             other = self.idle.pop()
         except IndexError:
             if ref is not None:
-                self.inbox.append((ref, Done(outcome), None, None))
+                self.inbox.append((ref, Done(outcome, item), None, None))
                 if self.idle:
                     self.wake()
             self.spares.append(worker)
@@ -323,7 +324,7 @@ class LiveScheduler(Scheduler):
             if self.pulse.asleep:
                 self.pulse.ring()
             if ref is not None:
-                self.sort((ref, Done(outcome), None, None))
+                self.sort((ref, Done(outcome, item), None, None))
         return not self.closed
 
     def pass_on(self, worker: Worker) -> None:

@@ -65,11 +65,12 @@ class LoopTask(Execution):
             if self.interrupted and isinstance(error, asyncio.CancelledError):
                 error = stopping()
             outcome = failed(self.scheduler, self, error) or CHANGED
-        if self.item[0] is not None:
+        item = self.item
+        if item[0] is not None:
             if ref._waiting is self:
                 ref._waiting = None
-            if self.item[1].__class__ not in LIFE_CYCLE:
-                self.scheduler.post(ref, Done(outcome), None)
+            if item[1].__class__ not in LIFE_CYCLE:
+                self.scheduler.post(ref, Done(outcome, item), None)
 
 
 class LoopThread:

@@ -41,8 +41,9 @@ class Pinned:
             context = self.scheduler.context.copy()
             context.run(CURRENT.set, self.worker)
             outcome = context.run(self._run, entry)
-            if release and outcome is not SUSPENDED and self.worker.item[0] is not None:
-                self.scheduler.post(self.ref, Done(outcome), None)
+            item = self.worker.item
+            if release and outcome is not SUSPENDED and item[0] is not None:
+                self.scheduler.post(self.ref, Done(outcome, item), None)
 
     def _run(self, entry: Any) -> Any:
         if entry.__class__ is Task:

@@ -73,12 +73,13 @@ class Ahead:
 
 
 class Done:
-    """Reports the end of a handler that lost the baton."""
+    """Reports the end of a handler that lost the baton. Its item may be abandoned before the report is read."""
 
-    __slots__ = ("outcome",)
+    __slots__ = ("item", "outcome")
 
-    def __init__(self, outcome: Any) -> None:
+    def __init__(self, outcome: Any, item: Item) -> None:
         self.outcome = outcome
+        self.item = item
 
 
 WORK: Final[Any] = Work()
@@ -126,6 +127,7 @@ class Scheduler:
         self.draining = False  # timers of actors fire no more
         self.forked = False
         self.abandoned = 0
+        self.abandoned_items: dict[int, Item] = {}  # by id; late reports of them are dropped
         self.name = "actorflow"
         self.loop_thread: Any = None  # made by actorflow.core.loop at first need
         self.make_children: Callable[[Scheduler, ActorRef[Any]], Any]
@@ -187,7 +189,8 @@ class Scheduler:
         if kind is Task:
             self.ready.append(message)
         elif kind is Done:
-            lifecycle.finished(ref, message.outcome)
+            if not self.abandoned_items or self.abandoned_items.pop(id(message.item), None) is None:
+                lifecycle.finished(ref, message.outcome)
         else:
             state = ref._state
             if state == IDLE and not self.is_virtual:
