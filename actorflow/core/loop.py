@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 class LoopTask(Execution):
     """An `async def` handler that is a task on the asyncio loop."""
 
-    __slots__ = ("future", "interrupted", "task", "thread")
+    __slots__ = ("begun", "future", "interrupted", "task", "thread")
 
     def __init__(self, scheduler: Scheduler, item: Item, thread: LoopThread) -> None:
         self.scheduler = scheduler
         self.item = item
         self.thread = thread
         self.task: asyncio.Task[None] | None = None
-        self.interrupted = False
+        self.begun = self.interrupted = False
         self.future: Future[Any] = Future()  # what it awaits, if that is one of ours
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:  # noqa: ARG002 - the signature of all waits
@@ -49,14 +49,18 @@ class LoopTask(Execution):
         self.thread.call(self._cancel)
 
     def _cancel(self) -> None:
-        if self.task is not None:
+        if self.task is not None and self.begun:  # else the cancellation would come before `run` can report anything
             self.task.cancel()
 
     async def run(self, coro: Coroutine[Any, Any, Any]) -> None:
         """Run the handler and report its end."""
         outcome: Any = CHANGED
         ref = self.item[0]
+        self.begun = True
         try:
+            if self.interrupted:
+                coro.close()
+                raise stopping()
             value = await coro
             future = self.item[2]
             if future is not None:
@@ -93,12 +97,13 @@ class LoopThread:
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
 
-    def call(self, func: Any) -> None:
-        """Call a function on the loop; after its end, do nothing."""
+    def call(self, func: Any) -> bool:
+        """Call a function on the loop; False after its end, when its tasks are cancelled."""
         try:
             self.loop.call_soon_threadsafe(func)
-        except RuntimeError:  # the loop is closed: its tasks are cancelled
-            return
+        except RuntimeError:
+            return False
+        return True
 
     def close(self) -> None:
         """Cancel what runs and end the thread."""
@@ -119,7 +124,9 @@ def start_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, An
     def start() -> None:
         execution.task = thread.loop.create_task(execution.run(coro), context=context)
 
-    thread.call(start)
+    if not thread.call(start):
+        coro.close()
+        scheduler.post(item[0], Done(CHANGED, item), None)
 
 
 def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, Any, None]:
