@@ -66,7 +66,7 @@ def child(actor_class: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> 
 
 def actor_type(actor_class: Any) -> type[Any]:
     """Return the class, or say what is wrong with it."""
-    if isinstance(actor_class, type) and issubclass(actor_class, Actor):
+    if isinstance(actor_class, type) and Actor in actor_class.__mro__:  # issubclass asks ABCMeta, for 400 ns
         return actor_class
     hint = "; subclass af.Actor" if isinstance(actor_class, type) else ""
     msg = f"{actor_class!r} is no actor class{hint}"

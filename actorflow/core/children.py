@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.burial import bury
-from actorflow.core.future import Future
+from actorflow.core.future import Future, patient
 from actorflow.core.life import life_of
 from actorflow.core.lifecycle import abandon, begin_start, construct, publish_started, request_exit, stop_children
 from actorflow.core.mailbox import BoundedRef
@@ -19,6 +19,7 @@ from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, DefinitionError
 
 if TYPE_CHECKING:
+    from actorflow.core.child import Child
     from actorflow.core.scheduler import Scheduler
     from actorflow.core.traits import Traits
 
@@ -33,6 +34,7 @@ class Children:
         self.owner = owner
         self._path = path
         self.members: dict[str | int, ActorRef[Any]] = {}
+        self.terminated: dict[str, Child[Any]] = {}  # recipes whose names are taken, though nothing runs
         self.closed = False
 
     @property
@@ -73,22 +75,34 @@ class Children:
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
         construct_checked(ref, args, kwargs)
-        if self.restart_of(traits) != "temporary":
+        if (options.restart or self.default_restart) != "temporary":
             life_of(ref).recipe = (args, kwargs)
         self.add(ref)
         REFS.by_uid[uid] = ref
-        started: Future[Any] | None = None
+        started = None
         if traits.has_on_start:
-            begun = started = Future(ref)
-            scheduler.post_work(lambda: begin_start(ref, begun))
+            started = self._begin_with_on_start(ref)
         else:
-            ref._state = IDLE
-            if scheduler.events.listeners:
-                scheduler.post_work(lambda: publish_started(ref))
+            self._begin_at_once(ref)
         if self.closed or scheduler.closed:  # they may have closed meanwhile, and not seen this child
             scheduler.check_usable()
             scheduler.post_work(lambda: request_exit(ref, restart=False))
         return ref, started
+
+    def _begin_with_on_start(self, ref: ActorRef[Any]) -> Future[Any]:
+        started: Future[Any] = patient(ref)
+        self.scheduler.post_work(lambda: begin_start(ref, started))
+        return started
+
+    def _begin_at_once(self, ref: ActorRef[Any]) -> None:
+        """Open the mailbox. The constructor may have handed out the ref: the holder looks again after it queued one."""
+        scheduler = self.scheduler
+        if ref._queue is None:
+            ref._state = IDLE
+        if ref._queue is not None:
+            scheduler.post_work(lambda: scheduler.open(ref))
+        if scheduler.events.listeners:
+            scheduler.post_work(lambda: publish_started(ref))
 
     def add(self, ref: ActorRef[Any]) -> None:
         """Enter the child by its name; two of one name are a DefinitionError."""
@@ -97,6 +111,9 @@ class Children:
             msg = f"{self.path} is stopping and takes no more children"
             raise ActorDeadError(msg)
         key = ref._name if ref._name is not None else ref.uid
+        if self.terminated and ref.name in self.terminated:
+            msg = f"{self.path}/{ref.name} is terminated; restart_child starts it again"
+            raise DefinitionError(msg)
         if self.members.setdefault(key, ref) is not ref:
             msg = f"{self.path} has a child named {key!r} already; names are unique among siblings"
             raise DefinitionError(msg)

@@ -23,6 +23,7 @@ from actorflow.errors import Crash, DefinitionError, Stopping
 
 if TYPE_CHECKING:
     from actorflow.core.current import Execution, Item
+    from actorflow.core.future import Future
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
 
@@ -35,10 +36,17 @@ def is_contained(error: BaseException) -> bool:
     return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
-def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> Ended | None:
-    """Answer the caller, log, run `on_failure`; returns Ended if the incarnation is over."""
+def failed(scheduler: Scheduler, execution: Execution, error: BaseException, asker: Future[Any] | None) -> Ended | None:
+    """Answer the caller, log, run `on_failure`; returns Ended if the incarnation is over.
+
+    `asker` is the future that came with the message: `stash` and `reply_later` take it out of the item, but the error
+    still belongs to it.
+    """
     item = execution.item
     ref, message, future, _ = item
+    if future is None and asker is not None and not asker._done:
+        future = asker
+        take_back(ref)
     if ref is None:  # abandoned: its callers were answered, its supervisor knows
         logger.info("An abandoned handler ended with %r", error)
         return None
@@ -67,6 +75,13 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException) -> 
     if is_contained(error):
         return crashed(ref, item, cause)
     return stop_all(ref, error, item)
+
+
+def take_back(ref: ActorRef[Any] | None) -> None:
+    """Take an ask whose handler failed after `stash()` off the stash: its asker has the error."""
+    life = ref._life if ref is not None else None
+    if life is not None and life.stash and life.stash[-1][2] is not None:
+        life.stash.pop()
 
 
 def contained(ref: ActorRef[Any], error: BaseException) -> BaseException:

@@ -123,9 +123,8 @@ class Future(pykka.Future[T]):
 
     _get_hook: Callable[[float | None], T] | None = None
     _sources: tuple[pykka.Future[Any], ...] | None = None
-    _delegated = (
-        False  # the target promised a Reply: who answers is not known, so there is no edge in the search of cycles
-    )
+    _patient = False  # True: a wait for room, a start or a stop, which `Settings.ask_timeout` does not bound
+    _delegated = False  # True: the target promised a Reply, and who will answer is not known
 
     def get(self, *, timeout: float | None = None) -> T:
         """Return the value, or raise the error; wait for it at most `timeout` seconds (None: as long as it takes).
@@ -155,7 +154,7 @@ class Future(pykka.Future[T]):
 
     def _wait(self, timeout: float | None) -> None:
         execution = CURRENT.get()
-        if timeout is None and self._target is not None:
+        if timeout is None and self._target is not None and not self._patient:
             timeout = self._target._scheduler.ask_timeout
         if execution is not None:
             execution.wait(self, timeout)
@@ -200,6 +199,8 @@ class Future(pykka.Future[T]):
             execution = CURRENT_GET()
             if execution is not None and execution.suspends and self._sources is None:
                 yield self
+                if self._done and self._error is None:  # the common case, without a call
+                    return self._value
             else:
                 yield from self._await_slowly(execution)
         return self.get()
@@ -236,6 +237,13 @@ class Future(pykka.Future[T]):
     def reduce(self: Future[Iterable[J]], func: Callable[[R, J], R], *args: R) -> Future[R]:
         """Return a future of `functools.reduce(func, value, *args)`."""
         return Derived((self,), lambda: cast("R", functools.reduce(func, cast("Any", self.get()), *cast("Any", args))))
+
+
+def patient(target: ActorRef[Any]) -> Future[Any]:
+    """Return a future for something else than an answer: `Settings.ask_timeout` does not bound its wait."""
+    future: Future[Any] = Future(target)
+    future._patient = True
+    return future
 
 
 class Derived(Future[T]):

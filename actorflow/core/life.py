@@ -21,6 +21,7 @@ class Life:
 
     Attributes:
         recipe: constructor arguments, kept when the actor may be restarted.
+        crashes: how many in a row, and when the last was; for the pauses between restarts.
         exit: set once a supervisor wants the incarnation to end; it comes after the current handler.
         watchers: who gets Terminated at the actor's end, and the incarnation that asked for it.
         watching: whom this incarnation watches; ends with it.
@@ -30,10 +31,23 @@ class Life:
         ended: futures to set at the actor's end.
     """
 
-    __slots__ = ("ended", "exit", "pinned", "recipe", "replies", "stash", "timers", "unstash", "watchers", "watching")
+    __slots__ = (
+        "crashes",
+        "ended",
+        "exit",
+        "pinned",
+        "recipe",
+        "replies",
+        "stash",
+        "timers",
+        "unstash",
+        "watchers",
+        "watching",
+    )
 
     def __init__(self) -> None:
         self.recipe: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self.crashes = (0, 0.0)
         self.exit: Exit | None = None
         self.watchers: dict[ActorRef[Any], Actor] = {}
         self.watching: list[ActorRef[Any]] = []

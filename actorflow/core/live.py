@@ -18,6 +18,7 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import Future, ask_timeout
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
+from actorflow.core.messages import SUSPENDED
 from actorflow.core.pinned import Pinned
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
@@ -251,7 +252,7 @@ class LiveScheduler(Scheduler):
             self.slot.remove(worker)
         except ValueError:
             return self.lost(worker, ref if release else None, outcome)
-        if release:
+        if release and outcome is not SUSPENDED:
             self.after(worker, ref, outcome)
         return True
 

@@ -55,7 +55,7 @@ class LoopTask(Execution):
     async def run(self, coro: Coroutine[Any, Any, Any]) -> None:
         """Run the handler and report its end."""
         outcome: Any = CHANGED
-        ref = self.item[0]
+        ref, _, asker, _ = self.item
         self.begun = True
         try:
             if self.interrupted:
@@ -68,7 +68,7 @@ class LoopTask(Execution):
         except BaseException as error:  # noqa: BLE001 - each kind has its own rule
             if self.interrupted and isinstance(error, asyncio.CancelledError):
                 error = stopping()
-            outcome = failed(self.scheduler, self, error) or CHANGED
+            outcome = failed(self.scheduler, self, error, asker) or CHANGED
         item = self.item
         if item[0] is not None:
             if ref._waiting is self:

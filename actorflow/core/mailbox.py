@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT, refuse
 from actorflow.core.current import CURRENT
-from actorflow.core.future import Future
+from actorflow.core.future import Future, patient
 from actorflow.core.ref import ENDING, ActorRef, late_send
 from actorflow.core.waits import dead_before, deadlock
 from actorflow.errors import MailboxFull
@@ -60,7 +60,7 @@ class BoundedRef(ActorRef[Any]):
         item = (self, message, future, sender)
         options = self._traits.options
         assert options.capacity is not None
-        room: Future[None] = Future(self)
+        room: Future[None] = patient(self)
         with self._lock:
             if len(self._mail) + self._stashed < options.capacity:
                 self._put(item)

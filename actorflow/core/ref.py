@@ -16,7 +16,7 @@ import pykka
 from pykka import messages as pykka_messages
 
 from actorflow.core.current import CURRENT
-from actorflow.core.future import Future
+from actorflow.core.future import Future, patient
 from actorflow.core.messages import Call, Stop
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 
@@ -286,7 +286,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         Raises:
             AskTimeout: it did not end in `timeout` seconds; it still will, once its handler returns.
         """
-        future: Future[bool] = Future(self)
+        future: Future[bool] = patient(self)
         if self._state == DEAD:
             self._scheduler.check_usable()
             future._settle(value=False, error=None)

@@ -203,11 +203,17 @@ class Scheduler:
                 self.ready.append(ref)
             elif state == DEAD or (message.__class__ is Stop and message.final and ref._parent.bury_between(ref)):
                 refuse(item, None)
-            elif ref._queue is not None:
-                ref._queue.append(item)
             else:
-                ref._queue = queue = self.new_queue()
-                queue.append(item)
+                if ref._queue is None:
+                    ref._queue = self.new_queue()
+                ref._queue.append(item)
+                if ref._state == IDLE:  # just constructed: its spawner has opened the mailbox meanwhile
+                    self.open(ref)
+
+    def open(self, ref: ActorRef[Any]) -> None:
+        """Let an actor whose constructor is through handle what was sent to it meanwhile."""
+        if ref._state == IDLE or (ref._state == CHANGING and ref._actor is not None and not ref._traits.has_on_start):
+            lifecycle.release(ref)
 
     def sort_all(self) -> None:
         """Sort what has come in so far."""
@@ -280,7 +286,7 @@ class Scheduler:
             if future is not None:
                 future._settle(result, None)
         except BaseException as error:  # noqa: BLE001 - each kind has its own rule
-            return failed(self, worker, error) or CHANGED
+            return failed(self, worker, error, item[2]) or CHANGED
         return None
 
     def begin(self, worker: Worker, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:

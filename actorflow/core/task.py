@@ -10,7 +10,7 @@ from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.messages import LIFE_CYCLE, SUSPENDED
-from actorflow.core.waits import deadlock, find_cycle
+from actorflow.core.waits import cycle_error
 from actorflow.errors import DefinitionError, Stopping
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Task(Execution):
     """Drives one coroutine: a step runs until it awaits a future that is not done; that one's end queues the next."""
 
-    __slots__ = ("coro", "future", "interrupted", "is_ahead", "resume_item", "send", "throw", "worker")
+    __slots__ = ("asker", "coro", "future", "interrupted", "is_ahead", "resume_item", "send", "throw", "worker")
 
     suspends = True
 
@@ -33,6 +33,7 @@ class Task(Execution):
         context.run(CURRENT.set, self)
         self.send = context.run
         self.interrupted = False
+        self.asker = item[2]
         self.is_ahead = item[1].__class__ in LIFE_CYCLE
         self.resume_item: Item = (item[0], self, None, None)
         self.future: Future[Any]
@@ -71,25 +72,22 @@ class Task(Execution):
                     future._settle(stop.value, None)
                 return None
             except BaseException as raised:  # noqa: BLE001 - each kind has its own rule
-                return failed(self.scheduler, self, raised)
+                return failed(self.scheduler, self, raised, self.asker)
             if awaited is None:  # a bare yield: let others run
                 self()
                 return SUSPENDED
             if not isinstance(awaited, Future):
                 error = foreign_await(awaited)
                 continue
-            error = None
             self.future = awaited
             ref._waiting = self
             target = awaited._target
-            cycle = None
-            if target is not None and (target is ref or target._waiting is not None):
-                cycle = find_cycle(ref, awaited)
-            if cycle is not None:
-                error = deadlock(cycle)
-            elif must_stop(ref):
+            error = None
+            if target is not None and (target._waiting is not None or target is ref):
+                error = cycle_error(ref, awaited)
+            if ref._life is not None and must_stop(ref):
                 error = stopping()
-            elif awaited._add_waiter(self):
+            if error is None and awaited._add_waiter(self):
                 return SUSPENDED
             ref._waiting = None
 

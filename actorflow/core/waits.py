@@ -38,6 +38,12 @@ def answerer(future: Future[Any]) -> ActorRef[Any] | None:
     return None if future._delegated else future._target
 
 
+def cycle_error(start: ActorRef[Any], future: Future[Any]) -> DeadlockError | None:
+    """Return the error for a wait that closes a cycle, if it does."""
+    cycle = find_cycle(start, future)
+    return None if cycle is None else deadlock(cycle)
+
+
 def deadlock(cycle: list[ActorRef[Any]]) -> DeadlockError:
     """Make the error that shows the cycle."""
     return DeadlockError(" -> ".join(ref.path for ref in cycle))

@@ -13,6 +13,7 @@ from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.burial import SILENT, bury, close_incarnation
 from actorflow.core.child import Child, actor_type
 from actorflow.core.children import Children
+from actorflow.core.life import life_of
 from actorflow.core.lifecycle import finish_exit, release, stop_children
 from actorflow.core.log import logger
 from actorflow.core.messages import Restarted, Start
@@ -40,10 +41,8 @@ class SupervisedChildren(Children):
         cls = owner.actor_class if owner is not None else None
         self.window = RestartWindow(cls._intensity, cls._period) if cls is not None else RestartWindow(1, 5.0)
         self.history: deque[tuple[float, str, BaseException | None]] = deque()
-        self.specs: dict[str, Child[Any]] = {}  # terminated children that restart_child can start again
         self.give_up: Callable[[BaseException], None] | None = None  # ends the system; set for its own children
         self._crashed: deque[tuple[ActorRef[Any], BaseException | None]] = deque()
-        self._failures: dict[int, tuple[int, float]] = {}  # uid -> crashes in a row, time of the last
         self._between: set[int] = set()  # uids of children that have no incarnation and get a new one
         self._restarting = False
 
@@ -110,11 +109,6 @@ class SupervisedChildren(Children):
         bury(ref, None)
         return True
 
-    def remove(self, ref: ActorRef[Any]) -> None:
-        """Take a dead child out, with all that is remembered of it."""
-        super().remove(ref)
-        self._failures.pop(ref.uid, None)
-
     async def stop_child(
         self, ref: ActorRef[Any], *, restart: bool, seconds: float | None = None, cause: BaseException | None = None
     ) -> None:
@@ -163,10 +157,11 @@ class SupervisedChildren(Children):
         if backoff is None:
             return
         now = self.scheduler.clock.monotonic()
-        count, last = self._failures.get(ref.uid, (0, now))
+        life = life_of(ref)
+        count, last = life.crashes
         # A child that lived longer than the period since its last crash starts from the first pause again.
         count = 1 if now - last > max(self.window.period, backoff.limit) else count + 1
-        self._failures[ref.uid] = (count, now)
+        life.crashes = (count, now)
         await pause(self.scheduler, backoff.delay(count, self.scheduler.random))
 
     async def _start_again(
@@ -222,7 +217,7 @@ class SupervisedChildren(Children):
         recipe = recipe_of(ref)
         await self.stop_child(ref, restart=False)
         if self.restart_of(ref._traits) != "temporary":  # as in OTP, whose temporary children leave nothing behind
-            self.specs[name] = recipe
+            self.terminated[name] = recipe
 
     async def start_child(self, recipe: Child[Any]) -> ActorRef[Any]:
         """Start one more child; the supervisor's handler waits without a thread."""
@@ -233,25 +228,18 @@ class SupervisedChildren(Children):
 
     async def restart_child(self, name: str) -> ActorRef[Any]:
         """Start a terminated child again; if it cannot start, its recipe is kept."""
-        recipe = self.specs.get(name)
+        recipe = self.terminated.get(name)
         if recipe is None:
             if self.find(name) is not None:
                 msg = f"{self.path}/{name} runs; terminate_child comes first"
                 raise DefinitionError(msg)
             raise unknown_child(self, name)
-        del self.specs[name]
+        del self.terminated[name]
         try:
             return await self.start_child(recipe.options(name=name))
         except BaseException:
-            self.specs[name] = recipe
+            self.terminated[name] = recipe
             raise
-
-    def add(self, ref: ActorRef[Any]) -> None:
-        """Enter a child; the name of a terminated one is taken."""
-        if self.specs and ref.name in self.specs:
-            msg = f"{self.path}/{ref.name} is terminated; restart_child starts it again"
-            raise DefinitionError(msg)
-        super().add(ref)
 
 
 def recipe_of(ref: ActorRef[Any]) -> Child[Any]:
@@ -262,7 +250,7 @@ def recipe_of(ref: ActorRef[Any]) -> Child[Any]:
 
 def unknown_child(children: SupervisedChildren, name: str) -> DefinitionError:
     """Make the error for a name that no child has."""
-    known = ", ".join([ref.name for ref in children] + sorted(children.specs)) or "none"
+    known = ", ".join([ref.name for ref in children] + sorted(children.terminated)) or "none"
     return DefinitionError(f"{children.path} has no such child {name!r}; it has: {known}")
 
 

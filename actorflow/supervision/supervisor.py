@@ -144,6 +144,6 @@ class Supervisor(Actor):
             )
             for ref in members
         ]
-        for name, recipe in members.specs.items():
+        for name, recipe in members.terminated.items():
             rows.append(ChildState(name, None, recipe.actor_class, members.restart_of(recipe.traits), "terminated"))
         return rows
