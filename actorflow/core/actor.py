@@ -121,7 +121,7 @@ class Actor(pykka.Actor):
 
     def stop(self) -> None:
         """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows."""
-        self._actor_ref._scheduler.post(self._actor_ref, Stop(final=False), None)
+        self._actor_ref._scheduler.post(self._actor_ref, Stop(final=False, actor=self), None)
 
     # --- pykka's hooks for runtimes ----------------------------------------------------------------------------------
 

@@ -51,8 +51,10 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     return actor
 
 
-def run_stop(ref: ActorRef[Any], message: Stop) -> Ended:
+def run_stop(ref: ActorRef[Any], message: Stop) -> Ended | None:
     """End normally. Without children `on_stop` can run at once; else they stop first."""
+    if message.actor is not None and message.actor is not ref._actor:
+        return None
     final = message.final or not ref._parent.will_restart(ref, None)
     at_once = final and not ref._children and not ref._traits.has_async_on_stop
     if at_once:
@@ -62,7 +64,7 @@ def run_stop(ref: ActorRef[Any], message: Stop) -> Ended:
     return Ended(None, item, final=final, last_done=at_once)
 
 
-def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended:
+def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended | None:
     """End normally: pykka's own stop message."""
     return run_stop(ref, Stop(final=False))
 

@@ -13,12 +13,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.actor import HANDLERS
 from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT, Execution
+from actorflow.core.failure import failed
 from actorflow.core.future import Future, ask_timeout
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
-from actorflow.core.messages import SUSPENDED
+from actorflow.core.messages import CHANGED, SUSPENDED
 from actorflow.core.pinned import Pinned
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from actorflow.core.timers import TimerEntry
 
 TURN: Final = 64  # messages
-LONG: Final = 8  # inbox length from which it is sorted into turns; so many messages at most run in plain order
+LONG: Final = 64  # inbox length from which it is sorted into turns
 TURN_SECONDS: Final = 0.002
 QUICK_SECONDS: Final = (
     0.000_5  # a handler this fast did not block; 64 of them and the class is no known blocker any more
@@ -142,103 +144,118 @@ class LiveScheduler(Scheduler):
     def loop(self, worker: Worker, context: contextvars.Context) -> bool:
         """Run handlers as long as this thread has the baton. True: a handler changed the context, give me a new one."""
         clean = context.copy()
-        inbox, ready, slot, handle, sort = self.inbox, self.ready, self.slot, self.handle, self.sort
-        popleft, append, remove = inbox.popleft, slot.append, slot.remove
+        inbox, ready, slot, handle = self.inbox, self.ready, self.slot, self.handle
+        popleft, append, remove, now = inbox.popleft, slot.append, slot.remove, time.perf_counter
+        limit = 1 if self.move_baton else TURN
+        last: ActorRef[Any] | None = None
+        outcome: Any
+        turns = count = check = 0
+        start = 0.0
         while True:
+            # Whose message is next?
             if ready:
-                if inbox:
+                # What comes in during a round of turns is sorted after it, or run straight if nobody is ready any more.
+                if not turns or len(inbox) > LONG:
                     self.sort_all()
-                if not self.turn(worker, context, clean) and self.closed:
-                    return False
-                if context != clean:
-                    return True
-                continue
-            try:
-                item = popleft()
-            except IndexError:
-                if not self.rest_idle(worker):
-                    return False
-                continue
-            ref = item[0]
-            if ref._state or ref._traits.blocks or len(inbox) > LONG:
-                if item[1].__class__ is Task and not inbox:  # spare it the way through the ready queue
-                    if not self.turn_single(worker, item[1]):
+                    turns = len(ready)
+                turns -= 1
+                item = self.next_ready(worker)
+                if item is None:
+                    if self.closed or context != clean:
+                        return not self.closed
+                    continue
+                ref, message, future, _ = item
+                count, check, start = 0, 1, now()
+            else:
+                turns = 0
+                try:
+                    item = popleft()
+                except IndexError:
+                    if not self.rest_idle(worker):
                         return False
-                    if context != clean:
-                        return True
-                else:
-                    sort(item)
-                continue
+                    continue
+                ref, message, future, _ = item
+                # Straight from the inbox run messages of idle actors, while it is short and nobody has two in a row.
+                if ref._state or ref._traits.blocks or (inbox and (ref is last or len(inbox) > LONG)):
+                    last = None
+                    if message.__class__ is not Task or inbox:
+                        self.sort(item)
+                    elif not self.run_single(worker, message) or context != clean:
+                        return not self.closed
+                    continue
+                last = ref
+            # Its turn: one message, or up to 64 if it has a queue. The token stays in the slot meanwhile, since between
+            # two handlers only the queue is touched.
             ref._state = BUSY
             append(worker)
-            outcome = handle(worker, item)
+            while True:
+                if future is None and message.__class__ not in HANDLERS:  # a plain tell: `handle` without the call
+                    worker.item = item
+                    try:
+                        result = ref._actor.on_receive(message)  # type: ignore[union-attr]
+                    except BaseException as error:  # noqa: BLE001 - each kind has its own rule
+                        outcome = failed(self, worker, error, None) or CHANGED
+                    else:
+                        plain = result is None and worker.item is item
+                        outcome = None if plain else self.finish(worker, item, result)
+                else:
+                    outcome = handle(worker, item)
+                queue = ref._queue
+                if not queue or outcome is not None or context != clean or worker not in slot:
+                    break
+                # The clock is read after 1, 2, 4, ... messages: if half the time is over, as many again are too many.
+                count += 1
+                if count == check:
+                    check += check
+                    if count >= limit or now() - start > TURN_SECONDS / 2:
+                        break
+                item = queue.popleft()
+                _, message, future, _ = item
             try:
                 remove(worker)
             except ValueError:
                 if not self.lost(worker, ref, outcome):
                     return False
             else:
-                if outcome is None:
-                    ref._state = IDLE
-                else:
+                if outcome is not None:
                     self.after(worker, ref, outcome)
-            if context != clean:
-                return True
+                elif queue is None:
+                    ref._state = IDLE
+                elif queue:
+                    ref._state = READY
+                    ready.append(ref)
+                else:
+                    self.free_queue(ref)
+                    ref._state = IDLE
             if self.move_baton:
                 self.pass_on(worker)
+            if context != clean:
+                return True
 
-    def turn(self, worker: Worker, context: contextvars.Context, clean: contextvars.Context) -> bool:
-        """Give the next ready actor or task its turn. False: the baton was lost, and came back or the system closed."""
+    def next_ready(self, worker: Worker) -> Item | None:
+        """Return the next ready actor's message; None if there is nothing left to do about the entry."""
         entry = self.ready.popleft()
         kind = entry.__class__
         if kind is tuple:
-            item, ref = entry, entry[0]
+            item: Item = entry
+            ref = item[0]
             if ref._state not in (READY, IDLE):
                 self.misplaced(item)
-                return True
+                return None
         elif kind is Task or kind is Ahead:
-            return self.turn_single(worker, entry)
+            self.run_single(worker, entry)
+            return None
         else:
             ref = entry
             if ref._state != READY or not ref._queue:
-                return True
+                return None
             item = ref._queue.popleft()
-        if ref._traits.blocks:
-            return self.turn_apart(worker, ref, item)
-        ref._state = BUSY
-        slot, handle = self.slot, self.handle
-        check, count, start = 1, 0, time.perf_counter()
-        turn = 1 if self.move_baton else TURN
-        slot.append(worker)  # the token stays there for the whole turn: between handlers only `queue` is touched
-        while True:
-            outcome = handle(worker, item)
-            count += 1
-            queue = ref._queue
-            if outcome is not None or not queue or context != clean or worker not in slot:
-                break
-            # The clock is read after 1, 2, 4, ... messages: if half the time is over, as many again would be too many.
-            if count == check:
-                check *= 2
-                if count >= turn or time.perf_counter() - start > TURN_SECONDS / 2:
-                    break
-            item = queue.popleft()
-        try:
-            slot.remove(worker)
-        except ValueError:
-            return self.lost(worker, ref, outcome)
-        if outcome is not None:
-            self.after(worker, ref, outcome)
-        elif queue:
-            ref._state = READY
-            self.ready.append(ref)
-        else:
-            self.free_queue(ref)
-            ref._state = IDLE
-        if self.move_baton:
-            self.pass_on(worker)
-        return True
+        if not ref._traits.blocks:
+            return item
+        self.run_apart(worker, ref, item)
+        return None
 
-    def turn_single(self, worker: Worker, entry: Any) -> bool:
+    def run_single(self, worker: Worker, entry: Any) -> bool:
         """Run a life-cycle message, which comes ahead of the mailbox, or the next step of a suspended handler."""
         is_task = entry.__class__ is Task
         ref = entry.resume_item[0] if is_task else entry.item[0]
@@ -256,7 +273,7 @@ class LiveScheduler(Scheduler):
             self.after(worker, ref, outcome)
         return True
 
-    def turn_apart(self, worker: Worker, ref: ActorRef[Any], item: Item) -> bool:
+    def run_apart(self, worker: Worker, ref: ActorRef[Any], item: Item) -> bool:
         """Run one message of an actor that is known to block: on its own thread, or after giving the baton away."""
         ref._state = BUSY
         if ref._traits.options.blocking:

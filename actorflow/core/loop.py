@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
 
+_lock = threading.Lock()
+
+
 class LoopTask(Execution):
     """An `async def` handler that is a task on the asyncio loop."""
 
@@ -113,9 +116,10 @@ class LoopThread:
 
 def start_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
     """Make the handler a task on the loop."""
-    thread = scheduler.loop_thread
-    if thread is None:
-        thread = scheduler.loop_thread = LoopThread(scheduler.name)
+    with _lock:  # overtaken handlers begin beside each other
+        thread = scheduler.loop_thread
+        if thread is None:
+            thread = scheduler.loop_thread = LoopThread(scheduler.name)
     execution = LoopTask(scheduler, item, thread)
     item[0]._waiting = execution  # as long as it runs, so that a shutdown can cancel it
     context = scheduler.context.copy()

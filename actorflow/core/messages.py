@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from actorflow.core.actor import Actor
     from actorflow.core.ref import ActorRef
 
 
@@ -25,12 +26,16 @@ class Call:
 
 
 class Stop:
-    """End the actor behind what is queued. `final`: for good, whatever its restart kind (OTP's terminate_child)."""
+    """End the actor behind what is queued. `final`: for good, whatever its restart kind (OTP's terminate_child).
 
-    __slots__ = ("final",)
+    One that an actor sends itself (`self.stop()`) ends that incarnation only; the next drops it.
+    """
 
-    def __init__(self, *, final: bool) -> None:
+    __slots__ = ("actor", "final")
+
+    def __init__(self, *, final: bool, actor: Actor | None = None) -> None:
         self.final = final
+        self.actor = actor
 
     def __repr__(self) -> str:
         return "Stop()"

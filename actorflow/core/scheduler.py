@@ -272,22 +272,26 @@ class Scheduler:
         try:
             handler = HANDLER_OF(message.__class__)
             result = ref._actor.on_receive(message) if handler is None else handler(ref, message)  # type: ignore[union-attr]
-            if result is not None:
-                kind = result.__class__
-                if kind is CoroutineType:
-                    return self.begin(worker, item, result)
-                if kind is Ended:
-                    return result
-            if worker.item is not item:  # put aside by stash, promised by reply_later, or abandoned
-                future = worker.item[2]
-                if future is not None:
-                    future._settle(result, None)
-                return CHANGED
+            if result is not None or worker.item is not item:
+                return self.finish(worker, item, result)
             if future is not None:
-                future._settle(result, None)
+                future._settle(None, None)
         except BaseException as error:  # noqa: BLE001 - each kind has its own rule
             return failed(self, worker, error, item[2]) or CHANGED
         return None
+
+    def finish(self, worker: Worker, item: Item, result: Any) -> Any:
+        """Deal with what a handler returned: an answer, a coroutine, or an outcome."""
+        kind = result.__class__
+        if kind is CoroutineType:
+            return self.begin(worker, item, result)
+        if kind is Ended:
+            return result
+        changed = worker.item is not item  # put aside by stash, promised by reply_later, or abandoned
+        future = worker.item[2]
+        if future is not None:
+            future._settle(result, None)
+        return CHANGED if changed else None
 
     def begin(self, worker: Worker, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
         """Run an `async def` handler up to its first wait, or give it to the asyncio loop."""

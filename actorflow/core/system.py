@@ -77,7 +77,7 @@ class System:
         scheduler.draining = root.closed = True
         while True:
             scheduler.sort_all()
-            ref = next(reversed(root.members.values()), None)
+            ref = root.youngest()
             if ref is None:
                 break
             if ref._state == IDLE and ref._life is None and not ref._children and not ref._traits.has_on_stop:
