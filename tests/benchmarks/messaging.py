@@ -12,6 +12,11 @@ from .runtimes import Actors, QueueActors, our_actors, pykka_actors
 RING = 100
 CROWD = 50
 PONG = None
+# In bursts a thread or task handles many messages each time it is woken, which hides what a switch costs the peers.
+BIGS = (
+    ("big", f"all-to-all of {CROWD}, one after the other", False),
+    ("bursts", f"all-to-all of {CROWD}, in bursts of {CROWD - 1}", True),
+)
 
 
 def experiments(*, quick: bool) -> list[Experiment]:
@@ -19,7 +24,6 @@ def experiments(*, quick: bool) -> list[Experiment]:
     part = 5 if quick else 1
     n, rounds = 100_000 // part, 40 // part
     ring_title = f"thread ring of {RING}, messages"
-    big_title = f"all-to-all of {CROWD} (big), messages"
     return [
         Experiment(
             "tell",
@@ -40,16 +44,21 @@ def experiments(*, quick: bool) -> list[Experiment]:
             },
             [Row("rate", ring_title, "/s", [Goal(">=", 40, PYKKA), Goal(">=", 7, ASYNCIO)])],
         ),
-        Experiment(
-            "big",
-            {
-                OURS: partial(big, our_actors, 2 * rounds),
-                PYKKA: partial(big, pykka_actors, max(rounds // 8, 2)),
-                ASYNCIO: lambda: asyncio.run(big_asyncio(rounds)),
-            },
-            [Row("rate", big_title, "/s", [Goal(">=", 18, PYKKA), Goal(">=", 2.5, ASYNCIO)])],
-        ),
+        *(big_experiment(name, title, rounds, burst) for name, title, burst in BIGS),
     ]
+
+
+def big_experiment(name: str, title: str, rounds: int, burst: bool) -> Experiment:
+    """Give all-to-all in one of its two forms."""
+    return Experiment(
+        name,
+        {
+            OURS: partial(big, our_actors, 2 * rounds, burst),
+            PYKKA: partial(big, pykka_actors, max(rounds // 8, 2), burst),
+            ASYNCIO: lambda: asyncio.run(big_asyncio(rounds, burst)),
+        },
+        [Row("rate", title, "/s", [Goal(">=", 18, PYKKA), Goal(">=", 2.5, ASYNCIO)])],
+    )
 
 
 class Sink:
@@ -172,26 +181,35 @@ async def ring_asyncio(hops: int) -> Figures:
 
 
 class Pinger:
-    """Pings all others and answers their pings; begins a new round when all pongs are in. (`big` of bencherl.)
+    """Pings all others and answers their pings; `rounds` times. (`big` of bencherl.)
 
-    A ping is the sender's ref, a pong is PONG, the list of all refs starts it.
+    With `burst` all others are pinged at once, and the next round begins when all pongs are in; else they are pinged
+    one after the other, each when the pong before is in. A ping is the sender's ref, a pong is PONG, the list of all
+    refs starts it.
     """
 
-    def __init__(self, rounds: int, finish: Any, counts: list[tuple[int, int]]) -> None:
+    def __init__(self, rounds: int, finish: Any, counts: list[tuple[int, int]], burst: bool) -> None:
         super().__init__()
-        self.rounds, self.finish, self.counts = rounds, finish, counts
+        self.finish, self.counts, self.burst = finish, counts, burst
+        self.rounds = rounds
         self.pings = self.pongs = self.open = 0
         self.others: list[Any] = []
+        self.todo: list[Any] = []
+        self.me: Any = None
         self.actor_ref: Any
 
     def on_receive(self, message: Any) -> None:
         if message is PONG:
             self.pongs += 1
+            if self.todo:
+                self.todo.pop().tell(self.me)
+                return
             self.open -= 1
             if not self.open:
                 self.begin_round()
         elif message.__class__ is list:
-            self.others = [ref for ref in message if ref != self.actor_ref]
+            self.me = self.actor_ref
+            self.others = [ref for ref in message if ref != self.me]
             self.begin_round()
         else:
             self.pings += 1
@@ -202,10 +220,10 @@ class Pinger:
             self.finish()
             return
         self.rounds -= 1
-        self.open = len(self.others)
-        me = self.actor_ref
-        for other in self.others:
-            other.tell(me)
+        first = len(self.others) if self.burst else 1
+        self.open, self.todo = first, self.others[first:]
+        for other in self.others[:first]:
+            other.tell(self.me)
 
     def on_stop(self) -> None:
         self.counts.append((self.pings, self.pongs))
@@ -224,12 +242,12 @@ class CountDown:
                 self.done.set()
 
 
-def big(actors: Actors, rounds: int) -> Figures:
+def big(actors: Actors, rounds: int, burst: bool) -> Figures:
     """Time `rounds` rounds in which each of 50 actors pings each other and gets its pongs."""
     done, counts = threading.Event(), list[tuple[int, int]]()
     finish = CountDown(CROWD, done)
     with actors() as spawn:
-        crowd = [spawn(Pinger, rounds, finish, counts) for _ in range(CROWD)]
+        crowd = [spawn(Pinger, rounds, finish, counts, burst) for _ in range(CROWD)]
         begin = perf_counter()
         for ref in crowd:
             ref.tell(crowd)
@@ -238,12 +256,12 @@ def big(actors: Actors, rounds: int) -> Figures:
     return {"rate": 2 * _check_pings(rounds, counts) / seconds}
 
 
-async def big_asyncio(rounds: int) -> Figures:
+async def big_asyncio(rounds: int, burst: bool) -> Figures:
     """Do the same with 50 tasks and queues."""
     done, counts = asyncio.Event(), list[tuple[int, int]]()
     finish = CountDown(CROWD, done)
     async with QueueActors() as spawn:
-        crowd = [spawn(Pinger, rounds, finish, counts) for _ in range(CROWD)]
+        crowd = [spawn(Pinger, rounds, finish, counts, burst) for _ in range(CROWD)]
         begin = perf_counter()
         for ref in crowd:
             ref.tell(crowd)
