@@ -75,7 +75,7 @@ class Children:
         scheduler = self.scheduler
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
-        construct_checked(ref, args, kwargs)
+        construct(ref, args, kwargs)
         if (options.restart or self.default_restart) != "temporary":
             life_of(ref).recipe = (args, kwargs)
         self.add(ref)
@@ -84,7 +84,12 @@ class Children:
         if traits.has_on_start:
             started = self._begin_with_on_start(ref)
         else:
-            self._begin_at_once(ref)
+            if ref._queue is None:
+                ref._state = IDLE
+            if ref._queue is not None:  # the constructor has handed out the ref
+                scheduler.post_work(lambda: scheduler.open(ref))
+            if scheduler.events.listeners:
+                scheduler.post_work(lambda: publish_started(ref))
         if self.closed or scheduler.closed:  # they may have closed meanwhile, and not seen this child
             scheduler.check_usable()
             scheduler.post_work(lambda: request_exit(ref, restart=False))
@@ -94,16 +99,6 @@ class Children:
         started: Future[Any] = patient(ref)
         self.scheduler.post_work(lambda: begin_start(ref, started))
         return started
-
-    def _begin_at_once(self, ref: ActorRef[Any]) -> None:
-        """Open the mailbox. The constructor may have handed out the ref: the holder looks again after it queued one."""
-        scheduler = self.scheduler
-        if ref._queue is None:
-            ref._state = IDLE
-        if ref._queue is not None:
-            scheduler.post_work(lambda: scheduler.open(ref))
-        if scheduler.events.listeners:
-            scheduler.post_work(lambda: publish_started(ref))
 
     def add(self, ref: ActorRef[Any]) -> None:
         """Enter the child by its name; two of one name are a DefinitionError."""
@@ -180,18 +175,3 @@ class Children:
             if not await completed_within(self.scheduler, done, limit):
                 await stop_children(ref, seconds=0.0, cause=cause)
                 abandon(ref)
-
-
-def construct_checked(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Make the actor; arguments that its constructor does not take are a DefinitionError."""
-    try:
-        return construct(ref, args, kwargs)
-    except TypeError as error:
-        import inspect  # noqa: PLC0415 - only for the message
-
-        try:
-            inspect.signature(ref.actor_class).bind(*args, **kwargs)
-        except TypeError as mismatch:
-            msg = f"{ref.actor_class.__name__}(...): {mismatch}"
-            raise DefinitionError(msg) from error
-        raise

@@ -6,6 +6,7 @@ for an actor are coroutines (see `actorflow.core.procedure`) and user hooks run 
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from actorflow.core.actor import HANDLERS
@@ -22,6 +23,7 @@ from actorflow.core.ref import ABANDONED, ACTOR_STOP, CHANGING, DEAD, ENDING, ID
 from actorflow.core.task import Task
 from actorflow.core.timers import Timer, run_timer
 from actorflow.core.waits import dead_before
+from actorflow.errors import DefinitionError
 
 # --- messages that run in the actor ----------------------------------------------------------------------------------
 
@@ -37,18 +39,32 @@ def run_start(ref: ActorRef[Any], _message: Start) -> Any:
     return actor.on_start() if ref._traits.has_on_start else None
 
 
-def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Make an actor that knows its ref before its `__init__` runs."""
+def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Make an actor that knows its ref before its `__init__` runs.
+
+    Raises:
+        DefinitionError: the constructor does not take these arguments.
+    """
     actor_class = ref._traits.actor_class
-    actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
-    actor._actor_ref = ref
-    ref._actor = actor
     try:
+        actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
+        actor._actor_ref = ref
+        ref._actor = actor
         actor.__init__(*args, **kwargs)
-    except BaseException:
+    except BaseException as error:
         ref._actor = None
+        if isinstance(error, TypeError):
+            check_arguments(actor_class, args, kwargs, error)
         raise
-    return actor
+
+
+def check_arguments(actor_class: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: TypeError) -> None:
+    """Raise a DefinitionError if a TypeError came from arguments that do not fit."""
+    try:
+        inspect.signature(actor_class).bind(*args, **kwargs)
+    except TypeError as mismatch:
+        msg = f"{actor_class.__name__}(...): {mismatch}"
+        raise DefinitionError(msg) from error
 
 
 def run_stop(ref: ActorRef[Any], message: Stop) -> Ended | None:

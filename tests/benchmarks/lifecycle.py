@@ -17,7 +17,7 @@ MANY_NAME = f"{MANY:,} live"
 
 def experiments(*, quick: bool) -> list[Experiment]:
     """Give spawn (10,000, against pykka) and stop (100,000 against 10,000). Figures are per actor."""
-    threads = 1000 if quick else 4000  # pykka: a thread each; a sample of 10,000 would take 6 s and be no kinder to it
+    threads = 1000 if quick else MANY  # pykka: a thread each, and slower the more there are
     return [
         Experiment(
             "spawn",
