@@ -218,17 +218,24 @@ class Scheduler:
     def sort_all(self) -> None:
         """Sort what has come in so far."""
         popleft, sort = self.inbox.popleft, self.sort
+        last: Any = None
+        append: Any = None
         for _ in range(len(self.inbox)):
             try:
                 item = popleft()
             except IndexError:  # some work among it has sorted the rest
                 return
             ref = item[0]
+            if ref is last:  # a run of messages to one actor, 30 ns each less
+                append(item)
+                continue
             queue = ref._queue
             # The common case inline: the ref waits for its turn (what concerns a handler finds it BUSY).
             if queue is not None and ref._state == READY:
-                queue.append(item)
+                last, append = ref, queue.append
+                append(item)
             else:
+                last = None
                 sort(item)
 
     def new_queue(self) -> deque[Item]:
