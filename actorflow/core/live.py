@@ -1,33 +1,28 @@
 """Live: the scheduler on threads and the machine's clock. Layer 1.
 
-Worker threads take turns at the baton: one runs the loop, one may wait idle for work, the others are spares or sit in
-handlers that block. The pulse thread fires timers and takes the baton from a handler that blocks unseen.
+`actorflow.core.baton` has the threads; here is the loop that the one with the baton runs: whose message is next, for
+how long, and on which thread. `actorflow.core.pulse` fires timers, and overtakes handlers that block unseen.
 """
 
 from __future__ import annotations
 
-import _thread
-import math
-import sys
-import threading
 import time
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actor import HANDLERS
-from actorflow.core.clock import SystemClock
-from actorflow.core.current import CURRENT, Execution
+from actorflow.core.baton import RESERVE, Baton
+from actorflow.core.current import Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future, ask_timeout
 from actorflow.core.life import life_of, must_stop
-from actorflow.core.log import logger
-from actorflow.core.messages import CHANGED, SUSPENDED
+from actorflow.core.messages import CHANGED, SUSPENDED, Ended
 from actorflow.core.pinned import Pinned
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
-from actorflow.core.scheduler import Ahead, Done, Scheduler, Worker
+from actorflow.core.scheduler import Ahead, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import ThreadWait, deadlock, find_cycle
-from actorflow.errors import ThreadLimit
 
 if TYPE_CHECKING:
     import contextvars
@@ -38,96 +33,25 @@ if TYPE_CHECKING:
 
 TURN: Final = 64  # messages
 LONG: Final = 64  # inbox length from which it is sorted into turns
+OUTCOMES: Final = frozenset({CoroutineType, Ended})  # results that are no answers
 TURN_SECONDS: Final = 0.002
 QUICK_SECONDS: Final = (
     0.000_5  # a handler this fast did not block; 64 of them and the class is no known blocker any more
 )
 
 
-# Python 3.12 refuses to start threads once the main thread has ended, so `on_stop` gets by with a reserve there.
-NO_THREADS_AT_EXIT: Final = sys.version_info[:2] == (3, 12)
-RESERVE: Final = 8 if NO_THREADS_AT_EXIT else 1
-
-
-def main_thread_ended() -> bool:
-    """Say whether the program is about to end."""
-    return not threading.main_thread().is_alive()
-
-
-class LiveScheduler(Scheduler):
+class LiveScheduler(Baton):
     """See the module."""
 
     def __init__(
         self, *, name: str, ask_timeout: float | None = None, threads: int = 2000, move_baton: bool = False
     ) -> None:
-        super().__init__(SystemClock(), ask_timeout=ask_timeout, threads=threads)
-        self.name = name
+        super().__init__(name=name, ask_timeout=ask_timeout, threads=threads)
         self.move_baton = move_baton
-        self.spares: list[Worker] = []
-        self.workers: dict[Worker, None] = {}
         self.pulse = Pulse(self)
         self.launch()
         for _ in range(RESERVE):
             self.launch_spare()
-
-    # --- threads -----------------------------------------------------------------------------------------------------
-
-    def allocate_lock(self) -> Any:
-        """Return a plain lock."""
-        return _thread.allocate_lock()
-
-    def wake(self) -> None:
-        """Wake the idle holder, if there is one."""
-        try:
-            worker = self.idle.pop()
-        except IndexError:
-            return
-        worker.park.release()
-
-    def can_launch(self) -> bool:
-        """Say whether a thread is left to take the baton."""
-        if self.spares:
-            return True
-        return len(self.workers) < self.max_threads and not (NO_THREADS_AT_EXIT and main_thread_ended())
-
-    def launch(self) -> None:
-        """Hand the baton to a spare thread, or to a new one."""
-        try:
-            self.spares.pop().park.release()
-        except IndexError:
-            worker = Worker(self)
-            worker.park.release()
-            self._start(worker)
-
-    def launch_spare(self) -> None:
-        """Start a thread that waits for the baton."""
-        worker = Worker(self)
-        self.spares.append(worker)
-        self._start(worker)
-
-    def _start(self, worker: Worker) -> None:
-        self.workers[worker] = None
-        threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-worker", daemon=True).start()
-
-    def _work(self, worker: Worker) -> None:
-        worker.thread = _thread.get_ident()
-        try:
-            worker.cpu_clock = time.pthread_getcpuclockid(worker.thread)
-        except (AttributeError, OSError):  # not on macOS: then every overtaken handler counts as a blocker
-            worker.cpu_clock = None
-        worker.park.acquire()
-        try:
-            again = not self.closed
-            while again:
-                context = self.context.copy()
-                context.run(CURRENT.set, worker)
-                again = context.run(self.loop, worker, context)
-        except BaseException as error:  # noqa: BLE001 - a defect of the scheduler: say so, and keep the system going
-            logger.critical("The scheduler failed; please report it", exc_info=error)
-            if not self.closed:
-                self.launch()
-        finally:
-            self.workers.pop(worker, None)
 
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:
         """Return where handlers of the actor run or wait."""
@@ -180,7 +104,7 @@ class LiveScheduler(Scheduler):
                     last = None
                     if message.__class__ is not Task or inbox:
                         self.sort(item)
-                    elif not self.run_single(worker, message) or context != clean:
+                    elif not self.run_task(worker, message) or context != clean:
                         return not self.closed
                     continue
                 last = ref
@@ -189,15 +113,19 @@ class LiveScheduler(Scheduler):
             ref._state = BUSY
             append(worker)
             while True:
-                if future is None and message.__class__ not in HANDLERS:  # a plain tell: `handle` without the call
+                if message.__class__ not in HANDLERS:  # as `handle` does, without its calls: a tenth of a tell's time
                     worker.item = item
                     try:
                         result = ref._actor.on_receive(message)  # type: ignore[union-attr]
                     except BaseException as error:  # noqa: BLE001 - each kind has its own rule
-                        outcome = failed(self, worker, error, None) or CHANGED
+                        outcome = failed(self, worker, error, future) or CHANGED
                     else:
-                        plain = result is None and worker.item is item
-                        outcome = None if plain else self.finish(worker, item, result)
+                        if worker.item is not item or result.__class__ in OUTCOMES:
+                            outcome = self.finish(worker, item, result)
+                        else:
+                            outcome = None
+                            if future is not None:
+                                future._settle(result, None)
                 else:
                     outcome = handle(worker, item)
                 queue = ref._queue
@@ -257,19 +185,34 @@ class LiveScheduler(Scheduler):
 
     def run_single(self, worker: Worker, entry: Any) -> bool:
         """Run a life-cycle message, which comes ahead of the mailbox, or the next step of a suspended handler."""
-        is_task = entry.__class__ is Task
-        ref = entry.resume_item[0] if is_task else entry.item[0]
-        release = is_task and not entry.is_ahead
-        if ref._traits.options.blocking:
-            self.run_pinned(ref, entry if is_task else entry.item, release=release)
+        if entry.__class__ is Task:
+            return self.run_task(worker, entry)
+        item = entry.item
+        if item[0]._traits.options.blocking:
+            self.run_pinned(item[0], item, release=False)
             return True
         self.slot.append(worker)
-        outcome = self.resume(worker, entry) if is_task else self.handle(worker, entry.item)
+        outcome = self.handle(worker, item)
         try:
             self.slot.remove(worker)
         except ValueError:
-            return self.lost(worker, ref if release else None, outcome)
-        if release and outcome is not SUSPENDED:
+            return self.lost(worker, None, outcome)
+        return True
+
+    def run_task(self, worker: Worker, task: Task) -> bool:
+        """Run the next step of a suspended handler."""
+        ref = task.resume_item[0]
+        if ref._traits.options.blocking:
+            self.run_pinned(ref, task, release=not task.is_ahead)
+            return True
+        self.slot.append(worker)
+        worker.item = task.item
+        outcome = task.step(worker)
+        try:
+            self.slot.remove(worker)
+        except ValueError:
+            return self.lost(worker, None if task.is_ahead else ref, outcome)
+        if outcome is not SUSPENDED and not task.is_ahead:
             self.after(worker, ref, outcome)
         return True
 
@@ -303,63 +246,7 @@ class LiveScheduler(Scheduler):
             traits.overtaken = traits.quick = 0
             traits.blocks = False
 
-    # --- the baton ---------------------------------------------------------------------------------------------------
-
-    def rest_idle(self, worker: Worker) -> bool:
-        """Wait for work, baton in hand. False: the system closed."""
-        self.idle.append(worker)
-        if self.inbox or self.closed:
-            try:
-                self.idle.remove(worker)
-            except ValueError:
-                worker.park.acquire()  # someone is just waking this thread, or took the baton from it
-        else:
-            worker.park.acquire()
-        if self.pulse.asleep:
-            self.pulse.ring()
-        return not self.closed
-
-    def lost(self, worker: Worker, ref: ActorRef[Any] | None, outcome: Any) -> bool:
-        """Report the end of a handler that lost the baton, and wait as a spare. False: the system closed."""
-        item = worker.item
-        if item[0] is None:
-            ref = None  # abandoned meanwhile: the actor has gone on without this thread
-        try:
-            other = self.idle.pop()
-        except IndexError:
-            if ref is not None:
-                self.inbox.append((ref, Done(outcome, item), None, None))
-                if self.idle:
-                    self.wake()
-            self.spares.append(worker)
-            if self.closed:
-                return False
-            worker.park.acquire()
-            if self.pulse.asleep:
-                self.pulse.ring()
-        else:
-            self.spares.append(other)  # the idle holder rests on; its baton is ours
-            if self.pulse.asleep:
-                self.pulse.ring()
-            if ref is not None:
-                self.sort((ref, Done(outcome, item), None, None))
-        return not self.closed
-
-    def pass_on(self, worker: Worker) -> None:
-        """Hand the baton to another thread: the debug switch that finds handlers bound to a thread."""
-        if self.spares:
-            self.launch()
-            self.lost(worker, None, None)
-
-    def give_up(self, worker: Worker) -> None:
-        """Give the baton away before the handler waits, unless it was taken before."""
-        if worker in self.slot and not self.can_launch():
-            raise ThreadLimit(f"all {len(self.workers)} threads of the system wait, and no more can be started")
-        try:
-            self.slot.remove(worker)
-        except ValueError:
-            return
-        self.launch()
+    # --- waits, own threads, timers -------------------------------------------------------------------------------------
 
     def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
         """Block a handler's thread until the future is done, and let others run meanwhile."""
@@ -390,8 +277,6 @@ class LiveScheduler(Scheduler):
             raise stopping()
         raise ask_timeout(future, timeout)
 
-    # --- own threads, timers, end ------------------------------------------------------------------------------------
-
     def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
         """Run an item or task on the actor's own thread, started at its first one."""
         life = life_of(ref)
@@ -406,16 +291,3 @@ class LiveScheduler(Scheduler):
         if due < earliest and self.pulse.asleep:
             self.pulse.ring()
         return entry
-
-    def close(self) -> None:
-        """End all threads; the actors are dead."""
-        self.closed = True
-        self.timers.clear()
-        self.timers.next_due = math.inf
-        self.pulse.ring()
-        for resting in (self.idle, self.spares):
-            while resting:
-                try:
-                    resting.pop().park.release()
-                except IndexError:
-                    break

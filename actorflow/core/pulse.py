@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 TICK: Final = 0.001
 IDLE_TICKS: Final = 50  # an ask a few milliseconds later must not pay for waking the pulse
-BUSY_TICKS: Final = 5  # a handler that computes is overtaken later: the interpreter switches threads each 5 ms anyway
+# Woken late, it had to wait for the interpreter lock: some thread computes and nobody blocks. Ticking on would cost
+# that thread, and whoever waits for the lock besides, 5 ms each time.
+LATE: Final = 0.002
+SLOW_TICK: Final = 0.016
+COMPUTES: Final = 0.005  # a handler that computes is overtaken later: Python switches threads each 5 ms anyway
 
 
 class Pulse:
@@ -26,6 +30,7 @@ class Pulse:
     def __init__(self, scheduler: LiveScheduler) -> None:
         self.scheduler = scheduler
         self.asleep = True
+        self._tick = TICK
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
         threading.Thread(target=self._work, name=f"{scheduler.name}-pulse", daemon=True).start()
@@ -40,16 +45,15 @@ class Pulse:
 
     def _work(self) -> None:
         scheduler = self.scheduler
+        clock = scheduler.clock.monotonic
         quiet = 0
         seen: Any = None
-        ticks = 0
-        cpu = 0.0
+        since = cpu = 0.0
         while not scheduler.closed:
             quiet = quiet + 1 if scheduler.idle else 0
             self._sleep(quiet)
-            if scheduler.closed:
-                return
-            if scheduler.timers.next_due <= scheduler.clock.monotonic():
+            now = clock()
+            if scheduler.timers.next_due <= now and not scheduler.closed:
                 self._fire()
             if scheduler.inbox and scheduler.slot:
                 # Turns for what waits: a short inbox is run in its order, however long each handler takes.
@@ -60,25 +64,28 @@ class Pulse:
                 seen = None
                 continue
             if worker.item is not seen:
-                seen, ticks, cpu = worker.item, 0, self._cpu(worker)
-                continue
-            ticks += 1
-            if scheduler.inbox or scheduler.ready:
-                computes = self._cpu(worker) - cpu > ticks * TICK / 2
-                if ticks >= (BUSY_TICKS if computes else 1) and worker.item is seen:
+                seen, since, cpu = worker.item, now, self._cpu(worker)
+            elif scheduler.inbox or scheduler.ready:
+                computes = self._cpu(worker) - cpu > (now - since) / 2
+                if (not computes or now - since > COMPUTES) and worker.item is seen:
                     self._overtake(worker, learn=not computes)
                     seen = None
 
     def _sleep(self, quiet: int) -> None:
         """Wait for the next tick, or, after some quiet ones, for the next timer or a ring."""
+        scheduler, clock = self.scheduler, self.scheduler.clock.monotonic
+        start = clock()
+        until_timer = max(0.0, min(scheduler.timers.next_due - start, threading.TIMEOUT_MAX))
         if quiet < IDLE_TICKS:
-            self._bell.acquire(timeout=TICK)
+            tick = min(self._tick, until_timer)
+            self._bell.acquire(timeout=tick)
+            self._tick = min(2 * self._tick, SLOW_TICK) if clock() - start > tick + LATE else TICK
             return
         self.asleep = True
-        scheduler = self.scheduler
+        self._tick = TICK
         if scheduler.idle and not scheduler.closed:  # else the holder is at work, and does not ring
-            seconds = scheduler.timers.next_due - scheduler.clock.monotonic()
-            self._bell.acquire(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX)))
+            until_timer = max(0.0, min(scheduler.timers.next_due - start, threading.TIMEOUT_MAX))
+            self._bell.acquire(timeout=until_timer)
         self.asleep = False
 
     def _fire(self) -> None:

@@ -61,8 +61,10 @@ class Task(Execution):
             return None
         ref._waiting = None
         run, coro = self.send, self.coro
-        error: BaseException | None = stopping() if self.interrupted else None
-        self.interrupted = False
+        error: BaseException | None = None
+        if self.interrupted:
+            self.interrupted = False
+            error = stopping()
         while True:
             try:
                 awaited = run(coro.send, None) if error is None else run(coro.throw, error)

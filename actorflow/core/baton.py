@@ -1,0 +1,179 @@
+"""Baton: threads that hand the run queue to each other. Layer 1.
+
+One worker thread holds the baton: it runs the loop, or rests idle and waits for work. The others are spares, or sit in
+handlers that lost the baton. It works without locks since `append`, `pop` and `remove` of a list are atomic.
+"""
+
+from __future__ import annotations
+
+import _thread
+import math
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.clock import SystemClock
+from actorflow.core.current import CURRENT
+from actorflow.core.log import logger
+from actorflow.core.ref import ActorRef
+from actorflow.core.scheduler import Done, Scheduler, Worker
+from actorflow.errors import ThreadLimit
+
+if TYPE_CHECKING:
+    import contextvars
+
+# Python 3.12 refuses to start threads once the main thread has ended, so `on_stop` gets by with a reserve there.
+NO_THREADS_AT_EXIT: Final = sys.version_info[:2] == (3, 12)
+RESERVE: Final = 8 if NO_THREADS_AT_EXIT else 1
+
+
+def main_thread_ended() -> bool:
+    """Say whether the program is about to end."""
+    return not threading.main_thread().is_alive()
+
+
+class Baton(Scheduler):
+    """A scheduler on threads, without the loop that they run."""
+
+    pulse: Any
+
+    def __init__(self, *, name: str, ask_timeout: float | None, threads: int) -> None:
+        super().__init__(SystemClock(), ask_timeout=ask_timeout, threads=threads)
+        self.name = name
+        self.spares: list[Worker] = []
+        self.workers: dict[Worker, None] = {}
+
+    def loop(self, worker: Worker, context: contextvars.Context) -> bool:
+        """Run handlers as long as this thread has the baton. True: a handler changed the context, give me a new one."""
+        raise NotImplementedError  # pragma: no cover - the subclass has it
+
+    # --- threads -----------------------------------------------------------------------------------------------------
+
+    def allocate_lock(self) -> Any:
+        """Return a plain lock."""
+        return _thread.allocate_lock()
+
+    def wake(self) -> None:
+        """Wake the idle holder, if there is one."""
+        try:
+            worker = self.idle.pop()
+        except IndexError:
+            return
+        worker.park.release()
+
+    def can_launch(self) -> bool:
+        """Say whether a thread is left to take the baton."""
+        if self.spares:
+            return True
+        return len(self.workers) < self.max_threads and not (NO_THREADS_AT_EXIT and main_thread_ended())
+
+    def launch(self) -> None:
+        """Hand the baton to a spare thread, or to a new one."""
+        try:
+            self.spares.pop().park.release()
+        except IndexError:
+            worker = Worker(self)
+            worker.park.release()
+            self._start(worker)
+
+    def launch_spare(self) -> None:
+        """Start a thread that waits for the baton."""
+        worker = Worker(self)
+        self.spares.append(worker)
+        self._start(worker)
+
+    def _start(self, worker: Worker) -> None:
+        self.workers[worker] = None
+        threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-worker", daemon=True).start()
+
+    def _work(self, worker: Worker) -> None:
+        worker.thread = _thread.get_ident()
+        try:
+            worker.cpu_clock = time.pthread_getcpuclockid(worker.thread)
+        except (AttributeError, OSError):  # not on macOS: then every overtaken handler counts as a blocker
+            worker.cpu_clock = None
+        worker.park.acquire()
+        try:
+            again = not self.closed
+            while again:
+                context = self.context.copy()
+                context.run(CURRENT.set, worker)
+                again = context.run(self.loop, worker, context)
+        except BaseException as error:  # noqa: BLE001 - a defect of the scheduler: say so, and keep the system going
+            logger.critical("The scheduler failed; please report it", exc_info=error)
+            if not self.closed:
+                self.launch()
+        finally:
+            self.workers.pop(worker, None)
+
+    # --- the baton ---------------------------------------------------------------------------------------------------
+
+    def rest_idle(self, worker: Worker) -> bool:
+        """Wait for work, baton in hand. False: the system closed."""
+        self.idle.append(worker)
+        if self.inbox or self.closed:
+            try:
+                self.idle.remove(worker)
+            except ValueError:
+                worker.park.acquire()  # someone is just waking this thread, or took the baton from it
+        else:
+            worker.park.acquire()
+        if self.pulse.asleep:
+            self.pulse.ring()
+        return not self.closed
+
+    def lost(self, worker: Worker, ref: ActorRef[Any] | None, outcome: Any) -> bool:
+        """Report the end of a handler that lost the baton, and wait as a spare. False: the system closed."""
+        item = worker.item
+        if item[0] is None:
+            ref = None  # abandoned meanwhile: the actor has gone on without this thread
+        try:
+            other = self.idle.pop()
+        except IndexError:
+            if ref is not None:
+                self.inbox.append((ref, Done(outcome, item), None, None))
+                if self.idle:
+                    self.wake()
+            self.spares.append(worker)
+            if self.closed:
+                return False
+            worker.park.acquire()
+            if self.pulse.asleep:
+                self.pulse.ring()
+        else:
+            self.spares.append(other)  # the idle holder rests on; its baton is ours
+            if self.pulse.asleep:
+                self.pulse.ring()
+            if ref is not None:
+                self.sort((ref, Done(outcome, item), None, None))
+        return not self.closed
+
+    def pass_on(self, worker: Worker) -> None:
+        """Hand the baton to another thread: the debug switch that finds handlers bound to a thread."""
+        if self.spares:
+            self.launch()
+            self.lost(worker, None, None)
+
+    def give_up(self, worker: Worker) -> None:
+        """Give the baton away before the handler waits, unless it was taken before."""
+        if worker in self.slot and not self.can_launch():
+            raise ThreadLimit(f"all {len(self.workers)} threads of the system wait, and no more can be started")
+        try:
+            self.slot.remove(worker)
+        except ValueError:
+            return
+        self.launch()
+
+    def close(self) -> None:
+        """End all threads; the actors are dead."""
+        self.closed = True
+        self.timers.clear()
+        self.timers.next_due = math.inf
+        self.pulse.ring()
+        for resting in (self.idle, self.spares):
+            while resting:
+                try:
+                    resting.pop().park.release()
+                except IndexError:
+                    break
