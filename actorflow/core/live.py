@@ -246,7 +246,7 @@ class LiveScheduler(Baton):
             traits.overtaken = traits.quick = 0
             traits.blocks = False
 
-    # --- waits, own threads, timers ------------------------------------------------------------------------------------
+    # --- waits, own threads, timers --------------------------------------------------------------------------------
 
     def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
         """Block a handler's thread until the future is done, and let others run meanwhile."""
