@@ -10,6 +10,13 @@ from actorflow.testing import LeakCheck, VirtualSystem
 CLASSES = {"live": af.ActorSystem, "virtual": VirtualSystem}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_after_the_suite() -> Iterator[None]:
+    """No thread, process or file of the suite outlives it; those of the default system end with the program."""
+    with LeakCheck():
+        yield
+
+
 @pytest.fixture(params=CLASSES)
 def system_class(request: pytest.FixtureRequest) -> Iterator[type[af.ActorSystem]]:
     """The class of a system on threads, and of one on virtual time, for tests that need their own settings."""

@@ -47,7 +47,7 @@ class Life:
 
     def __init__(self) -> None:
         self.recipe: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-        self.crashes = (0, 0.0)
+        self.crashes: tuple[int, float] = (0, 0.0)
         self.exit: Exit | None = None
         self.watchers: dict[ActorRef[Any], Actor] = {}
         self.watching: list[ActorRef[Any]] = []
