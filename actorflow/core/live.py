@@ -50,7 +50,7 @@ class LiveScheduler(Baton):
         self.move_baton = move_baton
         self.pulse = Pulse(self)
         self.launch()
-        for _ in range(RESERVE):
+        for _ in range(min(RESERVE, threads - 1)):
             self.launch_spare()
 
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:
