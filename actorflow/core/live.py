@@ -35,9 +35,6 @@ TURN: Final = 64  # messages
 LONG: Final = 64  # inbox length from which it is sorted into turns
 OUTCOMES: Final = frozenset({CoroutineType, Ended})  # results that are no answers
 TURN_SECONDS: Final = 0.002
-QUICK_SECONDS: Final = (
-    0.000_5  # a handler this fast did not block; 64 of them and the class is no known blocker any more
-)
 
 
 class LiveScheduler(Baton):
@@ -226,7 +223,7 @@ class LiveScheduler(Baton):
         if (self.ready or self.inbox) and self.can_launch():
             self.launch()
             outcome = self.handle(worker, item)
-            self.unlearn(ref, time.perf_counter() - start)
+            ref._traits.unlearn(time.perf_counter() - start)
             return self.lost(worker, ref, outcome)
         self.slot.append(worker)
         outcome = self.handle(worker, item)
@@ -234,17 +231,9 @@ class LiveScheduler(Baton):
             self.slot.remove(worker)
         except ValueError:
             return self.lost(worker, ref, outcome)
-        self.unlearn(ref, time.perf_counter() - start)
+        ref._traits.unlearn(time.perf_counter() - start)
         self.after(worker, ref, outcome)
         return True
-
-    def unlearn(self, ref: ActorRef[Any], seconds: float) -> None:
-        """Trust a class again after many quick handlers: a slow spell must not cost thread switches for ever."""
-        traits = ref._traits
-        traits.quick = traits.quick + 1 if seconds < QUICK_SECONDS else 0
-        if traits.quick >= TURN:
-            traits.overtaken = traits.quick = 0
-            traits.blocks = False
 
     # --- waits, own threads, timers --------------------------------------------------------------------------------
 

@@ -118,5 +118,5 @@ class Pulse:
         except ValueError:
             return
         if learn and ref is not None:
-            scheduler.traits_learned(ref._traits)
+            ref._traits.learn()
         scheduler.launch()

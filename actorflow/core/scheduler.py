@@ -31,7 +31,7 @@ from actorflow.core.events import Events
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.messages import CHANGED, Ended, Stop
-from actorflow.core.ref import BUSY, CHANGING, DEAD, IDLE, READY, ActorRef
+from actorflow.core.ref import CHANGING, DEAD, IDLE, READY, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.task import Task, run_in_loop
 from actorflow.core.timers import TimerEntry, TimerHeap
@@ -40,7 +40,6 @@ from actorflow.errors import ActorflowError, DefinitionError
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.current import Item
-    from actorflow.core.traits import Traits
 
 
 class Waiting(Protocol):
@@ -347,13 +346,3 @@ class Scheduler:
                 return
             if item[0] is not WORK and item[1].__class__ is not Done and item[1].__class__ is not Task:
                 refuse(item, None)
-
-    def traits_learned(self, traits: Traits) -> None:
-        """Note that a handler of this class blocked unseen; twice, and it gets a thread before it runs."""
-        traits.overtaken += 1
-        traits.quick = 0
-        if traits.overtaken >= 2:
-            traits.blocks = True
-
-
-__all__ = ["BUSY", "WORK", "Done", "Scheduler", "Waiting", "Worker"]

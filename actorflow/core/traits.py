@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 from actorflow.core.backoff import Backoff
 from actorflow.errors import DefinitionError
@@ -123,10 +123,16 @@ def check_known(given: dict[str, Any], known: tuple[str, ...]) -> None:
             raise DefinitionError(msg)
 
 
+OVERTAKEN_TWICE: Final = 2
+QUICK_SECONDS: Final = 0.000_5  # a handler this fast did not block
+QUICK_HANDLERS: Final = 64
+
+
 class Traits:
     """One per actor class, and one per child whose options differ; refs of the same kind share it.
 
-    `blocks` is learned: True once handlers of the class were overtaken twice (see `actorflow.core.live`).
+    `blocks` is learned: True once handlers of the class were overtaken twice (see `actorflow.core.pulse`). The count is
+    the class's, so a child with options of its own need not be overtaken twice again.
     """
 
     __slots__ = (
@@ -146,9 +152,27 @@ class Traits:
         self.has_on_start = actor_class.on_start is not BASE_HOOKS["on_start"]
         self.has_on_stop = actor_class.on_stop is not BASE_HOOKS["on_stop"]
         self.has_async_on_stop = self.has_on_stop and inspect.iscoroutinefunction(actor_class.on_stop)
-        self.blocks = options.blocking
-        self.overtaken = 0
+        home = actor_class.__dict__.get("_traits")
+        self.overtaken: list[None] = [] if home is None else home.overtaken
+        self.blocks = options.blocking or len(self.overtaken) >= OVERTAKEN_TWICE
         self.quick = 0
+
+    def learn(self) -> None:
+        """Note that a handler blocked unseen: twice, and the next gets a thread before it runs."""
+        self.overtaken.append(None)  # a list, since classes may be shared by systems: appending is atomic
+        self.quick = 0
+        self.blocks = len(self.overtaken) >= OVERTAKEN_TWICE
+
+    def unlearn(self, seconds: float) -> None:
+        """Note how long a handler took: many quick ones, and the class is trusted again.
+
+        One slow spell of the machine must not cost a thread switch a message for ever.
+        """
+        self.quick = self.quick + 1 if seconds < QUICK_SECONDS else 0
+        if self.quick >= QUICK_HANDLERS:
+            self.overtaken.clear()
+            self.quick = 0
+            self.blocks = self.options.blocking
 
 
 # Filled by actorflow.core.actor with pykka's empty hooks: a class that keeps them has no code to run there.
