@@ -148,7 +148,7 @@ class ActorSystem(System):
             if published.ref is receiver or not receiver.is_alive():
                 return  # news of a subscriber's own end would never end
             given = published if message is None else Call("call", (message, published), {})
-            scheduler.inbox.append((receiver, given, None, None))
+            receiver._scheduler.post(receiver, given, None)
 
         return scheduler.events.subscribe(event, deliver)
 

@@ -55,57 +55,53 @@ class Baton(Scheduler):
         return _thread.allocate_lock()
 
     def wake(self) -> None:
-        """Wake the idle holder, if there is one."""
+        """Wake the idle holder, if there is one; after the end, answer what a late sender put into the inbox."""
+        if self.closed:
+            self.close_inbox()
+            return
         try:
             worker = self.idle.pop()
         except IndexError:
             return
         worker.park.release()
 
-    def can_launch(self) -> bool:
-        """Say whether a thread is left to take the baton."""
-        if self.spares:
-            return True
-        return len(self.workers) < self.max_threads and not (NO_THREADS_AT_EXIT and main_thread_ended())
-
-    def launch(self) -> None:
-        """Hand the baton to a spare thread, or to a new one."""
+    def find_spare(self) -> Worker | None:
+        """Take a spare thread, or start one, for the baton; None if there is none to be had."""
         try:
-            self.spares.pop().park.release()
+            return self.spares.pop()
         except IndexError:
-            worker = Worker(self)
-            worker.park.release()
-            self._start(worker)
-
-    def launch_spare(self) -> None:
-        """Start a thread that waits for the baton."""
+            pass
+        if len(self.workers) >= self.max_threads or (NO_THREADS_AT_EXIT and main_thread_ended()):
+            return None
         worker = Worker(self)
-        self.spares.append(worker)
-        self._start(worker)
+        try:
+            self._start(worker)
+        except RuntimeError as error:  # the operating system has no more
+            self.workers.pop(worker, None)
+            logger.warning("%s cannot start a thread: %s", self.name, error)
+            return None
+        return worker
 
     def _start(self, worker: Worker) -> None:
         self.workers[worker] = None
         threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-worker", daemon=True).start()
 
     def _work(self, worker: Worker) -> None:
-        worker.thread = _thread.get_ident()
         try:
-            worker.cpu_clock = time.pthread_getcpuclockid(worker.thread)
+            worker.cpu_clock = time.pthread_getcpuclockid(_thread.get_ident())
         except (AttributeError, OSError):  # not on macOS: then every overtaken handler counts as a blocker
             worker.cpu_clock = None
         worker.park.acquire()
-        try:
-            again = not self.closed
-            while again:
-                context = self.context.copy()
-                context.run(CURRENT.set, worker)
+        again = not self.closed
+        while again:
+            context = self.context.copy()
+            context.run(CURRENT.set, worker)
+            try:
                 again = context.run(self.loop, worker, context)
-        except BaseException as error:  # noqa: BLE001 - a defect of the scheduler: say so, and keep the system going
-            logger.critical("The scheduler failed; please report it", exc_info=error)
-            if not self.closed:
-                self.launch()
-        finally:
-            self.workers.pop(worker, None)
+            except BaseException as error:  # noqa: BLE001 - a defect of the scheduler: say so, and keep the system going
+                logger.critical("The scheduler failed; please report it", exc_info=error)
+                again = not self.closed
+        self.workers.pop(worker, None)
 
     # --- the baton ---------------------------------------------------------------------------------------------------
 
@@ -126,8 +122,10 @@ class Baton(Scheduler):
     def lost(self, worker: Worker, ref: ActorRef[Any] | None, outcome: Any) -> bool:
         """Report the end of a handler that lost the baton, and wait as a spare. False: the system closed."""
         item = worker.item
-        if item[0] is None:
-            ref = None  # abandoned meanwhile: the actor has gone on without this thread
+        if item[0] is None:  # abandoned meanwhile: the actor has gone on without this thread
+            ref = None
+            self.abandoned_items.pop(id(worker.left), None)
+            worker.left = None
         try:
             other = self.idle.pop()
         except IndexError:
@@ -151,19 +149,24 @@ class Baton(Scheduler):
 
     def pass_on(self, worker: Worker) -> None:
         """Hand the baton to another thread: the debug switch that finds handlers bound to a thread."""
-        if self.spares:
-            self.launch()
+        spare = self.find_spare()
+        if spare is not None:
+            spare.park.release()
             self.lost(worker, None, None)
 
     def give_up(self, worker: Worker) -> None:
         """Give the baton away before the handler waits, unless it was taken before."""
-        if worker in self.slot and not self.can_launch():
+        if worker not in self.slot:
+            return
+        spare = self.find_spare()
+        if spare is None:
             raise ThreadLimit(f"all {len(self.workers)} threads of the system wait, and no more can be started")
         try:
             self.slot.remove(worker)
         except ValueError:
-            return
-        self.launch()
+            self.spares.append(spare)
+        else:
+            spare.park.release()
 
     def close(self) -> None:
         """End all threads; the actors are dead."""
@@ -171,9 +174,10 @@ class Baton(Scheduler):
         self.timers.clear()
         self.timers.next_due = math.inf
         self.pulse.ring()
-        for resting in (self.idle, self.spares):
-            while resting:
+        resting, self.idle = self.idle, [Worker(self)]  # never empty again: a late sender calls `wake`
+        for workers in (resting, self.spares):
+            while workers:
                 try:
-                    resting.pop().park.release()
+                    workers.pop().park.release()
                 except IndexError:
                     break

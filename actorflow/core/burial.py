@@ -51,7 +51,7 @@ def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
     if life is None:
         ref._actor = None
         return
-    replies = list(life.replies)  # before the actor goes, who may be the last to hold them
+    replies = list(life.replies.values())  # before the actor goes, who may be the last to hold them
     ref._actor = None
     for reply in replies:
         if reply._future is not None:
@@ -97,6 +97,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
             refuse(item, cause or error)
     if life is not None:
         for watcher, actor in life.watchers.items():
+            if watcher._life is not None:
+                watcher._life.watching.pop(ref, None)
             watcher._scheduler.post(watcher, Notice(actor, Terminated(ref, error)), None)
         for future in life.ended:
             future._settle(None, None)
@@ -138,4 +140,5 @@ def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Actor) -> None:
         watcher._scheduler.post(watcher, Notice(actor, Terminated(target, None)), None)
         return
     life_of(target).watchers[watcher] = actor
-    life_of(watcher).watching.append(target)
+    if watcher._scheduler is target._scheduler:
+        life_of(watcher).watching[target] = None

@@ -75,10 +75,15 @@ class Children:
         scheduler = self.scheduler
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
-        construct(ref, args, kwargs)
+        try:
+            construct(ref, args, kwargs)
+            self.add(ref)
+        except BaseException as error:  # the constructor may have handed out the ref
+            cause = error
+            scheduler.post_work(lambda: bury(ref, cause))
+            raise
         if (options.restart or self.default_restart) != "temporary":
             life_of(ref).recipe = (args, kwargs)
-        self.add(ref)
         REFS.by_uid[uid] = ref
         started = None
         if traits.has_on_start:

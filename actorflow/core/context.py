@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
@@ -11,7 +12,7 @@ from actorflow.core.future import Future, Reply
 from actorflow.core.life import life_of
 from actorflow.core.messages import Call
 from actorflow.core.ref import ENDING
-from actorflow.core.timers import Timer
+from actorflow.core.timers import Timer, TimerEntry
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Context:
         from actorflow.core.burial import watch  # noqa: PLC0415 - the life cycle is made of actors
 
         self._check_alive()
-        self._ref._scheduler.post_work(lambda: watch(self._ref, ref, self._actor))
+        ref._scheduler.post_work(lambda: watch(self._ref, ref, self._actor))
 
     # --- timers ------------------------------------------------------------------------------------------------------
 
@@ -130,7 +131,12 @@ class Context:
         Raises:
             Stopping: the actor is being shut down.
         """
-        timer_future(self._ref, seconds).get()
+        over, cancel = timer_future(self._ref, seconds)
+        try:
+            over.get()
+        except BaseException:
+            cancel()
+            raise
 
     # --- the current message -----------------------------------------------------------------------------------------
 
@@ -140,7 +146,7 @@ class Context:
         ref, message, _, sender = execution.item
         life_of(self._ref).stash.append(execution.item)
         execution.item = (ref, message, None, sender)
-        self._ref._count_stashed()
+        self._ref._count_stashed(1)
 
     def unstash(self) -> None:
         """Put all stashed messages back to the front of the mailbox, in their old order."""
@@ -159,7 +165,7 @@ class Context:
         reply = Reply(future, self._ref.path)
         if future is not None:
             future._delegated = True
-            life_of(self._ref).replies.add(reply)
+            life_of(self._ref).replies[id(reply)] = reply
         execution.item = (ref, message, None, sender)
         return reply
 
@@ -199,17 +205,17 @@ class Context:
 class Piped:
     """Turns the end of a future into a message."""
 
-    __slots__ = ("actor", "future", "name")
+    __slots__ = ("actor", "future", "name", "ref")
 
     def __init__(self, actor: Actor, future: Future[Any], name: str) -> None:
-        self.actor = actor
+        self.ref = actor._actor_ref
+        self.actor = weakref.ref(actor)  # a future that is never done must not keep a dead incarnation
         self.future = future
         self.name = name
 
     def __call__(self) -> None:
         """Queue the message; called when the future is done."""
-        ref = self.actor._actor_ref
-        ref._scheduler.post(ref, self, None)
+        self.ref._scheduler.post(self.ref, self, None)
 
     def __repr__(self) -> str:
         return f"<Piped to {self.name}>"
@@ -217,7 +223,7 @@ class Piped:
 
 def run_piped(ref: Any, piped: Piped) -> Any:
     """Run the method that a future was piped to, unless its incarnation is over."""
-    if ref._actor is not piped.actor:
+    if ref._actor is None or ref._actor is not piped.actor():
         return None
     return getattr(ref._actor, piped.name)(piped.future.get())
 
@@ -232,16 +238,22 @@ class PathLogger(logging.LoggerAdapter[logging.Logger]):
         return f"[{extra['actor']}] {msg}", kwargs
 
 
-def timer_future(ref: ActorRef[Any], seconds: float) -> Future[None]:
-    """Return a future that is done in `seconds` on the clock of the ref's system."""
+def timer_future(ref: ActorRef[Any], seconds: float) -> tuple[Future[None], Callable[[], None]]:
+    """Return a future that is done in `seconds` on the clock of the ref's system, and what takes its timer back."""
     if not seconds >= 0:
         msg = f"a sleep of {seconds} seconds: it must not be negative"
         raise DefinitionError(msg)
     scheduler = ref._scheduler
     over: Future[None] = Future()
     due = scheduler.clock.monotonic() + seconds
-    scheduler.post_work(lambda: scheduler.add_timer(due, lambda: over._settle(None, None)))
-    return over
+    entries: list[TimerEntry] = []
+    scheduler.post_work(lambda: entries.append(scheduler.add_timer(due, lambda: over._settle(None, None))))
+
+    def cancel() -> None:
+        for entry in entries:
+            scheduler.timers.cancel(entry)
+
+    return over, lambda: scheduler.post_work(cancel)
 
 
 def timer(seconds: float, /) -> Future[None]:
@@ -256,4 +268,4 @@ def timer(seconds: float, /) -> Future[None]:
         raise DefinitionError(msg)
     if execution.item[0] is None:
         raise Stopping
-    return timer_future(execution.item[0], seconds)
+    return timer_future(execution.item[0], seconds)[0]

@@ -21,15 +21,16 @@ Item: TypeAlias = "tuple[ActorRef[Any], Any, Future[Any] | None, ActorRef[Any] |
 class Execution:
     """A place where handlers run: a worker thread, a coroutine on the run queue, or a task on the asyncio loop.
 
-    `item` is the message that is being handled; abandoning an incarnation swaps it for one of `DETACHED`, so that late
+    `item` is the message that is being handled; abandoning an incarnation swaps it for `ABANDONED`, so that late
     sends are refused and a late result is dropped.
     """
 
-    __slots__ = ("item", "scheduler")
+    __slots__ = ("item", "left", "scheduler")
 
     suspends: ClassVar[bool] = False  # True: an await yields the future to the run queue
 
     item: Item
+    left: Item | None  # the item whose handler was abandoned here
     scheduler: Scheduler
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
@@ -38,9 +39,3 @@ class Execution:
 
 
 CURRENT: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("actorflow.current", default=None)
-
-
-def current_ref() -> ActorRef[Any] | None:
-    """Return the ref of the actor whose handler runs here, or None outside of actors."""
-    execution = CURRENT.get()
-    return execution.item[0] if execution is not None else None

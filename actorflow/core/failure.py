@@ -37,6 +37,22 @@ def is_contained(error: BaseException) -> bool:
 
 
 def failed(scheduler: Scheduler, execution: Execution, error: BaseException, asker: Future[Any] | None) -> Ended | None:
+    """Do what `answer_failure` does; whatever goes wrong in that, the caller is answered and the actor crashes."""
+    item = execution.item
+    try:
+        return answer_failure(scheduler, execution, error, asker)
+    except BaseException as unexpected:  # noqa: BLE001 - a log handler or the error's own methods raised
+        logger.critical("The failure of a handler could not be dealt with", exc_info=unexpected)
+        if item[0] is None:
+            return None
+        if asker is not None:
+            asker._settle(None, contained(item[0], error))
+        return Ended(error, item)
+
+
+def answer_failure(
+    scheduler: Scheduler, execution: Execution, error: BaseException, asker: Future[Any] | None
+) -> Ended | None:
     """Answer the caller, log, run `on_failure`; returns Ended if the incarnation is over.
 
     `asker` is the future that came with the message: `stash` and `reply_later` take it out of the item, but the error
@@ -46,7 +62,7 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException, ask
     ref, message, future, _ = item
     if future is None and asker is not None and not asker._done:
         future = asker
-        take_back(ref)
+        take_back(ref, asker)
     if ref is None:  # abandoned: its callers were answered, its supervisor knows
         logger.info("An abandoned handler ended with %r", error)
         return None
@@ -77,11 +93,11 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException, ask
     return stop_all(ref, error, item)
 
 
-def take_back(ref: ActorRef[Any] | None) -> None:
+def take_back(ref: ActorRef[Any] | None, asker: Future[Any]) -> None:
     """Take an ask whose handler failed after `stash()` off the stash: its asker has the error."""
-    life = ref._life if ref is not None else None
-    if life is not None and life.stash and life.stash[-1][2] is not None:
-        life.stash.pop()
+    if ref is not None and ref._life is not None and ref._life.stash and ref._life.stash[-1][2] is asker:
+        ref._life.stash.pop()
+        ref._count_stashed(-1)
 
 
 def contained(ref: ActorRef[Any], error: BaseException) -> BaseException:
@@ -143,5 +159,5 @@ def stop_all(ref: ActorRef[Any], error: BaseException, item: Item) -> Ended:
     """Stop all actors of the process: pykka's rule for a BaseException that is not contained."""
     logger.debug("%r in %s. Stopping all actors.", error, ref._actor)
     run_last(ref)
-    pykka.ActorRegistry.stop_all()
+    pykka.ActorRegistry.stop_all(block=False)  # waiting for them here could close a cycle
     return Ended(error, item, final=True, last_done=True)

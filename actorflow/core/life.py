@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from actorflow.core.virtual import Pinned as VirtualPinned
 
 
+_lock = threading.RLock()  # re-entrant: a finaliser may run while its thread is in here
+
+
 class Life:
-    """Watchers, stash, pending exit and recipe of one actor; touched by the holder of the baton alone.
+    """Watchers, stash, pending exit and recipe of one actor.
+
+    The holder of the baton alone touches it, but for `stash`, `unstash` and `replies`, which its handlers write.
 
     Attributes:
         recipe: constructor arguments, kept when the actor may be restarted.
@@ -50,11 +56,11 @@ class Life:
         self.crashes: tuple[int, float] = (0, 0.0)
         self.exit: Exit | None = None
         self.watchers: dict[ActorRef[Any], Actor] = {}
-        self.watching: list[ActorRef[Any]] = []
+        self.watching: dict[ActorRef[Any], None] = {}
         self.stash: deque[Item] = deque()
         self.unstash = False
         self.timers: set[Timer] = set()
-        self.replies: weakref.WeakSet[Reply] = weakref.WeakSet()
+        self.replies: weakref.WeakValueDictionary[int, Reply] = weakref.WeakValueDictionary()  # keeps their order
         self.ended: list[Future[Any]] = []
         self.pinned: Pinned | VirtualPinned | None = None
 
@@ -85,5 +91,8 @@ def life_of(ref: ActorRef[Any]) -> Life:
     """Return the ref's Life, made at first use."""
     life = ref._life
     if life is None:
-        life = ref._life = Life()
+        with _lock:  # an overtaken handler may stash while the holder of the baton notes an exit
+            life = ref._life
+            if life is None:
+                life = ref._life = Life()
     return life

@@ -139,6 +139,8 @@ def publish_started(ref: ActorRef[Any]) -> None:
 
 def finished(ref: ActorRef[Any], outcome: Any) -> None:
     """Act on the outcome of a handler."""
+    if ref._state == DEAD:
+        return
     if outcome is None or outcome is CHANGED:
         release(ref)
     elif outcome is not SUSPENDED:
@@ -244,6 +246,7 @@ def request_exit(ref: ActorRef[Any], *, restart: bool, cause: BaseException | No
         return life.exit.done
     life.exit = Exit(done, restart=restart, cause=cause)
     if ref._state in (IDLE, READY):
+        ref._scheduler.withdraw(ref)
         begin_exit(ref)
     elif ref._waiting is not None:
         ref._waiting.interrupt()
@@ -293,6 +296,7 @@ def abandon(ref: ActorRef[Any]) -> None:
         item = execution.item
         _, message, future, _ = item
         execution.item = ABANDONED
+        execution.left = item
         scheduler.abandoned_items[id(item)] = item
         if future is not None and message.__class__ is Stop:
             future._settle(value=True, error=None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actor import HANDLERS
 from actorflow.core.baton import RESERVE, Baton
-from actorflow.core.current import Execution
+from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future, ask_timeout
 from actorflow.core.life import life_of, must_stop
@@ -46,16 +46,22 @@ class LiveScheduler(Baton):
         super().__init__(name=name, ask_timeout=ask_timeout, threads=threads)
         self.move_baton = move_baton
         self.pulse = Pulse(self)
-        self.launch()
-        for _ in range(min(RESERVE, threads - 1)):
-            self.launch_spare()
+        for _ in range(1 + min(RESERVE, threads - 1)):
+            worker = Worker(self)
+            self.spares.append(worker)
+            self._start(worker)
+        self.spares.pop().park.release()
 
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:
-        """Return where handlers of the actor run or wait."""
-        found: list[Execution] = [worker for worker in list(self.workers) if worker.item[0] is ref]
-        waiting = ref._waiting
-        if isinstance(waiting, Execution):
-            found.append(waiting)
+        """Return where handlers of the actor run or wait. A worker that rests, or is this one, has handled its item."""
+        found: list[Execution] = []
+        for worker in list(self.workers):
+            if worker.item[0] is ref and not (worker in self.spares or worker in self.idle or worker is CURRENT.get()):
+                found.append(worker)
+                if worker.task is not None and worker.task.item is worker.item:
+                    found.append(worker.task)
+        if isinstance(ref._waiting, Execution):
+            found.append(ref._waiting)
         if ref._life is not None and ref._life.pinned is not None:
             found.append(ref._life.pinned.worker)
         return found
@@ -64,7 +70,6 @@ class LiveScheduler(Baton):
 
     def loop(self, worker: Worker, context: contextvars.Context) -> bool:
         """Run handlers as long as this thread has the baton. True: a handler changed the context, give me a new one."""
-        clean = context.copy()
         inbox, ready, slot, handle = self.inbox, self.ready, self.slot, self.handle
         popleft, append, remove, now = inbox.popleft, slot.append, slot.remove, time.perf_counter
         limit = 1 if self.move_baton else TURN
@@ -82,7 +87,7 @@ class LiveScheduler(Baton):
                 turns -= 1
                 item = self.next_ready(worker)
                 if item is None:
-                    if self.closed or context != clean:
+                    if self.closed or len(context) > 1:
                         return not self.closed
                     continue
                 ref, message, future, _ = item
@@ -101,7 +106,7 @@ class LiveScheduler(Baton):
                     last = None
                     if message.__class__ is not Task or inbox:
                         self.sort(item)
-                    elif not self.run_task(worker, message) or context != clean:
+                    elif not self.run_task(worker, message) or len(context) > 1:
                         return not self.closed
                     continue
                 last = ref
@@ -126,7 +131,7 @@ class LiveScheduler(Baton):
                 else:
                     outcome = handle(worker, item)
                 queue = ref._queue
-                if not queue or outcome is not None or context != clean or worker not in slot:
+                if not queue or outcome is not None or len(context) > 1 or worker not in slot:
                     break
                 # The clock is read after 1, 2, 4, ... messages: if half the time is over, as many again are too many.
                 count += 1
@@ -154,7 +159,7 @@ class LiveScheduler(Baton):
                     ref._state = IDLE
             if self.move_baton:
                 self.pass_on(worker)
-            if context != clean:
+            if len(context) > 1:  # more than CURRENT: a handler has set a variable
                 return True
 
     def next_ready(self, worker: Worker) -> Item | None:
@@ -220,8 +225,9 @@ class LiveScheduler(Baton):
             self.run_pinned(ref, item, release=True)
             return True
         start = time.perf_counter()
-        if (self.ready or self.inbox) and self.can_launch():
-            self.launch()
+        spare = self.find_spare() if self.ready or self.inbox else None
+        if spare is not None:
+            spare.park.release()
             outcome = self.handle(worker, item)
             ref._traits.unlearn(time.perf_counter() - start)
             return self.lost(worker, ref, outcome)

@@ -120,16 +120,15 @@ class BoundedRef(ActorRef[Any]):
             self._put(waiting)
             room._settle(None, None)
 
-    def _count_stashed(self) -> None:
+    def _count_stashed(self, change: int) -> None:
         with self._lock:
-            self._stashed += 1
+            self._stashed += change
 
     def _put_back(self, items: deque[Item]) -> None:
         with self._lock:
             self._mail.extendleft(reversed(items))
             self._stashed = max(0, self._stashed - len(items))
-        for _ in items:
-            self._scheduler.post(self, MAIL, None)
+        super()._put_back(deque((self, MAIL, None, None) for _ in items))
 
     def _close(self, cause: BaseException | None) -> None:
         """Answer the messages, and the senders that wait for room."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import _thread
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,6 @@ class Pinned:
         self.queue.put(None)
 
     def _work(self) -> None:
-        self.worker.thread = _thread.get_ident()
         while (given := self.queue.get()) is not None:
             entry, release = given
             context = self.scheduler.context.copy()

@@ -110,13 +110,15 @@ class Pulse:
     def _overtake(self, worker: Any, *, learn: bool) -> None:
         """Take the baton from a handler that blocks, and let another thread go on."""
         scheduler = self.scheduler
-        if not scheduler.can_launch():
-            return
         ref = worker.item[0]
+        spare = scheduler.find_spare()
+        if spare is None:
+            return
         try:
             scheduler.slot.remove(worker)
         except ValueError:
+            scheduler.spares.append(spare)
             return
         if learn and ref is not None:
             ref._traits.learn()
-        scheduler.launch()
+        spare.park.release()

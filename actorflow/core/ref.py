@@ -6,7 +6,9 @@ not part of the address belong to the scheduler: only the thread that holds the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import queue
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -130,7 +132,12 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return StoppedEvent(self)
 
     def _actor_weakref(self) -> A_co | None:  # type: ignore[override]
-        """Return the incarnation; pykka's proxies look it up by this name."""
+        """Return the incarnation; pykka's proxies look it up by this name.
+
+        Between two incarnations they get a bare instance of the class: it has the methods, and they need no more.
+        """
+        if self._actor is None and self._state < ENDING:
+            return object.__new__(self.actor_class)  # type: ignore[no-any-return]
         return self._actor
 
     def __repr__(self) -> str:
@@ -256,8 +263,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     def _close(self, cause: BaseException | None) -> None:
         """Release what a dead actor still holds; a bounded mailbox has waiting senders."""
 
-    def _count_stashed(self) -> None:
-        """Count a stashed message; a bounded mailbox does."""
+    def _count_stashed(self, change: int) -> None:
+        """Count stashed messages; a bounded mailbox does."""
 
     def _put_back(self, items: deque[Item]) -> None:
         """Put stashed messages back to the front of the mailbox; the holder of the baton calls it."""
@@ -328,10 +335,11 @@ class Inbox:
         future: Future[Any] = Future(self._ref)
 
         def forward() -> None:
-            if future._error is None:
-                reply_to.set(future._value)
-            else:
-                reply_to.set_exception((type(future._error), future._error, future._error.__traceback__))
+            with contextlib.suppress(queue.Full):  # somebody else has set it
+                if future._error is None:
+                    reply_to.set(future._value)
+                else:
+                    reply_to.set_exception((type(future._error), future._error, future._error.__traceback__))
 
         future._add_waiter(forward)
         self._ref._send(envelope.message, future)

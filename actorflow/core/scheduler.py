@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import notify_end, refuse
-from actorflow.core.current import CURRENT, Execution
+from actorflow.core.current import Execution
 from actorflow.core.events import Events
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
@@ -89,7 +89,7 @@ HANDLER_OF = HANDLERS.get
 class Worker(Execution):
     """A thread of the run queue."""
 
-    __slots__ = ("cpu_clock", "park", "thread")
+    __slots__ = ("cpu_clock", "park", "task")
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
@@ -97,7 +97,8 @@ class Worker(Execution):
         self.park = scheduler.allocate_lock()
         self.park.acquire()
         self.cpu_clock: int | None = None
-        self.thread = 0
+        self.task: Task | None = None  # the coroutine whose step runs, or ran last, on this thread
+        self.left = None
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block this thread, and let other actors run meanwhile."""
@@ -130,8 +131,9 @@ class Scheduler:
         self.name = "actorflow"
         self.loop_thread: Any = None  # made by actorflow.core.loop at first need
         self.make_children: Callable[[Scheduler, ActorRef[Any]], Any]
-        self.context = contextvars.copy_context()
-        self.context.run(CURRENT.set, None)
+        # Handlers begin with an empty context, as in the threads of pykka's actors; then one look at its length tells
+        # whether a handler changed it.
+        self.context = contextvars.Context()
         self._free_queues: list[deque[Item]] = []
 
     # --- any thread --------------------------------------------------------------------------------------------------
@@ -259,6 +261,13 @@ class Scheduler:
         future: Future[Any] = Future(ref)
         self.ready.append(Ahead((ref, message, future, None)))
         return future
+
+    def withdraw(self, ref: ActorRef[Any]) -> None:
+        """Take the single message of a ready actor out of the ready queue, to the front of its own."""
+        if ref._state == READY:
+            for item in [entry for entry in self.ready if entry.__class__ is tuple and entry[0] is ref]:
+                self.ready.remove(item)
+                self.misplaced(item)
 
     def misplaced(self, item: Item) -> None:
         """Deal with a message whose actor began to change, or died, while it waited for its turn."""

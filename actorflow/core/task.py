@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.actor import HANDLERS
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
@@ -55,6 +56,7 @@ class Task(Execution):
     def step(self, worker: Worker) -> Any:
         """Run until the next wait; returns what `Scheduler.handle` returns."""
         self.worker = worker
+        worker.task = self
         ref = self.item[0]
         if ref is None:  # abandoned while suspended
             self.coro.close()
@@ -87,15 +89,25 @@ class Task(Execution):
             error = None
             if target is not None and (target._waiting is not None or target is ref):
                 error = cycle_error(ref, awaited)
-            if ref._life is not None and must_stop(ref):
-                error = stopping()
             if error is None and awaited._add_waiter(self):
-                return SUSPENDED
+                # An exit looks for who waits after it was noted, so one of the two sees the other.
+                if ref._life is None or not must_stop(ref) or not awaited._drop_waiter(self):
+                    return SUSPENDED
+                self.interrupted = False
+                error = stopping()
             ref._waiting = None
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block the worker thread: a plain `get` inside an `async def` handler."""
         self.worker.wait(future, timeout)
+
+
+def drop_task(_ref: Any, task: Task) -> None:
+    """Deal with a step of a handler that was abandoned, and whose actor has gone on."""
+    task.coro.close()
+
+
+HANDLERS[Task] = drop_task
 
 
 def stopping() -> Stopping:

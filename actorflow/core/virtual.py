@@ -16,11 +16,11 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import DRIVERS, Future, ask_timeout, wait_outside
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
-from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
+from actorflow.core.ref import BUSY, READY, ActorRef
 from actorflow.core.scheduler import Ahead, Scheduler, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
-from actorflow.errors import DeadlockError, ThreadLimit
+from actorflow.errors import ActorflowError, DeadlockError, ThreadLimit
 
 
 class Parked:
@@ -85,7 +85,9 @@ class VirtualScheduler(Scheduler):
         return _thread.allocate_lock()
 
     def wake(self) -> None:
-        """Nothing idles here: the driver's waits make the system run."""
+        """Answer a late sender after the end; else nothing idles here: the driver's waits make the system run."""
+        if self.closed:
+            self.close_inbox()
 
     def hand_baton(self) -> None:
         """Let another thread run the loop; the caller parks right after."""
@@ -100,7 +102,6 @@ class VirtualScheduler(Scheduler):
         threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-carrier", daemon=True).start()
 
     def _work(self, worker: Worker) -> None:
-        worker.thread = _thread.get_ident()
         try:
             while not self.closed:
                 self.step(worker)
@@ -113,8 +114,13 @@ class VirtualScheduler(Scheduler):
             self.workers.pop(worker, None)
 
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:
-        """Return where handlers of the actor run or wait."""
-        found: list[Execution] = [worker for worker in list(self.workers) if worker.item[0] is ref]
+        """Return where handlers of the actor run or wait. A worker that rests, or is this one, has handled its item."""
+        found: list[Execution] = []
+        for worker in list(self.workers):
+            if worker.item[0] is ref and not (worker in self.carriers or worker is CURRENT.get()):
+                found.append(worker)
+                if worker.task is not None and worker.task.item is worker.item:
+                    found.append(worker.task)
         if isinstance(ref._waiting, Execution):
             found.append(ref._waiting)
         return found
@@ -151,16 +157,10 @@ class VirtualScheduler(Scheduler):
             return entry.resume_item[0], entry.item
         if kind is Ahead:
             return entry.item[0], entry.item
-        if kind is tuple:
-            ref, item = entry[0], entry
-            if ref._state not in (READY, IDLE):
-                self.misplaced(item)
-                return None, None
-        else:
-            ref = entry
-            if ref._state != READY or not ref._queue:
-                return None, None
-            item = ref._queue.popleft()
+        ref = entry
+        if ref._state != READY or not ref._queue:
+            return None, None
+        item = ref._queue.popleft()
         ref._state = BUSY
         return ref, item
 
@@ -294,6 +294,9 @@ class VirtualScheduler(Scheduler):
             self.park(parked, None)
         finally:
             self.driver = None
+        if parked.stuck:
+            msg = "the virtual scheduler failed; the log says why"
+            raise ActorflowError(msg)
 
     # --- own threads, end --------------------------------------------------------------------------------------------
 
@@ -308,6 +311,7 @@ class VirtualScheduler(Scheduler):
     def close(self) -> None:
         """End the carrier threads, and leave the driver's thread alone again."""
         self.closed = True
+        self.idle = [Worker(self)]  # so that a late sender calls `wake`
         if DRIVERS.get(self.driver_thread) == self.drive:
             del DRIVERS[self.driver_thread]
             if self._previous_driver is not None:
@@ -331,7 +335,6 @@ class Pinned:
         self.worker.park.release()
 
     def _work(self) -> None:
-        self.worker.thread = _thread.get_ident()
         while True:
             self.worker.park.acquire()
             if self.given is None:

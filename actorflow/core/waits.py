@@ -27,7 +27,7 @@ def find_cycle(start: ActorRef[Any], future: Future[Any]) -> list[ActorRef[Any]]
         seen.add(target.uid)
         path.append(target)
         waiting = target._waiting
-        if waiting is None:
+        if waiting is None or waiting.future._done:  # done: it is about to go on
             return None
         target = answerer(waiting.future)
     return None
@@ -59,11 +59,10 @@ def dead_before(ref: ActorRef[Any], cause: BaseException | None) -> ActorDeadErr
 class ThreadWait:
     """A thread that waits for a future; also the callable that wakes it."""
 
-    __slots__ = ("future", "interrupted", "lock")
+    __slots__ = ("future", "lock")
 
     def __init__(self, future: Future[Any]) -> None:
         self.future = future
-        self.interrupted = False
         self.lock = _thread.allocate_lock()
         self.lock.acquire()
 
@@ -76,5 +75,4 @@ class ThreadWait:
 
     def interrupt(self) -> None:
         """Wake the thread with Stopping."""
-        self.interrupted = True
         self()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from actorflow.core.actor import Actor
 from actorflow.core.child import Child
-from actorflow.core.future import Future
+from actorflow.core.future import Future, patient
 from actorflow.core.procedure import start_procedure
 from actorflow.core.ref import CHANGING
 from actorflow.core.traits import check_choice, check_intensity
@@ -118,7 +118,8 @@ class Supervisor(Actor):
             DefinitionError: no child has that name.
         """
         scheduler = self._actor_ref._scheduler
-        done: Future[None] = Future()
+        target = self._members.find(name)
+        done: Future[None] = Future() if target is None else patient(target)
         procedure = self._members.terminate_child(name)
         scheduler.post_work(lambda: start_procedure(scheduler, procedure, done))
         await done
