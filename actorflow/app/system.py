@@ -59,6 +59,9 @@ class ActorSystem(System):
             scheduler: a virtual scheduler, for tests (`actorflow.testing` makes one).
         """
         check_name(name)
+        if settings is not None and not isinstance(settings, Settings):
+            msg = f"settings={settings!r}: give an af.Settings"
+            raise DefinitionError(msg)
         self.settings = settings = settings if settings is not None else Settings()
         if scheduler is None:
             scheduler = LiveScheduler(

@@ -105,6 +105,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
         if life.exit is not None:
             life.exit.done._settle(None, None)
     ref._close(error)
+    if error is not None or cause is not None:
+        life_of(ref).cause = error or cause
     if scheduler.events.listeners:
         scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
 
@@ -137,7 +139,8 @@ def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Actor) -> None:
     if watcher._actor is not actor:
         return
     if target._state == DEAD:
-        watcher._scheduler.post(watcher, Notice(actor, Terminated(target, None)), None)
+        reason = target._life.cause if target._life is not None else None
+        watcher._scheduler.post(watcher, Notice(actor, Terminated(target, reason)), None)
         return
     life_of(target).watchers[watcher] = actor
     if watcher._scheduler is target._scheduler:

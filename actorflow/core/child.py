@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
 from actorflow.core.actor import Actor
-from actorflow.core.traits import Options, Traits
+from actorflow.core.arguments import check_arguments, signature_of
+from actorflow.core.traits import OPTION_NAMES, Options, Traits
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -47,8 +48,12 @@ class Child(Generic[A_co]):
         Raises:
             DefinitionError: an unknown option (the nearest known one is named) or a value that makes no sense.
         """
-        given = {key: value for key, value in options.items() if value is not None}
-        return Child(self.actor_class, self.args, self.kwargs, self.traits.options.override(**given))
+        for name in options:
+            if name not in OPTION_NAMES and name in signature_of(self.actor_class).parameters:
+                cls = self.actor_class.__name__
+                msg = f"{name!r} is no option but an argument of {cls}: write af.child({cls}, {name}=...)"
+                raise DefinitionError(msg)
+        return Child(self.actor_class, self.args, self.kwargs, self.traits.options.override(**options))
 
     def __repr__(self) -> str:
         given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
@@ -59,8 +64,9 @@ def child(actor_class: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> 
     """Describe a child: `af.child(Counter, 3).options(name="hits")`. Nothing is started.
 
     Raises:
-        DefinitionError: the class is no `af.Actor`.
+        DefinitionError: the class is no `af.Actor`, or its constructor does not take these arguments.
     """
+    check_arguments(actor_type(actor_class), args, kwargs)
     return Child(actor_type(actor_class), args, kwargs, actor_type(actor_class)._options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,8 @@ class Events:
         now = self._scheduler.clock.monotonic()
         if self._logged_at is None or now - self._logged_at >= 1.0:
             more = f" ({self._unlogged} more since the last line)" if self._unlogged else ""
-            logger.warning("Dead letter for %s: %.200r: %s%s", ref.path, message, reason, more)
+            level = logging.INFO if self._scheduler.draining else logging.WARNING  # an end that was asked for
+            logger.log(level, "Dead letter for %s: %.200r: %s%s", ref.path, message, reason, more)
             self._logged_at, self._unlogged = now, 0
         else:
             self._unlogged += 1

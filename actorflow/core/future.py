@@ -394,5 +394,7 @@ def acquire(lock: Any, timeout: float | None) -> bool:
 
 def ask_timeout(future: Future[Any], timeout: float | None) -> AskTimeout:
     """Make the error for a wait that ran out of time."""
+    if future._patient and future._target is not None:
+        return AskTimeout(f"{future._target.path} did not get there within {timeout} seconds; it still may")
     who = f" from {future._target.path}" if future._target is not None else ""
-    return AskTimeout(f"no answer{who} within {timeout} seconds")
+    return AskTimeout(f"no answer{who} within {timeout} seconds; it may still come: ask again, or give more time")

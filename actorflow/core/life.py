@@ -27,6 +27,7 @@ class Life:
 
     Attributes:
         recipe: constructor arguments, kept when the actor may be restarted.
+        cause: of a dead actor, the error that ended it.
         crashes: how many in a row, and when the last was; for the pauses between restarts.
         exit: set once a supervisor wants the incarnation to end; it comes after the current handler.
         watchers: who gets Terminated at the actor's end, and the incarnation that asked for it.
@@ -38,6 +39,7 @@ class Life:
     """
 
     __slots__ = (
+        "cause",
         "crashes",
         "ended",
         "exit",
@@ -53,6 +55,7 @@ class Life:
 
     def __init__(self) -> None:
         self.recipe: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+        self.cause: BaseException | None = None
         self.crashes: tuple[int, float] = (0, 0.0)
         self.exit: Exit | None = None
         self.watchers: dict[ActorRef[Any], Actor] = {}

@@ -6,10 +6,10 @@ for an actor are coroutines (see `actorflow.core.procedure`) and user hooks run 
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from actorflow.core.actor import HANDLERS
+from actorflow.core.arguments import check_arguments
 from actorflow.core.burial import bury, close_incarnation, unstash
 from actorflow.core.context import Piped, run_piped
 from actorflow.core.current import CURRENT
@@ -23,7 +23,6 @@ from actorflow.core.ref import ABANDONED, ACTOR_STOP, CHANGING, DEAD, ENDING, ID
 from actorflow.core.task import Task
 from actorflow.core.timers import Timer, run_timer
 from actorflow.core.waits import dead_before
-from actorflow.errors import DefinitionError
 
 # --- messages that run in the actor ----------------------------------------------------------------------------------
 
@@ -54,17 +53,8 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     except BaseException as error:
         ref._actor = None
         if isinstance(error, TypeError):
-            check_arguments(actor_class, args, kwargs, error)
+            check_arguments(actor_class, args, kwargs)
         raise
-
-
-def check_arguments(actor_class: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: TypeError) -> None:
-    """Raise a DefinitionError if a TypeError came from arguments that do not fit."""
-    try:
-        inspect.signature(actor_class).bind(*args, **kwargs)
-    except TypeError as mismatch:
-        msg = f"{actor_class.__name__}(...): {mismatch}"
-        raise DefinitionError(msg) from error
 
 
 def run_stop(ref: ActorRef[Any], message: Stop) -> Ended | None:

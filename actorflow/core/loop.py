@@ -73,7 +73,9 @@ class LoopTask(Execution):
                 error = stopping()
             outcome = failed(self.scheduler, self, error, asker) or CHANGED
         item = self.item
-        if item[0] is not None:
+        if item[0] is None:
+            self.scheduler.abandoned_items.pop(id(self.left), None)
+        else:
             if ref._waiting is self:
                 ref._waiting = None
             if item[1].__class__ not in LIFE_CYCLE:

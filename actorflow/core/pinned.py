@@ -40,7 +40,9 @@ class Pinned:
             context.run(CURRENT.set, self.worker)
             outcome = context.run(self._run, entry)
             item = self.worker.item
-            if release and outcome is not SUSPENDED and item[0] is not None:
+            if item[0] is None:
+                self.scheduler.abandoned_items.pop(id(self.worker.left), None)
+            elif release and outcome is not SUSPENDED:
                 self.scheduler.post(self.ref, Done(outcome, item), None)
 
     def _run(self, entry: Any) -> Any:

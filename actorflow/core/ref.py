@@ -206,7 +206,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
 
     def _dead(self) -> ActorDeadError:
         self._scheduler.check_usable()
-        return ActorDeadError(f"{self} not found")
+        cause = self._life.cause if self._life is not None else None
+        error = ActorDeadError(f"{self} not found" if cause is None else f"{self} not found: it crashed with {cause!r}")
+        error.__cause__ = cause
+        return error
 
     @overload  # type: ignore[override]
     def ask(self, message: Any, *, block: Literal[False], timeout: float | None = None) -> Future[Any]: ...
@@ -273,6 +276,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         self._queue.extendleft(reversed(items))
 
     def _method_name(self, method: Callable[..., Any]) -> str:
+        # By name: an actor of another class may stand in for the one that is meant, in tests say.
         name: str | None = getattr(method, "__name__", None)
         if name is None or not hasattr(self._traits.actor_class, name):
             msg = f"{method!r} is no method of {self.actor_class.__name__}: call and cast take Class.method"
@@ -302,7 +306,13 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return future.get(timeout=timeout) if block else future
 
     def proxy(self) -> pykka.ActorProxy[Any]:
-        """Return a pykka proxy: its methods are calls that return futures. It survives restarts."""
+        """Return a pykka proxy: its methods are calls that return futures. It survives restarts.
+
+        Raises:
+            ActorDeadError: the actor is dead.
+        """
+        if self._state >= ENDING:
+            raise self._dead()
         return Proxy(actor_ref=self)
 
 

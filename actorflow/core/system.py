@@ -85,14 +85,15 @@ class System:
                 continue
             if root.bury_between(ref):
                 continue
+            shutdown = ref._traits.options.shutdown
             spent = scheduler.clock.monotonic() - start
             stopped: Future[bool] = Future()
             if spent < grace * DRAIN_SHARE:
                 scheduler.post(ref, Stop(final=True), stopped)
-                if await completed_within(scheduler, stopped, grace * DRAIN_SHARE - spent):
+                if await completed_within(scheduler, stopped, min(shutdown, grace * DRAIN_SHARE - spent)):
                     continue
-            spent = scheduler.clock.monotonic() - start
-            await root.stop_child(ref, restart=False, seconds=max(0.0, grace - spent), cause=self.error)
+            left = max(0.0, grace - (scheduler.clock.monotonic() - start))
+            await root.stop_child(ref, restart=False, seconds=min(shutdown, left), cause=self.error)
         await self.flush()
 
     async def flush(self) -> None:

@@ -59,6 +59,7 @@ class Task(Execution):
         worker.task = self
         ref = self.item[0]
         if ref is None:  # abandoned while suspended
+            self.scheduler.abandoned_items.pop(id(self.left), None)
             self.coro.close()
             return None
         ref._waiting = None

@@ -97,7 +97,8 @@ class Supervisor(Actor):
             try:
                 await members.start_child(recipe)
             except Exception as error:
-                error.add_note(f"while {self.actor_ref.path} started {recipe!r}")
+                name = recipe.traits.options.name or recipe.actor_class.__name__.lower()
+                error.add_note(f"while {self.actor_ref.path} started its child {name!r}, {recipe!r}")
                 raise
 
     @property

@@ -88,7 +88,7 @@ def read(path: Path) -> list[Event]:
     """Read a log; the first line that is not one of an order-management log is a `LogError` with its number."""
     try:
         # Bytes that are no UTF-8 become lone surrogates, which no cell's pattern takes: so they get a line number too.
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             return list(_parse(path, csv.reader(file, strict=True)))
     except OSError as error:
         raise LogError(f"{path}: cannot read it: {error.strerror}") from error

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -42,6 +43,15 @@ def interrupt_soon():
     return thread
 
 
+@pytest.fixture
+def _sigint() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the suite runs in the background of a script, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_sigint")
 def test_ctrl_c_ends_a_wait_for_an_answer_at_once(system):
     gate, answer = hold(system.spawn(Held))
     with pytest.raises(KeyboardInterrupt):

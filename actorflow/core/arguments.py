@@ -1,0 +1,38 @@
+"""Arguments: do they fit the constructor of an actor class? Layer 1. Says what is wrong, and the cure."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from typing import Any
+
+from actorflow.core.traits import OPTION_NAMES
+from actorflow.errors import DefinitionError
+
+
+@functools.lru_cache(maxsize=1024)
+def signature_of(actor_class: Any) -> inspect.Signature:
+    """Return the signature of the constructor of a class."""
+    return inspect.signature(actor_class)
+
+
+def check_arguments(actor_class: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise a DefinitionError if the constructor does not take these arguments."""
+    signature = signature_of(actor_class)  # type: ignore[arg-type]  # a class is hashable
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as mismatch:
+        hints = [hint for name in kwargs if (hint := hint_for(name, signature))]
+        text = "; ".join([f"{actor_class.__name__}(...): {mismatch}", *hints])
+        raise DefinitionError(text) from mismatch
+
+
+def hint_for(name: str, signature: inspect.Signature) -> str:
+    """Return the cure for a keyword that the constructor does not have."""
+    if name in signature.parameters:
+        return ""
+    if name in OPTION_NAMES:
+        return f"{name!r} is an option: write .options({name}=...)"
+    near = difflib.get_close_matches(name, list(signature.parameters), n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
