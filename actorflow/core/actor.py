@@ -12,8 +12,9 @@ from pykka._introspection import get_attr_directly
 from actorflow.core.context import Context
 from actorflow.core.future import Future
 from actorflow.core.messages import Call, Stop
-from actorflow.core.ref import ActorRef, Inbox, StoppedEvent
+from actorflow.core.ref import ActorRef
 from actorflow.core.traits import BASE_HOOKS, Options, Traits, check_intensity, check_known
+from actorflow.core.views import Inbox, StoppedEvent
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox

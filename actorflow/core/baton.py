@@ -70,7 +70,9 @@ class Baton(Scheduler):
         try:
             return self.spares.pop()
         except IndexError:
-            pass
+            return self._start_spare()
+
+    def _start_spare(self) -> Worker | None:
         if len(self.workers) >= self.max_threads or (NO_THREADS_AT_EXIT and main_thread_ended()):
             return None
         worker = Worker(self)
