@@ -1,8 +1,8 @@
 """Life cycle: start, stop, exit, abandonment and burial of actors. Layer 1.
 
 The `run_` functions are messages that run in the actor, as user code; `construct` runs where an actor is spawned. All
-else runs on the holder of the baton without a token, so it neither waits nor runs user code: steps that must wait for an
-actor are coroutines (see `actorflow.core.procedure`).
+else runs on the holder of the baton without a token, so it neither waits nor runs user code: steps that must wait for
+an actor are coroutines (see `actorflow.core.procedure`).
 """
 
 from __future__ import annotations
