@@ -6,7 +6,10 @@ working, and each survives pickling with its attributes.
 
 from __future__ import annotations
 
+import pickle
 import queue
+import signal as signals
+from concurrent.futures import BrokenExecutor
 from typing import Any
 
 import pykka
@@ -18,9 +21,14 @@ __all__ = [
     "Crash",
     "DeadlockError",
     "DefinitionError",
+    "HostDied",
     "MailboxFull",
+    "MemoryLimit",
+    "PayloadError",
+    "RemoteError",
     "RestartLimitReached",
     "Stopping",
+    "TaskTimeout",
     "ThreadLimit",
 ]
 
@@ -37,8 +45,11 @@ class DefinitionError(ActorflowError, ValueError, TypeError):
     """
 
 
-class ActorDeadError(ActorflowError, pykka.ActorDeadError):
-    """The actor is dead: it was stopped, or it crashed and was not restarted. `__cause__` holds the crash, if any."""
+class ActorDeadError(ActorflowError, pykka.ActorDeadError, RuntimeError):
+    """The actor is dead: it was stopped, or it crashed and was not restarted. `__cause__` holds the crash, if any.
+
+    It is a `RuntimeError` too, as what `concurrent.futures` raises for a submit after the shutdown.
+    """
 
 
 class AskTimeout(ActorflowError, pykka.Timeout, TimeoutError):
@@ -90,3 +101,95 @@ class RestartLimitReached(ActorflowError):
     def __reduce__(self) -> tuple[type[RestartLimitReached], tuple[Any, ...]]:
         """Pickle by the two arguments, since `args` holds the text."""
         return type(self), (self.path, self.history)
+
+
+class PayloadError(ActorflowError, pickle.PicklingError, TypeError):
+    """A message, argument or result does not survive the way to another process.
+
+    The text names the attribute that does not pickle. Leave it out in `__getstate__`, or send what it was made from.
+    """
+
+
+class HostDied(ActorDeadError, BrokenExecutor):
+    """The process that ran the actor or the task has died.
+
+    Attributes:
+        exitcode: what it exited with; None if a signal ended it.
+        signal: the signal that ended it; None if it exited.
+        rss: the most memory that it used, in bytes; None if that is not known.
+        maybe_ran: whether the message or task had begun. False: it never started, and is safe to send again.
+        host: which process it was: its name, or its number.
+    """
+
+    def __init__(
+        self,
+        what: str = "a process",
+        *,
+        exitcode: int | None = None,
+        signal: int | None = None,
+        rss: int | None = None,
+        maybe_ran: bool = False,
+        host: str = "",
+    ) -> None:
+        self.what = what
+        self.exitcode = exitcode
+        self.signal = signal
+        self.rss = rss
+        self.maybe_ran = maybe_ran
+        self.host = host
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        peak = "" if self.rss is None else f", at most {self.rss / 2**20:.0f} MB of memory"
+        ran = "it may have run" if self.maybe_ran else "it had not begun, so it is safe to send again"
+        return f"{self.what}: {how_it_ended(self.exitcode, self.signal)}{peak}; {ran}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the attributes, since `args` holds the text."""
+        return _died_again, (type(self), dict(self.__dict__))
+
+
+class MemoryLimit(HostDied):
+    """The process used more memory than its limit and was killed. Raise the limit, or work in smaller pieces."""
+
+    def _text(self) -> str:
+        used = "" if self.rss is None else f" ({self.rss / 2**20:.0f} MB)"
+        return f"{self.what} used more memory than its limit{used} and was killed"
+
+
+class TaskTimeout(ActorflowError, TimeoutError):
+    """The task ran longer than its timeout and its process was killed. Give it more time, or make it smaller."""
+
+
+class RemoteError(ActorflowError):
+    """Stands for an error of another process that could not be brought here: its type's name, text and traceback.
+
+    Attributes:
+        type_name: qualified name of the error's class there.
+    """
+
+    def __init__(self, type_name: str, text: str = "") -> None:
+        self.type_name = type_name
+        self.text = text
+        super().__init__(f"{type_name}: {text}" if text else type_name)
+
+    def __reduce__(self) -> tuple[type[RemoteError], tuple[Any, ...]]:
+        """Pickle by the two arguments, since `args` holds the text."""
+        return type(self), (self.type_name, self.text)
+
+
+def how_it_ended(exitcode: int | None, signal: int | None) -> str:
+    """Say how a process ended: "exit code 3", "killed by SIGKILL"."""
+    if signal is None:
+        return "its process was lost" if exitcode is None else f"its process ended with exit code {exitcode}"
+    try:
+        return f"its process was killed by {signals.Signals(signal).name}"
+    except ValueError:
+        return f"its process was killed by signal {signal}"
+
+
+def _died_again(cls: type[HostDied], attributes: dict[str, Any]) -> HostDied:
+    """Make a pickled HostDied anew."""
+    error = cls(**{name: attributes.pop(name) for name in ("what", "exitcode", "signal", "rss", "maybe_ran", "host")})
+    error.__dict__.update(attributes)
+    return error

@@ -1,0 +1,238 @@
+"""Payload: messages, arguments, results and errors as bytes. Layer 2. Lean: children import it first.
+
+C pickle does the work. Where it fails, or where it would name something in `__main__`, which another process has not
+got, cloudpickle takes the value itself: closures, lambdas, classes of a script, a shell or a notebook.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from _pickle import dumps as c_dumps
+from _pickle import loads as c_loads
+
+TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pickle import PickleBuffer
+    from typing import Any
+
+    from actorflow.errors import PayloadError
+
+PROTOCOL = 5
+OUT_OF_BAND = 64 * 1024  # bytes; smaller buffers are copied into the pickle, which costs less than their own write
+SEARCH_DEPTH = 20
+CHAIN_DEPTH = 8  # causes of an error that travel with it
+
+
+def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]:
+    """Return the object as bytes, and its big buffers, which are not copied: send or copy them before they change.
+
+    Raises:
+        PayloadError: it does not pickle; the text names the attribute, `what` being the whole.
+    """
+    buffers: list[memoryview] = []
+
+    def keep(buffer: PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < OUT_OF_BAND:
+            return True
+        buffers.append(raw)
+        return False
+
+    try:
+        data = c_dumps(obj, PROTOCOL, buffer_callback=keep)
+        if b"__main__" not in data:
+            return data, buffers
+    except Exception:  # noqa: BLE001, S110 - whatever it is, cloudpickle may do better, or say what is wrong
+        pass
+    buffers.clear()
+    return by_value(obj, what, keep), buffers
+
+
+def by_value(obj: Any, what: str, keep: Callable[[PickleBuffer], Any]) -> bytes:
+    """Pickle by cloudpickle, which takes functions and classes that no import would find along by value."""
+    import cloudpickle  # noqa: PLC0415 - 27 ms, and most messages do without
+
+    try:
+        data: bytes = cloudpickle.dumps(obj, PROTOCOL, buffer_callback=keep)
+    except Exception as error:
+        raise payload_error(obj, what, error) from error
+    return data
+
+
+def loads(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
+    """Return the object; raises whatever its classes raise."""
+    return c_loads(data, buffers=buffers)
+
+
+# --- what does not pickle --------------------------------------------------------------------------------------------
+
+
+def payload_error(obj: Any, what: str, error: BaseException) -> PayloadError:
+    """Make the error that names the part which does not pickle."""
+    from actorflow.errors import PayloadError  # noqa: PLC0415 - brings pykka, and is rarely needed
+
+    path, part, reason = culprit(obj, what, error)
+    return PayloadError(f"{path}, a {type(part).__name__}, does not pickle: {reason}")
+
+
+def culprit(obj: Any, path: str, error: BaseException) -> tuple[str, Any, BaseException]:
+    """Walk down to the smallest part that does not pickle by itself."""
+    seen: set[int] = set()
+    for _ in range(SEARCH_DEPTH):
+        seen.add(id(obj))
+        for step, part in parts(obj):
+            if id(part) not in seen and (failure := failure_of(part)) is not None:
+                path, obj, error = path + step, part, failure
+                break
+        else:
+            break
+    return path, obj, error
+
+
+def failure_of(part: Any) -> BaseException | None:
+    """Return why it does not pickle, or None."""
+    import cloudpickle  # noqa: PLC0415 - see by_value
+
+    try:
+        cloudpickle.dumps(part, PROTOCOL)
+    except Exception as error:  # noqa: BLE001 - user classes raise what they like
+        return error
+    return None
+
+
+def parts(obj: Any) -> Iterator[tuple[str, Any]]:
+    """Give what the object is made of, with how it is reached: ".name", "[3]", "['key']"."""
+    if isinstance(obj, dict):
+        for key, value in obj.items():
+            yield f" (key {key!r:.40})", key
+            yield f"[{key!r:.40}]", value
+    elif isinstance(obj, (list, tuple)):
+        for index, value in enumerate(obj):
+            yield f"[{index}]", value
+    elif isinstance(obj, (set, frozenset)):
+        for value in obj:
+            yield f" (member {value!r:.40})", value
+    elif hasattr(obj, "__code__"):
+        for name, cell in zip(obj.__code__.co_freevars, obj.__closure__ or (), strict=True):
+            yield f" (variable {name!r})", cell.cell_contents
+        for name in obj.__code__.co_names:
+            if name in obj.__globals__:
+                yield f" (global {name!r})", obj.__globals__[name]
+    names = [name for cls in type(obj).__mro__ for name in getattr(cls, "__slots__", ()) if isinstance(name, str)]
+    for name in (*names, *getattr(obj, "__dict__", ())):
+        value = getattr(obj, name, None)
+        yield f".{name}", value
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def dump_error(error: BaseException, depth: int = 0) -> bytes:
+    """Return an error as bytes, its traceback as text; never fails.
+
+    It travels twice: as pickle would have it, and in parts, from which `load_error` makes it if its class cannot be
+    called with its `args`, which is what breaks most process pools.
+    """
+    cls = type(error)
+    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    state = {str(key): attempt(value) for key, value in getattr(error, "__dict__", {}).items()}
+    args = [attempt(arg) or (repr_of(arg),) for arg in getattr(error, "args", ())]
+    chained = error.__cause__ if error.__cause__ is not None or error.__suppress_context__ else error.__context__
+    chain = None if chained is None or depth >= CHAIN_DEPTH else dump_error(chained, depth + 1)
+    is_cause = error.__cause__ is not None
+    text = str_of(error)
+    whole = attempt(error)
+    return marshal.dumps((whole, attempt(cls), args, state, name, text, trace_of(error, name, text), chain, is_cause))
+
+
+def load_error(data: bytes | memoryview) -> BaseException:
+    """Make the error again; never fails. Its traceback there is attached as a note.
+
+    An error whose class cannot be called with its `args` is made without its `__init__`; one whose class is not to be
+    had here becomes a RemoteError.
+    """
+    whole, cls, args, state, name, text, trace, chain, is_cause = marshal.loads(data)  # noqa: S302 - our own process wrote it
+    error = rebuilt(whole)
+    if error is None:
+        error = assembled(cls, args, state)
+    if error is None:
+        from actorflow.errors import RemoteError  # noqa: PLC0415 - brings pykka, and is rarely needed
+
+        error = RemoteError(name, text)
+    if trace:
+        error.add_note(trace)
+    if chain is not None:
+        chained = load_error(chain)
+        if is_cause:
+            error.__cause__ = chained
+        else:
+            error.__context__ = chained
+    return error
+
+
+def rebuilt(whole: bytes | None) -> BaseException | None:
+    """Unpickle an error as a whole, if that works."""
+    if whole is None:
+        return None
+    try:
+        error = loads(whole)
+    except Exception:  # noqa: BLE001 - its class may raise what it likes
+        return None
+    return error if isinstance(error, BaseException) else None
+
+
+def assembled(cls: bytes | None, args: list[Any], state: dict[str, bytes | None]) -> BaseException | None:
+    """Make an error from its parts, without its `__init__`; attributes that did not pickle are left out."""
+    if cls is None:
+        return None
+    try:
+        kind = loads(cls)
+        given = [loads(arg) if isinstance(arg, bytes) else arg[0] for arg in args]
+        error = kind.__new__(kind, *given)
+        error.args = tuple(given)
+        for key, value in state.items():
+            if value is not None:
+                error.__dict__[key] = loads(value)
+    except Exception:  # noqa: BLE001 - its class may raise what it likes
+        return None
+    return error if isinstance(error, BaseException) else None
+
+
+def attempt(part: Any) -> bytes | None:
+    """Pickle a part of an error, if that works."""
+    try:
+        data = dumps(part)[0]
+    except Exception:  # noqa: BLE001 - then it stays behind
+        return None
+    return data
+
+
+def trace_of(error: BaseException, name: str, text: str) -> str:
+    """Return the traceback in this process as text."""
+    if error.__traceback__ is None:
+        return ""
+    try:
+        import traceback  # noqa: PLC0415 - 3 ms, and most results are no errors
+
+        lines = "".join(traceback.format_tb(error.__traceback__))
+    except Exception:  # noqa: BLE001 - a traceback must not hide the error
+        return ""
+    return f"Traceback in process {os.getpid()}:\n{lines}{name}: {text}"
+
+
+def str_of(error: BaseException) -> str:
+    """Return its text, also if its `__str__` fails."""
+    try:
+        return str(error)
+    except Exception as failure:  # noqa: BLE001 - user code
+        return f"(its text could not be had: {type(failure).__name__})"
+
+
+def repr_of(value: Any) -> str:
+    """Return its representation, also if its `__repr__` fails."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - user code
+        return object.__repr__(value)
