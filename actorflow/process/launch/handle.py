@@ -1,0 +1,131 @@
+"""Handle: one child process, as the process that started it sees it. Layer 2."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal as signals
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from actorflow.errors import ActorflowError, DefinitionError, HostDied
+
+if TYPE_CHECKING:
+    from actorflow.process.launch.server import ForkServer
+
+logger = logging.getLogger("actorflow")
+
+START_LIMIT = 60.0  # seconds for a child to be forked: a preload may take that long
+
+
+class Exit(NamedTuple):
+    """How a child has ended.
+
+    Attributes:
+        exitcode: what it exited with; None if a signal ended it, or if it never ran.
+        signal: the signal that ended it, or None.
+        max_rss: the most memory that it had in use at once, in bytes.
+        error: why it could not start, or the traceback of the error that ended it; "" if there is none.
+        refused: whether `error` is one of the definition (a preload or an entry that cannot be imported), so that another
+            try would fail as well.
+    """
+
+    exitcode: int | None = None
+    signal: int | None = None
+    max_rss: int = 0
+    error: str = ""
+    refused: bool = False
+
+    def failure(self, what: str = "a process") -> ActorflowError:
+        """Return the error for those who wait for the child: `DefinitionError` if it was refused, else `HostDied`.
+
+        >>> Exit(signal=9, max_rss=2**20).failure("worker 1")
+        HostDied('worker 1: its process was killed by SIGKILL, at most 1 MB of memory; ...')
+        """
+        if self.refused:
+            return DefinitionError(f"{what} cannot start: {self.error}")
+        error = HostDied(what, exitcode=self.exitcode, signal=self.signal, rss=self.max_rss or None)
+        if self.error:
+            error.add_note(self.error)
+        return error
+
+
+class Handle:
+    """One child: its process id, its end, and the means to end it. All methods may be called from any thread."""
+
+    def __init__(self, server: ForkServer, number: int) -> None:
+        self._server = server
+        self._number = number
+        self._changed = threading.Condition()
+        self._pid: int | None = None
+        self._exit: Exit | None = None
+        self._callbacks: list[Callable[[Exit], object]] = []
+
+    @property
+    def pid(self) -> int:
+        """The process id; waits until the child is forked.
+
+        Raises:
+            DefinitionError: a preload or a warm-up failed, or started threads.
+            HostDied: it could not be forked.
+            TimeoutError: it took longer than a minute.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._pid or self._exit, START_LIMIT):
+                raise TimeoutError(
+                    f"no process was forked within {START_LIMIT:.0f} s: the preload hangs, or the machine"
+                )
+            if self._pid is None:
+                assert self._exit is not None
+                raise self._exit.failure()
+            return self._pid
+
+    def kill(self, signal: int = signals.SIGKILL) -> None:
+        """Send a signal to the child and all in its process group; nothing happens if it has ended."""
+        self._server.kill(self._number, signal)
+
+    def wait(self, timeout: float) -> Exit | None:
+        """Wait so many seconds for the end; None if it has not come by then."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._exit, timeout)
+            return self._exit
+
+    def add_exit_callback(self, callback: Callable[[Exit], object]) -> None:
+        """Have a function called with the exit: in the launcher's thread, or here and now if it has ended."""
+        with self._changed:
+            if self._exit is None:
+                self._callbacks.append(callback)
+                return
+        callback(self._exit)
+
+    # --- what the fork server tells ----------------------------------------------------------------------------------
+
+    def _started(self, pid: int) -> None:
+        with self._changed:
+            self._pid = pid
+            self._changed.notify_all()
+
+    def _exited(self, exit: Exit) -> None:
+        with self._changed:
+            if self._exit is not None:
+                return
+            self._exit = exit
+            callbacks, self._callbacks = self._callbacks, []
+            self._changed.notify_all()
+        for callback in callbacks:
+            try:
+                callback(exit)
+            except Exception:
+                logger.exception("The exit callback of process %s failed", self._pid)
+
+    def _lost(self, why: str) -> None:
+        """Its zygote has died: the kernel kills the child then; see to it, and report it."""
+        if self._pid is not None:
+            for kill in (os.killpg, os.kill):  # the group holds what it has started, too
+                try:
+                    kill(self._pid, signals.SIGKILL)
+                except OSError:
+                    continue
+                break
+        self._exited(Exit(signal=None if self._pid is None else signals.SIGKILL, error=why))

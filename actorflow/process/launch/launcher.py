@@ -1,0 +1,141 @@
+"""Launcher: starts child processes; what is alike is started by one fork server. Layer 2."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from actorflow.errors import ActorflowError
+from actorflow.process.launch.handle import Handle
+from actorflow.process.launch.server import ForkServer, forking
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a fork server is started with.
+
+    Attributes:
+        preload: modules that it imports before the first fork; children have them at once. They may not start threads.
+        env: variables that are set before the preload, and in the children: `{"OMP_NUM_THREADS": "1"}`.
+        start: "zygote" forks children; "spawn" gives each a fresh interpreter, for libraries that bear no fork.
+    """
+
+    preload: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    start: Literal["zygote", "spawn"] = "zygote"
+
+    def key(self) -> tuple[Any, ...]:
+        """Return the same for equal ones."""
+        return tuple(self.preload), tuple(sorted(self.env.items())), self.start
+
+
+class Launcher:
+    """Starts children. Get one by `acquire`, and `release` it; the last release kills what still runs."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._lock = threading.Lock()
+        self._server: ForkServer | None = None
+        self._users = 0
+
+    def launch(
+        self,
+        entry: str,
+        argument: Any,
+        fds: Sequence[int] = (),
+        *,
+        cpu: Sequence[int] | None = None,
+        nice: int | None = None,
+        warm: str | None = None,
+    ) -> Handle:
+        """Start a child that calls the entry function with the argument and its own copies of the descriptors.
+
+        It returns before the child is there. The child has this process's current import path, environment and folder,
+        a process group of its own, and no standard input; it ignores SIGINT. What goes wrong shows in the handle.
+
+        Args:
+            entry: "module:function".
+            argument: anything that `marshal` takes.
+            fds: open files that the child gets; close your own after the call.
+            cpu: the processors that it may run on.
+            nice: what is added to its niceness.
+            warm: a module that the fork server imports before, so that this child and later ones have it at once.
+
+        Raises:
+            ActorflowError: the launcher was released, or this is a fork of the process that acquired it.
+        """
+        options = (None if cpu is None else list(cpu), nice, warm, self._launch.start == "spawn")
+        with self._lock:
+            if not self._users:
+                raise ActorflowError(
+                    "this launcher was released, or belongs to the process that this one was forked from"
+                )
+            for _ in range(2):
+                if self._server is None:
+                    self._server = ForkServer(self._launch.preload, dict(self._launch.env))
+                try:
+                    return self._server.launch(entry, argument, fds, options)
+                except OSError:  # it has died since the last launch
+                    self._server = None
+            raise ActorflowError("two fork servers in a row died while they took a request")
+
+    def release(self) -> None:
+        """Give it back. The last one to do so kills what still runs, and waits for the end of all that."""
+        with forking:
+            self._users -= 1
+            if self._users:
+                return
+            _launchers.pop(self._launch.key(), None)
+        self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._users = 0
+            server, self._server = self._server, None
+        if server is not None:
+            server.end()
+
+    def _forget(self) -> None:
+        """In a fork of this process: it is not ours."""
+        self._lock = threading.Lock()
+        self._users = 0
+        if self._server is not None:
+            self._server.forget()
+            self._server = None
+
+
+def acquire(launch: Launch) -> Launcher:
+    """Return the launcher for this: there is one in a process for equal ones, and it counts its users.
+
+    >>> launcher = acquire(Launch())
+    >>> handle = launcher.launch("os:listdir", ...)  # doctest: +SKIP
+    >>> launcher.release()
+    """
+    with forking:
+        launcher = _launchers.setdefault(launch.key(), Launcher(launch))
+        launcher._users += 1
+        return launcher
+
+
+_launchers: dict[tuple[Any, ...], Launcher] = {}
+
+
+@atexit.register
+def _end_all() -> None:
+    """End what was never released, so that no process is left when the interpreter goes."""
+    while _launchers:
+        _launchers.popitem()[1]._end()
+
+
+def _forget_all() -> None:
+    """In a fork of this process: close the copies of the life lines, or the children would outlive their parent."""
+    while _launchers:
+        _launchers.popitem()[1]._forget()
+    forking.release()
+
+
+os.register_at_fork(before=forking.acquire, after_in_parent=forking.release, after_in_child=_forget_all)
