@@ -14,7 +14,7 @@ from _socket import CMSG_SPACE, SCM_RIGHTS, SOL_SOCKET
 try:
     from _socket import MSG_CMSG_CLOEXEC as CLOSE_ON_EXEC
 except ImportError:  # not Linux
-    CLOSE_ON_EXEC = 0
+    CLOSE_ON_EXEC = 0  # type: ignore[misc]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +51,13 @@ def receive(sock: Socket) -> tuple[tuple[Any, ...], list[int]] | None:
     Raises:
         OSError: the connection broke.
     """
+    try:
+        return _receive(sock)
+    except ConnectionResetError:  # it ended with words of ours unread
+        return None
+
+
+def _receive(sock: Socket) -> tuple[tuple[Any, ...], list[int]] | None:
     header, ancillary, _, _ = sock.recvmsg(LENGTH, CMSG_SPACE(INT * MOST), CLOSE_ON_EXEC)
     fds = [
         fd for level, kind, packed in ancillary if (level, kind) == (SOL_SOCKET, SCM_RIGHTS) for fd in _unpack(packed)

@@ -27,8 +27,8 @@ class Exit(NamedTuple):
         signal: the signal that ended it, or None.
         max_rss: the most memory that it had in use at once, in bytes.
         error: why it could not start, or the traceback of the error that ended it; "" if there is none.
-        refused: whether `error` is one of the definition (a preload or an entry that cannot be imported), so that another
-            try would fail as well.
+        refused: whether `error` is one of the definition: a preload or an entry that cannot be imported. Another try
+            would fail as well.
     """
 
     exitcode: int | None = None
@@ -118,6 +118,12 @@ class Handle:
                 callback(exit)
             except Exception:
                 logger.exception("The exit callback of process %s failed", self._pid)
+
+    def _forget(self) -> None:
+        """In a fork of the process that started it: there is nothing to wait for."""
+        self._changed = threading.Condition()  # it may have been held by a thread that is not here
+        self._callbacks.clear()
+        self._exit = self._exit or Exit(error="it belongs to the process that this one was forked from")
 
     def _lost(self, why: str) -> None:
         """Its zygote has died: the kernel kills the child then; see to it, and report it."""

@@ -86,7 +86,7 @@ class Launcher:
     def release(self) -> None:
         """Give it back. The last one to do so kills what still runs, and waits for the end of all that."""
         with forking:
-            self._users -= 1
+            self._users = max(self._users - 1, 0)
             if self._users:
                 return
             _launchers.pop(self._launch.key(), None)
@@ -112,8 +112,10 @@ def acquire(launch: Launch) -> Launcher:
     """Return the launcher for this: there is one in a process for equal ones, and it counts its users.
 
     >>> launcher = acquire(Launch())
-    >>> handle = launcher.launch("os:listdir", ...)  # doctest: +SKIP
-    >>> launcher.release()
+    >>> acquire(Launch()) is launcher
+    True
+    >>> launcher.release(), launcher.release()
+    (None, None)
     """
     with forking:
         launcher = _launchers.setdefault(launch.key(), Launcher(launch))

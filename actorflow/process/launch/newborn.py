@@ -54,9 +54,13 @@ class Newborn:
             os.sched_setaffinity(0, self.cpu)
         if self.nice is not None:
             os.nice(self.nice)
-        numpy = sys.modules.get("numpy")  # preloaded: all children would draw the same numbers
-        if numpy is not None:
-            numpy.random.seed()
+        if sys.flags.no_site:
+            import site  # noqa: PLC0415 - `exit` and `help` come from there
+
+            site.setquit()
+            site.sethelper()
+        if random := sys.modules.get("numpy.random"):  # preloaded: all children would draw the same numbers
+            random.seed()
 
     def exec(self, program: list[str]) -> None:
         """Become the same newborn in a fresh interpreter, see `born_again`. Does not return."""
@@ -78,18 +82,19 @@ class Newborn:
 
 def born_again(request: int) -> Newborn:
     """Return the newborn that a forked child became by exec."""
-    with open(request, "rb") as file:  # noqa: PTH123 - a descriptor
-        sys.path, sys.prefix, sys.exec_prefix, entry, argument, fds, life, cpu, nice = marshal.load(file)  # noqa: S302 - ours
-    for fd in (*fds, life):
+    with open(request, "rb") as file:
+        sys.path, sys.prefix, sys.exec_prefix, *rest = marshal.load(file)  # noqa: S302 - our own process wrote it
+    newborn = Newborn(*rest)
+    for fd in (*newborn.fds, newborn.life):
         os.set_inheritable(fd, False)
-    return Newborn(entry, argument, fds, life, cpu, nice)
+    return newborn
 
 
 def die_with_reader(pipe: int) -> None:
     """Have the kernel kill this process when nobody holds the read end of the pipe any more.
 
-    It works whatever the process does, in C code too. PR_SET_PDEATHSIG would do the same, but needs ctypes, and is bound
-    to a thread of the parent. Elsewhere than on Linux the launcher kills what a dead zygote leaves.
+    It works whatever the process does, in C code too. PR_SET_PDEATHSIG would do the same, but needs ctypes, which takes
+    longer to import. Elsewhere than on Linux the launcher kills what a dead zygote leaves.
     """
     if sys.platform == "linux":
         fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())

@@ -45,7 +45,7 @@ class ForkServer:
     def __init__(self, preload: Sequence[str], env: dict[str, str]) -> None:
         self._preload = list(preload)
         self._env = env
-        self._lock = threading.Lock()  # for writes, and for the table of handles
+        self._lock = threading.Lock()  # one writer at a time
         self._place: tuple[Any, ...] = ()
         self._numbers = count(1)
         self._handles: dict[int, Handle] = {}
@@ -106,9 +106,12 @@ class ForkServer:
     def forget(self) -> None:
         """In a fork of this process: let go, so that the zygote's life line is the parent's alone."""
         self._ended = True
+        self._lock = threading.Lock()  # it may have been held by a thread that is not here
         self._close()
         if self._process is not None:
             self._process.returncode = 0  # not ours to wait for
+        for handle in self._handles.values():
+            handle._forget()
 
     def _send(self, *message: Any, fds: Sequence[int] = ()) -> None:
         if self._ended:
@@ -146,7 +149,7 @@ class ForkServer:
         command = [sys.executable, *flags(), "-c", PROGRAM, str(Path(__file__).parent), *map(str, ours)]
         with forking:
             try:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - our own program
                     command,
                     stdin=subprocess.DEVNULL,
                     pass_fds=ours,
@@ -163,8 +166,7 @@ class ForkServer:
         if what == "started":
             self._handles[number]._started(*rest)
             return
-        with self._lock:
-            handle = self._handles.pop(number)
+        handle = self._handles.pop(number)
         if what == "failed":
             error, refused = rest
             handle._exited(Exit(error=error, refused=refused))

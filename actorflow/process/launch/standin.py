@@ -1,6 +1,6 @@
-"""Stand-in: the package `actorflow` in a process that may never need all of it. Layer 2. Lean: the zygote's first import.
+"""Stand-in: the package `actorflow` in a process that may never need all of it. Layer 2. Lean: a zygote's first import.
 
-`import actorflow.process.wire` would run `actorflow/__init__.py` before, which imports everything and takes 180 ms. So a
+`import actorflow.process.wire` would run `actorflow/__init__.py` first, which imports everything and takes 180 ms. So a
 zygote enters a stand-in for the package. It has the package's path, which is all that imports of modules below it ask
 for. The first look at a name that it does not have (`actorflow.Actor`, `from actorflow import child`) runs the real
 `__init__` in it.
@@ -40,7 +40,7 @@ class Package(Module):  # type: ignore[misc, valid-type]
             self.__spec__.loader.exec_module(self)
         finally:
             del self._running
-        self.__class__ = Module
+        self.__class__ = Module  # type: ignore[assignment]
 
 
 def install(name: str, folder: str) -> None:

@@ -1,22 +1,23 @@
 """Zygote: the fork server, a small program that starts child processes by forking itself. Layer 2. Lean.
 
-It has one thread, and never had the sockets and locks of the process that started it; that is what makes its forks safe.
-It imports as little as possible before the first fork, and while it is idle what later children need.
+It has one thread, and never had the sockets and locks of the process that started it: that makes its forks safe. It
+imports as little as possible before the first fork, and while it is idle what later children need.
 
 Its control socket is its life line: at the end of it, the zygote kills the process groups of all its children, and goes.
 A child is in turn killed by the kernel when its zygote dies, by a pipe of which the zygote alone has the read end.
 """
+# ruff: noqa: SIM105 - contextlib takes 2 ms to import
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # `signal` takes 3 ms
 import gc
 import os
 import select
 import sys
 from _socket import AF_UNIX, SOCK_STREAM
 from _socket import socket as Socket  # noqa: N812
-from _thread import _count  # type: ignore[attr-defined]
+from _thread import _count
 
 from actorflow.process.launch.frames import receive, send
 from actorflow.process.launch.newborn import (
@@ -25,6 +26,7 @@ from actorflow.process.launch.newborn import (
     born_again,
     die_with_reader,
     live_without_reader,
+    report,
 )
 
 TYPE_CHECKING = False
@@ -98,7 +100,7 @@ class Zygote:
         """Do what the message says."""
         match message:
             case ("launch", *rest):
-                return self._launch(*rest, fds)
+                return self._launch(fds, *rest)
             case ("kill", number, signal):
                 if number in self._pids:
                     kill_group(self._pids[number], signal)
@@ -121,6 +123,7 @@ class Zygote:
 
     def _launch(
         self,
+        fds: list[int],
         number: int,
         entry: str,
         argument: Any,
@@ -129,7 +132,6 @@ class Zygote:
         nice: int | None,
         warm: str | None,
         spawn: bool,
-        fds: list[int],
     ) -> Newborn | None:
         """Fork. The child gets its `Newborn`; the zygote gets None, and tells the launcher."""
         try:
@@ -165,9 +167,7 @@ class Zygote:
     def _fork(self) -> tuple[int, int]:
         """Fork; return the process id and the zygote's end of the life pipe, in the child 0 and its own end."""
         ours, theirs = os.pipe()
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
+        flush()
         gc.freeze()  # what is here now is never collected, so the children's memory stays shared
         try:
             pid = os.fork()
@@ -182,14 +182,18 @@ class Zygote:
             except OSError:  # the child was faster, and is another program or gone
                 pass
             return pid, ours
-        os.setpgid(0, 0)
-        os.close(ours)
-        self._leave()
-        die_with_reader(theirs)
+        try:
+            os.close(ours)
+            self._leave()
+            die_with_reader(theirs)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the child may not go on as a zygote
+            report(theirs, error)
+            os._exit(1)
         return 0, theirs
 
     def _leave(self) -> None:
         """In a child: give back what is the zygote's."""
+        os.setpgid(0, 0)
         _signal.set_wakeup_fd(-1)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
         self._control.close()
@@ -255,7 +259,7 @@ class Zygote:
         """Import the next wanted module."""
         try:
             __import__(self._wanted.pop(0))
-        except Exception:  # noqa: BLE001, S110 - the child that needs it will tell
+        except BaseException:  # noqa: BLE001, S110 - the child that needs it will tell
             pass
 
 
@@ -276,19 +280,28 @@ def import_before_fork(name: str, what: str) -> None:
         )
 
 
+def flush() -> None:
+    """Write out what a preload has printed, or each child would write it again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # there is none, or nobody reads it
+            pass
+
+
 def threads_left() -> int:
     """Return how many threads there are beside this one; one that is about to end gets a moment."""
     for _ in range(10):
-        if not (threads := count_threads() - 1):
-            break
+        if count_threads() == 1:
+            return 0
         select.select([], [], [], 0.01)
-    return threads
+    return count_threads() - 1
 
 
 def count_threads() -> int:
-    """Count the threads of this process, those of libraries too where the system tells."""
+    """Count the threads of this process, and those that libraries have started where the system tells."""
     try:
-        return len(os.listdir("/proc/self/task"))
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - pathlib takes 5 ms to import
     except OSError:  # not Linux
         return _count() + 1
 
