@@ -48,7 +48,7 @@ class Future(pykka.Future[T]):
     42
     """
 
-    __slots__ = ("_done", "_error", "_open", "_target", "_value", "_waiters")
+    __slots__ = ("_done", "_error", "_open", "_target", "_value", "_wakes")
 
     _error: BaseException | None
     _value: Any
@@ -56,7 +56,7 @@ class Future(pykka.Future[T]):
     def __init__(self, target: ActorRef[Any] | None = None) -> None:
         self._open = True  # deleted by the one who sets the future: `del` of a slot is atomic and cheap
         self._done = False  # value and error are there from then on
-        self._waiters: list[Callable[[], Any]] = []
+        self._wakes: list[Callable[[], Any]] = []
         self._target = target  # the actor that is to answer, for the search of cycles
 
     def __repr__(self) -> str:
@@ -110,10 +110,10 @@ class Future(pykka.Future[T]):
         self._value = value
         self._error = error
         self._done = True
-        waiters = self._waiters
-        while waiters:
+        wakes = self._wakes
+        while wakes:
             try:
-                wake = waiters.pop(0)
+                wake = wakes.pop(0)
             except IndexError:  # a waiter that timed out took itself away meanwhile
                 break
             wake()
@@ -167,11 +167,11 @@ class Future(pykka.Future[T]):
 
     def _add_waiter(self, wake: Callable[[], Any]) -> bool:
         """Have `wake` called once the future is done; False if it is done already and `wake` will not be called."""
-        self._waiters.append(wake)
+        self._wakes.append(wake)
         if not self._done:
             return True
         try:
-            self._waiters.remove(wake)
+            self._wakes.remove(wake)
         except ValueError:
             return True  # the setter took it and calls it
         return False
@@ -179,7 +179,7 @@ class Future(pykka.Future[T]):
     def _drop_waiter(self, wake: Callable[[], Any]) -> bool:
         """Take a waiter out; False if the setter has it and calls it."""
         try:
-            self._waiters.remove(wake)
+            self._wakes.remove(wake)
         except ValueError:
             return False
         return True

@@ -19,7 +19,7 @@ def failed(error):
 
 
 def waiters(future):
-    return len(future._waiters)
+    return len(future._wakes)
 
 
 def test_two_threads_that_wait_both_get_the_value():

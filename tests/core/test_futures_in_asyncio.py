@@ -97,7 +97,7 @@ def test_a_cancelled_await_leaves_nothing_behind():
         return await future
 
     run(main())
-    assert future._waiters == []
+    assert future._wakes == []
     future.set("late")
     assert future.get() == "late"
 

@@ -1,0 +1,280 @@
+"""Child: the loop of a worker process. Layer 2. Lean: the standard library only, for a start within milliseconds.
+
+Takes frames of tasks from its socket, runs them one after the other, and replies. Cheap tasks come many in a frame, and
+their replies leave in groups, at the latest after a millisecond; until then they stand in the journal of the page.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+from _socket import socket
+from itertools import islice
+from mmap import mmap
+from time import perf_counter_ns
+
+from actorflow.process.payload import dump_error, dumps, loads
+from actorflow.process.pool.page import (
+    COUNT_BITS,
+    COUNT_MASK,
+    END,
+    ERROR,
+    FINAL,
+    FIRST,
+    ITEM,
+    JOURNAL,
+    SEQ,
+    SINCE,
+    SIZE,
+    START,
+    UPTO,
+)
+from actorflow.process.wire import Connection
+
+TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+# Kinds of frames, to the worker ...
+INITIALIZE, RUN = range(2)
+# ... and from it.
+READY, FAILED, RESULTS, RESULT, ITEMS, RECORD = range(6)
+
+FLUSH = 1_000_000  # ns after which finished results leave, though more tasks are at hand
+BIG = 4096  # bytes from which a result is sent at once, past the journal
+GROUP = 100_000  # ns that a group of items of a map takes about
+NAP = 0.000_05  # seconds between two looks at a recall that is being decided
+
+
+def main(_argument: Any, fds: Sequence[int]) -> None:
+    """Run as a worker: `fds` are its socket and its page."""
+    Worker(Connection(socket(fileno=fds[0])), mmap(fds[1], SIZE)).serve()
+
+
+class Worker:
+    """Runs tasks."""
+
+    def __init__(self, connection: Connection, memory: mmap) -> None:
+        self.connection = connection
+        self.memory = memory
+        self.words = memoryview(memory).cast("Q")
+        self.functions: dict[int, Any] = {}  # by number: pickled, until the first call
+        self.sending = _thread.allocate_lock()  # threads of a task may log
+        self.results: list[bytes | tuple[bytes]] = []  # finished, not sent
+        self.first = 0  # number of the first of them
+        self.chunk = 0  # number of the task if it is a chunk of a map
+        self.first_item = 0  # of a chunk: its item that the first result is of
+        self.end = JOURNAL
+        self.costs: list[tuple[int, int, int]] = []  # function, calls, ns
+        self.never = _thread.allocate_lock()
+        self.never.acquire()
+        os.register_at_fork(after_in_child=self._leave_to_parent)
+
+    def serve(self) -> None:
+        """Run until the pool closes the socket."""
+        try:
+            while True:
+                items, buffers = self.connection.receive()
+                if items[0] == RUN:
+                    self.run(*items[1:], buffers)
+                elif not self.initialize(items[1], buffers):
+                    return
+        except (EOFError, OSError):
+            return
+
+    def send(self, items: Any, buffers: Sequence[memoryview] = ()) -> None:
+        """Write a frame."""
+        with self.sending:
+            self.connection.send(items, buffers)
+
+    def _leave_to_parent(self) -> None:
+        """In a process that a task has forked: the socket is the worker's alone, else its end would go unnoticed."""
+        os.close(self.connection.fileno())
+
+    def initialize(self, data: bytes, buffers: Sequence[memoryview]) -> bool:
+        """Run the pool's initializer; False if it failed."""
+        try:
+            if data:
+                initializer, args = loads(data, buffers)
+                initializer(*args)
+        except BaseException as error:  # noqa: BLE001 - the pool says what it was
+            self.send((FAILED, dump_error(error)))
+            return False
+        self.send((READY,))
+        return True
+
+    # --- tasks -------------------------------------------------------------------------------------------------------
+
+    def run(
+        self, seq: int, calls: list[Any], learn: list[Any], forget: list[int], buffers: Sequence[memoryview]
+    ) -> None:
+        """Run the tasks of a frame: `calls` holds function number and arguments in turn, the first is number `seq`."""
+        functions, words = self.functions, self.words
+        for number in forget:
+            functions.pop(number, None)
+        pairs = iter(learn)
+        for number, data in zip(pairs, pairs, strict=True):
+            functions[number] = Unread(data)
+        now = since = flushed = perf_counter_ns()
+        last, count = 0, 0
+        pairs = iter(calls)
+        for number, data in zip(pairs, pairs, strict=True):
+            words[SEQ] = seq
+            words[SINCE] = now
+            if words[UPTO] >= seq and self.is_recalled(seq):
+                break
+            if number != last or now - flushed > FLUSH:
+                if count:
+                    self.costs.append((last, count, now - since))
+                    if now - flushed > FLUSH:
+                        self.flush()
+                        flushed = now
+                last, count, since = number, 0, now
+            if number < 0:
+                self.flush()
+                self.run_chunk(seq, ~number, data, buffers)
+                now = since = flushed = perf_counter_ns()
+            else:
+                self.run_one(seq, number, data, buffers)
+                count += 1
+                now = perf_counter_ns()
+            seq += 1
+        if count:
+            self.costs.append((last, count, now - since))
+        self.flush()
+
+    def run_one(self, seq: int, number: int, data: bytes, buffers: Sequence[memoryview]) -> None:
+        """Run one task; its reply is sent, or stands in the journal, before another begins."""
+        try:
+            function = self.functions[number]
+            if function.__class__ is Unread:
+                function = self.functions[number] = function.read()
+            args = loads(data, buffers)
+            value = function(*args) if args.__class__ is tuple else function(*args[0], **args[1])
+            data, out = dumps(value, "the result")
+        except BaseException as error:  # noqa: BLE001 - it is the task's
+            self.note(seq, dump_error(error), is_error=True)
+            return
+        if out:
+            self.flush()
+            self.send((RESULT, seq, data), out)
+        else:
+            self.note(seq, data)
+
+    def note(self, seq: int, data: bytes, *, is_error: bool = False) -> None:
+        """Note a reply in the journal; it leaves with the next flush."""
+        end, words = self.end, self.words
+        if not self.results:
+            end = JOURNAL
+            words[END] = end  # before FIRST, so that old replies are never taken for new ones
+            words[FIRST] = self.first = seq
+        self.results.append((data,) if is_error else data)
+        size = len(data)
+        if end + size + 4 > SIZE or size > BIG:
+            self.flush()
+            return
+        head = size | ERROR if is_error else size
+        self.memory[end : end + size + 4] = head.to_bytes(4, "little") + data
+        self.end = words[END] = end + size + 4
+
+    def flush(self) -> None:
+        """Send the results that are finished, and what the functions cost."""
+        if self.chunk:
+            self.flush_items(0)
+        elif self.results:
+            self.send((RESULTS, self.first, self.results, self.costs))
+            self.results = []
+            self.costs = []
+
+    def is_recalled(self, seq: int) -> bool:
+        """Say whether the pool has taken this task back; wait while it decides, which takes about a millisecond."""
+        words = self.words
+        while (decision := words[FINAL]) >> COUNT_BITS != (upto := words[UPTO]):
+            self.never.acquire(timeout=NAP)
+        return seq > upto - (decision & COUNT_MASK)
+
+    # --- chunks of a map ---------------------------------------------------------------------------------------------
+
+    def run_chunk(self, seq: int, number: int, data: bytes, buffers: Sequence[memoryview]) -> None:
+        """Run the items of a chunk. Cheap ones run in groups, in C; a group's results are noted as one reply."""
+        self.chunk = seq
+        try:
+            function = self.functions[number]
+            if function.__class__ is Unread:
+                function = self.functions[number] = function.read()
+            columns = loads(data, buffers)
+            self.run_groups(number, map(function, *columns), len(columns[0]))
+        except BaseException as error:  # noqa: BLE001 - it is the task's
+            self.flush_items(dump_error(error))
+        else:
+            self.flush_items(1)
+        self.chunk = 0
+
+    def run_groups(self, number: int, items: Iterator[Any], total: int) -> None:
+        """Run all items, and raise what one of them raised, after the results of those before it."""
+        words, done, group = self.words, 0, 1
+        start = begin = flushed = perf_counter_ns()
+        failure: BaseException | None = None
+        while done < total and failure is None:
+            words[ITEM] = done
+            words[SINCE] = begin
+            results: list[Any] = []
+            try:
+                results.extend(islice(items, group))
+            except BaseException as error:  # noqa: BLE001 - what came before it still counts
+                failure = error
+            else:
+                if len(results) < min(group, total - done):
+                    failure = RuntimeError("the function of a map raised StopIteration")
+            now = perf_counter_ns()
+            if results:
+                self.note_group(done, results)
+                done += len(results)
+            if now - flushed > FLUSH:
+                self.flush_items(0)
+                flushed = now
+            group = max(1, min(GROUP * group // (now - begin or 1), 8 * group))
+            begin = now
+        if failure is not None:
+            raise failure
+        self.costs.append((number, total, begin - start))
+
+    def note_group(self, done: int, results: list[Any]) -> None:
+        """Note the results of a group."""
+        try:
+            data, out = dumps(results, "the results")
+        except Exception:
+            if len(results) == 1:
+                raise
+            for index, result in enumerate(results):  # those before the one that does not pickle still count
+                self.note_group(done + index, [result])
+            return
+        if not self.results:
+            self.words[START] = self.first_item = done
+        if out:
+            self.flush_items(0)
+            self.send((ITEMS, self.chunk, done, [data], 0, ()), out)
+        else:
+            self.note(self.chunk, data)
+
+    def flush_items(self, end: int | bytes) -> None:
+        """Send the groups that are finished; `end` is 1 after the last of them, and an error if one failed."""
+        if self.results or end:
+            self.send((ITEMS, self.chunk, self.first_item, self.results, end, self.costs))
+            self.results = []
+            self.costs = []
+
+
+class Unread:
+    """A function that was not called yet. It is unpickled by its first task, which so answers for what that imports."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def read(self) -> Any:
+        """Unpickle it."""
+        return loads(self.data)

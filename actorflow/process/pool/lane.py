@@ -1,0 +1,505 @@
+"""Lane: the way of the tasks to one worker process and back. Layer 2.
+
+A socket, a page and a thread for each worker: no queue and no lock is shared with another process, so nobody's death
+can hold one. Who holds `lock` may send and read. That is the lane's thread, mostly; a caller that submits to an idle
+worker sends by itself, and a caller that waits for the only task under way reads its reply by itself, which saves the
+two thread switches that cost as much as the way to the other process.
+"""
+
+from __future__ import annotations
+
+import _thread
+import math
+import os
+import select
+from collections import deque
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.future import Future
+from actorflow.core.log import logger
+from actorflow.errors import HostDied, PayloadError, TaskTimeout
+from actorflow.process.payload import load_error, loads
+from actorflow.process.pool import child
+from actorflow.process.pool.doorbell import Doorbell
+from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, START, UPTO, create, read_journal
+from actorflow.process.pool.task import Chunk
+from actorflow.process.wire import pair
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actorflow.process.launch.handle import Exit, Handle
+    from actorflow.process.pool.dispatch import Dispatch
+    from actorflow.process.pool.task import Function, Task
+
+BATCHES: Final = 2  # under way at once, so that the worker has the next when it ends one
+BATCH_SECONDS: Final = 0.001  # that a batch takes about
+BATCH_BYTES: Final = 48 * 1024
+SMALL: Final = 0.000_5  # seconds from which a task goes alone
+SHORT: Final = 0.002  # seconds from which no other task waits behind one
+STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken back
+DECIDE: Final = 0.001  # seconds until each core sees what another has written to the page, with much to spare
+BORROW: Final = 0.002  # seconds that a caller reads by itself; after that a thread switch does not matter
+LOOK: Final = 1.0  # seconds between two looks of a thread that nobody rings
+KNOWN: Final = 500  # functions that a worker keeps
+NEVER: Final = _thread.allocate_lock()
+NEVER.acquire()
+
+
+class Lane:
+    """See the module."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self.dispatch = dispatch
+        self.lock = _thread.allocate_lock()
+        self.connection, self._theirs = pair()
+        self._page, self.memory = create()
+        self.words = memoryview(self.memory).cast("Q")
+        self.bell = Doorbell(self.connection.fileno())
+        self.poll = select.poll()
+        self.poll.register(self.connection.fileno(), select.POLLIN)
+        self.in_flight: dict[int, Task[Any]] = {}  # by number, in the order they were sent
+        self.batches: deque[tuple[int, float]] = deque()  # last number, seconds that it will take
+        self.next_seq = 1
+        self.recalled = 0  # up to which number tasks were taken back
+        self.borrows = 0
+        self.known: dict[int, Function] = {}  # functions that the worker has
+        self.resting = False  # in the list of idle lanes
+        self.ready = self.dead = self.retiring = self.watched = False
+        self.done = self.failed = 0
+        self.left: float = dispatch.setup.max_tasks or math.inf  # tasks until the worker is recycled
+        self.verdicts: dict[int, BaseException] = {}  # of tasks whose worker was killed for them
+        self.start_error: BaseException | None = None
+        self.handle: Handle | None = None
+        self.over: Future[None] = Future()
+
+    # --- the thread --------------------------------------------------------------------------------------------------
+
+    def serve(self) -> BaseException | None:
+        """Send tasks and read replies until the worker is done, or has died: then its error is returned."""
+        error: BaseException | None = None
+        try:
+            self.launch()
+            self.work()
+        except (EOFError, OSError):
+            error = EOFError()
+        except BaseException as failure:  # noqa: BLE001 - a defect: say so, and have the worker replaced
+            logger.critical("The pool failed; please report it", exc_info=failure)
+            error = failure
+        return self.close(error)
+
+    def launch(self) -> None:
+        """Start the worker; it need not be ready to be sent tasks."""
+        try:
+            self.handle = self.dispatch.launch([self._theirs.fileno(), self._page])
+        finally:
+            self._theirs._sock.close()
+            os.close(self._page)
+        data, buffers = self.dispatch.setup.initializer or (b"", ())
+        self.connection.send((child.INITIALIZE, data), buffers)
+
+    def work(self) -> None:
+        """Loop until the worker is not needed any more."""
+        while True:
+            with self.lock:
+                self.fill()
+                if self.is_over():
+                    return
+                seconds = self.patience()
+                borrows = self.borrows
+            readable = self.bell.wait(seconds)
+            with self.lock:
+                if readable and borrows == self.borrows:
+                    self.read()
+                if not readable or self.watched:
+                    self.look()
+
+    def is_over(self) -> bool:
+        """Say whether the worker has done what it was for."""
+        if self.in_flight:
+            return False
+        return self.retiring or (self.dispatch.closing and not self.dispatch.queue)
+
+    def patience(self) -> float:
+        """Return for how many seconds nothing has to be looked after."""
+        if not self.in_flight:
+            return LOOK
+        last = self.next_seq - 1
+        seconds = STALL if len(self.in_flight) > 1 and self.recalled < last else LOOK
+        if self.watched:
+            self.watched = False
+            running, since = self.words[SEQ], self.words[SINCE]
+            for seq, task in self.in_flight.items():
+                options = task.options
+                if options.watched:
+                    self.watched = True
+                    if options.timeout is not None:
+                        spent = (perf_counter_ns() - since) / 1e9 if seq == running else 0.0
+                        seconds = min(seconds, max(0.0, options.timeout - spent))
+                    if options.memory is not None:
+                        seconds = min(seconds, 0.1)
+        return seconds
+
+    # --- sending: with the lock held ---------------------------------------------------------------------------------
+
+    def fill(self) -> None:
+        """Give the worker what it may have, or rest idle."""
+        dispatch = self.dispatch
+        while not self.retiring:
+            if self.resting:
+                self.resting = False
+                try:
+                    dispatch.idle.remove(self)
+                except ValueError:  # a caller has taken it and is about to send, or was interrupted just then
+                    pass
+            while len(self.batches) < BATCHES and self.send_batch():
+                pass
+            if self.in_flight or dispatch.closing:
+                return
+            self.resting = True
+            dispatch.idle.append(self)
+            if not dispatch.queue:  # looked at after the append, as a caller looks at `idle` after its own
+                return
+
+    def send_batch(self) -> bool:
+        """Send what is next in the queue: one task, or many cheap ones. False if the worker has to end others first."""
+        queue = self.dispatch.queue
+        first = queue.take()
+        if first is None:
+            return False
+        cost = first.cost
+        if self.in_flight and not self.fits_behind(first, cost):
+            queue.put_back(first)
+            return False
+        tasks = [first]
+        if cost is not None and cost < SMALL and not first.buffers:
+            size, seconds = len(first.data), cost
+            most = min(len(queue) // self.dispatch.workers, self.left - 1)
+            while len(tasks) <= most and (task := queue.take()) is not None:
+                each = task.cost
+                if each is None or seconds + each > BATCH_SECONDS or size + len(task.data) > BATCH_BYTES or task.buffers:
+                    queue.put_back(task)
+                    break
+                tasks.append(task)
+                size += len(task.data)
+                seconds += each
+            cost = seconds
+        self.send(tasks, math.inf if cost is None else cost)
+        return True
+
+    def fits_behind(self, task: Task[Any], cost: float | None) -> bool:
+        """Say whether a task may wait at the worker for those that are there."""
+        if cost is None or cost >= SHORT or task.buffers or len(task.data) > BATCH_BYTES:
+            return False
+        return all(seconds < SHORT for _, seconds in self.batches)
+
+    def send(self, tasks: list[Task[Any]], seconds: float) -> None:
+        """Send tasks; if the worker has died, its thread finds that out."""
+        seq = first = self.next_seq
+        known, in_flight = self.known, self.in_flight
+        calls: list[Any] = []
+        learn: list[Any] = []
+        forget: list[int] = []
+        for task in tasks:
+            function = task.function
+            if function.number not in known:
+                if len(known) >= KNOWN and not calls:
+                    forget.append(next(iter(known)))
+                    del known[forget[0]]
+                known[function.number] = function
+                learn += (function.number, function.data)
+            in_flight[seq] = task
+            task.lane = self
+            if task.options.watched:
+                self.watched = True
+            calls.append(task.code)
+            calls.append(task.data)
+            seq += 1
+        self.next_seq = seq
+        self.batches.append((seq - 1, seconds))
+        self.left -= len(tasks)
+        if self.left <= 0:
+            self.retiring = True
+        try:
+            self.connection.send((child.RUN, first, calls, learn, forget), tasks[0].buffers)
+        except OSError:
+            return
+        except BaseException:  # Ctrl-C in the middle of a frame
+            self.kill()
+            raise
+
+    def hand(self, task: Task[Any]) -> bool:
+        """Send a task from the thread of its caller, who has taken the lane from the idle ones. False: it is not."""
+        with self.lock:
+            if self.dead or self.retiring or self.in_flight:
+                return False
+            self.resting = False
+            self.send([task], math.inf if task.cost is None else task.cost)
+        if self.watched:
+            self.bell.ring()
+        return True
+
+    # --- reading: with the lock held ---------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """Take in what the worker has sent."""
+        receive, pending = self.connection.receive, self.connection.pending
+        while True:
+            items, buffers = receive()
+            kind = items[0]
+            if kind == child.RESULTS:
+                self.take_results(*items[1:])
+            elif kind == child.RESULT:
+                self.take_results(items[1], [items[2]], (), buffers)
+            elif kind == child.ITEMS:
+                self.take_items(*items[1:], buffers)
+            else:
+                self.take_other(kind, items)
+            if not pending():
+                break
+        batches = self.batches
+        oldest = next(iter(self.in_flight), self.next_seq)
+        while batches and batches[0][0] < oldest:
+            batches.popleft()
+
+    def take_results(
+        self,
+        seq: int,
+        replies: list[bytes | tuple[bytes]],
+        costs: Sequence[tuple[int, int, int]],
+        buffers: Sequence[memoryview] = (),
+    ) -> None:
+        """Settle tasks by their replies, which begin with that of task `seq`."""
+        for number, count, nanoseconds in costs:
+            self.known[number].measured(nanoseconds / count / 1e9)
+        pop = self.in_flight.pop
+        for reply in replies:
+            task = pop(seq, None)
+            seq += 1
+            if task is None:  # its reply was in the journal, and is known
+                continue
+            if reply.__class__ is bytes:
+                try:
+                    value = loads(reply, buffers)  # type: ignore[arg-type]
+                except Exception as error:  # noqa: BLE001 - the task's own failure
+                    self.fail(task, undecoded(task, error))
+                else:
+                    self.done += 1
+                    task._settle(value, None)
+            else:
+                self.fail(task, load_error(reply[0]))  # type: ignore[arg-type]
+            task.data = b""
+            task.lane = None
+
+    def fail(self, task: Task[Any], error: BaseException) -> None:
+        """Settle a task with an error."""
+        if task._settle(None, error):
+            self.failed += 1
+
+    def take_items(
+        self,
+        seq: int,
+        start: int,
+        groups: list[bytes],
+        end: int | bytes,
+        costs: Sequence[tuple[int, int, int]],
+        buffers: Sequence[memoryview] = (),
+    ) -> None:
+        """Take in results of a chunk."""
+        for number, count, nanoseconds in costs:
+            self.known[number].measured(nanoseconds / count / 1e9)
+        task = self.in_flight.get(seq)
+        if not isinstance(task, Chunk):
+            return
+        error: BaseException | None = None
+        try:
+            task.take(start, groups, buffers)
+        except Exception as failure:  # noqa: BLE001 - the task's own failure
+            error = undecoded(task, failure)
+        if isinstance(end, bytes) and error is None:
+            error = load_error(end)
+        if end or error is not None:
+            del self.in_flight[seq]
+            if error is not None:
+                self.fail(task, error)
+            else:
+                self.done += 1
+                task._settle(task.items, None)
+            task.release()
+            task.lane = None
+
+    def take_other(self, kind: int, items: tuple[Any, ...]) -> None:
+        """Take in news that are no results."""
+        if kind == child.READY:
+            self.ready = True
+            self.dispatch.started()
+        elif kind == child.FAILED:
+            self.start_error = load_error(items[1])
+        else:
+            self.dispatch.log_record(items[1])
+
+    def collect(self) -> None:
+        """Take in what is finished and stands in the journal, as the worker died or is stuck before it was sent."""
+        first, replies = read_journal(self.memory, self.words)
+        if isinstance(self.in_flight.get(first), Chunk):
+            self.take_items(first, self.words[START], replies, 0, ())  # type: ignore[arg-type]
+        elif replies:
+            self.take_results(first, replies, ())
+
+    def borrow(self, task: Task[Any], timeout: float | None) -> None:
+        """Read a reply in the thread that waits for it, if that is the only one to come."""
+        if len(self.in_flight) != 1 or not self.lock.acquire(blocking=False):
+            return
+        rest = False
+        try:
+            if self.dead or len(self.in_flight) != 1 or task._done or self.watched:
+                return
+            self.borrows += 1
+            self.bell.disarm()
+            try:
+                wait = BORROW if timeout is None else min(timeout, BORROW)
+                if self.connection.pending() or self.poll.poll(wait * 1000):
+                    self.read()
+            finally:
+                self.bell.arm()
+            if not self.in_flight:
+                self.resting = rest = not (self.retiring or self.dispatch.closing)
+                if rest:
+                    self.dispatch.idle.append(self)
+        except (EOFError, OSError):  # the thread sees it too
+            return
+        except BaseException:  # Ctrl-C, perhaps in the middle of a frame
+            self.kill()
+            raise
+        finally:
+            self.lock.release()
+        if not self.in_flight and (not rest or self.dispatch.queue):
+            self.bell.ring()
+
+    # --- looking after what runs: with the lock held -----------------------------------------------------------------
+
+    def runs(self, task: Task[Any]) -> bool:
+        """Say whether the worker has begun a task."""
+        try:
+            return self.in_flight.get(self.words[SEQ]) is task
+        except ValueError:  # the lane has just been closed
+            return False
+
+    def look(self) -> None:
+        """End what must not run on, and take back what waits behind a task that got stuck."""
+        in_flight = self.in_flight
+        if not in_flight:
+            return
+        seq = self.words[SEQ]
+        task = in_flight.get(seq)
+        if task is not None:
+            seconds = (perf_counter_ns() - self.words[SINCE]) / 1e9
+            options = task.options
+            if task._done:  # cancelled
+                self.kill_for(seq, None)
+                return
+            if options.timeout is not None and seconds >= options.timeout:
+                self.kill_for(seq, TaskTimeout(f"{task.function.name} ran longer than its timeout of {options.timeout} s"))
+                return
+            if len(in_flight) > 1 and seconds > STALL and self.recalled < self.next_seq - 1:
+                self.collect()
+                self.recall()
+        if any(task._done for task in in_flight.values()):
+            self.recall()
+
+    def recall(self) -> None:
+        """Take back the tasks that have not begun.
+
+        The worker looks at UPTO after it has written which task it begins, and waits there for FINAL. So of two writes
+        and two reads on two cores, after DECIDE at least one side sees the other's, and both know what runs.
+        """
+        words, upto = self.words, self.next_seq - 1
+        self.recalled = upto
+        words[UPTO] = upto
+        NEVER.acquire(timeout=DECIDE)
+        final = words[SEQ]
+        words[FINAL] = (upto << COUNT_BITS) + (upto - final)
+        back = [seq for seq in self.in_flight if seq > final]
+        self.dispatch.put_back([self.in_flight.pop(seq) for seq in back])
+        self.batches.clear()
+        if self.in_flight:
+            self.batches.append((final, math.inf))
+
+    def kill_for(self, seq: int, error: BaseException | None) -> None:
+        """Kill the worker because of the task that it runs; none that waits behind it is hurt."""
+        if self.next_seq - 1 > seq:
+            self.recall()
+        if self.words[SEQ] == seq and seq in self.in_flight:
+            if error is not None:
+                self.verdicts[seq] = error
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill the process, and what it has started."""
+        if self.handle is not None:
+            self.handle.kill()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self, error: BaseException | None) -> BaseException | None:
+        """Give back what the lane holds, and say what becomes of the tasks that are under way."""
+        dispatch = self.dispatch
+        with self.lock:
+            self.dead = True
+            if self in dispatch.idle:
+                try:
+                    dispatch.idle.remove(self)
+                except ValueError:
+                    pass
+        self.connection.close()
+        end = None
+        if self.handle is not None:
+            end = self.handle.wait(5.0)
+            if end is None:
+                self.kill()
+                end = self.handle.wait(5.0)
+        self.collect()
+        running = self.words[SEQ]
+        again: list[Task[Any]] = []
+        died: BaseException | None = None
+        for seq, task in list(self.in_flight.items()):
+            task.lane = None
+            if task._done:
+                continue
+            failure = self.verdicts.get(seq)
+            if failure is None and seq <= running and task.tries >= task.options.retries:
+                failure = died = self.death(task.function.name, end, maybe_ran=True)
+            if failure is not None:
+                self.fail(task, failure)
+            else:
+                task.tries += seq <= running
+                again.append(task)
+        self.in_flight.clear()
+        self.words.release()
+        self.memory.close()
+        self.bell.close()
+        dispatch.put_back(again)
+        if error is not None and not self.ready:
+            died = self.start_error or self.death("a worker, before it was ready", end, maybe_ran=False)
+        elif error is not None and died is None and not self.verdicts:
+            died = self.death("an idle worker", end, maybe_ran=False)
+        died = died if error is not None else None
+        dispatch.lane_over(self, died)
+        self.over._settle(None, None)
+        return died
+
+    def death(self, what: str, end: Any, *, maybe_ran: bool) -> HostDied:
+        """Make the error for a task whose worker died."""
+        if end is None:
+            return HostDied(what, maybe_ran=maybe_ran)
+        return HostDied(
+            what, exitcode=end.exitcode, signal=end.signal, rss=end.max_rss, maybe_ran=maybe_ran, host=str(self.handle.pid)
+        )
+
+
+def undecoded(task: Task[Any], error: BaseException) -> PayloadError:
+    """Make the error for a result that cannot be unpickled here."""
+    failure = PayloadError(f"the result of {task.function.name} does not unpickle: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,137 @@
+"""Mapping: `pool.map`, many calls of one function in chunks. Layer 2."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.clock import SystemClock
+from actorflow.errors import ActorDeadError
+from actorflow.process.payload import dumps
+from actorflow.process.pool.task import Chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from actorflow.process.pool.dispatch import Dispatch
+    from actorflow.process.pool.task import Function, TaskOptions
+
+CHUNK_SECONDS: Final = 0.0015  # that a chunk takes about: it may wait behind another, so that the worker has no pause
+CHUNK_BYTES: Final = 90 * 1024
+FIRST: Final = 16  # items of the first chunks, which tell what an item costs
+AHEAD: Final = 3  # chunks under way for each worker
+SHARES: Final = 4  # chunks for each worker that the rest is split into at least
+REPORT: Final = 0.1  # seconds between two reports of progress while nothing comes out
+
+
+class Mapping:
+    """Feeds chunks into the pool, as others end, and gives out the results in order."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        function: Function,
+        columns: list[list[Any]],
+        options: TaskOptions,
+        chunksize: int | None,
+        progress: Callable[[int, int], object] | None,
+    ) -> None:
+        self.dispatch = dispatch
+        self.function = function
+        self.columns = columns
+        self.options = options
+        self.chunksize = chunksize
+        self.progress = progress
+        self.total = len(columns[0])
+        self.given = 0  # items
+        self.finished = 0  # items
+        self.item_bytes = 0.0
+        self.chunks: deque[Chunk] = deque()
+        self.under_way = 0
+        self.stopped = False
+        self._lock = threading.Lock()
+
+    def feed(self) -> None:
+        """Submit chunks until enough are under way; the end of each of them feeds again."""
+        while not self.stopped and self._lock.acquire(blocking=False):
+            try:
+                while self.given < self.total and self.under_way < AHEAD * self.dispatch.workers:
+                    self._submit()
+            finally:
+                self._lock.release()
+            if self.given >= self.total or self.under_way >= AHEAD * self.dispatch.workers:
+                return
+
+    def _submit(self) -> None:
+        start, count = self.given, self.next_size()
+        self.given += count
+        data: bytes = b""
+        chunk = Chunk(self.function, data, [], self.options, count)
+        self.chunks.append(chunk)
+        self.under_way += 1
+        try:
+            columns = tuple(column[start : start + count] for column in self.columns)
+            chunk.data, chunk.buffers = dumps(columns, "the arguments")
+            self.item_bytes = len(chunk.data) / count
+            chunk.add_done_callback(self._ended)
+            self.dispatch.submit(chunk)
+        except Exception as error:  # noqa: BLE001 - raised where the results of the chunk are asked for
+            if not chunk._settle(None, error):
+                raise
+
+    def _ended(self, chunk: Any) -> None:
+        self.under_way -= 1
+        self.finished += chunk.count
+        self.feed()
+
+    def next_size(self) -> int:
+        """Return how many items the next chunk has."""
+        left = self.total - self.given
+        if self.chunksize is not None:
+            return min(self.chunksize, left)
+        cost = self.function.cost
+        if cost is None:
+            return min(FIRST, max(1, left // (SHARES * self.dispatch.workers)), left)
+        most = min(CHUNK_SECONDS / max(cost, 1e-9), CHUNK_BYTES / max(self.item_bytes, 1.0))
+        share = left / (SHARES * self.dispatch.workers)
+        least = 0.000_2 / max(cost, 1e-9)  # below, the way of a chunk would cost more than its work
+        return min(left, max(1, int(min(most, max(share, least)))))
+
+    def results(self, deadline: float | None) -> Iterator[Any]:
+        """Give out the results in order; each chunk is forgotten as it is passed."""
+        try:
+            while self.chunks:
+                chunk = self.chunks[0]
+                self._wait(chunk, deadline)
+                self.chunks.popleft()
+                yield from chunk.items
+                if chunk._error is not None:
+                    raise chunk._error
+        finally:
+            self.stop()
+
+    def _wait(self, chunk: Chunk, deadline: float | None) -> None:
+        while not chunk._done:
+            left = None if deadline is None else max(0.0, deadline - SystemClock.monotonic())
+            slices = self.progress is not None and (left is None or left > REPORT)
+            try:
+                chunk._wait(REPORT if slices else left)
+            except TimeoutError:
+                if not slices:
+                    raise
+            self._report()
+        self._report()
+
+    def _report(self) -> None:
+        if self.progress is not None:
+            self.progress(self.finished, self.total)
+
+    def stop(self) -> None:
+        """Take back what has not begun, when nobody wants the rest."""
+        self.stopped = True
+        for chunk in self.chunks:
+            if chunk.lane is None:
+                chunk.cancel()
+        self.chunks.clear()

@@ -1,0 +1,55 @@
+"""Page: the memory that a worker process shares with the pool. Layer 2. Lean: children import it first.
+
+Words tell what the worker does, written before each task, so that after its death, or while it is stuck, the pool knows
+which task is to blame. Behind them lies a journal of the replies that have not been sent yet: replies go out in groups,
+and what is finished must not be lost with what comes after it.
+
+    SEQ, SINCE   number of the task that runs, or ran last, and when it began (`perf_counter_ns`, one clock for all)
+    ITEM         of a task that is a chunk of a map: which item runs
+    FIRST, END   the journal: number of the task whose reply is first in it, and where it ends
+    START        of a chunk: which item the first reply in the journal is of
+    UPTO         recall: tasks up to this number are taken back, if they have not begun; the worker looks before each ...
+    FINAL        ... and waits for the decision, how many: one word, (UPTO << COUNT_BITS) + count (see `Lane.recall`)
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+SEQ, SINCE, ITEM, FIRST, START, END, UPTO, FINAL = range(8)
+JOURNAL = 64  # bytes, where the journal begins
+SIZE = 64 * 1024
+COUNT_BITS = 20
+COUNT_MASK = (1 << COUNT_BITS) - 1
+ERROR = 1 << 31  # in the length of a journal entry: the reply is an error
+
+
+def create() -> tuple[int, mmap.mmap]:
+    """Make a page that has no name: a descriptor for the worker, and the memory."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("actorflow-page", os.MFD_CLOEXEC)
+    else:
+        import tempfile  # noqa: PLC0415 - macOS
+
+        with tempfile.TemporaryFile(prefix="actorflow-page") as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, SIZE)
+    return descriptor, mmap.mmap(descriptor, SIZE)
+
+
+def read_journal(memory: mmap.mmap, words: memoryview) -> tuple[int, list[bytes | tuple[bytes]]]:
+    """Return the number of the first task in the journal, and the replies; none if the worker empties it meanwhile."""
+    first, end = words[FIRST], words[END]
+    content = memory[JOURNAL : min(end, SIZE)]
+    if words[FIRST] != first:
+        return first, []
+    replies: list[bytes | tuple[bytes]] = []
+    at = 0
+    while at + 4 <= len(content):
+        head = int.from_bytes(content[at : at + 4], "little")
+        at += 4
+        data = content[at : at + (head & ~ERROR)]
+        at += len(data)
+        replies.append((data,) if head & ERROR else data)
+    return first, replies

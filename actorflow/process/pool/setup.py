@@ -1,0 +1,70 @@
+"""Setup: what a pool was made with, checked. Layer 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.traits import check_type
+from actorflow.errors import DefinitionError
+from actorflow.process.launch.launcher import Launch
+from actorflow.process.options import Process, size
+from actorflow.process.payload import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the processes of a pool are like; equal ones may share the name of a pool.
+
+    Attributes:
+        initializer: pickled with its arguments, and run by each process before its first task; None without one.
+    """
+
+    initializer: tuple[bytes, tuple[memoryview, ...]] | None = None
+    max_tasks: int | None = None
+    max_rss: int | None = None
+    host: Process | None = None
+
+    @property
+    def launch(self) -> Launch:
+        """How the processes are started."""
+        if self.host is None:
+            return Launch(start=Process().start_method)
+        return Launch(self.host.preload, self.host.variables, self.host.start_method)
+
+
+def check_setup(
+    initializer: Callable[..., object] | None,
+    initargs: Sequence[Any],
+    max_tasks: int | None,
+    max_rss: int | str | None,
+    host: Process | None,
+) -> Setup:
+    """Check what a pool is made with.
+
+    Raises:
+        DefinitionError: something makes no sense.
+        PayloadError: the initializer or its arguments do not pickle.
+    """
+    if initializer is not None and not callable(initializer):
+        msg = f"initializer={initializer!r}: give a function"
+        raise DefinitionError(msg)
+    check_positive("max_tasks", max_tasks)
+    check_type("host", host, Process | None)
+    pickled = None
+    if initializer is not None:
+        data, buffers = dumps((initializer, tuple(initargs)), "the initializer")
+        pickled = data, tuple(memoryview(bytes(buffer)) for buffer in buffers)
+    return Setup(pickled, max_tasks, None if max_rss is None else size("max_rss", max_rss), host)
+
+
+def check_positive(name: str, value: float | None, kind: Any = int) -> None:
+    """Refuse what is no number above 0, unless it is None."""
+    check_type(name, value, kind | None)
+    if value is not None and not value > 0:
+        msg = f"{name}={value!r}: give a number above 0"
+        raise DefinitionError(msg)

@@ -1,0 +1,192 @@
+"""Task: one call on its way through the pool, and the functions that are called. Layer 2."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from actorflow.core.current import CURRENT
+from actorflow.core.future import DRIVERS, Future
+from actorflow.process.payload import by_value, dumps, loads
+from actorflow.process.pool.future import PoolFuture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actorflow.process.pool.lane import Lane
+
+T = TypeVar("T")
+
+KEPT: Final = 1000  # functions that a pool remembers
+NAMED: Final = (FunctionType, BuiltinFunctionType, type)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """What `pool.options()` sets; `memory` is in bytes."""
+
+    timeout: float | None = None
+    memory: int | None = None
+    priority: int = 0
+    retries: int = 0
+
+    @property
+    def watched(self) -> bool:
+        """Say whether its worker has to be watched while it runs."""
+        return self.timeout is not None or self.memory is not None
+
+
+class Function:
+    """A function as the workers know it: by number; and what a call of it costs."""
+
+    __slots__ = ("cost", "data", "name", "number")
+
+    def __init__(self, number: int, name: str, data: bytes) -> None:
+        self.number = number
+        self.name = name
+        self.data = data
+        self.cost: float | None = None  # seconds a call
+
+    def measured(self, seconds: float) -> None:
+        """Take in a measurement: more counts at once, less by and by."""
+        cost = self.cost
+        self.cost = seconds if cost is None or seconds > cost else (cost + 3 * seconds) / 4
+
+
+class Functions:
+    """The functions of a pool. Those that can be imported are pickled once; others at each submit: they may change."""
+
+    def __init__(self) -> None:
+        self._named: dict[Any, Function] = {}
+        self._by_data: OrderedDict[bytes, Function] = OrderedDict()
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def find(self, fn: Callable[..., Any]) -> Function:
+        """Return the record of a function.
+
+        Raises:
+            PayloadError: it does not pickle.
+        """
+        if fn.__class__ in NAMED:
+            known = self._named.get(fn)
+            if known is not None:
+                return known
+        name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+        data = pickle_by_name(fn)
+        if data is None:
+            return self._record(by_value(fn, name, bool_of), name)
+        record = self._record(data, name)
+        if fn.__class__ in NAMED and isinstance(getattr(fn, "__self__", None), ModuleType | None):
+            if len(self._named) >= KEPT:
+                self._named.clear()
+            self._named[fn] = record
+        return record
+
+    def _record(self, data: bytes, name: str) -> Function:
+        with self._lock:
+            record = self._by_data.get(data)
+            if record is None:
+                self._count += 1
+                record = self._by_data[data] = Function(self._count, name, data)
+                if len(self._by_data) > KEPT:
+                    self._by_data.popitem(last=False)
+            else:
+                self._by_data.move_to_end(data)
+            return record
+
+
+def bool_of(_buffer: object) -> bool:
+    """Keep a buffer in the pickle."""
+    return True
+
+
+def pickle_by_name(fn: Callable[..., Any]) -> bytes | None:
+    """Pickle a function by plain pickle; None if another process would not find it so."""
+    try:
+        data = pickle.dumps(fn, 5)
+    except Exception:  # noqa: BLE001 - cloudpickle may do better, or say what is wrong
+        return None
+    return None if b"__main__" in data else data
+
+
+def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, list[memoryview]]:
+    """Pickle the arguments of a call."""
+    return dumps([args, kwargs] if kwargs else args, "the arguments")
+
+
+class Task(PoolFuture[T]):
+    """A call on its way, and the future of its result."""
+
+    __slots__ = ("buffers", "data", "function", "lane", "options", "tries")
+
+    def __init__(self, function: Function, data: bytes, buffers: list[memoryview], options: TaskOptions) -> None:
+        Future.__init__(self)
+        self.function = function
+        self.data = data
+        self.buffers = buffers
+        self.options = options
+        self.lane: Lane | None = None
+        self.tries = 0
+
+    # How the parts below differ for a chunk of a map:
+    code = property(lambda self: self.function.number)
+    cost = property(lambda self: self.function.cost)
+
+    def running(self) -> bool:
+        """Say whether a worker has begun it and not ended it."""
+        lane = self.lane
+        return lane is not None and not self._done and lane.runs(self)
+
+    def _wait(self, timeout: float | None) -> None:
+        lane = self.lane
+        if lane is not None and CURRENT.get() is None and not DRIVERS:
+            lane.borrow(self, timeout)
+            if self._done:
+                return
+        super()._wait(timeout)
+
+    def _withdraw(self) -> None:
+        lane = self.lane
+        if lane is not None:
+            lane.bell.ring()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the arguments."""
+        self.data = b""
+        self.buffers = []
+
+
+class Chunk(Task[list[Any]]):
+    """Some items of a map: one task whose results come in groups."""
+
+    __slots__ = ("count", "items")
+
+    def __init__(
+        self, function: Function, data: bytes, buffers: list[memoryview], options: TaskOptions, count: int
+    ) -> None:
+        super().__init__(function, data, buffers, options)
+        self.count = count
+        self.items: list[Any] = []  # results so far
+
+    code = property(lambda self: ~self.function.number)
+    cost = property(lambda self: None if self.function.cost is None else self.function.cost * self.count)
+
+    def take(self, start: int, groups: Sequence[bytes], buffers: Sequence[memoryview]) -> None:
+        """Take in results from item `start` on; some may be known already."""
+        known = len(self.items) - start
+        for data in groups:
+            results = loads(data, buffers)
+            self.items += results[known:] if known > 0 else results
+            known -= len(results)
+
+    def retry(self) -> None:
+        """Leave out what is done, before it is run again."""
+        columns = loads(self.data, self.buffers)
+        done = len(self.items)
+        self.data, self.buffers = dumps(tuple(column[done:] for column in columns), "the arguments")

@@ -1,0 +1,98 @@
+"""Workers: the actors that own a pool's processes, one each, under a supervisor of their own. Layer 2.
+
+They start a process, start another when it has died, and end it. Tasks do not pass through them: each process has a
+lane, with its own thread, so that a worker's mailbox is always free for its supervisor.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from actorflow.core.actor import Actor
+from actorflow.core.burial import SILENT
+from actorflow.core.child import child
+from actorflow.errors import ActorDeadError
+from actorflow.process.pool.lane import Lane
+from actorflow.supervision.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from actorflow.core.child import Child
+    from actorflow.process.pool.dispatch import Dispatch
+
+UNLIMITED: Final = 1_000_000_000
+FOREVER: Final = 1e9  # seconds
+
+
+class Over:
+    """Tells a worker that its process has ended; with an error if it died by itself."""
+
+    __slots__ = ("error", "lane")
+
+    def __init__(self, lane: Lane, error: BaseException | None) -> None:
+        self.lane = lane
+        self.error = error
+
+
+SILENT.add(Over)
+
+
+class Worker(Actor):
+    """Owns one process."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        super().__init__()
+        self.dispatch = dispatch
+        self.lane: Lane | None = None
+
+    def on_start(self) -> None:
+        """Start the process."""
+        self.open()
+
+    def open(self) -> None:
+        """Start a process, unless there is nothing left to do."""
+        self.lane = None
+        if self.dispatch.needs_worker():
+            self.lane = Lane(self.dispatch)
+            self.dispatch.lanes.append(self.lane)
+            threading.Thread(target=self.serve, args=(self.lane,), name=f"{self.actor_ref.path}", daemon=True).start()
+
+    def serve(self, lane: Lane) -> None:
+        """Run the lane in its thread."""
+        error = lane.serve()
+        try:
+            self.actor_ref.tell(Over(lane, error))
+        except ActorDeadError:  # it waits in `on_stop`, or has been abandoned
+            return
+
+    def on_receive(self, message: object) -> None:
+        """Go on with another process. A death that no task was the cause of is a crash: the supervisor sees it."""
+        if isinstance(message, Over) and message.lane is self.lane:
+            self.dispatch.restarts += 1
+            if message.error is not None:
+                raise message.error
+            self.open()
+
+    async def on_stop(self) -> None:  # type: ignore[override]
+        """Let the process do what is left, and end it."""
+        self.dispatch.close()
+        try:
+            while self.lane is not None:
+                await self.lane.over
+                self.open()
+        finally:
+            if self.lane is not None and not self.lane.over.done():
+                self.dispatch.abort()
+
+
+class PoolSupervisor(Supervisor):
+    """Restarts workers whenever they die: what tasks do to their processes is no fault of the program."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        recipes = [recipe(dispatch, number) for number in range(1, dispatch.workers + 1)]
+        super().__init__(*recipes, intensity=UNLIMITED, period=1.0)
+
+
+def recipe(dispatch: Dispatch, number: int) -> Child[Worker]:
+    """Describe a worker."""
+    return child(Worker, dispatch).options(name=f"worker-{number}", shutdown=FOREVER)
