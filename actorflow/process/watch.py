@@ -29,7 +29,7 @@ def rss_of(pid: int) -> int:
 
 
 def usage(pid: int) -> tuple[int, float]:
-    """Return the memory in use (bytes) and the CPU time (seconds) of a process and its children; zeros if it is gone."""
+    """Return the memory in use (bytes) and CPU time (seconds) of a process and its children; zeros if it is gone."""
     import psutil  # noqa: PLC0415 - 20 ms, and most programs set no limits
 
     rss, cpu = 0, 0.0
@@ -81,10 +81,10 @@ class Limit:
 
 
 class MemoryWatch:
-    """Looks at the memory of processes ten times a second, and calls back once when one has passed its limit.
+    """Looks at the memory of processes ten times a second, and calls back when one has passed its limit.
 
-    Its thread runs while there are limits. It is a measurement: what a process takes and gives back between two looks is
-    not seen, and what it takes in a tenth of a second comes on top of the limit.
+    Its thread runs while there are limits. It measures: what a process takes and gives back between two looks is not
+    seen, and what it takes in a tenth of a second comes on top of the limit.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,5 @@
 """What the children of the launch tests do. Lean, as entry modules are."""
+# ruff: noqa: PTH - without pathlib
 
 import os
 import sys

@@ -376,7 +376,9 @@ def test_no_zygote_outlives_a_killed_parent_while_a_preload_hangs():
         "print(launcher._server._process.pid if launcher._server._process else 0, flush=True);"
         "sys.stdin.read()"
     )
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         heard = b""
         while heard.count(b"\n") < 1 or b"x" not in heard:
             heard += os.read(process.stdout.fileno(), 100)

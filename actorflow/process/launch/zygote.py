@@ -3,7 +3,7 @@
 It has one thread, and never had the sockets and locks of the process that started it: that makes its forks safe. It
 imports as little as possible before the first fork, and while it is idle what later children need.
 
-Its control socket is its life line: at the end of it, the zygote kills the process groups of all its children, and goes.
+Its control socket is its life line: at the end of it, the zygote kills the process groups of all its children and goes.
 A child is in turn killed by the kernel when its zygote dies, by a pipe of which the zygote alone has the read end.
 """
 # ruff: noqa: SIM105 - contextlib takes 2 ms to import

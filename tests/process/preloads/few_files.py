@@ -1,4 +1,5 @@
 """A preload after which only two more files can be opened."""
+# ruff: noqa: PTH - without pathlib
 
 import os
 import resource
