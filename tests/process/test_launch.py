@@ -342,7 +342,7 @@ def test_a_preload_that_hangs_is_ended_by_the_release():
             assert child.handle.wait(0) is not None
 
 
-# --- nothing outlives its parent ---------------------------------------------------------------------------------------
+# --- nothing outlives its parent --------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -386,6 +386,15 @@ def test_no_zygote_outlives_a_killed_parent_while_a_preload_hangs():
         assert len(zygotes) == 1
         process.kill()
         assert all_gone(zygotes) == []
+
+
+@pytest.mark.parametrize("start", ["zygote", "spawn"])
+@pytest.mark.parametrize("entry", ["echo", "busy", "sleeps_in_c"])
+def test_children_of_a_killed_zygote_die_though_the_parent_can_do_nothing(start, entry):
+    with parent(start, "alone", entry, entry) as (process, pids):
+        process.send_signal(signal.SIGSTOP)
+        os.kill(pids[-1], signal.SIGKILL)
+        assert all_gone(pids) == []
 
 
 @pytest.mark.parametrize("entry", ["echo", "busy", "parent_of_program"])

@@ -1,5 +1,5 @@
 """A preload after which only two more files can be opened."""
-# ruff: noqa: PTH - without pathlib
+# ruff: noqa: PTH208 - without pathlib
 
 import os
 import resource
