@@ -117,7 +117,8 @@ class HostDied(ActorDeadError, BrokenExecutor):
         exitcode: what it exited with; None if a signal ended it.
         signal: the signal that ended it; None if it exited.
         rss: the most memory that it used, in bytes; None if that is not known.
-        maybe_ran: whether the message or task had begun. False: it never started, and is safe to send again.
+        maybe_ran: whether the message or task had begun. False: it never started, and is safe to send again. None: the
+            error is about the process, not about one message.
         host: which process it was: its name, or its number.
     """
 
@@ -128,7 +129,7 @@ class HostDied(ActorDeadError, BrokenExecutor):
         exitcode: int | None = None,
         signal: int | None = None,
         rss: int | None = None,
-        maybe_ran: bool = False,
+        maybe_ran: bool | None = None,
         host: str = "",
     ) -> None:
         self.what = what
@@ -141,8 +142,18 @@ class HostDied(ActorDeadError, BrokenExecutor):
 
     def _text(self) -> str:
         peak = "" if self.rss is None else f", at most {self.rss / 2**20:.0f} MB of memory"
-        ran = "it may have run" if self.maybe_ran else "it had not begun, so it is safe to send again"
-        return f"{self.what}: {how_it_ended(self.exitcode, self.signal)}{peak}; {ran}"
+        return f"{self.what}: {how_it_ended(self.exitcode, self.signal)}{peak}{self._ran()}"
+
+    def _ran(self) -> str:
+        if self.maybe_ran is None:
+            return ""
+        return "; it may have run" if self.maybe_ran else "; it had not begun, so it is safe to send again"
+
+    def for_ask(self, *, maybe_ran: bool) -> HostDied:
+        """Return the same error for one message or task that was under way."""
+        error = _died_again(type(self), {**self.__dict__, "maybe_ran": maybe_ran})
+        error.__cause__ = self.__cause__
+        return error
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the attributes, since `args` holds the text."""
@@ -154,7 +165,7 @@ class MemoryLimit(HostDied):
 
     def _text(self) -> str:
         used = "" if self.rss is None else f" ({self.rss / 2**20:.0f} MB)"
-        return f"{self.what} used more memory than its limit{used} and was killed"
+        return f"{self.what} used more memory than its limit{used} and was killed{self._ran()}"
 
 
 class TaskTimeout(ActorflowError, TimeoutError):
@@ -190,6 +201,7 @@ def how_it_ended(exitcode: int | None, signal: int | None) -> str:
 
 def _died_again(cls: type[HostDied], attributes: dict[str, Any]) -> HostDied:
     """Make a pickled HostDied anew."""
+    attributes = dict(attributes)
     error = cls(**{name: attributes.pop(name) for name in ("what", "exitcode", "signal", "rss", "maybe_ran", "host")})
     error.__dict__.update(attributes)
     return error

@@ -105,6 +105,12 @@ class Baton(Scheduler):
                 again = not self.closed
         self.workers.pop(worker, None)
 
+    def unseated(self, worker: Worker) -> None:
+        """Called when the baton was taken from an idle holder, which rests on; that of a host listens meanwhile."""
+
+    def tick(self) -> None:
+        """Called about each millisecond while the system is at work; the scheduler of a host reads its socket."""
+
     # --- the baton ---------------------------------------------------------------------------------------------------
 
     def rest_idle(self, worker: Worker) -> bool:
@@ -143,6 +149,7 @@ class Baton(Scheduler):
                 self.pulse.ring()
         else:
             self.spares.append(other)  # the idle holder rests on; its baton is ours
+            self.unseated(other)
             if self.pulse.asleep:
                 self.pulse.ring()
             if ref is not None:

@@ -44,6 +44,7 @@ class Child(Generic[A_co]):
             overflow: what a send to a full mailbox does: "block", "fail" or "drop_oldest".
             blocking: one thread of its own for `on_start`, all handlers and `on_stop`.
             loop: run `async def` handlers on the system's asyncio loop.
+            host: run it in a child process: `af.Process(...)`.
 
         Raises:
             DefinitionError: an unknown option (the nearest known one is named) or a value that makes no sense.

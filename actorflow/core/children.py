@@ -73,6 +73,8 @@ class Children:
         options = traits.options
         kind = ActorRef if options.capacity is None else BoundedRef
         scheduler = self.scheduler
+        if options.host is not None:
+            kind, traits = options.host.lodge(traits, scheduler)
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
         try:

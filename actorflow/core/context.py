@@ -90,10 +90,8 @@ class Context:
 
     def watch(self, ref: ActorRef[Any], /) -> None:
         """Get a `Terminated(ref, reason)` message when the actor is dead; at once if it is. A restart sends none."""
-        from actorflow.core.burial import watch  # noqa: PLC0415 - the life cycle is made of actors
-
         self._check_alive()
-        ref._scheduler.post_work(lambda: watch(self._ref, ref, self._actor))
+        ref._watched_by(self._ref, self._actor)
 
     # --- timers ------------------------------------------------------------------------------------------------------
 

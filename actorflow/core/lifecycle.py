@@ -45,7 +45,7 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     Raises:
         DefinitionError: the constructor does not take these arguments.
     """
-    actor_class = ref._traits.actor_class
+    actor_class = ref._incarnation_class
     try:
         actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
         actor._actor_ref = ref

@@ -190,7 +190,7 @@ class LiveScheduler(Baton):
         if entry.__class__ is Task:
             return self.run_task(worker, entry)
         item = entry.item
-        if item[0]._traits.options.blocking:
+        if item[0]._traits.pinned:
             self.run_pinned(item[0], item, release=False)
             return True
         self.slot.append(worker)
@@ -204,7 +204,7 @@ class LiveScheduler(Baton):
     def run_task(self, worker: Worker, task: Task) -> bool:
         """Run the next step of a suspended handler."""
         ref = task.resume_item[0]
-        if ref._traits.options.blocking:
+        if ref._traits.pinned:
             self.run_pinned(ref, task, release=not task.is_ahead)
             return True
         self.slot.append(worker)
@@ -221,7 +221,7 @@ class LiveScheduler(Baton):
     def run_apart(self, worker: Worker, ref: ActorRef[Any], item: Item) -> bool:
         """Run one message of an actor that is known to block: on its own thread, or after giving the baton away."""
         ref._state = BUSY
-        if ref._traits.options.blocking:
+        if ref._traits.pinned:
             self.run_pinned(ref, item, release=True)
             return True
         start = time.perf_counter()

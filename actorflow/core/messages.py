@@ -20,6 +20,9 @@ class Call:
         self.args = args
         self.kwargs = kwargs
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Call, (self.name, self.args, self.kwargs)
+
     def __repr__(self) -> str:
         given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
         return f"{self.name}({', '.join(given)})"

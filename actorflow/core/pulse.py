@@ -55,6 +55,7 @@ class Pulse:
             now = clock()
             if scheduler.timers.next_due <= now and not scheduler.closed:
                 self._fire()
+            scheduler.tick()
             if scheduler.inbox and scheduler.slot:
                 # Turns for what waits: a short inbox is run in its order, however long each handler takes.
                 scheduler.inbox.appendleft((WORK, scheduler.sort_all, None, None))

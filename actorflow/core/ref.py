@@ -10,7 +10,7 @@ import hashlib
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, overload
 
 import pykka
 from pykka import messages as pykka_messages
@@ -66,6 +66,9 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         "_waiting",
         "uid",
     )
+
+    _is_remote: ClassVar[bool] = False  # True: its handlers run in another process
+    _future_class: ClassVar[type[Future[Any]]] = Future
 
     _actor: A_co | None
     _children: Children | None
@@ -159,7 +162,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         from actorflow.core.system import resolve  # noqa: PLC0415 - the system is made of refs
 
         scheduler = self._scheduler
-        return resolve, (scheduler.key, scheduler.first_uid, self.uid, self.path, self.actor_class)
+        return resolve, (scheduler.key, scheduler.node, scheduler.first_uid, self.uid, self.path, self.actor_class)
 
     def is_alive(self) -> bool:
         """Say whether messages are accepted. The actor may be dead a moment later."""
@@ -227,7 +230,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             ActorDeadError: the actor is dead, or died before it handled the message.
             Exception: what the handler raised.
         """
-        future: Future[Any] = Future(self)
+        future = self._future_class(self)
         try:
             self._send(message, future)
         except ActorDeadError as error:
@@ -248,7 +251,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         Raises:
             DefinitionError: the actor's class has no such method.
         """
-        future: Future[Any] = Future(self)
+        future = self._future_class(self)
         try:
             self._send(Call(self._method_name(method), args, kwargs), future)
         except ActorDeadError as error:
@@ -265,8 +268,33 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         """
         self._send(Call(self._method_name(method), args, kwargs), None)
 
+    @property
+    def _incarnation_class(self) -> type[Any]:
+        """Class of what is made here to run the messages; for an actor of another process, what stands in for it."""
+        return self._traits.actor_class
+
+    def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
+        """Look for a cycle of waits where the actor runs, if that is not here."""
+
+    def _away(self, here: Any, path: list[str], origin: int, home: str, number: int) -> bool:  # noqa: ARG002
+        """Send the search for a cycle on to where the actor runs; False if that is here."""
+        return False
+
+    def _watched_by(self, watcher: ActorRef[Any], actor: Actor) -> None:
+        """Send Terminated to the incarnation `actor` of the watcher at the end."""
+        from actorflow.core.burial import watch  # noqa: PLC0415 - the life cycle is made of actors
+
+        self._scheduler.post_work(lambda: watch(watcher, self, actor))
+
     def _close(self, cause: BaseException | None) -> None:
         """Release what a dead actor still holds; a bounded mailbox has waiting senders."""
+
+    def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
+        """Put a message that came from another process into the mailbox; never waits."""
+        scheduler = self._scheduler
+        scheduler.inbox.append((self, message, future, sender))
+        if scheduler.idle:
+            scheduler.wake()
 
     def _count_stashed(self, change: int) -> None:
         """Count stashed messages; a bounded mailbox does."""

@@ -130,6 +130,9 @@ class Scheduler:
         self.abandoned_items: dict[int, Item] = {}  # by id; late reports of them are dropped
         self.name = "actorflow"
         self.loop_thread: Any = None  # made by actorflow.core.loop at first need
+        self.hosts: Any = None  # child processes; made by actorflow.process.host at first need
+        self.send_limit = 16 * 2**20  # bytes that may wait to be written to a child process
+        self.node = ""  # where in the tree of processes this one is: "" is its root, "2.1" the first host of its second
         self.make_children: Callable[[Scheduler, ActorRef[Any]], Any]
         # Handlers begin with an empty context, as in the threads of pykka's actors; then one look at its length tells
         # whether a handler changed it.
@@ -310,7 +313,7 @@ class Scheduler:
 
     def begin(self, worker: Worker, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
         """Run an `async def` handler up to its first wait, or give it to the asyncio loop."""
-        if item[0]._traits.options.loop:
+        if item[0]._traits.loop:
             if self.is_virtual:
                 coro.close()
                 msg = f"{item[0].path} has loop=True, and virtual time has no asyncio loop yet"

@@ -121,6 +121,8 @@ class System:
         SYSTEMS.discard(self)
         if not self.scheduler.closed:
             self.scheduler.close()
+            if self.scheduler.hosts is not None:
+                self.scheduler.hosts.close()
             self.scheduler.close_inbox()
             if self.scheduler.loop_thread is not None:
                 self.scheduler.loop_thread.close()
@@ -138,6 +140,7 @@ class Gone:
         self.owner = None
         self.first_uid = first_uid
         self.ask_timeout = None
+        self.node = ""
 
     def check_usable(self) -> None:
         """Nothing to check: the ref is dead."""
@@ -155,11 +158,19 @@ def gone_ref(gone: Any, uid: int, cls: type[Any], name: str | None) -> ActorRef[
     return ref
 
 
-def resolve(key: str, first_uid: int, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
-    """Return the ref behind a pickled address; a dead one if the actor does not live in this process."""
+# System key -> how to reach actors of that system in other processes; filled by actorflow.process.host.
+NODES: dict[str, Any] = {}
+
+
+def resolve(key: str, node: str, first_uid: int, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
+    """Return the ref behind a pickled address; a dead one if the actor lives nowhere that this process knows of."""
     ref = REFS.by_uid.get(uid)
     if isinstance(ref, ActorRef) and ref._scheduler.key == key:
         return ref
+    here = NODES.get(key)
+    if here is not None and here.name != node:
+        remote: ActorRef[Any] = here.ref_to(node, first_uid, uid, path, cls)
+        return remote
     parent, _, name = path.rpartition("/")
     return gone_ref(Gone(key, first_uid, parent), uid, cls, name)
 

@@ -88,7 +88,7 @@ class Task(Execution):
             ref._waiting = self
             target = awaited._target
             error = None
-            if target is not None and (target._waiting is not None or target is ref):
+            if target is not None and (target._waiting is not None or target is ref or target._is_remote):
                 error = cycle_error(ref, awaited)
             if error is None and awaited._add_waiter(self):
                 # An exit looks for who waits after it was noted, so one of the two sees the other.

@@ -6,21 +6,32 @@ import dataclasses
 import difflib
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypedDict
 
 from actorflow.core.backoff import Backoff
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
+    from actorflow.core.ref import ActorRef
+    from actorflow.core.scheduler import Scheduler
 
 Restart: TypeAlias = Literal["permanent", "transient", "temporary"]
 Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
 
 
+class Host(Protocol):
+    """Where an actor runs, if not here; `af.Process` is one."""
+
+    def lodge(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
+        """Return the kind of ref, and the traits, by which this process knows an actor that runs there."""
+        ...
+
+
 class ClassKeywords(TypedDict, total=False):
     """Child options as class keywords, for type checkers; `check_known` refuses the others at run time."""
 
+    host: Host
     restart: Restart
     shutdown: float
     backoff: Backoff
@@ -49,6 +60,7 @@ class Options:
         overflow: what a send to a full mailbox does: wait, raise MailboxFull, or drop the oldest message.
         blocking: one thread of its own for `on_start`, all handlers and `on_stop`.
         loop: `async def` handlers run on the system's asyncio loop.
+        host: the process that it runs in; `None` is this one.
     """
 
     name: str | None = None
@@ -59,6 +71,7 @@ class Options:
     overflow: Overflow = "block"
     blocking: bool = False
     loop: bool = False
+    host: Host | None = None
 
     def __post_init__(self) -> None:
         check_type("name", self.name, str | None)
@@ -67,6 +80,9 @@ class Options:
         check_type("backoff", self.backoff, Backoff | None)
         check_type("blocking", self.blocking, bool)
         check_type("loop", self.loop, bool)
+        if self.host is not None and not hasattr(self.host, "lodge"):
+            msg = f"host={self.host!r}: give an af.Process"
+            raise DefinitionError(msg)
         check_choice("restart", self.restart, ("permanent", "transient", "temporary", None))
         check_choice("overflow", self.overflow, ("block", "fail", "drop_oldest"))
         if self.capacity is not None and self.capacity < 1:
@@ -141,20 +157,24 @@ class Traits:
         "has_async_on_stop",
         "has_on_start",
         "has_on_stop",
+        "loop",
         "options",
         "overtaken",
+        "pinned",
         "quick",
     )
 
     def __init__(self, actor_class: type[Actor], options: Options) -> None:
         self.actor_class = actor_class
         self.options = options
+        self.pinned = options.blocking  # a thread of its own
+        self.loop = options.loop
         self.has_on_start = actor_class.on_start is not BASE_HOOKS["on_start"]
         self.has_on_stop = actor_class.on_stop is not BASE_HOOKS["on_stop"]
         self.has_async_on_stop = self.has_on_stop and inspect.iscoroutinefunction(actor_class.on_stop)
         home = actor_class.__dict__.get("_traits")
         self.overtaken: list[None] = [] if home is None else home.overtaken
-        self.blocks = options.blocking or len(self.overtaken) >= OVERTAKEN_TWICE
+        self.blocks = self.pinned or len(self.overtaken) >= OVERTAKEN_TWICE
         self.quick = 0
 
     def learn(self) -> None:
@@ -172,7 +192,7 @@ class Traits:
         if self.quick >= QUICK_HANDLERS:
             self.overtaken.clear()
             self.quick = 0
-            self.blocks = self.options.blocking
+            self.blocks = self.pinned
 
 
 # Filled by actorflow.core.actor with pykka's empty hooks: a class that keeps them has no code to run there.

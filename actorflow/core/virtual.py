@@ -143,7 +143,7 @@ class VirtualScheduler(Scheduler):
             return
         if self.trace is not None:
             self.trace.append((self.clock.now, ref.path, repr(item[1])))
-        if ref._traits.options.blocking:
+        if ref._traits.pinned:
             pinned = self.pinned(ref)
             pinned.given = (entry, ref, item)
             self.pass_to(worker, pinned.worker.park)

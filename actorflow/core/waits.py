@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 def find_cycle(start: ActorRef[Any], future: Future[Any]) -> list[ActorRef[Any]] | None:
     """Return the actors of a cycle through `start`, if waiting for `future` closes one."""
     target = answerer(future)
-    path = [start]
+    path: list[ActorRef[Any]] = [start]
     seen = set()
     while target is not None and target.uid not in seen:
         if target is start:
             return [*path, start]
         seen.add(target.uid)
         path.append(target)
+        if target._is_remote:  # its waits are known where it runs; what comes of that settles the future
+            target._seek([ref.path for ref in path], start, future)
+            return None
         waiting = target._waiting
         if waiting is None or waiting.future._done:  # done: it is about to go on
             return None

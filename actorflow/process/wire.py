@@ -12,7 +12,7 @@ from __future__ import annotations
 import marshal
 import mmap
 import struct
-from _socket import AF_UNIX, SHUT_RDWR, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET, socketpair
+from _socket import AF_UNIX, MSG_DONTWAIT, SHUT_RDWR, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET, socketpair
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def pair() -> tuple[Connection, Connection]:
 class Connection:
     """One end. One thread may send while another receives; neither call is locked against itself."""
 
-    __slots__ = ("_end", "_room", "_sock", "_start")
+    __slots__ = ("_end", "_rest", "_room", "_sock", "_start")
 
     def __init__(self, sock: Socket) -> None:
         self._sock = sock
         self._room = memoryview(bytearray(ROOM))
         self._start = self._end = 0
+        self._rest = b""  # of frames that `send_now` could not write at once
 
     def fileno(self) -> int:
         """Return the descriptor, -1 once closed."""
@@ -59,6 +60,10 @@ class Connection:
             pass
         self._sock.close()
 
+    def close_here(self) -> None:
+        """Close this process's descriptor only: for a fork, whose copy would keep the connection open."""
+        self._sock.close()
+
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def send(self, items: Any, buffers: Sequence[memoryview] = ()) -> None:
@@ -67,6 +72,8 @@ class Connection:
         Raises:
             OSError: the connection is closed.
         """
+        if self._rest:
+            self.send_rest()
         body = marshal.dumps(items, MARSHAL_VERSION)
         header = HEADER.pack(len(body), len(buffers))
         if buffers:
@@ -80,11 +87,43 @@ class Connection:
         for buffer in buffers:
             sendall(buffer)
 
+    def send_now(self, items: Any) -> bool:
+        """Write one frame without waiting; False if a part is left over, for `send_rest` or the next `send`.
+
+        Raises:
+            OSError: the connection is closed.
+        """
+        body = marshal.dumps(items, MARSHAL_VERSION)
+        frame = HEADER.pack(len(body), 0) + body
+        if self._rest:
+            self._rest += frame
+            return False
+        try:
+            sent = self._sock.send(frame, MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        self._rest = frame[sent:]
+        return not self._rest
+
+    def send_rest(self) -> None:
+        """Write what `send_now` left over."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._sock.sendall(rest)
+
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def pending(self) -> bool:
         """Say whether a frame, or the beginning of one, has been read already: then a poll would not tell of it."""
         return self._end > self._start
+
+    def ready(self) -> bool:
+        """Say whether a whole frame has been read already, so that `receive` would not wait."""
+        have = self._end - self._start
+        if have < HEADER.size:
+            return False
+        length, count = HEADER.unpack_from(self._room, self._start)
+        return bool(not count and have >= HEADER.size + length)
 
     def receive(self) -> tuple[Any, list[memoryview]]:
         """Read the next frame: its items, and its buffers, which are writable.

@@ -1,0 +1,101 @@
+"""Child: what runs in a host's process. Layer 2. The zygote imports this module before it forks the first host."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import mmap
+import os
+import sys
+from _socket import socket
+from typing import Any
+
+import actorflow.supervision.supervisor  # noqa: F401 - guests may be supervisors
+from actorflow.core.ref import ActorRef
+from actorflow.core.registry import REFS
+from actorflow.core.system import System
+from actorflow.process.host import cycles, hosts, lodge, logs  # noqa: F401 - they add their requests
+from actorflow.process.host.guests import PAGES, STEWARDS, Asked, Steward
+from actorflow.process.host.link import PAGE, Answer, Link
+from actorflow.process.host.node import Node
+from actorflow.process.host.requests import REQUESTS, Request
+from actorflow.process.host.scheduler import HostLink, HostScheduler
+from actorflow.process.payload import dump_error, dumps
+from actorflow.process.wire import Connection
+
+
+class HostNode(Node):
+    """The node of a host."""
+
+    def accept(self, link: Link, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
+        """Put a message into a mailbox; an ask notes its begin in the page, for the case that this process dies."""
+        if number is None:
+            ref._arrive(message, None, sender)
+        elif number < PAGE and link is self.up:
+            ref._arrive(Asked(message, number), Answer(link, number, ref), sender)
+        else:
+            ref._arrive(message, Answer(link, number, ref), sender)
+
+    def dead_letter(self, ref: ActorRef[Any], message: Any, sender: Any, reason: BaseException | None) -> None:
+        """Dead letters are counted at the root."""
+        assert self.up is not None
+        try:
+            dumps(message)
+        except Exception:  # noqa: BLE001 - it came in by pickle, and changed
+            message = repr(message)
+        self.up.note(
+            self.up.name, "dead letter", ref.uid, message, sender, None if reason is None else dump_error(reason)
+        )
+
+
+def main(argument: Any, fds: list[int]) -> None:
+    """Serve the guests until the parent says "close", or is gone."""
+    key, system_key, name, system_name, base, ask_timeout, threads, limit, levels = argument
+    connection = Connection(socket(fileno=fds[0]))
+    connection.send([key])
+    PAGES[:] = [mmap.mmap(fds[1], PAGE)]
+    os.close(fds[1])
+    os.register_at_fork(after_in_child=connection.close_here)
+    REFS.uids = itertools.count(base)
+    scheduler = HostScheduler(name=system_name, ask_timeout=ask_timeout, threads=threads)
+    scheduler.key, scheduler.node = system_key, name
+    scheduler.send_limit = limit
+    node = HostNode(scheduler)
+    parent = name.rpartition(".")[0]
+    link = HostLink(node, parent, connection, limit=limit)
+    node.up = link
+    logs.install(link, parent, levels)
+    system = System(system_name, scheduler)
+    events = scheduler.events
+    events.interrupted = lambda: link.note(parent, "interrupt")
+    events.dead_letter = node.dead_letter  # type: ignore[method-assign]
+    STEWARDS[:] = [system.root.spawn(Steward._traits, (), {})]
+    link.start_writer()
+    scheduler.attach(link)
+    closing.append((system, link))
+    system.ended.get()
+    finish(link)
+
+
+closing: list[tuple[System, HostLink]] = []
+
+
+def close(_request: Request) -> None:
+    """End this process: the guests are gone, or were told to go."""
+    system, _ = closing[0]
+    system.begin_stop(1.0)
+
+
+def finish(link: Link) -> None:
+    """Write what is left, and end. Interpreter exit would wait for threads that sit in user code."""
+    logging.shutdown()
+    link.flush_all()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+    os._exit(0)
+
+
+REQUESTS["close"] = close

@@ -1,0 +1,231 @@
+"""Guests: the actors of a host that live in the tree of its parent process. Layer 2. The host's side of `lodge`.
+
+A guest has the number and the path that it has in its parent's tree. What becomes of it when its incarnation ends is
+decided there; until then its mailbox is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actor import HANDLERS, Actor
+from actorflow.core.burial import bury, close_incarnation
+from actorflow.core.future import Future
+from actorflow.core.life import life_of
+from actorflow.core.lifecycle import release, stop_children
+from actorflow.core.mailbox import BoundedRef
+from actorflow.core.messages import Start, Stop
+from actorflow.core.procedure import completed, start_procedure
+from actorflow.core.ref import DEAD, ActorRef
+from actorflow.core.registry import REFS
+from actorflow.core.system import resolve
+from actorflow.core.traits import Traits
+from actorflow.errors import ActorDeadError
+from actorflow.process.host.requests import REQUESTS, Request
+from actorflow.process.payload import dump_error, loads
+from actorflow.supervision.restarts import SupervisedChildren
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+    from actorflow.process.host.link import Link
+
+
+class Asked:
+    """Carries an ask from another process: when its handler begins, the shared page says so."""
+
+    __slots__ = ("message", "number")
+
+    def __init__(self, message: Any, number: int) -> None:
+        self.message = message
+        self.number = number
+
+    def __repr__(self) -> str:
+        return repr(self.message)
+
+
+def run_asked(ref: ActorRef[Any], asked: Asked) -> Any:
+    """Note that it has begun, and handle the message."""
+    PAGES[0][asked.number] = 1
+    message = asked.message
+    handler = HANDLERS.get(message.__class__)
+    return ref._actor.on_receive(message) if handler is None else handler(ref, message)  # type: ignore[union-attr]
+
+
+HANDLERS[Asked] = run_asked
+PAGES: list[Any] = []  # the page of the link to the parent
+
+
+class GuestRef(ActorRef[Any]):
+    """A guest's ref in its host; its address is that of its parent's process."""
+
+    __slots__ = ("home",)
+
+    home: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return address_of(self)
+
+
+class BoundedGuestRef(BoundedRef):
+    """The same, with a bounded mailbox."""
+
+    __slots__ = ("home",)
+
+    home: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return address_of(self)
+
+
+def address_of(ref: Any) -> tuple[Any, ...]:
+    """Return what a guest's ref pickles as."""
+    key = ref._scheduler.key
+    return resolve, (key, ref.home, 0, ref.uid, ref.path, ref.actor_class)
+
+
+class Guests(SupervisedChildren):
+    """The place of one guest: stands for its parent's children, which are in another process."""
+
+    def __init__(self, scheduler: Scheduler, link: Link, parent: ActorRef[Any] | None, path: str) -> None:
+        super().__init__(scheduler, None, path)
+        self.owner = parent
+        self._parent_path = path
+        self.link = link
+        self.epoch = 0
+
+    @property
+    def path(self) -> str:
+        """Path of the parent."""
+        return self._parent_path
+
+    def crashed(self, ref: ActorRef[Any], error: BaseException) -> None:
+        """The parent's process tells who listens."""
+
+    def child_ended(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:
+        """Keep the mailbox if the restart kind allows for a new incarnation, and leave the rest to the parent."""
+        if not final and self.will_restart(ref, error):
+            self._between.add(ref.uid)
+        else:
+            bury(ref, error)
+        reason = None if error is None else dump_error(error)
+        self.link.note(self.link.name, "ended", ref.uid, self.epoch, reason, final)
+
+
+class Steward(Actor):
+    """Starts guests: to unpickle their classes and arguments is user code, which only handlers may run."""
+
+    def spawn(self, request: Request, uid: int, epoch: int, path: str, parent: Any, recipe: Any) -> None:
+        """Make a guest and start it; the request is answered when it is up."""
+        data, buffers, options, restart = recipe
+        try:
+            actor_class, args, kwargs = loads(data, [memoryview(bytearray(buffer)) for buffer in buffers])
+            ref = make_guest(request.link, uid, path, parent, Traits(actor_class, options), restart)
+        except BaseException as error:
+            request.fail(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        life_of(ref).recipe = (args, kwargs)
+        begin(request, ref, epoch, first=True)
+
+
+def make_guest(link: Link, uid: int, path: str, parent: Any, traits: Traits, restart: str) -> ActorRef[Any]:
+    """Return the ref of a guest that is to be started."""
+    scheduler = link.node.scheduler
+    above, _, name = path.rpartition("/")
+    guests = Guests(scheduler, link, parent, above)
+    guests.default_restart = restart
+    kind: Any = GuestRef if traits.options.capacity is None else BoundedGuestRef
+    ref: Any = kind(uid, scheduler, guests, traits, name)
+    ref.home = link.name
+    guests.add(ref)
+    REFS.by_uid[uid] = ref
+    return ref  # type: ignore[no-any-return]
+
+
+def begin(request: Request, ref: Any, epoch: int, *, first: bool) -> None:
+    """Start an incarnation, and answer the request when it is up."""
+    scheduler = request.node.scheduler
+    done: Future[None] = Future()
+    request.answer_with(done)
+    ref._parent.epoch = epoch
+    scheduler.post_work(lambda: start_procedure(scheduler, start(ref, first=first), done))
+
+
+async def start(ref: Any, *, first: bool) -> None:
+    """Make the incarnation and run its `on_start`; one that fails leaves the mailbox as it is, but for the first."""
+    ref._parent._between.discard(ref.uid)
+    try:
+        await completed(ref._scheduler.run(ref, Start()))
+    except Exception as error:
+        await stop_children(ref)
+        close_incarnation(ref, error)
+        if first:
+            bury(ref, error)
+        else:
+            ref._parent._between.add(ref.uid)
+        raise
+    if ref._state != DEAD:
+        release(ref)
+
+
+# --- requests of the parent ------------------------------------------------------------------------------------------
+
+
+def spawn(request: Request, *arguments: Any) -> None:
+    """Start a guest."""
+    STEWARDS[0].cast(Steward.spawn, request, *arguments)
+
+
+STEWARDS: list[ActorRef[Steward]] = []
+
+
+def found(request: Request, uid: int) -> Any:
+    """Return the guest, or answer that it is dead."""
+    ref = request.node.find(uid)
+    if ref is None or not isinstance(ref._parent, Guests):
+        request.fail(ActorDeadError(f"{request.node.name} has no guest {uid}"))
+        return None
+    return ref
+
+
+def start_again(request: Request, uid: int, epoch: int) -> None:
+    """Start the next incarnation of a guest."""
+    ref = found(request, uid)
+    if ref is not None:
+        begin(request, ref, epoch, first=False)
+
+
+def stop(request: Request, uid: int) -> None:
+    """End a guest behind what is queued."""
+    ref = request.node.find(uid)
+    if ref is None:
+        request.answer()
+        return
+    done: Future[Any] = Future()
+    request.answer_with(done)
+    request.node.scheduler.post(ref, Stop(final=True), done)
+
+
+def leave(request: Request, uid: int, restart: bool, seconds: float) -> None:
+    """End a guest after its current handler, as a supervisor does."""
+    ref = request.node.find(uid)
+    if ref is None:
+        request.answer()
+        return
+    scheduler = request.node.scheduler
+    done: Future[Any] = Future()
+    request.answer_with(done)
+    scheduler.post_work(
+        lambda: start_procedure(scheduler, ref._parent.stop_child(ref, restart=restart, seconds=seconds), done)
+    )
+
+
+def bury_guest(request: Request, uid: int) -> None:
+    """A guest that waited for its restart gets none."""
+    ref = request.node.find(uid)
+    if ref is not None:
+        request.node.scheduler.post_work(lambda: ref._parent.bury_between(ref))
+
+
+REQUESTS.update({"spawn": spawn, "start": start_again, "stop": stop, "exit": leave, "bury": bury_guest})

@@ -1,0 +1,285 @@
+"""Hosts: the child processes of a system, in the process that started them. Layer 2."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import mmap
+import os
+import secrets
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.future import Future
+from actorflow.errors import DefinitionError, HostDied, MemoryLimit
+from actorflow.process.host import cycles, logs  # noqa: F401 - they add their requests
+from actorflow.process.host.link import PAGE, Link
+from actorflow.process.host.node import Node
+from actorflow.process.host.wait import Ear
+from actorflow.process.launch.launcher import Launch, acquire
+from actorflow.process.options import Process
+from actorflow.process.watch import MemoryWatch
+from actorflow.process.wire import pair
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+    from actorflow.process.launch.handle import Exit
+
+ENTRY: Final = "actorflow.process.host.child:main"
+WARM: Final = "actorflow.process.host.child"  # imported by the zygote: then a host starts in 3 ms instead of 200
+CLOSE_SECONDS: Final = 2.0  # for a host that has no more actors to end; then it is killed
+EXIT_SECONDS: Final = 2.0  # for the news of how a process ended, once its socket has
+
+
+def hosts_of(scheduler: Scheduler) -> Hosts:
+    """Return the hosts of a system, made at first use."""
+    if scheduler.hosts is None:
+        with _lock:
+            if scheduler.hosts is None:
+                scheduler.hosts = Hosts(scheduler)
+    hosts: Hosts = scheduler.hosts
+    return hosts
+
+
+_lock = threading.Lock()
+MEMORY: Final = MemoryWatch()
+
+
+class Hosts:
+    """All hosts that a system has started from this process."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.limit: int = scheduler.send_limit
+        self.node = Node.of(scheduler)
+        self.numbers = itertools.count(1)
+        self.named: dict[str, Host] = {}
+        self.all: dict[Host, None] = {}
+        self.lock = threading.RLock()
+        self.closed = False
+
+    def host_for(self, ref: Any) -> Host:
+        """Return the host for an actor: the one of that name, or a new one.
+
+        Raises:
+            DefinitionError: a host of that name has other options.
+        """
+        options: Process = ref._traits.options.host
+        with self.lock:
+            host = self.named.get(options.name) if options.name is not None else None
+            if host is not None and host.lost:
+                host = None
+            if host is not None and host.options != options:
+                msg = f"the process {options.name!r} runs with {host.options}; {ref.path} asks for {options}"
+                raise DefinitionError(msg)
+            if host is None:
+                host = Host(self, options, str(next(self.numbers)))
+                self.all[host] = None
+                if options.name is not None:
+                    self.named[options.name] = host
+                host.start()
+            host.guests[ref] = None
+        return host
+
+    def forget(self, host: Host) -> None:
+        """A host is gone, or about to go."""
+        with self.lock:
+            if self.named.get(host.options.name or "") is host:
+                del self.named[host.options.name or ""]
+
+    def close(self) -> None:
+        """End all hosts; those that do not end in time are killed."""
+        self.closed = True
+        for host in list(self.all):
+            host.close()
+        for host in list(self.all):
+            host.wait_ended(CLOSE_SECONDS)
+        self.node.close()
+
+
+class Host:
+    """One child process: its link, its guests, and its end."""
+
+    def __init__(self, hosts: Hosts, options: Process, number: str) -> None:
+        self.hosts = hosts
+        self.options = options
+        self.name = f"{hosts.node.name}.{number}" if hosts.node.name else number
+        self.number = number
+        self.guests: dict[Any, None] = {}
+        self.ready: Future[None] = Future()
+        self.lost = False  # true from its end, or from the order to end, on
+        self.error: HostDied | DefinitionError | None = None
+        self._key = secrets.token_bytes(16)
+        self._limit_hit: int | None = None
+        self._watched: Any = None
+        self._ended = threading.Event()
+
+    @property
+    def what(self) -> str:
+        """What it is called in errors."""
+        label = self.options.name or ", ".join([ref.path for ref in list(self.guests)][:3]) or self.name
+        return f"host {label}"
+
+    # --- start -------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Launch the process; `ready` is set when it answers."""
+        options, hosts = self.options, self.hosts
+        scheduler = hosts.scheduler
+        ours, theirs = pair()
+        page_fd, page = shared_page()
+        self.link = Link(hosts.node, self.name, ours, limit=hosts.limit, page=page)
+        self.link.ear = self._ear = Ear(ours.fileno())
+        hosts.node.down[self.number] = self.link
+        argument = (
+            self._key,
+            hosts.node.key,
+            self.name,
+            scheduler.name,
+            int.from_bytes(os.urandom(4), "big") << 32,
+            scheduler.ask_timeout,
+            scheduler.max_threads,
+            hosts.limit,
+            logs.levels(),
+        )
+        launch = Launch(preload=options.preload, env=options.variables, start=options.start_method)
+        self.launcher = acquire(launch)
+        try:
+            self.handle = self.launcher.launch(
+                ENTRY,
+                argument,
+                [theirs.fileno(), page_fd],
+                cpu=options.affinity,
+                nice=options.nice,
+                warm=WARM if options.start_method == "zygote" else None,
+            )
+        except BaseException:
+            self.launcher.release()
+            ours.close()
+            raise
+        finally:
+            theirs.close_here()  # a shutdown would be one of the connection
+            os.close(page_fd)
+        self.handle.add_exit_callback(self._exited)
+        self.link.start_writer()
+        name = f"{scheduler.name}-host-{self.number}"
+        threading.Thread(target=self._read, name=name, daemon=True).start()
+
+    def _read(self) -> None:
+        """Read what the process sends, up to its end."""
+        try:
+            items, _ = self.link.connection.receive()
+            if items != [self._key]:
+                raise EOFError  # not ours
+            self._watch_memory()
+        except (EOFError, OSError):
+            pass
+        else:
+            self.ready._settle(None, None)
+            self._ear.read_on(self.link)
+        self._over()
+
+    def _watch_memory(self) -> None:
+        if self.options.memory is not None:
+            assert isinstance(self.options.memory, int)
+            self._watched = MEMORY.add(self.handle.pid, self.options.memory, self._too_big)
+
+    def _too_big(self, rss: int) -> None:
+        self._limit_hit = rss
+        self.kill()
+
+    # --- end ---------------------------------------------------------------------------------------------------------
+
+    def leave(self, ref: Any) -> None:
+        """An actor is gone; the last one ends the process. Never waits."""
+        with self.hosts.lock:
+            self.guests.pop(ref, None)
+            if self.link.closed is None and ref._guest:
+                self.link.note(self.name, "bury", ref.uid)
+            if self.guests or self.lost:
+                return
+            self.close()
+        scheduler = self.hosts.scheduler
+        scheduler.post_work(lambda: scheduler.add_timer(scheduler.clock.monotonic() + CLOSE_SECONDS, self.kill))
+
+    def close(self) -> None:
+        """Tell the process to end."""
+        self.lost = True
+        self.hosts.forget(self)
+        if self.link.closed is None:
+            self.link.note(self.name, "close")
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if not self._ended.is_set():
+            self.handle.kill()
+
+    def wait_ended(self, seconds: float) -> None:
+        """Wait for the end of the process; kill it if it takes longer."""
+        if not self._ended.wait(seconds):
+            self.kill()
+            self._ended.wait(seconds)
+
+    def _exited(self, _exit: Exit) -> None:
+        """The process has ended: see to it that the reader notices, should somebody else hold its socket."""
+        if self.link.closed is None:
+            threading.Timer(0.2, self.link.connection.close).start()
+
+    def _over(self) -> None:
+        """The process is gone, and all that it has sent is read: say so to all who wait for it."""
+        self.lost = True
+        self.hosts.forget(self)
+        self.link.connection.close()
+        error = self._error()
+        self.error = error
+        self.hosts.node.down.pop(self.number, None)
+        guests = list(self.guests)
+        for ref in guests:
+            ref._shut()
+        self.link.close(error)
+        self.ready._settle(None, error)
+        from actorflow.process.host.lodge import HostLost  # noqa: PLC0415 - it is made of hosts
+
+        for ref in guests:
+            ref._scheduler.post(ref, HostLost(self, error), None)
+        self._ear.close()
+        if self._watched is not None:
+            MEMORY.remove(self._watched)
+        self.launcher.release()
+        self.hosts.all.pop(self, None)
+        self._ended.set()
+
+    def _error(self) -> HostDied | DefinitionError:
+        """Say how the process ended."""
+        exit_ = self.handle.wait(EXIT_SECONDS)
+        if exit_ is None:
+            self.handle.kill()
+            exit_ = self.handle.wait(EXIT_SECONDS)
+        what = self.what
+        if self._limit_hit is not None:
+            return MemoryLimit(what, signal=9, rss=self._limit_hit, host=self.name)
+        if exit_ is None:
+            return HostDied(what, host=self.name)
+        if exit_.refused:
+            return DefinitionError(f"{what} cannot start: {exit_.error}")
+        error = HostDied(what, exitcode=exit_.exitcode, signal=exit_.signal, rss=exit_.max_rss or None, host=self.name)
+        if exit_.error:
+            error.add_note(exit_.error)
+        return error
+
+
+def shared_page() -> tuple[int, mmap.mmap]:
+    """Return memory that can be given to a child, by descriptor: it has no name that could be left over."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("actorflow")
+    else:  # pragma: no cover - macOS
+        fd, path = tempfile.mkstemp()
+        Path(path).unlink()
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.close, fd)
+        os.ftruncate(fd, PAGE)
+        page = mmap.mmap(fd, PAGE)
+        undo.pop_all()
+    return fd, page

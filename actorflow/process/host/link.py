@@ -1,0 +1,444 @@
+"""Link: what two processes of one system send each other. Layer 2. Both ends run this code.
+
+Messages are pickled by their sender at once, and written in batches: by the sending thread if nothing was written for
+`QUIET` seconds, else by the link's writer, which takes along what has come meanwhile. A thread that waits for an answer
+may read the socket itself (`read_until`), so that no other thread has to wake up for it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.future import Future, patient
+from actorflow.core.log import logger
+from actorflow.errors import ActorDeadError, MailboxFull
+from actorflow.process.host.wait import Ear
+from actorflow.process.payload import dump_error, dumps, load_error, loads
+
+if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
+    from actorflow.process.host.node import Node
+    from actorflow.process.wire import Connection
+
+# Kinds of items, and what follows the kind.
+TELL: Final = 0  # uid, node, message, number of buffers, uid of the sender
+ASK: Final = 1  # uid, node, message, number of buffers, uid of the sender, number of the ask
+ANSWER: Final = 2  # number of the ask, value, number of buffers
+FAILURE: Final = 3  # number of the ask, error
+INTRODUCE: Final = 4  # uid, ref: a sender that the other end may not know
+FORGET: Final = 5  # all senders that were introduced
+
+RUNTIME: Final = 0  # the uid of a node's runtime; its messages are requests (see `actorflow.process.host.requests`)
+
+QUIET: Final = 0.000_2  # seconds without a write, after which the sender writes himself
+BATCH: Final = 1000  # items a frame: the reader handles them before the next
+SENDERS: Final = 1000  # introduced before all are forgotten
+PAGE: Final = 1 << 20  # asks whose begin can be told from the shared page
+
+
+class Link:
+    """One end of the connection to another process. `node` is this process; `name` is the other's node.
+
+    `page`, at the parent's end, holds a byte for each open ask: not 0 once the child has begun to handle it.
+    """
+
+    def __init__(self, node: Node, name: str, connection: Connection, *, limit: int, page: Any = None) -> None:
+        self.node = node
+        self.name = name
+        self.connection = connection
+        self.limit = limit
+        self.page = page
+        self.closed: BaseException | None = None
+        self.outbox: deque[Any] = deque()  # items, or Heavy
+        self.queued = 0  # bytes in the outbox; the bound may be overrun by what is being added
+        self.pending: dict[int, Any] = {}  # open asks: Future, or Relay
+        self.free: deque[int] = deque()
+        self.senders: dict[int, ActorRef[Any]] = {}
+        self.introduced: set[int] = set()
+        self.sent_at = 0.0
+        self.received = 0
+        self._top = 0
+        self._write_lock = _thread.allocate_lock()
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
+        self._writer_rests = True
+        self._room: deque[Future[None]] = deque()
+        self.ear: Ear | None = None  # at the parent's end
+
+    def start_writer(self) -> None:
+        """Start the thread that writes what the senders leave to it."""
+        threading.Thread(target=self._write_on, name=f"{self.node.system}-writer-{self.name}", daemon=True).start()
+
+    # --- out: any thread ---------------------------------------------------------------------------------------------
+
+    def tell(self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None) -> None:
+        """Send a message that wants no answer."""
+        data, buffers = dumps(message)
+        uid = 0 if sender is None else sender.uid
+        if uid and uid not in self.introduced:
+            self.introduce(sender)
+        if buffers:
+            self.put_at_once((TELL, ref.uid, node, data, len(buffers), uid), buffers)
+        else:
+            self.put((TELL, ref.uid, node, data, 0, uid), len(data), ref)
+
+    def ask(self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None, future: Any) -> None:
+        """Send a message; its answer will settle the future."""
+        data, buffers = dumps(message)
+        uid = 0 if sender is None else sender.uid
+        if uid and uid not in self.introduced:
+            self.introduce(sender)
+        number = self.expect(future)
+        if buffers:
+            self.put_at_once((ASK, ref.uid, node, data, len(buffers), uid, number), buffers)
+        else:
+            self.put((ASK, ref.uid, node, data, 0, uid, number), len(data), ref, write=self.flush)
+
+    def expect(self, future: Any) -> int:
+        """Return a number for an ask; its page says that it has not begun."""
+        try:
+            number = self.free.popleft()
+        except IndexError:
+            with self._number_lock:
+                number = self._top
+                self._top += 1
+        if self.page is not None and number < PAGE:
+            self.page[number] = 0
+        self.pending[number] = future
+        if self.closed is not None:  # it may have closed before it could see this one
+            self.drop_pending()
+        return number
+
+    _number_lock = _thread.allocate_lock()
+
+    def introduce(self, sender: ActorRef[Any] | None) -> None:
+        """Let the other end know a sender, ahead of what it sends."""
+        assert sender is not None
+        if len(self.introduced) >= SENDERS:
+            self.introduced.clear()
+            self.put((FORGET,), 0)
+        data, _ = dumps(sender)
+        self.put((INTRODUCE, sender.uid, data), 0)
+        self.introduced.add(sender.uid)
+
+    def request(self, node: str, verb: str, *arguments: Any, future: Any = None) -> Future[Any]:
+        """Ask the runtime of a node; never waits."""
+        answer: Future[Any] = Future() if future is None else future
+        data, _ = dumps((verb, *arguments), verb)
+        self.outbox.append((ASK, RUNTIME, node, data, 0, 0, self.expect(answer)))
+        self.wake_writer()
+        return answer
+
+    def note(self, node: str, verb: str, *arguments: Any) -> None:
+        """Tell the runtime of a node; never waits, and is lost with the link."""
+        data, _ = dumps((verb, *arguments), verb)
+        self.outbox.append((TELL, RUNTIME, node, data, 0, 0))
+        self.wake_writer()
+
+    def answer(self, number: int, value: Any) -> None:
+        """Send the answer to an ask of the other end."""
+        try:
+            data, buffers = dumps(value, "the answer")
+        except Exception as error:  # noqa: BLE001 - PayloadError, or user code that failed: the asker's
+            self.fail(number, error)
+            return
+        if buffers:
+            self.put_at_once((ANSWER, number, data, len(buffers)), buffers)
+        else:
+            self.put((ANSWER, number, data, 0), 0)
+
+    def fail(self, number: int, error: BaseException) -> None:
+        """Send the error that an ask of the other end ended with."""
+        self.put((FAILURE, number, dump_error(error)), 0)
+
+    def put(
+        self,
+        item: tuple[Any, ...],
+        size: int,
+        ref: ActorRef[Any] | None = None,
+        write: Callable[[], None] | None = None,
+    ) -> None:
+        """Queue an item, and see that it is written soon: by `write`, or when it is best for many."""
+        if self.queued > self.limit and ref is not None:
+            self._wait_for_room(ref)
+        self.outbox.append(item)
+        self.queued += size
+        (write or self.nudge)()
+        if self.closed is not None:  # it may have closed before it could see this one
+            self.drop_outbox()
+
+    def nudge(self) -> None:
+        """Write now if it is quiet, else leave it to the writer."""
+        if self._writer_rests:
+            if time.perf_counter() - self.sent_at > QUIET:
+                self.flush()
+            else:
+                self.wake_writer()
+
+    def wake_writer(self) -> None:
+        """Let the writer write."""
+        self._writer_rests = False
+        try:
+            self._bell.release()
+        except RuntimeError:  # woken already
+            return
+
+    def put_at_once(self, item: tuple[Any, ...], buffers: list[memoryview]) -> None:
+        """Write an item with big buffers before returning: they are not copied, so they must not change before."""
+        with self._write_lock:
+            self._write_all()
+            self._write([item], buffers)
+
+    def flush(self) -> None:
+        """Write what is queued, unless another thread is about to."""
+        while self.outbox and self.closed is None and self._write_lock.acquire(blocking=False):
+            try:
+                if not self._write_now():
+                    self.wake_writer()
+                    return
+            finally:
+                self._write_lock.release()
+
+    def _write_now(self) -> bool:
+        """Write without waiting; False if there is more for the writer to do."""
+        if self.outbox[0].__class__ is Heavy:
+            return False
+        items, _ = self._take()
+        self.sent_at = time.perf_counter()
+        try:
+            return self.connection.send_now(items)
+        except OSError:
+            return True  # the reader sees the end
+
+    def _take(self) -> tuple[list[tuple[Any, ...]], Sequence[memoryview]]:
+        """Take a frame's items out of the outbox, and the buffers of an item that has any."""
+        items: list[tuple[Any, ...]] = []
+        outbox = self.outbox
+        while outbox and len(items) < BATCH:
+            item = outbox[0]
+            if item.__class__ is Heavy:
+                if items:
+                    break
+                outbox.popleft()
+                return [item.item], item.buffers
+            items.append(outbox.popleft())
+        if not outbox:
+            self.queued = 0
+        else:
+            self.queued -= sum([len(item[3]) for item in items if item[0] <= ASK])
+        if self._room and self.queued <= self.limit // 2:
+            while self._room:
+                self._room.popleft()._settle(None, None)
+        return items, ()
+
+    def _write_all(self) -> None:
+        while self.outbox and self.closed is None:
+            self._write(*self._take())
+
+    def flush_all(self) -> None:
+        """Write all that is queued, and wait until it is written."""
+        with self._write_lock:
+            self._write_all()
+            self.connection.send_rest()
+
+    def _write(self, items: list[tuple[Any, ...]], buffers: Any) -> None:
+        try:
+            self.connection.send(items, buffers)
+        except OSError:  # the reader sees the end, and answers what is open
+            return
+        self.sent_at = time.perf_counter()
+
+    def _write_on(self) -> None:
+        while True:
+            self._bell.acquire()
+            if self.closed is not None:
+                return
+            while True:
+                with self._write_lock:
+                    self._write_all()
+                    self.connection.send_rest()
+                self._writer_rests = True
+                if not self.outbox:
+                    break
+                self._writer_rests = False
+
+    def _wait_for_room(self, ref: ActorRef[Any]) -> None:
+        """Wait until the other end has read some of what is queued; a wait edge, and others run meanwhile."""
+        if ref._traits.options.overflow == "fail":
+            msg = f"{self.queued} bytes wait to be sent to the process of {ref.path}, which does not read them"
+            raise MailboxFull(msg)
+        room = patient(ref)
+        self._room.append(room)
+        self.wake_writer()
+        if self.closed is not None:
+            room._settle(None, None)
+        room.get()
+
+    # --- in: the thread that reads -----------------------------------------------------------------------------------
+
+    def read_frame(self) -> None:
+        """Read a frame and deal with it.
+
+        Raises:
+            EOFError, OSError: the other end is gone.
+        """
+        items, buffers = self.connection.receive()
+        used = 0
+        for item in items:
+            kind = item[0]
+            count = item[4] if kind <= ASK else item[3] if kind == ANSWER else 0
+            given = buffers[used : used + count] if count else ()
+            used += count
+            try:
+                self._deal(kind, item, given)
+            except Exception:  # noqa: BLE001 - a defect of ours; the items behind it must not be lost
+                logger.exception("%s could not deal with an item of %s", self.node.name or "the root", self.name)
+
+    def _deal(self, kind: int, item: tuple[Any, ...], buffers: Any) -> None:
+        if kind == TELL:
+            self.received += 1
+            self.node.deliver(self, item, buffers, None)
+        elif kind == ASK:
+            self.received += 1
+            self.node.deliver(self, item, buffers, item[6])
+        elif kind == ANSWER:
+            _, number, data, _ = item
+            entry = self.pending.pop(number, None)
+            if entry.__class__ is Relay:
+                entry.answer(data, buffers)
+            elif entry is not None:
+                settle_with(entry, data, buffers)
+            self.free.append(number)
+        elif kind == FAILURE:
+            _, number, data = item
+            entry = self.pending.pop(number, None)
+            if entry.__class__ is Relay:
+                entry.fail(data)
+            elif entry is not None:
+                entry._settle(None, load_error(data))
+            self.free.append(number)
+        elif kind == INTRODUCE:
+            _, uid, data = item
+            self.senders[uid] = loads(data)
+        else:
+            self.senders.clear()
+
+    def read_until(self, future: Future[Any], timeout: float | None) -> None:
+        """Read in this thread until the future is done or time is up, unless another thread reads already."""
+        if self.closed is None and self.ear is not None:
+            self.ear.read_until(self, future, timeout)
+
+    # --- end ---------------------------------------------------------------------------------------------------------
+
+    def close(self, error: BaseException) -> None:
+        """Note that the other end is gone: answer what is open, and wake who waits."""
+        if self.closed is not None:
+            return
+        self.closed = error
+        self.connection.close()
+        self.wake_writer()
+        self.drop_pending()
+        while self._room:
+            self._room.popleft()._settle(None, None)
+        self.drop_outbox()
+
+    def drop_outbox(self) -> None:
+        """Report what was not written as dead letters; asks among it are answered by `drop_pending`."""
+        while self.outbox:
+            try:
+                entry = self.outbox.popleft()
+            except IndexError:
+                return
+            item, buffers = (entry.item, entry.buffers) if entry.__class__ is Heavy else (entry, ())
+            if item[0] == TELL and item[1] != RUNTIME:
+                self.node.lost(item, buffers, self.closed or EOFError())
+
+    def drop_pending(self) -> None:
+        """Answer all open asks: their process is gone."""
+        while self.pending:
+            try:
+                number, entry = self.pending.popitem()
+            except KeyError:
+                return
+            began = self.page is None or number >= PAGE or bool(self.page[number])
+            entry._settle(None, self.error_for(entry, began=began))
+
+    def error_for(self, entry: Any, *, began: bool) -> BaseException:
+        """Make the error for an open ask."""
+        error = self.closed
+        clone: Callable[..., BaseException] | None = getattr(error, "for_ask", None)
+        return clone(maybe_ran=began) if clone is not None else ActorDeadError(f"{entry!r}: {error}")
+
+
+class Heavy:
+    """Stands in the outbox for an item with big buffers, which a reader may not write itself."""
+
+    __slots__ = ("buffers", "item")
+
+    def __init__(self, item: tuple[Any, ...], buffers: Sequence[memoryview]) -> None:
+        self.item = item
+        self.buffers = buffers
+
+
+class Relay:
+    """An ask on its way through this process: its answer goes on to the link that it came from."""
+
+    __slots__ = ("link", "number")
+
+    def __init__(self, link: Link, number: int) -> None:
+        self.link = link
+        self.number = number
+
+    def answer(self, data: bytes, buffers: Any) -> None:
+        """Send an answer on as it came."""
+        item = (ANSWER, self.number, data, len(buffers))
+        self.link.outbox.append(Heavy(item, buffers) if buffers else item)
+        self.link.wake_writer()
+
+    def fail(self, data: bytes) -> None:
+        """Send an error on as it came."""
+        self.link.outbox.append((FAILURE, self.number, data))
+        self.link.wake_writer()
+
+    def _settle(self, value: Any, error: BaseException | None) -> bool:
+        """Answer from here: the process that should have is gone."""
+        if error is not None:
+            self.link.fail(self.number, error)
+        else:
+            self.link.answer(self.number, value)
+        return True
+
+
+class Answer(Future[Any]):
+    """The future of a message that came over a link: its value goes back there."""
+
+    __slots__ = ("link", "number")
+
+    def __init__(self, link: Link, number: int, target: ActorRef[Any]) -> None:
+        super().__init__(target)
+        self.link = link
+        self.number = number
+
+    def _settle(self, value: Any, error: BaseException | None) -> bool:
+        if not super()._settle(value, error):
+            return False
+        if error is not None:
+            self.link.fail(self.number, error)
+        else:
+            self.link.answer(self.number, value)
+        return True
+
+
+def settle_with(future: Future[Any], data: bytes, buffers: Any) -> None:
+    """Set a future to a value that came over a link, or to the error of its unpickling."""
+    try:
+        value = loads(data, buffers)
+    except Exception as error:  # noqa: BLE001 - the asker's
+        future._settle(None, error)
+    else:
+        future._settle(value, None)

@@ -1,0 +1,387 @@
+"""Lodge: the parent's side of an actor that runs in a child process. Layer 2.
+
+In its parent's tree such an actor is an ordinary child whose incarnation is an Envoy: its `on_start` starts the real
+one in the host, its `on_stop` stops it, and what ends the real one, a crash or the death of the host, ends it. So
+supervision needs no other rules for it. User messages do not pass here: they go from the sender to the host.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actor import HANDLERS, Actor
+from actorflow.core.burial import SILENT
+from actorflow.core.future import Future, patient
+from actorflow.core.log import logger
+from actorflow.core.messages import Ended, Stop
+from actorflow.core.ref import ENDING, ActorRef
+from actorflow.core.traits import Traits
+from actorflow.core.waits import dead_before
+from actorflow.errors import HostDied, MailboxFull, Stopping
+from actorflow.process.host.hosts import Host, hosts_of
+from actorflow.process.host.link import ASK, TELL, Heavy, Link, Relay
+from actorflow.process.host.pickled import PickledBoundedRef, PickledRef
+from actorflow.process.host.remote import sender_of_this
+from actorflow.process.host.requests import REQUESTS, Request
+from actorflow.process.host.wait import RemoteFuture
+from actorflow.process.payload import dumps, load_error, loads
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+
+OWN_SHARE = 0.9  # of the shutdown time: then the host abandons the actor itself, and need not be killed
+
+
+def lodge(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
+    """Return the kind of ref, and the traits, by which this process knows an actor of another."""
+    if scheduler.is_virtual:
+        return (PickledRef if traits.options.capacity is None else PickledBoundedRef), traits
+    return HostedRef, HostedTraits(traits.actor_class, traits.options)
+
+
+class HostedTraits(Traits):
+    """Traits of an actor whose incarnation here is an Envoy: what its class says holds in the host."""
+
+    __slots__ = ()
+
+    def __init__(self, actor_class: type[Actor], options: Any) -> None:
+        super().__init__(actor_class, options)
+        self.pinned = self.loop = self.blocks = False
+        self.has_on_start = self.has_on_stop = self.has_async_on_stop = True
+
+
+class Parcel:
+    """A pickled message that waits for its host: while it starts, or starts again."""
+
+    __slots__ = ("buffers", "data", "future", "sender")
+
+    def __init__(self, data: bytes, buffers: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+        self.data = data
+        self.buffers = buffers
+        self.future = future
+        self.sender = sender
+
+
+class HostedRef(ActorRef[Any]):
+    """The ref of an actor in a child process, in the process that supervises it.
+
+    `_link` is the way to it while it has a host; until then messages wait in `_backlog`. `_guest`: the host holds the
+    actor, with or without an incarnation. `_epoch` counts incarnations, so that late news of an old one is dropped.
+    """
+
+    __slots__ = ("_backlog", "_backlog_size", "_epoch", "_gate", "_guest", "_host", "_link", "_room")
+
+    _is_remote = True
+    _future_class = RemoteFuture
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._gate = threading.RLock()  # a finaliser may send while its thread is in here
+        self._backlog: deque[Parcel] = deque()
+        self._backlog_size = 0
+        self._room: list[Future[None]] = []
+        self._host: Host | None = None
+        self._link: Link | None = None
+        self._guest = False
+        self._epoch = 0
+
+    @property
+    def _incarnation_class(self) -> type[Any]:
+        return Envoy
+
+    # --- sends -------------------------------------------------------------------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send a message; it is pickled before this returns.
+
+        Raises:
+            PayloadError: it does not pickle.
+            ActorDeadError: the actor is dead.
+            MailboxFull: too much waits to be sent, and the actor's overflow is "fail".
+        """
+        if self._state >= ENDING:
+            raise self._dead()
+        sender = sender_of_this()
+        link = self._link
+        if link is not None:
+            link.tell(self, link.name, message, sender)
+        else:
+            self._wait_for_host(*dumps(message), None, sender)
+
+    def _send(self, message: Any, future: Any) -> None:
+        if self._state >= ENDING:
+            raise self._dead()
+        sender = sender_of_this()
+        link = self._link
+        if link is None:
+            self._wait_for_host(*dumps(message), future, sender)
+        elif future is None:
+            link.tell(self, link.name, message, sender)
+        else:
+            if future.__class__ is RemoteFuture:
+                future.link = link
+            link.ask(self, link.name, message, sender, future)
+
+    def _relay(self, source: Link, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
+        """Send on a message that came from another process."""
+        link = self._link
+        if link is not None:
+            link.node.pass_on(link, source, self.uid, link.name, data, buffers, number, sender)
+        elif self._state >= ENDING:
+            self._refuse(Parcel(data, buffers, None if number is None else Relay(source, number), sender), None)
+        else:
+            self._hold(Parcel(data, buffers, None if number is None else Relay(source, number), sender))
+
+    def _wait_for_host(self, data: bytes, buffers: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+        """Keep a message until the host is there; above the limit of what may wait, the sender waits."""
+        parcel = Parcel(data, [memoryview(bytes(buffer)) for buffer in buffers], future, sender)
+        limit = hosts_of(self._scheduler).limit
+        if self._backlog_size > limit and self._link is None:
+            if self._traits.options.overflow == "fail":
+                msg = f"{self._backlog_size} bytes wait for {self.path}, whose process is being started"
+                raise MailboxFull(msg)
+            room: Future[None] = patient(self)
+            with self._gate:
+                self._room.append(room)
+                if self._link is not None or self._state >= ENDING:
+                    room._settle(None, None)
+            room.get()
+        self._hold(parcel)
+
+    def _hold(self, parcel: Parcel) -> None:
+        with self._gate:
+            link = self._link
+            if link is not None:
+                self._pass(link, parcel)
+            elif self._state < ENDING:
+                self._backlog.append(parcel)
+                self._backlog_size += len(parcel.data) + sum([buffer.nbytes for buffer in parcel.buffers])
+            else:
+                self._refuse(parcel, None)
+
+    def _pass(self, link: Link, parcel: Parcel) -> None:
+        """Write a message that has waited."""
+        uid = 0 if parcel.sender is None else parcel.sender.uid
+        if uid and uid not in link.introduced:
+            link.introduce(parcel.sender)
+        item: tuple[Any, ...] = (TELL, self.uid, link.name, parcel.data, len(parcel.buffers), uid)
+        if parcel.future is not None:
+            item = (ASK, *item[1:], link.expect(parcel.future))
+        link.outbox.append(Heavy(item, parcel.buffers) if parcel.buffers else item)
+        link.wake_writer()
+
+    def _refuse(self, parcel: Parcel, cause: BaseException | None) -> None:
+        """Answer a message that nobody will handle, or make it a dead letter."""
+        error = dead_before(self, cause)
+        if parcel.future is not None:
+            parcel.future._settle(None, error)
+            return
+        try:
+            message = loads(parcel.data, parcel.buffers)
+        except Exception:  # noqa: BLE001 - it is lost either way
+            message = "a message that does not unpickle"
+        events, sender = self._scheduler.events, parcel.sender
+        self._scheduler.post_work(lambda: events.dead_letter(self, message, sender, cause or error))
+
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """End the actor for good behind what is queued; True if it was alive."""
+        link = self._link
+        if link is None or self._state >= ENDING:
+            return super().stop(block=block, timeout=timeout)
+        stopped: Future[bool] = patient(self)
+        link.tell(self, link.name, Stop(final=True), None)
+        self._scheduler.end_of(self)._add_waiter(lambda: stopped._settle(value=True, error=None))
+        return stopped.get(timeout=timeout) if block else stopped
+
+    # --- the way to the host -----------------------------------------------------------------------------------------
+
+    def _open(self, link: Link) -> None:
+        """The actor is up: what has waited goes out first."""
+        with self._gate:
+            while self._backlog:
+                self._pass(link, self._backlog.popleft())
+            self._backlog_size = 0
+            self._link = link
+            self._admit()
+
+    def _shut(self) -> None:
+        """The way is gone: messages wait here."""
+        with self._gate:
+            self._link = None
+
+    def _admit(self) -> None:
+        rooms, self._room = self._room, []
+        for room in rooms:
+            room._settle(None, None)
+
+    def _close(self, cause: BaseException | None) -> None:
+        """The actor is dead: refuse what waits, and leave the host."""
+        with self._gate:
+            self._link = None
+            parcels, self._backlog = self._backlog, deque()
+            self._admit()
+        for parcel in parcels:
+            self._refuse(parcel, cause)
+        host, self._host = self._host, None
+        if host is not None:
+            host.leave(self)
+
+    def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
+        from actorflow.process.host.cycles import seek  # noqa: PLC0415 - made of nodes, as refs are
+
+        link = self._link
+        if link is not None:
+            seek(link.node, link.name, self, path, origin, future)
+
+    def _away(self, here: Any, path: list[str], origin: int, home: str, number: int) -> bool:  # noqa: ARG002
+        """Send a probe on to the host; False if there is none."""
+        link = self._link
+        if link is None:
+            return False
+        link.note(link.name, "probe", self.uid, path, origin, home, number)
+        return True
+
+
+class Envoy(Actor):
+    """Stands in the parent's tree for an incarnation in another process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        ref: Any = self._actor_ref
+        cls = ref.actor_class
+        data, buffers = dumps((cls, args, kwargs), f"{cls.__name__}, its arguments among it,")
+        self.recipe = (data, [bytes(buffer) for buffer in buffers])
+
+    async def on_start(self) -> None:  # type: ignore[override]
+        """Have a host, and start the actor in it."""
+        ref: Any = self._actor_ref
+        hosts = hosts_of(ref._scheduler)
+        if ref._host is None:
+            ref._host = hosts.host_for(ref)
+            ref._guest = False
+        host = ref._host
+        await host.ready
+        link = host.link
+        ref._epoch += 1
+        if ref._guest:
+            await link.request(link.name, "start", ref.uid, ref._epoch)
+        else:
+            options = ref._traits.options.override(host=None)
+            restart = ref._parent.restart_of(ref._traits)
+            recipe = (*self.recipe, options, restart)
+            await link.request(link.name, "spawn", ref.uid, ref._epoch, ref.path, ref.parent, recipe)
+            ref._guest = True
+        ref._open(link)
+
+    async def on_stop(self) -> None:  # type: ignore[override]
+        """Stop the actor: behind what is queued, or, if a supervisor wants it, after its current handler."""
+        ref: Any = self._actor_ref
+        host = ref._host
+        if host is None or not ref._guest or host.link.closed is not None:
+            return
+        link = host.link
+        exit_ = ref._life.exit if ref._life is not None else None
+        try:
+            if exit_ is None:
+                ref._guest = False
+                await link.request(link.name, "stop", ref.uid)
+            else:
+                seconds = ref._traits.options.shutdown * OWN_SHARE
+                ref._guest = exit_.restart
+                await link.request(link.name, "exit", ref.uid, exit_.restart, seconds)
+        except HostDied:
+            return
+        except Stopping:  # a supervisor wants it at once, while it worked off its mailbox
+            link.note(link.name, "exit", ref.uid, False, 0.0)
+        except GeneratorExit:  # abandoned: the host itself does not answer
+            host.kill()
+            raise
+
+
+class GuestEnded:
+    """News from a host: an incarnation is over."""
+
+    __slots__ = ("epoch", "error", "final")
+
+    def __init__(self, epoch: int, error: BaseException | None, *, final: bool) -> None:
+        self.epoch = epoch
+        self.error = error
+        self.final = final
+
+    def __repr__(self) -> str:
+        return f"GuestEnded({self.error!r})"
+
+
+class HostLost:
+    """News: a host is gone, and its actors with it."""
+
+    __slots__ = ("error", "host")
+
+    def __init__(self, host: Host, error: BaseException) -> None:
+        self.host = host
+        self.error = error
+
+    def __repr__(self) -> str:
+        return f"HostLost({self.error!r})"
+
+
+def run_guest_ended(ref: Any, message: GuestEnded) -> Ended | None:
+    """End the Envoy as its actor has ended."""
+    if message.epoch != ref._epoch:
+        return None
+    if message.final or not (message.error is None or ref._parent.will_restart(ref, message.error)):
+        ref._guest = False
+    return over(ref, message, message.error, final=message.final)
+
+
+def run_host_lost(ref: Any, message: HostLost) -> Ended | None:
+    """Crash the Envoy: its actor's process has died."""
+    if ref._host is not message.host:
+        return None
+    ref._host = None
+    ref._guest = False
+    logger.error("%s lost its process: %s", ref.path, message.error)
+    return over(ref, message, message.error, final=False)
+
+
+def over(ref: Any, message: Any, error: BaseException | None, *, final: bool) -> Ended:
+    """Make the outcome of an ended incarnation; the message that ended it is no dead letter."""
+    answered: Future[None] = Future()
+    answered._settle(None, None)
+    return Ended(error, (ref, message, answered, None), final=final, last_done=True)
+
+
+HANDLERS.update({GuestEnded: run_guest_ended, HostLost: run_host_lost})
+SILENT.update({GuestEnded, HostLost})
+
+
+# --- what hosts tell their parent ------------------------------------------------------------------------------------
+
+
+def ended(request: Request, uid: int, epoch: int, error: bytes | None, final: bool) -> None:
+    """An actor in the host has ended, or its incarnation has."""
+    ref = request.node.find(uid)
+    if ref is not None:
+        reason = None if error is None else load_error(error)
+        ref._scheduler.post(ref, GuestEnded(epoch, reason, final=final), None)
+
+
+def dead_letter(request: Request, uid: int, message: Any, sender: ActorRef[Any] | None, error: bytes | None) -> None:
+    """A message of the host's was not handled."""
+    node = request.node
+    ref = node.find(uid)
+    if ref is None:
+        from actorflow.process.host.remote import RemoteRef  # noqa: PLC0415 - rare
+
+        ref = RemoteRef.gone(node, uid)
+    node.dead_letter(ref, message, sender, None if error is None else load_error(error))
+
+
+def interrupt(request: Request) -> None:
+    """A handler in the host raised KeyboardInterrupt."""
+    request.node.scheduler.post_work(request.node.scheduler.events.interrupted)
+
+
+REQUESTS.update({"ended": ended, "dead letter": dead_letter, "interrupt": interrupt})

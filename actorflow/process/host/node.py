@@ -1,0 +1,151 @@
+"""Node: this process in the tree of processes of one system, and the ways to the others. Layer 2.
+
+The root is "", its third host "3", that one's first host "3.1". A host knows its parent and its own hosts; what is for
+others goes through them. Numbers of actors (`uid`) are unique in the tree, so whoever finds one knows that it is here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.ref import ActorRef
+from actorflow.core.registry import REFS
+from actorflow.core.system import NODES
+from actorflow.errors import ActorDeadError
+from actorflow.process.host.link import ASK, RUNTIME, TELL, Answer, Heavy, Link, Relay
+from actorflow.process.host.remote import Elsewhere, RemoteRef
+from actorflow.process.host.requests import REQUESTS, Request
+from actorflow.process.payload import loads
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+
+
+class Node:
+    """See the module. One for each system that has child processes, in each of its processes."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.key = scheduler.key
+        self.name = scheduler.node
+        self.system = scheduler.name
+        self.up: Link | None = None
+        self.down: dict[str, Link] = {}
+        self.hosts: Any = None
+        NODES[self.key] = self
+
+    @staticmethod
+    def of(scheduler: Scheduler) -> Node:
+        """Return the node of a system in this process."""
+        node: Node | None = NODES.get(scheduler.key)
+        return Node(scheduler) if node is None else node
+
+    def close(self) -> None:
+        """Forget the system."""
+        if NODES.get(self.key) is self:
+            del NODES[self.key]
+
+    # --- ways --------------------------------------------------------------------------------------------------------
+
+    def way_to(self, node: str) -> Link | None:
+        """Return the link that leads to a node; None if it is gone."""
+        below = f"{self.name}." if self.name else ""
+        if node != self.name and node.startswith(below):
+            return self.down.get(node[len(below) :].split(".", 1)[0])
+        return self.up
+
+    def ref_to(self, node: str, first_uid: int, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
+        """Return a ref to an actor that lives at another node."""
+        parent, _, name = path.rpartition("/")
+        return RemoteRef(uid, Elsewhere(self, node, first_uid, parent), cls._traits, name)
+
+    def find(self, uid: int) -> ActorRef[Any] | None:
+        """Return the ref of that number, if its actor is known here."""
+        ref = REFS.by_uid.get(uid)
+        return ref if isinstance(ref, ActorRef) else None
+
+    # --- what comes in -----------------------------------------------------------------------------------------------
+
+    def deliver(self, link: Link, item: tuple[Any, ...], buffers: Any, number: int | None) -> None:
+        """Put a message into its actor's mailbox, or send it on."""
+        _, uid, node, data, _, sender_uid, *_ = item
+        if uid == RUNTIME and node == self.name:
+            verb, *arguments = loads(data)
+            REQUESTS[verb](Request(self, link, number), *arguments)
+            return
+        ref: Any = REFS.by_uid.get(uid)
+        sender = link.senders.get(sender_uid) if sender_uid else None
+        if ref is None or ref._is_remote:
+            self._send_on(link, item, buffers, number, ref, sender)
+            return
+        try:
+            message = loads(data, buffers)
+        except Exception as error:  # noqa: BLE001 - user code; it is the sender's or, of a tell, a dead letter
+            if number is not None:
+                link.fail(number, error)
+            else:
+                self.dead_letter(ref, "a message that does not unpickle", sender, error)
+            return
+        self.accept(link, ref, message, number, sender)
+
+    def accept(self, link: Link, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
+        """Put a message into the mailbox of an actor of this process."""
+        ref._arrive(message, None if number is None else Answer(link, number, ref), sender)
+
+    def _send_on(self, link: Link, item: Any, buffers: Any, number: int | None, ref: Any, sender: Any) -> None:
+        """Send a message on to where its actor is."""
+        _, uid, node, data, *_ = item
+        if ref is not None:
+            ref._relay(link, data, buffers, number, sender)
+            return
+        way = self.way_to(node) if node != self.name else None
+        if way is None or way.closed is not None:
+            self._nobody(link, uid, data, buffers, number, sender)
+            return
+        self.pass_on(way, link, uid, node, data, buffers, number, sender)
+
+    def pass_on(
+        self, way: Link, link: Link, uid: int, node: str, data: bytes, buffers: Any, number: int | None, sender: Any
+    ) -> None:
+        """Write a message that came over `link` to the link `way`, as it is."""
+        sender_uid = 0 if sender is None else sender.uid
+        if sender_uid and sender_uid not in way.introduced:
+            way.introduce(sender)
+        item: tuple[Any, ...] = (TELL, uid, node, data, len(buffers), sender_uid)
+        if number is not None:
+            item = (ASK, *item[1:], way.expect(Relay(link, number)))
+        way.outbox.append(Heavy(item, buffers) if buffers else item)  # a reader may not wait until it is written
+        way.wake_writer()
+
+    def _nobody(self, link: Link, uid: int, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
+        """Deal with a message for an actor that is dead, or was never here."""
+        error = ActorDeadError(f"no actor has the number {uid} in {self.name or 'the root process'}: it is dead")
+        if number is not None:
+            link.fail(number, error)
+            return
+        try:
+            message = loads(data, buffers)
+        except Exception:  # noqa: BLE001 - it is lost either way
+            message = "a message that does not unpickle"
+        ref: Any = RemoteRef.gone(self, uid)
+        self.dead_letter(ref, message, sender, error)
+
+    # --- dead letters ------------------------------------------------------------------------------------------------
+
+    def lost(self, item: tuple[Any, ...], buffers: Any, error: BaseException) -> None:
+        """Report a tell that was still to be written when its process died."""
+        ref, sender = self.find(item[1]), self.find(item[5])
+        if ref is None:
+            return
+        try:
+            message = loads(item[3], buffers)
+        except Exception:  # noqa: BLE001 - it is lost either way
+            message = "a message that does not unpickle"
+        self.dead_letter(ref, message, sender, error)
+
+    def dead_letter(
+        self, ref: ActorRef[Any], message: Any, sender: ActorRef[Any] | None, reason: BaseException | None
+    ) -> None:
+        """Report a message that nobody handles."""
+        events = self.scheduler.events
+        self.scheduler.post_work(lambda: events.dead_letter(ref, message, sender, reason))

@@ -1,0 +1,61 @@
+"""Pickled: hosts on a virtual clock. Layer 2.
+
+There all processes are one, but what goes to a hosted actor and comes back is pickled all the same: a test sees that a
+message does not survive the way, or that sender and receiver do not share it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorflow.core.future import Future
+from actorflow.core.mailbox import BoundedRef
+from actorflow.core.ref import ActorRef
+from actorflow.process.payload import dump_error, dumps, load_error, loads
+
+
+def copied(value: Any, what: str = "the message") -> Any:
+    """Return what another process would get."""
+    return loads(*dumps(value, what))
+
+
+class CopiedFuture(Future[Any]):
+    """The answer of another process."""
+
+    __slots__ = ()
+
+    def _settle(self, value: Any, error: BaseException | None) -> bool:
+        if error is None:
+            try:
+                value = copied(value, "the answer")
+            except Exception as failure:  # noqa: BLE001 - PayloadError, or user code that failed: the asker's
+                error = failure
+        else:
+            error = load_error(dump_error(error))
+        return super()._settle(None if error is not None else value, error)
+
+
+class PickledRef(ActorRef[Any]):
+    """A ref whose messages and answers are copied by pickle."""
+
+    __slots__ = ()
+
+    _future_class = CopiedFuture
+
+    def tell(self, message: Any) -> None:
+        """Send a copy."""
+        super().tell(copied(message))
+
+    def _send(self, message: Any, future: Any) -> None:
+        super()._send(copied(message), future)
+
+
+class PickledBoundedRef(BoundedRef):
+    """The same with a bounded mailbox, whose `tell` is a `_send`."""
+
+    __slots__ = ()
+
+    _future_class = CopiedFuture
+
+    def _send(self, message: Any, future: Any) -> None:
+        super()._send(copied(message), future)

@@ -1,0 +1,190 @@
+"""Remote: refs to actors that live in another process. Layer 2.
+
+Such a ref knows a node and a number. Whether the actor is alive is known there: a tell to a dead one is a dead letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actor import Actor
+from actorflow.core.burial import Notice
+from actorflow.core.current import CURRENT
+from actorflow.core.future import Future
+from actorflow.core.messages import Stop, Terminated
+from actorflow.core.ref import DEAD, ENDING, IDLE, ActorRef, late_send
+from actorflow.errors import ActorDeadError, ActorflowError
+from actorflow.process.host.link import Link
+from actorflow.process.host.wait import RemoteFuture
+
+if TYPE_CHECKING:
+    from actorflow.process.host.node import Node
+
+ALIVE_SECONDS = 5.0  # for the question whether an actor lives
+
+
+class Elsewhere:
+    """Stands for the scheduler and the parent of an actor that lives at another node."""
+
+    __slots__ = ("_here", "first_uid", "node", "owner", "path")
+
+    def __init__(self, here: Node, node: str, first_uid: int, path: str) -> None:
+        self._here = here
+        self.node = node
+        self.first_uid = first_uid
+        self.path = path
+        self.owner = None
+
+    @property
+    def key(self) -> str:
+        """The system's key, the same in all of its processes."""
+        return self._here.key
+
+    @property
+    def ask_timeout(self) -> float | None:
+        """What holds for asks of this process."""
+        return self._here.scheduler.ask_timeout
+
+    def check_usable(self) -> None:
+        """Raise if this process is a fork."""
+        self._here.scheduler.check_usable()
+
+    def way(self, ref: ActorRef[Any]) -> Link:
+        """Return the link that leads there.
+
+        Raises:
+            ActorDeadError: that process is gone.
+        """
+        self.check_usable()
+        link = self._here.way_to(self.node)
+        if link is None or link.closed is not None:
+            msg = f"{ref.path} is dead: its process has ended"
+            raise ActorDeadError(msg)
+        return link
+
+    def post(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
+        """Send a message of the runtime's own; one that cannot be sent is dropped, as with its dead receiver."""
+        try:
+            if future is None:
+                self.way(ref).tell(ref, self.node, message, None)
+            else:
+                self.way(ref).ask(ref, self.node, message, None, future)
+        except ActorflowError as error:
+            if future is not None:
+                future._settle(None, error)
+
+    def post_work(self, work: Callable[[], Any]) -> None:
+        """Have the holder of the baton of this process call `work`."""
+        self._here.scheduler.post_work(work)
+
+    def end_of(self, ref: ActorRef[Any]) -> Future[Any]:
+        """Return a future that is set once the actor is dead: to the reason, or None."""
+        future: Future[Any] = Future()
+        try:
+            link = self.way(ref)
+        except ActorDeadError as error:
+            future._settle(None, error)
+        else:
+            link.request(self.node, "end", ref.uid, future=future)
+        return future
+
+
+class RemoteRef(ActorRef[Any]):
+    """A ref whose sends go over a link."""
+
+    __slots__ = ()
+
+    _is_remote = True
+    _future_class = RemoteFuture
+    _scheduler: Any
+
+    def __init__(self, uid: int, elsewhere: Elsewhere, traits: Any, name: str | None) -> None:
+        super().__init__(uid, elsewhere, elsewhere, traits, name)  # type: ignore[arg-type]
+        self._state = IDLE
+
+    @classmethod
+    def gone(cls, here: Node, uid: int) -> RemoteRef:
+        """Return the ref of an actor of which only the number is known, for a dead letter."""
+        ref = cls(uid, Elsewhere(here, here.name, 0, "/gone"), Actor._traits, f"actor-{uid}")
+        ref._state = DEAD
+        return ref
+
+    def tell(self, message: Any) -> None:
+        """Send a message; it is pickled before this returns.
+
+        Raises:
+            PayloadError: it does not pickle.
+            ActorDeadError: the actor's process is known to be dead.
+        """
+        elsewhere = self._scheduler
+        elsewhere.way(self).tell(self, elsewhere.node, message, sender_of_this())
+
+    def _send(self, message: Any, future: Any) -> None:
+        elsewhere = self._scheduler
+        link = elsewhere.way(self)
+        if future is None:
+            link.tell(self, elsewhere.node, message, sender_of_this())
+            return
+        future.link = link
+        link.ask(self, elsewhere.node, message, sender_of_this(), future)
+
+    def _arrive(self, message: Any, future: Any, sender: Any) -> None:
+        raise NotImplementedError  # pragma: no cover - a node sends on what is not for its own actors
+
+    def is_alive(self) -> bool:
+        """Ask where it lives; False if no answer comes in five seconds."""
+        if self._state >= ENDING:
+            return False
+        future = RemoteFuture(self)
+        try:
+            link = self._scheduler.way(self)
+            future.link = link
+            link.request(self._scheduler.node, "alive", self.uid, future=future)
+            return bool(future.get(timeout=ALIVE_SECONDS))
+        except ActorflowError:
+            return False
+
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """End the actor for good behind what is queued; True if it was alive."""
+        future = RemoteFuture(self)
+        future._patient = True
+        stopped = future.map(bool)
+        try:
+            self._send(Stop(final=True), future)
+        except ActorDeadError:
+            future._settle(value=False, error=None)
+        return stopped.get(timeout=timeout) if block else stopped
+
+    def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
+        from actorflow.process.host.cycles import seek  # noqa: PLC0415 - made of nodes, as refs are
+
+        seek(self._scheduler._here, self._scheduler.node, self, path, origin, future)
+
+    def _away(self, here: Node, path: list[str], origin: int, home: str, number: int) -> bool:
+        """Send a probe on to where the actor lives."""
+        way = here.way_to(self._scheduler.node)
+        if way is not None and way.closed is None:
+            way.note(self._scheduler.node, "probe", self.uid, path, origin, home, number)
+        return True
+
+    def _watched_by(self, watcher: ActorRef[Any], actor: Actor) -> None:
+        ended = self._scheduler.end_of(self)
+
+        def tell_watcher() -> None:
+            reason = ended._error if ended._error is not None else ended._value
+            watcher._scheduler.post(watcher, Notice(actor, Terminated(self, reason)), None)
+
+        if not ended._add_waiter(tell_watcher):
+            tell_watcher()
+
+
+def sender_of_this() -> ActorRef[Any] | None:
+    """Return the actor whose handler runs here."""
+    execution = CURRENT.get()
+    if execution is None:
+        return None
+    sender = execution.item[0]
+    if sender is None:
+        raise late_send()
+    return sender

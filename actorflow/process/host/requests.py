@@ -1,0 +1,91 @@
+"""Requests: what one process's runtime asks of another's. Layer 2.
+
+Those here are understood by every node; `actorflow.process.host.guests` adds what only hosts do, and
+`actorflow.process.host.lodge` what hosts tell their parent. They run in the thread that reads the link, so they are
+short and never wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.burial import notify_end
+from actorflow.core.future import Future
+from actorflow.core.ref import DEAD
+from actorflow.process.payload import dump_error, load_error
+
+if TYPE_CHECKING:
+    from actorflow.process.host.link import Link
+    from actorflow.process.host.node import Node
+
+
+class Request:
+    """One request: where it came in, and its answer, if one is wanted."""
+
+    __slots__ = ("link", "node", "number")
+
+    def __init__(self, node: Node, link: Link, number: int | None) -> None:
+        self.node = node
+        self.link = link
+        self.number = number
+
+    def answer(self, value: Any = None) -> None:
+        """Answer it; from any thread, once."""
+        if self.number is not None:
+            self.link.answer(self.number, value)
+
+    def answer_with(self, future: Future[Any]) -> None:
+        """Answer it with what the future is set to."""
+
+        def settle() -> None:
+            if future._error is not None:
+                self.fail(future._error)
+            else:
+                self.answer(future._value)
+
+        if not future._add_waiter(settle):
+            settle()
+
+    def fail(self, error: BaseException) -> None:
+        """Answer it with an error."""
+        if self.number is not None:
+            self.link.fail(self.number, error)
+
+
+def alive(request: Request, uid: int) -> None:
+    """Say whether an actor of this process lives."""
+    ref = request.node.find(uid)
+    request.answer(ref is not None and ref.is_alive())
+
+
+def end(request: Request, uid: int) -> None:
+    """Answer at the actor's end, with the reason; at once if it is dead."""
+    ref = request.node.find(uid)
+    if ref is None:
+        request.answer(None)
+        return
+    ended: Future[Any] = Future()
+
+    def answer() -> None:
+        cause = ref._life.cause if ref._state == DEAD and ref._life is not None else None
+        request.answer(None if cause is None else Reason(dump_error(cause)))
+
+    ended._add_waiter(answer)
+    scheduler = request.node.scheduler
+    scheduler.post_work(lambda: notify_end(ref, ended))
+
+
+class Reason:
+    """Carries an error as a value; it unpickles to the error."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_error, (self.data,)
+
+
+REQUESTS: dict[str, Callable[..., None]] = {"alive": alive, "end": end}

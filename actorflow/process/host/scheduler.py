@@ -1,0 +1,187 @@
+"""Scheduler of a host: while it has nothing to do, the holder of the baton reads the link. Layer 2.
+
+So a message to an idle host wakes one thread, which handles it and writes the answer. While handlers run, what they
+send is left in the link's outbox until the run queue is empty, or a fifth of a millisecond is over; then the link is
+looked at each millisecond, by a thread of its own.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import select
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.live import LiveScheduler
+from actorflow.process.host.link import QUIET, Link
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Worker
+
+
+class HostLink(Link):
+    """The host's end of the link to its parent."""
+
+    def nudge(self) -> None:
+        """Write now if it is quiet; else leave it to the holder of the baton if that is at work, or to the writer."""
+        if time.perf_counter() - self.sent_at > QUIET:
+            self.flush()
+        elif self.node.scheduler.idle:
+            self.wake_writer()
+
+    def parent_gone(self) -> None:
+        """End at once: nobody is there to tell."""
+        os._exit(0)
+
+
+class HostScheduler(LiveScheduler):
+    """See the module. `attach` gives it the link."""
+
+    link: HostLink | None = None
+
+    def __init__(self, **options: Any) -> None:
+        self._ear = _thread.allocate_lock()  # the right to read the link
+        self._listening: Worker | None = None
+        self._reads = self._reads_seen = 0
+        self._reader_bell = _thread.allocate_lock()
+        self._reader_bell.acquire()
+        self._door_in, self._door_out = os.pipe()
+        for end in (self._door_in, self._door_out):
+            os.set_blocking(end, False)
+        super().__init__(**options)
+
+    def attach(self, link: HostLink) -> None:
+        """Begin to read the link."""
+        self._poll = select.poll()
+        self._poll.register(link.connection.fileno(), select.POLLIN)
+        self._poll.register(self._door_in, select.POLLIN)
+        self._look = select.poll()
+        self._look.register(link.connection.fileno(), select.POLLIN)
+        self.link = link
+        threading.Thread(target=self._read_while_busy, name=f"{self.name}-reader", daemon=True).start()
+        self.post_work(lambda: None)  # the holder may rest already, and not listen
+
+    # --- the idle holder ---------------------------------------------------------------------------------------------
+
+    def rest_idle(self, worker: Worker) -> bool:
+        """Write what is left, and wait for work, on the link or from other threads. False: the system closed."""
+        link = self.link
+        if link is not None and link.outbox:
+            link.flush()
+        if link is None:
+            return super().rest_idle(worker)
+        woken = True
+        self._ear.acquire()  # others hold it for moments only: who listens without being the idle holder is knocked out
+        self._listening = worker
+        try:
+            self.idle.append(worker)
+            if self.inbox or self.closed:
+                try:
+                    self.idle.remove(worker)
+                except ValueError:
+                    woken = False
+            else:
+                woken = self._listen(worker, link)
+        finally:
+            self._listening = None
+            self._ear.release()
+        if not woken:  # somebody has taken the baton from this thread, or is just waking it
+            worker.park.acquire()
+        if self.pulse.asleep:
+            self.pulse.ring()
+        return not self.closed
+
+    def _listen(self, worker: Worker, link: HostLink) -> bool:
+        """Wait for a frame or a knock; True if this thread has the baton afterwards, with something to do."""
+        while True:
+            ready = self._poll.poll() if not link.connection.ready() else [(link.connection.fileno(), 0)]
+            fds = [fd for fd, _ in ready]
+            if self._door_in in fds:
+                self._drain_door()
+                if worker not in self.idle:
+                    return False
+                if self.closed:
+                    self._leave_idle(worker)
+                    return True
+            if link.connection.fileno() in fds:
+                if not self._leave_idle(worker):
+                    return False
+                self._read(link)
+                return True
+
+    def _leave_idle(self, worker: Worker) -> bool:
+        try:
+            self.idle.remove(worker)
+        except ValueError:
+            return False
+        return True
+
+    def _read(self, link: HostLink) -> None:
+        self._reads += 1
+        try:
+            link.read_frame()
+            while link.connection.ready():
+                link.read_frame()
+        except (EOFError, OSError):
+            link.parent_gone()
+
+    def wake(self) -> None:
+        """Wake the idle holder; it may be listening."""
+        super().wake()
+        if self._listening is not None:
+            self._knock()
+
+    def _knock(self) -> None:
+        try:
+            os.write(self._door_out, b"!")
+        except BlockingIOError:  # it is full of knocks
+            return
+
+    def _drain_door(self) -> None:
+        try:
+            os.read(self._door_in, 4096)
+        except BlockingIOError:
+            return
+
+    def unseated(self, worker: Worker) -> None:  # noqa: ARG002
+        """The idle holder's baton was taken: should it be listening, it is to stop that."""
+        self._knock()
+
+    # --- while handlers run ------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Have the link read and written if the holder has not come to it since the last tick."""
+        link = self.link
+        if link is None or self.idle:
+            return
+        if link.outbox:
+            link.wake_writer()
+        if self._reads == self._reads_seen:
+            try:
+                self._reader_bell.release()
+            except RuntimeError:  # it is at it
+                return
+        self._reads_seen = self._reads
+
+    def _read_while_busy(self) -> None:
+        link = self.link
+        assert link is not None
+        while not self.closed:
+            self._reader_bell.acquire()
+            if self._ear.acquire(blocking=False):
+                try:
+                    while link.connection.ready() or self._look.poll(0):
+                        self._read(link)
+                finally:
+                    self._ear.release()
+
+    def close(self) -> None:
+        """End all threads."""
+        super().close()
+        self._knock()
+        try:
+            self._reader_bell.release()
+        except RuntimeError:
+            return
