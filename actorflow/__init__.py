@@ -35,6 +35,9 @@ from actorflow.errors import (
     TaskTimeout,
     ThreadLimit,
 )
+from actorflow.process.options import Process
+from actorflow.process.pool.pool import ProcessPool
+from actorflow.process.pool.stats import PoolStats, RunningTask, WorkerStats
 from actorflow.supervision.supervisor import ChildState, Supervisor
 
 __all__ = [
@@ -59,10 +62,14 @@ __all__ = [
     "MailboxFull",
     "MemoryLimit",
     "PayloadError",
+    "PoolStats",
+    "Process",
+    "ProcessPool",
     "RemoteError",
     "Reply",
     "RestartLimitReached",
     "Restarted",
+    "RunningTask",
     "Settings",
     "Started",
     "Stopped",
@@ -73,6 +80,7 @@ __all__ = [
     "Terminated",
     "ThreadLimit",
     "Timer",
+    "WorkerStats",
     "child",
     "timer",
 ]

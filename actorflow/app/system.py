@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
@@ -22,11 +22,14 @@ from actorflow.core.procedure import completed_within
 from actorflow.core.ref import ActorRef
 from actorflow.core.system import System
 from actorflow.errors import DefinitionError
+from actorflow.process.pool.pool import ProcessPool
+from actorflow.process.pool.setup import check_positive, check_setup
 from actorflow.supervision.window import RestartWindow
 
 if TYPE_CHECKING:
     from actorflow.core.child import Child
     from actorflow.core.scheduler import Scheduler
+    from actorflow.process.options import Process
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Actor)
@@ -75,6 +78,8 @@ class ActorSystem(System):
         self.root.give_up = self.fail  # type: ignore[attr-defined]
         self.grace = settings.grace
         self._listeners: ActorRef[Listener] | None = None
+        self._pools: dict[str, ProcessPool] = {}
+        self._pools_lock = threading.Lock()
 
     # --- actors ------------------------------------------------------------------------------------------------------
 
@@ -172,6 +177,42 @@ class ActorSystem(System):
             heard: Future[None] = Future(self._listeners)
             self.scheduler.post(self._listeners, Call("call", (no_more_events, None), {}), heard)
             await completed_within(self.scheduler, heard, 1.0)
+
+    # --- processes ---------------------------------------------------------------------------------------------------
+
+    def pool(
+        self,
+        name: str,
+        workers: int | None = None,
+        *,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        max_tasks: int | None = None,
+        max_rss: int | str | None = None,
+        host: Process | None = None,
+    ) -> ProcessPool:
+        """Return the system's pool of that name; made at the first call, by the rules of `ProcessPool`.
+
+        Its actors are in the tree, and the end of the system drains it within its grace time. Later calls need the name
+        only; what they give must be what the pool was made with.
+
+        >>> import actorflow as af
+        >>> with af.ActorSystem("demo") as system:
+        ...     system.pool("cpu", workers=1).submit(pow, 2, 10).result(timeout=60)
+        1024
+
+        Raises:
+            DefinitionError: an argument makes no sense, or the pool was made with another.
+        """
+        check_positive("workers", workers)
+        setup = check_setup(initializer, tuple(initargs), max_tasks, max_rss, host)
+        with self._pools_lock:
+            pool = self._pools.get(name)
+            if pool is None or not pool.is_open:
+                pool = self._pools[name] = ProcessPool.within(self, name, workers, setup)
+            else:
+                pool.check_same(workers, setup)
+            return pool
 
     # --- life --------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import os
-import sys
 from _socket import socket
 from itertools import islice
 from mmap import mmap
@@ -30,6 +29,7 @@ from actorflow.process.pool.page import (
     START,
     UPTO,
 )
+from actorflow.process.pool.records import forward_records
 from actorflow.process.wire import Connection
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
@@ -79,7 +79,7 @@ class Worker:
                 items, buffers = self.connection.receive()
                 if items[0] == RUN:
                     self.run(*items[1:], buffers)
-                elif not self.initialize(items[1], buffers):
+                elif not self.initialize(*items[1:], buffers):
                     return
         except (EOFError, OSError):
             return
@@ -93,8 +93,9 @@ class Worker:
         """In a process that a task has forked: the socket is the worker's alone, else its end would go unnoticed."""
         os.close(self.connection.fileno())
 
-    def initialize(self, data: bytes, buffers: Sequence[memoryview]) -> bool:
+    def initialize(self, data: bytes, levels: dict[str, int], buffers: Sequence[memoryview]) -> bool:
         """Run the pool's initializer; False if it failed."""
+        forward_records(lambda record: self.send((RECORD, record)), levels)
         try:
             if data:
                 initializer, args = loads(data, buffers)

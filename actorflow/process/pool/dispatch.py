@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.errors import ActorDeadError, HostDied
-from actorflow.process.payload import dumps, loads
+from actorflow.process.payload import loads
 from actorflow.process.pool.queue import TaskQueue
 from actorflow.process.pool.task import Functions
 
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from actorflow.process.launch.handle import Handle
     from actorflow.process.launch.launcher import Launcher
     from actorflow.process.pool.lane import Lane
-    from actorflow.process.pool.task import Task
     from actorflow.process.pool.setup import Setup
+    from actorflow.process.pool.task import Task
 
 STARTS: Final = 5  # failed starts in a row after which the pool is broken
 
@@ -27,7 +29,7 @@ STARTS: Final = 5  # failed starts in a row after which the pool is broken
 class Dispatch:
     """What a pool's parts share. Without locks on the way of a task: see `submit` and `Lane.fill`."""
 
-    def __init__(self, setup: Setup, launcher: Launcher, path: str, workers: int) -> None:
+    def __init__(self, setup: Setup, launcher: Launcher | None, path: str, workers: int) -> None:
         self.setup = setup
         self.launcher = launcher
         self.path = path
@@ -40,8 +42,11 @@ class Dispatch:
         self.broken: BaseException | None = None
         self.ended: Future[None] = Future()  # closed, and nothing is left to do
         self.restarts = self.done = self.failed = self.cancelled = 0
+        self.leaving: set[str] = set()  # names of workers that a smaller size leaves over
+        self.lock = threading.Lock()  # of the counters and the list of lanes
+        self._drains: list[Future[None]] = []
         self._failed_starts = 0
-        self._lock = threading.Lock()
+        DISPATCHES.add(self)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
@@ -57,6 +62,11 @@ class Dispatch:
         """
         if self.closing:
             raise self.refusal()
+        if self.launcher is None:  # virtual time
+            task.run_here()
+            return
+        if task.buffers and task.options.retries:
+            task.copy_buffers()
         while self.idle:
             try:
                 lane = self.idle.pop()
@@ -65,15 +75,16 @@ class Dispatch:
             try:
                 if lane.hand(task):
                     return
-            except BaseException:
+            except BaseException:  # Ctrl-C
                 lane.bell.ring()
                 raise
-        if task.buffers:  # they must be as they are now
-            task.buffers = [memoryview(bytearray(buffer)) for buffer in task.buffers]
+        if task.buffers and not task.copied:
+            task.copy_buffers()
         self.queue.put(task)
-        self.wake(1)
+        if self.idle:
+            self.wake(1)
         if self.closing:
-            self._settle_leftovers()
+            self.settle_leftovers()
 
     def wake(self, count: int) -> None:
         """Have idle workers look at the queue."""
@@ -92,17 +103,33 @@ class Dispatch:
         self.wake(len(tasks))
 
     def refusal(self) -> BaseException:
-        """Make the error for a submit."""
+        """Make the error for a task that the pool does not take any more."""
         if self.broken is None:
             return ActorDeadError(f"the pool {self.path} was shut down and takes no more tasks")
-        error = HostDied(f"the pool {self.path} is broken: {STARTS} starts of its workers in a row failed")
+        if isinstance(self.broken, Stopped):
+            return ActorDeadError(f"the pool {self.path} was stopped before it could run the task")
+        error = HostDied(f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed")
         error.__cause__ = self.broken
         return error
+
+    def count_cancelled(self) -> None:
+        """Count a task that was cancelled."""
+        with self.lock:
+            self.cancelled += 1
+
+    def log_record(self, data: bytes) -> None:
+        """Hand a log record of a worker to the loggers of this process."""
+        record = logging.makeLogRecord(loads(data))
+        record.actor = self.path
+        logger = logging.getLogger(record.name)
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)
 
     # --- workers -----------------------------------------------------------------------------------------------------
 
     def launch(self, descriptors: list[int]) -> Handle:
         """Start a worker process."""
+        assert self.launcher is not None
         host = self.setup.host
         return self.launcher.launch(
             "actorflow.process.pool.child:main",
@@ -115,7 +142,7 @@ class Dispatch:
 
     def needs_worker(self) -> bool:
         """Say whether there is still something to do."""
-        return self.broken is None and (not self.closing or len(self.queue) > 0)
+        return self.launcher is not None and self.broken is None and (not self.closing or len(self.queue) > 0)
 
     def started(self) -> None:
         """Note that a worker is ready."""
@@ -123,46 +150,78 @@ class Dispatch:
 
     def lane_over(self, lane: Lane, error: BaseException | None) -> None:
         """Note the end of a worker; with an error, it died."""
-        with self._lock:
+        with self.lock:
             self.lanes.remove(lane)
             self.done += lane.done
             self.failed += lane.failed
             if error is not None and not lane.ready:
                 self._failed_starts += 1
-        if self._failed_starts >= STARTS:
-            self.broken = error
+            if self._failed_starts >= STARTS and self.broken is None:
+                self.broken = error
+        if self.broken is not None:
             self.close()
-        self._settle_leftovers()
+        self.settle_leftovers()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def drained(self) -> Future[None]:
+        """Return a future that is set once nothing waits or runs."""
+        future: Future[None] = Future()
+        self._drains.append(future)
+        self.check_drained()
+        return future
+
+    def check_drained(self) -> None:
+        """Tell who waits for the end of all tasks; lanes ask this when they have nothing to do."""
+        if self._drains and not self.queue and not any(lane.in_flight for lane in list(self.lanes)):
+            drains, self._drains = self._drains, []
+            for future in drains:
+                future._settle(None, None)
 
     def close(self) -> None:
         """Take no more tasks; workers end when there are none left."""
         self.closing = True
         for lane in list(self.lanes):
             lane.bell.ring()
-        self._settle_leftovers()
-
-    def _settle_leftovers(self) -> None:
-        """At the end: refuse what has slipped in, and tell who waits."""
-        if not self.closing or (self.broken is None and (self.lanes or (self.queue and not self.ended._done))):
-            return
-        while (task := self.queue.take()) is not None:
-            task._settle(None, self.refusal())
-        if not self.lanes:
-            self.ended._settle(None, None)
+        self.settle_leftovers()
 
     def abort(self) -> None:
         """Kill the workers: there is no time left."""
-        self.broken = self.broken or ActorDeadError(f"the pool {self.path} was stopped before it could run all")
+        self.broken = self.broken or Stopped()
         self.close()
         for lane in list(self.lanes):
             lane.kill()
 
-    # --- in place ----------------------------------------------------------------------------------------------------
+    def settle_leftovers(self) -> None:
+        """At the end: refuse what has slipped in, and tell who waits."""
+        if self.closing and (self.broken is not None or not (self.lanes or (self.queue and not self.ended._done))):
+            while (task := self.queue.take()) is not None:
+                task._settle(None, self.refusal())
+            if not self.lanes:
+                self.ended._settle(None, None)
+        self.check_drained()
 
-    def log_record(self, data: bytes) -> None:
-        """Hand a log record of a worker to the loggers of this process."""
-        record = loads(data)
-        record.actor = self.path
-        logger = logging.getLogger(record.name)
-        if logger.isEnabledFor(record.levelno):
-            logger.handle(record)
+    def forget(self) -> None:
+        """In a fork of this process: the workers are not ours, and must see it when their pool is gone."""
+        self.closing = True
+        self.broken = Stopped()
+        for lane in self.lanes:
+            lane.connection.close_here()
+        self.lanes = []
+        self.idle = []
+
+
+class Stopped(Exception):
+    """Stands for the reason of a pool that was stopped by force."""
+
+
+DISPATCHES: weakref.WeakSet[Dispatch] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for dispatch in list(DISPATCHES):
+        dispatch.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

@@ -111,7 +111,7 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
             InvalidStateError: it is done already.
         """
         if not self._settle(result, None):
-            raise InvalidStateError(f"{self!r} is done")  # noqa: TRY003, EM102
+            raise InvalidStateError(f"{self!r} is done")
 
     def set_exception(self, exception: BaseException | None) -> None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         """Set the error, as `concurrent.futures` does.
@@ -120,7 +120,7 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
             InvalidStateError: it is done already.
         """
         if not self._settle(None, exception):
-            raise InvalidStateError(f"{self!r} is done")  # noqa: TRY003, EM102
+            raise InvalidStateError(f"{self!r} is done")
 
     # --- what the standard library's functions touch -----------------------------------------------------------------
 

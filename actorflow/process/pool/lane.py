@@ -9,6 +9,7 @@ two thread switches that cost as much as the way to the other process.
 from __future__ import annotations
 
 import _thread
+import logging
 import math
 import os
 import select
@@ -18,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import HostDied, PayloadError, TaskTimeout
+from actorflow.errors import HostDied, MemoryLimit, PayloadError, TaskTimeout
 from actorflow.process.payload import load_error, loads
 from actorflow.process.pool import child
 from actorflow.process.pool.doorbell import Doorbell
 from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, START, UPTO, create, read_journal
 from actorflow.process.pool.task import Chunk
+from actorflow.process.watch import PERIOD, rss_of
 from actorflow.process.wire import pair
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ SHORT: Final = 0.002  # seconds from which no other task waits behind one
 STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken back
 DECIDE: Final = 0.001  # seconds until each core sees what another has written to the page, with much to spare
 BORROW: Final = 0.002  # seconds that a caller reads by itself; after that a thread switch does not matter
+ENDING: Final = 5.0  # seconds for a process to end once its socket is closed
 LOOK: Final = 1.0  # seconds between two looks of a thread that nobody rings
 KNOWN: Final = 500  # functions that a worker keeps
 NEVER: Final = _thread.allocate_lock()
@@ -67,6 +70,9 @@ class Lane:
         self.known: dict[int, Function] = {}  # functions that the worker has
         self.resting = False  # in the list of idle lanes
         self.ready = self.dead = self.retiring = self.watched = False
+        self.doomed = False  # killed by us, for a task
+        self._pid: int | None = None
+        self._rss = self._weighed = 0
         self.done = self.failed = 0
         self.left: float = dispatch.setup.max_tasks or math.inf  # tasks until the worker is recycled
         self.verdicts: dict[int, BaseException] = {}  # of tasks whose worker was killed for them
@@ -94,10 +100,10 @@ class Lane:
         try:
             self.handle = self.dispatch.launch([self._theirs.fileno(), self._page])
         finally:
-            self._theirs._sock.close()
+            self._theirs.close_here()
             os.close(self._page)
         data, buffers = self.dispatch.setup.initializer or (b"", ())
-        self.connection.send((child.INITIALIZE, data), buffers)
+        self.connection.send((child.INITIALIZE, data, levels()), buffers)
 
     def work(self) -> None:
         """Loop until the worker is not needed any more."""
@@ -114,6 +120,8 @@ class Lane:
                     self.read()
                 if not readable or self.watched:
                     self.look()
+                if self.dispatch.setup.max_rss is not None:
+                    self.weigh()
 
     def is_over(self) -> bool:
         """Say whether the worker has done what it was for."""
@@ -138,7 +146,7 @@ class Lane:
                         spent = (perf_counter_ns() - since) / 1e9 if seq == running else 0.0
                         seconds = min(seconds, max(0.0, options.timeout - spent))
                     if options.memory is not None:
-                        seconds = min(seconds, 0.1)
+                        seconds = min(seconds, PERIOD)
         return seconds
 
     # --- sending: with the lock held ---------------------------------------------------------------------------------
@@ -160,6 +168,7 @@ class Lane:
             self.resting = True
             dispatch.idle.append(self)
             if not dispatch.queue:  # looked at after the append, as a caller looks at `idle` after its own
+                dispatch.check_drained()
                 return
 
     def send_batch(self) -> bool:
@@ -178,7 +187,12 @@ class Lane:
             most = min(len(queue) // self.dispatch.workers, self.left - 1)
             while len(tasks) <= most and (task := queue.take()) is not None:
                 each = task.cost
-                if each is None or seconds + each > BATCH_SECONDS or size + len(task.data) > BATCH_BYTES or task.buffers:
+                if (
+                    each is None
+                    or seconds + each > BATCH_SECONDS
+                    or size + len(task.data) > BATCH_BYTES
+                    or task.buffers
+                ):
                     queue.put_back(task)
                     break
                 tasks.append(task)
@@ -218,7 +232,7 @@ class Lane:
             seq += 1
         self.next_seq = seq
         self.batches.append((seq - 1, seconds))
-        self.left -= len(tasks)
+        self.left -= sum(task.count for task in tasks) if self.left < math.inf else 0
         if self.left <= 0:
             self.retiring = True
         try:
@@ -289,8 +303,7 @@ class Lane:
                     task._settle(value, None)
             else:
                 self.fail(task, load_error(reply[0]))  # type: ignore[arg-type]
-            task.data = b""
-            task.lane = None
+            task.data, task.buffers, task.lane = b"", (), None
 
     def fail(self, task: Task[Any], error: BaseException) -> None:
         """Settle a task with an error."""
@@ -324,10 +337,9 @@ class Lane:
             if error is not None:
                 self.fail(task, error)
             else:
-                self.done += 1
+                self.done += task.count
                 task._settle(task.items, None)
-            task.release()
-            task.lane = None
+            task.data, task.buffers, task.lane = b"", (), None
 
     def take_other(self, kind: int, items: tuple[Any, ...]) -> None:
         """Take in news that are no results."""
@@ -374,8 +386,10 @@ class Lane:
             raise
         finally:
             self.lock.release()
-        if not self.in_flight and (not rest or self.dispatch.queue):
-            self.bell.ring()
+        if not self.in_flight:
+            if not rest or self.dispatch.queue:
+                self.bell.ring()
+            self.dispatch.check_drained()
 
     # --- looking after what runs: with the lock held -----------------------------------------------------------------
 
@@ -400,7 +414,13 @@ class Lane:
                 self.kill_for(seq, None)
                 return
             if options.timeout is not None and seconds >= options.timeout:
-                self.kill_for(seq, TaskTimeout(f"{task.function.name} ran longer than its timeout of {options.timeout} s"))
+                self.kill_for(
+                    seq, TaskTimeout(f"{task.function.name} ran longer than its timeout, {options.timeout} s")
+                )
+                return
+            if options.memory is not None and (rss := self.rss()) > options.memory:
+                what = f"{task.function.name}, limited to {options.memory / 2**20:.0f} MB,"
+                self.kill_for(seq, MemoryLimit(what, rss=rss, maybe_ran=True, host=str(self.pid)))
                 return
             if len(in_flight) > 1 and seconds > STALL and self.recalled < self.next_seq - 1:
                 self.collect()
@@ -433,7 +453,32 @@ class Lane:
         if self.words[SEQ] == seq and seq in self.in_flight:
             if error is not None:
                 self.verdicts[seq] = error
+            self.doomed = True
             self.kill()
+
+    def rss(self) -> int:
+        """Return the bytes of memory that the process and its children use; measured ten times a second."""
+        now = perf_counter_ns()
+        if now - self._weighed >= PERIOD * 0.9e9 and self.pid is not None:
+            self._weighed, self._rss = now, rss_of(self.pid)
+        return self._rss
+
+    def weigh(self) -> None:
+        """Have the process replaced after its task if it has grown too much."""
+        if self.rss() > (self.dispatch.setup.max_rss or math.inf):
+            self.retiring = True
+
+    def retire(self) -> None:
+        """Let the process end what it has."""
+        self.retiring = True
+        self.bell.ring()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None until the process is forked."""
+        if self._pid is None and self.ready and self.handle is not None:
+            self._pid = self.handle.pid
+        return self._pid
 
     def kill(self) -> None:
         """Kill the process, and what it has started."""
@@ -453,49 +498,80 @@ class Lane:
                 except ValueError:
                     pass
         self.connection.close()
-        end = None
-        if self.handle is not None:
-            end = self.handle.wait(5.0)
-            if end is None:
-                self.kill()
-                end = self.handle.wait(5.0)
+        end = self.wait_for_end()
         self.collect()
-        running = self.words[SEQ]
-        again: list[Task[Any]] = []
-        died: BaseException | None = None
-        for seq, task in list(self.in_flight.items()):
-            task.lane = None
-            if task._done:
-                continue
-            failure = self.verdicts.get(seq)
-            if failure is None and seq <= running and task.tries >= task.options.retries:
-                failure = died = self.death(task.function.name, end, maybe_ran=True)
-            if failure is not None:
-                self.fail(task, failure)
-            else:
-                task.tries += seq <= running
-                again.append(task)
-        self.in_flight.clear()
+        failure = self.settle(end) if error is not None else None
+        if error is not None and not self.ready and not self.doomed:
+            failure = self.start_error or self.death("a worker that was not ready yet", end)
+        elif error is not None and failure is None and not self.doomed:
+            failure = self.death("a worker", end)
         self.words.release()
         self.memory.close()
         self.bell.close()
-        dispatch.put_back(again)
-        if error is not None and not self.ready:
-            died = self.start_error or self.death("a worker, before it was ready", end, maybe_ran=False)
-        elif error is not None and died is None and not self.verdicts:
-            died = self.death("an idle worker", end, maybe_ran=False)
-        died = died if error is not None else None
-        dispatch.lane_over(self, died)
+        dispatch.lane_over(self, failure)
         self.over._settle(None, None)
-        return died
+        return failure
 
-    def death(self, what: str, end: Any, *, maybe_ran: bool) -> HostDied:
-        """Make the error for a task whose worker died."""
+    def wait_for_end(self) -> Exit | None:
+        """Wait for the end of the process, whose socket is closed; kill it if it goes on."""
+        if self.handle is None:
+            return None
+        end = self.handle.wait(ENDING)
+        if end is None:
+            self.handle.kill()
+            end = self.handle.wait(ENDING)
+        return end
+
+    def settle(self, end: Exit | None) -> BaseException | None:
+        """Decide about each task that was under way: it may have run, or goes back to the queue. Returns what it was."""
+        running = self.words[SEQ]
+        again: list[Task[Any]] = []
+        blamed: BaseException | None = None
+        for seq, task in self.in_flight.items():
+            began = seq <= running
+            failure = self.verdicts.get(seq)
+            if failure is None and (
+                (began and task.tries >= task.options.retries) or (task.buffers and not task.copied)
+            ):
+                failure = self.death(task.function.name, end, maybe_ran=began)
+            if began and failure is not None and not task._done:
+                blamed = failure
+            if failure is not None:
+                self.fail(task, failure)
+            elif not task._done:
+                task.tries += began
+                task.renew()
+                again.append(task)
+        self.in_flight.clear()
+        self.dispatch.put_back(again)
+        return blamed
+
+    def death(self, what: str, end: Exit | None, *, maybe_ran: bool = False) -> BaseException:
+        """Make the error for a death that we did not want."""
         if end is None:
             return HostDied(what, maybe_ran=maybe_ran)
-        return HostDied(
-            what, exitcode=end.exitcode, signal=end.signal, rss=end.max_rss, maybe_ran=maybe_ran, host=str(self.handle.pid)
-        )
+        error = end.failure(what)
+        if isinstance(error, HostDied):
+            error = HostDied(
+                what,
+                exitcode=end.exitcode,
+                signal=end.signal,
+                rss=end.max_rss or None,
+                maybe_ran=maybe_ran,
+                host="" if self.pid is None else str(self.pid),
+            )
+            if end.error:
+                error.add_note(end.error)
+        return error
+
+
+def levels() -> dict[str, int]:
+    """Return the levels of this process's loggers by name, "" being the root."""
+    found = {"": logging.root.level}
+    for name, known in list(logging.root.manager.loggerDict.items()):
+        if isinstance(known, logging.Logger) and known.level:
+            found[name] = known.level
+    return found
 
 
 def undecoded(task: Task[Any], error: BaseException) -> PayloadError:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
-from actorflow.errors import ActorDeadError
 from actorflow.process.payload import dumps
 from actorflow.process.pool.task import Chunk
 
@@ -68,7 +66,7 @@ class Mapping:
         start, count = self.given, self.next_size()
         self.given += count
         data: bytes = b""
-        chunk = Chunk(self.function, data, [], self.options, count)
+        chunk = Chunk(self.dispatch, self.function, data, (), self.options, count)
         self.chunks.append(chunk)
         self.under_way += 1
         try:
@@ -77,7 +75,7 @@ class Mapping:
             self.item_bytes = len(chunk.data) / count
             chunk.add_done_callback(self._ended)
             self.dispatch.submit(chunk)
-        except Exception as error:  # noqa: BLE001 - raised where the results of the chunk are asked for
+        except Exception as error:
             if not chunk._settle(None, error):
                 raise
 

@@ -8,41 +8,61 @@ import dataclasses
 import itertools
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
 
 from actorflow.core.child import child
 from actorflow.core.clock import SystemClock
+from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
 from actorflow.core.system import System
 from actorflow.core.traits import check_known, check_type
 from actorflow.errors import DefinitionError
 from actorflow.process.launch.launcher import acquire
-from actorflow.process.options import Process, size
+from actorflow.process.options import size
 from actorflow.process.pool.dispatch import Dispatch
+from actorflow.process.pool.inplace import InPlace
 from actorflow.process.pool.mapping import Mapping
-from actorflow.process.pool.setup import check_positive, check_setup
+from actorflow.process.pool.setup import Setup, check_positive, check_setup
+from actorflow.process.pool.stats import stats_of
 from actorflow.process.pool.task import Task, TaskOptions, pack
 from actorflow.process.pool.worker import FOREVER, PoolSupervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from actorflow.core.ref import ActorRef
+    from actorflow.process.launch.launcher import Launcher
+    from actorflow.process.options import Process
     from actorflow.process.pool.future import PoolFuture
+    from actorflow.process.pool.stats import PoolStats
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_numbers: Final = itertools.count(1)
 OPTION_NAMES: Final = tuple(field.name for field in dataclasses.fields(TaskOptions))
+_numbers: Final = itertools.count(1)
 
 
 class ProcessPool(concurrent.futures.Executor):
-    """Runs functions in child processes: for CPU-bound work, which Python does in one thread at a time only.
+    """Runs functions in child processes: for CPU-bound work, of which one process does one thing at a time only.
+
+    It is a `concurrent.futures.Executor`, so `as_completed`, `wait` and `loop.run_in_executor` take it and its futures;
+    these are futures of actorflow as well. `system.pool(name)` makes one that belongs to a system; this class alone
+    makes one with a system of its own.
+
+    A worker that dies takes no other task with it: what had finished keeps its result, what had not begun runs
+    elsewhere, and the task that ran gets `HostDied` with `maybe_ran`, or runs again if `retries` are left. Lambdas,
+    closures and functions of a script or a shell work. Arguments are pickled at the submit; later changes do not count.
+
+    A pool that is handed to one of its own tasks runs there in place what is submitted to it, so that tasks which wait
+    for tasks cannot wait for ever. A pool that a task makes for itself is one like any other.
 
     >>> import actorflow as af
     >>> with af.ProcessPool(workers=2) as pool:
     ...     pool.submit(pow, 2, 10).result(timeout=60)
+    ...     list(pool.map(abs, [-1, 2, -3]))
     1024
+    [1, 2, 3]
     """
 
     def __init__(
@@ -56,30 +76,99 @@ class ProcessPool(concurrent.futures.Executor):
         max_rss: int | str | None = None,
         host: Process | None = None,
     ) -> None:
+        """Start a pool; its processes take some milliseconds, which nobody waits for.
+
+        Args:
+            workers: how many processes; as many as there are cores if left out.
+            name: first part of the paths of its actors, and the name in its errors.
+            initializer: called as `initializer(*initargs)` in each process, replacements too, before its first task.
+            initargs: the initializer's arguments.
+            max_tasks: after about so many calls a process is replaced, between two tasks.
+            max_rss: above so many bytes of memory (or "512M") a process is replaced, between two tasks.
+            host: what the processes are like: `af.Process(threads=1, nice=5)`.
+
+        Raises:
+            DefinitionError: an argument makes no sense.
+            PayloadError: the initializer or its arguments do not pickle.
+        """
+        check_type("name", name, str | None)
         check_positive("workers", workers)
         setup = check_setup(initializer, tuple(initargs), max_tasks, max_rss, host)
         name = name or f"pool-{next(_numbers)}"
         system = System(name, LiveScheduler(name=name))
-        self._open(system, "pool", workers or os.cpu_count() or 1, setup)
-        self._own_system: System | None = system
+        try:
+            self._open(system, "workers", workers, setup)
+        except BaseException:
+            system.stop()
+            raise
+        self._dispatch.ended._add_waiter(lambda: system.begin_stop(system.grace))
+        self._system: System | None = system
+        weakref.finalize(self, self._dispatch.close)
 
-    def _open(self, system: System, name: str, workers: int, setup: Any) -> None:
-        self._options = TaskOptions()
-        self._launcher = acquire(setup.launch)
-        self._dispatch = dispatch = Dispatch(setup, self._launcher, f"/{system.name}/{name}", workers)
-        traits = child(PoolSupervisor, dispatch).options(name=name, shutdown=FOREVER).traits
-        self._ref = system.root.spawn(traits, (dispatch,), {})
+    @classmethod
+    def within(cls, system: System, name: str, workers: int | None, setup: Setup) -> Self:
+        """Make a pool whose actors belong to a system; `system.pool` does."""
+        pool = cls.__new__(cls)
+        pool._open(system, name, workers, setup)
+        pool._system = None
+        ref = pool._ref
+        pool._dispatch.ended._add_waiter(lambda: ref.stop(block=False))
+        return pool
+
+    def _open(self, system: System, name: str, workers: int | None, setup: Setup) -> None:
+        virtual = system.scheduler.is_virtual
+        launcher: Launcher | None = None if virtual else acquire(setup.launch)
+        self._dispatch = dispatch = Dispatch(setup, launcher, f"/{system.name}/{name}", workers or os.cpu_count() or 1)
+        self._options = TaskOptions(memory=setup.memory)
+        self._whole: ProcessPool = self
+        recipe = child(PoolSupervisor, dispatch).options(name=name, shutdown=FOREVER)
+        try:
+            self._ref: ActorRef[PoolSupervisor] = system.root.spawn(recipe.traits, recipe.args, recipe.kwargs)
+        finally:
+            if launcher is not None:
+                dispatch.ended._add_waiter(launcher.release)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes tasks."""
+        return not self._dispatch.closing
+
+    def check_same(self, workers: int | None, setup: Setup) -> None:
+        """Refuse arguments that ask for another pool than this one; those left out ask for nothing."""
+        here = self._dispatch
+        wanted = {"workers": (workers, here.workers)}
+        for field in dataclasses.fields(Setup):
+            wanted[field.name] = getattr(setup, field.name), getattr(here.setup, field.name)
+        for name, (asked, has) in wanted.items():
+            if asked is not None and asked != has:
+                hint = "; resize() changes the number" if name == "workers" else ""
+                msg = f"the pool {here.path} was made with another {name}{hint}"
+                raise DefinitionError(msg)
+
+    def __repr__(self) -> str:
+        state = "shut down" if self._dispatch.closing else f"{self._dispatch.workers} workers"
+        return f"<actorflow.ProcessPool {self._dispatch.path}, {state}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return InPlace, ()
+
+    # --- tasks -------------------------------------------------------------------------------------------------------
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> PoolFuture[T]:
-        """Call `fn(*args, **kwargs)` in a worker."""
+        """Have `fn(*args, **kwargs)` called in a worker.
+
+        Raises:
+            PayloadError: the function or an argument does not pickle.
+            ActorDeadError: the pool was shut down.
+            HostDied: the pool is broken, as its processes cannot start.
+        """
         dispatch = self._dispatch
-        function = dispatch.functions.find(fn)
         data, buffers = pack(args, kwargs)
-        task: Task[T] = Task(function, data, buffers, self._options)
+        task: Task[T] = Task(dispatch, dispatch.functions.find(fn), data, buffers, self._options)
         dispatch.submit(task)
         return task
 
-    def map(  # type: ignore[override]
+    def map(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         fn: Callable[..., T],
         *iterables: Iterable[Any],
@@ -87,29 +176,111 @@ class ProcessPool(concurrent.futures.Executor):
         chunksize: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> Iterator[T]:
-        """Call `fn` with each item, in chunks; results come in order."""
+        """Have `fn` called with each item, in chunks of items; give the results in order.
+
+        All items are read now; the calls begin now. The first error ends the iteration, and what has not begun is taken
+        back; results before it are not lost. Options hold for each item, but `retries` count per chunk.
+
+        Args:
+            fn: the function, called as `map` does.
+            iterables: the items; the shortest counts.
+            timeout: seconds from now until the last result; then TimeoutError is raised.
+            chunksize: items of a chunk; by default as many as take about a millisecond, by what they cost so far.
+            progress: called as `progress(done, total)` while results are waited for, by the thread that does so.
+                `actorflow.cli.progress_bar()` makes one.
+
+        Raises:
+            PayloadError: the function does not pickle; an argument that does not is raised when its result is due.
+            ActorDeadError: the pool was shut down.
+        """
         check_positive("chunksize", chunksize)
+        dispatch = self._dispatch
+        if dispatch.closing:
+            raise dispatch.refusal()
+        function = dispatch.functions.find(fn)
         deadline = None if timeout is None else SystemClock.monotonic() + timeout
-        columns = [list(iterables[0])] if len(iterables) == 1 else [list(c) for c in zip(*zip(*iterables))] 
+        columns = [list(iterables[0])] if len(iterables) == 1 else list(map(list, zip(*zip(*iterables))))  # noqa: B905
         if not columns or not columns[0]:
             return iter(())
-        mapping = Mapping(self._dispatch, self._dispatch.functions.find(fn), columns, self._options, chunksize, progress)
+        mapping = Mapping(dispatch, function, columns, self._options, chunksize, progress)
         mapping.feed()
         return mapping.results(deadline)
 
     def options(self, **options: Any) -> Self:
-        """Return the pool with other options for what is submitted through it."""
+        """Return the same pool with other options for what is submitted through it; those left out stay.
+
+        Args:
+            timeout: seconds that a call may run; then its process is killed, and it gets `TaskTimeout`.
+            memory: bytes (or "512M") that its process, with what it starts, may use while the call runs; above it is
+                killed, and the call gets `MemoryLimit`. It is measured ten times a second.
+            priority: smaller goes first; the usual is 0.
+            retries: how often a call is run again that may have run when its process died. Never after its own error.
+
+        >>> import actorflow as af
+        >>> with af.ProcessPool(workers=1) as pool:
+        ...     pool.options(timeout=60, retries=1).submit(pow, 2, 3).result()
+        8
+
+        Raises:
+            DefinitionError: an option is unknown (the nearest known one is named), or its value makes no sense.
+        """
         check_known(options, OPTION_NAMES)
+        check_positive("timeout", options.get("timeout"), int | float)
+        check_type("priority", options.get("priority", 0), int)
+        check_type("retries", options.get("retries", 0), int)
+        if options.get("retries", 0) < 0:
+            msg = f"retries={options['retries']}: 0 or more"
+            raise DefinitionError(msg)
+        if options.get("memory") is not None:
+            options["memory"] = size("memory", options["memory"])
         view = copy.copy(self)
         view._options = dataclasses.replace(self._options, **options)
         return view
 
+    # --- the pool ----------------------------------------------------------------------------------------------------
+
+    def stats(self) -> PoolStats:
+        """Return how the pool stands."""
+        return stats_of(self._dispatch)
+
+    def resize(self, workers: int) -> None:
+        """Change the number of workers while the pool runs; those that are left over end what they have.
+
+        Raises:
+            DefinitionError: the number is not above 0.
+            ActorDeadError: the pool was shut down.
+        """
+        check_type("workers", workers, int)
+        check_positive("workers", workers)
+        if self._dispatch.closing:
+            raise self._dispatch.refusal()
+        self._dispatch.workers = workers
+        self._ref.call(PoolSupervisor.resize, workers)
+
+    def drain(self, timeout: float | None = None) -> None:
+        """Wait until nothing waits or runs; the pool goes on.
+
+        Raises:
+            AskTimeout: that took longer than `timeout` seconds.
+        """
+        self._dispatch.drained().get(timeout=timeout)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks and end the workers when all are done."""
+        """Take no more tasks, and end the workers once all are done; a `with` block does so at its end.
+
+        Args:
+            wait: return only when that has happened.
+            cancel_futures: cancel what has not begun.
+        """
         dispatch = self._dispatch
         dispatch.close()
+        while cancel_futures and (task := dispatch.queue.take()) is not None:
+            task.cancel()
+        dispatch.settle_leftovers()
         if wait:
             dispatch.ended.get()
-            if self._own_system is not None:
-                self._own_system.stop()
-            self._launcher.release()
+            if self._system is not None:
+                self._system.ended.get()
+            else:
+                gone: Future[Any] = self._ref.stop(block=False)
+                gone.get()

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actorflow.process.pool.task import Task
@@ -19,8 +19,8 @@ class TaskQueue:
     """
 
     def __init__(self) -> None:
-        self._usual: deque[Task] = deque()
-        self._others: list[tuple[int, int, Task]] = []
+        self._usual: deque[Task[Any]] = deque()
+        self._others: list[tuple[int, int, Task[Any]]] = []
         self._lock = threading.Lock()
         self._behind = itertools.count()
         self._ahead = itertools.count(-1, -1)
@@ -28,7 +28,7 @@ class TaskQueue:
     def __len__(self) -> int:
         return len(self._usual) + len(self._others)
 
-    def put(self, task: Task) -> None:
+    def put(self, task: Task[Any]) -> None:
         """Append a task."""
         priority = task.options.priority
         if priority == 0:
@@ -37,7 +37,7 @@ class TaskQueue:
             with self._lock:
                 heapq.heappush(self._others, (priority, next(self._behind), task))
 
-    def put_back(self, task: Task) -> None:
+    def put_back(self, task: Task[Any]) -> None:
         """Put a task that was taken, and has not run, to the front."""
         priority = task.options.priority
         if priority == 0:
@@ -46,7 +46,7 @@ class TaskQueue:
             with self._lock:
                 heapq.heappush(self._others, (priority, next(self._ahead), task))
 
-    def take(self) -> Task | None:
+    def take(self) -> Task[Any] | None:
         """Take the next task; None if there is none. Cancelled ones are thrown away here."""
         while True:
             task = self._take_other() if self._others else None
@@ -58,7 +58,7 @@ class TaskQueue:
             if not task._done:
                 return task
 
-    def _take_other(self) -> Task | None:
+    def _take_other(self) -> Task[Any] | None:
         with self._lock:
             if self._others and (self._others[0][0] < 0 or not self._usual):
                 return heapq.heappop(self._others)[2]

@@ -30,6 +30,11 @@ class Setup:
     host: Process | None = None
 
     @property
+    def memory(self) -> int | None:
+        """How many bytes a process may use."""
+        return None if self.host is None or self.host.memory is None else size("memory", self.host.memory)
+
+    @property
     def launch(self) -> Launch:
         """How the processes are started."""
         if self.host is None:

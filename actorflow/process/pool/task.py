@@ -17,6 +17,7 @@ from actorflow.process.pool.future import PoolFuture
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from actorflow.process.pool.dispatch import Dispatch
     from actorflow.process.pool.lane import Lane
 
 T = TypeVar("T")
@@ -122,14 +123,20 @@ def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, list[mem
 class Task(PoolFuture[T]):
     """A call on its way, and the future of its result."""
 
-    __slots__ = ("buffers", "data", "function", "lane", "options", "tries")
+    __slots__ = ("buffers", "copied", "data", "dispatch", "function", "lane", "options", "tries")
 
-    def __init__(self, function: Function, data: bytes, buffers: list[memoryview], options: TaskOptions) -> None:
+    count = 1  # calls
+
+    def __init__(
+        self, dispatch: Dispatch, function: Function, data: bytes, buffers: Sequence[memoryview], options: TaskOptions
+    ) -> None:
         Future.__init__(self)
+        self.dispatch = dispatch
         self.function = function
         self.data = data
         self.buffers = buffers
         self.options = options
+        self.copied = False  # whether the buffers are our own
         self.lane: Lane | None = None
         self.tries = 0
 
@@ -154,39 +161,68 @@ class Task(PoolFuture[T]):
         lane = self.lane
         if lane is not None:
             lane.bell.ring()
-        self.release()
+        self.dispatch.count_cancelled()
 
-    def release(self) -> None:
-        """Let go of the arguments."""
-        self.data = b""
-        self.buffers = []
+    def copy_buffers(self) -> None:
+        """Copy the big parts of the arguments: they must go out as they are now, and the caller may change them."""
+        self.buffers = [memoryview(bytearray(buffer)) for buffer in self.buffers]
+        self.copied = True
+
+    def renew(self) -> None:
+        """Get ready to be run again, after a death."""
+
+    def run_here(self) -> None:
+        """Run it in this process; what goes in and comes out is pickled all the same."""
+        try:
+            self._settle(loads(*dumps(self.compute(), "the result")), None)
+        except BaseException as error:  # noqa: BLE001 - it is the task's
+            self._settle(None, error)
+
+    def compute(self) -> T:
+        """Call the function."""
+        function, args = loads(self.function.data), loads(self.data, self.buffers)
+        result: T = function(*args) if isinstance(args, tuple) else function(*args[0], **args[1])
+        return result
 
 
 class Chunk(Task[list[Any]]):
     """Some items of a map: one task whose results come in groups."""
 
-    __slots__ = ("count", "items")
+    __slots__ = ("count", "items", "offset")
 
     def __init__(
-        self, function: Function, data: bytes, buffers: list[memoryview], options: TaskOptions, count: int
+        self,
+        dispatch: Dispatch,
+        function: Function,
+        data: bytes,
+        buffers: Sequence[memoryview],
+        options: TaskOptions,
+        count: int,
     ) -> None:
-        super().__init__(function, data, buffers, options)
+        super().__init__(dispatch, function, data, buffers, options)
         self.count = count
         self.items: list[Any] = []  # results so far
+        self.offset = 0  # how many of them were there before the last try
 
     code = property(lambda self: ~self.function.number)
     cost = property(lambda self: None if self.function.cost is None else self.function.cost * self.count)
 
     def take(self, start: int, groups: Sequence[bytes], buffers: Sequence[memoryview]) -> None:
         """Take in results from item `start` on; some may be known already."""
-        known = len(self.items) - start
+        known = len(self.items) - self.offset - start
         for data in groups:
             results = loads(data, buffers)
             self.items += results[known:] if known > 0 else results
             known -= len(results)
 
-    def retry(self) -> None:
-        """Leave out what is done, before it is run again."""
+    def compute(self) -> list[Any]:
+        """Call the function for each item."""
+        self.items = list(map(loads(self.function.data), *loads(self.data, self.buffers)))
+        return self.items
+
+    def renew(self) -> None:
+        """Leave out what is done."""
         columns = loads(self.data, self.buffers)
-        done = len(self.items)
+        done, self.offset = len(self.items) - self.offset, len(self.items)
+        self.copied = True
         self.data, self.buffers = dumps(tuple(column[done:] for column in columns), "the arguments")

@@ -54,7 +54,8 @@ class Worker(Actor):
         self.lane = None
         if self.dispatch.needs_worker():
             self.lane = Lane(self.dispatch)
-            self.dispatch.lanes.append(self.lane)
+            with self.dispatch.lock:
+                self.dispatch.lanes.append(self.lane)
             threading.Thread(target=self.serve, args=(self.lane,), name=f"{self.actor_ref.path}", daemon=True).start()
 
     def serve(self, lane: Lane) -> None:
@@ -75,11 +76,17 @@ class Worker(Actor):
 
     async def on_stop(self) -> None:  # type: ignore[override]
         """Let the process do what is left, and end it."""
-        self.dispatch.close()
+        lane = self.lane
+        if self.actor_ref.name not in self.dispatch.leaving:
+            self.dispatch.close()
+        elif lane is not None:
+            lane.retire()
         try:
             while self.lane is not None:
                 await self.lane.over
-                self.open()
+                self.lane = None
+                if self.actor_ref.name not in self.dispatch.leaving:
+                    self.open()
         finally:
             if self.lane is not None and not self.lane.over.done():
                 self.dispatch.abort()
@@ -89,8 +96,27 @@ class PoolSupervisor(Supervisor):
     """Restarts workers whenever they die: what tasks do to their processes is no fault of the program."""
 
     def __init__(self, dispatch: Dispatch) -> None:
-        recipes = [recipe(dispatch, number) for number in range(1, dispatch.workers + 1)]
-        super().__init__(*recipes, intensity=UNLIMITED, period=1.0)
+        super().__init__(
+            *[recipe(dispatch, number) for number in range(1, dispatch.workers + 1)], intensity=UNLIMITED, period=1.0
+        )
+        self.dispatch = dispatch
+
+    async def resize(self, workers: int) -> None:
+        """Start workers, or end the last ones after what they run."""
+        leaving = self.dispatch.leaving
+        rows = {row.name: row.status for row in self.which_children()}
+        for number in range(1, workers + 1):
+            name = f"worker-{number}"
+            leaving.discard(name)
+            if name not in rows:
+                await self.start_child(recipe(self.dispatch, number))
+            elif rows[name] == "terminated":
+                await self.restart_child(name)
+        for number in range(len(rows), workers, -1):
+            name = f"worker-{number}"
+            if rows[name] != "terminated":
+                leaving.add(name)
+                await self.terminate_child(name)
 
 
 def recipe(dispatch: Dispatch, number: int) -> Child[Worker]:
