@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from actorflow.core.traits import check_intensity, check_type
 from actorflow.errors import DefinitionError
+from actorflow.process.options import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Settings:
         threads: how many threads may sit in blocking handlers before ThreadLimit is raised.
         intensity: restarts of the system's own children within `period` that are still fine.
         period: seconds.
+        send_limit: bytes (or "16M") that may wait to be written to one child process; above it a tell waits.
         move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow).
     """
 
@@ -26,10 +28,12 @@ class Settings:
     threads: int = 2000
     intensity: int = 1
     period: float = 5.0
+    send_limit: int | str = "16M"
     move_baton: bool = False
 
     def __post_init__(self) -> None:
         check_intensity(self.intensity, self.period)
+        object.__setattr__(self, "send_limit", size("send_limit", self.send_limit))
         check_type("grace", self.grace, int | float)
         check_type("threads", self.threads, int)
         check_type("ask_timeout", self.ask_timeout, int | float | None)

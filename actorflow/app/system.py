@@ -73,6 +73,7 @@ class ActorSystem(System):
                 threads=settings.threads,
                 move_baton=settings.move_baton,
             )
+        scheduler.send_limit = int(settings.send_limit)
         super().__init__(name, scheduler)
         self.root.window = RestartWindow(settings.intensity, settings.period)  # type: ignore[attr-defined]
         self.root.give_up = self.fail  # type: ignore[attr-defined]

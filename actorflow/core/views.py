@@ -7,6 +7,7 @@ import queue
 from typing import TYPE_CHECKING, Any
 
 import pykka
+from pykka._introspection import AttrInfo, introspect_attrs
 
 from actorflow.core.future import Future
 from actorflow.errors import DefinitionError
@@ -25,6 +26,38 @@ class Proxy(pykka.ActorProxy[Any]):
     @_actor.setter
     def _actor(self, actor: Any) -> None:
         """Leave it to the ref."""
+
+
+def attributes_of(actor: Any) -> dict[tuple[str, ...], tuple[bool, bool]]:
+    """Return what a proxy may reach: (callable, traversable) for each path of attributes."""
+    nobody: Any = object()
+    return {path: tuple(about) for path, about in introspect_attrs(root=actor, proxy=nobody).items()}  # type: ignore[misc]
+
+
+class RemoteProxy(Proxy):
+    """A proxy of an actor in another process: what attributes it has is asked there."""
+
+    def __init__(self, *, actor_ref: Any, attr_path: Any = None) -> None:
+        super().__init__(actor_ref=actor_ref, attr_path=attr_path)
+        self._look()
+
+    def _look(self) -> None:
+        known = self.actor_ref._attributes()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+        if known is not None:
+            self._known_attrs = {path: AttrInfo(*about) for path, about in known.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and (*self._attr_path, name) not in self._known_attrs:
+            self._look()
+        return super().__getattr__(name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RemoteProxy):
+            return False
+        return self.actor_ref == other.actor_ref and self._attr_path == other._attr_path
+
+    def __hash__(self) -> int:
+        return hash((self.actor_ref, self._attr_path))
 
 
 class Inbox:

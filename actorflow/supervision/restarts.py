@@ -21,7 +21,7 @@ from actorflow.core.procedure import completed, pause, start_procedure
 from actorflow.core.ref import DEAD, IDLE, READY, ActorRef
 from actorflow.core.system import System
 from actorflow.core.traits import check_choice
-from actorflow.errors import DefinitionError, RestartLimitReached
+from actorflow.errors import DefinitionError, HostDied, RestartLimitReached
 from actorflow.supervision.window import RestartWindow
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class SupervisedChildren(Children):
         self._crashed: deque[tuple[ActorRef[Any], BaseException | None]] = deque()
         self._between: set[int] = set()  # uids of children that have no incarnation and get a new one
         self._restarting = False
+        self._counted_host = ""  # whose death was the last restart
 
     def configure(self, *, strategy: Strategy, intensity: int, period: float, default_restart: str) -> None:
         """Set the rules; a supervisor does, before it has children."""
@@ -132,7 +133,7 @@ class SupervisedChildren(Children):
     async def _restart(self, ref: ActorRef[Any], error: BaseException | None) -> None:
         """Restart a child, and those that its strategy restarts with it; a failed start counts as a crash."""
         while not self.closed:
-            if not self.window.allows(self.scheduler.clock.monotonic()):
+            if not self._allows(ref, error):
                 self._limit_reached(ref, error)
                 return
             affected = self._affected(ref)
@@ -145,6 +146,16 @@ class SupervisedChildren(Children):
                 return
             ref, error = failure
             self.note(ref, error)
+
+    def _allows(self, ref: ActorRef[Any], error: BaseException | None) -> bool:
+        """Say whether one more restart fits; the death of one host is one, however many children it carried."""
+        host = error.host if ref._is_remote and isinstance(error, HostDied) else ""
+        if host and host == self._counted_host:
+            return True
+        allowed = self.window.allows(self.scheduler.clock.monotonic())
+        if allowed:
+            self._counted_host = host
+        return allowed
 
     def _affected(self, ref: ActorRef[Any]) -> list[ActorRef[Any]]:
         if self.strategy == "one_for_one":

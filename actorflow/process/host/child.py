@@ -50,7 +50,7 @@ class HostNode(Node):
 
 def main(argument: Any, fds: list[int]) -> None:
     """Serve the guests until the parent says "close", or is gone."""
-    key, system_key, name, system_name, base, ask_timeout, threads, limit, levels = argument
+    key, system_key, name, system_name, base, ask_timeout, threads, limit, levels, share = argument
     connection = Connection(socket(fileno=fds[0]))
     connection.send([key])
     PAGES[:] = [mmap.mmap(fds[1], PAGE)]
@@ -70,6 +70,7 @@ def main(argument: Any, fds: list[int]) -> None:
     events.interrupted = lambda: link.note(parent, "interrupt")
     events.dead_letter = node.dead_letter  # type: ignore[method-assign]
     STEWARDS[:] = [system.root.spawn(Steward._traits, (), {})]
+    link.share = share
     link.start_writer()
     scheduler.attach(link)
     closing.append((system, link))

@@ -18,7 +18,7 @@ from actorflow.process.host import cycles, logs  # noqa: F401 - they add their r
 from actorflow.process.host.link import PAGE, Link
 from actorflow.process.host.node import Node
 from actorflow.process.host.wait import Ear
-from actorflow.process.launch.launcher import Launch, acquire
+from actorflow.process.launch.launcher import Launch, Launcher, acquire
 from actorflow.process.options import Process
 from actorflow.process.watch import MemoryWatch
 from actorflow.process.wire import pair
@@ -59,6 +59,15 @@ class Hosts:
         self.all: dict[Host, None] = {}
         self.lock = threading.RLock()
         self.closed = False
+        self._launchers: dict[Any, Launcher] = {}
+
+    def launcher(self, launch: Launch) -> Launcher:
+        """Return what starts such processes; it is kept for the next one, which then starts in milliseconds."""
+        with self.lock:
+            key = launch.key()
+            if key not in self._launchers:
+                self._launchers[key] = acquire(launch)
+            return self._launchers[key]
 
     def host_for(self, ref: Any) -> Host:
         """Return the host for an actor: the one of that name, or a new one.
@@ -96,6 +105,10 @@ class Hosts:
             host.close()
         for host in list(self.all):
             host.wait_ended(CLOSE_SECONDS)
+        with self.lock:
+            launchers, self._launchers = self._launchers, {}
+        for launcher in launchers.values():
+            launcher.release()
         self.node.close()
 
 
@@ -143,11 +156,11 @@ class Host:
             scheduler.max_threads,
             hosts.limit,
             logs.levels(),
+            options.max_messages or 0,
         )
         launch = Launch(preload=options.preload, env=options.variables, start=options.start_method)
-        self.launcher = acquire(launch)
         try:
-            self.handle = self.launcher.launch(
+            self.handle = hosts.launcher(launch).launch(
                 ENTRY,
                 argument,
                 [theirs.fileno(), page_fd],
@@ -156,7 +169,6 @@ class Host:
                 warm=WARM if options.start_method == "zygote" else None,
             )
         except BaseException:
-            self.launcher.release()
             ours.close()
             raise
         finally:
@@ -178,6 +190,8 @@ class Host:
             pass
         else:
             self.ready._settle(None, None)
+            if self.options.max_age is not None:
+                self._recycle_at(self.options.max_age)
             self._ear.read_on(self.link)
         self._over()
 
@@ -185,6 +199,24 @@ class Host:
         if self.options.memory is not None:
             assert isinstance(self.options.memory, int)
             self._watched = MEMORY.add(self.handle.pid, self.options.memory, self._too_big)
+
+    def _recycle_at(self, seconds: float) -> None:
+        scheduler = self.hosts.scheduler
+        due = scheduler.clock.monotonic() + seconds
+        scheduler.post_work(lambda: scheduler.add_timer(due, self.recycle))
+
+    def recycle(self) -> None:
+        """Have all guests move to a new process, each when it has handled what is queued."""
+        from actorflow.process.host.lodge import Move  # noqa: PLC0415 - it is made of hosts
+
+        with self.hosts.lock:
+            if self.lost:
+                return
+            self.lost = True
+            self.hosts.forget(self)
+            guests = list(self.guests)
+        for ref in guests:
+            ref._scheduler.post(ref, Move(self), None)
 
     def _too_big(self, rss: int) -> None:
         self._limit_hit = rss
@@ -198,7 +230,7 @@ class Host:
             self.guests.pop(ref, None)
             if self.link.closed is None and ref._guest:
                 self.link.note(self.name, "bury", ref.uid)
-            if self.guests or self.lost:
+            if self.guests or self.link.closed is not None:
                 return
             self.close()
         scheduler = self.hosts.scheduler
@@ -247,7 +279,6 @@ class Host:
         self._ear.close()
         if self._watched is not None:
             MEMORY.remove(self._watched)
-        self.launcher.release()
         self.hosts.all.pop(self, None)
         self._ended.set()
 

@@ -23,7 +23,7 @@ from actorflow.errors import HostDied, MailboxFull, Stopping
 from actorflow.process.host.hosts import Host, hosts_of
 from actorflow.process.host.link import ASK, TELL, Heavy, Link, Relay
 from actorflow.process.host.pickled import PickledBoundedRef, PickledRef
-from actorflow.process.host.remote import sender_of_this
+from actorflow.process.host.remote import Away, sender_of_this
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.wait import RemoteFuture
 from actorflow.process.payload import dumps, load_error, loads
@@ -64,7 +64,7 @@ class Parcel:
         self.sender = sender
 
 
-class HostedRef(ActorRef[Any]):
+class HostedRef(Away):
     """The ref of an actor in a child process, in the process that supervises it.
 
     `_link` is the way to it while it has a host; until then messages wait in `_backlog`. `_guest`: the host holds the
@@ -72,9 +72,6 @@ class HostedRef(ActorRef[Any]):
     """
 
     __slots__ = ("_backlog", "_backlog_size", "_epoch", "_gate", "_guest", "_host", "_link", "_room")
-
-    _is_remote = True
-    _future_class = RemoteFuture
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -90,6 +87,10 @@ class HostedRef(ActorRef[Any]):
     @property
     def _incarnation_class(self) -> type[Any]:
         return Envoy
+
+    def _whereabouts(self) -> tuple[Link | None, str]:
+        link = self._link
+        return link, "" if link is None else link.name
 
     # --- sends -------------------------------------------------------------------------------------------------------
 
@@ -299,6 +300,18 @@ class Envoy(Actor):
             host.kill()
             raise
 
+    async def move(self, host: Host) -> None:
+        """Leave a host that is to be replaced for the next: the actor stops normally, and starts anew there."""
+        ref: Any = self._actor_ref
+        link = host.link
+        ref._shut()  # messages wait here meanwhile
+        ref._epoch += 1  # so that its end is no news
+        ref._guest = False
+        await link.request(link.name, "stop", ref.uid)
+        ref._host = None
+        host.leave(ref)
+        await self.on_start()
+
 
 class GuestEnded:
     """News from a host: an incarnation is over."""
@@ -327,6 +340,23 @@ class HostLost:
         return f"HostLost({self.error!r})"
 
 
+class Move:
+    """News: a host has served its time."""
+
+    __slots__ = ("host",)
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def __repr__(self) -> str:
+        return "Move()"
+
+
+def run_move(ref: Any, message: Move) -> Any:
+    """Move to another process, unless that has come to pass already."""
+    return ref._actor.move(message.host) if ref._host is message.host and ref._guest else None
+
+
 def run_guest_ended(ref: Any, message: GuestEnded) -> Ended | None:
     """End the Envoy as its actor has ended."""
     if message.epoch != ref._epoch:
@@ -353,8 +383,8 @@ def over(ref: Any, message: Any, error: BaseException | None, *, final: bool) ->
     return Ended(error, (ref, message, answered, None), final=final, last_done=True)
 
 
-HANDLERS.update({GuestEnded: run_guest_ended, HostLost: run_host_lost})
-SILENT.update({GuestEnded, HostLost})
+HANDLERS.update({GuestEnded: run_guest_ended, HostLost: run_host_lost, Move: run_move})
+SILENT.update({GuestEnded, HostLost, Move})
 
 
 # --- what hosts tell their parent ------------------------------------------------------------------------------------
@@ -384,4 +414,11 @@ def interrupt(request: Request) -> None:
     request.node.scheduler.post_work(request.node.scheduler.events.interrupted)
 
 
-REQUESTS.update({"ended": ended, "dead letter": dead_letter, "interrupt": interrupt})
+def worn_out(request: Request) -> None:
+    """The host has handled its share of messages."""
+    for host in list(hosts_of(request.node.scheduler).all):
+        if host.link is request.link:
+            host.recycle()
+
+
+REQUESTS.update({"ended": ended, "dead letter": dead_letter, "interrupt": interrupt, "worn out": worn_out})

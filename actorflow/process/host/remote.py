@@ -14,6 +14,7 @@ from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
 from actorflow.core.messages import Stop, Terminated
 from actorflow.core.ref import DEAD, ENDING, IDLE, ActorRef, late_send
+from actorflow.core.views import RemoteProxy
 from actorflow.errors import ActorDeadError, ActorflowError
 from actorflow.process.host.link import Link
 from actorflow.process.host.wait import RemoteFuture
@@ -90,13 +91,48 @@ class Elsewhere:
         return future
 
 
-class RemoteRef(ActorRef[Any]):
-    """A ref whose sends go over a link."""
+class Away(ActorRef[Any]):
+    """What refs share whose actor runs in another process."""
 
     __slots__ = ()
 
     _is_remote = True
     _future_class = RemoteFuture
+
+    def _actor_weakref(self) -> Any:
+        return object.__new__(self.actor_class)
+
+    def proxy(self) -> Any:
+        """Return a pykka proxy; which attributes there are is asked where the actor is.
+
+        Raises:
+            ActorDeadError: the actor is dead.
+        """
+        return RemoteProxy(actor_ref=self)
+
+    def _attributes(self) -> dict[Any, Any] | None:
+        """Return what a proxy may reach; None if that is not to be had, and the class must do."""
+        link, node = self._whereabouts()
+        if link is None:
+            return None
+        future = RemoteFuture(self)
+        future.link = link
+        link.request(node, "introspect", self.uid, future=future)
+        try:
+            return future.get(timeout=ALIVE_SECONDS)  # type: ignore[no-any-return]
+        except ActorflowError:
+            return None
+
+    def _whereabouts(self) -> tuple[Link | None, str]:
+        """Return the link that leads to the actor, and its node."""
+        raise NotImplementedError  # pragma: no cover - each kind knows
+
+
+class RemoteRef(Away):
+    """A ref whose sends go over a link."""
+
+    __slots__ = ()
+
     _scheduler: Any
 
     def __init__(self, uid: int, elsewhere: Elsewhere, traits: Any, name: str | None) -> None:
@@ -131,6 +167,12 @@ class RemoteRef(ActorRef[Any]):
 
     def _arrive(self, message: Any, future: Any, sender: Any) -> None:
         raise NotImplementedError  # pragma: no cover - a node sends on what is not for its own actors
+
+    def _whereabouts(self) -> tuple[Link | None, str]:
+        try:
+            return self._scheduler.way(self), self._scheduler.node
+        except ActorDeadError:
+            return None, ""
 
     def is_alive(self) -> bool:
         """Ask where it lives; False if no answer comes in five seconds."""

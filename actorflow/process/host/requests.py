@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.burial import notify_end
 from actorflow.core.future import Future
 from actorflow.core.ref import DEAD
+from actorflow.core.views import attributes_of
 from actorflow.process.payload import dump_error, load_error
 
 if TYPE_CHECKING:
@@ -76,6 +77,13 @@ def end(request: Request, uid: int) -> None:
     scheduler.post_work(lambda: notify_end(ref, ended))
 
 
+def introspect(request: Request, uid: int) -> None:
+    """Say which attributes a proxy may reach; properties are not run."""
+    ref = request.node.find(uid)
+    actor = ref._actor_weakref() if ref is not None else None
+    request.answer(None if actor is None else attributes_of(actor))
+
+
 class Reason:
     """Carries an error as a value; it unpickles to the error."""
 
@@ -88,4 +96,4 @@ class Reason:
         return load_error, (self.data,)
 
 
-REQUESTS: dict[str, Callable[..., None]] = {"alive": alive, "end": end}
+REQUESTS: dict[str, Callable[..., None]] = {"alive": alive, "end": end, "introspect": introspect}

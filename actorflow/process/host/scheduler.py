@@ -31,6 +31,15 @@ class HostLink(Link):
         elif self.node.scheduler.idle:
             self.wake_writer()
 
+    share = 0  # messages after which the parent is asked for another process; 0 is no bound
+
+    def read_frame(self) -> None:
+        """As there; and count."""
+        super().read_frame()
+        if self.share and self.received >= self.share:
+            self.share = 0
+            self.note(self.name, "worn out")
+
     def parent_gone(self) -> None:
         """End at once: nobody is there to tell."""
         os._exit(0)
