@@ -22,6 +22,7 @@ def rss_of(pid: int) -> int:
 
     Pages that parent and child share count for both.
 
+    >>> import os
     >>> rss_of(os.getpid()) > 1_000_000
     True
     """

@@ -40,8 +40,11 @@ class Exit(NamedTuple):
     def failure(self, what: str = "a process") -> ActorflowError:
         """Return the error for those who wait for the child: `DefinitionError` if it was refused, else `HostDied`.
 
-        >>> Exit(signal=9, max_rss=2**20).failure("worker 1")
-        HostDied('worker 1: its process was killed by SIGKILL, at most 1 MB of memory; ...')
+        >>> error = Exit(signal=9, max_rss=2**20).failure("worker 1")
+        >>> type(error).__name__, error.signal, error.rss
+        ('HostDied', 9, 1048576)
+        >>> str(error).startswith("worker 1: its process was killed by SIGKILL")
+        True
         """
         if self.refused:
             return DefinitionError(f"{what} cannot start: {self.error}")
