@@ -114,6 +114,8 @@ INTERNALS = {
     "pykka.ActorRegistry._actor_refs": lambda: type(pykka.ActorRegistry._actor_refs) in (list, RefTable),
     "pykka.ActorRegistry._actor_refs_lock": lambda: hasattr(pykka.ActorRegistry._actor_refs_lock, "acquire"),
     "pykka._actor.ActorInbox": lambda: pykka._actor.ActorInbox.put,
+    "pykka._introspection.AttrInfo": lambda: pykka._introspection.AttrInfo(callable=True, traversable=False),
+    "pykka._introspection.introspect_attrs": lambda: pykka._introspection.introspect_attrs(root=pykka, proxy=object()),
     "pykka._introspection.get_attr_directly": lambda: pykka._introspection.get_attr_directly(pykka, ["messages"]),
     "pykka._types.OptExcInfo": lambda: pykka._types.OptExcInfo,
     "pykka.messages._ActorStop": lambda: isinstance(pykka.messages._ActorStop, type),

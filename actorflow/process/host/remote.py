@@ -99,7 +99,7 @@ class Away(ActorRef[Any]):
     _is_remote = True
     _future_class = RemoteFuture
 
-    def _actor_weakref(self) -> Any:
+    def _actor_weakref(self) -> Any:  # type: ignore[override]
         return object.__new__(self.actor_class)
 
     def proxy(self) -> Any:
