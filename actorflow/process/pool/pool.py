@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import copy
 import dataclasses
 import itertools
 import os
@@ -233,7 +232,8 @@ class ProcessPool(concurrent.futures.Executor):
             raise DefinitionError(msg)
         if options.get("memory") is not None:
             options["memory"] = size("memory", options["memory"])
-        view = copy.copy(self)
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
         view._options = dataclasses.replace(self._options, **options)
         return view
 
