@@ -1,8 +1,8 @@
 """Pool futures: one object that is an actorflow future and a `concurrent.futures.Future`. Layer 2.
 
 Half of the time of the standard library's process pool goes into its future: a condition, and so two locks, for each.
-Here it costs what a future of actorflow costs. What the standard library's `wait` and `as_completed` touch, the condition
-and the list of waiters, exists only once they asked for it.
+Here it costs what a future of actorflow costs. What the standard library's `wait` and `as_completed` touch, the
+condition and the list of waiters, exists only once they asked for it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,12 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
         error = self.__dict__.setdefault("_revoked", CancelledError())
         if self._settle(None, error):
             self._withdraw()
-        return self.cancelled() if self._done else not hasattr(self, "_open")
+        elif not self._done:  # another thread is just setting it
+            lock = threading.Lock()
+            lock.acquire()
+            if self._add_waiter(lock.release):
+                lock.acquire(timeout=1.0)
+        return self.cancelled()
 
     def cancelled(self) -> bool:
         """Say whether it was cancelled."""
@@ -125,15 +130,14 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
     # --- what the standard library's functions touch -----------------------------------------------------------------
 
     def _twin_of(self) -> _Twin:
-        twin = self._twin
-        if twin is None:
+        if self._twin is None:
             with _creation:
-                twin = self._twin
-                if twin is None:
-                    twin = self._twin = _Twin(self)
-            if not self._add_waiter(twin.announce):
-                twin.announce()
-        return twin
+                if self._twin is not None:
+                    return self._twin
+                self._twin = _Twin(self)
+            if not self._add_waiter(self._twin.announce):
+                self._twin.announce()
+        return self._twin
 
     @property
     def _condition(self) -> threading.Condition:
