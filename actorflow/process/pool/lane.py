@@ -14,6 +14,7 @@ import math
 import os
 import select
 from collections import deque
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -157,10 +158,8 @@ class Lane:
         while not self.retiring:
             if self.resting:
                 self.resting = False
-                try:
+                with suppress(ValueError):  # a caller has taken it and is about to send, or was interrupted just then
                     dispatch.idle.remove(self)
-                except ValueError:  # a caller has taken it and is about to send, or was interrupted just then
-                    pass
             while len(self.batches) < BATCHES and self.send_batch():
                 pass
             if self.in_flight or dispatch.closing:
@@ -492,19 +491,19 @@ class Lane:
         dispatch = self.dispatch
         with self.lock:
             self.dead = True
-            if self in dispatch.idle:
-                try:
-                    dispatch.idle.remove(self)
-                except ValueError:
-                    pass
+            with suppress(ValueError):
+                dispatch.idle.remove(self)
         self.connection.close()
         end = self.wait_for_end()
         self.collect()
-        failure = self.settle(end) if error is not None else None
-        if error is not None and not self.ready and not self.doomed:
-            failure = self.start_error or self.death("a worker that was not ready yet", end)
-        elif error is not None and failure is None and not self.doomed:
-            failure = self.death("a worker", end)
+        ran = self.settle(end)
+        failure = None
+        if error is not None and not self.doomed:
+            what = f"a worker of {dispatch.path}"
+            if self.ready:
+                failure = self.death(f"{what}, running {ran}" if ran else f"{what}, idle", end, maybe_ran=bool(ran))
+            else:
+                failure = self.start_error or self.death(f"{what}, not ready yet", end)
         self.words.release()
         self.memory.close()
         self.bell.close()
@@ -522,29 +521,33 @@ class Lane:
             end = self.handle.wait(ENDING)
         return end
 
-    def settle(self, end: Exit | None) -> BaseException | None:
-        """Decide about each task that was under way: it may have run, or goes back to the queue. Returns what it was."""
+    def settle(self, end: Exit | None) -> str:
+        """Decide about each task under way: it may have run, or goes back to the queue. Returns the name of the first.
+
+        A task that has not begun, but whose arguments are still the caller's own memory, cannot be run again as it was.
+        """
         running = self.words[SEQ]
         again: list[Task[Any]] = []
-        blamed: BaseException | None = None
+        ran = ""
         for seq, task in self.in_flight.items():
+            task.lane = None
+            if task._done:
+                continue
             began = seq <= running
             failure = self.verdicts.get(seq)
-            if failure is None and (
-                (began and task.tries >= task.options.retries) or (task.buffers and not task.copied)
-            ):
+            if failure is None and (task.tries >= task.options.retries if began else task.buffers and not task.copied):
                 failure = self.death(task.function.name, end, maybe_ran=began)
-            if began and failure is not None and not task._done:
-                blamed = failure
+                ran = task.function.name if began else ran
             if failure is not None:
                 self.fail(task, failure)
-            elif not task._done:
+                task.data, task.buffers = b"", ()
+            else:
                 task.tries += began
                 task.renew()
                 again.append(task)
         self.in_flight.clear()
         self.dispatch.put_back(again)
-        return blamed
+        return ran
 
     def death(self, what: str, end: Exit | None, *, maybe_ran: bool = False) -> BaseException:
         """Make the error for a death that we did not want."""

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 UNLIMITED: Final = 1_000_000_000
 FOREVER: Final = 1e9  # seconds
+SOON: Final = 0.001  # seconds; crashes are remembered for so long
 
 
 class Over:
     """Tells a worker that its process has ended; with an error if it died by itself."""
 
-    __slots__ = ("error", "lane")
+    __slots__ = ("error",)
 
-    def __init__(self, lane: Lane, error: BaseException | None) -> None:
-        self.lane = lane
+    def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
 
@@ -62,14 +62,15 @@ class Worker(Actor):
         """Run the lane in its thread."""
         error = lane.serve()
         try:
-            self.actor_ref.tell(Over(lane, error))
+            self.actor_ref.tell(Over(error))
         except ActorDeadError:  # it waits in `on_stop`, or has been abandoned
             return
 
     def on_receive(self, message: object) -> None:
         """Go on with another process. A death that no task was the cause of is a crash: the supervisor sees it."""
-        if isinstance(message, Over) and message.lane is self.lane:
+        if isinstance(message, Over):
             self.dispatch.restarts += 1
+            self.lane = None  # the crash is remembered for a while, and the lane is not to be kept by it
             if message.error is not None:
                 raise message.error
             self.open()
@@ -97,7 +98,7 @@ class PoolSupervisor(Supervisor):
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(
-            *[recipe(dispatch, number) for number in range(1, dispatch.workers + 1)], intensity=UNLIMITED, period=1.0
+            *[recipe(dispatch, number) for number in range(1, dispatch.workers + 1)], intensity=UNLIMITED, period=SOON
         )
         self.dispatch = dispatch
 
