@@ -29,13 +29,8 @@ CAUSES = {
     "segfault": Cause("HostDied", ("SIGSEGV",), {"signal": 11, "exitcode": None, "maybe_ran": True}),
     "timeout": Cause("TaskTimeout", ("fault", "1")),
     "memory": Cause("MemoryLimit", ("memory", "limit"), {"maybe_ran": True}),
-    "unpicklable-result": Cause("PayloadError", ("Report", "guard", "lock")),
-    "unpicklable-exception": Cause(
-        "RemoteError",
-        ("Unsendable", "the disc is full"),
-        {"type_name": "tests.faults.tasks.Unsendable"},
-        "in _raise_unsendable",
-    ),
+    "unpicklable-result": Cause("PayloadError", ("result.guard", "lock")),
+    "unpicklable-exception": Cause("Unsendable", ("the disc is full",), traceback="in _raise_unsendable"),
     "two-argument-exception": Cause(
         "TwoArguments", ("507: the disc is full",), {"code": 507}, "in _raise_two_arguments"
     ),

@@ -1,0 +1,187 @@
+"""Random SIGKILLs of worker processes during a run: every future settles, and truthfully; nothing grows.
+
+ACTORFLOW_KILLS=1000 makes it 1,000 kills in 50,000 tasks (`tox -e kills`), ACTORFLOW_KILLS_SEED another run of them.
+"""
+
+import concurrent.futures
+import contextlib
+import ctypes
+import gc
+import logging
+import os
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+
+import psutil
+import pytest
+
+import actorflow as af
+from actorflow.testing import LeakCheck
+from tests.faults import witness
+
+KILLS = int(os.environ.get("ACTORFLOW_KILLS", "30"))
+SEED = int(os.environ.get("ACTORFLOW_KILLS_SEED", "1"))
+EACH = 50  # tasks for each kill
+TASKS = KILLS * EACH
+WORKERS = 2
+WAVE = 250  # tasks submitted at once; a tenth of the waves, three at least, warm up
+RETRIES = 30  # of every second task: so many deaths in a row happen to none
+PATIENCE = 30.0  # seconds for a wave's last futures, and more for the kills in it
+MEMORY = 10 * 2**20  # bytes that this process may grow by
+LIMIT = 60 + KILLS  # seconds
+
+
+class Killer:
+    """Kills a random process below the zygote after every so many finished tasks, a little later or at once."""
+
+    def __init__(self, choose):
+        self.kills = 0
+        self.truce = threading.Lock()  # who holds it, sees no kill
+        self._choose = choose
+        self._random = random.Random(SEED)
+        self._finished = 0
+        self._due = threading.Semaphore(0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._due.release()
+        self._thread.join()
+
+    def finished(self, _future=None):
+        """Count a finished task."""
+        self._finished += 1  # by threads of workers: a lost count does no harm
+        if self._finished % EACH == 0:
+            self._due.release()
+
+    def _run(self):
+        while True:
+            self._due.acquire()
+            if self._stop.wait(self._random.uniform(0, 0.005)):
+                return
+            with self.truce, contextlib.suppress(psutil.Error):
+                if victims := self._choose():
+                    self._random.choice(victims).kill()
+                    self.kills += 1
+
+
+@dataclass
+class Outcome:
+    """What the futures of a run came to."""
+
+    delivered: int = 0
+    died: int = 0
+    unseen: int = 0  # killed after the worker had taken them up, before they could count their run
+    wrong: list = field(default_factory=list)
+
+
+def workers_of_this_process():
+    """The children of the zygote."""
+    return [worker for zygote in psutil.Process().children() for worker in zygote.children()]
+
+
+def usage():
+    """Descriptors, processes and bytes that this process has; what the allocator keeps for later does not count."""
+    gc.collect()
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    process = psutil.Process()
+    return process.num_fds(), len(process.children(recursive=True)), process.memory_info().rss
+
+
+def random_task(rng):
+    """Most tasks are short, and go in batches; some take a while, some have an answer that fills the socket."""
+    seconds = rng.choice((0.0, 0.0, 0.0, 0.0002, 0.0002, 0.001, 0.004))
+    size = rng.choice((0, 0, 0, 0, 1000, 100_000, 1_000_000)) if rng.random() < 0.2 else 0
+    return seconds, size
+
+
+def run_wave(pool, path, numbers, rng, killer, outcome):
+    """Submit tasks and judge each future by what the witness saw."""
+    seen = witness.runs(path)
+    again = pool.options(retries=RETRIES)
+    sent = {}
+    for number in numbers:
+        seconds, size = random_task(rng)
+        future = (again if number % 2 else pool).submit(witness.work, path, number, seconds, size)
+        future.add_done_callback(killer.finished)
+        sent[future] = number, size
+    done, open_ones = concurrent.futures.wait(sent, PATIENCE + len(sent) / EACH)
+    outcome.wrong += [f"task {sent[future][0]} never settled" for future in open_ones]
+    for future in done:
+        number, size = sent[future]
+        if verdict := judge(future, number, size, seen[number]):
+            outcome.wrong.append(f"task {number}, begun {seen[number]} times: {verdict}")
+        outcome.delivered += future.exception() is None
+        outcome.died += future.exception() is not None
+        outcome.unseen += future.exception() is not None and not seen[number]
+
+
+def judge(future, number, size, begun):
+    """What is wrong with a future; None if it tells the truth."""
+    error = future.exception()
+    if error is None:
+        if future.result() != witness.answer(number, size):
+            return "wrong result"
+        return None if begun == 1 or (begun and number % 2) else "delivered, but not begun once"
+    if not isinstance(error, af.HostDied):
+        return repr(error)
+    if number % 2:
+        return f"not retried: {error!r}"
+    if not error.maybe_ran:
+        return f"not run though it was safe to: {error!r}"
+    return None if begun <= 1 else f"run twice: {error!r}"
+
+
+@pytest.mark.timeout(LIMIT)
+def test_killed_workers_lose_only_what_they_ran_and_nothing_grows(tmp_path, caplog):
+    caplog.set_level(
+        logging.CRITICAL, "actorflow"
+    )  # what pytest keeps of a log holds tracebacks, and so all of a worker
+    rng = random.Random(SEED)
+    path = str(tmp_path / "witness")
+    witness.create(path, TASKS)
+    outcome = Outcome()
+    waves = [range(start, min(start + WAVE, TASKS)) for start in range(0, TASKS, WAVE)]
+    try:
+        with LeakCheck(), opened_pool(path) as pool, Killer(workers_of_this_process) as killer:
+            for count, wave in enumerate(waves):
+                run_wave(pool, path, wave, rng, killer, outcome)
+                if count + 1 == max(3, len(waves) // 10):
+                    warm = served(pool, killer)
+            grown = served(pool, killer)
+    finally:
+        witness.runs.cache_clear()
+
+    assert not caplog.records
+    assert not outcome.wrong, f"{len(outcome.wrong)} of {TASKS}: {outcome.wrong[:10]}"
+    assert outcome.delivered + outcome.died == TASKS
+    assert killer.kills >= KILLS * 0.8
+    assert outcome.died <= killer.kills
+    assert outcome.unseen <= 3 + killer.kills // 10, "said to have perhaps run, but had not begun"
+    assert grown[0] <= warm[0], f"descriptors: {warm[0]} -> {grown[0]}"
+    assert grown[1] <= warm[1], f"processes: {warm[1]} -> {grown[1]}"
+    assert grown[2] < warm[2] + MEMORY, f"memory: {warm[2]} -> {grown[2]} bytes"
+
+
+def opened_pool(path):
+    """A pool whose workers open the witness before their first task: the import would count as begun."""
+    return af.ProcessPool(workers=WORKERS, initializer=witness.runs, initargs=(path,))
+
+
+def served(pool, killer):
+    """Wait until both workers serve again, and look at what this process has."""
+    deadline = time.monotonic() + PATIENCE
+    with killer.truce:
+        while len(workers_of_this_process()) != WORKERS and time.monotonic() < deadline:
+            time.sleep(0.005)
+        for future in [pool.submit(abs, -number) for number in range(20)]:
+            future.result(PATIENCE)
+        return usage()
