@@ -37,6 +37,8 @@ class BoundedRef(ActorRef[Any]):
     is in here.
     """
 
+    _is_plain = False
+
     __slots__ = ("_lock", "_mail", "_senders", "_stashed")
 
     def __init__(self, *args: Any) -> None:

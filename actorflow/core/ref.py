@@ -68,6 +68,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     )
 
     _is_remote: ClassVar[bool] = False  # True: its handlers run in another process
+    _is_plain: ClassVar[bool] = True  # False: sends do more than put messages into the inbox
     _future_class: ClassVar[type[Future[Any]]] = Future
 
     _actor: A_co | None

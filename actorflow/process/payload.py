@@ -31,6 +31,13 @@ def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]
     Raises:
         PayloadError: it does not pickle; the text names the attribute, `what` being the whole.
     """
+    found: list[PickleBuffer] = []
+    try:
+        data = c_dumps(obj, PROTOCOL, buffer_callback=found.append)
+        if not found and b"__main__" not in data:
+            return data, found  # type: ignore[return-value]  # it is empty
+    except Exception:  # noqa: BLE001 - whatever it is, cloudpickle may do better, or say what is wrong
+        data = b"__main__"
     buffers: list[memoryview] = []
 
     def keep(buffer: PickleBuffer) -> bool:
@@ -40,14 +47,11 @@ def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]
         buffers.append(raw)
         return False
 
-    try:
-        data = c_dumps(obj, PROTOCOL, buffer_callback=keep)
-        if b"__main__" not in data:
-            return data, buffers
-    except Exception:  # noqa: BLE001, S110 - whatever it is, cloudpickle may do better, or say what is wrong
-        pass
-    buffers.clear()
-    return by_value(obj, what, keep), buffers
+    if b"__main__" in data:
+        return by_value(obj, what, keep), buffers
+    if min([buffer.raw().nbytes for buffer in found]) >= OUT_OF_BAND:
+        return data, [buffer.raw() for buffer in found]
+    return c_dumps(obj, PROTOCOL, buffer_callback=keep), buffers
 
 
 def by_value(obj: Any, what: str, keep: Callable[[PickleBuffer], Any]) -> bytes:

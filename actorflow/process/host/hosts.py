@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.future import Future
+from actorflow.core.future import LOOK_UP, Future
 from actorflow.errors import DefinitionError, HostDied, MemoryLimit
 from actorflow.process.host import cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link
@@ -144,6 +144,7 @@ class Host:
         ours, theirs = pair()
         page_fd, page = shared_page()
         self.link = Link(hosts.node, self.name, ours, limit=hosts.limit, page=page)
+        ours.interrupt_reads(LOOK_UP)
         self.link.ear = self._ear = Ear(ours.fileno())
         hosts.node.down[self.number] = self.link
         argument = (
@@ -182,7 +183,7 @@ class Host:
     def _read(self) -> None:
         """Read what the process sends, up to its end."""
         try:
-            items, _ = self.link.connection.receive()
+            items = self._first_frame()
             if items != [self._key]:
                 raise EOFError  # not ours
             self._watch_memory()
@@ -194,6 +195,11 @@ class Host:
                 self._recycle_at(self.options.max_age)
             self._ear.read_on(self.link)
         self._over()
+
+    def _first_frame(self) -> Any:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return self.link.connection.receive()[0]
 
     def _watch_memory(self) -> None:
         if self.options.memory is not None:

@@ -1,8 +1,8 @@
 """Link: what two processes of one system send each other. Layer 2. Both ends run this code.
 
 Messages are pickled by their sender at once, and written in batches: by the sending thread if nothing was written for
-`QUIET` seconds, else by the link's writer, which takes along what has come meanwhile. A thread that waits for an answer
-may read the socket itself (`read_until`), so that no other thread has to wake up for it.
+`QUIET` seconds, else by the link's writer, which takes along what has come meanwhile. Who reads at the parent's end is
+told in `actorflow.process.host.wait`, who reads in the host in `actorflow.process.host.scheduler`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future, patient
-from actorflow.core.log import logger
+from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, MailboxFull
 from actorflow.process.host.wait import Ear
 from actorflow.process.payload import dump_error, dumps, load_error, loads
@@ -79,25 +79,47 @@ class Link:
     def tell(self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None) -> None:
         """Send a message that wants no answer."""
         data, buffers = dumps(message)
-        uid = 0 if sender is None else sender.uid
-        if uid and uid not in self.introduced:
-            self.introduce(sender)
+        uid = 0
+        if sender is not None:
+            uid = sender.uid
+            if uid not in self.introduced:
+                self.introduce(sender)
         if buffers:
             self.put_at_once((TELL, ref.uid, node, data, len(buffers), uid), buffers)
-        else:
-            self.put((TELL, ref.uid, node, data, 0, uid), len(data), ref)
+            return
+        if self.queued > self.limit:
+            self._wait_for_room(ref)
+        self.outbox.append((TELL, ref.uid, node, data, 0, uid))
+        self.queued += len(data)
+        if self._writer_rests:
+            self.nudge()
+        if self.closed is not None:  # it may have closed before it could see this one
+            self.drop_outbox()
 
     def ask(self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None, future: Any) -> None:
-        """Send a message; its answer will settle the future."""
+        """Send a message at once; its answer will settle the future."""
         data, buffers = dumps(message)
-        uid = 0 if sender is None else sender.uid
-        if uid and uid not in self.introduced:
-            self.introduce(sender)
+        uid = 0
+        if sender is not None:
+            uid = sender.uid
+            if uid not in self.introduced:
+                self.introduce(sender)
         number = self.expect(future)
+        item = (ASK, ref.uid, node, data, len(buffers), uid, number)
         if buffers:
-            self.put_at_once((ASK, ref.uid, node, data, len(buffers), uid, number), buffers)
-        else:
-            self.put((ASK, ref.uid, node, data, 0, uid, number), len(data), ref, write=self.flush)
+            self.put_at_once(item, buffers)
+        elif self.outbox or self.closed is not None or not self._write_lock.acquire(blocking=False):
+            self.put(item, len(data), ref, write=self.flush)
+        else:  # the common case, in fewer steps
+            try:
+                written = self.connection.send_now([item])
+            except OSError:  # the reader sees the end, and answers
+                written = True
+            finally:
+                self._write_lock.release()
+            self.sent_at = time.perf_counter()
+            if not written or self.outbox:
+                self.wake_writer()
 
     def expect(self, future: Any) -> int:
         """Return a number for an ask; its page says that it has not begun."""
@@ -288,16 +310,29 @@ class Link:
             EOFError, OSError: the other end is gone.
         """
         items, buffers = self.connection.receive()
-        used = 0
+        node, used, told = self.node, 0, False
+        by_uid, append = REFS.by_uid, node.scheduler.inbox.append
         for item in items:
-            kind = item[0]
-            count = item[4] if kind <= ASK else item[3] if kind == ANSWER else 0
-            given = buffers[used : used + count] if count else ()
-            used += count
             try:
+                kind = item[0]
+                count = item[4] if kind <= ASK else item[3] if kind == ANSWER else 0
+                if kind == TELL and not count and (ref := by_uid.get(item[1])) is not None and ref._is_plain:  # type: ignore[attr-defined]
+                    self.received += 1
+                    told = True
+                    append((ref, loads(item[3]), None, self.senders.get(item[5]) if item[5] else None))  # type: ignore[arg-type]
+                    continue
+                if kind == ANSWER and not count and (answer := self.pending.pop(item[1], None)).__class__ is not Relay:
+                    self.free.append(item[1])
+                    if answer is not None:
+                        answer._settle(loads(item[2]), None)
+                    continue
+                given = buffers[used : used + count] if count else ()
+                used += count
                 self._deal(kind, item, given)
-            except Exception:  # noqa: BLE001 - a defect of ours; the items behind it must not be lost
-                logger.exception("%s could not deal with an item of %s", self.node.name or "the root", self.name)
+            except Exception as error:  # noqa: BLE001 - user code that unpickles, or a defect of ours; go on
+                node.undelivered(self, item, error)
+        if told and node.scheduler.idle:
+            node.scheduler.wake()
 
     def _deal(self, kind: int, item: tuple[Any, ...], buffers: Any) -> None:
         if kind == TELL:
@@ -327,11 +362,6 @@ class Link:
             self.senders[uid] = loads(data)
         else:
             self.senders.clear()
-
-    def read_until(self, future: Future[Any], timeout: float | None) -> None:
-        """Read in this thread until the future is done or time is up, unless another thread reads already."""
-        if self.closed is None and self.ear is not None:
-            self.ear.read_until(self, future, timeout)
 
     # --- end ---------------------------------------------------------------------------------------------------------
 

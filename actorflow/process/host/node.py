@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.log import logger
 from actorflow.core.ref import ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import NODES
@@ -78,15 +79,18 @@ class Node:
         if ref is None or ref._is_remote:
             self._send_on(link, item, buffers, number, ref, sender)
             return
-        try:
-            message = loads(data, buffers)
-        except Exception as error:  # noqa: BLE001 - user code; it is the sender's or, of a tell, a dead letter
-            if number is not None:
-                link.fail(number, error)
-            else:
-                self.dead_letter(ref, "a message that does not unpickle", sender, error)
-            return
-        self.accept(link, ref, message, number, sender)
+        self.accept(link, ref, loads(data, buffers), number, sender)
+
+    def undelivered(self, link: Link, item: tuple[Any, ...], error: BaseException) -> None:
+        """Deal with an item that failed here: a message that does not unpickle goes back, or is a dead letter."""
+        if item[0] == ASK:
+            link.fail(item[6], error)
+        elif item[0] == TELL and (ref := self.find(item[1])) is not None:
+            self.dead_letter(ref, "a message that does not unpickle", link.senders.get(item[5]), error)
+        else:
+            logger.error(
+                "%s could not deal with %.200r of %s", self.name or "the root", item, link.name, exc_info=error
+            )
 
     def accept(self, link: Link, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
         """Put a message into the mailbox of an actor of this process."""

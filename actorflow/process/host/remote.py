@@ -97,6 +97,7 @@ class Away(ActorRef[Any]):
     __slots__ = ()
 
     _is_remote = True
+    _is_plain = False
     _future_class = RemoteFuture
 
     def _actor_weakref(self) -> Any:  # type: ignore[override]

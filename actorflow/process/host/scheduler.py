@@ -104,21 +104,23 @@ class HostScheduler(LiveScheduler):
 
     def _listen(self, worker: Worker, link: HostLink) -> bool:
         """Wait for a frame or a knock; True if this thread has the baton afterwards, with something to do."""
+        door = self._door_in
         while True:
-            ready = self._poll.poll() if not link.connection.ready() else [(link.connection.fileno(), 0)]
-            fds = [fd for fd, _ in ready]
-            if self._door_in in fds:
-                self._drain_door()
-                if worker not in self.idle:
-                    return False
-                if self.closed:
-                    self._leave_idle(worker)
-                    return True
-            if link.connection.fileno() in fds:
-                if not self._leave_idle(worker):
-                    return False
-                self._read(link)
-                return True
+            if not link.connection.ready():
+                for fd, _ in self._poll.poll():
+                    if fd == door:
+                        self._drain_door()
+                        if worker not in self.idle:
+                            return False
+                        if self.closed:
+                            return self._leave_idle(worker)
+                        break
+                else:
+                    return self._leave_idle(worker) and self._read(link)
+            elif self._leave_idle(worker):
+                return self._read(link)
+            else:
+                return False
 
     def _leave_idle(self, worker: Worker) -> bool:
         try:
@@ -127,14 +129,13 @@ class HostScheduler(LiveScheduler):
             return False
         return True
 
-    def _read(self, link: HostLink) -> None:
+    def _read(self, link: HostLink) -> bool:
         self._reads += 1
         try:
             link.read_frame()
-            while link.connection.ready():
-                link.read_frame()
         except (EOFError, OSError):
             link.parent_gone()
+        return True
 
     def wake(self) -> None:
         """Wake the idle holder; it may be listening."""

@@ -1,13 +1,15 @@
 """Wait: who reads a link's socket at the parent's end. Layer 2.
 
 Normally the link's reader thread does. A thread outside of the system that waits for an answer may read in its stead:
-it takes the socket out of the reader's epoll, so that the reader sleeps on. Two threads that wake up for one answer
-cost as much as the way to the other process and back.
+two threads that wake up for one answer cost as much as the way to the other process and back. The first such thread
+takes the socket out of the reader's epoll; the reader then looks each `LOOK` seconds whether that goes on, and takes
+the socket back when it does not.
 """
 
 from __future__ import annotations
 
 import _thread
+import contextlib
 import select
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from actorflow.process.host.link import Link
 
 CAN_BORROW: Final = hasattr(select, "epoll")  # Linux
+LOOK: Final = 0.001
+CURRENT_GET = CURRENT.get
 
 
 class Ear:
@@ -26,53 +30,64 @@ class Ear:
 
     def __init__(self, fileno: int) -> None:
         self._fileno = fileno
-        self._lock = _thread.allocate_lock()
+        self.lock = _thread.allocate_lock()
         self._poll = select.poll()
         self._poll.register(fileno, select.POLLIN)
         self._epoll = select.epoll() if CAN_BORROW else None
         if self._epoll is not None:
             self._epoll.register(fileno, select.EPOLLIN)
+        self.lent = self._epoll is None  # True: the reader thread looks at `borrows` and does not wait for the socket
+        self.borrows = 0
 
     def read_on(self, link: Link) -> None:
         """Read until the other end is gone: the reader thread's work."""
         try:
             while True:
                 if self._epoll is not None:
-                    self._epoll.poll()
-                if self._lock.acquire(blocking=self._epoll is None):
+                    self._wait_for_turn(self._epoll)
+                if self.lock.acquire(blocking=self._epoll is None):
                     try:
-                        link.read_frame()
+                        if self._epoll is None or link.connection.ready() or self._poll.poll(0):
+                            link.read_frame()
                         while link.connection.ready():
                             link.read_frame()
                     finally:
-                        self._lock.release()
+                        self.lock.release()
         except (EOFError, OSError, ValueError):  # ValueError: the epoll is closed
             return
 
-    def read_until(self, link: Link, future: Future[Any], timeout: float | None) -> None:
-        """Read here until the future is done or time is up; return at once if somebody else reads."""
-        epoll = self._epoll
-        if epoll is None or not self._lock.acquire(blocking=False):
-            return
-        deadline = None if timeout is None else SystemClock.monotonic() + timeout
-        try:
-            epoll.modify(self._fileno, 0)
-            try:
-                while not future._done:
-                    left = LOOK_UP if deadline is None else min(LOOK_UP, deadline - SystemClock.monotonic())
-                    if left < 0:
-                        return
-                    # Looked at each quarter of a second: see `actorflow.core.future.acquire`.
-                    if self._poll.poll(left * 1000):
-                        link.read_frame()
-                while link.connection.ready():
-                    link.read_frame()
-            finally:
-                epoll.modify(self._fileno, select.EPOLLIN)
-        except (EOFError, OSError, ValueError):  # the reader thread sees the end, too, and deals with it
-            return
-        finally:
-            self._lock.release()
+    def _wait_for_turn(self, epoll: select.epoll) -> None:
+        """Wait until there is something to read, and nobody else who does."""
+        while True:
+            seen = self.borrows
+            if epoll.poll(LOOK if self.lent else -1) and not self.lent:
+                return
+            if self.lent and self.borrows == seen:  # over, or a long one: then its end wakes this thread
+                with self.lock:
+                    self.lent = False
+                    epoll.modify(self._fileno, select.EPOLLIN)
+                return  # to look once: what has come meanwhile may be in the connection already
+
+    def borrow(self) -> bool:
+        """Take the right to read, if nobody has it; `lock.release()` gives it back."""
+        if not self.lock.acquire(blocking=False):
+            return False
+        self.borrows += 1
+        if not self.lent:
+            self.take_from_reader()
+        return True
+
+    def take_from_reader(self) -> None:
+        """Have the reader thread leave the socket alone."""
+        assert self._epoll is not None
+        self.lent = True
+        self._epoll.modify(self._fileno, 0)
+        # Wake it, so that it begins to look: a descriptor that can be written is an event.
+        self._epoll.modify(self._fileno, select.EPOLLOUT | select.EPOLLONESHOT)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for something to read."""
+        return bool(self._poll.poll(seconds * 1000))
 
     def close(self) -> None:
         """Give the epoll back; the socket is closed."""
@@ -89,16 +104,43 @@ class RemoteFuture(Future[Any]):
 
     def _wait(self, timeout: float | None) -> None:
         link = getattr(self, "link", None)
-        if link is None or CURRENT.get() is not None or DRIVERS:
+        if link is None or link.ear is None or CURRENT_GET() is not None or DRIVERS or not CAN_BORROW:
             super()._wait(timeout)
             return
-        assert self._target is not None
-        timeout = self._target._scheduler.ask_timeout if timeout is None else timeout
+        target = self._target
+        if timeout is None and target is not None and not self._patient:
+            timeout = target._scheduler.ask_timeout
         deadline = None if timeout is None else SystemClock.monotonic() + timeout
-        link.read_until(self, timeout)
-        if self._done:
-            return
+        ear = link.ear
+        if link.closed is None and ear.borrow():
+            try:
+                with contextlib.suppress(EOFError, OSError, ValueError):  # the reader thread sees the end, too
+                    self._read(link, deadline)
+            finally:
+                ear.lock.release()
+            if self._done:
+                return
         left = None if deadline is None else deadline - SystemClock.monotonic()
         if left is not None and left <= 0:
             raise ask_timeout(self, timeout)
         super()._wait(left)
+
+    def _read(self, link: Link, deadline: float | None) -> None:
+        """Read until this future is done or time is up."""
+        read, ear = link.read_frame, link.ear
+        assert ear is not None
+        while not self._done:
+            # Looked up each quarter of a second: see `actorflow.core.future.acquire`.
+            if deadline is None:
+                try:
+                    read()
+                except BlockingIOError:  # see `Connection.interrupt_reads`
+                    continue
+            else:
+                left = deadline - SystemClock.monotonic()
+                if ear.wait(max(0.0, min(LOOK_UP, left))):
+                    read()
+                elif left <= 0:
+                    return
+        while link.connection.ready():
+            read()
