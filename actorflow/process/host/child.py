@@ -10,7 +10,6 @@ import sys
 from _socket import socket
 from typing import Any
 
-import actorflow.supervision.supervisor  # noqa: F401 - guests may be supervisors
 from actorflow.core.ref import ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import System
@@ -22,6 +21,8 @@ from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.scheduler import HostLink, HostScheduler
 from actorflow.process.payload import dump_error, dumps
 from actorflow.process.wire import Connection
+
+_ = sys.modules["actorflow"].ActorSystem  # runs the package's __init__ here, in the zygote, and not in each host
 
 
 class HostNode(Node):

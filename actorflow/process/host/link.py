@@ -321,10 +321,8 @@ class Link:
                     told = True
                     append((ref, loads(item[3]), None, self.senders.get(item[5]) if item[5] else None))  # type: ignore[arg-type]
                     continue
-                if kind == ANSWER and not count and (answer := self.pending.pop(item[1], None)).__class__ is not Relay:
-                    self.free.append(item[1])
-                    if answer is not None:
-                        answer._settle(loads(item[2]), None)
+                if kind == ANSWER and not count:
+                    self._answered(item[1], item[2])
                     continue
                 given = buffers[used : used + count] if count else ()
                 used += count
@@ -342,13 +340,7 @@ class Link:
             self.received += 1
             self.node.deliver(self, item, buffers, item[6])
         elif kind == ANSWER:
-            _, number, data, _ = item
-            entry = self.pending.pop(number, None)
-            if entry.__class__ is Relay:
-                entry.answer(data, buffers)
-            elif entry is not None:
-                settle_with(entry, data, buffers)
-            self.free.append(number)
+            self._answered(item[1], item[2], buffers)
         elif kind == FAILURE:
             _, number, data = item
             entry = self.pending.pop(number, None)
@@ -362,6 +354,20 @@ class Link:
             self.senders[uid] = loads(data)
         else:
             self.senders.clear()
+
+    def _answered(self, number: int, data: bytes, buffers: Any = ()) -> None:
+        """Settle the ask of that number."""
+        entry = self.pending.pop(number, None)
+        self.free.append(number)
+        if entry.__class__ is Relay:
+            entry.answer(data, buffers)
+        elif entry is not None:
+            try:
+                value = loads(data, buffers)
+            except Exception as error:  # noqa: BLE001 - user code; it is the asker's
+                entry._settle(None, error)
+            else:
+                entry._settle(value, None)
 
     # --- end ---------------------------------------------------------------------------------------------------------
 
@@ -462,13 +468,3 @@ class Answer(Future[Any]):
         else:
             self.link.answer(self.number, value)
         return True
-
-
-def settle_with(future: Future[Any], data: bytes, buffers: Any) -> None:
-    """Set a future to a value that came over a link, or to the error of its unpickling."""
-    try:
-        value = loads(data, buffers)
-    except Exception as error:  # noqa: BLE001 - the asker's
-        future._settle(None, error)
-    else:
-        future._settle(value, None)

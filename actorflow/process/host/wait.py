@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.future import DRIVERS, LOOK_UP, Future, ask_timeout
+from actorflow.errors import AskTimeout
 
 if TYPE_CHECKING:
     from actorflow.process.host.link import Link
@@ -121,9 +122,11 @@ class RemoteFuture(Future[Any]):
             if self._done:
                 return
         left = None if deadline is None else deadline - SystemClock.monotonic()
-        if left is not None and left <= 0:
-            raise ask_timeout(self, timeout)
-        super()._wait(left)
+        if left is None or left > 0:
+            with contextlib.suppress(AskTimeout):
+                super()._wait(left)
+                return
+        raise ask_timeout(self, timeout)
 
     def _read(self, link: Link, deadline: float | None) -> None:
         """Read until this future is done or time is up."""

@@ -31,6 +31,10 @@ class Package(Module):  # type: ignore[misc, valid-type]
                 self._run_init(name)
         return getattr(self, name)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by name, as cloudpickle does with modules; it knows them by their exact type."""
+        return __import__, (self.__name__,)
+
     def _run_init(self, name: str) -> None:
         """Run the real `__init__` in this module; what is imported already keeps its identity."""
         if "_running" in self.__dict__:  # an import within __init__ looks for what is not there yet
