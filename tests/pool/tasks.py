@@ -84,7 +84,7 @@ def log(name, text):
 
 
 def log_at_first_import(text):
-    import logging  # noqa: PLC0415 - that is what is tested
+    import logging
 
     logging.getLogger("first").warning(text)
 
@@ -168,7 +168,7 @@ def total(array):
 
 
 def fill(n):
-    import numpy  # noqa: PLC0415
+    import numpy
 
     return numpy.full(n, 7.0)
 
@@ -183,7 +183,7 @@ def submit_to(executor, n):
 
 
 def own_pool():
-    import actorflow  # noqa: PLC0415
+    import actorflow
 
     with actorflow.ProcessPool(workers=1) as pool:
         return pool.submit(add, 1, 2).result(timeout=20)

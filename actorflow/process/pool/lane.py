@@ -155,12 +155,12 @@ class Lane:
     def fill(self) -> None:
         """Give the worker what it may have, or rest idle."""
         dispatch = self.dispatch
-        while not self.retiring:
+        while not (self.retiring or self.doomed):
             if self.resting:
                 self.resting = False
                 with suppress(ValueError):  # a caller has taken it and is about to send, or was interrupted just then
                     dispatch.idle.remove(self)
-            while len(self.batches) < BATCHES and self.send_batch():
+            while len(self.batches) < BATCHES and not self.retiring and self.send_batch():
                 pass
             if self.in_flight or dispatch.closing:
                 return
@@ -245,7 +245,7 @@ class Lane:
     def hand(self, task: Task[Any]) -> bool:
         """Send a task from the thread of its caller, who has taken the lane from the idle ones. False: it is not."""
         with self.lock:
-            if self.dead or self.retiring or self.in_flight:
+            if self.dead or self.retiring or self.doomed or self.in_flight:
                 return False
             self.resting = False
             self.send([task], math.inf if task.cost is None else task.cost)
@@ -375,7 +375,7 @@ class Lane:
             finally:
                 self.bell.arm()
             if not self.in_flight:
-                self.resting = rest = not (self.retiring or self.dispatch.closing)
+                self.resting = rest = not (self.retiring or self.doomed or self.dispatch.closing)
                 if rest:
                     self.dispatch.idle.append(self)
         except (EOFError, OSError):  # the thread sees it too

@@ -119,13 +119,19 @@ class ProcessPool(concurrent.futures.Executor):
         launcher: Launcher | None = None if virtual else acquire(setup.launch)
         self._dispatch = dispatch = Dispatch(setup, launcher, f"/{system.name}/{name}", workers or os.cpu_count() or 1)
         self._options = TaskOptions(memory=setup.memory)
-        self._whole: ProcessPool = self
         recipe = child(PoolSupervisor, dispatch).options(name=name, shutdown=FOREVER)
+        if launcher is not None:
+            dispatch.ended._add_waiter(launcher.release)
         try:
             self._ref: ActorRef[PoolSupervisor] = system.root.spawn(recipe.traits, recipe.args, recipe.kwargs)
-        finally:
-            if launcher is not None:
-                dispatch.ended._add_waiter(launcher.release)
+        except BaseException:
+            dispatch.abort()
+            raise
+
+    @property
+    def path(self) -> str:
+        """The path of its supervisor; log records of its tasks have it as `actor`."""
+        return self._dispatch.path
 
     @property
     def is_open(self) -> bool:
@@ -233,7 +239,7 @@ class ProcessPool(concurrent.futures.Executor):
         if options.get("memory") is not None:
             options["memory"] = size("memory", options["memory"])
         view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__)
+        view.__dict__.update(self.__dict__, _whole=self)  # which must not be collected before the view
         view._options = dataclasses.replace(self._options, **options)
         return view
 

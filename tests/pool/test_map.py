@@ -1,0 +1,144 @@
+"""map: order, chunks, errors, progress."""
+
+import time
+
+import pytest
+
+import actorflow as af
+from actorflow.testing import LeakCheck
+from tests.pool import tasks
+
+
+def test_results_come_in_order_and_the_shortest_iterable_counts(pool):
+    assert list(pool.map(tasks.add, range(1000), range(2000))) == [2 * n for n in range(1000)]
+    assert list(pool.map(tasks.add, [])) == []
+    assert list(pool.map(tasks.add, [1], [])) == []
+    assert list(pool.map(tasks.add, (n for n in range(3)))) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("chunksize", [1, 7, 100, 10_000])
+def test_any_chunksize_gives_the_same(pool, chunksize):
+    assert list(pool.map(tasks.add, range(500), chunksize=chunksize)) == list(range(500))
+
+
+def test_cheap_items_go_in_big_chunks_and_slow_ones_are_shared_out(pool):
+    assert sum(pool.map(tasks.add, range(200_000))) == sum(range(200_000))
+    begin = time.perf_counter()
+    assert len(list(pool.map(tasks.spin, [0.02] * 20))) == 20
+    assert time.perf_counter() - begin < 0.02 * 20 * 0.95
+    assert len(set(pool.map(tasks.pid, range(1000)))) == 2
+
+
+def test_one_slow_item_does_not_keep_the_cheap_ones_from_the_other_worker(pool):
+    list(pool.map(tasks.spin, [0.0] * 1000))
+    begin = time.perf_counter()
+    list(pool.map(tasks.spin, [0.3] + [0.0] * 20_000))
+    assert time.perf_counter() - begin < 0.6
+
+
+def test_an_error_comes_after_the_results_before_it_and_ends_the_iteration(pool):
+    found, results = [], pool.map(tasks.tenth, range(1000))
+    with pytest.raises(ValueError, match="ten"):
+        found.extend(results)
+    assert found == list(range(10))
+    assert list(results) == []
+    assert pool.submit(tasks.add, 1).result(timeout=10) == 1
+
+
+def test_stop_iteration_in_the_function_is_an_error_and_no_silent_end(pool):
+    found = []
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        found.extend(pool.map(tasks.stop_iteration, range(10)))
+    assert found == [0, 1, 2]
+
+
+def test_an_item_whose_result_does_not_pickle_fails_after_those_before_it(pool):
+    def maybe(n):
+        return tasks.locked() if n == 50 else n
+
+    found = []
+    with pytest.raises(af.PayloadError):
+        found.extend(pool.map(maybe, range(100)))
+    assert found == list(range(50))
+
+
+def test_a_death_in_a_map_gives_the_items_before_it_and_names_the_function(pool):
+    def die_at(n):
+        time.sleep(0.000_5)
+        return tasks.leave(4) if n == 60 else n
+
+    found = []
+    with pytest.raises(af.HostDied, match="die_at.*exit code 4"):
+        found.extend(pool.map(die_at, range(100), chunksize=100))
+    assert found == list(range(60))
+
+
+def test_a_chunk_that_died_goes_on_where_it_was_if_retries_are_left(pool, tmp_path):
+    path, count = str(tmp_path / "die"), str(tmp_path / "runs")
+
+    def die_once_at(n):
+        time.sleep(0.000_5)
+        tasks.begin(count)
+        return tasks.leave_once(path, 4) and n if n == 60 else n
+
+    assert list(pool.options(retries=1).map(die_once_at, range(100), chunksize=100)) == list(range(100))
+    assert tasks.begun(count) == 101
+
+
+def test_the_timeout_of_a_map_is_for_all_and_that_of_the_options_for_one_item(pool):
+    with pytest.raises(TimeoutError):
+        list(pool.map(tasks.spin, [0.2] * 10, timeout=0.3))
+    assert list(pool.options(timeout=0.2).map(tasks.spin, [0.05] * 20)) == [0.05] * 20
+    with pytest.raises(af.TaskTimeout):
+        list(pool.options(timeout=0.2).map(tasks.spin, [0.0, 0.0, 5.0]))
+
+
+def test_progress_is_reported_until_all_is_done(pool):
+    seen = []
+    results = list(pool.map(tasks.spin, [0.01] * 40, progress=lambda done, total: seen.append((done, total))))
+    assert len(results) == 40
+    assert seen[-1] == (40, 40)
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 3
+
+
+def test_calls_begin_before_anybody_asks_for_results(pool, tmp_path):
+    path = str(tmp_path / "runs")
+    results = pool.map(tasks.begin, [path] * 50)
+    pool.drain(20)
+    assert tasks.begun(path) == 50
+    assert len(list(results)) == 50
+
+
+def test_a_map_that_is_given_up_takes_back_what_has_not_begun(pool, tmp_path):
+    path = str(tmp_path / "runs")
+
+    def slow(n):
+        time.sleep(0.01)
+        tasks.begin(path)
+        return n
+
+    results = pool.map(slow, range(1000))
+    assert next(results) == 0
+    results.close()
+    pool.drain(20)
+    assert tasks.begun(path) < 500
+
+
+def test_big_results_come_out_of_band(pool):
+    pytest.importorskip("numpy")
+    assert [array.sum() for array in pool.map(tasks.fill, [100_000] * 10)] == [700_000.0] * 10
+
+
+def test_bad_chunk_sizes_are_refused(pool):
+    for chunksize in (0, -1, "many", 1.5):
+        with pytest.raises(af.DefinitionError, match="chunksize"):
+            pool.map(tasks.add, [1], chunksize=chunksize)
+
+
+def test_a_map_after_the_shutdown_is_refused():
+    with LeakCheck():
+        pool = af.ProcessPool(workers=1)
+        pool.shutdown()
+        with pytest.raises(af.ActorDeadError):
+            pool.map(tasks.add, [1])
