@@ -1,1 +1,1 @@
-"""Benchmarks of the runtime against pykka and hand-written asyncio: `python -m tests.benchmarks --help`."""
+"""Benchmarks against pykka, hand-written asyncio and the standard library: `python -m tests.benchmarks --help`."""

@@ -1,4 +1,4 @@
-"""Measures the runtime against pykka and asyncio. A report, not a test: a missed goal is no failure."""
+"""Measures against pykka, asyncio and the standard library. A report, not a test: a missed goal is no failure."""
 
 import argparse
 import logging
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from . import asking, hidden_io, lifecycle, mailboxes, memory, messaging, restart
+from . import asking, deaths, hidden_io, hosts, lifecycle, mailboxes, memory, messaging, pools, restart
 from .harness import Experiment, run
 from .table import environment, render, write_json
 
-GROUPS = (messaging, asking, hidden_io, mailboxes, lifecycle, memory, restart)
+GROUPS = (messaging, asking, hidden_io, mailboxes, lifecycle, memory, restart, pools, hosts, deaths)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, help="interleaved repeats (5; quick: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples there")
     parser.add_argument("--quick", action="store_true", help="smaller sizes, for a look: under a minute")
-    parser.add_argument("--only", action="append", default=[], metavar="WHO", help="run ours, pykka or asyncio alone")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="WHO", help="run one contestant alone: ours, pykka, PPE"
+    )
     return parser
 
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 OURS = "ours"
 PYKKA = "pykka"
 ASYNCIO = "asyncio"
+PPE = "PPE"  # concurrent.futures.ProcessPoolExecutor
+PIPE = "Pipe"  # multiprocessing.Pipe
 
 WAIT = 120.0
 """Seconds after which a sample that does not end counts as broken."""

@@ -3,14 +3,15 @@
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .harness import ASYNCIO, OURS, PYKKA, Goal, Report, Result
+from .harness import ASYNCIO, OURS, PIPE, PPE, PYKKA, Goal, Report, Result
 
-HEAD = ("measure", "ours", "pykka", "asyncio", "other", "ratio", "spread", "goal", "met?")
+PEERS = (PYKKA, ASYNCIO, PPE, PIPE)
+"""Contestants with a column of their own, in tables in which they occur; others stand under "other"."""
 
 
 def environment() -> dict[str, Any]:
@@ -23,15 +24,19 @@ def environment() -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 2),
         "pykka": _version("pykka"),
         "actorflow": _version("actorflow"),
+        "numpy": _version("numpy"),
     }
 
 
 def render(report: Report, about: Mapping[str, Any]) -> str:
     """Give the whole table, one line a goal (a row with two goals takes two lines)."""
-    lines: list[tuple[str, ...]] = [HEAD]
+    seen = {name for result in report.results for name in result.samples}
+    shown = (OURS, *[name for name in PEERS if name in seen])
+    head = ("measure", *shown, "other", "ratio", "spread", "goal", "met?")
+    lines: list[tuple[str, ...]] = [head]
     for result in report.results:
-        lines += _lines(result)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+        lines += _lines(result, shown)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     text.insert(1, "  ".join("-" * width for width in widths))
     text.append("")
@@ -48,14 +53,13 @@ def write_json(path: Path, report: Report, about: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
-def _lines(result: Result) -> list[tuple[str, ...]]:
+def _lines(result: Result, shown: Sequence[str]) -> list[tuple[str, ...]]:
     unit = result.row.unit
-    shown = [_value(result.median(name), unit) for name in (OURS, PYKKA, ASYNCIO)]
-    others = [name for name in result.samples if name not in {OURS, PYKKA, ASYNCIO}]
+    others = [name for name in result.samples if name not in shown]
     other = ", ".join(f"{name} {_value(result.median(name), unit)}" for name in others)
-    first = (result.row.title, *shown, other or "-")
+    first = (result.row.title, *[_value(result.median(name), unit) for name in shown], other or "-")
     goals = [_goal_cells(result, goal) for goal in result.row.goals] or [("-", _spread(result), "-", "-")]
-    return [(*first, *goals[0]), *(("", "", "", "", "", *cells) for cells in goals[1:])]
+    return [(*first, *goals[0]), *((*[""] * len(first), *cells) for cells in goals[1:])]
 
 
 def _goal_cells(result: Result, goal: Goal) -> tuple[str, str, str, str]:
