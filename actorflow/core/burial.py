@@ -90,6 +90,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
     REFS.by_uid.pop(ref.uid, None)
     ref._parent.remove(ref)
     life, ref._life = ref._life, None
+    if error is not None or cause is not None:
+        life_of(ref).cause = error or cause
     if ref._queue is not None:
         waiting = list(ref._queue)
         scheduler.free_queue(ref)
@@ -105,8 +107,6 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
         if life.exit is not None:
             life.exit.done._settle(None, None)
     ref._close(error)
-    if error is not None or cause is not None:
-        life_of(ref).cause = error or cause
     if scheduler.events.listeners:
         scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
 

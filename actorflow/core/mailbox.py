@@ -60,13 +60,25 @@ class BoundedRef(ActorRef[Any]):
         if execution is not None and sender is None:
             raise late_send()
         item = (self, message, future, sender)
+        room: Future[None] = patient(self)
+        if not self._enter(item, room):
+            self._wait_for_room(item, room)
+
+    def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
+        """Put a message that came from another process into the mailbox, or in line for it; never waits."""
+        try:
+            self._enter((self, message, future, sender), Future())
+        except MailboxFull as error:
+            self._reject(message, future, sender, error)
+
+    def _enter(self, item: Item, room: Future[None]) -> bool:
+        """Put an item into the mailbox; False if it is in line, and `room` tells when it is in."""
         options = self._traits.options
         assert options.capacity is not None
-        room: Future[None] = patient(self)
         with self._lock:
             if len(self._mail) + self._stashed < options.capacity:
                 self._put(item)
-                return
+                return True
             if options.overflow == "drop_oldest" and self._mail:
                 oldest = self._mail.popleft()
                 self._mail.append(item)  # takes over the Mail of the dropped one
@@ -74,12 +86,10 @@ class BoundedRef(ActorRef[Any]):
                 msg = f"{self.path} holds its {options.capacity} messages"
                 raise MailboxFull(msg)
             else:
-                oldest = None
                 self._senders.append((item, room))
-        if oldest is None:
-            self._wait_for_room(item, room)
-        else:
-            self._drop(oldest)
+                return False
+        self._drop(oldest)
+        return True
 
     def _put(self, item: Item) -> None:
         self._mail.append(item)
@@ -101,7 +111,11 @@ class BoundedRef(ActorRef[Any]):
 
     def _drop(self, item: Item) -> None:
         _, message, future, sender = item
-        error = MailboxFull(f"{self.path} dropped its oldest message for a new one")
+        self._reject(message, future, sender, MailboxFull(f"{self.path} dropped its oldest message for a new one"))
+
+    def _reject(
+        self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None, error: MailboxFull
+    ) -> None:
         if future is not None:
             future._settle(None, error)
         else:

@@ -67,11 +67,25 @@ class GuestRef(ActorRef[Any]):
 
 
 class BoundedGuestRef(BoundedRef):
-    """The same, with a bounded mailbox."""
+    """The same, with a bounded mailbox: what it takes out is reported, so that the senders may go on."""
 
-    __slots__ = ("home",)
+    __slots__ = ("_taken", "home")
 
     home: str
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._taken = 0
+
+    def _take(self) -> Any:
+        item = super()._take()
+        if item is not None:
+            self._taken += 1
+            if not self._mail or self._taken * 2 >= (self._traits.options.capacity or 0):
+                taken, self._taken = self._taken, 0
+                link = self._parent.link  # type: ignore[attr-defined]
+                link.note(link.name, "taken", self.uid, taken)
+        return item
 
     def __reduce__(self) -> tuple[Any, ...]:
         return address_of(self)

@@ -277,6 +277,8 @@ class Host:
         for ref in guests:
             ref._shut()
         self.link.close(error)
+        page, self.link.page = self.link.page, None
+        page.close()  # it holds a descriptor
         self.ready._settle(None, error)
         from actorflow.process.host.lodge import HostLost  # noqa: PLC0415 - it is made of hosts
 

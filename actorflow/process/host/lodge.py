@@ -38,7 +38,8 @@ def lodge(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Tr
     """Return the kind of ref, and the traits, by which this process knows an actor of another."""
     if scheduler.is_virtual:
         return (PickledRef if traits.options.capacity is None else PickledBoundedRef), traits
-    return HostedRef, HostedTraits(traits.actor_class, traits.options)
+    kind = HostedRef if traits.options.capacity is None else BoundedHostedRef
+    return kind, HostedTraits(traits.actor_class, traits.options)
 
 
 class HostedTraits(Traits):
@@ -245,6 +246,64 @@ class HostedRef(Away):
         return True
 
 
+class BoundedHostedRef(HostedRef):
+    """The same for a bounded mailbox: senders of this process keep to its capacity, by what the host reports.
+
+    Messages that come from other processes do not wait here; those that find the mailbox full wait in the host.
+    """
+
+    __slots__ = ("_senders", "_under_way")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._under_way = 0  # messages that were sent and not taken out of the mailbox yet
+        self._senders: deque[Future[None]] = deque()
+
+    def tell(self, message: Any) -> None:
+        """Send a message; when the mailbox is full, do what its `overflow` says."""
+        self._reserve()
+        super().tell(message)
+
+    def _send(self, message: Any, future: Any) -> None:
+        self._reserve()
+        super()._send(message, future)
+
+    def _reserve(self) -> None:
+        """Wait for room in the mailbox."""
+        options = self._traits.options
+        if options.overflow == "drop_oldest" or self._state >= ENDING:  # the host drops, a dead one refuses
+            return
+        assert options.capacity is not None
+        room: Future[None] = patient(self)
+        with self._gate:
+            if self._under_way < options.capacity:
+                self._under_way += 1
+                return
+            if options.overflow == "fail":
+                msg = f"{self.path} holds its {options.capacity} messages"
+                raise MailboxFull(msg)
+            self._senders.append(room)
+        room.get()
+
+    def _taken(self, count: int) -> None:
+        """Let waiting senders go on."""
+        capacity = self._traits.options.capacity
+        assert capacity is not None
+        with self._gate:
+            self._under_way = max(0, self._under_way - count)
+            while self._senders and (self._under_way < capacity or self._state >= ENDING):
+                self._under_way += 1
+                self._senders.popleft()._settle(None, None)
+
+    def _shut(self) -> None:
+        super()._shut()
+        self._taken(self._under_way)  # the mailbox went with the host
+
+    def _close(self, cause: BaseException | None) -> None:
+        super()._close(cause)
+        self._taken(self._under_way)
+
+
 class Envoy(Actor):
     """Stands in the parent's tree for an incarnation in another process."""
 
@@ -409,6 +468,13 @@ def dead_letter(request: Request, uid: int, message: Any, sender: ActorRef[Any] 
     node.dead_letter(ref, message, sender, None if error is None else load_error(error))
 
 
+def taken(request: Request, uid: int, count: int) -> None:
+    """A bounded mailbox in the host has room again."""
+    ref: Any = request.node.find(uid)
+    if ref is not None:
+        ref._taken(count)
+
+
 def interrupt(request: Request) -> None:
     """A handler in the host raised KeyboardInterrupt."""
     request.node.scheduler.post_work(request.node.scheduler.events.interrupted)
@@ -421,4 +487,5 @@ def worn_out(request: Request) -> None:
             host.recycle()
 
 
-REQUESTS.update({"ended": ended, "dead letter": dead_letter, "interrupt": interrupt, "worn out": worn_out})
+REQUESTS.update({"taken": taken, "ended": ended, "dead letter": dead_letter})
+REQUESTS.update({"interrupt": interrupt, "worn out": worn_out})

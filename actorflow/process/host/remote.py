@@ -109,6 +109,8 @@ class Away(ActorRef[Any]):
         Raises:
             ActorDeadError: the actor is dead.
         """
+        if self._state >= ENDING:
+            raise self._dead()
         return RemoteProxy(actor_ref=self)
 
     def _attributes(self) -> dict[Any, Any] | None:

@@ -141,7 +141,7 @@ class RemoteFuture(Future[Any]):
                     continue
             else:
                 left = deadline - SystemClock.monotonic()
-                if ear.wait(max(0.0, min(LOOK_UP, left))):
+                if link.connection.ready() or ear.wait(max(0.0, min(LOOK_UP, left))):
                     read()
                 elif left <= 0:
                     return
