@@ -42,7 +42,7 @@ def kill_self():
 
 def begin(path):
     """Note a call; returns how many there were."""
-    with open(path, "ab") as file:
+    with Path(path).open("ab") as file:
         file.write(b".")
     return begun(path)
 
@@ -168,9 +168,9 @@ def total(array):
 
 
 def fill(n):
-    import numpy
+    import numpy as np
 
-    return numpy.full(n, 7.0)
+    return np.full(n, 7.0)
 
 
 def change(array):

@@ -293,7 +293,7 @@ def run_script(code, *, seconds=30):
     """Run a program of its own; returns its output and the processes that it leaves."""
     script = textwrap.dedent(code)
     result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=seconds, cwd=os.getcwd(), check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=seconds, check=False
     )
     pids = [int(word[4:]) for word in result.stdout.split() if word.startswith("pid:")]
     until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 3)

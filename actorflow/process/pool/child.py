@@ -78,8 +78,9 @@ class Worker:
             while True:
                 items, buffers = self.connection.receive()
                 if items[0] == RUN:
-                    self.run(*items[1:], buffers)
-                elif not self.initialize(*items[1:], buffers):
+                    _, seq, calls, learn, forget = items
+                    self.run(seq, calls, learn, forget, buffers)
+                elif not self.initialize(items[1], items[2], buffers):
                     return
         except (EOFError, OSError):
             return

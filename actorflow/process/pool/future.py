@@ -91,7 +91,7 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
         """Say whether a worker has begun it and not ended it."""
         return False
 
-    def add_done_callback(self, fn: Callable[[concurrent.futures.Future[T]], Any]) -> None:  # type: ignore[override]
+    def add_done_callback(self, fn: Callable[[concurrent.futures.Future[T]], Any]) -> None:
         """Have `fn(future)` called once it is done, by the thread that sets it; at once if it is. Errors are logged."""
         callback = _Callback(fn, self)
         if not self._add_waiter(callback):
@@ -140,25 +140,25 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
         return self._twin
 
     @property
-    def _condition(self) -> threading.Condition:
+    def _condition(self) -> threading.Condition:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._twin_of().condition
 
     @property
-    def _waiters(self) -> list[Any]:
+    def _waiters(self) -> list[Any]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._twin_of().waiters
 
     @property
-    def _state(self) -> str:
+    def _state(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         twin = self._twin
         done = self._done if twin is None else twin.announced
         return ("CANCELLED_AND_NOTIFIED" if self.cancelled() else "FINISHED") if done else "PENDING"
 
     @property
-    def _result(self) -> T | None:
+    def _result(self) -> T | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._value if self._done else None
 
     @property
-    def _exception(self) -> BaseException | None:
+    def _exception(self) -> BaseException | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._error if self._done else None
 
 

@@ -27,7 +27,7 @@ class InPlace(concurrent.futures.Executor):
             future.set_exception(error)
         return future
 
-    def map(  # type: ignore[override]
+    def map(
         self,
         fn: Callable[..., T],
         *iterables: Iterable[Any],

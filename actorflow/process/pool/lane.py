@@ -1,9 +1,7 @@
-"""Lane: the way of the tasks to one worker process and back. Layer 2.
+"""Lane: the thread of one worker process, and what it decides: what is sent when, and what must end. Layer 2.
 
-A socket, a page and a thread for each worker: no queue and no lock is shared with another process, so nobody's death
-can hold one. Who holds `lock` may send and read. That is the lane's thread, mostly; a caller that submits to an idle
-worker sends by itself, and a caller that waits for the only task under way reads its reply by itself, which saves the
-two thread switches that cost as much as the way to the other process.
+A caller that submits to an idle worker sends by itself, and a caller that waits for the only task under way reads its
+reply by itself: that saves the two thread switches, which cost as much as the way to the other process.
 """
 
 from __future__ import annotations
@@ -12,74 +10,52 @@ import _thread
 import logging
 import math
 import os
-import select
-from collections import deque
 from contextlib import suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import HostDied, MemoryLimit, PayloadError, TaskTimeout
-from actorflow.process.payload import load_error, loads
+from actorflow.errors import HostDied, MemoryLimit, TaskTimeout
 from actorflow.process.pool import child
-from actorflow.process.pool.doorbell import Doorbell
-from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, START, UPTO, create, read_journal
-from actorflow.process.pool.task import Chunk
+from actorflow.process.pool.line import Line
+from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
 from actorflow.process.watch import PERIOD, rss_of
-from actorflow.process.wire import pair
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from actorflow.process.launch.handle import Exit, Handle
+    from actorflow.process.launch.handle import Exit
     from actorflow.process.pool.dispatch import Dispatch
-    from actorflow.process.pool.task import Function, Task
+    from actorflow.process.pool.task import Task
 
 BATCHES: Final = 2  # under way at once, so that the worker has the next when it ends one
 BATCH_SECONDS: Final = 0.001  # that a batch takes about
-BATCH_BYTES: Final = 48 * 1024
+BATCH_BYTES: Final = 48 * 1024  # more on both ways might have both sides wait in a send
 SMALL: Final = 0.000_5  # seconds from which a task goes alone
 SHORT: Final = 0.002  # seconds from which no other task waits behind one
+BEHIND_BYTES: Final = 96 * 1024  # of a task that waits behind another
 STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken back
 DECIDE: Final = 0.001  # seconds until each core sees what another has written to the page, with much to spare
 BORROW: Final = 0.002  # seconds that a caller reads by itself; after that a thread switch does not matter
 ENDING: Final = 5.0  # seconds for a process to end once its socket is closed
 LOOK: Final = 1.0  # seconds between two looks of a thread that nobody rings
-KNOWN: Final = 500  # functions that a worker keeps
 NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
 
 
-class Lane:
+class Lane(Line):
     """See the module."""
 
     def __init__(self, dispatch: Dispatch) -> None:
-        self.dispatch = dispatch
-        self.lock = _thread.allocate_lock()
-        self.connection, self._theirs = pair()
-        self._page, self.memory = create()
-        self.words = memoryview(self.memory).cast("Q")
-        self.bell = Doorbell(self.connection.fileno())
-        self.poll = select.poll()
-        self.poll.register(self.connection.fileno(), select.POLLIN)
-        self.in_flight: dict[int, Task[Any]] = {}  # by number, in the order they were sent
-        self.batches: deque[tuple[int, float]] = deque()  # last number, seconds that it will take
-        self.next_seq = 1
+        super().__init__(dispatch)
+        self.over: Future[None] = Future()  # the process has ended and all is given back
         self.recalled = 0  # up to which number tasks were taken back
         self.borrows = 0
-        self.known: dict[int, Function] = {}  # functions that the worker has
         self.resting = False  # in the list of idle lanes
-        self.ready = self.dead = self.retiring = self.watched = False
+        self.dead = False
         self.doomed = False  # killed by us, for a task
+        self.verdicts: dict[int, BaseException] = {}  # of tasks whose worker was killed for them
         self._pid: int | None = None
         self._rss = self._weighed = 0
-        self.done = self.failed = 0
-        self.left: float = dispatch.setup.max_tasks or math.inf  # tasks until the worker is recycled
-        self.verdicts: dict[int, BaseException] = {}  # of tasks whose worker was killed for them
-        self.start_error: BaseException | None = None
-        self.handle: Handle | None = None
-        self.over: Future[None] = Future()
 
     # --- the thread --------------------------------------------------------------------------------------------------
 
@@ -99,10 +75,10 @@ class Lane:
     def launch(self) -> None:
         """Start the worker; it need not be ready to be sent tasks."""
         try:
-            self.handle = self.dispatch.launch([self._theirs.fileno(), self._page])
+            self.handle = self.dispatch.launch([self.theirs.fileno(), self.page])
         finally:
-            self._theirs.close_here()
-            os.close(self._page)
+            self.theirs.close_here()
+            os.close(self.page)
         data, buffers = self.dispatch.setup.initializer or (b"", ())
         self.connection.send((child.INITIALIZE, data, levels()), buffers)
 
@@ -203,44 +179,9 @@ class Lane:
 
     def fits_behind(self, task: Task[Any], cost: float | None) -> bool:
         """Say whether a task may wait at the worker for those that are there."""
-        if cost is None or cost >= SHORT or task.buffers or len(task.data) > BATCH_BYTES:
+        if cost is None or cost >= SHORT or task.buffers or len(task.data) > BEHIND_BYTES:
             return False
         return all(seconds < SHORT for _, seconds in self.batches)
-
-    def send(self, tasks: list[Task[Any]], seconds: float) -> None:
-        """Send tasks; if the worker has died, its thread finds that out."""
-        seq = first = self.next_seq
-        known, in_flight = self.known, self.in_flight
-        calls: list[Any] = []
-        learn: list[Any] = []
-        forget: list[int] = []
-        for task in tasks:
-            function = task.function
-            if function.number not in known:
-                if len(known) >= KNOWN and not calls:
-                    forget.append(next(iter(known)))
-                    del known[forget[0]]
-                known[function.number] = function
-                learn += (function.number, function.data)
-            in_flight[seq] = task
-            task.lane = self
-            if task.options.watched:
-                self.watched = True
-            calls.append(task.code)
-            calls.append(task.data)
-            seq += 1
-        self.next_seq = seq
-        self.batches.append((seq - 1, seconds))
-        self.left -= sum(task.count for task in tasks) if self.left < math.inf else 0
-        if self.left <= 0:
-            self.retiring = True
-        try:
-            self.connection.send((child.RUN, first, calls, learn, forget), tasks[0].buffers)
-        except OSError:
-            return
-        except BaseException:  # Ctrl-C in the middle of a frame
-            self.kill()
-            raise
 
     def hand(self, task: Task[Any]) -> bool:
         """Send a task from the thread of its caller, who has taken the lane from the idle ones. False: it is not."""
@@ -253,110 +194,7 @@ class Lane:
             self.bell.ring()
         return True
 
-    # --- reading: with the lock held ---------------------------------------------------------------------------------
-
-    def read(self) -> None:
-        """Take in what the worker has sent."""
-        receive, pending = self.connection.receive, self.connection.pending
-        while True:
-            items, buffers = receive()
-            kind = items[0]
-            if kind == child.RESULTS:
-                self.take_results(*items[1:])
-            elif kind == child.RESULT:
-                self.take_results(items[1], [items[2]], (), buffers)
-            elif kind == child.ITEMS:
-                self.take_items(*items[1:], buffers)
-            else:
-                self.take_other(kind, items)
-            if not pending():
-                break
-        batches = self.batches
-        oldest = next(iter(self.in_flight), self.next_seq)
-        while batches and batches[0][0] < oldest:
-            batches.popleft()
-
-    def take_results(
-        self,
-        seq: int,
-        replies: list[bytes | tuple[bytes]],
-        costs: Sequence[tuple[int, int, int]],
-        buffers: Sequence[memoryview] = (),
-    ) -> None:
-        """Settle tasks by their replies, which begin with that of task `seq`."""
-        for number, count, nanoseconds in costs:
-            self.known[number].measured(nanoseconds / count / 1e9)
-        pop = self.in_flight.pop
-        for reply in replies:
-            task = pop(seq, None)
-            seq += 1
-            if task is None:  # its reply was in the journal, and is known
-                continue
-            if reply.__class__ is bytes:
-                try:
-                    value = loads(reply, buffers)  # type: ignore[arg-type]
-                except Exception as error:  # noqa: BLE001 - the task's own failure
-                    self.fail(task, undecoded(task, error))
-                else:
-                    self.done += 1
-                    task._settle(value, None)
-            else:
-                self.fail(task, load_error(reply[0]))  # type: ignore[arg-type]
-            task.data, task.buffers, task.lane = b"", (), None
-
-    def fail(self, task: Task[Any], error: BaseException) -> None:
-        """Settle a task with an error."""
-        if task._settle(None, error):
-            self.failed += 1
-
-    def take_items(
-        self,
-        seq: int,
-        start: int,
-        groups: list[bytes],
-        end: int | bytes,
-        costs: Sequence[tuple[int, int, int]],
-        buffers: Sequence[memoryview] = (),
-    ) -> None:
-        """Take in results of a chunk."""
-        for number, count, nanoseconds in costs:
-            self.known[number].measured(nanoseconds / count / 1e9)
-        task = self.in_flight.get(seq)
-        if not isinstance(task, Chunk):
-            return
-        error: BaseException | None = None
-        try:
-            task.take(start, groups, buffers)
-        except Exception as failure:  # noqa: BLE001 - the task's own failure
-            error = undecoded(task, failure)
-        if isinstance(end, bytes) and error is None:
-            error = load_error(end)
-        if end or error is not None:
-            del self.in_flight[seq]
-            if error is not None:
-                self.fail(task, error)
-            else:
-                self.done += task.count
-                task._settle(task.items, None)
-            task.data, task.buffers, task.lane = b"", (), None
-
-    def take_other(self, kind: int, items: tuple[Any, ...]) -> None:
-        """Take in news that are no results."""
-        if kind == child.READY:
-            self.ready = True
-            self.dispatch.started()
-        elif kind == child.FAILED:
-            self.start_error = load_error(items[1])
-        else:
-            self.dispatch.log_record(items[1])
-
-    def collect(self) -> None:
-        """Take in what is finished and stands in the journal, as the worker died or is stuck before it was sent."""
-        first, replies = read_journal(self.memory, self.words)
-        if isinstance(self.in_flight.get(first), Chunk):
-            self.take_items(first, self.words[START], replies, 0, ())  # type: ignore[arg-type]
-        elif replies:
-            self.take_results(first, replies, ())
+    # --- a caller that reads ------------------------------------------------------------------------------------------
 
     def borrow(self, task: Task[Any], timeout: float | None) -> None:
         """Read a reply in the thread that waits for it, if that is the only one to come."""
@@ -391,13 +229,6 @@ class Lane:
             self.dispatch.check_drained()
 
     # --- looking after what runs: with the lock held -----------------------------------------------------------------
-
-    def runs(self, task: Task[Any]) -> bool:
-        """Say whether the worker has begun a task."""
-        try:
-            return self.in_flight.get(self.words[SEQ]) is task
-        except ValueError:  # the lane has just been closed
-            return False
 
     def look(self) -> None:
         """End what must not run on, and take back what waits behind a task that got stuck."""
@@ -478,11 +309,6 @@ class Lane:
         if self._pid is None and self.ready and self.handle is not None:
             self._pid = self.handle.pid
         return self._pid
-
-    def kill(self) -> None:
-        """Kill the process, and what it has started."""
-        if self.handle is not None:
-            self.handle.kill()
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -575,10 +401,3 @@ def levels() -> dict[str, int]:
         if isinstance(known, logging.Logger) and known.level:
             found[name] = known.level
     return found
-
-
-def undecoded(task: Task[Any], error: BaseException) -> PayloadError:
-    """Make the error for a result that cannot be unpickled here."""
-    failure = PayloadError(f"the result of {task.function.name} does not unpickle: {type(error).__name__}: {error}")
-    failure.__cause__ = error
-    return failure

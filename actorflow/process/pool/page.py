@@ -8,8 +8,8 @@ and what is finished must not be lost with what comes after it.
     ITEM         of a task that is a chunk of a map: which item runs
     FIRST, END   the journal: number of the task whose reply is first in it, and where it ends
     START        of a chunk: which item the first reply in the journal is of
-    UPTO         recall: tasks up to this number are taken back, if they have not begun; the worker looks before each ...
-    FINAL        ... and waits for the decision, how many: one word, (UPTO << COUNT_BITS) + count (see `Lane.recall`)
+    UPTO         recall: tasks up to this number are taken back if they have not begun; the worker looks before each
+    FINAL        and waits for the decision, how many: one word, (UPTO << COUNT_BITS) + count (see `Lane.recall`)
 """
 
 from __future__ import annotations

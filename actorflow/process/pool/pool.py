@@ -173,7 +173,7 @@ class ProcessPool(concurrent.futures.Executor):
         dispatch.submit(task)
         return task
 
-    def map(  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+    def map(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         fn: Callable[..., T],
         *iterables: Iterable[Any],

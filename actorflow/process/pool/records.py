@@ -22,7 +22,7 @@ def forward_records(send: Callable[[bytes], object], levels: dict[str, int]) -> 
     if "logging" in sys.modules:
         install(send, levels)
     else:
-        sys.meta_path.insert(0, Finder(lambda: install(send, levels)))  # type: ignore[arg-type]
+        sys.meta_path.insert(0, Finder(lambda: install(send, levels)))  # pyright: ignore[reportArgumentType]
 
 
 def install(send: Callable[[bytes], object], levels: dict[str, int]) -> None:
@@ -61,16 +61,20 @@ class Finder:
         """Let the others find it, and have its loader call back."""
         if name != "logging":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)  # pyright: ignore[reportArgumentType]
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
-                execute = spec.loader.exec_module
-
-                def exec_module(module: Any) -> None:
-                    execute(module)
-                    self.loaded()
-
-                spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+                loader: Any = spec.loader
+                loader.exec_module = self.call_after(loader.exec_module)
                 return spec
         return None
+
+    def call_after(self, execute: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Return the function with the call back behind it."""
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            self.loaded()
+
+        return exec_module

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from actorflow.process.pool.dispatch import Dispatch
-    from actorflow.process.pool.lane import Lane
+    from actorflow.process.pool.line import Line
 
 T = TypeVar("T")
 
@@ -134,10 +134,10 @@ class Task(PoolFuture[T]):
         self.dispatch = dispatch
         self.function = function
         self.data = data
-        self.buffers = buffers
+        self.buffers: Sequence[memoryview] = buffers
         self.options = options
         self.copied = False  # whether the buffers are our own
-        self.lane: Lane | None = None
+        self.lane: Line | None = None
         self.tries = 0
 
     # How the parts below differ for a chunk of a map:

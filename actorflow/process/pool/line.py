@@ -1,0 +1,222 @@
+"""Line: what goes to one worker process and comes back. Layer 2.
+
+A socket and a page for each worker: no queue and no lock is shared with another process, so nobody's death can hold
+one. Who holds `lock` may send and read.
+"""
+
+from __future__ import annotations
+
+import _thread
+import math
+import select
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.errors import PayloadError
+from actorflow.process.payload import load_error, loads
+from actorflow.process.pool import child
+from actorflow.process.pool.doorbell import Doorbell
+from actorflow.process.pool.page import SEQ, START, create, read_journal
+from actorflow.process.pool.task import Chunk
+from actorflow.process.wire import pair
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from actorflow.process.launch.handle import Handle
+    from actorflow.process.pool.dispatch import Dispatch
+    from actorflow.process.pool.task import Function, Task
+
+KNOWN: Final = 500  # functions that a worker keeps
+
+
+class Line:
+    """See the module. What decides about tasks is in `Lane`."""
+
+    def __init__(self, dispatch: Dispatch) -> None:
+        self.dispatch = dispatch
+        self.lock = _thread.allocate_lock()
+        self.connection, self.theirs = pair()
+        self.page, self.memory = create()
+        self.words = memoryview(self.memory).cast("Q")
+        self.bell = Doorbell(self.connection.fileno())
+        self.poll = select.poll()
+        self.poll.register(self.connection.fileno(), select.POLLIN)
+        self.handle: Handle | None = None
+        self.in_flight: dict[int, Task[Any]] = {}  # by number, in the order they were sent
+        self.batches: deque[tuple[int, float]] = deque()  # last number, seconds that it will take
+        self.next_seq = 1
+        self.known: dict[int, Function] = {}  # functions that the worker has
+        self.left: float = dispatch.setup.max_tasks or math.inf  # tasks until the worker is recycled
+        self.done = self.failed = 0
+        self.retiring = False  # ends once it has replied
+        self.ready = False  # the worker has started well
+        self.watched = False  # tasks with limits are under way
+        self.start_error: BaseException | None = None
+
+    def send(self, tasks: list[Task[Any]], seconds: float) -> None:
+        """Send tasks; if the worker has died, its thread finds that out."""
+        seq = first = self.next_seq
+        known, in_flight = self.known, self.in_flight
+        calls: list[Any] = []
+        learn: list[Any] = []
+        forget: list[int] = []
+        for task in tasks:
+            function = task.function
+            if function.number not in known:
+                if len(known) >= KNOWN and not calls:
+                    forget.append(next(iter(known)))
+                    del known[forget[0]]
+                known[function.number] = function
+                learn += (function.number, function.data)
+            in_flight[seq] = task
+            task.lane = self
+            if task.options.watched:
+                self.watched = True
+            calls.append(task.code)
+            calls.append(task.data)
+            seq += 1
+        self.next_seq = seq
+        self.batches.append((seq - 1, seconds))
+        self.left -= sum(task.count for task in tasks) if self.left < math.inf else 0
+        if self.left <= 0:
+            self.retiring = True
+        try:
+            self.connection.send((child.RUN, first, calls, learn, forget), tasks[0].buffers)
+        except OSError:
+            return
+        except BaseException:  # Ctrl-C in the middle of a frame
+            self.kill()
+            raise
+
+    def read(self) -> None:
+        """Take in what the worker has sent."""
+        receive, pending = self.connection.receive, self.connection.pending
+        while True:
+            items, buffers = receive()
+            kind = items[0]
+            if kind == child.RESULTS:
+                self.take_results(*items[1:])
+            elif kind == child.RESULT:
+                self.take_results(items[1], [items[2]], (), buffers)
+            elif kind == child.ITEMS:
+                _, seq, start, groups, end, costs = items
+                self.take_items(seq, start, groups, end, costs, buffers)
+            else:
+                self.take_other(kind, items)
+            if not pending():
+                break
+        batches = self.batches
+        oldest = next(iter(self.in_flight), self.next_seq)
+        while batches and batches[0][0] < oldest:
+            batches.popleft()
+
+    def take_results(
+        self,
+        seq: int,
+        replies: list[bytes | tuple[bytes]],
+        costs: Sequence[tuple[int, int, int]],
+        buffers: Sequence[memoryview] = (),
+    ) -> None:
+        """Settle tasks by their replies, which begin with that of task `seq`."""
+        self.measure(costs)
+        pop = self.in_flight.pop
+        for reply in replies:
+            task = pop(seq, None)
+            seq += 1
+            if task is None:  # its reply was in the journal, and is known
+                continue
+            if reply.__class__ is bytes:
+                try:
+                    value = loads(reply, buffers)
+                except Exception as error:  # noqa: BLE001 - the task's own failure
+                    self.fail(task, undecoded(task, error))
+                else:
+                    self.done += 1
+                    task._settle(value, None)
+            else:
+                self.fail(task, load_error(reply[0]))  # type: ignore[arg-type]
+            task.data, task.buffers, task.lane = b"", (), None
+
+    def measure(self, costs: Sequence[tuple[int, int, int]]) -> None:
+        """Note what calls of functions have cost: number of the function, calls, nanoseconds."""
+        for number, count, nanoseconds in costs:
+            function = self.known.get(number)
+            if function is not None:
+                function.measured(nanoseconds / count / 1e9)
+
+    def fail(self, task: Task[Any], error: BaseException) -> None:
+        """Settle a task with an error."""
+        if task._settle(None, error):
+            self.failed += 1
+
+    def take_items(
+        self,
+        seq: int,
+        start: int,
+        groups: list[bytes],
+        end: int | bytes,
+        costs: Sequence[tuple[int, int, int]],
+        buffers: Sequence[memoryview] = (),
+    ) -> None:
+        """Take in results of a chunk."""
+        self.measure(costs)
+        task = self.in_flight.get(seq)
+        if not isinstance(task, Chunk):
+            return
+        error: BaseException | None = None
+        try:
+            task.take(start, groups, buffers)
+        except Exception as failure:  # noqa: BLE001 - the task's own failure
+            error = undecoded(task, failure)
+        if isinstance(end, bytes) and error is None:
+            error = load_error(end)
+        if end or error is not None:
+            del self.in_flight[seq]
+            if error is not None:
+                self.fail(task, error)
+            else:
+                self.done += task.count
+                task._settle(task.items, None)
+            task.data, task.buffers, task.lane = b"", (), None
+
+    def take_other(self, kind: int, items: tuple[Any, ...]) -> None:
+        """Take in news that are no results."""
+        if kind == child.READY:
+            self.ready = True
+            self.dispatch.started()
+        elif kind == child.FAILED:
+            self.start_error = load_error(items[1])
+        else:
+            self.dispatch.log_record(items[1])
+
+    def collect(self) -> None:
+        """Take in what is finished and stands in the journal, as the worker died or is stuck before it was sent."""
+        first, replies = read_journal(self.memory, self.words)
+        if isinstance(self.in_flight.get(first), Chunk):
+            self.take_items(first, self.words[START], replies, 0, ())  # type: ignore[arg-type]
+        elif replies:
+            self.take_results(first, replies, ())
+
+    def borrow(self, task: Task[Any], timeout: float | None) -> None:
+        """Read a reply in the thread that waits for it, if that can be."""
+        raise NotImplementedError  # pragma: no cover - see Lane
+
+    def runs(self, task: Task[Any]) -> bool:
+        """Say whether the worker has begun a task."""
+        try:
+            return self.in_flight.get(self.words[SEQ]) is task
+        except ValueError:  # the line has just been closed
+            return False
+
+    def kill(self) -> None:
+        """Kill the process, and what it has started."""
+        if self.handle is not None:
+            self.handle.kill()
+
+
+def undecoded(task: Task[Any], error: BaseException) -> PayloadError:
+    """Make the error for a result that cannot be unpickled here."""
+    failure = PayloadError(f"the result of {task.function.name} does not unpickle: {type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
