@@ -98,8 +98,12 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     def name(self) -> str:
         """Last part of the path: the name it was spawned with, or its class and a number."""
         if self._name is None:
-            return f"{self.actor_class.__name__.lower()}-{self.uid - self._scheduler.first_uid}"
+            return f"{self.actor_class.__name__.lower()}-{self._number()}"
         return self._name
+
+    def _number(self) -> int:
+        """Return its number in its system; the same in all processes, and in each run of a seed."""
+        return self.uid - self._scheduler.first_uid
 
     @property
     def path(self) -> str:
@@ -119,9 +123,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
         """pykka's unique name, an uuid4 URN; made when it is read."""
-        digest = hashlib.blake2b(
-            f"{self._scheduler.key}/{self.uid - self._scheduler.first_uid}".encode(), digest_size=16
-        ).digest()
+        digest = hashlib.blake2b(f"{self._scheduler.key}/{self._number()}".encode(), digest_size=16).digest()
         return uuid.UUID(bytes=digest, version=4).urn
 
     @property
@@ -157,7 +159,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         return self.uid == other.uid and self._scheduler.key == other._scheduler.key
 
     def __hash__(self) -> int:
-        return self.uid - self._scheduler.first_uid  # the same in each run of a seed, so sets iterate alike
+        return self._number()  # the same in each run of a seed, so sets iterate alike
 
     def __reduce__(self) -> tuple[Any, ...]:
         from actorflow.core.system import resolve  # noqa: PLC0415 - the system is made of refs

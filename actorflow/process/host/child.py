@@ -14,7 +14,7 @@ from actorflow.core.ref import ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import System
 from actorflow.process.host import cycles, hosts, lodge, logs  # noqa: F401 - they add their requests
-from actorflow.process.host.guests import PAGES, STEWARDS, Asked, Steward
+from actorflow.process.host.guests import FIRST_UID, PAGES, STEWARDS, Asked, Steward
 from actorflow.process.host.link import PAGE, Answer, Link
 from actorflow.process.host.node import Node
 from actorflow.process.host.requests import REQUESTS, Request
@@ -51,12 +51,13 @@ class HostNode(Node):
 
 def main(argument: Any, fds: list[int]) -> None:
     """Serve the guests until the parent says "close", or is gone."""
-    key, system_key, name, system_name, base, ask_timeout, threads, limit, levels, share = argument
+    key, system_key, name, system_name, base, ask_timeout, threads, limit, levels, share, first_uid = argument
     connection = Connection(socket(fileno=fds[0]))
     connection.send([key])
     PAGES[:] = [mmap.mmap(fds[1], PAGE)]
     os.close(fds[1])
     os.register_at_fork(after_in_child=connection.close_here)
+    FIRST_UID[0] = first_uid
     REFS.uids = itertools.count(base)
     scheduler = HostScheduler(name=system_name, ask_timeout=ask_timeout, threads=threads)
     scheduler.key, scheduler.node = system_key, name

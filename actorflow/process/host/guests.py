@@ -53,25 +53,35 @@ def run_asked(ref: ActorRef[Any], asked: Asked) -> Any:
 
 HANDLERS[Asked] = run_asked
 PAGES: list[Any] = []  # the page of the link to the parent
+FIRST_UID = [0]  # where the parent's process began to count its actors
 
 
-class GuestRef(ActorRef[Any]):
-    """A guest's ref in its host; its address is that of its parent's process."""
+class Lodger(ActorRef[Any]):
+    """What makes a ref that of a guest: its address, in all processes, is the one that it has in its parent's tree."""
 
-    __slots__ = ("home",)
+    __slots__ = ()
 
-    home: str
+    _parent: Guests  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def _number(self) -> int:
+        return self.uid - self._parent.first_uid
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return address_of(self)
+        guests = self._parent
+        address = (self._scheduler.key, guests.link.name, guests.first_uid, self.uid, self.path, self.actor_class)
+        return resolve, address
 
 
-class BoundedGuestRef(BoundedRef):
+class GuestRef(Lodger):
+    """A guest's ref in its host."""
+
+    __slots__ = ()
+
+
+class BoundedGuestRef(Lodger, BoundedRef):
     """The same, with a bounded mailbox: what it takes out is reported, so that the senders may go on."""
 
-    __slots__ = ("_taken", "home")
-
-    home: str
+    __slots__ = ("_taken",)
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -83,18 +93,9 @@ class BoundedGuestRef(BoundedRef):
             self._taken += 1
             if not self._mail or self._taken * 2 >= (self._traits.options.capacity or 0):
                 taken, self._taken = self._taken, 0
-                link = self._parent.link  # type: ignore[attr-defined]
+                link = self._parent.link
                 link.note(link.name, "taken", self.uid, taken)
         return item
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return address_of(self)
-
-
-def address_of(ref: Any) -> tuple[Any, ...]:
-    """Return what a guest's ref pickles as."""
-    key = ref._scheduler.key
-    return resolve, (key, ref.home, 0, ref.uid, ref.path, ref.actor_class)
 
 
 class Guests(SupervisedChildren):
@@ -105,6 +106,7 @@ class Guests(SupervisedChildren):
         self.owner = parent
         self._parent_path = path
         self.link = link
+        self.first_uid = FIRST_UID[0]
         self.epoch = 0
 
     @property
@@ -151,7 +153,6 @@ def make_guest(link: Link, uid: int, path: str, parent: Any, traits: Traits, res
     guests.default_restart = restart
     kind: Any = GuestRef if traits.options.capacity is None else BoundedGuestRef
     ref: Any = kind(uid, scheduler, guests, traits, name)
-    ref.home = link.name
     guests.add(ref)
     REFS.by_uid[uid] = ref
     return ref  # type: ignore[no-any-return]

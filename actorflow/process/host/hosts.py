@@ -9,6 +9,7 @@ import os
 import secrets
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +45,7 @@ def hosts_of(scheduler: Scheduler) -> Hosts:
 
 
 _lock = threading.Lock()
+_living: weakref.WeakSet[Host] = weakref.WeakSet()
 MEMORY: Final = MemoryWatch()
 
 
@@ -128,6 +130,7 @@ class Host:
         self._limit_hit: int | None = None
         self._watched: Any = None
         self._ended = threading.Event()
+        _living.add(self)
 
     @property
     def what(self) -> str:
@@ -158,6 +161,7 @@ class Host:
             hosts.limit,
             logs.levels(),
             options.max_messages or 0,
+            scheduler.first_uid,
         )
         launch = Launch(preload=options.preload, env=options.variables, start=options.start_method)
         try:
@@ -307,6 +311,19 @@ class Host:
         if exit_.error:
             error.add_note(exit_.error)
         return error
+
+
+def _close_after_fork() -> None:
+    """In a fork of this process: a copy of a socket would keep its host alive when this process has died."""
+    for host in list(_living):
+        if host.link.closed is None:
+            host.link.connection.close_here()
+            host._ear.close()
+    _living.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_after_fork)
 
 
 def shared_page() -> tuple[int, mmap.mmap]:

@@ -311,7 +311,10 @@ class Envoy(Actor):
         super().__init__()
         ref: Any = self._actor_ref
         cls = ref.actor_class
-        data, buffers = dumps((cls, args, kwargs), f"{cls.__name__}, its arguments among it,")
+        what = f"an argument of {cls.__name__}"
+        for part in (*args, *kwargs.values()):  # one by one, for the sake of the error's text
+            dumps(part, what)
+        data, buffers = dumps((cls, args, kwargs), f"{cls.__name__}")
         self.recipe = (data, [bytes(buffer) for buffer in buffers])
 
     async def on_start(self) -> None:  # type: ignore[override]
