@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import _thread
 import os
+from _pickle import dumps as c_dumps
 from _socket import socket
 from itertools import islice
 from mmap import mmap
 from time import perf_counter_ns
 
-from actorflow.process.payload import dump_error, dumps, loads
+from actorflow.process.payload import PROTOCOL, dump_error, dumps, loads
 from actorflow.process.pool.page import (
     COUNT_BITS,
     COUNT_MASK,
@@ -42,6 +43,7 @@ INITIALIZE, RUN = range(2)
 # ... and from it.
 READY, FAILED, RESULTS, RESULT, ITEMS, RECORD = range(6)
 
+ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})  # they always pickle, without buffers
 FLUSH = 1_000_000  # ns after which finished results leave, though more tasks are at hand
 BIG = 4096  # bytes from which a result is sent at once, past the journal
 GROUP = 100_000  # ns that a group of items of a map takes about
@@ -68,6 +70,7 @@ class Worker:
         self.first_item = 0  # of a chunk: its item that the first result is of
         self.end = JOURNAL
         self.costs: list[tuple[int, int, int]] = []  # function, calls, ns
+        self.groups: dict[int, int] = {}  # of functions that were mapped: items that fit into a group
         self.never = _thread.allocate_lock()
         self.never.acquire()
         os.register_at_fork(after_in_child=self._leave_to_parent)
@@ -116,6 +119,7 @@ class Worker:
         functions, words = self.functions, self.words
         for number in forget:
             functions.pop(number, None)
+            self.groups.pop(number, None)
         pairs = iter(learn)
         for number, data in zip(pairs, pairs, strict=True):
             functions[number] = Unread(data)
@@ -135,9 +139,8 @@ class Worker:
                         flushed = now
                 last, count, since = number, 0, now
             if number < 0:
-                self.flush()
                 self.run_chunk(seq, ~number, data, buffers)
-                now = since = flushed = perf_counter_ns()
+                now = since = perf_counter_ns()
             else:
                 self.run_one(seq, number, data, buffers)
                 count += 1
@@ -155,10 +158,17 @@ class Worker:
                 function = self.functions[number] = function.read()
             args = loads(data, buffers)
             value = function(*args) if args.__class__ is tuple else function(*args[0], **args[1])
-            data, out = dumps(value, "the result")
+            if value.__class__ in ATOMS:
+                data, out = c_dumps(value, PROTOCOL), None
+            else:
+                data, out = dumps(value, "the result")
         except BaseException as error:  # noqa: BLE001 - it is the task's
             self.note(seq, dump_error(error), is_error=True)
             return
+        self.reply(seq, data, out)
+
+    def reply(self, seq: int, data: bytes, out: Sequence[memoryview] | None) -> None:
+        """Note a result, or send it if it has big buffers."""
         if out:
             self.flush()
             self.send((RESULT, seq, data), out)
@@ -200,23 +210,32 @@ class Worker:
     # --- chunks of a map ---------------------------------------------------------------------------------------------
 
     def run_chunk(self, seq: int, number: int, data: bytes, buffers: Sequence[memoryview]) -> None:
-        """Run the items of a chunk. Cheap ones run in groups, in C; a group's results are noted as one reply."""
-        self.chunk = seq
+        """Run the items of a chunk. Cheap ones run in groups, in C; a group's results are noted as one.
+
+        A chunk that is done with its first group is replied to as any other task, together with its neighbours.
+        """
         try:
             function = self.functions[number]
             if function.__class__ is Unread:
                 function = self.functions[number] = function.read()
             columns = loads(data, buffers)
-            self.run_groups(number, map(function, *columns), len(columns[0]))
+            results = self.run_groups(seq, number, map(function, *columns), len(columns[0]))
+            if results is None:
+                self.flush_items(1)
+            else:
+                self.reply_as_one(seq, results)
         except BaseException as error:  # noqa: BLE001 - it is the task's
+            self.begin_items(seq)
             self.flush_items(dump_error(error))
-        else:
-            self.flush_items(1)
         self.chunk = 0
 
-    def run_groups(self, number: int, items: Iterator[Any], total: int) -> None:
-        """Run all items, and raise what one of them raised, after the results of those before it."""
-        words, done, group = self.words, 0, 1
+    def run_groups(self, seq: int, number: int, items: Iterator[Any], total: int) -> list[Any] | None:
+        """Run all items, and raise what one of them raised, after the results of those before it.
+
+        Returns the results if one group was enough; else they are noted and on their way.
+        """
+        words, done = self.words, 0
+        group = self.groups.get(number, 1)
         start = begin = flushed = perf_counter_ns()
         failure: BaseException | None = None
         while done < total and failure is None:
@@ -231,17 +250,40 @@ class Worker:
                 if len(results) < min(group, total - done):
                     failure = RuntimeError("the function of a map raised StopIteration")
             now = perf_counter_ns()
+            group = max(1, min(GROUP * len(results) // (now - begin or 1), 8 * group))
+            begin = now
+            if not done and len(results) == total:
+                self.costs.append((number, total, now - start))
+                self.groups[number] = group
+                return results
             if results:
+                self.begin_items(seq)
                 self.note_group(done, results)
                 done += len(results)
             if now - flushed > FLUSH:
                 self.flush_items(0)
                 flushed = now
-            group = max(1, min(GROUP * group // (now - begin or 1), 8 * group))
-            begin = now
         if failure is not None:
             raise failure
+        self.groups[number] = group
         self.costs.append((number, total, begin - start))
+        return None
+
+    def reply_as_one(self, seq: int, results: list[Any]) -> None:
+        """Reply to a chunk as to any other task."""
+        try:
+            data, out = dumps(results, "the results")
+        except Exception:  # noqa: BLE001 - raised again by the one that does not pickle
+            self.begin_items(seq)
+            self.note_group(0, results)
+        else:
+            self.reply(seq, data, out)
+
+    def begin_items(self, seq: int) -> None:
+        """Send what other tasks have left, before results of this chunk are noted."""
+        if not self.chunk:
+            self.flush()
+            self.chunk = seq
 
     def note_group(self, done: int, results: list[Any]) -> None:
         """Note the results of a group."""

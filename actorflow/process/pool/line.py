@@ -132,7 +132,7 @@ class Line:
                 except Exception as error:  # noqa: BLE001 - the task's own failure
                     self.fail(task, undecoded(task, error))
                 else:
-                    self.done += 1
+                    self.done += task.count
                     task._settle(value, None)
             else:
                 self.fail(task, load_error(reply[0]))  # type: ignore[arg-type]

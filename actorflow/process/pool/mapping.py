@@ -55,12 +55,20 @@ class Mapping:
         """Submit chunks until enough are under way; the end of each of them feeds again."""
         while not self.stopped and self._lock.acquire(blocking=False):
             try:
-                while self.given < self.total and self.under_way < AHEAD * self.dispatch.workers:
+                while self.given < self.total and self._has_room():
                     self._submit()
             finally:
                 self._lock.release()
-            if self.given >= self.total or self.under_way >= AHEAD * self.dispatch.workers:
+            if self.given >= self.total or not self._has_room():
                 return
+
+    def _has_room(self) -> bool:
+        """Say whether more chunks should be under way: some for each worker, or many if they are short."""
+        most = AHEAD * self.dispatch.workers
+        if self.under_way < most:
+            return True
+        cost = self.function.cost
+        return cost is not None and (self.given - self.finished) * cost < most * CHUNK_SECONDS
 
     def _submit(self) -> None:
         start, count = self.given, self.next_size()
@@ -104,8 +112,10 @@ class Mapping:
                 chunk = self.chunks[0]
                 self._wait(chunk, deadline)
                 self.chunks.popleft()
-                yield from chunk.items
-                if chunk._error is not None:
+                if chunk._error is None:
+                    yield from chunk._value
+                else:
+                    yield from chunk.items
                     raise chunk._error
         finally:
             self.stop()

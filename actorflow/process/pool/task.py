@@ -10,8 +10,9 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.current import CURRENT
-from actorflow.core.future import DRIVERS, Future
-from actorflow.process.payload import by_value, dumps, loads
+from actorflow.core.future import DRIVERS
+from actorflow.process.payload import PROTOCOL, by_value, dumps, loads
+from actorflow.process.pool.child import ATOMS
 from actorflow.process.pool.future import PoolFuture
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def bool_of(_buffer: object) -> bool:
 def pickle_by_name(fn: Callable[..., Any]) -> bytes | None:
     """Pickle a function by plain pickle; None if another process would not find it so."""
     try:
-        data = pickle.dumps(fn, 5)
+        data = pickle.dumps(fn, PROTOCOL)
     except Exception:  # noqa: BLE001 - cloudpickle may do better, or say what is wrong
         return None
     return None if b"__main__" in data else data
@@ -117,6 +118,8 @@ def pickle_by_name(fn: Callable[..., Any]) -> bytes | None:
 
 def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, list[memoryview]]:
     """Pickle the arguments of a call."""
+    if not kwargs and ATOMS.issuperset(map(type, args)):  # a third of the time, and no part of these can fail
+        return pickle.dumps(args, PROTOCOL), []
     return dumps([args, kwargs] if kwargs else args, "the arguments")
 
 
@@ -130,7 +133,7 @@ class Task(PoolFuture[T]):
     def __init__(
         self, dispatch: Dispatch, function: Function, data: bytes, buffers: Sequence[memoryview], options: TaskOptions
     ) -> None:
-        Future.__init__(self)
+        self._open, self._done, self._wakes, self._target = True, False, [], None  # Future.__init__, 200 ns less
         self.dispatch = dispatch
         self.function = function
         self.data = data
