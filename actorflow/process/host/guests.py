@@ -123,6 +123,16 @@ class Guests(SupervisedChildren):
             self._between.add(ref.uid)
         else:
             bury(ref, error)
+        self._report(ref, error, final=final)
+
+    def bury_between(self, ref: ActorRef[Any]) -> bool:
+        """Bury a guest that waits for its restart and was stopped meanwhile; its parent is told."""
+        buried = super().bury_between(ref)
+        if buried:
+            self._report(ref, None, final=True)
+        return buried
+
+    def _report(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:
         reason = None if error is None else dump_error(error)
         self.link.note(self.link.name, "ended", ref.uid, self.epoch, reason, final)
 

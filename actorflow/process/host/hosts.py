@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import LOOK_UP, Future
+from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, MemoryLimit
 from actorflow.process.host import cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 ENTRY: Final = "actorflow.process.host.child:main"
 WARM: Final = "actorflow.process.host.child"  # imported by the zygote: then a host starts in 3 ms instead of 200
 CLOSE_SECONDS: Final = 2.0  # for a host that has no more actors to end; then it is killed
+START_SECONDS: Final = 60.0  # from the order to start to the first word; a preload may take that long
 EXIT_SECONDS: Final = 2.0  # for the news of how a process ended, once its socket has
 
 
@@ -180,9 +182,16 @@ class Host:
             theirs.close_here()  # a shutdown would be one of the connection
             os.close(page_fd)
         self.handle.add_exit_callback(self._exited)
+        due = scheduler.clock.monotonic() + START_SECONDS
+        scheduler.post_work(lambda: scheduler.add_timer(due, self._check_start))
         self.link.start_writer()
         name = f"{scheduler.name}-host-{self.number}"
         threading.Thread(target=self._read, name=name, daemon=True).start()
+
+    def _check_start(self) -> None:
+        if not self.ready._done:
+            logger.error("%s did not answer within %.0f seconds of its start, and is killed", self.what, START_SECONDS)
+            self.kill()
 
     def _read(self) -> None:
         """Read what the process sends, up to its end."""

@@ -59,6 +59,7 @@ class Link:
         self.pending: dict[int, Any] = {}  # open asks: Future, or Relay
         self.free: deque[int] = deque()
         self.senders: dict[int, ActorRef[Any]] = {}
+        self.forgotten: dict[int, ActorRef[Any]] = {}  # for what was on its way when they were forgotten
         self.introduced: set[int] = set()
         self.sent_at = 0.0
         self.received = 0
@@ -215,6 +216,8 @@ class Link:
         with self._write_lock:
             self._write_all()
             self._write([item], buffers)
+        if self.outbox:
+            self.wake_writer()
 
     def flush(self) -> None:
         """Write what is queued, unless another thread is about to."""
@@ -319,7 +322,7 @@ class Link:
                 if kind == TELL and not count and (ref := by_uid.get(item[1])) is not None and ref._is_plain:  # type: ignore[attr-defined]
                     self.received += 1
                     told = True
-                    append((ref, loads(item[3]), None, self.senders.get(item[5]) if item[5] else None))  # type: ignore[arg-type]
+                    append((ref, loads(item[3]), None, self.sender(item[5]) if item[5] else None))  # type: ignore[arg-type]
                     continue
                 if kind == ANSWER and not count:
                     self._answered(item[1], item[2])
@@ -353,7 +356,11 @@ class Link:
             _, uid, data = item
             self.senders[uid] = loads(data)
         else:
-            self.senders.clear()
+            self.forgotten, self.senders = self.senders, {}
+
+    def sender(self, uid: int) -> ActorRef[Any] | None:
+        """Return the sender of that number; 0 is none."""
+        return (self.senders.get(uid) or self.forgotten.get(uid)) if uid else None
 
     def _answered(self, number: int, data: bytes, buffers: Any = ()) -> None:
         """Settle the ask of that number."""

@@ -457,7 +457,13 @@ def ended(request: Request, uid: int, epoch: int, error: bytes | None, final: bo
     ref = request.node.find(uid)
     if ref is not None:
         reason = None if error is None else load_error(error)
-        ref._scheduler.post(ref, GuestEnded(epoch, reason, final=final), None)
+        ref._scheduler.post_work(lambda: tell_of_end(ref, GuestEnded(epoch, reason, final=final)))
+
+
+def tell_of_end(ref: ActorRef[Any], message: GuestEnded) -> None:
+    """Tell the Envoy; one that waits for its restart has nobody to restart any more."""
+    if not (message.final and ref._parent.bury_between(ref)):
+        ref._scheduler.post(ref, message, None)
 
 
 def dead_letter(request: Request, uid: int, message: Any, sender: ActorRef[Any] | None, error: bytes | None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
+from actorflow.core.messages import Stop
 from actorflow.core.ref import ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import NODES
@@ -75,7 +76,7 @@ class Node:
             REQUESTS[verb](Request(self, link, number), *arguments)
             return
         ref: Any = REFS.by_uid.get(uid)
-        sender = link.senders.get(sender_uid) if sender_uid else None
+        sender = link.sender(sender_uid)
         if ref is None or ref._is_remote:
             self._send_on(link, item, buffers, number, ref, sender)
             return
@@ -86,7 +87,7 @@ class Node:
         if item[0] == ASK:
             link.fail(item[6], error)
         elif item[0] == TELL and (ref := self.find(item[1])) is not None:
-            self.dead_letter(ref, "a message that does not unpickle", link.senders.get(item[5]), error)
+            self.dead_letter(ref, "a message that does not unpickle", link.sender(item[5]), error)
         else:
             logger.error(
                 "%s could not deal with %.200r of %s", self.name or "the root", item, link.name, exc_info=error
@@ -131,6 +132,8 @@ class Node:
             message = loads(data, buffers)
         except Exception:  # noqa: BLE001 - it is lost either way
             message = "a message that does not unpickle"
+        if message.__class__ is Stop:
+            return
         ref: Any = RemoteRef.gone(self, uid)
         self.dead_letter(ref, message, sender, error)
 
