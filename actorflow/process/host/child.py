@@ -32,10 +32,10 @@ class HostNode(Node):
         """Put a message into a mailbox; an ask notes its begin in the page, for the case that this process dies."""
         if number is None:
             ref._arrive(message, None, sender)
-        elif number < PAGE and link is self.up:
-            ref._arrive(Asked(message, number), Answer(link, number, ref), sender)
-        else:
-            ref._arrive(message, Answer(link, number, ref), sender)
+            return
+        if number < PAGE and link is self.up:
+            message = Asked(message, number)
+        ref._arrive(message, Answer(link, number, ref), sender)
 
     def dead_letter(self, ref: ActorRef[Any], message: Any, sender: Any, reason: BaseException | None) -> None:
         """Dead letters are counted at the root."""

@@ -25,20 +25,17 @@ class HostLink(Link):
     """The host's end of the link to its parent."""
 
     def nudge(self) -> None:
-        """Write now if it is quiet; else leave it to the holder of the baton if that is at work, or to the writer."""
-        if time.perf_counter() - self.sent_at > QUIET:
+        """Write now if nothing else waits to run, or nothing was written for a while.
+
+        Else leave it to the holder of the baton, which writes before it rests; if that rests already, to the writer.
+        """
+        scheduler = self.node.scheduler
+        if not (scheduler.inbox or scheduler.ready) or time.perf_counter() - self.sent_at > QUIET:
             self.flush()
-        elif self.node.scheduler.idle:
+        elif scheduler.idle:
             self.wake_writer()
 
     share = 0  # messages after which the parent is asked for another process; 0 is no bound
-
-    def read_frame(self) -> None:
-        """As there; and count."""
-        super().read_frame()
-        if self.share and self.received >= self.share:
-            self.share = 0
-            self.note(self.name, "worn out")
 
     def parent_gone(self) -> None:
         """End at once: nobody is there to tell."""
@@ -135,6 +132,9 @@ class HostScheduler(LiveScheduler):
             link.read_frame()
         except (EOFError, OSError):
             link.parent_gone()
+        if link.share and link.received >= link.share:
+            link.share = 0
+            link.note(link.name, "worn out")
         return True
 
     def wake(self) -> None:
