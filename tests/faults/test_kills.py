@@ -1,6 +1,7 @@
-"""Random SIGKILLs of worker processes during a run: every future settles, and truthfully; nothing grows.
+"""Random SIGKILLs of workers and of hosts during a run: every future settles, and truthfully; nothing grows.
 
-ACTORFLOW_KILLS=1000 makes it 1,000 kills in 50,000 tasks (`tox -e kills`), ACTORFLOW_KILLS_SEED another run of them.
+ACTORFLOW_KILLS=1000 makes it 1,000 kills in 50,000 tasks, and as many in 50,000 messages (`tox -e kills`);
+ACTORFLOW_KILLS_SEED makes it another run of them.
 """
 
 import concurrent.futures
@@ -20,6 +21,7 @@ import pytest
 import actorflow as af
 from actorflow.testing import LeakCheck
 from tests.faults import witness
+from tests.faults.actors import Witnessed
 
 KILLS = int(os.environ.get("ACTORFLOW_KILLS", "30"))
 SEED = int(os.environ.get("ACTORFLOW_KILLS_SEED", "1"))
@@ -29,6 +31,7 @@ WORKERS = 2
 WAVE = 250  # tasks submitted at once; a tenth of the waves, three at least, warm up
 RETRIES = 30  # of every second task: so many deaths in a row happen to none
 PATIENCE = 30.0  # seconds for a wave's last futures, and more for the kills in it
+ANSWER = 10.0  # seconds for the answer to an ask
 MEMORY = 10 * 2**20  # bytes that this process may grow by
 LIMIT = 60 + KILLS  # seconds
 
@@ -125,7 +128,7 @@ def run_wave(pool, path, numbers, rng, killer, outcome):
 
 
 def judge(future, number, size, begun):
-    """What is wrong with a future; None if it tells the truth."""
+    """What is wrong with a task's future; None if it tells the truth."""
     error = future.exception()
     if error is None:
         if future.result() != witness.answer(number, size):
@@ -149,23 +152,110 @@ def test_killed_workers_lose_only_what_they_ran_and_nothing_grows(tmp_path, capl
     path = str(tmp_path / "witness")
     witness.create(path, TASKS)
     outcome = Outcome()
-    waves = [range(start, min(start + WAVE, TASKS)) for start in range(0, TASKS, WAVE)]
     try:
         with LeakCheck(), opened_pool(path) as pool, Killer(workers_of_this_process) as killer:
-            for count, wave in enumerate(waves):
-                run_wave(pool, path, wave, rng, killer, outcome)
-                if count + 1 == max(3, len(waves) // 10):
-                    warm = served(pool, killer)
-            grown = served(pool, killer)
+            warm, grown = run_waves(
+                killer,
+                lambda wave: run_wave(pool, path, wave, rng, killer, outcome),
+                lambda: [pool.submit(abs, -number) for number in range(20)],
+            )
     finally:
         witness.runs.cache_clear()
 
     assert not caplog.records
-    assert not outcome.wrong, f"{len(outcome.wrong)} of {TASKS}: {outcome.wrong[:10]}"
+    assert_truthful(outcome, killer)
     assert outcome.delivered + outcome.died == TASKS
-    assert killer.kills >= KILLS * 0.8
     assert outcome.died <= killer.kills
+    assert_not_grown(warm, grown)
+
+
+@pytest.mark.timeout(LIMIT)
+def test_killed_hosts_say_which_messages_had_begun_and_nothing_grows(tmp_path, caplog):
+    caplog.set_level(logging.CRITICAL, "actorflow")
+    rng = random.Random(SEED)
+    path = str(tmp_path / "witness")
+    witness.create(path, TASKS)
+    outcome = Outcome()
+    try:
+        with LeakCheck(), af.ActorSystem("kills") as system, Killer(workers_of_this_process) as killer:
+            actors = opened_hosts(system, path)
+            warm, grown = run_waves(
+                killer,
+                lambda wave: run_messages(actors, path, wave, rng, killer, outcome),
+                lambda: [actor.proxy().path for actor in actors],
+            )
+    finally:
+        witness.runs.cache_clear()
+
+    assert not caplog.records
+    assert_truthful(outcome, killer)
+    assert outcome.delivered > TASKS / 4
+    assert_not_grown(warm, grown)
+
+
+def run_messages(actors, path, numbers, rng, killer, outcome):
+    """Ask in groups, and cast every fifth message; judge each answer by what the witness saw."""
+    seen = witness.runs(path)
+    for start in range(numbers.start, numbers.stop, EACH):
+        sent = {}
+        for number in range(start, min(start + EACH, numbers.stop)):
+            seconds, size = random_task(rng)
+            actor = rng.choice(actors)
+            if number % 5 == 0:
+                actor.cast(Witnessed.work, number, seconds, size)
+            else:
+                sent[number] = size, actor.call(Witnessed.work, number, seconds, size)
+        for number, (size, future) in sent.items():
+            answer, error = settled(future)
+            if verdict := judge_answer(answer, error, witness.answer(number, size), seen[number]):
+                outcome.wrong.append(f"message {number}, begun {seen[number]} times: {verdict}")
+            outcome.delivered += error is None
+            outcome.died += error is not None
+            outcome.unseen += isinstance(error, af.HostDied) and error.maybe_ran and not seen[number]
+            assert not isinstance(error, af.AskTimeout), f"message {number} was never answered"
+            killer.finished()
+    outcome.wrong += [f"message {number}: begun {seen[number]} times" for number in numbers if seen[number] > 1]
+
+
+def settled(future):
+    """The answer and the error of an ask."""
+    try:
+        return future.get(timeout=ANSWER), None
+    except Exception as error:
+        return None, error
+
+
+def judge_answer(answer, error, expected, begun):
+    """What is wrong with the answer to an ask; None if it tells the truth."""
+    if error is None:
+        if answer != expected:
+            return "wrong answer"
+        return None if begun == 1 else "answered, but not begun once"
+    if not isinstance(error, af.HostDied):
+        return repr(error)
+    return f"said not to have begun: {error!r}" if begun and not error.maybe_ran else None
+
+
+def run_waves(killer, run, probe):
+    """Run all waves; give what this process has after the warm-up and at the end, when `probe`'s futures are there."""
+    waves = [range(start, min(start + WAVE, TASKS)) for start in range(0, TASKS, WAVE)]
+    warm = None
+    for count, wave in enumerate(waves):
+        run(wave)
+        if count + 1 == max(3, len(waves) // 10):
+            warm = served(killer, probe)
+    return warm, served(killer, probe)
+
+
+def assert_truthful(outcome, killer):
+    """No future was wrong, and few were said to perhaps have run that had not come to it."""
+    assert not outcome.wrong, f"{len(outcome.wrong)} of {TASKS}: {outcome.wrong[:10]}"
+    assert killer.kills >= KILLS * 0.7
     assert outcome.unseen <= 3 + killer.kills // 10, "said to have perhaps run, but had not begun"
+
+
+def assert_not_grown(warm, grown):
+    """What this process has at the end is what it had after the warm-up."""
     assert grown[0] <= warm[0], f"descriptors: {warm[0]} -> {grown[0]}"
     assert grown[1] <= warm[1], f"processes: {warm[1]} -> {grown[1]}"
     assert grown[2] < warm[2] + MEMORY, f"memory: {warm[2]} -> {grown[2]} bytes"
@@ -176,12 +266,20 @@ def opened_pool(path):
     return af.ProcessPool(workers=WORKERS, initializer=witness.runs, initargs=(path,))
 
 
-def served(pool, killer):
-    """Wait until both workers serve again, and look at what this process has."""
+def opened_hosts(system, path):
+    """Actors in processes of their own, under a supervisor that always restarts them."""
+    names = [f"w{number}" for number in range(WORKERS)]
+    recipes = [af.child(Witnessed, path).options(name=name, host=af.Process()) for name in names]
+    system.spawn(af.child(af.Supervisor, *recipes, intensity=10**9, period=1.0).options(name="top"))
+    return [system.find(f"/kills/top/{name}", Witnessed) for name in names]
+
+
+def served(killer, probe):
+    """Wait until both processes serve again, and look at what this process has."""
     deadline = time.monotonic() + PATIENCE
     with killer.truce:
         while len(workers_of_this_process()) != WORKERS and time.monotonic() < deadline:
             time.sleep(0.005)
-        for future in [pool.submit(abs, -number) for number in range(20)]:
-            future.result(PATIENCE)
+        for future in probe():
+            assert settled(future)[1] is None
         return usage()
