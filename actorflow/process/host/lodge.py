@@ -321,7 +321,7 @@ class Envoy(Actor):
         """Have a host, and start the actor in it."""
         ref: Any = self._actor_ref
         hosts = hosts_of(ref._scheduler)
-        if ref._host is None:
+        if ref._host is None or ref._host.link.closed is not None:  # it may have died while the actor was started
             ref._host = hosts.host_for(ref)
             ref._guest = False
         host = ref._host

@@ -75,7 +75,11 @@ class Ear:
             return False
         self.borrows += 1
         if not self.lent:
-            self.take_from_reader()
+            try:
+                self.take_from_reader()
+            except (OSError, ValueError):  # the other end has just gone
+                self.lock.release()
+                return False
         return True
 
     def take_from_reader(self) -> None:
