@@ -23,12 +23,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import actorflow as af
 
+from .atlas import Planner
 from .life import ITEM, NEW, ORDER, PACKAGE, Life
 from .log import Step
+from .route import Route
 from .tally import Fault, Section, Tally
 
 WINDOW = 256
@@ -39,10 +41,11 @@ class Chaos(Exception):
 
 
 class Snapshot(NamedTuple):
-    """All that an object knows: its state, and the number of the last event that it has seen."""
+    """All that an object knows: its state, the number of the last event that it has seen, and a package its route."""
 
     state: str = NEW
     seen: int = 0
+    route: Route | None = None
 
 
 class Case(af.Actor):
@@ -64,12 +67,19 @@ class Case(af.Actor):
         """Go on from the last acknowledged snapshot."""
         self.snapshot = snapshot
 
-    def handle(self, step: Step) -> None:
-        """Take the step, once, and acknowledge it."""
+    async def handle(self, step: Step) -> None:
+        """Take the step, once, and acknowledge it when all that it brings is done."""
         if self.snapshot is None:
             return
-        fault = self.take(step) if step.number > self.snapshot.seen else None
+        fault = None
+        if step.number > self.snapshot.seen:
+            fault = self.take(step)
+            if fault is None:
+                await self.follow_up(step)
         self.desk.cast(Desk.acknowledge, self.name, step.number, self.snapshot, fault)
+
+    async def follow_up(self, step: Step) -> None:
+        """Do what the step brings; nothing for most objects."""
 
     def fumble(self, step: Step) -> None:
         """Chaos: take the step, and crash before it is acknowledged."""
@@ -80,7 +90,7 @@ class Case(af.Actor):
         """Change the state, or say why not. A refused step counts as seen, so that the next one is judged by itself."""
         before = self.snapshot or Snapshot()
         following = self.life.after(step.activity, before.state)
-        self.snapshot = Snapshot(following or before.state, step.number)
+        self.snapshot = before._replace(state=following or before.state, seen=step.number)
         if step.previous != before.seen:
             text = f"came before event {step.previous}"
             return Fault("order", self.name, step.number, f"event {step.number} ({step.activity}) {text}")
@@ -103,9 +113,20 @@ class Item(Case):
 
 
 class Package(Case):
-    """Packed from the items of several orders, sent, perhaps failed, delivered."""
+    """Packed from the items of several orders, sent by the route it gets for them, perhaps failed, delivered."""
 
     life = PACKAGE
+
+    def __init__(self, name: str, desk: af.ActorRef[Desk], planner: Planner) -> None:
+        super().__init__(name, desk)
+        self.planner = planner
+
+    async def follow_up(self, step: Step) -> None:
+        """Once it is packed, get a route; should it crash meanwhile, the next life begins with the same step."""
+        if step.items:
+            route = await self.planner.route(self.name, step.items)
+            assert self.snapshot is not None
+            self.snapshot = self.snapshot._replace(route=route)
 
 
 class Page:
@@ -123,17 +144,24 @@ class Desk(af.Actor, intensity=0):
     """Hands out an area's share of the events, and keeps for each object what it needs to begin again.
 
     Its one child is the supervisor of the objects. That supervisor ends only if it gives up, and then so does the desk
-    (`intensity=0`: no restart of that child is fine), and the area's supervisor decides.
+    (`intensity=0`: no restart of that child is fine), and the area's supervisor decides. `tools` are what the objects
+    need for their work, beside a name and a desk.
     """
 
     def __init__(
-        self, case: type[Case], share: Sequence[Step], tally: af.ActorRef[Tally], fumbles: Collection[Step] = ()
+        self,
+        case: type[Case],
+        share: Sequence[Step],
+        tally: af.ActorRef[Tally],
+        fumbles: Collection[Step] = (),
+        tools: tuple[Any, ...] = (),
     ) -> None:
         super().__init__()
         self.case = case
         self.share = iter(share)
         self.tally = tally
         self.fumbles = set(fumbles)
+        self.tools = tools
         self.book: dict[str, Page] = {}
         self.under_way = 0
         self.cases: af.ActorRef[af.Supervisor]
@@ -159,12 +187,18 @@ class Desk(af.Actor, intensity=0):
             if page.ref is not None:
                 self.send(page.ref, step)
         if not self.under_way:
-            final = sum(page.snapshot.state == self.case.life.final for page in self.book.values())
-            self.tally.cast(Tally.close, self.case.life.kind, Section(len(self.book), final))
+            self.close()
+
+    def close(self) -> None:
+        """Report: all steps are acknowledged."""
+        life = self.case.life
+        final = sum(page.snapshot.state == life.final for page in self.book.values())
+        routes = {name: page.snapshot.route for name, page in self.book.items() if page.snapshot.route is not None}
+        self.tally.cast(Tally.close, life.kind, Section(len(self.book), final, routes))
 
     def start_case(self, name: str) -> None:
         """Have an object's actor started; it will introduce itself. If it cannot start, that is our crash."""
-        recipe = af.child(self.case, name, self.actor_ref).options(name=name)
+        recipe = af.child(self.case, name, self.actor_ref, *self.tools).options(name=name)
         self.ctx.pipe(self.cases.call(af.Supervisor.start_child, recipe), self.started)
 
     def started(self, ref: af.ActorRef[Case]) -> None:

@@ -59,24 +59,33 @@ class Step(NamedTuple):
     """What one event means for one object.
 
     `previous` is the number of the object's event before this one, 0 for its first: by it the object sees that its
-    events arrive in the order of the file, with none left out.
+    events arrive in the order of the file, with none left out. `items` is what a package is made of, at its creation.
     """
 
     name: str
     number: int
     activity: str
     previous: int
+    items: tuple[str, ...] = ()
 
 
-def steps(events: Iterable[Event]) -> dict[str, list[Step]]:
+def steps(events: Sequence[Event]) -> dict[str, list[Step]]:
     """Share the log out: for each kind of object the steps of all its objects, in the order of the file."""
     shares: dict[str, list[Step]] = {life.kind: [] for life in LIVES}
     last: dict[str, int] = {}
+    contents = loads(events)
     for number, activity, _, objects in events:
         for name in objects:
-            shares[name.partition("-")[0]].append(Step(name, number, activity, last.get(name, 0)))
+            items = contents.get(name, ()) if activity == "create package" else ()
+            shares[name.partition("-")[0]].append(Step(name, number, activity, last.get(name, 0), items))
             last[name] = number
     return shares
+
+
+def loads(events: Iterable[Event]) -> dict[str, tuple[str, ...]]:
+    """Return for each package the items that it is made of."""
+    created = (event for event in events if event.activity == "create package")
+    return {package: tuple(event.of("item")) for event in created for package in event.of("package")}
 
 
 def expected(events: Iterable[Event]) -> Counter[str]:

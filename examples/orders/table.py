@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 
 from rich.console import Console
 from rich.table import Table
@@ -14,13 +15,20 @@ from .tally import Report
 SHOWN_FAULTS = 5
 
 
-def show(report: Report) -> None:
-    """Print the report."""
+def show(report: Report, killed: Counter[str]) -> None:
+    """Print the report, and how many processes of each kind were killed."""
     console = Console(highlight=False)
     console.print(activities(report))
     console.print(objects(report))
-    handled, expected, restarts = report.handled.total(), report.expected.total(), report.restarts.total()
-    text = f"{handled:,} of {expected:,} events handled in {report.seconds:.1f} s, {restarts:,} restarts:"
+    routes, packages = report.good_routes, report.packages
+    console.print(f"{routes:,} of {packages:,} packages have a good route:", mark(packages == report.routes == routes))
+    if killed:
+        crashes = sum(report.restarts[life.kind] for life in LIVES)
+        console.print(
+            f"Chaos: {crashes:,} actors crashed, {killed['worker']:,} workers and {killed['host']:,} hosts killed"
+        )
+    handled, expected = report.handled.total(), report.expected.total()
+    text = f"{handled:,} of {expected:,} events handled in {report.seconds:.1f} s:"
     console.print(text, mark(report.equal))
     for fault in report.faults[:SHOWN_FAULTS]:
         print(fault.text, file=sys.stderr)
@@ -49,7 +57,7 @@ def objects(report: Report) -> Table:
         table.add_column(column, justify="right")
     table.add_column("")
     for life in LIVES:
-        count, final = report.sections[life.kind]
+        count, final, _ = report.sections[life.kind]
         strays = {fault.name for fault in report.faults if fault.kind == "order" and fault.name.startswith(life.kind)}
         ordered = count - len(strays)
         numbers = (count, report.restarts[life.kind], ordered, final)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import actorflow as af
 
+from .atlas import DEPOT, survey
 from .life import LIVES
-from .log import Event, expected
+from .log import Event, expected, loads
+from .route import Route, fits
 
 
 class Fault(NamedTuple):
@@ -23,17 +25,25 @@ class Fault(NamedTuple):
 
 
 class Section(NamedTuple):
-    """What a desk reports at its end: how many objects it served, and how many of them ended in their final state."""
+    """What a desk reports at its end: its objects, how many of them ended in their final state, and their routes."""
 
     objects: int
     final: int
+    routes: Mapping[str, Route]
 
 
 @dataclass
 class Report:
-    """The outcome of a replay."""
+    """The outcome of a replay.
+
+    Of the packages it says how many have a route, and how many routes are good: they visit each stop once, and their
+    length is right.
+    """
 
     expected: Counter[str]
+    packages: int = 0
+    routes: int = 0
+    good_routes: int = 0
     handled: Counter[str] = field(default_factory=Counter)
     sections: dict[str, Section] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -42,10 +52,11 @@ class Report:
 
     @property
     def equal(self) -> bool:
-        """Whether each event was handled, in order, and each object came to its end."""
+        """Whether each event was handled, in order, and each object came to its end, each package by a good route."""
         return (
             self.handled == self.expected
             and not self.faults
+            and self.packages == self.routes == self.good_routes
             and all(section.final == section.objects for section in self.sections.values())
         )
 
@@ -63,11 +74,13 @@ class Tally(af.Actor):
         self.answer: af.Reply | None = None
         self.began = 0.0
         self.total = 0
+        self.loads: dict[str, tuple[str, ...]] = {}
 
     def expect(self, events: Sequence[Event], progress: Callable[[int, int], None] | None = None) -> Report:
         """Begin to count; the answer comes when every desk has closed. `progress` is called as (done, total)."""
         self.waiting = {event.number: (event.activity, set(event.objects)) for event in events}
-        self.report = Report(expected(events))
+        self.loads = loads(events)
+        self.report = Report(expected(events), packages=len(self.loads))
         self.progress, self.total = progress, len(events)
         self.began = self.ctx.now()
         self.answer = self.ctx.reply_later()
@@ -91,6 +104,9 @@ class Tally(af.Actor):
     def close(self, kind: str, section: Section) -> None:
         """A desk has nothing left to do."""
         self.report.sections[kind] = section
+        for package, route in section.routes.items():
+            self.report.routes += 1
+            self.report.good_routes += fits(route, [DEPOT, *map(survey, self.loads[package])])
         if len(self.report.sections) == len(LIVES) and self.answer is not None:
             self.report.seconds = self.ctx.now() - self.began
             self.answer.set(self.report)
