@@ -14,3 +14,6 @@ class Witnessed(af.Actor):
     def work(self, number, seconds, size):
         """Do a message's work."""
         return witness.work(self.path, number, seconds, size)
+
+    def ping(self):
+        """Say that it lives."""

@@ -32,6 +32,12 @@ def work(path, number, seconds, size):
     return answer(number, size)
 
 
+def quick(path, number, _seconds, size):
+    """The same, always short: a function of its own, since a pool measures functions for its batches."""
+    runs(path)[number] += 1
+    return answer(number, size)
+
+
 def answer(number, size):
     """What a task must give back."""
     return number, number.to_bytes(4, "little") * (size // 4)
