@@ -142,6 +142,10 @@ class Gate(af.Actor):
         self.is_open = True
         for reply, message in self.waiting:
             reply.set(message)
+        self.waiting = []
+
+    def close(self):
+        self.is_open = False
 
 
 def touch(path):

@@ -288,9 +288,7 @@ def test_an_actor_that_stops_itself_is_dead_here(system, probe):
     assert not ref.is_alive()
 
 
-@pytest.mark.parametrize(
-    ("watched_at", "watcher_at"), [("here", "there"), ("there", "here"), ("there", "there")]
-)
+@pytest.mark.parametrize(("watched_at", "watcher_at"), [("here", "there"), ("there", "here"), ("there", "there")])
 def test_a_watcher_gets_terminated_after_the_last_messages(system, probe, watched_at, watcher_at):
     watcher = system.spawn(hosted(Watcher, probe.ref) if watcher_at == "there" else af.child(Watcher, probe.ref))
     watched = system.spawn(hosted(LastWords, watcher) if watched_at == "there" else af.child(LastWords, watcher))

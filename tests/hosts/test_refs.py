@@ -94,9 +94,7 @@ def test_a_child_that_was_started_in_the_host_works_from_here(system, there):
 
 def test_children_of_a_host_die_with_it(there, probe):
     children = call(there, Parent.start_many, Notes, 5)
-    assert {ref.path for ref in children.values()} == {
-        f"/test/there/{ref.name}" for ref in children.values()
-    }
+    assert {ref.path for ref in children.values()} == {f"/test/there/{ref.name}" for ref in children.values()}
     there.stop(timeout=LIMIT)
     for child in children.values():
         assert not child.is_alive()

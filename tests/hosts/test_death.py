@@ -1,0 +1,229 @@
+"""Promises: what the death of a process means for those who sent to its actors, and what the error says."""
+
+import os
+import signal
+
+import pytest
+
+import actorflow as af
+from tests.core.actors import until
+from tests.hosts.actors import LIMIT, Fragile, Gate, Here, Notes, call, events, hosted, is_gone, pid_of, until_gone
+
+pytestmark = pytest.mark.timeout(20)
+
+
+class Stuck(Fragile):
+    async def waits(self, other):
+        """Wait without a thread: other messages are queued behind."""
+        return await other.ask("?", block=False)
+
+    def sleeps(self, other):
+        return other.ask("?")
+
+
+@pytest.fixture
+def gate(system):
+    return system.spawn(Gate)
+
+
+@pytest.fixture
+def ref(system):
+    return system.spawn(hosted(Stuck, name="x", restart="permanent"))
+
+
+def until_arrived(gate, count=1):
+    until(lambda: call(gate, Gate.arrived) >= count)
+
+
+def served_again(ref):
+    """Ask until a process serves; one that has died, which nobody has noticed yet, may take an ask along."""
+    while True:
+        try:
+            return ref.ask("hello", timeout=LIMIT) == "hello"
+        except af.HostDied as error:
+            assert error.maybe_ran is False
+
+
+def died(future):
+    with pytest.raises(af.HostDied) as caught:
+        future.get(timeout=LIMIT)
+    return caught.value
+
+
+def test_a_killed_process_is_replaced_and_the_ref_stays_valid(ref):
+    pid = pid_of(ref)
+    os.kill(pid, signal.SIGKILL)
+    until_gone(pid)
+    assert served_again(ref)
+    assert pid_of(ref) != pid
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "exitcode", "number"),
+    [
+        (Fragile.kill, (), None, signal.SIGKILL),
+        (Fragile.kill, (signal.SIGTERM,), None, signal.SIGTERM),
+        (Fragile.exit, (3,), 3, None),
+        (Fragile.exit, (0,), 0, None),
+        (Fragile.segfault, (), None, signal.SIGSEGV),
+    ],
+)
+def test_the_error_says_how_the_process_ended(ref, method, args, exitcode, number):
+    error = died(ref.call(method, *args))
+    assert (error.exitcode, error.signal) == (exitcode, number)
+    assert error.maybe_ran is True
+    assert 5 * 2**20 < error.rss < 2**30
+    assert "x" in str(error)
+    assert call(ref, Notes.count) == 0
+
+
+def test_maybe_ran_is_true_only_for_what_had_begun(ref, gate):
+    begun = ref.call(Stuck.waits, gate)
+    until_arrived(gate)
+    queued = [ref.ask(number, block=False) for number in range(20)]
+    queued += [ref.call(Notes.note, number) for number in range(20)]
+    pid = ref._host.handle.pid
+    link = ref._link  # the queued asks must have come to the process, or they would prove nothing
+    until(lambda: not link.outbox)
+    os.kill(pid, signal.SIGKILL)
+    assert died(begun).maybe_ran is True
+    assert "it may have run" in str(died(begun))
+    assert [died(future).maybe_ran for future in queued] == [False] * 40
+    assert "safe to send again" in str(died(queued[0]))
+    assert is_gone(pid)
+
+
+def test_maybe_ran_holds_for_threads_that_block_and_handlers_of_several_actors(system, gate):
+    shared = af.Process(name="shared")
+    busy, other = (system.spawn(hosted(Stuck, process=shared, restart="permanent")) for _ in range(2))
+    begun = [busy.call(Stuck.sleeps, gate), other.call(Stuck.waits, gate)]
+    until_arrived(gate, 2)
+    queued = [busy.ask(1, block=False), other.ask(2, block=False)]
+    answered = system.spawn(hosted(Here, process=shared)).ask("answered", timeout=LIMIT)
+    os.kill(busy._host.handle.pid, signal.SIGKILL)
+    assert [died(future).maybe_ran for future in begun] == [True, True]
+    assert [died(future).maybe_ran for future in queued] == [False, False]
+    assert answered == "answered"
+
+
+def test_numbers_of_asks_are_used_again_without_an_old_mark(ref, gate):
+    for number in range(500):
+        ref.ask(number, timeout=LIMIT)
+    begun = ref.call(Stuck.waits, gate)
+    until_arrived(gate)
+    queued = [ref.ask(number, block=False) for number in range(50)]
+    until(lambda: not ref._link.outbox)
+    os.kill(ref._host.handle.pid, signal.SIGKILL)
+    assert died(begun).maybe_ran is True
+    assert {died(future).maybe_ran for future in queued} == {False}
+
+
+@pytest.mark.parametrize("asker_at", ["here", "there"])
+def test_an_asking_actor_gets_host_died_too(system, ref, asker_at):
+    class Asker(Here):
+        def ask(self, other, method, *args):
+            return call(other, method, *args)
+
+    asker = system.spawn(hosted(Asker) if asker_at == "there" else af.child(Asker))
+    error = died(asker.call(Asker.ask, ref, Fragile.exit, 4))
+    assert (error.exitcode, error.maybe_ran) == (4, True)
+
+
+def test_a_watcher_of_a_restarted_actor_hears_nothing_of_the_death(system, ref, probe):
+    class Watcher(Here):
+        def watch(self, ref):
+            self.ctx.watch(ref)
+
+        def on_receive(self, message):
+            probe_ref.tell(message)
+
+    probe_ref = probe.ref
+    watcher = system.spawn(Watcher)
+    call(watcher, Watcher.watch, ref)
+    died(ref.call(Fragile.kill))
+    assert ref.ask(1, timeout=LIMIT) == 1
+    probe.expect_none(within=0.05)
+    ref.stop(timeout=LIMIT)
+    assert probe.expect(within=LIMIT).reason is None
+
+
+def test_the_death_of_a_temporary_actors_process_is_the_reason_of_terminated(system, probe):
+    class Watcher(Here):
+        def __init__(self, to):
+            super().__init__()
+            self.to = to
+
+        def watch(self, ref):
+            self.ctx.watch(ref)
+
+        def on_receive(self, message):
+            self.to.tell(message)
+
+    ref = system.spawn(hosted(Fragile, name="x"))
+    for watcher in (system.spawn(Watcher, probe.ref), system.spawn(hosted(Watcher, probe.ref))):
+        call(watcher, Watcher.watch, ref)
+    os.kill(pid_of(ref), signal.SIGKILL)
+    for _ in range(2):
+        reason = probe.expect(within=LIMIT).reason
+        assert isinstance(reason, af.HostDied)
+        assert reason.signal == signal.SIGKILL
+
+
+# --- dead letters ----------------------------------------------------------------------------------------------------
+
+
+def test_a_tell_to_a_dead_hosted_actor_raises_here(system):
+    ref = system.spawn(hosted(Fragile))
+    os.kill(pid_of(ref), signal.SIGKILL)
+    until(lambda: not ref.is_alive())
+    with pytest.raises(af.ActorDeadError, match="SIGKILL"):
+        ref.tell("too late")
+
+
+def test_a_tell_to_a_dead_child_in_a_host_is_a_dead_letter(system):
+    class Parent(Here):
+        def start(self):
+            return self.ctx.spawn(af.child(Notes).options(name="kid"))
+
+    parent = system.spawn(hosted(Parent))
+    kid = call(parent, Parent.start)
+    kid.stop(timeout=LIMIT)
+    with events(system, af.DeadLetter) as seen:
+        kid.tell("too late")
+        call(parent, Here.pid)
+        call(parent, Here.pid)
+        until(lambda: seen)
+    assert isinstance(seen[0][2], af.ActorDeadError)
+    assert system.scheduler.events.dead_letters == 1
+
+
+def test_a_hosted_sender_that_tells_a_dead_actor_here_makes_a_dead_letter(system):
+    class Sender(Here):
+        def send(self, to):
+            to.tell("too late")
+
+    dead, sender = system.spawn(Notes), system.spawn(hosted(Sender))
+    dead.stop()
+    with events(system, af.DeadLetter) as seen:
+        try:
+            call(sender, Sender.send, dead)
+        except af.ActorDeadError:  # it may know
+            return
+        until(lambda: seen)
+
+
+def test_what_was_queued_when_a_temporary_actor_crashed_is_answered_or_dead(system, gate):
+    ref = system.spawn(hosted(Stuck, name="x"))
+    held = ref.call(Stuck.waits, gate)
+    until_arrived(gate)
+    with events(system, af.DeadLetter) as seen:
+        ref.cast(Fragile.fail, ValueError("boom"))
+        for number in range(5):
+            ref.tell(number)
+        asked = ref.ask("asked", block=False)
+        call(gate, Gate.open)
+        assert held.get(timeout=LIMIT) == "?"
+        with pytest.raises(af.ActorDeadError):
+            asked.get(timeout=LIMIT)
+        until(lambda: len(seen) == 6)
+    assert all(isinstance(reason, (ValueError, af.ActorDeadError)) for _, _, reason in seen)
