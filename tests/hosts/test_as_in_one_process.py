@@ -144,7 +144,7 @@ def test_a_proxy_reads_and_sets_attributes(notes):
     assert proxy.seen.get(timeout=LIMIT) == [1, 2]
     assert proxy.count().get(timeout=LIMIT) == 2
     with pytest.raises(AttributeError):
-        proxy.unknown  # noqa: B018
+        proxy.unknown
 
 
 def test_futures_of_asks_map_join_and_time_out(system, notes):

@@ -34,7 +34,7 @@ class Parent(Notes):
         return call(ref, Here.sender)
 
     def knows(self, ref):
-        return ref == self.actor_ref, hash(ref) == hash(self.actor_ref), ref in {self.actor_ref}
+        return ref == self.actor_ref, hash(ref) == hash(self.actor_ref), len({ref, self.actor_ref}) == 1
 
     def same(self, one, other):
         return one == other, len({one, other})

@@ -6,7 +6,7 @@ import pytest
 
 import actorflow as af
 from tests.core.actors import until
-from tests.hosts.actors import LIMIT, Fragile, Gate, Here, Notes, call, events, hosted, pid_of
+from tests.hosts.actors import LIMIT, Fragile, Gate, Notes, call, events, hosted, pid_of
 
 pytestmark = pytest.mark.timeout(20)
 

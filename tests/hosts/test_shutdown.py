@@ -1,0 +1,199 @@
+"""Promises: how hosted actors end when their supervisor, their system or their program wants it."""
+
+import os
+import time
+
+import psutil
+import pytest
+
+import actorflow as af
+from actorflow.testing import LeakCheck
+from tests.core.actors import Log, until
+from tests.hosts.actors import LIMIT, Deaf, Fragile, Gate, Here, Notes, call, hosted, is_gone, pid_of, until_gone
+
+pytestmark = pytest.mark.timeout(20)
+
+
+class Waiter(Fragile):
+    """Waits in a handler, and tells its witness how that ends."""
+
+    def waits(self, other):
+        try:
+            other.ask("?")
+        except BaseException as error:
+            self.witness.tell(("ended by", type(error).__name__))
+            raise
+
+    async def awaits(self, other):
+        try:
+            await other.ask("?", block=False)
+        except BaseException as error:
+            self.witness.tell(("ended by", type(error).__name__))
+            raise
+
+    def sleeps(self, path):
+        open(path, "w").close()  # noqa: PTH123
+        try:
+            self.ctx.sleep(60)
+        except BaseException as error:
+            self.witness.tell(("ended by", type(error).__name__))
+            raise
+
+
+def supervised(system, *children, **options):
+    return system.spawn(af.child(af.Supervisor, *children, **options).options(name="tree"))
+
+
+def begun(path):
+    until(path.exists)
+
+
+def test_the_end_of_a_system_leaves_no_process():
+    with LeakCheck():
+        with af.ActorSystem("one") as system:
+            pids = [pid_of(system.spawn(hosted(Here))) for _ in range(3)]
+        until_gone(*pids)
+
+
+def test_a_process_whose_last_actor_is_gone_ends(system):
+    shared = af.Process(name="shared")
+    one, other = (system.spawn(hosted(Here, process=shared)) for _ in range(2))
+    pid = pid_of(one)
+    one.stop(timeout=LIMIT)
+    assert pid_of(other) == pid
+    other.stop(timeout=LIMIT)
+    until_gone(pid)
+    again = system.spawn(hosted(Here, process=shared))
+    assert pid_of(again) != pid
+
+
+def test_the_end_of_a_system_drains_what_is_queued():
+    seen = []
+    with LeakCheck(), af.ActorSystem("one") as system:
+        here = system.spawn(Log, seen)  # ends last: the newest ends first
+        ref = system.spawn(hosted(Forward, here))
+        for number in range(500):
+            ref.tell(number)
+    assert seen == list(range(500))
+
+
+class Forward(Here):
+    def __init__(self, to):
+        super().__init__()
+        self.to = to
+
+    def on_receive(self, message):
+        self.to.tell(message)
+
+
+def test_asks_that_are_queued_at_the_end_are_answered():
+    with LeakCheck(), af.ActorSystem("one") as system:
+        ref = system.spawn(hosted(Notes))
+        futures = [ref.ask(number, block=False) for number in range(100)]
+        system.stop()
+        assert [future.get(timeout=LIMIT) for future in futures] == list(range(100))
+
+
+@pytest.mark.parametrize("method", [Waiter.waits, Waiter.awaits])
+def test_a_handler_that_waits_gets_stopping_from_its_supervisor(system, probe, method):
+    supervisor = supervised(system, hosted(Waiter, probe.ref, name="x"))
+    ref, deaf = system.find("/test/tree/x", Waiter), system.spawn(Gate)
+    asked = ref.call(method, deaf)
+    until(lambda: call(deaf, Gate.arrived) == 1)
+    probe.expect(within=LIMIT)
+    supervisor.stop(timeout=LIMIT)
+    assert probe.expect(within=LIMIT) == ("ended by", "Stopping")
+    assert probe.expect(within=LIMIT) == ("down", "x")
+    with pytest.raises(af.ActorDeadError):
+        asked.get(timeout=LIMIT)
+
+
+def test_a_handler_that_sleeps_gets_stopping(system, probe, tmp_path):
+    supervisor = supervised(system, hosted(Waiter, probe.ref, name="x"))
+    system.find("/test/tree/x", Waiter).cast(Waiter.sleeps, tmp_path / "begun")
+    begun(tmp_path / "begun")
+    probe.expect(within=LIMIT)
+    supervisor.stop(timeout=LIMIT)
+    assert probe.expect(within=LIMIT) == ("ended by", "Stopping")
+
+
+@pytest.mark.parametrize("method", [Fragile.hold, Fragile.burn])
+def test_one_that_computes_for_ever_is_abandoned_and_its_process_killed(system, tmp_path, method):
+    supervisor = supervised(system, hosted(Fragile, name="x", shutdown=0.3))
+    ref = system.find("/test/tree/x", Fragile)
+    pid = pid_of(ref)
+    asked = ref.call(method, tmp_path / "begun")
+    begun(tmp_path / "begun")
+    start = time.monotonic()
+    supervisor.stop(timeout=LIMIT)
+    assert time.monotonic() - start < 2
+    with pytest.raises(af.ActorDeadError):
+        asked.get(timeout=LIMIT)
+    until_gone(pid)
+
+
+def test_in_a_shared_process_only_the_actor_is_abandoned(system, tmp_path):
+    shared = af.Process(name="shared")
+    supervised(system, hosted(Fragile, name="x", process=shared, shutdown=0.3))
+    ref, other = system.find("/test/tree/x", Fragile), system.spawn(hosted(Notes, process=shared))
+    pid = pid_of(other)
+    assert pid_of(ref) == pid
+    ref.cast(Fragile.hold, tmp_path / "begun")
+    begun(tmp_path / "begun")
+    call(system.find("/test/tree", af.Supervisor), af.Supervisor.terminate_child, "x")
+    assert not ref.is_alive()
+    assert other.ask(1, timeout=LIMIT) == 1
+    assert pid_of(other) == pid
+    other.stop(timeout=LIMIT)
+    until_gone(pid)
+
+
+def test_grace_bounds_the_end_of_a_system(tmp_path):
+    with LeakCheck(), af.ActorSystem("one") as system:
+        ref, other = system.spawn(hosted(Fragile)), system.spawn(hosted(Deaf))
+        pids = pid_of(ref), other._host.handle.pid
+        ref.cast(Fragile.burn, tmp_path / "begun")
+        begun(tmp_path / "begun")
+        start = time.monotonic()
+        system.stop(grace=0.3)
+        assert time.monotonic() - start < 4
+        until_gone(*pids)
+
+
+def test_a_stopped_process_does_not_hold_up_the_end():
+    import signal
+
+    with LeakCheck(), af.ActorSystem("one") as system:
+        ref = system.spawn(hosted(Here))
+        pid = pid_of(ref)
+        os.kill(pid, signal.SIGSTOP)
+        start = time.monotonic()
+        system.stop(grace=0.3)
+        assert time.monotonic() - start < 4
+        until_gone(pid)
+
+
+def test_on_stop_runs_in_the_process_and_may_still_send(system, probe):
+    class Last(Fragile):
+        def on_stop(self):
+            for number in range(100):
+                self.witness.tell(number)
+
+    ref = system.spawn(hosted(Last, probe.ref))
+    probe.expect(within=LIMIT)
+    ref.stop(timeout=LIMIT)
+    assert [probe.expect(within=LIMIT) for _ in range(100)] == list(range(100))
+
+
+def test_children_of_the_process_are_killed_with_it(system):
+    class Starts(Here):
+        def start(self):
+            import subprocess
+
+            self.child = subprocess.Popen(["/bin/sleep", "60"])
+            return self.child.pid
+
+    ref = system.spawn(hosted(Starts))
+    pid, child = pid_of(ref), call(ref, Starts.start)
+    psutil.Process(pid).kill()
+    until(lambda: is_gone(pid) and is_gone(child))
