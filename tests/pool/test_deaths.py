@@ -163,7 +163,7 @@ def test_time_in_the_queue_does_not_count(pool, tmp_path):
 
 
 def test_a_task_in_a_batch_has_its_time_from_its_own_start(pool):
-    quick = pool.options(timeout=0.15)
+    quick = pool.options(timeout=1.0)  # a busy machine may take a process off for a while
     for _ in range(50):
         quick.submit(tasks.spin, 0).result(timeout=10)
     futures = [quick.submit(tasks.spin, 0) for _ in range(200)]

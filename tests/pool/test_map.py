@@ -88,9 +88,9 @@ def test_a_chunk_that_died_goes_on_where_it_was_if_retries_are_left(pool, tmp_pa
 def test_the_timeout_of_a_map_is_for_all_and_that_of_the_options_for_one_item(pool):
     with pytest.raises(TimeoutError):
         list(pool.map(tasks.spin, [0.2] * 10, timeout=0.3))
-    assert list(pool.options(timeout=0.2).map(tasks.spin, [0.05] * 20)) == [0.05] * 20
+    assert list(pool.options(timeout=1.0).map(tasks.spin, [0.1] * 24)) == [0.1] * 24
     with pytest.raises(af.TaskTimeout):
-        list(pool.options(timeout=0.2).map(tasks.spin, [0.0, 0.0, 5.0]))
+        list(pool.options(timeout=1.0).map(tasks.spin, [0.0, 0.0, 5.0]))
 
 
 def test_progress_is_reported_until_all_is_done(pool):

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 import actorflow as af
+from actorflow.testing import LeakCheck
 from tests.pool import tasks
 
 
@@ -116,6 +117,37 @@ def test_a_result_that_does_not_unpickle_here_fails_its_own_task_only(pool):
     with pytest.raises(af.PayloadError, match="no unpickling here"):
         futures[1].result(timeout=10)
     assert (futures[0].result(timeout=10), futures[2].result(timeout=10)) == (1, 2)
+
+
+@pytest.mark.parametrize("borrowed", [False, True])
+def test_a_callback_may_use_the_pool_but_not_wait_for_it(borrowed):
+    found = []
+
+    def again(pool, done):
+        found.append(done.result())
+        second = pool.submit(tasks.add, done.result(), 1)
+        second.add_done_callback(lambda done: found.append(done.result()))
+        if threading.current_thread() is not threading.main_thread():
+            for wait in (second.result, pool.drain, pool.shutdown):
+                with pytest.raises(af.DeadlockError, match="callback"):
+                    wait()
+                found.append("refused")
+
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        first = pool.submit(tasks.spin, 0.0 if borrowed else 0.05)
+        first.add_done_callback(lambda done: again(pool, done))
+        if borrowed:
+            first.result(timeout=10)
+        until(lambda: len(found) >= 2)
+    assert 1.0 + first.result() in found
+    assert not borrowed or "refused" not in found or found.count("refused") == 3
+
+
+def test_more_functions_than_a_worker_keeps(pool):
+    functions = [lambda n=n: n for n in range(700)]
+    for _ in range(2):
+        futures = [pool.submit(function) for function in functions]
+        assert [future.result(timeout=30) for future in futures] == list(range(700))
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------------

@@ -127,8 +127,8 @@ class Worker:
         last, count = 0, 0
         pairs = iter(calls)
         for number, data in zip(pairs, pairs, strict=True):
+            words[SINCE] = now  # before SEQ, else a task could seem to run for as long as the worker was idle
             words[SEQ] = seq
-            words[SINCE] = now
             if words[UPTO] >= seq and self.is_recalled(seq):
                 break
             if number != last or now - flushed > FLUSH:

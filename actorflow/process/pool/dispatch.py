@@ -9,7 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
-from actorflow.errors import ActorDeadError, HostDied
+from actorflow.errors import ActorDeadError, DeadlockError, HostDied
 from actorflow.process.payload import loads
 from actorflow.process.pool.queue import TaskQueue
 from actorflow.process.pool.task import Functions
@@ -44,6 +44,7 @@ class Dispatch:
         self.restarts = self.done = self.failed = self.cancelled = 0
         self.leaving: set[str] = set()  # names of workers that a smaller size leaves over
         self.lock = threading.Lock()  # of the counters and the list of lanes
+        self.threads: set[int] = set()  # ids of the threads that bring the results
         self._drains: list[Future[None]] = []
         self._failed_starts = 0
         DISPATCHES.add(self)
@@ -101,6 +102,16 @@ class Dispatch:
             if not task._done:
                 self.queue.put_back(task)
         self.wake(len(tasks))
+
+    def check_may_wait(self) -> None:
+        """Refuse a wait in a callback of a future: it would block the thread that brings the results.
+
+        Raises:
+            DeadlockError: this is such a callback.
+        """
+        if threading.get_ident() in self.threads:
+            msg = f"a callback of a future of {self.path} waits for the pool, whose results its own thread brings"
+            raise DeadlockError(msg)
 
     def refusal(self) -> BaseException:
         """Make the error for a task that the pool does not take any more."""
@@ -173,7 +184,7 @@ class Dispatch:
 
     def check_drained(self) -> None:
         """Tell who waits for the end of all tasks; lanes ask this when they have nothing to do."""
-        if self._drains and not self.queue and not any(lane.in_flight for lane in list(self.lanes)):
+        if self._drains and not self.queue and not any(lane.in_flight or lane.delivering for lane in list(self.lanes)):
             drains, self._drains = self._drains, []
             for future in drains:
                 future._settle(None, None)

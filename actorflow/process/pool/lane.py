@@ -18,7 +18,7 @@ from actorflow.core.future import Future
 from actorflow.core.log import logger
 from actorflow.errors import HostDied, MemoryLimit, TaskTimeout
 from actorflow.process.pool import child
-from actorflow.process.pool.line import Line
+from actorflow.process.pool.line import Line, Outcome
 from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
 from actorflow.process.watch import PERIOD, rss_of
 
@@ -99,6 +99,15 @@ class Lane(Line):
                     self.look()
                 if self.dispatch.setup.max_rss is not None:
                     self.weigh()
+                outcomes = self.take_outcomes()
+            self.deliver(outcomes)
+            if not readable and self.delivering:
+                self.deliver_again()
+
+    def deliver_again(self) -> None:
+        """Settle what a caller may have left unsettled, if a Ctrl-C interrupted it."""
+        for outcomes in list(self.delivering.values()):
+            self.deliver(outcomes)
 
     def is_over(self) -> bool:
         """Say whether the worker has done what it was for."""
@@ -201,6 +210,7 @@ class Lane(Line):
         if len(self.in_flight) != 1 or not self.lock.acquire(blocking=False):
             return
         rest = False
+        outcomes: list[Outcome] = []
         try:
             if self.dead or len(self.in_flight) != 1 or task._done or self.watched:
                 return
@@ -222,7 +232,9 @@ class Lane(Line):
             self.kill()
             raise
         finally:
+            outcomes = self.take_outcomes()
             self.lock.release()
+            self.deliver(outcomes)
         if not self.in_flight:
             if not rest or self.dispatch.queue:
                 self.bell.ring()
@@ -321,8 +333,11 @@ class Lane(Line):
                 dispatch.idle.remove(self)
         self.connection.close()
         end = self.wait_for_end()
-        self.collect()
-        ran = self.settle(end)
+        with self.lock:
+            self.collect()
+            ran = self.settle(end)
+            self.take_outcomes()
+        self.deliver_again()
         failure = None
         if error is not None and not self.doomed:
             what = f"a worker of {dispatch.path}"
@@ -366,7 +381,6 @@ class Lane(Line):
                 ran = task.function.name if began else ran
             if failure is not None:
                 self.fail(task, failure)
-                task.data, task.buffers = b"", ()
             else:
                 task.tries += began
                 task.renew()

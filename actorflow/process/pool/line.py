@@ -10,7 +10,7 @@ import _thread
 import math
 import select
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.errors import PayloadError
 from actorflow.process.payload import load_error, loads
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from actorflow.process.pool.dispatch import Dispatch
     from actorflow.process.pool.task import Function, Task
 
+Outcome: TypeAlias = "tuple[Task[Any], Any, BaseException | None]"
 KNOWN: Final = 500  # functions that a worker keeps
 
 
@@ -46,6 +47,9 @@ class Line:
         self.in_flight: dict[int, Task[Any]] = {}  # by number, in the order they were sent
         self.batches: deque[tuple[int, float]] = deque()  # last number, seconds that it will take
         self.next_seq = 1
+        self.outcomes: list[Outcome] = []  # replies that were read, for tasks that are not settled yet
+        self.records: list[bytes] = []  # log records that were read
+        self.delivering: dict[int, list[Outcome]] = {}  # what `deliver` has not ended yet, by id
         self.known: dict[int, Function] = {}  # functions that the worker has
         self.left: float = dispatch.setup.max_tasks or math.inf  # tasks until the worker is recycled
         self.done = self.failed = 0
@@ -118,25 +122,22 @@ class Line:
         costs: Sequence[tuple[int, int, int]],
         buffers: Sequence[memoryview] = (),
     ) -> None:
-        """Settle tasks by their replies, which begin with that of task `seq`."""
+        """Take in the replies to some tasks, which begin with that to task `seq`."""
         self.measure(costs)
-        pop = self.in_flight.pop
-        for reply in replies:
-            task = pop(seq, None)
-            seq += 1
+        in_flight, append = self.in_flight, self.outcomes.append
+        for seq, reply in enumerate(replies, seq):  # noqa: B020, PLR1704 - each has its own number
+            task = in_flight.get(seq)
             if task is None:  # its reply was in the journal, and is known
                 continue
             if reply.__class__ is bytes:
                 try:
-                    value = loads(reply, buffers)
+                    append((task, loads(reply, buffers), None))
+                    self.done += task.count
                 except Exception as error:  # noqa: BLE001 - the task's own failure
                     self.fail(task, undecoded(task, error))
-                else:
-                    self.done += task.count
-                    task._settle(value, None)
             else:
                 self.fail(task, load_error(reply[0]))  # type: ignore[arg-type]
-            task.data, task.buffers, task.lane = b"", (), None
+            del in_flight[seq]  # not before: a Ctrl-C may come at any line, and then the task counts as under way
 
     def measure(self, costs: Sequence[tuple[int, int, int]]) -> None:
         """Note what calls of functions have cost: number of the function, calls, nanoseconds."""
@@ -146,9 +147,9 @@ class Line:
                 function.measured(nanoseconds / count / 1e9)
 
     def fail(self, task: Task[Any], error: BaseException) -> None:
-        """Settle a task with an error."""
-        if task._settle(None, error):
-            self.failed += 1
+        """Note that a task has failed."""
+        self.outcomes.append((task, None, error))
+        self.failed += not task._done
 
     def take_items(
         self,
@@ -171,14 +172,13 @@ class Line:
             error = undecoded(task, failure)
         if isinstance(end, bytes) and error is None:
             error = load_error(end)
+        if error is not None:
+            self.fail(task, error)
+        elif end:
+            self.done += task.count
+            self.outcomes.append((task, task.items, None))
         if end or error is not None:
             del self.in_flight[seq]
-            if error is not None:
-                self.fail(task, error)
-            else:
-                self.done += task.count
-                task._settle(task.items, None)
-            task.data, task.buffers, task.lane = b"", (), None
 
     def take_other(self, kind: int, items: tuple[Any, ...]) -> None:
         """Take in news that are no results."""
@@ -188,7 +188,7 @@ class Line:
         elif kind == child.FAILED:
             self.start_error = load_error(items[1])
         else:
-            self.dispatch.log_record(items[1])
+            self.records.append(items[1])
 
     def collect(self) -> None:
         """Take in what is finished and stands in the journal, as the worker died or is stuck before it was sent."""
@@ -197,6 +197,26 @@ class Line:
             self.take_items(first, self.words[START], replies, 0, ())  # type: ignore[arg-type]
         elif replies:
             self.take_results(first, replies, ())
+
+    def take_outcomes(self) -> list[Outcome]:
+        """Return what is to be delivered once the lock is released."""
+        if not self.outcomes:
+            return []
+        outcomes, self.outcomes = self.outcomes, []
+        self.delivering[id(outcomes)] = outcomes
+        return outcomes
+
+    def deliver(self, outcomes: list[Outcome]) -> None:
+        """Settle tasks. Without the lock, since it calls the callbacks of users, who may call the pool.
+
+        Twice does no harm: the lane's thread repeats what a Ctrl-C has interrupted.
+        """
+        while self.records:
+            self.dispatch.log_record(self.records.pop(0))
+        for task, value, error in outcomes:
+            task._settle(value, error)
+            task.data, task.buffers, task.lane = b"", (), None
+        self.delivering.pop(id(outcomes), None)
 
     def borrow(self, task: Task[Any], timeout: float | None) -> None:
         """Read a reply in the thread that waits for it, if that can be."""

@@ -269,6 +269,7 @@ class ProcessPool(concurrent.futures.Executor):
         Raises:
             AskTimeout: that took longer than `timeout` seconds.
         """
+        self._dispatch.check_may_wait()
         self._dispatch.drained().get(timeout=timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -284,6 +285,7 @@ class ProcessPool(concurrent.futures.Executor):
             task.cancel()
         dispatch.settle_leftovers()
         if wait:
+            dispatch.check_may_wait()
             dispatch.ended.get()
             if self._system is not None:
                 self._system.ended.get()

@@ -158,6 +158,7 @@ class Task(PoolFuture[T]):
             lane.borrow(self, timeout)
             if self._done:
                 return
+        self.dispatch.check_may_wait()
         super()._wait(timeout)
 
     def _withdraw(self) -> None:

@@ -60,7 +60,10 @@ class Worker(Actor):
 
     def serve(self, lane: Lane) -> None:
         """Run the lane in its thread."""
+        ident = threading.get_ident()
+        self.dispatch.threads.add(ident)
         error = lane.serve()
+        self.dispatch.threads.discard(ident)
         try:
             self.actor_ref.tell(Over(error))
         except ActorDeadError:  # it waits in `on_stop`, or has been abandoned
