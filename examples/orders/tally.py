@@ -102,14 +102,20 @@ class Tally(af.Actor):
                 self.progress(self.total - len(self.waiting), self.total)
 
     def close(self, kind: str, section: Section) -> None:
-        """A desk has nothing left to do."""
+        """A desk has nothing left to do. One that has crashed since says it again."""
         self.report.sections[kind] = section
-        for package, route in section.routes.items():
-            self.report.routes += 1
-            self.report.good_routes += fits(route, [DEPOT, *map(survey, self.loads[package])])
         if len(self.report.sections) == len(LIVES) and self.answer is not None:
             self.report.seconds = self.ctx.now() - self.began
+            self.check_routes()
             self.answer.set(self.report)
+            self.answer = None
+
+    def check_routes(self) -> None:
+        """Look at each route, for which it does not rely on the atlas."""
+        for section in self.report.sections.values():
+            for package, route in section.routes.items():
+                self.report.routes += 1
+                self.report.good_routes += fits(route, [DEPOT, *map(survey, self.loads[package])])
 
     def on_receive(self, message: Any) -> None:
         """Count the restarts, to which the system's life-cycle events are subscribed."""

@@ -13,6 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -343,6 +344,7 @@ def test_signal_in_the_middle_of_a_run_ends_it_within_five_seconds(number):
         seen = b""
         while b"events" not in seen:
             seen += terminal.read(1000)
+        children = psutil.Process(program.pid).children(recursive=True)
         program.send_signal(number)
         out, _ = program.communicate(timeout=5)
         with contextlib.suppress(OSError):  # Linux says EIO at the end of a terminal
@@ -352,6 +354,10 @@ def test_signal_in_the_middle_of_a_run_ends_it_within_five_seconds(number):
     assert out == ""
     assert b"Traceback" not in seen
     assert b"draining" in seen
+    assert len(children) >= 2, children  # the fork server, and what it has forked
+    psutil.wait_procs(children, timeout=1)  # some may be zombies, whom init has yet to bury
+    running = {p.pid for p in psutil.process_iter(["status"]) if p.info["status"] != psutil.STATUS_ZOMBIE}
+    assert running.isdisjoint(process.pid for process in children)
 
 
 def test_report_goes_to_stdout_without_colour_and_nothing_else_does():
