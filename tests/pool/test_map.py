@@ -23,17 +23,23 @@ def test_any_chunksize_gives_the_same(pool, chunksize):
 
 def test_cheap_items_go_in_big_chunks_and_slow_ones_are_shared_out(pool):
     assert sum(pool.map(tasks.add, range(200_000))) == sum(range(200_000))
-    begin = time.perf_counter()
-    assert len(list(pool.map(tasks.spin, [0.02] * 20))) == 20
-    assert time.perf_counter() - begin < 0.02 * 20 * 0.95
-    assert len(set(pool.map(tasks.pid, range(1000)))) == 2
+
+    def slow(_):
+        tasks.spin(0.02)
+        return tasks.pid()
+
+    pids = list(pool.map(slow, range(20)))
+    assert min(map(pids.count, set(pids))) >= 3
+    assert len(set(pids)) == 2
 
 
 def test_one_slow_item_does_not_keep_the_cheap_ones_from_the_other_worker(pool):
-    list(pool.map(tasks.spin, [0.0] * 1000))
-    begin = time.perf_counter()
-    list(pool.map(tasks.spin, [0.3] + [0.0] * 20_000))
-    assert time.perf_counter() - begin < 0.6
+    def which(n):
+        time.sleep(1.0 if n == 0 else 0.000_05)
+        return tasks.pid()
+
+    pids = list(pool.map(which, range(2000)))
+    assert pids.count(pids[0]) < 500
 
 
 def test_an_error_comes_after_the_results_before_it_and_ends_the_iteration(pool):
