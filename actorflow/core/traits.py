@@ -80,7 +80,7 @@ class Options:
         check_type("backoff", self.backoff, Backoff | None)
         check_type("blocking", self.blocking, bool)
         check_type("loop", self.loop, bool)
-        if self.host is not None and not hasattr(self.host, "lodge"):
+        if self.host is not None and (isinstance(self.host, type) or not hasattr(self.host, "lodge")):
             msg = f"host={self.host!r}: give an af.Process"
             raise DefinitionError(msg)
         check_choice("restart", self.restart, ("permanent", "transient", "temporary", None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -80,22 +80,34 @@ class Process:
             if value is not None and not value > 0:
                 msg = f"{field}={value!r}: give a number above 0, or leave it out"
                 raise DefinitionError(msg)
-        if isinstance(self.preload, str):
+        if isinstance(self.preload, str) or not all(isinstance(module, str) for module in self.preload):
             msg = f"preload={self.preload!r}: give a list of module names"
             raise DefinitionError(msg)
         put = object.__setattr__  # the dataclass is frozen; equal options must compare equal
         put(self, "memory", None if self.memory is None else size("memory", self.memory))
         put(self, "affinity", None if self.affinity is None else self._cores(self.affinity))
-        put(self, "env", None if self.env is None else {str(key): str(value) for key, value in self.env.items()})
+        put(self, "env", None if self.env is None else self._variables(self.env))
         put(self, "preload", tuple(self.preload))
 
     @staticmethod
     def _cores(affinity: Sequence[int]) -> tuple[int, ...]:
         known = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-        if not affinity or not known.issuperset(affinity):
+        if not isinstance(affinity, Iterable) or not affinity or not known.issuperset(affinity):
             msg = f"affinity={affinity!r}: this process may use the cores {sorted(known)}"
             raise DefinitionError(msg)
         return tuple(sorted(set(affinity)))
+
+    @staticmethod
+    def _variables(env: Mapping[str, str]) -> dict[str, str]:
+        if not isinstance(env, Mapping):
+            msg = f"env={env!r}: give a dict of variables"
+            raise DefinitionError(msg)
+        variables = {str(key): str(value) for key, value in env.items()}
+        for key, value in variables.items():
+            if not key or "=" in key or "\0" in key + value:
+                msg = f"env: {key!r}: {value!r} cannot be a variable: no name is empty or has a '=', and nothing a null"
+                raise DefinitionError(msg)
+        return variables
 
     @property
     def variables(self) -> dict[str, str]:
