@@ -286,6 +286,17 @@ def test_in_virtual_time_tasks_run_in_place_and_are_pickled_all_the_same():
             pool.submit(tasks.locked).result()
 
 
+def test_it_works_with_fresh_interpreters_and_where_there_is_no_epoll(monkeypatch):
+    monkeypatch.delattr("select.epoll", raising=False)
+    with LeakCheck(), af.ProcessPool(workers=2, host=af.Process(start="spawn", env={"X": "y"})) as pool:
+        assert pool.submit(os.getenv, "X").result(timeout=30) == "y"
+        assert [pool.submit(tasks.add, n).result(timeout=10) for n in range(100)] == list(range(100))
+        futures = [pool.submit(tasks.add, n) for n in range(1000)]
+        assert [future.result(timeout=10) for future in futures] == list(range(1000))
+        with pytest.raises(af.TaskTimeout):
+            pool.options(timeout=0.2).submit(tasks.spin, 30).result(timeout=10)
+
+
 # --- when nobody ends it ---------------------------------------------------------------------------------------------
 
 

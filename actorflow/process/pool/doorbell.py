@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import select
+import socket
 import threading
-
-NONE = 0
+from typing import Any
 
 
 class Doorbell:
@@ -14,40 +13,47 @@ class Doorbell:
 
     def __init__(self, descriptor: int) -> None:
         self._socket = descriptor
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll = select.epoll()
-        self._epoll.register(descriptor, select.EPOLLIN)
-        self._epoll.register(self._bell, select.EPOLLIN)
-        self._lock = threading.Lock()  # so that nobody rings a descriptor that was closed, and is another's by now
+        self._bell, self._rope = socket.socketpair()
+        self._bell.setblocking(False)
+        self._rope.setblocking(False)
+        self._poll: Any = select.epoll() if hasattr(select, "epoll") else select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+        self._poll.register(self._bell.fileno(), select.POLLIN)
+        self._unit = 1 if hasattr(select, "epoll") else 1000  # seconds, or milliseconds
+        self._lock = threading.RLock()  # so that nobody rings what was closed; a signal handler may ring, too
 
-    def wait(self, seconds: float | None) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Wait until the socket is readable, the bell rings or the time is over; True: the socket is."""
-        found = self._epoll.poll(seconds)
-        for descriptor, _ in found:
-            if descriptor == self._bell:
-                try:
-                    os.eventfd_read(self._bell)
-                except BlockingIOError:
-                    continue
-        return len(found) > 1 or (len(found) == 1 and found[0][0] == self._socket)
+        readable = False
+        for descriptor, _ in self._poll.poll(seconds * self._unit):
+            if descriptor == self._socket:
+                readable = True
+            else:
+                self._bell.recv(4096)
+        return readable
 
     def ring(self) -> None:
         """Wake the thread. Safe from any thread, also after the end."""
         with self._lock:
-            if not self._epoll.closed:
-                os.eventfd_write(self._bell, 1)
+            try:
+                self._rope.send(b"!")
+            except BlockingIOError:  # it has been rung often enough
+                return
+            except OSError:  # closed
+                return
 
     def disarm(self) -> None:
-        """Have the thread sleep on while another reads the socket."""
-        self._epoll.modify(self._socket, NONE)
+        """Have the thread sleep on while another reads the socket; without epoll it wakes, and waits for the lock."""
+        self._poll.modify(self._socket, 0)
 
     def arm(self) -> None:
         """Have the thread watch the socket again."""
-        self._epoll.modify(self._socket, select.EPOLLIN)
+        self._poll.modify(self._socket, select.POLLIN)
 
     def close(self) -> None:
         """Give the descriptors back."""
         with self._lock:
-            if not self._epoll.closed:
-                self._epoll.close()
-                os.close(self._bell)
+            self._bell.close()
+            self._rope.close()
+            if hasattr(self._poll, "close"):
+                self._poll.close()

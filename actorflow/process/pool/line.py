@@ -131,7 +131,7 @@ class Line:
                 continue
             if reply.__class__ is bytes:
                 try:
-                    append((task, loads(reply, buffers), None))
+                    append((task, loads(reply, buffers), None))  # pyright: ignore[reportArgumentType]
                     self.done += task.count
                 except Exception as error:  # noqa: BLE001 - the task's own failure
                     self.fail(task, undecoded(task, error))
