@@ -129,7 +129,11 @@ class Connection:
         if have < HEADER.size:
             return False
         length, count = HEADER.unpack_from(self._room, self._start)
-        return bool(not count and have >= HEADER.size + length)
+        whole = HEADER.size + count * SIZE.size + length
+        if count and have >= whole:  # a poll would not tell of a frame that is all here, buffers included
+            sizes = struct.unpack_from(f"<{count}Q", self._room, self._start + HEADER.size)
+            whole += sum(sizes)
+        return bool(have >= whole)
 
     def receive(self) -> tuple[Any, list[memoryview]]:
         """Read the next frame: its items, and its buffers, which are writable.
