@@ -1,9 +1,14 @@
 """What the tasks and actors of `pools`, `deaths` and `hosts` run in child processes. Lean: each child imports it."""
 
+from __future__ import annotations
+
 import os
 import time
 from functools import cache
-from typing import Any
+
+TYPE_CHECKING = False  # checkers take it for true; `typing` takes as long to import as a worker to start
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def same(x: Any) -> Any:
