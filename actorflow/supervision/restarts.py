@@ -45,7 +45,8 @@ class SupervisedChildren(Children):
         self._crashed: deque[tuple[ActorRef[Any], BaseException | None]] = deque()
         self._between: set[int] = set()  # uids of children that have no incarnation and get a new one
         self._restarting = False
-        self._counted_host = ""  # whose death was the last restart
+        self._counted_host = ""  # whose death was the last restart that counted
+        self._excused: set[int] = set()  # uids of children that were restarted for it without being counted
 
     def configure(self, *, strategy: Strategy, intensity: int, period: float, default_restart: str) -> None:
         """Set the rules; a supervisor does, before it has children."""
@@ -150,11 +151,13 @@ class SupervisedChildren(Children):
     def _allows(self, ref: ActorRef[Any], error: BaseException | None) -> bool:
         """Say whether one more restart fits; the death of one host is one, however many children it carried."""
         host = error.host if ref._is_remote and isinstance(error, HostDied) else ""
-        if host and host == self._counted_host:
+        if host and host == self._counted_host and ref.uid not in self._excused:
+            self._excused.add(ref.uid)  # once each, so that nothing loops uncounted
             return True
         allowed = self.window.allows(self.scheduler.clock.monotonic())
         if allowed:
             self._counted_host = host
+            self._excused = {ref.uid}
         return allowed
 
     def _affected(self, ref: ActorRef[Any]) -> list[ActorRef[Any]]:

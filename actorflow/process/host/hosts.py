@@ -13,6 +13,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.clock import SystemClock
 from actorflow.core.future import LOOK_UP, Future
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, MemoryLimit
@@ -26,7 +27,10 @@ from actorflow.process.watch import MemoryWatch
 from actorflow.process.wire import pair
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.core.scheduler import Scheduler
+    from actorflow.core.timers import TimerEntry
     from actorflow.process.launch.handle import Exit
 
 ENTRY: Final = "actorflow.process.host.child:main"
@@ -105,10 +109,14 @@ class Hosts:
     def close(self) -> None:
         """End all hosts; those that do not end in time are killed."""
         self.closed = True
-        for host in list(self.all):
+        hosts = list(self.all)
+        for host in hosts:
+            if host.guests:  # the time for a proper end is over
+                host.kill()
             host.close()
-        for host in list(self.all):
-            host.wait_ended(CLOSE_SECONDS)
+        deadline = SystemClock.monotonic() + CLOSE_SECONDS
+        for host in hosts:
+            host.wait_ended(deadline - SystemClock.monotonic())
         with self.lock:
             launchers, self._launchers = self._launchers, {}
         for launcher in launchers.values():
@@ -131,6 +139,7 @@ class Host:
         self._key = secrets.token_bytes(16)
         self._limit_hit: int | None = None
         self._watched: Any = None
+        self._timer: TimerEntry | None = None
         self._ended = threading.Event()
         _living.add(self)
 
@@ -182,8 +191,7 @@ class Host:
             theirs.close_here()  # a shutdown would be one of the connection
             os.close(page_fd)
         self.handle.add_exit_callback(self._exited)
-        due = scheduler.clock.monotonic() + START_SECONDS
-        scheduler.post_work(lambda: scheduler.add_timer(due, self._check_start))
+        self._at(START_SECONDS, self._check_start)
         self.link.start_writer()
         name = f"{scheduler.name}-host-{self.number}"
         threading.Thread(target=self._read, name=name, daemon=True).start()
@@ -205,7 +213,9 @@ class Host:
         else:
             self.ready._settle(None, None)
             if self.options.max_age is not None:
-                self._recycle_at(self.options.max_age)
+                self._at(self.options.max_age, self.recycle)
+            else:
+                self.hosts.scheduler.post_work(self._cancel_timer)
             self._ear.read_on(self.link)
         self._over()
 
@@ -219,10 +229,22 @@ class Host:
             assert isinstance(self.options.memory, int)
             self._watched = MEMORY.add(self.handle.pid, self.options.memory, self._too_big)
 
-    def _recycle_at(self, seconds: float) -> None:
+    def _at(self, seconds: float, act: Callable[[], None]) -> None:
+        """Call `act` in so many seconds, unless something else is to be waited for then, or this is over."""
         scheduler = self.hosts.scheduler
         due = scheduler.clock.monotonic() + seconds
-        scheduler.post_work(lambda: scheduler.add_timer(due, self.recycle))
+
+        def begin() -> None:
+            self._cancel_timer()
+            if not self._ended.is_set():
+                self._timer = scheduler.add_timer(due, act)
+
+        scheduler.post_work(begin)
+
+    def _cancel_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:  # it would keep all of this in memory until it is due
+            self.hosts.scheduler.timers.cancel(timer)
 
     def recycle(self) -> None:
         """Have all guests move to a new process, each when it has handled what is queued."""
@@ -252,8 +274,7 @@ class Host:
             if self.guests or self.link.closed is not None:
                 return
             self.close()
-        scheduler = self.hosts.scheduler
-        scheduler.post_work(lambda: scheduler.add_timer(scheduler.clock.monotonic() + CLOSE_SECONDS, self.kill))
+        self._at(CLOSE_SECONDS, self.kill)
 
     def close(self) -> None:
         """Tell the process to end."""
@@ -269,9 +290,9 @@ class Host:
 
     def wait_ended(self, seconds: float) -> None:
         """Wait for the end of the process; kill it if it takes longer."""
-        if not self._ended.wait(seconds):
+        if not self._ended.wait(max(0.0, seconds)):
             self.kill()
-            self._ended.wait(seconds)
+            self._ended.wait(EXIT_SECONDS)
 
     def _exited(self, _exit: Exit) -> None:
         """The process has ended: see to it that the reader notices, should somebody else hold its socket."""
@@ -302,6 +323,7 @@ class Host:
             MEMORY.remove(self._watched)
         self.hosts.all.pop(self, None)
         self._ended.set()
+        self.hosts.scheduler.post_work(self._cancel_timer)
 
     def _error(self) -> HostDied | DefinitionError:
         """Say how the process ended."""

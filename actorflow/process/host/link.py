@@ -238,8 +238,9 @@ class Link:
         self.sent_at = time.perf_counter()
         try:
             return self.connection.send_now(items)
-        except OSError:
-            return True  # the reader sees the end
+        except OSError:  # the reader sees the end
+            self._put_back(items)
+            return True
 
     def _take(self) -> tuple[list[tuple[Any, ...]], Sequence[memoryview]]:
         """Take a frame's items out of the outbox, and the buffers of an item that has any."""
@@ -276,8 +277,15 @@ class Link:
         try:
             self.connection.send(items, buffers)
         except OSError:  # the reader sees the end, and answers what is open
+            self._put_back([Heavy(items[0], buffers)] if buffers else items)
             return
         self.sent_at = time.perf_counter()
+
+    def _put_back(self, items: list[Any]) -> None:
+        """Keep what was not written, for the dead letters: the other end reads whole frames only."""
+        self.outbox.extendleft(reversed(items))
+        if self.closed is not None:
+            self.drop_outbox()
 
     def _write_on(self) -> None:
         while True:

@@ -193,7 +193,15 @@ class HostedRef(Away):
         if link is None or self._state >= ENDING:
             return super().stop(block=block, timeout=timeout)
         stopped: Future[bool] = patient(self)
-        link.tell(self, link.name, Stop(final=True), None)
+        reached: Future[Any] = Future()
+        link.ask(self, link.name, Stop(final=True), None, reached)
+
+        def go_on() -> None:
+            if isinstance(reached._error, HostDied):  # it went with the mailbox; a restart shall not undo it
+                self._scheduler.post(self, Stop(final=True), None)
+
+        if not reached._add_waiter(go_on):
+            go_on()
         self._scheduler.end_of(self)._add_waiter(lambda: stopped._settle(value=True, error=None))
         return stopped.get(timeout=timeout) if block else stopped
 
