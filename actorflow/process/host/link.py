@@ -90,8 +90,8 @@ class Link:
             return
         if self.queued > self.limit:
             self._wait_for_room(ref)
+        self.queued += len(data)  # before the append: who takes the last item sets it to 0
         self.outbox.append((TELL, ref.uid, node, data, 0, uid))
-        self.queued += len(data)
         if self._writer_rests:
             self.nudge()
         if self.closed is not None:  # it may have closed before it could see this one
@@ -190,8 +190,8 @@ class Link:
         """Queue an item, and see that it is written soon: by `write`, or when it is best for many."""
         if self.queued > self.limit and ref is not None:
             self._wait_for_room(ref)
-        self.outbox.append(item)
         self.queued += size
+        self.outbox.append(item)
         (write or self.nudge)()
         if self.closed is not None:  # it may have closed before it could see this one
             self.drop_outbox()
@@ -309,7 +309,7 @@ class Link:
         room = patient(ref)
         self._room.append(room)
         self.wake_writer()
-        if self.closed is not None:
+        if self.closed is not None or self.queued <= self.limit:
             room._settle(None, None)
         room.get()
 
