@@ -95,7 +95,10 @@ class Stage:
     def next(self):
         """See whether the pool still serves, and with how many workers."""
         self.tell(next=self.attempt(self._one))
-        self.tell(both=self.attempt(self._pair))
+        both = self.attempt(self._pair)
+        if both["state"] == "HANG":  # a pool may have given both tasks to one worker, or still be about to replace one
+            both = self.attempt(self._pair)
+        self.tell(both=both)
 
     def warm_up(self):
         """Have both workers serve; give their processes' ids, None where they did not."""

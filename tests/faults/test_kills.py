@@ -279,8 +279,7 @@ def served(killer, probe):
     """Wait until both processes serve again, and look at what this process has."""
     deadline = time.monotonic() + PATIENCE
     with killer.truce:
-        while len(workers_of_this_process()) != WORKERS and time.monotonic() < deadline:
+        while len(workers_of_this_process()) != WORKERS or any(settled(future)[1] for future in probe()):
+            assert time.monotonic() < deadline, "a process that was killed is not replaced"
             time.sleep(0.005)
-        for future in probe():
-            assert settled(future)[1] is None
         return usage()

@@ -46,6 +46,7 @@ def test_fault_hurts_nobody_else_and_names_its_cause(row):
 
     assert passed(BY_NAME[row], facts), f"{cell(BY_NAME[row], facts)}\n{facts}"
     assert facts["left"] == 0, facts
+    assert facts.get("both", {"state": "ok"})["state"] == "ok", facts  # two workers serve at once
     assert facts["exit"] == EXITS.get(row, 0), facts
     if row in CAUSES:
         assert_names_the_cause(facts["faulty"], CAUSES[row])
