@@ -50,27 +50,25 @@ class Saboteur(af.Actor):
             self.started += 1
             while self.due and self.started > self.due[0]:
                 self.due.popleft()
-                await self.kill_worker()
-                await self.kill_host()
+                self.kill("worker", await self.worker())
+                self.kill("host", await self.host())
 
-    async def kill_worker(self) -> None:
-        """Kill a worker of the pool, one that works if there is one."""
+    async def worker(self) -> int:
+        """Return the pid of a worker of the pool, of one that works if there is one."""
         while True:
             stats = self.pool.stats()
             pids = [task.worker for task in stats.running] or [worker.pid for worker in stats.workers if worker.pid]
             if pid := next((pid for pid in pids if pid not in self.victims), None):
-                self.kill("worker", pid)
-                return
+                return pid
             await af.timer(0.01)  # all are starting
 
-    async def kill_host(self) -> None:
-        """Kill the process of the atlas."""
+    async def host(self) -> int:
+        """Return the pid of the atlas."""
         while True:
             try:
-                self.kill("host", await self.atlas.call(Atlas.pid))
+                return await self.atlas.call(Atlas.pid)
             except af.HostDied:  # it is just dying, by the kill before
                 continue
-            return
 
     def kill(self, kind: str, pid: int) -> None:
         """Kill one process."""
@@ -78,8 +76,10 @@ class Saboteur(af.Actor):
         self.victims.add(pid)
         self.killed[kind] += 1
 
-    def report(self) -> Counter[str]:
-        """Return how many processes of each kind were killed; asked for at the end, when all orders are carried out."""
+    async def report(self) -> Counter[str]:
+        """Return how many processes of each kind were killed, once the last of them are replaced."""
+        while self.pool.stats().restarts < self.killed["worker"] or await self.host() in self.victims:
+            await af.timer(0.01)
         return self.killed
 
 

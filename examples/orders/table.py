@@ -24,9 +24,8 @@ def show(report: Report, killed: Counter[str]) -> None:
     console.print(f"{routes:,} of {packages:,} packages have a good route:", mark(packages == report.routes == routes))
     if killed:
         crashes = sum(report.restarts[life.kind] for life in LIVES)
-        console.print(
-            f"Chaos: {crashes:,} actors crashed, {killed['worker']:,} workers and {killed['host']:,} hosts killed"
-        )
+        workers, hosts = killed["worker"], killed["host"]
+        console.print(f"Chaos: actors crashed {crashes:,}, workers killed {workers:,}, hosts killed {hosts:,}")
     handled, expected = report.handled.total(), report.expected.total()
     text = f"{handled:,} of {expected:,} events handled in {report.seconds:.1f} s:"
     console.print(text, mark(report.equal))

@@ -96,7 +96,7 @@ def test_real_log_comes_out_equal_with_the_counts_of_its_readme():
 def test_real_log_comes_out_equal_when_200_actors_crash():
     result = run("--log", REAL_LOG, "--chaos", 200)
     assert result.exit_code == 0, result.output
-    assert "Chaos: 200 actors crashed, 8 workers and 8 hosts killed" in result.stdout
+    assert "Chaos: actors crashed 200, workers killed 8, hosts killed 8" in result.stdout
     assert "22,367 of 22,367 events handled" in result.stdout
 
 
@@ -106,7 +106,7 @@ def test_real_log_comes_out_equal_when_200_actors_crash():
 def test_counts_come_out_equal_when_50_actors_crash():
     result = run("--orders", 200, "--chaos", 50)
     assert result.exit_code == 0, result.output
-    assert "Chaos: 50 actors crashed, 2 workers and 2 hosts killed" in result.stdout
+    assert "Chaos: actors crashed 50, workers killed 2, hosts killed 2" in result.stdout
     assert "differs" not in result.stdout
 
 

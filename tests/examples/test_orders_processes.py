@@ -45,13 +45,22 @@ def test_counts_come_out_equal_when_workers_and_hosts_are_killed(system, capsys)
     system.subscribe(af.Restarted, restarts.append)
     assert main(system, Settings(orders=500, chaos=100)) == 0
     printed = capsys.readouterr()
-    assert "Chaos: 100 actors crashed, 4 workers and 4 hosts killed" in printed.out
+    assert "Chaos: actors crashed 100, workers killed 4, hosts killed 4" in printed.out
     assert "differs" not in printed.out
     assert printed.err == ""
     hosts = [event.reason for event in restarts if event.ref.actor_class is Atlas]
     assert [(type(reason), reason.signal) for reason in hosts] == [(af.HostDied, KILL)] * 4
     assert system.pool("cpu").stats().restarts == 4
     assert len(restarts) == 100 + 4 + 4  # a worker of the pool is a supervised actor too
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("orders", [1, 3])
+def test_kill_at_the_very_end_is_counted_and_kept_out_of_the_log(orders, system, capsys, caplog):
+    assert main(system, Settings(orders=orders, chaos=21)) == 0
+    assert "Chaos: actors crashed 21, workers killed 1, hosts killed 1\n" in capsys.readouterr().out
+    system.stop()
+    assert [record for record in caplog.records if record.name == "actorflow"] == []
 
 
 @pytest.mark.timeout(60)
@@ -67,7 +76,7 @@ def test_program_with_chaos_100_exits_with_0_and_leaves_no_process():
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert "Chaos: 100 actors crashed, 4 workers and 4 hosts killed" in result.stdout
+    assert "Chaos: actors crashed 100, workers killed 4, hosts killed 4" in result.stdout
     assert result.stderr == ""
     left = [
         process for process in psutil.process_iter(["environ"]) if (process.info["environ"] or {}).get("MARK") == mark
