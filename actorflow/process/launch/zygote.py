@@ -231,6 +231,7 @@ class Zygote:
         self._poll.unregister(self._control.fileno())
         while self._children and self._wait(LAST_WAIT):
             self._reap()
+        self._control.close()  # development mode warns of sockets that are only dropped
 
     # --- imports -----------------------------------------------------------------------------------------------------
 
