@@ -12,7 +12,8 @@ from .rows import ROWS
 
 LEGEND = (
     "Set-up: 2 workers, one other task running (R), three queued (Q). Cell: faulty task / R / Q / next submit. "
-    "ok: delivered or served. one worker: two tasks given to the idle pool do not run at once. lost: R or Q got an error. HANG: no answer in 7 s (10 s for the script's end). "
+    "ok: delivered or served. one worker: two tasks given to the idle pool do not run at once. "
+    "lost: R or Q got an error. HANG: no answer in 7 s (10 s for the script's end). "
     "Passed: nobody else loses a result, the next submit is served, no HANG, no orphan; "
     "no API is not passed."
 )
