@@ -1,0 +1,136 @@
+"""Promises: on a virtual clock hosts are in this process, and messages and answers are pickled all the same."""
+
+import os
+import threading
+
+import pytest
+
+import actorflow as af
+from tests.hosts.actors import Fragile, Here, Notes, hosted
+
+pytestmark = pytest.mark.timeout(20)
+
+
+class Keeps(Notes):
+    def keep(self, value):
+        self.kept = value
+        return value
+
+    def kept_value(self):
+        return self.kept
+
+    def lock(self):
+        return threading.Lock()
+
+    async def later(self, seconds):
+        await af.timer(seconds)
+        return self.ctx.now()
+
+
+@pytest.fixture
+def ref(virtual_system):
+    return virtual_system.spawn(hosted(Keeps, name="x", restart="permanent"))
+
+
+def test_a_host_is_in_this_process(ref):
+    assert ref.call(Here.pid).get() == os.getpid()
+
+
+def test_messages_are_not_shared(ref):
+    message = [1, 2]
+    answer = ref.ask(message)
+    assert answer == [1, 2]
+    assert answer is not message
+    ref.call(Keeps.keep, message).get()
+    message.append(3)
+    assert ref.call(Keeps.kept_value).get() == [1, 2]
+    ref.tell(message)
+    message.clear()
+    assert ref.call(Notes.read).get() == [[1, 2], [1, 2, 3]]
+
+
+def test_answers_are_not_shared(ref):
+    first = ref.call(Keeps.keep, [1]).get()
+    first.append(2)
+    assert ref.call(Keeps.kept_value).get() == [1]
+
+
+def test_what_does_not_pickle_is_refused_at_the_sender(ref):
+    for send in (ref.tell, ref.ask, lambda bad: ref.call(Keeps.keep, bad), lambda bad: ref.cast(Keeps.keep, bad)):
+        with pytest.raises(af.PayloadError, match=r"\[0\], a lock"):
+            send([threading.Lock()])
+
+
+def test_an_answer_that_does_not_pickle_is_an_error_of_the_asker(ref):
+    with pytest.raises(af.PayloadError, match="the answer, a lock"):
+        ref.call(Keeps.lock).get()
+    assert ref.is_alive()
+
+
+def test_errors_arrive_as_from_another_process(virtual_system):
+    error = ValueError("boom")
+    with pytest.raises(ValueError, match="boom") as caught:
+        virtual_system.spawn(hosted(Fragile)).call(Fragile.fail, error).get()
+    assert caught.value is not error
+
+
+def test_refs_cross(virtual_system, ref):
+    other = virtual_system.spawn(hosted(Keeps))
+    assert other.ask({"ref": ref})["ref"] == ref
+    assert ref.call(Here.me).get() == ref
+
+
+def test_a_crash_restarts_it(virtual_system, ref):
+    class Broken(Keeps):
+        def fail(self):
+            raise ValueError("boom")
+
+    broken = virtual_system.spawn(hosted(Broken, restart="permanent"))
+    broken.tell("lost")
+    broken.cast(Broken.fail)
+    broken.tell("kept")
+    assert broken.call(Notes.read).get() == ["kept"]
+
+
+def test_time_is_virtual(virtual_system, ref):
+    before = virtual_system.now
+    ref.call(Keeps.later, 3600).get()
+    assert virtual_system.now - before >= 3600
+
+
+def test_bounded_mailboxes_keep_their_bound(virtual_system):
+    ref = virtual_system.spawn(hosted(Keeps, capacity=2, overflow="fail"))
+    ref.tell(1)
+    ref.tell(2)
+    with pytest.raises(af.MailboxFull):
+        ref.tell(3)
+    virtual_system.sleep(0)
+    assert ref.call(Notes.read).get() == [1, 2]
+
+
+def test_proxies_work(ref):
+    proxy = ref.proxy()
+    proxy.note("a").get()
+    seen = proxy.seen.get()
+    seen.append("b")
+    assert proxy.seen.get() == ["a"]
+
+
+def test_the_same_seed_gives_the_same_run():
+    from actorflow.testing import VirtualSystem
+
+    class Sender(Here):
+        def send(self, to, count):
+            for number in range(count):
+                to.tell((self.actor_ref.name, number))
+                self.ctx.sleep(0)
+
+    def run():
+        with VirtualSystem("test", seed=5) as system:
+            notes = system.spawn(hosted(Keeps))
+            futures = [system.spawn(hosted(Sender, name=name)).call(Sender.send, notes, 5) for name in "abc"]
+            for future in futures:
+                future.get()
+            return notes.call(Notes.read).get()
+
+    assert run() == run()
