@@ -263,3 +263,18 @@ def test_a_worker_that_has_grown_too_much_is_replaced_and_nothing_is_lost():
         first = pool.submit(grow).result(timeout=20)
         until(lambda: pool.submit(tasks.pid).result(timeout=10) != first)
         assert pool.stats().failed == 0
+
+
+@pytest.mark.parametrize("end", ["killed", "timed out"])
+@pytest.mark.parametrize("between", [0, 50])
+def test_a_task_that_dies_after_a_map_does_not_get_the_results_of_the_map(end, between):
+    """The groups of a chunk stand in the same journal as the replies of single tasks."""
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        assert list(pool.map(tasks.spin, [0.000_2] * 300, chunksize=100)) == [0.000_2] * 300
+        assert list(pool.map(abs, range(between), chunksize=50)) == list(range(between))
+        future = pool.options(timeout=0.1 if end == "timed out" else None).submit(tasks.spin, 60)
+        until(future.running)
+        if end == "killed":
+            os.kill(pool.stats().workers[0].pid, signal.SIGKILL)
+        with pytest.raises(af.TaskTimeout if end == "timed out" else af.HostDied):
+            future.result(timeout=20)

@@ -29,6 +29,7 @@ from actorflow.process.pool.page import (
     SIZE,
     START,
     UPTO,
+    WHOLE,
 )
 from actorflow.process.pool.records import forward_records
 from actorflow.process.wire import Connection
@@ -175,12 +176,13 @@ class Worker:
         else:
             self.note(seq, data)
 
-    def note(self, seq: int, data: bytes, *, is_error: bool = False) -> None:
-        """Note a reply in the journal; it leaves with the next flush."""
+    def note(self, seq: int, data: bytes, *, is_error: bool = False, start: int = WHOLE) -> None:
+        """Note a reply in the journal, or a group of a chunk's items; it leaves with the next flush."""
         end, words = self.end, self.words
         if not self.results:
             end = JOURNAL
-            words[END] = end  # before FIRST, so that old replies are never taken for new ones
+            words[END] = end  # before the others, so that old replies are never taken for new ones
+            words[START] = start
             words[FIRST] = self.first = seq
         self.results.append((data,) if is_error else data)
         size = len(data)
@@ -296,12 +298,12 @@ class Worker:
                 self.note_group(done + index, [result])
             return
         if not self.results:
-            self.words[START] = self.first_item = done
+            self.first_item = done
         if out:
             self.flush_items(0)
             self.send((ITEMS, self.chunk, done, [data], 0, ()), out)
         else:
-            self.note(self.chunk, data)
+            self.note(self.chunk, data, start=done)
 
     def flush_items(self, end: int | bytes) -> None:
         """Send the groups that are finished; `end` is 1 after the last of them, and an error if one failed."""

@@ -16,7 +16,7 @@ from actorflow.errors import PayloadError
 from actorflow.process.payload import load_error, loads
 from actorflow.process.pool import child
 from actorflow.process.pool.doorbell import Doorbell
-from actorflow.process.pool.page import SEQ, START, create, read_journal
+from actorflow.process.pool.page import SEQ, WHOLE, create, read_journal
 from actorflow.process.pool.task import Chunk
 from actorflow.process.wire import pair
 
@@ -192,11 +192,11 @@ class Line:
 
     def collect(self) -> None:
         """Take in what is finished and stands in the journal, as the worker died or is stuck before it was sent."""
-        first, replies = read_journal(self.memory, self.words)
-        if isinstance(self.in_flight.get(first), Chunk):
-            self.take_items(first, self.words[START], replies, 0, ())  # type: ignore[arg-type]
-        elif replies:
+        first, start, replies = read_journal(self.memory, self.words)
+        if start == WHOLE:
             self.take_results(first, replies, ())
+        elif isinstance(self.in_flight.get(first), Chunk):  # else all of it was sent before
+            self.take_items(first, start, replies, 0, ())  # type: ignore[arg-type]
 
     def take_outcomes(self) -> list[Outcome]:
         """Return what is to be delivered once the lock is released."""

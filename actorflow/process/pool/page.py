@@ -7,7 +7,8 @@ and what is finished must not be lost with what comes after it.
     SEQ, SINCE   number of the task that runs, or ran last, and when it began (`perf_counter_ns`, one clock for all)
     ITEM         of a task that is a chunk of a map: which item runs
     FIRST, END   the journal: number of the task whose reply is first in it, and where it ends
-    START        of a chunk: which item the first reply in the journal is of
+    START        WHOLE if the journal holds replies of tasks, one each; else it holds groups of a chunk's items, and
+                 this is the item that the first group begins with
     UPTO         recall: tasks up to this number are taken back if they have not begun; the worker looks before each
     FINAL        and waits for the decision, how many: one word, (UPTO << COUNT_BITS) + count (see `Lane.recall`)
 """
@@ -20,6 +21,7 @@ import os
 SEQ, SINCE, ITEM, FIRST, START, END, UPTO, FINAL = range(8)
 JOURNAL = 64  # bytes, where the journal begins
 SIZE = 64 * 1024
+WHOLE = 2**64 - 1
 COUNT_BITS = 20
 COUNT_MASK = (1 << COUNT_BITS) - 1
 ERROR = 1 << 31  # in the length of a journal entry: the reply is an error
@@ -38,12 +40,12 @@ def create() -> tuple[int, mmap.mmap]:
     return descriptor, mmap.mmap(descriptor, SIZE)
 
 
-def read_journal(memory: mmap.mmap, words: memoryview) -> tuple[int, list[bytes | tuple[bytes]]]:
-    """Return the number of the first task in the journal, and the replies; none if the worker empties it meanwhile."""
-    first, end = words[FIRST], words[END]
+def read_journal(memory: mmap.mmap, words: memoryview) -> tuple[int, int, list[bytes | tuple[bytes]]]:
+    """Return FIRST, START and the replies of the journal; no replies if the worker empties it meanwhile."""
+    first, start, end = words[FIRST], words[START], words[END]
     content = memory[JOURNAL : min(end, SIZE)]
-    if words[FIRST] != first:
-        return first, []
+    if (words[FIRST], words[START]) != (first, start):
+        return first, start, []
     replies: list[bytes | tuple[bytes]] = []
     at = 0
     while at + 4 <= len(content):
@@ -52,4 +54,4 @@ def read_journal(memory: mmap.mmap, words: memoryview) -> tuple[int, list[bytes 
         data = content[at : at + (head & ~ERROR)]
         at += len(data)
         replies.append((data,) if head & ERROR else data)
-    return first, replies
+    return first, start, replies
