@@ -46,6 +46,7 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
         DefinitionError: the constructor does not take these arguments.
     """
     actor_class = ref._incarnation_class
+    args, kwargs = ref._arguments(args, kwargs)
     try:
         actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
         actor._actor_ref = ref

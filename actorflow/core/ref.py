@@ -276,6 +276,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         """Class of what is made here to run the messages; for an actor of another process, what stands in for it."""
         return self._traits.actor_class
 
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments that an incarnation gets: these, or copies if it counts as one of another process."""
+        return args, kwargs
+
     def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
         """Look for a cycle of waits where the actor runs, if that is not here."""
 

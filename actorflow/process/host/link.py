@@ -252,16 +252,21 @@ class Link:
                 if items:
                     break
                 outbox.popleft()
+                self._admit()
                 return [item.item], item.buffers
             items.append(outbox.popleft())
-        if not outbox:
-            self.queued = 0
-        else:
+        if outbox:
             self.queued -= sum([len(item[3]) for item in items if item[0] <= ASK])
+        self._admit()
+        return items, ()
+
+    def _admit(self) -> None:
+        """Let senders go on that wait for room, if there is some."""
+        if not self.outbox:
+            self.queued = 0
         if self._room and self.queued <= self.limit // 2:
             while self._room:
                 self._room.popleft()._settle(None, None)
-        return items, ()
 
     def _write_all(self) -> None:
         while self.outbox and self.closed is None:
@@ -296,6 +301,7 @@ class Link:
                 with self._write_lock:
                     self._write_all()
                     self.connection.send_rest()
+                    self._admit()
                 self._writer_rests = True
                 if not self.outbox:
                     break
@@ -308,8 +314,8 @@ class Link:
             raise MailboxFull(msg)
         room = patient(ref)
         self._room.append(room)
-        self.wake_writer()
-        if self.closed is not None or self.queued <= self.limit:
+        self.wake_writer()  # it admits, even if it has nothing to write
+        if self.closed is not None:
             room._settle(None, None)
         room.get()
 

@@ -35,12 +35,22 @@ class CopiedFuture(Future[Any]):
         return super()._settle(None if error is not None else value, error)
 
 
-class PickledRef(ActorRef[Any]):
-    """A ref whose messages and answers are copied by pickle."""
+class Copied(ActorRef[Any]):
+    """What the two kinds share: each incarnation gets its own copy of the arguments."""
 
     __slots__ = ()
 
     _future_class = CopiedFuture
+
+    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        what = f"an argument of {self.actor_class.__name__}"
+        return tuple(copied(arg, what) for arg in args), {key: copied(arg, what) for key, arg in kwargs.items()}
+
+
+class PickledRef(Copied):
+    """A ref whose messages and answers are copied by pickle."""
+
+    __slots__ = ()
 
     def tell(self, message: Any) -> None:
         """Send a copy."""
@@ -50,12 +60,10 @@ class PickledRef(ActorRef[Any]):
         super()._send(copied(message), future)
 
 
-class PickledBoundedRef(BoundedRef):
+class PickledBoundedRef(Copied, BoundedRef):
     """The same with a bounded mailbox, whose `tell` is a `_send`."""
 
     __slots__ = ()
-
-    _future_class = CopiedFuture
 
     def _send(self, message: Any, future: Any) -> None:
         super()._send(copied(message), future)
