@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 
 import psutil
@@ -214,12 +215,22 @@ def test_single_messages_above_the_limit_pass(small_system):
     assert [number for number, _ in call(ref, Notes.read)] == list(range(20))
 
 
-def test_a_tiny_limit_never_hangs():
-    with LeakCheck(), af.ActorSystem("test", settings=af.Settings(send_limit=1)) as system:
+@pytest.fixture
+def _many_switches():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_many_switches")
+@pytest.mark.parametrize(("limit", "size"), [(1, 1), (200, 100), (1000, 300)])
+def test_a_tiny_limit_never_hangs(limit, size):
+    with LeakCheck(), af.ActorSystem("test", settings=af.Settings(send_limit=limit)) as system:
         ref = system.spawn(hosted(Notes))
-        for number in range(2000):
-            ref.tell(number)
-        assert call(ref, Notes.read) == list(range(2000))
+        for _ in range(2000):
+            ref.tell(bytes(size))
+        assert call(ref, Notes.count) == 2000
 
 
 def test_a_sender_in_a_host_is_bounded_too(small_system):

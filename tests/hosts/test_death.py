@@ -228,3 +228,28 @@ def test_what_was_queued_when_a_temporary_actor_crashed_is_answered_or_dead(syst
             asked.get(timeout=LIMIT)
         until(lambda: len(seen) == 6)
     assert all(isinstance(reason, (ValueError, af.ActorDeadError)) for _, _, reason in seen)
+
+
+def test_a_stop_that_waits_ends_when_the_process_dies(ref, gate):
+    ref.call(Stuck.waits, gate)
+    until_arrived(gate)
+    stopped = ref.stop(block=False)
+    until(lambda: not ref._link or not ref._link.outbox)
+    os.kill(ref._host.handle.pid, signal.SIGKILL)
+    assert stopped.get(timeout=LIMIT) is True
+    assert not ref.is_alive()
+
+
+def test_tells_that_were_not_written_when_the_process_died_are_dead_letters(system):
+    ref = system.spawn(hosted(Fragile, name="x", restart="permanent"))
+    pid = pid_of(ref)
+    os.kill(pid, signal.SIGSTOP)
+    with events(system, af.DeadLetter) as seen:
+        for _ in range(100):
+            ref.tell(bytes(100_000))
+        os.kill(pid, signal.SIGKILL)
+        until_gone(pid)
+        assert served_again(ref)
+        until(lambda: seen)
+    assert {name for _, name, _ in seen} == {"x"}
+    assert all(isinstance(reason, af.HostDied) for _, _, reason in seen)
