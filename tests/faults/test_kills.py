@@ -86,8 +86,13 @@ class Outcome:
 
 
 def workers_of_this_process():
-    """The children of the zygote."""
-    return [worker for zygote in psutil.Process().children() for worker in zygote.children()]
+    """The children of the zygote that have not been killed."""
+    found = []
+    for worker in [worker for zygote in psutil.Process().children() for worker in zygote.children()]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if worker.status() != psutil.STATUS_ZOMBIE:
+                found.append(worker)
+    return found
 
 
 def usage():
@@ -279,7 +284,14 @@ def served(killer, probe):
     """Wait until both processes serve again, and look at what this process has."""
     deadline = time.monotonic() + PATIENCE
     with killer.truce:
-        while len(workers_of_this_process()) != WORKERS or any(settled(future)[1] for future in probe()):
+        while not both_serve(probe):
             assert time.monotonic() < deadline, "a process that was killed is not replaced"
             time.sleep(0.005)
         return usage()
+
+
+def both_serve(probe):
+    """Whether all processes are there, answer, and are the same as before."""
+    before = workers_of_this_process()
+    answered = not any(settled(future)[1] for future in probe())
+    return answered and len(before) == WORKERS and workers_of_this_process() == before
