@@ -12,7 +12,17 @@ from __future__ import annotations
 import marshal
 import mmap
 import struct
-from _socket import AF_UNIX, MSG_DONTWAIT, SHUT_RDWR, SO_RCVTIMEO, SO_SNDBUF, SOCK_STREAM, SOL_SOCKET, socketpair
+from _socket import (
+    AF_UNIX,
+    MSG_DONTWAIT,
+    SHUT_RD,
+    SHUT_RDWR,
+    SO_RCVTIMEO,
+    SO_SNDBUF,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    socketpair,
+)
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
@@ -65,6 +75,13 @@ class Connection:
         """Have a `receive` that waits so long for a frame to begin raise BlockingIOError."""
         whole = int(seconds)
         self._sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, TIMEVAL.pack(whole, int((seconds - whole) * 1e6)))
+
+    def end_reads(self) -> None:
+        """Have reads end after what has been sent already, whoever else holds the other end."""
+        try:  # noqa: SIM105 - contextlib takes 2 ms to import
+            self._sock.shutdown(SHUT_RD)
+        except OSError:  # it is closed
+            pass
 
     def close_here(self) -> None:
         """Close this process's descriptor only: for a fork, whose copy would keep the connection open."""

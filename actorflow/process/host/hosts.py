@@ -20,7 +20,7 @@ from actorflow.errors import DefinitionError, HostDied, MemoryLimit
 from actorflow.process.host import cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link
 from actorflow.process.host.node import Node
-from actorflow.process.host.wait import Ear
+from actorflow.process.host.wait import CAN_BORROW, Ear
 from actorflow.process.launch.launcher import Launch, Launcher, acquire
 from actorflow.process.options import Process
 from actorflow.process.watch import MemoryWatch
@@ -93,10 +93,10 @@ class Hosts:
                 raise DefinitionError(msg)
             if host is None:
                 host = Host(self, options, str(next(self.numbers)))
+                host.start()  # if it raises, nothing is entered
                 self.all[host] = None
-                if options.name is not None:
+                if options.name is not None and not host.lost:
                     self.named[options.name] = host
-                host.start()
             host.guests[ref] = None
         return host
 
@@ -135,6 +135,7 @@ class Host:
         self.guests: dict[Any, None] = {}
         self.ready: Future[None] = Future()
         self.lost = False  # true from its end, or from the order to end, on
+        self.gone = False  # true from its end on
         self.error: HostDied | DefinitionError | None = None
         self._key = secrets.token_bytes(16)
         self._limit_hit: int | None = None
@@ -155,12 +156,6 @@ class Host:
         """Launch the process; `ready` is set when it answers."""
         options, hosts = self.options, self.hosts
         scheduler = hosts.scheduler
-        ours, theirs = pair()
-        page_fd, page = shared_page()
-        self.link = Link(hosts.node, self.name, ours, limit=hosts.limit, page=page)
-        ours.interrupt_reads(LOOK_UP)
-        self.link.ear = self._ear = Ear(ours.fileno())
-        hosts.node.down[self.number] = self.link
         argument = (
             self._key,
             hosts.node.key,
@@ -175,21 +170,33 @@ class Host:
             scheduler.first_uid,
         )
         launch = Launch(preload=options.preload, env=options.variables, start=options.start_method)
-        try:
-            self.handle = hosts.launcher(launch).launch(
-                ENTRY,
-                argument,
-                [theirs.fileno(), page_fd],
-                cpu=options.affinity,
-                nice=options.nice,
-                warm=WARM if options.start_method == "zygote" else None,
-            )
-        except BaseException:
-            ours.close()
-            raise
-        finally:
-            theirs.close_here()  # a shutdown would be one of the connection
-            os.close(page_fd)
+        with contextlib.ExitStack() as undo:
+            ours, theirs = pair()
+            undo.callback(ours.close)
+            try:
+                page_fd, page = shared_page()
+                undo.callback(page.close)
+                try:
+                    self._ear = Ear(ours.fileno())
+                    undo.callback(self._ear.close)
+                    self.handle = hosts.launcher(launch).launch(
+                        ENTRY,
+                        argument,
+                        [theirs.fileno(), page_fd],
+                        cpu=options.affinity,
+                        nice=options.nice,
+                        warm=WARM if options.start_method == "zygote" else None,
+                    )
+                finally:
+                    os.close(page_fd)
+            finally:
+                theirs.close_here()  # a shutdown would be one of the connection
+            undo.pop_all()
+        self.link = Link(hosts.node, self.name, ours, limit=hosts.limit, page=page)
+        self.link.ear = self._ear
+        if CAN_BORROW:
+            ours.interrupt_reads(LOOK_UP)
+        hosts.node.down[self.number] = self.link
         self.handle.add_exit_callback(self._exited)
         self._at(START_SECONDS, self._check_start)
         self.link.start_writer()
@@ -204,20 +211,20 @@ class Host:
     def _read(self) -> None:
         """Read what the process sends, up to its end."""
         try:
-            items = self._first_frame()
-            if items != [self._key]:
-                raise EOFError  # not ours
-            self._watch_memory()
+            if self._first_frame() == [self._key]:  # else it is not ours
+                self._watch_memory()
+                self.ready._settle(None, None)
+                if self.options.max_age is not None:
+                    self._at(self.options.max_age, self.recycle)
+                else:
+                    self.hosts.scheduler.post_work(self._cancel_timer)
+                self._ear.read_on(self.link)
         except (EOFError, OSError):
             pass
-        else:
-            self.ready._settle(None, None)
-            if self.options.max_age is not None:
-                self._at(self.options.max_age, self.recycle)
-            else:
-                self.hosts.scheduler.post_work(self._cancel_timer)
-            self._ear.read_on(self.link)
-        self._over()
+        except BaseException:  # noqa: BLE001 - a defect: say so, and do not leave those hanging who wait for answers
+            logger.exception("The link to %s failed; its process is killed", self.what)
+        finally:
+            self._over()
 
     def _first_frame(self) -> Any:
         while True:
@@ -296,12 +303,11 @@ class Host:
 
     def _exited(self, _exit: Exit) -> None:
         """The process has ended: see to it that the reader notices, should somebody else hold its socket."""
-        if self.link.closed is None:
-            threading.Timer(0.2, self.link.connection.close).start()
+        self.link.connection.end_reads()
 
     def _over(self) -> None:
         """The process is gone, and all that it has sent is read: say so to all who wait for it."""
-        self.lost = True
+        self.lost = self.gone = True
         self.hosts.forget(self)
         self.link.connection.close()
         error = self._error()
@@ -311,8 +317,7 @@ class Host:
         for ref in guests:
             ref._shut()
         self.link.close(error)
-        page, self.link.page = self.link.page, None
-        page.close()  # it holds a descriptor
+        self.link.page.close()  # it holds a descriptor
         self.ready._settle(None, error)
         from actorflow.process.host.lodge import HostLost  # noqa: PLC0415 - it is made of hosts
 

@@ -8,6 +8,7 @@ told in `actorflow.process.host.wait`, who reads in the host in `actorflow.proce
 from __future__ import annotations
 
 import _thread
+import contextlib
 import threading
 import time
 from collections import deque
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future, patient
 from actorflow.core.registry import REFS
-from actorflow.errors import ActorDeadError, MailboxFull
+from actorflow.errors import ActorDeadError, MailboxFull, PayloadError
 from actorflow.process.host.wait import Ear
 from actorflow.process.payload import dump_error, dumps, load_error, loads
 
@@ -63,6 +64,7 @@ class Link:
         self.introduced: set[int] = set()
         self.sent_at = 0.0
         self.received = 0
+        self._left: list[list[Any]] = []  # frames that are written in part
         self._top = 0
         self._write_lock = _thread.allocate_lock()
         self._bell = _thread.allocate_lock()
@@ -119,7 +121,7 @@ class Link:
             finally:
                 self._write_lock.release()
             self.sent_at = time.perf_counter()
-            if not written or self.outbox:
+            if not written or self.outbox:  # what is left over is the writer's; an ask needs no dead letter
                 self.wake_writer()
 
     def expect(self, future: Any) -> int:
@@ -131,10 +133,11 @@ class Link:
                 number = self._top
                 self._top += 1
         if self.page is not None and number < PAGE:
-            self.page[number] = 0
+            with contextlib.suppress(ValueError):  # it is closed, as the link is
+                self.page[number] = 0
         self.pending[number] = future
-        if self.closed is not None:  # it may have closed before it could see this one
-            self.drop_pending()
+        if self.closed is not None and self.pending.pop(number, None) is not None:  # too late: it will not be written
+            future._settle(None, self.error_for(future, began=False))
         return number
 
     _number_lock = _thread.allocate_lock()
@@ -214,9 +217,13 @@ class Link:
 
     def put_at_once(self, item: tuple[Any, ...], buffers: list[memoryview]) -> None:
         """Write an item with big buffers before returning: they are not copied, so they must not change before."""
-        with self._write_lock:
-            self._write_all()
-            self._write([item], buffers)
+        try:
+            with self._write_lock:
+                self._write_all()
+                self._write([item], buffers)
+        except BaseException:  # Ctrl-C in the middle of a frame: what follows would be read as its rest
+            self.connection.close()
+            raise
         if self.outbox:
             self.wake_writer()
 
@@ -237,10 +244,13 @@ class Link:
         items, _ = self._take()
         self.sent_at = time.perf_counter()
         try:
-            return self.connection.send_now(items)
+            written = self.connection.send_now(items)
         except OSError:  # the reader sees the end
             self._put_back(items)
             return True
+        if not written:
+            self._left.append(items)
+        return written
 
     def _take(self) -> tuple[list[tuple[Any, ...]], Sequence[memoryview]]:
         """Take a frame's items out of the outbox, and the buffers of an item that has any."""
@@ -276,15 +286,25 @@ class Link:
         """Write all that is queued, and wait until it is written."""
         with self._write_lock:
             self._write_all()
-            self.connection.send_rest()
+            self._write_rest()
 
     def _write(self, items: list[tuple[Any, ...]], buffers: Any) -> None:
+        if self._left:
+            self._write_rest()
         try:
             self.connection.send(items, buffers)
         except OSError:  # the reader sees the end, and answers what is open
             self._put_back([Heavy(items[0], buffers)] if buffers else items)
             return
         self.sent_at = time.perf_counter()
+
+    def _write_rest(self) -> None:
+        """Write what `send_now` has left over of its frames."""
+        try:
+            self.connection.send_rest()
+        except OSError:
+            self._put_back([item for items in self._left for item in items])
+        self._left.clear()
 
     def _put_back(self, items: list[Any]) -> None:
         """Keep what was not written, for the dead letters: the other end reads whole frames only."""
@@ -300,7 +320,7 @@ class Link:
             while True:
                 with self._write_lock:
                     self._write_all()
-                    self.connection.send_rest()
+                    self._write_rest()
                     self._admit()
                 self._writer_rests = True
                 if not self.outbox:
@@ -349,7 +369,7 @@ class Link:
                 given = buffers[used : used + count] if count else ()
                 used += count
                 self._deal(kind, item, given)
-            except Exception as error:  # noqa: BLE001 - user code that unpickles, or a defect of ours; go on
+            except BaseException as error:  # noqa: BLE001 - user code that unpickles, or a defect of ours; go on
                 node.undelivered(self, item, error)
         if told and node.scheduler.idle:
             node.scheduler.wake()
@@ -390,8 +410,8 @@ class Link:
         elif entry is not None:
             try:
                 value = loads(data, buffers)
-            except Exception as error:  # noqa: BLE001 - user code; it is the asker's
-                entry._settle(None, error)
+            except BaseException as error:  # noqa: BLE001 - user code; it is the asker's
+                entry._settle(None, contained(error))
             else:
                 entry._settle(value, None)
 
@@ -427,7 +447,10 @@ class Link:
                 number, entry = self.pending.popitem()
             except KeyError:
                 return
-            began = self.page is None or number >= PAGE or bool(self.page[number])
+            try:
+                began = self.page is None or number >= PAGE or bool(self.page[number])
+            except ValueError:  # the page is closed: this one came after the end
+                began = False
             entry._settle(None, self.error_for(entry, began=began))
 
     def error_for(self, entry: Any, *, began: bool) -> BaseException:
@@ -435,6 +458,15 @@ class Link:
         error = self.closed
         clone: Callable[..., BaseException] | None = getattr(error, "for_ask", None)
         return clone(maybe_ran=began) if clone is not None else ActorDeadError(f"{entry!r}: {error}")
+
+
+def contained(error: BaseException) -> BaseException:
+    """Wrap an error of unpickling that would end the asker's thread."""
+    if isinstance(error, Exception):
+        return error
+    wrapped = PayloadError(f"an answer does not unpickle: {error!r}")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 class Heavy:

@@ -173,6 +173,8 @@ class HostedRef(Away):
             item = (ASK, *item[1:], link.expect(parcel.future))
         link.outbox.append(Heavy(item, parcel.buffers) if parcel.buffers else item)
         link.wake_writer()
+        if link.closed is not None:
+            link.drop_outbox()
 
     def _refuse(self, parcel: Parcel, cause: BaseException | None) -> None:
         """Answer a message that nobody will handle, or make it a dead letter."""
@@ -210,6 +212,8 @@ class HostedRef(Away):
     def _open(self, link: Link) -> None:
         """The actor is up: what has waited goes out first."""
         with self._gate:
+            if link.closed is not None or (self._host is not None and self._host.gone):
+                return  # it has died meanwhile, and the news of it is in the mailbox: messages wait for the next host
             while self._backlog:
                 self._pass(link, self._backlog.popleft())
             self._backlog_size = 0
@@ -269,29 +273,46 @@ class BoundedHostedRef(HostedRef):
 
     def tell(self, message: Any) -> None:
         """Send a message; when the mailbox is full, do what its `overflow` says."""
-        self._reserve()
-        super().tell(message)
+        reserved = self._reserve()
+        try:
+            super().tell(message)
+        except BaseException:
+            self._taken(reserved)
+            raise
 
     def _send(self, message: Any, future: Any) -> None:
-        self._reserve()
-        super()._send(message, future)
+        reserved = self._reserve()
+        try:
+            super()._send(message, future)
+        except BaseException:
+            self._taken(reserved)
+            raise
 
-    def _reserve(self) -> None:
-        """Wait for room in the mailbox."""
+    def _reserve(self) -> int:
+        """Wait for room in the mailbox; returns how many places were taken: 1, or 0 if nobody has to wait."""
         options = self._traits.options
         if options.overflow == "drop_oldest" or self._state >= ENDING:  # the host drops, a dead one refuses
-            return
+            return 0
         assert options.capacity is not None
         room: Future[None] = patient(self)
         with self._gate:
             if self._under_way < options.capacity:
                 self._under_way += 1
-                return
+                return 1
             if options.overflow == "fail":
                 msg = f"{self.path} holds its {options.capacity} messages"
                 raise MailboxFull(msg)
             self._senders.append(room)
-        room.get()
+        try:
+            room.get()
+        except BaseException:
+            with self._gate:
+                if room in self._senders:
+                    self._senders.remove(room)
+                else:  # it was let in: the place is another's now
+                    self._taken(1)
+            raise
+        return 1
 
     def _taken(self, count: int) -> None:
         """Let waiting senders go on."""

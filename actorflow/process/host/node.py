@@ -84,9 +84,12 @@ class Node:
 
     def undelivered(self, link: Link, item: tuple[Any, ...], error: BaseException) -> None:
         """Deal with an item that failed here: a message that does not unpickle goes back, or is a dead letter."""
+        ref: Any = self.find(item[1]) if item[0] <= ASK else None
+        if ref is not None and ref._traits.options.capacity is not None:
+            link.note(link.name, "taken", ref.uid, 1)  # else its place in the mailbox would be lost
         if item[0] == ASK:
             link.fail(item[6], error)
-        elif item[0] == TELL and (ref := self.find(item[1])) is not None:
+        elif item[0] == TELL and ref is not None:
             self.dead_letter(ref, "a message that does not unpickle", link.sender(item[5]), error)
         else:
             logger.error(
@@ -121,6 +124,8 @@ class Node:
             item = (ASK, *item[1:], way.expect(Relay(link, number)))
         way.outbox.append(Heavy(item, buffers) if buffers else item)  # a reader may not wait until it is written
         way.wake_writer()
+        if way.closed is not None:
+            way.drop_outbox()
 
     def _nobody(self, link: Link, uid: int, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
         """Deal with a message for an actor that is dead, or was never here."""

@@ -52,6 +52,8 @@ class Ear:
                             link.read_frame()
                         while link.connection.ready():
                             link.read_frame()
+                    except BlockingIOError:
+                        continue
                     finally:
                         self.lock.release()
         except (EOFError, OSError, ValueError):  # ValueError: the epoll is closed
@@ -121,6 +123,9 @@ class RemoteFuture(Future[Any]):
             try:
                 with contextlib.suppress(EOFError, OSError, ValueError):  # the reader thread sees the end, too
                     self._read(link, deadline)
+            except BaseException:  # Ctrl-C, perhaps in the middle of a frame: what follows would be read as its rest
+                link.connection.close()
+                raise
             finally:
                 ear.lock.release()
             if self._done:
