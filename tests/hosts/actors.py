@@ -167,6 +167,16 @@ def call(ref, method, *args):
     return ref.call(method, *args).get(timeout=LIMIT)
 
 
+def served_again(ref):
+    """Ask until a process serves; one that has died, which nobody has noticed yet, may take an ask along."""
+    while True:
+        try:
+            return ref.ask("hello", timeout=LIMIT) == "hello"
+        except af.HostDied as error:
+            if error.maybe_ran is not False:
+                raise
+
+
 def is_gone(pid):
     """Say whether a process has ended."""
     try:

@@ -7,7 +7,20 @@ import pytest
 
 import actorflow as af
 from tests.core.actors import until
-from tests.hosts.actors import LIMIT, Fragile, Gate, Here, Notes, call, events, hosted, is_gone, pid_of, until_gone
+from tests.hosts.actors import (
+    LIMIT,
+    Fragile,
+    Gate,
+    Here,
+    Notes,
+    call,
+    events,
+    hosted,
+    is_gone,
+    pid_of,
+    served_again,
+    until_gone,
+)
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -33,16 +46,6 @@ def ref(system):
 
 def until_arrived(gate, count=1):
     until(lambda: call(gate, Gate.arrived) >= count)
-
-
-def served_again(ref):
-    """Ask until a process serves; one that has died, which nobody has noticed yet, may take an ask along."""
-    while True:
-        try:
-            return ref.ask("hello", timeout=LIMIT) == "hello"
-        except af.HostDied as error:
-            if error.maybe_ran is not False:
-                raise
 
 
 def died(future):

@@ -143,9 +143,11 @@ def test_hosts_of_a_killed_zygote_die_and_are_started_anew():
 
 
 class Forking(Fragile):
-    def fork(self):
+    def fork(self, *, leave_group=False):
         pid = os.fork()
         if pid == 0:
+            if leave_group:
+                os.setsid()
             threading.Event().wait(60)
             os._exit(0)
         return pid
@@ -174,6 +176,19 @@ def test_a_fork_within_a_host_does_not_keep_the_connection_open(system):
         call(ref, Fragile.kill)
     assert call(ref, Notes.count) == 0
     until_gone(pid, fork)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_that_leaves_the_group_does_not_hide_the_death_of_its_host(system):
+    ref = system.spawn(hosted(Forking, name="x", restart="permanent"))
+    fork = ref.call(Forking.fork, leave_group=True).get(timeout=LIMIT)
+    try:
+        with pytest.raises(af.HostDied):
+            call(ref, Fragile.kill)
+        assert call(ref, Notes.count) == 0
+        assert not is_gone(fork)
+    finally:
+        os.kill(fork, signal.SIGKILL)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")

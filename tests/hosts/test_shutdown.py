@@ -9,7 +9,20 @@ import pytest
 import actorflow as af
 from actorflow.testing import LeakCheck
 from tests.core.actors import Log, until
-from tests.hosts.actors import LIMIT, Deaf, Fragile, Gate, Here, Notes, call, hosted, is_gone, pid_of, until_gone
+from tests.hosts.actors import (
+    LIMIT,
+    Deaf,
+    Fragile,
+    Gate,
+    Here,
+    Notes,
+    call,
+    hosted,
+    is_gone,
+    pid_of,
+    served_again,
+    until_gone,
+)
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -146,6 +159,22 @@ def test_in_a_shared_process_only_the_actor_is_abandoned(system, tmp_path):
     assert pid_of(other) == pid
     other.stop(timeout=LIMIT)
     until_gone(pid)
+
+
+def test_a_shared_process_that_does_not_answer_is_killed_and_the_others_start_anew(system, tmp_path):
+    shared = af.Process(name="shared")
+    supervised(
+        system,
+        hosted(Notes, name="other", process=shared),
+        hosted(Fragile, name="x", process=shared, shutdown=0.3),
+    )
+    ref, other = system.find("/test/tree/x", Fragile), system.find("/test/tree/other", Notes)
+    pid = pid_of(other)
+    ref.cast(Fragile.burn, tmp_path / "begun")
+    begun(tmp_path / "begun")
+    call(system.find("/test/tree", af.Supervisor), af.Supervisor.terminate_child, "x")
+    until_gone(pid)
+    assert served_again(other)
 
 
 def test_grace_bounds_the_end_of_a_system(tmp_path):

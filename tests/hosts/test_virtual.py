@@ -55,6 +55,18 @@ def test_answers_are_not_shared(ref):
     assert ref.call(Keeps.kept_value).get() == [1]
 
 
+def test_arguments_of_init_are_not_shared(virtual_system):
+    seen = [1]
+    ref = virtual_system.spawn(hosted(Keeps, [seen]))
+    seen.append(2)
+    assert ref.call(Notes.read).get() == [[1]]
+
+
+def test_arguments_of_init_that_do_not_pickle_are_refused_at_spawn(virtual_system):
+    with pytest.raises(af.PayloadError, match="a lock"):
+        virtual_system.spawn(hosted(Keeps, [threading.Lock()], name="bad"))
+
+
 def test_what_does_not_pickle_is_refused_at_the_sender(ref):
     for send in (ref.tell, ref.ask, lambda bad: ref.call(Keeps.keep, bad), lambda bad: ref.cast(Keeps.keep, bad)):
         with pytest.raises(af.PayloadError, match=r"\[0\], a lock"):
