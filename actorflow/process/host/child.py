@@ -74,8 +74,8 @@ def main(argument: Any, fds: list[int]) -> None:
     STEWARDS[:] = [system.root.spawn(Steward._traits, (), {})]
     link.share = share
     link.start_writer()
-    scheduler.attach(link)
     closing.append((system, link))
+    scheduler.attach(link)
     system.ended.get()
     finish(link)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.clock import SystemClock
 from actorflow.core.future import LOOK_UP, Future
 from actorflow.core.log import logger
-from actorflow.errors import DefinitionError, HostDied, MemoryLimit
+from actorflow.errors import ActorDeadError, DefinitionError, HostDied, MemoryLimit
 from actorflow.process.host import cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link
 from actorflow.process.host.node import Node
@@ -84,6 +84,9 @@ class Hosts:
             DefinitionError: a host of that name has other options.
         """
         options: Process = ref._traits.options.host
+        if self.closed:
+            msg = f"{ref.path} cannot have a process: its system has ended"
+            raise ActorDeadError(msg)
         with self.lock:
             host = self.named.get(options.name) if options.name is not None else None
             if host is not None and host.lost:
@@ -321,6 +324,8 @@ class Host:
         self.ready._settle(None, error)
         from actorflow.process.host.lodge import HostLost  # noqa: PLC0415 - it is made of hosts
 
+        if guests:  # logged here, not in the handlers: one that logs may be overtaken by that of the next actor
+            logger.error("%s; its actors: %s", error, ", ".join([ref.path for ref in guests]))
         for ref in guests:
             ref._scheduler.post(ref, HostLost(self, error), None)
         self._ear.close()

@@ -239,9 +239,12 @@ class Link:
 
     def _write_now(self) -> bool:
         """Write without waiting; False if there is more for the writer to do."""
-        if self.outbox[0].__class__ is Heavy:
+        items, buffers = self._take()
+        if buffers:
+            self.outbox.appendleft(Heavy(items[0], buffers))
             return False
-        items, _ = self._take()
+        if not items:
+            return True
         self.sent_at = time.perf_counter()
         try:
             written = self.connection.send_now(items)
@@ -256,15 +259,19 @@ class Link:
         """Take a frame's items out of the outbox, and the buffers of an item that has any."""
         items: list[tuple[Any, ...]] = []
         outbox = self.outbox
-        while outbox and len(items) < BATCH:
-            item = outbox[0]
-            if item.__class__ is Heavy:
-                if items:
-                    break
-                outbox.popleft()
+        while len(items) < BATCH:
+            try:  # `drop_outbox` may empty it meanwhile
+                item = outbox.popleft()
+            except IndexError:
+                break
+            if item.__class__ is not Heavy:
+                items.append(item)
+            elif items:
+                outbox.appendleft(item)
+                break
+            else:
                 self._admit()
                 return [item.item], item.buffers
-            items.append(outbox.popleft())
         if outbox:
             self.queued -= sum([len(item[3]) for item in items if item[0] <= ASK])
         self._admit()
@@ -386,11 +393,13 @@ class Link:
         elif kind == FAILURE:
             _, number, data = item
             entry = self.pending.pop(number, None)
+            if entry is None:
+                return
+            self.free.append(number)
             if entry.__class__ is Relay:
                 entry.fail(data)
-            elif entry is not None:
+            else:
                 entry._settle(None, load_error(data))
-            self.free.append(number)
         elif kind == INTRODUCE:
             _, uid, data = item
             self.senders[uid] = loads(data)
@@ -404,10 +413,12 @@ class Link:
     def _answered(self, number: int, data: bytes, buffers: Any = ()) -> None:
         """Settle the ask of that number."""
         entry = self.pending.pop(number, None)
+        if entry is None:  # answered already, or given up with the link
+            return
         self.free.append(number)
         if entry.__class__ is Relay:
             entry.answer(data, buffers)
-        elif entry is not None:
+        else:
             try:
                 value = loads(data, buffers)
             except BaseException as error:  # noqa: BLE001 - user code; it is the asker's
@@ -525,10 +536,14 @@ class Answer(Future[Any]):
             return False
         self._value, self._error, self._done = value, error, True
         waiters = self._wakes
-        while waiters:
-            waiters.pop(0)()
         if error is not None:
             self.link.fail(self.number, error)
         else:
             self.link.answer(self.number, value)
+        while waiters:
+            try:
+                wake = waiters.pop(0)
+            except IndexError:  # a waiter that timed out took itself away meanwhile
+                break
+            wake()
         return True

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.burial import SILENT
 from actorflow.core.future import Future, patient
-from actorflow.core.log import logger
 from actorflow.core.messages import Ended, Stop
 from actorflow.core.ref import ENDING, ActorRef
 from actorflow.core.traits import Traits
@@ -363,8 +362,15 @@ class Envoy(Actor):
             options = ref._traits.options.override(host=None)
             restart = ref._parent.restart_of(ref._traits)
             recipe = (*self.recipe, options, restart)
-            await link.request(link.name, "spawn", ref.uid, ref._epoch, ref.path, ref.parent, recipe)
-            ref._guest = True
+            ref._guest = True  # from here on: it is to be buried there, even if this is interrupted
+            try:
+                await link.request(link.name, "spawn", ref.uid, ref._epoch, ref.path, ref.parent, recipe)
+            except Stopping:
+                link.note(link.name, "exit", ref.uid, False, 0.0)
+                raise
+            except Exception:
+                ref._guest = False
+                raise
         ref._open(link)
 
     async def on_stop(self) -> None:  # type: ignore[override]
@@ -463,7 +469,6 @@ def run_host_lost(ref: Any, message: HostLost) -> Ended | None:
         return None
     ref._host = None
     ref._guest = False
-    logger.error("%s lost its process: %s", ref.path, message.error)
     return over(ref, message, message.error, final=False)
 
 

@@ -33,7 +33,6 @@ class Node:
         self.system = scheduler.name
         self.up: Link | None = None
         self.down: dict[str, Link] = {}
-        self.hosts: Any = None
         NODES[self.key] = self
 
     @staticmethod
@@ -129,6 +128,10 @@ class Node:
 
     def _nobody(self, link: Link, uid: int, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
         """Deal with a message for an actor that is dead, or was never here."""
+        if uid == RUNTIME:
+            if number is not None:
+                link.fail(number, ActorDeadError("the process of that actor has ended"))
+            return
         error = ActorDeadError(f"no actor has the number {uid} in {self.name or 'the root process'}: it is dead")
         if number is not None:
             link.fail(number, error)
