@@ -152,7 +152,7 @@ def test_the_death_of_a_process_is_logged(system, caplog):
     ref = system.spawn(hosted(Logs, name="x"))
     with pytest.raises(af.HostDied):
         call(ref, Fragile.exit, 3)
-    record = the_record(caplog, "lost its process")
+    record = the_record(caplog, "its actors")
     assert record.levelno == logging.ERROR
     assert "exit code 3" in record.getMessage()
 

@@ -113,18 +113,20 @@ class Hosts:
         """End all hosts; those that do not end in time are killed."""
         self.closed = True
         hosts = list(self.all)
-        for host in hosts:
-            if host.guests:  # the time for a proper end is over
-                host.kill()
-            host.close()
-        deadline = SystemClock.monotonic() + CLOSE_SECONDS
-        for host in hosts:
-            host.wait_ended(deadline - SystemClock.monotonic())
-        with self.lock:
-            launchers, self._launchers = self._launchers, {}
-        for launcher in launchers.values():
-            launcher.release()
-        self.node.close()
+        try:
+            for host in hosts:
+                if host.guests:  # the time for a proper end is over
+                    host.kill()
+                host.close()
+            deadline = SystemClock.monotonic() + CLOSE_SECONDS
+            for host in hosts:
+                host.wait_ended(deadline - SystemClock.monotonic())
+        finally:
+            with self.lock:
+                launchers, self._launchers = self._launchers, {}
+            for launcher in launchers.values():
+                launcher.release()
+            self.node.close()
 
 
 class Host:
