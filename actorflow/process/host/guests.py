@@ -78,7 +78,7 @@ class GuestRef(Lodger):
     __slots__ = ()
 
 
-class BoundedGuestRef(Lodger, BoundedRef):
+class BoundedGuestRef(Lodger, BoundedRef):  # pyright: ignore[reportIncompatibleVariableOverride]
     """The same, with a bounded mailbox: what it takes out is reported, so that the senders may go on."""
 
     __slots__ = ("_taken",)
