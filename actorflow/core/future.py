@@ -188,6 +188,10 @@ class Future(pykka.Future[T]):
         """Return the plain futures that this one waits for."""
         return (self,)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        msg = "a future stays in its process: send its value, or the ref that it came from"
+        raise TypeError(msg)
+
     def __await__(self) -> Generator[Any, Any, T]:
         """Wait without blocking: in an `async def` handler, and in any asyncio code.
 

@@ -27,6 +27,9 @@ class Proxy(pykka.ActorProxy[Any]):
     def _actor(self, actor: Any) -> None:
         """Leave it to the ref."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return proxy_at, (self.actor_ref, self._attr_path)
+
 
 def attributes_of(actor: Any) -> dict[tuple[str, ...], tuple[bool, bool]]:
     """Return what a proxy may reach: (callable, traversable) for each path of attributes."""
@@ -47,8 +50,12 @@ class RemoteProxy(Proxy):
             self._known_attrs = {path: AttrInfo(*about) for path, about in known.items()}
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and (*self._attr_path, name) not in self._known_attrs:
+        path = (*self._attr_path, name)
+        if not name.startswith("_") and path not in self._known_attrs:
             self._look()
+        about = self._known_attrs.get(path)
+        if about is not None and about.traversable and not about.callable:
+            return proxy_at(self.actor_ref, path)  # pykka's would look for an incarnation in this process
         return super().__getattr__(name)
 
     def __eq__(self, other: object) -> bool:
@@ -58,6 +65,19 @@ class RemoteProxy(Proxy):
 
     def __hash__(self) -> int:
         return hash((self.actor_ref, self._attr_path))
+
+
+def proxy_at(actor_ref: Any, attr_path: tuple[str, ...]) -> Proxy:
+    """Return a proxy of an attribute, or a pickled proxy.
+
+    What the actor has is looked up when the proxy is used: this may run in the thread that would read the answer.
+    """
+    kind = RemoteProxy if actor_ref._is_remote else Proxy
+    proxy = kind.__new__(kind)
+    proxy.actor_ref = actor_ref
+    proxy._attr_path = attr_path
+    proxy._known_attrs, proxy._actor_proxies, proxy._callable_proxies = {}, {}, {}
+    return proxy
 
 
 class Inbox:

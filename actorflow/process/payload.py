@@ -85,6 +85,11 @@ def culprit(obj: Any, path: str, error: BaseException) -> tuple[str, Any, BaseEx
     """Walk down to the smallest part that does not pickle by itself."""
     seen: set[int] = set()
     for _ in range(SEARCH_DEPTH):
+        if hasattr(getattr(type(obj), "__reduce__", None), "__code__"):
+            try:
+                obj.__reduce__()
+            except Exception as refusal:  # noqa: BLE001 - user classes raise what they like
+                return path, obj, refusal  # it refuses by itself, and says why
         seen.add(id(obj))
         for step, part in parts(obj):
             if id(part) not in seen and (failure := failure_of(part)) is not None:

@@ -147,6 +147,41 @@ def test_a_proxy_reads_and_sets_attributes(notes):
         proxy.unknown
 
 
+class Inner:
+    def __init__(self):
+        self.n = 1
+
+    def plus(self, k):
+        return self.n + k
+
+
+class Traversable(Here):
+    def __init__(self):
+        super().__init__()
+        self.inner = pykka.traversable(Inner())
+
+    def ask_by(self, proxy):
+        return proxy.count().get(timeout=LIMIT)
+
+
+def test_a_proxy_goes_through_traversable_attributes(system):
+    proxy = system.spawn(hosted(Traversable)).proxy()
+    assert proxy.inner.plus(1).get(timeout=LIMIT) == 2
+    proxy.inner.n = 5
+    assert proxy.inner.n.get(timeout=LIMIT) == 5
+    assert proxy.inner.plus.defer(1) is None
+
+
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_proxies_travel_in_messages(system, notes, place):
+    other = system.spawn(Notes) if place == "here" else system.spawn(hosted(Notes))
+    user = system.spawn(hosted(Traversable))
+    assert call(user, Traversable.ask_by, other.proxy()) == 0
+    proxy = notes.ask(other.proxy(), timeout=LIMIT)
+    assert proxy.note("by proxy").get(timeout=LIMIT) == "by proxy"
+    assert call(other, Notes.read) == ["by proxy"]
+
+
 def test_futures_of_asks_map_join_and_time_out(system, notes):
     assert notes.ask(2, block=False).map(lambda n: n + 1).get(timeout=LIMIT) == 3
     assert notes.ask(1, block=False).join(notes.ask(2, block=False)).get(timeout=LIMIT) == [1, 2]

@@ -247,6 +247,17 @@ def test_a_message_that_does_not_pickle_is_refused_at_the_sender(ref):
     assert call(ref, Notes.read) == []
 
 
+def test_a_future_in_a_message_is_refused_with_the_cure(system, ref):
+    class Gives(Here):
+        def give(self, other):
+            return [other.ask("?", block=False)]
+
+    with pytest.raises(af.PayloadError, match="the message, a Future, .* send its value"):
+        ref.tell(af.Future())
+    with pytest.raises(af.PayloadError, match=r"the answer\[0\], a RemoteFuture, .* send its value"):
+        call(system.spawn(hosted(Gives)), Gives.give, ref)
+
+
 def test_arguments_of_init_that_do_not_pickle_are_refused_at_spawn(system):
     with pytest.raises(af.PayloadError, match=r"\['deep'\]\[0\], a lock"):
         system.spawn(hosted(Notes, {"deep": [threading.Lock()]}, name="x"))
