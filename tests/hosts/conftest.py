@@ -8,7 +8,7 @@ from actorflow.process.host.hosts import WARM
 from actorflow.process.launch.launcher import Launch, acquire
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _warm_zygote() -> Iterator[None]:
     launcher = acquire(Launch())
     launcher.launch("os:_exit", 0, warm=WARM).wait(10)
