@@ -173,6 +173,31 @@ def test_the_death_of_a_temporary_actors_process_is_the_reason_of_terminated(sys
         assert reason.signal == signal.SIGKILL
 
 
+def test_answers_to_a_process_that_died_meanwhile_hold_nobody_up(system, probe):
+    """The thread that reads what it had sent writes the answers: to a socket whose other end is gone."""
+
+    class LastAsks(Fragile):
+        def ask_and_die(self, dead):
+            for number in range(1000):
+                dead.ask(number, block=False)
+            self.kill()
+
+    class Parent(Notes):
+        def start(self):
+            return self.ctx.spawn(Notes)
+
+    parent = system.spawn(hosted(Parent))
+    kid = call(parent, Parent.start)
+    kid.stop(timeout=LIMIT)
+    ref = system.spawn(hosted(LastAsks, name="x", restart="permanent"))
+    pid = pid_of(ref)
+    parent.stop(timeout=LIMIT)
+    with pytest.raises(af.HostDied):
+        call(ref, LastAsks.ask_and_die, kid)
+    until_gone(pid)
+    assert served_again(ref)
+
+
 # --- dead letters ----------------------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,7 @@ class Link:
         self.limit = limit
         self.page = page
         self.closed: BaseException | None = None
+        self._broken = False  # nothing can be written any more; the reader will see the end, and close
         self.outbox: deque[Any] = deque()  # items, or Heavy
         self.queued = 0  # bytes in the outbox; the bound may be overrun by what is being added
         self.pending: dict[int, Any] = {}  # open asks: Future, or Relay
@@ -229,7 +230,7 @@ class Link:
 
     def flush(self) -> None:
         """Write what is queued, unless another thread is about to."""
-        while self.outbox and self.closed is None and self._write_lock.acquire(blocking=False):
+        while self.outbox and not self._broken and self._write_lock.acquire(blocking=False):
             try:
                 if not self._write_now():
                     self.wake_writer()
@@ -286,7 +287,7 @@ class Link:
                 self._room.popleft()._settle(None, None)
 
     def _write_all(self) -> None:
-        while self.outbox and self.closed is None:
+        while self.outbox and not self._broken:
             self._write(*self._take())
 
     def flush_all(self) -> None:
@@ -315,6 +316,7 @@ class Link:
 
     def _put_back(self, items: list[Any]) -> None:
         """Keep what was not written, for the dead letters: the other end reads whole frames only."""
+        self._broken = True  # first: who writes may be the reader, which has yet to see the end
         self.outbox.extendleft(reversed(items))
         if self.closed is not None:
             self.drop_outbox()
@@ -330,7 +332,7 @@ class Link:
                     self._write_rest()
                     self._admit()
                 self._writer_rests = True
-                if not self.outbox:
+                if not self.outbox or self._broken:
                     break
                 self._writer_rests = False
 
@@ -433,6 +435,7 @@ class Link:
         if self.closed is not None:
             return
         self.closed = error
+        self._broken = True
         self.connection.close()
         self.wake_writer()
         self.drop_pending()
