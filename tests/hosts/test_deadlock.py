@@ -160,6 +160,21 @@ def test_a_stop_that_waits_for_its_stopper_is_told(system):
     deadlock(a.call(Stopper.ask_and_be_stopped, b, a))
 
 
+def test_a_cycle_through_an_actor_that_moves_to_another_process_is_told(system):
+    gate = system.spawn(Gate)
+    a, b = system.spawn(hosted(Link)), system.spawn(hosted(Link, process=af.Process(max_messages=5)))
+    first = b.call(Link.waits, gate, a)
+    until(lambda: call(gate, Gate.arrived) == 1)
+    for _ in range(5):
+        b.tell(())
+    until(lambda: b._link is None)
+    second = a.call(Link.ask_on, b)
+    until(lambda: b._backlog)
+    call(gate, Gate.open)
+    deadlock(first)
+    assert second.get(timeout=LIMIT) == "end"
+
+
 def test_a_cycle_with_a_timeout_is_told_before_it(system):
     class Patient(Link):
         def on_receive(self, chain):

@@ -9,7 +9,7 @@ import pytest
 
 import actorflow as af
 from tests.core.actors import Log, until
-from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, events, hosted, pid_of, until_gone
+from tests.hosts.actors import LIMIT, Fragile, Gate, Here, Notes, call, events, hosted, pid_of, until_gone
 
 pytestmark = [pytest.mark.timeout(20), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
@@ -223,6 +223,95 @@ def test_recycling_keeps_order_and_loses_nothing(system):
     assert [number for number, _ in seen] == list(range(1500))
     assert len({pid for _, pid in seen}) > 2
     assert system.scheduler.events.dead_letters == 0
+
+
+class Waits(Fragile):
+    def wait_for(self, gate):
+        return gate.ask("in")
+
+
+@pytest.fixture
+def gate(system):
+    return system.spawn(Gate)
+
+
+def moving(system, gate, probe, *, name="x", limit=5):
+    """Start a supervised actor that waits in a handler, and whose process is to be replaced meanwhile."""
+    recycled = hosted(Waits, probe.ref, name=name, process=af.Process(max_messages=limit))
+    tree = af.child(
+        af.Supervisor, af.child(Fragile).options(name="sibling"), recycled, strategy="one_for_all", intensity=3
+    )
+    system.spawn(tree.options(name="tree"))
+    ref = system.find(f"/test/tree/{name}", Waits)
+    first = probe.expect(within=LIMIT)[2]
+    held = ref.call(Waits.wait_for, gate)
+    until(lambda: call(gate, Gate.arrived) == 1)
+    return ref, first, held
+
+
+def test_one_that_crashes_while_it_moves_out_is_restarted_and_moves(system, gate, probe):
+    ref, first, held = moving(system, gate, probe)
+    ref.cast(Fragile.fail, ValueError("boom"))
+    answers = [ref.ask(number, block=False) for number in range(10)]
+    until(lambda: ref._link is None)
+    late = ref.ask("late", block=False)
+    call(gate, Gate.open)
+    assert held.get(timeout=LIMIT) == "in"
+    assert [answer.get(timeout=LIMIT) for answer in answers] == list(range(10))
+    assert late.get(timeout=LIMIT) == "late"
+    until_gone(first)
+    assert pid_of(ref) != first
+
+
+def test_one_whose_process_dies_while_it_moves_out_is_restarted(system, gate, probe):
+    ref, first, held = moving(system, gate, probe)
+    for number in range(10):
+        ref.tell(number)
+    until(lambda: ref._link is None)
+    late = ref.ask("late", block=False)
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(af.HostDied):
+        held.get(timeout=LIMIT)
+    assert late.get(timeout=LIMIT) == "late"
+    assert pid_of(ref) != first
+
+
+def test_one_that_is_restarted_with_a_sibling_while_it_moves_out_serves_on(system, gate, probe):
+    ref, first, _ = moving(system, gate, probe)
+    answers = [ref.ask(number, block=False) for number in range(10)]
+    until(lambda: ref._link is None)
+    system.find("/test/tree/sibling", Fragile).cast(Fragile.fail, ValueError("boom"))
+    assert [answer.get(timeout=LIMIT) for answer in answers] == list(range(10))
+    assert ref.ask("late", timeout=LIMIT) == "late"
+    until_gone(first)
+    assert pid_of(ref) != first
+
+
+def test_one_that_is_terminated_while_it_moves_out_ends(system, gate, probe):
+    ref, first, held = moving(system, gate, probe)
+    for number in range(10):
+        ref.tell(number)
+    until(lambda: ref._link is None)
+    late = ref.ask("late", block=False)
+    call(system.find("/test/tree", af.Supervisor), af.Supervisor.terminate_child, "x")
+    for future in (held, late):
+        with pytest.raises(af.ActorDeadError):
+            future.get(timeout=LIMIT)
+    until_gone(first)
+
+
+def test_one_that_is_stopped_while_it_moves_out_ends_behind_what_is_queued(system, gate, probe):
+    ref, first, held = moving(system, gate, probe)
+    for number in range(10):
+        ref.tell(number)
+    until(lambda: ref._link is None)
+    late = ref.ask("late", block=False)
+    stopped = ref.stop(block=False)
+    call(gate, Gate.open)
+    assert held.get(timeout=LIMIT) == "in"
+    assert late.get(timeout=LIMIT) == "late"
+    assert stopped.get(timeout=LIMIT) is True
+    until_gone(first)
 
 
 class Forward(Here):

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import HANDLERS, Actor
-from actorflow.core.burial import bury, close_incarnation
+from actorflow.core.burial import SILENT, bury, close_incarnation
 from actorflow.core.future import Future
 from actorflow.core.life import life_of
-from actorflow.core.lifecycle import release, stop_children
+from actorflow.core.lifecycle import release, run_stop, stop_children
 from actorflow.core.mailbox import BoundedRef
-from actorflow.core.messages import Start, Stop
+from actorflow.core.messages import Ended, Start, Stop
 from actorflow.core.procedure import completed, start_procedure
 from actorflow.core.ref import DEAD, ActorRef
 from actorflow.core.registry import REFS
@@ -108,6 +108,8 @@ class Guests(SupervisedChildren):
         self.link = link
         self.first_uid = FIRST_UID[0]
         self.epoch = 0
+        self.leaving: Request | None = None  # the guest is to move out, and this waits for it
+        self.has_left = False
 
     @property
     def path(self) -> str:
@@ -119,11 +121,26 @@ class Guests(SupervisedChildren):
 
     def child_ended(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:
         """Keep the mailbox if the restart kind allows for a new incarnation, and leave the rest to the parent."""
+        leaving, self.leaving = self.leaving, None
+        if leaving is not None and self.has_left:
+            bury(ref, None)
+            leaving.answer(value=True)
+            return
         if not final and self.will_restart(ref, error):
             self._between.add(ref.uid)
         else:
             bury(ref, error)
         self._report(ref, error, final=final)
+        if leaving is not None:
+            leaving.answer(value=False)
+
+    def leave(self, ref: ActorRef[Any], request: Request) -> None:
+        """End the guest behind what is queued; the answer is False if it ends by itself before."""
+        if ref._state == DEAD or ref.uid in self._between:
+            request.answer(value=False)
+            return
+        self.leaving = request
+        self.scheduler.post(ref, Leave(), None)
 
     def bury_between(self, ref: ActorRef[Any]) -> bool:
         """Bury a guest that waits for its restart and was stopped meanwhile; its parent is told."""
@@ -135,6 +152,27 @@ class Guests(SupervisedChildren):
     def _report(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:
         reason = None if error is None else dump_error(error)
         self.link.note(self.link.name, "ended", ref.uid, self.epoch, reason, final)
+
+
+class Leave:
+    """Ends a guest that is to start anew in another process."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Leave()"
+
+
+def run_leave(ref: Any, _message: Leave) -> Ended | None:
+    """End normally, unless nobody waits for that any more: a crash came before, and what follows begins anew."""
+    if ref._parent.leaving is None:
+        return None
+    ref._parent.has_left = True
+    return run_stop(ref, Stop(final=True))
+
+
+HANDLERS[Leave] = run_leave
+SILENT.add(Leave)
 
 
 class Steward(Actor):
@@ -233,17 +271,36 @@ def stop(request: Request, uid: int) -> None:
 
 
 def leave(request: Request, uid: int, restart: bool, seconds: float) -> None:
-    """End a guest after its current handler, as a supervisor does."""
-    ref = request.node.find(uid)
+    """End a guest after its current handler, as a supervisor does; the answer says whether it may be started again."""
+    ref: Any = request.node.find(uid)
     if ref is None:
-        request.answer()
+        request.answer(value=False)
         return
     scheduler = request.node.scheduler
     done: Future[Any] = Future()
-    request.answer_with(done)
-    scheduler.post_work(
-        lambda: start_procedure(scheduler, ref._parent.stop_child(ref, restart=restart, seconds=seconds), done)
-    )
+
+    def answer() -> None:
+        if done._error is not None:
+            request.fail(done._error)
+        else:
+            request.answer(value=ref._state != DEAD)
+
+    done._add_waiter(answer)
+
+    def begin() -> None:
+        ref._parent.leaving = None  # whoever wanted it to move out does not wait any more
+        start_procedure(scheduler, ref._parent.stop_child(ref, restart=restart, seconds=seconds), done)
+
+    scheduler.post_work(begin)
+
+
+def move_out(request: Request, uid: int) -> None:
+    """End a guest behind what is queued, for its parent to start it in another process."""
+    ref: Any = request.node.find(uid)
+    if ref is None:
+        request.answer(value=False)
+    else:
+        request.node.scheduler.post_work(lambda: ref._parent.leave(ref, request))
 
 
 def bury_guest(request: Request, uid: int) -> None:
@@ -253,4 +310,13 @@ def bury_guest(request: Request, uid: int) -> None:
         request.node.scheduler.post_work(lambda: ref._parent.bury_between(ref))
 
 
-REQUESTS.update({"spawn": spawn, "start": start_again, "stop": stop, "exit": leave, "bury": bury_guest})
+REQUESTS.update(
+    {
+        "spawn": spawn,
+        "start": start_again,
+        "stop": stop,
+        "exit": leave,
+        "move out": move_out,
+        "bury": bury_guest,
+    }
+)

@@ -211,8 +211,8 @@ class HostedRef(Away):
     def _open(self, link: Link) -> None:
         """The actor is up: what has waited goes out first."""
         with self._gate:
-            if link.closed is not None or (self._host is not None and self._host.gone):
-                return  # it has died meanwhile, and the news of it is in the mailbox: messages wait for the next host
+            if link.closed is not None or (self._host is not None and self._host.lost):
+                return  # it has died or is to be left, and the news is in the mailbox: messages wait for the next host
             while self._backlog:
                 self._pass(link, self._backlog.popleft())
             self._backlog_size = 0
@@ -241,16 +241,21 @@ class HostedRef(Away):
         if host is not None:
             host.leave(self)
 
+    def _way(self) -> Link | None:
+        """Return the link to the host that holds the actor, though it may not be open to messages."""
+        host = self._host
+        return self._link if self._link is not None or host is None or not self._guest else host.link
+
     def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
         from actorflow.process.host.cycles import seek  # noqa: PLC0415 - made of nodes, as refs are
 
-        link = self._link
+        link = self._way()
         if link is not None:
             seek(link.node, link.name, self, path, origin, future)
 
     def _away(self, here: Any, path: list[str], origin: int, home: str, number: int) -> bool:  # noqa: ARG002
         """Send a probe on to the host; False if there is none."""
-        link = self._link
+        link = self._way()
         if link is None:
             return False
         link.note(link.name, "probe", self.uid, path, origin, home, number)
@@ -372,6 +377,8 @@ class Envoy(Actor):
                 ref._guest = False
                 raise
         ref._open(link)
+        if host.lost and link.closed is None:  # the actor has crashed while it was to move out
+            ref._scheduler.post(ref, Move(host), None)
 
     async def on_stop(self) -> None:  # type: ignore[override]
         """Stop the actor: behind what is queued, or, if a supervisor wants it, after its current handler."""
@@ -388,7 +395,7 @@ class Envoy(Actor):
             else:
                 seconds = ref._traits.options.shutdown * OWN_SHARE
                 ref._guest = exit_.restart
-                await link.request(link.name, "exit", ref.uid, exit_.restart, seconds)
+                ref._guest = await link.request(link.name, "exit", ref.uid, exit_.restart, seconds) and exit_.restart
         except HostDied:
             return
         except Stopping:  # a supervisor wants it at once, while it worked off its mailbox
@@ -402,10 +409,10 @@ class Envoy(Actor):
         ref: Any = self._actor_ref
         link = host.link
         ref._shut()  # messages wait here meanwhile
-        ref._epoch += 1  # so that its end is no news
-        ref._guest = False
-        await link.request(link.name, "stop", ref.uid)
+        if not await link.request(link.name, "move out", ref.uid):
+            return  # it crashed, or was stopped: the news is in the mailbox
         ref._host = None
+        ref._guest = False
         host.leave(ref)
         await self.on_start()
 
