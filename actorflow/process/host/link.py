@@ -83,11 +83,7 @@ class Link:
     def tell(self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None) -> None:
         """Send a message that wants no answer."""
         data, buffers = dumps(message)
-        uid = 0
-        if sender is not None:
-            uid = sender.uid
-            if uid not in self.introduced:
-                self.introduce(sender)
+        uid = 0 if sender is None else self.known(sender)
         if buffers:
             self.put_at_once((TELL, ref.uid, node, data, len(buffers), uid), buffers)
             return
@@ -103,11 +99,7 @@ class Link:
     def ask(self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None, future: Any) -> None:
         """Send a message at once; its answer will settle the future."""
         data, buffers = dumps(message)
-        uid = 0
-        if sender is not None:
-            uid = sender.uid
-            if uid not in self.introduced:
-                self.introduce(sender)
+        uid = 0 if sender is None else self.known(sender)
         number = self.expect(future)
         item = (ASK, ref.uid, node, data, len(buffers), uid, number)
         if buffers:
@@ -143,15 +135,27 @@ class Link:
 
     _number_lock = _thread.allocate_lock()
 
-    def introduce(self, sender: ActorRef[Any] | None) -> None:
-        """Let the other end know a sender, ahead of what it sends."""
-        assert sender is not None
-        if len(self.introduced) >= SENDERS:
-            self.introduced.clear()
-            self.put((FORGET,), 0)
-        data, _ = dumps(sender)
-        self.put((INTRODUCE, sender.uid, data), 0)
-        self.introduced.add(sender.uid)
+    def known(self, sender: ActorRef[Any]) -> int:
+        """Return the number of a sender, after the other end was let know it."""
+        uid = sender.uid
+        if uid not in self.introduced:
+            if len(self.introduced) >= SENDERS:
+                self.introduced.clear()
+                self.put((FORGET,), 0)
+            data, _ = dumps(sender)
+            self.put((INTRODUCE, uid, data), 0)
+            self.introduced.add(uid)
+        return uid
+
+    def forward(self, uid: int, node: str, data: bytes, buffers: Any, sender: ActorRef[Any] | None, asker: Any) -> None:
+        """Send a message that is pickled already; never waits. `asker` is what its answer settles, or None."""
+        item: tuple[Any, ...] = (TELL, uid, node, data, len(buffers), 0 if sender is None else self.known(sender))
+        if asker is not None:
+            item = (ASK, *item[1:], self.expect(asker))
+        self.outbox.append(Heavy(item, buffers) if buffers else item)
+        self.wake_writer()
+        if self.closed is not None:
+            self.drop_outbox()
 
     def request(self, node: str, verb: str, *arguments: Any, future: Any = None) -> Future[Any]:
         """Ask the runtime of a node; never waits."""
@@ -179,6 +183,13 @@ class Link:
         else:
             self.outbox.append((ANSWER, number, data, 0))
             self.nudge()
+
+    def reply(self, number: int, value: Any, error: BaseException | None) -> None:
+        """Send what an ask of the other end came to."""
+        if error is not None:
+            self.fail(number, error)
+        else:
+            self.answer(number, value)
 
     def fail(self, number: int, error: BaseException) -> None:
         """Send the error that an ask of the other end ended with."""
@@ -394,13 +405,10 @@ class Link:
             self._answered(item[1], item[2], buffers)
         elif kind == FAILURE:
             _, number, data = item
-            entry = self.pending.pop(number, None)
-            if entry is None:
-                return
-            self.free.append(number)
+            entry = self._close_ask(number)
             if entry.__class__ is Relay:
                 entry.fail(data)
-            else:
+            elif entry is not None:
                 entry._settle(None, load_error(data))
         elif kind == INTRODUCE:
             _, uid, data = item
@@ -414,19 +422,23 @@ class Link:
 
     def _answered(self, number: int, data: bytes, buffers: Any = ()) -> None:
         """Settle the ask of that number."""
-        entry = self.pending.pop(number, None)
-        if entry is None:  # answered already, or given up with the link
-            return
-        self.free.append(number)
+        entry = self._close_ask(number)
         if entry.__class__ is Relay:
             entry.answer(data, buffers)
-        else:
+        elif entry is not None:
             try:
                 value = loads(data, buffers)
             except BaseException as error:  # noqa: BLE001 - user code; it is the asker's
                 entry._settle(None, contained(error))
             else:
                 entry._settle(value, None)
+
+    def _close_ask(self, number: int) -> Any:
+        """Return what waits for an answer, and free its number; None if it was answered or given up before."""
+        entry = self.pending.pop(number, None)
+        if entry is not None:
+            self.free.append(number)
+        return entry
 
     # --- end ---------------------------------------------------------------------------------------------------------
 
@@ -515,10 +527,7 @@ class Relay:
 
     def _settle(self, value: Any, error: BaseException | None) -> bool:
         """Answer from here: the process that should have is gone."""
-        if error is not None:
-            self.link.fail(self.number, error)
-        else:
-            self.link.answer(self.number, value)
+        self.link.reply(self.number, value, error)
         return True
 
 
@@ -531,22 +540,7 @@ class Answer(Future[Any]):
         super().__init__(target)
         self.link = link
         self.number = number
+        self._wakes.append(self._send)
 
-    def _settle(self, value: Any, error: BaseException | None) -> bool:
-        try:  # as Future does; to call that would cost a tenth of an ask
-            del self._open
-        except AttributeError:
-            return False
-        self._value, self._error, self._done = value, error, True
-        waiters = self._wakes
-        if error is not None:
-            self.link.fail(self.number, error)
-        else:
-            self.link.answer(self.number, value)
-        while waiters:
-            try:
-                wake = waiters.pop(0)
-            except IndexError:  # a waiter that timed out took itself away meanwhile
-                break
-            wake()
-        return True
+    def _send(self) -> None:
+        self.link.reply(self.number, self._value, self._error)

@@ -18,14 +18,15 @@ from actorflow.core.messages import Ended, Stop
 from actorflow.core.ref import ENDING, ActorRef
 from actorflow.core.traits import Traits
 from actorflow.core.waits import dead_before
-from actorflow.errors import HostDied, MailboxFull, Stopping
+from actorflow.errors import HostDied, MailboxFull, PayloadError, Stopping
 from actorflow.process.host.hosts import Host, hosts_of
-from actorflow.process.host.link import ASK, TELL, Heavy, Link, Relay
+from actorflow.process.host.link import Link, Relay
+from actorflow.process.host.node import for_dead_letter
 from actorflow.process.host.pickled import PickledBoundedRef, PickledRef
 from actorflow.process.host.remote import Away, sender_of_this
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.wait import RemoteFuture
-from actorflow.process.payload import dumps, load_error, loads
+from actorflow.process.payload import dumps, load_error
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
@@ -125,15 +126,9 @@ class HostedRef(Away):
                 future.link = link
             link.ask(self, link.name, message, sender, future)
 
-    def _relay(self, source: Link, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
-        """Send on a message that came from another process."""
-        link = self._link
-        if link is not None:
-            link.node.pass_on(link, source, self.uid, link.name, data, buffers, number, sender)
-        elif self._state >= ENDING:
-            self._refuse(Parcel(data, buffers, None if number is None else Relay(source, number), sender), None)
-        else:
-            self._hold(Parcel(data, buffers, None if number is None else Relay(source, number), sender))
+    def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Relay | None) -> None:
+        """Send on a message that came from another process; never waits."""
+        self._hold(Parcel(data, buffers, asker, sender))
 
     def _wait_for_host(self, data: bytes, buffers: Any, future: Any, sender: ActorRef[Any] | None) -> None:
         """Keep a message until the host is there; above the limit of what may wait, the sender waits."""
@@ -164,16 +159,7 @@ class HostedRef(Away):
 
     def _pass(self, link: Link, parcel: Parcel) -> None:
         """Write a message that has waited."""
-        uid = 0 if parcel.sender is None else parcel.sender.uid
-        if uid and uid not in link.introduced:
-            link.introduce(parcel.sender)
-        item: tuple[Any, ...] = (TELL, self.uid, link.name, parcel.data, len(parcel.buffers), uid)
-        if parcel.future is not None:
-            item = (ASK, *item[1:], link.expect(parcel.future))
-        link.outbox.append(Heavy(item, parcel.buffers) if parcel.buffers else item)
-        link.wake_writer()
-        if link.closed is not None:
-            link.drop_outbox()
+        link.forward(self.uid, link.name, parcel.data, parcel.buffers, parcel.sender, parcel.future)
 
     def _refuse(self, parcel: Parcel, cause: BaseException | None) -> None:
         """Answer a message that nobody will handle, or make it a dead letter."""
@@ -181,12 +167,8 @@ class HostedRef(Away):
         if parcel.future is not None:
             parcel.future._settle(None, error)
             return
-        try:
-            message = loads(parcel.data, parcel.buffers)
-        except Exception:  # noqa: BLE001 - it is lost either way
-            message = "a message that does not unpickle"
-        events, sender = self._scheduler.events, parcel.sender
-        self._scheduler.post_work(lambda: events.dead_letter(self, message, sender, cause or error))
+        message = for_dead_letter(parcel.data, parcel.buffers)
+        hosts_of(self._scheduler).node.dead_letter(self, message, parcel.sender, cause or error)
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
         """End the actor for good behind what is queued; True if it was alive."""
@@ -344,10 +326,12 @@ class Envoy(Actor):
         super().__init__()
         ref: Any = self._actor_ref
         cls = ref.actor_class
-        what = f"an argument of {cls.__name__}"
-        for part in (*args, *kwargs.values()):  # one by one, for the sake of the error's text
-            dumps(part, what)
-        data, buffers = dumps((cls, args, kwargs), f"{cls.__name__}")
+        try:
+            data, buffers = dumps((cls, args, kwargs), cls.__name__)
+        except PayloadError:
+            for part in (*args, *kwargs.values()):  # one by one: the error is to name the argument
+                dumps(part, f"an argument of {cls.__name__}")
+            raise
         self.recipe = (data, [bytes(buffer) for buffer in buffers])
 
     async def on_start(self) -> None:  # type: ignore[override]

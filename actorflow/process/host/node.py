@@ -14,13 +14,15 @@ from actorflow.core.ref import ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import NODES
 from actorflow.errors import ActorDeadError
-from actorflow.process.host.link import ASK, RUNTIME, TELL, Answer, Heavy, Link, Relay
+from actorflow.process.host.link import ASK, RUNTIME, TELL, Answer, Link, Relay
 from actorflow.process.host.remote import Elsewhere, RemoteRef
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.payload import loads
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
+
+UNREADABLE = "a message that does not unpickle"
 
 
 class Node:
@@ -89,7 +91,7 @@ class Node:
         if item[0] == ASK:
             link.fail(item[6], error)
         elif item[0] == TELL and ref is not None:
-            self.dead_letter(ref, "a message that does not unpickle", link.sender(item[5]), error)
+            self.dead_letter(ref, UNREADABLE, link.sender(item[5]), error)
         else:
             logger.error(
                 "%s could not deal with %.200r of %s", self.name or "the root", item, link.name, exc_info=error
@@ -102,29 +104,15 @@ class Node:
     def _send_on(self, link: Link, item: Any, buffers: Any, number: int | None, ref: Any, sender: Any) -> None:
         """Send a message on to where its actor is."""
         _, uid, node, data, *_ = item
+        asker = None if number is None else Relay(link, number)
         if ref is not None:
-            ref._relay(link, data, buffers, number, sender)
+            ref._forward(data, buffers, sender, asker)
             return
         way = self.way_to(node) if node != self.name else None
         if way is None or way.closed is not None:
             self._nobody(link, uid, data, buffers, number, sender)
             return
-        self.pass_on(way, link, uid, node, data, buffers, number, sender)
-
-    def pass_on(
-        self, way: Link, link: Link, uid: int, node: str, data: bytes, buffers: Any, number: int | None, sender: Any
-    ) -> None:
-        """Write a message that came over `link` to the link `way`, as it is."""
-        sender_uid = 0 if sender is None else sender.uid
-        if sender_uid and sender_uid not in way.introduced:
-            way.introduce(sender)
-        item: tuple[Any, ...] = (TELL, uid, node, data, len(buffers), sender_uid)
-        if number is not None:
-            item = (ASK, *item[1:], way.expect(Relay(link, number)))
-        way.outbox.append(Heavy(item, buffers) if buffers else item)  # a reader may not wait until it is written
-        way.wake_writer()
-        if way.closed is not None:
-            way.drop_outbox()
+        way.forward(uid, node, data, buffers, sender, asker)
 
     def _nobody(self, link: Link, uid: int, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
         """Deal with a message for an actor that is dead, or was never here."""
@@ -136,10 +124,7 @@ class Node:
         if number is not None:
             link.fail(number, error)
             return
-        try:
-            message = loads(data, buffers)
-        except Exception:  # noqa: BLE001 - it is lost either way
-            message = "a message that does not unpickle"
+        message = for_dead_letter(data, buffers)
         if message.__class__ is Stop:
             return
         ref: Any = RemoteRef.gone(self, uid)
@@ -152,11 +137,7 @@ class Node:
         ref, sender = self.find(item[1]), self.find(item[5])
         if ref is None:
             return
-        try:
-            message = loads(item[3], buffers)
-        except Exception:  # noqa: BLE001 - it is lost either way
-            message = "a message that does not unpickle"
-        self.dead_letter(ref, message, sender, error)
+        self.dead_letter(ref, for_dead_letter(item[3], buffers), sender, error)
 
     def dead_letter(
         self, ref: ActorRef[Any], message: Any, sender: ActorRef[Any] | None, reason: BaseException | None
@@ -164,3 +145,11 @@ class Node:
         """Report a message that nobody handles."""
         events = self.scheduler.events
         self.scheduler.post_work(lambda: events.dead_letter(ref, message, sender, reason))
+
+
+def for_dead_letter(data: bytes, buffers: Any) -> Any:
+    """Return a message that nobody handles, if it can be unpickled."""
+    try:
+        return loads(data, buffers)
+    except Exception:  # noqa: BLE001 - it is lost either way
+        return UNREADABLE

@@ -40,10 +40,8 @@ class Request:
         """Answer it with what the future is set to."""
 
         def settle() -> None:
-            if future._error is not None:
-                self.fail(future._error)
-            else:
-                self.answer(future._value)
+            if self.number is not None:
+                self.link.reply(self.number, future._value, future._error)
 
         if not future._add_waiter(settle):
             settle()
