@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from actorflow.core.traits import Traits, check_choice, check_type
@@ -125,9 +125,6 @@ class Process:
         from actorflow.process.host.lodge import lodge  # noqa: PLC0415 - most programs have no hosts
 
         return lodge(traits, scheduler)
-
-
-FIELDS: Final = tuple(field.name for field in fields(Process))
 
 
 def size(name: str, value: int | str) -> int:

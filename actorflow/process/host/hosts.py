@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import mmap
 import os
 import secrets
-import tempfile
 import threading
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.future import LOOK_UP, Future
 from actorflow.core.log import logger
-from actorflow.errors import ActorDeadError, DefinitionError, HostDied, MemoryLimit
+from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, HostDied, MemoryLimit
 from actorflow.process.host import cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link
 from actorflow.process.host.node import Node
 from actorflow.process.host.wait import CAN_BORROW, Ear
 from actorflow.process.launch.launcher import Launch, Launcher, acquire
+from actorflow.process.logs import levels
 from actorflow.process.options import Process
+from actorflow.process.shared import create
 from actorflow.process.watch import MemoryWatch
 from actorflow.process.wire import pair
 
@@ -140,8 +139,6 @@ class Host:
         self.guests: dict[Any, None] = {}
         self.ready: Future[None] = Future()
         self.lost = False  # true from its end, or from the order to end, on
-        self.gone = False  # true from its end on
-        self.error: HostDied | DefinitionError | None = None
         self._key = secrets.token_bytes(16)
         self._limit_hit: int | None = None
         self._watched: Any = None
@@ -166,11 +163,11 @@ class Host:
             hosts.node.key,
             self.name,
             scheduler.name,
-            int.from_bytes(os.urandom(4), "big") << 32,
+            scheduler.random.getrandbits(32) << 32,  # where the host begins to number its actors
             scheduler.ask_timeout,
             scheduler.max_threads,
             hosts.limit,
-            logs.levels(),
+            levels(),
             options.max_messages or 0,
             scheduler.first_uid,
         )
@@ -179,7 +176,7 @@ class Host:
             ours, theirs = pair()
             undo.callback(ours.close)
             try:
-                page_fd, page = shared_page()
+                page_fd, page = create(PAGE)
                 undo.callback(page.close)
                 try:
                     self._ear = Ear(ours.fileno())
@@ -312,11 +309,10 @@ class Host:
 
     def _over(self) -> None:
         """The process is gone, and all that it has sent is read: say so to all who wait for it."""
-        self.lost = self.gone = True
+        self.lost = True
         self.hosts.forget(self)
         self.link.connection.close()
         error = self._error()
-        self.error = error
         self.hosts.node.down.pop(self.number, None)
         guests = list(self.guests)
         for ref in guests:
@@ -337,23 +333,13 @@ class Host:
         self._ended.set()
         self.hosts.scheduler.post_work(self._cancel_timer)
 
-    def _error(self) -> HostDied | DefinitionError:
+    def _error(self) -> ActorflowError:
         """Say how the process ended."""
-        exit_ = self.handle.wait(EXIT_SECONDS)
-        if exit_ is None:
-            self.handle.kill()
-            exit_ = self.handle.wait(EXIT_SECONDS)
+        exit_ = self.handle.end(EXIT_SECONDS)
         what = self.what
         if self._limit_hit is not None:
             return MemoryLimit(what, signal=9, rss=self._limit_hit, host=self.name)
-        if exit_ is None:
-            return HostDied(what, host=self.name)
-        if exit_.refused:
-            return DefinitionError(f"{what} cannot start: {exit_.error}")
-        error = HostDied(what, exitcode=exit_.exitcode, signal=exit_.signal, rss=exit_.max_rss or None, host=self.name)
-        if exit_.error:
-            error.add_note(exit_.error)
-        return error
+        return HostDied(what, host=self.name) if exit_ is None else exit_.failure(what, host=self.name)
 
 
 def _close_after_fork() -> None:
@@ -367,18 +353,3 @@ def _close_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_after_fork)
-
-
-def shared_page() -> tuple[int, mmap.mmap]:
-    """Return memory that can be given to a child, by descriptor: it has no name that could be left over."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("actorflow")
-    else:  # pragma: no cover - macOS
-        fd, path = tempfile.mkstemp()
-        Path(path).unlink()
-    with contextlib.ExitStack() as undo:
-        undo.callback(os.close, fd)
-        os.ftruncate(fd, PAGE)
-        page = mmap.mmap(fd, PAGE)
-        undo.pop_all()
-    return fd, page

@@ -37,8 +37,10 @@ class Exit(NamedTuple):
     error: str = ""
     refused: bool = False
 
-    def failure(self, what: str = "a process") -> ActorflowError:
+    def failure(self, what: str = "a process", *, maybe_ran: bool | None = None, host: str = "") -> ActorflowError:
         """Return the error for those who wait for the child: `DefinitionError` if it was refused, else `HostDied`.
+
+        `maybe_ran` and `host` are those of HostDied.
 
         >>> error = Exit(signal=9, max_rss=2**20).failure("worker 1")
         >>> type(error).__name__, error.signal, error.rss
@@ -48,7 +50,14 @@ class Exit(NamedTuple):
         """
         if self.refused:
             return DefinitionError(f"{what} cannot start: {self.error}")
-        error = HostDied(what, exitcode=self.exitcode, signal=self.signal, rss=self.max_rss or None)
+        error = HostDied(
+            what,
+            exitcode=self.exitcode,
+            signal=self.signal,
+            rss=self.max_rss or None,
+            maybe_ran=maybe_ran,
+            host=host,
+        )
         if self.error:
             error.add_note(self.error)
         return error
@@ -93,6 +102,14 @@ class Handle:
         with self._changed:
             self._changed.wait_for(lambda: self._exit, timeout)
             return self._exit
+
+    def end(self, timeout: float) -> Exit | None:
+        """Wait so many seconds for the end, and as long again after a kill."""
+        exit = self.wait(timeout)
+        if exit is None:
+            self.kill()
+            exit = self.wait(timeout)
+        return exit
 
     def add_exit_callback(self, callback: Callable[[Exit], object]) -> None:
         """Have a function called with the exit: in the launcher's thread, or here and now if it has ended."""

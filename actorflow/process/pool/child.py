@@ -31,7 +31,7 @@ from actorflow.process.pool.page import (
     UPTO,
     WHOLE,
 )
-from actorflow.process.pool.records import forward_records
+from actorflow.process.records import forward_records
 from actorflow.process.wire import Connection
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import weakref
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.errors import ActorDeadError, DeadlockError, HostDied
-from actorflow.process.payload import loads
+from actorflow.process.logs import handle
 from actorflow.process.pool.queue import TaskQueue
 from actorflow.process.pool.task import Functions
 
@@ -130,11 +129,7 @@ class Dispatch:
 
     def log_record(self, data: bytes) -> None:
         """Hand a log record of a worker to the loggers of this process."""
-        record = logging.makeLogRecord(loads(data))
-        record.actor = self.path
-        logger = logging.getLogger(record.name)
-        if logger.isEnabledFor(record.levelno):
-            logger.handle(record)
+        handle(data, actor=self.path)
 
     # --- workers -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ reply by itself: that saves the two thread switches, which cost as much as the w
 from __future__ import annotations
 
 import _thread
-import logging
 import math
 import os
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.future import Future
 from actorflow.core.log import logger
 from actorflow.errors import HostDied, MemoryLimit, TaskTimeout
+from actorflow.process.logs import levels
 from actorflow.process.pool import child
 from actorflow.process.pool.line import Line, Outcome
 from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
@@ -356,11 +356,7 @@ class Lane(Line):
         """Wait for the end of the process, whose socket is closed; kill it if it goes on."""
         if self.handle is None:
             return None
-        end = self.handle.wait(ENDING)
-        if end is None:
-            self.handle.kill()
-            end = self.handle.wait(ENDING)
-        return end
+        return self.handle.end(ENDING)
 
     def settle(self, end: Exit | None) -> str:
         """Decide about each task under way: it may have run, or goes back to the queue. Returns the name of the first.
@@ -393,25 +389,4 @@ class Lane(Line):
         """Make the error for a death that we did not want."""
         if end is None:
             return HostDied(what, maybe_ran=maybe_ran)
-        error = end.failure(what)
-        if isinstance(error, HostDied):
-            error = HostDied(
-                what,
-                exitcode=end.exitcode,
-                signal=end.signal,
-                rss=end.max_rss or None,
-                maybe_ran=maybe_ran,
-                host="" if self.pid is None else str(self.pid),
-            )
-            if end.error:
-                error.add_note(end.error)
-        return error
-
-
-def levels() -> dict[str, int]:
-    """Return the levels of this process's loggers by name, "" being the root."""
-    found = {"": logging.root.level}
-    for name, known in list(logging.root.manager.loggerDict.items()):
-        if isinstance(known, logging.Logger) and known.level:
-            found[name] = known.level
-    return found
+        return end.failure(what, maybe_ran=maybe_ran, host="" if self.pid is None else str(self.pid))

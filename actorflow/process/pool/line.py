@@ -16,8 +16,9 @@ from actorflow.errors import PayloadError
 from actorflow.process.payload import load_error, loads
 from actorflow.process.pool import child
 from actorflow.process.pool.doorbell import Doorbell
-from actorflow.process.pool.page import SEQ, WHOLE, create, read_journal
+from actorflow.process.pool.page import SEQ, SIZE, WHOLE, read_journal
 from actorflow.process.pool.task import Chunk
+from actorflow.process.shared import create
 from actorflow.process.wire import pair
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Line:
         self.dispatch = dispatch
         self.lock = _thread.allocate_lock()
         self.connection, self.theirs = pair()
-        self.page, self.memory = create()
+        self.page, self.memory = create(SIZE)
         self.words = memoryview(self.memory).cast("Q")
         self.bell = Doorbell(self.connection.fileno())
         self.poll = select.poll()

@@ -1,4 +1,4 @@
-"""Records: log records of tasks on their way to the pool's process. Layer 2. Lean: children import it first."""
+"""Records: log records of a child on their way to its parent. Layer 2. Lean: children import it first."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from actorflow.process.payload import dumps
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
     from typing import Any
 
@@ -25,8 +26,12 @@ def forward_records(send: Callable[[bytes], object], levels: dict[str, int]) -> 
         sys.meta_path.insert(0, Finder(lambda: install(send, levels)))  # pyright: ignore[reportArgumentType]
 
 
-def install(send: Callable[[bytes], object], levels: dict[str, int]) -> None:
-    """Replace the handlers of the root logger."""
+def install(
+    send: Callable[[bytes], object],
+    levels: dict[str, int],
+    mark: Callable[[logging.LogRecord], object] = lambda _record: None,
+) -> None:
+    """Replace the handlers of the root logger; `mark` may add to each record."""
     import logging  # noqa: PLC0415 - it is loaded already
 
     class Forward(logging.Handler):
@@ -34,6 +39,7 @@ def install(send: Callable[[bytes], object], levels: dict[str, int]) -> None:
 
         def emit(self, record: logging.LogRecord) -> None:
             """Send one, its arguments and its traceback as text."""
+            mark(record)
             fields = dict(record.__dict__, msg=record.getMessage(), args=None, exc_info=None)
             if record.exc_info:
                 fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
@@ -43,7 +49,7 @@ def install(send: Callable[[bytes], object], levels: dict[str, int]) -> None:
                 data = dumps({key: value for key, value in fields.items() if isinstance(value, str | int | float)})[0]
             try:
                 send(data)
-            except OSError:  # the pool has gone, or this is a process that the task has forked
+            except OSError:  # the parent has gone, or this is a process that the task has forked
                 return
 
     logging.root.handlers[:] = [Forward()]
