@@ -182,6 +182,7 @@ def test_a_fork_within_a_host_does_not_keep_the_connection_open(system):
 def test_a_fork_that_leaves_the_group_does_not_hide_the_death_of_its_host(system):
     ref = system.spawn(hosted(Forking, name="x", restart="permanent"))
     fork = ref.call(Forking.fork, leave_group=True).get(timeout=LIMIT)
+    until(lambda: os.getpgid(fork) == fork)  # else it may be killed with the group that it is about to leave
     try:
         with pytest.raises(af.HostDied):
             call(ref, Fragile.kill)
