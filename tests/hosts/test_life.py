@@ -118,8 +118,7 @@ def test_what_hosts_print_is_not_lost():
         check=True,
         timeout=20,
     )
-    assert done.stdout == b"said there"
-    assert done.stderr == b"complained there"
+    assert (done.stdout, done.stderr) == (b"said there", b"complained there")
 
 
 # --- the zygote is killed --------------------------------------------------------------------------------------------

@@ -91,13 +91,13 @@ def close(_request: Request) -> None:
 
 def finish(link: Link) -> None:
     """Write what is left, and end. Interpreter exit would wait for threads that sit in user code."""
-    logging.shutdown()
-    link.flush_all()
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (sys.stdout, sys.stderr):  # first: what follows may take until this process is killed
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):
             continue
+    logging.shutdown()
+    link.flush_all()
     os._exit(0)
 
 
