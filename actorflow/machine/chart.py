@@ -1,0 +1,177 @@
+"""Chart: the definition of a state machine, shared by all its instances. Layer 3.
+
+Pure data: states by name, transitions in document order, and the user's functions by name. Nothing in it changes after
+it is made, so it can be shared, compared and pickled. The words are those of the SCXML recommendation (W3C, 2015).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["atomic", "compound", "parallel", "final", "shallow", "deep"]
+Order: TypeAlias = Literal["action first", "scxml"]
+
+ROOT: Final = ""  # name of the state around all others; it is in no configuration
+HISTORY: Final = ("shallow", "deep")
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A function of the user's: a guard, an action, or what runs when a state is entered or left.
+
+    Attributes:
+        name: what pictures and `to_dict` show; without a function, the method of the model that is meant.
+        function: it is called with the model first: `function(model, *args)`. A guard and an action get the event's
+            arguments, what runs at enter and exit gets none.
+    """
+
+    name: str
+    function: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What leads from a state, at an event, to others.
+
+    Attributes:
+        source: the state that it belongs to.
+        events: patterns, any of which is to match: "pay", "error.*", "*". None at all: eventless, taken as soon as its
+            guard allows.
+        targets: none: the configuration stays, and nothing is exited or entered.
+        guard: vetoes the transition by returning what is false.
+        actions: run when it is taken.
+        internal: a transition into descendants of its source that does not exit the source.
+        after: seconds in the source state after which it is taken by itself; it has no events then.
+    """
+
+    source: str
+    events: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    guard: Hook | None = None
+    actions: tuple[Hook, ...] = ()
+    internal: bool = False
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """A child that lives as long as a state is active.
+
+    Attributes:
+        id: its name; its end is the event "done.invoke.<id>".
+        child: what to start, for the platform: an actor class or recipe, a chart, or SCXML's attributes.
+        autoforward: it gets each external event that the machine gets.
+        finalize: run on each event that comes from the child, before transitions are selected.
+    """
+
+    id: str
+    child: Any
+    autoforward: bool = False
+    finalize: Hook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateNode:
+    """One state of a chart.
+
+    Attributes:
+        name: unique in the chart.
+        kind: "atomic", "compound", "parallel", "final", or the pseudo-states "shallow" and "deep" history.
+        parent: name of the state around it; `ROOT` for those at the top.
+        children: names of the states within, history included, in document order.
+        initial: of a compound state, what is entered with it; of a history, what is entered while it is empty.
+        enter: run when the state is entered.
+        exit: run when it is left.
+        transitions: in document order.
+        defer: patterns of events that wait, while the state is active and has no transition for them, for the next
+            change of configuration.
+        invoke: children that live as long as the state is active.
+        donedata: of a final state, returns the data of the done event.
+    """
+
+    name: str
+    kind: Kind = "atomic"
+    parent: str = ROOT
+    children: tuple[str, ...] = ()
+    initial: Transition | None = None
+    enter: tuple[Hook, ...] = ()
+    exit: tuple[Hook, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    defer: tuple[str, ...] = ()
+    invoke: tuple[Invoke, ...] = ()
+    donedata: Hook | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The definition of a state machine: immutable, checked, and shared by all instances.
+
+    A `StateMachine` class has its own as `Order.chart`. Others are made by `Chart.from_dict`, `Chart.from_scxml` and
+    `ChartBuilder`.
+
+    Attributes:
+        name: of the machine.
+        states: by name, in document order; the first is the root, named "".
+        order: what a transition runs: "action first" is action, exit, record, listeners, enter; "scxml" is exit, action,
+            enter.
+        version: what a snapshot says about the chart that it belongs to.
+    """
+
+    name: str
+    states: Mapping[str, StateNode]
+    order: Order = "action first"
+    version: int = 1
+    _order_of: dict[str, int] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "states", MappingProxyType(dict(self.states)))
+        self._order_of.update((name, number) for number, name in enumerate(self.states))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self.name, "states": dict(self.states), "order": self.order, "version": self.version}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "_order_of", {})
+        self.__post_init__()
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.states)))
+
+    # --- structure ---------------------------------------------------------------------------------------------------
+
+    def ancestors(self, name: str) -> Iterator[StateNode]:
+        """Go from a state's parent outwards; the root comes last."""
+        while name != ROOT:
+            name = self.states[name].parent
+            yield self.states[name]
+
+    def descendants(self, name: str) -> Iterator[StateNode]:
+        """Go through all that is within a state, in document order."""
+        for child in self.states[name].children:
+            yield self.states[child]
+            yield from self.descendants(child)
+
+    def is_within(self, name: str, outer: str) -> bool:
+        """Say whether a state is a descendant of another."""
+        return any(node.name == outer for node in self.ancestors(name))
+
+    def in_order(self, names: Any) -> list[str]:
+        """Sort names of states in document order."""
+        return sorted(names, key=self._order_of.__getitem__)
+
+    @property
+    def transitions(self) -> Iterator[Transition]:
+        """Go through all transitions, in document order."""
+        for node in self.states.values():
+            yield from node.transitions
+
+    @property
+    def events(self) -> frozenset[str]:
+        """Patterns of all events that some transition waits for or some state defers."""
+        waited = {event for transition in self.transitions for event in transition.events}
+        return frozenset(waited | {event for node in self.states.values() for event in node.defer})
