@@ -45,6 +45,8 @@ class Transition:
         actions: run when it is taken.
         internal: a transition into descendants of its source that does not exit the source.
         after: seconds in the source state after which it is taken by itself; it has no events then.
+        choose: names the target at run time, in place of `targets`: it is called with the model and the event, after
+            the guard and before the actions, and returns the name of a state, or None if it does not take the event.
     """
 
     source: str
@@ -54,6 +56,7 @@ class Transition:
     actions: tuple[Hook, ...] = ()
     internal: bool = False
     after: float | None = None
+    choose: Hook | None = None
 
 
 @dataclass(frozen=True, slots=True)
