@@ -34,6 +34,7 @@ from actorflow.errors import (
     Stopping,
     TaskTimeout,
     ThreadLimit,
+    TransitionRefused,
 )
 from actorflow.process.options import Process
 from actorflow.process.pool.pool import ProcessPool
@@ -80,6 +81,7 @@ __all__ = [
     "Terminated",
     "ThreadLimit",
     "Timer",
+    "TransitionRefused",
     "WorkerStats",
     "child",
     "timer",

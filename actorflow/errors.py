@@ -30,6 +30,7 @@ __all__ = [
     "Stopping",
     "TaskTimeout",
     "ThreadLimit",
+    "TransitionRefused",
 ]
 
 
@@ -205,3 +206,28 @@ def _died_again(cls: type[HostDied], attributes: dict[str, Any]) -> HostDied:
     error = cls(**{name: attributes.pop(name) for name in ("what", "exitcode", "signal", "rss", "maybe_ran", "host")})
     error.__dict__.update(attributes)
     return error
+
+
+class TransitionRefused(ActorflowError, ValueError):
+    """A machine has no transition for the event in its state. Its state and history are as before.
+
+    Attributes:
+        state: the active state; several regions are joined by "+".
+        event: name of the event.
+        legal: events that some transition of the active states waits for.
+    """
+
+    refused_by = 0  # id of the model: a cast that the receiver's own machine refuses is no crash
+
+    def __init__(self, state: str, event: str, legal: tuple[str, ...] = (), what: str = "") -> None:
+        self.state = state
+        self.event = event
+        self.legal = legal
+        self.what = what
+        named = event in legal
+        why = "its guards veto it" if named else f"legal are {', '.join(legal)}" if legal else "no event is legal there"
+        super().__init__(f"{what or 'a machine'} refuses {event!r} in state {state!r}: {why}")
+
+    def __reduce__(self) -> tuple[type[TransitionRefused], tuple[Any, ...]]:
+        """Pickle by the arguments, since `args` holds the text."""
+        return type(self), (self.state, self.event, self.legal, self.what)

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from actorflow.machine.program import Program
 
 Kind: TypeAlias = Literal["atomic", "compound", "parallel", "final", "shallow", "deep"]
 Order: TypeAlias = Literal["action first", "scxml"]
@@ -118,8 +121,8 @@ class Chart:
     Attributes:
         name: of the machine.
         states: by name, in document order; the first is the root, named "".
-        order: what a transition runs: "action first" is action, exit, record, listeners, enter; "scxml" is exit, action,
-            enter.
+        order: what a transition runs: "action first" is action, exit, record, listeners, enter; "scxml" is exit,
+            action, record, listeners, enter.
         version: what a snapshot says about the chart that it belongs to.
     """
 
@@ -128,6 +131,7 @@ class Chart:
     order: Order = "action first"
     version: int = 1
     _order_of: dict[str, int] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _programs: dict[type, Program] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "states", MappingProxyType(dict(self.states)))
@@ -140,6 +144,7 @@ class Chart:
         for name, value in state.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_order_of", {})
+        object.__setattr__(self, "_programs", {})
         self.__post_init__()
 
     def __hash__(self) -> int:
@@ -178,3 +183,12 @@ class Chart:
         """Patterns of all events that some transition waits for or some state defers."""
         waited = {event for transition in self.transitions for event in transition.events}
         return frozenset(waited | {event for node in self.states.values() for event in node.defer})
+
+    def program(self, model_class: type) -> Program:
+        """Return the chart made ready for models of a class; made at first need."""
+        program = self._programs.get(model_class)
+        if program is None:
+            from actorflow.machine.program import Program  # noqa: PLC0415 - a program is made of a chart
+
+            program = self._programs.setdefault(model_class, Program(self, model_class))
+        return program

@@ -1,0 +1,77 @@
+"""Event: what happens to a machine; and Record: what came of it. Layer 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Kind: TypeAlias = Literal["external", "internal", "platform"]
+
+
+class Record(NamedTuple):
+    """One transition that was taken, as `history` has it and listeners get it.
+
+    Attributes:
+        source: the state before; several regions are joined by "+".
+        target: the state after.
+        event: its name; None for an eventless transition.
+        data: positional arguments of the event, and the keyword arguments as a dict behind them, if there were any.
+        time: seconds since the epoch, on the system's clock.
+    """
+
+    source: str
+    target: str
+    event: str | None
+    data: tuple[Any, ...]
+    time: float
+
+
+class Event:
+    """An event with its arguments, and what SCXML's `_event` tells of it.
+
+    Attributes:
+        name: as transitions name it.
+        args: positional arguments; `data` is the first if it is the only one.
+        kwargs: keyword arguments.
+        kind: "external", "internal" (raised inside) or "platform" (errors, done events).
+        sendid: id of the send that failed, or was to be cancelled.
+        origin: where an answer may be sent to.
+        origintype: how to send it there.
+        invokeid: the child that it came from.
+        answer: called with (value, error) once it was handled, if it had to wait: it was deferred.
+    """
+
+    __slots__ = ("answer", "args", "invokeid", "kind", "kwargs", "name", "origin", "origintype", "sendid")
+
+    def __init__(
+        self,
+        name: str,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        kind: Kind = "external",
+        *,
+        sendid: str | None = None,
+        origin: str | None = None,
+        origintype: str | None = None,
+        invokeid: str | None = None,
+    ) -> None:
+        self.name = name
+        self.args = args
+        self.kwargs = {} if kwargs is None else kwargs
+        self.kind = kind
+        self.sendid = sendid
+        self.origin = origin
+        self.origintype = origintype
+        self.invokeid = invokeid
+        self.answer: Callable[[Any, BaseException | None], None] | None = None
+
+    @property
+    def data(self) -> Any:
+        """The only positional argument; None without any, the tuple of them if there are several."""
+        if len(self.args) == 1:
+            return self.args[0]
+        return self.args or None
+
+    def __repr__(self) -> str:
+        given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        return f"{self.name}({', '.join(given)})"

@@ -1,0 +1,287 @@
+"""Interpreter: one instance of a chart. Layer 3. It needs no actor.
+
+An event runs to completion: one step, then what follows from it. The common step, one transition with nothing but
+functions to call, is taken here in a row; everything else is in `macrostep`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from actorflow.core.log import logger
+from actorflow.errors import DefinitionError
+from actorflow.machine import macrostep
+from actorflow.machine.chart import Chart
+from actorflow.machine.event import Event, Record
+from actorflow.machine.pending import Pending, TimerKey
+from actorflow.machine.platform import ALONE, Platform
+from actorflow.machine.program import Configuration
+
+SAMPLE: Final = 63  # of so many events and one, one is timed: two clock readings cost 5 % of a flat transition
+
+NEW_RECORD = tuple.__new__  # a third of the time of Record(...)
+
+
+class Interpreter:
+    """Runs one instance of a chart on a model, whose methods are its guards and actions.
+
+    An event is handled to its end before the next: events that are sent meanwhile wait. After a failed guard, action or
+    exit, the configuration and the history are as before the event. Not for several threads: an actor gives that.
+
+    Args:
+        chart: the definition; it is shared.
+        model: what guards and actions get first; its class has the methods that the chart names.
+        platform: clock, timers and children; alone, real time, and timers fire in `advance`.
+        history: how many records to keep.
+        start: enter the initial state now, and run what that runs; else `start()` does.
+
+    Raises:
+        DefinitionError: the model's class lacks a method that the chart names.
+
+    >>> import actorflow as af
+    >>> class Door(af.StateMachine):
+    ...     shut, open = af.State(initial=True), af.State()
+    ...
+    ...     @shut.to(open)
+    ...     def push(self) -> str:
+    ...         return "squeak"
+    ...
+    ...     @open.to(shut)
+    ...     def pull(self) -> None: ...
+    >>> door = af.Interpreter(Door.chart, Door())
+    >>> door.send("push"), door.state
+    ('squeak', 'open')
+    >>> door.send("push")
+    Traceback (most recent call last):
+    actorflow.errors.TransitionRefused: Door refuses 'push' in state 'open': legal are pull
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_configuration",
+        "_listeners",
+        "_pending",
+        "_platform",
+        "_program",
+        "_records",
+        "_running",
+        "event",
+        "model",
+    )
+
+    event: Event | None
+
+    def __init__(
+        self, chart: Chart, model: Any = None, *, platform: Platform = ALONE, history: int = 32, start: bool = True
+    ) -> None:
+        self._program = program = chart.program(model.__class__)
+        self.model = model
+        self._platform = platform
+        self._records: deque[Record] | int = history
+        self._listeners: tuple[Callable[[Record], None], ...] = ()
+        self._pending: Pending | None = None
+        self._running = False
+        self.event = None
+        if start and program.start.plain and not program.start.enters:
+            self._configuration = program.start.target
+        else:
+            self._configuration = program.nowhere
+            if start:
+                self.start()
+
+    def start(self) -> None:
+        """Enter the initial state.
+
+        Raises:
+            DefinitionError: it has started.
+            Exception: what failed when it was entered, if nothing handles "error.execution".
+        """
+        if self._configuration.names:
+            msg = f"{self.chart.name} has started: it is in {self.state!r}"
+            raise DefinitionError(msg)
+        macrostep.start(self)
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def send(self, event: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Handle an event, and what follows from it; return what the transition's last action returned.
+
+        Sent by a guard, an action or a hook of this instance, it waits until the current event is handled.
+
+        Raises:
+            TransitionRefused: no transition of the active states fits, or guards veto those that do.
+            Exception: what a guard, an action or a hook raised.
+        """
+        source = self._configuration
+        choices = source.candidates.get(event)
+        program = self._program
+        program.seen += 1
+        if self._running or not isinstance(choices, tuple) or not program.seen & SAMPLE:
+            return macrostep.send(self, Event(event, args, kwargs))
+        model = self.model
+        self._running = True
+        try:
+            for choice in choices:
+                guard = choice.guard
+                if guard is None or guard(model, *args, **kwargs):
+                    break
+            else:
+                return macrostep.without_transition(self, Event(event, args, kwargs))
+            step = choice.step
+            if step is None or not step.plain:
+                return macrostep.run(self, Event(event, args, kwargs), choice)
+            value = None
+            for action in step.actions:
+                value = action(model, *args, **kwargs)
+            for hook in step.exits:
+                hook(model)
+            self._configuration = step.target
+            if self._records or self._listeners:
+                self._note(source, step.target, event, (*args, kwargs) if kwargs else args)
+            if step.enters:
+                macrostep.enter_plainly(self, step)
+            if self._pending is not None:
+                macrostep.settle(self)
+            return value
+        finally:
+            self._running = False
+
+    def send_event(self, event: Event, /) -> Any:
+        """Handle an event that brings more than a name and arguments; like `send` in all else."""
+        self._program.seen += 1
+        return macrostep.send(self, event)
+
+    def raise_event(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """Have an event handled before any that comes from outside: SCXML's `raise`."""
+        self.enqueue(Event(event, args, kwargs, "internal"))
+
+    def enqueue(self, event: Event, /) -> None:
+        """Put an event into the internal queue; outside of a step it is handled now."""
+        macrostep.raise_event(self, event)
+
+    def may(self, event: str, /, *args: Any, **kwargs: Any) -> bool:
+        """Say whether a transition would be taken: the guards are asked."""
+        return macrostep.may(self, Event(event, args, kwargs))
+
+    def _note(self, source: Configuration, target: Configuration, event: str | None, data: tuple[Any, ...]) -> None:
+        """Record a transition, and tell the listeners; one that raises is logged."""
+        record: Record = NEW_RECORD(Record, (source.state, target.state, event, data, self._platform.time()))
+        records = self._records
+        if isinstance(records, int):  # a deque takes 600 bytes: made when there is something to keep
+            if records:
+                records = self._records = deque((record,), maxlen=records)
+        else:
+            records.append(record)
+        for listener in self._listeners:
+            try:
+                listener(record)
+            except Exception:  # noqa: BLE001 - it changes nothing
+                logger.exception("A listener of %s failed", self.chart.name)
+
+    # --- what it is in -----------------------------------------------------------------------------------------------
+
+    @property
+    def chart(self) -> Chart:
+        """The definition."""
+        return self._program.chart
+
+    @property
+    def state(self) -> str:
+        """Name of the active state without states inside; with parallel regions all of them, joined by "+"."""
+        return self._configuration.state
+
+    @property
+    def configuration(self) -> frozenset[str]:
+        """Names of all active states."""
+        return self._configuration.names
+
+    def in_state(self, name: str, /) -> bool:
+        """Say whether a state is active: SCXML's `In`."""
+        pending = self._pending
+        if pending is not None and pending.active is not None:
+            return name in pending.active
+        return name in self._configuration.names
+
+    @property
+    def done(self) -> bool:
+        """Whether a final state at the top is active: no more transitions are taken."""
+        return self._configuration.final
+
+    @property
+    def donedata(self) -> Any:
+        """What the active final state at the top gives as its data."""
+        return macrostep.donedata(self)
+
+    @property
+    def legal(self) -> tuple[str, ...]:
+        """Events that some transition of the active states waits for, in document order; guards are not asked."""
+        chart = self.chart
+        active = chart.in_order(self._configuration.names)
+        patterns = (
+            event for name in active for transition in chart.states[name].transitions for event in transition.events
+        )
+        return tuple(dict.fromkeys(patterns))
+
+    @property
+    def history(self) -> list[Record]:
+        """The last transitions, oldest first: a copy."""
+        return [] if isinstance(self._records, int) else list(self._records)
+
+    def listen(self, listener: Callable[[Record], None], /) -> Callable[[], None]:
+        """Call a function with each record, between exit and enter; return what ends that."""
+        self._listeners = (*self._listeners, listener)
+
+        def unlisten() -> None:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return unlisten
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def start_timer(self, name: str, seconds: float, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """Send an event in so many seconds, whatever the state is then. A timer of that name is replaced.
+
+        It is gen_statem's generic timeout: neither events nor changes of state cancel it.
+        """
+        self.start_event_timer(name, seconds, Event(event, args, kwargs))
+
+    def start_event_timer(self, name: str, seconds: float, event: Event, /) -> None:
+        """Start a timer with an event that brings more than a name and arguments."""
+        if not seconds >= 0:
+            msg = f"timer {name!r} of {seconds} seconds: they must not be negative"
+            raise DefinitionError(msg)
+        self.cancel_timer(name)
+        macrostep.start_timer(self, name, seconds, event)
+
+    def cancel_timer(self, name: str, /) -> bool:
+        """Cancel a named timer; True if there was one."""
+        return macrostep.cancel_timer(self, name)
+
+    @property
+    def timers(self) -> dict[TimerKey, float]:
+        """When the running timers are due, in seconds since the epoch: by name, or by state and place of transition."""
+        return {} if self._pending is None else {key: due.due for key, due in self._pending.timers.items()}
+
+    @property
+    def due(self) -> float | None:
+        """When the next timer is due, in seconds since the epoch; None without timers."""
+        return min(self.timers.values(), default=None)
+
+    def advance(self) -> int:
+        """Fire the timers that are due; return how many. An interpreter without an actor needs somebody to call it."""
+        fired = 0
+        pending = self._pending
+        while pending is not None and pending.timers:
+            first = min(pending.timers.values(), key=lambda one: one.due)
+            if first.due > self._platform.time():
+                break
+            fired += 1
+            macrostep.fire(self, first)
+        return fired
+
+    # --- pickle and copies -------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"<Interpreter of {self.chart.name} in {self.state or 'no state'}>"

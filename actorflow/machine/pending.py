@@ -1,0 +1,41 @@
+"""Pending: what few instances have: queued and deferred events, timers, children, history states. Layer 3."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from actorflow.machine.chart import Invoke
+    from actorflow.machine.event import Event
+
+TimerKey: TypeAlias = str | tuple[str, int]  # a named timer, or a state and the place of its transition
+
+
+class Due:
+    """A timer that runs: at `due`, in seconds since the epoch, its event is sent; without one, its state times out."""
+
+    __slots__ = ("cancel", "due", "event", "key")
+
+    def __init__(self, key: TimerKey, due: float, event: Event | None) -> None:
+        self.key = key
+        self.due = due
+        self.event = event
+        self.cancel: Callable[[], object] | None = None
+
+
+class Pending:
+    """Made at first need: most instances never have any of it."""
+
+    __slots__ = ("active", "children", "deferred", "external", "internal", "invoking", "remembered", "timers")
+
+    def __init__(self) -> None:
+        self.internal: deque[Event] = deque()
+        self.external: deque[Event] = deque()
+        self.deferred: deque[Event] = deque()
+        self.timers: dict[TimerKey, Due] = {}
+        self.children: dict[tuple[str, str], tuple[Invoke, Any]] = {}  # by state and id
+        self.invoking: list[tuple[str, Invoke]] = []  # states entered whose children are to be started
+        self.remembered: dict[str, tuple[str, ...]] = {}
+        self.active: set[str] | None = None  # within a step of order "scxml", while it exits and enters

@@ -1,0 +1,78 @@
+"""Platform: what surrounds an interpreter: the clock, timers, and children to invoke. Layer 3.
+
+SCXML's word for it. An actor is one (see `state_machine`); `Alone` is the one of an interpreter that nobody drives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actorflow.core.clock import SystemClock
+from actorflow.core.log import logger
+from actorflow.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.machine.chart import Invoke
+    from actorflow.machine.event import Event
+    from actorflow.machine.interpreter import Interpreter
+
+
+class Platform(Protocol):
+    """What an interpreter asks of its surroundings."""
+
+    def time(self) -> float:
+        """Return seconds since the epoch, for records and deadlines."""
+        ...
+
+    def add_timer(self, seconds: float, fire: Callable[[], None], /) -> Callable[[], object]:
+        """Have `fire` called in so many seconds, between two events; return what cancels that."""
+        ...
+
+    def start_child(self, interpreter: Interpreter, invoke: Invoke, /) -> Any:
+        """Start what a state invokes; return what stands for it."""
+        ...
+
+    def end_child(self, child: Any, /) -> None:
+        """End an invoked child: its state was left."""
+        ...
+
+    def forward(self, child: Any, event: Event, /) -> None:
+        """Send an event on to an invoked child."""
+        ...
+
+    def refused(self, event: Event, error: Exception, /) -> None:
+        """An event was refused that nobody waits for: a deferred one, or one that a handler raised."""
+        ...
+
+
+class Alone:
+    """No surroundings: real time, no children, and timers that fire when somebody calls `interpreter.advance()`."""
+
+    def time(self) -> float:
+        """Return the wall clock's time."""
+        return SystemClock.time()
+
+    def add_timer(self, _seconds: float, _fire: Callable[[], None], /) -> Callable[[], object]:
+        """Do nothing: the interpreter keeps what is due, and `advance` looks there."""
+        return lambda: None
+
+    def start_child(self, interpreter: Interpreter, invoke: Invoke, /) -> Any:
+        """Refuse: children are actors."""
+        msg = (
+            f"{interpreter.chart.name!r} invokes {invoke.id!r}, and children are actors: spawn the machine as an actor"
+        )
+        raise DefinitionError(msg)
+
+    def end_child(self, child: Any, /) -> None:
+        """Do nothing: there is none."""
+
+    def forward(self, child: Any, event: Event, /) -> None:
+        """Do nothing: there is none."""
+
+    def refused(self, _event: Event, error: Exception, /) -> None:
+        """Log it."""
+        logger.warning("An event that nobody waits for was refused: %s", error)
+
+
+ALONE = Alone()

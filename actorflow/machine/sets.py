@@ -1,0 +1,175 @@
+"""Sets: which states a set of transitions exits and enters. Layer 3.
+
+The algorithm of the SCXML recommendation, appendix D (W3C, 1 September 2015), function by function, on names of states.
+It runs once for each step that a chart can take (see `program`), so it is written to be read, not to be quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
+
+Remembered = Mapping[str, tuple[str, ...]]  # what each history state holds
+
+
+class Entry:
+    """Collects what is entered: appendix D's `computeEntrySet` and the two functions under it.
+
+    Attributes:
+        states: names of the states to enter.
+        defaults: transitions whose actions run after a state's own at enter: of its initial, of a history within it.
+        consulted: names of the history states that were looked at.
+    """
+
+    def __init__(self, chart: Chart, remembered: Remembered) -> None:
+        self.chart = chart
+        self.remembered = remembered
+        self.states: set[str] = set()
+        self.defaults: dict[str, list[Transition]] = {}
+        self.consulted: list[str] = []
+
+    def add(self, transitions: Iterable[Transition]) -> None:
+        """Add what the transitions enter."""
+        for transition in transitions:
+            outer = domain(self.chart, transition, self.remembered)
+            for name in transition.targets:
+                self._with_descendants(self.chart.states[name])
+            for name in effective_targets(self.chart, transition, self.remembered):
+                self._with_ancestors(name, outer)
+
+    def _with_descendants(self, node: StateNode) -> None:
+        if node.kind in HISTORY:
+            self.consulted.append(node.name)
+            names = self.remembered.get(node.name)
+            if names is None and node.initial is not None:
+                self.defaults.setdefault(node.parent, []).append(node.initial)
+                names = node.initial.targets
+            self._all_within(names or (), node.parent)
+            return
+        self.states.add(node.name)
+        if node.kind == "compound" and node.initial is not None:
+            if node.initial.actions:
+                self.defaults.setdefault(node.name, []).insert(0, node.initial)
+            self._all_within(node.initial.targets, node.name)
+        elif node.kind == "parallel":
+            self._regions(node)
+
+    def _all_within(self, names: Iterable[str], outer: str) -> None:
+        for name in names:
+            self._with_descendants(self.chart.states[name])
+        for name in names:
+            self._with_ancestors(name, outer)
+
+    def _with_ancestors(self, name: str, outer: str) -> None:
+        for node in self.chart.ancestors(name):
+            if node.name == outer:
+                return
+            self.states.add(node.name)
+            if node.kind == "parallel":
+                self._regions(node)
+
+    def _regions(self, node: StateNode) -> None:
+        for child in node.children:
+            if self.chart.states[child].kind in HISTORY:
+                continue
+            if not any(name == child or self.chart.is_within(name, child) for name in self.states):
+                self._with_descendants(self.chart.states[child])
+
+
+def effective_targets(chart: Chart, transition: Transition, remembered: Remembered) -> list[str]:
+    """Return the targets, with each history state replaced by what it stands for: `getEffectiveTargetStates`."""
+    names: dict[str, None] = {}
+    for name in transition.targets:
+        node = chart.states[name]
+        if node.kind not in HISTORY:
+            names[name] = None
+        elif name in remembered:
+            names.update(dict.fromkeys(remembered[name]))
+        elif node.initial is not None:
+            names.update(dict.fromkeys(effective_targets(chart, node.initial, remembered)))
+    return list(names)
+
+
+def domain(chart: Chart, transition: Transition, remembered: Remembered) -> str:
+    """Return the state within which the transition happens: `getTransitionDomain`."""
+    targets = effective_targets(chart, transition, remembered)
+    source = transition.source
+    internal = transition.internal and chart.states[source].kind == "compound"
+    if internal and all(chart.is_within(name, source) for name in targets):
+        return source
+    return common_ancestor(chart, source, targets)
+
+
+def common_ancestor(chart: Chart, source: str, targets: Sequence[str]) -> str:
+    """Return the innermost compound state, or the root, around all of these: `findLCCA`."""
+    for node in chart.ancestors(source):
+        if node.kind == "compound" and all(chart.is_within(name, node.name) for name in targets):
+            return node.name
+    return ROOT
+
+
+def exited(chart: Chart, active: Iterable[str], transitions: Iterable[Transition], remembered: Remembered) -> set[str]:
+    """Return what the transitions exit: `computeExitSet`."""
+    names: set[str] = set()
+    for transition in transitions:
+        if transition.targets:
+            outer = domain(chart, transition, remembered)
+            names.update(name for name in active if chart.is_within(name, outer))
+    return names
+
+
+def without_conflicts(
+    chart: Chart, active: frozenset[str], transitions: Iterable[Transition], remembered: Remembered
+) -> list[Transition]:
+    """Drop transitions that others preempt, as both would exit the same states: `removeConflictingTransitions`."""
+    kept: list[Transition] = []
+    for transition in transitions:
+        exits = exited(chart, active, [transition], remembered)
+        rivals = [other for other in kept if exits & exited(chart, active, [other], remembered)]
+        if all(chart.is_within(transition.source, other.source) for other in rivals):
+            kept = [other for other in kept if other not in rivals]
+            kept.append(transition)
+    return kept
+
+
+def remembered_at_exit(chart: Chart, active: Iterable[str], exits: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return what the history states within exited states hold from now on."""
+    values = {}
+    for name in exits:
+        for child in chart.states[name].children:
+            kind = chart.states[child].kind
+            if kind == "shallow":
+                held = [inner for inner in active if chart.states[inner].parent == name]
+            elif kind == "deep":
+                held = [inner for inner in active if is_atomic(chart, inner) and chart.is_within(inner, name)]
+            else:
+                continue
+            values[child] = tuple(chart.in_order(held))
+    return values
+
+
+def is_atomic(chart: Chart, name: str) -> bool:
+    """Say whether a state has none within it."""
+    return chart.states[name].kind in {"atomic", "final"}
+
+
+def is_in_final(chart: Chart, active: frozenset[str], name: str) -> bool:
+    """Say whether a state is through: `isInFinalState`."""
+    node = chart.states[name]
+    children = [child for child in node.children if chart.states[child].kind not in HISTORY]
+    if node.kind == "compound":
+        return any(chart.states[child].kind == "final" and child in active for child in children)
+    if node.kind == "parallel":
+        return all(is_in_final(chart, active, child) for child in children)
+    return False
+
+
+def matches(pattern: str, event: str) -> bool:
+    """Say whether an event's name fits a pattern, token by token (SCXML section 3.12.1).
+
+    >>> matches("error.*", "error.execution"), matches("error", "error.execution"), matches("err", "error")
+    (True, True, False)
+    """
+    pattern = pattern.removesuffix(".*").removesuffix(".")
+    return pattern in {"*", event} or event.startswith(f"{pattern}.")
