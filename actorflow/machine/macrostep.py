@@ -319,7 +319,7 @@ def _allowed(machine: Interpreter, move: Move, event: Event) -> Move | None:
             return None
     if move.choose is None:
         return move
-    target = move.choose(machine.model, *event.args, **event.kwargs)
+    target = move.choose(machine.model, event)
     return None if target is None else machine._program.chosen(move, target)
 
 
@@ -327,7 +327,7 @@ def chosen(machine: Interpreter, move: Move, event: Event) -> tuple[Move, ...]:
     """Return the move, with its target if that is chosen as it is taken; its guard has allowed it."""
     if move.choose is None:
         return (move,)
-    target = move.choose(machine.model, *event.args, **event.kwargs)
+    target = move.choose(machine.model, event)
     if target is None:
         without_transition(machine, event)
         return ()
