@@ -435,6 +435,7 @@ class Envoy(Actor):
             return
         link = host.link
         exit_ = ref._life.exit if ref._life is not None else None
+        host.ending.add(ref)
         try:
             if exit_ is None:
                 ref._guest = False
@@ -443,6 +444,7 @@ class Envoy(Actor):
                 seconds = ref._traits.options.shutdown * OWN_SHARE
                 ref._guest = exit_.restart
                 ref._guest = await link.request(link.name, "exit", ref.uid, exit_.restart, seconds) and exit_.restart
+            host.ending.discard(ref)
         except HostDied:
             return
         except Stopping:  # a supervisor wants it at once, while it worked off its mailbox
