@@ -118,7 +118,8 @@ class Dispatch:
             return ActorDeadError(f"the pool {self.path} was shut down and takes no more tasks")
         if isinstance(self.broken, Stopped):
             return ActorDeadError(f"the pool {self.path} was stopped before it could run the task")
-        error = HostDied(f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed")
+        what = f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed"
+        error = HostDied(what, how=f"the last with {type(self.broken).__name__}: {self.broken}")
         error.__cause__ = self.broken
         return error
 

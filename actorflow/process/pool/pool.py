@@ -288,7 +288,7 @@ class ProcessPool(concurrent.futures.Executor):
             dispatch.check_may_wait()
             dispatch.ended.get()
             if self._system is not None:
-                self._system.ended.get()
+                self._system.wait_ended()
             else:
                 gone: Future[Any] = self._ref.stop(block=False)
                 gone.get()
