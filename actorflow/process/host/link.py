@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.future import Future, patient
 from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, MailboxFull, PayloadError
-from actorflow.process.host.wait import Ear
+from actorflow.process.host.wait import Ear, RemoteFuture
 from actorflow.process.payload import dump_error, dumps, load_error, loads
+from actorflow.process.wire import WAITING
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -65,6 +66,7 @@ class Link:
         self.introduced: set[int] = set()
         self.sent_at = 0.0
         self.received = 0
+        self._begun = False  # `read_answers` deals with the frame that is read next, or was interrupted there
         self._left: list[list[Any]] = []  # frames that are written in part
         self._top = 0
         self._write_lock = _thread.allocate_lock()
@@ -361,13 +363,55 @@ class Link:
 
     # --- in: the thread that reads -----------------------------------------------------------------------------------
 
-    def read_frame(self) -> None:
+    def read_answers(self, flags: tuple[int]) -> bool:
+        """Read a frame and deal with it so that a signal's handler may raise at any line; False: that cannot be.
+
+        It can if the frame has nothing but answers for which nobody else waits. Then it is dealt with before it is
+        taken, and what was begun when a handler raised is done again by who reads next.
+
+        Raises:
+            EOFError, OSError: the other end is gone.
+            BlockingIOError: see `Connection.peek`.
+        """
+        items, buffers, after = self.connection.peek(flags)
+        if buffers or self._begun:
+            return False
+        for item in items:
+            entry = self.pending.get(item[1]) if item[0] == ANSWER else self
+            if entry.__class__ is not RemoteFuture or entry._wakes:
+                return False
+        self._begun = True
+        numbers = []
+        for _, number, data, _ in items:
+            entry = self.pending.get(number)
+            if entry is not None:
+                entry._settle(loads(data), None)  # if it does not unpickle, the next reader says so to whoever asks
+                self.pending.pop(number, None)
+                numbers.append(number)
+        self.connection.take(after)
+        self._begun = False
+        self.free.extend(numbers)  # not before: what is read again must not be taken for the answer to a new ask
+        return True
+
+    def _mend(self, items: list[Any]) -> None:
+        """Have answers set again whose setting was interrupted."""
+        self._begun = False
+        for item in items:
+            entry = self.pending.get(item[1]) if item[0] == ANSWER else None
+            if entry.__class__ is RemoteFuture and not entry._done:
+                entry._open = True
+
+    def read_frame(self, flags: tuple[int] = WAITING) -> None:
         """Read a frame and deal with it.
 
         Raises:
             EOFError, OSError: the other end is gone.
+            BlockingIOError: see `Connection.peek`.
         """
-        items, buffers = self.connection.receive()
+        items, buffers, after = self.connection.peek(flags)
+        self.connection.take(after)
+        if self._begun:
+            self._mend(items)
         node, used, told = self.node, 0, False
         by_uid, append = REFS.by_uid, node.scheduler.inbox.append
         for item in items:
