@@ -36,7 +36,8 @@ TIMEVAL = struct.Struct("@ll")  # seconds, microseconds, as the system calls hav
 MARSHAL_VERSION = 2  # later ones look for repeated objects, for a third more time
 ROOM = 256 * 1024  # bytes that one read takes at most
 JOINED = 64 * 1024  # up to here header and body are copied into one write
-HUGE = 1024 * 1024  # from here a buffer gets pages of its own
+MAPPED = 1024 * 1024  # from here a buffer gets pages of its own
+HUGE_PAGE = 2 * 1024 * 1024
 SOCKET_BUFFER = 1024 * 1024  # bytes under way; the default costs an 80 MB array half as much again
 
 
@@ -208,7 +209,7 @@ class Connection:
             end += got
             self._end = end
 
-    def _take(self, target: bytearray | mmap.mmap) -> memoryview:
+    def _take(self, target: bytearray | memoryview) -> memoryview:
         """Fill the target: first with what is at hand, then from the socket."""
         view = memoryview(target)
         done = min(self._end - self._start, view.nbytes)
@@ -225,11 +226,15 @@ class Connection:
         return view
 
 
-def memory(size: int) -> bytearray | mmap.mmap:
-    """Return writable memory for a buffer; big ones get mapped pages of their own, which go back when it is freed."""
-    if size < HUGE:
+def memory(size: int) -> bytearray | memoryview:
+    """Return writable memory for a buffer; big ones get mapped pages of their own, which go back when it is freed.
+
+    Linux lays a mapping onto the borders of huge pages only if it is as long as some of them: else 8 MB take 1,000
+    small pages at its ends, and twice the time. The last one is huge if the buffer fills half of it.
+    """
+    if size < MAPPED:
         return bytearray(size)
-    mapped = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    mapped = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        mapped.madvise(mmap.MADV_HUGEPAGE)
-    return mapped
+        mapped.madvise(mmap.MADV_HUGEPAGE, 0, (size + HUGE_PAGE // 2) // HUGE_PAGE * HUGE_PAGE)
+    return memoryview(mapped)[:size]
