@@ -121,8 +121,9 @@ class RemoteFuture(Future[Any]):
         ear = link.ear
         if link.closed is None and ear.borrow():
             try:
-                with contextlib.suppress(EOFError, OSError, ValueError):  # the reader thread sees the end, too
-                    self._read(link, deadline)
+                self._read(link, deadline)
+            except (EOFError, OSError, ValueError):  # the reader thread sees the end, too
+                pass
             except BaseException:  # Ctrl-C, perhaps in the middle of a frame: what follows would be read as its rest
                 link.connection.close()
                 raise
