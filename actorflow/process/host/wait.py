@@ -149,9 +149,8 @@ class RemoteFuture(Future[Any]):
         if timeout is None and target is not None and not self._patient:
             timeout = target._scheduler.ask_timeout
         deadline = None if timeout is None else SystemClock.monotonic() + timeout
-        if (
-            link.closed is None and not link.ear.lock._is_owned()
-        ):  # else a signal's handler asks, in the midst of a read
+        # Not while a signal's handler asks, in the midst of a read.
+        if link.closed is None and not link.ear.lock._is_owned():
             self._borrow(link, link.ear, deadline)
             if self._done:
                 return

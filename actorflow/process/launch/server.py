@@ -67,12 +67,7 @@ class ForkServer:
             OSError: the zygote is gone.
         """
         with self._lock:
-            place = here(self._env)
-            if place != self._place:
-                self._send("place", *place)
-                if not self._place and self._preload:
-                    self._send("preload", self._preload)
-                self._place = place
+            self._move()
             number = next(self._numbers)
             handle = self._handles[number] = Handle(self, number)
             try:
@@ -81,6 +76,26 @@ class ForkServer:
                 del self._handles[number]
                 raise
             return handle
+
+    def prepare(self, warm: str | None) -> None:
+        """Have done what the first launch would wait for.
+
+        Raises:
+            OSError: the zygote is gone.
+        """
+        with self._lock:
+            self._move()
+            if warm is not None:
+                self._send("warm", warm)
+
+    def _move(self) -> None:
+        """Have the zygote be where this process is."""
+        place = here(self._env)
+        if place != self._place:
+            self._send("place", *place)
+            if not self._place and self._preload:
+                self._send("preload", self._preload)
+            self._place = place
 
     def kill(self, number: int, signal: int) -> None:
         """Have a child killed, if it still runs."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from actorflow.process.pool.setup import Setup
     from actorflow.process.pool.task import Task
 
+WORKER: Final = "actorflow.process.pool.child"
 STARTS: Final = 5  # failed starts in a row after which the pool is broken
 
 
@@ -139,12 +140,12 @@ class Dispatch:
         assert self.launcher is not None
         host = self.setup.host
         return self.launcher.launch(
-            "actorflow.process.pool.child:main",
+            f"{WORKER}:main",
             None,
             descriptors,
             cpu=None if host is None else host.affinity,
             nice=None if host is None else host.nice,
-            warm="actorflow.process.pool.child",
+            warm=WORKER,
         )
 
     def needs_worker(self) -> bool:
