@@ -399,7 +399,11 @@ class Link:
         for _, number, data, _ in items:
             entry = self.pending.get(number)
             if entry is not None:
-                entry._settle(loads(data), None)  # if it does not unpickle, the next reader says so to whoever asks
+                try:
+                    value = loads(data)
+                except Exception:  # noqa: BLE001 - the next reader says so to whoever asks
+                    return False
+                entry._settle(value, None)
                 self.pending.pop(number, None)
                 numbers.append(number)
         self.connection.take(after)
