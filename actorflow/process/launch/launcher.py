@@ -76,13 +76,14 @@ class Launcher:
                     "this launcher was released, or belongs to the process that this one was forked from"
                 )
             for _ in range(2):
-                if self._server is None:
-                    self._server = self._serve()
+                server = self._server = self._server or self._serve()
                 try:
-                    return self._server.launch(entry, argument, fds, options)
+                    return server.launch(entry, argument, fds, options)
                 except OSError:  # it has died since the last launch
                     self._server = None
-            raise ActorflowError("two fork servers in a row died while they took a request")
+            handle = Handle(server, 0)
+            handle._lost(f"two fork servers in a row died as they took a request: {server.why}")
+            return handle
 
     def prepare(self, warm: str | None) -> None:
         """Start the fork server, so that it comes up while the caller makes what is to be launched."""

@@ -50,6 +50,7 @@ class ForkServer:
         self._numbers = count(1)
         self._handles: dict[int, Handle] = {}
         self._ended = False
+        self.why = "its fork server has died"  # what has ended it, for those who were launched or are to be
         self._process: subprocess.Popen[bytes] | None = None
         with forking:
             self._sock, self._its_sock = socketpair(AF_UNIX, SOCK_STREAM)
@@ -142,13 +143,12 @@ class ForkServer:
 
     def _run(self) -> None:
         """Live as long as the zygote."""
-        why = "its fork server has died"
         try:
             self._start()
             while frame := receive(self._sock):
                 self._hear(*frame[0])
         except OSError as error:  # no memory, no processes, no interpreter
-            why = f"its fork server failed: {error}"
+            self.why = f"its fork server failed: {error}"
         self._bury()
         with self._lock:
             self._ended = True
@@ -156,7 +156,7 @@ class ForkServer:
             self._handles.clear()
             self._close()
         for handle in lost:
-            handle._lost(why)
+            handle._lost(self.why)
 
     def _start(self) -> None:
         """Start the interpreter. It is in a group of its own: a terminal's Ctrl-C does not reach it."""
