@@ -1,0 +1,11 @@
+"""SCXML: documents of the W3C recommendation of 2015 as charts, and charts as documents. Layer 3.
+
+Read in this order: `elements` (XML without its dangers), `limits`, `datamodels` (with the two languages of expressions
+behind it), `content`, `sending`, `invoking` (what is executable), `reader`, `document` (the chart), `session` (its model).
+"""
+
+from actorflow.machine.scxml.document import ScxmlChart
+from actorflow.machine.scxml.reader import load
+from actorflow.machine.scxml.session import Session
+
+__all__ = ["ScxmlChart", "Session", "load"]
