@@ -1,7 +1,8 @@
 """SCXML: documents of the W3C recommendation of 2015 as charts, and charts as documents. Layer 3.
 
-Read in this order: `elements` (XML without its dangers), `limits`, `datamodels` (with the two languages of expressions
-behind it), `content`, `sending`, `invoking` (what is executable), `reader`, `document` (the chart), `session` (its model).
+Read in this order: `elements` (XML without its dangers), `limits`, `datamodels` (two languages of expressions stand
+behind it), `content`, `sending`, `invoking` (what is executable), `reader`, `document` (the chart), `session` (its
+model), `actor` (what runs it), `writer`.
 """
 
 from actorflow.machine.scxml.document import ScxmlChart

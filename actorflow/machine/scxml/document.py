@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actorflow.machine.chart import Chart
@@ -22,8 +22,8 @@ class ScxmlChart(Chart):
         source: the document's file and language.
     """
 
-    document: Element = Element("scxml")
-    source: Source = Source("")
+    document: Element = field(default_factory=lambda: Element("scxml"))
+    source: Source = field(default_factory=lambda: Source(""))
 
     def session(
         self, *, id: str | None = None, values: dict[str, Any] | None = None, invokeid: str | None = None

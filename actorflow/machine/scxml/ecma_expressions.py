@@ -40,11 +40,11 @@ REFUSED: Final = {
     "globalThis": "globalThis", "require": "require", "process": "process", "Function": "Function",
 }  # fmt: skip
 RESERVED: Final = frozenset(
-    "break case catch const continue debugger default do else enum export extends false finally for if in let null "
-    "return static super switch throw true try typeof var void while with".split()
+    """break case catch const continue debugger default do else enum export extends false finally for if in let null
+    return static super switch throw true try typeof var void while with""".split()  # noqa: SIM905 - a list of 30 lines
 )
 HIDDEN: Final = frozenset({"constructor", "prototype", "__proto__", "__defineGetter__", "caller", "callee"})
-ASSIGNMENTS: Final = frozenset("= += -= *= /= %= ++ -- =>".split())
+ASSIGNMENTS: Final = frozenset(["=", "+=", "-=", "*=", "/=", "%=", "++", "--", "=>"])
 
 
 def _has_member(scope: Scope, key: Any, whole: Any) -> bool:
@@ -308,7 +308,7 @@ class _Parser:
                 code = _optional_member(code, self.name())
             elif self.accept("."):
                 name = self.name()
-                code = self.method(code, name) if self.is_next("(") else _member(code, lambda _, name=name: name)  # type: ignore[misc]
+                code = self.method(code, name) if self.is_next("(") else _member(code, _always(name))
             elif self.accept("["):
                 key = self.expression()
                 self.expect("]")
@@ -350,7 +350,7 @@ class _Parser:
         keys: list[Code] = []
         while self.token.kind != "end":
             if self.accept("."):
-                keys.append(lambda _, name=self.name(): name)  # type: ignore[misc]
+                keys.append(_always(self.name()))
             else:
                 self.expect("[")
                 keys.append(self.expression())
@@ -377,6 +377,10 @@ def _variable(name: str) -> Code:
             raise EvaluationError(f"{name} is not defined; declare it with <data>") from None
 
     return read
+
+
+def _always(value: Any) -> Code:
+    return lambda _scope: value
 
 
 def _member(whole: Code, key: Code) -> Code:

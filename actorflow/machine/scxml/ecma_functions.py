@@ -234,6 +234,10 @@ def _to_fixed(_scope: Scope, number: Any, digits: Any = 0) -> str:
     return f"{number:.{places}f}"
 
 
+def _to_string(scope: Scope, value: Any) -> str:
+    return text_of(scope, value)
+
+
 LIST: Final = (list, tuple)
 SEVERAL: Final = (str, list, tuple)
 NUMBER: Final = (int, float)
@@ -251,7 +255,7 @@ METHODS: Final[dict[str, tuple[tuple[type, ...], Callable[..., Any]]]] = {
     "substring": ((str,), _substring),
     "toFixed": (NUMBER, _to_fixed),
     "toLowerCase": ((str,), _text("lower")),
-    "toString": ((str, int, float, list, tuple), lambda scope, value: text_of(scope, value)),
+    "toString": ((str, int, float, list, tuple), _to_string),
     "toUpperCase": ((str,), _text("upper")),
     "trim": ((str,), _text("strip")),
     "hasOwnProperty": ((dict,), lambda scope, whole, key=UNDEFINED: text_of(scope, key) in whole),

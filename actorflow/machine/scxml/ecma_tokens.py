@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from actorflow.machine.scxml.limits import MAX_BITS, MAX_SOURCE, EvaluationError, Refused
 
-PUNCTUATORS: Final = "=== !== >>> ** == != <= >= && || ?? ?. << >> => ++ -- += -= *= /= %= ( ) [ ] { } . , : ; ? < > + - * / % ! ~ & | ^ ="
+PUNCTUATORS: Final = """=== !== >>> ** == != <= >= && || ?? ?. << >> => ++ -- += -= *= /= %=
+    ( ) [ ] { } . , : ; ? < > + - * / % ! ~ & | ^ =""".split()  # noqa: SIM905 - they are easier to read so
+PUNCTUATOR: Final = "|".join(re.escape(each) for each in sorted(PUNCTUATORS, key=len, reverse=True))
 PATTERN: Final = re.compile(
     r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
       | (?P<number>0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<name>[^\W\d][\w$]*|\$[\w$]*)
       | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-      | (?P<punctuator>%s)"""
-    % "|".join(re.escape(each) for each in sorted(PUNCTUATORS.split(), key=len, reverse=True)),
+      | (?P<punctuator>"""
+    + PUNCTUATOR
+    + ")",
     re.VERBOSE | re.DOTALL,
 )
 ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0", "\n": ""}
@@ -86,4 +90,4 @@ def _unescape(match: re.Match[str]) -> str:
     return chr(int(code, 16))
 
 
-READERS: Final = {"number": _number, "string": _string, "name": str, "punctuator": str}
+READERS: Final[dict[str, Callable[[str], Any]]] = {"number": _number, "string": _string, "name": str, "punctuator": str}

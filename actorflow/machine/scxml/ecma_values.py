@@ -18,7 +18,7 @@ class Undefined:
 
     _one: Undefined | None = None
 
-    def __new__(cls) -> Undefined:
+    def __new__(cls) -> Undefined:  # noqa: D102, PYI034 - the one value
         if cls._one is None:
             cls._one = super().__new__(cls)
         return cls._one

@@ -13,15 +13,16 @@ from actorflow.machine.scxml.sending import compile_params
 from actorflow.machine.scxml.source import MAX_INVOKED, Source
 
 if TYPE_CHECKING:
+    from actorflow.machine.scxml.document import ScxmlChart
     from actorflow.machine.scxml.session import Session
 
 TYPES: Final = ("scxml", "http://www.w3.org/TR/scxml")
 
 
 class Invocation:
-    """An `<invoke>` that makes a session for the document that it names.
+    """An `<invoke>` of the document that it names.
 
-    Who runs the inviting session starts it: `open` gives the child's session, and its chart with it.
+    Who runs the session starts it: `open` gives the chart, and the values that go along.
     """
 
     __slots__ = ("_content", "_kind", "_params", "_place", "_reference", "element", "id", "source")
@@ -50,8 +51,8 @@ class Invocation:
     def __hash__(self) -> int:
         return hash(self.id)
 
-    def open(self, session: Session) -> Session:
-        """Evaluate what it names and gives along, and make the child's session; it is not started.
+    def open(self, session: Session) -> tuple[ScxmlChart, dict[str, Any]]:
+        """Evaluate what it names, and what goes along.
 
         Raises:
             EvaluationError: a part has no value, or the type or the document cannot be invoked.
@@ -80,7 +81,7 @@ class Invocation:
             chart = read(text, dataclasses.replace(inner, file=f"{self.source.file}, <invoke {self.id}>"))
         if self._place is not None:
             self._place(session, self.id)
-        return chart.session(values=values, invokeid=self.id)
+        return chart, values
 
 
 def _inline(content: Element) -> Any:

@@ -1,7 +1,7 @@
 """What an expression of a loaded document may cost: steps, sizes, depths. Layer 3.
 
-A document comes from anywhere, so nothing in it may take the process down. Each step of an expression and of a loop costs
-one, whatever makes or goes through data costs by its size, and a run of steps between two external events has a budget.
+A document comes from anywhere, so nothing in it may take the process down. Each step of an expression and of a loop
+costs one, whatever makes or goes through data costs by its size, and what one external event leads to has a budget.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Expressions of the python data model: an allowlist of syntax, compiled once to closures. Layer 3.
 
-Nothing here is ever given to `eval`: what is not in the tables below does not exist. Values are plain data, so `a.b` reads
-the item "b" of a dict, never an attribute of an object.
+Nothing here is ever given to `eval`: what is not in the tables below does not exist. Values are plain data, so `a.b`
+reads the item "b" of a dict, never an attribute of an object.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def _unary(node: ast.UnaryOp, depth: int) -> Code:
 
 
 def _logical(node: ast.BoolOp, depth: int) -> Code:
-    parts = [compile_node(value, depth) for value in node.values]  # noqa: PD011 - a node of the syntax tree
+    parts = [compile_node(value, depth) for value in node.values]
     stops_at = isinstance(node.op, ast.Or)
 
     def run(scope: Scope) -> Any:
@@ -288,7 +288,7 @@ def _dict(node: ast.Dict, depth: int) -> Code:
         raise Refused("** is not allowed in a loaded document")
     pairs = [
         (compile_node(key, depth), compile_node(value, depth))
-        for key, value in zip(node.keys, node.values, strict=True)  # noqa: PD011 - as above
+        for key, value in zip(node.keys, node.values, strict=True)
         if key is not None
     ]
     return lambda scope: {key_of(key(scope)): value(scope) for key, value in pairs}
@@ -302,21 +302,23 @@ def key_of(value: Any) -> Any:
 
 
 def _attribute(node: ast.Attribute, depth: int) -> Code:
-    whole, name = compile_node(node.value, depth), check_name(node.attr)  # noqa: PD011 - as above
+    whole, name = compile_node(node.value, depth), check_name(node.attr)
     return lambda scope: item_of(whole(scope), name)
 
 
 def _subscript(node: ast.Subscript, depth: int) -> Code:
-    whole = compile_node(node.value, depth)  # noqa: PD011 - as above
+    whole = compile_node(node.value, depth)
     if isinstance(node.slice, ast.Slice):
-        bounds = [part and compile_node(part, depth) for part in (node.slice.lower, node.slice.upper, node.slice.step)]
+        edges = (node.slice.lower, node.slice.upper, node.slice.step)
+        bounds = [_constant(ast.Constant(None), depth) if edge is None else compile_node(edge, depth) for edge in edges]
 
         def cut(scope: Scope) -> Any:
             value = whole(scope)
             if not isinstance(value, str | list | tuple):
                 raise EvaluationError(f"a {type(value).__name__} cannot be sliced")
             spend_size(scope, len(value))
-            return value[slice(*(bound and bound(scope) for bound in bounds))]
+            low, high, step = (bound(scope) for bound in bounds)
+            return value[low:high:step]
 
         return cut
     index = compile_node(node.slice, depth)
@@ -337,7 +339,7 @@ def item_of(whole: Any, key: Any) -> Any:
 
 def _text(node: ast.JoinedStr, depth: int) -> Code:
     parts: list[Code] = []
-    for value in node.values:  # noqa: PD011 - as above
+    for value in node.values:
         if isinstance(value, ast.FormattedValue):
             if value.format_spec is not None or value.conversion != -1:
                 raise Refused("formats in an f-string are not allowed in a loaded document")
@@ -364,7 +366,7 @@ def _call(node: ast.Call, depth: int) -> Code:
         function = FUNCTIONS[node.func.id]
         return lambda scope: _run(scope, function, arguments)
     if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS:
-        name, whole = node.func.attr, compile_node(node.func.value, depth)  # noqa: PD011 - as above
+        name, whole = node.func.attr, compile_node(node.func.value, depth)
         of_types = METHODS[name]
 
         def run(scope: Scope) -> Any:
@@ -470,7 +472,7 @@ def compile_place(source: str) -> tuple[str, list[Code]]:
             keys.append(compile_node(node.slice))
         else:
             raise EvaluationError(f"{_short(source)} is no location")
-        node = node.value  # noqa: PD011 - as above
+        node = node.value
     return check_name(node.id), keys[::-1]
 
 

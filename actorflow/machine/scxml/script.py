@@ -1,4 +1,4 @@
-"""`<script>`: Python of a document that the user trusts. Layer 3. It is the one place where loaded text runs as code."""
+"""`<script>`: Python of a document that the user trusts; the one place where loaded text runs as code. Layer 3."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import weakref
 from collections.abc import Callable
@@ -60,9 +61,10 @@ class Session:
         self.bound: list[str] = []
         self.failure: str | None = None
         self._left = MAX_STEPS
+        self._since = 0.0
         self._interpreter: Interpreter | None = None
-        self._parent: Callable[[Event], object] | None = None
-        self._receive: Callable[[Event], object] | None = None
+        self._parent: Callable[[Event], bool] | None = None
+        self._receive: Callable[[Event], bool] | None = None
         self._event: tuple[Event | None, Any] = (None, None)
         self._system: dict[str, Any] | None = None
         self._delayed: dict[str, Callable[[], object]] = {}
@@ -80,20 +82,27 @@ class Session:
         self,
         interpreter: Interpreter,
         *,
-        parent: Callable[[Event], object] | None = None,
-        receive: Callable[[Event], object] | None = None,
+        parent: Callable[[Event], bool] | None = None,
+        receive: Callable[[Event], bool] | None = None,
     ) -> None:
         """Join it with its interpreter, before that starts.
 
         Args:
             interpreter: has the session as its model.
-            parent: takes events for "#_parent", for a session that was invoked.
-            receive: takes events from other sessions, from any thread; without it, the interpreter does.
+            parent: takes events for "#_parent", for a session that was invoked; False: there is nobody any more.
+            receive: takes events of other sessions, from any thread; without it, the interpreter does.
         """
         self._interpreter = interpreter
         self._parent = parent
-        self._receive = receive or interpreter.send_event
+        self._receive = receive or self._take
         SESSIONS[self.id] = self
+
+    def _take(self, event: Event) -> bool:
+        """Handle an event of another session at once."""
+        if self.interpreter.done:
+            return False
+        self.interpreter.send_event(event)
+        return True
 
     # --- the scope of expressions ------------------------------------------------------------------------------------
 
@@ -143,12 +152,15 @@ class Session:
         return self.interpreter.in_state(name)
 
     def begin(self) -> None:
-        """Begin a block or a condition: an event from outside brings a new budget of steps."""
+        """Begin a block or a condition. An event from outside brings a new budget of steps, and so does time."""
         event = self._interpreter.event if self._interpreter is not None else None
-        if event is not None and event is not self._event[0] and event.kind == "external":
-            if event.__class__ is not Again:
-                self._left = MAX_STEPS
+        if event is not None and event is not self._event[0]:
             self._current()
+            if event.kind == "external" and event.__class__ is not Again:
+                now = self.interpreter._platform.time()
+                if event.origin is None or now > self._since:
+                    self._left = MAX_STEPS
+                self._since = now
         self.spend(1)
 
     def spend(self, steps: int) -> None:
@@ -226,6 +238,11 @@ class Session:
 
         self._delayed[key] = self.interpreter._platform.add_timer(seconds, fire)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something is to be sent later."""
+        return bool(self._delayed) or (self._interpreter is not None and self._interpreter.due is not None)
+
     def cancel(self, sendid: str) -> None:
         """Cancel what was sent with a delay and has not been delivered."""
         for key in list(self.interpreter.timers):
@@ -244,18 +261,20 @@ class Session:
             receive = None if other is None else other._receive
         else:
             receive = self._child(where.removeprefix("#_"))
-        if receive is None:
+        if receive is None or not receive(event):
             lost = EvaluationError(f"there is nobody at {where!r}")
             self.raise_error(lost, name="error.communication", sendid=sendid)
-            return
-        receive(event)
 
-    def _child(self, invokeid: str) -> Callable[[Event], object] | None:
+    def _child(self, invokeid: str) -> Callable[[Event], bool] | None:
         pending = self.interpreter._pending
         for invoke, child in () if pending is None else pending.children.values():
             if invoke.id == invokeid:
-                return lambda event: self.interpreter._platform.forward(child, event)
+                return functools.partial(self._pass_on, child)
         return None
+
+    def _pass_on(self, child: Any, event: Event) -> bool:
+        self.interpreter._platform.forward(child, event)
+        return True
 
     # --- data --------------------------------------------------------------------------------------------------------
 

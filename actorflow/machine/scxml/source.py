@@ -115,7 +115,7 @@ class Source:
         return raw.decode(errors="replace")
 
     def value_of(self, element: Element) -> Code | None:
-        """Compile what gives `<data>`, `<assign>` or `<content>` its value: expr, src or what stands inside; or none."""
+        """Compile what gives `<data>`, `<assign>`, `<content>` their value: expr, src, what stands inside; or none."""
         inside = element.content if element.tag != "content" or element.get("expr") is None else ""
         if element.get("expr") is not None or element.get("src") is not None:
             if self.one_of(element, "expr", "src") == "src":
