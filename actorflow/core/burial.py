@@ -114,6 +114,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
 def refuse(item: Item, cause: BaseException | None) -> None:
     """Answer a message that the actor did not live to handle, or make it a dead letter."""
     ref, message, future, sender = item
+    if ref._pass_on(item):
+        return
     if message.__class__ is Stop or message.__class__ is ACTOR_STOP:
         if future is not None:
             future._settle(value=True, error=None)

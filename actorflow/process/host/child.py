@@ -76,7 +76,7 @@ def main(argument: Any, fds: list[int]) -> None:
     link.start_writer()
     closing.append((system, link))
     scheduler.attach(link)
-    system.ended.get()
+    system.wait_ended()
     finish(link)
 
 
