@@ -245,7 +245,7 @@ def _left_from_within(chart: Chart, outer: StateNode) -> bool:
 
 
 def _events(chart: Chart, node: StateNode) -> Iterator[str]:
-    waited = {event for transition in chart.transitions for event in transition.events}
+    waited = {event for transition in chart.transitions for event in transition.events} if node.defer else set()
     for event in node.defer:
         if not any(covers(event, other) or covers(other, event) for other in waited):
             yield f"it defers {event!r}, an event that no transition waits for{_similar(event, waited)}"

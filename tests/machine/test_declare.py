@@ -695,9 +695,9 @@ def test_a_state_that_is_no_attribute_is_refused():
 
     mistakes(
         made(),
-        "Machine.b: it means a state that is no attribute of the class",
         "Machine.go: it means a state that is no attribute of the class",
         "Machine.astray: it means a state that is no attribute of the class",
+        "Machine.b: it means a state that is no attribute of the class",
     )
 
 
