@@ -10,7 +10,7 @@ import difflib
 import sys
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import combinations
 from typing import Final, Literal, NamedTuple
 
@@ -59,13 +59,23 @@ def _level_of_user() -> int:
     return level
 
 
-def problems(chart: Chart) -> list[Problem]:
-    """Find the mistakes in a chart; each text says the cure."""
-    reached = reachable(chart)
+def problems(chart: Chart, *, whole: bool = True, inherited: Collection[str] = ()) -> list[Problem]:
+    """Find the mistakes in a chart; each text says the cure.
+
+    Args:
+        chart: what is checked.
+        whole: also look for states that nothing leads to or out of; without sense where some transitions are missing.
+        inherited: states that need not be in reach: a subclass may do without them.
+    """
+    reached = reachable(chart) if whole else frozenset()
     return [
         Problem(place(chart, node), text)
         for node in chart.states.values()
-        for texts in (*(check_(chart, node) for check_ in CHECKS), _reached(chart, node, reached))
+        for texts in (
+            *(check_(chart, node) for check_ in CHECKS),
+            _reached(chart, node, reached) if whole and node.name not in inherited else (),
+            _way_out(chart, node) if node.name in reached else (),
+        )
         for text in texts
     ]
 
@@ -235,7 +245,7 @@ def _left_from_within(chart: Chart, outer: StateNode) -> bool:
 
 
 def _events(chart: Chart, node: StateNode) -> Iterator[str]:
-    waited = {event for transition in chart.transitions for event in transition.events}
+    waited = {event for transition in chart.transitions for event in transition.events} if node.defer else set()
     for event in node.defer:
         if not any(covers(event, other) or covers(other, event) for other in waited):
             yield f"it defers {event!r}, an event that no transition waits for{_similar(event, waited)}"
@@ -268,7 +278,6 @@ CHECKS: Final[tuple[Callable[[Chart, StateNode], Iterator[str]], ...]] = (
     _choices,
     _endless,
     _events,
-    _way_out,
 )
 
 # --- words ------------------------------------------------------------------------------------------------------------
