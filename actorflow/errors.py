@@ -217,6 +217,8 @@ class TransitionRefused(ActorflowError, ValueError):
         legal: events that some transition of the active states waits for.
     """
 
+    refused_by = 0  # id of the model: a cast that the receiver's own machine refuses is no crash
+
     def __init__(self, state: str, event: str, legal: tuple[str, ...] = (), what: str = "") -> None:
         self.state = state
         self.event = event

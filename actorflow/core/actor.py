@@ -52,6 +52,7 @@ class Actor(pykka.Actor):
 
     _options: ClassVar[Options] = Options()
     _traits: ClassVar[Traits]
+    _constructors: ClassVar[tuple[str, ...]] = ()  # class methods that `spawn` takes instead of the class
     _intensity: ClassVar[int] = 1
     _period: ClassVar[float] = 5.0
     _actor_ref: ActorRef[Any] = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
@@ -124,6 +125,19 @@ class Actor(pykka.Actor):
         """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows."""
         self._actor_ref._scheduler.post(self._actor_ref, Stop(final=False, actor=self), None)
 
+    def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the method that a message names; of some a state machine makes events."""
+        return getattr(self, name)(*args, **kwargs)
+
+    @classmethod
+    def _has_on_start(cls) -> bool:
+        """Say whether there is something to run before the first message."""
+        return cls.on_start is not BASE_HOOKS["on_start"]
+
+    def _run_on_start(self) -> Any:
+        """Run what comes before the first message."""
+        return self.on_start()
+
     # --- pykka's hooks for runtimes ----------------------------------------------------------------------------------
 
     @staticmethod
@@ -145,11 +159,13 @@ Actor._traits = Traits(Actor, Actor._options)
 
 def run_call(ref: ActorRef[Any], call: Call) -> Any:
     """Run the method that a `call` or `cast` names."""
-    return getattr(ref._actor, call.name)(*call.args, **call.kwargs)
+    return ref._actor._perform(call.name, call.args, call.kwargs)  # type: ignore[union-attr]
 
 
 def run_proxy_call(ref: ActorRef[Any], message: pykka_messages.ProxyCall) -> Any:
     """Run the method that a proxy names."""
+    if len(message.attr_path) == 1:
+        return ref._actor._perform(message.attr_path[0], message.args, message.kwargs)  # type: ignore[union-attr]
     return get_attr_directly(ref._actor, message.attr_path)(*message.args, **message.kwargs)
 
 

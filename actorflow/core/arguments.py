@@ -11,6 +11,24 @@ from actorflow.core.traits import OPTION_NAMES
 from actorflow.errors import DefinitionError
 
 
+class Constructor:
+    """Names the method that makes an actor instead of `__init__`; the first of its positional arguments.
+
+    So `spawn(Order.restore, snapshot)` is a recipe like any other: it pickles, and restarts begin with it again.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Constructor, (self.name,)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
 @functools.lru_cache(maxsize=1024)
 def signature_of(actor_class: Any) -> inspect.Signature:
     """Return the signature of the constructor of a class."""
@@ -19,7 +37,10 @@ def signature_of(actor_class: Any) -> inspect.Signature:
 
 def check_arguments(actor_class: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raise a DefinitionError if the constructor does not take these arguments."""
-    signature = signature_of(actor_class)  # type: ignore[arg-type]  # a class is hashable
+    make: Any = actor_class
+    if args and isinstance(args[0], Constructor):
+        make, args = getattr(actor_class, args[0].name), args[1:]
+    signature = signature_of(make)
     try:
         signature.bind(*args, **kwargs)
     except TypeError as mismatch:

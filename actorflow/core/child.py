@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack
 
 from actorflow.core.actor import Actor
-from actorflow.core.arguments import check_arguments, signature_of
+from actorflow.core.arguments import Constructor, check_arguments, signature_of
 from actorflow.core.traits import OPTION_NAMES, Options, Traits
 from actorflow.errors import DefinitionError
 
@@ -67,8 +67,17 @@ def child(actor_class: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> 
     Raises:
         DefinitionError: the class is no `af.Actor`, or its constructor does not take these arguments.
     """
-    check_arguments(actor_type(actor_class), args, kwargs)
-    return Child(actor_type(actor_class), args, kwargs, actor_type(actor_class)._options)
+    cls, given = constructed(actor_class, args)
+    check_arguments(cls, given, kwargs)
+    return Child(cls, given, kwargs, cls._options)
+
+
+def constructed(make: Any, args: tuple[Any, ...]) -> tuple[type[Any], tuple[Any, ...]]:
+    """Return the actor class and its arguments; `make` is the class or one of its other constructors."""
+    cls = getattr(make, "__self__", None)
+    if cls is not None and make.__name__ in getattr(cls, "_constructors", ()):
+        return actor_type(cls), (Constructor(make.__name__), *args)
+    return actor_type(make), args
 
 
 def actor_type(actor_class: Any) -> type[Any]:

@@ -223,7 +223,7 @@ def run_piped(ref: Any, piped: Piped) -> Any:
     """Run the method that a future was piped to, unless its incarnation is over."""
     if ref._actor is None or ref._actor is not piped.actor():
         return None
-    return getattr(ref._actor, piped.name)(piped.future.get())
+    return ref._actor._perform(piped.name, (piped.future.get(),), {})  # type: ignore[union-attr]
 
 
 class PathLogger(logging.LoggerAdapter[logging.Logger]):

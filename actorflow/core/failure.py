@@ -19,7 +19,7 @@ from actorflow.core.messages import Ended, Last, Start
 from actorflow.core.ref import ENDING
 from actorflow.core.registry import REFS
 from actorflow.core.waits import dead_before
-from actorflow.errors import Crash, DefinitionError, Stopping
+from actorflow.errors import Crash, DefinitionError, Stopping, TransitionRefused
 
 if TYPE_CHECKING:
     from actorflow.core.current import Execution, Item
@@ -82,6 +82,9 @@ def answer_failure(
     if isinstance(error, Exception) and not isinstance(error, Crash) and future is not None:
         logger.info("Exception returned from %s to caller:", ref, exc_info=error)
         future._settle(None, error)
+        return None
+    if future is None and isinstance(error, TransitionRefused) and error.refused_by == id(ref._actor):
+        scheduler.events.dead_letter(ref, message, item[3], error)  # no crash: the machine is as it was
         return None
     cause = (error.__cause__ or error) if isinstance(error, Crash) else error
     if future is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from actorflow.core.actor import HANDLERS
-from actorflow.core.arguments import check_arguments
+from actorflow.core.arguments import Constructor, check_arguments
 from actorflow.core.burial import bury, close_incarnation, unstash
 from actorflow.core.context import Piped, run_piped
 from actorflow.core.current import CURRENT
@@ -36,7 +36,7 @@ def run_start(ref: ActorRef[Any], _message: Start) -> Any:
         args, kwargs = ref._life.recipe
         construct(ref, args, kwargs)
     actor: Any = ref._actor
-    return actor.on_start() if ref._traits.has_on_start else None
+    return actor._run_on_start() if ref._traits.has_on_start else None
 
 
 def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -51,7 +51,10 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
         actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
         actor._actor_ref = ref
         ref._actor = actor
-        actor.__init__(*args, **kwargs)
+        if args and args[0].__class__ is Constructor:
+            getattr(actor, f"_{args[0].name}")(*args[1:], **kwargs)
+        else:
+            actor.__init__(*args, **kwargs)
     except BaseException as error:
         ref._actor = None
         if isinstance(error, TypeError):

@@ -21,11 +21,17 @@ class Call:
         self.kwargs = kwargs
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Call, (self.name, self.args, self.kwargs)
+        return type(self), (self.name, self.args, self.kwargs)
 
     def __repr__(self) -> str:
         given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
         return f"{self.name}({', '.join(given)})"
+
+
+class Sent(Call):
+    """An event for a state machine, by name: the message behind `ref.send`."""
+
+    __slots__ = ()
 
 
 class Stop:

@@ -169,7 +169,7 @@ class Traits:
         self.options = options
         self.pinned = options.blocking  # a thread of its own
         self.loop = options.loop
-        self.has_on_start = actor_class.on_start is not BASE_HOOKS["on_start"]
+        self.has_on_start = actor_class._has_on_start()
         self.has_on_stop = actor_class.on_stop is not BASE_HOOKS["on_stop"]
         self.has_async_on_stop = self.has_on_stop and inspect.iscoroutinefunction(actor_class.on_stop)
         home = actor_class.__dict__.get("_traits")

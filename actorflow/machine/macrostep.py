@@ -168,7 +168,14 @@ def without_transition(machine: Interpreter, event: Event) -> Any:
     if machine._program.scxml:
         return None
     machine._program.refused += 1
-    raise TransitionRefused(configuration.state, event.name, machine.legal, machine.chart.name)
+    raise refusal(machine, event)
+
+
+def refusal(machine: Interpreter, event: Event) -> TransitionRefused:
+    """Return the error of an event that no transition takes."""
+    error = TransitionRefused(machine.state, event.name, machine.legal, machine.chart.name)
+    error.refused_by = id(machine.model)
+    return error
 
 
 def raise_event(machine: Interpreter, event: Event) -> None:
@@ -254,9 +261,8 @@ def _unhandled(machine: Interpreter, event: Event) -> None:
     if event.name == FAILED and isinstance(event.data, Exception):
         raise event.data
     if event.kind == "internal":
-        refusal = TransitionRefused(machine.state, event.name, machine.legal, machine.chart.name)
         machine._program.refused += 1
-        machine._platform.refused(event, refusal)
+        machine._platform.refused(event, refusal(machine, event))
 
 
 # --- selection -------------------------------------------------------------------------------------------------------

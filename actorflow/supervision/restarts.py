@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.burial import SILENT, bury, close_incarnation
-from actorflow.core.child import Child, actor_type
+from actorflow.core.child import Child, constructed
 from actorflow.core.children import Children
 from actorflow.core.life import life_of
 from actorflow.core.lifecycle import finish_exit, release, stop_children
@@ -62,7 +62,8 @@ class SupervisedChildren(Children):
                 msg = f"spawn({cls!r}, ...): a child has its arguments already"
                 raise DefinitionError(msg)
             return self.spawn(cls.traits, cls.args, cls.kwargs)
-        return self.spawn(actor_type(cls)._traits, args, kwargs)
+        actor_class, args = constructed(cls, args)
+        return self.spawn(actor_class._traits, args, kwargs)
 
     # --- what becomes of a child -------------------------------------------------------------------------------------
 
