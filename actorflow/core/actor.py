@@ -138,6 +138,9 @@ class Actor(pykka.Actor):
         """Run what comes before the first message."""
         return self.on_start()
 
+    def _listen_again(self) -> None:
+        """Serve those who have subscribed to an earlier incarnation; a state machine has them."""
+
     # --- pykka's hooks for runtimes ----------------------------------------------------------------------------------
 
     @staticmethod

@@ -48,7 +48,8 @@ class Transition:
         actions: run when it is taken.
         internal: a transition into descendants of its source that does not exit the source.
         after: seconds in the source state after which it is taken by itself; it has no events then.
-        choose: returns the name of the target as the transition is taken, from the event's arguments; None: not taken.
+        choose: names the target at run time, in place of `targets`: it is called with the model and the event, after
+            the guard and before the actions, and returns the name of a state, or None if it does not take the event.
     """
 
     source: str

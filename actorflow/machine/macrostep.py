@@ -167,6 +167,9 @@ def without_transition(machine: Interpreter, event: Event) -> Any:
         return None
     if machine._program.scxml:
         return None
+    if event.kind == "platform":
+        _unhandled(machine, event)
+        return None
     machine._program.refused += 1
     raise refusal(machine, event)
 
@@ -174,7 +177,7 @@ def without_transition(machine: Interpreter, event: Event) -> Any:
 def refusal(machine: Interpreter, event: Event) -> TransitionRefused:
     """Return the error of an event that no transition takes."""
     error = TransitionRefused(machine.state, event.name, machine.legal, machine.chart.name)
-    error.refused_by = id(machine.model)
+    error.refused_by = id(machine._platform.owner)
     return error
 
 
@@ -316,7 +319,7 @@ def _allowed(machine: Interpreter, move: Move, event: Event) -> Move | None:
             return None
     if move.choose is None:
         return move
-    target = move.choose(machine.model, *event.args, **event.kwargs)
+    target = move.choose(machine.model, event)
     return None if target is None else machine._program.chosen(move, target)
 
 
@@ -324,7 +327,7 @@ def chosen(machine: Interpreter, move: Move, event: Event) -> tuple[Move, ...]:
     """Return the move, with its target if that is chosen as it is taken; its guard has allowed it."""
     if move.choose is None:
         return (move,)
-    target = move.choose(machine.model, *event.args, **event.kwargs)
+    target = move.choose(machine.model, event)
     if target is None:
         without_transition(machine, event)
         return ()
@@ -466,6 +469,15 @@ def _start_children(machine: Interpreter, pending: Pending) -> bool:
         else:
             pending.children[name, invoke.id] = (invoke, child)
     return bool(pending.internal)
+
+
+def drop_child(machine: Interpreter, child: Any) -> None:
+    """Forget a child that has ended, and see to its end."""
+    children = pending_of(machine).children
+    for key, (_, token) in list(children.items()):
+        if token == child:
+            del children[key]
+            machine._platform.end_child(child)
 
 
 def start_timer(machine: Interpreter, key: TimerKey, seconds: float, event: Event | None) -> None:

@@ -1,0 +1,248 @@
+"""Declare: the chart of a class that states and rules are written in. Layer 3.
+
+The states are those of the class and of its bases; of a method's rules, those of the nearest class that gives it any.
+Nothing is kept here: a class that cloudpickle builds gets its body after `__init_subclass__`, so its chart is made when
+it is first wanted.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any
+
+from actorflow.machine.chart import Chart, Hook, Invoke, Transition
+from actorflow.machine.checks import Problem, fail, problems
+from actorflow.machine.draft import Draft, complete_history, freeze
+from actorflow.machine.hooks import cannot_follow, cannot_take, not_plain, shown
+from actorflow.machine.rules import History, Rule, State, StateGroup, full_name, rules_of
+
+__all__ = ["History", "State", "StateGroup", "chart_of", "check_class"]
+
+OURS = ("actorflow", "pykka")
+
+
+def chart_of(cls: type, *, version: int = 1) -> Chart:
+    """Make the chart of a class.
+
+    Raises:
+        DefinitionError: it has no states, or the chart has mistakes; all are named.
+    """
+    reading = _Reading(cls)
+    if not reading.states:
+        reading.add("", "it has no states: assign af.State(initial=True) to an attribute of the class")
+    chart = reading.chart(version)
+    if wrong := [*reading.problems, *(problems(chart) if reading.states else ())]:
+        raise fail(chart.name, wrong)
+    return chart
+
+
+def check_class(cls: type) -> None:
+    """Check the states and rules of a class; one that has neither is abstract, and fine.
+
+    Raises:
+        DefinitionError: they cannot work; all mistakes are named.
+    """
+    if any(True for _ in _own_states(cls)) or any(rules for _, rules in _rules(cls)):
+        chart_of(cls)
+
+
+# --- what stands in the class ----------------------------------------------------------------------------------------
+
+
+def _own_states(cls: type) -> Iterator[tuple[type, str, State]]:
+    """Go through the states in class bodies, bases first, those of a body as they were created."""
+    for base in reversed(cls.__mro__):
+        here = [(name, value) for name, value in vars(base).items() if isinstance(value, State)]
+        for name, state in sorted(here, key=lambda pair: pair[1].number):
+            yield base, name, state
+
+
+def _rules(cls: type) -> Iterator[tuple[str, tuple[Rule, ...]]]:
+    """Go through the methods that have rules, bases first, those of a body as they stand."""
+    found: dict[str, tuple[Rule, ...]] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            if rules := rules_of(value):
+                found[name] = rules
+            elif name in found and not callable(value):
+                found[name] = ()  # `pay = None`: the event is taken away
+    yield from found.items()
+
+
+class _Reading:
+    """Reads one class; mistakes are gathered, so that one error names them all."""
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+        self.name = cls.__name__
+        self.problems: list[Problem] = []
+        self.owners = {full_name(base) for base in cls.__mro__}
+        self.states: dict[str, State] = {}
+        self.drafts: dict[str, Draft] = {}
+        self._read_states()
+        self._nest()
+        for method, rules in _rules(cls):
+            self._read_method(method, rules)
+
+    def add(self, place: str, text: str) -> None:
+        """Note a mistake."""
+        self.problems.append(Problem(f"{self.name}.{place}" if place else self.name, text))
+
+    def chart(self, version: int) -> Chart:
+        """Return the chart, for better or worse."""
+        root = Draft("", initial=self._initial("", [s for s in self.states.values() if s.parent is None]))
+        if any(draft.parent not in ("", *self.drafts) for draft in self.drafts.values()):
+            raise fail(self.name, self.problems)
+        return freeze(self.name, root, self.drafts.values(), version=version)
+
+    # --- states ------------------------------------------------------------------------------------------------------
+
+    def _read_states(self) -> None:
+        for base, name, state in _own_states(self.cls):
+            if state.name != name:
+                self.add(
+                    name, f"it is the state {state!r} under a second name; make a state of its own, or leave it out"
+                )
+            elif hidden := next((other for other in base.__mro__[1:] if self._hides(other, name, state)), None):
+                self.add(name, f"the state hides {hidden.__name__}.{name}; give the state another name")
+            elif not isinstance(getattr(self.cls, name), State):
+                self.add(name, f"it hides the state {state!r}; give it another name")
+            else:
+                self.states[name] = state
+
+    @staticmethod
+    def _hides(base: type, name: str, state: State) -> bool:
+        there = vars(base).get(name, state)
+        return not isinstance(there, State)
+
+    def _nest(self) -> None:
+        for name, state in self.states.items():
+            draft = self.drafts[name] = Draft(name)
+            if state.parent is not None:
+                draft.parent = self._name(state.parent, name) or ""
+            if isinstance(state, History):
+                draft.kind = "deep" if state.deep else "shallow"
+            elif state.final:
+                draft.kind = "final"
+            elif state.parallel:
+                draft.kind = "parallel"
+        for name, state in self.states.items():
+            within = [other for other in self.states.values() if other.parent is not None and other.parent.name == name]
+            if not isinstance(state, History):
+                self.drafts[name].initial = self._initial(name, within)
+        for name, state in self.states.items():
+            if isinstance(state, History) and state.default is not None:
+                targets = tuple(self._names(state.default.states, name))
+                self.drafts[name].initial = Transition(name, targets=targets)
+            elif isinstance(state, History):
+                complete_history(self.drafts[name], self.drafts)
+
+    def _initial(self, parent: str, within: list[State]) -> Transition | None:
+        chosen = [state.name for state in within if state.initial]
+        if len(chosen) > 1:
+            text = f"it has {len(chosen)} initial states, {', '.join(chosen)}; leave initial=True at one of them"
+            self.add(parent, text)
+        return Transition(parent, targets=(chosen[0],)) if chosen else None
+
+    def _name(self, state: State, place: str) -> str | None:
+        """Return the name of a state that something in the class means, if the class has it."""
+        if state.name in self.states and state.owner in self.owners:
+            return state.name
+        if not state.name:
+            self.add(place, "it means a state that is no attribute of the class: was its name given to something else?")
+        elif not any(problem.place == f"{self.name}.{state.name}" for problem in self.problems):
+            near = difflib.get_close_matches(state.name, self.states, n=1)
+            hint = f"; its own is {near[0]!r}" if near else ""
+            self.add(place, f"it means {state!r}, which is no state of {self.name}{hint}")
+        return None
+
+    def _names(self, states: tuple[State, ...], place: str) -> Iterator[str]:
+        return (name for state in states if (name := self._name(state, place)) is not None)
+
+    # --- rules -------------------------------------------------------------------------------------------------------
+
+    def _read_method(self, method: str, rules: tuple[Rule, ...]) -> None:
+        if not rules:
+            return
+        function = getattr(self.cls, method)
+        home = next(base for base in self.cls.__mro__ if method in vars(base))
+        ours = next(
+            (base for base in home.__mro__ if base.__module__.split(".")[0] in OURS and method in vars(base)), None
+        )
+        if ours is not None:
+            self.add(method, f"{ours.__name__} has a method of that name: name it otherwise, with event={method!r}")
+            return
+        if wrong := not_plain(function):
+            self.add(method, wrong)
+        ids = [rule.invoke.id or method for rule in rules if rule.invoke is not None]
+        own = tuple(f"done.invoke.{id_}" for id_ in dict.fromkeys(ids)) or (method,)
+        listens = any(rule.kind == "move" for rule in rules)
+        for rule in rules:
+            self._check_call(method, function, rule)
+            for name in self._names(rule.sources, method):
+                self._apply(self.drafts[name], rule, method, own, listens=listens)
+
+    def _apply(self, draft: Draft, rule: Rule, method: str, own: tuple[str, ...], *, listens: bool) -> None:
+        action = Hook(method)
+        if rule.kind == "enter":
+            draft.enter.append(action)
+        elif rule.kind == "exit":
+            draft.exit.append(action)
+        elif rule.kind == "defer":
+            draft.defer += own
+        elif rule.kind == "donedata":
+            if draft.donedata is not None:
+                self.add(method, f"{draft.name!r} has its donedata from {draft.donedata.name!r} already; keep one")
+            draft.donedata = action
+        elif rule.invoke is not None:
+            made = rule.invoke
+            finalize = None if made.finalize is None else self._resolved(made.finalize)
+            draft.invoke.append(Invoke(made.id or method, made.child, made.autoforward, finalize))
+            if not listens:
+                events = (f"done.invoke.{made.id or method}",)
+                draft.transitions.append(Transition(draft.name, events, actions=(action,)))
+        else:
+            targets = tuple(self._names(rule.targets, method))
+            if len(targets) == len(rule.targets):
+                draft.transitions.append(self._transition(draft.name, rule, targets, action, own))
+
+    def _transition(
+        self, source: str, rule: Rule, targets: tuple[str, ...], action: Hook, own: tuple[str, ...]
+    ) -> Transition:
+        events = () if rule.kind != "move" else own if rule.event is None else (rule.event,)
+        guard = None if rule.guard is None else self._resolved(rule.guard)
+        after = rule.seconds if rule.kind == "after" else None
+        return Transition(source, events, targets, guard, (action,), rule.internal, after)
+
+    def _resolved(self, hook: Hook) -> Hook:
+        """Return a hook by name for a function that is a method, so that subclasses can override it."""
+        if any(vars(base).get(hook.name) is hook.function for base in self.cls.__mro__):
+            return Hook(hook.name)
+        return hook
+
+    def _check_call(self, method: str, function: Any, rule: Rule) -> None:
+        """Compare what is called with what it is called with."""
+        if rule.kind in ("enter", "exit", "donedata", "after", "always"):
+            if cannot_take(function, (None,)):
+                text = f"{rule.kind} calls it without arguments, but it takes {shown(function)}; give them defaults"
+                self.add(method, text)
+        elif rule.kind == "invoke" and (wrong := cannot_take(function, (None, None))):
+            self.add(method, f"it gets the child's result, one argument, but takes {shown(function)}: {wrong}")
+        for hook in (rule.guard, rule.invoke.finalize if rule.invoke is not None else None):
+            if hook is not None:
+                self._check_guard(method, function, rule, hook)
+
+    def _check_guard(self, method: str, function: Any, rule: Rule, hook: Hook) -> None:
+        resolved = self._resolved(hook)
+        guard = hook.function if resolved.function is not None else getattr(self.cls, resolved.name)
+        if wrong := not_plain(guard):
+            self.add(method, f"{hook.name!r}: {wrong}")
+        elif rule.kind == "move" and (wrong := cannot_follow(guard, function)):
+            text = (
+                f"its guard {hook.name!r} takes {shown(guard)}, but gets what {method!r} takes, {shown(function)}: "
+                f"{wrong}; let it take the same"
+            )
+            self.add(method, text)
+        elif rule.kind == "always" and (wrong := cannot_take(guard, (None,))):
+            self.add(method, f"its guard {hook.name!r} is called without arguments, but takes {shown(guard)}")

@@ -1,0 +1,401 @@
+"""Mapping: charts as plain dicts, ready for JSON, and back. Layer 3. Nothing in a dict is evaluated or imported.
+
+The form, each key of which may be left out::
+
+    {
+        "name": "order",
+        "version": 1,
+        "order": "action first",
+        "initial": "new",
+        "states": {
+            "new": {
+                "enter": ["log"],
+                "exit": ["log"],
+                "on": {"pay": [{"target": "paid", "guard": "enough", "actions": ["take"]}, {"actions": ["take"]}]},
+                "after": {"1800": "dead"},
+                "always": [{"target": "dead", "guard": "banned"}],
+                "defer": ["ship"],
+            },
+            "paid": {"initial": "picking", "states": {...}, "invoke": [{"id": "courier", "src": "Courier"}]},
+            "back": {"type": "history", "history": "deep", "target": "new"},
+            "dead": {"type": "final", "donedata": "reason"},
+        },
+    }
+
+A transition that has only a target may be written as the target's name, a list of one as what is in it. `after` counts
+seconds. A key of `on` may hold several patterns with spaces between. "transitions" is a list in document order, for
+what `on`, `after` and `always` cannot put in order: each has "event" or "after" or neither.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NoReturn
+
+from actorflow.core.child import Child
+from actorflow.errors import DefinitionError
+from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, StateNode, Transition
+from actorflow.machine.checks import check
+from actorflow.machine.draft import Draft, complete_history, freeze
+
+ORDERS: Final = ("action first", "scxml")
+TYPES: Final = ("atomic", "compound", "parallel", "final")  # and "history"
+CHART_KEYS: Final = ("name", "version", "order", "initial", "states")
+STATE_KEYS: Final = (
+    *("type", "initial", "enter", "exit", "on", "after", "always", "transitions"),
+    *("defer", "invoke", "donedata", "states"),
+)
+HISTORY_KEYS: Final = ("type", "history", "target", "actions")
+TRANSITION_KEYS: Final = ("target", "guard", "actions", "internal", "choose")
+INVOKE_KEYS: Final = ("id", "src", "autoforward", "finalize")
+PEERS: Final = {  # words of XState and transitions
+    "entry": "'enter'",
+    "on_enter": "'enter'",
+    "on_exit": "'exit'",
+    "cond": "'guard'",
+    "conditions": "'guard'",
+    "dest": "'target'",
+    "trigger": "'event'",
+    "onDone": "'on' with the event 'done.state.<name>' or 'done.invoke.<id>'",
+    "onError": "'on' with the event 'error.communication'",
+    "id": "the key of the state, which is its name",
+}
+
+# --- to a dict --------------------------------------------------------------------------------------------------------
+
+
+def chart_to_dict(chart: Chart) -> dict[str, Any]:
+    """Write a chart as a dict of builtins, for JSON. Functions and children are written by name.
+
+    Raises:
+        DefinitionError: one name stands for two functions, or a child has no name.
+    """
+    written = _Writer(chart).state(chart.states[ROOT])
+    return {"name": chart.name, "version": chart.version, "order": chart.order, **written}
+
+
+class _Writer:
+    """Writes one chart, and sees to it that a name means one thing."""
+
+    def __init__(self, chart: Chart) -> None:
+        self.chart = chart
+        self.named: dict[str, Any] = {}
+
+    def state(self, node: StateNode) -> dict[str, Any]:
+        """Write a state with those in it."""
+        if node.kind in HISTORY:
+            default = {"target": None} if node.initial is None else self._transition(node.initial)
+            return {"type": "history", "history": node.kind, **default}
+        initial = {} if node.initial is None else self._transition(node.initial)
+        written = {
+            "type": "" if node.kind == ("compound" if node.children else "atomic") or node.name == ROOT else node.kind,
+            "initial": initial["target"] if list(initial) == ["target"] else initial,
+            "enter": [self._hook(hook) for hook in node.enter],
+            "exit": [self._hook(hook) for hook in node.exit],
+            **self._transitions(node),
+            "defer": list(node.defer),
+            "invoke": [self._invoke(invoke) for invoke in node.invoke],
+            "donedata": None if node.donedata is None else self._hook(node.donedata),
+            "states": {child: self.state(self.chart.states[child]) for child in node.children},
+        }
+        return {key: value for key, value in written.items() if value}
+
+    def _transitions(self, node: StateNode) -> dict[str, Any]:
+        """Write transitions by what sets them off if that keeps their order, else as a list."""
+        groups: dict[str, dict[str, list[Transition]]] = {"on": {}, "after": {}, "always": {}}
+        for transition in node.transitions:
+            key = "on" if transition.events else "always" if transition.after is None else "after"
+            name = " ".join(transition.events) if transition.after is None else _seconds(transition.after)
+            groups[key].setdefault(name, []).append(transition)
+        in_order = [id(each) for group in groups.values() for found in group.values() for each in found]
+        events = [event for transition in node.transitions for event in transition.events]
+        if in_order != [id(each) for each in node.transitions] or any(event.split() != [event] for event in events):
+            return {"transitions": [self._listed(transition) for transition in node.transitions]}
+        written: dict[str, Any] = {
+            key: {name: [self._transition(each) for each in found] for name, found in group.items()}
+            for key, group in groups.items()
+        }
+        written["always"] = written["always"].get("", [])
+        return written
+
+    def _listed(self, transition: Transition) -> dict[str, Any]:
+        written: dict[str, Any] = {"event": list(transition.events)} if transition.events else {}
+        if transition.after is not None:
+            written["after"] = transition.after
+        return written | self._transition(transition)
+
+    def _transition(self, transition: Transition) -> dict[str, Any]:
+        targets = list(transition.targets)
+        written = {
+            "target": targets[0] if len(targets) == 1 else targets,
+            "guard": None if transition.guard is None else self._hook(transition.guard),
+            "actions": [self._hook(hook) for hook in transition.actions],
+            "internal": transition.internal,
+            "choose": None if transition.choose is None else self._hook(transition.choose),
+        }
+        return {key: value for key, value in written.items() if value}
+
+    def _invoke(self, invoke: Invoke) -> dict[str, Any]:
+        written: dict[str, Any] = {"id": invoke.id, "src": self._child(invoke.child)}
+        if invoke.autoforward:
+            written["autoforward"] = True
+        if invoke.finalize is not None:
+            written["finalize"] = self._hook(invoke.finalize)
+        return written
+
+    def _child(self, child: Any) -> str | dict[str, Any]:
+        if isinstance(child, Chart):
+            return chart_to_dict(child)
+        name = getattr(child.actor_class if isinstance(child, Child) else child, "__name__", "")
+        if not name:
+            raise DefinitionError(f"{self.chart.name}: the child {child!r} has no name to be written by")
+        return self._one_meaning(name, child)
+
+    def _hook(self, hook: Hook) -> str:
+        return self._one_meaning(hook.name, hook.function)
+
+    def _one_meaning(self, name: str, thing: Any) -> str:
+        if self.named.setdefault(name, thing) is not thing:
+            what = f"both {self.named[name]!r} and {thing!r}".replace("None", "a method of the machine")
+            raise DefinitionError(f"{self.chart.name}: {name!r} is the name of {what}; name one of them otherwise")
+        return name
+
+
+def _seconds(seconds: float) -> str:
+    return repr(int(seconds) if seconds == int(seconds) else seconds)
+
+
+# --- from a dict ------------------------------------------------------------------------------------------------------
+
+
+def chart_from_dict(data: Mapping[str, Any], functions: Mapping[str, Any] | None = None) -> Chart:
+    """Make a chart from a dict, as `chart_to_dict` writes it or as written by hand.
+
+    What can be doubted, such as a state that nothing leads to, is a `ChartWarning`.
+
+    Args:
+        data: the form that the module describes; from JSON or not.
+        functions: what names in it stand for: guards, actions, hooks, and children to invoke. Other names are methods
+            of the model.
+
+    Raises:
+        DefinitionError: an unknown key, a value of the wrong type, a name that stands for nothing; with its path.
+    """
+    try:
+        chart = _Reader(data, functions or {}).chart()
+    except RecursionError:
+        raise DefinitionError("the dict of the chart is nested too deep") from None
+    check(chart, loud="warning")
+    return chart
+
+
+class _Reader:
+    """Reads one dict; `path` says where in it."""
+
+    def __init__(self, data: Mapping[str, Any], functions: Mapping[str, Any]) -> None:
+        self.data = data
+        self.functions = functions
+        self.drafts: dict[str, Draft] = {}
+        self.name = "chart"
+
+    def chart(self) -> Chart:
+        """Read all of it."""
+        data = self._mapping(self.data, "", CHART_KEYS)
+        self.name = self._text(data.get("name", "chart"), "name")
+        version, order = data.get("version", 1), data.get("order", "action first")
+        if isinstance(version, bool) or not isinstance(version, int):
+            self._fail("version", f"give an int, not {version!r}")
+        if order not in ORDERS:
+            self._fail("order", f"give one of {', '.join(map(repr, ORDERS))}, not {order!r}")
+        root = Draft(ROOT)
+        self._states(root, data, "")
+        return freeze(self.name, root, self.drafts.values(), order=order, version=version)
+
+    # --- states ------------------------------------------------------------------------------------------------------
+
+    def _states(self, around: Draft, data: Mapping[str, Any], path: str) -> None:
+        """Read the states within a state, and its initial transition."""
+        if data.get("initial") is not None:
+            around.initial = self._default(around.name, data["initial"], _join(path, "initial"))
+        histories: list[Draft] = []
+        path = _join(path, "states")
+        for name, inner in self._mapping(data.get("states", {}), path).items():
+            self._text(name, path)
+            if name in self.drafts:
+                self._fail(_join(path, name), f"there is a state {name!r} already; names are unique in the whole chart")
+            draft = self.drafts[name] = Draft(name, around.name)
+            if self._state(draft, inner, _join(path, name)):
+                histories.append(draft)
+        for draft in histories:
+            complete_history(draft, self.drafts)
+
+    def _state(self, draft: Draft, data: Any, path: str) -> bool:
+        """Read one state; returns whether it is a history that is to enter what its parent enters."""
+        data = self._mapping(data, path)
+        kind = data.get("type", "history" if "history" in data else None)
+        if kind == "history":
+            return self._history(draft, self._mapping(data, path, HISTORY_KEYS), path)
+        self._mapping(data, path, STATE_KEYS)
+        if kind is not None and kind not in TYPES:
+            self._fail(_join(path, "type"), f"give one of {', '.join(map(repr, (*TYPES, 'history')))}, not {kind!r}")
+        if kind == "atomic" and data.get("states"):
+            self._fail(_join(path, "type"), "it has states, so it is 'compound' or 'parallel'; leave the type out")
+        draft.kind = kind
+        draft.enter = self._hooks(data.get("enter", ()), _join(path, "enter"))
+        draft.exit = self._hooks(data.get("exit", ()), _join(path, "exit"))
+        draft.transitions = list(self._transitions(draft.name, data, path))
+        draft.defer = [self._text(event, _join(path, "defer")) for event in _listed(data.get("defer", ()))]
+        draft.invoke = [
+            self._invoke(invoke, f"{_join(path, 'invoke')}[{number}]")
+            for number, invoke in enumerate(_listed(data.get("invoke", ())))
+        ]
+        if data.get("donedata") is not None:
+            draft.donedata = self._hook(data["donedata"], _join(path, "donedata"))
+        self._states(draft, data, path)
+        return False
+
+    def _history(self, draft: Draft, data: Mapping[str, Any], path: str) -> bool:
+        kind = data.get("history", "shallow")
+        if kind not in HISTORY:
+            self._fail(_join(path, "history"), f"give one of {', '.join(map(repr, HISTORY))}, not {kind!r}")
+        draft.kind = kind
+        if data.get("target") is not None:
+            spec = {key: data[key] for key in ("target", "actions") if key in data}
+            draft.initial = self._default(draft.name, spec, path)
+        return "target" not in data
+
+    def _default(self, source: str, data: Any, path: str) -> Transition:
+        """Read an initial transition: a target, several, or with actions."""
+        if not isinstance(data, Mapping):
+            data = {"target": data}
+        return self._transition(source, self._mapping(data, path, ("target", "actions")), path)
+
+    # --- transitions -------------------------------------------------------------------------------------------------
+
+    def _transitions(self, source: str, data: Mapping[str, Any], path: str) -> Iterator[Transition]:
+        on, after, always = (_join(path, key) for key in ("on", "after", "always"))
+        for event, found in self._mapping(data.get("on", {}), on).items():
+            events = tuple(self._text(event, on).split())
+            for each, where in self._each(found, _join(on, event)):
+                yield self._transition(source, each, where, events)
+        for key, found in self._mapping(data.get("after", {}), after).items():
+            for each, where in self._each(found, _join(after, key)):
+                yield self._transition(source, each, where, after=self._number(key, after))
+        for each, where in self._each(data.get("always", ()), always):
+            yield self._transition(source, each, where)
+        for each, where in self._each(data.get("transitions", ()), _join(path, "transitions")):
+            spec = dict(self._mapping(each, where, (*TRANSITION_KEYS, "event", "after")))
+            events = tuple(self._text(event, _join(where, "event")) for event in _listed(spec.pop("event", ())))
+            seconds = spec.pop("after", None)
+            if events and seconds is not None:
+                self._fail(where, "it has an event and a time; give one of them")
+            time = None if seconds is None else self._number(seconds, _join(where, "after"))
+            yield self._transition(source, spec, where, events, time)
+
+    def _each(self, found: Any, path: str) -> Iterator[tuple[Any, str]]:
+        """Go through one transition, or a list of them."""
+        if isinstance(found, list | tuple):
+            yield from ((each, f"{path}[{number}]") for number, each in enumerate(found))
+        else:
+            yield found, path
+
+    def _transition(
+        self, source: str, data: Any, path: str, events: tuple[str, ...] = (), after: float | None = None
+    ) -> Transition:
+        if isinstance(data, str):
+            data = {"target": data}
+        data = self._mapping(data, path, TRANSITION_KEYS)
+        return Transition(
+            source,
+            events,
+            tuple(self._text(target, _join(path, "target")) for target in _listed(data.get("target", ()))),
+            self._optional_hook(data, "guard", path),
+            tuple(self._hooks(data.get("actions", ()), _join(path, "actions"))),
+            self._flag(data, "internal", path),
+            after,
+            self._optional_hook(data, "choose", path),
+        )
+
+    # --- functions and children --------------------------------------------------------------------------------------
+
+    def _hook(self, name: Any, path: str) -> Hook:
+        self._text(name, path)
+        if name in self.functions:
+            if not callable(self.functions[name]):
+                self._fail(path, f"functions[{name!r}] is {self.functions[name]!r}; give a function")
+            return Hook(name, self.functions[name])
+        if not name.isidentifier():
+            self._fail(path, f"{name!r} is no name of a method, and is not evaluated; give functions={{{name!r}: ...}}")
+        return Hook(name)
+
+    def _hooks(self, names: Any, path: str) -> list[Hook]:
+        return [self._hook(name, path) for name in _listed(names)]
+
+    def _optional_hook(self, data: Mapping[str, Any], key: str, path: str) -> Hook | None:
+        return None if data.get(key) is None else self._hook(data[key], _join(path, key))
+
+    def _invoke(self, data: Any, path: str) -> Invoke:
+        if isinstance(data, str):
+            data = {"src": data}
+        data = self._mapping(data, path, INVOKE_KEYS)
+        src = data.get("src")
+        if isinstance(src, Mapping):
+            child: Any = chart_from_dict(src, self.functions)
+        elif self._text(src, _join(path, "src")) in self.functions:
+            child = self.functions[str(src)]
+        else:
+            self._fail(_join(path, "src"), f"nothing is imported by name; give functions={{{src!r}: ...}}")
+        id_ = self._text(data.get("id", child.name if isinstance(child, Chart) else src), _join(path, "id"))
+        return Invoke(id_, child, self._flag(data, "autoforward", path), self._optional_hook(data, "finalize", path))
+
+    # --- values ------------------------------------------------------------------------------------------------------
+
+    def _mapping(self, data: Any, path: str, known: tuple[str, ...] = ()) -> Mapping[str, Any]:
+        """Return a mapping; if there are known keys, it is to have no others."""
+        if not isinstance(data, Mapping):
+            self._fail(path, f"give a dict, not {data!r:.60}")
+        for key in data if known else ():
+            if key not in known:
+                self._fail(_join(path, key), f"unknown key {key!r}; {_nearest(key, known)}")
+        return data
+
+    def _text(self, value: Any, path: str) -> str:
+        if not isinstance(value, str) or not value.strip():
+            self._fail(path, f"give a name, not {value!r:.60}")
+        return value
+
+    def _flag(self, data: Mapping[str, Any], key: str, path: str) -> bool:
+        value = data.get(key, False)
+        if not isinstance(value, bool):
+            self._fail(_join(path, key), f"give true or false, not {value!r:.60}")
+        return value
+
+    def _number(self, value: Any, path: str) -> float:
+        try:
+            seconds = float(value) if not isinstance(value, bool) else math.nan
+        except (TypeError, ValueError):
+            seconds = math.nan
+        if not 0 <= seconds < math.inf:
+            self._fail(path, f"give a number of seconds, 0 or more, not {value!r:.60}")
+        return int(seconds) if seconds.is_integer() else seconds
+
+    def _fail(self, path: str, text: str) -> NoReturn:
+        raise DefinitionError(f"{self.name}: {path}: {text}" if path else f"{self.name}: {text}")
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return a list of what may be given alone."""
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _nearest(key: Any, known: tuple[str, ...]) -> str:
+    if key in PEERS:
+        return f"here it is {PEERS[key]}"
+    near = difflib.get_close_matches(str(key), known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"

@@ -1,0 +1,39 @@
+"""Reach: which states of a chart can ever be active. Layer 3."""
+
+from __future__ import annotations
+
+from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
+
+
+def reachable(chart: Chart) -> frozenset[str]:
+    """Return the names of the states that some run could enter, guards aside, and of the histories that it could use.
+
+    A transition that chooses its target may lead anywhere, so with one in reach all states are.
+    """
+    active: set[str] = set()
+    whole: set[str] = set()  # those that are entered with what is within by default, not only around a target
+    todo: list[tuple[str, bool]] = [(ROOT, True)]
+    while todo:
+        name, by_default = todo.pop()
+        if name not in chart.states:
+            continue
+        node = chart.states[name]
+        if by_default and name not in whole:
+            whole.add(name)
+            todo += [(inner, True) for inner in _default(chart, node)]
+        if name in active:
+            continue
+        active.add(name)
+        if any(transition.choose is not None for transition in node.transitions):
+            return frozenset(chart.states)
+        todo += [(target, True) for transition in node.transitions for target in transition.targets]
+        if name != ROOT:
+            todo.append((node.parent, chart.states[node.parent].kind == "parallel"))
+    return frozenset(active)
+
+
+def _default(chart: Chart, node: StateNode) -> tuple[str, ...]:
+    """Return what is entered with a state."""
+    if node.kind == "parallel":
+        return tuple(child for child in node.children if chart.states[child].kind not in HISTORY)
+    return node.initial.targets if node.initial is not None else ()
