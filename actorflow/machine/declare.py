@@ -70,6 +70,11 @@ def _rules(cls: type) -> Iterator[tuple[str, tuple[Rule, ...]]]:
     yield from found.items()
 
 
+def _is_ours(base: type) -> bool:
+    """Say whether a class is one of those that machines are made of; an example in a docstring of ours is none."""
+    return base.__module__.split(".")[0] in OURS and not any(True for _ in _own_states(base))
+
+
 class _Reading:
     """Reads one class; mistakes are gathered, so that one error names them all."""
 
@@ -167,9 +172,7 @@ class _Reading:
             return
         function = getattr(self.cls, method)
         home = next(base for base in self.cls.__mro__ if method in vars(base))
-        ours = next(
-            (base for base in home.__mro__ if base.__module__.split(".")[0] in OURS and method in vars(base)), None
-        )
+        ours = next((base for base in home.__mro__ if method in vars(base) and _is_ours(base)), None)
         if ours is not None:
             self.add(method, f"{ours.__name__} has a method of that name: name it otherwise, with event={method!r}")
             return

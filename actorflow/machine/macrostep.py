@@ -41,8 +41,10 @@ def send(machine: Interpreter, event: Event) -> Any:
 
 
 def run(machine: Interpreter, event: Event, choice: Choice) -> Any:
-    """Go on with an event whose transition is chosen, in the common step's frame."""
-    return _complete(machine, lambda: take(machine, chosen(machine, choice.move, event), event))
+    """Go on with an event whose guard has allowed a transition, in the common step's frame."""
+    if choice.move.choose is not None:  # it may yet decline, and the next candidate be asked
+        return _complete(machine, lambda: handle(machine, event))
+    return _complete(machine, lambda: take(machine, (choice.move,), event))
 
 
 def start(machine: Interpreter) -> None:
@@ -321,17 +323,6 @@ def _allowed(machine: Interpreter, move: Move, event: Event) -> Move | None:
         return move
     target = move.choose(machine.model, event)
     return None if target is None else machine._program.chosen(move, target)
-
-
-def chosen(machine: Interpreter, move: Move, event: Event) -> tuple[Move, ...]:
-    """Return the move, with its target if that is chosen as it is taken; its guard has allowed it."""
-    if move.choose is None:
-        return (move,)
-    target = move.choose(machine.model, event)
-    if target is None:
-        without_transition(machine, event)
-        return ()
-    return (machine._program.chosen(move, target),)
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
