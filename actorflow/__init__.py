@@ -5,6 +5,8 @@ The names that users need are all here; `import actorflow as af`.
 
 import sys
 import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.app.app import App
 from actorflow.app.settings import Settings
@@ -41,6 +43,12 @@ from actorflow.process.pool.pool import ProcessPool
 from actorflow.process.pool.stats import PoolStats, RunningTask, WorkerStats
 from actorflow.supervision.supervisor import ChildState, Supervisor
 
+if TYPE_CHECKING:
+    from actorflow.machine.chart import Chart
+    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.rules import History, State
+    from actorflow.machine.state_machine import StateMachine
+
 __all__ = [
     "Actor",
     "ActorDeadError",
@@ -50,6 +58,7 @@ __all__ = [
     "App",
     "AskTimeout",
     "Backoff",
+    "Chart",
     "Child",
     "ChildState",
     "Context",
@@ -59,7 +68,9 @@ __all__ = [
     "DeadlockError",
     "DefinitionError",
     "Future",
+    "History",
     "HostDied",
+    "Interpreter",
     "MailboxFull",
     "MemoryLimit",
     "PayloadError",
@@ -73,6 +84,8 @@ __all__ = [
     "RunningTask",
     "Settings",
     "Started",
+    "State",
+    "StateMachine",
     "Stopped",
     "Stopping",
     "Subscription",
@@ -89,3 +102,26 @@ __all__ = [
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
     warnings.warn("actorflow relies on the global interpreter lock; this build runs without it", stacklevel=2)
+
+# Imported at first use: machines take 15 ms, and each child process would pay them.
+LATER: Final = {
+    "Chart": "actorflow.machine.chart",
+    "History": "actorflow.machine.rules",
+    "Interpreter": "actorflow.machine.interpreter",
+    "State": "actorflow.machine.rules",
+    "StateMachine": "actorflow.machine.state_machine",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name of a family that this process has not used yet."""
+    if name not in LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = globals()[name] = getattr(import_module(LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """List what is imported later, too."""
+    return sorted({*globals(), *__all__})

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from actorflow.cli.progress import ProgressBar
 
-COMMANDS = {"run": "actorflow.cli.run:run"}
+COMMANDS = {"run": "actorflow.cli.run:run", "scxml": "actorflow.cli.scxml:scxml"}
 USAGE_ERROR = 2
 
 

@@ -36,6 +36,7 @@ class Life:
         timers: started by this incarnation and still to fire.
         replies: promised by `ctx.reply_later()`; answered at the incarnation's end if still open.
         ended: futures to set at the actor's end.
+        listeners: of a state machine, who gets its transitions; they outlive the incarnation.
     """
 
     __slots__ = (
@@ -43,6 +44,7 @@ class Life:
         "crashes",
         "ended",
         "exit",
+        "listeners",
         "pinned",
         "recipe",
         "replies",
@@ -65,6 +67,7 @@ class Life:
         self.timers: set[Timer] = set()
         self.replies: weakref.WeakValueDictionary[int, Reply] = weakref.WeakValueDictionary()  # keeps their order
         self.ended: list[Future[Any]] = []
+        self.listeners: list[ActorRef[Any]] = []
         self.pinned: Pinned | VirtualPinned | None = None
 
 

@@ -35,6 +35,9 @@ def run_start(ref: ActorRef[Any], _message: Start) -> Any:
         assert ref._life.recipe is not None
         args, kwargs = ref._life.recipe
         construct(ref, args, kwargs)
+        if ref._life.listeners:
+            made: Any = ref._actor
+            made._listen_again()
     actor: Any = ref._actor
     return actor._run_on_start() if ref._traits.has_on_start else None
 

@@ -17,7 +17,7 @@ from pykka import messages as pykka_messages
 
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
-from actorflow.core.messages import Call, Stop
+from actorflow.core.messages import Call, Sent, Stop
 from actorflow.core.views import Inbox, Proxy, StoppedEvent
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from actorflow.core.current import Item
     from actorflow.core.life import Life
     from actorflow.core.scheduler import Scheduler, Waiting
+    from actorflow.core.subscriber import RecordSubscription
     from actorflow.core.traits import Traits
+    from actorflow.machine.event import Record
+    from actorflow.machine.state_machine import StateMachine
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -276,6 +279,66 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         """Class of what is made here to run the messages; for an actor of another process, what stands in for it."""
         return self._traits.actor_class
 
+    # --- state machines ----------------------------------------------------------------------------------------------
+
+    @property
+    def state(self: ActorRef[StateMachine]) -> str:
+        """Of a state machine, the active state, after all that this sender has sent it; it waits for the answer.
+
+        Raises:
+            ActorDeadError: the machine is dead.
+        """
+        return self._read("state")  # type: ignore[no-any-return]
+
+    @property
+    def configuration(self: ActorRef[StateMachine]) -> frozenset[str]:
+        """Of a state machine, all active states: with those around and beside."""
+        return self._read("configuration")  # type: ignore[no-any-return]
+
+    @property
+    def history(self: ActorRef[StateMachine]) -> list[Record]:
+        """Of a state machine, its last transitions, oldest first: a copy."""
+        return self._read("history")  # type: ignore[no-any-return]
+
+    def _read(self, what: str) -> Any:
+        if not hasattr(self.actor_class, "_is_machine"):
+            msg = f"{self.actor_class.__name__} is no state machine: its ref has no {what!r}"
+            raise AttributeError(msg)
+        future = self._future_class(self)
+        self._send(Call("_read", (what,), {}), future)
+        return future.get()
+
+    def send(self, event: str, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Send a state machine an event by name; in all else like `call`.
+
+        Raises:
+            DefinitionError: the actor is no state machine.
+        """
+        self._check_machine("send")
+        future = self._future_class(self)
+        try:
+            self._send(Sent(event, args, kwargs), future)
+        except ActorDeadError as error:
+            future._settle(None, error)
+        return future
+
+    def subscribe(self: ActorRef[StateMachine], to: ActorRef[Any] | Callable[[Record], Any], /) -> RecordSubscription:
+        """Get each transition of a state machine: a ref by `tell`, a function is called as a message of an actor.
+
+        The subscription outlives restarts of the machine. An error of the function is logged.
+        """
+        self._check_machine("subscribe")
+        from actorflow.core.subscriber import subscribe  # noqa: PLC0415 - it is an actor, made of refs
+
+        return subscribe(self, to)
+
+    def _check_machine(self, what: str) -> None:
+        if not hasattr(self.actor_class, "_is_machine"):
+            msg = (
+                f"{self.actor_class.__name__} is no state machine, and {what} is for these: use tell, ask, call or cast"
+            )
+            raise DefinitionError(msg)
+
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments that an incarnation gets: these, or copies if it counts as one of another process."""
         return args, kwargs
@@ -302,6 +365,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         scheduler.inbox.append((self, message, future, sender))
         if scheduler.idle:
             scheduler.wake()
+
+    def _pass_on(self, item: Item) -> bool:  # noqa: ARG002
+        """Send a message on to where the actor lives now; False if it is dead."""
+        return False
 
     def _count_stashed(self, change: int) -> None:
         """Count stashed messages; a bounded mailbox does."""

@@ -1,7 +1,46 @@
 """State machines: charts, and what interprets them, with or without an actor. Layer 3.
 
 Read in this order: `chart` (what a chart is made of), `sets` (which states a step exits and enters: the algorithm of
-the SCXML recommendation), `program` (a chart ready to run, each step worked out once), `interpreter` (one instance),
-then `declare` and `state_machine` (the class form and its actor). Other ways to write a chart: `builder`, `mapping`,
-`scxml`.
+the SCXML recommendation), `program` (a chart ready to run, each step worked out once), `interpreter` and `macrostep`
+(one instance), then `rules` and `declare` (the class form), `state_machine` and `surroundings` (the actor). Other ways
+to write a chart: `builder`, `mapping`, `scxml`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.machine.chart import Chart, Hook, Invoke, StateNode, Transition
+from actorflow.machine.event import Event, Record
+from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.state_machine import ChartActor, StateMachine
+from actorflow.machine.stats import MachineStats, machine_capacity
+
+if TYPE_CHECKING:
+    from actorflow.machine.builder import ChartBuilder
+
+__all__ = [
+    "Chart",
+    "ChartActor",
+    "ChartBuilder",
+    "Event",
+    "Hook",
+    "Interpreter",
+    "Invoke",
+    "MachineStats",
+    "Record",
+    "StateMachine",
+    "StateNode",
+    "Transition",
+    "machine_capacity",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the builder at first need: few processes build charts at run time."""
+    if name == "ChartBuilder":
+        from actorflow.machine.builder import ChartBuilder  # noqa: PLC0415
+
+        return ChartBuilder
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

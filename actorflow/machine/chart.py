@@ -184,6 +184,29 @@ class Chart:
         waited = {event for transition in self.transitions for event in transition.events}
         return frozenset(waited | {event for node in self.states.values() for event in node.defer})
 
+    # --- other forms -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]] | None = None) -> Chart:
+        """Make a chart from a dict of builtins, as JSON gives it; `to_dict` is the way back.
+
+        Names of guards and actions are methods of the model, or are looked up in `functions`; nothing is evaluated.
+
+        Raises:
+            DefinitionError: an unknown key, with its place; what else is wrong is warned of.
+        """
+        from actorflow.machine.mapping import chart_from_dict  # noqa: PLC0415 - it is made of charts
+
+        return chart_from_dict(data, functions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the chart as a dict of builtins: `Chart.from_dict(chart.to_dict())` is the same chart."""
+        from actorflow.machine.mapping import chart_to_dict  # noqa: PLC0415 - it is made of charts
+
+        return chart_to_dict(self)
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
     def program(self, model_class: type) -> Program:
         """Return the chart made ready for models of a class; made at first need."""
         program = self._programs.get(model_class)

@@ -73,6 +73,11 @@ def _rules(cls: type) -> Iterator[tuple[str, tuple[Rule, ...]]]:
     yield from found.items()
 
 
+def _is_ours(base: type) -> bool:
+    """Say whether a class is one of those that machines are made of; an example in a docstring of ours is none."""
+    return base.__module__.split(".")[0] in OURS and not any(True for _ in _own_states(base))
+
+
 def _has_other(base: type, name: str) -> bool:
     """Say whether a class body has something else than a state under a name."""
     return name in vars(base) and not isinstance(vars(base)[name], State)
@@ -172,9 +177,7 @@ class _Reading:
             return
         function = getattr(self.cls, method)
         home = next(base for base in self.cls.__mro__ if method in vars(base))
-        ours = next(
-            (base for base in home.__mro__ if base.__module__.split(".")[0] in OURS and method in vars(base)), None
-        )
+        ours = next((base for base in home.__mro__ if method in vars(base) and _is_ours(base)), None)
         if ours is not None:
             text = f"{ours.__name__} has a method of that name: name it otherwise, with event={method!r}"
             self.add(method, text, astray=True)

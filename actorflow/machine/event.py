@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 Kind: TypeAlias = Literal["external", "internal", "platform"]
 
@@ -72,6 +72,18 @@ class Event:
             return self.args[0]
         return self.args or None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, tuple(getattr(self, name) for name in FIELDS)
+
     def __repr__(self) -> str:
         given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
         return f"{self.name}({', '.join(given)})"
+
+
+FIELDS: Final = ("name", "args", "kwargs", "kind", "sendid", "origin", "origintype", "invokeid")
+
+
+def restored(*values: Any) -> Event:
+    """Return a pickled event; nobody waits for its answer there."""
+    name, args, kwargs, kind, *others = values
+    return Event(name, args, kwargs, kind, **dict(zip(FIELDS[4:], others, strict=True)))

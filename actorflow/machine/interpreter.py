@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from actorflow.core.log import logger
-from actorflow.errors import DefinitionError
-from actorflow.machine import macrostep
+from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
+from actorflow.machine import macrostep, snapshot
 from actorflow.machine.chart import Chart
 from actorflow.machine.event import Event, Record
-from actorflow.machine.pending import Pending, TimerKey
+from actorflow.machine.pending import Due, Pending, TimerKey
 from actorflow.machine.platform import ALONE, Platform
 from actorflow.machine.program import Configuration
 
@@ -180,6 +180,29 @@ class Interpreter:
             except Exception:  # noqa: BLE001 - it changes nothing
                 logger.exception("A listener of %s failed", self.chart.name)
 
+    def refusal(self, event: str, /) -> TransitionRefused:
+        """Return the error of an event that no transition takes."""
+        self._program.refused += 1
+        return macrostep.refusal(self, Event(event))
+
+    @property
+    def deferred(self) -> tuple[Event, ...]:
+        """Events that wait for a change of configuration, oldest first."""
+        return () if self._pending is None else tuple(self._pending.deferred)
+
+    # --- children ----------------------------------------------------------------------------------------------------
+
+    def invokeid_of(self, child: Any, /) -> str | None:
+        """Return the id by which an active state has invoked a child; None if it is not one, or is so no more."""
+        children = {} if self._pending is None else self._pending.children
+        return next((invoke.id for invoke, token in children.values() if token == child), None)
+
+    def child_ended(self, child: Any, event: Event, /) -> None:
+        """Handle the news of a child's end, unless its state was left meanwhile."""
+        if self.invokeid_of(child) is not None:
+            self.send_event(event)
+            macrostep.drop_child(self, child)
+
     # --- what it is in -----------------------------------------------------------------------------------------------
 
     @property
@@ -281,7 +304,61 @@ class Interpreter:
             macrostep.fire(self, first)
         return fired
 
-    # --- pickle and copies -------------------------------------------------------------------------------------------
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that this instance is, but for its model, as a dict of builtins.
+
+        Configuration, history states, timers with their deadlines, deferred events, and the history, in which
+        arguments that are no builtins are text.
+
+        Raises:
+            DefinitionError: called while an event is handled.
+            PayloadError: an argument of a deferred event or a timer is no builtin.
+        """
+        return snapshot.take(self)
+
+    @classmethod
+    def restore(
+        cls, chart: Chart, snap: dict[str, Any], model: Any = None, *, platform: Platform = ALONE, history: int = 32
+    ) -> Interpreter:
+        """Return an instance that is what a snapshot says; no hook runs.
+
+        Raises:
+            DefinitionError: the snapshot does not fit the chart, or is of another version.
+        """
+        machine = cls(chart, model, platform=platform, history=history, start=False)
+        snapshot.put(machine, snap)
+        snapshot.go_on(machine)
+        return machine
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._running:
+            msg = f"{self!r} is handling an event: pickle it between two"
+            raise PayloadError(msg)
+        pending = self._pending
+        limit = self._records if isinstance(self._records, int) else self._records.maxlen
+        return {
+            "chart": self.chart,
+            "model": self.model,
+            "names": self.configuration,
+            "records": self.history,
+            "limit": limit,
+            "remembered": {} if pending is None else pending.remembered,
+            "timers": [] if pending is None else [(due.key, due.due, due.event) for due in pending.timers.values()],
+            "deferred": [] if pending is None else list(pending.deferred),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Interpreter.__init__(self, state["chart"], state["model"], history=state["limit"], start=False)
+        self._configuration = self._program.configuration(state["names"])
+        if state["records"]:
+            self._records = deque(state["records"], maxlen=state["limit"])
+        if state["remembered"] or state["timers"] or state["deferred"]:
+            pending = self._pending = Pending()
+            pending.remembered.update(state["remembered"])
+            pending.deferred.extend(state["deferred"])
+            pending.timers.update({key: Due(key, due, event) for key, due, event in state["timers"]})
 
     def __repr__(self) -> str:
         return f"<Interpreter of {self.chart.name} in {self.state or 'no state'}>"

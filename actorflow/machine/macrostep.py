@@ -41,8 +41,10 @@ def send(machine: Interpreter, event: Event) -> Any:
 
 
 def run(machine: Interpreter, event: Event, choice: Choice) -> Any:
-    """Go on with an event whose transition is chosen, in the common step's frame."""
-    return _complete(machine, lambda: take(machine, chosen(machine, choice.move, event), event))
+    """Go on with an event whose guard has allowed a transition, in the common step's frame."""
+    if choice.move.choose is not None:  # it may yet decline, and the next candidate be asked
+        return _complete(machine, lambda: handle(machine, event))
+    return _complete(machine, lambda: take(machine, (choice.move,), event))
 
 
 def start(machine: Interpreter) -> None:
@@ -167,6 +169,9 @@ def without_transition(machine: Interpreter, event: Event) -> Any:
         return None
     if machine._program.scxml:
         return None
+    if event.kind == "platform":
+        _unhandled(machine, event)
+        return None
     machine._program.refused += 1
     raise refusal(machine, event)
 
@@ -174,7 +179,7 @@ def without_transition(machine: Interpreter, event: Event) -> Any:
 def refusal(machine: Interpreter, event: Event) -> TransitionRefused:
     """Return the error of an event that no transition takes."""
     error = TransitionRefused(machine.state, event.name, machine.legal, machine.chart.name)
-    error.refused_by = id(machine.model)
+    error.refused_by = id(machine._platform.owner)
     return error
 
 
@@ -320,17 +325,6 @@ def _allowed(machine: Interpreter, move: Move, event: Event) -> Move | None:
     return None if target is None else machine._program.chosen(move, target)
 
 
-def chosen(machine: Interpreter, move: Move, event: Event) -> tuple[Move, ...]:
-    """Return the move, with its target if that is chosen as it is taken; its guard has allowed it."""
-    if move.choose is None:
-        return (move,)
-    target = move.choose(machine.model, event)
-    if target is None:
-        without_transition(machine, event)
-        return ()
-    return (machine._program.chosen(move, target),)
-
-
 # --- steps -----------------------------------------------------------------------------------------------------------
 
 
@@ -466,6 +460,15 @@ def _start_children(machine: Interpreter, pending: Pending) -> bool:
         else:
             pending.children[name, invoke.id] = (invoke, child)
     return bool(pending.internal)
+
+
+def drop_child(machine: Interpreter, child: Any) -> None:
+    """Forget a child that has ended, and see to its end."""
+    children = pending_of(machine).children
+    for key, (_, token) in list(children.items()):
+        if token == child:
+            del children[key]
+            machine._platform.end_child(child)
 
 
 def start_timer(machine: Interpreter, key: TimerKey, seconds: float, event: Event | None) -> None:

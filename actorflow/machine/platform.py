@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 class Platform(Protocol):
     """What an interpreter asks of its surroundings."""
 
+    @property
+    def owner(self) -> object:
+        """The actor that refuses what the machine refuses, if there is one."""
+        ...
+
     def time(self) -> float:
         """Return seconds since the epoch, for records and deadlines."""
         ...
@@ -48,6 +53,8 @@ class Platform(Protocol):
 
 class Alone:
     """No surroundings: real time, no children, and timers that fire when somebody calls `interpreter.advance()`."""
+
+    owner: object = None
 
     def time(self) -> float:
         """Return the wall clock's time."""

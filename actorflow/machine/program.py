@@ -80,9 +80,14 @@ class Step:
             chart.order == "action first"
         )
 
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether it does nothing but change the configuration."""
+        return self.plain and not (self.actions or self.exits or self.enters)
+
 
 class Choice:
-    """A candidate in a configuration, taken if its guard allows. `step` is set once it is known to be always the same."""
+    """A candidate in a configuration, taken if its guard allows. `step` is set once it is known to be fixed."""
 
     __slots__ = ("guard", "move", "step")
 
@@ -140,6 +145,8 @@ class Program:
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
         }
+        self.events = frozenset(chart.events)
+        self.hooks = hooks_of(chart) - self.events  # methods that are neither events nor for callers
         self.has_deferred = any(node.defer for node in chart.states.values())
         for node in chart.states.values():  # all names are looked up now, not when a state is first entered
             self.functions((*node.enter, *node.exit, *(node.initial.actions if node.initial else ())))
@@ -281,3 +288,14 @@ class Program:
         by_transition = {id(move.transition): move for move in moves}
         kept = sets.without_conflicts(self.chart, configuration.names, [move.transition for move in moves], remembered)
         return tuple(by_transition[id(transition)] for transition in kept)
+
+
+def hooks_of(chart: Chart) -> frozenset[str]:
+    """Return the names of what runs at enter and exit, and of the actions of what is no event."""
+    hooks: list[Hook] = []
+    for node in chart.states.values():
+        hooks += [*node.enter, *node.exit, *((node.donedata,) if node.donedata else ())]
+        hooks += [invoke.finalize for invoke in node.invoke if invoke.finalize]
+        hooks += node.initial.actions if node.initial else ()
+        hooks += [action for transition in node.transitions for action in transition.actions]
+    return frozenset(hook.name for hook in hooks)

@@ -51,6 +51,20 @@ def test_a_task_that_may_have_run_runs_again_only_as_retries_say(pool, tmp_path)
     assert pool.options(retries=1).submit(tasks.leave_once, path, 1).result(timeout=20) == 2
 
 
+def test_the_death_of_a_worker_is_logged_but_is_no_dead_letter(caplog):
+    with af.ActorSystem("deaths") as system:
+        pool = system.pool("pool", workers=1)
+        with pytest.raises(af.HostDied):
+            pool.submit(tasks.leave, 1).result(timeout=20)
+        pool.submit(tasks.pid).result(timeout=10)
+        os.kill(pool.stats().workers[0].pid, signal.SIGKILL)  # idle: a crash of the worker
+        until(lambda: pool.stats().restarts == 2)
+        pool.submit(tasks.pid).result(timeout=10)
+        assert system.dead_letters == 0
+    assert "SIGKILL" in caplog.text
+    assert "Dead letter" not in caplog.text
+
+
 def test_retries_are_used_up_by_deaths(pool):
     with pytest.raises(af.HostDied):
         pool.options(retries=2).submit(tasks.leave, 1).result(timeout=20)
@@ -243,6 +257,8 @@ def test_a_pool_whose_workers_cannot_start_is_broken_and_says_why(initializer, a
         with pytest.raises(af.HostDied, match="broken") as again:
             pool.submit(tasks.add, 1)
         assert isinstance(again.value.__cause__, cause)
+        assert text in str(again.value)
+        assert "lost" not in str(again.value)
 
 
 def test_a_worker_is_replaced_after_so_many_tasks_and_nothing_is_lost():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from actorflow.process.pool.setup import Setup
     from actorflow.process.pool.task import Task
 
+WORKER: Final = "actorflow.process.pool.child"
 STARTS: Final = 5  # failed starts in a row after which the pool is broken
 
 
@@ -118,7 +119,8 @@ class Dispatch:
             return ActorDeadError(f"the pool {self.path} was shut down and takes no more tasks")
         if isinstance(self.broken, Stopped):
             return ActorDeadError(f"the pool {self.path} was stopped before it could run the task")
-        error = HostDied(f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed")
+        what = f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed"
+        error = HostDied(what, how=f"the last with {type(self.broken).__name__}: {self.broken}")
         error.__cause__ = self.broken
         return error
 
@@ -138,12 +140,12 @@ class Dispatch:
         assert self.launcher is not None
         host = self.setup.host
         return self.launcher.launch(
-            "actorflow.process.pool.child:main",
+            f"{WORKER}:main",
             None,
             descriptors,
             cpu=None if host is None else host.affinity,
             nice=None if host is None else host.nice,
-            warm="actorflow.process.pool.child",
+            warm=WORKER,
         )
 
     def needs_worker(self) -> bool:

@@ -150,7 +150,10 @@ class Lane(Line):
             if self.in_flight or dispatch.closing:
                 return
             self.resting = True
-            dispatch.idle.append(self)
+            if self.ready:
+                dispatch.idle.append(self)
+            else:  # callers take the last: a worker that has started, else the one that was launched first
+                dispatch.idle.insert(0, self)
             if not dispatch.queue:  # looked at after the append, as a caller looks at `idle` after its own
                 dispatch.check_drained()
                 return
