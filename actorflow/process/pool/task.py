@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.current import CURRENT
 from actorflow.core.future import DRIVERS
-from actorflow.process.payload import PROTOCOL, by_value, dumps, loads
-from actorflow.process.pool.child import ATOMS
+from actorflow.process.payload import ATOMS, PROTOCOL, by_value, dumps, loads
 from actorflow.process.pool.future import PoolFuture
 
 if TYPE_CHECKING:
