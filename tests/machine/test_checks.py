@@ -96,6 +96,8 @@ def test_a_deep_initial_state_is_fine():
 def test_a_missing_target():
     made = chart(state("a", to("a", "go", "ende"), to("a", "on", "end")), FINAL)
     only(made, "m.a", "the target 'ende' of event 'go' does not exist; did you mean 'end'?")
+    made = chart(state("a", to("a", "go", "xyz"), to("a", "on", "end")), FINAL)
+    only(made, "m.a", "the target 'xyz' of event 'go' does not exist; there are: a, end")
 
 
 def test_the_whole_machine_is_no_target():
