@@ -204,12 +204,24 @@ def _choices(_: Chart, node: StateNode) -> Iterator[str]:
             before += patterns
 
 
-def _endless(_: Chart, node: StateNode) -> Iterator[str]:
-    for transition in node.transitions:
-        if transition.events or transition.after is not None or transition.guard is not None or transition.choose:
-            continue
-        if not transition.targets or transition.targets == (node.name,):
-            yield "an eventless transition without a guard that does not leave it is taken for ever; give it a guard"
+def _endless(chart: Chart, node: StateNode) -> Iterator[str]:
+    """Find what goes round for ever: in each state, an eventless transition without a guard is the first."""
+    passed: list[str] = []
+    name: str | None = node.name
+    while name is not None and name not in passed:
+        passed.append(name)
+        name = _forced(chart.states[name]) if name in chart.states else None
+    if name == node.name:
+        where = " and ".join(map(repr, passed)) if len(passed) > 1 else "it"
+        yield f"eventless transitions without a guard go round in {where} for ever; give one a guard"
+
+
+def _forced(node: StateNode) -> str | None:
+    """Return where a state leads to, whatever happens: itself, if it stays."""
+    first = next((each for each in node.transitions if not each.events and each.after is None), None)
+    if first is None or first.guard is not None or first.choose is not None or len(first.targets) > 1:
+        return None
+    return first.targets[0] if first.targets else node.name
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------

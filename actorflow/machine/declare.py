@@ -14,7 +14,7 @@ from typing import Any
 from actorflow.machine.chart import Chart, Hook, Invoke, Transition
 from actorflow.machine.checks import Problem, fail, problems
 from actorflow.machine.draft import Draft, complete_history, freeze
-from actorflow.machine.hooks import cannot_follow, cannot_take, not_plain, shown
+from actorflow.machine.hooks import cannot_follow, cannot_take, not_plain, shown, takes_model
 from actorflow.machine.rules import History, Rule, State, StateGroup, full_name, rules_of
 
 __all__ = ["History", "State", "StateGroup", "chart_of", "check_class"]
@@ -46,7 +46,7 @@ def check_class(cls: type) -> None:
     Raises:
         DefinitionError: they cannot work; all mistakes are named.
     """
-    if any(True for _ in _own_states(cls)) or any(rules for _, rules in _rules(cls)):
+    if any(_own_states(cls)) or any(rules for _, rules in _rules(cls)) or any(_wrapped(cls)):
         chart_of(cls)
 
 
@@ -71,6 +71,20 @@ def _rules(cls: type) -> Iterator[tuple[str, tuple[Rule, ...]]]:
             if not callable(vars(base)[name]):
                 found[name] = ()  # `pay = None`: the event is taken away
     yield from found.items()
+
+
+def _wrapped(cls: type) -> Iterator[tuple[str, str]]:
+    """Go through descriptors with rules inside, where nothing reads them: their names, and what they are."""
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            if isinstance(value, staticmethod | classmethod):
+                inner: Any = value.__func__
+            elif isinstance(value, property):
+                inner = value.fget
+            else:
+                continue
+            if rules_of(inner):
+                yield name, type(value).__name__
 
 
 def _is_ours(base: type) -> bool:
@@ -98,6 +112,8 @@ class _Reading:
         self._nest()
         for method, rules in _rules(cls):
             self._read_method(method, rules)
+        for name, kind in _wrapped(cls):
+            self.add(name, f"it has rules, but is a {kind}; make it an ordinary method", astray=True)
 
     def add(self, place: str, text: str, *, astray: bool = False) -> None:
         """Note a mistake."""
@@ -184,11 +200,14 @@ class _Reading:
             return
         if wrong := not_plain(function):
             self.add(method, wrong)
+        elif not takes_model(function):
+            self.add(method, f"it takes nothing, not even the machine; write def {method}(self)")
         ids = [rule.invoke.id or method for rule in rules if rule.invoke is not None]
         own = tuple(f"done.invoke.{id_}" for id_ in dict.fromkeys(ids)) or (method,)
         listens = any(rule.kind == "move" for rule in rules)
         for rule in rules:
-            self._check_call(method, function, rule)
+            if takes_model(function):
+                self._check_call(method, function, rule)
             for name in self._names(rule.sources, method):
                 self._apply(self.drafts[name], rule, method, own, listens=listens)
 
@@ -234,8 +253,9 @@ class _Reading:
         """Compare what is called with what it is called with."""
         if rule.kind in ("enter", "exit", "donedata", "after", "always"):
             if cannot_take(function, (None,)):
-                text = f"{rule.kind} calls it without arguments, but it takes {shown(function)}; give them defaults"
-                self.add(method, text)
+                self.add(
+                    method, f"{rule.kind} calls it with no arguments, but it takes {shown(function)}; leave them out"
+                )
         elif rule.kind == "invoke" and (wrong := cannot_take(function, (None, None))):
             self.add(method, f"it gets the child's result, one argument, but takes {shown(function)}: {wrong}")
         for hook in (rule.guard, rule.invoke.finalize if rule.invoke is not None else None):

@@ -96,6 +96,8 @@ def test_a_deep_initial_state_is_fine():
 def test_a_missing_target():
     made = chart(state("a", to("a", "go", "ende"), to("a", "on", "end")), FINAL)
     only(made, "m.a", "the target 'ende' of event 'go' does not exist; did you mean 'end'?")
+    made = chart(state("a", to("a", "go", "xyz"), to("a", "on", "end")), FINAL)
+    only(made, "m.a", "the target 'xyz' of event 'go' does not exist; there are: a, end")
 
 
 def test_the_whole_machine_is_no_target():
@@ -110,6 +112,15 @@ def test_targets_that_are_never_active_together():
         state("a", to("a", None, "r1", "r2", after=3)), state("p", to("p", "x", "a"), kind="parallel"), *inside
     )
     only(made, "m.a", "after 3 seconds has targets 'r1' and 'r2'")
+
+
+def test_of_several_targets_the_missing_one_is_named():
+    made = chart(state("a", to("a", "go", "zz", "end", "zz")), FINAL)
+    assert {problem.text for problem in problems(made)} == {
+        "the target 'zz' of event 'go' does not exist; there are: a, end"
+    }
+    made = chart(state("a", to("a", "go", "zz", internal=True), to("a", "on", "end")), FINAL)
+    only(made, "m.a", "the target 'zz' of event 'go' does not exist")
 
 
 def test_a_target_and_one_within_it_go_together():
@@ -169,9 +180,24 @@ def test_eventless_transitions_and_times_forestall_each_other():
     assert problems(made) == []
 
 
-def test_an_eventless_transition_that_never_ends():
+def test_eventless_transitions_that_never_end():
     for targets in ((), ("a",)):
-        only(chart(state("a", to("a", None, *targets))), "m.a", "taken for ever; give it a guard")
+        only(chart(state("a", to("a", None, *targets))), "m.a", "go round in it for ever; give one a guard")
+    ring = [
+        state("b", to("b", None, "c")),
+        state("c", to("c", "x"), to("c", None, "d")),
+        state("d", to("d", None, "b")),
+    ]
+    found = problems(chart(state("a", to("a", None, "b")), *ring))
+    assert [problem.place for problem in found] == ["m.b", "m.c", "m.d"]
+    assert "go round in 'b' and 'c' and 'd' for ever" in found[0].text
+
+
+def test_eventless_transitions_that_a_guard_may_end():
+    guarded = to("a", None, "end", guard=Hook("done"))
+    assert problems(chart(state("a", guarded, to("a", None, "a")), FINAL)) == []
+    assert problems(chart(state("a", to("a", None, "b")), state("b", to("b", None, "a", guard=Hook("g"))))) == []
+    assert problems(chart(state("a", to("a", None, choose=Hook("c"))))) == []
 
 
 # --- reach ------------------------------------------------------------------------------------------------------------
@@ -246,6 +272,16 @@ def test_a_state_without_a_way_out():
 def test_a_way_out_of_what_is_around_will_do():
     made = chart(state("a", to("a", "go", "end"), initial="b"), state("b", parent="a"), FINAL)
     assert problems(made) == []
+
+
+def test_a_way_out_of_a_sibling_will_not_do():
+    made = chart(
+        state("a", initial="b"),
+        state("b", to("b", "go", "c"), to("b", "on", "end"), parent="a"),
+        state("c", parent="a"),
+        FINAL,
+    )
+    only(made, "m.c", "no way out")
 
 
 def regions(*of_q1):
@@ -345,6 +381,7 @@ def test_a_done_event_of_what_is_never_done():
     only(made, "m.a", "'end' has no states in it and is never done")
     made = chart(state("a", to("a", "done.invoke.curier", "end"), invoke=[Invoke("courier", int)]), FINAL)
     only(made, "m.a", "nothing is invoked under that id; did you mean 'courier'?")
+    only(chart(state("a", to("a", "done.invoke.x", "end")), FINAL), "m.a", "under that id; there are: none")
     made = chart(state("a", to("a", "done.invoke.x.*", "end"), to("a", "done.*"), invoke=[Invoke("x.1", int)]), FINAL)
     assert problems(made) == []
 

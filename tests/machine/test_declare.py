@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import subprocess
@@ -623,10 +624,10 @@ def test_hooks_and_timeouts_take_no_arguments_and_the_end_of_a_child_takes_one()
 
     mistakes(
         Machine,
-        "Machine.begin: enter calls it without arguments, but it takes (why)",
-        "Machine.late: after calls it without arguments, but it takes (n)",
+        "Machine.begin: enter calls it with no arguments, but it takes (why)",
+        "Machine.late: after calls it with no arguments, but it takes (n)",
         "Machine.on: its guard 'lambda self, event: event' is called without arguments",
-        "Machine.result: donedata calls it without arguments",
+        "Machine.result: donedata calls it with no arguments",
         "Machine.brought: it gets the child's result, one argument, but takes ()",
     )
 
@@ -758,6 +759,69 @@ def test_states_that_refer_to_each_other_from_outside_are_refused():
         def go(self): ...
 
     mistakes(Machine, "Machine.b: it means Order.paid, which is no state of Machine")
+
+
+def test_a_method_that_takes_no_machine_is_refused():
+    class Machine:
+        a, b = State(initial=True), State(final=True)
+
+        @a.to(b, when=lambda: True)
+        def go(): ...
+
+        @a.to(b, when=lambda: True)
+        def pay(self): ...
+
+        @a.enter
+        def begin(): ...
+
+    mistakes(
+        Machine,
+        "Machine.go: it takes nothing, not even the machine; write def go(self)",
+        "Machine.pay: its guard 'lambda: True' takes nothing, not even self, but gets what 'pay' takes, ()",
+        "Machine.begin: it takes nothing, not even the machine; write def begin(self)",
+    )
+
+
+def test_rules_within_a_descriptor_are_refused():
+    class Machine:
+        a, b = State(initial=True), State(final=True)
+
+        @staticmethod
+        @a.to(b)
+        def one(): ...
+
+        @classmethod
+        @a.to(b)
+        def two(cls): ...
+
+        @property
+        @a.to(b)
+        def three(self): ...
+
+    mistakes(
+        Machine,
+        "Machine.one: it has rules, but is a staticmethod; make it an ordinary method",
+        "Machine.two: it has rules, but is a classmethod",
+        "Machine.three: it has rules, but is a property",
+    )
+
+
+def test_a_decorator_that_wraps_an_event_keeps_its_rules():
+    def logged(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs): ...
+
+        return wrapper
+
+    class Machine:
+        a, b = State(initial=True), State(final=True)
+
+        @a.to(b, when=lambda self, n: n)
+        @logged
+        @a.stay
+        def go(self, n): ...
+
+    assert [t.targets for t in transitions(Machine, "a")] == [("b",), ()]
 
 
 def test_two_donedata_of_one_state_are_refused():
