@@ -53,11 +53,10 @@ def start(machine: Interpreter) -> None:
 
     def begin() -> None:
         if machine._program.scxml:
-            for action in step.actions:
-                guarded(machine, action, ())
-        else:
-            for action in step.actions:
-                action(machine.model)
+            _take_scxml(machine, step, START)
+            return
+        for action in step.actions:
+            action(machine.model)
         move_to(machine, step, START, ())
 
     complete(machine, begin)
@@ -434,7 +433,7 @@ def _take_scxml(machine: Interpreter, step: Step, event: Event) -> None:
             active.discard(name)
         for action in step.actions:
             guarded(machine, action, event.args)
-        if machine._records or machine._listeners:
+        if event is not START and (machine._records or machine._listeners):
             machine._note(step.source, step.target, event.name or None, event.args)
         for entered in step.entered:
             active.add(entered.name)
