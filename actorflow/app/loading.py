@@ -1,4 +1,4 @@
-"""Find an app by ``module:attribute``, and say in one line what stands in the way. Layer 5."""
+"""Find an app, or something else, by ``module:attribute``, and say in one line what stands in the way. Layer 5."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import importlib
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import ModuleType
+from typing import Any, TypeVar
 
 from actorflow.app.app import App
 from actorflow.errors import DefinitionError
+
+T = TypeVar("T")
 
 
 def load(target: str) -> App:
@@ -20,22 +23,50 @@ def load(target: str) -> App:
     Raises:
         DefinitionError: there is no such module or attribute, the module cannot be imported, or it is no `App`.
     """
+    return find(
+        target, lambda value: value if isinstance(value, App) else None, "app", "an af.App", "examples.orders:app"
+    )
+
+
+def find(target: str, as_wanted: Callable[[Any], T | None], noun: str, wanted: str, example: str) -> T:
+    """Import the module and return what its attribute is, or stands for.
+
+    Args:
+        target: ``module:attribute``.
+        as_wanted: returns what is wanted of a value, None if the value is something else.
+        noun: what errors call it: "app".
+        wanted: what it has to be: "an af.App".
+        example: a target that can be found.
+
+    Raises:
+        DefinitionError: there is no such module or attribute, the module cannot be imported, or it is something else.
+    """
     module_name, colon, attribute = target.partition(":")
     if not (module_name and colon and attribute):
-        raise DefinitionError(f"{target!r} names no app: give module:attribute, such as examples.orders:app")
+        raise DefinitionError(f"{target!r} names no {noun}: give module:attribute, such as {example}")
     if module_name.endswith(".py") or "/" in module_name:
         dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
         raise DefinitionError(f"{module_name!r} is a file: name the module instead, {dotted}:{attribute}")
     module = _import(module_name)
     try:
-        app = getattr(module, attribute)
+        value = getattr(module, attribute)
     except AttributeError:
-        apps = [name for name, value in vars(module).items() if isinstance(value, App)]
-        hint = _nearest(attribute, apps) or (f"; its apps are {', '.join(apps)}" if apps else "; it holds no af.App")
-        raise DefinitionError(f"module {module_name!r} has no {attribute!r}{hint}") from None
-    if not isinstance(app, App):
-        raise DefinitionError(f"{target} is of type {type(app).__name__}, not an af.App")
-    return app
+        there = [name for name, value in vars(module).items() if _is_wanted(value, as_wanted)]
+        none = f"; its {noun}s are {', '.join(there)}" if there else f"; it holds no {wanted.partition(' ')[2]}"
+        raise DefinitionError(
+            f"module {module_name!r} has no {attribute!r}{_nearest(attribute, there) or none}"
+        ) from None
+    found = as_wanted(value)
+    if found is None:
+        raise DefinitionError(f"{target} is of type {type(value).__name__}, not {wanted}")
+    return found
+
+
+def _is_wanted(value: Any, as_wanted: Callable[[Any], Any]) -> bool:
+    try:
+        return as_wanted(value) is not None
+    except DefinitionError:  # it would be, were it not broken: nothing to offer
+        return False
 
 
 def _import(name: str) -> ModuleType:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
     from actorflow.cli.progress import ProgressBar
 
-COMMANDS = {"run": "actorflow.cli.run:run", "scxml": "actorflow.cli.scxml:scxml"}
+COMMANDS = {
+    "run": "actorflow.cli.run:run",
+    "graph": "actorflow.cli.graph:graph",
+    "scxml": "actorflow.cli.scxml:scxml",
+}
 USAGE_ERROR = 2
 
 
@@ -71,6 +76,12 @@ def fail(text: str, code: int = USAGE_ERROR) -> NoReturn:
     """End the program with one line on stderr."""
     click.secho(f"actorflow: {' '.join(text.split())}", err=True, fg="red")
     sys.exit(code)
+
+
+def import_from_here() -> None:
+    """Have modules found in the current folder, as `python -m` does."""
+    if "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:

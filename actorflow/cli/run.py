@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from actorflow.cli import fail
+from actorflow.cli import fail, import_from_here
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def run(app: str, flags: tuple[str, ...]) -> int:
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
     from actorflow.app.loading import load
 
-    if "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    import_from_here()
     _log_to_stderr()
     try:
         found = load(app)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from actorflow.app.system import ActorSystem
+    from actorflow.app.virtual import VirtualSystem
     from actorflow.core.ref import ActorRef
     from actorflow.machine.scxml.actor import ScxmlActor
-    from actorflow.testing.virtual import VirtualSystem
 
 POLL: Final = 0.01  # seconds between two looks at a document that waits for a delay
 JUMPS: Final = 10_000  # of the virtual clock, for one file: what ticks for ever comes to an end
@@ -66,7 +66,7 @@ def scxml(files: tuple[str, ...], events: tuple[str, ...], virtual: bool, timeou
 
 def run_virtually(file: str, events: list[tuple[str, tuple[Any, ...]]], timeout: float, trust: bool) -> dict[str, Any]:
     """Run a document on a virtual clock; `timeout` is in real seconds."""
-    from actorflow.testing.virtual import VirtualSystem
+    from actorflow.app.virtual import VirtualSystem
 
     def wait(system: ActorSystem, is_over: Callable[[], bool]) -> None:
         jump(system, is_over, time.monotonic() + timeout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -107,6 +107,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
         if life.exit is not None:
             life.exit.done._settle(None, None)
     ref._close(error)
+    if scheduler.buried is not None:
+        scheduler.buried.append((ref.uid, ref.path, ref._traits))
     if scheduler.events.listeners:
         scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
 

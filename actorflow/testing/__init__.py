@@ -3,8 +3,8 @@
 The fixtures `system`, `virtual_system` and `probe` come with the package (see `actorflow.testing.plugin`).
 """
 
+from actorflow.app.virtual import VirtualSystem
 from actorflow.testing.leaks import Leak, LeakCheck
 from actorflow.testing.probe import Probe
-from actorflow.testing.virtual import VirtualSystem
 
 __all__ = ["Leak", "LeakCheck", "Probe", "VirtualSystem"]

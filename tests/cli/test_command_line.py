@@ -26,12 +26,13 @@ def test_help_lists_the_commands():
     result = command("--help")
     assert result.exit_code == 0
     assert "run" in result.stdout
+    assert "graph" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        ([], "name a command (run)"),
+        ([], "name a command (run, graph, scxml)"),
         (["rnu"], "did you mean 'run'?"),
         (["--verison"], "--version"),
         (["run"], "MODULE:ATTRIBUTE"),

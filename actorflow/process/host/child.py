@@ -44,9 +44,8 @@ class HostNode(Node):
             dumps(message)
         except Exception:  # noqa: BLE001 - it came in by pickle, and changed
             message = repr(message)
-        self.up.note(
-            self.up.name, "dead letter", ref.uid, message, sender, None if reason is None else dump_error(reason)
-        )
+        error = None if reason is None else dump_error(reason)
+        self.up.note(self.up.name, "dead letter", ref.uid, ref.path, message, sender, error)
 
 
 def main(argument: Any, fds: list[int]) -> None:

@@ -391,7 +391,7 @@ class Link:
         if buffers or self._begun:
             return False
         for item in items:
-            entry = self.pending.get(item[1]) if item[0] == ANSWER else self
+            entry: Any = self.pending.get(item[1]) if item[0] == ANSWER else self
             if entry.__class__ is not RemoteFuture or entry._wakes:
                 return False
         self._begun = True
@@ -415,7 +415,7 @@ class Link:
         """Have answers set again whose setting was interrupted."""
         self._begun = False
         for item in items:
-            entry = self.pending.get(item[1]) if item[0] == ANSWER else None
+            entry: Any = self.pending.get(item[1]) if item[0] == ANSWER else None
             if entry.__class__ is RemoteFuture and not entry._done:
                 entry._open = True
 

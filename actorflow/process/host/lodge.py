@@ -571,14 +571,14 @@ def tell_of_end(ref: ActorRef[Any], message: GuestEnded) -> None:
         ref._scheduler.post(ref, message, None)
 
 
-def dead_letter(request: Request, uid: int, message: Any, sender: ActorRef[Any] | None, error: bytes | None) -> None:
+def dead_letter(
+    request: Request, uid: int, path: str, message: Any, sender: ActorRef[Any] | None, error: bytes | None
+) -> None:
     """A message of the host's was not handled."""
     node = request.node
     ref = node.find(uid)
     if ref is None:
-        from actorflow.process.host.remote import RemoteRef  # noqa: PLC0415 - rare
-
-        ref = RemoteRef.gone(node, uid)
+        ref = node.find_dead(uid, path)
     node.dead_letter(ref, message, sender, None if error is None else load_error(error))
 
 

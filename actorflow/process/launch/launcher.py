@@ -75,12 +75,13 @@ class Launcher:
                 raise ActorflowError(
                     "this launcher was released, or belongs to the process that this one was forked from"
                 )
-            for _ in range(2):
-                server = self._server = self._server or self._serve()
-                try:
-                    return server.launch(entry, argument, fds, options)
-                except OSError:  # it has died since the last launch
-                    self._server = None
+            with suppress(OSError):  # it has died since the last launch
+                if self._server is not None:
+                    return self._server.launch(entry, argument, fds, options)
+            server = self._server = self._serve()
+            with suppress(OSError):
+                return server.launch(entry, argument, fds, options)
+            self._server = None
             handle = Handle(server, 0)
             handle._lost(f"two fork servers in a row died as they took a request: {server.why}")
             return handle

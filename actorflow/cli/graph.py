@@ -1,0 +1,97 @@
+"""`actorflow graph TARGET`: draw a state machine. Layer 6."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from actorflow.cli import fail, import_from_here
+from actorflow.errors import ActorflowError, DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.machine.chart import Chart
+
+FORMATS = {"mermaid": (".mmd", ".mermaid"), "dot": (".dot", ".gv"), "svg": (".svg",)}
+
+
+@click.command(short_help="Draw a state machine.", options_metavar="[OPTIONS]")
+@click.argument("target", metavar="MODULE:ATTRIBUTE|FILE")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="By default the output's, or mermaid.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FILE", help="Write there, not to stdout.")
+def graph(target: str, form: str | None, output: Path | None) -> None:
+    """Draw a state machine: a StateMachine class or a Chart in a module that can be imported from here, or a FILE.
+
+    A FILE ends in .json (what `chart.to_dict()` gives) or in .scxml. The format svg needs Graphviz.
+
+    \b
+    Examples:
+      actorflow graph shop.orders:Order
+      actorflow graph lamp.json --output lamp.svg
+    """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
+    from actorflow.machine import pictures
+
+    form = form or next((name for name, ends in FORMATS.items() if output and output.suffix in ends), "mermaid")
+    try:
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always")
+            chart = _chart(target)
+        text: str = getattr(pictures, form)(chart)
+    except ActorflowError as error:
+        fail(str(error))
+    for doubt in doubts:
+        click.secho(f"actorflow: {' '.join(str(doubt.message).split())}", err=True, fg="yellow")
+    picture = text.encode(errors="replace")
+    if output is None:
+        click.echo(picture, nl=False)
+        return
+    try:
+        output.write_bytes(picture)
+    except OSError as error:
+        fail(f"cannot write {output}: {error.strerror}; give another --output")
+
+
+def _chart(target: str) -> Chart:
+    if target.endswith((".json", ".scxml")) and ":" not in target:
+        return _from_file(Path(target))
+    from actorflow.app.loading import find
+
+    import_from_here()
+    return find(target, _as_chart, "machine", "an af.StateMachine or a Chart", "shop.orders:Order")
+
+
+def _as_chart(value: Any) -> Chart | None:
+    from actorflow.machine.chart import Chart
+    from actorflow.machine.state_machine import StateMachine
+
+    if isinstance(value, type) and issubclass(value, StateMachine) and value is not StateMachine:
+        return value.chart
+    return value if isinstance(value, Chart) else None
+
+
+def _from_file(path: Path) -> Chart:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DefinitionError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DefinitionError(f"{path} is no UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from error
+    try:
+        return _from_json(text)
+    except DefinitionError as error:
+        raise DefinitionError(f"{path}: {error}") from error
+
+
+def _from_json(text: str) -> Chart:
+    from actorflow.machine.mapping import chart_from_dict
+
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise DefinitionError(f"it is no JSON: {error}") from error
+    except RecursionError:
+        raise DefinitionError("it is nested too deep") from None
+    return chart_from_dict(data)

@@ -1,0 +1,9 @@
+"""Pictures of a chart: Mermaid's text, Graphviz's text, and SVG where Graphviz is installed. Layer 3.
+
+All three show the same: `labels` says what is written, `mermaid` and `graphviz` how.
+"""
+
+from actorflow.machine.pictures.graphviz import dot, svg
+from actorflow.machine.pictures.mermaid import mermaid
+
+__all__ = ["dot", "mermaid", "svg"]

@@ -1,0 +1,164 @@
+"""`actorflow graph`: it finds the machine, draws it in the format that is wanted, and says what stands in the way."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import sys
+import textwrap
+
+import pytest
+from click.testing import CliRunner
+
+from actorflow.cli import main
+
+NUMBERS = itertools.count()
+
+LAMP = """
+    from actorflow.machine.declare import State
+    from actorflow.machine.state_machine import StateMachine
+    from actorflow.machine.chart import Chart, StateNode, Transition
+
+    class Lamp(StateMachine):
+        off, on = State(initial=True), State()
+
+        @off.to(on)
+        @on.to(off)
+        def press(self) -> None: ...
+
+    class Abstract(StateMachine):
+        def nothing(self) -> None: ...
+
+    root = StateNode("", "compound", children=("one",), initial=Transition("", targets=("one",)))
+    by_hand = Chart("by hand", {"": root, "one": StateNode("one")})
+    number = 3
+"""
+LAMP_DICT = {
+    "name": "lamp",
+    "initial": "off",
+    "states": {"off": {"on": {"press": "on"}}, "on": {"on": {"press": "off"}}},
+}
+TEXT = """\
+stateDiagram-v2
+    [*] --> off
+    off
+    on
+    off --> on : press
+    on --> off : press
+"""
+
+
+@pytest.fixture
+def lamp(tmp_path, monkeypatch):
+    """Write a module into the current folder and return its name; each has a new one, as imports are remembered."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    name = f"lamp_{next(NUMBERS)}"
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(LAMP))
+    return name
+
+
+def graph(*args: str):
+    return CliRunner().invoke(main, ["graph", *args])
+
+
+def refused(result) -> str:
+    """Check the form of a refusal and return its text."""
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("actorflow: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+# --- what is drawn ---------------------------------------------------------------------------------------------------
+
+
+def test_class_is_drawn_as_mermaid_on_stdout(lamp):
+    result = graph(f"{lamp}:Lamp")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, TEXT, "")
+
+
+def test_chart_is_drawn(lamp):
+    assert "[*] --> one" in graph(f"{lamp}:by_hand").stdout
+
+
+def test_dot_on_request(lamp):
+    assert graph(f"{lamp}:Lamp", "--format", "dot").stdout.startswith('digraph "Lamp" {\n')
+
+
+@pytest.mark.parametrize(
+    ("file", "begin"), [("a.mmd", "stateDiagram-v2"), ("a.dot", "digraph"), ("a.txt", "stateDiag")]
+)
+def test_output_goes_to_a_file_in_the_format_of_its_ending(lamp, tmp_path, file, begin):
+    result = graph(f"{lamp}:Lamp", "--output", file)
+    assert (result.exit_code, result.output) == (0, "")
+    assert (tmp_path / file).read_text().startswith(begin)
+
+
+def test_format_is_stronger_than_the_ending(lamp, tmp_path):
+    graph(f"{lamp}:Lamp", "--output", "a.dot", "--format", "mermaid")
+    assert (tmp_path / "a.dot").read_text() == TEXT
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_svg_is_drawn(lamp):
+    assert "<svg" in graph(f"{lamp}:Lamp", "--format", "svg").stdout
+
+
+def test_json_file_is_drawn(lamp, tmp_path):
+    (tmp_path / "lamp.json").write_text(json.dumps(LAMP_DICT))
+    result = graph("lamp.json")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, TEXT, "")
+
+
+def test_doubts_about_a_json_chart_are_lines_on_stderr_and_it_is_drawn(lamp, tmp_path):
+    (tmp_path / "lamp.json").write_text(json.dumps(LAMP_DICT | {"states": LAMP_DICT["states"] | {"island": {}}}))
+    result = graph("lamp.json")
+    assert result.exit_code == 0
+    assert "island" in result.stdout
+    assert "island" in result.stderr
+    assert all(line.startswith("actorflow: ") for line in result.stderr.splitlines())
+
+
+# --- what stands in the way ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("shop", "'shop' names no machine: give module:attribute, such as shop.orders:Order"),
+        ("LAMP:lamp", "did you mean 'Lamp'?"),
+        ("LAMP:xyz", "its machines are Lamp, by_hand"),
+        ("LAMP:number", "is of type int, not an af.StateMachine or a Chart"),
+        ("LAMP:Abstract", "it has no states"),
+        ("nowhere:Lamp", "no module named 'nowhere' here"),
+        ("LAMP.py:Lamp", "is a file: name the module instead"),
+        ("none.json", "cannot read none.json: No such file"),
+        ("bad.json", "bad.json: it is no JSON"),
+        ("list.json", "list.json: "),
+        ("latin.json", "latin.json is no UTF-8"),
+        ("deep.json", "deep.json: it is nested too deep"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line_with_the_cure(lamp, tmp_path, target, text):
+    (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "latin.json").write_bytes(b'{"\xe9": 1}')
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert text in refused(graph(target.replace("LAMP", lamp)))
+
+
+def test_svg_without_graphviz_names_the_cure(lamp, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "install Graphviz" in refused(graph(f"{lamp}:Lamp", "--format", "svg"))
+
+
+def test_unknown_format_names_the_known(lamp):
+    assert "'mermaid', 'dot', 'svg'" in refused(graph(f"{lamp}:Lamp", "--format", "png"))
+
+
+def test_output_that_cannot_be_written_is_one_line(lamp):
+    assert "cannot write no/a.dot: No such file or directory" in refused(graph(f"{lamp}:Lamp", "--output", "no/a.dot"))
