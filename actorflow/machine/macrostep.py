@@ -37,6 +37,8 @@ def send(machine: Interpreter, event: Event) -> Any:
     if machine._running:
         pending_of(machine).external.append(event)
         return None
+    if machine._configuration.final and machine._program.scxml:
+        return None  # the session is over, and has run its exit blocks
     return complete(machine, lambda: handle(machine, event))
 
 
@@ -520,6 +522,8 @@ def _end(machine: Interpreter) -> None:
                 guarded(machine, hook, ())
     if pending is None:
         return
+    if machine._program.scxml:
+        pending.external.clear()
     for key in list(pending.timers):
         cancel_timer(machine, key)
     children, pending.children = pending.children, {}
