@@ -729,6 +729,29 @@ def test_a_state_that_hides_what_an_actor_has_is_refused():
     mistakes(Player, "Player.stop: the state hides Actor.stop", "Player: it has no states")
 
 
+def test_names_of_a_mixin_hide_nothing_either():
+    class Common:
+        a, stop = State(initial=True), State(final=True)
+
+        @a.to(stop)
+        def ask(self): ...
+
+    class Machine(Common, af.Actor): ...
+
+    with pytest.raises(af.DefinitionError, match=r"Machine.stop: the state hides Actor.stop"):
+        check_class(Machine)
+
+    class Events:
+        a, b = State(initial=True), State(final=True)
+
+        @a.to(b)
+        def stop(self): ...
+
+    class Other(Events, af.Actor): ...
+
+    mistakes(Other, "Other.stop: Actor has a method of that name")
+
+
 def test_a_method_that_hides_a_state_is_refused():
     class Sub(Order):
         def paid(self): ...
