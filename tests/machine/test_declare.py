@@ -40,6 +40,16 @@ class Order(af.Actor):
 class Courier(af.Actor): ...
 
 
+class Door(af.StateMachine):
+    shut, open = State(initial=True), State()
+
+    @shut.to(open)
+    def push(self) -> None: ...
+
+    @open.to(shut)
+    def pull(self) -> None: ...
+
+
 def transitions(cls, state):
     return chart_of(cls).states[state].transitions
 
@@ -441,6 +451,26 @@ def test_a_class_of_main_crosses_to_a_process_with_its_chart():
     """
     pickled = run_script(textwrap.dedent(SCRIPT) + textwrap.dedent(described) + send)
     assert run_script(textwrap.dedent(described) + textwrap.dedent(receive), pickled).strip() == b"6"
+
+
+def test_a_machine_of_main_has_its_own_chart_in_a_process_not_its_parents():
+    """Its base is there by import, so that a chart of it can be made before its own body has come."""
+    send = """
+    import sys, cloudpickle
+    from actorflow import State
+    from tests.machine.test_declare import Door
+    class Locked(Door):
+        locked = State()
+        @Door.shut.to(locked)
+        @locked.to(Door.shut)
+        def turn(self): ...
+    sys.stdout.buffer.write(cloudpickle.dumps(Locked))
+    """
+    receive = """
+    import sys, pickle
+    print(list(pickle.load(sys.stdin.buffer).chart.states))
+    """
+    assert run_script(receive, run_script(send)).strip() == b"['', 'shut', 'open', 'locked']"
 
 
 def test_a_chart_of_named_hooks_pickles():
