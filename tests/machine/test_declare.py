@@ -692,6 +692,21 @@ def test_no_initial_state_is_refused_at_the_top_and_within():
     mistakes(Machine, "Machine: no initial state; mark one as initial: a", "Machine.a: no initial state")
 
 
+def test_a_state_that_nothing_leads_to_is_refused_where_it_is_written():
+    class Machine:
+        a, b, lost = State(initial=True), State(final=True), State(final=True)
+
+        @a.to(b)
+        def go(self): ...
+
+    mistakes(Machine, "Machine.lost: nothing leads to it; make it the target of a transition")
+
+    class Sub(Order):
+        astray = State(final=True)
+
+    mistakes(Sub, "Sub.astray: nothing leads to it")
+
+
 def test_a_state_of_another_machine_is_refused():
     class Machine:
         start, end = State(initial=True), State(final=True)
