@@ -28,6 +28,7 @@ __all__ = [
     "RemoteError",
     "RestartLimitReached",
     "Stopping",
+    "StoreError",
     "TaskTimeout",
     "ThreadLimit",
     "TransitionRefused",
@@ -235,3 +236,10 @@ class TransitionRefused(ActorflowError, ValueError):
     def __reduce__(self) -> tuple[type[TransitionRefused], tuple[Any, ...]]:
         """Pickle by the arguments, since `args` holds the text."""
         return type(self), (self.state, self.event, self.legal, self.what)
+
+
+class StoreError(ActorflowError, OSError):
+    """The store failed: the disk is full, the file is no database, the server is gone. The text has the database's own.
+
+    What was being written is not there; nothing that was acknowledged is lost.
+    """

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 import actorflow as af
+from actorflow.process.pool.lane import Lane
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 from tests.pool.test_tasks import until
@@ -81,6 +82,37 @@ def test_retries_do_not_repeat_an_error_of_the_task(pool, tmp_path):
     with pytest.raises(ValueError, match="its own"):
         pool.options(retries=3).submit(fail).result(timeout=20)
     assert tasks.begun(path) == 1
+
+
+def test_the_successor_of_a_dead_worker_starts_before_the_dead_one_is_buried(monkeypatch):
+    starting = []
+    bury = Lane.wait_for_end
+
+    def watched(lane):
+        starting.append([successor.handle.pid for successor in lane.dispatch.launched])
+        return bury(lane)
+
+    monkeypatch.setattr(Lane, "wait_for_end", watched)
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        os.kill(pool.submit(os.getpid).result(timeout=10), signal.SIGKILL)
+        successor = pool.submit(os.getpid).result(timeout=10)
+        assert starting == [[successor]]
+
+
+def test_a_successor_that_no_worker_takes_ends_with_the_pool():
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        pool.submit(os.getpid).result(timeout=10)
+        pool._dispatch.lanes[0].launch_successor()
+        assert len(pool._dispatch.launched) == 1
+
+
+def test_a_death_while_the_pool_ends_leaves_nothing():
+    for _ in range(10):
+        with LeakCheck(), af.ProcessPool(workers=2) as pool:
+            pids = {worker.pid for worker in pool.stats().workers if worker.pid}
+            pids.add(pool.submit(os.getpid).result(timeout=10))
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_idle_death_of_a_worker_is_noticed_and_replaced(pool):

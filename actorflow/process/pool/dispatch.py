@@ -37,6 +37,7 @@ class Dispatch:
         self.queue = TaskQueue()
         self.idle: list[Lane] = []
         self.lanes: list[Lane] = []
+        self.launched: list[Lane] = []  # successors of dead ones, which no worker has taken yet
         self.functions = Functions()
         self.closing = False
         self.broken: BaseException | None = None
@@ -152,6 +153,18 @@ class Dispatch:
         """Say whether there is still something to do."""
         return self.launcher is not None and self.broken is None and (not self.closing or len(self.queue) > 0)
 
+    def take_launched(self) -> Lane | None:
+        """Return the lane that a dead one has launched for its worker, if there is one."""
+        try:
+            return self.launched.pop()
+        except IndexError:
+            return None
+
+    def discard_launched(self) -> None:
+        """End the lanes that no worker will take."""
+        while (lane := self.take_launched()) is not None:
+            lane.discard()
+
     def started(self) -> None:
         """Note that a worker is ready."""
         self._failed_starts = 0
@@ -206,6 +219,7 @@ class Dispatch:
             while (task := self.queue.take()) is not None:
                 task._settle(None, self.refusal())
             if not self.lanes:
+                self.discard_launched()
                 self.ended._settle(None, None)
         self.check_drained()
 
@@ -213,9 +227,10 @@ class Dispatch:
         """In a fork of this process: the workers are not ours, and must see it when their pool is gone."""
         self.closing = True
         self.broken = Stopped()
-        for lane in self.lanes:
+        for lane in (*self.lanes, *self.launched):
             lane.connection.close_here()
         self.lanes = []
+        self.launched = []
         self.idle = []
 
 

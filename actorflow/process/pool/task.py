@@ -115,10 +115,10 @@ def pickle_by_name(fn: Callable[..., Any]) -> bytes | None:
     return None if b"__main__" in data else data
 
 
-def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, list[memoryview]]:
+def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Sequence[memoryview]]:
     """Pickle the arguments of a call."""
     if not kwargs and ATOMS.issuperset(map(type, args)):  # a third of the time, and no part of these can fail
-        return pickle.dumps(args, PROTOCOL), []
+        return pickle.dumps(args, PROTOCOL), ()  # a list of its own would be one more thing to collect, of three
     return dumps([args, kwargs] if kwargs else args, "the arguments")
 
 

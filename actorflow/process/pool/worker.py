@@ -53,7 +53,7 @@ class Worker(Actor):
         """Start a process, unless there is nothing left to do."""
         self.lane = None
         if self.dispatch.needs_worker():
-            self.lane = Lane(self.dispatch)
+            self.lane = self.dispatch.take_launched() or Lane(self.dispatch)
             with self.dispatch.lock:
                 self.dispatch.lanes.append(self.lane)
             threading.Thread(target=self.serve, args=(self.lane,), name=f"{self.actor_ref.path}", daemon=True).start()
