@@ -49,5 +49,15 @@ class Retry:
             return None
         return self.backoff.delay(attempt, rng)
 
+    def to_list(self) -> list[float]:
+        """Return the numbers, for the store."""
+        backoff = self.backoff
+        return [self.attempts, backoff.first, backoff.factor, backoff.limit, backoff.jitter]
+
+    def with_numbers(self, numbers: list[float]) -> Retry:
+        """Return this rule with the numbers of a stored one; the classes of errors are code, and are not stored."""
+        attempts, *backoff = numbers
+        return Retry(int(attempts), Backoff(*backoff), self.on)
+
 
 ONCE = Retry(1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError
+from actorflow.workflow.options import PLAIN
 from actorflow.workflow.retry import ONCE, Retry
 
 P = ParamSpec("P")
@@ -55,6 +57,7 @@ class AnyTask:
             msg = f"{self.name} is async and cpu=True: what computes is a plain function, what waits is async"
             raise DefinitionError(msg)
         self.signature = inspect.signature(function)
+        self.job_options = PLAIN
         functools.update_wrapper(self, function)
         other = TASKS.get(self.name)
         if other is not None and not same_place(other.function, function):
@@ -71,6 +74,18 @@ class AnyTask:
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return find_task, (self.name, self.function)
+
+    def options(self, **options: Any) -> Self:
+        """Return the task with options for one job: `jobs.enqueue(shrink.options(priority=1), "a.jpg")`.
+
+        See `JobOptions` for what there is.
+
+        Raises:
+            DefinitionError: an unknown option (the nearest known one is named), or a value that makes no sense.
+        """
+        task = copy.copy(self)
+        task.job_options = self.job_options.replace(**options)
+        return task
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise a DefinitionError if the function does not take these arguments."""

@@ -1,19 +1,23 @@
-"""Options: what one job differs in, from `task.options(...)`. Layer 4."""
+"""Options: what one job differs in, from `task.options(...)`. Layer 3."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from actorflow.core.traits import check_choice, check_type
+from actorflow.core.traits import check_choice, check_known, check_type
 from actorflow.errors import DefinitionError
 from actorflow.workflow.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actorflow.queue.job import Job
+
+class HasId(Protocol):
+    """A job, as far as the options of another need it."""
+
+    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,7 @@ class JobOptions:
     key: str | None = None
     unique: str | None = None
     on_duplicate: Literal["existing", "reject", "replace"] = "existing"
-    after: Sequence[Job[Any]] = ()
+    after: Sequence[HasId] = ()
     expires: float | None = None
     tags: Sequence[str] = ()
     at_most_once: bool = False
@@ -66,8 +70,10 @@ class JobOptions:
         return self.timeout, self.expires
 
     def replace(self, **options: Any) -> JobOptions:
-        """Return these options with some replaced."""
+        """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
+        check_known(options, NAMES)
         return dataclasses.replace(self, **options)
 
 
+NAMES = tuple(field.name for field in dataclasses.fields(JobOptions))
 PLAIN = JobOptions()
