@@ -96,6 +96,7 @@ def test_a_class_goes_through_json_if_its_lambdas_are_given_again():
     chart = chart_of(Order)
     data = json.loads(json.dumps(chart_to_dict(chart)))
     guard = chart.states["new"].transitions[0].guard
+    assert data["states"]["new"].keys() == {"on", "after"}, "what is empty or goes without saying is not written"
     assert data["states"]["new"]["on"]["pay"] == [
         {"target": "paid", "guard": guard.name, "actions": ["pay"]},
         {"actions": ["pay"]},
