@@ -28,6 +28,8 @@ from actorflow.errors import (
     DeadlockError,
     DefinitionError,
     HostDied,
+    JobCancelled,
+    JobFailed,
     MailboxFull,
     MemoryLimit,
     PayloadError,
@@ -49,6 +51,12 @@ if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
     from actorflow.machine.rules import History, State
     from actorflow.machine.state_machine import StateMachine
+    from actorflow.queue.job import Job
+    from actorflow.queue.limits import Limit
+    from actorflow.queue.queue import Queue
+    from actorflow.workflow.current import current
+    from actorflow.workflow.retry import Retry
+    from actorflow.workflow.task import task
 
 __all__ = [
     "Actor",
@@ -72,16 +80,22 @@ __all__ = [
     "History",
     "HostDied",
     "Interpreter",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "Limit",
     "MailboxFull",
     "MemoryLimit",
     "PayloadError",
     "PoolStats",
     "Process",
     "ProcessPool",
+    "Queue",
     "RemoteError",
     "Reply",
     "RestartLimitReached",
     "Restarted",
+    "Retry",
     "RunningTask",
     "Settings",
     "Started",
@@ -99,6 +113,8 @@ __all__ = [
     "TransitionRefused",
     "WorkerStats",
     "child",
+    "current",
+    "task",
     "timer",
 ]
 
@@ -107,6 +123,12 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
 
 # Imported at first use: machines take 15 ms, and each child process would pay them.
 LATER: Final = {
+    "Job": "actorflow.queue.job",
+    "Limit": "actorflow.queue.limits",
+    "Queue": "actorflow.queue.queue",
+    "Retry": "actorflow.workflow.retry",
+    "current": "actorflow.workflow.current",
+    "task": "actorflow.workflow.task",
     "Chart": "actorflow.machine.chart",
     "History": "actorflow.machine.rules",
     "Interpreter": "actorflow.machine.interpreter",

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
@@ -24,12 +25,20 @@ from actorflow.core.system import System
 from actorflow.errors import DefinitionError
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.process.pool.setup import check_positive, check_setup
+from actorflow.store.store import open_store
 from actorflow.supervision.window import RestartWindow
 
 if TYPE_CHECKING:
     from actorflow.core.child import Child
     from actorflow.core.scheduler import Scheduler
     from actorflow.process.options import Process
+    from actorflow.queue.job import Job
+    from actorflow.queue.limits import Limit
+    from actorflow.queue.line import Line
+    from actorflow.queue.queue import Queue
+    from actorflow.queue.waits import Waits
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Durability
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Actor)
@@ -53,11 +62,21 @@ class ActorSystem(System):
     'hello'
     """
 
-    def __init__(self, name: str, *, settings: Settings | None = None, scheduler: Scheduler | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        store: str = "memory:",
+        durability: Durability = "power",
+        settings: Settings | None = None,
+        scheduler: Scheduler | None = None,
+    ) -> None:
         """Start a system.
 
         Args:
             name: first part of all paths.
+            store: where queues and durable actors are kept: "memory:", "sqlite:///file.db", "postgresql://...".
+            durability: what a commit outlives: "power", or "process" for kill -9 only, which is much faster.
             settings: see `Settings`.
             scheduler: a virtual scheduler, for tests (`actorflow.testing` makes one).
         """
@@ -81,6 +100,11 @@ class ActorSystem(System):
         self._listeners: ActorRef[Listener] | None = None
         self._pools: dict[str, ProcessPool] = {}
         self._pools_lock = threading.Lock()
+        self._store_url = store
+        self._durability: Durability = durability
+        self._store: Store | None = None
+        self._store_lock = threading.Lock()
+        self.lines: dict[str, Line] = {}
 
     # --- actors ------------------------------------------------------------------------------------------------------
 
@@ -172,12 +196,79 @@ class ActorSystem(System):
             self._listeners = listener
         return self._listeners
 
+    def _close(self) -> None:
+        super()._close()
+        with self._store_lock:
+            if self._store is not None:
+                self._store.close()
+
     async def flush(self) -> None:
         """Let subscribed functions hear of the end."""
         if self._listeners is not None:
             heard: Future[None] = Future(self._listeners)
             self.scheduler.post(self._listeners, Call("call", (no_more_events, None), {}), heard)
             await completed_within(self.scheduler, heard, 1.0)
+
+    # --- what lasts --------------------------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> Store:
+        """The store of the system; opened at first use."""
+        with self._store_lock:
+            if self._store is None:
+                self._store = open_store(self._store_url, durability=self._durability)
+            return self._store
+
+    def queue(
+        self,
+        name: str,
+        *,
+        workers: int = 0,
+        concurrency: int | None = None,
+        rate: str | None = None,
+        per_key: Limit | None = None,
+        durability: Durability | None = None,
+    ) -> Queue:
+        """Return the queue of that name on the system's store.
+
+        Args:
+            name: all processes that use it on the store share the queue.
+            workers: how many jobs to run at once in this process; 0 only enqueues.
+            concurrency: jobs at once over all processes.
+            rate: jobs in a time over all processes, such as "100/m".
+            per_key: limits of the jobs of each key.
+            durability: "power" or "process", in place of the store's.
+
+        >>> import actorflow as af
+        >>> @af.task
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> with af.ActorSystem("demo") as system:
+        ...     jobs = system.queue("numbers", workers=1)
+        ...     jobs.enqueue(double, 21).result(timeout=10)
+        42
+
+        Raises:
+            DefinitionError: an argument makes no sense.
+        """
+        from actorflow.queue.opening import open_queue  # noqa: PLC0415 - most systems have no queue
+
+        return open_queue(self, name, workers, concurrency, rate, per_key, durability)
+
+    def get_job(self, id: str, /) -> Job[Any]:
+        """Return a handle on a job by its id, from any process on the store."""
+        from actorflow.queue.job import Job  # noqa: PLC0415 - most systems have no queue
+
+        return Job(self.store, self.waits, str(id))
+
+    @cached_property
+    def waits(self) -> Waits:
+        """Who in this system waits for jobs."""
+        from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
+
+        waits = Waits()
+        self.store.watch(waits.look)
+        return waits
 
     # --- processes ---------------------------------------------------------------------------------------------------
 

@@ -162,7 +162,9 @@ class Claimer(Actor, intensity=10, period=10.0):
         entry = self.running.get(attempt.job.id)
         if entry is None or entry[0] is not attempt:
             return
-        error = TaskTimeout(f"{attempt.job.task} took over {attempt.timeout} s; its thread runs on, and what it returns is refused")
+        error = TaskTimeout(
+            f"{attempt.job.task} took over {attempt.timeout} s; its thread runs on, and what it returns is refused"
+        )
         attempt.outcome = failed(attempt, error, self.ctx.now(), self.ctx.random)
         self.give_up(attempt)
 

@@ -173,3 +173,6 @@ update af_job set needs = :needs where id = :id;
 
 -- name: beat
 update af_job set lease = :lease where owner = :owner and stage = 4;
+
+-- name: counts
+select completed, failed, cancelled, retried, dead from af_queue where name = :name;
