@@ -68,7 +68,7 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def on_receive(self, message: Any) -> None:
         """A worker is through with a job."""
-        worker, attempt = message
+        _, attempt = message
         _, slot = self.running.pop(attempt.job.id, (None, None))
         if slot is None:
             return  # it was given up: its time was over, or it was lost

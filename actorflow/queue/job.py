@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -52,7 +53,9 @@ class JobInfo:
     def of(cls, row: tuple[Any, ...]) -> JobInfo:
         """Make one of a row."""
         tags = tuple(row[13].split("\n")) if row[13] else ()
-        return cls(str(row[0]), *row[1:13], tags)
+        names = [field.name for field in dataclasses.fields(cls)]
+        values = dict(zip(names, row[:13], strict=False))
+        return cls(**{**values, "id": str(row[0]), "tags": tags})
 
 
 class Job(Generic[R_co]):
@@ -90,7 +93,7 @@ class Job(Generic[R_co]):
         return self.info().status
 
     def result(self, *, timeout: float | None = None) -> R_co:
-        """Return what the task returned; wait for it at most `timeout` seconds. In a handler other actors run meanwhile.
+        """Return what the task returned; wait for it at most `timeout` seconds. Meanwhile other actors run.
 
         Raises:
             JobFailed: it failed for good.
@@ -124,7 +127,7 @@ class Job(Generic[R_co]):
 
     def _value(self, status: str, result: bytes | None, error: bytes | None) -> R_co:
         if status == "completed":
-            return decode(result) if result is not None else None  # type: ignore[no-any-return, return-value]
+            return decode(result) if result is not None else None  # type: ignore[return-value]
         text, cause = read_error(error)
         if status == "cancelled":
             msg = f"job {self.id} was cancelled: {text.partition(': ')[2] or text}"

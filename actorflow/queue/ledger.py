@@ -239,7 +239,7 @@ def claim(
     if limits.rate is not None:
         transaction.run("jobs.set_tokens", {"name": queue, "tokens": limits.tokens - len(rows), "now": now})
     Counts(running=len(rows)).write(transaction, queue)
-    claimed = [Claimed(*row[:9], bool(row[9]), *row[10:]) for row in rows]
+    claimed = [Claimed(*row) for row in rows]
     claimed.sort(key=lambda job: (job.priority, job.id))
     return claimed
 

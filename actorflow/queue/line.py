@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorflow.core.clock import SystemClock
@@ -93,7 +94,7 @@ class Line:
     def settle_and_claim(
         self, done: list[ledger.Outcome], wanted: int, lease: float
     ) -> tuple[list[ledger.Claimed], list[int], float | None]:
-        """Write what became of jobs and take the next ones; also returns those that were lost, and when to look again."""
+        """Write what became of jobs and take the next; also returns those that were lost, and when to look again."""
         store, name = self.store, self.name
         owner, now, until = store.node.id, store.now(), SystemClock.monotonic() + lease
         tasks = self.tasks
@@ -124,8 +125,7 @@ class Line:
         store = self.store
         for id_ in store.node.dead():
             cause = f"its process (node {id_}) was killed or has crashed"
-            now = store.now()
-            moved = store.write(lambda transaction, id_=id_: ledger.take_over(transaction, id_, now, cause))  # type: ignore[misc]
+            moved = store.write(partial(ledger.take_over, owner=id_, now=store.now(), cause=cause))
             store.node.forget(id_)
             for job, queue, status in moved:
                 logger.warning("Job %s of queue %s was in a process that died; it is %s", job, queue, status)

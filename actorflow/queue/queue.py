@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from actorflow.errors import DefinitionError
@@ -66,14 +67,10 @@ class Queue:
         options = task.job_options
         if options is PLAIN:
             values = {"queue": self.name, "task": task.name, "priority": 0, "args": payload, "created": now}
-            id_ = self._store.write(
-                lambda transaction: put_plain(transaction, values), durability=self._line.durability
-            )
+            work = partial(put_plain, values=values)
         else:
-            id_ = self._store.write(
-                lambda transaction: self._put(transaction, task, options, payload, now),
-                durability=self._line.durability,
-            )
+            work = partial(self._put, task=task, options=options, payload=payload, now=now)
+        id_ = self._store.write(work, durability=self._line.durability)
         self._line.tell("queued", id_, task.name)
         self._line.wake()
         return Job(self._store, self._line.waits, str(id_))

@@ -37,7 +37,7 @@ class QueueStats:
 
 def stats_of(transaction: Transaction, queue: str, workers: int) -> QueueStats:
     """Return a queue's figures."""
-    depth = dict(transaction.all("jobs.depth", {"queue": queue}))
+    depth: dict[int, int] = dict(transaction.all("jobs.depth", {"queue": queue}))
     row = transaction.one("jobs.counts", {"name": queue}) or (0, 0, 0, 0, 0)
     completed, failed, cancelled, retried, dead = row
     return QueueStats(
