@@ -22,7 +22,8 @@ from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Starte
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import ActorRef
 from actorflow.core.system import System
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, HostDied
+from actorflow.process.host.below import ask_host, walk
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.process.pool.setup import check_positive, check_setup
 from actorflow.store.store import open_store
@@ -44,6 +45,7 @@ P = ParamSpec("P")
 A = TypeVar("A", bound=Actor)
 E = TypeVar("E")
 
+FIND_SECONDS = 5.0  # for the answer of a host
 EVENTS = (Started, Crashed, Restarted, Stopped, DeadLetter)
 
 
@@ -131,26 +133,29 @@ class ActorSystem(System):
     def find(self, path: str, cls: type[Any] | None = None, /) -> ActorRef[Any] | None:
         """Return the living actor at a path such as "/demo/sales/order-7", or None.
 
+        Below an actor in a host, the host is asked.
+
         Raises:
             DefinitionError: the actor there is of another class than `cls`.
+            AskTimeout: a host did not answer within five seconds.
         """
         parts = path.split("/")
         if len(parts) < 3 or parts[0] or parts[1] != self.name:
             return None
-        children: Children | None = self.root
-        ref: ActorRef[Any] | None = None
-        for part in parts[2:]:
-            ref = children.find(part) if children is not None else None
-            if ref is None:
+        ref, left = walk(self.root.find(parts[2]), parts[3:])
+        if ref is not None and left:
+            answer = ask_host(ref, "find below", left)
+            try:
+                ref = answer.get(timeout=FIND_SECONDS) if answer is not None else None
+            except HostDied:
                 return None
-            children = ref._children
         if cls is not None and ref is not None and not issubclass(ref.actor_class, cls):
             msg = f"{path} is a {ref.actor_class.__name__}, no {cls.__name__}"
             raise DefinitionError(msg)
         return ref
 
     def tree(self) -> Tree:
-        """Describe all actors as they stand; `print(system.tree())` draws them."""
+        """Describe all actors as they stand; `print(system.tree())` draws them. Hosts get a second to answer."""
         return Tree(name=self.name, path=f"/{self.name}", children=draw(self.root))
 
     @property

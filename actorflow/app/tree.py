@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.clock import SystemClock
 from actorflow.core.ref import BUSY, CHANGING, DEAD, ENDING, IDLE, READY
+from actorflow.core.registry import REFS
+from actorflow.errors import ActorflowError
+from actorflow.process.host.below import describe
 
 if TYPE_CHECKING:
     from actorflow.core.children import Children
+    from actorflow.process.host.below import Row
 
+SECONDS: Final = 1.0  # for the answers of all hosts
+NO_ANSWER: Final = "does not answer"
 STATUS: Final = {
     IDLE: "idle",
     BUSY: "busy",
@@ -28,7 +35,8 @@ class Tree:
         name: last part of the path.
         path: the whole path.
         actor_class: name of the class, "" for the system.
-        status: idle, busy, changing (starts, stops or restarts), stopping or dead.
+        status: idle, busy, changing (starts, stops or restarts), stopping or dead; "does not answer" if its host
+            has not said in a second what is below.
         queued: messages that wait in its mailbox.
         children: in start order.
     """
@@ -53,19 +61,32 @@ class Tree:
         return lines
 
 
-def draw(children: Children | None) -> list[Tree]:
-    """Describe the children and all below them."""
-    rows = []
-    for ref in children or ():
-        ref_any: Any = ref
-        rows.append(
-            Tree(
-                name=ref.name,
-                path=ref.path,
-                actor_class=ref.actor_class.__name__,
-                status=STATUS[ref._state],
-                queued=len(ref_any._queue or ()),
-                children=draw(ref._children),
-            )
-        )
-    return rows
+def draw(children: Children) -> list[Tree]:
+    """Describe the children and all below them; what is in hosts, they are asked for."""
+    return paint([describe(ref) for ref in children], None, SystemClock.monotonic() + SECONDS)
+
+
+def paint(rows: list[Row], way: Any, deadline: float) -> list[Tree]:
+    """Make pictures of rows, which came by the link `way` if they are from a host."""
+    asked = [ask(row[-1], way) if row[-1] else None for row in rows]
+    trees = []
+    for row, question in zip(rows, asked, strict=True):
+        status = STATUS[row[3]]
+        link = way
+        if question is not None:
+            link, answer = question
+            try:
+                row = answer.get(timeout=max(0.0, deadline - SystemClock.monotonic())) or row  # noqa: PLW2901
+                status = STATUS[row[3]]
+            except ActorflowError:  # it hangs, or has just died
+                status = NO_ANSWER
+        name, path, actor_class, _, queued, below, _ = row
+        trees.append(Tree(name, path, actor_class, status, queued, paint(below, link, deadline)))
+    return trees
+
+
+def ask(uid: int, way: Any) -> tuple[Any, Any] | None:
+    """Ask the host of an actor for its description; None if it has none at the moment."""
+    ref: Any = REFS.by_uid.get(uid)
+    link = way if way is not None else ref._way() if ref is not None else None
+    return None if link is None else (link, link.request(link.name, "describe", uid))

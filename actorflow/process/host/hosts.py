@@ -14,7 +14,7 @@ from actorflow.core.clock import SystemClock
 from actorflow.core.future import LOOK_UP, Future
 from actorflow.core.log import logger
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, HostDied, MemoryLimit
-from actorflow.process.host import cycles, logs  # noqa: F401 - they add their requests
+from actorflow.process.host import below, cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link
 from actorflow.process.host.node import Node
 from actorflow.process.host.wait import CAN_BORROW, Ear
