@@ -82,12 +82,30 @@ def test_a_trusted_script_runs_at_the_start_and_where_it_stands() -> None:
           x = math.floor(x + 1.5)
         </script>
         <state id="s"><onentry><script>y = [x] * 2</script></onentry></state>""")
-    chart = load(text, trust=True)
-    session = chart.session()
-    interpreter = Interpreter(chart, session, start=False)
-    session.attach(interpreter)
-    interpreter.start()
-    assert (session.data["x"], session.data["y"]) == (2, [2, 2])
+    data = load(text, trust=True).interpreter().model.data
+    assert (data["x"], data["y"]) == (2, [2, 2])
+
+
+def test_a_running_session_moves_by_pickle_with_its_data_and_its_delays() -> None:
+    text = document(
+        """<datamodel><data id="x"/></datamodel><state id="s">
+        <transition event="e"><send id="late" event="t" delay="1ms"/></transition>
+        <transition event="t" target="pass"/></state>""",
+        datamodel="ecmascript",
+    )
+    first = load(text).interpreter()
+    first.send("e")
+    second = pickle.loads(pickle.dumps(first))
+    assert second.model.interpreter is second
+    assert repr(second.model.data["x"]) == "undefined"
+    while second.due is not None:  # a millisecond
+        second.advance()
+    assert (first.state, second.state) == ("s", "pass")
+
+
+def test_a_chart_from_scxml_runs_on_a_session_and_on_nothing_else() -> None:
+    with pytest.raises(af.DefinitionError, match=r"ScxmlActor, chart.*chart\.interpreter"):
+        Interpreter(load("<scxml><state/></scxml>"))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
