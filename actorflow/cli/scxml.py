@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -14,10 +14,9 @@ from actorflow.cli import USAGE_ERROR
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from actorflow.app.system import ActorSystem
-    from actorflow.app.virtual import VirtualSystem
     from actorflow.core.ref import ActorRef
     from actorflow.machine.scxml.actor import ScxmlActor
 
@@ -60,18 +59,25 @@ def scxml(files: tuple[str, ...], events: tuple[str, ...], virtual: bool, timeou
         except ActorflowError as error:
             line["error"] = str(error)
             failed = True
-        click.echo(json.dumps(plain(line), ensure_ascii=False))
+        click.echo(json.dumps(plain(line)))
     return USAGE_ERROR if failed else 0
 
 
 def run_virtually(file: str, events: list[tuple[str, tuple[Any, ...]]], timeout: float, trust: bool) -> dict[str, Any]:
-    """Run a document on a virtual clock; `timeout` is in real seconds."""
+    """Run a document on a virtual clock, from delay to delay; `timeout` is in real seconds."""
     from actorflow.app.virtual import VirtualSystem
 
-    def wait(system: ActorSystem, is_over: Callable[[], bool]) -> None:
-        jump(system, is_over, time.monotonic() + timeout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    system = VirtualSystem("scxml")
+    timers, clock, deadline = system.scheduler.timers, system.scheduler.clock, time.monotonic() + timeout
 
-    return run(VirtualSystem("scxml"), file, events, trust, wait)
+    def wait(ref: ActorRef[ScxmlActor]) -> None:
+        system.sleep(0)  # what goes on between documents without delay
+        for _ in range(JUMPS):
+            if not (look(ref).waits and len(timers)) or time.monotonic() > deadline:
+                return
+            system.sleep(max(0.0, timers.next_due - clock.now))
+
+    return run(system, file, events, trust, wait)
 
 
 def run_live(file: str, events: list[tuple[str, tuple[Any, ...]]], timeout: float, trust: bool) -> dict[str, Any]:
@@ -80,9 +86,11 @@ def run_live(file: str, events: list[tuple[str, tuple[Any, ...]]], timeout: floa
 
     deadline = time.monotonic() + timeout
 
-    def wait(_system: ActorSystem, is_over: Callable[[], bool]) -> None:
-        while not is_over() and time.monotonic() < deadline:
+    def wait(ref: ActorRef[ScxmlActor]) -> None:
+        before, now = None, look(ref)
+        while (now.waits or now != before) and time.monotonic() < deadline:
             time.sleep(POLL)
+            before, now = now, look(ref)
 
     return run(ActorSystem("scxml"), file, events, trust, wait)
 
@@ -92,7 +100,7 @@ def run(
     file: str,
     events: list[tuple[str, tuple[Any, ...]]],
     trust: bool,
-    wait: Callable[[ActorSystem, Callable[[], bool]], None],
+    wait: Callable[[ActorRef[ScxmlActor]], None],
 ) -> dict[str, Any]:
     """Run a document in a system; `wait` lets time pass until it is over."""
     from actorflow.machine.scxml import load
@@ -103,31 +111,32 @@ def run(
         ref = system.spawn(ScxmlActor, chart)
         for name, args in events:
             ref.send(name, *args).get()
-        wait(system, lambda: not any(waiting(ref)))
+        wait(ref)
         report = ref.call(ScxmlActor.report).get()
     if report.failure is not None:
         raise DefinitionError(f"{file}: {report.failure}")
     return {"configuration": report.configuration, "done": report.done, "log": report.log}
 
 
-def waiting(ref: ActorRef[ScxmlActor]) -> Iterator[bool]:
-    """Say for a document, and for those that it invokes, whether it waits for a delay."""
+class Look(NamedTuple):
+    """What a document and those it invokes have to do: nothing, if two looks are the same and nobody waits."""
+
+    waits: bool
+    sent: int
+    sessions: int
+
+
+def look(ref: ActorRef[ScxmlActor]) -> Look:
+    """Look at a document, and at those that it invokes."""
     from actorflow.machine.scxml.actor import ScxmlActor
 
     report = ref.call(ScxmlActor.report).get()
-    yield report.waits
+    found = [Look(report.waits, report.sent, 1)]
     for child in report.children:
         with contextlib.suppress(ActorDeadError):
-            yield from waiting(child)
-
-
-def jump(system: VirtualSystem, is_over: Callable[[], bool], deadline: float) -> None:
-    """Let virtual time pass, from delay to delay."""
-    timers, clock = system.scheduler.timers, system.scheduler.clock
-    for _ in range(JUMPS):
-        if is_over() or not len(timers) or time.monotonic() > deadline:
-            return
-        system.sleep(max(0.0, timers.next_due - clock.now))
+            found.append(look(child))
+    waits, sent, sessions = zip(*found, strict=True)
+    return Look(any(waits), sum(sent), sum(sessions))
 
 
 def plain(value: Any) -> Any:

@@ -223,6 +223,12 @@ class Chart:
 
         return load(document, trust=trust)
 
+    def scxml(self) -> str:
+        """Return the chart as an SCXML document; of Python's functions it has the names."""
+        from actorflow.machine.scxml.writer import chart_to_scxml  # noqa: PLC0415 - it writes charts
+
+        return chart_to_scxml(self)
+
     def mermaid(self, *, active: Collection[str] = ()) -> str:
         """Return the chart as a Mermaid state diagram; states in `active` are marked."""
         from actorflow.machine.pictures import mermaid  # noqa: PLC0415 - it draws charts

@@ -69,8 +69,10 @@ class Step:
         self.actions = tuple(function for move in moves for function in move.actions)
         self.left = tuple(reversed(chart.in_order(exits)))
         self.exits = tuple(hook for name in self.left for hook in program.functions(chart.states[name].exit))
+        active = source.names - exits  # as it grows: a parallel state is done with the last of its regions, once
         self.entered = tuple(
-            Entered(program, name, entry.defaults.get(name, ()), names) for name in chart.in_order(entry.states)
+            Entered(program, name, entry.defaults.get(name, ()), active := active | {name})
+            for name in chart.in_order(entry.states)
         )
         self.enters = tuple(hook for entered in self.entered for hook in entered.hooks)
         self.remembered = sets.remembered_at_exit(chart, source.names, self.left)

@@ -5,9 +5,10 @@ behind it), `content`, `sending`, `invoking` (what is executable), `reader`, `do
 model), `actor` (what runs it), `writer`.
 """
 
+from actorflow.machine.scxml.actor import ScxmlActor
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.reader import load
 from actorflow.machine.scxml.session import Session
 from actorflow.machine.scxml.writer import chart_to_scxml
 
-__all__ = ["ScxmlChart", "Session", "chart_to_scxml", "load"]
+__all__ = ["ScxmlActor", "ScxmlChart", "Session", "chart_to_scxml", "load"]

@@ -78,6 +78,7 @@ class ScxmlActor(ChartActor):
             list(session.log),
             session.failure,
             not interpreter.done and session.is_waiting,
+            session.sent,
             [child for _, child in pending.children.values()] if pending is not None else [],
         )
 
@@ -91,6 +92,7 @@ class Report(NamedTuple):
         log: what `<log>` wrote: [label, value].
         failure: the limit that the document exceeded.
         waits: whether something is to be sent later.
+        sent: how many events it has sent.
         children: the sessions that it has invoked.
     """
 
@@ -99,6 +101,7 @@ class Report(NamedTuple):
     log: list[list[Any]]
     failure: str | None
     waits: bool
+    sent: int
     children: list[ActorRef[Any]]
 
 

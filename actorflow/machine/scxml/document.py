@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from actorflow.errors import DefinitionError
 from actorflow.machine.chart import Chart
+from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.platform import ALONE, Platform
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.session import Session
 from actorflow.machine.scxml.source import Source
+
+if TYPE_CHECKING:
+    from actorflow.machine.program import Program
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +44,43 @@ class ScxmlChart(Chart):
         known = {data.get("id") for model in self.document.all("datamodel") for data in model.all("data")}
         given = {name: value for name, value in (values or {}).items() if name in known}
         return Session(self.name, id=id, values=given, invokeid=invokeid, language=self.source.language)
+
+    def interpreter(
+        self, *, values: dict[str, Any] | None = None, platform: Platform = ALONE, history: int = 32, start: bool = True
+    ) -> Interpreter:
+        """Make an interpreter on a new session, without an actor: its delays fire in `advance()`.
+
+        What it invokes are actors, so a document with `<invoke>` is spawned: `system.spawn(ScxmlActor, chart)`.
+
+        >>> from actorflow.machine.scxml import load
+        >>> lamp = load('''<scxml datamodel="python"><datamodel><data id="n" expr="0"/></datamodel>
+        ...   <state id="off">
+        ...     <transition event="press" target="on"><assign location="n" expr="n + 1"/></transition></state>
+        ...   <state id="on"><transition event="press" target="off"/></state></scxml>''').interpreter()
+        >>> lamp.send("press")
+        >>> lamp.state, lamp.model.data
+        ('on', {'n': 1})
+        """
+        session = self.session(values=values)
+        interpreter = Interpreter(self, session, platform=platform, history=history, start=False)
+        session.attach(interpreter)
+        if start:
+            interpreter.start()
+        return interpreter
+
+    def program(self, model_class: type) -> Program:
+        """Return the chart made ready for sessions.
+
+        Raises:
+            DefinitionError: the model is none.
+        """
+        if not issubclass(model_class, Session):
+            msg = (
+                f"{self.name!r} was read from SCXML, and its model is a session: "
+                "system.spawn(ScxmlActor, chart), or chart.interpreter() without actors"
+            )
+            raise DefinitionError(msg)
+        return super().program(model_class)
 
     def __reduce__(self) -> tuple[Any, ...]:
         from actorflow.machine.scxml.reader import read_element  # noqa: PLC0415 - the reader makes charts

@@ -78,7 +78,11 @@ def as_number(value: float) -> int | float:
 
 
 def _string(text: str) -> str:
-    return ESCAPE.sub(_unescape, text[1:-1])
+    inside = text[1:-1]
+    if "\\" not in inside:
+        return inside
+    # Two \u escapes may make one character; half of one is none.
+    return ESCAPE.sub(_unescape, inside).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescape(match: re.Match[str]) -> str:

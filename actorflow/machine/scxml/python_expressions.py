@@ -28,6 +28,9 @@ from actorflow.machine.scxml.limits import (
 from actorflow.machine.scxml.python_functions import FUNCTIONS, METHODS, items_of, text_of
 
 Code: TypeAlias = Callable[[Any], Any]  # scope -> value
+WRITTEN_OUT: Final = (
+    ast.BinOp, ast.Constant, ast.List, ast.Load, ast.Tuple, ast.UnaryOp, ast.operator, ast.unaryop,
+)  # fmt: skip
 
 
 def parse_python(source: str) -> ast.expr:
@@ -35,14 +38,19 @@ def parse_python(source: str) -> ast.expr:
 
     Raises:
         EvaluationError: it is no Python expression.
+        Refused: it is too long or too deep.
     """
     text = source.strip()
     if len(text) > MAX_SOURCE:
         raise Refused(f"an expression of more than {MAX_SOURCE:,} characters")
     try:
         return ast.parse(f"({text}\n)", mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else "it is nested too deep"
+    except (RecursionError, MemoryError):
+        raise Refused(f"{_short(text)}: the expression is nested too deep") from None
+    except (SyntaxError, ValueError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        if "too many nested" in reason:
+            raise Refused(f"{_short(text)}: the expression is nested too deep") from None
         raise EvaluationError(f"{_short(text)} is no Python expression: {reason}") from None
 
 
@@ -68,7 +76,7 @@ def compile_node(node: ast.expr, depth: int = 0) -> Code:
     if compiler is None:
         raise Refused(f"{_short(ast.unparse(node))}: {_name(node)} is not allowed in a loaded document")
     code = compiler(node, depth + 1)
-    if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Constant) and isinstance(node.right, ast.Constant):
+    if isinstance(node, ast.BinOp) and all(isinstance(each, WRITTEN_OUT) for each in ast.walk(node)):
         _refuse_huge(node, code)
     return code
 
@@ -220,6 +228,9 @@ COMPARISONS: Final[dict[type, Callable[[Scope, Any, Any], Any]]] = {
 def _binary(node: ast.BinOp, depth: int) -> Code:
     if type(node.op) not in OPERATORS:
         raise Refused(f"{_short(ast.unparse(node))}: {_name(node.op)} is not allowed in a loaded document")
+    is_text = isinstance(node.left, ast.JoinedStr) or isinstance(getattr(node.left, "value", None), str)
+    if isinstance(node.op, ast.Mod) and is_text:
+        raise Refused(f"{_short(ast.unparse(node))}: text is not formatted with % in a loaded document")
     operate = OPERATORS[type(node.op)]
     left, right = compile_node(node.left, depth), compile_node(node.right, depth)
 

@@ -22,7 +22,10 @@ def compile_script(source: Source, element: Element) -> Callable[[Session], None
     if source.language != "python":
         raise source.error(element, f"scripts are Python; the data model here is {source.language!r}")
     if not source.trust:
-        raise source.error(element, "scripts run code, and run only in documents that you trust: load with trust=True")
+        raise source.error(
+            element,
+            "scripts are code, and run in documents that you trust: load with trust=True (actorflow scxml --trust)",
+        )
     reference = element.get("src")
     try:
         text = element.content if reference is None else source.read(reference)

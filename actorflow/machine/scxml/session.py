@@ -40,6 +40,7 @@ class Session:
         bound: states whose data has its values.
         invokeid: of the `<invoke>` that made it.
         failure: the first limit that the document exceeded.
+        sent: how many events it has sent.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Session:
         self.log: list[list[Any]] = []
         self.bound: list[str] = []
         self.failure: str | None = None
+        self.sent = 0
         self._left = MAX_STEPS
         self._since = 0.0
         self._interpreter: Interpreter | None = None
@@ -206,6 +208,7 @@ class Session:
     ) -> None:
         """Send an event: to the session itself, its parent, a child, another session; now or later."""
         event = event_of(self, name, value, sendid)
+        self.sent += 1
         if where == "#_internal":
             event.kind, event.origin, event.origintype = "internal", None, None
             self.interpreter.enqueue(event)

@@ -1,8 +1,10 @@
 """Section 3 of the recommendation: states, transitions, history, final states, and how documents say them."""
 
+# ruff: noqa: E501 - lines of documents and tables
 from __future__ import annotations
 
 import pytest
+
 from tests.machine.scxml.documents import document, passes, run
 
 

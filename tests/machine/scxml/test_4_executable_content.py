@@ -1,8 +1,10 @@
 """Section 4 of the recommendation: executable content."""
 
+# ruff: noqa: E501 - lines of documents and tables
 from __future__ import annotations
 
 import pytest
+
 from tests.machine.scxml.documents import document, passes, run
 
 
@@ -47,7 +49,9 @@ def test_4_6_an_error_in_a_turn_ends_the_whole_loop() -> None:
 
 
 def test_4_7_log_keeps_label_and_value() -> None:
-    outcome = run(document("""<state id="s"><onentry><log label="a" expr="1 + 1"/><log expr="'x'"/></onentry></state>"""))
+    outcome = run(
+        document("""<state id="s"><onentry><log label="a" expr="1 + 1"/><log expr="'x'"/></onentry></state>""")
+    )
     assert outcome.log == [["a", 2], [None, "x"]]
 
 

@@ -1,10 +1,12 @@
 """Section 5 of the recommendation: data, assignment, system variables; and its data models, appendix B."""
 
+# ruff: noqa: E501 - lines of documents and tables
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+
 from tests.machine.scxml.documents import document, passes, run
 
 BOTH = pytest.mark.parametrize("language", ["python", "ecmascript"])
@@ -27,7 +29,9 @@ def test_5_2_data_comes_from_a_file_beside_the_document(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("src", ["../secret", "/etc/hostname", "http://example.org/x", "missing.json"])
-def test_5_2_a_file_elsewhere_is_error_execution_and_the_variable_is_there_without_value(tmp_path: Any, src: str) -> None:
+def test_5_2_a_file_elsewhere_is_error_execution_and_the_variable_is_there_without_value(
+    tmp_path: Any, src: str
+) -> None:
     (tmp_path / "secret").write_text("1")
     (tmp_path / "in").mkdir()
     file = tmp_path / "in" / "a.scxml"

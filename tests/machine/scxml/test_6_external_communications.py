@@ -1,5 +1,6 @@
 """Section 6 of the recommendation: send, cancel, invoke, finalize; and the SCXML event processor, appendix C.1."""
 
+# ruff: noqa: E501 - lines of documents and tables
 from __future__ import annotations
 
 from typing import Any
@@ -98,8 +99,13 @@ def test_6_3_cancel_drops_what_is_delayed_and_no_other() -> None:
 
 def test_c_1_origin_leads_back_to_who_has_sent() -> None:
     passes(f"""<state id="s"><onentry><send event="timeout" delay="5s"/></onentry>
-        {invoked('''<state id="a"><transition event="ping"><send event="pong" targetexpr="_event.origin"
-                    typeexpr="_event.origintype"/></transition></state>''', attributes='id="kid"')}
+        {
+        invoked(
+            '''<state id="a"><transition event="ping"><send event="pong" targetexpr="_event.origin"
+                    typeexpr="_event.origintype"/></transition></state>''',
+            attributes='id="kid"',
+        )
+    }
         <state id="t"><onentry><send event="ping" target="#_kid" delay="1s"/></onentry></state>
         <transition event="pong" target="pass"/><transition event="*" target="fail"/></state>""")
 
@@ -135,7 +141,7 @@ def test_6_4_a_value_for_a_variable_that_the_child_does_not_have_is_left_out() -
 
 
 def test_6_4_1_an_id_that_is_not_given_begins_with_the_states() -> None:
-    passes(f"""<datamodel><data id="x"/></datamodel><state id="s">{invoked('<final/>', attributes='idlocation="x"')}
+    passes(f"""<datamodel><data id="x"/></datamodel><state id="s">{invoked("<final/>", attributes='idlocation="x"')}
                <transition event="done.invoke" cond="x.startswith('s.') and _event.invokeid == x" target="pass"/>
                <transition event="*" target="fail"/></state>""")
 

@@ -1,0 +1,120 @@
+"""A hostile document runs no code, and ends in a clear error within a second and 200 MB, whatever it tries."""
+
+# ruff: noqa: E501 - lines of documents and tables
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.machine.scxml.documents import document
+
+MEMORY = 200_000_000
+# The command in a process of its own, so that what it takes can be measured and bounded.
+PROGRAM = """
+import resource, sys, time
+sys.addaudithook(lambda event, args: sys.exit(f"ran {event}") if event in ("os.system", "subprocess.Popen") else None)
+from actorflow.cli import main
+import actorflow.machine.scxml.actor, actorflow.app.virtual
+begin = time.process_time()
+try:
+    main()
+finally:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(time.process_time() - begin, peak, file=sys.stderr)
+"""
+
+BOMB = "".join(f"<!ENTITY l{n} '" + 10 * f"&l{n - 1};" + "'>" for n in range(1, 10))
+DOUBLING = """<datamodel><data id="v" expr="'x'"/></datamodel><state id="s">
+    <onentry><foreach array="range(1000)" item="i"><assign location="v" expr="v + v"/></foreach></onentry></state>"""
+
+
+def expression(text: str, language: str = "python") -> str:
+    escaped = text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return document(f'<state id="s"><onentry><log expr="{escaped}"/></onentry></state>', datamodel=language)
+
+
+HOSTILE = {
+    "entity expansion": f'<!DOCTYPE scxml [<!ENTITY l0 "lol">{BOMB}]><scxml><state id="&l9;"/></scxml>',
+    "external entity": '<!DOCTYPE scxml [<!ENTITY x SYSTEM "file:///etc/passwd">]><scxml><state id="a">&x;</state></scxml>',
+    "external DTD": '<!DOCTYPE scxml SYSTEM "http://127.0.0.1:9/x.dtd"><scxml><state id="a"/></scxml>',
+    "nesting": f"<scxml>{'<state>' * 10_000}{'</state>' * 10_000}</scxml>",
+    "nesting of content": document("<state id='s'><onentry>" + "<if cond='True'>" * 10_000 + "</if>" * 10_000 + "</onentry></state>"),
+    "many elements": f"<scxml>{'<state/>' * 200_000}</scxml>",
+    "many states": f"<scxml>{'<state/>' * 20_000}</scxml>",
+    "many regions": f"<scxml><parallel>{'<state/>' * 1_900}</parallel></scxml>",
+    "many attributes": "<scxml " + " ".join(f"a{n}=''" for n in range(180_000)) + "/>",
+    "large": f"<scxml><state id='{'a' * 5_000_000}'/></scxml>",
+    "no end": "<scxml><state>" * 50,
+    "attribute access": expression("().__class__.__base__.__subclasses__()"),
+    "attribute of text": expression("''.__class__"),
+    "import": expression("__import__('os').system('true')"),
+    "import in a script": document("<script>import os; os.system('true')</script><state/>"),
+    "builtins": expression("eval('1')"),
+    "lambda": expression("(lambda: 1)()"),
+    "huge power": expression("9 ** 9 ** 9"),
+    "huge power at run time": document(
+        "<datamodel><data id='n' expr='9'/></datamodel><state><onentry><log expr='n ** n ** n'/></onentry></state>"
+    ),
+    "huge shift": expression("1 << 10 ** 10"),
+    "huge text": expression("'x' * 10 ** 10"),
+    "huge list": expression("[0] * 10 ** 10"),
+    "huge range": expression("sum(range(10 ** 12))"),
+    "huge format": expression("'%1000000000d' % 1"),
+    "huge width": expression("f'{1:1000000000}'"),
+    "loops in loops": expression("[1 for a in range(9999) for b in range(9999) for c in range(9999)]"),
+    "foreach in foreach": document(
+        "<state id='s'><onentry>" + "".join(f"<foreach array='range(9999)' item='i{n}'>" for n in range(5))
+        + "<log/>" + "</foreach>" * 5 + "</onentry></state>"
+    ),
+    "text that doubles": document(DOUBLING),
+    "deep expression": expression("(" * 4000 + "1" + ")" * 4000),
+    "long expression": expression("+".join("1" * 4000)),
+    "constructor": expression("[].constructor.constructor('return process')()", "ecmascript"),
+    "new": expression("new Function('return 1')()", "ecmascript"),
+    "prototype": expression("({}).__proto__.x", "ecmascript"),
+    "huge repeat": expression("'x'.repeat(1e9)", "ecmascript"),
+    "deep array": expression("[" * 4000 + "]" * 4000, "ecmascript"),
+    "deep JSON": document(f"<datamodel><data id='a'>{'[' * 100_000}</data></datamodel><state><onentry>"
+                          "<log expr='JSON.parse(a)'/></onentry></state>", datamodel="ecmascript"),
+    "circle without events": document("<state id='a'><transition target='b'/></state><state id='b'><transition target='a'/></state>"),
+    "circle of raised events": document("<state id='a'><onentry><raise event='e'/></onentry><transition event='e' target='a'/></state>"),
+    "circle of sent events": document("<state id='a'><onentry><send event='e'/></onentry><transition event='e' target='a'/></state>"),
+    "two sessions that never stop": document(
+        "<state id='a'><invoke id='k'><content><scxml><state id='x'><onentry><send event='p' target='#_parent'/></onentry>"
+        "<transition event='q' target='x'/></state></scxml></content></invoke>"
+        "<transition event='p'><send event='q' target='#_k'/></transition></state>"
+    ),
+}  # fmt: skip
+
+HARMLESS = {"deep JSON"}  # it is text, and no JSON: nothing more comes of it
+
+
+def scxml(*arguments: Any) -> tuple[subprocess.CompletedProcess[str], float, int]:
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+
+    command = [sys.executable, "-c", PROGRAM, "scxml", "--virtual", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, preexec_fn=bound, check=False)
+    seconds, peak = done.stderr.splitlines()[-1].split()
+    return done, float(seconds), int(peak)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_document_ends_in_a_clear_error_within_a_second_and_200_mb(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "hostile.scxml"
+    file.write_text(HOSTILE[name])
+    done, seconds, peak = scxml(file)
+    (line,) = done.stdout.splitlines()
+    found = json.loads(line)
+    print(name, seconds, peak // 1_000_000, line[:300], done.stderr[-2000:])
+    assert seconds < 1, seconds
+    assert peak < MEMORY
+    if name not in HARMLESS:
+        assert (done.returncode, "error" in found) == (2, True)
+        assert len(found["error"]) < 1000
