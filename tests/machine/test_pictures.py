@@ -12,7 +12,7 @@ import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorflow.errors import ActorflowError, DefinitionError
@@ -174,6 +174,7 @@ def test_odd_names_are_shown_as_they_are_and_break_no_line():
     assert {" ".join(name.split()) for name in ODD_NAMES if name.strip() and len(name) < 50} <= shown
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4, unique=True))
 def test_mermaid_reads_any_name_of_states_events_and_hooks(names):
     names = [name for name in names if name] or ["a"]
