@@ -28,6 +28,7 @@ __all__ = [
     "RemoteError",
     "RestartLimitReached",
     "Stopping",
+    "StoreError",
     "TaskTimeout",
     "ThreadLimit",
     "TransitionRefused",
@@ -121,6 +122,7 @@ class HostDied(ActorDeadError, BrokenExecutor):
         maybe_ran: whether the message or task had begun. False: it never started, and is safe to send again. None: the
             error is about the process, not about one message.
         host: which process it was: its name, or its number.
+        how: how it ended, in words; "" says what exit code and signal tell.
     """
 
     def __init__(
@@ -132,8 +134,10 @@ class HostDied(ActorDeadError, BrokenExecutor):
         rss: int | None = None,
         maybe_ran: bool | None = None,
         host: str = "",
+        how: str = "",
     ) -> None:
         self.what = what
+        self.how = how
         self.exitcode = exitcode
         self.signal = signal
         self.rss = rss
@@ -143,7 +147,7 @@ class HostDied(ActorDeadError, BrokenExecutor):
 
     def _text(self) -> str:
         peak = "" if self.rss is None else f", at most {self.rss / 2**20:.0f} MB of memory"
-        return f"{self.what}: {how_it_ended(self.exitcode, self.signal)}{peak}{self._ran()}"
+        return f"{self.what}: {self.how or how_it_ended(self.exitcode, self.signal)}{peak}{self._ran()}"
 
     def _ran(self) -> str:
         if self.maybe_ran is None:
@@ -203,7 +207,8 @@ def how_it_ended(exitcode: int | None, signal: int | None) -> str:
 def _died_again(cls: type[HostDied], attributes: dict[str, Any]) -> HostDied:
     """Make a pickled HostDied anew."""
     attributes = dict(attributes)
-    error = cls(**{name: attributes.pop(name) for name in ("what", "exitcode", "signal", "rss", "maybe_ran", "host")})
+    names = ("what", "exitcode", "signal", "rss", "maybe_ran", "host", "how")
+    error = cls(**{name: attributes.pop(name) for name in names})
     error.__dict__.update(attributes)
     return error
 
@@ -231,3 +236,10 @@ class TransitionRefused(ActorflowError, ValueError):
     def __reduce__(self) -> tuple[type[TransitionRefused], tuple[Any, ...]]:
         """Pickle by the arguments, since `args` holds the text."""
         return type(self), (self.state, self.event, self.legal, self.what)
+
+
+class StoreError(ActorflowError, OSError):
+    """The store failed: the disk is full, the file is no database, the server is gone. The text has the database's own.
+
+    What was being written is not there; nothing that was acknowledged is lost.
+    """

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
     from actorflow.cli.progress import ProgressBar
 
-COMMANDS = {"run": "actorflow.cli.run:run", "graph": "actorflow.cli.graph:graph"}
+COMMANDS = {
+    "run": "actorflow.cli.run:run",
+    "graph": "actorflow.cli.graph:graph",
+    "scxml": "actorflow.cli.scxml:scxml",
+}
 USAGE_ERROR = 2
 
 

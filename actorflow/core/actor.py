@@ -85,6 +85,10 @@ class Actor(pykka.Actor):
     def __str__(self) -> str:
         return str(self._actor_ref)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        msg = "an actor stays in its process: send its ref, self.actor_ref"
+        raise TypeError(msg)
+
     @classmethod
     def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
         """Start the actor in the default system, as in pykka; `system.spawn` is the form with a supervisor.

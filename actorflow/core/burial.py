@@ -107,6 +107,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
         if life.exit is not None:
             life.exit.done._settle(None, None)
     ref._close(error)
+    if scheduler.buried is not None:
+        scheduler.buried.append((ref.uid, ref.path, ref._traits))
     if scheduler.events.listeners:
         scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
 
@@ -114,6 +116,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
 def refuse(item: Item, cause: BaseException | None) -> None:
     """Answer a message that the actor did not live to handle, or make it a dead letter."""
     ref, message, future, sender = item
+    if ref._pass_on(item):
+        return
     if message.__class__ is Stop or message.__class__ is ACTOR_STOP:
         if future is not None:
             future._settle(value=True, error=None)

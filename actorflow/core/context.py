@@ -40,6 +40,10 @@ class Context:
         self._actor = actor
         self._ref = actor._actor_ref
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        msg = "a context belongs to one actor: send the actor's ref, self.actor_ref, or what you read from the context"
+        raise TypeError(msg)
+
     # --- who and when ------------------------------------------------------------------------------------------------
 
     @property

@@ -15,6 +15,8 @@ logger.addHandler(logging.NullHandler())
 
 
 def report_lost_reply(future: Future[Any], path: str) -> None:
-    """Answer the asker of a Reply that was thrown away unset, and say so."""
-    if future._settle(None, ActorDeadError(f"{path} threw its Reply away without an answer")):
-        logger.warning("A Reply of %s was collected unset; its asker got ActorDeadError", path)
+    """Say that a Reply was thrown away unset, and answer its asker: in this order, or he may look before it is said."""
+    try:
+        logger.warning("A Reply of %s was collected unset; its asker gets ActorDeadError", path)
+    finally:
+        future._settle(None, ActorDeadError(f"{path} threw its Reply away without an answer"))

@@ -153,8 +153,11 @@ class BoundedRef(ActorRef[Any]):
             mail, self._mail = self._mail, deque()
         for item in mail:
             refuse(item, cause)
-        for _, room in senders:
-            room._settle(None, dead_before(self, cause))
+        for item, room in senders:
+            if room._target is None:  # it came from another process: nobody waits for room
+                refuse(item, cause)
+            else:
+                room._settle(None, None if self._pass_on(item) else dead_before(self, cause))
 
 
 def run_mail(ref: Any, _mail: Mail) -> Any:

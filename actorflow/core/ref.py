@@ -366,6 +366,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         if scheduler.idle:
             scheduler.wake()
 
+    def _pass_on(self, item: Item) -> bool:  # noqa: ARG002
+        """Send a message on to where the actor lives now; False if it is dead."""
+        return False
+
     def _count_stashed(self, change: int) -> None:
         """Count stashed messages; a bounded mailbox does."""
 

@@ -40,6 +40,7 @@ class System:
         self.error: BaseException | None = None
         self.ended: Future[None] = Future()
         self._stopping = False
+        self._closing = threading.RLock()
         self.grace = 5.0
         scheduler.events.interrupted = self.interrupt
         SYSTEMS.add(self)
@@ -119,13 +120,14 @@ class System:
 
     def _close(self) -> None:
         SYSTEMS.discard(self)
-        if not self.scheduler.closed:
-            self.scheduler.close()
-            if self.scheduler.hosts is not None:
-                self.scheduler.hosts.close()
-            self.scheduler.close_inbox()
-            if self.scheduler.loop_thread is not None:
-                self.scheduler.loop_thread.close()
+        with self._closing:  # who comes second waits for the first: when `stop` returns, nothing is left
+            if not self.scheduler.closed:
+                self.scheduler.close()
+                if self.scheduler.hosts is not None:
+                    self.scheduler.hosts.close()
+                self.scheduler.close_inbox()
+                if self.scheduler.loop_thread is not None:
+                    self.scheduler.loop_thread.close()
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.machine.chart import Chart, Hook, Invoke, StateNode, Transition
+from actorflow.machine.checks import ChartWarning
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.state_machine import ChartActor, StateMachine
@@ -23,6 +24,7 @@ __all__ = [
     "Chart",
     "ChartActor",
     "ChartBuilder",
+    "ChartWarning",
     "Event",
     "Hook",
     "Interpreter",

@@ -77,22 +77,25 @@ class ChartBuilder:
         """
         if final and parallel:
             self._fail(f"state {state!r}: a final state has no states in it; leave final or parallel out")
-        draft = self._add(_name(state), parent, "final" if final else "parallel" if parallel else None)
+        draft = self._new(_name(state), parent, "final" if final else "parallel" if parallel else None)
         draft.enter = self._hooks(enter, "enter")
         draft.exit = self._hooks(exit, "exit")
         draft.defer = [defer] if isinstance(defer, str) else list(defer)
         draft.donedata = None if donedata is None else self._hook(donedata, "donedata")
-        if not isinstance(state, str):
-            self._adopt(draft, state)
+        handler = None if isinstance(state, str) else self._adopt(draft, state)
         if initial:
-            self.set_initial(draft.name)
+            self._make_initial(draft)
+        if handler is not None:
+            self._handlers[draft.name] = handler
+        self._drafts[draft.name] = draft
         return self
 
     def add_history(self, name: str, /, *, of: Any, deep: bool = False, default: Any = None) -> Self:
         """Add a target that stands for what was last active in a state; without a past, for `default`."""
-        draft = self._add(name, of, "deep" if deep else "shallow")
+        draft = self._new(name, of, "deep" if deep else "shallow")
         if default is not None:
             draft.initial = Transition(name, targets=(self._known(default),))
+        self._drafts[name] = draft
         return self
 
     def add_transition(
@@ -153,12 +156,7 @@ class ChartBuilder:
         Raises:
             DefinitionError: the state is unknown, or another is initial already.
         """
-        name = self._known(state)
-        parent = self._drafts[name].parent
-        around = self._drafts[parent] if parent else self._root
-        if around.initial is not None and around.initial.targets != (name,):
-            self._fail(f"initial state {name!r}: {around.initial.targets[0]!r} is initial already; keep one")
-        around.initial = Transition(parent, targets=(name,))
+        self._make_initial(self._drafts[self._known(state)])
         return self
 
     def build(self) -> Chart:
@@ -173,17 +171,21 @@ class ChartBuilder:
 
     # --- parts -------------------------------------------------------------------------------------------------------
 
-    def _add(self, name: Any, parent: Any, kind: Kind | None) -> Draft:
+    def _new(self, name: Any, parent: Any, kind: Kind | None) -> Draft:
         if not isinstance(name, str) or not name.strip():
             self._fail(f"state {name!r}: give a name, or an object with one")
         if name in self._drafts:
             self._fail(f"state {name!r}: there is one already; names are unique in the whole chart")
-        draft = Draft(name, ROOT if parent is None else self._known(parent), kind)
-        self._drafts[name] = draft
-        return draft
+        return Draft(name, ROOT if parent is None else self._known(parent), kind)
 
-    def _adopt(self, draft: Draft, state: Any) -> None:
-        """Take over what a state object can do."""
+    def _make_initial(self, draft: Draft) -> None:
+        around = self._drafts.get(draft.parent, self._root)
+        if around.initial is not None and around.initial.targets != (draft.name,):
+            self._fail(f"initial state {draft.name!r}: {around.initial.targets[0]!r} is initial already; keep one")
+        around.initial = Transition(draft.parent, targets=(draft.name,))
+
+    def _adopt(self, draft: Draft, state: Any) -> Transition | None:
+        """Take over what a state object can do; returns the transition by its `handle`."""
         for hooks, what in ((draft.enter, "enter"), (draft.exit, "exit")):
             method = getattr(state, what, None)
             if method is not None:
@@ -191,12 +193,13 @@ class ChartBuilder:
                 wants_model = bool(cannot_take(method, ()))
                 hooks.append(Hook(f"{draft.name}.{what}", functools.partial(_run, method, wants_model=wants_model)))
         handle = getattr(state, "handle", None)
-        if handle is not None:
-            hook_of(handle, "handle")
-            if wrong := cannot_take(handle, (None,)):
-                self._fail(f"state {draft.name!r}: handle(event) gets the event alone: {wrong}")
-            choose = Hook(f"{draft.name}.handle", functools.partial(_next_state, handle))
-            self._handlers[draft.name] = Transition(draft.name, ("*",), choose=choose)
+        if handle is None:
+            return None
+        hook_of(handle, "handle")
+        if wrong := cannot_take(handle, (None,)):
+            self._fail(f"state {draft.name!r}: handle(event) gets the event alone: {wrong}")
+        choose = Hook(f"{draft.name}.handle", functools.partial(_next_state, handle))
+        return Transition(draft.name, ("*",), choose=choose)
 
     def _finished(self, draft: Draft) -> Draft:
         handler = [self._handlers[draft.name]] if draft.name in self._handlers else []

@@ -6,13 +6,16 @@ it is made, so it can be shared, compared and pickled. The words are those of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from actorflow.machine.program import Program
+    from actorflow.machine.scxml.document import ScxmlChart
 
 Kind: TypeAlias = Literal["atomic", "compound", "parallel", "final", "shallow", "deep"]
 Order: TypeAlias = Literal["action first", "scxml"]
@@ -204,6 +207,43 @@ class Chart:
         from actorflow.machine.mapping import chart_to_dict  # noqa: PLC0415 - it is made of charts
 
         return chart_to_dict(self)
+
+    @staticmethod
+    def from_scxml(document: str | Path, *, trust: bool = False) -> ScxmlChart:
+        """Read a chart from SCXML: from its text, which begins with "<", or from a file.
+
+        Args:
+            document: text or path.
+            trust: run `<script>`, which is any Python code. Without it nothing in a document can run code.
+
+        Raises:
+            DefinitionError: the document is wrong, too large or hostile; the text names file and line.
+        """
+        from actorflow.machine.scxml.reader import load  # noqa: PLC0415 - it makes charts
+
+        return load(document, trust=trust)
+
+    def mermaid(self, *, active: Collection[str] = ()) -> str:
+        """Return the chart as a Mermaid state diagram; states in `active` are marked."""
+        from actorflow.machine.pictures import mermaid  # noqa: PLC0415 - it draws charts
+
+        return mermaid(self, active=active)
+
+    def dot(self, *, active: Collection[str] = ()) -> str:
+        """Return the chart for Graphviz; states in `active` are marked."""
+        from actorflow.machine.pictures import dot  # noqa: PLC0415 - it draws charts
+
+        return dot(self, active=active)
+
+    def svg(self, *, active: Collection[str] = ()) -> str:
+        """Return the chart as an SVG picture, drawn by Graphviz.
+
+        Raises:
+            ActorflowError: Graphviz is not installed, or failed.
+        """
+        from actorflow.machine.pictures import svg  # noqa: PLC0415 - it draws charts
+
+        return svg(self, active=active)
 
     # --- running -----------------------------------------------------------------------------------------------------
 

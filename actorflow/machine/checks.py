@@ -10,7 +10,7 @@ import difflib
 import sys
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import combinations
 from typing import Final, Literal, NamedTuple
 
@@ -59,13 +59,23 @@ def _level_of_user() -> int:
     return level
 
 
-def problems(chart: Chart) -> list[Problem]:
-    """Find the mistakes in a chart; each text says the cure."""
-    reached = reachable(chart)
+def problems(chart: Chart, *, whole: bool = True, inherited: Collection[str] = ()) -> list[Problem]:
+    """Find the mistakes in a chart; each text says the cure.
+
+    Args:
+        chart: what is checked.
+        whole: also look for states that nothing leads to or out of; without sense where some transitions are missing.
+        inherited: states that need not be in reach: a subclass may do without them.
+    """
+    reached = reachable(chart) if whole else frozenset()
     return [
         Problem(place(chart, node), text)
         for node in chart.states.values()
-        for texts in (*(check_(chart, node) for check_ in CHECKS), _reached(chart, node, reached))
+        for texts in (
+            *(check_(chart, node) for check_ in CHECKS),
+            _reached(chart, node, reached) if whole and node.name not in inherited else (),
+            _way_out(chart, node) if node.name in reached else (),
+        )
         for text in texts
     ]
 
@@ -194,12 +204,24 @@ def _choices(_: Chart, node: StateNode) -> Iterator[str]:
             before += patterns
 
 
-def _endless(_: Chart, node: StateNode) -> Iterator[str]:
-    for transition in node.transitions:
-        if transition.events or transition.after is not None or transition.guard is not None or transition.choose:
-            continue
-        if not transition.targets or transition.targets == (node.name,):
-            yield "an eventless transition without a guard that does not leave it is taken for ever; give it a guard"
+def _endless(chart: Chart, node: StateNode) -> Iterator[str]:
+    """Find what goes round for ever: in each state, an eventless transition without a guard is the first."""
+    passed: list[str] = []
+    name: str | None = node.name
+    while name is not None and name not in passed:
+        passed.append(name)
+        name = _forced(chart.states[name]) if name in chart.states else None
+    if name == node.name:
+        where = " and ".join(map(repr, passed)) if len(passed) > 1 else "it"
+        yield f"eventless transitions without a guard go round in {where} for ever; give one a guard"
+
+
+def _forced(node: StateNode) -> str | None:
+    """Return where a state leads to, whatever happens: itself, if it stays."""
+    first = next((each for each in node.transitions if not each.events and each.after is None), None)
+    if first is None or first.guard is not None or first.choose is not None or len(first.targets) > 1:
+        return None
+    return first.targets[0] if first.targets else node.name
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------
@@ -235,7 +257,7 @@ def _left_from_within(chart: Chart, outer: StateNode) -> bool:
 
 
 def _events(chart: Chart, node: StateNode) -> Iterator[str]:
-    waited = {event for transition in chart.transitions for event in transition.events}
+    waited = {event for transition in chart.transitions for event in transition.events} if node.defer else set()
     for event in node.defer:
         if not any(covers(event, other) or covers(other, event) for other in waited):
             yield f"it defers {event!r}, an event that no transition waits for{_similar(event, waited)}"
@@ -268,7 +290,6 @@ CHECKS: Final[tuple[Callable[[Chart, StateNode], Iterator[str]], ...]] = (
     _choices,
     _endless,
     _events,
-    _way_out,
 )
 
 # --- words ------------------------------------------------------------------------------------------------------------

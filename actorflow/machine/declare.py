@@ -14,7 +14,7 @@ from typing import Any
 from actorflow.machine.chart import Chart, Hook, Invoke, Transition
 from actorflow.machine.checks import Problem, fail, problems
 from actorflow.machine.draft import Draft, complete_history, freeze
-from actorflow.machine.hooks import cannot_follow, cannot_take, not_plain, shown
+from actorflow.machine.hooks import cannot_follow, cannot_take, not_plain, shown, takes_model
 from actorflow.machine.rules import History, Rule, State, StateGroup, full_name, rules_of
 
 __all__ = ["History", "State", "StateGroup", "chart_of", "check_class"]
@@ -29,11 +29,14 @@ def chart_of(cls: type, *, version: int = 1) -> Chart:
         DefinitionError: it has no states, or the chart has mistakes; all are named.
     """
     reading = _Reading(cls)
+    chart = reading.chart(version)
     if not reading.states:
         reading.add("", "it has no states: assign af.State(initial=True) to an attribute of the class")
-    chart = reading.chart(version)
-    if wrong := [*reading.problems, *(problems(chart) if reading.states else ())]:
-        raise fail(chart.name, wrong)
+    else:
+        inherited = {name for name, state in reading.states.items() if state.owner != full_name(cls)}
+        reading.problems += problems(chart, whole=not reading.astray, inherited=inherited)
+    if reading.problems:
+        raise fail(chart.name, reading.problems)
     return chart
 
 
@@ -43,7 +46,7 @@ def check_class(cls: type) -> None:
     Raises:
         DefinitionError: they cannot work; all mistakes are named.
     """
-    if any(True for _ in _own_states(cls)) or any(rules for _, rules in _rules(cls)):
+    if any(_own_states(cls)) or any(rules for _, rules in _rules(cls)) or any(_wrapped(cls)):
         chart_of(cls)
 
 
@@ -59,20 +62,39 @@ def _own_states(cls: type) -> Iterator[tuple[type, str, State]]:
 
 
 def _rules(cls: type) -> Iterator[tuple[str, tuple[Rule, ...]]]:
-    """Go through the methods that have rules, bases first, those of a body as they stand."""
+    """Go through the methods that have rules, bases first, those of a body as they were written."""
     found: dict[str, tuple[Rule, ...]] = {}
     for base in reversed(cls.__mro__):
-        for name, value in vars(base).items():
-            if rules := rules_of(value):
-                found[name] = rules
-            elif name in found and not callable(value):
+        here = [(name, rules) for name, value in vars(base).items() if (rules := rules_of(value))]
+        found.update(sorted(here, key=lambda pair: min(rule.number for rule in pair[1])))
+        for name in found.keys() & vars(base).keys():
+            if not callable(vars(base)[name]):
                 found[name] = ()  # `pay = None`: the event is taken away
     yield from found.items()
+
+
+def _wrapped(cls: type) -> Iterator[tuple[str, str]]:
+    """Go through descriptors with rules inside, where nothing reads them: their names, and what they are."""
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            if isinstance(value, staticmethod | classmethod):
+                inner: Any = value.__func__
+            elif isinstance(value, property):
+                inner = value.fget
+            else:
+                continue
+            if rules_of(inner):
+                yield name, type(value).__name__
 
 
 def _is_ours(base: type) -> bool:
     """Say whether a class is one of those that machines are made of; an example in a docstring of ours is none."""
     return base.__module__.split(".")[0] in OURS and not any(True for _ in _own_states(base))
+
+
+def _has_other(base: type, name: str) -> bool:
+    """Say whether a class body has something else than a state under a name."""
+    return name in vars(base) and not isinstance(vars(base)[name], State)
 
 
 class _Reading:
@@ -82,6 +104,7 @@ class _Reading:
         self.cls = cls
         self.name = cls.__name__
         self.problems: list[Problem] = []
+        self.astray = False  # some states or rules are left out, so what leads where is not known
         self.owners = {full_name(base) for base in cls.__mro__}
         self.states: dict[str, State] = {}
         self.drafts: dict[str, Draft] = {}
@@ -89,37 +112,34 @@ class _Reading:
         self._nest()
         for method, rules in _rules(cls):
             self._read_method(method, rules)
+        for name, kind in _wrapped(cls):
+            self.add(name, f"it has rules, but is a {kind}; make it an ordinary method", astray=True)
 
-    def add(self, place: str, text: str) -> None:
+    def add(self, place: str, text: str, *, astray: bool = False) -> None:
         """Note a mistake."""
+        self.astray |= astray
         self.problems.append(Problem(f"{self.name}.{place}" if place else self.name, text))
 
     def chart(self, version: int) -> Chart:
         """Return the chart, for better or worse."""
         root = Draft("", initial=self._initial("", [s for s in self.states.values() if s.parent is None]))
-        if any(draft.parent not in ("", *self.drafts) for draft in self.drafts.values()):
-            raise fail(self.name, self.problems)
         return freeze(self.name, root, self.drafts.values(), version=version)
 
     # --- states ------------------------------------------------------------------------------------------------------
 
     def _read_states(self) -> None:
         for base, name, state in _own_states(self.cls):
+            hidden = next((other for other in base.__mro__[1:] if _has_other(other, name)), None)
             if state.name != name:
-                self.add(
-                    name, f"it is the state {state!r} under a second name; make a state of its own, or leave it out"
-                )
-            elif hidden := next((other for other in base.__mro__[1:] if self._hides(other, name, state)), None):
-                self.add(name, f"the state hides {hidden.__name__}.{name}; give the state another name")
+                text = f"it is the state {state!r} under a second name; make a state of its own, or leave it out"
+            elif hidden is not None:
+                text = f"the state hides {hidden.__name__}.{name}; give the state another name"
             elif not isinstance(getattr(self.cls, name), State):
-                self.add(name, f"it hides the state {state!r}; give it another name")
+                text = f"it hides the state {state!r}; give it another name"
             else:
                 self.states[name] = state
-
-    @staticmethod
-    def _hides(base: type, name: str, state: State) -> bool:
-        there = vars(base).get(name, state)
-        return not isinstance(there, State)
+                continue
+            self.add(name, text, astray=True)
 
     def _nest(self) -> None:
         for name, state in self.states.items():
@@ -155,11 +175,12 @@ class _Reading:
         if state.name in self.states and state.owner in self.owners:
             return state.name
         if not state.name:
-            self.add(place, "it means a state that is no attribute of the class: was its name given to something else?")
+            text = "it means a state that is no attribute of the class: was its name given to something else?"
+            self.add(place, text, astray=True)
         elif not any(problem.place == f"{self.name}.{state.name}" for problem in self.problems):
             near = difflib.get_close_matches(state.name, self.states, n=1)
             hint = f"; its own is {near[0]!r}" if near else ""
-            self.add(place, f"it means {state!r}, which is no state of {self.name}{hint}")
+            self.add(place, f"it means {state!r}, which is no state of {self.name}{hint}", astray=True)
         return None
 
     def _names(self, states: tuple[State, ...], place: str) -> Iterator[str]:
@@ -174,15 +195,19 @@ class _Reading:
         home = next(base for base in self.cls.__mro__ if method in vars(base))
         ours = next((base for base in home.__mro__ if method in vars(base) and _is_ours(base)), None)
         if ours is not None:
-            self.add(method, f"{ours.__name__} has a method of that name: name it otherwise, with event={method!r}")
+            text = f"{ours.__name__} has a method of that name: name it otherwise, with event={method!r}"
+            self.add(method, text, astray=True)
             return
         if wrong := not_plain(function):
             self.add(method, wrong)
+        elif not takes_model(function):
+            self.add(method, f"it takes nothing, not even the machine; write def {method}(self)")
         ids = [rule.invoke.id or method for rule in rules if rule.invoke is not None]
         own = tuple(f"done.invoke.{id_}" for id_ in dict.fromkeys(ids)) or (method,)
         listens = any(rule.kind == "move" for rule in rules)
         for rule in rules:
-            self._check_call(method, function, rule)
+            if takes_model(function):
+                self._check_call(method, function, rule)
             for name in self._names(rule.sources, method):
                 self._apply(self.drafts[name], rule, method, own, listens=listens)
 
@@ -228,8 +253,9 @@ class _Reading:
         """Compare what is called with what it is called with."""
         if rule.kind in ("enter", "exit", "donedata", "after", "always"):
             if cannot_take(function, (None,)):
-                text = f"{rule.kind} calls it without arguments, but it takes {shown(function)}; give them defaults"
-                self.add(method, text)
+                self.add(
+                    method, f"{rule.kind} calls it with no arguments, but it takes {shown(function)}; leave them out"
+                )
         elif rule.kind == "invoke" and (wrong := cannot_take(function, (None, None))):
             self.add(method, f"it gets the child's result, one argument, but takes {shown(function)}: {wrong}")
         for hook in (rule.guard, rule.invoke.finalize if rule.invoke is not None else None):

@@ -108,6 +108,12 @@ def signature_of(function: Any) -> inspect.Signature | None:
         return None
 
 
+def takes_model(function: Any) -> bool:
+    """Say whether there is a parameter for the model, or `self`, at all."""
+    signature = signature_of(function)
+    return signature is None or bool(signature.parameters)
+
+
 def cannot_take(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> str:
     """Say why a function cannot be called so; "" if it can."""
     signature = signature_of(function)
@@ -146,5 +152,7 @@ def shown(function: Any) -> str:
     signature = signature_of(function)
     if signature is None:
         return "(...)"
+    if not signature.parameters:
+        return "nothing, not even self"
     parameters = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in signature.parameters.values()]
     return str(signature.replace(parameters=parameters[1:], return_annotation=inspect.Signature.empty))

@@ -59,7 +59,7 @@ PEERS: Final = {  # words of XState and transitions
     "dest": "'target'",
     "trigger": "'event'",
     "onDone": "'on' with the event 'done.state.<name>' or 'done.invoke.<id>'",
-    "onError": "'on' with the event 'error.communication'",
+    "onError": "'on' with the event 'error.*'",
     "id": "the key of the state, which is its name",
 }
 

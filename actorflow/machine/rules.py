@@ -10,7 +10,7 @@ import inspect
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from actorflow.core.actor import Actor
@@ -29,7 +29,7 @@ R = TypeVar("R")
 RuleKind: TypeAlias = Literal["move", "after", "always", "enter", "exit", "defer", "invoke", "donedata"]
 
 RULES: Final = "_machine_rules"  # key in the __dict__ of a decorated function
-_numbers = itertools.count()
+_numbers = itertools.count()  # of states and rules, as they are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class Rule:
         event: of `event=`; None is the function's own name.
         seconds: of `after`.
         invoke: of `invoke`; an empty id is the function's own name.
+        number: counts rules as they are written: a class that was pickled has its methods in another order.
     """
 
     kind: RuleKind
@@ -55,6 +56,7 @@ class Rule:
     event: str | None = None
     seconds: float = 0.0
     invoke: Invoke | None = None
+    number: int = field(default_factory=lambda: next(_numbers))
 
     def __call__(self, function: F) -> F:
         """Add the rule to a function. Decorators apply bottom-up, so it goes before those that are there."""

@@ -46,10 +46,15 @@ class Surroundings:
             child: ActorRef[Any] = owner.ctx.spawn(ChartActor, invoke.child)
         else:
             child = owner.ctx.spawn(invoke.child)
+        self.watch_child(child, invoke)
+        return child
+
+    def watch_child(self, child: ActorRef[Any], invoke: Invoke) -> None:
+        """Have the news of a child's end come as a message."""
+        owner = self.owner
         if getattr(child.actor_class, "_is_machine", False):
             child._send(Call("_report_to", (owner._actor_ref, invoke.id), {}), None)
         owner.ctx.pipe(child._scheduler.end_of(child).map(lambda _: child), owner._child_ended)
-        return child
 
     def end_child(self, child: ActorRef[Any], /) -> None:
         """Stop a child; does not wait for it."""

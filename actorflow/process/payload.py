@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actorflow.errors import PayloadError
 
 PROTOCOL = 5
+ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})  # they always pickle, without buffers
 OUT_OF_BAND = 64 * 1024  # bytes; smaller buffers are copied into the pickle, which costs less than their own write
 SEARCH_DEPTH = 20
 CHAIN_DEPTH = 8  # causes of an error that travel with it
@@ -31,6 +32,8 @@ def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]
     Raises:
         PayloadError: it does not pickle; the text names the attribute, `what` being the whole.
     """
+    if obj.__class__ in ATOMS:  # 0.15 us, and what follows 0.5
+        return c_dumps(obj, PROTOCOL), []
     found: list[PickleBuffer] = []
     try:
         data = c_dumps(obj, PROTOCOL, buffer_callback=found.append)

@@ -36,7 +36,12 @@ TIMEVAL = struct.Struct("@ll")  # seconds, microseconds, as the system calls hav
 MARSHAL_VERSION = 2  # later ones look for repeated objects, for a third more time
 ROOM = 256 * 1024  # bytes that one read takes at most
 JOINED = 64 * 1024  # up to here header and body are copied into one write
-HUGE = 1024 * 1024  # from here a buffer gets pages of its own
+MAPPED = 1024 * 1024  # from here a buffer gets pages of its own
+HUGE_PAGE = 2 * 1024 * 1024
+READS = 16  # whose sizes are kept one by one
+WAITING = (0,)  # flags of a read, which waits
+AT_HAND = (MSG_DONTWAIT,)  # of one that does not
+NO_SIZE = (0,)  # the size of a read is that of its target
 SOCKET_BUFFER = 1024 * 1024  # bytes under way; the default costs an 80 MB array half as much again
 
 
@@ -51,12 +56,13 @@ def pair() -> tuple[Connection, Connection]:
 class Connection:
     """One end. One thread may send while another receives; neither call is locked against itself."""
 
-    __slots__ = ("_end", "_rest", "_room", "_sock", "_start")
+    __slots__ = ("_at", "_rest", "_rooms", "_sock")
 
     def __init__(self, sock: Socket) -> None:
         self._sock = sock
-        self._room = memoryview(bytearray(ROOM))
-        self._start = self._end = 0
+        self._rooms = [memoryview(bytearray(ROOM))]
+        # A room, from where to where it holds what is not taken yet, what reads have added, and a large frame's state.
+        self._at: tuple[memoryview, int, int, list[int], Large | None] = (self._rooms[0], 0, 0, [], None)
         self._rest = b""  # of frames that `send_now` could not write at once
 
     def fileno(self) -> int:
@@ -72,7 +78,7 @@ class Connection:
         self._sock.close()
 
     def interrupt_reads(self, seconds: float) -> None:
-        """Have a `receive` that waits so long for a frame to begin raise BlockingIOError."""
+        """Have a `receive` that waits so long for something to come raise BlockingIOError."""
         whole = int(seconds)
         self._sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, TIMEVAL.pack(whole, int((seconds - whole) * 1e6)))
 
@@ -136,19 +142,33 @@ class Connection:
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
+    # What has been read of the next frames is kept here and not on the stack of the one who reads: his time may be up,
+    # or the handler of a signal may raise, at any line. So `_at` goes from one state to the next by one assignment, and
+    # C code enters what a read has got: between a call that returns to Python and the next line, a handler may run.
+
     def pending(self) -> bool:
         """Say whether a frame, or the beginning of one, has been read already: then a poll would not tell of it."""
-        return self._end > self._start
+        _, start, end, got, large = self._at
+        return end + sum(got) > start or large is not None
+
+    def ended(self) -> bool:
+        """Say whether a read has come to the end."""
+        _, _, _, got, large = self._at
+        got = got if large is None else large.got
+        return bool(got) and not got[-1]
 
     def ready(self) -> bool:
         """Say whether a whole frame has been read already, so that `receive` would not wait."""
-        have = self._end - self._start
+        room, start, end, got, large = self._at
+        if large is not None:
+            return large.rest() is None
+        have = end + sum(got) - start
         if have < HEADER.size:
             return False
-        length, count = HEADER.unpack_from(self._room, self._start)
+        length, count = HEADER.unpack_from(room, start)
         whole = HEADER.size + count * SIZE.size + length
         if count and have >= whole:  # a poll would not tell of a frame that is all here, buffers included
-            sizes = struct.unpack_from(f"<{count}Q", self._room, self._start + HEADER.size)
+            sizes = struct.unpack_from(f"<{count}Q", room, start + HEADER.size)
             whole += sum(sizes)
         return bool(have >= whole)
 
@@ -157,79 +177,111 @@ class Connection:
 
         Raises:
             EOFError: the other end has closed, or its process has ended.
+            BlockingIOError: see `interrupt_reads`; what has come of a frame is kept for the next call.
         """
-        if self._start == self._end:  # nothing at hand: most frames come by one read, whole
-            room = self._room
-            end = self._end = self._sock.recv_into(room)
-            self._start = 0
-            if end > HEADER.size:
-                length, count = HEADER.unpack_from(room)
-                stop = HEADER.size + length
-                if stop <= end and not count:
-                    self._start = stop
-                    return marshal.loads(room[HEADER.size : stop]), []  # noqa: S302 - our own process wrote it
-            elif not end:
+        items, buffers, self._at = self.peek()
+        return items, buffers
+
+    def peek(self, flags: tuple[int] = WAITING) -> tuple[Any, list[memoryview], Any]:
+        """Read the next frame without taking it: `take` does so, with the third value; until then it is read again.
+
+        Raises:
+            EOFError: the other end has closed, or its process has ended.
+            BlockingIOError: not all of it has come, and the flags or `interrupt_reads` do not let this wait.
+        """
+        while True:
+            room, start, end, got, large = self._at
+            target = room
+            if self.ended():
                 raise EOFError
-        self._fill(HEADER.size)
-        length, count = HEADER.unpack_from(self._room, self._start)
-        self._start += HEADER.size
-        sizes: list[int] = []
-        for _ in range(count):
-            self._fill(SIZE.size)
-            sizes += SIZE.unpack_from(self._room, self._start)
-            self._start += SIZE.size
-        if length <= ROOM:
-            self._fill(length)
-            items = marshal.loads(self._room[self._start : self._start + length])  # noqa: S302 - our own process wrote it
-            self._start += length
-        else:
-            items = marshal.loads(self._take(bytearray(length)))  # noqa: S302 - our own process wrote it
-        return items, [self._take(memory(size)) for size in sizes]
+            if got:
+                end += sum(got)
+            if large is not None:
+                rest = large.rest()
+                if rest is None:
+                    return (*large.parts(), (room, start, end, [], None))
+                target, got = rest, large.got
+            elif end > start:
+                if end - start >= HEADER.size:
+                    length, count = HEADER.unpack_from(room, start)
+                    stop = start + HEADER.size + length
+                    if stop <= end and not count:  # most frames come by one read, whole
+                        items = marshal.loads(room[start + HEADER.size : stop])  # noqa: S302 - our own process wrote it
+                        return items, [], (room, stop, end, [], None) if stop < end else (room, 0, 0, [], None)
+                    if count or stop - start > ROOM:
+                        self._at = begin_large(room, start + HEADER.size, end, Large(length, count))
+                        continue
+                if start:  # to the front, but of the other room: this one is good until the state is the next
+                    if len(self._rooms) == 1:
+                        self._rooms.append(memoryview(bytearray(ROOM)))
+                    other = self._rooms[room is self._rooms[0]]
+                    other[: end - start] = room[start:end]
+                    self._at = (other, 0, end - start, [], None)
+                    continue
+                target = room[end:]
+            got += map(self._sock.recv_into, (target,), NO_SIZE, flags)
 
-    def _fill(self, wanted: int) -> None:
-        """Have at least so many bytes at hand, at most `ROOM`."""
-        start, end = self._start, self._end
-        if end - start >= wanted:
-            return
-        room = self._room
-        if start == end:
-            start = end = 0
-        elif ROOM - start < wanted:
-            room[: end - start] = bytes(room[start:end])
-            start, end = 0, end - start
-        self._start, self._end = start, end
-        while end - start < wanted:
-            try:
-                got = self._sock.recv_into(room[end:])
-            except BlockingIOError:  # `interrupt_reads` is for the time between frames
-                continue
-            if not got:
-                raise EOFError
-            end += got
-            self._end = end
-
-    def _take(self, target: bytearray | mmap.mmap) -> memoryview:
-        """Fill the target: first with what is at hand, then from the socket."""
-        view = memoryview(target)
-        done = min(self._end - self._start, view.nbytes)
-        view[:done] = self._room[self._start : self._start + done]
-        self._start += done
-        while done < view.nbytes:  # not by MSG_WAITALL: with it the first 80 MB of a process took 290 ms, not 25
-            try:
-                got = self._sock.recv_into(view[done:])
-            except BlockingIOError:
-                continue
-            if not got:
-                raise EOFError
-            done += got
-        return view
+    def take(self, after: Any) -> None:
+        """Take the frame that `peek` returned."""
+        self._at = after
 
 
-def memory(size: int) -> bytearray | mmap.mmap:
-    """Return writable memory for a buffer; big ones get mapped pages of their own, which go back when it is freed."""
-    if size < HUGE:
+class Large:
+    """A frame that is read into memory of its own: the sizes of its buffers and its body, then the buffers."""
+
+    __slots__ = ("_at", "_count", "_views")
+
+    def __init__(self, length: int, count: int) -> None:
+        self._count = count
+        self._views = [memoryview(bytearray(count * SIZE.size + length))]
+        self._at: tuple[int, list[int]] = (0, [])  # the memory that is being filled, and what reads have brought for it
+
+    @property
+    def got(self) -> list[int]:
+        """What reads have brought for the memory that `rest` returned; who reads adds to it."""
+        return self._at[1]
+
+    def rest(self) -> memoryview | None:
+        """Return the memory for what comes next; None if all is there."""
+        while True:
+            index, got = self._at
+            if index == len(self._views):
+                if index > self._count:
+                    return None
+                sizes = struct.unpack_from(f"<{self._count}Q", self._views[0])
+                self._views = [self._views[0], *[memoryview(memory(size)) for size in sizes]]
+            view, done = self._views[index], sum(got)
+            if done < view.nbytes:
+                if len(got) > READS:
+                    self._at = index, [done]
+                return view[done:]  # not by MSG_WAITALL: with it the first 80 MB of a process took 290 ms, not 25
+            self._at = index + 1, []
+
+    def parts(self) -> tuple[Any, list[memoryview]]:
+        """Return the items and the buffers."""
+        head, *buffers = self._views
+        return marshal.loads(head[self._count * SIZE.size :]), buffers  # noqa: S302 - our own process wrote it
+
+
+def begin_large(room: memoryview, start: int, end: int, large: Large) -> Any:
+    """Copy what has come of a frame already into its own memory; return the state from which it goes on."""
+    while start < end and (rest := large.rest()) is not None:
+        size = min(rest.nbytes, end - start)
+        rest[:size] = room[start : start + size]
+        large.got.append(size)
+        start += size
+    return (room, start, end, [], large) if start < end else (room, 0, 0, [], large)
+
+
+def memory(size: int) -> bytearray | memoryview:
+    """Return writable memory for a buffer; big ones get mapped pages of their own, which go back when it is freed.
+
+    Linux lays a mapping onto the borders of huge pages only if it is as long as some of them: else 8 MB take 1,000
+    small pages at its ends, and twice the time. The last one is huge if the buffer fills half of it.
+    """
+    if size < MAPPED:
         return bytearray(size)
-    mapped = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    mapped = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        mapped.madvise(mmap.MADV_HUGEPAGE)
-    return mapped
+        mapped.madvise(mmap.MADV_HUGEPAGE, 0, (size + HUGE_PAGE // 2) // HUGE_PAGE * HUGE_PAGE)
+    return memoryview(mapped)[:size]

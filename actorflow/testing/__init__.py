@@ -5,9 +5,9 @@ The fixtures `system`, `virtual_system` and `probe` come with the package (see `
 
 from typing import TYPE_CHECKING, Any
 
+from actorflow.app.virtual import VirtualSystem
 from actorflow.testing.leaks import Leak, LeakCheck
 from actorflow.testing.probe import Probe
-from actorflow.testing.virtual import VirtualSystem
 
 if TYPE_CHECKING:
     from actorflow.testing.stateful import machine_rules

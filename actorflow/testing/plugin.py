@@ -14,8 +14,8 @@ import pytest
 
 if TYPE_CHECKING:
     from actorflow.app.system import ActorSystem
+    from actorflow.app.virtual import VirtualSystem
     from actorflow.testing.probe import Probe
-    from actorflow.testing.virtual import VirtualSystem
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,8 +36,8 @@ def system() -> Iterator[ActorSystem]:
 @pytest.fixture
 def virtual_system(request: pytest.FixtureRequest) -> Iterator[VirtualSystem]:
     """An actor system on a virtual clock."""
+    from actorflow.app.virtual import VirtualSystem  # noqa: PLC0415
     from actorflow.testing.leaks import LeakCheck  # noqa: PLC0415 - pytest loads the plugin in every project
-    from actorflow.testing.virtual import VirtualSystem  # noqa: PLC0415
 
     marker = request.node.get_closest_marker("actorflow")
     with LeakCheck(), VirtualSystem("test", seed=marker.kwargs.get("seed") if marker else None) as running:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from actorflow.app.virtual import VirtualSystem
 from actorflow.core.future import Future
 from actorflow.core.messages import Crashed
 from actorflow.core.ref import ActorRef
@@ -27,7 +28,6 @@ from actorflow.machine.event import Record
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.paths import public_attributes
 from actorflow.machine.state_machine import ChartActor, Machine, StateMachine
-from actorflow.testing.virtual import VirtualSystem
 
 Strategy: TypeAlias = st.SearchStrategy[Any]
 Arguments: TypeAlias = Mapping[str, Strategy | Mapping[str, Strategy]]

@@ -230,6 +230,23 @@ def test_a_reply_that_is_thrown_away_unset_gets_actor_dead_error_and_a_log_line(
     assert f"A Reply of {ref.path} was collected unset" in caplog.text
 
 
+def test_a_lost_reply_is_logged_before_its_asker_is_answered(any_system):
+    class Look(logging.Handler):
+        def emit(self, _record):
+            answered.append(future.done())
+
+    ref = any_system.spawn(Promising)
+    future, answered, look = ref.call(Promising.ask), [], Look()
+    logging.getLogger("actorflow").addHandler(look)
+    try:
+        ref.proxy().replies = []
+        with pytest.raises(af.ActorDeadError):
+            future.get(timeout=5)
+    finally:
+        logging.getLogger("actorflow").removeHandler(look)
+    assert answered == [False]
+
+
 def test_a_reply_that_is_collected_in_a_cycle_is_answered_too(any_system):
     ref = any_system.spawn(Promising)
     future = ref.call(Promising.ask)

@@ -222,6 +222,7 @@ def test_a_tell_to_a_dead_child_in_a_host_is_a_dead_letter(system):
         call(parent, Here.pid)
         call(parent, Here.pid)
         until(lambda: seen)
+    assert seen[0][1] == "kid"
     assert isinstance(seen[0][2], af.ActorDeadError)
     assert system.scheduler.events.dead_letters == 1
 
@@ -239,6 +240,7 @@ def test_a_hosted_sender_that_tells_a_dead_actor_here_makes_a_dead_letter(system
         except af.ActorDeadError:  # it may know
             return
         until(lambda: seen)
+    assert seen[0][1] == dead.name
 
 
 def test_what_was_queued_when_a_temporary_actor_crashed_is_answered_or_dead(system, gate):

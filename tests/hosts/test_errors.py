@@ -258,6 +258,39 @@ def test_a_future_in_a_message_is_refused_with_the_cure(system, ref):
         call(system.spawn(hosted(Gives)), Gives.give, ref)
 
 
+class Leaks(Here):
+    """Sends itself instead of its ref."""
+
+    def itself(self):
+        return {"me": self}
+
+    def its_context(self):
+        return [self.ctx]
+
+    def send_itself(self, to):
+        to.tell({"from": self})
+
+    def send_method(self, to):
+        to.tell(lambda: self.itself())
+
+
+@pytest.mark.parametrize("host", [None, af.Process()], ids=["here", "hosted"])
+def test_an_actor_in_a_message_is_refused_with_the_cure(system, ref, host):
+    leaks = system.spawn(af.child(Leaks).options(host=host))
+    with pytest.raises(af.PayloadError, match=r"the message\['from'\], a Leaks, .* send its ref, self.actor_ref"):
+        call(leaks, Leaks.send_itself, ref)
+    with pytest.raises(af.PayloadError, match=r"the message.*'self'.*, a Leaks, .* send its ref"):
+        call(leaks, Leaks.send_method, ref)
+
+
+def test_an_actor_in_an_answer_is_refused_with_the_cure(system):
+    leaks = system.spawn(hosted(Leaks))
+    with pytest.raises(af.PayloadError, match=r"the answer\['me'\], a Leaks, .* send its ref"):
+        call(leaks, Leaks.itself)
+    with pytest.raises(af.PayloadError, match=r"the answer\[0\], a Context, .* send the actor's ref"):
+        call(leaks, Leaks.its_context)
+
+
 def test_arguments_of_init_that_do_not_pickle_are_refused_at_spawn(system):
     with pytest.raises(af.PayloadError, match=r"\['deep'\]\[0\], a lock"):
         system.spawn(hosted(Notes, {"deep": [threading.Lock()]}, name="x"))

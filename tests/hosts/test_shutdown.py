@@ -26,6 +26,9 @@ from tests.hosts.actors import (
 
 pytestmark = pytest.mark.timeout(20)
 
+GRACE = 0.5
+BEYOND = 0.8  # seconds that an end may take longer on a busy machine; a quiet one needs 0.2
+
 
 class Waiter(Fragile):
     """Waits in a handler, and tells its witness how that ends."""
@@ -177,16 +180,22 @@ def test_a_shared_process_that_does_not_answer_is_killed_and_the_others_start_an
     assert served_again(other)
 
 
-def test_grace_bounds_the_end_of_a_system(tmp_path):
-    with LeakCheck(), af.ActorSystem("one") as system:
-        ref, other = system.spawn(hosted(Fragile)), system.spawn(hosted(Deaf))
+@pytest.mark.parametrize("under", ["the system", "a supervisor"])
+def test_grace_bounds_the_end_of_a_system(tmp_path, under):
+    with LeakCheck(), af.ActorSystem("test") as system:
+        if under == "the system":
+            ref = system.spawn(hosted(Fragile))
+        else:
+            supervised(system, hosted(Fragile, name="x"))
+            ref = system.find("/test/tree/x", Fragile)
+        other = system.spawn(hosted(Deaf))
         pids = pid_of(ref), other._host.handle.pid
         ref.cast(Fragile.burn, tmp_path / "begun")
         begun(tmp_path / "begun")
         start = time.monotonic()
-        system.stop(grace=0.3)
-        assert time.monotonic() - start < 4
-        until_gone(*pids)
+        system.stop(grace=GRACE)
+        assert time.monotonic() - start < GRACE + BEYOND
+        assert all(map(is_gone, pids))
 
 
 def test_a_stopped_process_does_not_hold_up_the_end():
@@ -197,9 +206,9 @@ def test_a_stopped_process_does_not_hold_up_the_end():
         pid = pid_of(ref)
         os.kill(pid, signal.SIGSTOP)
         start = time.monotonic()
-        system.stop(grace=0.3)
-        assert time.monotonic() - start < 4
-        until_gone(pid)
+        system.stop(grace=GRACE)
+        assert time.monotonic() - start < GRACE + BEYOND
+        assert is_gone(pid)
 
 
 def test_on_stop_runs_in_the_process_and_may_still_send(system, probe):

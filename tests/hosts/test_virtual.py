@@ -49,6 +49,15 @@ def test_messages_are_not_shared(ref):
     assert ref.call(Notes.read).get() == [[1, 2], [1, 2, 3]]
 
 
+def test_an_actor_in_a_message_is_refused_with_the_cure(virtual_system, ref):
+    class Leaks(af.Actor):
+        def send_itself(self, to):
+            to.tell({"from": self})
+
+    with pytest.raises(af.PayloadError, match=r"the message\['from'\], a Leaks, .* send its ref, self.actor_ref"):
+        virtual_system.spawn(Leaks).call(Leaks.send_itself, ref).get()
+
+
 def test_answers_are_not_shared(ref):
     first = ref.call(Keeps.keep, [1]).get()
     first.append(2)

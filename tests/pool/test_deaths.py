@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 import actorflow as af
+from actorflow.process.pool.lane import Lane
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 from tests.pool.test_tasks import until
@@ -51,6 +52,20 @@ def test_a_task_that_may_have_run_runs_again_only_as_retries_say(pool, tmp_path)
     assert pool.options(retries=1).submit(tasks.leave_once, path, 1).result(timeout=20) == 2
 
 
+def test_the_death_of_a_worker_is_logged_but_is_no_dead_letter(caplog):
+    with af.ActorSystem("deaths") as system:
+        pool = system.pool("pool", workers=1)
+        with pytest.raises(af.HostDied):
+            pool.submit(tasks.leave, 1).result(timeout=20)
+        pool.submit(tasks.pid).result(timeout=10)
+        os.kill(pool.stats().workers[0].pid, signal.SIGKILL)  # idle: a crash of the worker
+        until(lambda: pool.stats().restarts == 2)
+        pool.submit(tasks.pid).result(timeout=10)
+        assert system.dead_letters == 0
+    assert "SIGKILL" in caplog.text
+    assert "Dead letter" not in caplog.text
+
+
 def test_retries_are_used_up_by_deaths(pool):
     with pytest.raises(af.HostDied):
         pool.options(retries=2).submit(tasks.leave, 1).result(timeout=20)
@@ -67,6 +82,37 @@ def test_retries_do_not_repeat_an_error_of_the_task(pool, tmp_path):
     with pytest.raises(ValueError, match="its own"):
         pool.options(retries=3).submit(fail).result(timeout=20)
     assert tasks.begun(path) == 1
+
+
+def test_the_successor_of_a_dead_worker_starts_before_the_dead_one_is_buried(monkeypatch):
+    starting = []
+    bury = Lane.wait_for_end
+
+    def watched(lane):
+        starting.append([successor.handle.pid for successor in lane.dispatch.launched])
+        return bury(lane)
+
+    monkeypatch.setattr(Lane, "wait_for_end", watched)
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        os.kill(pool.submit(os.getpid).result(timeout=10), signal.SIGKILL)
+        successor = pool.submit(os.getpid).result(timeout=10)
+        assert starting == [[successor]]
+
+
+def test_a_successor_that_no_worker_takes_ends_with_the_pool():
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        pool.submit(os.getpid).result(timeout=10)
+        pool._dispatch.lanes[0].launch_successor()
+        assert len(pool._dispatch.launched) == 1
+
+
+def test_a_death_while_the_pool_ends_leaves_nothing():
+    for _ in range(10):
+        with LeakCheck(), af.ProcessPool(workers=2) as pool:
+            pids = {worker.pid for worker in pool.stats().workers if worker.pid}
+            pids.add(pool.submit(os.getpid).result(timeout=10))
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_idle_death_of_a_worker_is_noticed_and_replaced(pool):
@@ -243,6 +289,8 @@ def test_a_pool_whose_workers_cannot_start_is_broken_and_says_why(initializer, a
         with pytest.raises(af.HostDied, match="broken") as again:
             pool.submit(tasks.add, 1)
         assert isinstance(again.value.__cause__, cause)
+        assert text in str(again.value)
+        assert "lost" not in str(again.value)
 
 
 def test_a_worker_is_replaced_after_so_many_tasks_and_nothing_is_lost():

@@ -129,6 +129,17 @@ def test_resize_adds_workers_and_takes_them_away_after_what_they_run(pool, tmp_p
     until(lambda: len(pool.stats().workers) == 3)
 
 
+def test_a_task_goes_to_a_worker_that_has_started_rather_than_to_one_that_still_does(tmp_path):
+    with LeakCheck(), af.ProcessPool(1, initializer=tasks.hold_all_but_one, initargs=(str(tmp_path),)) as pool:
+        first = pool.submit(os.getpid).result(timeout=10)
+        pool.resize(2)
+        until(lambda: len(pool._dispatch.idle) == 2)
+        try:
+            assert pool.submit(os.getpid).result(timeout=10) == first
+        finally:
+            (tmp_path / "go").touch()
+
+
 def test_drain_waits_until_all_is_done_and_the_pool_goes_on(pool, tmp_path):
     pool.drain(5)
     held = pool.submit(tasks.hold, str(tmp_path / "begun"), str(tmp_path / "go"))

@@ -73,6 +73,12 @@ def priority(_argument, fds):
     say(fds[0], os.getpriority(os.PRIO_PROCESS, 0), *sorted(os.sched_getaffinity(0)))
 
 
+def collects(_argument, fds):
+    import gc
+
+    say(fds[0], gc.isenabled())
+
+
 def knows(name, fds):
     say(fds[0], name in sys.modules)
 

@@ -158,6 +158,40 @@ def test_a_warm_module_is_imported_once_for_this_child_and_later_ones(zygote):
             assert imported_by == parent
 
 
+def test_what_a_launcher_is_acquired_to_warm_is_there_before_the_first_launch():
+    module = "tests.process.preloads.marked"
+    with LeakCheck():
+        launcher = acquire(Launch(), module)
+        try:
+            with Child(launcher, "who_imported", module) as child:
+                imported_by, parent = child.heard()
+                assert imported_by == parent
+        finally:
+            launcher.release()
+
+
+def test_a_warm_up_that_fails_is_told_by_the_launch_that_wants_it():
+    module = "tests.process.no_such_module"
+    with LeakCheck():
+        launcher = acquire(Launch(), module)
+        try:
+            with Child(launcher, "echo", 1) as other, Child(launcher, "echo", warm=module) as child:
+                assert other.heard() == ["1"]
+                assert child.handle.wait(LIMIT).refused
+        finally:
+            launcher.release()
+
+
+def test_the_garbage_of_children_is_collected(launcher):
+    with Child(launcher, "collects") as child:
+        assert child.heard() == ["True"]
+
+
+def test_a_launcher_that_never_launched_leaves_nothing():
+    with LeakCheck():
+        acquire(Launch()).release()
+
+
 def test_a_child_imports_the_package_only_when_it_asks_for_it(launcher):
     with Child(launcher, "lean_at_first") as child:
         assert child.heard() == ["False", "True", "True", "False", "module", "actorflow"]

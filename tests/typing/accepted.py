@@ -10,6 +10,8 @@ from typing import Any, Literal, assert_type
 import pykka
 
 import actorflow as af
+from actorflow.machine.builder import ChartBuilder
+from actorflow.machine.rules import StateGroup
 
 
 class Counter(af.Actor):
@@ -142,6 +144,94 @@ def supervision(system: af.ActorSystem) -> None:
     kind: Literal["permanent", "transient", "temporary"] = "temporary"
     af.child(Counter).options(restart=kind, capacity=5, overflow="drop_oldest", blocking=True, loop=False)
     af.Backoff(0.1, factor=1, limit=5, jitter=0)
+
+
+class Order(af.StateMachine, history=8):
+    """Events are methods; decorators keep their types."""
+
+    new, paid, shipped, dead = af.State(initial=True), af.State(), af.State(final=True), af.State(final=True)
+
+    def __init__(self, total: int) -> None:
+        super().__init__()
+        self.total, self.received = total, 0
+
+    def enough(self, amount: int) -> bool:
+        """Guard."""
+        return self.received + amount >= self.total
+
+    @new.to(paid, when=enough)
+    @new.to(paid, when=lambda self, amount: self.received + amount >= self.total)
+    @new.stay
+    def pay(self, amount: int) -> int:
+        """Act."""
+        self.received += amount
+        return self.received
+
+    @paid.to(shipped)
+    def ship(self, parcel: str) -> None:
+        """Act."""
+
+    @(new | paid).to(dead)
+    @shipped.stay(when=lambda self, why: bool(why), event="cancel.*")
+    def cancel(self, why: str) -> None:
+        """Act."""
+
+    @new.after(1800, dead)
+    def expire(self) -> None:
+        """Act."""
+
+    @paid.enter
+    @(paid | new).exit
+    def receipt(self) -> None:
+        """Run when it is entered, and when it is left."""
+
+
+class Nested(af.StateMachine):
+    """The rest of a statechart."""
+
+    on, off = af.State(initial=True), af.State()
+    idle, busy = af.State(parent=on, initial=True), af.State(parent=on)
+    par = af.State(parallel=True)
+    back = af.History(on, deep=True, default=idle | busy)
+    end = af.State(final=True)
+
+    @on.to(busy, internal=True)
+    @off.to(back)
+    @idle.to(on, event="done.state.par")
+    @par.to(end, event="error.*")
+    def push(self, force: float, *, twice: bool = False) -> None:
+        """Act."""
+
+    @on.defer
+    @idle.always(busy, when=lambda self: True)
+    @end.donedata
+    def rest(self) -> int:
+        """Act."""
+        return 3
+
+    @on.invoke(Counter)
+    @off.invoke(af.child(Counter, 3), id="other", autoforward=True, finalize=lambda self, event: None)
+    def counted(self, result: int) -> None:
+        """Get the child's result."""
+
+
+def machines(system: af.ActorSystem) -> None:
+    """Use machines by their refs, and charts."""
+    order = system.spawn(Order, 5)
+    assert_type(order, af.ActorRef[Order])
+    assert_type(order.call(Order.pay, 3), af.Future[int])
+    order.cast(Order.cancel, why="late")
+    assert_type(order.state, str)
+    assert_type(system.spawn(Nested).call(Nested.rest), af.Future[int])
+    system.spawn(Nested).cast(Nested.push, 0.5, twice=True)
+    system.spawn(Order.restore, order.call(Order.snapshot).get())
+    assert_type(Order.chart, af.Chart)
+    assert_type(af.Chart.from_dict(Order.chart.to_dict(), {"enough": Order.enough}), af.Chart)
+    assert_type(Order.new | Order.paid, StateGroup)
+    builder = ChartBuilder("door").add_state("shut", initial=True).add_state("open", enter=["log"], exit=print)
+    builder.add_transition("shut", "push", "open", when=lambda model, force: force > 3, action="note")
+    builder.add_transition("open", None, ("shut", "open"), after=3).set_initial("shut")
+    assert_type(builder.build(), af.Chart)
 
 
 def heard(event: af.DeadLetter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import actorflow as af
+from actorflow.machine.builder import ChartBuilder
 
 
 class Counter(af.Actor):
@@ -102,6 +103,81 @@ def trees(system: af.ActorSystem) -> None:
     top = system.spawn(af.child(af.Supervisor))
     top.call(af.Supervisor.terminate_child, 3)  # refused: children are named
     top.call(af.Supervisor.start_child, Counter)  # refused: a class, not a child
+
+
+class Order(af.StateMachine):
+    new, paid, dead = af.State(initial=True), af.State(), af.State(final=True)
+    odd = af.State("odd")  # refused: a state is named by its attribute
+    maybe = af.State(initial="yes")  # refused: not a bool
+    inner = af.State(parent="new")  # refused: a name instead of the state
+    past = af.History()  # refused: of which state?
+    back = af.History("new")  # refused: a name instead of the state
+    deep = af.History(new, deep="yes")  # refused: not a bool
+
+    @new.to(paid)
+    def pay(self, amount: int) -> int:
+        return amount
+
+    @new.to("paid")  # refused: a name instead of the state
+    @new.to(paid, guard=lambda self: True)  # refused: it is `when`
+    @new.to(paid, when="enough")  # refused: a name instead of the method
+    @new.to(paid, when=lambda self, amount: "yes")  # refused: a guard says yes or no
+    @new.to(paid, internal="yes")  # refused: not a bool
+    @new.to(paid, event=3)  # refused: not a name
+    @new.to()  # refused: the target is missing
+    @new.stay(paid, when=lambda self: True)  # refused: staying has no target
+    @new.stay(when=3)  # refused: not a function
+    @new.leave(paid)  # refused: no such rule
+    def one(self, amount: int) -> int:
+        return amount
+
+    @new.after("30", dead)  # refused: not a number
+    def two(self) -> None: ...
+
+    @new.after(30)  # refused: the target is missing
+    def three(self) -> None: ...
+
+    @new.after(30, dead)  # refused: a timeout has no arguments
+    def four(self, amount: int) -> None: ...
+
+    @paid.enter  # refused: nothing is given at enter
+    def five(self, amount: int) -> None: ...
+
+    @(new | paid).exit  # refused: nothing is given at exit
+    def six(self, amount: int) -> None: ...
+
+    @dead.donedata  # refused: nothing is given for donedata
+    def seven(self, amount: int) -> int:
+        return amount
+
+    @new.always("dead")  # refused: a name instead of the state
+    @new.invoke(3)  # refused: not an actor
+    @new.invoke(dict)  # refused: not an actor class
+    @new.invoke(Counter, autoforward="yes")  # refused: not a bool
+    @(new | "paid").to(dead)  # refused: a name instead of the state
+    @(new | paid).invoke(Counter)  # refused: a child belongs to one state
+    def eight(self, result: int) -> None: ...
+
+
+class Unheard(af.StateMachine, histroy=3): ...  # refused: no such option
+
+
+def machines(system: af.ActorSystem, order: af.ActorRef[Order], hits: af.ActorRef[Counter]) -> None:
+    order.call(Order.pay, "3")  # refused: a wrong argument
+    order.call(Order.pay)  # refused: an argument is missing
+    order.cast(Order.receipt)  # refused: no such method
+    hits.call(Order.pay, 3)  # refused: an event of another class
+    print(hits.state)  # refused: not a machine
+    paid: str = order.call(Order.pay, 3).get()  # refused: an int
+    order.send(Order.pay, 3)  # refused: an event's name is text
+    system.spawn(Order.restore)  # refused: the snapshot is missing
+    af.Chart.from_dict("{}")  # refused: text instead of a dict
+    ChartBuilder()  # refused: a chart has a name
+    builder = ChartBuilder("m").add_state("a")
+    builder.add_state("b", begin=True)  # refused: no such keyword
+    builder.add_transition("a", 3)  # refused: an event's name is text
+    builder.add_transition("a", "go", "a", when=3)  # refused: not a function
+    print(paid)
 
 
 def hears_starts(event: af.Started) -> None: ...

@@ -44,9 +44,8 @@ class HostNode(Node):
             dumps(message)
         except Exception:  # noqa: BLE001 - it came in by pickle, and changed
             message = repr(message)
-        self.up.note(
-            self.up.name, "dead letter", ref.uid, message, sender, None if reason is None else dump_error(reason)
-        )
+        error = None if reason is None else dump_error(reason)
+        self.up.note(self.up.name, "dead letter", ref.uid, ref.path, message, sender, error)
 
 
 def main(argument: Any, fds: list[int]) -> None:
@@ -76,7 +75,7 @@ def main(argument: Any, fds: list[int]) -> None:
     link.start_writer()
     closing.append((system, link))
     scheduler.attach(link)
-    system.ended.get()
+    system.wait_ended()
     finish(link)
 
 

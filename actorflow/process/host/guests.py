@@ -13,19 +13,22 @@ from actorflow.core.burial import SILENT, bury, close_incarnation
 from actorflow.core.future import Future
 from actorflow.core.life import life_of
 from actorflow.core.lifecycle import release, run_stop, stop_children
-from actorflow.core.mailbox import BoundedRef
+from actorflow.core.mailbox import BoundedRef, Mail
 from actorflow.core.messages import Ended, Start, Stop
 from actorflow.core.procedure import completed, start_procedure
-from actorflow.core.ref import DEAD, ActorRef
+from actorflow.core.ref import DEAD, ENDING, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import resolve
 from actorflow.core.traits import Traits
-from actorflow.errors import ActorDeadError
+from actorflow.errors import ActorDeadError, PayloadError
+from actorflow.process.host.link import Answer
+from actorflow.process.host.remote import sender_of_this
 from actorflow.process.host.requests import REQUESTS, Request
-from actorflow.process.payload import dump_error, loads
+from actorflow.process.payload import dump_error, dumps, loads
 from actorflow.supervision.restarts import SupervisedChildren
 
 if TYPE_CHECKING:
+    from actorflow.core.current import Item
     from actorflow.core.scheduler import Scheduler
     from actorflow.process.host.link import Link
 
@@ -71,11 +74,95 @@ class Lodger(ActorRef[Any]):
         address = (self._scheduler.key, guests.link.name, guests.first_uid, self.uid, self.path, self.actor_class)
         return resolve, address
 
+    # --- when it has moved out, and others in this process still send to it ------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send a message; to one that has left, behind what is in its mailbox yet."""
+        if self._state >= ENDING and self._parent.has_left:
+            self._arrive(message, None, sender_of_this())
+        else:
+            super().tell(message)
+
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
+        if self._state >= ENDING and self._parent.has_left:
+            self._arrive(message, future, sender_of_this())
+        else:
+            super()._send(message, future)
+
+    def _pass_on(self, item: Item) -> bool:
+        """Return a message of one that has left to the parent's process, which sends it to where the actor is now."""
+        guests = self._parent
+        if not guests.has_left:
+            return False
+        _, message, future, sender = item
+        own = message.__class__ is Stop and not message.final  # the incarnation's, which is over
+        if not own and message.__class__ not in SILENT and message.__class__ is not Leave:
+            give_back(guests.link, self.uid, message, future, sender)
+        elif isinstance(message, Mail):
+            self._close(None)
+        return True
+
+    def _far(self) -> ActorRef[Any] | None:
+        """Return the ref of one that has left; None if it is here, or dead."""
+        guests = self._parent
+        if self._state != DEAD or not guests.has_left:
+            return None
+        link = guests.link
+        return link.node.ref_to(link.name, guests.first_uid, self.uid, self.path, self.actor_class)
+
+    def _close(self, cause: BaseException | None) -> None:
+        super()._close(cause)
+        if self._parent.has_left:
+            REFS.by_uid[self.uid] = self  # what still comes is passed on
+
+    def is_alive(self) -> bool:
+        """Say whether messages are accepted."""
+        far = self._far()
+        return super().is_alive() if far is None else far.is_alive()
+
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """End the actor for good behind what is queued."""
+        far = self._far()
+        if far is None:
+            return super().stop(block=block, timeout=timeout)
+        return far.stop(block=block, timeout=timeout)
+
+    def proxy(self) -> Any:
+        """Return a pykka proxy."""
+        far = self._far()
+        return super().proxy() if far is None else far.proxy()
+
+    def _watched_by(self, watcher: ActorRef[Any], actor: Actor) -> None:
+        far = self._far()
+        if far is None:
+            super()._watched_by(watcher, actor)
+        else:
+            far._watched_by(watcher, actor)
+
 
 class GuestRef(Lodger):
     """A guest's ref in its host."""
 
     __slots__ = ()
+
+
+def give_back(link: Link, uid: int, message: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+    """Return a message to the parent's process; an ask that came from there goes on under its own number."""
+    if message.__class__ is Asked:
+        message = message.message
+    try:
+        data, buffers = dumps(message)
+    except PayloadError as error:  # it came in by pickle, and changed
+        if future is not None:
+            future._settle(None, error)
+        return
+    parcel = (uid, data, [bytes(buffer) for buffer in buffers], sender)
+    if future is None:
+        link.note(link.name, "returned", *parcel, None)
+    elif future.__class__ is Answer and future.link is link:
+        link.note(link.name, "returned", *parcel, future.number)
+    else:
+        link.request(link.name, "returned", *parcel, None, future=future)
 
 
 class BoundedGuestRef(Lodger, BoundedRef):  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -123,8 +210,7 @@ class Guests(SupervisedChildren):
         """Keep the mailbox if the restart kind allows for a new incarnation, and leave the rest to the parent."""
         leaving, self.leaving = self.leaving, None
         if leaving is not None and self.has_left:
-            bury(ref, None)
-            leaving.answer(value=True)
+            self._go(ref, leaving)
             return
         if not final and self.will_restart(ref, error):
             self._between.add(ref.uid)
@@ -141,6 +227,30 @@ class Guests(SupervisedChildren):
             return
         self.leaving = request
         self.scheduler.post(ref, Leave(), None)
+
+    def hand_back(self, ref: ActorRef[Any], request: Request) -> None:
+        """Let a guest that waits for its restart have it in another process, and its mailbox with it."""
+        if ref._state == DEAD or ref.uid not in self._between:
+            request.answer(value=False)
+            return
+        self._between.discard(ref.uid)
+        self.has_left = True
+        self._go(ref, request)
+
+    def _go(self, ref: ActorRef[Any], request: Request) -> None:
+        """Take the guest out; what is in its mailbox is returned, and then the request answered."""
+        far = self.link.node.ref_to(self.link.name, self.first_uid, ref.uid, ref.path, ref.actor_class)
+        life = ref._life
+        if life is not None:  # its end is to be known to those who wait for it here
+            watchers, life.watchers = life.watchers, {}
+            for watcher, actor in watchers.items():
+                life_of(watcher).watching.pop(ref, None)
+                far._watched_by(watcher, actor)
+            ended, life.ended = life.ended, []
+            for future in ended:
+                self.link.request(self.link.name, "end", ref.uid, future=future)
+        bury(ref, None)
+        self.scheduler.post_work(lambda: request.answer(value=True))  # behind what its last handlers have sent
 
     def bury_between(self, ref: ActorRef[Any]) -> bool:
         """Bury a guest that waits for its restart and was stopped meanwhile; its parent is told."""
@@ -303,6 +413,15 @@ def move_out(request: Request, uid: int) -> None:
         request.node.scheduler.post_work(lambda: ref._parent.leave(ref, request))
 
 
+def hand_back(request: Request, uid: int) -> None:
+    """Take out a guest that waits for its restart, for its parent to start it in another process."""
+    ref: Any = request.node.find(uid)
+    if ref is None:
+        request.answer(value=False)
+    else:
+        request.node.scheduler.post_work(lambda: ref._parent.hand_back(ref, request))
+
+
 def bury_guest(request: Request, uid: int) -> None:
     """A guest that waited for its restart gets none."""
     ref = request.node.find(uid)
@@ -317,6 +436,7 @@ REQUESTS.update(
         "stop": stop,
         "exit": leave,
         "move out": move_out,
+        "hand back": hand_back,
         "bury": bury_guest,
     }
 )

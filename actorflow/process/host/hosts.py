@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ENTRY: Final = "actorflow.process.host.child:main"
 WARM: Final = "actorflow.process.host.child"  # imported by the zygote: then a host starts in 3 ms instead of 200
 CLOSE_SECONDS: Final = 2.0  # for a host that has no more actors to end; then it is killed
+HURRY_SECONDS: Final = 0.2  # the same for one whose actors did not end in their time
 START_SECONDS: Final = 60.0  # from the order to start to the first word; a preload may take that long
 EXIT_SECONDS: Final = 2.0  # for the news of how a process ended, once its socket has
 
@@ -114,12 +115,13 @@ class Hosts:
         hosts = list(self.all)
         try:
             for host in hosts:
-                if host.guests:  # the time for a proper end is over
+                if host.guests or not host.ready._done:  # the time for a proper end is over
                     host.kill()
                 host.close()
-            deadline = SystemClock.monotonic() + CLOSE_SECONDS
-            for host in hosts:
-                host.wait_ended(deadline - SystemClock.monotonic())
+            start = SystemClock.monotonic()
+            for host in sorted(hosts, key=lambda host: not host.ending):
+                limit = HURRY_SECONDS if host.ending else CLOSE_SECONDS
+                host.wait_ended(start + limit - SystemClock.monotonic())
         finally:
             with self.lock:
                 launchers, self._launchers = self._launchers, {}
@@ -139,6 +141,7 @@ class Host:
         self.guests: dict[Any, None] = {}
         self.ready: Future[None] = Future()
         self.lost = False  # true from its end, or from the order to end, on
+        self.ending: set[Any] = set()  # actors whose end it was asked for, and has not confirmed: it may be stuck
         self._key = secrets.token_bytes(16)
         self._limit_hit: int | None = None
         self._watched: Any = None

@@ -8,7 +8,6 @@ told in `actorflow.process.host.wait`, who reads in the host in `actorflow.proce
 from __future__ import annotations
 
 import _thread
-import contextlib
 import threading
 import time
 from collections import deque
@@ -18,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.future import Future, patient
 from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, MailboxFull, PayloadError
-from actorflow.process.host.wait import Ear
+from actorflow.process.host.wait import Ear, RemoteFuture
 from actorflow.process.payload import dump_error, dumps, load_error, loads
+from actorflow.process.wire import WAITING
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -65,6 +65,7 @@ class Link:
         self.introduced: set[int] = set()
         self.sent_at = 0.0
         self.received = 0
+        self._begun = False  # `read_answers` deals with the frame that is read next, or was interrupted there
         self._left: list[list[Any]] = []  # frames that are written in part
         self._top = 0
         self._write_lock = _thread.allocate_lock()
@@ -104,18 +105,8 @@ class Link:
         item = (ASK, ref.uid, node, data, len(buffers), uid, number)
         if buffers:
             self.put_at_once(item, buffers)
-        elif self.outbox or self.closed is not None or not self._write_lock.acquire(blocking=False):
+        elif not self.write_past(item):
             self.put(item, len(data), ref, write=self.flush)
-        else:  # the common case, in fewer steps
-            try:
-                written = self.connection.send_now([item])
-            except OSError:  # the reader sees the end, and answers
-                written = True
-            finally:
-                self._write_lock.release()
-            self.sent_at = time.perf_counter()
-            if not written or self.outbox:  # what is left over is the writer's; an ask needs no dead letter
-                self.wake_writer()
 
     def expect(self, future: Any) -> int:
         """Return a number for an ask; its page says that it has not begun."""
@@ -126,8 +117,10 @@ class Link:
                 number = self._top
                 self._top += 1
         if self.page is not None and number < PAGE:
-            with contextlib.suppress(ValueError):  # it is closed, as the link is
+            try:  # noqa: SIM105 - contextlib's takes half a microsecond
                 self.page[number] = 0
+            except ValueError:  # it is closed, as the link is
+                pass
         self.pending[number] = future
         if self.closed is not None and self.pending.pop(number, None) is not None:  # too late: it will not be written
             future._settle(None, self.error_for(future, began=False))
@@ -181,8 +174,12 @@ class Link:
         if buffers:
             self.put_at_once((ANSWER, number, data, len(buffers)), buffers)
         else:
-            self.outbox.append((ANSWER, number, data, 0))
-            self.nudge()
+            self.put_answer((ANSWER, number, data, 0))
+
+    def put_answer(self, item: tuple[Any, ...]) -> None:
+        """Queue an answer, and see that it is written when it is best for many."""
+        self.outbox.append(item)
+        self.nudge()
 
     def reply(self, number: int, value: Any, error: BaseException | None) -> None:
         """Send what an ask of the other end came to."""
@@ -238,6 +235,25 @@ class Link:
             raise
         if self.outbox:
             self.wake_writer()
+
+    def write_past(self, item: tuple[Any, ...]) -> bool:
+        """Write an ask or an answer now, if nothing is queued before it: the common case, in fewer steps.
+
+        What cannot be written at once is the writer's. If the other end is gone, nobody misses it: the reader, which
+        sees the end, answers the asks.
+        """
+        if self.outbox or self.closed is not None or not self._write_lock.acquire(blocking=False):
+            return False
+        try:
+            written = self.connection.send_now([item])
+        except OSError:
+            written = True
+        finally:
+            self._write_lock.release()
+        self.sent_at = time.perf_counter()
+        if not written or self.outbox:
+            self.wake_writer()
+        return True
 
     def flush(self) -> None:
         """Write what is queued, unless another thread is about to."""
@@ -361,13 +377,59 @@ class Link:
 
     # --- in: the thread that reads -----------------------------------------------------------------------------------
 
-    def read_frame(self) -> None:
+    def read_answers(self, flags: tuple[int]) -> bool:
+        """Read a frame and deal with it so that a signal's handler may raise at any line; False: that cannot be.
+
+        It can if the frame has nothing but answers for which nobody else waits. Then it is dealt with before it is
+        taken, and what was begun when a handler raised is done again by who reads next.
+
+        Raises:
+            EOFError, OSError: the other end is gone.
+            BlockingIOError: see `Connection.peek`.
+        """
+        items, buffers, after = self.connection.peek(flags)
+        if buffers or self._begun:
+            return False
+        for item in items:
+            entry: Any = self.pending.get(item[1]) if item[0] == ANSWER else self
+            if entry.__class__ is not RemoteFuture or entry._wakes:
+                return False
+        self._begun = True
+        numbers = []
+        for _, number, data, _ in items:
+            entry = self.pending.get(number)
+            if entry is not None:
+                try:
+                    value = loads(data)
+                except Exception:  # noqa: BLE001 - the next reader says so to whoever asks
+                    return False
+                entry._settle(value, None)
+                self.pending.pop(number, None)
+                numbers.append(number)
+        self.connection.take(after)
+        self._begun = False
+        self.free.extend(numbers)  # not before: what is read again must not be taken for the answer to a new ask
+        return True
+
+    def _mend(self, items: list[Any]) -> None:
+        """Have answers set again whose setting was interrupted."""
+        self._begun = False
+        for item in items:
+            entry: Any = self.pending.get(item[1]) if item[0] == ANSWER else None
+            if entry.__class__ is RemoteFuture and not entry._done:
+                entry._open = True
+
+    def read_frame(self, flags: tuple[int] = WAITING) -> None:
         """Read a frame and deal with it.
 
         Raises:
             EOFError, OSError: the other end is gone.
+            BlockingIOError: see `Connection.peek`.
         """
-        items, buffers = self.connection.receive()
+        items, buffers, after = self.connection.peek(flags)
+        self.connection.take(after)
+        if self._begun:
+            self._mend(items)
         node, used, told = self.node, 0, False
         by_uid, append = REFS.by_uid, node.scheduler.inbox.append
         for item in items:
@@ -537,10 +599,15 @@ class Answer(Future[Any]):
     __slots__ = ("link", "number")
 
     def __init__(self, link: Link, number: int, target: ActorRef[Any]) -> None:
-        super().__init__(target)
+        Future.__init__(self, target)
         self.link = link
         self.number = number
-        self._wakes.append(self._send)
 
-    def _send(self) -> None:
-        self.link.reply(self.number, self._value, self._error)
+    def _settle(self, value: Any, error: BaseException | None) -> bool:
+        if not Future._settle(self, value, error):
+            return False
+        if error is None:
+            self.link.answer(self.number, value)
+        else:
+            self.link.fail(self.number, error)
+        return True

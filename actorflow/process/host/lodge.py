@@ -7,6 +7,7 @@ supervision needs no other rules for it. User messages do not pass here: they go
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from actorflow.core.messages import Ended, Stop
 from actorflow.core.ref import ENDING, ActorRef
 from actorflow.core.traits import Traits
 from actorflow.core.waits import dead_before
-from actorflow.errors import HostDied, MailboxFull, PayloadError, Stopping
+from actorflow.errors import ActorDeadError, HostDied, MailboxFull, PayloadError, Stopping
 from actorflow.process.host.hosts import Host, hosts_of
 from actorflow.process.host.link import Link, Relay
 from actorflow.process.host.node import for_dead_letter
@@ -70,9 +71,22 @@ class HostedRef(Away):
 
     `_link` is the way to it while it has a host; until then messages wait in `_backlog`. `_guest`: the host holds the
     actor, with or without an incarnation. `_epoch` counts incarnations, so that late news of an old one is dropped.
+    `_sending`, of an actor that may move, has an entry for each send under way, and `_quiet` is set when there is none.
     """
 
-    __slots__ = ("_backlog", "_backlog_size", "_epoch", "_gate", "_guest", "_host", "_link", "_room")
+    __slots__ = (
+        "_backlog",
+        "_backlog_size",
+        "_epoch",
+        "_gate",
+        "_guest",
+        "_host",
+        "_link",
+        "_quiet",
+        "_returned",
+        "_room",
+        "_sending",
+    )
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -84,6 +98,11 @@ class HostedRef(Away):
         self._link: Link | None = None
         self._guest = False
         self._epoch = 0
+        self._returned: deque[Parcel] = deque()  # was in the mailbox in the last host: it is older than the backlog
+        process = self._traits.options.host
+        moves = process.max_messages is not None or process.max_age is not None  # type: ignore[union-attr]
+        self._sending: deque[None] | None = deque() if moves else None
+        self._quiet: Future[None] | None = None
 
     @property
     def _incarnation_class(self) -> type[Any]:
@@ -105,6 +124,9 @@ class HostedRef(Away):
         """
         if self._state >= ENDING:
             raise self._dead()
+        if self._sending is not None:
+            self._send_counted(self._sending, message, None)
+            return
         sender = sender_of_this()
         link = self._link
         if link is not None:
@@ -115,16 +137,36 @@ class HostedRef(Away):
     def _send(self, message: Any, future: Any) -> None:
         if self._state >= ENDING:
             raise self._dead()
-        sender = sender_of_this()
-        link = self._link
-        if link is None:
-            self._wait_for_host(*dumps(message), future, sender)
-        elif future is None:
-            link.tell(self, link.name, message, sender)
+        if self._sending is not None:
+            self._send_counted(self._sending, message, future)
+        elif (link := self._link) is not None:
+            self._send_by(link, message, future)
         else:
-            if future.__class__ is RemoteFuture:
-                future.link = link
-            link.ask(self, link.name, message, sender, future)
+            self._wait_for_host(*dumps(message), future, sender_of_this())
+
+    def _send_by(self, link: Link, message: Any, future: Any) -> None:
+        sender = sender_of_this()
+        if future is None:
+            link.tell(self, link.name, message, sender)
+            return
+        if future.__class__ is RemoteFuture:
+            future.link = link
+        link.ask(self, link.name, message, sender, future)
+
+    def _send_counted(self, sending: deque[None], message: Any, future: Any) -> None:
+        """Send by a way that may be shut at any time: who shuts it waits for the sends that are under way."""
+        sending.append(None)  # before the link is looked up
+        link = self._link
+        try:
+            if link is not None:
+                self._send_by(link, message, future)
+        finally:
+            sending.pop()
+            quiet = self._quiet
+            if quiet is not None and not sending:
+                quiet._settle(None, None)
+        if link is None:
+            self._wait_for_host(*dumps(message), future, sender_of_this())
 
     def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Relay | None) -> None:
         """Send on a message that came from another process; never waits."""
@@ -157,6 +199,14 @@ class HostedRef(Away):
             else:
                 self._refuse(parcel, None)
 
+    def _take_back(self, parcel: Parcel) -> None:
+        """Take what a host returns of the mailbox: it goes out before what has come meanwhile."""
+        with self._gate:
+            if self._link is None and self._state < ENDING:
+                self._returned.append(parcel)
+            else:
+                self._hold(parcel)
+
     def _pass(self, link: Link, parcel: Parcel) -> None:
         """Write a message that has waited."""
         link.forward(self.uid, link.name, parcel.data, parcel.buffers, parcel.sender, parcel.future)
@@ -177,7 +227,7 @@ class HostedRef(Away):
             return super().stop(block=block, timeout=timeout)
         stopped: Future[bool] = patient(self)
         reached: Future[Any] = Future()
-        link.ask(self, link.name, Stop(final=True), None, reached)
+        HostedRef._send(self, Stop(final=True), reached)  # a full mailbox is no reason to wait
 
         def go_on() -> None:
             if isinstance(reached._error, HostDied):  # it went with the mailbox; a restart shall not undo it
@@ -195,8 +245,9 @@ class HostedRef(Away):
         with self._gate:
             if link.closed is not None or (self._host is not None and self._host.lost):
                 return  # it has died or is to be left, and the news is in the mailbox: messages wait for the next host
-            while self._backlog:
-                self._pass(link, self._backlog.popleft())
+            for waiting in (self._returned, self._backlog):
+                while waiting:
+                    self._pass(link, waiting.popleft())
             self._backlog_size = 0
             self._link = link
             self._admit()
@@ -205,6 +256,14 @@ class HostedRef(Away):
         """The way is gone: messages wait here."""
         with self._gate:
             self._link = None
+
+    async def _shut_after_sends(self) -> None:
+        """Shut the way, and wait until all that was being sent on it is: then nothing comes too late."""
+        quiet = self._quiet = Future()
+        self._shut()
+        if not self._sending:
+            quiet._settle(None, None)
+        await quiet
 
     def _admit(self) -> None:
         rooms, self._room = self._room, []
@@ -215,7 +274,9 @@ class HostedRef(Away):
         """The actor is dead: refuse what waits, and leave the host."""
         with self._gate:
             self._link = None
-            parcels, self._backlog = self._backlog, deque()
+            parcels = [*self._returned, *self._backlog]
+            self._returned.clear()
+            self._backlog.clear()
             self._admit()
         for parcel in parcels:
             self._refuse(parcel, cause)
@@ -338,6 +399,8 @@ class Envoy(Actor):
         """Have a host, and start the actor in it."""
         ref: Any = self._actor_ref
         hosts = hosts_of(ref._scheduler)
+        if ref._host is not None and ref._host.lost:
+            await self.hand_back(ref._host)
         if ref._host is None or ref._host.link.closed is not None:  # it may have died while the actor was started
             ref._host = hosts.host_for(ref)
             ref._guest = False
@@ -372,6 +435,7 @@ class Envoy(Actor):
             return
         link = host.link
         exit_ = ref._life.exit if ref._life is not None else None
+        host.ending.add(ref)
         try:
             if exit_ is None:
                 ref._guest = False
@@ -380,6 +444,7 @@ class Envoy(Actor):
                 seconds = ref._traits.options.shutdown * OWN_SHARE
                 ref._guest = exit_.restart
                 ref._guest = await link.request(link.name, "exit", ref.uid, exit_.restart, seconds) and exit_.restart
+            host.ending.discard(ref)
         except HostDied:
             return
         except Stopping:  # a supervisor wants it at once, while it worked off its mailbox
@@ -392,13 +457,28 @@ class Envoy(Actor):
         """Leave a host that is to be replaced for the next: the actor stops normally, and starts anew there."""
         ref: Any = self._actor_ref
         link = host.link
-        ref._shut()  # messages wait here meanwhile
+        await ref._shut_after_sends()  # messages wait here meanwhile
         if not await link.request(link.name, "move out", ref.uid):
             return  # it crashed, or was stopped: the news is in the mailbox
+        self.leave(host)
+        await self.on_start()
+
+    async def hand_back(self, host: Host) -> None:
+        """Leave a host that is to be replaced, with the mailbox: the actor has no incarnation there."""
+        ref: Any = self._actor_ref
+        link = host.link
+        if link.closed is None and ref._guest:
+            await ref._shut_after_sends()
+            with contextlib.suppress(HostDied):
+                await link.request(link.name, "hand back", ref.uid)
+        self.leave(host)
+
+    def leave(self, host: Host) -> None:
+        """Have no host."""
+        ref: Any = self._actor_ref
         ref._host = None
         ref._guest = False
         host.leave(ref)
-        await self.on_start()
 
 
 class GuestEnded:
@@ -491,14 +571,14 @@ def tell_of_end(ref: ActorRef[Any], message: GuestEnded) -> None:
         ref._scheduler.post(ref, message, None)
 
 
-def dead_letter(request: Request, uid: int, message: Any, sender: ActorRef[Any] | None, error: bytes | None) -> None:
+def dead_letter(
+    request: Request, uid: int, path: str, message: Any, sender: ActorRef[Any] | None, error: bytes | None
+) -> None:
     """A message of the host's was not handled."""
     node = request.node
     ref = node.find(uid)
     if ref is None:
-        from actorflow.process.host.remote import RemoteRef  # noqa: PLC0415 - rare
-
-        ref = RemoteRef.gone(node, uid)
+        ref = node.find_dead(uid, path)
     node.dead_letter(ref, message, sender, None if error is None else load_error(error))
 
 
@@ -507,6 +587,22 @@ def taken(request: Request, uid: int, count: int) -> None:
     ref: Any = request.node.find(uid)
     if ref is not None:
         ref._taken(count)
+
+
+def returned(request: Request, uid: int, data: bytes, buffers: Any, sender: Any, number: int | None) -> None:
+    """A message was in the mailbox of an actor that has left the host, or is sent to it there."""
+    link, node = request.link, request.node
+    future = Relay(link, request.number) if request.number is not None else None
+    if number is not None:
+        future = link._close_ask(number)
+    parcel = Parcel(data, buffers, future, sender)
+    ref: Any = node.find(uid)
+    if ref is not None:
+        ref._take_back(parcel)
+    elif future is not None:
+        future._settle(None, ActorDeadError(f"no actor has the number {uid} any more: it is dead"))
+    else:
+        node._nobody(link, uid, data, buffers, None, sender)
 
 
 def interrupt(request: Request) -> None:
@@ -521,5 +617,5 @@ def worn_out(request: Request) -> None:
             host.recycle()
 
 
-REQUESTS.update({"taken": taken, "ended": ended, "dead letter": dead_letter})
+REQUESTS.update({"taken": taken, "ended": ended, "dead letter": dead_letter, "returned": returned})
 REQUESTS.update({"interrupt": interrupt, "worn out": worn_out})

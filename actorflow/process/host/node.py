@@ -6,8 +6,10 @@ others goes through them. Numbers of actors (`uid`) are unique in the tree, so w
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.actor import Actor
 from actorflow.core.log import logger
 from actorflow.core.messages import Stop
 from actorflow.core.ref import ActorRef
@@ -22,6 +24,7 @@ from actorflow.process.payload import loads
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
+BURIED = 1000  # dead actors whose paths are known, for dead letters: a message from another process has a number only
 UNREADABLE = "a message that does not unpickle"
 
 
@@ -35,6 +38,7 @@ class Node:
         self.system = scheduler.name
         self.up: Link | None = None
         self.down: dict[str, Link] = {}
+        scheduler.buried = deque(maxlen=BURIED)
         NODES[self.key] = self
 
     @staticmethod
@@ -66,6 +70,13 @@ class Node:
         """Return the ref of that number, if its actor is known here."""
         ref = REFS.by_uid.get(uid)
         return ref if isinstance(ref, ActorRef) else None
+
+    def find_dead(self, uid: int, path: str = "") -> ActorRef[Any]:
+        """Return a ref of a dead actor, with its path if that is given, or it has not been dead for long."""
+        for number, known, traits in reversed(list(self.scheduler.buried or ())):
+            if number == uid:
+                return RemoteRef.gone(self, uid, known, traits)
+        return RemoteRef.gone(self, uid, path or f"/gone/actor-{uid}", Actor._traits)
 
     # --- what comes in -----------------------------------------------------------------------------------------------
 
@@ -127,8 +138,7 @@ class Node:
         message = for_dead_letter(data, buffers)
         if message.__class__ is Stop:
             return
-        ref: Any = RemoteRef.gone(self, uid)
-        self.dead_letter(ref, message, sender, error)
+        self.dead_letter(self.find_dead(uid), message, sender, error)
 
     # --- dead letters ------------------------------------------------------------------------------------------------
 

@@ -143,9 +143,10 @@ class RemoteRef(Away):
         self._state = IDLE
 
     @classmethod
-    def gone(cls, here: Node, uid: int) -> RemoteRef:
-        """Return the ref of an actor of which only the number is known, for a dead letter."""
-        ref = cls(uid, Elsewhere(here, here.name, 0, "/gone"), Actor._traits, f"actor-{uid}")
+    def gone(cls, here: Node, uid: int, path: str, traits: Any) -> RemoteRef:
+        """Return the ref of a dead actor, for a dead letter."""
+        parent, _, name = path.rpartition("/")
+        ref = cls(uid, Elsewhere(here, here.name, 0, parent), traits, name)
         ref._state = DEAD
         return ref
 

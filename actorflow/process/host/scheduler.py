@@ -35,6 +35,17 @@ class HostLink(Link):
         elif scheduler.idle:
             self.wake_writer()
 
+    def put_answer(self, item: tuple[Any, ...]) -> None:
+        """Write an answer by the rule of `nudge`: now, or with what comes after it."""
+        scheduler = self.node.scheduler
+        if (scheduler.inbox or scheduler.ready) and time.perf_counter() - self.sent_at <= QUIET:
+            self.outbox.append(item)
+            if scheduler.idle:
+                self.wake_writer()
+        elif not self.write_past(item):
+            self.outbox.append(item)
+            self.nudge()
+
     share = 0  # messages after which the parent is asked for another process; 0 is no bound
 
     def parent_gone(self) -> None:

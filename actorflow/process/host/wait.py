@@ -4,25 +4,35 @@ Normally the link's reader thread does. A thread outside of the system that wait
 two threads that wake up for one answer cost as much as the way to the other process and back. The first such thread
 takes the socket out of the reader's epoll; the reader then looks each `LOOK` seconds whether that goes on, and takes
 the socket back when it does not.
+
+In the main thread the handler of a signal may raise at any line (Ctrl-C). So what that thread reads it deals with only
+as far as this can be done twice: answers for which nobody else waits. The rest stays in the connection, as does a frame
+that is there in part, and the reader thread takes it from there.
 """
 
 from __future__ import annotations
 
 import _thread
 import contextlib
+import io
+import os
 import select
+import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.future import DRIVERS, LOOK_UP, Future, ask_timeout
 from actorflow.errors import AskTimeout
+from actorflow.process.wire import AT_HAND, WAITING
 
 if TYPE_CHECKING:
     from actorflow.process.host.link import Link
 
-CAN_BORROW: Final = hasattr(select, "epoll")  # Linux
+CAN_BORROW: Final = hasattr(select, "epoll") and hasattr(os, "eventfd")  # Linux
 LOOK: Final = 0.001
+ONE: Final = (1).to_bytes(8, sys.byteorder)  # what an eventfd is rung by
 CURRENT_GET = CURRENT.get
 
 
@@ -31,12 +41,16 @@ class Ear:
 
     def __init__(self, fileno: int) -> None:
         self._fileno = fileno
-        self.lock = _thread.allocate_lock()
+        self.lock: Any = _thread.RLock()  # it knows whether this thread has it, also if a signal came at the wrong time
         self._poll = select.poll()
         self._poll.register(fileno, select.POLLIN)
         self._epoll = select.epoll() if CAN_BORROW else None
         if self._epoll is not None:
             self._epoll.register(fileno, select.EPOLLIN)
+            # A file, not a descriptor: once it is closed, its number may be another's.
+            self._bell = io.FileIO(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC), "r+")
+            self._epoll.register(self._bell.fileno(), select.EPOLLIN)
+        self.handed_over = False  # there is something for the reader thread in the connection
         self.lent = self._epoll is None  # True: the reader thread looks at `borrows` and does not wait for the socket
         self.borrows = 0
 
@@ -63,16 +77,20 @@ class Ear:
         """Wait until there is something to read, and nobody else who does."""
         while True:
             seen = self.borrows
-            if epoll.poll(LOOK if self.lent else -1) and not self.lent:
+            events = epoll.poll(LOOK if self.lent else -1)
+            if any(fd != self._fileno for fd, _ in events):
+                self._bell.read(8)
+            elif events and not self.lent:
                 return
-            if self.lent and self.borrows == seen:  # over, or a long one: then its end wakes this thread
+            # Over, or a long one: then its end wakes this thread.
+            if self.lent and (self.handed_over or self.borrows == seen):
                 with self.lock:
-                    self.lent = False
+                    self.lent = self.handed_over = False
                     epoll.modify(self._fileno, select.EPOLLIN)
                 return  # to look once: what has come meanwhile may be in the connection already
 
     def borrow(self) -> bool:
-        """Take the right to read, if nobody has it; `lock.release()` gives it back."""
+        """Take the right to read, if nobody has it; `give_back` returns it, and must be called whatever this does."""
         if not self.lock.acquire(blocking=False):
             return False
         self.borrows += 1
@@ -80,17 +98,29 @@ class Ear:
             try:
                 self.take_from_reader()
             except (OSError, ValueError):  # the other end has just gone
-                self.lock.release()
                 return False
         return True
+
+    def give_back(self) -> None:
+        """Return the right to read, if this thread has it."""
+        if self.lock._is_owned():
+            self.lock.release()
 
     def take_from_reader(self) -> None:
         """Have the reader thread leave the socket alone."""
         assert self._epoll is not None
         self.lent = True
+        self._ring()  # first: it begins to look, also if a signal ends this thread's turn here
         self._epoll.modify(self._fileno, 0)
-        # Wake it, so that it begins to look: a descriptor that can be written is an event.
-        self._epoll.modify(self._fileno, select.EPOLLOUT | select.EPOLLONESHOT)
+
+    def hand_over(self) -> None:
+        """Have the reader thread read on, at once; by the thread that has borrowed, before it gives the ear back."""
+        self.handed_over = True
+        self._ring()
+
+    def _ring(self) -> None:
+        """Wake the reader thread."""
+        self._bell.write(ONE)
 
     def wait(self, seconds: float) -> bool:
         """Wait for something to read."""
@@ -100,6 +130,7 @@ class Ear:
         """Give the epoll back; the socket is closed."""
         if self._epoll is not None:
             self._epoll.close()
+            self._bell.close()
 
 
 class RemoteFuture(Future[Any]):
@@ -118,16 +149,9 @@ class RemoteFuture(Future[Any]):
         if timeout is None and target is not None and not self._patient:
             timeout = target._scheduler.ask_timeout
         deadline = None if timeout is None else SystemClock.monotonic() + timeout
-        ear = link.ear
-        if link.closed is None and ear.borrow():
-            try:
-                with contextlib.suppress(EOFError, OSError, ValueError):  # the reader thread sees the end, too
-                    self._read(link, deadline)
-            except BaseException:  # Ctrl-C, perhaps in the middle of a frame: what follows would be read as its rest
-                link.connection.close()
-                raise
-            finally:
-                ear.lock.release()
+        # Not while a signal's handler asks, in the midst of a read.
+        if link.closed is None and not link.ear.lock._is_owned():
+            self._borrow(link, link.ear, deadline)
             if self._done:
                 return
         left = None if deadline is None else deadline - SystemClock.monotonic()
@@ -137,22 +161,44 @@ class RemoteFuture(Future[Any]):
                 return
         raise ask_timeout(self, timeout)
 
-    def _read(self, link: Link, deadline: float | None) -> None:
+    def _borrow(self, link: Link, ear: Ear, deadline: float | None) -> None:
+        """Read in the reader's stead, if nobody else does."""
+        try:
+            try:
+                if ear.borrow():
+                    self._read(link, ear, deadline)
+            finally:
+                ear.give_back()
+        except BaseException as error:
+            ear.give_back()  # a signal's handler may have raised in the line that does so
+            ended = link.connection.ended() or link.connection.fileno() < 0 or isinstance(error, ConnectionError)
+            if not (
+                ended and isinstance(error, (EOFError, OSError, ValueError))
+            ):  # else the reader thread sees it, too
+                raise
+
+    def _read(self, link: Link, ear: Ear, deadline: float | None) -> None:
         """Read until this future is done or time is up."""
-        read, ear = link.read_frame, link.ear
-        assert ear is not None
+        connection = link.connection
+        may_be_interrupted = threading.get_ident() == threading.main_thread().ident
+        flags = WAITING if deadline is None else AT_HAND
         while not self._done:
             # Looked up each quarter of a second: see `actorflow.core.future.acquire`.
-            if deadline is None:
-                try:
-                    read()
-                except BlockingIOError:  # see `Connection.interrupt_reads`
-                    continue
-            else:
-                left = deadline - SystemClock.monotonic()
-                if link.connection.ready() or ear.wait(max(0.0, min(LOOK_UP, left))):
-                    read()
-                elif left <= 0:
-                    return
-        while link.connection.ready():
-            read()
+            left = LOOK_UP if deadline is None else deadline - SystemClock.monotonic()
+            try:
+                if deadline is None or connection.ready() or ear.wait(max(0.0, min(LOOK_UP, left))):
+                    if not may_be_interrupted:
+                        link.read_frame(flags)
+                    elif not link.read_answers(flags):
+                        ear.hand_over()
+                        return
+            except BlockingIOError:  # there is no more of the frame yet; see also `Connection.interrupt_reads`
+                pass
+            if left <= 0:
+                return
+        while connection.ready():
+            if not may_be_interrupted:
+                link.read_frame(flags)
+            elif not link.read_answers(flags):
+                ear.hand_over()
+                return

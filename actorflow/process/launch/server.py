@@ -50,6 +50,7 @@ class ForkServer:
         self._numbers = count(1)
         self._handles: dict[int, Handle] = {}
         self._ended = False
+        self.why = "its fork server has died"  # what has ended it, for those who were launched or are to be
         self._process: subprocess.Popen[bytes] | None = None
         with forking:
             self._sock, self._its_sock = socketpair(AF_UNIX, SOCK_STREAM)
@@ -67,12 +68,7 @@ class ForkServer:
             OSError: the zygote is gone.
         """
         with self._lock:
-            place = here(self._env)
-            if place != self._place:
-                self._send("place", *place)
-                if not self._place and self._preload:
-                    self._send("preload", self._preload)
-                self._place = place
+            self._move()
             number = next(self._numbers)
             handle = self._handles[number] = Handle(self, number)
             try:
@@ -81,6 +77,26 @@ class ForkServer:
                 del self._handles[number]
                 raise
             return handle
+
+    def prepare(self, warm: str | None) -> None:
+        """Have done what the first launch would wait for.
+
+        Raises:
+            OSError: the zygote is gone.
+        """
+        with self._lock:
+            self._move()
+            if warm is not None:
+                self._send("warm", warm)
+
+    def _move(self) -> None:
+        """Have the zygote be where this process is."""
+        place = here(self._env)
+        if place != self._place:
+            self._send("place", *place)
+            if not self._place and self._preload:
+                self._send("preload", self._preload)
+            self._place = place
 
     def kill(self, number: int, signal: int) -> None:
         """Have a child killed, if it still runs."""
@@ -127,13 +143,12 @@ class ForkServer:
 
     def _run(self) -> None:
         """Live as long as the zygote."""
-        why = "its fork server has died"
         try:
             self._start()
             while frame := receive(self._sock):
                 self._hear(*frame[0])
         except OSError as error:  # no memory, no processes, no interpreter
-            why = f"its fork server failed: {error}"
+            self.why = f"its fork server failed: {error}"
         self._bury()
         with self._lock:
             self._ended = True
@@ -141,7 +156,7 @@ class ForkServer:
             self._handles.clear()
             self._close()
         for handle in lost:
-            handle._lost(why)
+            handle._lost(self.why)
 
     def _start(self) -> None:
         """Start the interpreter. It is in a group of its own: a terminal's Ctrl-C does not reach it."""

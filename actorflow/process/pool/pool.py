@@ -18,7 +18,7 @@ from actorflow.core.traits import check_known, check_type
 from actorflow.errors import DefinitionError
 from actorflow.process.launch.launcher import acquire
 from actorflow.process.options import size
-from actorflow.process.pool.dispatch import Dispatch
+from actorflow.process.pool.dispatch import WORKER, Dispatch
 from actorflow.process.pool.inplace import InPlace
 from actorflow.process.pool.mapping import Mapping
 from actorflow.process.pool.setup import Setup, check_positive, check_setup
@@ -94,9 +94,14 @@ class ProcessPool(concurrent.futures.Executor):
         check_positive("workers", workers)
         setup = check_setup(initializer, tuple(initargs), max_tasks, max_rss, host)
         name = name or f"pool-{next(_numbers)}"
-        system = System(name, LiveScheduler(name=name))
+        launcher = acquire(setup.launch, WORKER)  # before the system, for what comes first takes longest
         try:
-            self._open(system, "workers", workers, setup)
+            system = System(name, LiveScheduler(name=name))
+        except BaseException:
+            launcher.release()
+            raise
+        try:
+            self._open(system, "workers", workers, setup, launcher)
         except BaseException:
             system.stop()
             raise
@@ -108,15 +113,13 @@ class ProcessPool(concurrent.futures.Executor):
     def within(cls, system: System, name: str, workers: int | None, setup: Setup) -> Self:
         """Make a pool whose actors belong to a system; `system.pool` does."""
         pool = cls.__new__(cls)
-        pool._open(system, name, workers, setup)
+        pool._open(system, name, workers, setup, None if system.scheduler.is_virtual else acquire(setup.launch, WORKER))
         pool._system = None
         ref = pool._ref
         pool._dispatch.ended._add_waiter(lambda: ref.stop(block=False))
         return pool
 
-    def _open(self, system: System, name: str, workers: int | None, setup: Setup) -> None:
-        virtual = system.scheduler.is_virtual
-        launcher: Launcher | None = None if virtual else acquire(setup.launch)
+    def _open(self, system: System, name: str, workers: int | None, setup: Setup, launcher: Launcher | None) -> None:
         self._dispatch = dispatch = Dispatch(setup, launcher, f"/{system.name}/{name}", workers or os.cpu_count() or 1)
         self._options = TaskOptions(memory=setup.memory)
         recipe = child(PoolSupervisor, dispatch).options(name=name, shutdown=FOREVER)
@@ -288,7 +291,7 @@ class ProcessPool(concurrent.futures.Executor):
             dispatch.check_may_wait()
             dispatch.ended.get()
             if self._system is not None:
-                self._system.ended.get()
+                self._system.wait_ended()
             else:
                 gone: Future[Any] = self._ref.stop(block=False)
                 gone.get()

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.current import CURRENT
 from actorflow.core.future import DRIVERS
-from actorflow.process.payload import PROTOCOL, by_value, dumps, loads
-from actorflow.process.pool.child import ATOMS
+from actorflow.process.payload import ATOMS, PROTOCOL, by_value, dumps, loads
 from actorflow.process.pool.future import PoolFuture
 
 if TYPE_CHECKING:
@@ -116,10 +115,10 @@ def pickle_by_name(fn: Callable[..., Any]) -> bytes | None:
     return None if b"__main__" in data else data
 
 
-def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, list[memoryview]]:
+def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Sequence[memoryview]]:
     """Pickle the arguments of a call."""
     if not kwargs and ATOMS.issuperset(map(type, args)):  # a third of the time, and no part of these can fail
-        return pickle.dumps(args, PROTOCOL), []
+        return pickle.dumps(args, PROTOCOL), ()  # a list of its own would be one more thing to collect, of three
     return dumps([args, kwargs] if kwargs else args, "the arguments")
 
 

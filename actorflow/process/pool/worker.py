@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from actorflow.core.actor import Actor
 from actorflow.core.burial import SILENT
 from actorflow.core.child import child
-from actorflow.errors import ActorDeadError
+from actorflow.errors import Crash
 from actorflow.process.pool.lane import Lane
 from actorflow.supervision.supervisor import Supervisor
 
@@ -53,7 +53,7 @@ class Worker(Actor):
         """Start a process, unless there is nothing left to do."""
         self.lane = None
         if self.dispatch.needs_worker():
-            self.lane = Lane(self.dispatch)
+            self.lane = self.dispatch.take_launched() or Lane(self.dispatch)
             with self.dispatch.lock:
                 self.dispatch.lanes.append(self.lane)
             threading.Thread(target=self.serve, args=(self.lane,), name=f"{self.actor_ref.path}", daemon=True).start()
@@ -64,10 +64,7 @@ class Worker(Actor):
         self.dispatch.threads.add(ident)
         error = lane.serve()
         self.dispatch.threads.discard(ident)
-        try:
-            self.actor_ref.tell(Over(error))
-        except ActorDeadError:  # it waits in `on_stop`, or has been abandoned
-            return
+        self.actor_ref.ask(Over(error), block=False)  # it may be dead: it waits in `on_stop`, or has been abandoned
 
     def on_receive(self, message: object) -> None:
         """Go on with another process. A death that no task was the cause of is a crash: the supervisor sees it."""
@@ -75,7 +72,7 @@ class Worker(Actor):
             self.dispatch.restarts += 1
             self.lane = None  # the crash is remembered for a while, and the lane is not to be kept by it
             if message.error is not None:
-                raise message.error
+                raise Crash from message.error  # in an ask, it crashes the actor but leaves no dead letter
             self.open()
 
     async def on_stop(self) -> None:  # type: ignore[override]

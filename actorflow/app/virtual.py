@@ -1,4 +1,4 @@
-"""VirtualSystem: an actor system on a virtual clock. Layer 6."""
+"""VirtualSystem: an actor system on a virtual clock. Layer 5."""
 
 from __future__ import annotations
 

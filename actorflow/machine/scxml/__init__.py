@@ -1,0 +1,12 @@
+"""SCXML: documents of the W3C recommendation of 2015 as charts, and charts as documents. Layer 3.
+
+Read in this order: `elements` (XML without its dangers), `limits`, `datamodels` (two languages of expressions stand
+behind it), `content`, `sending`, `invoking` (what is executable), `reader`, `document` (the chart), `session` (its
+model), `actor` (what runs it), `writer`.
+"""
+
+from actorflow.machine.scxml.document import ScxmlChart
+from actorflow.machine.scxml.reader import load
+from actorflow.machine.scxml.session import Session
+
+__all__ = ["ScxmlChart", "Session", "load"]

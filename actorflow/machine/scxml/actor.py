@@ -1,0 +1,138 @@
+"""ScxmlActor: a document as an actor; what it invokes are actors too. Layer 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from actorflow.core.messages import Call
+from actorflow.errors import ActorDeadError
+from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.scxml.document import ScxmlChart
+from actorflow.machine.scxml.invoking import Invocation
+from actorflow.machine.state_machine import ChartActor
+from actorflow.machine.surroundings import Surroundings, ended
+
+if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
+    from actorflow.machine.chart import Invoke
+    from actorflow.machine.event import Event
+    from actorflow.machine.scxml.session import Session
+
+
+class ScxmlActor(ChartActor):
+    """Runs an SCXML document: `system.spawn(ScxmlActor, load("phone.scxml"))`. Events come by name: `ref.send("ring")`.
+
+    A restart begins a new session.
+
+    Args:
+        chart: the document.
+        values: of variables at the top, in place of what the document gives them.
+        parent: the session that invoked it.
+        invokeid: by which `<invoke>`.
+        history: how many transitions to keep.
+
+    >>> import actorflow as af
+    >>> from actorflow.machine.scxml import load
+    >>> door = load("<scxml><state id='a'><transition event='go' target='b'/></state><final id='b'/></scxml>")
+    >>> with af.ActorSystem("demo") as system:
+    ...     ref = system.spawn(ScxmlActor, door)
+    ...     ref.send("go").get()
+    ...     ref.state
+    'b'
+    """
+
+    model: Session
+
+    def __init__(
+        self,
+        chart: ScxmlChart,
+        *,
+        values: dict[str, Any] | None = None,
+        parent: ActorRef[Any] | None = None,
+        invokeid: str | None = None,
+        history: int = 32,
+    ) -> None:
+        session = chart.session(values=values, invokeid=invokeid)
+        super().__init__(chart, session, history=history)
+        self._interpreter = Interpreter(chart, session, platform=_Surroundings(self), history=history, start=False)
+        session.attach(
+            self._interpreter,
+            parent=None if parent is None else receiver(parent),
+            receive=receiver(self.actor_ref),
+        )
+
+    def _deliver(self, event: Event) -> None:
+        """An event of another session."""
+        self._interpreter.send_event(event)
+        if self._interpreter.done:
+            ended(self)
+
+    def report(self) -> Report:
+        """Say how the session stands."""
+        interpreter, session = self._interpreter, self.model
+        pending = interpreter._pending
+        return Report(
+            interpreter.chart.in_order(interpreter.configuration),
+            interpreter.done,
+            list(session.log),
+            session.failure,
+            not interpreter.done and session.is_waiting,
+            [child for _, child in pending.children.values()] if pending is not None else [],
+        )
+
+
+class Report(NamedTuple):
+    """How a session stands.
+
+    Attributes:
+        configuration: names of the active states, in document order.
+        done: whether a final state at the top is active.
+        log: what `<log>` wrote: [label, value].
+        failure: the limit that the document exceeded.
+        waits: whether something is to be sent later.
+        children: the sessions that it has invoked.
+    """
+
+    configuration: list[str]
+    done: bool
+    log: list[list[Any]]
+    failure: str | None
+    waits: bool
+    children: list[ActorRef[Any]]
+
+
+def receiver(ref: ActorRef[Any]) -> Callable[[Event], bool]:
+    """Return what gives an event to a session's actor, if that is alive."""
+
+    def receive(event: Event) -> bool:
+        try:
+            ref._send(Call("_deliver", (event,), {}), None)
+        except ActorDeadError:
+            return False
+        return True
+
+    return receive
+
+
+class _Surroundings(Surroundings):
+    """An actor's, with documents as children."""
+
+    __slots__ = ()
+
+    def start_child(self, interpreter: Interpreter, invoke: Invoke, /) -> ActorRef[Any]:
+        """Spawn the document's actor."""
+        if not isinstance(invoke.child, Invocation):
+            return super().start_child(interpreter, invoke)
+        owner = self.owner
+        chart, values = invoke.child.open(interpreter.model)
+        child = owner.ctx.spawn(ScxmlActor, chart, values=values, parent=owner.actor_ref, invokeid=invoke.id)
+        self.watch_child(child, invoke)
+        return child
+
+    def forward(self, child: ActorRef[Any], event: Event, /) -> None:
+        """Send an event on; a session gets all of it."""
+        if issubclass(child.actor_class, ScxmlActor):
+            receiver(child)(event)
+        else:
+            super().forward(child, event)

@@ -1,0 +1,262 @@
+"""Functions and methods that an ECMAScript expression may call. Layer 3."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+from actorflow.machine.scxml.ecma_tokens import as_number
+from actorflow.machine.scxml.ecma_values import UNDEFINED, int32, number_of, power, strict_equal, text_of, truth
+from actorflow.machine.scxml.limits import SIZE_OF_STEP, EvaluationError, Scope, copy, spend_size
+
+CONSTANTS: Final[dict[str, Any]] = {
+    "undefined": UNDEFINED,
+    "NaN": math.nan,
+    "Infinity": math.inf,
+    "Math.PI": math.pi,
+    "Math.E": math.e,
+    "Math.SQRT2": math.sqrt(2),
+    "Number.MAX_SAFE_INTEGER": 2**53 - 1,
+    "Number.MIN_SAFE_INTEGER": 1 - 2**53,
+    "Number.MAX_VALUE": 1.7976931348623157e308,
+}
+
+
+def _math(function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(_scope: Scope, *values: Any) -> Any:
+        numbers = [number_of(value) for value in values]
+        try:
+            return as_number(function(*numbers))
+        except (ValueError, OverflowError):
+            return math.nan
+
+    return run
+
+
+def _round(number: float) -> float:
+    return math.floor(number + 0.5) if math.isfinite(number) else number
+
+
+def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
+    return lambda number: function(number) if math.isfinite(number) else number
+
+
+def _extreme(choose: Callable[..., Any], empty: float) -> Callable[..., Any]:
+    def run(*numbers: float) -> float:
+        if any(isinstance(number, float) and math.isnan(number) for number in numbers):
+            return math.nan
+        return choose(numbers, default=empty)  # type: ignore[no-any-return]
+
+    return run
+
+
+def _parse_int(scope: Scope, value: Any = UNDEFINED, base: Any = 10) -> Any:
+    text = text_of(scope, value).strip()
+    radix = int32(base) or 10
+    if not 2 <= radix <= 36:
+        return math.nan
+    sign = -1 if text[:1] == "-" else 1
+    digits = text.lstrip("+-")
+    if digits[:2].lower() == "0x" and radix in {10, 16}:
+        digits, radix = digits[2:], 16
+    length = 0
+    while length < min(len(digits), 1000) and digits[length].isalnum() and _digit(digits[length]) < radix:
+        length += 1
+    return as_number(float(sign * int(digits[:length], radix))) if length and length < 300 else math.nan
+
+
+def _digit(character: str) -> int:
+    return int(character, 36) if character.isascii() else 99
+
+
+def _parse_float(scope: Scope, value: Any = UNDEFINED) -> Any:
+    text = text_of(scope, value).strip()[:400]
+    for end in range(len(text), 0, -1):
+        if text[end - 1] in "0123456789.y":
+            number = number_of(text[:end])
+            if not (isinstance(number, float) and math.isnan(number)):
+                return number
+    return math.nan
+
+
+def _parse_json(scope: Scope, text: Any = UNDEFINED) -> Any:
+    source = text_of(scope, text)
+    spend_size(scope, len(source))
+    try:
+        return copy(scope, json.loads(source))
+    except (ValueError, RecursionError) as error:
+        raise EvaluationError(f"JSON.parse: {error}") from None
+
+
+def _to_json(scope: Scope, value: Any = UNDEFINED) -> Any:
+    if value is UNDEFINED:
+        return UNDEFINED
+    plain = copy(scope, value)
+    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=False, default=lambda _: None)
+    spend_size(scope, len(text))
+    return text
+
+
+def _keys(scope: Scope, whole: Any) -> list[Any]:
+    if not isinstance(whole, dict):
+        raise EvaluationError("Object.keys() takes an object")
+    scope.spend(len(whole) // SIZE_OF_STEP + 1)
+    return list(whole)
+
+
+def _is_nan(_scope: Scope, value: Any = UNDEFINED) -> bool:
+    return math.isnan(number_of(value))
+
+
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
+    "In": lambda scope, state=UNDEFINED: scope.in_state(text_of(scope, state)),
+    "Math.abs": _math(abs),
+    "Math.ceil": _math(_whole(math.ceil)),
+    "Math.floor": _math(_whole(math.floor)),
+    "Math.round": _math(_round),
+    "Math.trunc": _math(_whole(math.trunc)),
+    "Math.sign": _math(lambda number: (number > 0) - (number < 0) if not math.isnan(number) else math.nan),
+    "Math.sqrt": _math(math.sqrt),
+    "Math.pow": _math(power),
+    "Math.log": _math(lambda number: math.log(number) if number else -math.inf),
+    "Math.exp": _math(math.exp),
+    "Math.sin": _math(math.sin),
+    "Math.cos": _math(math.cos),
+    "Math.max": _math(_extreme(max, -math.inf)),
+    "Math.min": _math(_extreme(min, math.inf)),
+    "Number": lambda _scope, value=0: number_of(value),
+    "String": lambda scope, value="": text_of(scope, value),
+    "Boolean": lambda _scope, value=False: truth(value),
+    "parseInt": _parse_int,
+    "parseFloat": _parse_float,
+    "isNaN": _is_nan,
+    "isFinite": lambda _scope, value=UNDEFINED: math.isfinite(number_of(value)),
+    "Number.isInteger": lambda _scope, value=UNDEFINED: isinstance(value, int) and not isinstance(value, bool),
+    "Number.isNaN": lambda _scope, value=UNDEFINED: isinstance(value, float) and math.isnan(value),
+    "Array.isArray": lambda _scope, value=UNDEFINED: isinstance(value, list | tuple),
+    "Object.keys": _keys,
+    "Object.values": lambda scope, whole=UNDEFINED: [whole[key] for key in _keys(scope, whole)],
+    "JSON.parse": _parse_json,
+    "JSON.stringify": _to_json,
+}
+
+
+# --- methods ----------------------------------------------------------------------------------------------------------
+
+
+def _bounds(length: int, start: Any, end: Any) -> tuple[int, int]:
+    first = 0 if start is UNDEFINED else number_of(start)
+    last = length if end is UNDEFINED else number_of(end)
+    numbers = [
+        0 if isinstance(n, float) and math.isnan(n) else int(max(-length, min(length, n))) for n in (first, last)
+    ]
+    low, high = (number + length if number < 0 else number for number in numbers)
+    return low, high
+
+
+def _slice(scope: Scope, whole: Any, start: Any = UNDEFINED, end: Any = UNDEFINED) -> Any:
+    spend_size(scope, len(whole))
+    low, high = _bounds(len(whole), start, end)
+    return whole[low:high]
+
+
+def _substring(scope: Scope, text: str, start: Any = UNDEFINED, end: Any = UNDEFINED) -> str:
+    spend_size(scope, len(text))
+    low, high = _bounds(len(text), *(0 if number_of(n) < 0 else n for n in (start, end)))
+    return text[min(low, high) : max(low, high)]
+
+
+def _index_of(scope: Scope, whole: Any, item: Any = UNDEFINED) -> int:
+    spend_size(scope, len(whole))
+    if isinstance(whole, str):
+        return whole.find(text_of(scope, item))
+    return next((index for index, value in enumerate(whole) if strict_equal(scope, value, item)), -1)
+
+
+def _concat(scope: Scope, whole: Any, *others: Any) -> Any:
+    if isinstance(whole, str):
+        parts = [whole, *(text_of(scope, other) for other in others)]
+        spend_size(scope, sum(map(len, parts)))
+        return "".join(parts)
+    lists = [whole, *(other if isinstance(other, list | tuple) else [other] for other in others)]
+    spend_size(scope, sum(map(len, lists)))
+    return [item for each in lists for item in each]
+
+
+def _join(scope: Scope, whole: Any, separator: Any = ",") -> str:
+    glue = text_of(scope, separator)
+    parts = ["" if item is None or item is UNDEFINED else text_of(scope, item) for item in whole]
+    spend_size(scope, sum(map(len, parts)) + len(glue) * len(parts))
+    return glue.join(parts)
+
+
+def _split(scope: Scope, text: str, separator: Any = UNDEFINED) -> list[str]:
+    spend_size(scope, len(text))
+    if separator is UNDEFINED:
+        return [text]
+    glue = text_of(scope, separator)
+    return text.split(glue) if glue else list(text)
+
+
+def _replace(scope: Scope, text: str, old: Any = UNDEFINED, new: Any = UNDEFINED) -> str:
+    one, other = text_of(scope, old), text_of(scope, new)
+    spend_size(scope, len(text) + len(other))
+    return text.replace(one, other, 1)
+
+
+def _char(scope: Scope, text: str, index: Any = 0) -> str:
+    low, _ = _bounds(len(text), index, UNDEFINED)
+    scope.spend(1)
+    return text[low : low + 1]
+
+
+def _text(name: str) -> Callable[..., Any]:
+    method = getattr(str, name)
+
+    def run(scope: Scope, text: str) -> Any:
+        spend_size(scope, len(text))
+        return method(text)
+
+    return run
+
+
+def _has(name: str) -> Callable[..., Any]:
+    method = getattr(str, name)
+    return lambda scope, text, part=UNDEFINED: method(text, text_of(scope, part))
+
+
+def _to_fixed(_scope: Scope, number: Any, digits: Any = 0) -> str:
+    places = int32(digits)
+    if not 0 <= places <= 100 or abs(number) >= 1e21:
+        raise EvaluationError("toFixed() takes 0 to 100 digits")
+    return f"{number:.{places}f}"
+
+
+def _to_string(scope: Scope, value: Any) -> str:
+    return text_of(scope, value)
+
+
+LIST: Final = (list, tuple)
+SEVERAL: Final = (str, list, tuple)
+NUMBER: Final = (int, float)
+METHODS: Final[dict[str, tuple[tuple[type, ...], Callable[..., Any]]]] = {
+    "charAt": ((str,), _char),
+    "concat": (SEVERAL, _concat),
+    "endsWith": ((str,), _has("endswith")),
+    "includes": (SEVERAL, lambda scope, whole, item=UNDEFINED: _index_of(scope, whole, item) >= 0),
+    "indexOf": (SEVERAL, _index_of),
+    "join": (LIST, _join),
+    "replace": ((str,), _replace),
+    "slice": (SEVERAL, _slice),
+    "split": ((str,), _split),
+    "startsWith": ((str,), _has("startswith")),
+    "substring": ((str,), _substring),
+    "toFixed": (NUMBER, _to_fixed),
+    "toLowerCase": ((str,), _text("lower")),
+    "toString": ((str, int, float, list, tuple), _to_string),
+    "toUpperCase": ((str,), _text("upper")),
+    "trim": ((str,), _text("strip")),
+    "hasOwnProperty": ((dict,), lambda scope, whole, key=UNDEFINED: text_of(scope, key) in whole),
+}

@@ -1,0 +1,190 @@
+"""Elements of an SCXML document: a parser that refuses what is hostile and keeps lines, and its opposite. Layer 3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+from xml.parsers import expat
+from xml.sax.saxutils import escape, quoteattr
+
+from actorflow.errors import DefinitionError
+
+NAMESPACE: Final = "http://www.w3.org/2005/07/scxml"
+MAX_BYTES: Final = 2_000_000
+MAX_ELEMENTS: Final = 50_000  # 0.3 s and 40 MB in the worst case
+MAX_DEPTH: Final = 100  # of elements in each other; what is compiled from them recurses
+
+Child: TypeAlias = "Element | str"
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of the document; those of SCXML go by their local names, others by "namespace name".
+
+    Attributes:
+        tag: its name.
+        attributes: by local name; those of other namespaces by "namespace name".
+        children: elements and text, in document order.
+        line: where it begins; it does not count when elements are compared.
+    """
+
+    tag: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    children: tuple[Child, ...] = ()
+    line: int = field(default=0, compare=False)
+
+    def get(self, name: str) -> str | None:
+        """Return an attribute."""
+        return self.attributes.get(name)
+
+    @property
+    def elements(self) -> Iterator[Element]:
+        """Go through the child elements of SCXML; those of other namespaces (an editor's layout) mean nothing to it."""
+        return (child for child in self.children if isinstance(child, Element) and " " not in child.tag)
+
+    def all(self, *tags: str) -> list[Element]:
+        """List the child elements of these names."""
+        return [child for child in self.elements if child.tag in tags]
+
+    @property
+    def content(self) -> str:
+        """What stands inside, as text; elements are written out as XML."""
+        return "".join(child if isinstance(child, str) else to_text(child) for child in self.children)
+
+
+def parse(document: str | bytes, file: str) -> Element:
+    """Parse a document.
+
+    Raises:
+        DefinitionError: it is no XML, too large or too deep, or it has a DOCTYPE: entities could blow up or read files.
+
+    >>> parse("<scxml><state id='a'/></scxml>", "a.scxml").children[0].get("id")
+    'a'
+    """
+    raw = document.encode() if isinstance(document, str) else document
+    if len(raw) > MAX_BYTES:
+        raise DefinitionError(f"{file}: the document is larger than {MAX_BYTES // 1_000_000} MB")
+    return _Parser(file, "utf-8" if isinstance(document, str) else None).parse(raw)
+
+
+class _Parser:
+    def __init__(self, file: str, encoding: str | None) -> None:
+        self.file = file
+        self.open: list[tuple[Element, list[Child]]] = []
+        self.root: Element | None = None
+        self.count = 0
+        self.expat = parser = expat.ParserCreate(encoding, " ")
+        parser.buffer_text = True
+        parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+        parser.StartDoctypeDeclHandler = self.refuse
+        parser.EntityDeclHandler = self.refuse
+        parser.ExternalEntityRefHandler = self.refuse
+        parser.StartElementHandler = self.start
+        parser.EndElementHandler = self.end
+        parser.CharacterDataHandler = self.text
+
+    def parse(self, raw: bytes) -> Element:
+        try:
+            self.expat.Parse(raw, True)
+        except expat.ExpatError as error:
+            raise DefinitionError(f"{self.file}:{error.lineno}: no well-formed XML: {error}") from None
+        assert self.root is not None
+        return self.root
+
+    def error(self, text: str) -> DefinitionError:
+        return DefinitionError(f"{self.file}:{self.expat.CurrentLineNumber}: {text}")
+
+    def refuse(self, *_args: Any) -> int:
+        raise self.error("a DOCTYPE or entities are refused; write the text out")
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.count += 1
+        if self.count > MAX_ELEMENTS:
+            raise self.error(f"more than {MAX_ELEMENTS} elements")
+        if len(self.open) >= MAX_DEPTH:
+            raise self.error(f"elements are nested more than {MAX_DEPTH} deep")
+        children: list[Child] = []
+        self.open.append((Element(_local(tag), attributes, (), self.expat.CurrentLineNumber), children))
+
+    def end(self, _tag: str) -> None:
+        opened, children = self.open.pop()
+        element = Element(opened.tag, opened.attributes, tuple(children), opened.line)
+        if self.open:
+            self.open[-1][1].append(element)
+        else:
+            self.root = element
+
+    def text(self, text: str) -> None:
+        if self.open:
+            self.open[-1][1].append(text)
+
+
+def _local(name: str) -> str:
+    return name.removeprefix(f"{NAMESPACE} ")
+
+
+# --- the opposite -----------------------------------------------------------------------------------------------------
+
+
+def to_text(element: Element) -> str:
+    """Write an element as XML on one line; namespaces are declared where they begin.
+
+    >>> to_text(Element("log", {"expr": "a < 1"}))
+    '<log expr="a &lt; 1"/>'
+    """
+    return "".join(_pieces(element, "scxml"))
+
+
+def to_lines(element: Element, indent: int = 0) -> Iterator[str]:
+    """Write an element as XML, one line each; text within is kept as it is.
+
+    >>> print(*to_lines(Element("state", {"id": "a"}, (Element("onentry"),))), sep=chr(10))
+    <state id="a">
+      <onentry/>
+    </state>
+    """
+    pad = "  " * indent
+    elements = [child for child in element.children if isinstance(child, Element)]
+    if not elements or any(isinstance(child, str) and child.strip() for child in element.children):
+        yield pad + to_text(element)
+        return
+    tag, attributes = _opening(element, "scxml")
+    yield f"{pad}<{tag}{attributes}>"
+    for child in elements:
+        yield from to_lines(child, indent + 1)
+    yield f"{pad}</{tag}>"
+
+
+def _pieces(element: Element, inherited: str) -> Iterator[str]:
+    tag, attributes = _opening(element, inherited)
+    if not element.children:
+        yield f"<{tag}{attributes}/>"
+        return
+    yield f"<{tag}{attributes}>"
+    namespace = element.tag.partition(" ")[0] if " " in element.tag else "scxml"
+    for child in element.children:
+        if isinstance(child, str):
+            yield escape(child)
+        else:
+            yield from _pieces(child, namespace)
+    yield f"</{tag}>"
+
+
+def _opening(element: Element, inherited: str) -> tuple[str, str]:
+    """Return the name and the attributes as text; names of other namespaces get prefixes declared on the spot."""
+    namespace, _, tag = element.tag.rpartition(" ")
+    written: list[str] = []
+    if namespace and namespace != inherited:
+        written.append(f" xmlns={quoteattr(namespace)}")
+    elif not namespace and inherited != "scxml":
+        written.append(f' xmlns="{NAMESPACE}"')
+    for number, (name, value) in enumerate(element.attributes.items()):
+        other, _, local = name.rpartition(" ")
+        if other == "http://www.w3.org/XML/1998/namespace":
+            local = f"xml:{local}"
+        elif other:
+            written.append(f" xmlns:n{number}={quoteattr(other)}")
+            local = f"n{number}:{local}"
+        written.append(f" {local}={quoteattr(value)}")
+    return tag, "".join(written)

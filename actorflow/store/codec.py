@@ -1,0 +1,237 @@
+"""Codec: values as JSON that says of itself what it is. Layer 2. Never pickle, and no name in it is imported.
+
+Plain data is plain JSON. What JSON would change carries a tag: a tuple is `{"$tuple": [...]}`, a dataclass
+`{"$type": "shop.Order", "fields": {...}}`. So a value that is written comes back as it was, whatever annotations say,
+or is refused when it is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import math
+import pathlib
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from actorflow.errors import PayloadError
+
+ATOMS: Final = frozenset({type(None), bool, str})
+BIGGEST: Final = 2**63 - 1  # what JSON readers and databases have for an integer
+DEEPEST: Final = 200
+
+encode_json = msgspec.json.Encoder().encode
+decode_json = msgspec.json.Decoder().decode
+
+# Types that a text stands for: how it is made, and read.
+TEXTS: Final[dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]]] = {
+    bytes: ("$bytes", lambda value: base64.b64encode(value).decode(), base64.b64decode),
+    dt.datetime: ("$datetime", dt.datetime.isoformat, dt.datetime.fromisoformat),
+    dt.date: ("$date", dt.date.isoformat, dt.date.fromisoformat),
+    dt.time: ("$time", dt.time.isoformat, dt.time.fromisoformat),
+    dt.timedelta: ("$timedelta", lambda value: repr(_microseconds(value)), lambda text: _timedelta(int(text))),
+    decimal.Decimal: ("$decimal", str, decimal.Decimal),
+    uuid.UUID: ("$uuid", str, uuid.UUID),
+    pathlib.PosixPath: ("$path", str, pathlib.Path),
+    pathlib.PurePosixPath: ("$purepath", str, pathlib.PurePosixPath),
+    pathlib.PureWindowsPath: ("$winpath", str, pathlib.PureWindowsPath),
+    complex: ("$complex", repr, complex),
+}
+LISTS: Final[dict[type, tuple[str, Callable[[list[Any]], Any]]]] = {
+    tuple: ("$tuple", tuple),
+    set: ("$set", set),
+    frozenset: ("$frozenset", frozenset),
+}
+READERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "$int": int,
+    "$float": float,
+    **{tag: read for tag, _, read in TEXTS.values()},
+}
+LIST_READERS: Final = dict(LISTS.values())
+
+
+def encode(value: object, what: str = "value") -> bytes:
+    """Return a value as JSON.
+
+    Builtins, dataclasses, msgspec Structs, enums, dates and times, Decimal, UUID and paths, in lists, tuples, sets and
+    dicts of these. What is decoded is equal to it, and of the same types.
+
+    Raises:
+        PayloadError: a part of the value is of another type; the text names its path, beginning with `what`.
+
+    >>> encode({"size": (3, 4)})
+    b'{"size":{"$tuple":[3,4]}}'
+    """
+    try:
+        return encode_json(to_plain(value, what, 0))
+    except (UnicodeEncodeError, msgspec.MsgspecError) as error:
+        msg = f"{what} cannot be stored: {error}"
+        raise PayloadError(msg) from error
+
+
+def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any:
+    """Return the value that was encoded.
+
+    Args:
+        data: what `encode` returned.
+        find: looks a class up by its name; without it, among those of imported modules.
+
+    Raises:
+        PayloadError: the data is damaged, or of a class that is not known here.
+
+    >>> decode(b'{"size":{"$tuple":[3,4]}}')
+    {'size': (3, 4)}
+    """
+    try:
+        return from_plain(decode_json(data), find or find_imported)
+    except PayloadError:
+        raise
+    except (msgspec.MsgspecError, TypeError, ValueError, KeyError, ArithmeticError) as error:
+        msg = f"a stored value cannot be read: {error!r}"
+        raise PayloadError(msg) from error
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def to_plain(value: Any, path: str, depth: int) -> Any:
+    """Return a value as what JSON has, tagged where JSON would change it."""
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if kind is int:
+        return value if -BIGGEST <= value <= BIGGEST else {"$int": str(value)}
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if depth > DEEPEST:
+        msg = f"{path[:200]}... is nested more than {DEEPEST} deep, or contains itself"
+        raise PayloadError(msg)
+    if kind is list:
+        return [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+    if kind is dict:
+        return _dict(value, path, depth)
+    if kind in LISTS:
+        items = sorted(value, key=repr) if kind is not tuple else value
+        return {LISTS[kind][0]: [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(items)]}
+    if kind in TEXTS:
+        tag, write, _ = TEXTS[kind]
+        return {tag: write(value)}
+    if isinstance(value, enum.Enum):
+        return {"$enum": [name_of(kind, path), value.name]}
+    return _fields(value, kind, path, depth)
+
+
+def _dict(value: dict[Any, Any], path: str, depth: int) -> Any:
+    if all(type(key) is str for key in value) and not any(key.startswith("$") for key in value):
+        return {key: to_plain(item, f"{path}[{key!r}]", depth + 1) for key, item in value.items()}
+    pairs = [
+        [to_plain(key, f"a key of {path}", depth + 1), to_plain(item, f"{path}[{key!r}]", depth + 1)]
+        for key, item in value.items()
+    ]
+    return {"$dict": pairs}
+
+
+def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
+    if dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind)]
+    elif issubclass(kind, msgspec.Struct):
+        names = list(kind.__struct_fields__)
+    else:
+        msg = (
+            f"{path} is {kind.__module__}.{kind.__qualname__}, which cannot be stored: use a dataclass, a "
+            "msgspec.Struct or builtins, or store what it is made from"
+        )
+        raise PayloadError(msg)
+    fields = {name: to_plain(getattr(value, name), f"{path}.{name}", depth + 1) for name in names}
+    return {"$type": name_of(kind, path), "fields": fields}
+
+
+def name_of(kind: type, path: str = "") -> str:
+    """Return the name by which a class is stored."""
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if "<locals>" in name:
+        msg = f"{path or name} is of {name}, a class in a function: nobody else can find it; define it in a module"
+        raise PayloadError(msg)
+    return name
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def from_plain(value: Any, find: Callable[[str], type | None]) -> Any:
+    """Return what JSON stands for."""
+    kind = type(value)
+    if kind is list:
+        return [from_plain(item, find) for item in value]
+    if kind is not dict:
+        return value
+    tag = next(iter(value), "")
+    if not tag.startswith("$"):
+        return {key: from_plain(item, find) for key, item in value.items()}
+    inner = value[tag]
+    if tag in READERS:
+        return READERS[tag](inner)
+    if tag in LIST_READERS:
+        return LIST_READERS[tag]([from_plain(item, find) for item in inner])
+    if tag == "$dict":
+        return {from_plain(key, find): from_plain(item, find) for key, item in inner}
+    if tag == "$enum":
+        return known(inner[0], find)[inner[1]]  # type: ignore[index]
+    if tag == "$type":
+        fields = {name: from_plain(item, find) for name, item in value["fields"].items()}
+        return rebuilt(known(inner, find), fields)
+    msg = f"a stored value has the tag {tag!r}, which this actorflow does not know"
+    raise PayloadError(msg)
+
+
+def rebuilt(kind: type, fields: dict[str, Any]) -> Any:
+    """Make an object of its fields; those that the class does not have any more are left out, new ones get defaults."""
+    if dataclasses.is_dataclass(kind):
+        given = {field.name: field.init for field in dataclasses.fields(kind) if field.name in fields}
+        value = kind(**{name: fields[name] for name, init in given.items() if init})
+        for name, init in given.items():
+            if not init:
+                object.__setattr__(value, name, fields[name])
+        return value
+    names: tuple[str, ...] = kind.__struct_fields__  # type: ignore[attr-defined]
+    return kind(**{name: item for name, item in fields.items() if name in names})
+
+
+def known(name: str, find: Callable[[str], type | None]) -> type:
+    """Return a class that holds data, by its name.
+
+    Raises:
+        PayloadError: it is not known here.
+    """
+    kind = find(name)
+    if kind is not None and (dataclasses.is_dataclass(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))):
+        return kind
+    msg = f"a stored value is of {name!r}, which is not known here: import its module, or give the class to app.add()"
+    raise PayloadError(msg)
+
+
+def find_imported(name: str) -> type | None:
+    """Look a class up among those of imported modules; nothing is imported."""
+    parts = name.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        found: Any = sys.modules.get(".".join(parts[:length]))
+        for part in parts[length:]:
+            found = getattr(found, "__dict__", {}).get(part)  # not getattr: a module may import what it is asked for
+        if isinstance(found, type):
+            return found
+    return None
+
+
+def _microseconds(value: dt.timedelta) -> int:
+    return (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+
+
+def _timedelta(microseconds: int) -> dt.timedelta:
+    return dt.timedelta(microseconds=microseconds)

@@ -1,0 +1,31 @@
+"""Node: a process that works on a store, and how the others see that it has died. Layer 2.
+
+A node holds a lock of the kernel's as long as it lives, so its death shows at once, whatever killed it; no heartbeat is
+awaited. The lock is a dialect's: of a file beside the database, or of a PostgreSQL session.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Node(Protocol):
+    """This process among the nodes of a store.
+
+    Attributes:
+        id: unique, and never used again: a process that starts anew is another node.
+    """
+
+    id: str
+
+    def dead(self) -> list[str]:
+        """Return the ids of nodes that have died and are not buried yet."""
+        ...
+
+    def forget(self, id: str, /) -> None:
+        """Take a dead node's lock away, when its work was taken over and its row is gone."""
+        ...
+
+    def close(self) -> None:
+        """Give the lock back."""
+        ...

@@ -1,0 +1,1 @@
+"""PostgreSQL: the store on a server, for several machines. Layer 2."""

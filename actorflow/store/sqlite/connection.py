@@ -1,0 +1,163 @@
+"""Connection: SQLite as the store uses it. Layer 2.
+
+WAL, `begin immediate` always, and commits that last over a crash of the process ("process": synchronous NORMAL) or of
+the machine ("power": FULL). No checkpoints of SQLite's own: see `checkpoint`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from actorflow.errors import StoreError
+from actorflow.store.statements import statements
+from actorflow.store.transaction import Durability, Parameters, Row
+
+BUSY_SECONDS: Final = 30.0  # for another process to end its transaction
+SYNCHRONOUS: Final = {"process": 1, "power": 2}
+NOTHING: Final[Parameters] = {}
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """Open a file, or ":memory:", without looking into it.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    with sqlite_errors(path):
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        connection.execute("pragma foreign_keys = on")
+        return connection
+
+
+@contextmanager
+def sqlite_errors(path: str) -> Iterator[None]:
+    """Have errors of SQLite come as StoreError, with its text and the cure."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+
+
+def store_error(path: str, error: sqlite3.Error) -> StoreError:
+    """Say what is wrong with a file, in SQLite's words and ours."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    cure = next((text for start, text in CURES.items() if name.startswith(start)), "")
+    return StoreError(f"{path}: {error}{f' ({name})' if name else ''}{f'; {cure}' if cure else ''}")
+
+
+CURES: Final = {
+    "SQLITE_FULL": "nothing of it was written; make room on the disk, and it goes on",
+    "SQLITE_READONLY": "the file or its folder cannot be written: check who owns them",
+    "SQLITE_CANTOPEN": "does its folder exist, and may this user write there?",
+    "SQLITE_NOTADB": "it is no SQLite file: give another path",
+    "SQLITE_CORRUPT": "it is damaged: `actorflow store check` says where; restore a backup",
+    "SQLITE_BUSY": f"another process has held it for over {BUSY_SECONDS:.0f} s in one transaction",
+}
+
+
+class SqliteTransaction:
+    """Runs the statements of this dialect on a connection, by name."""
+
+    __slots__ = ("_after", "_connection", "_path")
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._after: list[Callable[[], object]] = []
+
+    def all(self, name: str, parameters: Parameters = NOTHING, /) -> list[Row]:
+        """Run a statement, and return its rows."""
+        try:
+            return self._connection.execute(STATEMENTS[name], parameters).fetchall()
+        except sqlite3.Error as error:
+            raise store_error(self._path, error) from error
+
+    def one(self, name: str, parameters: Parameters = NOTHING, /) -> Row | None:
+        """Run a statement, and return its first row."""
+        rows = self.all(name, parameters)
+        return rows[0] if rows else None
+
+    def run(self, name: str, parameters: Parameters = NOTHING, /) -> int:
+        """Run a statement; return how many rows it changed."""
+        try:
+            return self._connection.execute(STATEMENTS[name], parameters).rowcount
+        except sqlite3.Error as error:
+            raise store_error(self._path, error) from error
+
+    def many(self, name: str, parameters: Iterable[Parameters], /) -> None:
+        """Run a statement once for each."""
+        try:
+            self._connection.executemany(STATEMENTS[name], parameters)
+        except sqlite3.Error as error:
+            raise store_error(self._path, error) from error
+
+    def after_commit(self, act: Callable[[], object], /) -> None:
+        """Have a function called once this work is committed."""
+        self._after.append(act)
+
+
+class SqliteWriter:
+    """The one connection of a process that writes to a file."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self.connection = connection
+        self.transaction = SqliteTransaction(connection, path)
+        self._path = path
+        self._synchronous = 0
+
+    def _execute(self, sql: str) -> None:
+        try:
+            self.connection.execute(sql)
+        except sqlite3.Error as error:
+            raise store_error(self._path, error) from error
+
+    def begin(self, durability: Durability, /) -> None:
+        """Open a transaction, with the lock for writing; its commit will last as asked."""
+        wanted = SYNCHRONOUS[durability]
+        if wanted != self._synchronous:
+            self._execute(f"pragma synchronous = {wanted}")
+            self._synchronous = wanted
+        self._execute("begin immediate")
+
+    def commit(self) -> None:
+        """Commit it."""
+        self._execute("commit")
+
+    def rollback(self) -> None:
+        """Undo it; does nothing if there is none: SQLite itself undoes some that fail."""
+        if self.connection.in_transaction:
+            self._execute("rollback")
+
+    def savepoint(self) -> None:
+        """Note a place to go back to."""
+        self._execute("savepoint work")
+
+    def release(self) -> None:
+        """Forget the place."""
+        self._execute("release work")
+
+    def rollback_to_savepoint(self) -> None:
+        """Go back to the place, and forget it."""
+        self._execute("rollback to work")
+        self._execute("release work")
+
+    def take_after_commit(self) -> list[Callable[[], object]]:
+        """Return what is to be called after the commit, and forget it."""
+        after = self.transaction._after
+        if after:
+            self.transaction._after = []
+        return after
+
+
+STATEMENTS: Final[dict[str, str]] = statements("actorflow.store.sqlite")
+
+
+def pragma(connection: sqlite3.Connection, text: str) -> Any:
+    """Run a pragma, and return its first value."""
+    row = connection.execute(f"pragma {text}").fetchone()
+    return None if row is None else row[0]

@@ -1,0 +1,139 @@
+"""File: a SQLite file made ready: whose it is, its tables, its mode, its checkpoints. Layer 2."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from actorflow.errors import StoreError
+from actorflow.store.sqlite.connection import BUSY_SECONDS, connect, pragma, sqlite_errors
+from actorflow.store.statements import migrations
+
+logger = logging.getLogger("actorflow.store")
+
+CHECKPOINT_BYTES: Final = 4 * 1024 * 1024  # of the WAL file, before its pages are written back
+MIGRATIONS: Final = migrations("actorflow.store.sqlite")
+VERSION: Final = len(MIGRATIONS)
+
+
+def open_file(path: str) -> sqlite3.Connection:
+    """Open a file, make or update its tables, and return a connection that may write.
+
+    The file may be the user's own: all tables are named `af_...`.
+
+    Raises:
+        StoreError: it is no database, is damaged, cannot be written, or was written by a newer actorflow.
+    """
+    connection = connect(path)
+    try:
+        with sqlite_errors(path):
+            if path != ":memory:":
+                warn_of_known_bug()
+                with locked(path):  # of two processes that make the same file, one changes the mode
+                    if pragma(connection, "journal_mode = wal") != "wal":
+                        msg = f"{path}: it cannot have a write-ahead log here: is it on a network file system?"
+                        raise StoreError(msg)
+                connection.execute("pragma wal_autocheckpoint = 0")
+            migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the tables to this version, in one transaction for each number.
+
+    Raises:
+        StoreError: the file is newer than this code.
+    """
+    if version_of(connection, path) == VERSION:
+        return
+    for number, sql in MIGRATIONS:
+        connection.execute("begin immediate")
+        try:
+            if version_of(connection, path) < number:  # another process may have been faster
+                for statement in split(sql):
+                    connection.execute(statement)
+                connection.execute("update af_meta set value = ? where key = 'version'", (number,))
+            connection.execute("commit")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            raise
+
+
+def version_of(connection: sqlite3.Connection, path: str) -> int:
+    """Return the version of the tables; 0 without any."""
+    if connection.execute("select 1 from sqlite_master where type = 'table' and name = 'af_meta'").fetchone() is None:
+        return 0
+    row = connection.execute("select value from af_meta where key = 'version'").fetchone()
+    version = int(row[0]) if row is not None else 0
+    if version > VERSION:
+        msg = f"{path}: its tables are of version {version}, this actorflow knows {VERSION}: update actorflow"
+        raise StoreError(msg)
+    return version
+
+
+def split(sql: str) -> Iterator[str]:
+    """Yield the statements of a file: `executescript` would commit on its own."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement
+
+
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock file beside a database: one process at a time."""
+    fd = os.open(f"{path}-af-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def checkpoint(connection: sqlite3.Connection, path: str) -> None:
+    """Write pages of the log back into the file, once there are many; only one process at a time does so.
+
+    SQLite before 3.51.3 can lose pages if another connection checkpoints while this one restarts the log
+    (sqlite.org/wal.html, "the WAL-reset bug"); so its own checkpoints are off, and ours hold a file lock.
+    """
+    try:
+        size = Path(f"{path}-wal").stat().st_size
+    except OSError:
+        return
+    if size < CHECKPOINT_BYTES:
+        return
+    with locked(path), sqlite_errors(path):
+        connection.execute("pragma busy_timeout = 0")  # with readers about, it does what it can, and the rest next time
+        connection.execute("pragma wal_checkpoint(truncate)")
+        connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+
+_warned = False
+
+
+def warn_of_known_bug() -> None:
+    """Name a SQLite with the WAL-reset bug, once a process."""
+    global _warned
+    version = sqlite3.sqlite_version_info
+    fixed = version >= (3, 51, 3) or version[:3] in {(3, 44, 6), (3, 50, 7)} or version < (3, 7, 0)
+    if not (fixed or _warned):
+        _warned = True
+        logger.info(
+            "SQLite %s has the WAL-reset bug; checkpoints are made under a file lock, as other programs should not "
+            "write to the file",
+            sqlite3.sqlite_version,
+        )

@@ -1,0 +1,51 @@
+"""Statements: SQL by name, from the files beside a dialect's code. Layer 2.
+
+A file `jobs.sql` holds statements, each under a line `-- name: claim`; they are known as `jobs.claim`. Parameters are
+written `:name` in every dialect.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from typing import Final
+
+from actorflow.errors import DefinitionError
+
+NAME: Final = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
+PARAMETER: Final = re.compile(r"(?<![:\w]):(\w+)")
+
+
+def statements(package: str) -> dict[str, str]:
+    """Read all statements of a dialect, by file and name."""
+    found: dict[str, str] = {}
+    for file in sorted(files(package).iterdir(), key=lambda one: one.name):
+        if not file.name.endswith(".sql"):
+            continue
+        stem = file.name.removesuffix(".sql")
+        _, *parts = NAME.split(file.read_text(encoding="utf-8"))
+        for name, text in zip(parts[::2], parts[1::2], strict=True):
+            found[f"{stem}.{name}"] = text.strip().removesuffix(";")
+    return found
+
+
+def migrations(package: str) -> list[tuple[int, str]]:
+    """Read the numbered files that make the tables: (version, SQL), in order.
+
+    Raises:
+        DefinitionError: numbers are missing.
+    """
+    found = sorted(
+        (int(file.name.partition("_")[0]), file.read_text(encoding="utf-8"))
+        for file in files(package).joinpath("migrations").iterdir()
+        if file.name.endswith(".sql")
+    )
+    if [number for number, _ in found] != list(range(1, len(found) + 1)):
+        msg = f"the migrations of {package} are not numbered 1 to {len(found)}"
+        raise DefinitionError(msg)
+    return found
+
+
+def with_percent(sql: str) -> str:
+    """Return a statement with its parameters as psycopg has them."""
+    return PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))

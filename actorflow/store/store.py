@@ -1,0 +1,107 @@
+"""Store: what other layers hold of a database. Layer 2.
+
+All writes of a process go through one connection (`commits`), reads through others. Nothing in here knows queues,
+actors or workflows: they bring statements of their own, in the dialects' SQL files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from actorflow.core.traits import check_choice
+from actorflow.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.core.future import Future
+    from actorflow.store.node import Node
+    from actorflow.store.transaction import Durability, Transaction
+
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """A database that is open. `close` ends it; all methods may be called from any thread.
+
+    Attributes:
+        url: what it was opened by.
+        dialect: "sqlite" or "postgres".
+        durability: what a write gets that asks for nothing else.
+    """
+
+    url: str
+    dialect: str
+    durability: Durability
+
+    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
+        """Do a piece of work in a transaction, and return its value once that is committed.
+
+        Work of several threads shares a commit; what one piece raises undoes that piece alone. Work is run once, in any
+        thread, must be quick, and may use nothing but the transaction.
+
+        Raises:
+            StoreError: the database failed; nothing of the work is there.
+            Exception: what the work raised.
+        """
+        ...
+
+    def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
+        """Do a piece of work like `write`; the future is set once it is committed."""
+        ...
+
+    def read(self, work: Callable[[Transaction], T], /) -> T:
+        """Read: what the work sees is one moment of the database. It does not wait for writers."""
+        ...
+
+    def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
+        """Have a function called, from a thread of the store, soon after other processes commit; return what ends that.
+
+        It is a hint that something may have changed, 20 ms late at most on SQLite.
+        """
+        ...
+
+    @property
+    def node(self) -> Node:
+        """This process among those that work on the database; registered at first use."""
+        ...
+
+    def now(self) -> float:
+        """Return the store's time, in seconds since the epoch: of the server, where there is one."""
+        ...
+
+    def close(self) -> None:
+        """End it. What was written is there; what waits for a commit is committed."""
+        ...
+
+
+def open_store(url: str = "memory:", *, durability: Durability = "power") -> Store:
+    """Open a database by its URL; a file, and the tables, are made at first use.
+
+    Args:
+        url: "memory:" (ends with the process), "sqlite:///shop.db" (four slashes for an absolute path) or
+            "postgresql://user@host/database".
+        durability: "power": a commit outlives a power cut; "process": it outlives kill -9, and is much faster.
+
+    >>> store = open_store()
+    >>> store.write(lambda transaction: transaction.one("nodes.others", {"id": ""}))
+    >>> store.close()
+
+    Raises:
+        DefinitionError: a URL that makes no sense, or a missing package.
+        StoreError: the database cannot be opened.
+    """
+    check_choice("durability", durability, ("power", "process"))
+    if url == "memory:":
+        from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
+
+        return SqliteStore(url, ":memory:", durability)
+    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+        from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
+
+        return SqliteStore(url, url.removeprefix("sqlite:///"), durability)
+    if url.startswith(("postgresql://", "postgres://")):
+        from actorflow.store.postgres.store import PostgresStore  # noqa: PLC0415 - it needs an extra
+
+        return PostgresStore(url, durability)
+    msg = f"store={url!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
+    raise DefinitionError(msg)

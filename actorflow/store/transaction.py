@@ -1,0 +1,71 @@
+"""Transaction: what a piece of work may do within a commit. Layer 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
+
+Durability: TypeAlias = Literal["power", "process"]
+Row: TypeAlias = tuple[Any, ...]
+Parameters: TypeAlias = Mapping[str, Any]
+
+
+class Transaction(Protocol):
+    """An open transaction. Work gets it, runs statements by name, and returns; then it is committed, or undone."""
+
+    def all(self, name: str, parameters: Parameters = ..., /) -> list[Row]:
+        """Run a statement, and return its rows."""
+        ...
+
+    def one(self, name: str, parameters: Parameters = ..., /) -> Row | None:
+        """Run a statement, and return its first row."""
+        ...
+
+    def run(self, name: str, parameters: Parameters = ..., /) -> int:
+        """Run a statement; return how many rows it changed."""
+        ...
+
+    def many(self, name: str, parameters: Iterable[Parameters], /) -> None:
+        """Run a statement once for each."""
+        ...
+
+    def after_commit(self, act: Callable[[], object], /) -> None:
+        """Have a function called once this work is committed: what is told others leaves then, not before."""
+        ...
+
+
+class Writer(Protocol):
+    """The one connection of a process that writes, for `commits`. Not for several threads at a time."""
+
+    @property
+    def transaction(self) -> Transaction:
+        """The transaction that `begin` opens."""
+        ...
+
+    def begin(self, durability: Durability, /) -> None:
+        """Open a transaction."""
+        ...
+
+    def commit(self) -> None:
+        """Commit it."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo it; does nothing if there is none."""
+        ...
+
+    def savepoint(self) -> None:
+        """Note a place to go back to."""
+        ...
+
+    def release(self) -> None:
+        """Forget the place."""
+        ...
+
+    def rollback_to_savepoint(self) -> None:
+        """Go back to the place, and forget it."""
+        ...
+
+    def take_after_commit(self) -> list[Callable[[], object]]:
+        """Return what is to be called after the commit, and forget it."""
+        ...
