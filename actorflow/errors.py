@@ -22,6 +22,8 @@ __all__ = [
     "DeadlockError",
     "DefinitionError",
     "HostDied",
+    "JobCancelled",
+    "JobFailed",
     "MailboxFull",
     "MemoryLimit",
     "PayloadError",
@@ -243,3 +245,27 @@ class StoreError(ActorflowError, OSError):
 
     What was being written is not there; nothing that was acknowledged is lost.
     """
+
+
+class JobFailed(ActorflowError, RuntimeError):
+    """A job has failed for good: its last error is the `__cause__`, if its class is known here.
+
+    Attributes:
+        job: id of the job.
+        status: "failed" (no try was left) or "dead" (it killed its processes, or was lost with one).
+        why: the last error, as text.
+    """
+
+    def __init__(self, job: str, status: str, why: str) -> None:
+        self.job = job
+        self.status = status
+        self.why = why
+        super().__init__(f"job {job} is {status}: {why}")
+
+    def __reduce__(self) -> tuple[type[JobFailed], tuple[Any, ...]]:
+        """Pickle by the arguments, since `args` holds the text."""
+        return type(self), (self.job, self.status, self.why)
+
+
+class JobCancelled(ActorflowError, RuntimeError):
+    """A job was cancelled before it had a result."""

@@ -128,8 +128,9 @@ class _Reading:
     # --- states ------------------------------------------------------------------------------------------------------
 
     def _read_states(self) -> None:
+        mro = self.cls.__mro__
         for base, name, state in _own_states(self.cls):
-            hidden = next((other for other in base.__mro__[1:] if _has_other(other, name)), None)
+            hidden = next((other for other in mro[mro.index(base) :] if _has_other(other, name)), None)
             if state.name != name:
                 text = f"it is the state {state!r} under a second name; make a state of its own, or leave it out"
             elif hidden is not None:
@@ -192,8 +193,7 @@ class _Reading:
         if not rules:
             return
         function = getattr(self.cls, method)
-        home = next(base for base in self.cls.__mro__ if method in vars(base))
-        ours = next((base for base in home.__mro__ if method in vars(base) and _is_ours(base)), None)
+        ours = next((base for base in self.cls.__mro__ if method in vars(base) and _is_ours(base)), None)
         if ours is not None:
             text = f"{ours.__name__} has a method of that name: name it otherwise, with event={method!r}"
             self.add(method, text, astray=True)

@@ -37,6 +37,8 @@ def send(machine: Interpreter, event: Event) -> Any:
     if machine._running:
         pending_of(machine).external.append(event)
         return None
+    if machine._configuration.final and machine._program.scxml:
+        return None  # the session is over, and has run its exit blocks
     return complete(machine, lambda: handle(machine, event))
 
 
@@ -53,11 +55,10 @@ def start(machine: Interpreter) -> None:
 
     def begin() -> None:
         if machine._program.scxml:
-            for action in step.actions:
-                guarded(machine, action, ())
-        else:
-            for action in step.actions:
-                action(machine.model)
+            _take_scxml(machine, step, START)
+            return
+        for action in step.actions:
+            action(machine.model)
         move_to(machine, step, START, ())
 
     complete(machine, begin)
@@ -434,7 +435,7 @@ def _take_scxml(machine: Interpreter, step: Step, event: Event) -> None:
             active.discard(name)
         for action in step.actions:
             guarded(machine, action, event.args)
-        if machine._records or machine._listeners:
+        if event is not START and (machine._records or machine._listeners):
             machine._note(step.source, step.target, event.name or None, event.args)
         for entered in step.entered:
             active.add(entered.name)
@@ -521,6 +522,8 @@ def _end(machine: Interpreter) -> None:
                 guarded(machine, hook, ())
     if pending is None:
         return
+    if machine._program.scxml:
+        pending.external.clear()
     for key in list(pending.timers):
         cancel_timer(machine, key)
     children, pending.children = pending.children, {}

@@ -254,6 +254,7 @@ class StateMachine(Machine):
             raise DefinitionError(msg)
         check_class(cls)
         super().__init_subclass__(**options)
+        CHARTS.pop(cls, None)  # if it was wanted by now: cloudpickle fills the class after this
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Make the interpreter, so that an `__init__` of the user's need not call this class's."""

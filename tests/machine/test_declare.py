@@ -40,6 +40,16 @@ class Order(af.Actor):
 class Courier(af.Actor): ...
 
 
+class Door(af.StateMachine):
+    shut, open = State(initial=True), State()
+
+    @shut.to(open)
+    def push(self) -> None: ...
+
+    @open.to(shut)
+    def pull(self) -> None: ...
+
+
 def transitions(cls, state):
     return chart_of(cls).states[state].transitions
 
@@ -443,6 +453,26 @@ def test_a_class_of_main_crosses_to_a_process_with_its_chart():
     assert run_script(textwrap.dedent(described) + textwrap.dedent(receive), pickled).strip() == b"6"
 
 
+def test_a_machine_of_main_has_its_own_chart_in_a_process_not_its_parents():
+    """Its base is there by import, so that a chart of it can be made before its own body has come."""
+    send = """
+    import sys, cloudpickle
+    from actorflow import State
+    from tests.machine.test_declare import Door
+    class Locked(Door):
+        locked = State()
+        @Door.shut.to(locked)
+        @locked.to(Door.shut)
+        def turn(self): ...
+    sys.stdout.buffer.write(cloudpickle.dumps(Locked))
+    """
+    receive = """
+    import sys, pickle
+    print(list(pickle.load(sys.stdin.buffer).chart.states))
+    """
+    assert run_script(receive, run_script(send)).strip() == b"['', 'shut', 'open', 'locked']"
+
+
 def test_a_chart_of_named_hooks_pickles():
     class Plain:
         a, b = State(initial=True), State(final=True)
@@ -662,6 +692,21 @@ def test_no_initial_state_is_refused_at_the_top_and_within():
     mistakes(Machine, "Machine: no initial state; mark one as initial: a", "Machine.a: no initial state")
 
 
+def test_a_state_that_nothing_leads_to_is_refused_where_it_is_written():
+    class Machine:
+        a, b, lost = State(initial=True), State(final=True), State(final=True)
+
+        @a.to(b)
+        def go(self): ...
+
+    mistakes(Machine, "Machine.lost: nothing leads to it; make it the target of a transition")
+
+    class Sub(Order):
+        astray = State(final=True)
+
+    mistakes(Sub, "Sub.astray: nothing leads to it")
+
+
 def test_a_state_of_another_machine_is_refused():
     class Machine:
         start, end = State(initial=True), State(final=True)
@@ -727,6 +772,29 @@ def test_a_state_that_hides_what_an_actor_has_is_refused():
         def go(self): ...
 
     mistakes(Player, "Player.stop: the state hides Actor.stop", "Player: it has no states")
+
+
+def test_names_of_a_mixin_hide_nothing_either():
+    class Common:
+        a, stop = State(initial=True), State(final=True)
+
+        @a.to(stop)
+        def ask(self): ...
+
+    class Machine(Common, af.Actor): ...
+
+    with pytest.raises(af.DefinitionError, match=r"Machine.stop: the state hides Actor.stop"):
+        check_class(Machine)
+
+    class Events:
+        a, b = State(initial=True), State(final=True)
+
+        @a.to(b)
+        def stop(self): ...
+
+    class Other(Events, af.Actor): ...
+
+    mistakes(Other, "Other.stop: Actor has a method of that name")
 
 
 def test_a_method_that_hides_a_state_is_refused():

@@ -243,6 +243,7 @@ def test_a_child_without_a_name_is_not_written():
         (one(invoke=[{}]), "states.a.invoke[0].src: give a name, not None"),
         (one(invoke=[{"src": "Other"}]), "nothing is imported by name; give functions={'Other': ...}"),
         (one(invoke=[{"src": {"states": 3}}]), "chart: states: give a dict, not 3"),
+        (one(invoke={"src": "x", "onDone": "y"}), "states.a.invoke[0].onDone: unknown key 'onDone'; here it is 'on'"),
         (one(donedata=3), "states.a.donedata: give a name, not 3"),
     ],
 )

@@ -8,5 +8,6 @@ model), `actor` (what runs it), `writer`.
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.reader import load
 from actorflow.machine.scxml.session import Session
+from actorflow.machine.scxml.writer import chart_to_scxml
 
-__all__ = ["ScxmlChart", "Session", "load"]
+__all__ = ["ScxmlChart", "Session", "chart_to_scxml", "load"]

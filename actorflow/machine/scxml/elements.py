@@ -11,6 +11,9 @@ from xml.sax.saxutils import escape, quoteattr
 from actorflow.errors import DefinitionError
 
 NAMESPACE: Final = "http://www.w3.org/2005/07/scxml"
+OWN: Final = "urn:actorflow:machine"  # of what SCXML has no words for, such as guards that are functions
+PREFIXES: Final = {OWN: "af", "http://www.w3.org/XML/1998/namespace": "xml"}
+VERBATIM: Final = frozenset({"assign", "content", "data", "script"})  # what stands inside is the author's own
 MAX_BYTES: Final = 2_000_000
 MAX_ELEMENTS: Final = 50_000  # 0.3 s and 40 MB in the worst case
 MAX_DEPTH: Final = 100  # of elements in each other; what is compiled from them recurses
@@ -74,6 +77,7 @@ class _Parser:
         self.open: list[tuple[Element, list[Child]]] = []
         self.root: Element | None = None
         self.count = 0
+        self.verbatim = 0  # how many elements around are such
         self.expat = parser = expat.ParserCreate(encoding, " ")
         parser.buffer_text = True
         parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
@@ -104,27 +108,35 @@ class _Parser:
             raise self.error(f"more than {MAX_ELEMENTS} elements")
         if len(self.open) >= MAX_DEPTH:
             raise self.error(f"elements are nested more than {MAX_DEPTH} deep")
+        self.verbatim += _local(tag) in VERBATIM
         children: list[Child] = []
         self.open.append((Element(_local(tag), attributes, (), self.expat.CurrentLineNumber), children))
 
     def end(self, _tag: str) -> None:
         opened, children = self.open.pop()
+        if not (self.verbatim or " " in opened.tag or opened.tag in VERBATIM):
+            children = [child for child in children if isinstance(child, Element)]
         element = Element(opened.tag, opened.attributes, tuple(children), opened.line)
+        self.verbatim -= opened.tag in VERBATIM
         if self.open:
             self.open[-1][1].append(element)
         else:
             self.root = element
 
     def text(self, text: str) -> None:
-        if self.open:
-            self.open[-1][1].append(text)
+        if not self.open:
+            return
+        around = self.open[-1][0].tag
+        if not (self.verbatim or " " in around) and text.strip():
+            raise self.error(f"<{around}> has elements in it, and no text: {text.strip()[:40]!r}")
+        self.open[-1][1].append(text)
 
 
 def _local(name: str) -> str:
     return name.removeprefix(f"{NAMESPACE} ")
 
 
-# --- the opposite -----------------------------------------------------------------------------------------------------
+# --- the opposite ----------------------------------------------------------------------------------------------------
 
 
 def to_text(element: Element) -> str:
@@ -133,27 +145,36 @@ def to_text(element: Element) -> str:
     >>> to_text(Element("log", {"expr": "a < 1"}))
     '<log expr="a &lt; 1"/>'
     """
-    return "".join(_pieces(element, "scxml"))
+    return "".join(_pieces(element, ""))
 
 
-def to_lines(element: Element, indent: int = 0) -> Iterator[str]:
-    """Write an element as XML, one line each; text within is kept as it is.
+def to_document(root: Element) -> str:
+    """Write a whole document, an element a line; what stands in data, content and scripts is kept as it is."""
+    declared = f' xmlns="{NAMESPACE}"'
+    if any(name.startswith(f"{OWN} ") for name in _names_in(root)):
+        declared += f' xmlns:af="{OWN}"'
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', *_lines(root, 0, declared), ""])
 
-    >>> print(*to_lines(Element("state", {"id": "a"}, (Element("onentry"),))), sep=chr(10))
-    <state id="a">
-      <onentry/>
-    </state>
-    """
+
+def _lines(element: Element, indent: int, declared: str = "") -> Iterator[str]:
     pad = "  " * indent
     elements = [child for child in element.children if isinstance(child, Element)]
-    if not elements or any(isinstance(child, str) and child.strip() for child in element.children):
+    if not elements or element.tag in VERBATIM:
         yield pad + to_text(element)
         return
-    tag, attributes = _opening(element, "scxml")
-    yield f"{pad}<{tag}{attributes}>"
+    tag, attributes = _opening(element, "")
+    yield f"{pad}<{tag}{declared}{attributes}>"
     for child in elements:
-        yield from to_lines(child, indent + 1)
+        yield from _lines(child, indent + 1)
     yield f"{pad}</{tag}>"
+
+
+def _names_in(element: Element) -> Iterator[str]:
+    yield element.tag
+    yield from element.attributes
+    for child in element.children:
+        if isinstance(child, Element):
+            yield from _names_in(child)
 
 
 def _pieces(element: Element, inherited: str) -> Iterator[str]:
@@ -162,29 +183,27 @@ def _pieces(element: Element, inherited: str) -> Iterator[str]:
         yield f"<{tag}{attributes}/>"
         return
     yield f"<{tag}{attributes}>"
-    namespace = element.tag.partition(" ")[0] if " " in element.tag else "scxml"
+    namespace = element.tag.rpartition(" ")[0]
     for child in element.children:
         if isinstance(child, str):
             yield escape(child)
         else:
-            yield from _pieces(child, namespace)
+            yield from _pieces(child, inherited if namespace == OWN else namespace)
     yield f"</{tag}>"
 
 
 def _opening(element: Element, inherited: str) -> tuple[str, str]:
-    """Return the name and the attributes as text; names of other namespaces get prefixes declared on the spot."""
+    """Return name and attributes as text; `inherited` is the namespace around it, "" that of SCXML."""
     namespace, _, tag = element.tag.rpartition(" ")
     written: list[str] = []
-    if namespace and namespace != inherited:
-        written.append(f" xmlns={quoteattr(namespace)}")
-    elif not namespace and inherited != "scxml":
-        written.append(f' xmlns="{NAMESPACE}"')
+    if namespace == OWN:
+        tag = f"af:{tag}"
+    elif namespace != inherited:
+        written.append(f" xmlns={quoteattr(namespace or NAMESPACE)}")
     for number, (name, value) in enumerate(element.attributes.items()):
         other, _, local = name.rpartition(" ")
-        if other == "http://www.w3.org/XML/1998/namespace":
-            local = f"xml:{local}"
-        elif other:
-            written.append(f" xmlns:n{number}={quoteattr(other)}")
-            local = f"n{number}:{local}"
-        written.append(f" {local}={quoteattr(value)}")
+        prefix = PREFIXES.get(other, f"n{number}")
+        if other and other not in PREFIXES:
+            written.append(f" xmlns:{prefix}={quoteattr(other)}")
+        written.append(f" {prefix}:{local}={quoteattr(value)}" if other else f" {local}={quoteattr(value)}")
     return tag, "".join(written)

@@ -1,0 +1,175 @@
+-- name: declare_queue
+insert into af_queue (name, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst)
+values (:name, :concurrency, :rate, :burst, coalesce(:burst, 0), :now, :key_concurrency, :key_rate, :key_burst)
+on conflict (name) do update set
+    concurrency = excluded.concurrency, rate = excluded.rate, burst = excluded.burst,
+    key_concurrency = excluded.key_concurrency, key_rate = excluded.key_rate, key_burst = excluded.key_burst;
+
+-- name: add_queue
+insert into af_queue (name) values (:name) on conflict (name) do nothing;
+
+-- name: queue
+select paused, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst, running
+from af_queue where name = :name;
+
+-- name: queues
+select name, paused, running, enqueued, completed, failed, cancelled, retried, dead from af_queue order by name;
+
+-- name: pause
+update af_queue set paused = :paused where name = :name;
+
+-- name: count
+update af_queue set
+    running = running + :running, enqueued = enqueued + :enqueued, completed = completed + :completed,
+    failed = failed + :failed, cancelled = cancelled + :cancelled, retried = retried + :retried, dead = dead + :dead
+where name = :name;
+
+-- name: set_tokens
+update af_queue set tokens = :tokens, filled = :now where name = :name;
+
+-- name: put
+insert into af_job (queue, task, stage, priority, due, expires, key, "unique", at_most_once, needs, tags, args, options, created)
+values (:queue, :task, :stage, :priority, :due, :expires, :key, :unique, :at_most_once, :needs, :tags, :args, :options, :created)
+returning id;
+
+-- name: put_plain
+insert into af_job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created);
+
+-- name: last_id
+select last_insert_rowid();
+
+-- name: unique
+select id, stage from af_job where queue = :queue and "unique" = :unique and stage < 5;
+
+-- name: add_need
+insert into af_need (needs, job) select id, :job from af_job where id = :needs and stage < 5 on conflict do nothing;
+
+-- name: claim
+update af_job set
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
+where id in (
+    select id from af_job
+    where queue = :queue and stage = 0 and task in (select value from json_each(:tasks))
+    order by priority, id limit :limit
+)
+returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
+
+-- name: wake_due
+update af_job set stage = 0
+where id in (select id from af_job where queue = :queue and stage = 1 and due <= :now order by due limit :limit)
+returning id, key;
+
+-- name: next_due
+select min(due) from af_job where queue = :queue and stage = 1;
+
+-- name: next_key_free
+select min(free_at) from af_key where queue = :queue and free_at is not null;
+
+-- name: complete
+update af_job set
+    stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep
+where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: again
+update af_job set
+    stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes
+where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: give_back
+update af_job set stage = :stage, status = 'queued', owner = null, lease = null, attempt = attempt - 1
+where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: end
+update af_job set
+    stage = 5, status = :status, owner = null, lease = null, ended = :now, error = :error, keep_until = :keep,
+    crashes = crashes + :crashes
+where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: end_queued
+update af_job set stage = 5, status = :status, ended = :now, error = :error, keep_until = :keep
+where id = :id and stage < 4
+returning queue, key;
+
+-- name: cancelling
+update af_job set cancelling = 1 where id = :id and stage = 4 returning owner;
+
+-- name: to_cancel
+select id from af_job where owner = :owner and stage = 4 and cancelling = 1;
+
+-- name: expired
+select id, key, stage from af_job where queue = :queue and stage < 4 and expires is not null and expires <= :now limit :limit;
+
+-- name: progress
+update af_job set progress = :progress where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: dependants
+select job from af_need where needs = :needs;
+
+-- name: drop_needs
+delete from af_need where needs = :needs;
+
+-- name: need_met
+update af_job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue;
+
+-- name: set_stage
+update af_job set stage = :stage where id = :id;
+
+-- name: owned
+select id, queue, key, epoch, attempt, crashes, at_most_once, task from af_job where owner = :owner and stage = 4;
+
+-- name: overdue
+select id, owner, epoch from af_job where stage = 4 and lease is not null and lease < :now limit :limit;
+
+-- name: get
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, owner, stage, needs
+from af_job where id = :id;
+
+-- name: outcome
+select status, result, error from af_job where id = :id;
+
+-- name: peek
+select id from af_job where queue = :queue and stage = 0 order by priority, id limit 1;
+
+-- name: list
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, owner, stage, needs
+from af_job where queue = :queue and (:status is null or status = :status) order by id desc limit :limit;
+
+-- name: depth
+select stage, count(*) from af_job where queue = :queue and stage < 5 group by stage;
+
+-- name: unknown
+select task, count(*) from af_job
+where queue = :queue and stage = 0 and task not in (select value from json_each(:tasks)) group by task limit 20;
+
+-- name: prune
+delete from af_job where id in (select id from af_job where keep_until is not null and keep_until <= :now limit :limit);
+
+-- name: purge
+delete from af_job where queue = :queue and stage < 4;
+
+-- name: revive
+update af_job set stage = 0, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
+
+-- name: key
+select slots, tokens, filled, free_at from af_key where queue = :queue and key = :key;
+
+-- name: set_key
+insert into af_key (queue, key, slots, tokens, filled, free_at) values (:queue, :key, :slots, :tokens, :filled, :free_at)
+on conflict (queue, key) do update set
+    slots = excluded.slots, tokens = excluded.tokens, filled = excluded.filled, free_at = excluded.free_at;
+
+-- name: drop_key
+delete from af_key where queue = :queue and key = :key;
+
+-- name: free_keys
+select key from af_key where queue = :queue and free_at is not null and free_at <= :now order by free_at limit :limit;
+
+-- name: next_behind
+select id from af_job where queue = :queue and key = :key and stage = 3 order by priority, id limit :limit;
+
+-- name: set_needs
+update af_job set needs = :needs where id = :id;
+
+-- name: beat
+update af_job set lease = :lease where owner = :owner and stage = 4;

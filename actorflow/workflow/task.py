@@ -1,0 +1,161 @@
+"""Task: a function that a queue or a workflow runs, known by name. Layer 3."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from actorflow.core.traits import check_type
+from actorflow.errors import DefinitionError
+from actorflow.workflow.retry import ONCE, Retry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Tasks by name: what is stored names its task, and is only ever looked up here.
+TASKS: dict[str, AnyTask] = {}
+
+
+class AnyTask:
+    """What tasks of both kinds have.
+
+    Attributes:
+        function: what was decorated.
+        name: by which it is stored: `module.qualname`, unless it was given another.
+        retry: after which errors, and how often, it is tried again.
+        timeout: seconds for one attempt.
+        cpu: it runs in the system's process pool.
+        is_async: it is an `async def` function.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        cpu: bool = False,
+    ) -> None:
+        check_function(function, name)
+        check_type("retry", retry, Retry | None)
+        check_type("timeout", timeout, int | float | None)
+        if timeout is not None and not timeout > 0:
+            msg = f"timeout={timeout}: seconds, above 0"
+            raise DefinitionError(msg)
+        self.function = function
+        self.name = name or f"{function.__module__}.{function.__qualname__}"
+        self.retry = retry or ONCE
+        self.timeout = timeout
+        self.cpu = cpu
+        self.is_async = inspect.iscoroutinefunction(function)
+        if cpu and self.is_async:
+            msg = f"{self.name} is async and cpu=True: what computes is a plain function, what waits is async"
+            raise DefinitionError(msg)
+        self.signature = inspect.signature(function)
+        functools.update_wrapper(self, function)
+        other = TASKS.get(self.name)
+        if other is not None and not same_place(other.function, function):
+            msg = f"two tasks are named {self.name!r}: give one of them @af.task(name=...)"
+            raise DefinitionError(msg)
+        TASKS[self.name] = self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the plain function."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return find_task, (self.name, self.function)
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise a DefinitionError if the function does not take these arguments."""
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as mismatch:
+            msg = f"{self.name}{self.signature}: {mismatch}"
+            raise DefinitionError(msg) from mismatch
+
+
+class Task(AnyTask, Generic[P, R]):
+    """A task of a plain function; calling it calls the function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function."""
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+
+class AsyncTask(AnyTask, Generic[P, R]):
+    """A task of an `async def` function; calling it calls the function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call the plain function."""
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+
+class _TaskMaker(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    *, name: str | None = None, retry: Retry | None = None, timeout: float | None = None, cpu: bool = False
+) -> _TaskMaker: ...
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a task: what queues and workflows run. Called directly, it is the function that it was.
+
+    Args:
+        function: plain or `async def`.
+        name: by which it is stored, if not `module.qualname`: then it may be moved and renamed.
+        retry: how often it is tried again after an error; without it, never.
+        timeout: seconds for one attempt, from its start.
+        cpu: run it in the system's process pool: it computes, and a timeout or a cancel can kill it.
+
+    >>> @task(retry=Retry(3), timeout=20)
+    ... def double(n: int) -> int:
+    ...     return 2 * n
+    >>> double(4), double.retry.attempts
+    (8, 3)
+
+    Raises:
+        DefinitionError: options that make no sense, or a name that another task has.
+    """
+    if function is not None:
+        return _make(function, {})
+    return lambda decorated: _make(decorated, options)
+
+
+def _make(function: Callable[..., Any], options: dict[str, Any]) -> AnyTask:
+    kind: type[AnyTask] = AsyncTask if inspect.iscoroutinefunction(function) else Task
+    return kind(function, **options)
+
+
+def find_task(name: str, function: Callable[..., Any]) -> AnyTask:
+    """Return a pickled task: the one of that name, if this process has it."""
+    return TASKS.get(name) or _make(function, {"name": name})
+
+
+def check_function(function: Any, name: str | None) -> None:
+    """Refuse what cannot be found by name again."""
+    if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
+        msg = f"@task on {function!r}: decorate a function"
+        raise DefinitionError(msg)
+    if name is None and ("<lambda>" in function.__qualname__):
+        msg = "@task on a lambda: give it a name, @af.task(name=...)"
+        raise DefinitionError(msg)
+
+
+def same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Say whether two functions come from the same lines: a module that is loaded again, or a notebook cell."""
+    return one.__module__ == other.__module__ and one.__qualname__ == other.__qualname__
