@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import actorflow as af
 from actorflow.errors import ActorflowError, DefinitionError
 from actorflow.machine.chart import ROOT, Chart, Hook, StateNode, Transition
 from actorflow.machine.pictures import dot, mermaid, svg
@@ -162,6 +163,39 @@ def test_initial_transition_may_lead_deep_down():
     text = lines_of(chart)
     # The last scope that names a state gets it, so the scope of the outer one must name it first.
     assert text.index("[*] --> inner") < text.index("state middle {")
+
+
+def test_class_says_its_events_guards_hooks_and_timeouts():
+    class Order(af.StateMachine):
+        new, paid = af.State(initial=True), af.State(final=True)
+
+        def enough(self, amount: int) -> bool:
+            return amount > 3
+
+        @new.to(paid, when=enough)
+        @new.stay
+        def pay(self, amount: int) -> None: ...
+
+        @new.after(60, paid)
+        def expire(self) -> None: ...
+
+        @paid.enter
+        def receipt(self) -> None: ...
+
+    assert (
+        Order.chart.mermaid()
+        == """\
+stateDiagram-v2
+    [*] --> new
+    state "new" as new
+    new : pay
+    state "paid" as paid
+    paid : enter / receipt
+    paid --> [*]
+    new --> paid : pay [enough]
+    new --> paid : after 60 s / expire
+"""
+    )
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
