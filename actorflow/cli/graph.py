@@ -32,14 +32,12 @@ def graph(target: str, form: str | None, output: Path | None) -> None:
       actorflow graph shop.orders:Order
       actorflow graph lamp.json --output lamp.svg
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
-    from actorflow.machine import pictures
-
     form = form or next((name for name, ends in FORMATS.items() if output and output.suffix in ends), "mermaid")
     try:
         with warnings.catch_warnings(record=True) as doubts:
             warnings.simplefilter("always")
             chart = _chart(target)
-        text: str = getattr(pictures, form)(chart)
+        text: str = getattr(chart, form)()
     except ActorflowError as error:
         fail(str(error))
     for doubt in doubts:
@@ -73,6 +71,10 @@ def _as_chart(value: Any) -> Chart | None:
 
 
 def _from_file(path: Path) -> Chart:
+    from actorflow.machine.chart import Chart
+
+    if path.suffix == ".scxml":
+        return Chart.from_scxml(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -86,7 +88,7 @@ def _from_file(path: Path) -> Chart:
 
 
 def _from_json(text: str) -> Chart:
-    from actorflow.machine.mapping import chart_from_dict
+    from actorflow.machine.chart import Chart
 
     try:
         data = json.loads(text)
@@ -94,4 +96,4 @@ def _from_json(text: str) -> Chart:
         raise DefinitionError(f"it is no JSON: {error}") from error
     except RecursionError:
         raise DefinitionError("it is nested too deep") from None
-    return chart_from_dict(data)
+    return Chart.from_dict(data)

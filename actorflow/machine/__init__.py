@@ -8,6 +8,7 @@ to write a chart: `builder`, `mapping`, `scxml`.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from actorflow.machine.chart import Chart, Hook, Invoke, StateNode, Transition
@@ -19,6 +20,7 @@ from actorflow.machine.stats import MachineStats, machine_capacity
 
 if TYPE_CHECKING:
     from actorflow.machine.builder import ChartBuilder
+    from actorflow.machine.paths import shortest_paths
 
 __all__ = [
     "Chart",
@@ -35,14 +37,16 @@ __all__ = [
     "StateNode",
     "Transition",
     "machine_capacity",
+    "shortest_paths",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the builder at first need: few processes build charts at run time."""
-    if name == "ChartBuilder":
-        from actorflow.machine.builder import ChartBuilder  # noqa: PLC0415
+LATER = {"ChartBuilder": "builder", "shortest_paths": "paths"}
 
-        return ChartBuilder
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+
+def __getattr__(name: str) -> Any:
+    """Import at first need what few processes use: the builder, and the search for paths."""
+    if name not in LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"actorflow.machine.{LATER[name]}"), name)

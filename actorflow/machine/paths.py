@@ -112,6 +112,11 @@ class _Search(Protocol):
         ...
 
 
+def public_attributes(model: Any) -> str:
+    """Return the attributes of a model as text, to see whether they have changed; not those that start with "_"."""
+    return repr({name: value for name, value in getattr(model, "__dict__", {}).items() if not name.startswith("_")})
+
+
 # --- without a model -------------------------------------------------------------------------------------------------
 
 
@@ -244,8 +249,7 @@ class _Runs:
 
     def key(self, run: _Run) -> Any:
         pending = run.machine._pending
-        attributes = getattr(run.machine.model, "__dict__", {})
-        public = repr([(name, value) for name, value in attributes.items() if not name.startswith("_")])
+        public = public_attributes(run.machine.model)
         if pending is None:
             return run.machine.configuration, public
         timers = frozenset((key, round(due.due - run.clock.now, 6)) for key, due in pending.timers.items())

@@ -3,8 +3,28 @@
 The fixtures `system`, `virtual_system` and `probe` come with the package (see `actorflow.testing.plugin`).
 """
 
+from typing import TYPE_CHECKING, Any
+
 from actorflow.app.virtual import VirtualSystem
 from actorflow.testing.leaks import Leak, LeakCheck
 from actorflow.testing.probe import Probe
 
-__all__ = ["Leak", "LeakCheck", "Probe", "VirtualSystem"]
+if TYPE_CHECKING:
+    from actorflow.testing.stateful import machine_rules
+
+__all__ = ["Leak", "LeakCheck", "Probe", "VirtualSystem", "machine_rules"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `machine_rules` when it is used: it needs hypothesis, which not all tests have."""
+    if name != "machine_rules":
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    try:
+        from actorflow.testing.stateful import machine_rules  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "hypothesis":
+            raise
+        msg = "actorflow.testing.machine_rules needs hypothesis: pip install hypothesis"
+        raise ImportError(msg) from error
+    return machine_rules

@@ -16,18 +16,17 @@ from actorflow.cli import main
 NUMBERS = itertools.count()
 
 LAMP = """
-    from actorflow.machine.declare import State
-    from actorflow.machine.state_machine import StateMachine
+    import actorflow as af
     from actorflow.machine.chart import Chart, StateNode, Transition
 
-    class Lamp(StateMachine):
-        off, on = State(initial=True), State()
+    class Lamp(af.StateMachine):
+        off, on = af.State(initial=True), af.State()
 
         @off.to(on)
         @on.to(off)
         def press(self) -> None: ...
 
-    class Abstract(StateMachine):
+    class Abstract(af.StateMachine):
         def nothing(self) -> None: ...
 
     root = StateNode("", "compound", children=("one",), initial=Transition("", targets=("one",)))
@@ -114,6 +113,17 @@ def test_json_file_is_drawn(lamp, tmp_path):
     assert (result.exit_code, result.stdout, result.stderr) == (0, TEXT, "")
 
 
+def test_scxml_file_is_drawn(lamp, tmp_path):
+    states = "<state id='off'><transition event='press' target='on'/></state><final id='on'/>"
+    (tmp_path / "lamp.scxml").write_text(
+        f"<scxml xmlns='http://www.w3.org/2005/07/scxml' version='1.0'>{states}</scxml>"
+    )
+    result = graph("lamp.scxml")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "off --> on : press" in result.stdout
+    assert "on --> [*]" in result.stdout
+
+
 def test_doubts_about_a_json_chart_are_lines_on_stderr_and_it_is_drawn(lamp, tmp_path):
     (tmp_path / "lamp.json").write_text(json.dumps(LAMP_DICT | {"states": LAMP_DICT["states"] | {"island": {}}}))
     result = graph("lamp.json")
@@ -137,6 +147,8 @@ def test_doubts_about_a_json_chart_are_lines_on_stderr_and_it_is_drawn(lamp, tmp
         ("nowhere:Lamp", "no module named 'nowhere' here"),
         ("LAMP.py:Lamp", "is a file: name the module instead"),
         ("none.json", "cannot read none.json: No such file"),
+        ("none.scxml", "none.scxml: No such file"),
+        ("bad.scxml", "bad.scxml:1: no well-formed XML"),
         ("bad.json", "bad.json: it is no JSON"),
         ("list.json", "list.json: "),
         ("latin.json", "latin.json is no UTF-8"),
@@ -145,6 +157,7 @@ def test_doubts_about_a_json_chart_are_lines_on_stderr_and_it_is_drawn(lamp, tmp
 )
 def test_what_cannot_be_drawn_is_one_line_with_the_cure(lamp, tmp_path, target, text):
     (tmp_path / "bad.json").write_text("{")
+    (tmp_path / "bad.scxml").write_text("<scxml")
     (tmp_path / "list.json").write_text("[1]")
     (tmp_path / "latin.json").write_bytes(b'{"\xe9": 1}')
     (tmp_path / "deep.json").write_text("[" * 100_000)

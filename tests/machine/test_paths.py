@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+import actorflow as af
 from actorflow.machine.chart import Hook, Transition
 from actorflow.machine.chart import StateNode as Node
 from actorflow.machine.interpreter import Interpreter
@@ -191,3 +192,26 @@ def test_event_that_a_state_defers_is_tried_where_it_is_handled():
     )
     assert shortest_paths(chart, object, {"ready": [()]}).keys() == {"busy", "idle"}
     assert shortest_paths(chart, object)["working"] == [("ready", ()), ("job", ())]
+
+
+def test_paths_of_a_class_run_its_instances():
+    class Door(af.StateMachine):
+        shut, open, broken = af.State(initial=True), af.State(), af.State(final=True)
+        kicks = 0
+
+        @shut.to(open)
+        def push(self) -> None: ...
+
+        @open.to(shut)
+        def pull(self) -> None: ...
+
+        @shut.to(broken, when=lambda self: self.kicks == 2)
+        @shut.stay
+        def kick(self) -> None:
+            self.kicks += 1
+
+    assert shortest_paths(Door.chart, Door) == {
+        "shut": [],
+        "open": [("push", ())],
+        "broken": [("kick", ()), ("kick", ()), ("kick", ())],
+    }

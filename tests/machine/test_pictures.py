@@ -12,9 +12,10 @@ import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import actorflow as af
 from actorflow.errors import ActorflowError, DefinitionError
 from actorflow.machine.chart import ROOT, Chart, Hook, StateNode, Transition
 from actorflow.machine.pictures import dot, mermaid, svg
@@ -164,6 +165,39 @@ def test_initial_transition_may_lead_deep_down():
     assert text.index("[*] --> inner") < text.index("state middle {")
 
 
+def test_class_says_its_events_guards_hooks_and_timeouts():
+    class Order(af.StateMachine):
+        new, paid = af.State(initial=True), af.State(final=True)
+
+        def enough(self, amount: int) -> bool:
+            return amount > 3
+
+        @new.to(paid, when=enough)
+        @new.stay
+        def pay(self, amount: int) -> None: ...
+
+        @new.after(60, paid)
+        def expire(self) -> None: ...
+
+        @paid.enter
+        def receipt(self) -> None: ...
+
+    assert (
+        Order.chart.mermaid()
+        == """\
+stateDiagram-v2
+    [*] --> new
+    state "new" as new
+    new : pay
+    state "paid" as paid
+    paid : enter / receipt
+    paid --> [*]
+    new --> paid : pay [enough]
+    new --> paid : after 60 s / expire
+"""
+    )
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -174,6 +208,7 @@ def test_odd_names_are_shown_as_they_are_and_break_no_line():
     assert {" ".join(name.split()) for name in ODD_NAMES if name.strip() and len(name) < 50} <= shown
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4, unique=True))
 def test_mermaid_reads_any_name_of_states_events_and_hooks(names):
     names = [name for name in names if name] or ["a"]
