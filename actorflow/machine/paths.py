@@ -99,15 +99,15 @@ class _Search(Protocol):
         """Return the situation to begin with."""
         ...
 
-    def key(self, situation: Any) -> Any:
+    def key(self, situation: Any, /) -> Any:
         """Return what makes two situations the same."""
         ...
 
-    def active(self, situation: Any) -> Iterable[str]:
+    def active(self, situation: Any, /) -> Iterable[str]:
         """Return the active states."""
         ...
 
-    def steps(self, situation: Any, path: Path) -> Iterator[tuple[Step | None, Any]]:
+    def steps(self, situation: Any, path: Path, /) -> Iterator[tuple[Step | None, Any]]:
         """Go through what may come next: the step, None if it comes by itself, and the situation after it."""
         ...
 

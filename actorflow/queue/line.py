@@ -60,7 +60,7 @@ class Line:
         self.store = store
         self.waits = waits
         self.pool = pool
-        self.durability = durability
+        self.durability: Durability | None = durability
         self.claimer: ActorRef[Any] | None = None
         self.closed = False
         self.workers = 0

@@ -78,8 +78,7 @@ def open_store(url: str = "memory:", *, durability: Durability = "power") -> Sto
     """Open a database by its URL; a file, and the tables, are made at first use.
 
     Args:
-        url: "memory:" (ends with the process), "sqlite:///shop.db" (four slashes for an absolute path) or
-            "postgresql://user@host/database".
+        url: "memory:" (ends with the process) or "sqlite:///shop.db" (four slashes for an absolute path).
         durability: "power": a commit outlives a power cut; "process": it outlives kill -9, and is much faster.
 
     >>> store = open_store()
@@ -99,9 +98,5 @@ def open_store(url: str = "memory:", *, durability: Durability = "power") -> Sto
         from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
 
         return SqliteStore(url, url.removeprefix("sqlite:///"), durability)
-    if url.startswith(("postgresql://", "postgres://")):
-        from actorflow.store.postgres.store import PostgresStore  # noqa: PLC0415 - it needs an extra
-
-        return PostgresStore(url, durability)
-    msg = f"store={url!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
+    msg = f"store={url!r}: give 'memory:' or 'sqlite:///file.db'"
     raise DefinitionError(msg)

@@ -33,18 +33,23 @@ class Datamodel(Protocol):
 
     def expression(self, source: str) -> Code:
         """Compile an expression."""
+        ...
 
     def condition(self, source: str) -> Code:
         """Compile an expression whose truth counts."""
+        ...
 
     def place(self, source: str) -> Assign:
         """Compile a location that can be assigned to."""
+        ...
 
     def content(self, text: str) -> Any:
         """Return the value of text between tags."""
+        ...
 
     def is_name(self, text: str) -> bool:
         """Say whether a variable can have this name."""
+        ...
 
 
 def late(error: EvaluationError) -> Code:

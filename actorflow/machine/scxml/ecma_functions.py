@@ -106,6 +106,10 @@ def _keys(scope: Scope, whole: Any) -> list[Any]:
     return list(whole)
 
 
+def _values(scope: Scope, whole: Any = UNDEFINED) -> list[Any]:
+    return [whole[key] for key in _keys(scope, whole)]
+
+
 def _is_nan(_scope: Scope, value: Any = UNDEFINED) -> bool:
     return math.isnan(number_of(value))
 
@@ -137,7 +141,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "Number.isNaN": lambda _scope, value=UNDEFINED: isinstance(value, float) and math.isnan(value),
     "Array.isArray": lambda _scope, value=UNDEFINED: isinstance(value, list | tuple),
     "Object.keys": _keys,
-    "Object.values": lambda scope, whole=UNDEFINED: [whole[key] for key in _keys(scope, whole)],
+    "Object.values": _values,
     "JSON.parse": _parse_json,
     "JSON.stringify": _to_json,
 }

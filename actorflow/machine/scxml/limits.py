@@ -44,9 +44,11 @@ class Scope(Protocol):
 
     def system(self, name: str) -> Any:
         """Return a system variable: `_event`, `_sessionid`, `_name`, `_ioprocessors`, `_x`."""
+        ...
 
     def in_state(self, name: str) -> bool:
         """Say whether a state is active."""
+        ...
 
     def spend(self, steps: int) -> None:
         """Count steps; raise LimitExceeded when there are too many."""
