@@ -146,10 +146,9 @@ def _variable(node: ast.Name, _depth: int) -> Code:
 
 
 def _add(scope: Scope, left: Any, right: Any) -> Any:
-    size = len(left) + len(right) if isinstance(left, str | list | tuple) and isinstance(right, type(left)) else 0
-    if size:
-        spend_size(scope, size)
-    return left + right
+    if isinstance(left, str | list | tuple) and isinstance(right, type(left)):
+        spend_size(scope, len(left) + len(right))
+    return operator.add(left, right)
 
 
 def _multiply(scope: Scope, left: Any, right: Any) -> Any:
