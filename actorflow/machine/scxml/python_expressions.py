@@ -145,10 +145,15 @@ def _variable(node: ast.Name, _depth: int) -> Code:
 # --- operators --------------------------------------------------------------------------------------------------------
 
 
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str | list | tuple) else 0
+
+
 def _add(scope: Scope, left: Any, right: Any) -> Any:
-    if isinstance(left, str | list | tuple) and isinstance(right, type(left)):
-        spend_size(scope, len(left) + len(right))
-    return operator.add(left, right)
+    size = _length(left) + _length(right)
+    if size:
+        spend_size(scope, size)
+    return left + right
 
 
 def _multiply(scope: Scope, left: Any, right: Any) -> Any:
