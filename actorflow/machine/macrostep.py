@@ -154,12 +154,19 @@ def _handle_later(machine: Interpreter, event: Event) -> Exception | None:
     if event.waits:
         return None
     if event.answer is not None:
-        event.answer(value, error)
+        _answer(event, value, error)
     elif isinstance(error, TransitionRefused):
         machine._platform.refused(event, error)
     else:
         return error
     return None
+
+
+def _answer(event: Event, value: Any, error: Exception | None) -> None:
+    """Tell who waits for a deferred event; once, so that the frames in the error's traceback do not keep him."""
+    answer, event.answer = event.answer, None
+    assert answer is not None
+    answer(value, error)
 
 
 def handle(machine: Interpreter, event: Event) -> Any:
