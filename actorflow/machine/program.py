@@ -14,12 +14,13 @@ from typing import Any, Final, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.machine import sets
-from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
 from actorflow.machine.hooks import not_plain
 
 Function: TypeAlias = Callable[..., Any]
 
-KEPT: Final = 1000  # names of events, for each configuration
+KEPT: Final = 1000  # names of events, and steps, for each configuration
+CONFIGURATIONS: Final = 10_000  # kept, and as many as there are states: about 2 KB each
 
 
 class Move:
@@ -222,8 +223,17 @@ class Program:
         with self._lock:
             known = self._configurations.get(names)
             if known is None:
+                if len(self._configurations) > CONFIGURATIONS + len(self.chart.states):
+                    self._forget()
                 known = self._configurations[names] = Configuration(self, names)
             return known
+
+    def _forget(self) -> None:
+        """Let go of what was worked out: twenty regions of two states have a million configurations."""
+        for configuration in self._configurations.values():
+            configuration.candidates.clear()
+            configuration.steps.clear()
+        self._configurations.clear()
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
         """Return who may take an event, and keep it, unless there are very many names: of a wildcard, say."""
@@ -266,6 +276,8 @@ class Program:
             step = steps.get(tuple(remembered.get(name) for name in consulted))
             if step is not None:
                 return step  # type: ignore[no-any-return]
+        if len(configuration.steps) > KEPT and configuration is not self.nowhere:  # many guards in many regions
+            configuration.steps.clear()
         entry = sets.Entry(self.chart, remembered)
         entry.add(move.transition for move in moves)
         step = Step(self, configuration, moves, entry)
@@ -273,6 +285,8 @@ class Program:
             configuration.steps[moves] = step
         else:
             _, steps = configuration.steps.setdefault(moves, (tuple(dict.fromkeys(entry.consulted)), {}))
+            if len(steps) > KEPT:
+                steps.clear()
             steps[tuple(remembered.get(name) for name in dict.fromkeys(entry.consulted))] = step
         return step
 
@@ -298,9 +312,17 @@ class Program:
         """Drop moves that others preempt."""
         if len(moves) < 2:
             return tuple(moves)
-        by_transition = {id(move.transition): move for move in moves}
-        kept = sets.without_conflicts(self.chart, configuration.names, [move.transition for move in moves], remembered)
-        return tuple(by_transition[id(transition)] for transition in kept)
+        key = ("kept", *moves)
+        known: tuple[Move, ...] | None = configuration.steps.get(key)
+        if known is None:
+            by_transition = {id(move.transition): move for move in moves}
+            transitions = [move.transition for move in moves]
+            kept = sets.without_conflicts(self.chart, configuration.names, transitions, remembered)
+            known = tuple(by_transition[id(transition)] for transition in kept)
+            targets = (target for transition in transitions for target in transition.targets)
+            if not any(self.chart.states[target].kind in HISTORY for target in targets):
+                configuration.steps[key] = known
+        return known
 
 
 def hooks_of(chart: Chart) -> frozenset[str]:
