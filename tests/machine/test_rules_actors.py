@@ -200,7 +200,7 @@ def test_send_and_subscribe_are_for_machines(any_system):
     with pytest.raises(af.DefinitionError, match="Plain is no state machine"):
         plain.subscribe(print)
     with pytest.raises(AttributeError, match="Plain is no state machine"):
-        plain.state  # noqa: B018
+        plain.state
 
 
 def test_raise_event_and_timers_take_events_of_the_machine_only(any_system):
