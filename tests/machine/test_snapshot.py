@@ -66,7 +66,7 @@ class Jobs(af.StateMachine):
 
 
 class Nest(af.StateMachine):
-    """Nested: shallow and deep history, eventless transitions, internal events, done events, timeouts outside and in."""
+    """Nested: shallow and deep history, eventless transitions, internal and done events, timeouts outside and in."""
 
     out, box, end = af.State(initial=True), af.State(), af.State(final=True)
     left, right = af.State(parent=box, initial=True), af.State(parent=box)
