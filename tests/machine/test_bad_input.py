@@ -94,7 +94,7 @@ def test_arguments_may_have_any_name():
         a = af.State(initial=True)
 
         @a.stay(when=lambda me, *, event, model, self, name: event == model)
-        def go(me, *, event: int, model: int, self: int, name: int) -> int:  # noqa: N805
+        def go(me, *, event: int, model: int, self: int, name: int) -> int:
             return event + model + self + name
 
     machine = af.Interpreter(Odd.chart, Odd())
