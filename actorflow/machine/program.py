@@ -20,6 +20,7 @@ from actorflow.machine.hooks import not_plain
 Function: TypeAlias = Callable[..., Any]
 
 KEPT: Final = 1000  # names of events, for each configuration
+REMEMBERED: Final = 4000  # configurations and steps, 3 kB each: 20 regions have a million configurations
 
 
 class Move:
@@ -146,6 +147,7 @@ class Program:
         self._lock = threading.RLock()
         self._functions: dict[str, Function] = {}
         self._configurations: dict[frozenset[str], Configuration] = {}
+        self._room = self._limit = max(REMEMBERED, 10 * len(chart.states))
         self._moves = {
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
@@ -218,12 +220,24 @@ class Program:
     # --- configurations and steps ------------------------------------------------------------------------------------
 
     def configuration(self, names: frozenset[str]) -> Configuration:
-        """Return the one object for a set of states."""
+        """Return the object for a set of states."""
         with self._lock:
             known = self._configurations.get(names)
             if known is None:
+                self._make_room()
                 known = self._configurations[names] = Configuration(self, names)
             return known
+
+    def _make_room(self) -> None:
+        """Forget all configurations if they and their steps have become too many; machines keep those they are in."""
+        self._room -= 1
+        if self._room > 0:
+            return
+        self._room = self._limit
+        for known in self._configurations.values():
+            known.candidates.clear()  # else what is forgotten would hold itself, step by step
+            known.steps.clear()
+        self._configurations.clear()
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
         """Return who may take an event, and keep it, unless there are very many names: of a wildcard, say."""
@@ -266,6 +280,8 @@ class Program:
             step = steps.get(tuple(remembered.get(name) for name in consulted))
             if step is not None:
                 return step  # type: ignore[no-any-return]
+        with self._lock:
+            self._make_room()
         entry = sets.Entry(self.chart, remembered)
         entry.add(move.transition for move in moves)
         step = Step(self, configuration, moves, entry)
