@@ -71,14 +71,14 @@ class Account(af.StateMachine):
 
 
 def show(record: Record) -> None:
-    """Print a transition; None as the event is a timeout."""
-    print(f"{record.event or 'timeout':>10}: {record.source} -> {record.target}")
+    """Print a transition."""
+    print(f"{record.event:>10}: {record.source} -> {record.target}")
 
 
 def main() -> None:
     """Take one account through its life."""
     with VirtualSystem("accounts") as system:
-        account = system.spawn(Account, password="tr0ub4dor", code="1234")
+        account = system.spawn(Account, "tr0ub4dor", "1234")
         account.subscribe(show)
         try:
             account.call(Account.verify, "4321").get()

@@ -90,7 +90,7 @@ class Desk(af.Actor, intensity=0):
         while self.under_way < WINDOW and (step := next(self.share, None)) is not None:
             self.under_way += 1
             if step.name not in self.book:
-                self.start(step.name)
+                self.start_machine(step.name)
             page = self.book[step.name]
             page.steps.append(step)
             if page.ref is not None and len(page.steps) == page.taken + 1:
@@ -98,7 +98,7 @@ class Desk(af.Actor, intensity=0):
         if not self.under_way:
             self.close()
 
-    def start(self, name: str) -> None:
+    def start_machine(self, name: str) -> None:
         """Have an object's machine started. If it cannot start, that is our crash."""
         self.book[name] = Page()
         machine = af.child(self.life, *self.tools).options(name=name)
