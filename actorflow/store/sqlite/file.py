@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from actorflow.errors import StoreError
-from actorflow.store.sqlite.connection import BUSY_SECONDS, connect, pragma, sqlite_errors
+from actorflow.store.sqlite.connection import BUSY_SECONDS, CURES, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.locks import give, locked, take
 from actorflow.store.statements import migrations
 
 logger = logging.getLogger("actorflow.store")
 
 CHECKPOINT_BYTES: Final = 4 * 1024 * 1024  # of the log, before its pages are written back
-INSIST_BYTES: Final = 16 * 1024 * 1024  # of the log, from which on a checkpoint waits for other processes
-INSIST_MILLISECONDS: Final = 2000
+INSIST_BYTES: Final = 16 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
+INSIST_MILLISECONDS: Final = 200
+INSIST_SECONDS: Final = 2.0  # between two such waits: a reader may stay for long, and nobody writes meanwhile
 MIGRATIONS: Final = migrations("actorflow.store.sqlite")
 VERSION: Final = len(MIGRATIONS)
 
@@ -37,6 +39,7 @@ def open_file(path: str) -> sqlite3.Connection:
             if path != ":memory:":
                 warn_of_known_bug()
                 with file_errors(path), locked(path):  # of two processes that make the same file, one changes the mode
+                    check_writable(path)
                     if pragma(connection, "journal_mode = wal") != "wal":
                         msg = f"{path}: it cannot have a write-ahead log here: is it on a network file system?"
                         raise StoreError(msg)
@@ -85,11 +88,21 @@ def version_of(connection: sqlite3.Connection, path: str) -> int:
     return version
 
 
+def check_writable(path: str) -> None:
+    """Refuse a file that can only be read: SQLite would say so at the first write."""
+    file = Path(path)
+    if file.exists() and not os.access(file, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        msg = f"{path}: it can only be read; {CURES['SQLITE_READONLY']}"
+        raise StoreError(msg)
+
+
 @contextlib.contextmanager
 def file_errors(path: str) -> Iterator[None]:
     """Have errors of the files beside the database come as StoreError."""
     try:
         yield
+    except StoreError:  # it is an OSError too
+        raise
     except OSError as error:
         msg = f"{path}: {error.strerror} ({error.filename}); locks are kept beside it: may this user write there?"
         raise StoreError(msg) from error
@@ -115,15 +128,16 @@ def log_size(path: str) -> int:
         return 0
 
 
-def checkpoint(connection: sqlite3.Connection, path: str, size: int) -> None:
+def checkpoint(connection: sqlite3.Connection, path: str, patience: int) -> None:
     """Write the pages of the log back into the file, and empty it; only one process at a time does so.
+
+    With readers and writers about, it waits for them for `patience` milliseconds, then does what it can.
 
     SQLite before 3.51.3 can lose pages if another connection checkpoints while this one restarts the log
     (sqlite.org/wal.html, "the WAL-reset bug"); so its own checkpoints are off, and ours hold a file lock.
     """
     if not take(f"{path}-af-lock"):
         return  # another process is at it
-    patience = INSIST_MILLISECONDS if size > INSIST_BYTES else 0  # else it does what it can, and the rest next time
     try:
         with sqlite_errors(path):
             connection.execute(f"pragma busy_timeout = {patience}")

@@ -14,7 +14,15 @@ from actorflow.core.log import logger
 from actorflow.errors import ActorDeadError, StoreError
 from actorflow.store.commits import Commits, Turn
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
-from actorflow.store.sqlite.file import CHECKPOINT_BYTES, checkpoint, log_size, open_file
+from actorflow.store.sqlite.file import (
+    CHECKPOINT_BYTES,
+    INSIST_BYTES,
+    INSIST_MILLISECONDS,
+    INSIST_SECONDS,
+    checkpoint,
+    log_size,
+    open_file,
+)
 from actorflow.store.sqlite.node import SqliteNode
 from actorflow.store.watchers import Watchers
 
@@ -48,6 +56,7 @@ class SqliteStore:
         self._ended = threading.Event()
         self._node: SqliteNode | None = None
         self._count = 0
+        self._insisted = 0.0
         self._writer = SqliteWriter(open_file(self.path), self.path)
         self._reader = self._writer.connection if self.is_memory else connect(self.path)
         self._read_transaction = SqliteTransaction(self._reader, self.path)
@@ -104,8 +113,12 @@ class SqliteStore:
             return
         size = log_size(self.path)
         if size >= CHECKPOINT_BYTES:
+            patience = 0
+            if size >= INSIST_BYTES and SystemClock.monotonic() > self._insisted + INSIST_SECONDS:
+                self._insisted = SystemClock.monotonic()
+                patience = INSIST_MILLISECONDS
             try:
-                self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path, size))
+                self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path, patience))
             except (StoreError, OSError) as error:
                 logger.warning("The log of %s could not be written back: %s", self.path, error)
             except ActorDeadError:
