@@ -255,6 +255,7 @@ def _settle(machine: Interpreter) -> Exception | None:
         configuration = machine._configuration
         pending = machine._pending
         if configuration.final:
+            failure = failure or _failed_last(machine)
             _end(machine)
             return failure
         try:
@@ -271,7 +272,17 @@ def _settle(machine: Interpreter) -> Exception | None:
     msg = (
         f"{machine.chart.name} took {STEPS:,} steps for one event and is in {machine.state!r}: it goes round in circles"
     )
-    raise DefinitionError(msg)
+    if machine._pending is not None:
+        machine._pending.internal.clear()  # or the next event would go round too
+    return failure or DefinitionError(msg)
+
+
+def _failed_last(machine: Interpreter) -> Exception | None:
+    """Return the error of an enter of the final state: nothing can handle it any more."""
+    if machine._program.scxml or machine._pending is None:
+        return None
+    errors = (event.data for event in machine._pending.internal if event.name == FAILED)
+    return next((error for error in errors if isinstance(error, Exception)), None)
 
 
 def _take_eventless(machine: Interpreter) -> bool:
