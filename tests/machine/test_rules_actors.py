@@ -200,7 +200,7 @@ def test_send_and_subscribe_are_for_machines(any_system):
     with pytest.raises(af.DefinitionError, match="Plain is no state machine"):
         plain.subscribe(print)
     with pytest.raises(AttributeError, match="Plain is no state machine"):
-        plain.state  # noqa: B018
+        plain.state
 
 
 def test_raise_event_and_timers_take_events_of_the_machine_only(any_system):
@@ -213,7 +213,9 @@ def test_raise_event_and_timers_take_events_of_the_machine_only(any_system):
 
     order = any_system.spawn(Wrong)
     for what in ("pay", Order.helper, 5, Order.receipt):
-        with pytest.raises(af.DefinitionError, match="is no event of Wrong: give one of its methods; events are cancel"):
+        with pytest.raises(
+            af.DefinitionError, match="is no event of Wrong: give one of its methods; events are cancel"
+        ):
             order.call(Wrong.raise_it, what).get()
         with pytest.raises(af.DefinitionError, match="is no event of Wrong"):
             order.call(Wrong.time_it, 1, what).get()
@@ -453,7 +455,9 @@ def test_stop_when_final_ends_for_good_whatever_the_restart_kind(virtual_system,
                 raise ValueError("bury")
 
     virtual_system.subscribe(af.Stopped, probe.ref)
-    virtual_system.spawn(af.child(af.Supervisor, af.child(Brief).options(name="o", restart=restart)).options(name="top"))
+    virtual_system.spawn(
+        af.child(af.Supervisor, af.child(Brief).options(name="o", restart=restart)).options(name="top")
+    )
     order = virtual_system.find("/test/top/o", Brief)
     if how == "failed enter":
         order.call(Brief.break_it).get()
