@@ -15,10 +15,12 @@ from typing import Any, Final, TypeAlias
 from actorflow.errors import DefinitionError
 from actorflow.machine import sets
 from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.hooks import not_plain
 
 Function: TypeAlias = Callable[..., Any]
 
 KEPT: Final = 1000  # names of events, for each configuration
+REMEMBERED: Final = 4000  # configurations and steps, 3 kB each: 20 regions have a million configurations
 
 
 class Move:
@@ -77,7 +79,7 @@ class Step:
         self.enters = tuple(hook for entered in self.entered for hook in entered.hooks)
         self.remembered = sets.remembered_at_exit(chart, source.names, self.left)
         holds = any(program.timeouts_of(name) or chart.states[name].invoke for name in self.left)
-        restless = self.target.eventless or self.target.final or program.has_deferred
+        restless = self.target.eventless or self.target.final or program.has_deferred or program.has_forwarded
         self.plain = not (holds or restless or self.remembered or not all(one.is_plain() for one in self.entered)) and (
             chart.order == "action first"
         )
@@ -138,11 +140,14 @@ class Program:
         self.chart = chart
         self.model_class = model_class
         self.scxml = chart.order == "scxml"
+        self.adopts = hasattr(model_class, "_adopt")  # its models have methods that ask for the interpreter
         self.seen = self.refused = self.failed = 0  # events; of one in 64 the times are taken
         self.sampled = 0
         self.validation_time = self.action_time = 0.0  # seconds, of the sampled ones
         self._lock = threading.RLock()
+        self._functions: dict[str, Function] = {}
         self._configurations: dict[frozenset[str], Configuration] = {}
+        self._room = self._limit = max(REMEMBERED, 10 * len(chart.states))
         self._moves = {
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
@@ -150,6 +155,7 @@ class Program:
         self.events = frozenset(chart.events)
         self.hooks = hooks_of(chart) - self.events  # methods that are neither events nor for callers
         self.has_deferred = any(node.defer for node in chart.states.values())
+        self.has_forwarded = any(invoke.autoforward for node in chart.states.values() for invoke in node.invoke)
         for node in chart.states.values():  # all names are looked up now, not when a state is first entered
             self.functions((*node.enter, *node.exit, *(node.initial.actions if node.initial else ())))
             self.function(node.donedata)
@@ -166,12 +172,19 @@ class Program:
             return None
         if hook.function is not None:
             return hook.function
-        function: Function | None = getattr(self.model_class, hook.name, None)
-        if function is None:
+        known = self._functions.get(hook.name)
+        return known if known is not None else self._functions.setdefault(hook.name, self._method(hook.name))
+
+    def _method(self, name: str) -> Function:
+        function: Function | None = getattr(self.model_class, name, None)
+        if not callable(function):
             msg = (
-                f"chart {self.chart.name!r} names {hook.name!r}, and {self.model_class.__name__} has no such method: "
+                f"chart {self.chart.name!r} names {name!r}, and {self.model_class.__name__} has no such method: "
                 "add it, or give the function itself"
             )
+            raise DefinitionError(msg)
+        if wrong := not_plain(function):
+            msg = f"chart {self.chart.name!r} names {name!r} of {self.model_class.__name__}: {wrong}"
             raise DefinitionError(msg)
         return function
 
@@ -207,12 +220,24 @@ class Program:
     # --- configurations and steps ------------------------------------------------------------------------------------
 
     def configuration(self, names: frozenset[str]) -> Configuration:
-        """Return the one object for a set of states."""
+        """Return the object for a set of states."""
         with self._lock:
             known = self._configurations.get(names)
             if known is None:
+                self._make_room()
                 known = self._configurations[names] = Configuration(self, names)
             return known
+
+    def _make_room(self) -> None:
+        """Forget all configurations if they and their steps have become too many; machines keep those they are in."""
+        self._room -= 1
+        if self._room > 0:
+            return
+        self._room = self._limit
+        for known in self._configurations.values():
+            known.candidates.clear()  # else what is forgotten would hold itself, step by step
+            known.steps.clear()
+        self._configurations.clear()
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
         """Return who may take an event, and keep it, unless there are very many names: of a wildcard, say."""
@@ -241,7 +266,7 @@ class Program:
             ]
             if found:
                 of_atomic[tuple(found)] = None
-        if len(of_atomic) == 1:
+        if len(of_atomic) == 1 and not self.scxml:  # the common step is not SCXML's
             return next(iter(of_atomic))
         return Regions(list(of_atomic)) if of_atomic else ()
 
@@ -255,6 +280,8 @@ class Program:
             step = steps.get(tuple(remembered.get(name) for name in consulted))
             if step is not None:
                 return step  # type: ignore[no-any-return]
+        with self._lock:
+            self._make_room()
         entry = sets.Entry(self.chart, remembered)
         entry.add(move.transition for move in moves)
         step = Step(self, configuration, moves, entry)

@@ -66,6 +66,14 @@ class Writer(Protocol):
         """Go back to the place, and forget it."""
         ...
 
+    def is_open(self) -> bool:
+        """Say whether the transaction is still there: some errors undo all of it."""
+        ...
+
+    def is_passing(self, error: Exception, /) -> bool:
+        """Say whether the same work may well succeed next time: other processes were in its way."""
+        ...
+
     def take_after_commit(self) -> list[Callable[[], object]]:
         """Return what is to be called after the commit, and forget it."""
         ...

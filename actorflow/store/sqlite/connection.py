@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from actorflow.errors import StoreError
-from actorflow.store.statements import statements
+from actorflow.store.statements import Statements, statements
 from actorflow.store.transaction import Durability, Parameters, Row
 
 BUSY_SECONDS: Final = 30.0  # for another process to end its transaction
@@ -56,6 +56,8 @@ CURES: Final = {
     "SQLITE_CANTOPEN": "does its folder exist, and may this user write there?",
     "SQLITE_NOTADB": "it is no SQLite file: give another path",
     "SQLITE_CORRUPT": "it is damaged: `actorflow store check` says where; restore a backup",
+    "SQLITE_IOERR": "the disk or its file system failed; is it full, over a quota, or gone?",
+    "SQLITE_TOOBIG": "SQLite takes 1 GB for one value at most",
     "SQLITE_BUSY": f"another process has held it for over {BUSY_SECONDS:.0f} s in one transaction",
 }
 
@@ -146,15 +148,24 @@ class SqliteWriter:
         self._execute("rollback to work")
         self._execute("release work")
 
+    def is_open(self) -> bool:
+        """Say whether the transaction is still there."""
+        return self.connection.in_transaction
+
+    def is_passing(self, _error: Exception, /) -> bool:
+        """Say no: one process at a time has the lock for writing, so others are never in the way."""
+        return False
+
     def take_after_commit(self) -> list[Callable[[], object]]:
         """Return what is to be called after the commit, and forget it."""
         after = self.transaction._after
-        if after:
-            self.transaction._after = []
+        if not after:
+            return []  # not the list itself, which others go on to fill
+        self.transaction._after = []
         return after
 
 
-STATEMENTS: Final[dict[str, str]] = statements("actorflow.store.sqlite")
+STATEMENTS: Final[Statements] = statements("actorflow.store.sqlite")
 
 
 def pragma(connection: sqlite3.Connection, text: str) -> Any:
