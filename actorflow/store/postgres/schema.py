@@ -37,8 +37,9 @@ def migrate(connection: psycopg.Connection[Any], url: str) -> None:
 
 def version_of(connection: psycopg.Connection[Any], url: str) -> int:
     """Return the version of the tables; 0 without any."""
-    row = connection.execute("select to_regclass('actorflow.meta') is not null").fetchone()
-    if row is None or not row[0]:
+    # Not to_regclass: it looks into a cache of names, which does not learn of what was made during the wait for a lock.
+    exists = "select 1 from pg_catalog.pg_tables where schemaname = 'actorflow' and tablename = 'meta'"
+    if connection.execute(exists).fetchone() is None:
         return 0
     row = connection.execute("select value from actorflow.meta where key = 'version'").fetchone()
     version = int(row[0]) if row is not None else 0
