@@ -6,7 +6,6 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import LeakCheck, VirtualSystem
-
 from tests.servers import Postgres, postgres
 
 CLASSES = {"live": af.ActorSystem, "virtual": VirtualSystem}
