@@ -128,6 +128,7 @@ class Interpreter:
             return macrostep.send(self, Event(event, args, kwargs))
         model = self.model
         self._running = True
+        part = "a guard"
         try:
             for choice in choices:
                 guard = choice.guard
@@ -138,19 +139,24 @@ class Interpreter:
                 choice = step = None  # type: ignore[assignment]
             if step is not None and step.plain:
                 value = None
+                part = "an action"
                 for action in step.actions:
                     value = action(model, *args, **kwargs)
+                part = "an exit hook"
                 for hook in step.exits:
                     hook(model)
+                part = ""  # enter hooks and what follows say it themselves
                 self._configuration = step.target
                 if self._records or self._listeners:
                     self._note(source, step.target, event, (*args, kwargs) if kwargs else args)
                 if step.enters:
-                    macrostep.enter_plainly(self, step)
+                    macrostep.enter_plainly(self, step, event)
                 if self._pending is not None:
                     macrostep.settle(self, source)
                 return value
         except Exception as error:
+            if part:
+                macrostep.name_part(self, error, part, event)
             macrostep.fail(self, source, error)
             raise
         finally:

@@ -19,8 +19,8 @@ from actorflow.machine.hooks import not_plain
 
 Function: TypeAlias = Callable[..., Any]
 
-KEPT: Final = 1000  # names of events, and steps, for each configuration
-CONFIGURATIONS: Final = 10_000  # kept, and as many as there are states: about 2 KB each
+KEPT: Final = 1000  # names of events, for each configuration
+REMEMBERED: Final = 4000  # configurations and steps, 3 kB each: 20 regions have a million configurations
 
 
 class Move:
@@ -116,7 +116,7 @@ class Regions:
 class Configuration:
     """A set of active states, of which there is one object a program, and what events do in it."""
 
-    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps")
+    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps", "together")
 
     def __init__(self, program: Program, names: frozenset[str]) -> None:
         chart = program.chart
@@ -126,6 +126,7 @@ class Configuration:
         self.defers = tuple(pattern for name in chart.in_order(names) for pattern in chart.states[name].defer)
         self.candidates: dict[str, Candidates] = {}
         self.steps: dict[Any, Any] = {}
+        self.together: dict[tuple[Move, ...], tuple[Move, ...]] = {}  # moves of regions, less those preempted
         self.eventless = program.select(self, lambda transition: not transition.events and transition.after is None)
 
 
@@ -147,6 +148,7 @@ class Program:
         self._lock = threading.RLock()
         self._functions: dict[str, Function] = {}
         self._configurations: dict[frozenset[str], Configuration] = {}
+        self._room = self._limit = max(REMEMBERED, 10 * len(chart.states))
         self._moves = {
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
@@ -219,20 +221,24 @@ class Program:
     # --- configurations and steps ------------------------------------------------------------------------------------
 
     def configuration(self, names: frozenset[str]) -> Configuration:
-        """Return the one object for a set of states."""
+        """Return the object for a set of states."""
         with self._lock:
             known = self._configurations.get(names)
             if known is None:
-                if len(self._configurations) > CONFIGURATIONS + len(self.chart.states):
-                    self._forget()
+                self._make_room()
                 known = self._configurations[names] = Configuration(self, names)
             return known
 
-    def _forget(self) -> None:
-        """Let go of what was worked out: twenty regions of two states have a million configurations."""
-        for configuration in self._configurations.values():
-            configuration.candidates.clear()
-            configuration.steps.clear()
+    def _make_room(self) -> None:
+        """Forget all configurations if they and their steps have become too many; machines keep those they are in."""
+        self._room -= 1
+        if self._room > 0:
+            return
+        self._room = self._limit
+        for known in self._configurations.values():
+            known.candidates.clear()  # else what is forgotten would hold itself, step by step
+            known.steps.clear()
+            known.together.clear()
         self._configurations.clear()
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
@@ -276,8 +282,8 @@ class Program:
             step = steps.get(tuple(remembered.get(name) for name in consulted))
             if step is not None:
                 return step  # type: ignore[no-any-return]
-        if len(configuration.steps) > KEPT and configuration is not self.nowhere:  # many guards in many regions
-            configuration.steps.clear()
+        with self._lock:
+            self._make_room()
         transitions = [move.transition for move in moves]
         exits = sets.Exit(self.chart, configuration.names, transitions, remembered)
         # A history that is a target may be of what is left just now, as in appendix D: exits come first there.
@@ -288,8 +294,6 @@ class Program:
             configuration.steps[moves] = step
         else:
             _, steps = configuration.steps.setdefault(moves, (tuple(dict.fromkeys(entry.consulted)), {}))
-            if len(steps) > KEPT:
-                steps.clear()
             steps[tuple(remembered.get(name) for name in dict.fromkeys(entry.consulted))] = step
         return step
 
@@ -315,8 +319,8 @@ class Program:
         """Drop moves that others preempt."""
         if len(moves) < 2:
             return tuple(moves)
-        key = ("kept", *moves)
-        known: tuple[Move, ...] | None = configuration.steps.get(key)
+        key = tuple(moves)
+        known = configuration.together.get(key)
         if known is None:
             by_transition = {id(move.transition): move for move in moves}
             transitions = [move.transition for move in moves]
@@ -324,7 +328,9 @@ class Program:
             known = tuple(by_transition[id(transition)] for transition in kept)
             targets = (target for transition in transitions for target in transition.targets)
             if not any(self.chart.states[target].kind in HISTORY for target in targets):
-                configuration.steps[key] = known
+                with self._lock:
+                    self._make_room()
+                configuration.together[key] = known
         return known
 
 

@@ -179,7 +179,7 @@ def test_attributes_that_a_failed_action_set_stay():
 
     machine = af.Interpreter(Counting.chart, Counting())
     for _ in range(3):
-        with pytest.raises(ValueError, match="^$"):
+        with pytest.raises(ValueError):
             machine.send("go")
     assert (machine.model.count, machine.state, machine.history) == (3, "a", [])
 

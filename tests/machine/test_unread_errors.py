@@ -141,9 +141,10 @@ def test_what_a_machine_left_unhandled_and_nobody_reads_is_a_dead_letter(virtual
     assert isinstance(letter().reason, af.ActorDeadError)
 
 
-def refused(function, *args, **kwargs):
+def refused(read, *arguments, **keywords):
+    """Read an error in some way."""
     with pytest.raises(af.TransitionRefused):
-        function(*args, **kwargs)
+        read(*arguments, **keywords)
 
 
 READERS = [
