@@ -133,7 +133,7 @@ def _finish(machine: Interpreter, before: Configuration) -> Exception | None:
     if pending is None:
         return failure
     while True:
-        if pending.deferred and machine._configuration is not before:
+        if pending.deferred and machine._configuration.names != before.names:
             before = machine._configuration
             recalled = list(pending.deferred)
             pending.deferred.clear()

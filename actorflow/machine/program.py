@@ -14,13 +14,14 @@ from typing import Any, Final, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.machine import sets
-from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
 from actorflow.machine.hooks import not_plain
 
 Function: TypeAlias = Callable[..., Any]
 
 KEPT: Final = 1000  # names of events, for each configuration
-REMEMBERED: Final = 4000  # configurations and steps, 3 kB each: 20 regions have a million configurations
+REMEMBERED: Final = 100_000  # active states in kept configurations and steps, 60 B each; 20 regions have a million
+OVERHEAD: Final = 10  # of a configuration or step, in active states
 
 
 class Move:
@@ -147,7 +148,7 @@ class Program:
         self._lock = threading.RLock()
         self._functions: dict[str, Function] = {}
         self._configurations: dict[frozenset[str], Configuration] = {}
-        self._room = self._limit = max(REMEMBERED, 10 * len(chart.states))
+        self._room = self._limit = max(REMEMBERED, 100 * len(chart.states))
         self._moves = {
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
@@ -224,13 +225,13 @@ class Program:
         with self._lock:
             known = self._configurations.get(names)
             if known is None:
-                self._make_room()
+                self._make_room(names)
                 known = self._configurations[names] = Configuration(self, names)
             return known
 
-    def _make_room(self) -> None:
+    def _make_room(self, names: frozenset[str]) -> None:
         """Forget all configurations if they and their steps have become too many; machines keep those they are in."""
-        self._room -= 1
+        self._room -= len(names) + OVERHEAD
         if self._room > 0:
             return
         self._room = self._limit
@@ -281,7 +282,7 @@ class Program:
             if step is not None:
                 return step  # type: ignore[no-any-return]
         with self._lock:
-            self._make_room()
+            self._make_room(configuration.names)
         entry = sets.Entry(self.chart, remembered)
         entry.add(move.transition for move in moves)
         step = Step(self, configuration, moves, entry)
@@ -314,9 +315,19 @@ class Program:
         """Drop moves that others preempt."""
         if len(moves) < 2:
             return tuple(moves)
-        by_transition = {id(move.transition): move for move in moves}
-        kept = sets.without_conflicts(self.chart, configuration.names, [move.transition for move in moves], remembered)
-        return tuple(by_transition[id(transition)] for transition in kept)
+        key = ("kept", *moves)
+        known: tuple[Move, ...] | None = configuration.steps.get(key)
+        if known is None:
+            by_transition = {id(move.transition): move for move in moves}
+            transitions = [move.transition for move in moves]
+            kept = sets.without_conflicts(self.chart, configuration.names, transitions, remembered)
+            known = tuple(by_transition[id(transition)] for transition in kept)
+            targets = (target for transition in transitions for target in transition.targets)
+            if not any(self.chart.states[target].kind in HISTORY for target in targets):
+                with self._lock:
+                    self._make_room(configuration.names)
+                configuration.steps[key] = known
+        return known
 
 
 def hooks_of(chart: Chart) -> frozenset[str]:
