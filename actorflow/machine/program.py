@@ -117,7 +117,7 @@ class Regions:
 class Configuration:
     """A set of active states, of which there is one object a program, and what events do in it."""
 
-    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps")
+    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps", "together")
 
     def __init__(self, program: Program, names: frozenset[str]) -> None:
         chart = program.chart
@@ -127,6 +127,7 @@ class Configuration:
         self.defers = tuple(pattern for name in chart.in_order(names) for pattern in chart.states[name].defer)
         self.candidates: dict[str, Candidates] = {}
         self.steps: dict[Any, Any] = {}
+        self.together: dict[tuple[Move, ...], tuple[Move, ...]] = {}  # moves of regions, less those preempted
         self.eventless = program.select(self, lambda transition: not transition.events and transition.after is None)
 
 
@@ -238,6 +239,7 @@ class Program:
         for known in self._configurations.values():
             known.candidates.clear()  # else what is forgotten would hold itself, step by step
             known.steps.clear()
+            known.together.clear()
         self._configurations.clear()
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
@@ -315,8 +317,8 @@ class Program:
         """Drop moves that others preempt."""
         if len(moves) < 2:
             return tuple(moves)
-        key = ("kept", *moves)
-        known: tuple[Move, ...] | None = configuration.steps.get(key)
+        key = tuple(moves)
+        known = configuration.together.get(key)
         if known is None:
             by_transition = {id(move.transition): move for move in moves}
             transitions = [move.transition for move in moves]
@@ -326,7 +328,7 @@ class Program:
             if not any(self.chart.states[target].kind in HISTORY for target in targets):
                 with self._lock:
                     self._make_room(configuration.names)
-                configuration.steps[key] = known
+                configuration.together[key] = known
         return known
 
 

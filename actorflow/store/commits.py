@@ -161,6 +161,7 @@ class Commits:
         try:
             writer.begin(durability)
             value = run(writer.transaction)
+            writer.check()
             writer.commit()
         except BaseException:
             writer.take_after_commit()
@@ -231,11 +232,13 @@ class Commits:
         writer = self._writer
         if alone:
             work.value = work.run(writer.transaction)
+            writer.check()
             work.after = writer.take_after_commit()
             return
         writer.savepoint()
         try:
             work.value = work.run(writer.transaction)
+            writer.check()
         except Exception as error:
             writer.take_after_commit()
             work.error = error

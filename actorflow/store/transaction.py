@@ -46,6 +46,14 @@ class Writer(Protocol):
         """Open a transaction."""
         ...
 
+    def check(self) -> None:
+        """Refuse to go on after an error of the database that the work has hidden.
+
+        Raises:
+            StoreError: a statement has failed.
+        """
+        ...
+
     def commit(self) -> None:
         """Commit it."""
         ...

@@ -27,7 +27,8 @@ def switches() -> af.Chart:
 
 def steps_of(configuration: program.Configuration) -> int:
     """Count the steps that are kept; where a history is a target, one for each past."""
-    return sum(len(one[1]) if isinstance(one, tuple) else 1 for one in configuration.steps.values())
+    steps = sum(len(one[1]) if isinstance(one, tuple) else 1 for one in configuration.steps.values())
+    return steps + len(configuration.together)
 
 
 def test_configurations_and_steps_that_are_kept_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,17 +7,23 @@ import pytest
 
 from actorflow.store.store import Store, open_store
 from actorflow.testing import LeakCheck
+from tests.servers import Postgres
 
-KINDS = ("memory", "sqlite")
-SHARED = ("sqlite",)  # those that several processes may open
+KINDS = ("memory", "sqlite", "postgres")
+SHARED = ("sqlite", "postgres")  # those that several processes may open
 
 
 @pytest.fixture
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a new store, of each kind."""
-    if request.param == "memory":
-        return "memory:"
-    return f"sqlite:///{tmp_path}/shop.db"
+    if request.param == "postgres":
+        server: Postgres = request.getfixturevalue("postgres_server")
+        with server.database() as database:
+            yield database
+    elif request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/shop.db"
+    else:
+        yield "memory:"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

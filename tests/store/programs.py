@@ -46,9 +46,9 @@ def live_with_fork(url):
     wait()
 
 
-def race(url, gates):
-    """Open new stores as soon as the test says so, one after the other; print what the tables are then."""
-    for number in range(int(gates)):
+def race(url, gates, first=0):
+    """Open new stores as soon as the test says so, one after the other; print how that went."""
+    for number in range(int(first), int(first) + int(gates)):
         say("ready")
         sys.stdin.readline()
         try:

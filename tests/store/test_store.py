@@ -1,5 +1,6 @@
 """Promises of every store: what is written is there, what fails is not, and nobody undoes another's."""
 
+import contextlib
 import os
 import threading
 
@@ -45,6 +46,22 @@ def test_an_error_of_the_database_comes_as_a_store_error_with_its_text(store):
         store.write(adding("a"))
     store.write(adding("b"))
     assert ids(store) == {"a", "b"}
+
+
+def test_work_that_hides_an_error_of_the_database_is_undone_all_the_same(store):
+    def work(transaction):
+        add(transaction, "b")
+        with contextlib.suppress(StoreError):
+            add(transaction, "a")
+
+    store.write(adding("a"))
+    with pytest.raises(StoreError):
+        store.write(work)
+    with pytest.raises(StoreError):
+        store.submit(work).get(timeout=10)
+    assert ids(store) == {"a"}
+    assert held(store, adding("c"), work, adding("d"))[2].get(timeout=10) == "d"
+    assert ids(store) == {"a", "c", "d"}
 
 
 def test_run_returns_how_many_rows_were_changed(store):

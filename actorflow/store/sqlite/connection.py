@@ -65,19 +65,20 @@ CURES: Final = {
 class SqliteTransaction:
     """Runs the statements of this dialect on a connection, by name."""
 
-    __slots__ = ("_after", "_connection", "_path")
+    __slots__ = ("_after", "_connection", "_error", "_path")
 
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self._connection = connection
         self._path = path
         self._after: list[Callable[[], object]] = []
+        self._error: StoreError | None = None  # of the first statement that failed
 
     def all(self, name: str, parameters: Parameters = NOTHING, /) -> list[Row]:
         """Run a statement, and return its rows."""
         try:
             return self._connection.execute(STATEMENTS[name], parameters).fetchall()
         except sqlite3.Error as error:
-            raise store_error(self._path, error) from error
+            raise self._failed(error) from error
 
     def one(self, name: str, parameters: Parameters = NOTHING, /) -> Row | None:
         """Run a statement, and return its first row."""
@@ -89,14 +90,19 @@ class SqliteTransaction:
         try:
             return self._connection.execute(STATEMENTS[name], parameters).rowcount
         except sqlite3.Error as error:
-            raise store_error(self._path, error) from error
+            raise self._failed(error) from error
 
     def many(self, name: str, parameters: Iterable[Parameters], /) -> None:
         """Run a statement once for each."""
         try:
             self._connection.executemany(STATEMENTS[name], parameters)
         except sqlite3.Error as error:
-            raise store_error(self._path, error) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> StoreError:
+        failure = store_error(self._path, error)
+        self._error = self._error or failure
+        return failure
 
     def after_commit(self, act: Callable[[], object], /) -> None:
         """Have a function called once this work is committed."""
@@ -125,6 +131,14 @@ class SqliteWriter:
             self._execute(f"pragma synchronous = {wanted}")
             self._synchronous = wanted
         self._execute("begin immediate")
+        self.transaction._error = None
+
+    def check(self) -> None:
+        """Refuse to go on after an error of the database that the work has hidden."""
+        error = self.transaction._error
+        if error is not None:
+            self.transaction._error = None
+            raise error
 
     def commit(self) -> None:
         """Commit it."""
@@ -145,6 +159,7 @@ class SqliteWriter:
 
     def rollback_to_savepoint(self) -> None:
         """Go back to the place, and forget it."""
+        self.transaction._error = None
         self._execute("rollback to work")
         self._execute("release work")
 

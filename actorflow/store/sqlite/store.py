@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.errors import ActorDeadError, StoreError
-from actorflow.store.commits import Commits, Turn
+from actorflow.store.commits import Commits
+from actorflow.store.shell import StoreShell
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.file import (
     CHECKPOINT_BYTES,
@@ -24,12 +24,10 @@ from actorflow.store.sqlite.file import (
     open_file,
 )
 from actorflow.store.sqlite.node import SqliteNode
-from actorflow.store.watchers import Watchers
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from actorflow.core.future import Future
     from actorflow.store.transaction import Durability, Transaction
 
 T = TypeVar("T")
@@ -38,23 +36,16 @@ POLL_SECONDS: Final = 0.02  # between two looks whether another process has comm
 COMMITS: Final = 8  # between two looks at the size of the log
 
 
-class SqliteStore:
+class SqliteStore(StoreShell[SqliteNode]):
     """The store on one SQLite file, which any number of processes may open, or in memory, for this one."""
 
     dialect = "sqlite"
 
-    def __init__(self, url: str, path: str, durability: Durability) -> None:
-        self.url = url
+    def __init__(self, url: str, path: str, durability: Durability, payload_limit: int) -> None:
+        super().__init__(url, durability, payload_limit)
         self.path = path if path == ":memory:" else str(Path(path).absolute())  # a program may change its folder
-        self.durability: Durability = durability
         self.is_memory = path == ":memory:"
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._reading = Turn()
-        self._watchers = Watchers()
         self._watching: threading.Thread | None = None
-        self._ended = threading.Event()
-        self._node: SqliteNode | None = None
         self._count = 0
         self._insisted = 0.0
         self._writer = SqliteWriter(open_file(self.path), self.path)
@@ -65,20 +56,6 @@ class SqliteStore:
             self._reader.execute("pragma query_only = on")
 
     # --- work --------------------------------------------------------------------------------------------------------
-
-    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
-        """Do a piece of work in a transaction, and return its value once that is committed."""
-        self._check_open()
-        value = self._commits.write(work, durability)
-        self._tidy()
-        return value
-
-    def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
-        """Do a piece of work; the future is set once it is committed."""
-        self._check_open()
-        future = self._commits.submit(work, durability)
-        self._tidy()
-        return future
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Read: what the work sees is one moment of the database."""
@@ -106,6 +83,10 @@ class SqliteStore:
         """Return the machine's time, in seconds since the epoch."""
         return SystemClock.time()
 
+    def lease_time(self) -> float:
+        """Return the time that leases are written in: it never goes back, and all processes of the machine share it."""
+        return SystemClock.monotonic()
+
     def _tidy(self) -> None:
         """Look at the log now and then."""
         self._count += 1
@@ -125,15 +106,6 @@ class SqliteStore:
                 return  # the store was closed meanwhile
 
     # --- other processes ---------------------------------------------------------------------------------------------
-
-    @property
-    def node(self) -> SqliteNode:
-        """This process among those that work on the file."""
-        self._check_open()
-        with self._lock:
-            if self._node is None:
-                self._node = SqliteNode(self)
-            return self._node
 
     def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
         """Have a function called soon after other processes commit."""
@@ -164,31 +136,14 @@ class SqliteStore:
 
     # --- end ---------------------------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """End it; what was written is there."""
-        with self._lock:
-            if self._ended.is_set():
-                return
-            self._ended.set()
-            watching, node = self._watching, self._node
-        if os.getpid() != self._pid:
-            return  # in a fork: the connections are the parent's
-        if watching is not None and watching is not threading.current_thread():
-            watching.join()
-        if node is not None:
-            node.close()
-        with self._reading:
-            self._commits.close(lambda _: self._close())
+    def _make_node(self) -> SqliteNode:
+        return SqliteNode(self)
 
-    def _close(self) -> None:
+    def _end_watching(self) -> None:
+        if self._watching is not None and self._watching is not threading.current_thread():
+            self._watching.join()
+
+    def _end(self, _writer: Any, /) -> None:
         if not self.is_memory:
             self._reader.close()
         self._writer.connection.close()  # the last to close the file writes the log back, and removes it
-
-    def _check_open(self) -> None:
-        if self._ended.is_set():
-            msg = f"the store {self.url} is closed"
-            raise ActorDeadError(msg)
-        if os.getpid() != self._pid:
-            msg = f"the store {self.url} was opened before a fork: open it in this process"
-            raise ActorDeadError(msg)
