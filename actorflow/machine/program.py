@@ -61,24 +61,24 @@ class Step:
 
     __slots__ = ("actions", "entered", "enters", "exits", "left", "moves", "plain", "remembered", "source", "target")
 
-    def __init__(self, program: Program, source: Configuration, moves: tuple[Move, ...], entry: sets.Entry) -> None:
+    def __init__(
+        self, program: Program, source: Configuration, moves: tuple[Move, ...], exits: sets.Exit, entry: sets.Entry
+    ) -> None:
         chart = program.chart
-        transitions = [move.transition for move in moves]
-        exits = sets.exited(chart, source.names, transitions, entry.remembered)
-        names = (source.names - exits) | entry.states
+        names = (source.names - exits.states) | entry.states
         self.source = source
         self.target = program.configuration(names)
         self.moves = moves
         self.actions = tuple(function for move in moves for function in move.actions)
-        self.left = tuple(reversed(chart.in_order(exits)))
+        self.left = exits.in_order
         self.exits = tuple(hook for name in self.left for hook in program.functions(chart.states[name].exit))
-        active = source.names - exits  # as it grows: a parallel state is done with the last of its regions, once
+        active = source.names - exits.states  # as it grows: a parallel state is done with the last of its regions, once
         self.entered = tuple(
             Entered(program, name, entry.defaults.get(name, ()), active := active | {name})
             for name in chart.in_order(entry.states)
         )
         self.enters = tuple(hook for entered in self.entered for hook in entered.hooks)
-        self.remembered = sets.remembered_at_exit(chart, source.names, self.left)
+        self.remembered = exits.remembered
         holds = any(program.timeouts_of(name) or chart.states[name].invoke for name in self.left)
         restless = self.target.eventless or self.target.final or program.has_deferred or program.has_forwarded
         self.plain = not (holds or restless or self.remembered or not all(one.is_plain() for one in self.entered)) and (
@@ -285,9 +285,12 @@ class Program:
                 return step  # type: ignore[no-any-return]
         with self._lock:
             self._make_room(configuration.names)
-        entry = sets.Entry(self.chart, remembered)
-        entry.add(move.transition for move in moves)
-        step = Step(self, configuration, moves, entry)
+        transitions = [move.transition for move in moves]
+        exits = sets.Exit(self.chart, configuration.names, transitions, remembered)
+        # A history that is a target may be of what is left just now, as in appendix D: exits come first there.
+        entry = sets.Entry(self.chart, {**remembered, **exits.remembered})
+        entry.add(transitions)
+        step = Step(self, configuration, moves, exits, entry)
         if not entry.consulted:
             configuration.steps[moves] = step
         else:
