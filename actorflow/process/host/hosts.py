@@ -109,13 +109,21 @@ class Hosts:
             if self.named.get(host.options.name or "") is host:
                 del self.named[host.options.name or ""]
 
+    def begin_close(self) -> None:
+        """The system is to end: hosts that are not up yet, and that nothing waits for, need not come up."""
+        for host in list(self.all):
+            if not host.ready._done and not any(ref._backlog or ref._returned for ref in list(host.guests)):
+                host.abandon()
+
     def close(self) -> None:
         """End all hosts; those that do not end in time are killed."""
         self.closed = True
         hosts = list(self.all)
         try:
             for host in hosts:
-                if host.guests or not host.ready._done:  # the time for a proper end is over
+                if not host.ready._done:
+                    host.abandon()
+                elif host.guests:  # the time for a proper end is over
                     host.kill()
                 host.close()
             start = SystemClock.monotonic()
@@ -299,6 +307,11 @@ class Host:
         """End the process at once."""
         if not self._ended.is_set():
             self.handle.kill()
+
+    def abandon(self) -> None:
+        """End the process at once, also if it is not even there."""
+        self.lost = True
+        self.handle.abandon()
 
     def wait_ended(self, seconds: float) -> None:
         """Wait for the end of the process; kill it if it takes longer."""
