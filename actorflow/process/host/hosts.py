@@ -268,7 +268,7 @@ class Host:
 
     def recycle(self) -> None:
         """Have all guests move to a new process, each when it has handled what is queued."""
-        from actorflow.process.host.lodge import Move  # noqa: PLC0415 - it is made of hosts
+        from actorflow.process.host.envoy import Move  # noqa: PLC0415 - it is made of hosts
 
         with self.hosts.lock:
             if self.lost:
@@ -336,7 +336,7 @@ class Host:
         self.link.close(error)
         self.link.page.close()  # it holds a descriptor
         self.ready._settle(None, error)
-        from actorflow.process.host.lodge import HostLost  # noqa: PLC0415 - it is made of hosts
+        from actorflow.process.host.envoy import HostLost  # noqa: PLC0415 - it is made of hosts
 
         if guests:  # behind what it has logged; not by the actors, one of which may be overtaken by the next
             line = "%s; its actors: %s", error, ", ".join([ref.path for ref in guests])
