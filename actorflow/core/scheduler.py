@@ -297,7 +297,9 @@ class Scheduler:
             if future is not None:
                 future._settle(None, None)
         except BaseException as error:  # noqa: BLE001 - each kind has its own rule
-            return failed(self, worker, error, item[2]) or CHANGED
+            outcome = failed(self, worker, error, item[2]) or CHANGED
+            del item, future  # the error's traceback keeps this frame, and the future has the error
+            return outcome
         return None
 
     def finish(self, worker: Worker, item: Item, result: Any) -> Any:

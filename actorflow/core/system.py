@@ -155,9 +155,12 @@ class Gone:
         """Nothing to check: the ref is dead."""
 
 
+UNSTARTED: Final = "unstarted"
+
+
 def unstarted(cls: type[Any]) -> ActorRef[Any]:
     """Return the ref of an actor that was made by hand and never started."""
-    return gone_ref(Gone("unstarted"), next(REFS.uids), cls, None)
+    return gone_ref(Gone(UNSTARTED), next(REFS.uids), cls, None)
 
 
 def gone_ref(gone: Any, uid: int, cls: type[Any], name: str | None) -> ActorRef[Any]:
