@@ -43,6 +43,7 @@ class Commits:
         self._writer = writer
         self._lock = threading.Lock()
         self._waiting: deque[Work] = deque()
+        self._holder = 0  # thread that has an open transaction, by `hold`
 
     def write(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> T:
         """Do a piece of work, and return its value once it is committed. In a handler other actors run meanwhile.
@@ -51,6 +52,8 @@ class Commits:
             StoreError: the database failed, and nothing of the work is there.
             Exception: what the work raised; it is undone.
         """
+        if self.is_held_here:
+            return self._within(run)
         if not self._waiting and self._lock.acquire(blocking=False):
             try:
                 value, after = self._alone(run, durability or self.durability)
@@ -64,6 +67,10 @@ class Commits:
     def submit(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> Future[T]:
         """Do a piece of work; the future is set once it is committed. This thread may be the one that commits."""
         future: Future[T] = patient(None)  # type: ignore[arg-type]
+        if self.is_held_here:
+            value = self._within(run)
+            self._writer.transaction.after_commit(lambda: future._settle(value, None))
+            return future
         self._waiting.append(Work(run, durability or self.durability, future))
         self._lead()
         return future
@@ -73,6 +80,52 @@ class Commits:
         with self._lock:
             value = act(self._writer)
         self._lead()
+        return value
+
+    # --- a transaction that stays open -------------------------------------------------------------------------------
+
+    @property
+    def is_held_here(self) -> bool:
+        """Say whether this thread has an open transaction."""
+        return self._holder == threading.get_ident()
+
+    def hold(self, durability: Durability) -> Transaction:
+        """Open a transaction that this thread ends, by `let_go`; until then all that it writes is part of it."""
+        self._lock.acquire()
+        try:
+            self._writer.begin(durability)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._holder = threading.get_ident()
+        return self._writer.transaction
+
+    def let_go(self, *, commit: bool) -> None:
+        """End the transaction that this thread has opened."""
+        if not self.is_held_here:
+            return
+        after: list[Callable[[], object]] = []
+        try:
+            if commit:
+                self._writer.commit()
+                after = self._writer.take_after_commit()
+        finally:
+            self._writer.rollback()  # does nothing after a commit
+            self._writer.take_after_commit()
+            self._holder = 0
+            self._lock.release()
+            self._lead()
+        call(after)
+
+    def _within(self, run: Callable[[Transaction], T]) -> T:
+        """Do a piece of work as a part of the open transaction."""
+        self._writer.savepoint()
+        try:
+            value = run(self._writer.transaction)
+        except BaseException:
+            self._writer.rollback_to_savepoint()
+            raise
+        self._writer.release()
         return value
 
     # --- the leader --------------------------------------------------------------------------------------------------

@@ -7,17 +7,38 @@ actors or workflows: they bring statements of their own, in the dialects' SQL fi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actorflow.core.traits import check_choice
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from actorflow.core.clock import Clock
     from actorflow.core.future import Future
     from actorflow.store.node import Node
     from actorflow.store.transaction import Durability, Transaction
 
 T = TypeVar("T")
+
+
+class Held(Protocol):
+    """A transaction that is open until its thread ends it.
+
+    Attributes:
+        connection: of the database's own package: `sqlite3` or `psycopg`.
+        transaction: for statements by name.
+    """
+
+    connection: Any
+    transaction: Transaction
+
+    def commit(self) -> None:
+        """Commit it."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo it; does nothing if it is over."""
+        ...
 
 
 class Store(Protocol):
@@ -27,10 +48,12 @@ class Store(Protocol):
         url: what it was opened by.
         dialect: "sqlite" or "postgres".
         durability: what a write gets that asks for nothing else.
+        clock: what `now` asks, where the database has no clock of its own.
     """
 
     url: str
     dialect: str
+    clock: Clock
     durability: Durability
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
@@ -63,6 +86,18 @@ class Store(Protocol):
     @property
     def node(self) -> Node:
         """This process among those that work on the database; registered at first use."""
+        ...
+
+    def hold(self, durability: Durability | None = None) -> Held:
+        """Open a transaction that this thread ends, by `commit` or `rollback`; its writes meanwhile are part of it."""
+        ...
+
+    def join(self, connection: Any, /) -> Transaction:
+        """Return a transaction on a user's own connection to the database, which the user commits.
+
+        Raises:
+            DefinitionError: it is no connection to this database, or has no transaction.
+        """
         ...
 
     def now(self) -> float:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
-from actorflow.errors import ActorDeadError, StoreError
+from actorflow.errors import ActorDeadError, DefinitionError, StoreError
 from actorflow.store.commits import Commits
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.file import checkpoint, open_file
 from actorflow.store.sqlite.node import SqliteNode
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from actorflow.core.clock import Clock
     from actorflow.core.future import Future
     from actorflow.store.transaction import Durability, Transaction
 
@@ -26,6 +26,31 @@ T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.02  # between two looks whether another process has committed
 COMMITS: Final = 32  # between two looks at the size of the log
+
+
+class Held:
+    """A transaction that is open until its thread ends it; meanwhile all other writes of all processes wait."""
+
+    def __init__(self, commits: Commits, connection: sqlite3.Connection, durability: Durability) -> None:
+        self.connection = connection
+        self._commits = commits
+        self.transaction: Transaction = commits.hold(durability)
+
+    def commit(self) -> None:
+        """Commit it.
+
+        Raises:
+            StoreError: the database failed, or who had the connection has ended the transaction.
+        """
+        if not self.connection.in_transaction:
+            self._commits.let_go(commit=False)
+            msg = "the task has ended the transaction that it was given: it must not commit or roll back"
+            raise StoreError(msg)
+        self._commits.let_go(commit=True)
+
+    def rollback(self) -> None:
+        """Undo it; does nothing if it is over."""
+        self._commits.let_go(commit=False)
 
 
 class SqliteStore:
@@ -38,6 +63,7 @@ class SqliteStore:
         self.path = path
         self.durability: Durability = durability
         self.is_memory = path == ":memory:"
+        self.clock: Clock = SystemClock()  # a virtual one in tests
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._reading = threading.Lock()
@@ -70,6 +96,8 @@ class SqliteStore:
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Read: what the work sees is one moment of the database."""
         self._check_open()
+        if self._commits.is_held_here:  # what this thread has written is not committed yet
+            return work(self._writer.transaction)
         if self.is_memory:  # one connection: a transaction of its own would be seen half done
             return self._commits.exclusively(lambda _: work(self._read_transaction))
         with self._reading, sqlite_errors(self.path):
@@ -80,14 +108,36 @@ class SqliteStore:
                 if self._reader.in_transaction:
                     self._reader.execute("commit")
 
+    def hold(self, durability: Durability | None = None) -> Held:
+        """Open a transaction that this thread ends."""
+        self._check_open()
+        return Held(self._commits, self._writer.connection, durability or self.durability)
+
+    def join(self, connection: Any, /) -> Transaction:
+        """Return a transaction on a user's own connection to the file; the first statement has the lock for writing."""
+        if not isinstance(connection, sqlite3.Connection):
+            msg = f"options(conn={connection!r}): {self.url} takes a sqlite3.Connection"
+            raise DefinitionError(msg)
+        files = [row[2] for row in connection.execute("pragma database_list") if row[1] == "main"]
+        if self.is_memory or not files[0] or not os.path.samefile(files[0], self.path):  # noqa: PTH121
+            msg = f"options(conn=): the connection is to {files[0] or 'memory'}, the queue is on {self.url}"
+            raise DefinitionError(msg)
+        if not connection.in_transaction:
+            if connection.isolation_level is None:
+                msg = "options(conn=): the connection has no transaction, so nothing could be undone: begin one"
+                raise DefinitionError(msg)
+            with sqlite_errors(self.path):  # as Python's own mode does before a write
+                connection.execute("begin immediate")
+        return SqliteTransaction(connection, self.path)
+
     def now(self) -> float:
         """Return the machine's time, in seconds since the epoch."""
-        return SystemClock.time()
+        return self.clock.time()
 
     def _tidy(self) -> None:
         """Look at the log now and then."""
         self._count += 1
-        if self._count % COMMITS == 0 and not self.is_memory:
+        if self._count % COMMITS == 0 and not (self.is_memory or self._commits.is_held_here):
             try:
                 self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path))
             except StoreError as error:
@@ -109,7 +159,7 @@ class SqliteStore:
         key = object()
         with self._lock:
             self._watchers[key] = notice
-            if self._watching is None and not self.is_memory:
+            if self._watching is None and not self.is_memory and isinstance(self.clock, SystemClock):
                 self._watching = threading.Thread(target=self._watch, name="actorflow-store", daemon=True)
                 self._watching.start()
         return lambda: self._watchers.pop(key, None) and None
