@@ -357,7 +357,6 @@ def test_the_servers_clock_is_the_stores(base, postgres_server):
     with opened(base) as store:
         row = postgres_server.execute("select extract(epoch from clock_timestamp())::double precision")
         assert abs(store.now() - row[0][0]) < 1
-        assert store.lease_time() == pytest.approx(store.now(), abs=1)
 
 
 def test_a_statement_that_waits_for_others_for_long_is_a_store_error_with_the_cure(base):
