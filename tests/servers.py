@@ -36,7 +36,6 @@ class Postgres:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
-
     def stop(self) -> None:
         """Have it end as in a crash: connections break, nothing is written back."""
         self._control("-m", "immediate", "stop")

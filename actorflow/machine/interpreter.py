@@ -125,6 +125,7 @@ class Interpreter:
             return macrostep.send(self, Event(event, args, kwargs))
         model = self.model
         self._running = True
+        part = "a guard"
         try:
             for choice in choices:
                 guard = choice.guard
@@ -135,19 +136,24 @@ class Interpreter:
                 choice = step = None  # type: ignore[assignment]
             if step is not None and step.plain:
                 value = None
+                part = "an action"
                 for action in step.actions:
                     value = action(model, *args, **kwargs)
+                part = "an exit hook"
                 for hook in step.exits:
                     hook(model)
+                part = ""  # enter hooks and what follows say it themselves
                 self._configuration = step.target
                 if self._records or self._listeners:
                     self._note(source, step.target, event, (*args, kwargs) if kwargs else args)
                 if step.enters:
-                    macrostep.enter_plainly(self, step)
+                    macrostep.enter_plainly(self, step, event)
                 if self._pending is not None:
                     macrostep.settle(self, source)
                 return value
         except Exception as error:
+            if part:
+                macrostep.name_part(self, error, part, event)
             macrostep.fail(self, source, error)
             raise
         finally:
@@ -357,8 +363,9 @@ class Interpreter:
             raise PayloadError(msg)
         pending = self._pending
         limit = self._records if isinstance(self._records, int) else self._records.maxlen
+        of_class = getattr(type(self.model), "chart", None) is self.chart  # which has it there too, lambdas and all
         return {
-            "chart": self.chart,
+            "chart": None if of_class else self.chart,
             "model": self.model,
             "names": self.configuration,
             "records": self.history,
@@ -369,7 +376,9 @@ class Interpreter:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Interpreter.__init__(self, state["chart"], state["model"], history=state["limit"], start=False)
+        chart, model = state["chart"], state["model"]
+        chart = type(model).chart if chart is None else chart
+        Interpreter.__init__(self, chart, model, history=state["limit"], start=False)
         self._configuration = self._program.configuration(state["names"])
         if state["records"]:
             self._records = deque(state["records"], maxlen=state["limit"])
@@ -377,6 +386,8 @@ class Interpreter:
             pending = self._pending = Pending()
             pending.remembered.update(state["remembered"])
             pending.deferred.extend(state["deferred"])
+            for event in pending.deferred:
+                event.waits = True
             pending.timers.update({key: Due(key, due, event) for key, due, event in state["timers"]})
 
     def __repr__(self) -> str:

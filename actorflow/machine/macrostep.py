@@ -64,6 +64,12 @@ def fail(machine: Interpreter, before: Configuration, error: Exception) -> None:
         _say(machine, _finish(machine, before), error)
 
 
+def name_part(machine: Interpreter, error: Exception, part: str, event: str) -> None:
+    """Say in a user's error which part of a transition has failed."""
+    at = f"at event {event!r}" if event else "without an event"
+    error.add_note(f"{machine.chart.name}: {part} failed, {at}, in state {machine.state!r}")
+
+
 def _say(machine: Interpreter, other: Exception | None, raised: Exception) -> None:
     """Log a failure that another one hides: only one can be raised."""
     if other is not None and other is not raised:
@@ -127,7 +133,7 @@ def _finish(machine: Interpreter, before: Configuration) -> Exception | None:
     if pending is None:
         return failure
     while True:
-        if pending.deferred and machine._configuration is not before:
+        if pending.deferred and machine._configuration.names != before.names:
             before = machine._configuration
             recalled = list(pending.deferred)
             pending.deferred.clear()
@@ -255,6 +261,7 @@ def _settle(machine: Interpreter) -> Exception | None:
         configuration = machine._configuration
         pending = machine._pending
         if configuration.final:
+            failure = failure or _failed_last(machine)
             _end(machine)
             return failure
         try:
@@ -271,7 +278,17 @@ def _settle(machine: Interpreter) -> Exception | None:
     msg = (
         f"{machine.chart.name} took {STEPS:,} steps for one event and is in {machine.state!r}: it goes round in circles"
     )
-    raise DefinitionError(msg)
+    if machine._pending is not None:
+        machine._pending.internal.clear()  # or the next event would go round too
+    return failure or DefinitionError(msg)
+
+
+def _failed_last(machine: Interpreter) -> Exception | None:
+    """Return the error of an enter of the final state: nothing can handle it any more."""
+    if machine._program.scxml or machine._pending is None:
+        return None
+    errors = (event.data for event in machine._pending.internal if event.name == FAILED)
+    return next((error for error in errors if isinstance(error, Exception)), None)
 
 
 def _take_eventless(machine: Interpreter) -> bool:
@@ -354,8 +371,12 @@ def _allowed(machine: Interpreter, move: Move, event: Event) -> Move | None:
     guard = move.guard
     if guard is not None:
         if not machine._program.scxml:
-            if not guard(machine.model, *event.args, **event.kwargs):
-                return None
+            try:
+                if not guard(machine.model, *event.args, **event.kwargs):
+                    return None
+            except Exception as error:
+                name_part(machine, error, "a guard", event.name)
+                raise
         elif not guarded(machine, guard, event.args):
             return None
     if move.choose is None:
@@ -379,10 +400,16 @@ def take(machine: Interpreter, moves: tuple[Move, ...], event: Event) -> Any:
     if program.scxml:
         return _take_scxml(machine, step, event)
     value = None
-    for action in step.actions:
-        value = action(machine.model, *event.args, **event.kwargs)
-    for hook in step.exits:
-        hook(machine.model)
+    part = "an action"
+    try:
+        for action in step.actions:
+            value = action(machine.model, *event.args, **event.kwargs)
+        part = "an exit hook"
+        for hook in step.exits:
+            hook(machine.model)
+    except Exception as error:
+        name_part(machine, error, part, event.name)
+        raise
     move_to(machine, step, event, (*event.args, event.kwargs) if event.kwargs else event.args)
     return value
 
@@ -404,14 +431,14 @@ def move_to(machine: Interpreter, step: Step, event: Event, data: tuple[Any, ...
         machine._note(step.source, step.target, event.name or None, data)
     for entered in step.entered:
         for hook in entered.hooks:
-            guarded(machine, hook, ())
+            guarded(machine, hook, (), "an enter hook", event.name)
         _entered(machine, entered)
 
 
-def enter_plainly(machine: Interpreter, step: Step) -> None:
+def enter_plainly(machine: Interpreter, step: Step, event: str) -> None:
     """Run the hooks of a common step, which enters states that have nothing else."""
     for hook in step.enters:
-        guarded(machine, hook, ())
+        guarded(machine, hook, (), "an enter hook", event)
 
 
 def _leave(machine: Interpreter, step: Step) -> None:
@@ -449,11 +476,15 @@ def _entered(machine: Interpreter, entered: Entered) -> None:
         pending_of(machine).internal.append(Event(name, args, kind="platform"))
 
 
-def guarded(machine: Interpreter, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+def guarded(
+    machine: Interpreter, function: Callable[..., Any], args: tuple[Any, ...], part: str = "", event: str = ""
+) -> Any:
     """Call a function of the user's; its error becomes the event "error.execution"."""
     try:
         return function(machine.model, *args)
     except Exception as error:  # noqa: BLE001 - the chart may handle it
+        if part:
+            name_part(machine, error, part, event)
         pending_of(machine).internal.append(Event(FAILED, (error,), kind="platform"))
         return None
 

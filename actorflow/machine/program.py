@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.machine import sets
-from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
 from actorflow.machine.hooks import not_plain
 
 Function: TypeAlias = Callable[..., Any]
@@ -116,7 +116,7 @@ class Regions:
 class Configuration:
     """A set of active states, of which there is one object a program, and what events do in it."""
 
-    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps")
+    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps", "together")
 
     def __init__(self, program: Program, names: frozenset[str]) -> None:
         chart = program.chart
@@ -126,6 +126,7 @@ class Configuration:
         self.defers = tuple(pattern for name in chart.in_order(names) for pattern in chart.states[name].defer)
         self.candidates: dict[str, Candidates] = {}
         self.steps: dict[Any, Any] = {}
+        self.together: dict[tuple[Move, ...], tuple[Move, ...]] = {}  # moves of regions, less those preempted
         self.eventless = program.select(self, lambda transition: not transition.events and transition.after is None)
 
 
@@ -237,6 +238,7 @@ class Program:
         for known in self._configurations.values():
             known.candidates.clear()  # else what is forgotten would hold itself, step by step
             known.steps.clear()
+            known.together.clear()
         self._configurations.clear()
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
@@ -314,9 +316,19 @@ class Program:
         """Drop moves that others preempt."""
         if len(moves) < 2:
             return tuple(moves)
-        by_transition = {id(move.transition): move for move in moves}
-        kept = sets.without_conflicts(self.chart, configuration.names, [move.transition for move in moves], remembered)
-        return tuple(by_transition[id(transition)] for transition in kept)
+        key = tuple(moves)
+        known = configuration.together.get(key)
+        if known is None:
+            by_transition = {id(move.transition): move for move in moves}
+            transitions = [move.transition for move in moves]
+            kept = sets.without_conflicts(self.chart, configuration.names, transitions, remembered)
+            known = tuple(by_transition[id(transition)] for transition in kept)
+            targets = (target for transition in transitions for target in transition.targets)
+            if not any(self.chart.states[target].kind in HISTORY for target in targets):
+                with self._lock:
+                    self._make_room()
+                configuration.together[key] = known
+        return known
 
 
 def hooks_of(chart: Chart) -> frozenset[str]:

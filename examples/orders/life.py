@@ -88,13 +88,12 @@ class Package(Life):
         self.actor_ref.cast(Package.plan, step)
 
     async def plan(self, step: Step) -> None:
-        """Plan, and say so by an event."""
+        """Plan, and say so by an event. What comes meanwhile waits: handlers of one actor do not overlap."""
         self.raise_event(Package.planned, step, await self._planner.route(step.name, step.items))
 
     @planning.to(packed)
     def planned(self, step: Step, route: Route) -> None: ...
 
-    @planning.defer  # legal, but not yet: it waits for the route
     @packed.to(on_the_way)
     def send_package(self, step: Step) -> None: ...
 

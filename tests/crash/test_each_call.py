@@ -62,7 +62,7 @@ def prepare(path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_the_file_is_right_at_whichever_call_of_the_store_a_run_dies(tmp_path):
     lines, code = run(prepare(tmp_path / "whole.db"))
     assert code == 0

@@ -119,6 +119,23 @@ def test_scxml_drops_an_error_that_no_rule_takes(failing: str) -> None:
     assert one.state == ("a" if failing == "guard" else "b")
 
 
+@pytest.mark.parametrize("lap", [1, 2])  # the first step of its kind goes the long way
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [("guard", "a guard"), ("action", "an action"), ("exit", "an exit hook"), ("enter", "an enter hook")],
+)
+def test_error_says_which_part_failed(failing: str, said: str, lap: int) -> None:
+    one = machine("action first", None)
+    for _ in range(lap - 1):
+        one.send("go")
+        one.send("back")
+    one.model.failing = failing
+    with pytest.raises(Part) as error:
+        one.send("go")
+    state = "b" if failing == "enter" else "a"
+    assert error.value.__notes__ == [f"machine: {said} failed, at event 'go', in state '{state}'"]
+
+
 # --- who hears of it --------------------------------------------------------------------------------------------------
 
 
