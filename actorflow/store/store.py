@@ -26,11 +26,14 @@ class Held(Protocol):
 
     Attributes:
         connection: of the database's own package: `sqlite3` or `psycopg`.
-        transaction: for statements by name.
     """
 
     connection: Any
-    transaction: Transaction
+
+    @property
+    def transaction(self) -> Transaction:
+        """It, for statements by name; an error if who had the connection has ended it."""
+        ...
 
     def commit(self) -> None:
         """Commit it."""

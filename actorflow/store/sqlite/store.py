@@ -34,18 +34,22 @@ class Held:
     def __init__(self, commits: Commits, connection: sqlite3.Connection, durability: Durability) -> None:
         self.connection = connection
         self._commits = commits
-        self.transaction: Transaction = commits.hold(durability)
+        self._transaction = commits.hold(durability)
 
-    def commit(self) -> None:
-        """Commit it.
+    @property
+    def transaction(self) -> Transaction:
+        """It, for statements by name.
 
         Raises:
-            StoreError: the database failed, or who had the connection has ended the transaction.
+            StoreError: who had the connection has ended it.
         """
         if not self.connection.in_transaction:
-            self._commits.let_go(commit=False)
-            msg = "the task has ended the transaction that it was given: it must not commit or roll back"
+            msg = "the transaction that was given to a task has been ended: the task must not commit or roll back"
             raise StoreError(msg)
+        return self._transaction
+
+    def commit(self) -> None:
+        """Commit it."""
         self._commits.let_go(commit=True)
 
     def rollback(self) -> None:
