@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from actorflow.queue.line import Line
-    from actorflow.store.store import Held
+    from actorflow.store.held import Held
 
 
 class Attempt:

@@ -15,33 +15,11 @@ from actorflow.errors import DefinitionError
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.future import Future
+    from actorflow.store.held import Held
     from actorflow.store.node import Node
     from actorflow.store.transaction import Durability, Transaction
 
 T = TypeVar("T")
-
-
-class Held(Protocol):
-    """A transaction that is open until its thread ends it.
-
-    Attributes:
-        connection: of the database's own package: `sqlite3` or `psycopg`.
-    """
-
-    connection: Any
-
-    @property
-    def transaction(self) -> Transaction:
-        """It, for statements by name; an error if who had the connection has ended it."""
-        ...
-
-    def commit(self) -> None:
-        """Commit it."""
-        ...
-
-    def rollback(self) -> None:
-        """Undo it; does nothing if it is over."""
-        ...
 
 
 class Store(Protocol):
@@ -62,8 +40,9 @@ class Store(Protocol):
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
         """Do a piece of work in a transaction, and return its value once that is committed.
 
-        Work of several threads shares a commit; what one piece raises undoes that piece alone. Work is run once, in any
-        thread, must be quick, and may use nothing but the transaction.
+        Work of several threads shares a commit; what one piece raises undoes that piece alone. Work is run in any
+        thread, must be quick, and may use nothing but the transaction. It is run once; on PostgreSQL again, if the
+        server has undone it because of what another process did at the same time.
 
         Raises:
             StoreError: the database failed; nothing of the work is there.
@@ -116,7 +95,8 @@ def open_store(url: str = "memory:", *, durability: Durability = "power") -> Sto
     """Open a database by its URL; a file, and the tables, are made at first use.
 
     Args:
-        url: "memory:" (ends with the process) or "sqlite:///shop.db" (four slashes for an absolute path).
+        url: "memory:" (ends with the process), "sqlite:///shop.db" (four slashes for an absolute path) or
+            "postgresql://user@host/database".
         durability: "power": a commit outlives a power cut; "process": it outlives kill -9, and is much faster.
 
     >>> store = open_store()
@@ -136,5 +116,9 @@ def open_store(url: str = "memory:", *, durability: Durability = "power") -> Sto
         from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
 
         return SqliteStore(url, url.removeprefix("sqlite:///"), durability)
-    msg = f"store={url!r}: give 'memory:' or 'sqlite:///file.db'"
+    if url.startswith(("postgresql://", "postgres://")):
+        from actorflow.store.postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
+
+        return PostgresStore(url, durability)
+    msg = f"store={url!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
     raise DefinitionError(msg)

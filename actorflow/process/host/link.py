@@ -14,9 +14,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.future import Future, patient
+from actorflow.core.future import Future
+from actorflow.core.log import logger
 from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, MailboxFull, PayloadError
+from actorflow.process.host.flow import room_for
 from actorflow.process.host.wait import Ear, RemoteFuture
 from actorflow.process.payload import dump_error, dumps, load_error, loads
 from actorflow.process.wire import WAITING
@@ -73,6 +75,7 @@ class Link:
         self._bell.acquire()
         self._writer_rests = True
         self._room: deque[Future[None]] = deque()
+        self._held: deque[int] = deque()  # actors that other processes were told not to send to, see `Flow`
         self.ear: Ear | None = None  # at the parent's end
 
     def start_writer(self) -> None:
@@ -140,28 +143,63 @@ class Link:
             self.introduced.add(uid)
         return uid
 
-    def forward(self, uid: int, node: str, data: bytes, buffers: Any, sender: ActorRef[Any] | None, asker: Any) -> None:
-        """Send a message that is pickled already; never waits. `asker` is what its answer settles, or None."""
+    def forward(
+        self,
+        uid: int,
+        node: str,
+        data: bytes,
+        buffers: Any,
+        sender: ActorRef[Any] | None,
+        asker: Any,
+        origin: Link | None = None,
+    ) -> None:
+        """Send a message that is pickled already; never waits. `asker` is what its answer settles, or None.
+
+        `origin`: where it came from. When too much waits here, senders there are to wait.
+        """
         item: tuple[Any, ...] = (TELL, uid, node, data, len(buffers), 0 if sender is None else self.known(sender))
         if asker is not None:
             item = (ASK, *item[1:], self.expect(asker))
-        self.outbox.append(Heavy(item, buffers) if buffers else item)
-        self.wake_writer()
+        self._append(item, buffers, len(data))
+        if self.queued > self.limit and origin is not None:
+            self._hold_back(uid, origin)
         if self.closed is not None:
             self.drop_outbox()
+
+    def _hold_back(self, uid: int, origin: Link) -> None:
+        """Have the senders wait whose messages come by `origin`."""
+        ref, flow = self.node.find(uid), self.node.flow
+        if flow.hold(uid, self, origin, fails=ref is not None and ref._traits.options.overflow == "fail"):
+            self._held.append(uid)
+            self.wake_writer()  # it admits, even if it has nothing to write
+            if self.closed is not None:
+                self._release()
+
+    def _release(self) -> None:
+        while self._held:
+            try:
+                uid = self._held.popleft()
+            except IndexError:
+                return
+            self.node.flow.release(uid, self)
 
     def request(self, node: str, verb: str, *arguments: Any, future: Any = None) -> Future[Any]:
         """Ask the runtime of a node; never waits."""
         answer: Future[Any] = Future() if future is None else future
-        data, _ = dumps((verb, *arguments), verb)
-        self.outbox.append((ASK, RUNTIME, node, data, 0, 0, self.expect(answer)))
-        self.wake_writer()
+        data, buffers = dumps((verb, *arguments), verb)
+        self._append((ASK, RUNTIME, node, data, len(buffers), 0, self.expect(answer)), own(buffers), len(data))
         return answer
 
     def note(self, node: str, verb: str, *arguments: Any) -> None:
         """Tell the runtime of a node; never waits, and is lost with the link."""
-        data, _ = dumps((verb, *arguments), verb)
-        self.outbox.append((TELL, RUNTIME, node, data, 0, 0))
+        data, buffers = dumps((verb, *arguments), verb)
+        self._append((TELL, RUNTIME, node, data, len(buffers), 0), own(buffers), len(data))
+
+    def _append(self, item: tuple[Any, ...], buffers: Sequence[memoryview], size: int) -> None:
+        """Queue an item for the writer; never waits. `size`: bytes of a message or request, 0 of what answers one."""
+        heavy = Heavy(item, buffers, size + sum([buffer.nbytes for buffer in buffers])) if buffers else None
+        self.queued += size if heavy is None else heavy.size
+        self.outbox.append(item if heavy is None else heavy)
         self.wake_writer()
 
     def answer(self, number: int, value: Any) -> None:
@@ -269,7 +307,7 @@ class Link:
         """Write without waiting; False if there is more for the writer to do."""
         items, buffers = self._take()
         if buffers:
-            self.outbox.appendleft(Heavy(items[0], buffers))
+            self.outbox.appendleft(Heavy(items[0], buffers, 0))  # not counted any more: it is as good as written
             return False
         if not items:
             return True
@@ -298,6 +336,7 @@ class Link:
                 outbox.appendleft(item)
                 break
             else:
+                self.queued -= item.size
                 self._admit()
                 return [item.item], item.buffers
         if outbox:
@@ -309,9 +348,11 @@ class Link:
         """Let senders go on that wait for room, if there is some."""
         if not self.outbox:
             self.queued = 0
-        if self._room and self.queued <= self.limit // 2:
+        if self.queued <= self.limit // 2:
             while self._room:
                 self._room.popleft()._settle(None, None)
+            if self._held:
+                self._release()
 
     def _write_all(self) -> None:
         while self.outbox and not self._broken:
@@ -329,7 +370,7 @@ class Link:
         try:
             self.connection.send(items, buffers)
         except OSError:  # the reader sees the end, and answers what is open
-            self._put_back([Heavy(items[0], buffers)] if buffers else items)
+            self._put_back([Heavy(items[0], buffers, 0)] if buffers else items)
             return
         self.sent_at = time.perf_counter()
 
@@ -349,6 +390,13 @@ class Link:
             self.drop_outbox()
 
     def _write_on(self) -> None:
+        try:
+            self._write_for_others()
+        except BaseException:  # noqa: BLE001 - a defect: nobody is to wait for ever
+            self.connection.close()  # the reader sees the end, and answers what is open
+            logger.exception("The writer of the link to %s failed; please report it", self.name or "the parent")
+
+    def _write_for_others(self) -> None:
         while True:
             self._bell.acquire()
             if self.closed is not None:
@@ -368,7 +416,7 @@ class Link:
         if ref._traits.options.overflow == "fail":
             msg = f"{self.queued} bytes wait to be sent to the process of {ref.path}, which does not read them"
             raise MailboxFull(msg)
-        room = patient(ref)
+        room = room_for(ref)
         self._room.append(room)
         self.wake_writer()  # it admits, even if it has nothing to write
         if self.closed is not None:
@@ -515,6 +563,8 @@ class Link:
         self.drop_pending()
         while self._room:
             self._room.popleft()._settle(None, None)
+        self._release()
+        self.node.flow.release_all(("told by", self))
         self.drop_outbox()
 
     def drop_outbox(self) -> None:
@@ -557,14 +607,20 @@ def contained(error: BaseException) -> BaseException:
     return wrapped
 
 
+def own(buffers: Sequence[memoryview]) -> list[memoryview]:
+    """Copy big buffers: they are written later, and whose they are may change them before."""
+    return [memoryview(bytes(buffer)) for buffer in buffers]
+
+
 class Heavy:
     """Stands in the outbox for an item with big buffers, which a reader may not write itself."""
 
-    __slots__ = ("buffers", "item")
+    __slots__ = ("buffers", "item", "size")
 
-    def __init__(self, item: tuple[Any, ...], buffers: Sequence[memoryview]) -> None:
+    def __init__(self, item: tuple[Any, ...], buffers: Sequence[memoryview], size: int) -> None:
         self.item = item
         self.buffers = buffers
+        self.size = size  # as it counts for the bound
 
 
 class Relay:
@@ -578,14 +634,11 @@ class Relay:
 
     def answer(self, data: bytes, buffers: Any) -> None:
         """Send an answer on as it came."""
-        item = (ANSWER, self.number, data, len(buffers))
-        self.link.outbox.append(Heavy(item, buffers) if buffers else item)
-        self.link.wake_writer()
+        self.link._append((ANSWER, self.number, data, len(buffers)), buffers, 0)
 
     def fail(self, data: bytes) -> None:
         """Send an error on as it came."""
-        self.link.outbox.append((FAILURE, self.number, data))
-        self.link.wake_writer()
+        self.link._append((FAILURE, self.number, data), (), 0)
 
     def _settle(self, value: Any, error: BaseException | None) -> bool:
         """Answer from here: the process that should have is gone."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import HANDLERS, Actor
@@ -168,9 +169,9 @@ class HostedRef(Away):
         if link is None:
             self._wait_for_host(*dumps(message), future, sender_of_this())
 
-    def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Relay | None) -> None:
+    def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Relay | None, origin: Link) -> None:
         """Send on a message that came from another process; never waits."""
-        self._hold(Parcel(data, buffers, asker, sender))
+        self._hold(Parcel(data, buffers, asker, sender), origin)
 
     def _wait_for_host(self, data: bytes, buffers: Any, future: Any, sender: ActorRef[Any] | None) -> None:
         """Keep a message until the host is there; above the limit of what may wait, the sender waits."""
@@ -188,14 +189,18 @@ class HostedRef(Away):
             room.get()
         self._hold(parcel)
 
-    def _hold(self, parcel: Parcel) -> None:
+    def _hold(self, parcel: Parcel, origin: Link | None = None) -> None:
         with self._gate:
             link = self._link
             if link is not None:
-                self._pass(link, parcel)
+                self._pass(link, parcel, origin)
             elif self._state < ENDING:
                 self._backlog.append(parcel)
                 self._backlog_size += len(parcel.data) + sum([buffer.nbytes for buffer in parcel.buffers])
+                hosts = hosts_of(self._scheduler)
+                if origin is not None and self._backlog_size > hosts.limit:
+                    fails = self._traits.options.overflow == "fail"
+                    hosts.node.flow.hold(self.uid, self, origin, fails=fails, starting=True)
             else:
                 self._refuse(parcel, None)
 
@@ -207,9 +212,9 @@ class HostedRef(Away):
             else:
                 self._hold(parcel)
 
-    def _pass(self, link: Link, parcel: Parcel) -> None:
+    def _pass(self, link: Link, parcel: Parcel, origin: Link | None = None) -> None:
         """Write a message that has waited."""
-        link.forward(self.uid, link.name, parcel.data, parcel.buffers, parcel.sender, parcel.future)
+        link.forward(self.uid, link.name, parcel.data, parcel.buffers, parcel.sender, parcel.future, origin)
 
     def _refuse(self, parcel: Parcel, cause: BaseException | None) -> None:
         """Answer a message that nobody will handle, or make it a dead letter."""
@@ -269,6 +274,8 @@ class HostedRef(Away):
         rooms, self._room = self._room, []
         for room in rooms:
             room._settle(None, None)
+        if self._scheduler.hosts is not None:
+            self._scheduler.hosts.node.flow.release(self.uid, self)
 
     def _close(self, cause: BaseException | None) -> None:
         """The actor is dead: refuse what waits, and leave the host."""
@@ -393,7 +400,7 @@ class Envoy(Actor):
             for part in (*args, *kwargs.values()):  # one by one: the error is to name the argument
                 dumps(part, f"an argument of {cls.__name__}")
             raise
-        self.recipe = (data, [bytes(buffer) for buffer in buffers])
+        self.recipe = (data, [PickleBuffer(bytearray(buffer)) for buffer in buffers])
 
     async def on_start(self) -> None:  # type: ignore[override]
         """Have a host, and start the actor in it."""
