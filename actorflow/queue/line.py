@@ -221,6 +221,8 @@ class Line:
 
     def close(self) -> None:
         """Give back what a claimer that was abandoned could not, when the system is over."""
+        if self.closed:
+            return
         self.closed = True
         self.desk.close()
         if self.workers:
@@ -308,6 +310,12 @@ class Line:
         began = self.clock.monotonic()
 
         def look() -> None:
+            try:
+                warn()
+            except Exception as error:  # noqa: BLE001 - the connection was closed, or the store: so it is over
+                logger.debug("Queue %s: a transaction is looked at no more: %s", self.name, error)
+
+        def warn() -> None:
             if not conn.in_transaction or self.store.read(
                 lambda transaction: transaction.one("jobs.place", {"id": job})
             ):

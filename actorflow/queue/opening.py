@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actorflow.core.child import child
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError
-from actorflow.queue import ledger
+from actorflow.queue import slots
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.limits import Limit, check_count, parse_rate
 from actorflow.queue.line import Line
@@ -122,6 +122,6 @@ def declare(line: Line, *, concurrency: int | None, rate: str | None, per_key: L
         "key_rate": None if key_bucket is None else key_bucket.per_second,
         "key_burst": None if key_bucket is None else key_bucket.burst,
     }
-    before = line.store.write(lambda transaction: ledger.declare(transaction, line.name, values, line.now()))
+    before = line.store.write(lambda transaction: slots.declare(transaction, line.name, values, line.now()))
     if before is not None:
         logger.warning("Queue %s has other limits now: %s; they were %s", line.name, values, before)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError
-from actorflow.queue import ledger
+from actorflow.queue import ledger, slots
 from actorflow.store.codec import encode
 from actorflow.workflow.options import PLAIN, JobOptions
 from actorflow.workflow.task import TASKS, AnyTask
@@ -95,7 +95,7 @@ def existing(transaction: Transaction, queue: str, options: JobOptions, now: flo
     if options.on_duplicate == "reject":
         msg = f"queue {queue!r} has a live job with unique={options.unique!r}: job {id_}"
         raise DefinitionError(msg)
-    if options.on_duplicate == "existing" or stage == ledger.RUNNING:
+    if options.on_duplicate == "existing" or stage == slots.RUNNING:
         return int(id_)
     ledger.cancel_queued(transaction, id_, "it was replaced", now, ledger.News())
     return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from actorflow.queue import ledger
+from actorflow.queue import ledger, slots
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.inline import run_inline
 from actorflow.queue.job import Job, JobInfo
@@ -215,7 +215,7 @@ class Queue:
         self._line.wake()
 
     def _set_paused(self, paused: bool) -> None:
-        self._store.write(lambda transaction: ledger.pause(transaction, self.name, paused=paused))
+        self._store.write(lambda transaction: slots.pause(transaction, self.name, paused=paused))
 
     def purge(self) -> int:
         """Remove all jobs that have not begun; return how many."""

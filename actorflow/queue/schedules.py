@@ -55,7 +55,7 @@ class Schedule:
         except zoneinfo.ZoneInfoNotFoundError as error:
             msg = f"tz={self.zone!r}: there is no such time zone here; if there are none at all, pip install tzdata"
             raise DefinitionError(msg) from error
-        except (CronSimError, StopIteration, ValueError, TypeError) as error:
+        except (CronSimError, StopIteration, ValueError, TypeError, AttributeError) as error:
             msg = (
                 f"cron {self.cron!r}: {str(error) or 'its time never comes'}; write minute, hour, day, month and "
                 "weekday, such as '*/5 * * * *'"

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actorflow.queue import ledger
+from actorflow.queue import slots
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
@@ -96,9 +96,9 @@ def stats_of(transaction: Transaction, queue: str, workers: int, latencies: Late
     row = transaction.one("jobs.counts", {"name": queue}) or (0, 0, 0, 0, 0, 0)
     completed, failed, cancelled, retried, dead, paused = row
     return QueueStats(
-        queued=sum(depth.get(stage, 0) for stage in (ledger.READY, ledger.HELD, ledger.BEHIND)),
-        due=depth.get(ledger.DUE, 0),
-        running=depth.get(ledger.RUNNING, 0),
+        queued=sum(depth.get(stage, 0) for stage in (slots.READY, slots.HELD, slots.BEHIND)),
+        due=depth.get(slots.DUE, 0),
+        running=depth.get(slots.RUNNING, 0),
         completed=completed,
         failed=failed,
         cancelled=cancelled,

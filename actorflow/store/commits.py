@@ -177,6 +177,16 @@ class Commits:
         self._holder = threading.get_ident()
         return self._writer.transaction
 
+    def check_held(self) -> None:
+        """See that the transaction of `hold` is still there.
+
+        Raises:
+            StoreError: who had the connection has ended it.
+        """
+        if not self._writer.is_open():
+            msg = "the task has ended the transaction that it was given: it must not commit or roll back"
+            raise StoreError(msg)
+
     def let_go(self, *, commit: bool) -> None:
         """End the transaction that this thread has opened.
 
@@ -189,9 +199,7 @@ class Commits:
         after: After = []
         try:
             if commit:
-                if not writer.is_open():
-                    msg = "the task has ended the transaction that it was given: it must not commit or roll back"
-                    raise StoreError(msg)
+                self.check_held()
                 writer.check()
                 writer.commit()
                 after = writer.take_after_commit()

@@ -15,13 +15,22 @@ class Held:
 
     Attributes:
         connection: of the database's own package: `sqlite3` or `psycopg`.
-        transaction: for statements by name.
     """
 
     def __init__(self, commits: Commits, connection: Callable[[], Any], durability: Durability) -> None:
         self._commits = commits
-        self.transaction: Transaction = commits.hold(durability)
+        self._transaction = commits.hold(durability)
         self.connection = connection()  # now: one that was lost is another after `hold`
+
+    @property
+    def transaction(self) -> Transaction:
+        """It, for statements by name.
+
+        Raises:
+            StoreError: who had the connection has ended it.
+        """
+        self._commits.check_held()
+        return self._transaction
 
     def commit(self) -> None:
         """Commit it.

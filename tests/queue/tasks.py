@@ -107,3 +107,11 @@ def cpu_kill_self() -> None:
 @af.task(cpu=True)
 def cpu_eat_memory() -> int:
     return len(bytearray(1 << 32))
+
+
+def until(condition, seconds: float = 20) -> None:
+    """Wait for what no event tells of."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

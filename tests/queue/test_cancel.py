@@ -95,7 +95,7 @@ def test_a_plain_task_that_does_not_look_is_left_alone_and_the_status_says_so(sh
 def test_a_cpu_task_sees_that_it_is_cancelled(shop, tmp_path):
     path = tmp_path / "begun"
     job = shop.queue("q", workers=1).enqueue(tasks.cpu_until_cancelled, str(path))
-    until(path.exists)
+    tasks.until(path.exists)
     job.cancel()
     job.result(timeout=10)
     assert (tmp_path / "begun.seen").exists()
@@ -106,7 +106,7 @@ def test_a_cpu_task_that_does_not_look_is_killed_with_its_process(shop, tmp_path
     path = tmp_path / "begun"
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(tasks.cpu_stubborn, str(path))
-    until(path.exists)
+    tasks.until(path.exists)
     job.cancel()
     with pytest.raises(af.JobCancelled, match="cancelled while it ran"):
         job.result(timeout=10)
@@ -143,10 +143,3 @@ def test_the_end_of_the_system_gives_back_what_runs(url, tmp_path):
         assert (again.status, again.info().attempt) == ("queued", 0)
         system.queue("q", workers=1)
         assert again.result(timeout=10) == "late"
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

@@ -48,13 +48,6 @@ def start(home, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             pipe.close()
 
 
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def begun(folder: Path) -> dict[int, set[int]]:
     """Which processes have begun which jobs."""
     seen: dict[int, set[int]] = {}
@@ -68,7 +61,7 @@ def begun(folder: Path) -> dict[int, set[int]]:
 def test_two_processes_share_the_work(home, start, tmp_path):
     one, other = start(), start()
     jobs = home.queue("q").enqueue_many(work, [(n,) for n in range(4)])
-    until(lambda: len(begun(tmp_path)) == 4)
+    tasks.until(lambda: len(begun(tmp_path)) == 4)
     (tmp_path / "go").touch()
     assert {job.result(timeout=20)[1] for job in jobs} == {one.pid, other.pid}
 
@@ -86,11 +79,11 @@ def test_the_jobs_of_a_killed_process_run_elsewhere_at_once(home, start, tmp_pat
     victim = start()
     queue = home.queue("q")
     jobs = queue.enqueue_many(work, [(n,) for n in range(2)])
-    until(lambda: len(begun(tmp_path)) == 2)
+    tasks.until(lambda: len(begun(tmp_path)) == 2)
     other = start()
     victim.kill()
     killed = time.monotonic()
-    until(lambda: all(other.pid in pids for pids in begun(tmp_path).values()))
+    tasks.until(lambda: all(other.pid in pids for pids in begun(tmp_path).values()))
     assert time.monotonic() - killed < 10  # no lease had to run out
     (tmp_path / "go").touch()
     assert [job.result(timeout=20) for job in jobs] == [[n, other.pid] for n in range(2)]
@@ -100,7 +93,7 @@ def test_the_jobs_of_a_killed_process_run_elsewhere_at_once(home, start, tmp_pat
 def test_a_job_that_may_run_once_is_a_dead_letter_when_its_process_is_killed(home, start, tmp_path):
     victim = start()
     job = home.queue("q").enqueue(work.options(at_most_once=True), 0)
-    until(lambda: begun(tmp_path))
+    tasks.until(lambda: begun(tmp_path))
     victim.kill()
     start()
     with pytest.raises(af.JobFailed, match="is dead: HostDied: its process .* was killed or has crashed"):
@@ -112,7 +105,7 @@ def test_a_job_whose_processes_were_killed_three_times_is_a_dead_letter(home, st
     job = home.queue("q").enqueue(work, 0)
     for n in range(3):
         victim = start()
-        until(lambda n=n: len(begun(tmp_path).get(0, ())) == n + 1)
+        tasks.until(lambda n=n: len(begun(tmp_path).get(0, ())) == n + 1)
         victim.kill()
         victim.wait()
     start()
@@ -126,10 +119,10 @@ def test_a_job_whose_processes_were_killed_three_times_is_a_dead_letter(home, st
 def test_the_late_result_of_a_stopped_process_is_refused_and_reported(home, start, tmp_path):
     stopped = start("1.0")
     job = home.queue("q").enqueue(work, 0)
-    until(lambda: begun(tmp_path))
+    tasks.until(lambda: begun(tmp_path))
     stopped.send_signal(signal.SIGSTOP)
     other = start("1.0")
-    until(lambda: other.pid in begun(tmp_path)[0])  # the lease has run out
+    tasks.until(lambda: other.pid in begun(tmp_path)[0])  # the lease has run out
     (tmp_path / "go").touch()
     assert job.result(timeout=20) == [0, other.pid]
     stopped.send_signal(signal.SIGCONT)
@@ -151,7 +144,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
 def test_a_cancel_reaches_the_process_that_runs_the_job(home, start, tmp_path):
     start()
     job = home.queue("q").enqueue(work, 0)
-    until(lambda: begun(tmp_path))
+    tasks.until(lambda: begun(tmp_path))
     assert job.cancel()
     with pytest.raises(af.JobCancelled, match="runs on"):
         job.result(timeout=20)
@@ -185,10 +178,10 @@ def test_concurrency_holds_over_all_systems(tmp_path):
 def test_a_process_that_ends_gives_its_jobs_back(home, start, tmp_path):
     first = start()
     job = home.queue("q").enqueue(work, 0)
-    until(lambda: begun(tmp_path))
+    tasks.until(lambda: begun(tmp_path))
     first.stdin.close()  # its end
     other = start()
-    until(lambda: other.pid in begun(tmp_path)[0])
+    tasks.until(lambda: other.pid in begun(tmp_path)[0])
     (tmp_path / "go").touch()
     assert job.result(timeout=20) == [0, other.pid]
     assert job.info().crashes == 0

@@ -173,6 +173,9 @@ select id from af_job where queue = :queue and stage = 0 order by priority, id l
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from af_job where queue = :queue and (:status is null or status = :status) order by id desc limit :limit;
 
+-- name: of_task
+select id, args from af_job where task = :task order by id;
+
 -- name: depth
 select stage, count(*) from af_job where queue = :queue and stage < 5 group by stage;
 
