@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "actorflow.cli.run:run",
     "graph": "actorflow.cli.graph:graph",
     "scxml": "actorflow.cli.scxml:scxml",
+    "store": "actorflow.cli.store:store",
 }
 USAGE_ERROR = 2
 
