@@ -355,7 +355,8 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
     queue, key, stage, task = row
     error = json.dumps({"name": "JobCancelled", "text": why}).encode()
     values = {"id": id_, "status": "cancelled", "now": now, "error": error, "keep": now + DAY}
-    transaction.run("jobs.end_queued", values)
+    if not transaction.run("jobs.end_queued", values):
+        return False  # another process has just claimed it
     news.cancelled.append((id_, task))
     news.queues.add(queue)
     Counts(cancelled=1).write(transaction, queue)

@@ -111,9 +111,9 @@ def put_plain(transaction: Transaction, queue: str, packed: Packed, now: float) 
 
 
 def put_many(transaction: Transaction, queue: str, packed: list[Packed], now: float) -> list[int]:
-    """Add jobs of one task without options; their ids follow each other: the transaction has the lock for writing."""
+    """Add jobs of one task without options."""
     base = {"queue": queue, "task": packed[0].task, "priority": 0, "created": now}
-    transaction.many("jobs.put_plain", ({**base, "args": one.payload} for one in packed))
-    last = transaction.one("jobs.last_id")
-    assert last is not None
-    return list(range(int(last[0]) - len(packed) + 1, int(last[0]) + 1))
+    ids = [row[0] for row in transaction.all("jobs.new_ids", {"count": len(packed)})]
+    rows = ({**base, "id": id_, "args": one.payload} for id_, one in zip(ids, packed, strict=True))
+    transaction.many("jobs.put_numbered", rows)
+    return ids

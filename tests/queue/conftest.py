@@ -9,13 +9,27 @@ import pytest
 import actorflow as af
 from actorflow.testing import LeakCheck, VirtualSystem
 
-STORES = ("memory", "sqlite")
+STORES = ("memory", "sqlite", "postgres")
 
 
 @pytest.fixture(params=STORES)
-def url(request: pytest.FixtureRequest, tmp_path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
     """The URL of an empty store of each kind."""
-    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+    if request.param == "postgres":
+        with request.getfixturevalue("postgres_server").database() as database:
+            yield database
+    else:
+        yield "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture(params=STORES[1:])
+def shared_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
+    """The URL of an empty store that several processes may open."""
+    if request.param == "postgres":
+        with request.getfixturevalue("postgres_server").database() as database:
+            yield database
+    else:
+        yield f"sqlite:///{tmp_path / 'jobs.db'}"
 
 
 @pytest.fixture

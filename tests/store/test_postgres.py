@@ -124,7 +124,6 @@ def test_processes_that_open_a_new_database_at_once_make_one_schema(postgres_ser
 # --- the dialects ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="the statements of jobs are to come")
 def test_both_dialects_have_the_same_statements_with_the_same_parameters():
     ours, theirs = (
         {name: set(PARAMETER.findall(text)) for name, text in statements(f"actorflow.store.{dialect}").items()}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+REAL: Final = SystemClock()
 IDLE: Final = 0  # of a connection: no transaction is open
 # What a connection is to: the system's number, which no other server has, and the database.
 PLACE: Final = "select system_identifier, current_database() from pg_control_system()"
@@ -31,7 +32,7 @@ class PostgresStore(StoreShell[PostgresNode]):
     """The store in the schema `actorflow` of a PostgreSQL database. A process has three sessions: see `link`."""
 
     dialect = "postgres"
-    clock: Clock = SystemClock()  # of this process; `now` is the server's
+    clock: Clock = REAL  # a virtual one in tests
 
     def __init__(self, url: str, durability: Durability) -> None:
         super().__init__(shown(url), durability)
@@ -84,13 +85,13 @@ class PostgresStore(StoreShell[PostgresNode]):
         return PostgresTransaction(guest)
 
     def now(self) -> float:
-        """Return the server's time, in seconds since the epoch."""
-        return self._link.now()
+        """Return the server's time, in seconds since the epoch; in virtual time the program's own."""
+        return self._link.now() if self.clock is REAL else self.clock.time()
 
     def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
         """Have a function called soon after other processes commit, and every second."""
         self._check_open()
-        return self._watchers.add(notice)
+        return self._watchers.add(notice) if self.clock is REAL else lambda: None
 
     def _make_node(self) -> PostgresNode:
         return PostgresNode(self)

@@ -38,6 +38,17 @@ returning id;
 -- name: put_plain
 insert into af_job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created);
 
+-- name: put_numbered
+insert into af_job (id, queue, task, stage, priority, args, created)
+values (:id, :queue, :task, 0, :priority, :args, :created);
+
+-- name: new_ids
+with recursive new (id, count) as (
+    select coalesce((select seq from sqlite_sequence where name = 'af_job'), 0) + 1, 1
+    union all select id + 1, count + 1 from new where count < :count
+)
+select id from new;
+
 -- name: last_id
 select last_insert_rowid();
 
