@@ -37,7 +37,7 @@ def _all(store: Store, name: str, values: dict[str, Any]) -> int:
 
 
 def _queues(store: Store) -> list[str]:
-    return [row[0] for row in store.read(lambda transaction: transaction.all("jobs.queues"))]
+    return [row[0] for row in store.read(lambda transaction: transaction.all("jobs.queue_names"))]
 
 
 def _schedules(store: Store, queue: str, now: float) -> int:

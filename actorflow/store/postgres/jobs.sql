@@ -16,8 +16,8 @@ for update; -- whoever counts against the limits has them alone until the commit
 -- name: limits
 select concurrency, rate, burst, key_concurrency, key_rate, key_burst from actorflow.queue where name = :name;
 
--- name: queues
-select name, paused, running, completed, failed, cancelled, retried, dead from actorflow.queue order by name;
+-- name: queue_names
+select name from actorflow.queue union select distinct queue from actorflow.job order by 1;
 
 -- name: pause
 update actorflow.queue set paused = :paused where name = :name;
