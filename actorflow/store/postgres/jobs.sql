@@ -16,8 +16,8 @@ for update; -- whoever counts against the limits has them alone until the commit
 -- name: limits
 select concurrency, rate, burst, key_concurrency, key_rate, key_burst from actorflow.queue where name = :name;
 
--- name: queues
-select name, paused, running, completed, failed, cancelled, retried, dead from actorflow.queue order by name;
+-- name: queue_names
+select name from actorflow.queue union select distinct queue from actorflow.job order by 1;
 
 -- name: pause
 update actorflow.queue set paused = :paused where name = :name;
@@ -176,6 +176,9 @@ select id from actorflow.job where queue = :queue and stage = 0 order by priorit
 -- name: list
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from actorflow.job where queue = :queue and (:status::text is null or status = :status) order by id desc limit :limit;
+
+-- name: of_task
+select id, args from actorflow.job where task = :task order by id;
 
 -- name: depth
 select stage, count(*) from actorflow.job where queue = :queue and stage < 5 group by stage;
