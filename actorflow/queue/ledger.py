@@ -368,6 +368,13 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
     return True
 
 
+def cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
+    """Cancel a job: True if it had not begun, False if it runs and is to end, None if it is over."""
+    if cancel_queued(transaction, id_, "it was cancelled", now, news):
+        return True
+    return False if transaction.one("jobs.cancelling", {"id": id_}) is not None else None
+
+
 def revive(transaction: Transaction, id_: int, now: float) -> bool:
     """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 

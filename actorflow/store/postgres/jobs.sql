@@ -177,6 +177,9 @@ select id from actorflow.job where queue = :queue and stage = 0 order by priorit
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from actorflow.job where queue = :queue and (:status::text is null or status = :status) order by id desc limit :limit;
 
+-- name: of_task
+select id, args from actorflow.job where task = :task order by id;
+
 -- name: depth
 select stage, count(*) from actorflow.job where queue = :queue and stage < 5 group by stage;
 

@@ -15,8 +15,8 @@ from af_queue where name = :name;
 -- name: limits
 select concurrency, rate, burst, key_concurrency, key_rate, key_burst from af_queue where name = :name;
 
--- name: queues
-select name, paused, running, completed, failed, cancelled, retried, dead from af_queue order by name;
+-- name: queue_names
+select name from af_queue union select distinct queue from af_job order by 1;
 
 -- name: pause
 update af_queue set paused = :paused where name = :name;
