@@ -1,4 +1,4 @@
-"""A process that is killed has begun some of its jobs and only taken others: these are as if they had never been taken."""
+"""A process that is killed has begun some of its jobs and only taken others: these are as if they were never taken."""
 
 import signal
 import subprocess
