@@ -24,6 +24,7 @@ COMMANDS = {
     "queue": "actorflow.cli.queue:queue",
     "graph": "actorflow.cli.graph:graph",
     "scxml": "actorflow.cli.scxml:scxml",
+    "store": "actorflow.cli.store:store",
 }
 USAGE_ERROR = 2
 

@@ -18,7 +18,8 @@ from actorflow.core.registry import REFS
 from actorflow.core.system import NODES
 from actorflow.errors import ActorDeadError
 from actorflow.process.host.flow import Flow
-from actorflow.process.host.link import ASK, RUNTIME, TELL, Answer, Link, Relay
+from actorflow.process.host.link import Answer, Link, Relay
+from actorflow.process.host.outbox import ASK, RUNTIME, TELL
 from actorflow.process.host.remote import Elsewhere, RemoteRef
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.payload import loads

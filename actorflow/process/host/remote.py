@@ -16,7 +16,8 @@ from actorflow.core.messages import Stop, Terminated
 from actorflow.core.ref import DEAD, ENDING, IDLE, ActorRef, late_send
 from actorflow.core.views import RemoteProxy
 from actorflow.errors import ActorDeadError, ActorflowError
-from actorflow.process.host.link import Link, own
+from actorflow.process.host.link import Link
+from actorflow.process.host.outbox import own
 from actorflow.process.host.wait import RemoteFuture
 from actorflow.process.payload import dumps
 
