@@ -25,6 +25,10 @@ class Transaction(Protocol):
         """Run a statement; return how many rows it changed."""
         ...
 
+    def insert(self, name: str, parameters: Parameters, /) -> int:
+        """Run a statement that adds a row, and return its number."""
+        ...
+
     def many(self, name: str, parameters: Iterable[Parameters], /) -> None:
         """Run a statement once for each."""
         ...

@@ -37,7 +37,8 @@ values (:queue, :task, :stage, :priority, :due, :expires, :key, :unique, :at_mos
 returning id;
 
 -- name: put_plain
-insert into actorflow.job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created);
+insert into actorflow.job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created)
+returning id;
 
 -- name: put_numbered
 insert into actorflow.job (id, queue, task, stage, priority, args, created)
@@ -45,9 +46,6 @@ values (:id, :queue, :task, 0, :priority, :args, :created);
 
 -- name: new_ids
 select nextval('actorflow.job_id_seq') from generate_series(1, :count::bigint);
-
--- name: last_id
-select lastval();
 
 -- name: unique
 select id, stage from actorflow.job where queue = :queue and "unique" = :unique and stage < 5;
@@ -136,6 +134,19 @@ select min(expires) from actorflow.job where queue = :queue and stage < 4 and ex
 -- name: progress
 update actorflow.job set progress = :progress where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
+-- name: mine
+select id, epoch from actorflow.job
+where id in (select json_array_elements_text(:ids::json)::bigint) and owner = :owner and stage = 4
+for update;
+
+-- name: complete_mine
+update actorflow.job set
+    stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep
+where id = :id;
+
+-- name: needed
+select distinct needs from actorflow.need where needs in (select json_array_elements_text(:ids::json)::bigint);
+
 -- name: dependants
 select job from actorflow.need where needs = :needs;
 
@@ -192,6 +203,9 @@ with old as materialized (
     select id from actorflow.job where keep_until is not null and keep_until <= :now limit :limit for update skip locked
 )
 delete from actorflow.job as job using old where job.id = old.id;
+
+-- name: newest
+select id, queue from actorflow.job order by id desc limit 1;
 
 -- name: purge
 delete from actorflow.job where queue = :queue and stage < 4;
