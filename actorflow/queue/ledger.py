@@ -457,13 +457,20 @@ def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
 # --- dead nodes ------------------------------------------------------------------------------------------------------
 
 
-def take_over(transaction: Transaction, owner: str, now: float, cause: str, news: News) -> list[tuple[int, str, str]]:
+def take_over(
+    transaction: Transaction, owner: str, now: float, cause: str, news: News, begun: frozenset[int] | None = None
+) -> list[tuple[int, str, str]]:
     """End the leases of a node that has died; return (id, queue, status) of its jobs.
 
-    Each has one more crash: it is tried again, unless it may run once only, or has killed too many.
+    Each that was begun has one more crash: it is tried again, unless it may run once only, or has killed too many. The
+    others were only taken ahead, and are given back; if `begun` is None, nobody knows which these are.
     """
-    rows = transaction.all("jobs.owned", {"owner": owner})
-    moved = [_take_over_one(transaction, owner, row, now, cause, news) for row in rows]
+    moved = []
+    for row in transaction.all("jobs.owned", {"owner": owner}):
+        if begun is None or row[0] in begun:
+            moved.append(_take_over_one(transaction, owner, row, now, cause, news))
+        else:
+            moved.append(_give_back_one(transaction, owner, row, now, news))
     transaction.run("nodes.remove", {"id": owner})
     return moved
 
@@ -492,11 +499,24 @@ def _take_over_one(
     return id_, queue, status
 
 
-def disown(transaction: Transaction, queue: str, owner: str, now: float, news: News) -> None:
+def _give_back_one(transaction: Transaction, owner: str, row: Row, now: float, news: News) -> tuple[int, str, str]:
+    id_, queue, key, epoch, *_ = row
+    settle(transaction, queue, owner, [Outcome(id_, epoch, key, "queued", given_back=True)], now, news)
+    return id_, queue, "queued"
+
+
+def disown(
+    transaction: Transaction, queue: str, owner: str, now: float, news: News, begun: frozenset[int] | None = None
+) -> None:
     """Queue the jobs again that this node has and works on no more: its claimer has crashed, or the system ends."""
-    for id_, of_queue, key, epoch, _, _, at_most_once, _ in transaction.all("jobs.owned", {"owner": owner}):
-        if of_queue == queue:
-            status = "dead" if at_most_once else "queued"
-            error = json.dumps({"name": "Stopping", "text": "its process ended while it ran"}).encode()
-            outcome = Outcome(id_, epoch, key, status, error=error if at_most_once else None, interrupted=True)
-            settle(transaction, queue, owner, [outcome], now, news)
+    for row in transaction.all("jobs.owned", {"owner": owner}):
+        id_, of_queue, key, epoch, _, _, at_most_once, _ = row
+        if of_queue != queue:
+            continue
+        if begun is not None and id_ not in begun:
+            _give_back_one(transaction, owner, row, now, news)
+            continue
+        status = "dead" if at_most_once else "queued"
+        error = json.dumps({"name": "Stopping", "text": "its process ended while it ran"}).encode()
+        outcome = Outcome(id_, epoch, key, status, error=error if at_most_once else None, interrupted=True)
+        settle(transaction, queue, owner, [outcome], now, news)
