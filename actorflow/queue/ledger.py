@@ -286,7 +286,6 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
     limits = limits_of(transaction, queue)
     counts = Counts()
     returned = 0
-    needed = needed_of(transaction, outcomes)
     for outcome in settle_completed(transaction, owner, outcomes, limits, counts, now, news):
         if not _settle_one(transaction, owner, outcome, limits, now):
             news.lost.append(outcome.id)
@@ -296,6 +295,7 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
         _count(counts, outcome)
         if outcome.key is not None and limits.has_keys:
             free_slot(transaction, queue, outcome.key, limits, now, begun=True, token=outcome.given_back)
+    needed = needed_of(transaction, outcomes)  # now that they are over: nobody begins to wait for them any more
     for outcome in outcomes:
         if outcome.id in needed and outcome.status in FINAL and outcome.id not in news.lost:
             after_end(transaction, outcome.id, outcome.status, now, news)
