@@ -148,17 +148,17 @@ class Key:
         where = {"queue": self.queue, "key": self.key}
         self.free_at = None
         while (row := self.transaction.one("jobs.next_behind", where)) is not None:
-            if not self.take_slot():
-                self._swap(row)
+            if not (self.take_slot() or self._displace(row)):
                 return
             self.transaction.run("jobs.set_stage", {"id": row[0], "stage": READY})
 
-    def _swap(self, behind: Row) -> None:
-        """Let the first that waits have the slot of the last that is ready, if it goes first."""
+    def _displace(self, behind: Row) -> bool:
+        """Take the slot of the last that is ready for the first that waits, if that goes first."""
         last = self.transaction.one("jobs.last_ahead", {"queue": self.queue, "key": self.key})
-        if last is not None and (behind[1], behind[0]) < (last[1], last[0]):
-            self.transaction.run("jobs.set_stage", {"id": last[0], "stage": BEHIND})
-            self.transaction.run("jobs.set_stage", {"id": behind[0], "stage": READY})
+        if last is None or (behind[1], behind[0]) > (last[1], last[0]):
+            return False
+        self.transaction.run("jobs.set_stage", {"id": last[0], "stage": BEHIND})
+        return True
 
     def write(self) -> None:
         """Write the row; one that says nothing goes."""

@@ -288,3 +288,13 @@ def test_a_queue_that_nobody_works_on_is_a_deadlock_in_virtual_time(timed):
     task, _ = recorder(timed)
     with pytest.raises(af.DeadlockError):
         timed.queue("q").enqueue(task, 1).result()
+
+
+def test_all_that_become_due_at_once_go_before_less_urgent_ones_of_their_key(timed):
+    task, ran = recorder(timed)
+    jobs = timed.queue("q", workers=1, per_key=af.Limit(concurrency=2))
+    jobs.enqueue(task, "other", 5.0)
+    jobs.enqueue_many(task.options(key="k"), [("a",), ("b",)])  # ready, so they have the two slots
+    jobs.enqueue_many(task.options(key="k", priority=-1, delay=2.0), [("urgent",), ("urgent too",)])
+    timed.sleep(20)
+    assert [what for what, _ in ran] == ["other", "urgent", "urgent too", "a", "b"]
