@@ -292,9 +292,9 @@ def test_a_queue_that_nobody_works_on_is_a_deadlock_in_virtual_time(timed):
 
 def test_all_that_become_due_at_once_go_before_less_urgent_ones_of_their_key(timed):
     task, ran = recorder(timed)
-    jobs = timed.queue("q", workers=1, per_key=af.Limit(concurrency=2))
-    jobs.enqueue(task, "other", 5.0)
+    jobs = timed.queue("q", workers=2, per_key=af.Limit(concurrency=2))
+    jobs.enqueue_many(task, [("other", 5.0), ("other", 5.0)])
     jobs.enqueue_many(task.options(key="k"), [("a",), ("b",)])  # ready, so they have the two slots
     jobs.enqueue_many(task.options(key="k", priority=-1, delay=2.0), [("urgent",), ("urgent too",)])
     timed.sleep(20)
-    assert [what for what, _ in ran] == ["other", "urgent", "urgent too", "a", "b"]
+    assert [what for what, _ in ran] == ["other", "other", "urgent", "urgent too", "a", "b"]
