@@ -29,7 +29,10 @@ update actorflow.queue set
 where name = :name;
 
 -- name: count_running
-update actorflow.queue set running = (select count(*) from actorflow.job where queue = :name and stage = 4) where name = :name;
+update actorflow.queue set
+    running = case when concurrency is null then 0
+        else (select count(*) from actorflow.job where queue = :name and stage = 4) end
+where name = :name;
 
 -- name: set_tokens
 update actorflow.queue set tokens = :tokens, filled = :now where name = :name;

@@ -28,7 +28,10 @@ update af_queue set
 where name = :name;
 
 -- name: count_running
-update af_queue set running = (select count(*) from af_job where queue = :name and stage = 4) where name = :name;
+update af_queue set
+    running = case when concurrency is null then 0
+        else (select count(*) from af_job where queue = :name and stage = 4) end
+where name = :name;
 
 -- name: set_tokens
 update af_queue set tokens = :tokens, filled = :now where name = :name;
