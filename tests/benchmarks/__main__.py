@@ -19,6 +19,7 @@ from . import (
     memory,
     messaging,
     pools,
+    queues,
     restart,
 )
 from .harness import Experiment, run
@@ -37,6 +38,7 @@ GROUPS = (
     deaths,
     machines,
     machine_actors,
+    queues,
 )
 
 
