@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
+from actorflow.core.future import patient
 from actorflow.errors import ActorDeadError, DeadlockError, DefinitionError, StoreError
-from actorflow.store.commits import BATCH
+from actorflow.store.commits import BATCH, Work
 from actorflow.store.store import open_store
 from tests.store.processes import line, program
 from tests.store.rows import add, adding, ids, ids_in, row
@@ -456,6 +457,14 @@ def test_close_commits_what_waits(opened):
     holder.join(10)
     assert [future.get(timeout=10) for future in futures] == [str(n) for n in range(10)]
     assert ids(opened()) == {str(n) for n in range(10)}
+
+
+def test_close_commits_what_nobody_leads(store):
+    """As when the one who led was interrupted."""
+    future = patient(None)
+    store._commits._waiting.append(Work(adding("a"), "power", future))
+    store.close()
+    assert future.get(timeout=10) == "a"
 
 
 def test_work_that_comes_during_the_close_is_committed_or_refused(url):
