@@ -89,8 +89,8 @@ def run_last_message(ref: ActorRef[Any], _message: Last) -> Any:
     if not ((exit_ is not None and exit_.restart) or (exit_ is None and ref._parent.will_restart(ref, None))):
         retire(ref)
         logger.debug("Stopped %s", ref._actor)
-    actor: Any = ref._actor
-    return actor.on_stop() if ref._traits.has_on_stop else None
+    actor: Any = ref._actor  # none any more, if it was abandoned while its children ended
+    return actor.on_stop() if actor is not None and ref._traits.has_on_stop else None
 
 
 HANDLERS.update(

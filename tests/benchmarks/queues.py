@@ -71,7 +71,13 @@ def experiments(*, quick: bool) -> list[Experiment]:
         _jobs("power", 0.8, n, {}),
         _wake("process", 50 if quick else 200),
         _wake("power", 50 if quick else 200),
-        *[_depth(kind, deep) for kind in ("ready", "due", "key")],
+        _depth("ready", deep),
+        *[_depth(kind, deep // 5) for kind in ("due", "key")],  # with options, a job takes five times as long to add
+        Experiment(
+            "jobs_postgres",
+            {OURS: partial(jobs_postgres_ours, n), RAW: partial(jobs_postgres_raw, n // 3)},
+            [Row("jobs", "no-op jobs on PostgreSQL (raw: SKIP LOCKED, one by one)", "/s", [Goal(">=", 5, RAW)])],
+        ),
     ]
 
 
@@ -264,15 +270,20 @@ def many_ours(times: int) -> Figures:
 def jobs_ours(n: int, durability: str) -> Figures:
     """Two workers of one process; the last result is waited for."""
     with system(durability) as running:
-        jobs = running.queue("q")
-        last = jobs.enqueue_many(noop, [(PAYLOAD,)] * n)[-1]
-        begin = time.perf_counter()
-        jobs = running.queue("q", workers=2)
-        last.result(timeout=WAIT)
-        seconds = time.perf_counter() - begin
-        jobs.drain(timeout=WAIT)
-        check(jobs.stats().completed == n, "not all are done")
-        return {"jobs": n / seconds}
+        return run_jobs(running, n)
+
+
+def run_jobs(running: af.ActorSystem, n: int) -> Figures:
+    """Time n jobs that are enqueued beforehand."""
+    jobs = running.queue("q")
+    last = jobs.enqueue_many(noop, [(PAYLOAD,)] * n)[-1]
+    begin = time.perf_counter()
+    jobs = running.queue("q", workers=2)
+    last.result(timeout=WAIT)
+    seconds = time.perf_counter() - begin
+    jobs.drain(timeout=WAIT)
+    check(jobs.stats().completed == n, "not all are done")
+    return {"jobs": n / seconds}
 
 
 def wake_ours(n: int, durability: str) -> Figures:
@@ -337,6 +348,65 @@ def stay(gate: str) -> None:
     """Stay until a file is there."""
     while not os.path.exists(gate):  # noqa: PTH110
         time.sleep(0.01)
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def database() -> Iterator[str]:
+    """The URL of an empty database on a server with fsync, as it comes."""
+    from tests.servers import postgres
+
+    with postgres(f"bench-{os.getpid()}", "bench") as server:
+        server.execute("alter system set fsync = on")
+        server.execute("select pg_reload_conf()")
+        with server.database() as url:
+            yield url
+
+
+def jobs_postgres_ours(n: int) -> Figures:
+    """As `jobs_ours`."""
+    with database() as url, af.ActorSystem("bench", store=url) as running:
+        return run_jobs(running, n)
+
+
+def jobs_postgres_raw(n: int) -> Figures:
+    """Two processes take jobs, a claim and an end a transaction each, until there is none."""
+    import psycopg
+
+    with database() as url:
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute("create table jobs (id bigserial primary key, state text, payload text)")
+            conn.execute("create index ready on jobs (state, id)")
+            conn.execute(f"insert into jobs (state, payload) select 'ready', '{PAYLOAD}' from generate_series(1, {n})")
+        context = multiprocessing.get_context("spawn")
+        ready = context.Barrier(3)
+        workers = [context.Process(target=work_postgres, args=(url, ready)) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        ready.wait(WAIT)
+        begin = time.perf_counter()
+        for worker in workers:
+            worker.join(WAIT)
+        seconds = time.perf_counter() - begin
+        with psycopg.connect(url) as conn:
+            done = conn.execute("select count(*) from jobs where state = 'done'").fetchone()
+            check(done == (n,), "not all are done")
+        return {"jobs": n / seconds}
+
+
+def work_postgres(url: str, ready: Any) -> None:
+    import psycopg
+
+    claim = (
+        "update jobs set state = 'running' where id = (select id from jobs where state = 'ready' order by id limit 1 "
+        "for update skip locked) returning id, payload"
+    )
+    with psycopg.connect(url, autocommit=True) as conn:
+        ready.wait(WAIT)
+        while (row := conn.execute(claim).fetchone()) is not None:
+            conn.execute("update jobs set state = 'done' where id = %s", (row[0],))
 
 
 # --- peers ------------------------------------------------------------------------------------------------------------

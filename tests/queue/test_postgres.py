@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from functools import partial
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 import actorflow as af
+from actorflow.queue import ledger
 from actorflow.testing import LeakCheck
 from tests.servers import Postgres, postgres
 
@@ -119,11 +122,37 @@ def test_two_systems_share_the_limits_of_a_queue(database):
         assert [job.result(timeout=20) for job in jobs] == ["limit", "limit"]
 
 
+def test_two_claims_at_the_same_time_keep_the_limit(database, postgres_server):
+    inside, go, claimed = threading.Event(), threading.Event(), []
+
+    def claim(transaction, owner):
+        jobs, _ = ledger.claim(transaction, "q", owner, f'["{tasks.double.name}"]', 5, 0.0, 30.0, ledger.News())
+        claimed.extend(jobs)
+        return jobs
+
+    def claim_slowly(transaction):
+        claim(transaction, "one")
+        inside.set()
+        assert go.wait(20)
+
+    with af.ActorSystem("one", store=database) as one, af.ActorSystem("two", store=database) as two:
+        one.queue("q", concurrency=1).enqueue_many(tasks.double, [(1,), (2,)])
+        first = threading.Thread(target=one.store.write, args=(claim_slowly,))
+        first.start()
+        assert inside.wait(20)
+        second = threading.Thread(target=two.store.write, args=(partial(claim, owner="two"),))
+        second.start()
+        waits = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'actorflow'"
+        tasks.until(lambda: not second.is_alive() or postgres_server.execute(waits))
+        go.set()
+        first.join(20)
+        second.join(20)
+        assert len(claimed) == 1
+
+
 def test_a_unique_job_that_two_systems_add_at_once_is_one_job(database):
     with af.ActorSystem("one", store=database) as one, af.ActorSystem("two", store=database) as two:
         queues = [one.queue("q"), two.queue("q")]
-        import threading
-
         for number in range(20):
             task, found = tasks.double.options(unique=f"u{number}"), []
             barrier = threading.Barrier(2)

@@ -140,8 +140,7 @@ class PostgresTransaction:
 
     def _run(self, name: str, parameters: Parameters) -> psycopg.Cursor[Any]:
         cursor = self._session.execute(STATEMENTS[name], parameters)
-        if name in CHANGING and cursor.rowcount > 0:
-            self.changed = True
+        self._note(name, cursor)
         return cursor
 
     def all(self, name: str, parameters: Parameters = NOTHING, /) -> list[Row]:
@@ -168,9 +167,13 @@ class PostgresTransaction:
         try:
             with session.connection.cursor() as cursor:
                 cursor.executemany(STATEMENTS[name].encode(), parameters)
+                self._note(name, cursor)
         except session.error as error:
             raise store_error(session.url, error) from error
-        self.changed = self.changed or name in CHANGING
+
+    def _note(self, name: str, cursor: psycopg.Cursor[Any]) -> None:
+        if name in CHANGING and cursor.rowcount > 0:
+            self.changed = True
 
     def after_commit(self, act: Callable[[], object], /) -> None:
         """Have a function called once this work is committed."""
