@@ -68,18 +68,29 @@ def put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
             pending.timers[due.key] = due
 
 
-def go_on(machine: Interpreter) -> None:
+def go_on(machine: Interpreter, *, children: bool = True) -> None:
     """Start again what a restored instance had running: its timers, and the children of its active states."""
     pending = machine._pending
     now = machine._platform.time()
     for due in list(pending.timers.values()) if pending is not None else ():
         macrostep.add_timer(machine, due, max(0.0, due.due - now))
     chart = machine.chart
-    for name in chart.in_order(machine.configuration):
+    for name in chart.in_order(machine.configuration) if children else ():
         for invoke in chart.states[name].invoke:
-            macrostep.pending_of(machine).invoking.append((name, invoke))
+            if pending is None or (name, invoke.id) not in pending.children:
+                macrostep.pending_of(machine).invoking.append((name, invoke))
     if machine._pending is not None and machine._pending.invoking:
         macrostep.complete(machine, lambda: None)
+
+
+def take_over(machine: Interpreter, old: Interpreter, *, children: bool) -> None:
+    """Let an instance go on that was restored in another's place; what that one has invoked is not invoked twice."""
+    for key, (invoke, child) in old._pending.children.items() if old._pending is not None else ():
+        if key[0] in machine.configuration:
+            macrostep.pending_of(machine).children[key] = (invoke, child)
+        else:
+            machine._platform.end_child(child)
+    go_on(machine, children=children)
 
 
 def check(chart: Chart, snapshot: dict[str, Any]) -> None:

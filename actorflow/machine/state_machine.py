@@ -331,6 +331,22 @@ class StateMachine(Machine):
         vars(self).update(snap.get("data", {}))
         self.on_restore()
 
+    def _roll_back(self, snap: dict[str, Any], *, children: bool) -> None:
+        """Be again what a snapshot says: a durable machine's event failed."""
+        from actorflow.core.life import life_of  # noqa: PLC0415 - few machines are durable
+
+        for timer in list(life_of(self._actor_ref).timers):
+            timer.cancel()
+        old = self._interpreter
+        self._interpreter = Interpreter(
+            self.chart, self, platform=Surroundings(self), history=self._history, start=False
+        )
+        for name in [name for name in vars(self) if not name.startswith("_")]:
+            delattr(self, name)
+        self._restore(snap)
+        self._listen_again()
+        snapshot.take_over(self._interpreter, old, children=children)
+
     @classmethod
     def migrate(cls, snap: dict[str, Any], /) -> dict[str, Any]:
         """Return a snapshot of this version, made of one of another; override it. As it stands, it changes nothing."""

@@ -82,7 +82,7 @@ def hand_over(machine: Machine) -> Callable[[Any, BaseException | None], None]:
     ref = machine._actor_ref
 
     def answer(value: Any, error: BaseException | None) -> None:
-        if reply._future is not None:
+        if reply.is_wanted:
             if error is None:
                 reply.set(value)
             else:

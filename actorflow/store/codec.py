@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actorflow.core.system import ref_at
 from actorflow.errors import PayloadError
 
 ATOMS: Final = frozenset({type(None), bool, str})
@@ -52,6 +53,7 @@ LISTS: Final[dict[type, tuple[str, Callable[[list[Any]], Any]]]] = {
 READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "$int": int,
     "$float": float,
+    "$ref": lambda address: ref_at(*address),
     **{tag: read for tag, _, read in TEXTS.values()},
 }
 LIST_READERS: Final = dict(LISTS.values())
@@ -60,8 +62,8 @@ LIST_READERS: Final = dict(LISTS.values())
 def encode(value: object, what: str = "value") -> bytes:
     """Return a value as JSON.
 
-    Builtins, dataclasses, msgspec Structs, enums, dates and times, Decimal, UUID and paths, in lists, tuples, sets and
-    dicts of these. What is decoded is equal to it, and of the same types.
+    Builtins, dataclasses, msgspec Structs, enums, dates and times, Decimal, UUID, paths and refs of actors, in lists,
+    tuples, sets and dicts of these. What is decoded is equal to it, and of the same types.
 
     Raises:
         PayloadError: a part of the value is of another type; the text names its path, beginning with `what`.
@@ -125,6 +127,10 @@ def to_plain(value: Any, path: str, depth: int) -> Any:
         return {tag: write(value)}
     if isinstance(value, enum.Enum):
         return {"$enum": [name_of(kind, path), value.name]}
+    to_stored = getattr(kind, "_to_stored", None)
+    if to_stored is not None:  # refs, and what else the engine hands out
+        tag, plain = to_stored(value)
+        return {tag: plain}
     return _fields(value, kind, path, depth)
 
 

@@ -25,8 +25,8 @@ class Transaction(Protocol):
         """Run a statement; return how many rows it changed."""
         ...
 
-    def many(self, name: str, parameters: Iterable[Parameters], /) -> None:
-        """Run a statement once for each."""
+    def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
+        """Run a statement once for each; return how many rows they changed."""
         ...
 
     def after_commit(self, act: Callable[[], object], /) -> None:
