@@ -61,6 +61,7 @@ class Registry(ledger.Desk):
         self.node = store.node.id
         self.keeper = Keeper(self, scheduler)
         self._news_lock = threading.Lock()
+        self._closed = False
         self._seen = self._newest()
         self._unwatch = store.watch(self.look)
         self.keeper.start_looking()
@@ -355,6 +356,9 @@ class Registry(ledger.Desk):
 
     def close(self) -> None:
         """The system has ended: answer who still asks, and give the actors back."""
+        if self._closed:
+            return
+        self._closed = True
         self._unwatch()
         for number, (name, future) in list(self.asks.items()):
             self.asks.pop(number, None)

@@ -62,8 +62,8 @@ LIST_READERS: Final = dict(LISTS.values())
 def encode(value: object, what: str = "value") -> bytes:
     """Return a value as JSON.
 
-    Builtins, dataclasses, msgspec Structs, enums, dates and times, Decimal, UUID, paths and refs of actors, in lists,
-    tuples, sets and dicts of these. What is decoded is equal to it, and of the same types.
+    Builtins, dataclasses, msgspec Structs, NamedTuples, enums, dates and times, Decimal, UUID, paths and refs of
+    actors, in lists, tuples, sets and dicts of these. What is decoded is equal to it, and of the same types.
 
     Raises:
         PayloadError: a part of the value is of another type; the text names its path, beginning with `what`.
@@ -145,6 +145,9 @@ def _dict(value: dict[Any, Any], path: str, depth: int) -> Any:
 
 
 def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
+    if is_named_tuple(kind):
+        items = [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+        return {"$named": [name_of(kind, path), items]}
     if dataclasses.is_dataclass(kind):
         names = [field.name for field in dataclasses.fields(kind)]
     elif issubclass(kind, msgspec.Struct):
@@ -188,6 +191,8 @@ def from_plain(value: Any, find: Callable[[str], type | None]) -> Any:
         return LIST_READERS[tag]([from_plain(item, find) for item in inner])
     if tag == "$dict":
         return {from_plain(key, find): from_plain(item, find) for key, item in inner}
+    if tag == "$named":
+        return known(inner[0], find)(*[from_plain(item, find) for item in inner[1]])
     if tag == "$enum":
         return known(inner[0], find)[inner[1]]  # type: ignore[index]
     if tag == "$type":
@@ -217,10 +222,17 @@ def known(name: str, find: Callable[[str], type | None]) -> type:
         PayloadError: it is not known here.
     """
     kind = find(name)
-    if kind is not None and (dataclasses.is_dataclass(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))):
+    if kind is not None and (
+        dataclasses.is_dataclass(kind) or is_named_tuple(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))
+    ):
         return kind
     msg = f"a stored value is of {name!r}, which is not known here: import its module, or give the class to app.add()"
     raise PayloadError(msg)
+
+
+def is_named_tuple(kind: type) -> bool:
+    """Say whether a class is a NamedTuple."""
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 def find_imported(name: str) -> type | None:
