@@ -6,6 +6,7 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import LeakCheck, VirtualSystem
+from tests.servers import Postgres, postgres
 
 CLASSES = {"live": af.ActorSystem, "virtual": VirtualSystem}
 
@@ -29,3 +30,10 @@ def any_system(system_class: type[af.ActorSystem]) -> Iterator[af.ActorSystem]:
     """A system named "test", on threads and on virtual time; stopped and checked for leaks at the end."""
     with system_class("test") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres_server(testrun_uid: str, worker_id: str) -> Iterator[Postgres]:
+    """A PostgreSQL server; the workers of pytest-xdist share it, each with databases of its own."""
+    with postgres(testrun_uid[:12], worker_id) as server:
+        yield server

@@ -20,6 +20,7 @@ class Settings:
         intensity: restarts of the system's own children within `period` that are still fine.
         period: seconds.
         send_limit: bytes (or "16M") that may wait to be written to one child process; above it a tell waits.
+        payload_limit: bytes (or "16M") that one stored value may take: arguments and results of jobs, state.
         move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow).
     """
 
@@ -29,11 +30,13 @@ class Settings:
     intensity: int = 1
     period: float = 5.0
     send_limit: int | str = "16M"
+    payload_limit: int | str = "16M"
     move_baton: bool = False
 
     def __post_init__(self) -> None:
         check_intensity(self.intensity, self.period)
         object.__setattr__(self, "send_limit", size("send_limit", self.send_limit))
+        object.__setattr__(self, "payload_limit", size("payload_limit", self.payload_limit))
         check_type("grace", self.grace, int | float)
         check_type("threads", self.threads, int)
         check_type("ask_timeout", self.ask_timeout, int | float | None)

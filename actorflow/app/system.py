@@ -232,7 +232,8 @@ class ActorSystem(System):
         """The store of the system; opened at first use."""
         with self._store_lock:
             if self._store is None:
-                self._store = open_store(self._store_url, durability=self._durability)
+                limit = int(self.settings.payload_limit)
+                self._store = open_store(self._store_url, durability=self._durability, payload_limit=limit)
             return self._store
 
     def queue(

@@ -11,6 +11,7 @@ from actorflow.core.messages import Stop, Stopped, Terminated
 from actorflow.core.ref import ACTOR_STOP, DEAD, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.timers import Timer
+from actorflow.core.unread import fail
 from actorflow.core.waits import dead_before
 from actorflow.errors import ActorDeadError
 
@@ -124,7 +125,7 @@ def refuse(item: Item, cause: BaseException | None) -> None:
         if future is not None:
             future._settle(value=True, error=None)
     elif future is not None:
-        future._settle(None, dead_before(ref, cause))
+        fail(ref, message, future, sender, dead_before(ref, cause))
     elif message.__class__ in SILENT:
         ref._close(cause)  # it may stand for mail that came in after the burial
     else:

@@ -227,8 +227,8 @@ class Piped:
 
 def run_piped(ref: Any, piped: Piped) -> Any:
     """Run the method that a future was piped to, unless its incarnation is over."""
-    actor: Any = ref._actor
-    if actor is None or actor is not piped.actor():
+    actor = piped.actor()
+    if actor is None or ref._actor is not actor:
         return None
     return ref._within(lambda: actor._perform(piped.name, (piped.future.get(),), {}))
 

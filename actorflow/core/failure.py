@@ -18,6 +18,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages import Ended, Last, Start
 from actorflow.core.ref import ENDING
 from actorflow.core.registry import REFS
+from actorflow.core.unread import fail
 from actorflow.core.waits import dead_before
 from actorflow.errors import Crash, DefinitionError, Stopping, TransitionRefused
 
@@ -81,7 +82,8 @@ def answer_failure(
         return None
     if isinstance(error, Exception) and not isinstance(error, Crash) and future is not None:
         logger.info("Exception returned from %s to caller:", ref, exc_info=error)
-        future._settle(None, error)
+        execution.item = (ref, message, None, item[3])  # nobody here holds the future on, so it can be missed
+        fail(ref, message, future, item[3], error)
         return None
     if future is None and isinstance(error, TransitionRefused) and error.refused_by == id(ref._actor):
         scheduler.events.dead_letter(ref, message, item[3], error)  # no crash: the machine is as it was

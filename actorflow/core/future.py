@@ -124,6 +124,7 @@ class Future(pykka.Future[T]):
     _get_hook: Callable[[float | None], T] | None = None
     _sources: tuple[pykka.Future[Any], ...] | None = None
     _patient = False  # True: a wait for room, a start or a stop, which `Settings.ask_timeout` does not bound
+    _heard = False  # True: somebody has asked for the error, or a future was made of this one: see `unread`
     _delegated = False  # True: the target promised a Reply, and who will answer is not known
 
     def get(self, *, timeout: float | None = None) -> T:
@@ -143,6 +144,7 @@ class Future(pykka.Future[T]):
                 self._wait(timeout)
         error = self._error
         if error is not None:
+            self._heard = True
             raise error.with_traceback(error.__traceback__)
         return self._value  # type: ignore[no-any-return]
 
@@ -257,6 +259,9 @@ class Derived(Future[T]):
 
     def __init__(self, sources: tuple[pykka.Future[Any], ...] = (), compute: Callable[[], T] | None = None) -> None:
         super().__init__()
+        for source in sources:
+            if isinstance(source, Future):
+                source._heard = True
         self._sources = sources
         self._compute = compute
         self._turn = True  # deleted by the one who computes

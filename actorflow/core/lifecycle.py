@@ -53,7 +53,7 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
         actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
         actor._actor_ref = ref
         ref._actor = actor
-        if args and args[0].__class__ is Constructor:
+        if args and args[0].__class__ is Constructor and not ref._is_remote:  # else it is for the actor there
             getattr(actor, f"_{args[0].name}")(*args[1:], **kwargs)
         else:
             actor.__init__(*args, **kwargs)

@@ -149,6 +149,7 @@ class LiveScheduler(Baton):
             else:
                 if outcome is not None:
                     self.after(worker, ref, outcome)
+                    del item, future  # see `handle` of the scheduler
                 elif queue is None:
                     ref._state = IDLE
                 elif queue:

@@ -18,6 +18,7 @@ from pykka import messages as pykka_messages
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.messages import Call, Sent, Stop
+from actorflow.core.unread import fail
 from actorflow.core.views import Inbox, Proxy, StoppedEvent
 from actorflow.errors import ActorDeadError, DefinitionError
 
@@ -248,7 +249,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         try:
             self._send(message, future)
         except ActorDeadError as error:
-            future._settle(None, error)
+            fail(self, message, future, None, error)
         return future.get(timeout=timeout) if block else future
 
     @overload
@@ -269,7 +270,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         try:
             self._send(Call(self._method_name(method), args, kwargs), future)
         except ActorDeadError as error:
-            future._settle(None, error)
+            fail(self, Call(self._method_name(method), args, kwargs), future, None, error)
         return future
 
     def cast(self, method: Callable[Concatenate[A_co, P], Any], /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -327,7 +328,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         try:
             self._send(Sent(event, args, kwargs), future)
         except ActorDeadError as error:
-            future._settle(None, error)
+            fail(self, Sent(event, args, kwargs), future, None, error)
         return future
 
     def subscribe(self: ActorRef[StateMachine], to: ActorRef[Any] | Callable[[Record], Any], /) -> RecordSubscription:

@@ -132,6 +132,7 @@ class Scheduler:
         self.loop_thread: Any = None  # made by actorflow.core.loop at first need
         self.durable: Any = None  # what is kept in the store; made by actorflow.durable at first need
         self.hosts: Any = None  # child processes; made by actorflow.process.host at first need
+        self.records: Any = None  # what child processes log; made by actorflow.process.logs at first need
         self.buried: deque[tuple[int, str, Any]] | None = None  # the last dead; kept once there are child processes
         self.send_limit = 16 * 2**20  # bytes that may wait to be written to a child process
         self.node = ""  # where in the tree of processes this one is: "" is its root, "2.1" the first host of its second
@@ -302,7 +303,9 @@ class Scheduler:
             if future is not None:
                 future._settle(None, None)
         except BaseException as error:  # noqa: BLE001 - each kind has its own rule
-            return failed(self, worker, error, item[2]) or CHANGED
+            outcome = failed(self, worker, error, item[2]) or CHANGED
+            del item, future  # the error's traceback keeps this frame, and the future has the error
+            return outcome
         return None
 
     def finish(self, worker: Worker, item: Item, result: Any) -> Any:

@@ -24,6 +24,7 @@ from actorflow.core.registry import REFS
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
+LEAST: Final = 0.2  # seconds for handlers of log records, also if the grace time is over
 DRAIN_SHARE: Final = 0.8  # of the grace time is for what is queued; the rest for handlers that are woken by Stopping
 
 
@@ -43,6 +44,7 @@ class System:
         self._stopping = False
         self._closing = threading.RLock()
         self.grace = 5.0
+        self._end = 0.0  # when the grace time is over, once it runs
         scheduler.events.interrupted = self.interrupt
         SYSTEMS.add(self)
         watch_exit()
@@ -76,6 +78,7 @@ class System:
         """Stop the actors, newest first: each handles what is queued, until most of the grace time is over."""
         scheduler, root = self.scheduler, self.root
         start = scheduler.clock.monotonic()
+        self._end = start + grace
         scheduler.draining = root.closed = True
         while True:
             scheduler.sort_all()
@@ -126,6 +129,8 @@ class System:
                 self.scheduler.close()
                 if self.scheduler.hosts is not None:
                     self.scheduler.hosts.close()
+                if self.scheduler.records is not None:
+                    self.scheduler.records.close(max(LEAST, self._end - self.scheduler.clock.monotonic()))
                 self.scheduler.close_inbox()
                 if self.scheduler.loop_thread is not None:
                     self.scheduler.loop_thread.close()
@@ -149,9 +154,12 @@ class Gone:
         """Nothing to check: the ref is dead."""
 
 
+UNSTARTED: Final = "unstarted"
+
+
 def unstarted(cls: type[Any]) -> ActorRef[Any]:
     """Return the ref of an actor that was made by hand and never started."""
-    return gone_ref(Gone("unstarted"), next(REFS.uids), cls, None)
+    return gone_ref(Gone(UNSTARTED), next(REFS.uids), cls, None)
 
 
 def gone_ref(gone: Any, uid: int, cls: type[Any], name: str | None) -> ActorRef[Any]:

@@ -149,6 +149,7 @@ class VirtualScheduler(Scheduler):
             self.pass_to(worker, pinned.worker.park)
         else:
             self.run_entry(worker, entry, ref, item)
+            del item  # see `handle` of the scheduler
 
     def unpack(self, entry: Any) -> tuple[ActorRef[Any] | None, Any]:
         """Return actor and message of an entry of the ready queue; no actor if the entry is out of date."""
@@ -172,6 +173,7 @@ class VirtualScheduler(Scheduler):
             outcome = context.run(self.resume, worker, entry)
         else:
             outcome = context.run(self.handle, worker, item)
+            del item
         if not (entry.__class__ is Ahead or (entry.__class__ is Task and entry.is_ahead)):
             self.after(worker, ref, outcome)
 

@@ -39,6 +39,7 @@ class Letter:
     sender: bytes | None = None
     asker: str | None = None
     future: Future[Any] | None = None
+    number: int = 0
 
     def values(self) -> dict[str, Any]:
         """Return its row."""
@@ -132,10 +133,11 @@ def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | No
         raise MailboxFull(msg)
     row = transaction.one("actors.put_one", letter.values())
     assert row is not None
-    number: int = row[0]
     if letter.future is not None:  # here, not after the commit: the answer may come before that is told
-        desk.asks[number] = (letter.receiver, letter.future)
-    return number
+        desk.asks.pop(letter.number, None)  # of a try that was undone
+        desk.asks[row[0]] = (letter.receiver, letter.future)
+    letter.number = row[0]
+    return letter.number
 
 
 def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str) -> int | None:

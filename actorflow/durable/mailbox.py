@@ -17,7 +17,6 @@ import msgspec
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT
-from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
@@ -116,6 +115,7 @@ class Mailbox:
         self.epoch = 0
         self.is_owner = False
         self.stored: bytes | None = None
+        self.is_doubtful = False  # after an error: what is stored may be newer than `stored`
         self.failures = 0  # of a machine's timers, in a row
         self.last = 0  # the number up to which rows were fetched
         self.rows: deque[Entry] = deque()
@@ -125,8 +125,8 @@ class Mailbox:
 
     # --- state -------------------------------------------------------------------------------------------------------
 
-    def load(self, owned: Owned) -> None:
-        """Begin an incarnation: take over what is stored."""
+    def load(self, owned: Owned, *, again: bool = False) -> None:
+        """Take over what is stored: at the begin of an incarnation, or in the midst of one."""
         self.node = self.registry.node
         self.epoch = owned.epoch
         self.is_owner = True
@@ -134,11 +134,17 @@ class Mailbox:
         self.rows.clear()
         self.stash.clear()
         self.failures = 0
+        self.is_doubtful = False
+        for id_ in list(self.timers):
+            self.disarm(id_)
+        self.timers = {row.id: (row, None) for row in owned.timers}
         actor: Any = self.ref._actor
         self.stored = owned.state
         if owned.state is not None:
             value = read(self.registry, owned.state)
-            if self.is_machine:
+            if self.is_machine and again:
+                actor._roll_back(value)
+            elif self.is_machine:
                 actor._restore(value)
             else:
                 actor.state = value
@@ -169,7 +175,7 @@ class Mailbox:
         actor: Any = self.ref._actor
         value = read(self.registry, self.stored)
         if self.is_machine:
-            actor._roll_back(value, children=CURRENT.get() is not None)
+            actor._roll_back(value)
         else:
             actor.state = value
 
@@ -184,6 +190,7 @@ class Mailbox:
         if not self.is_owner:
             return None
         try:
+            self.refresh()
             if not self.rows:
                 self.fetch(mail.upto)
             if not self.rows:
@@ -191,8 +198,10 @@ class Mailbox:
             entry = self.rows[0]
             if 0 < entry.crashes < ledger.KILLS:  # a process may have died on it: should this one, that shows
                 self.registry.store.write(lambda tx: tx.run("actors.start", {"id": entry.id}), durability="process")
+        except Lost as error:
+            return self.lost(error)
         except StoreError as error:
-            return self.wait_for_store(mail, error)
+            return self.wait_for_store(Mail(max(mail.upto, self.last)), error)
         self.rows.popleft()
         unit = Unit(self, None, entry=entry)
         unit.upto = mail.upto
@@ -200,12 +209,30 @@ class Mailbox:
             return self.give_up(unit, entry)
         return unit.perform(partial(self.run_entry, unit, entry))
 
-    def wait_for_store(self, mail: Mail, error: StoreError) -> Any:
-        """Look again in a second."""
-        logger.error("%s: its mailbox cannot be read, tried again in %.3g s: %s", self.ref, STORE_SECONDS, error)
+    def lost(self, error: Lost) -> Ended:
+        """End the incarnation: another node has the actor."""
+        logger.error("%s: %s; what its last message did is dropped", self.ref, error)
+        self.is_owner = False
+        return Ended(error, None)
+
+    def refresh(self) -> bool:
+        """Read the state anew if a commit's end is not known; say whether it was so.
+
+        Raises:
+            Lost: another node has the actor.
+            StoreError: it cannot be read.
+        """
+        if not self.is_doubtful:
+            return False
+        self.registry.load_again(self)
+        return True
+
+    def wait_for_store(self, message: Any, error: StoreError) -> Any:
+        """Handle a message of the run queue again in a second."""
+        logger.error("%s: the store cannot be read, tried again in %.3g s: %s", self.ref, STORE_SECONDS, error)
 
         def wait() -> None:
-            self.requeue(mail.upto)
+            self.ref._put_back(deque([(self.ref, message, None, None)]))
             self.pause(STORE_SECONDS)
 
         self.ref._scheduler.post_work(wait)
@@ -258,12 +285,14 @@ class Mailbox:
         if entry is not None:
             self.rows.appendleft(entry)
 
-    def requeue(self, upto: int) -> None:
-        """Put the sign for waiting rows to the front of the run queue's part; the holder of the baton calls it."""
-        self.ref._put_back(deque([(self.ref, Mail(upto), None, None)]))
-
     def within(self, run: Callable[[], Any], attempt: int = 0) -> Any:
         """Run a message of the runtime's own."""
+        try:
+            self.refresh()
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(Again(run, attempt), error)
         unit = Unit(self, None)
         unit.run = run
         unit.attempt = attempt or self.failures
@@ -279,6 +308,12 @@ class Mailbox:
         actor = self.ref._actor
         entry = scheduler.add_timer(scheduler.clock.monotonic() + delay, lambda: self.fire(row, actor))
         self.timers[row.id] = (row, entry)
+
+    def arm_all(self, rows: list[TimerRow]) -> None:
+        """Have the timers of a new incarnation fire; the holder of the baton calls it."""
+        for row in rows:
+            if row.id in self.timers:
+                self.arm(row)
 
     def fire(self, row: TimerRow, actor: Any) -> None:
         """Queue the message of a timer."""
@@ -298,6 +333,13 @@ class Mailbox:
         """Run the method of a timer."""
         if not self.is_owner or row.id not in self.timers:
             return None
+        try:
+            if self.refresh():
+                return None  # its timers fire anew
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(Due(row), error)
         unit = Unit(self, None, timer=row)
         now = self.ref._scheduler.clock.time()
         if row.period is not None:  # missed ones are skipped
@@ -412,9 +454,7 @@ class Mailbox:
         if not alive:
             return
         if isinstance(error, Lost):
-            logger.error("%s: %s; what its last message did is dropped", self.ref, error)
-            self.is_owner = False
-            lifecycle.finished(self.ref, Ended(error, None))
+            lifecycle.finished(self.ref, self.lost(error))
             return
         if isinstance(error, Twice):
             logger.warning("%s: %s; what it did the second time is dropped", self.ref, error)
@@ -426,12 +466,11 @@ class Mailbox:
             text = "%s: what came of %r could not be stored; rolled back, tried again in %.3g s: %s"
             logger.error(text, self.ref, unit.message, STORE_SECONDS, error)
             pause = STORE_SECONDS
-        self.roll_back()
+        self.is_doubtful = True
         unit.failure = error
         unit.pause = pause
-        unit.effects.ending = "kept" if isinstance(error, Twice) else "again"
-        if unit.effects.ending == "again":
-            self.put_back(entry)
+        unit.effects.ending = "again"
+        self.put_back(entry)
         self.go_on(unit)
 
     # --- senders that wait for room, and the end ---------------------------------------------------------------------

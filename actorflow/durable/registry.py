@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.burial import SILENT
-from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
@@ -134,9 +133,7 @@ class Registry(ledger.Desk):
         try:
             number = self.store.write(work, durability=box.durability if box is not None else None)
         except BaseException:
-            for key, (_, future) in list(self.asks.items()):
-                if future is letter.future:
-                    self.asks.pop(key, None)
+            self.asks.pop(letter.number, None)
             raise
         if number is not None:
             self.announce(letter.receiver, number)
@@ -233,8 +230,6 @@ class Registry(ledger.Desk):
             return None
         self.standbys.pop(box.name, None)
         box.load(owned)
-        for row in owned.timers:
-            box.timers[row.id] = (row, None)
         unit = Unit(box, self.START)
         actor: Any = ref._actor
         token = CURRENT.set(unit)
@@ -262,9 +257,7 @@ class Registry(ledger.Desk):
         box.stored = effects.state
 
         def begin() -> None:
-            for row in owned.timers:
-                if row.id in box.timers and row.id not in effects.dropped_timers:
-                    box.arm(row)
+            box.arm_all([row for row in owned.timers if row.id in box.timers])
             box.follow_up(unit)
             for letter in effects.letters:
                 self.announce(letter.receiver, last)
@@ -272,9 +265,30 @@ class Registry(ledger.Desk):
         self.scheduler.post_work(begin)
         self.announce(box.name, owned.newest)
 
+    def load_again(self, box: Mailbox) -> None:
+        """Begin anew with what is stored: after an error nobody knows whether a commit is there.
+
+        Raises:
+            Lost: another node has the actor.
+        """
+        owned = self._own(box)
+        if owned is None:
+            msg = f"{box.name} was taken over by another node"
+            raise ledger.Lost(msg)
+        box.load(owned, again=True)
+        mine = [number for number, (name, _) in list(self.asks.items()) if name == box.name]
+        left = self.store.read(lambda tx: [number for number in mine if tx.one("actors.exists", {"id": number})])
+        for number in set(mine) - set(left):
+            _, future = self.asks.pop(number, (None, None))
+            if future is not None:
+                msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
+                future._settle(None, StoreError(msg))
+        self.scheduler.post_work(lambda: box.arm_all(owned.timers))
+        self.announce(box.name, owned.newest)
+
     def _own(self, box: Mailbox) -> Owned | None:
         def attempt(dead: list[str]) -> Owned | None:
-            stale = SystemClock.monotonic() - LEASE_SECONDS
+            stale = self.store.lease_time() - LEASE_SECONDS
 
             def is_living(transaction: Transaction, node: str) -> bool:
                 return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
@@ -287,7 +301,7 @@ class Registry(ledger.Desk):
     def look_for_owners(self) -> None:
         """Take over the actors that are waited for and whose owners have ended."""
         dead = set(self.store.node.dead())
-        stale = SystemClock.monotonic() - LEASE_SECONDS
+        stale = self.store.lease_time() - LEASE_SECONDS
         for name, box in list(self.standbys.items()):
 
             def is_free(transaction: Transaction, name: str = name) -> bool:
@@ -323,7 +337,7 @@ class Registry(ledger.Desk):
 
     def beat(self) -> None:
         """Say that this node lives."""
-        values = {"id": self.node, "beat": SystemClock.monotonic()}
+        values = {"id": self.node, "beat": self.store.lease_time()}
         self.store.write(lambda tx: tx.run("nodes.beat", values), durability="process")
 
     # --- other nodes -------------------------------------------------------------------------------------------------

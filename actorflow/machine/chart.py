@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from actorflow.errors import DefinitionError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -254,10 +256,20 @@ class Chart:
     # --- running -----------------------------------------------------------------------------------------------------
 
     def program(self, model_class: type) -> Program:
-        """Return the chart made ready for models of a class; made at first need."""
+        """Return the chart made ready for models of a class; made at first need.
+
+        Raises:
+            DefinitionError: the class lacks what the chart names, or the states are nested too deep.
+        """
         program = self._programs.get(model_class)
         if program is None:
             from actorflow.machine.program import Program  # noqa: PLC0415 - a program is made of a chart
 
-            program = self._programs.setdefault(model_class, Program(self, model_class))
+            try:
+                program = self._programs.setdefault(model_class, Program(self, model_class))
+            except RecursionError:
+                msg = (
+                    f"the states of chart {self.name!r} are nested too deep: put inner ones into a machine of their own"
+                )
+                raise DefinitionError(msg) from None
         return program

@@ -38,10 +38,11 @@ class Event:
         origin: where an answer may be sent to.
         origintype: how to send it there.
         invokeid: the child that it came from.
-        answer: called with (value, error) once it was handled, if it had to wait: it was deferred.
+        waits: whether it is deferred.
+        answer: called with (value, error) once it was handled, if it was deferred.
     """
 
-    __slots__ = ("answer", "args", "invokeid", "kind", "kwargs", "name", "origin", "origintype", "sendid")
+    __slots__ = ("answer", "args", "invokeid", "kind", "kwargs", "name", "origin", "origintype", "sendid", "waits")
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Event:
         self.origin = origin
         self.origintype = origintype
         self.invokeid = invokeid
+        self.waits = False
         self.answer: Callable[[Any, BaseException | None], None] | None = None
 
     @property

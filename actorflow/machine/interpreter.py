@@ -6,6 +6,7 @@ functions to call, is taken here in a row; everything else is in `macrostep`.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -84,6 +85,8 @@ class Interpreter:
         self._pending: Pending | None = None
         self._running = False
         self.event = None
+        if platform is ALONE and program.adopts:
+            model._adopt(self)
         if start and program.start.plain and not program.start.enters:
             self._configuration = program.start.target
         else:
@@ -122,31 +125,40 @@ class Interpreter:
             return macrostep.send(self, Event(event, args, kwargs))
         model = self.model
         self._running = True
+        part = "a guard"
         try:
             for choice in choices:
                 guard = choice.guard
                 if guard is None or guard(model, *args, **kwargs):
+                    step = choice.step
                     break
             else:
-                return macrostep.without_transition(self, Event(event, args, kwargs))
-            step = choice.step
-            if step is None or not step.plain:
-                return macrostep.run(self, Event(event, args, kwargs), choice)
-            value = None
-            for action in step.actions:
-                value = action(model, *args, **kwargs)
-            for hook in step.exits:
-                hook(model)
-            self._configuration = step.target
-            if self._records or self._listeners:
-                self._note(source, step.target, event, (*args, kwargs) if kwargs else args)
-            if step.enters:
-                macrostep.enter_plainly(self, step)
-            if self._pending is not None:
-                macrostep.settle(self)
-            return value
+                choice = step = None  # type: ignore[assignment]
+            if step is not None and step.plain:
+                value = None
+                part = "an action"
+                for action in step.actions:
+                    value = action(model, *args, **kwargs)
+                part = "an exit hook"
+                for hook in step.exits:
+                    hook(model)
+                part = ""  # enter hooks and what follows say it themselves
+                self._configuration = step.target
+                if self._records or self._listeners:
+                    self._note(source, step.target, event, (*args, kwargs) if kwargs else args)
+                if step.enters:
+                    macrostep.enter_plainly(self, step, event)
+                if self._pending is not None:
+                    macrostep.settle(self, source)
+                return value
+        except Exception as error:
+            if part:
+                macrostep.name_part(self, error, part, event)
+            macrostep.fail(self, source, error)
+            raise
         finally:
             self._running = False
+        return macrostep.go_on(self, Event(event, args, kwargs), choice)
 
     def send_event(self, event: Event, /) -> Any:
         """Handle an event that brings more than a name and arguments; like `send` in all else."""
@@ -200,8 +212,10 @@ class Interpreter:
     def child_ended(self, child: Any, event: Event, /) -> None:
         """Handle the news of a child's end, unless its state was left meanwhile."""
         if self.invokeid_of(child) is not None:
-            self.send_event(event)
-            macrostep.drop_child(self, child)
+            try:
+                self.send_event(event)
+            finally:
+                macrostep.drop_child(self, child)
 
     # --- what it is in -----------------------------------------------------------------------------------------------
 
@@ -271,9 +285,13 @@ class Interpreter:
         self.start_event_timer(name, seconds, Event(event, args, kwargs))
 
     def start_event_timer(self, name: str, seconds: float, event: Event, /) -> None:
-        """Start a timer with an event that brings more than a name and arguments."""
-        if not seconds >= 0:
-            msg = f"timer {name!r} of {seconds} seconds: they must not be negative"
+        """Start a timer with an event that brings more than a name and arguments.
+
+        Raises:
+            DefinitionError: the time is no number, negative, or for ever.
+        """
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            msg = f"timer {name!r} of {seconds!r} seconds: give a number of seconds, 0 or more"
             raise DefinitionError(msg)
         self.cancel_timer(name)
         macrostep.start_timer(self, name, seconds, event)
@@ -293,13 +311,20 @@ class Interpreter:
         return min(self.timers.values(), default=None)
 
     def advance(self) -> int:
-        """Fire the timers that are due; return how many. An interpreter without an actor needs somebody to call it."""
+        """Fire the timers that are due; return how many. An interpreter without an actor needs somebody to call it.
+
+        Raises:
+            Exception: what a guard, an action or a hook raised; the next call goes on with the other timers.
+        """
         fired = 0
         pending = self._pending
-        while pending is not None and pending.timers:
+        while pending is not None and pending.timers and not self._running:
             first = min(pending.timers.values(), key=lambda one: one.due)
             if first.due > self._platform.time():
                 break
+            if fired == macrostep.STEPS:
+                msg = f"{self.chart.name} fired {fired:,} timers without an end: {first.key!r} starts itself again"
+                raise DefinitionError(msg)
             fired += 1
             macrostep.fire(self, first)
         return fired
@@ -338,8 +363,9 @@ class Interpreter:
             raise PayloadError(msg)
         pending = self._pending
         limit = self._records if isinstance(self._records, int) else self._records.maxlen
+        of_class = getattr(type(self.model), "chart", None) is self.chart  # which has it there too, lambdas and all
         return {
-            "chart": self.chart,
+            "chart": None if of_class else self.chart,
             "model": self.model,
             "names": self.configuration,
             "records": self.history,
@@ -350,7 +376,9 @@ class Interpreter:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Interpreter.__init__(self, state["chart"], state["model"], history=state["limit"], start=False)
+        chart, model = state["chart"], state["model"]
+        chart = type(model).chart if chart is None else chart
+        Interpreter.__init__(self, chart, model, history=state["limit"], start=False)
         self._configuration = self._program.configuration(state["names"])
         if state["records"]:
             self._records = deque(state["records"], maxlen=state["limit"])
@@ -358,6 +386,8 @@ class Interpreter:
             pending = self._pending = Pending()
             pending.remembered.update(state["remembered"])
             pending.deferred.extend(state["deferred"])
+            for event in pending.deferred:
+                event.waits = True
             pending.timers.update({key: Due(key, due, event) for key, due, event in state["timers"]})
 
     def __repr__(self) -> str:

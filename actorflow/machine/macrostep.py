@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, TransitionRefused
 from actorflow.machine import sets
 from actorflow.machine.event import Event
@@ -42,11 +43,37 @@ def send(machine: Interpreter, event: Event) -> Any:
     return complete(machine, lambda: handle(machine, event))
 
 
-def run(machine: Interpreter, event: Event, choice: Choice) -> Any:
-    """Go on with an event whose guard has allowed a transition, in the common step's frame."""
-    if choice.move.choose is not None:  # it may yet decline, and the next candidate be asked
-        return _complete(machine, lambda: handle(machine, event))
-    return _complete(machine, lambda: take(machine, (choice.move,), event))
+def go_on(machine: Interpreter, event: Event, choice: Choice | None) -> Any:
+    """Go on with an event whose guards have been asked, and which takes more than the common step."""
+    if choice is not None and choice.move.choose is not None:  # it may yet decline, and the next candidate be asked
+        return complete(machine, lambda: handle(machine, event))
+    return complete(machine, lambda: _take_chosen(machine, event, choice))
+
+
+def _take_chosen(machine: Interpreter, event: Event, choice: Choice | None) -> Any:
+    machine.event = event
+    if machine._pending is not None and machine._pending.children:
+        _pass_on(machine, event)
+    return without_transition(machine, event) if choice is None else take(machine, (choice.move,), event)
+
+
+def fail(machine: Interpreter, before: Configuration, error: Exception) -> None:
+    """The common step raised: what it has sent or raised until then is handled all the same."""
+    machine._program.failed += 1
+    if machine._pending is not None:
+        _say(machine, _finish(machine, before), error)
+
+
+def name_part(machine: Interpreter, error: Exception, part: str, event: str) -> None:
+    """Say in a user's error which part of a transition has failed."""
+    at = f"at event {event!r}" if event else "without an event"
+    error.add_note(f"{machine.chart.name}: {part} failed, {at}, in state {machine.state!r}")
+
+
+def _say(machine: Interpreter, other: Exception | None, raised: Exception) -> None:
+    """Log a failure that another one hides: only one can be raised."""
+    if other is not None and other is not raised:
+        logger.error("One event failed twice in %s; this is the second time:", machine.chart.name, exc_info=other)
 
 
 def start(machine: Interpreter) -> None:
@@ -76,23 +103,27 @@ def complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
 
 def _complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
     before = machine._configuration
-    failure: BaseException | None = None
+    failure: Exception | None = None
     value = None
     try:
         value = begin()
-    except TransitionRefused:
-        if machine._pending is None:
-            raise
-        failure = None
-        _finish(machine, before)
-        raise
     except Exception as error:  # noqa: BLE001 - what was begun is finished, and the error raised then
         failure = error
     later = _finish(machine, before)
-    if failure or later:
-        machine._program.failed += 1
-        raise failure or later  # type: ignore[misc]
+    if failure is None:
+        failure = later
+    else:
+        _say(machine, later, failure)
+    if failure is not None:
+        if not _is_refusal(machine, failure):
+            machine._program.failed += 1
+        raise failure
     return value
+
+
+def _is_refusal(machine: Interpreter, error: Exception) -> bool:
+    """Say whether it is this machine that has refused: an action may have asked another one."""
+    return isinstance(error, TransitionRefused) and error.refused_by == id(machine._platform.owner)
 
 
 def _finish(machine: Interpreter, before: Configuration) -> Exception | None:
@@ -102,33 +133,46 @@ def _finish(machine: Interpreter, before: Configuration) -> Exception | None:
     if pending is None:
         return failure
     while True:
-        if pending.deferred and machine._configuration is not before:
+        if pending.deferred and machine._configuration.names != before.names:
             before = machine._configuration
             recalled = list(pending.deferred)
             pending.deferred.clear()
             pending.external.extendleft(reversed(recalled))
         if not pending.external:
             return failure
-        failure = _handle_later(machine, pending.external.popleft()) or failure
+        later = _handle_later(machine, pending.external.popleft())
+        if failure is None:
+            failure = later
+        else:
+            _say(machine, later, failure)
 
 
 def _handle_later(machine: Interpreter, event: Event) -> Exception | None:
     """Handle an event that had to wait; return its error, unless somebody else hears of it."""
     value, error = None, None
+    event.waits = False
     try:
         value = handle(machine, event)
     except Exception as raised:  # noqa: BLE001 - it goes to who waits for it
         error = raised
-    error = _settle(machine) or error
-    if event in pending_of(machine).deferred:
-        return None  # it waits on
+    later = _settle(machine)
+    error = error or later
+    if event.waits:
+        return None
     if event.answer is not None:
-        event.answer(value, error)
+        _answer(event, value, error)
     elif isinstance(error, TransitionRefused):
         machine._platform.refused(event, error)
     else:
         return error
     return None
+
+
+def _answer(event: Event, value: Any, error: Exception | None) -> None:
+    """Tell who waits for a deferred event; once, so that the frames in the error's traceback do not keep him."""
+    answer, event.answer = event.answer, None
+    assert answer is not None
+    answer(value, error)
 
 
 def handle(machine: Interpreter, event: Event) -> Any:
@@ -166,6 +210,7 @@ def without_transition(machine: Interpreter, event: Event) -> Any:
     """Defer an event that no transition takes, drop it (SCXML), or refuse it."""
     configuration = machine._configuration
     if any(sets.matches(pattern, event.name) for pattern in configuration.defers):
+        event.waits = True
         pending_of(machine).deferred.append(event)
         return None
     if machine._program.scxml:
@@ -187,7 +232,7 @@ def refusal(machine: Interpreter, event: Event) -> TransitionRefused:
 def raise_event(machine: Interpreter, event: Event) -> None:
     """Queue an internal event; outside of a step it is handled at once, and refused if nothing takes it."""
     pending = pending_of(machine)
-    if machine._running:
+    if machine._running or not machine._configuration.names:  # before the start, it waits for that
         pending.internal.append(event)
     else:
         complete(machine, lambda: handle(machine, event))
@@ -201,11 +246,10 @@ def may(machine: Interpreter, event: Event) -> bool:
 # --- what follows ----------------------------------------------------------------------------------------------------
 
 
-def settle(machine: Interpreter) -> None:
+def settle(machine: Interpreter, before: Configuration) -> None:
     """After a common step: take what follows from it, and raise the first failure."""
-    failure = _finish(machine, machine._configuration)
+    failure = _finish(machine, before)
     if failure is not None:
-        machine._program.failed += 1
         raise failure
 
 
@@ -217,6 +261,7 @@ def _settle(machine: Interpreter) -> Exception | None:
         configuration = machine._configuration
         pending = machine._pending
         if configuration.final:
+            failure = failure or _failed_last(machine)
             _end(machine)
             return failure
         try:
@@ -233,7 +278,17 @@ def _settle(machine: Interpreter) -> Exception | None:
     msg = (
         f"{machine.chart.name} took {STEPS:,} steps for one event and is in {machine.state!r}: it goes round in circles"
     )
-    raise DefinitionError(msg)
+    if machine._pending is not None:
+        machine._pending.internal.clear()  # or the next event would go round too
+    return failure or DefinitionError(msg)
+
+
+def _failed_last(machine: Interpreter) -> Exception | None:
+    """Return the error of an enter of the final state: nothing can handle it any more."""
+    if machine._program.scxml or machine._pending is None:
+        return None
+    errors = (event.data for event in machine._pending.internal if event.name == FAILED)
+    return next((error for error in errors if isinstance(error, Exception)), None)
 
 
 def _take_eventless(machine: Interpreter) -> bool:
@@ -316,8 +371,12 @@ def _allowed(machine: Interpreter, move: Move, event: Event) -> Move | None:
     guard = move.guard
     if guard is not None:
         if not machine._program.scxml:
-            if not guard(machine.model, *event.args, **event.kwargs):
-                return None
+            try:
+                if not guard(machine.model, *event.args, **event.kwargs):
+                    return None
+            except Exception as error:
+                name_part(machine, error, "a guard", event.name)
+                raise
         elif not guarded(machine, guard, event.args):
             return None
     if move.choose is None:
@@ -341,10 +400,16 @@ def take(machine: Interpreter, moves: tuple[Move, ...], event: Event) -> Any:
     if program.scxml:
         return _take_scxml(machine, step, event)
     value = None
-    for action in step.actions:
-        value = action(machine.model, *event.args, **event.kwargs)
-    for hook in step.exits:
-        hook(machine.model)
+    part = "an action"
+    try:
+        for action in step.actions:
+            value = action(machine.model, *event.args, **event.kwargs)
+        part = "an exit hook"
+        for hook in step.exits:
+            hook(machine.model)
+    except Exception as error:
+        name_part(machine, error, part, event.name)
+        raise
     move_to(machine, step, event, (*event.args, event.kwargs) if event.kwargs else event.args)
     return value
 
@@ -366,14 +431,14 @@ def move_to(machine: Interpreter, step: Step, event: Event, data: tuple[Any, ...
         machine._note(step.source, step.target, event.name or None, data)
     for entered in step.entered:
         for hook in entered.hooks:
-            guarded(machine, hook, ())
+            guarded(machine, hook, (), "an enter hook", event.name)
         _entered(machine, entered)
 
 
-def enter_plainly(machine: Interpreter, step: Step) -> None:
+def enter_plainly(machine: Interpreter, step: Step, event: str) -> None:
     """Run the hooks of a common step, which enters states that have nothing else."""
     for hook in step.enters:
-        guarded(machine, hook, ())
+        guarded(machine, hook, (), "an enter hook", event)
 
 
 def _leave(machine: Interpreter, step: Step) -> None:
@@ -411,11 +476,15 @@ def _entered(machine: Interpreter, entered: Entered) -> None:
         pending_of(machine).internal.append(Event(name, args, kind="platform"))
 
 
-def guarded(machine: Interpreter, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+def guarded(
+    machine: Interpreter, function: Callable[..., Any], args: tuple[Any, ...], part: str = "", event: str = ""
+) -> Any:
     """Call a function of the user's; its error becomes the event "error.execution"."""
     try:
         return function(machine.model, *args)
     except Exception as error:  # noqa: BLE001 - the chart may handle it
+        if part:
+            name_part(machine, error, part, event)
         pending_of(machine).internal.append(Event(FAILED, (error,), kind="platform"))
         return None
 

@@ -14,11 +14,13 @@ from typing import Any, Final, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.machine import sets
-from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.hooks import not_plain
 
 Function: TypeAlias = Callable[..., Any]
 
 KEPT: Final = 1000  # names of events, for each configuration
+REMEMBERED: Final = 4000  # configurations and steps, 3 kB each: 20 regions have a million configurations
 
 
 class Move:
@@ -77,7 +79,7 @@ class Step:
         self.enters = tuple(hook for entered in self.entered for hook in entered.hooks)
         self.remembered = sets.remembered_at_exit(chart, source.names, self.left)
         holds = any(program.timeouts_of(name) or chart.states[name].invoke for name in self.left)
-        restless = self.target.eventless or self.target.final or program.has_deferred
+        restless = self.target.eventless or self.target.final or program.has_deferred or program.has_forwarded
         self.plain = not (holds or restless or self.remembered or not all(one.is_plain() for one in self.entered)) and (
             chart.order == "action first"
         )
@@ -114,7 +116,7 @@ class Regions:
 class Configuration:
     """A set of active states, of which there is one object a program, and what events do in it."""
 
-    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps")
+    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps", "together")
 
     def __init__(self, program: Program, names: frozenset[str]) -> None:
         chart = program.chart
@@ -124,6 +126,7 @@ class Configuration:
         self.defers = tuple(pattern for name in chart.in_order(names) for pattern in chart.states[name].defer)
         self.candidates: dict[str, Candidates] = {}
         self.steps: dict[Any, Any] = {}
+        self.together: dict[tuple[Move, ...], tuple[Move, ...]] = {}  # moves of regions, less those preempted
         self.eventless = program.select(self, lambda transition: not transition.events and transition.after is None)
 
 
@@ -138,11 +141,14 @@ class Program:
         self.chart = chart
         self.model_class = model_class
         self.scxml = chart.order == "scxml"
+        self.adopts = hasattr(model_class, "_adopt")  # its models have methods that ask for the interpreter
         self.seen = self.refused = self.failed = 0  # events; of one in 64 the times are taken
         self.sampled = 0
         self.validation_time = self.action_time = 0.0  # seconds, of the sampled ones
         self._lock = threading.RLock()
+        self._functions: dict[str, Function] = {}
         self._configurations: dict[frozenset[str], Configuration] = {}
+        self._room = self._limit = max(REMEMBERED, 10 * len(chart.states))
         self._moves = {
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
@@ -150,6 +156,7 @@ class Program:
         self.events = frozenset(chart.events)
         self.hooks = hooks_of(chart) - self.events  # methods that are neither events nor for callers
         self.has_deferred = any(node.defer for node in chart.states.values())
+        self.has_forwarded = any(invoke.autoforward for node in chart.states.values() for invoke in node.invoke)
         for node in chart.states.values():  # all names are looked up now, not when a state is first entered
             self.functions((*node.enter, *node.exit, *(node.initial.actions if node.initial else ())))
             self.function(node.donedata)
@@ -166,12 +173,19 @@ class Program:
             return None
         if hook.function is not None:
             return hook.function
-        function: Function | None = getattr(self.model_class, hook.name, None)
-        if function is None:
+        known = self._functions.get(hook.name)
+        return known if known is not None else self._functions.setdefault(hook.name, self._method(hook.name))
+
+    def _method(self, name: str) -> Function:
+        function: Function | None = getattr(self.model_class, name, None)
+        if not callable(function):
             msg = (
-                f"chart {self.chart.name!r} names {hook.name!r}, and {self.model_class.__name__} has no such method: "
+                f"chart {self.chart.name!r} names {name!r}, and {self.model_class.__name__} has no such method: "
                 "add it, or give the function itself"
             )
+            raise DefinitionError(msg)
+        if wrong := not_plain(function):
+            msg = f"chart {self.chart.name!r} names {name!r} of {self.model_class.__name__}: {wrong}"
             raise DefinitionError(msg)
         return function
 
@@ -207,12 +221,25 @@ class Program:
     # --- configurations and steps ------------------------------------------------------------------------------------
 
     def configuration(self, names: frozenset[str]) -> Configuration:
-        """Return the one object for a set of states."""
+        """Return the object for a set of states."""
         with self._lock:
             known = self._configurations.get(names)
             if known is None:
+                self._make_room()
                 known = self._configurations[names] = Configuration(self, names)
             return known
+
+    def _make_room(self) -> None:
+        """Forget all configurations if they and their steps have become too many; machines keep those they are in."""
+        self._room -= 1
+        if self._room > 0:
+            return
+        self._room = self._limit
+        for known in self._configurations.values():
+            known.candidates.clear()  # else what is forgotten would hold itself, step by step
+            known.steps.clear()
+            known.together.clear()
+        self._configurations.clear()
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
         """Return who may take an event, and keep it, unless there are very many names: of a wildcard, say."""
@@ -241,7 +268,7 @@ class Program:
             ]
             if found:
                 of_atomic[tuple(found)] = None
-        if len(of_atomic) == 1:
+        if len(of_atomic) == 1 and not self.scxml:  # the common step is not SCXML's
             return next(iter(of_atomic))
         return Regions(list(of_atomic)) if of_atomic else ()
 
@@ -255,6 +282,8 @@ class Program:
             step = steps.get(tuple(remembered.get(name) for name in consulted))
             if step is not None:
                 return step  # type: ignore[no-any-return]
+        with self._lock:
+            self._make_room()
         entry = sets.Entry(self.chart, remembered)
         entry.add(move.transition for move in moves)
         step = Step(self, configuration, moves, entry)
@@ -287,9 +316,19 @@ class Program:
         """Drop moves that others preempt."""
         if len(moves) < 2:
             return tuple(moves)
-        by_transition = {id(move.transition): move for move in moves}
-        kept = sets.without_conflicts(self.chart, configuration.names, [move.transition for move in moves], remembered)
-        return tuple(by_transition[id(transition)] for transition in kept)
+        key = tuple(moves)
+        known = configuration.together.get(key)
+        if known is None:
+            by_transition = {id(move.transition): move for move in moves}
+            transitions = [move.transition for move in moves]
+            kept = sets.without_conflicts(self.chart, configuration.names, transitions, remembered)
+            known = tuple(by_transition[id(transition)] for transition in kept)
+            targets = (target for transition in transitions for target in transition.targets)
+            if not any(self.chart.states[target].kind in HISTORY for target in targets):
+                with self._lock:
+                    self._make_room()
+                configuration.together[key] = known
+        return known
 
 
 def hooks_of(chart: Chart) -> frozenset[str]:

@@ -70,11 +70,19 @@ class Entry:
                 self._regions(node)
 
     def _regions(self, node: StateNode) -> None:
+        begun = {self._child_around(name, node.name) for name in self.states}
         for child in node.children:
-            if self.chart.states[child].kind in HISTORY:
-                continue
-            if not any(name == child or self.chart.is_within(name, child) for name in self.states):
+            if child not in begun and self.chart.states[child].kind not in HISTORY:
                 self._with_descendants(self.chart.states[child])
+
+    def _child_around(self, name: str, outer: str) -> str | None:
+        """Return the child of `outer` that a state is, or is in; None if it is elsewhere."""
+        while name != ROOT:
+            parent = self.chart.states[name].parent
+            if parent == outer:
+                return name
+            name = parent
+        return None
 
 
 def effective_targets(chart: Chart, transition: Transition, remembered: Remembered) -> list[str]:
@@ -109,28 +117,43 @@ def common_ancestor(chart: Chart, source: str, targets: Sequence[str]) -> str:
     return ROOT
 
 
-def exited(chart: Chart, active: Iterable[str], transitions: Iterable[Transition], remembered: Remembered) -> set[str]:
+def exited(chart: Chart, active: frozenset[str], transitions: Iterable[Transition], remembered: Remembered) -> set[str]:
     """Return what the transitions exit: `computeExitSet`."""
     names: set[str] = set()
     for transition in transitions:
         if transition.targets:
-            outer = domain(chart, transition, remembered)
-            names.update(name for name in active if chart.is_within(name, outer))
+            todo = [domain(chart, transition, remembered)]
+            while todo:
+                inside = active_children(chart, active, todo.pop())
+                names.update(inside)
+                todo += inside
     return names
+
+
+def active_children(chart: Chart, active: frozenset[str], name: str) -> list[str]:
+    """Return the active states directly within a state."""
+    children = chart.states[name].children
+    if len(children) < len(active):
+        return [child for child in children if child in active]
+    return [inner for inner in active if chart.states[inner].parent == name]
 
 
 def without_conflicts(
     chart: Chart, active: frozenset[str], transitions: Iterable[Transition], remembered: Remembered
 ) -> list[Transition]:
     """Drop transitions that others preempt, as both would exit the same states: `removeConflictingTransitions`."""
-    kept: list[Transition] = []
-    for transition in transitions:
+    kept: dict[int, tuple[Transition, set[str]]] = {}  # with what each exits
+    exited_by: dict[str, int] = {}
+    for number, transition in enumerate(transitions):
         exits = exited(chart, active, [transition], remembered)
-        rivals = [other for other in kept if exits & exited(chart, active, [other], remembered)]
-        if all(chart.is_within(transition.source, other.source) for other in rivals):
-            kept = [other for other in kept if other not in rivals]
-            kept.append(transition)
-    return kept
+        rivals = {exited_by[name] for name in exits if name in exited_by}
+        if all(chart.is_within(transition.source, kept[rival][0].source) for rival in rivals):
+            for rival in rivals:
+                for name in kept.pop(rival)[1]:
+                    del exited_by[name]
+            kept[number] = (transition, exits)
+            exited_by.update(dict.fromkeys(exits, number))
+    return [transition for transition, _ in kept.values()]
 
 
 def remembered_at_exit(chart: Chart, active: Iterable[str], exits: Iterable[str]) -> dict[str, tuple[str, ...]]:

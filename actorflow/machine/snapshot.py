@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError, PayloadError
 from actorflow.machine import macrostep
+from actorflow.machine.chart import HISTORY, ROOT
 from actorflow.machine.event import Event, Record
 from actorflow.machine.pending import Due, TimerKey
 from actorflow.machine.sets import is_atomic
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from actorflow.machine.chart import Chart
     from actorflow.machine.interpreter import Interpreter
 
-BUILTIN = (type(None), bool, int, float, str, bytes)
+PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+SEQUENCES = frozenset({list, tuple, set, frozenset})
 
 
 def take(machine: Interpreter) -> dict[str, Any]:
@@ -47,14 +49,23 @@ def put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
     """Make a fresh instance what a snapshot says.
 
     Raises:
-        DefinitionError: the snapshot is of another chart or version, or names what is no configuration of the chart.
+        DefinitionError: the snapshot is of another version, or is none, or names what is no configuration of the chart.
     """
-    chart = machine.chart
-    check(chart, snapshot)
-    names = frozenset(snapshot["configuration"])
-    machine._configuration = machine._program.configuration(names)
+    try:
+        check(machine.chart, snapshot)
+        _put(machine, snapshot)
+    except DefinitionError:
+        raise
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError, PayloadError) as error:
+        msg = f"this is no snapshot of {machine.chart.name!r}: {type(error).__name__}: {error}"
+        raise DefinitionError(msg) from error
+
+
+def _put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
+    machine._configuration = machine._program.configuration(frozenset(snapshot["configuration"]))
     records = [
-        Record(source, target, event, tuple(data), time) for source, target, event, data, time in snapshot["history"]
+        Record(source, target, event, tuple(copied(list(data), "history")), float(time))
+        for source, target, event, data, time in snapshot["history"]
     ]
     if records and machine._records:
         limit = machine._records if isinstance(machine._records, int) else machine._records.maxlen
@@ -62,39 +73,61 @@ def put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
     if snapshot["remembered"] or snapshot["timers"] or snapshot["deferred"]:
         pending = macrostep.pending_of(machine)
         pending.remembered.update({name: tuple(held) for name, held in snapshot["remembered"].items()})
-        pending.deferred.extend(event_of(event) for event in snapshot["deferred"])
+        for data in snapshot["deferred"]:
+            event = event_of(data)
+            event.waits = True
+            pending.deferred.append(event)
         for timer in snapshot["timers"]:
-            due = Due(key_of(timer), timer["due"], event_of(timer["event"]) if timer["event"] is not None else None)
+            due = Due(
+                key_of(timer), float(timer["due"]), event_of(timer["event"]) if timer["event"] is not None else None
+            )
             pending.timers[due.key] = due
 
 
-def go_on(machine: Interpreter, *, children: bool = True) -> None:
+def data_of(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes in a snapshot, as copies.
+
+    Raises:
+        DefinitionError: they are none that a snapshot has.
+    """
+    data = snapshot.get("data", {})
+    if not isinstance(data, dict) or not all(isinstance(name, str) and not name.startswith("_") for name in data):
+        msg = f"a snapshot has its attributes as a dict by name, none of which starts with '_', under 'data': {data!r}"
+        raise DefinitionError(msg)
+    return {name: copied(value, name) for name, value in data.items()}
+
+
+def go_on(machine: Interpreter) -> None:
     """Start again what a restored instance had running: its timers, and the children of its active states."""
     pending = machine._pending
     now = machine._platform.time()
     for due in list(pending.timers.values()) if pending is not None else ():
-        macrostep.add_timer(machine, due, max(0.0, due.due - now))
+        if due.cancel is None:
+            macrostep.add_timer(machine, due, max(0.0, due.due - now))
     chart = machine.chart
-    for name in chart.in_order(machine.configuration) if children else ():
+    for name in chart.in_order(machine.configuration):
         for invoke in chart.states[name].invoke:
-            if pending is None or (name, invoke.id) not in pending.children:
-                macrostep.pending_of(machine).invoking.append((name, invoke))
+            pending = macrostep.pending_of(machine)
+            if (name, invoke.id) not in pending.children:
+                pending.invoking.append((name, invoke))
     if machine._pending is not None and machine._pending.invoking:
         macrostep.complete(machine, lambda: None)
 
 
-def take_over(machine: Interpreter, old: Interpreter, *, children: bool) -> None:
+def take_over(machine: Interpreter, old: Interpreter) -> None:
     """Let an instance go on that was restored in another's place; what that one has invoked is not invoked twice."""
     for key, (invoke, child) in old._pending.children.items() if old._pending is not None else ():
         if key[0] in machine.configuration:
             macrostep.pending_of(machine).children[key] = (invoke, child)
         else:
             machine._platform.end_child(child)
-    go_on(machine, children=children)
+    go_on(machine)
 
 
 def check(chart: Chart, snapshot: dict[str, Any]) -> None:
     """Refuse a snapshot that is not one of this chart."""
+    if not isinstance(snapshot, dict):
+        raise DefinitionError(f"this is no snapshot of a machine, but {type(snapshot).__name__}")
     missing = {"machine", "version", "configuration", "remembered", "timers", "deferred", "history"} - set(snapshot)
     if missing:
         msg = f"this is no snapshot of a machine: it has no {', '.join(sorted(missing))}"
@@ -105,14 +138,32 @@ def check(chart: Chart, snapshot: dict[str, Any]) -> None:
             "declare `migrate(cls, snapshot)`, a class method that returns one of this version"
         )
         raise DefinitionError(msg)
+    if wrong := misfit(chart, snapshot):
+        raise DefinitionError(f"a snapshot of {snapshot['machine']!r} does not fit chart {chart.name!r}: {wrong}")
+
+
+def misfit(chart: Chart, snapshot: dict[str, Any]) -> str:
+    """Say what in a snapshot the chart does not have; "" if it fits."""
     names = snapshot["configuration"]
-    named = [*names, *(name for held in snapshot["remembered"].values() for name in held), *snapshot["remembered"]]
-    named += [timer["state"] for timer in snapshot["timers"] if timer.get("state") is not None]
-    unknown = [name for name in named if name not in chart.states]
-    if unknown or not is_legal(chart, frozenset(names)):
-        what = f"it names {unknown[0]!r}" if unknown else f"{sorted(names)} cannot be active together"
-        msg = f"a snapshot of {snapshot['machine']!r} does not fit chart {chart.name!r}: {what}"
-        raise DefinitionError(msg)
+    held = {name for held in snapshot["remembered"].values() for name in held}
+    for name in (*names, *sorted(held), *snapshot["remembered"]):
+        if name not in chart.states or name == ROOT:
+            return f"it names {name!r}"
+    for name in snapshot["remembered"]:
+        if chart.states[name].kind not in HISTORY:
+            return f"{name!r} is no history"
+    if not is_legal(chart, frozenset(names)):
+        return f"{sorted(names)} cannot be active together"
+    for timer in snapshot["timers"]:
+        state, place = timer["state"], timer["place"]
+        if state is not None and (state not in names or not _has_timeout(chart, state, place)):
+            return f"it has a timer of {state!r}, transition {place}, which is no timeout of an active state"
+    return ""
+
+
+def _has_timeout(chart: Chart, state: str, place: int) -> bool:
+    transitions = chart.states[state].transitions
+    return 0 <= place < len(transitions) and transitions[place].after is not None
 
 
 def is_legal(chart: Chart, names: frozenset[str]) -> bool:
@@ -135,13 +186,19 @@ def is_legal(chart: Chart, names: frozenset[str]) -> bool:
 
 def event_to_dict(event: Event, place: str) -> dict[str, Any]:
     """Return an event as builtins."""
-    check_builtin([*event.args, event.kwargs], f"{place} event {event.name!r}")
-    return {"name": event.name, "args": list(event.args), "kwargs": event.kwargs, "kind": event.kind}
+    place = f"an argument of the {place} event {event.name!r}"
+    told = {"name": event.name, "args": copied(list(event.args), place), "kwargs": copied(event.kwargs, place)}
+    return {**told, "kind": event.kind, **{key: value for key in ORIGIN if (value := getattr(event, key)) is not None}}
+
+
+ORIGIN = ("sendid", "origin", "origintype", "invokeid")
 
 
 def event_of(data: dict[str, Any]) -> Event:
     """Return the event that was made builtins."""
-    return Event(data["name"], tuple(data["args"]), data["kwargs"], data["kind"])
+    kwargs = copied(dict(data["kwargs"]), "an argument")
+    told = {key: data[key] for key in ORIGIN if key in data}
+    return Event(data["name"], tuple(copied(list(data["args"]), "an argument")), kwargs, data["kind"], **told)
 
 
 def timer_to_dict(due: Due) -> dict[str, Any]:
@@ -157,21 +214,31 @@ def key_of(timer: dict[str, Any]) -> TimerKey:
     return timer["name"] if timer["state"] is None else (timer["state"], timer["place"])
 
 
-def check_builtin(value: object, place: str) -> None:
-    """Refuse what is no builtin: a snapshot is not pickled."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            check_builtin(key, place)
-            check_builtin(inner, f"{place}[{key!r}]")
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for inner in value:
-            check_builtin(inner, place)
-    elif type(value) not in BUILTIN:
-        msg = (
-            f"{place} is {type(value).__name__}, and a snapshot holds builtins only: keep a str or a dict instead, or "
-            "start the attribute's name with '_' and set it in `on_restore`"
-        )
-        raise PayloadError(msg)
+def copied(value: Any, place: str) -> Any:
+    """Return a copy of what is made of builtins, and refuse what is not: a snapshot is not pickled.
+
+    A subclass is refused too: JSON would bring back another class.
+    """
+    try:
+        return _copied(value, place)
+    except RecursionError:
+        msg = f"{place} contains itself, or is nested too deep for a snapshot"
+        raise PayloadError(msg) from None
+
+
+def _copied(value: Any, place: str) -> Any:
+    kind = value.__class__
+    if kind in PLAIN:
+        return value
+    if kind is dict:
+        return {_copied(key, place): _copied(inner, f"{place}[{key!r}]") for key, inner in value.items()}
+    if kind in SEQUENCES:
+        return kind([_copied(inner, place) for inner in value])
+    msg = (
+        f"{place} is {kind.__name__}, and a snapshot holds builtins only: keep a str or a dict instead, or "
+        "start the attribute's name with '_' and set it in `on_restore`"
+    )
+    raise PayloadError(msg)
 
 
 def shown(data: list[Any]) -> list[Any]:
@@ -179,9 +246,7 @@ def shown(data: list[Any]) -> list[Any]:
     values = []
     for value in data:
         try:
-            check_builtin(value, "")
+            values.append(copied(value, ""))
         except PayloadError:
             values.append(repr(value))
-        else:
-            values.append(value)
     return values

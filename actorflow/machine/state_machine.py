@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self, Unpack
 
 from actorflow.core.actor import HANDLERS, Actor
-from actorflow.core.messages import Sent
+from actorflow.core.messages import Call, Sent
+from actorflow.core.system import UNSTARTED
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
 from actorflow.machine.declare import State, chart_of, check_class
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.stats import MachineStats, stats_of
-from actorflow.machine.surroundings import Surroundings, ended, hand_over
+from actorflow.machine.surroundings import Surroundings, answer_of, ended, hand_over
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -46,6 +47,7 @@ class Machine(Actor):
     _history: ClassVar[int] = 32
     _reports_to: tuple[ActorRef[Any], str] | None = None  # who invoked it, and by which id
     _is_machine: ClassVar[bool] = True
+    _owed: Sequence[Event] = ()  # deferred events of a durable machine that somebody may wait for
 
     # --- what users read ---------------------------------------------------------------------------------------------
 
@@ -78,20 +80,36 @@ class Machine(Actor):
     def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Handle an event. One that is deferred is answered when it is handled."""
         interpreter = self._interpreter
-        if interpreter._program.has_deferred:
-            event = Event(name, args, kwargs)
-            value = interpreter.send_event(event)
-            if event in interpreter.deferred:
-                event.answer = hand_over(self)
-        else:
-            value = interpreter.send(name, *args, **kwargs)
-        if interpreter._configuration.final:
-            ended(self)
+        try:
+            if not interpreter._program.has_deferred:
+                return interpreter.send(name, *args, **kwargs)
+            return self._send_event(Event(name, args, kwargs))
+        finally:  # a failed enter leaves the new state in force
+            if interpreter._configuration.final:
+                ended(self)
+
+    def _send_event(self, event: Event) -> Any:
+        """Handle an event that may be deferred."""
+        value = self._interpreter.send_event(event)
+        if event.waits:
+            event.answer = hand_over(self, event)
+            if self._actor_ref._traits.options.durable:  # it may be handled, and that be rolled back
+                self._owed = [one for one in self._owed if one in self._interpreter.deferred] + [event]
         return value
 
     def _fire(self, fire: Callable[[], None]) -> None:
         """A timer of the interpreter is due."""
-        fire()
+        try:
+            fire()
+        finally:
+            self._after_message()
+
+    def _after_message(self) -> None:
+        """Do what follows a message that was no event by name: the event behind it may be deferred, or the last."""
+        pending = self._interpreter._pending
+        if pending is not None and pending.deferred and pending.deferred[-1].answer is None:
+            event = pending.deferred[-1]
+            event.answer = hand_over(self, event)
         if self._interpreter.done:
             ended(self)
 
@@ -108,12 +126,16 @@ class Machine(Actor):
     def _begin(self) -> None:
         """Enter the initial state, or go on where a snapshot was taken."""
         interpreter = self._interpreter
-        if interpreter.configuration:
-            snapshot.go_on(interpreter)
-        else:
-            interpreter.start()
-        if interpreter.done:
-            ended(self)
+        try:
+            if interpreter.configuration:
+                for event in interpreter.deferred:  # of a snapshot: who has sent it is not known any more
+                    event.answer = event.answer or answer_of(self, event)
+                snapshot.go_on(interpreter)
+            else:
+                interpreter.start()
+        finally:
+            if interpreter.done:
+                ended(self)
 
     def _run_on_start(self) -> Any:
         result: Any = self.on_start()  # type: ignore[func-returns-value]  # a user's may be async
@@ -164,11 +186,7 @@ class Machine(Actor):
 
     def _child_done(self, child: ActorRef[Any], invokeid: str, data: Any) -> None:
         """A child that this machine has invoked is through."""
-        self._interpreter.child_ended(
-            child, Event(f"done.invoke.{invokeid}", (data,), kind="platform", invokeid=invokeid)
-        )
-        if self._interpreter.done:
-            ended(self)
+        self._hear_of_end(child, Event(f"done.invoke.{invokeid}", (data,), kind="platform", invokeid=invokeid))
 
     def _child_ended(self, child: ActorRef[Any]) -> None:
         """A child that this machine has invoked is dead: after a crash, "error.execution" has its cause."""
@@ -179,7 +197,13 @@ class Machine(Actor):
         if cause is None:
             self._child_done(child, invokeid, None)
         else:
-            self._interpreter.child_ended(child, Event("error.execution", (cause,), kind="platform", invokeid=invokeid))
+            self._hear_of_end(child, Event("error.execution", (cause,), kind="platform", invokeid=invokeid))
+
+    def _hear_of_end(self, child: ActorRef[Any], event: Event) -> None:
+        try:
+            self._interpreter.child_ended(child, event)
+        finally:
+            self._after_message()
 
 
 def run_sent(ref: ActorRef[Any], message: Sent) -> Any:
@@ -265,6 +289,17 @@ class StateMachine(Machine):
         )
         return machine
 
+    def _adopt(self, interpreter: Interpreter) -> None:
+        """Be run by an interpreter without an actor: raised events, timers and the state are its."""
+        if interpreter.chart is self.chart and (self._actor_ref is None or not self._actor_ref.is_alive()):
+            self._interpreter = interpreter
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        ref = self._actor_ref
+        if ref is not None and ref._scheduler.key != UNSTARTED:
+            return super().__reduce__()
+        return unstarted_machine, (type(self),), {**vars(self), "_actor_ref": None}
+
     @classmethod
     def _has_on_start(cls) -> bool:
         if super()._has_on_start():
@@ -278,7 +313,7 @@ class StateMachine(Machine):
 
         One that is not legal then is refused: a dead letter, since nobody waits for it.
         """
-        self._interpreter.raise_event(method.__name__, *args, **kwargs)
+        self._interpreter.raise_event(self._event_of(method), *args, **kwargs)
 
     def start_timer(
         self, name: str, seconds: float, method: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs
@@ -288,7 +323,16 @@ class StateMachine(Machine):
         Neither events nor changes of state cancel it (gen_statem's generic timeout), and it is part of a snapshot.
         For a timeout that ends with a state, write `@state.after(seconds, target)`.
         """
-        self._interpreter.start_timer(name, seconds, method.__name__, *args, **kwargs)
+        self._interpreter.start_timer(name, seconds, self._event_of(method), *args, **kwargs)
+
+    def _event_of(self, method: Any) -> str:
+        """Return the event that a method is."""
+        name = getattr(method, "__name__", None)
+        if name not in self._interpreter._program.events:
+            known = ", ".join(sorted(self._interpreter._program.events)) or "none"
+            msg = f"{method!r} is no event of {type(self).__name__}: give one of its methods; events are {known}"
+            raise DefinitionError(msg)
+        return str(name)
 
     def cancel_timer(self, name: str, /) -> bool:
         """Cancel a named timer; True if it was to come."""
@@ -305,9 +349,11 @@ class StateMachine(Machine):
         Raises:
             PayloadError: an attribute, or an argument of what waits, is no builtin; the text names it.
         """
-        data = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        for name, value in data.items():
-            snapshot.check_builtin(value, f"{type(self).__name__}.{name}")
+        data = {
+            name: snapshot.copied(value, f"{type(self).__name__}.{name}")
+            for name, value in vars(self).items()
+            if not name.startswith("_")
+        }
         return {**self._interpreter.snapshot(), "data": data}
 
     @classmethod
@@ -325,13 +371,16 @@ class StateMachine(Machine):
         return machine
 
     def _restore(self, snap: dict[str, Any]) -> None:
-        if snap.get("version") != self.chart.version:
+        if isinstance(snap, dict) and snap.get("version") != self.chart.version:
             snap = type(self).migrate(snap)
         snapshot.put(self._interpreter, snap)
-        vars(self).update(snap.get("data", {}))
+        vars(self).update(snapshot.data_of(snap))
         self.on_restore()
+        ref = self._actor_ref
+        if ref.is_alive() and not ref._traits.has_on_start:
+            ref._scheduler.post(ref, Call("_begin", (), {}), None)  # its timers and children go on
 
-    def _roll_back(self, snap: dict[str, Any], *, children: bool) -> None:
+    def _roll_back(self, snap: dict[str, Any]) -> None:
         """Be again what a snapshot says: a durable machine's event failed."""
         from actorflow.core.life import life_of  # noqa: PLC0415 - few machines are durable
 
@@ -345,7 +394,14 @@ class StateMachine(Machine):
             delattr(self, name)
         self._restore(snap)
         self._listen_again()
-        snapshot.take_over(self._interpreter, old, children=children)
+        owed = list(self._owed)
+        for event in self._interpreter.deferred:
+            key = event.name, event.args, event.kwargs
+            same = next((one for one in owed if (one.name, one.args, one.kwargs) == key), None)
+            if same is not None:
+                owed.remove(same)
+            event.answer = answer_of(self, event) if same is None else same.answer
+        snapshot.take_over(self._interpreter, old)
 
     @classmethod
     def migrate(cls, snap: dict[str, Any], /) -> dict[str, Any]:
@@ -361,6 +417,11 @@ class StateMachine(Machine):
     def stats(cls) -> MachineStats:
         """Return what the machines of this class did in this process: counts, and the parts of the transition time."""
         return stats_of(cls.chart.program(cls))
+
+
+def unstarted_machine(cls: type[StateMachine]) -> StateMachine:
+    """Return a machine that no system runs, as it comes out of a pickle."""
+    return cls.__new__(cls)
 
 
 class ChartActor(Machine):

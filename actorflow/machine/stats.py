@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MachineStats:
-    """What the machines of one class did in this process.
+    """What the machines of one class did in this process. Times are of one event in 64, and 0.0 before the first such.
 
     Attributes:
         events: that came from outside, refused ones included.
@@ -59,9 +60,11 @@ def machine_capacity(states: int, event_rate: float, processing_capacity: float)
     0.01
 
     Raises:
-        DefinitionError: a count or rate is negative, or the capacity is not above 0.
+        DefinitionError: a count or rate is negative or no number, or the capacity is not above 0.
     """
-    if states < 0 or event_rate < 0 or not processing_capacity > 0:
-        msg = f"{states} states, {event_rate}/s, capacity {processing_capacity}: none negative, the capacity above 0"
+    given = (states, event_rate, processing_capacity)
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in given)
+    if not numbers or states < 0 or event_rate < 0 or processing_capacity <= 0:
+        msg = f"machine_capacity{given}: give numbers, none negative, and a capacity above 0"
         raise DefinitionError(msg)
     return states * event_rate / processing_capacity

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from actorflow.core.log import logger
 from actorflow.core.messages import Call, Sent, Stop
 from actorflow.core.timers import Timer
+from actorflow.core.unread import fail
 from actorflow.errors import ActorDeadError, TransitionRefused
 from actorflow.machine.chart import Chart
 
 if TYPE_CHECKING:
+    from actorflow.core.future import Reply
     from actorflow.core.ref import ActorRef
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
@@ -76,21 +80,37 @@ class Surroundings:
         ref._scheduler.events.dead_letter(ref, event, None, error)
 
 
-def hand_over(machine: Machine) -> Callable[[Any, BaseException | None], None]:
-    """Return what answers the current message later: its event was deferred. Without an asker, an error is a crash."""
-    reply = machine.ctx.reply_later()
+Answer: TypeAlias = "Callable[[Any, BaseException | None], None]"
+
+
+def hand_over(machine: Machine, event: Event) -> Answer:
+    """Return what answers the current message later: its event was deferred."""
+    context = machine.ctx
+    return answer_of(machine, event, context.sender, context.reply_later())
+
+
+def answer_of(
+    machine: Machine, event: Event, sender: ActorRef[Any] | None = None, reply: Reply | None = None
+) -> Answer:
+    """Return what tells of the end of an event that was deferred. Without an asker, an error is a crash."""
     ref = machine._actor_ref
 
     def answer(value: Any, error: BaseException | None) -> None:
-        if reply.is_wanted:
+        future = None if reply is None else reply._future
+        if future is None and reply is not None and reply.is_wanted:  # a durable machine's: it is a row
             if error is None:
                 reply.set(value)
             else:
                 reply.fail(error)
-        elif isinstance(error, TransitionRefused):
-            ref._scheduler.events.dead_letter(ref, error.event, None, error)
+        elif future is None:
+            if isinstance(error, TransitionRefused):
+                ref._scheduler.events.dead_letter(ref, event, sender, error)
+            elif error is not None:
+                ref._scheduler.post(ref, Call("_fail", (error,), {}), None)
         elif error is not None:
-            ref._scheduler.post(ref, Call("_fail", (error,), {}), None)
+            fail(ref, event, future, sender, error)
+        else:
+            future._settle(value, None)
 
     return answer
 
@@ -100,7 +120,16 @@ def ended(machine: Machine) -> None:
     ref = machine._actor_ref
     if machine._reports_to is not None:
         (parent, invokeid), machine._reports_to = machine._reports_to, None
-        if parent.is_alive():
-            parent._send(Call("_child_done", (ref, invokeid, machine._interpreter.donedata), {}), None)
+        with contextlib.suppress(ActorDeadError):  # nobody waits for it any more
+            parent._send(Call("_child_done", (ref, invokeid, result_of(machine)), {}), None)
     if machine._stop_when_final:
         ref._scheduler.post(ref, Stop(final=True), None)
+
+
+def result_of(machine: Machine) -> Any:
+    """Return the data of the final state; what fails there is logged, and the end goes on."""
+    try:
+        return machine._interpreter.donedata
+    except Exception:  # noqa: BLE001 - the transition is over, and was not at fault
+        logger.exception("The donedata of %s failed", machine._actor_ref.path)
+        return None

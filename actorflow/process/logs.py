@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.log import logger
 from actorflow.process.payload import loads
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+
+QUEUED: Final = 16 * 2**20  # bytes of records that wait for the handlers; some 15,000 lines
 
 
 def levels() -> dict[str, int]:
@@ -16,8 +28,95 @@ def levels() -> dict[str, int]:
     return found
 
 
-def handle(data: bytes, **extra: str) -> None:
-    """Hand a record of a child to the loggers of this process, with more attributes."""
+def records_of(scheduler: Scheduler) -> RecordQueue:
+    """Return the queue for what the children of a system log; it ends with the system."""
+    if scheduler.records is None:
+        with _lock:
+            if scheduler.records is None:
+                scheduler.records = RecordQueue(f"{scheduler.name}-logs")
+    records: RecordQueue = scheduler.records
+    return records
+
+
+_lock = threading.Lock()
+
+
+class RecordQueue:
+    """Has log records handled by a thread of its own: a slow handler is not to stop what else comes from a child.
+
+    When it is full, what comes is dropped until half is handled; a warning then says how much that was.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._changed = threading.Condition()
+        self._calls: deque[tuple[Callable[[], object], int]] = deque()
+        self._size = 0
+        self._full = False
+        self._dropped = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def put(self, data: bytes, **extra: str) -> None:
+        """Have a record of a child handed to the loggers of this process, with more attributes."""
+        self.call(partial(handle, data, extra), len(data))
+
+    def call(self, act: Callable[[], object], size: int = 0) -> None:
+        """Have something called behind the records that are there; what has no size is never dropped."""
+        with self._changed:
+            if self._closed or (self._full and size):
+                self._dropped += 1
+                return
+            self._calls.append((act, size))
+            self._size += size
+            self._full = self._full or self._size > QUEUED
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def close(self, seconds: float) -> None:
+        """Wait so long until all is handled; what is left then is dropped, for a handler hangs."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():  # a handler may stop the system
+            return
+        thread.join(seconds)
+        with self._changed:
+            self._dropped += len(self._calls)
+            self._calls.clear()
+
+    def _run(self) -> None:
+        while (act := self._next()) is not None:
+            try:
+                act()
+            except Exception:  # noqa: BLE001 - user code: a handler, or what was put on the record
+                with suppress(Exception):
+                    logger.exception("A log record of a child process could not be handled")
+
+    def _next(self) -> Callable[[], object] | None:
+        """Wait for what is to be called next; None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._calls or self._closed)
+            if not self._calls:
+                return self._report() if self._dropped else None
+            act, size = self._calls.popleft()
+            self._size -= size
+            if self._full and self._size <= QUEUED // 2:
+                self._full = False
+                self._calls.append((self._report(), 0))
+            return act
+
+    def _report(self) -> Callable[[], object]:
+        dropped, self._dropped = self._dropped, 0
+        text = "%d log records of child processes were dropped: the handlers of this process do not keep up"
+        return partial(logger.warning, text, dropped)
+
+
+def handle(data: bytes, extra: dict[str, Any]) -> None:
+    """Hand a record of a child to the loggers of this process."""
     record = logging.makeLogRecord({**loads(data), **extra})
     logger = logging.getLogger(record.name)
     if logger.isEnabledFor(record.levelno):

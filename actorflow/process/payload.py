@@ -21,23 +21,28 @@ if TYPE_CHECKING:
 
 PROTOCOL = 5
 ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})  # they always pickle, without buffers
+MOST = (
+    2**31 - 64 * 1024
+)  # bytes of a pickle; `marshal`, which writes the frames, takes 2 GiB, and some are for wrapping
 OUT_OF_BAND = 64 * 1024  # bytes; smaller buffers are copied into the pickle, which costs less than their own write
 SEARCH_DEPTH = 20
 CHAIN_DEPTH = 8  # causes of an error that travel with it
+TEXT = 100_000  # characters of the text of an error, and of what stands for an argument that stays behind
 
 
 def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]:
     """Return the object as bytes, and its big buffers, which are not copied: send or copy them before they change.
 
     Raises:
-        PayloadError: it does not pickle; the text names the attribute, `what` being the whole.
+        PayloadError: it does not pickle; the text names the attribute, `what` being the whole. Or it is too big.
     """
     if obj.__class__ in ATOMS:  # 0.15 us, and what follows 0.5
-        return c_dumps(obj, PROTOCOL), []
+        data = c_dumps(obj, PROTOCOL)
+        return data if len(data) <= MOST else fitting(data, what), []
     found: list[PickleBuffer] = []
     try:
         data = c_dumps(obj, PROTOCOL, buffer_callback=found.append)
-        if not found and b"__main__" not in data:
+        if not found and b"__main__" not in data and len(data) <= MOST:
             return data, found  # type: ignore[return-value]  # it is empty
     except Exception:  # noqa: BLE001 - whatever it is, cloudpickle may do better, or say what is wrong
         data = b"__main__"
@@ -52,9 +57,11 @@ def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]
 
     if b"__main__" in data:
         return by_value(obj, what, keep), buffers
+    if not found:
+        return fitting(data, what), []
     if min([buffer.raw().nbytes for buffer in found]) >= OUT_OF_BAND:
-        return data, [buffer.raw() for buffer in found]
-    return c_dumps(obj, PROTOCOL, buffer_callback=keep), buffers
+        return fitting(data, what), [buffer.raw() for buffer in found]
+    return fitting(c_dumps(obj, PROTOCOL, buffer_callback=keep), what), buffers
 
 
 def by_value(obj: Any, what: str, keep: Callable[[PickleBuffer], Any]) -> bytes:
@@ -65,7 +72,24 @@ def by_value(obj: Any, what: str, keep: Callable[[PickleBuffer], Any]) -> bytes:
         data: bytes = cloudpickle.dumps(obj, PROTOCOL, buffer_callback=keep)
     except Exception as error:
         raise payload_error(obj, what, error) from error
-    return data
+    return fitting(data, what)
+
+
+def fitting(data: bytes, what: str) -> bytes:
+    """Return a pickle that can be sent.
+
+    Raises:
+        PayloadError: it is too big for that.
+    """
+    if len(data) <= MOST:
+        return data
+    from actorflow.errors import PayloadError  # noqa: PLC0415 - brings pykka, and is rarely needed
+
+    msg = (
+        f"too big to be sent: {what}, {len(data):,} bytes when pickled; the limit is {MOST:,}. Send arrays (numpy, or"
+        " pickle.PickleBuffer), which travel beside the pickle and have no limit, or smaller parts, or a file's path"
+    )
+    raise PayloadError(msg)
 
 
 def loads(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
@@ -145,18 +169,21 @@ def dump_error(error: BaseException, depth: int = 0) -> bytes:
     """Return an error as bytes, its traceback as text; never fails.
 
     It travels twice: as pickle would have it, and in parts, from which `load_error` makes it if its class cannot be
-    called with its `args`, which is what breaks most process pools.
+    called with its `args`, which is what breaks most process pools. Of one that is too big its text is left.
     """
     cls = type(error)
     name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
     state = {str(key): attempt(value) for key, value in getattr(error, "__dict__", {}).items()}
-    args = [attempt(arg) or (repr_of(arg),) for arg in getattr(error, "args", ())]
+    args: list[Any] = [attempt(arg) or (repr_of(arg),) for arg in getattr(error, "args", ())]
     chained = error.__cause__ if error.__cause__ is not None or error.__suppress_context__ else error.__context__
     chain = None if chained is None or depth >= CHAIN_DEPTH else dump_error(chained, depth + 1)
     is_cause = error.__cause__ is not None
     text = str_of(error)
-    whole = attempt(error)
-    return marshal.dumps((whole, attempt(cls), args, state, name, text, trace_of(error, name, text), chain, is_cause))
+    whole, kind, trace = attempt(error), attempt(cls), trace_of(error, name, text)
+    pickles = (whole, kind, chain, *state.values(), *[arg for arg in args if isinstance(arg, bytes)])
+    if sum([len(part or b"") for part in pickles]) > MOST:
+        whole, chain, args, state = None, None, [(text,)], {}
+    return marshal.dumps((whole, kind, args, state, name, text, trace, chain, is_cause))
 
 
 def load_error(data: bytes | memoryview) -> BaseException:
@@ -237,7 +264,7 @@ def trace_of(error: BaseException, name: str, text: str) -> str:
 def str_of(error: BaseException) -> str:
     """Return its text, also if its `__str__` fails."""
     try:
-        return str(error)
+        return cut(str(error))
     except Exception as failure:  # noqa: BLE001 - user code
         return f"(its text could not be had: {type(failure).__name__})"
 
@@ -245,6 +272,11 @@ def str_of(error: BaseException) -> str:
 def repr_of(value: Any) -> str:
     """Return its representation, also if its `__repr__` fails."""
     try:
-        return repr(value)
+        return object.__repr__(value) if value.__class__ in ATOMS else cut(repr(value))  # atoms pickle if not too big
     except Exception:  # noqa: BLE001 - user code
         return object.__repr__(value)
+
+
+def cut(text: str) -> str:
+    """Return the beginning of a text that is too long for anybody to read."""
+    return text if len(text) <= TEXT else f"{text[:TEXT]}... ({len(text):,} characters)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from actorflow.process.payload import dumps
+from actorflow.process.payload import TEXT, dumps
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def install(
             try:
                 data = dumps(fields)[0]
             except Exception:  # noqa: BLE001 - what a user has put on it does not travel; the rest does
-                data = dumps({key: value for key, value in fields.items() if isinstance(value, str | int | float)})[0]
+                plain = {key: value for key, value in fields.items() if isinstance(value, str | int | float)}
+                data = dumps({key: value[:TEXT] if isinstance(value, str) else value for key, value in plain.items()})[
+                    0
+                ]
             try:
                 send(data)
             except OSError:  # the parent has gone, or this is a process that the task has forked

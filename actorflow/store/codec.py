@@ -16,6 +16,7 @@ import math
 import pathlib
 import sys
 import uuid
+import zoneinfo
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -27,16 +28,19 @@ from actorflow.errors import PayloadError
 ATOMS: Final = frozenset({type(None), bool, str})
 BIGGEST: Final = 2**63 - 1  # what JSON readers and databases have for an integer
 DEEPEST: Final = 200
+PAYLOAD_LIMIT: Final = 16 * 1024 * 1024  # bytes of one value
 
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
 
 # Types that a text stands for: how it is made, and read.
 TEXTS: Final[dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]]] = {
-    bytes: ("$bytes", lambda value: base64.b64encode(value).decode(), base64.b64decode),
-    dt.datetime: ("$datetime", dt.datetime.isoformat, dt.datetime.fromisoformat),
+    bytes: (
+        "$bytes",
+        lambda value: base64.b64encode(value).decode(),
+        lambda text: base64.b64decode(text, validate=True),
+    ),
     dt.date: ("$date", dt.date.isoformat, dt.date.fromisoformat),
-    dt.time: ("$time", dt.time.isoformat, dt.time.fromisoformat),
     dt.timedelta: ("$timedelta", lambda value: repr(_microseconds(value)), lambda text: _timedelta(int(text))),
     decimal.Decimal: ("$decimal", str, decimal.Decimal),
     uuid.UUID: ("$uuid", str, uuid.UUID),
@@ -50,6 +54,10 @@ LISTS: Final[dict[type, tuple[str, Callable[[list[Any]], Any]]]] = {
     set: ("$set", set),
     frozenset: ("$frozenset", frozenset),
 }
+TIMES: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
+    dt.datetime: ("$datetime", dt.datetime.fromisoformat),
+    dt.time: ("$time", dt.time.fromisoformat),
+}
 READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "$int": int,
     "$float": float,
@@ -57,25 +65,34 @@ READERS: Final[dict[str, Callable[[Any], Any]]] = {
     **{tag: read for tag, _, read in TEXTS.values()},
 }
 LIST_READERS: Final = dict(LISTS.values())
+TIME_READERS: Final = dict(TIMES.values())
 
 
-def encode(value: object, what: str = "value") -> bytes:
+def encode(value: object, what: str = "value", limit: int = PAYLOAD_LIMIT) -> bytes:
     """Return a value as JSON.
 
     Builtins, dataclasses, msgspec Structs, NamedTuples, enums, dates and times, Decimal, UUID, paths and refs of
     actors, in lists, tuples, sets and dicts of these. What is decoded is equal to it, and of the same types.
 
     Raises:
-        PayloadError: a part of the value is of another type; the text names its path, beginning with `what`.
+        PayloadError: a part of the value is of another type, the text names its path, beginning with `what`; or the
+            whole is over the limit.
 
     >>> encode({"size": (3, 4)})
     b'{"size":{"$tuple":[3,4]}}'
     """
     try:
-        return encode_json(to_plain(value, what, 0))
+        data = encode_json(to_plain(value, what, 0))
     except (UnicodeEncodeError, msgspec.MsgspecError) as error:
         msg = f"{what} cannot be stored: {error}"
         raise PayloadError(msg) from error
+    if len(data) > limit:
+        msg = (
+            f"{what} takes {len(data):,} bytes, the limit is {limit:,} (Settings.payload_limit): keep it in a "
+            "file, and store its path, or raise the limit"
+        )
+        raise PayloadError(msg)
+    return data
 
 
 def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any:
@@ -95,7 +112,7 @@ def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any
         return from_plain(decode_json(data), find or find_imported)
     except PayloadError:
         raise
-    except (msgspec.MsgspecError, TypeError, ValueError, KeyError, ArithmeticError) as error:
+    except Exception as error:  # a class may raise anything when it is made
         msg = f"a stored value cannot be read: {error!r}"
         raise PayloadError(msg) from error
 
@@ -125,6 +142,10 @@ def to_plain(value: Any, path: str, depth: int) -> Any:
     if kind in TEXTS:
         tag, write, _ = TEXTS[kind]
         return {tag: write(value)}
+    if kind in TIMES:
+        return {TIMES[kind][0]: _time(value, path)}
+    if isinstance(value, enum.Flag):
+        return {"$flag": [name_of(kind, path), value.value]}
     if isinstance(value, enum.Enum):
         return {"$enum": [name_of(kind, path), value.name]}
     to_stored = getattr(kind, "_to_stored", None)
@@ -142,6 +163,18 @@ def _dict(value: dict[Any, Any], path: str, depth: int) -> Any:
         for key, item in value.items()
     ]
     return {"$dict": pairs}
+
+
+def _time(value: dt.datetime | dt.time, path: str) -> Any:
+    """Return a time as text; of a named zone the name, since what it is off by depends on the day."""
+    zone = value.tzinfo
+    if zone is None or type(zone) is dt.timezone:
+        return value.isoformat()
+    key = getattr(zone, "key", None)
+    if type(zone) is not zoneinfo.ZoneInfo or key is None:
+        msg = f"{path} has the time zone {zone!r}, which cannot be stored: use datetime.timezone or zoneinfo.ZoneInfo"
+        raise PayloadError(msg)
+    return [value.replace(tzinfo=None).isoformat(), key, value.fold]
 
 
 def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
@@ -189,12 +222,19 @@ def from_plain(value: Any, find: Callable[[str], type | None]) -> Any:
         return READERS[tag](inner)
     if tag in LIST_READERS:
         return LIST_READERS[tag]([from_plain(item, find) for item in inner])
+    if tag in TIME_READERS:
+        if type(inner) is not list:
+            return TIME_READERS[tag](inner)
+        text, key, fold = inner
+        return TIME_READERS[tag](text).replace(tzinfo=zoneinfo.ZoneInfo(key), fold=fold)
     if tag == "$dict":
         return {from_plain(key, find): from_plain(item, find) for key, item in inner}
     if tag == "$named":
         return known(inner[0], find)(*[from_plain(item, find) for item in inner[1]])
     if tag == "$enum":
         return known(inner[0], find)[inner[1]]  # type: ignore[index]
+    if tag == "$flag":
+        return known(inner[0], find)(inner[1])
     if tag == "$type":
         fields = {name: from_plain(item, find) for name, item in value["fields"].items()}
         return rebuilt(known(inner, find), fields)

@@ -6,6 +6,7 @@ written `:name` in every dialect.
 
 from __future__ import annotations
 
+import difflib
 import re
 from importlib.resources import files
 from typing import Final
@@ -16,9 +17,20 @@ NAME: Final = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
 PARAMETER: Final = re.compile(r"(?<![:\w]):(\w+)")
 
 
-def statements(package: str) -> dict[str, str]:
+class Statements(dict[str, str]):
+    """SQL by name; a name that is not there is a DefinitionError."""
+
+    def __missing__(self, name: str) -> str:
+        """Name the nearest."""
+        near = difflib.get_close_matches(name, self, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "they are in the *.sql files of the dialects"
+        msg = f"no statement is named {name!r}; {hint}"
+        raise DefinitionError(msg)
+
+
+def statements(package: str) -> Statements:
     """Read all statements of a dialect, by file and name."""
-    found: dict[str, str] = {}
+    found = Statements()
     for file in sorted(files(package).iterdir(), key=lambda one: one.name):
         if not file.name.endswith(".sql"):
             continue

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from actorflow.core.traits import check_choice
 from actorflow.errors import DefinitionError
+from actorflow.store.codec import PAYLOAD_LIMIT
 
 if TYPE_CHECKING:
     from actorflow.core.future import Future
@@ -27,17 +28,20 @@ class Store(Protocol):
         url: what it was opened by.
         dialect: "sqlite" or "postgres".
         durability: what a write gets that asks for nothing else.
+        payload_limit: bytes that one value may take, for who encodes it.
     """
 
     url: str
     dialect: str
     durability: Durability
+    payload_limit: int
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
         """Do a piece of work in a transaction, and return its value once that is committed.
 
-        Work of several threads shares a commit; what one piece raises undoes that piece alone. Work is run once, in any
-        thread, must be quick, and may use nothing but the transaction.
+        Work of several threads shares a commit; what one piece raises undoes that piece alone. Work is run in any
+        thread, must be quick, and may use nothing but the transaction. It is run once; on PostgreSQL again, if the
+        server has undone it because of what another process did at the same time.
 
         Raises:
             StoreError: the database failed; nothing of the work is there.
@@ -69,17 +73,23 @@ class Store(Protocol):
         """Return the store's time, in seconds since the epoch: of the server, where there is one."""
         ...
 
+    def lease_time(self) -> float:
+        """Return the time that leases are written in; it is not set by hand, unlike what `now` may return."""
+        ...
+
     def close(self) -> None:
         """End it. What was written is there; what waits for a commit is committed."""
         ...
 
 
-def open_store(url: str = "memory:", *, durability: Durability = "power") -> Store:
+def open_store(url: str = "memory:", *, durability: Durability = "power", payload_limit: int = PAYLOAD_LIMIT) -> Store:
     """Open a database by its URL; a file, and the tables, are made at first use.
 
     Args:
-        url: "memory:" (ends with the process) or "sqlite:///shop.db" (four slashes for an absolute path).
+        url: "memory:" (ends with the process), "sqlite:///shop.db" (four slashes for an absolute path) or
+            "postgresql://user@host/database".
         durability: "power": a commit outlives a power cut; "process": it outlives kill -9, and is much faster.
+        payload_limit: bytes that one value may take.
 
     >>> store = open_store()
     >>> store.write(lambda transaction: transaction.one("nodes.others", {"id": ""}))
@@ -93,10 +103,14 @@ def open_store(url: str = "memory:", *, durability: Durability = "power") -> Sto
     if url == "memory:":
         from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
 
-        return SqliteStore(url, ":memory:", durability)
+        return SqliteStore(url, ":memory:", durability, payload_limit)
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
 
-        return SqliteStore(url, url.removeprefix("sqlite:///"), durability)
-    msg = f"store={url!r}: give 'memory:' or 'sqlite:///file.db'"
+        return SqliteStore(url, url.removeprefix("sqlite:///"), durability, payload_limit)
+    if url.startswith(("postgresql://", "postgres://")):
+        from actorflow.store.postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
+
+        return PostgresStore(url, durability, payload_limit)
+    msg = f"store={url!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
     raise DefinitionError(msg)

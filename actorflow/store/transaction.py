@@ -46,6 +46,14 @@ class Writer(Protocol):
         """Open a transaction."""
         ...
 
+    def check(self) -> None:
+        """Refuse to go on after an error of the database that the work has hidden.
+
+        Raises:
+            StoreError: a statement has failed.
+        """
+        ...
+
     def commit(self) -> None:
         """Commit it."""
         ...
@@ -64,6 +72,14 @@ class Writer(Protocol):
 
     def rollback_to_savepoint(self) -> None:
         """Go back to the place, and forget it."""
+        ...
+
+    def is_open(self) -> bool:
+        """Say whether the transaction is still there: some errors undo all of it."""
+        ...
+
+    def is_passing(self, error: Exception, /) -> bool:
+        """Say whether the same work may well succeed next time: other processes were in its way."""
         ...
 
     def take_after_commit(self) -> list[Callable[[], object]]:

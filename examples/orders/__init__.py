@@ -1,4 +1,4 @@
-"""The shop: replays an order-management log, in which every order, item and package is a supervised actor.
+"""The shop: replays an order-management log, in which each order, item and package is a state machine.
 
     actorflow run examples.orders:app                       a generated log of 2,000 orders
     actorflow run examples.orders:app --log FILE.csv        a real one
@@ -8,7 +8,7 @@ The events of the log are the messages. Three areas share them, each under a sup
 
     /orders/tally                           counts each event once
     /orders/sales/desk                      hands out the events, keeps what a crash would lose
-    /orders/sales/desk/cases/order-990001   one actor for each order, with its life cycle
+    /orders/sales/desk/cases/order-990001   one supervised machine for each order
     /orders/warehouse/...                   the same for the items
     /orders/shipping/...                    the same for the packages
     /orders/cpu                             a pool of two processes, which works out each package's route
@@ -16,9 +16,9 @@ The events of the log are the messages. Three areas share them, each under a sup
 
 At the end a table shows for each activity how many events the log has and how many were handled. The exit code is 0 if
 they are equal, each object saw its events in the order of the file, each came to the end of its life, and each package
-has a route that visits all its stops; else 1.
+has a route that visits all its stops; else 1. What the machines refused is listed with its lines, the first one first.
 
-Read on in `life` (the tables of the life cycles), `cases` (desks, objects, and how state survives a crash), `tally`,
+Read on in `life` (the machines), `cases` (the desks that feed them, and how state survives a crash), `tally`,
 `route` (the CPU-bound part), `atlas` (how the death of a process is made good), `chaos`.
 """
 
@@ -32,14 +32,15 @@ import actorflow as af
 from actorflow.cli import progress_bar
 
 from .atlas import PROCESS, Atlas, Planner
-from .cases import Case, Desk, Item, Order, Package
+from .cases import Desk, tell_desk
 from .chaos import Saboteur, choose, quiet
 from .generate import generate
+from .life import Item, Life, Order, Package
 from .log import Step, loads, read, steps
 from .table import show
 from .tally import Tally
 
-AREAS: Mapping[str, type[Case]] = {"sales": Order, "warehouse": Item, "shipping": Package}
+AREAS: Mapping[str, type[Life]] = {"sales": Order, "warehouse": Item, "shipping": Package}
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,10 @@ def open_areas(
     planner: Planner,
 ) -> None:
     """Start the areas, and with them the work. Each is a supervisor, under it the desk, under that the objects."""
-    for name, case in AREAS.items():
-        share = shares[case.life.kind]
-        tools = (planner,) if case is Package else ()
-        desk = af.child(Desk, case, share, tally, frozenset(fumbles).intersection(share), tools)
+    system.subscribe(af.Restarted, tell_desk)
+    system.subscribe(af.DeadLetter, tell_desk)
+    for name, life in AREAS.items():
+        share = shares[life.__name__.lower()]
+        tools = (planner,) if issubclass(life, Package) else ()
+        desk = af.child(Desk, life, share, tally, frozenset(fumbles).intersection(share), tools)
         system.spawn(af.child(af.Supervisor, desk.options(name="desk")).options(name=name))

@@ -18,7 +18,7 @@ from typing import Any
 import actorflow as af
 
 from .atlas import Atlas, Planner
-from .cases import Chaos, Package
+from .life import Chaos, Package
 from .log import Step
 
 
@@ -85,17 +85,17 @@ class Saboteur(af.Actor):
 
 @contextmanager
 def quiet(crashes: int) -> Iterator[None]:
-    """Keep what was ordered out of the log, if anything was: the tables count it. All else is news."""
+    """Keep out of the log what the report tells: refusals, and what chaos has ordered. All else is news."""
 
-    def ordered(part: object) -> bool:
-        return isinstance(part, Chaos) or (isinstance(part, af.HostDied) and part.signal == signal.SIGKILL)
+    def told(part: object) -> bool:
+        killed = isinstance(part, af.HostDied) and part.signal == signal.SIGKILL
+        return isinstance(part, af.TransitionRefused) or (crashes > 0 and (killed or isinstance(part, Chaos)))
 
     def news(record: logging.LogRecord) -> bool:
-        return not any(map(ordered, (*(record.args or ()), *(record.exc_info or ()))))
+        return not any(map(told, (*(record.args or ()), *(record.exc_info or ()))))
 
     log = logging.getLogger("actorflow")
-    if crashes:
-        log.addFilter(news)
+    log.addFilter(news)
     try:
         yield
     finally:

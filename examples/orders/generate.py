@@ -45,7 +45,7 @@ def generate(orders: int, seed: int) -> list[Event]:
     """
     shop = _Shop(random.Random(seed))
     shop.place(orders)
-    return [Event(number, *moment) for number, moment in enumerate(shop.days(), start=1)]
+    return [Event(line, *moment) for line, moment in enumerate(shop.days(), start=2)]  # line 1 is the header
 
 
 class _Shop:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import actorflow as af
 
-from .life import ACTIVITIES, LIVES
+from .life import ACTIVITIES, LIVES, event_of
 
 COLUMNS = (
     "ocel:eid",
@@ -42,10 +42,10 @@ class LogError(af.DefinitionError):
 class Event(NamedTuple):
     """One line of the log: an activity and the objects that it touches.
 
-    `number` counts the lines from 1, so it is the order of the file; `objects` are names such as ``item-880001``.
+    `line` is where it stands in the file, behind the header; `objects` are names such as ``item-880001``.
     """
 
-    number: int
+    line: int
     activity: str
     time: datetime
     objects: tuple[str, ...]
@@ -56,29 +56,27 @@ class Event(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one event means for one object.
-
-    `previous` is the number of the object's event before this one, 0 for its first: by it the object sees that its
-    events arrive in the order of the file, with none left out. `items` is what a package is made of, at its creation.
-    """
+    """What one event means for one object. `items` is what a package is made of, at its creation."""
 
     name: str
-    number: int
+    line: int
     activity: str
-    previous: int
     items: tuple[str, ...] = ()
+
+    @property
+    def event(self) -> str:
+        """The event of the object's machine."""
+        return event_of(self.activity)
 
 
 def steps(events: Sequence[Event]) -> dict[str, list[Step]]:
     """Share the log out: for each kind of object the steps of all its objects, in the order of the file."""
-    shares: dict[str, list[Step]] = {life.kind: [] for life in LIVES}
-    last: dict[str, int] = {}
+    shares: dict[str, list[Step]] = {kind: [] for kind in LIVES}
     contents = loads(events)
-    for number, activity, _, objects in events:
+    for line, activity, _, objects in events:
         for name in objects:
             items = contents.get(name, ()) if activity == "create package" else ()
-            shares[name.partition("-")[0]].append(Step(name, number, activity, last.get(name, 0), items))
-            last[name] = number
+            shares[name.partition("-")[0]].append(Step(name, line, activity, items))
     return shares
 
 
@@ -108,9 +106,9 @@ def write(path: Path, events: Sequence[Event]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(COLUMNS)
-        for event in events:
+        for number, event in enumerate(events, start=1):
             row: dict[str, str] = dict.fromkeys(COLUMNS, " ")
-            row["ocel:eid"] = f"{event.number}.0"
+            row["ocel:eid"] = f"{number}.0"
             row["ocel:activity"] = event.activity
             row["ocel:timestamp"] = event.time.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
             for kind, column in OBJECT_COLUMNS.items():
@@ -126,11 +124,11 @@ def _parse(path: Path, lines: Iterator[list[str]]) -> Iterator[Event]:
         header = next(lines, [])
         places = _places(header)
         known: set[str] = set()
-        for number, row in enumerate(lines, start=1):
+        for row in lines:
             line = lines.line_num  # type: ignore[attr-defined]
             if len(row) != len(header):
                 raise ValueError(f"{len(row)} columns, the header has {len(header)}")
-            event = _event(number, row, places)
+            event = _event(line, row, places)
             if (eid := row[places["ocel:eid"]]) in known:
                 raise ValueError(f"event id {eid!r} was there before")
             known.add(eid)
@@ -151,7 +149,7 @@ def _places(header: list[str]) -> dict[str, int]:
     return {column: header.index(column) for column in wanted}
 
 
-def _event(number: int, row: list[str], places: dict[str, int]) -> Event:
+def _event(line: int, row: list[str], places: dict[str, int]) -> Event:
     activity = row[places["ocel:activity"]]
     if activity not in ACTIVITIES:
         raise ValueError(f"unknown activity {activity!r}; known are {', '.join(ACTIVITIES)}")
@@ -171,4 +169,4 @@ def _event(number: int, row: list[str], places: dict[str, int]) -> Event:
             objects += (f"{kind}-{name}" for name in NAME.findall(cell))
     if len(set(objects)) < len(objects):
         raise ValueError("an object is listed twice")
-    return Event(number, activity, time, tuple(objects))
+    return Event(line, activity, time, tuple(objects))

@@ -23,7 +23,7 @@ def show(report: Report, killed: Counter[str]) -> None:
     routes, packages = report.good_routes, report.packages
     console.print(f"{routes:,} of {packages:,} packages have a good route:", mark(packages == report.routes == routes))
     if killed:
-        crashes = sum(report.restarts[life.kind] for life in LIVES)
+        crashes = sum(report.restarts[kind] for kind in LIVES)
         workers, hosts = killed["worker"], killed["host"]
         console.print(f"Chaos: actors crashed {crashes:,}, workers killed {workers:,}, hosts killed {hosts:,}")
     handled, expected = report.handled.total(), report.expected.total()
@@ -55,12 +55,12 @@ def objects(report: Report) -> Table:
     for column in ("alive", "restarts", "in file order", "in final state"):
         table.add_column(column, justify="right")
     table.add_column("")
-    for life in LIVES:
-        count, final, _ = report.sections[life.kind]
-        strays = {fault.name for fault in report.faults if fault.kind == "order" and fault.name.startswith(life.kind)}
+    for kind in LIVES:
+        count, final, _ = report.sections[kind]
+        strays = {fault.name for fault in report.faults if fault.kind == "order" and fault.name.startswith(kind)}
         ordered = count - len(strays)
-        numbers = (count, report.restarts[life.kind], ordered, final)
-        table.add_row(life.kind, *(f"{number:,}" for number in numbers), mark(count == final == ordered))
+        numbers = (count, report.restarts[kind], ordered, final)
+        table.add_row(kind, *(f"{number:,}" for number in numbers), mark(count == final == ordered))
     return table
 
 

@@ -16,11 +16,11 @@ from .route import Route, fits
 
 
 class Fault(NamedTuple):
-    """Why an object refused an event: it is not legal in the object's state, or it came out of the file's order."""
+    """What went wrong with a line: it is not legal in the object's state, or was taken out of the file's order."""
 
     kind: Literal["illegal", "order"]
     name: str
-    number: int
+    line: int
     text: str
 
 
@@ -78,7 +78,7 @@ class Tally(af.Actor):
 
     def expect(self, events: Sequence[Event], progress: Callable[[int, int], None] | None = None) -> Report:
         """Begin to count; the answer comes when every desk has closed. `progress` is called as (done, total)."""
-        self.waiting = {event.number: (event.activity, set(event.objects)) for event in events}
+        self.waiting = {event.line: (event.activity, set(event.objects)) for event in events}
         self.loads = loads(events)
         self.report = Report(expected(events), packages=len(self.loads))
         self.progress, self.total = progress, len(events)
@@ -86,18 +86,18 @@ class Tally(af.Actor):
         self.answer = self.ctx.reply_later()
         return self.report  # not the answer: a handler that called reply_later answers by its Reply
 
-    def handled(self, name: str, number: int, fault: Fault | None) -> None:
+    def handled(self, name: str, line: int, fault: Fault | None) -> None:
         """One object has seen one event. The event counts when all its objects have, and none of them refused it."""
-        activity, objects = self.waiting.get(number, ("", set()))
+        activity, objects = self.waiting.get(line, ("", set()))
         if name not in objects:
             return
         objects.remove(name)
         if fault is not None:
             self.report.faults.append(fault)
-            self.refused.add(number)
+            self.refused.add(line)
         if not objects:
-            del self.waiting[number]
-            self.report.handled[activity] += number not in self.refused
+            del self.waiting[line]
+            self.report.handled[activity] += line not in self.refused
             if self.progress is not None:
                 self.progress(self.total - len(self.waiting), self.total)
 
@@ -106,6 +106,7 @@ class Tally(af.Actor):
         self.report.sections[kind] = section
         if len(self.report.sections) == len(LIVES) and self.answer is not None:
             self.report.seconds = self.ctx.now() - self.began
+            self.report.faults.sort(key=lambda fault: (fault.line, fault.name))  # the objects work side by side
             self.check_routes()
             self.answer.set(self.report)
             self.answer = None

@@ -7,11 +7,37 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from . import asking, deaths, hidden_io, hosts, lifecycle, mailboxes, memory, messaging, pools, restart
+from . import (
+    asking,
+    deaths,
+    hidden_io,
+    hosts,
+    lifecycle,
+    machine_actors,
+    machines,
+    mailboxes,
+    memory,
+    messaging,
+    pools,
+    restart,
+)
 from .harness import Experiment, run
 from .table import environment, render, write_json
 
-GROUPS = (messaging, asking, hidden_io, mailboxes, lifecycle, memory, restart, pools, hosts, deaths)
+GROUPS = (
+    messaging,
+    asking,
+    hidden_io,
+    mailboxes,
+    lifecycle,
+    memory,
+    restart,
+    pools,
+    hosts,
+    deaths,
+    machines,
+    machine_actors,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

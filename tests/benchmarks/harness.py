@@ -14,6 +14,9 @@ PYKKA = "pykka"
 ASYNCIO = "asyncio"
 PPE = "PPE"  # concurrent.futures.ProcessPoolExecutor
 PIPE = "Pipe"  # multiprocessing.Pipe
+DICT = "dict"  # a state machine written by hand
+TRANSITIONS = "transitions"
+XSTATE = "xstate"  # xstate-statemachine
 
 WAIT = 120.0
 """Seconds after which a sample that does not end counts as broken."""

@@ -8,9 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .harness import ASYNCIO, OURS, PIPE, PPE, PYKKA, Goal, Report, Result
+from .harness import ASYNCIO, DICT, OURS, PIPE, PPE, PYKKA, TRANSITIONS, XSTATE, Goal, Report, Result
 
-PEERS = (PYKKA, ASYNCIO, PPE, PIPE)
+PEERS = (PYKKA, ASYNCIO, PPE, PIPE, DICT, TRANSITIONS, XSTATE)
 """Contestants with a column of their own, in tables in which they occur; others stand under "other"."""
 
 
@@ -25,6 +25,8 @@ def environment() -> dict[str, Any]:
         "pykka": _version("pykka"),
         "actorflow": _version("actorflow"),
         "numpy": _version("numpy"),
+        "transitions": _version("transitions"),
+        "xstate-statemachine": _version("xstate-statemachine"),
     }
 
 

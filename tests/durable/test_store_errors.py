@@ -17,11 +17,13 @@ class Disk:
 
     def __init__(self, monkeypatch):
         self.full = False
+        self.failing = 0  # so many commits to come fail
         self.refused = 0
         commit = SqliteWriter.commit
 
         def fail_or_commit(writer):
-            if self.full:
+            if self.full or self.failing:
+                self.failing = max(0, self.failing - 1)
                 self.refused += 1
                 raise af.StoreError("database or disk is full (SQLITE_FULL)")
             commit(writer)
@@ -56,7 +58,7 @@ def test_a_message_whose_commit_fails_is_handled_again_on_the_old_state(start, d
             tries.append(self.state.n)
             self.state.n += 1
             self.to.tell(message)
-            disk.full = len(tries) < 4
+            disk.failing = 2 if len(tries) < 4 else 0
 
     with start() as system:
         collector = system.spawn(Collector)
@@ -71,7 +73,7 @@ def test_a_message_whose_commit_fails_is_handled_again_on_the_old_state(start, d
 def test_an_ask_whose_commit_fails_is_answered_when_there_is_room_again(start, disk):
     class Filling(Account):
         def add(self, k):
-            disk.full = not disk.refused
+            disk.failing = 0 if disk.refused else 1
             return super().add(k)
 
     with start() as system:

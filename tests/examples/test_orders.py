@@ -6,12 +6,9 @@ import contextlib
 import dataclasses
 import os
 import pty
-import random
 import signal
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import psutil
 import pytest
@@ -19,22 +16,18 @@ from click.testing import CliRunner
 
 import actorflow as af
 from actorflow.cli import main as command_line
+from actorflow.machine import Record
 from actorflow.testing import VirtualSystem
 from examples.orders import AREAS, Settings, app, main, open_areas, open_library
-from examples.orders.cases import WINDOW, Case, Desk, Order, Snapshot
+from examples.orders.cases import WINDOW, Desk, tell_desk
 from examples.orders.chaos import choose
 from examples.orders.generate import generate
+from examples.orders.life import Life, Order
 from examples.orders.log import Step, expected, steps, write
-from examples.orders.tally import Fault, Report, Tally
+from examples.orders.tally import Fault, Report, Section, Tally
+from tests.examples.logs import REAL_LOG, ROOT, needs_real_log, shuffled
 
 PROGRAM = [sys.executable, "-c", "from actorflow.cli import main; main()"]  # the console script, installed or not
-ROOT = Path(__file__).resolve().parents[2]
-NAME = "order_management_ocel.csv"
-REAL_LOG = Path(os.environ.get("ACTORFLOW_EVENTLOG", ROOT.parent / "shared" / "data" / "eventlogs" / NAME))
-
-needs_real_log = pytest.mark.skipif(
-    not REAL_LOG.is_file(), reason=f"no {NAME}: set ACTORFLOW_EVENTLOG to its path (it is not ours to ship)"
-)
 
 
 def replay(events, chaos=0, progress=None, seed=1, system=None) -> Report:
@@ -161,115 +154,120 @@ def test_area_whose_desk_crashes_begins_again_and_nothing_is_counted_twice(name)
 
 
 def test_crash_beyond_the_ordered_ones_is_a_fault_that_ends_the_system(monkeypatch):
-    def broken(self, step):
-        raise ZeroDivisionError("a bug")
+    class Broken(Order):
+        def place_order(self, step):
+            raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(Order, "take", broken)
+    Broken.__name__ = "Order"
+    monkeypatch.setitem(AREAS, "sales", Broken)
     result = run("--orders", 5)
     assert result.exit_code == 1
     assert "restarted its children too often" in result.stderr
     assert "ZeroDivisionError" in result.stderr
 
 
-# --- what is kept until it is acknowledged ---------------------------------------------------------------------------
+# --- desks -----------------------------------------------------------------------------------------------------------
 
 
-class Deaf(Order):
-    """Takes its steps and never acknowledges one."""
+class Deaf(Life):
+    """Takes no step: it defers its first for ever."""
 
-    taken: list[Step]
-    full: threading.Event
+    deaf, awake, gone = af.State(initial=True), af.State(), af.State(final=True)
 
-    async def handle(self, step):
-        self.taken.append(step)
-        if len(self.taken) == WINDOW:
-            self.full.set()
+    @deaf.to(awake)
+    def wake(self): ...
 
-
-def test_desk_has_no_more_steps_under_way_than_its_window():
-    Deaf.taken, Deaf.full = [], threading.Event()
-    share = steps(generate(2 * WINDOW, seed=1))["order"]
-    with af.ActorSystem("orders") as system:
-        tally = system.spawn(Tally)
-        desk = system.spawn(Desk, Deaf, share, tally)
-        assert Deaf.full.wait(20)
-        assert desk.proxy().under_way.get(timeout=5) == WINDOW
-        assert sorted(Deaf.taken) == sorted(share[:WINDOW])
+    @deaf.defer
+    @awake.to(gone)
+    def place_order(self, step): ...
 
 
 class Ear(af.Actor):
-    """Stands in for a desk: keeps what an object says to it."""
+    """Stands in for the tally: keeps what a desk says to it."""
 
     def __init__(self):
         super().__init__()
         self.heard = []
 
-    def introduce(self, name, ref):
-        self.heard.append(name)
+    def handled(self, *words):
+        self.heard.append(words)
 
-    def acknowledge(self, *words):
+    def close(self, *words):
         self.heard.append(words)
 
 
-@pytest.fixture
-def order():
-    """An order with an ear for a desk, and a function that hands it messages and returns what it says."""
-    with af.ActorSystem("orders") as system:
-        ear = system.spawn(Ear)
-        ref = system.spawn(Order, "order-1", ear)
+class Shop:
+    """A desk in virtual time, with an ear for a tally."""
 
-        def say(*messages):
-            for method, argument in messages:
-                ref.cast(method, argument)
-            ref.ask("all of that is handled", timeout=5)
-            return ear.proxy().heard.get(timeout=5)[1:]
+    def __init__(self, life, share, fumbles=()):
+        self.system = VirtualSystem("orders")
+        self.ear = self.system.spawn(Ear)
+        self.system.subscribe(af.Restarted, tell_desk)
+        self.system.subscribe(af.DeadLetter, tell_desk)
+        self.desk = self.system.spawn(af.child(Desk, life, share, self.ear, fumbles).options(name="desk"))
 
-        yield say
-
-
-PLACE = Step("order-1", 1, "place order", 0)
-CONFIRM = Step("order-1", 5, "confirm order", 1)
-PAY = Step("order-1", 9, "pay order", 5)
+    def heard(self):
+        self.system.sleep(1)
+        return self.ear.proxy().heard.get()
 
 
-def test_object_drops_steps_until_it_has_its_snapshot(order):
-    said = order((Case.handle, CONFIRM), (Case.resume, Snapshot("placed", 1)), (Case.handle, CONFIRM))
-    assert said == [("order-1", 5, Snapshot("confirmed", 5), None)]
+PLACE = Step("order-1", 2, "place order")
+CONFIRM = Step("order-1", 5, "confirm order")
+PAY = Step("order-1", 9, "pay order")
 
 
-def test_repeated_step_is_acknowledged_again_and_changes_nothing(order):
-    said = order((Case.resume, Snapshot()), (Case.handle, PLACE), (Case.handle, PLACE))
-    assert said == [("order-1", 1, Snapshot("placed", 1), None)] * 2
+def test_desk_has_no_more_steps_under_way_than_its_window():
+    shop = Shop(Deaf, [Step(f"order-{number}", number, "place order") for number in range(2 * WINDOW)])
+    with shop.system:
+        assert shop.heard() == []
+        assert shop.desk.proxy().under_way.get() == WINDOW
+        assert len(shop.desk.proxy().book.get()) == WINDOW
 
 
-def test_step_that_overtook_another_is_an_order_fault(order):
-    [(*_, fault)] = order((Case.resume, Snapshot("placed", 1)), (Case.handle, PAY))
-    assert isinstance(fault, Fault)
-    assert (fault.kind, fault.number) == ("order", 9)
+def test_illegal_step_is_refused_and_the_next_is_judged_by_itself():
+    shop = Shop(Order, [PLACE, PAY, CONFIRM])
+    with shop.system:
+        *handled, _ = shop.heard()
+        refusal = "Order refuses 'pay_order' in state 'placed': legal are confirm_order"
+        text = f"line 9: 'pay order' of order-1 is not legal: {refusal}"
+        fault = Fault("illegal", "order-1", 9, text)
+        assert handled == [("order-1", 2, None), ("order-1", 9, fault), ("order-1", 5, None)]
 
 
-def test_illegal_step_is_refused_and_leaves_the_state(order):
-    said = order((Case.resume, Snapshot()), (Case.handle, PLACE), (Case.handle, PAY._replace(previous=1)))
-    *_, fault = said[1]
-    assert fault.kind == "illegal"
-    assert fault.text == "event 9: 'pay order' is not legal for order-1 in state 'placed'"
-    assert said[1][2] == Snapshot("placed", 9)
+def test_crashed_machine_is_brought_back_by_its_steps_and_none_is_counted_twice():
+    shop = Shop(Order, [PLACE, CONFIRM, PAY], fumbles=[PAY])
+    restarts = []
+    shop.system.subscribe(af.Restarted, restarts.append)
+    with shop.system:
+        *handled, closing = shop.heard()
+        assert len(restarts) == 1
+        assert handled == [("order-1", line, None) for line in (2, 5, 9)]
+        assert closing == ("order", Section(1, 1, {}))
+        order = shop.system.find("/orders/desk/cases/order-1", Order)
+        assert [record.data for record in order.history] == [(PLACE,), (CONFIRM,), (PAY,)]
+
+
+def test_step_taken_out_of_turn_is_an_order_fault():
+    shop = Shop(Deaf, [PLACE])
+    with shop.system:
+        shop.heard()
+        shop.desk.tell(Record("deaf", "gone", "place_order", (PAY,), 0.0))
+        [(*_, fault), _closing] = shop.heard()
+        text = "line 9: 'pay order' of order-1 was taken in place of line 2"
+        assert fault == Fault("order", "order-1", 9, text)
 
 
 # --- logs that are wrong ---------------------------------------------------------------------------------------------
 
 
-def renumbered(events):
-    return [event._replace(number=number) for number, event in enumerate(events, start=1)]
-
-
 def test_illegal_event_is_reported_and_the_exit_code_is_1(tmp_path):
     events = generate(20, seed=1)
     pay = next(event for event in events if event.activity == "pay order")
-    write(tmp_path / "log.csv", renumbered([*events, pay]))
+    write(tmp_path / "log.csv", [*events, pay])
     result = run("--log", tmp_path / "log.csv")
     assert result.exit_code == 1
-    assert f"'pay order' is not legal for {pay.objects[0]} in state 'paid'" in result.stderr
+    where = f"line {len(events) + 2}: 'pay order' of {pay.objects[0]} is not legal: "
+    assert result.stderr == f"{where}Order refuses 'pay_order' in state 'paid': no event is legal there\n"
     [row] = [line for line in result.stdout.splitlines() if "pay order" in line]
     assert "21" in row
     assert "20" in row
@@ -277,12 +275,11 @@ def test_illegal_event_is_reported_and_the_exit_code_is_1(tmp_path):
 
 
 def test_shuffled_log_does_not_come_out_equal():
-    events = generate(50, seed=1)
-    random.Random(1).shuffle(events)
-    report = replay(renumbered(events))
+    events = shuffled(generate(50, seed=1), seed=1)
+    report = replay(events)
     assert not report.equal
     assert {fault.kind for fault in report.faults} == {"illegal"}
-    assert report.handled.total() + len({fault.number for fault in report.faults}) == len(events)
+    assert report.handled.total() + len({fault.line for fault in report.faults}) == len(events)
 
 
 def test_truncated_log_leaves_objects_that_have_not_ended(tmp_path):

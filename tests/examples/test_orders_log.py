@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
 
 from examples.orders.generate import generate
-from examples.orders.life import ACTIVITIES, LIVES, NEW
+from examples.orders.life import ACTIVITIES
 from examples.orders.log import LogError, expected, read, steps, write
+from tests.examples.logs import FINAL, lives
 
 HEADER = "ocel:eid,ocel:activity,ocel:timestamp,ocel:type:items,ocel:type:orders,ocel:type:packages"
 PLACE = "1.0,place order,2026-01-05 08:00:00.000Z,\"['1','2']\",\"['1']\", "
 CONFIRM = "2.0,confirm order,2026-01-05 09:00:00.000Z, ,\"['1']\", "
 
 
-def lives(events):
-    """Walk every object through its table, without actors; None where a step is not legal."""
-    states = defaultdict(lambda: NEW)
-    tables = {life.kind: life for life in LIVES}
-    for event in events:
-        for name in event.objects:
-            states[name] = tables[name.partition("-")[0]].after(event.activity, states[name])
-    return states
-
-
 def test_generated_objects_live_legally_and_all_end():
-    final = {life.kind: life.final for life in LIVES}
     for seed in range(20):
-        for name, state in lives(generate(orders=30, seed=seed)).items():
-            assert state == final[name.partition("-")[0]], (seed, name)
+        ends = {}
+        for step, _, after in lives(generate(orders=30, seed=seed)):
+            assert after is not None, (seed, step)
+            ends[step.name] = after
+        for name, state in ends.items():
+            assert state == FINAL[name.partition("-")[0]], (seed, name)
 
 
-def test_generated_log_is_sorted_by_time_and_numbered_from_one():
+def test_generated_log_is_sorted_by_time_and_its_lines_come_behind_the_header():
     events = generate(orders=50, seed=3)
-    assert [event.number for event in events] == list(range(1, len(events) + 1))
+    assert [event.line for event in events] == list(range(2, len(events) + 2))
     assert [event.time for event in events] == sorted(event.time for event in events)
 
 
@@ -79,15 +72,20 @@ def test_written_log_reads_back_the_same(tmp_path):
     assert read(tmp_path / "log.csv") == events
 
 
-def test_steps_link_each_event_to_the_one_before_it_of_the_same_object():
+def test_steps_are_the_events_of_each_object_in_the_order_of_the_file():
     events = generate(30, seed=4)
-    seen: Counter[str] = Counter()
     shares = steps(events)
     assert sum(map(len, shares.values())) == sum(len(event.objects) for event in events)
-    for share in shares.values():
-        for step in share:
-            assert step.previous == seen[step.name]
-            seen[step.name] = step.number
+    for kind, share in shares.items():
+        assert [(step.line, step.activity, step.name) for step in share] == [
+            (event.line, event.activity, name) for event in events for name in event.objects if name in event.of(kind)
+        ]
+
+
+def test_events_have_the_numbers_of_their_lines(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(f'{HEADER},note\n{PLACE},"a note\nof two lines"\n{CONFIRM},short\n')
+    assert [event.line for event in read(path)] == [3, 4]  # an event is where its last line is
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,7 @@ def interrupt_at(count):
             raise Interrupt
         return trace
 
+    sys._getframe().f_trace_opcodes = True  # 3.12 looks for it when the trace is set, and then only
     sys.settrace(trace)
     try:
         yield hit

@@ -70,7 +70,7 @@ class Session:
         self._event: tuple[Event | None, Any] = (None, None)
         self._system: dict[str, Any] | None = None
         self._delayed: dict[str, Callable[[], object]] = {}
-        self._numbers = itertools.count(1)
+        self._given = 0  # numbers in ids
 
     # --- what surrounds it -------------------------------------------------------------------------------------------
 
@@ -201,7 +201,11 @@ class Session:
 
     def new_id(self, prefix: str) -> str:
         """Return an id that the session has not given before."""
-        return f"{prefix}.{self.id}.{next(self._numbers)}"
+        return f"{prefix}.{self.id}.{self._number()}"
+
+    def _number(self) -> int:
+        self._given += 1
+        return self._given
 
     def send(
         self, name: str, value: Any, *, where: Any = None, seconds: float = 0.0, sendid: str | None = None
@@ -225,14 +229,14 @@ class Session:
 
     def _send_to_self(self, event: Event, seconds: float, sendid: str | None) -> None:
         if seconds:
-            key = f"{sendid or 'send'} #{next(self._numbers)}"
+            key = f"{sendid or 'send'} #{self._number()}"
             self.interpreter.start_event_timer(key, seconds, event)
         else:
             again = Again(event.name, event.args, sendid=sendid, origin=event.origin, origintype=event.origintype)
             self.interpreter.send_event(again)
 
     def _delay(self, deliver: Callable[[], None], seconds: float, sendid: str | None) -> None:
-        key = f"{sendid or 'send'} #{next(self._numbers)}"
+        key = f"{sendid or 'send'} #{self._number()}"
 
         def fire() -> None:
             del self._delayed[key]

@@ -6,6 +6,7 @@ decided there; until then its mailbox is kept.
 
 from __future__ import annotations
 
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import HANDLERS, Actor
@@ -156,7 +157,7 @@ def give_back(link: Link, uid: int, message: Any, future: Any, sender: ActorRef[
         if future is not None:
             future._settle(None, error)
         return
-    parcel = (uid, data, [bytes(buffer) for buffer in buffers], sender)
+    parcel = (uid, data, [PickleBuffer(buffer) for buffer in buffers], sender)
     if future is None:
         link.note(link.name, "returned", *parcel, None)
     elif future.__class__ is Answer and future.link is link:
@@ -292,7 +293,7 @@ class Steward(Actor):
         """Make a guest and start it; the request is answered when it is up."""
         data, buffers, options, restart = recipe
         try:
-            actor_class, args, kwargs = loads(data, [memoryview(bytearray(buffer)) for buffer in buffers])
+            actor_class, args, kwargs = loads(data, buffers)
             ref = make_guest(request.link, uid, path, parent, Traits(actor_class, options), restart)
         except BaseException as error:
             request.fail(error)

@@ -19,7 +19,7 @@ from actorflow.process.host.link import PAGE, Link
 from actorflow.process.host.node import Node
 from actorflow.process.host.wait import CAN_BORROW, Ear
 from actorflow.process.launch.launcher import Launch, Launcher, acquire
-from actorflow.process.logs import levels
+from actorflow.process.logs import levels, records_of
 from actorflow.process.options import Process
 from actorflow.process.shared import create
 from actorflow.process.watch import MemoryWatch
@@ -325,8 +325,9 @@ class Host:
         self.ready._settle(None, error)
         from actorflow.process.host.lodge import HostLost  # noqa: PLC0415 - it is made of hosts
 
-        if guests:  # logged here, not in the handlers: one that logs may be overtaken by that of the next actor
-            logger.error("%s; its actors: %s", error, ", ".join([ref.path for ref in guests]))
+        if guests:  # behind what it has logged; not by the actors, one of which may be overtaken by the next
+            line = "%s; its actors: %s", error, ", ".join([ref.path for ref in guests])
+            records_of(self.hosts.scheduler).call(lambda: logger.error(*line))
         for ref in guests:
             ref._scheduler.post(ref, HostLost(self, error), None)
         self._ear.close()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future, patient
+from actorflow.core.log import logger
 from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, MailboxFull, PayloadError
 from actorflow.process.host.wait import Ear, RemoteFuture
@@ -145,23 +146,25 @@ class Link:
         item: tuple[Any, ...] = (TELL, uid, node, data, len(buffers), 0 if sender is None else self.known(sender))
         if asker is not None:
             item = (ASK, *item[1:], self.expect(asker))
-        self.outbox.append(Heavy(item, buffers) if buffers else item)
-        self.wake_writer()
+        self._append(item, buffers)
         if self.closed is not None:
             self.drop_outbox()
 
     def request(self, node: str, verb: str, *arguments: Any, future: Any = None) -> Future[Any]:
         """Ask the runtime of a node; never waits."""
         answer: Future[Any] = Future() if future is None else future
-        data, _ = dumps((verb, *arguments), verb)
-        self.outbox.append((ASK, RUNTIME, node, data, 0, 0, self.expect(answer)))
-        self.wake_writer()
+        data, buffers = dumps((verb, *arguments), verb)
+        self._append((ASK, RUNTIME, node, data, len(buffers), 0, self.expect(answer)), own(buffers))
         return answer
 
     def note(self, node: str, verb: str, *arguments: Any) -> None:
         """Tell the runtime of a node; never waits, and is lost with the link."""
-        data, _ = dumps((verb, *arguments), verb)
-        self.outbox.append((TELL, RUNTIME, node, data, 0, 0))
+        data, buffers = dumps((verb, *arguments), verb)
+        self._append((TELL, RUNTIME, node, data, len(buffers), 0), own(buffers))
+
+    def _append(self, item: tuple[Any, ...], buffers: Sequence[memoryview]) -> None:
+        """Queue an item for the writer; never waits."""
+        self.outbox.append(Heavy(item, buffers) if buffers else item)
         self.wake_writer()
 
     def answer(self, number: int, value: Any) -> None:
@@ -349,6 +352,13 @@ class Link:
             self.drop_outbox()
 
     def _write_on(self) -> None:
+        try:
+            self._write_for_others()
+        except BaseException:  # noqa: BLE001 - a defect: nobody is to wait for ever
+            self.connection.close()  # the reader sees the end, and answers what is open
+            logger.exception("The writer of the link to %s failed; please report it", self.name or "the parent")
+
+    def _write_for_others(self) -> None:
         while True:
             self._bell.acquire()
             if self.closed is not None:
@@ -557,6 +567,11 @@ def contained(error: BaseException) -> BaseException:
     return wrapped
 
 
+def own(buffers: Sequence[memoryview]) -> list[memoryview]:
+    """Copy big buffers: they are written later, and whose they are may change them before."""
+    return [memoryview(bytes(buffer)) for buffer in buffers]
+
+
 class Heavy:
     """Stands in the outbox for an item with big buffers, which a reader may not write itself."""
 
@@ -578,14 +593,11 @@ class Relay:
 
     def answer(self, data: bytes, buffers: Any) -> None:
         """Send an answer on as it came."""
-        item = (ANSWER, self.number, data, len(buffers))
-        self.link.outbox.append(Heavy(item, buffers) if buffers else item)
-        self.link.wake_writer()
+        self.link._append((ANSWER, self.number, data, len(buffers)), buffers)
 
     def fail(self, data: bytes) -> None:
         """Send an error on as it came."""
-        self.link.outbox.append((FAILURE, self.number, data))
-        self.link.wake_writer()
+        self.link._append((FAILURE, self.number, data), ())
 
     def _settle(self, value: Any, error: BaseException | None) -> bool:
         """Answer from here: the process that should have is gone."""

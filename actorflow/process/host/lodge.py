@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import HANDLERS, Actor
@@ -397,7 +398,7 @@ class Envoy(Actor):
             for part in (*args, *kwargs.values()):  # one by one: the error is to name the argument
                 dumps(part, f"an argument of {cls.__name__}")
             raise
-        self.recipe = (data, [bytes(buffer) for buffer in buffers])
+        self.recipe = (data, [PickleBuffer(bytearray(buffer)) for buffer in buffers])
 
     async def on_start(self) -> None:  # type: ignore[override]
         """Have a host, and start the actor in it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actorflow.core.current import CURRENT
 from actorflow.process import records
 from actorflow.process.host.requests import REQUESTS, Request
-from actorflow.process.logs import handle
+from actorflow.process.logs import records_of
 
 if TYPE_CHECKING:
     from actorflow.process.host.link import Link
@@ -27,9 +27,9 @@ def mark(record: logging.LogRecord) -> None:
         record.actor = ref.path
 
 
-def log(_request: Request, data: bytes) -> None:
-    """Handle a record of a host."""
-    handle(data)
+def log(request: Request, data: bytes) -> None:
+    """Have a record of a host handled."""
+    records_of(request.node.scheduler).put(data)
 
 
 REQUESTS["log"] = log

@@ -84,7 +84,7 @@ class Node:
         """Put a message into its actor's mailbox, or send it on."""
         _, uid, node, data, _, sender_uid, *_ = item
         if uid == RUNTIME and node == self.name:
-            verb, *arguments = loads(data)
+            verb, *arguments = loads(data, buffers)
             REQUESTS[verb](Request(self, link, number), *arguments)
             return
         ref: Any = REFS.by_uid.get(uid)

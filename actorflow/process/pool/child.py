@@ -14,7 +14,7 @@ from itertools import islice
 from mmap import mmap
 from time import perf_counter_ns
 
-from actorflow.process.payload import ATOMS, PROTOCOL, dump_error, dumps, loads
+from actorflow.process.payload import ATOMS, PROTOCOL, dump_error, dumps, fitting, loads
 from actorflow.process.pool.page import (
     COUNT_BITS,
     COUNT_MASK,
@@ -160,6 +160,8 @@ class Worker:
             value = function(*args) if args.__class__ is tuple else function(*args[0], **args[1])
             if value.__class__ in ATOMS:
                 data, out = c_dumps(value, PROTOCOL), None
+                if len(data) > BIG:
+                    data = fitting(data, "the result")
             else:
                 data, out = dumps(value, "the result")
         except BaseException as error:  # noqa: BLE001 - it is the task's

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.errors import ActorDeadError, DeadlockError, HostDied
-from actorflow.process.logs import handle
 from actorflow.process.pool.queue import TaskQueue
 from actorflow.process.pool.task import Functions
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from actorflow.process.launch.handle import Handle
     from actorflow.process.launch.launcher import Launcher
+    from actorflow.process.logs import RecordQueue
     from actorflow.process.pool.lane import Lane
     from actorflow.process.pool.setup import Setup
     from actorflow.process.pool.task import Task
@@ -29,8 +29,9 @@ STARTS: Final = 5  # failed starts in a row after which the pool is broken
 class Dispatch:
     """What a pool's parts share. Without locks on the way of a task: see `submit` and `Lane.fill`."""
 
-    def __init__(self, setup: Setup, launcher: Launcher | None, path: str, workers: int) -> None:
+    def __init__(self, setup: Setup, launcher: Launcher | None, path: str, workers: int, records: RecordQueue) -> None:
         self.setup = setup
+        self.records = records
         self.launcher = launcher
         self.path = path
         self.workers = workers
@@ -131,8 +132,8 @@ class Dispatch:
             self.cancelled += 1
 
     def log_record(self, data: bytes) -> None:
-        """Hand a log record of a worker to the loggers of this process."""
-        handle(data, actor=self.path)
+        """Have a log record of a worker handed to the loggers of this process."""
+        self.records.put(data, actor=self.path)
 
     # --- workers -----------------------------------------------------------------------------------------------------
 

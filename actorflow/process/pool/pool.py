@@ -17,6 +17,7 @@ from actorflow.core.system import System
 from actorflow.core.traits import check_known, check_type
 from actorflow.errors import DefinitionError
 from actorflow.process.launch.launcher import acquire
+from actorflow.process.logs import records_of
 from actorflow.process.options import size
 from actorflow.process.pool.dispatch import WORKER, Dispatch
 from actorflow.process.pool.inplace import InPlace
@@ -120,7 +121,8 @@ class ProcessPool(concurrent.futures.Executor):
         return pool
 
     def _open(self, system: System, name: str, workers: int | None, setup: Setup, launcher: Launcher | None) -> None:
-        self._dispatch = dispatch = Dispatch(setup, launcher, f"/{system.name}/{name}", workers or os.cpu_count() or 1)
+        path, records = f"/{system.name}/{name}", records_of(system.scheduler)
+        self._dispatch = dispatch = Dispatch(setup, launcher, path, workers or os.cpu_count() or 1, records)
         self._options = TaskOptions(memory=setup.memory)
         recipe = child(PoolSupervisor, dispatch).options(name=name, shutdown=FOREVER)
         if launcher is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.current import CURRENT
 from actorflow.core.future import DRIVERS
-from actorflow.process.payload import ATOMS, PROTOCOL, by_value, dumps, loads
+from actorflow.process.payload import ATOMS, OUT_OF_BAND, PROTOCOL, by_value, dumps, fitting, loads
 from actorflow.process.pool.future import PoolFuture
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Functions:
         data = pickle_by_name(fn)
         if data is None:
             return self._record(by_value(fn, name, bool_of), name)
-        record = self._record(data, name)
+        record = self._record(fitting(data, name), name)
         if fn.__class__ in NAMED and isinstance(getattr(fn, "__self__", None), ModuleType | None):
             if len(self._named) >= KEPT:
                 self._named.clear()
@@ -118,7 +118,10 @@ def pickle_by_name(fn: Callable[..., Any]) -> bytes | None:
 def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Sequence[memoryview]]:
     """Pickle the arguments of a call."""
     if not kwargs and ATOMS.issuperset(map(type, args)):  # a third of the time, and no part of these can fail
-        return pickle.dumps(args, PROTOCOL), ()  # a list of its own would be one more thing to collect, of three
+        data = pickle.dumps(args, PROTOCOL)
+        return data if len(data) < OUT_OF_BAND else fitting(
+            data, "the arguments"
+        ), ()  # a list of its own would be one more thing to collect, of three
     return dumps([args, kwargs] if kwargs else args, "the arguments")
 
 

@@ -16,9 +16,6 @@ update af_actor set owner = null where name = :name and owner = :owner and epoch
 -- name: release_all
 update af_actor set owner = null where owner = :owner;
 
--- name: owners
-select name, owner from af_actor where name in (select value from json_each(:names));
-
 -- name: put
 insert into af_mail (receiver, sender, asker, body) values (:receiver, :sender, :asker, :body);
 
@@ -55,6 +52,9 @@ delete from af_mail where id = :id and stage = 1 returning asker;
 
 -- name: unstart
 update af_mail set started = 0 where id = :id and started = 1;
+
+-- name: exists
+select 1 from af_mail where id = :id;
 
 -- name: again
 update af_mail set attempt = :attempt, error = :error, started = 0 where id = :id;

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from actorflow.errors import StoreError
-from actorflow.store.statements import statements
+from actorflow.store.statements import Statements, statements
 from actorflow.store.transaction import Durability, Parameters, Row
 
 BUSY_SECONDS: Final = 30.0  # for another process to end its transaction
@@ -56,6 +56,8 @@ CURES: Final = {
     "SQLITE_CANTOPEN": "does its folder exist, and may this user write there?",
     "SQLITE_NOTADB": "it is no SQLite file: give another path",
     "SQLITE_CORRUPT": "it is damaged: `actorflow store check` says where; restore a backup",
+    "SQLITE_IOERR": "the disk or its file system failed; is it full, over a quota, or gone?",
+    "SQLITE_TOOBIG": "SQLite takes 1 GB for one value at most",
     "SQLITE_BUSY": f"another process has held it for over {BUSY_SECONDS:.0f} s in one transaction",
 }
 
@@ -63,19 +65,20 @@ CURES: Final = {
 class SqliteTransaction:
     """Runs the statements of this dialect on a connection, by name."""
 
-    __slots__ = ("_after", "_connection", "_path")
+    __slots__ = ("_after", "_connection", "_error", "_path")
 
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self._connection = connection
         self._path = path
         self._after: list[Callable[[], object]] = []
+        self._error: StoreError | None = None  # of the first statement that failed
 
     def all(self, name: str, parameters: Parameters = NOTHING, /) -> list[Row]:
         """Run a statement, and return its rows."""
         try:
             return self._connection.execute(STATEMENTS[name], parameters).fetchall()
         except sqlite3.Error as error:
-            raise store_error(self._path, error) from error
+            raise self._failed(error) from error
 
     def one(self, name: str, parameters: Parameters = NOTHING, /) -> Row | None:
         """Run a statement, and return its first row."""
@@ -87,14 +90,19 @@ class SqliteTransaction:
         try:
             return self._connection.execute(STATEMENTS[name], parameters).rowcount
         except sqlite3.Error as error:
-            raise store_error(self._path, error) from error
+            raise self._failed(error) from error
 
     def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
         """Run a statement once for each; return how many rows they changed."""
         try:
             return self._connection.executemany(STATEMENTS[name], parameters).rowcount
         except sqlite3.Error as error:
-            raise store_error(self._path, error) from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> StoreError:
+        failure = store_error(self._path, error)
+        self._error = self._error or failure
+        return failure
 
     def after_commit(self, act: Callable[[], object], /) -> None:
         """Have a function called once this work is committed."""
@@ -123,6 +131,14 @@ class SqliteWriter:
             self._execute(f"pragma synchronous = {wanted}")
             self._synchronous = wanted
         self._execute("begin immediate")
+        self.transaction._error = None
+
+    def check(self) -> None:
+        """Refuse to go on after an error of the database that the work has hidden."""
+        error = self.transaction._error
+        if error is not None:
+            self.transaction._error = None
+            raise error
 
     def commit(self) -> None:
         """Commit it."""
@@ -143,18 +159,28 @@ class SqliteWriter:
 
     def rollback_to_savepoint(self) -> None:
         """Go back to the place, and forget it."""
+        self.transaction._error = None
         self._execute("rollback to work")
         self._execute("release work")
+
+    def is_open(self) -> bool:
+        """Say whether the transaction is still there."""
+        return self.connection.in_transaction
+
+    def is_passing(self, _error: Exception, /) -> bool:
+        """Say no: one process at a time has the lock for writing, so others are never in the way."""
+        return False
 
     def take_after_commit(self) -> list[Callable[[], object]]:
         """Return what is to be called after the commit, and forget it."""
         after = self.transaction._after
-        if after:
-            self.transaction._after = []
+        if not after:
+            return []  # not the list itself, which others go on to fill
+        self.transaction._after = []
         return after
 
 
-STATEMENTS: Final[dict[str, str]] = statements("actorflow.store.sqlite")
+STATEMENTS: Final[Statements] = statements("actorflow.store.sqlite")
 
 
 def pragma(connection: sqlite3.Connection, text: str) -> Any:

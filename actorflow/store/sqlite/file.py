@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
@@ -12,12 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from actorflow.errors import StoreError
-from actorflow.store.sqlite.connection import BUSY_SECONDS, connect, pragma, sqlite_errors
+from actorflow.store.sqlite.connection import BUSY_SECONDS, CURES, connect, pragma, sqlite_errors
+from actorflow.store.sqlite.locks import give, locked, take
 from actorflow.store.statements import migrations
 
 logger = logging.getLogger("actorflow.store")
 
-CHECKPOINT_BYTES: Final = 4 * 1024 * 1024  # of the WAL file, before its pages are written back
+CHECKPOINT_BYTES: Final = 4 * 1024 * 1024  # of the log, before its pages are written back
+INSIST_BYTES: Final = 16 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
+INSIST_MILLISECONDS: Final = 200
+INSIST_SECONDS: Final = 2.0  # between two such waits: a reader may stay for long, and nobody writes meanwhile
 MIGRATIONS: Final = migrations("actorflow.store.sqlite")
 VERSION: Final = len(MIGRATIONS)
 
@@ -35,7 +38,8 @@ def open_file(path: str) -> sqlite3.Connection:
         with sqlite_errors(path):
             if path != ":memory:":
                 warn_of_known_bug()
-                with locked(path):  # of two processes that make the same file, one changes the mode
+                with file_errors(path), locked(path):  # of two processes that make the same file, one changes the mode
+                    check_writable(path)
                     if pragma(connection, "journal_mode = wal") != "wal":
                         msg = f"{path}: it cannot have a write-ahead log here: is it on a network file system?"
                         raise StoreError(msg)
@@ -73,12 +77,35 @@ def version_of(connection: sqlite3.Connection, path: str) -> int:
     """Return the version of the tables; 0 without any."""
     if connection.execute("select 1 from sqlite_master where type = 'table' and name = 'af_meta'").fetchone() is None:
         return 0
-    row = connection.execute("select value from af_meta where key = 'version'").fetchone()
-    version = int(row[0]) if row is not None else 0
+    try:
+        version = int(connection.execute("select value from af_meta where key = 'version'").fetchone()[0])
+    except (sqlite3.OperationalError, TypeError, ValueError) as error:
+        msg = f"{path}: it has a table af_meta that actorflow did not make: give another path"
+        raise StoreError(msg) from error
     if version > VERSION:
         msg = f"{path}: its tables are of version {version}, this actorflow knows {VERSION}: update actorflow"
         raise StoreError(msg)
     return version
+
+
+def check_writable(path: str) -> None:
+    """Refuse a file that can only be read: SQLite would say so at the first write."""
+    file = Path(path)
+    if file.exists() and not os.access(file, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        msg = f"{path}: it can only be read; {CURES['SQLITE_READONLY']}"
+        raise StoreError(msg)
+
+
+@contextlib.contextmanager
+def file_errors(path: str) -> Iterator[None]:
+    """Have errors of the files beside the database come as StoreError."""
+    try:
+        yield
+    except StoreError:  # it is an OSError too
+        raise
+    except OSError as error:
+        msg = f"{path}: {error.strerror} ({error.filename}); locks are kept beside it: may this user write there?"
+        raise StoreError(msg) from error
 
 
 def split(sql: str) -> Iterator[str]:
@@ -93,33 +120,31 @@ def split(sql: str) -> Iterator[str]:
         yield statement
 
 
-@contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Hold the lock file beside a database: one process at a time."""
-    fd = os.open(f"{path}-af-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def log_size(path: str) -> int:
+    """Return the bytes of a file's log."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+        return Path(f"{path}-wal").stat().st_size
+    except OSError:
+        return 0
 
 
-def checkpoint(connection: sqlite3.Connection, path: str) -> None:
-    """Write pages of the log back into the file, once there are many; only one process at a time does so.
+def checkpoint(connection: sqlite3.Connection, path: str, patience: int) -> None:
+    """Write the pages of the log back into the file, and empty it; only one process at a time does so.
+
+    With readers and writers about, it waits for them for `patience` milliseconds, then does what it can.
 
     SQLite before 3.51.3 can lose pages if another connection checkpoints while this one restarts the log
     (sqlite.org/wal.html, "the WAL-reset bug"); so its own checkpoints are off, and ours hold a file lock.
     """
+    if not take(f"{path}-af-lock"):
+        return  # another process is at it
     try:
-        size = Path(f"{path}-wal").stat().st_size
-    except OSError:
-        return
-    if size < CHECKPOINT_BYTES:
-        return
-    with locked(path), sqlite_errors(path):
-        connection.execute("pragma busy_timeout = 0")  # with readers about, it does what it can, and the rest next time
-        connection.execute("pragma wal_checkpoint(truncate)")
-        connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+        with sqlite_errors(path):
+            connection.execute(f"pragma busy_timeout = {patience}")
+            connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+    finally:
+        give(f"{path}-af-lock")
 
 
 _warned = False

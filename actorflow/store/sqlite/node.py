@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import socket
@@ -11,6 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.clock import SystemClock
+from actorflow.core.log import logger
+from actorflow.errors import StoreError
+from actorflow.store.sqlite.file import file_errors
+from actorflow.store.sqlite.locks import give, is_free, take
 
 if TYPE_CHECKING:
     from actorflow.store.sqlite.store import SqliteStore
@@ -23,11 +26,9 @@ class SqliteNode:
         self.id = secrets.token_hex(8)
         self._store = store
         self._folder = Path(f"{store.path}-af-nodes")
-        self._fd = -1
         if not store.is_memory:
-            self._folder.mkdir(exist_ok=True)
-            self._fd = os.open(self._folder / self.id, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            with file_errors(store.path):
+                self._make_file()
         row = {
             "id": self.id,
             "pid": os.getpid(),
@@ -36,27 +37,35 @@ class SqliteNode:
             "started": store.now(),
             "beat": SystemClock.monotonic(),
         }
-        store.write(lambda transaction: transaction.run("nodes.add", row))
+        try:
+            store.write(lambda transaction: transaction.run("nodes.add", row))
+        except BaseException:
+            self._remove_file()
+            raise
+
+    def _make_file(self) -> None:
+        while True:
+            self._folder.mkdir(exist_ok=True)
+            try:
+                take(str(self._folder / self.id))
+                return
+            except FileNotFoundError:
+                continue  # another node has just left, and taken the empty folder with it
+
+    def _remove_file(self) -> None:
+        if self._store.is_memory:
+            return
+        with contextlib.suppress(OSError):
+            self.forget(self.id)
+            self._folder.rmdir()
+        give(str(self._folder / self.id))
 
     def dead(self) -> list[str]:
         """Return the ids of nodes whose locks are free: their processes have ended."""
         if self._store.is_memory:
             return []
         rows: list[Any] = self._store.read(lambda transaction: transaction.all("nodes.others", {"id": self.id}))
-        return [row[0] for row in rows if self._is_dead(row[0])]
-
-    def _is_dead(self, id: str) -> bool:
-        try:
-            fd = os.open(self._folder / id, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(fd)
-        return True
+        return [row[0] for row in rows if is_free(str(self._folder / row[0]))]
 
     def forget(self, id: str, /) -> None:
         """Take a dead node's file away."""
@@ -64,13 +73,11 @@ class SqliteNode:
 
     def close(self) -> None:
         """Leave: the row, the file and the lock."""
-        self._store._commits.write(lambda transaction: transaction.run("nodes.remove", {"id": self.id}))
-        if self._fd >= 0:
-            self.forget(self.id)
-            os.close(self._fd)
-            self._fd = -1
-            with contextlib.suppress(OSError):
-                self._folder.rmdir()
+        try:
+            self._store._commits.write(lambda transaction: transaction.run("nodes.remove", {"id": self.id}))
+        except StoreError as error:  # the others see by the lock that it is gone
+            logger.warning("Node %s could not take its row away: %s", self.id, error)
+        self._remove_file()
 
 
 def boot_id() -> str:

@@ -3,76 +3,68 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.errors import ActorDeadError, StoreError
 from actorflow.store.commits import Commits
+from actorflow.store.shell import StoreShell
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
-from actorflow.store.sqlite.file import checkpoint, open_file
+from actorflow.store.sqlite.file import (
+    CHECKPOINT_BYTES,
+    INSIST_BYTES,
+    INSIST_MILLISECONDS,
+    INSIST_SECONDS,
+    checkpoint,
+    log_size,
+    open_file,
+)
 from actorflow.store.sqlite.node import SqliteNode
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from actorflow.core.future import Future
     from actorflow.store.transaction import Durability, Transaction
 
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.02  # between two looks whether another process has committed
-COMMITS: Final = 32  # between two looks at the size of the log
+COMMITS: Final = 8  # between two looks at the size of the log
 
 
-class SqliteStore:
+class SqliteStore(StoreShell[SqliteNode]):
     """The store on one SQLite file, which any number of processes may open, or in memory, for this one."""
 
     dialect = "sqlite"
 
-    def __init__(self, url: str, path: str, durability: Durability) -> None:
-        self.url = url
-        self.path = path
-        self.durability: Durability = durability
+    def __init__(self, url: str, path: str, durability: Durability, payload_limit: int) -> None:
+        super().__init__(url, durability, payload_limit)
+        self.path = path if path == ":memory:" else str(Path(path).absolute())  # a program may change its folder
         self.is_memory = path == ":memory:"
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._reading = threading.Lock()
-        self._watchers: dict[object, Callable[[], object]] = {}
         self._watching: threading.Thread | None = None
-        self._ended = threading.Event()
-        self._node: SqliteNode | None = None
         self._count = 0
-        self._writer = SqliteWriter(open_file(path), path)
-        self._reader = self._writer.connection if self.is_memory else connect(path)
-        self._read_transaction = SqliteTransaction(self._reader, path)
-        self._commits = Commits(self._writer, durability)
+        self._insisted = 0.0
+        self._writer = SqliteWriter(open_file(self.path), self.path)
+        self._reader = self._writer.connection if self.is_memory else connect(self.path)
+        self._read_transaction = SqliteTransaction(self._reader, self.path)
+        self._commits = Commits(url, self._writer, durability)
+        if not self.is_memory:
+            self._reader.execute("pragma query_only = on")
 
     # --- work --------------------------------------------------------------------------------------------------------
-
-    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
-        """Do a piece of work in a transaction, and return its value once that is committed."""
-        self._check_open()
-        value = self._commits.write(work, durability)
-        self._tidy()
-        return value
-
-    def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
-        """Do a piece of work; the future is set once it is committed."""
-        self._check_open()
-        future = self._commits.submit(work, durability)
-        self._tidy()
-        return future
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Read: what the work sees is one moment of the database."""
         self._check_open()
         if self.is_memory:  # one connection: a transaction of its own would be seen half done
-            return self._commits.exclusively(lambda _: work(self._read_transaction))
+            return self._commits.exclusively(lambda _: self._read_in_memory(work))
+        self._commits.turn.check_outside()
         with self._reading, sqlite_errors(self.path):
+            self._check_open()
             self._reader.execute("begin")
             try:
                 return work(self._read_transaction)
@@ -80,52 +72,61 @@ class SqliteStore:
                 if self._reader.in_transaction:
                     self._reader.execute("commit")
 
+    def _read_in_memory(self, work: Callable[[Transaction], T]) -> T:
+        self._reader.execute("pragma query_only = on")
+        try:
+            return work(self._read_transaction)
+        finally:
+            self._reader.execute("pragma query_only = off")
+
     def now(self) -> float:
         """Return the machine's time, in seconds since the epoch."""
         return SystemClock.time()
 
+    def lease_time(self) -> float:
+        """Return the time that leases are written in: it never goes back, and all processes of the machine share it."""
+        return SystemClock.monotonic()
+
     def _tidy(self) -> None:
         """Look at the log now and then."""
         self._count += 1
-        if self._count % COMMITS == 0 and not self.is_memory:
+        if self._count % COMMITS or self.is_memory:
+            return
+        size = log_size(self.path)
+        if size >= CHECKPOINT_BYTES:
+            patience = 0
+            if size >= INSIST_BYTES and SystemClock.monotonic() > self._insisted + INSIST_SECONDS:
+                self._insisted = SystemClock.monotonic()
+                patience = INSIST_MILLISECONDS
             try:
-                self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path))
-            except StoreError as error:
+                self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path, patience))
+            except (StoreError, OSError) as error:
                 logger.warning("The log of %s could not be written back: %s", self.path, error)
+            except ActorDeadError:
+                return  # the store was closed meanwhile
 
     # --- other processes ---------------------------------------------------------------------------------------------
 
-    @property
-    def node(self) -> SqliteNode:
-        """This process among those that work on the file."""
-        self._check_open()
-        with self._lock:
-            if self._node is None:
-                self._node = SqliteNode(self)
-            return self._node
-
     def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
         """Have a function called soon after other processes commit."""
-        key = object()
+        self._check_open()
+        end = self._watchers.add(notice)
         with self._lock:
-            self._watchers[key] = notice
             if self._watching is None and not self.is_memory:
-                self._watching = threading.Thread(target=self._watch, name="actorflow-store", daemon=True)
+                connection = connect(self.path)
+                args = connection, self._version(connection)  # seen now: nothing that comes is missed
+                self._watching = threading.Thread(target=self._watch, args=args, name="actorflow-store", daemon=True)
                 self._watching.start()
-        return lambda: self._watchers.pop(key, None) and None
+        return end
 
-    def _watch(self) -> None:
+    def _watch(self, connection: sqlite3.Connection, seen: Any) -> None:
         """Look for commits of others; `data_version` costs a look into shared memory."""
-        with contextlib.closing(connect(self.path)) as connection:
-            seen = self._version(connection)
+        with contextlib.closing(connection):
             while not self._ended.wait(POLL_SECONDS):
-                if not self._watchers:
-                    continue
                 version = self._version(connection)
                 if version != seen:
                     seen = version
-                    for notice in list(self._watchers.values()):
-                        notice()
+                    self._watchers.notify()
 
     def _version(self, connection: sqlite3.Connection) -> Any:
         try:
@@ -135,32 +136,14 @@ class SqliteStore:
 
     # --- end ---------------------------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """End it; what was written is there."""
-        with self._lock:
-            if self._ended.is_set():
-                return
-            self._ended.set()
-            watching, node = self._watching, self._node
-        if os.getpid() != self._pid:
-            return  # in a fork: the connections are the parent's
-        if watching is not None and watching is not threading.current_thread():
-            watching.join()
-        if node is not None:
-            node.close()
-        self._commits.exclusively(lambda _: self._close())
+    def _make_node(self) -> SqliteNode:
+        return SqliteNode(self)
 
-    def _close(self) -> None:
+    def _end_watching(self) -> None:
+        if self._watching is not None and self._watching is not threading.current_thread():
+            self._watching.join()
+
+    def _end(self, _writer: Any, /) -> None:
         if not self.is_memory:
-            with contextlib.suppress(StoreError):
-                checkpoint(self._writer.connection, self.path)
             self._reader.close()
-        self._writer.connection.close()
-
-    def _check_open(self) -> None:
-        if self._ended.is_set():
-            msg = f"the store {self.url} is closed"
-            raise ActorDeadError(msg)
-        if os.getpid() != self._pid:
-            msg = f"the store {self.url} was opened before a fork: open it in this process"
-            raise ActorDeadError(msg)
+        self._writer.connection.close()  # the last to close the file writes the log back, and removes it

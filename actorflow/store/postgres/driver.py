@@ -1,0 +1,114 @@
+"""Driver: psycopg, imported when the first PostgreSQL store is opened. Layer 2."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.errors import DefinitionError, StoreError
+
+if TYPE_CHECKING:
+    import psycopg
+
+CONNECT_SECONDS: Final = 5
+SESSION: Final = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "actorflow",
+    "keepalives_idle": 10,  # a server that is cut off is noticed within half a minute
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+# A process that is stopped in a transaction must not hold up the others for ever, nor wait for ever itself.
+OPTIONS: Final = "set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '60s'"
+
+_connections: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def psycopg_module() -> Any:
+    """Return psycopg.
+
+    Raises:
+        DefinitionError: it is not installed.
+    """
+    try:
+        import psycopg  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        msg = f"a postgresql:// store needs psycopg ({error}): pip install 'actorflow[postgres]'"
+        raise DefinitionError(msg) from error
+    return psycopg
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """Open a session on a server, in which each transaction is begun by name.
+
+    Raises:
+        DefinitionError: the URL makes no sense.
+        StoreError: the server cannot be reached, or refuses.
+    """
+    psycopg = psycopg_module()
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        msg = f"store={shown(url)!r}: {error}; write 'postgresql://user@host/database'"
+        raise DefinitionError(msg) from error
+    try:
+        connection = psycopg.connect(url, autocommit=True, **{key: SESSION[key] for key in SESSION if key not in given})
+        connection.execute(OPTIONS)
+    except psycopg.Error as error:
+        raise store_error(url, error) from error
+    _connections.add(connection)
+    return connection  # type: ignore[no-any-return]
+
+
+def shown(url: str) -> str:
+    """Return a URL without its password, for texts."""
+    head, at, tail = url.rpartition("@")
+    scheme, slashes, user = head.partition("//")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}" if at else url
+
+
+def store_error(url: str, error: Exception) -> StoreError:
+    """Say what the server said, and the cure."""
+    state = getattr(error, "sqlstate", None) or ""
+    text = " ".join(str(error).split())
+    cure = next((cure for start, cure in CURES.items() if state.startswith(start)), "")
+    if not state:  # an error of the connection has none
+        cure = next((cure for part, cure in REFUSALS.items() if part in text), "")
+    return StoreError(f"{shown(url)}: {text}{f' ({state})' if state else ''}{f'; {cure}' if cure else ''}")
+
+
+CURES: Final = {
+    "42501": "this user must be allowed to make the schema `actorflow`, or to use it",
+    "53100": "nothing of it was written; make room on the server's disk, and it goes on",
+    "55P03": "another process has held what it needs for over 30 s in one transaction",
+    "25P03": "this process had a transaction open for over 60 s; was it stopped?",
+}
+REFUSALS: Final = {
+    "does not exist": "make it first: createdb, createuser",
+    "authentication failed": "check the user and the password in the URL",
+    "too many clients": "a process has 3 connections: raise max_connections, or run fewer processes",
+    "remaining connection slots": "a process has 3 connections: raise max_connections, or run fewer processes",
+    "Connection refused": "is the server running there?",
+    "No such file": "is the server running there?",
+    "resolve": "is the host's name right?",
+}
+PASSING: Final = frozenset({"40001", "40P01", "23505"})  # serialization, deadlock, and two that insert the same at once
+
+
+def is_passing(error: BaseException) -> bool:
+    """Say whether the server refused because of what others did at the same time."""
+    return getattr(error.__cause__, "sqlstate", None) in PASSING
+
+
+def _after_fork() -> None:
+    """Close a child's copies of the sockets: with them, a dead parent's session and its locks would live on."""
+    for connection in list(_connections):
+        if not connection.closed:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, connection.fileno(), inheritable=False)
+            os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_after_fork)

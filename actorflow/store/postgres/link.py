@@ -1,0 +1,174 @@
+"""Link: the session of a process that is always there. Layer 2.
+
+One thread has it. It hears what others commit (LISTEN) and tells them of this process's commits (NOTIFY), which would
+hold a lock of the whole server until its flush if it were part of the commit; it holds the lock that says that the node
+lives; and it sets the clock by the server's. A second without news is followed by a look all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+from typing import Any, Final
+
+from actorflow.core.clock import SystemClock
+from actorflow.core.log import logger
+from actorflow.errors import StoreError
+from actorflow.store.postgres.connection import STATEMENTS, Session
+from actorflow.store.watchers import Watchers
+
+LOOK_SECONDS: Final = 1.0  # without news
+TELL_SECONDS: Final = 0.005  # between two NOTIFYs
+CLOCK_SECONDS: Final = 30.0  # between two looks at the server's clock
+FOREVER: Final = float("inf")
+
+
+class Link:
+    """The session of a store that listens, tells, holds the node's lock and knows the time."""
+
+    def __init__(self, url: str, name: str, watchers: Watchers) -> None:
+        self._name = name
+        self._watchers = watchers
+        self._ended = threading.Event()
+        self._session = Session(url, self._ended)
+        self._bell, self._button = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._pressed = False
+        self._news = False
+        self._told_at = 0.0
+        self._set_at = 0.0
+        self._ahead = 0.0  # of the server's clock before this machine's monotonic one
+        self._node: dict[str, Any] | None = None
+        self._held = threading.Event()
+        self._open()
+        self._thread = threading.Thread(target=self._run, name="actorflow-store", daemon=True)
+        self._thread.start()
+
+    # --- for other threads -------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Return the server's time, in seconds since the epoch."""
+        return SystemClock.monotonic() + self._ahead
+
+    def announce(self) -> None:
+        """Have others told soon that there was a commit."""
+        if not self._pressed:
+            self._pressed = True
+            self._ring()
+
+    def hold(self, node: dict[str, Any]) -> None:
+        """Take a node's lock, as long as this process lives; a lost session takes it again.
+
+        Raises:
+            StoreError: the server does not give it.
+        """
+        self._node = node
+        self._ring()
+        if not self._held.wait(30.0):
+            msg = "the server does not answer to a new node"
+            raise StoreError(msg)
+
+    def close(self) -> None:
+        """End it; the lock is free then."""
+        self._ended.set()
+        self._ring()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+            os.close(self._bell)
+            os.close(self._button)
+
+    def _ring(self) -> None:
+        with contextlib.suppress(OSError):  # full: it rings already; closed: it is over
+            os.write(self._button, b"!")
+
+    # --- the thread --------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._ended.is_set():
+                try:
+                    self._turn()
+                except StoreError as error:
+                    self._lost(error)
+        finally:
+            self._session.close()
+
+    def _lost(self, error: StoreError) -> None:
+        if self._session.connection.closed:
+            with contextlib.suppress(StoreError):
+                self._session.reconnect(FOREVER)
+                self._held.clear()
+                self._open()
+                self._watchers.notify()  # something may have been missed
+        else:
+            logger.warning("The link to the server failed: %s", error)
+            self._ended.wait(LOOK_SECONDS)
+
+    def _open(self) -> None:
+        self._session.execute(STATEMENTS["session.listen"])
+        self._session.connection.add_notify_handler(lambda notice: self._note(notice.payload))  # that come with answers
+        self._set_clock()
+
+    def _turn(self) -> None:
+        """Wait for something to do, and do it."""
+        connection = self._session.connection
+        if connection.closed:
+            msg = "the connection is closed"
+            raise StoreError(msg)
+        rest = self._told_at + TELL_SECONDS - SystemClock.monotonic()
+        if self._pressed and rest <= 0:
+            self._tell()
+        ready = self._wait(connection, max(0.0, min(LOOK_SECONDS, rest)) if self._pressed else LOOK_SECONDS)
+        if self._node is not None and not self._held.is_set():
+            self._take()
+        if SystemClock.monotonic() - self._set_at > CLOCK_SECONDS:
+            self._set_clock()
+        self._hear(connection.pgconn, has_input=connection in ready)
+        if self._news or not (ready or self._pressed):
+            self._news = False
+            self._watchers.notify()
+
+    def _wait(self, connection: Any, seconds: float) -> list[Any]:
+        ready, _, _ = select.select([connection, self._bell], [], [], seconds)
+        if self._bell in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._bell, 1024)
+        return ready
+
+    def _tell(self) -> None:
+        self._pressed = False
+        self._told_at = SystemClock.monotonic()
+        self._session.execute(STATEMENTS["session.tell"], {"from": self._name})
+
+    def _hear(self, pg: Any, *, has_input: bool) -> None:
+        """Read what has come."""
+        try:
+            if has_input:
+                pg.consume_input()
+            while (notice := pg.notifies()) is not None:
+                self._note(notice.extra.decode())
+        except self._session.error as error:
+            self._session.close()
+            msg = f"the server is lost: {error}"
+            raise StoreError(msg) from error
+
+    def _note(self, teller: str) -> None:
+        self._news = self._news or teller != self._name
+
+    def _take(self) -> None:
+        """Take the node's lock; its row is there again if others have taken it for dead."""
+        assert self._node is not None
+        row = self._session.execute(STATEMENTS["session.hold"], {"id": self._node["id"]}).fetchone()
+        if row is not None and row[0]:
+            self._session.execute(STATEMENTS["session.rejoin"], self._node)
+            self._held.set()
+
+    def _set_clock(self) -> None:
+        """Look at the server's clock; the answer took half of the way."""
+        before = SystemClock.monotonic()
+        row = self._session.execute(STATEMENTS["session.time"]).fetchone()
+        after = SystemClock.monotonic()
+        assert row is not None
+        self._ahead = row[0] - (before + after) / 2
+        self._set_at = after

@@ -1,0 +1,50 @@
+"""PostgresNode: a process that works on a server has an advisory lock in a session of its own. Layer 2."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING
+
+from actorflow.core.log import logger
+from actorflow.errors import StoreError
+
+if TYPE_CHECKING:
+    from actorflow.store.postgres.store import PostgresStore
+
+
+class PostgresNode:
+    """A row in `actorflow.node`, and a lock that the server gives back when the session ends.
+
+    A server that starts again has no locks; its nodes have five seconds to come back before they count as dead.
+    """
+
+    def __init__(self, store: PostgresStore) -> None:
+        self.id = secrets.token_hex(8)
+        self._store = store
+        started = store.now()
+        node = {
+            "id": self.id,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "boot": "",  # for clocks of a machine; here the server's holds
+            "started": started,
+            "beat": started,
+        }
+        store._link.hold(node)  # the row is made with it
+
+    def dead(self) -> list[str]:
+        """Return the ids of nodes whose locks are free: their processes, machines or networks have failed."""
+        rows = self._store.read(lambda transaction: transaction.all("session.dead", {"id": self.id}))
+        return [row[0] for row in rows]
+
+    def forget(self, id: str, /) -> None:
+        """Do nothing: a dead session has left no lock."""
+
+    def close(self) -> None:
+        """Leave: the row; the lock goes with the session."""
+        try:
+            self._store._commits.write(lambda transaction: transaction.run("nodes.remove", {"id": self.id}))
+        except StoreError as error:  # the others see by the lock that it is gone
+            logger.warning("Node %s could not take its row away: %s", self.id, error)

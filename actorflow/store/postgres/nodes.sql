@@ -1,0 +1,11 @@
+-- name: add
+insert into actorflow.node (id, pid, host, boot, started, beat) values (:id, :pid, :host, :boot, :started, :beat);
+
+-- name: beat
+update actorflow.node set beat = :beat where id = :id;
+
+-- name: others
+select id, pid, host, boot, started, beat from actorflow.node where id <> :id order by started;
+
+-- name: remove
+delete from actorflow.node where id = :id;

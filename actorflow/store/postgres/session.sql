@@ -1,0 +1,29 @@
+-- name: hold
+select pg_try_advisory_lock(hashtextextended(:id, 0));
+
+-- name: free
+select pg_advisory_unlock(hashtextextended(:id, 0));
+
+-- name: rejoin
+insert into actorflow.node (id, pid, host, boot, started, beat) values (:id, :pid, :host, :boot, :started, :beat)
+on conflict (id) do nothing;
+
+-- name: time
+select extract(epoch from clock_timestamp())::double precision;
+
+-- name: listen
+listen actorflow;
+
+-- name: tell
+select pg_notify('actorflow', :from);
+
+-- name: dead
+select node.id from actorflow.node as node
+where node.id <> :id
+    and now() - pg_postmaster_start_time() > interval '5 seconds' -- for nodes to come back after a restart
+    and not exists (
+        select 1 from pg_locks as lock
+        where lock.locktype = 'advisory' and lock.granted and lock.objsubid = 1
+            and lock.database = (select oid from pg_database where datname = current_database())
+            and ((lock.classid::bigint << 32) | lock.objid::bigint) = node.lock
+    );

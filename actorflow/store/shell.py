@@ -1,0 +1,99 @@
+"""Shell: what all stores have in common: who may use them, and how they end. Layer 2."""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from actorflow.errors import ActorDeadError
+from actorflow.store.commits import Commits, Turn
+from actorflow.store.node import Node
+from actorflow.store.watchers import Watchers
+
+if TYPE_CHECKING:
+    from actorflow.core.future import Future
+    from actorflow.store.transaction import Durability, Transaction, Writer
+
+T = TypeVar("T")
+N = TypeVar("N", bound=Node)
+
+
+class StoreShell(ABC, Generic[N]):
+    """A store of this process: closed once, refused in a fork, with one writer and one reader."""
+
+    _commits: Commits
+
+    def __init__(self, url: str, durability: Durability, payload_limit: int) -> None:
+        self.url = url
+        self.durability: Durability = durability
+        self.payload_limit = payload_limit
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._reading = Turn()
+        self._ended = threading.Event()
+        self._watchers = Watchers()
+        self._node: N | None = None
+
+    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
+        """Do a piece of work in a transaction, and return its value once that is committed."""
+        self._check_open()
+        value = self._commits.write(work, durability)
+        self._tidy()
+        return value
+
+    def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
+        """Do a piece of work; the future is set once it is committed."""
+        self._check_open()
+        future = self._commits.submit(work, durability)
+        self._tidy()
+        return future
+
+    @property
+    def node(self) -> N:
+        """This process among those that work on the database."""
+        self._check_open()
+        with self._lock:
+            if self._node is None:
+                self._node = self._make_node()
+            return self._node
+
+    def close(self) -> None:
+        """End it; what was written is there, and what waits is committed."""
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._ended.set()
+        if os.getpid() != self._pid:
+            return  # in a fork: the connections are the parent's
+        self._end_watching()
+        if self._node is not None:
+            self._node.close()
+        with self._reading:
+            self._commits.close(self._end)
+
+    def _check_open(self) -> None:
+        if self._ended.is_set():
+            msg = f"the store {self.url} is closed"
+            raise ActorDeadError(msg)
+        if os.getpid() != self._pid:
+            msg = f"the store {self.url} was opened before a fork: open it in this process"
+            raise ActorDeadError(msg)
+
+    @abstractmethod
+    def _make_node(self) -> N:
+        """Register this process."""
+
+    @abstractmethod
+    def _tidy(self) -> None:
+        """Do now and then what keeps the database small."""
+
+    @abstractmethod
+    def _end_watching(self) -> None:
+        """End what may still want to write."""
+
+    @abstractmethod
+    def _end(self, writer: Writer, /) -> None:
+        """Close the connections."""

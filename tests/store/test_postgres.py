@@ -1,0 +1,383 @@
+"""Promises of the store on a server: it comes back, says what is lost, and processes do not stop each other."""
+
+import contextlib
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from actorflow.errors import DefinitionError, StoreError
+from actorflow.store.commits import TRIES
+from actorflow.store.postgres import connection as postgres_connection
+from actorflow.store.postgres import schema
+from actorflow.store.postgres.driver import shown
+from actorflow.store.statements import PARAMETER, statements, with_percent
+from actorflow.store.store import open_store
+from actorflow.testing import LeakCheck
+from tests.core.actors import until
+from tests.servers import Postgres, postgres
+from tests.store.processes import ROOT, answer, line, program
+from tests.store.rows import add, adding, ids
+
+TERMINATE = (
+    "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}' and application_name = 'actorflow'"
+)
+
+
+@pytest.fixture
+def base(postgres_server: Postgres) -> Iterator[str]:
+    with LeakCheck(), postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def own_server(testrun_uid: str, worker_id: str) -> Iterator[Postgres]:
+    """A server that a test may stop."""
+    with postgres(f"{testrun_uid[:12]}-{worker_id}", worker_id) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def opened(url, **options):
+    store = open_store(url, **options)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+
+
+def test_without_psycopg_the_error_names_the_extra():
+    code = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "import actorflow as af\n"
+        "from actorflow.store.store import open_store\n"
+        "try: open_store('postgresql://nobody@nowhere/x')\n"
+        "except af.DefinitionError as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "pip install 'actorflow[postgres]'" in said
+
+
+def test_actorflow_does_not_import_psycopg():
+    code = "import sys, actorflow, actorflow.store.store; assert 'psycopg' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_server_that_is_not_there_is_a_store_error(tmp_path):
+    with pytest.raises(StoreError, match="postgresql://me@"):
+        open_store(f"postgresql://me:secret@/x?host={tmp_path}")
+
+
+def test_a_database_that_is_not_there_is_a_store_error_with_the_cure(base):
+    with pytest.raises(StoreError, match="createdb"):
+        open_store(re.sub(r"test_\w+", "nowhere", base))
+
+
+def test_a_url_that_psycopg_does_not_know_is_a_definition_error():
+    with pytest.raises(DefinitionError, match="postgresql://user@host/database"):
+        open_store("postgresql://localhost/x?colour=red")
+
+
+def test_the_password_is_in_no_text(base):
+    assert shown("postgresql://me:secret@host:5432/shop?x=1") == "postgresql://me@host:5432/shop?x=1"
+    assert shown("postgresql://me@host/shop") == "postgresql://me@host/shop"
+    assert shown("postgresql://host/shop") == "postgresql://host/shop"
+    with opened(base.replace("postgres:@", "postgres:secret@")) as store:
+        assert "secret" not in store.url
+
+
+def test_tables_newer_than_the_code_are_refused_with_both_versions(base):
+    with opened(base):
+        pass
+    with psycopg.connect(base, autocommit=True) as connection:
+        connection.execute("update actorflow.meta set value = 9999 where key = 'version'")
+    with pytest.raises(StoreError, match=rf"version 9999, .* knows {schema.VERSION}: update actorflow"):
+        open_store(base)
+
+
+def test_processes_that_open_a_new_database_at_once_make_one_schema(postgres_server):
+    with contextlib.ExitStack() as stack:
+        databases = [stack.enter_context(postgres_server.database()) for _ in range(5)]
+        name = re.search(r"test_\w+_(\d+)", databases[0])
+        assert name is not None
+        pattern = databases[0].replace(name[0], name[0].removesuffix(name[1]) + "{}")
+        first_number = int(name[1])
+        racers = [stack.enter_context(program("race", pattern, len(databases), first_number)) for _ in range(3)]
+        for database in databases:
+            assert [line(one) for one in racers] == ["ready"] * 3
+            for one in racers:
+                answer(one)
+            assert [line(one) for one in racers] == ["fine"] * 3
+            with opened(database) as store:
+                assert len(ids(store)) == 3
+
+
+# --- the dialects ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.xfail(reason="the statements of jobs are to come")
+def test_both_dialects_have_the_same_statements_with_the_same_parameters():
+    ours, theirs = (
+        {name: set(PARAMETER.findall(text)) for name, text in statements(f"actorflow.store.{dialect}").items()}
+        for dialect in ("sqlite", "postgres")
+    )
+    theirs = {name: found for name, found in theirs.items() if not name.startswith("session.")}
+    assert sorted(theirs) == sorted(ours)
+    assert {name: theirs[name] ^ ours[name] for name in ours if theirs[name] != ours[name]} == {}
+
+
+def test_every_statement_is_understood_by_the_server(base):
+    """The server reads each one, with its tables, columns and types, and runs none."""
+    with opened(base), psycopg.connect(base, autocommit=True) as connection:
+        for name, text in statements("actorflow.store.postgres").items():
+            if name == "session.listen":
+                continue
+            order = list(dict.fromkeys(PARAMETER.findall(text)))
+            numbered = PARAMETER.sub(lambda found: f"${order.index(found[1]) + 1}", text)  # noqa: B023
+            try:
+                connection.execute(f"prepare one as {numbered}".encode())
+            except psycopg.Error as error:
+                pytest.fail(f"{name}: {error}")
+            connection.execute("deallocate one")
+
+
+def test_casts_and_percents_are_no_parameters():
+    assert with_percent("select :a::text, '5%', :b") == "select %(a)s::text, '5%%', %(b)s"
+
+
+def test_statements_that_change_something_are_told_from_those_that_do_not():
+    changing = postgres_connection.CHANGING
+    assert {"nodes.add", "nodes.remove", "session.rejoin"} <= changing
+    assert not {"nodes.others", "session.dead", "session.time"} & changing
+
+
+# --- a lost server ---------------------------------------------------------------------------------------------------
+
+
+def terminate(server, url):
+    """End all sessions of a database, as a restart of the server does."""
+    name = re.search(r"test_\w+", url)
+    assert name is not None
+    return len(server.execute(TERMINATE.format(name[0])))
+
+
+def test_a_write_after_lost_sessions_succeeds_and_the_log_says_so(base, postgres_server, caplog):
+    with opened(base) as store:
+        store.write(adding("a"))
+        assert terminate(postgres_server, base) == 3
+        store.write(adding("b"))
+        assert ids(store) == {"a", "b"}
+        assert "is lost; waiting for it" in caplog.text
+        assert "is back" in caplog.text
+
+
+def test_a_session_lost_within_the_work_undoes_it_and_says_so(base, postgres_server):
+    def work(transaction):
+        add(transaction, "a")
+        terminate(postgres_server, base)
+        add(transaction, "b")
+
+    with opened(base) as store:
+        with pytest.raises(StoreError):
+            store.write(work)
+        assert ids(store) == set()
+        store.write(adding("c"))
+        assert ids(store) == {"c"}
+
+
+def test_a_session_lost_in_the_commit_says_that_the_fate_is_unknown(base, postgres_server):
+    def work(transaction):
+        add(transaction, "a")
+        terminate(postgres_server, base)
+
+    with opened(base) as store:
+        with pytest.raises(StoreError, match="look whether it is there"):
+            store.write(work)
+        store.write(adding("b"))
+        assert "b" in ids(store)
+
+
+def test_durability_holds_after_a_lost_session(base, postgres_server):
+    def level(store):
+        seen = []
+        store.write(lambda _: seen.append(store._writer.session.execute("show synchronous_commit").fetchone()[0]))
+        return seen[0]
+
+    with opened(base, durability="process") as store:
+        assert level(store) == "off"
+        terminate(postgres_server, base)
+        assert level(store) == "off"
+    with opened(base) as store:
+        assert level(store) == "on"
+
+
+def test_a_node_takes_its_lock_and_its_row_again_after_a_lost_session(base, postgres_server):
+    with opened(base) as store, opened(base) as other:
+        id = store.node.id
+        assert other.node.dead() == []
+        other.write(lambda transaction: transaction.run("nodes.remove", {"id": id}))  # somebody has buried it
+        terminate(postgres_server, base)
+        until(lambda: id in ids(other))
+        assert other.node.dead() == []
+
+
+def test_a_watcher_hears_again_after_a_lost_session(base, postgres_server):
+    heard = threading.Event()
+    with opened(base) as store, opened(base) as other:
+        store.watch(heard.set)
+        terminate(postgres_server, base)
+        assert heard.wait(10)  # it may have missed something
+        other.write(adding("a"))
+        until(lambda: "a" in ids(store))
+
+
+def test_a_server_that_is_restarted_loses_nothing_acknowledged(own_server):
+    with LeakCheck(), own_server.database() as url, opened(url) as store:
+        node = store.node.id
+        acknowledged, failed = set(), set()
+        ended = threading.Event()
+
+        def write(place):
+            number = 0
+            while not ended.is_set():
+                number += 1
+                name = f"{place}-{number}"
+                try:
+                    store.write(adding(name))
+                    acknowledged.add(name)
+                except StoreError:
+                    failed.add(name)
+
+        threads = [threading.Thread(target=write, args=(place,)) for place in range(3)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(acknowledged) > 20)
+        own_server.stop()
+        own_server.start()
+        before = len(acknowledged)
+        until(lambda: len(acknowledged) > before + 20)
+        ended.set()
+        for thread in threads:
+            thread.join(30)
+        found = ids(store)
+        assert acknowledged <= found
+        assert found - acknowledged <= failed | {node}
+        assert store.node.dead() == []
+
+
+# --- several processes -----------------------------------------------------------------------------------------------
+
+
+def crossing(first, second, met):
+    """Write two rows; the barrier has two transactions hold one each and want the other's."""
+
+    def work(transaction):
+        for number, id in enumerate((first, second)):
+            transaction.run("nodes.beat", {"id": id, "beat": 1.0})
+            if number == 0 and not tries:
+                tries.append(1)
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    met.wait(5)
+        runs.append(first)
+
+    runs, tries = [], []
+    return work, runs
+
+
+def test_a_deadlock_of_two_processes_is_broken_and_both_succeed(base):
+    met = threading.Barrier(2)
+    with opened(base) as one, opened(base) as two:
+        one.write(adding("a"))
+        one.write(adding("b"))
+        first, second = crossing("a", "b", met), crossing("b", "a", met)
+        threads = [
+            threading.Thread(target=one.write, args=(first[0],)),
+            threading.Thread(target=two.write, args=(second[0],)),
+        ]
+        for thread in threads:
+            thread.start()
+        threads[0].join(1.5)
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        assert first[1]
+        assert second[1]
+
+
+def test_work_that_others_are_always_in_the_way_of_fails_in_the_end(base):
+    tries = []
+
+    def work(transaction):
+        tries.append(1)
+        add(transaction, "a")
+
+    with opened(base) as store:
+        store.write(adding("a"))
+        with pytest.raises(StoreError, match="duplicate key"):
+            store.write(work)
+        assert len(tries) <= TRIES + 1
+
+
+def test_commits_that_change_nothing_are_not_told(base):
+    heard = threading.Event()
+    with opened(base) as one, opened(base) as two:
+        told = []
+        announce = two._link._tell
+        two._link._tell = lambda: (told.append(1), announce())
+        one.watch(heard.set)
+        two.write(lambda transaction: transaction.run("nodes.remove", {"id": "nobody"}))
+        two.write(lambda transaction: transaction.all("nodes.others", {"id": ""}))
+        two.write(adding("a"))
+        assert heard.wait(10)
+        until(lambda: told)
+        assert told == [1]
+
+
+def test_many_commits_are_told_of_together(base):
+    with opened(base) as store:
+        told = []
+        tell = store._link._tell
+        store._link._tell = lambda: (told.append(1), tell())
+        for number in range(300):
+            store.write(adding(str(number)), durability="process")
+        until(lambda: told)
+        assert len(told) < 150
+
+
+def test_the_servers_clock_is_the_stores(base, postgres_server):
+    with opened(base) as store:
+        row = postgres_server.execute("select extract(epoch from clock_timestamp())::double precision")
+        assert abs(store.now() - row[0][0]) < 1
+        assert store.lease_time() == pytest.approx(store.now(), abs=1)
+
+
+def test_a_statement_that_waits_for_others_for_long_is_a_store_error_with_the_cure(base):
+    with opened(base) as store, psycopg.connect(base) as other:
+        store.write(adding("a"))
+        other.execute("select * from actorflow.node for update")
+        store._writer.session.execute("set lock_timeout = '50ms'")
+        with pytest.raises(StoreError, match="another process has held what it needs"):
+            store.write(partial(transaction_beat, id="a"))
+        other.rollback()
+        store.write(partial(transaction_beat, id="a"))
+
+
+def transaction_beat(transaction, id):
+    transaction.run("nodes.beat", {"id": id, "beat": 2.0})
+
+
+def test_sql_of_the_dialect_is_in_files_only():
+    """Each table is named with its schema, so a search path changes nothing."""
+    for text in statements("actorflow.store.postgres").values():
+        for table in re.findall(r"\b(?:from|into|update|join) (\w+)(?!\w|\.|\()", text):
+            assert table not in {"job", "node", "queue", "key", "need", "schedule", "meta"}, text
+    assert Path(schema.__file__).with_name("migrations").is_dir()

@@ -1,0 +1,399 @@
+"""Promises: a file that cannot be used says why; a full disk undoes and recovers; the log stays small."""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actorflow.errors import StoreError
+from actorflow.store.sqlite import file as sqlite_file
+from actorflow.store.sqlite.locks import give, is_free, take
+from actorflow.store.store import Store, open_store
+from actorflow.testing import LeakCheck
+from tests.core.actors import until
+from tests.store.processes import answer, line, program
+from tests.store.rows import adding, ids, row
+
+
+@pytest.fixture(autouse=True)
+def _leaks() -> Iterator[None]:
+    with LeakCheck():
+        yield
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Store]:
+    store = open_store(f"sqlite:///{path}")
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+# --- files that cannot be used ---------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir or Madam, " * 100)
+    with pytest.raises(StoreError, match=r"letter\.txt.*not a database.*give another path"):
+        open_store(f"sqlite:///{path}")
+    assert path.read_text() == "Dear Sir or Madam, " * 100
+
+
+def test_a_corrupt_file_is_a_store_error_that_names_the_cure(tmp_path):
+    path = tmp_path / "shop.db"
+    with opened(path) as store:
+        store.write(lambda transaction: transaction.many("nodes.add", (row(f"{n:0500}") for n in range(2000))))
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 4096 - 4096))
+    with pytest.raises(StoreError, match=r"shop\.db.*(malformed|damaged)"), opened(path) as store:
+        ids(store)
+        store.write(adding("a"))
+
+
+def test_a_file_cut_short_is_a_store_error(tmp_path):
+    path = tmp_path / "shop.db"
+    with opened(path) as store:
+        store.write(lambda transaction: transaction.many("nodes.add", (row(f"{n:0500}") for n in range(2000))))
+    os.truncate(path, 5000)
+    with pytest.raises(StoreError, match=r"shop\.db"), opened(path) as store:
+        ids(store)
+
+
+def test_an_empty_file_becomes_a_store(tmp_path):
+    path = tmp_path / "shop.db"
+    path.touch()
+    with opened(path) as store:
+        store.write(adding("a"))
+        assert ids(store) == {"a"}
+
+
+def test_the_users_own_file_keeps_its_tables(tmp_path):
+    path = tmp_path / "shop.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table orders (id integer primary key, total real)")
+        connection.execute("insert into orders values (1, 9.5)")
+        connection.commit()
+    with opened(path) as store:
+        store.write(adding("a"))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("select * from orders").fetchall() == [(1, 9.5)]
+        names = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    assert {name for name in names if not name.startswith("sqlite_")} - {"orders"} == {
+        name for name in names if name.startswith("af_")
+    }
+
+
+def test_a_foreign_table_named_af_meta_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "shop.db"
+    for sql in ("create table af_meta (x)", "create table af_meta (key, value)"):
+        path.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute(sql)
+        with pytest.raises(StoreError, match="af_meta that actorflow did not make"):
+            open_store(f"sqlite:///{path}")
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("select name from sqlite_master").fetchall() == [("af_meta",)]
+
+
+def test_a_file_newer_than_the_code_is_refused_with_both_versions(tmp_path):
+    path = tmp_path / "shop.db"
+    with opened(path):
+        pass
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("update af_meta set value = 9999 where key = 'version'")
+        connection.commit()
+    with pytest.raises(StoreError, match=rf"version 9999, .* knows {sqlite_file.VERSION}: update actorflow"):
+        open_store(f"sqlite:///{path}")
+
+
+def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(tmp_path, monkeypatch):
+    path = tmp_path / "shop.db"
+    monkeypatch.setattr(sqlite_file, "MIGRATIONS", sqlite_file.MIGRATIONS[:1])
+    monkeypatch.setattr(sqlite_file, "VERSION", 1)
+    with opened(path) as store:
+        store.write(adding("a"))
+    monkeypatch.undo()
+    with opened(path) as store:
+        assert ids(store) == {"a"}
+        assert store.read(lambda transaction: transaction.all("jobs.queues")) == []
+
+
+def test_a_migration_that_fails_leaves_the_version_before(tmp_path, monkeypatch):
+    path = tmp_path / "shop.db"
+    with opened(path) as store:
+        store.write(adding("a"))
+    number = sqlite_file.VERSION + 1
+    broken = [*sqlite_file.MIGRATIONS, (number, "create table af_new (x);\ninsert into af_nowhere values (1);")]
+    monkeypatch.setattr(sqlite_file, "MIGRATIONS", broken)
+    monkeypatch.setattr(sqlite_file, "VERSION", number)
+    with pytest.raises(StoreError, match="af_nowhere"):
+        open_store(f"sqlite:///{path}")
+    monkeypatch.undo()
+    with opened(path) as store:
+        assert ids(store) == {"a"}
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("select 1 from sqlite_master where name = 'af_new'").fetchone() is None
+
+
+def test_a_folder_that_is_not_there_is_a_store_error_with_the_cure(tmp_path):
+    with pytest.raises(StoreError, match="does its folder exist|may this user write there"):
+        open_store(f"sqlite:///{tmp_path}/no/shop.db")
+    with pytest.raises(StoreError):
+        open_store(f"sqlite:///{tmp_path}")
+
+
+@pytest.fixture
+def as_user() -> Iterator[Path]:
+    """A folder, and a user for whom permissions hold: root passes all of them."""
+    folder = Path(tempfile.mkdtemp())
+    uid = 65534 if os.geteuid() == 0 else os.geteuid()
+    os.chown(folder, uid, -1)
+    before = os.geteuid()
+    os.seteuid(uid)
+    try:
+        yield folder
+    finally:
+        os.seteuid(before)
+        for one in (folder, *folder.iterdir()):
+            one.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+def test_a_read_only_file_is_a_store_error_with_the_cure(as_user):
+    path = as_user / "shop.db"
+    with opened(path) as store:
+        store.write(adding("a"))
+    path.chmod(0o400)
+    with pytest.raises(StoreError, match=r"shop\.db.*check who owns them"):
+        open_store(f"sqlite:///{path}")
+    path.chmod(0o600)
+    with opened(path) as store:
+        assert ids(store) == {"a"}
+
+
+def test_a_read_only_folder_is_a_store_error_with_the_cure(as_user):
+    path = as_user / "shop.db"
+    with opened(path) as store:
+        store.write(adding("a"))
+    (as_user / "shop.db-af-lock").unlink()
+    as_user.chmod(0o500)
+    with pytest.raises(StoreError, match=r"shop\.db.*may this user write there"):
+        open_store(f"sqlite:///{path}")
+    with pytest.raises(StoreError, match=r"new\.db.*may this user write there"):
+        open_store(f"sqlite:///{as_user}/new.db")
+
+
+# --- no room ---------------------------------------------------------------------------------------------------------
+
+
+def connection_of(store):
+    return store._writer.connection
+
+
+def big(id):
+    return lambda transaction: transaction.run("nodes.add", {**row(id), "host": "x" * 200_000})
+
+
+def test_a_full_file_undoes_the_write_and_goes_on_when_there_is_room(tmp_path):
+    with opened(tmp_path / "shop.db") as store:
+        store.write(adding("a"))
+        pages = connection_of(store).execute("pragma page_count").fetchone()[0]
+        connection_of(store).execute(f"pragma max_page_count = {pages + 10}")
+        with pytest.raises(StoreError, match=r"full.*make room"):
+            store.write(big("b"))
+        with pytest.raises(StoreError, match=r"full.*make room"):
+            store.submit(big("b")).get(timeout=10)
+        assert ids(store) == {"a"}
+        store.write(adding("small"))
+        connection_of(store).execute("pragma max_page_count = 1000000")
+        store.write(big("b"))
+        assert ids(store) == {"a", "small", "b"}
+
+
+def test_a_full_file_in_a_shared_commit_is_an_error_for_who_is_undone_and_for_no_other(tmp_path):
+    with opened(tmp_path / "shop.db") as store:
+        pages = connection_of(store).execute("pragma page_count").fetchone()[0]
+        connection_of(store).execute(f"pragma max_page_count = {pages + 10}")
+        inside, go = threading.Event(), threading.Event()
+
+        def hold(_):
+            inside.set()
+            assert go.wait(10)
+
+        holder = threading.Thread(target=store.write, args=(hold,))
+        holder.start()
+        assert inside.wait(10)
+        futures = {name: store.submit(adding(name)) for name in ("a", "b")}
+        futures["big"] = store.submit(big("big"))
+        futures["c"] = store.submit(adding("c"))
+        go.set()
+        holder.join(10)
+        acknowledged = set()
+        for name, future in futures.items():
+            with contextlib.suppress(StoreError):
+                acknowledged.add(future.get(timeout=10))
+            assert future.done(), name
+        assert "big" not in acknowledged
+        assert ids(store) == acknowledged
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no such limit here")
+def test_a_disk_that_takes_no_more_undoes_the_write_and_goes_on_when_there_is_room(tmp_path):
+    with opened(tmp_path / "shop.db") as store:
+        store.write(adding("a"))
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+            with pytest.raises(StoreError, match=r"shop\.db"):
+                store.write(big("b"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handler)
+        assert ids(store) == {"a"}
+        store.write(big("b"))
+        assert ids(store) == {"a", "b"}
+
+
+# --- several processes -----------------------------------------------------------------------------------------------
+
+
+def test_two_processes_that_open_the_same_new_file_at_once_make_one_schema(tmp_path):
+    url = f"sqlite:///{tmp_path}/shop-{{}}.db"
+    rounds = 100  # as issue 5 asks
+    with program("race", url, rounds) as first, program("race", url, rounds) as second:
+        for number in range(rounds):
+            assert line(first) == line(second) == "ready"
+            answer(first)
+            answer(second)
+            assert (line(first), line(second)) == ("fine", "fine"), number
+            with opened(tmp_path / f"shop-{number}.db") as store:
+                assert len(ids(store)) == 2
+    assert not list(tmp_path.glob("*-af-nodes"))
+    assert not list(tmp_path.glob("*-wal"))
+
+
+def test_another_process_that_holds_the_file_for_long_is_a_store_error_that_says_so(tmp_path):
+    path = tmp_path / "shop.db"
+    with opened(path) as store, contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        connection_of(store).execute("pragma busy_timeout = 10")
+        with pytest.raises(StoreError, match=r"locked.*another process has held it"):
+            store.write(adding("a"))
+        other.execute("rollback")
+        store.write(adding("a"))
+        assert ids(store) == {"a"}
+
+
+def test_a_relative_path_stays_the_same_file_when_the_program_changes_its_folder(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with contextlib.closing(open_store("sqlite:///shop.db")) as store:
+        monkeypatch.chdir(tmp_path / "other")
+        store.write(adding("a"))
+        store.watch(lambda: None)
+        assert store.node.id
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_log_stays_small_while_much_is_written(tmp_path):
+    path = tmp_path / "shop.db"
+    largest = 0
+    with opened(path) as store:
+        for number in range(300):
+            store.write(big(str(number)))  # 60 MB in all
+            largest = max(largest, sqlite_file.log_size(str(path)))
+        assert largest < 2 * sqlite_file.CHECKPOINT_BYTES
+    assert sqlite_file.log_size(str(path)) == 0
+
+
+def test_the_log_stays_small_while_another_process_writes_and_readers_read(tmp_path):
+    path = tmp_path / "shop.db"
+    ended = threading.Event()
+    largest = 0
+    with opened(path) as store, opened(path) as second:
+
+        def write(one, name):
+            number = 0
+            while not ended.is_set():
+                number += 1
+                one.write(big(f"{name}-{number}"), durability="process")
+
+        def read():
+            while not ended.is_set():
+                store.read(lambda transaction: transaction.one("nodes.others", {"id": ""}))
+
+        threads = [
+            threading.Thread(target=write, args=(store, "first")),
+            threading.Thread(target=write, args=(second, "second")),
+            threading.Thread(target=read),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            until(lambda: sqlite_file.log_size(str(path)) > 0)
+            for _ in range(2000):
+                largest = max(largest, sqlite_file.log_size(str(path)))
+                if path.stat().st_size > 60_000_000:
+                    break
+                threading.Event().wait(0.002)
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join(30)
+    assert 0 < largest < 64 * 1024**2
+
+
+def test_a_reader_that_stays_open_lets_the_log_grow_and_its_end_lets_it_shrink(tmp_path):
+    path = tmp_path / "shop.db"
+    with opened(path) as store:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("begin")
+            reader.execute("select * from af_node").fetchall()
+            for number in range(100):
+                store.write(big(str(number)), durability="process")
+            assert reader.execute("select count(*) from af_node").fetchone() == (0,)
+        for number in range(8):
+            store.write(adding(f"small-{number}"))
+        assert sqlite_file.log_size(str(path)) < sqlite_file.CHECKPOINT_BYTES
+
+
+# --- locks -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_is_one_holders_also_within_a_process(tmp_path):
+    path = str(tmp_path / "lock")
+    assert is_free(path)
+    assert take(path)
+    assert not take(path)
+    assert not is_free(path)
+    give(path)
+    assert is_free(path)
+    assert take(path)
+    give(path)
+
+
+def test_a_lock_that_is_looked_at_is_not_lost(tmp_path):
+    """A POSIX lock goes when its process closes any descriptor of the file."""
+    path = str(tmp_path / "lock")
+    assert take(path)
+    assert not is_free(path)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(3 if is_free(path) else 4)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
+    give(path)
