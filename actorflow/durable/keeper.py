@@ -6,7 +6,7 @@ left to run, at 512 messages, or after 2 ms: on the thread that has nothing else
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -74,8 +74,8 @@ class Keeper:
     def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
         self.registry = registry
         self.scheduler = scheduler
-        self._lock = threading.Lock()
-        self._units: list[Unit] = []
+        self._units: deque[Unit] = deque()
+        self._is_looking = False
         self._since = 0.0
         traits = KeeperTraits(Clerk, Options())
         traits.blocks = True
@@ -96,12 +96,10 @@ class Keeper:
 
     def add(self, unit: Unit) -> None:
         """Put the effects of a message into the open batch; called where its handler has run."""
-        with self._lock:
-            self._units.append(unit)
-            is_first = len(self._units) == 1
-            if is_first:
-                self._since = self.scheduler.clock.monotonic()
-        if is_first:
+        self._units.append(unit)
+        if not self._is_looking:  # two threads may both think so, which does no harm
+            self._is_looking = True
+            self._since = self.scheduler.clock.monotonic()
             self.scheduler.post_work(self.look)
 
     def look(self) -> None:
@@ -112,20 +110,20 @@ class Keeper:
             or len(self._units) >= BATCH
             or scheduler.clock.monotonic() - self._since > BATCH_SECONDS
         ):
+            self._is_looking = False
             self.do(self.commit)
         else:
             scheduler.post_work(self.look)
 
     def commit(self) -> None:
         """Commit the open batch, and have its actors go on."""
-        with self._lock:
-            units, self._units = self._units, []
+        waiting = self._units
+        units = [waiting.popleft() for _ in range(len(waiting))]
         if not units:
             return
         registry = self.registry
-        last = 0
         try:
-            last = registry.store.write(partial(self._save_all, units), durability=self._durability(units))
+            registry.store.write(partial(self._save_all, units), durability=self._durability(units))
         except Exception as error:  # noqa: BLE001 - each of them hears of it
             if len(units) == 1 or (
                 isinstance(error, StoreError) and not isinstance(error, (ledger.Lost, ledger.Twice))
@@ -133,25 +131,23 @@ class Keeper:
                 for unit in units:
                     unit.refused = error
             else:
-                last = self._one_by_one(units)
+                self._one_by_one(units)
         self._send_away(units)
-        self.scheduler.post_work(partial(self.settle, units, last))
+        self.scheduler.post_work(partial(self.settle, units))
 
-    def _save_all(self, units: list[Unit], transaction: Transaction) -> int:
+    def _save_all(self, units: list[Unit], transaction: Transaction) -> None:
         registry = self.registry
-        return ledger.save_all(transaction, registry, [unit.effects for unit in units], registry.capacity)
+        ledger.save_all(transaction, registry, [unit.effects for unit in units], registry.capacity)
 
-    def _one_by_one(self, units: list[Unit]) -> int:
+    def _one_by_one(self, units: list[Unit]) -> None:
         """Commit each for itself: one of them was refused."""
         registry = self.registry
-        last = 0
         for unit in units:
             work = partial(ledger.save, desk=registry, unit=unit.effects, capacities=registry.capacity)
             try:
-                last = max(last, registry.store.write(work, durability=self._durability([unit])))
+                registry.store.write(work, durability=self._durability([unit]))
             except Exception as error:  # noqa: BLE001 - it hears of it
                 unit.refused = error
-        return last
 
     def _durability(self, units: list[Unit]) -> Durability:
         """Return what the strictest of them asks for."""
@@ -181,14 +177,14 @@ class Keeper:
         events = self.scheduler.events
         self.scheduler.post_work(lambda: events.dead_letter(ref, message, unit.box.ref, error))
 
-    def settle(self, units: list[Unit], last: int) -> None:
+    def settle(self, units: list[Unit]) -> None:
         """Have the actors of a batch go on; the holder of the baton calls it."""
         announce = self.registry.announce
         for unit in units:
             try:
                 if unit.refused is None:
                     for letter in unit.effects.letters:
-                        announce(letter.receiver, last)
+                        announce(letter)
                 unit.box.settled(unit)
             except Exception:  # noqa: BLE001 - the others have to go on
                 logger.critical("%r could not go on after a commit; please report it", unit.box.ref, exc_info=True)

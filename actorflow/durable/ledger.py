@@ -32,7 +32,12 @@ class Twice(StoreError):
 
 @dataclass(slots=True)
 class Letter:
-    """A message to be put into a mailbox; `asker` is the node where `future` waits for the answer."""
+    """A message to be put into a mailbox; `asker` is the node where `future` waits for the answer.
+
+    Attributes:
+        number: of its row, once it is put.
+        after: the row of the receiver that is known to come right before it; None if that is not known.
+    """
 
     receiver: str
     body: bytes
@@ -40,6 +45,7 @@ class Letter:
     asker: str | None = None
     future: Future[Any] | None = None
     number: int = 0
+    after: int | None = None
 
     def values(self) -> dict[str, Any]:
         """Return its row."""
@@ -112,11 +118,21 @@ class Effects:
 
 
 class Desk:
-    """What the ledger must know of a registry: who asks here, and the time."""
+    """What the ledger must know of a registry: who asks here, and the time.
+
+    Attributes:
+        in_a_row: rows that are put one after the other in one transaction get numbers without gaps.
+    """
+
+    in_a_row = True
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self.asks: dict[int, tuple[str, Future[Any]]] = {}  # who waits here for an answer, by message
+
+    def numbered(self, letter: Letter, number: int) -> None:
+        """Note the number of a row that was just put; in the transaction, so in the order of the numbers."""
+        letter.number = number
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -136,7 +152,7 @@ def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | No
     if letter.future is not None:  # here, not after the commit: the answer may come before that is told
         desk.asks.pop(letter.number, None)  # of a try that was undone
         desk.asks[row[0]] = (letter.receiver, letter.future)
-    letter.number = row[0]
+    desk.numbered(letter, row[0])
     return letter.number
 
 
@@ -165,39 +181,39 @@ def fetch(transaction: Transaction, receiver: str, after: int, limit: int) -> li
 
 def save_all(
     transaction: Transaction, desk: Desk, units: list[Effects], capacities: Callable[[str], int | None]
-) -> int:
-    """Write what came of many messages; return the number of the last that was sent, or 0.
+) -> None:
+    """Write what came of many messages.
 
     Raises:
         Lost, Twice, MailboxFull: of one of them; then they have to be written one by one.
     """
     plain = [unit for unit in units if unit.is_plain]
-    last = 0
     if len(plain) > 1 and not any(capacities(letter.receiver) for unit in plain for letter in unit.letters):
-        last = _save_plain(transaction, desk, plain)
+        _save_plain(transaction, desk, plain)
         units = [unit for unit in units if not unit.is_plain]
     for unit in units:
-        last = max(last, save(transaction, desk, unit, capacities))
-    return last
+        save(transaction, desk, unit, capacities)
 
 
-def _save_plain(transaction: Transaction, desk: Desk, units: list[Effects]) -> int:
+def _save_plain(transaction: Transaction, desk: Desk, units: list[Effects]) -> None:
     if transaction.many("actors.save", map(_state_of, units)) != len(units):
         raise Lost
     if transaction.many("actors.done", [{"id": unit.entry.id} for unit in units if unit.entry]) != len(units):
         raise Twice
     letters = [letter for unit in units for letter in unit.letters]
-    if not letters:
-        return 0
-    if any(letter.future is not None for letter in letters):
-        return max(put(transaction, desk, letter) for letter in letters)
-    transaction.many("actors.put", [letter.values() for letter in letters])
-    row = transaction.one("actors.last_id")
-    return int(row[0]) if row is not None else 0
+    if not desk.in_a_row or any(letter.future is not None for letter in letters):
+        for letter in letters:
+            put(transaction, desk, letter)
+    elif letters:
+        transaction.many("actors.put", [letter.values() for letter in letters])
+        row = transaction.one("actors.last_id")
+        assert row is not None
+        for number, letter in enumerate(letters, row[0] - len(letters) + 1):
+            desk.numbered(letter, number)
 
 
-def save(transaction: Transaction, desk: Desk, unit: Effects, capacities: Callable[[str], int | None]) -> int:
-    """Write what came of one message; return the number of the last that was sent, or 0.
+def save(transaction: Transaction, desk: Desk, unit: Effects, capacities: Callable[[str], int | None]) -> None:
+    """Write what came of one message.
 
     Raises:
         Lost: the actor has another owner by now.
@@ -223,7 +239,8 @@ def save(transaction: Transaction, desk: Desk, unit: Effects, capacities: Callab
         transaction.run("actors.move_timer", {"id": id_, "due": due})
     for id_ in unit.dropped_timers:
         transaction.run("actors.drop_timer", {"id": id_})
-    return max((put(transaction, desk, letter, capacities(letter.receiver)) for letter in unit.letters), default=0)
+    for letter in unit.letters:
+        put(transaction, desk, letter, capacities(letter.receiver))
 
 
 def _state_of(unit: Effects) -> dict[str, Any]:

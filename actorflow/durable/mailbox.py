@@ -43,12 +43,17 @@ STORE_SECONDS: Final = 1.0  # between two tries when the store fails
 
 
 class Mail:
-    """Stands in the run queue for rows up to a number; whoever stops the actor comes behind them."""
+    """Stands in the run queue for rows up to a number; whoever stops the actor comes behind them.
 
-    __slots__ = ("upto",)
+    It may have the row itself, and know the number of the one right before it.
+    """
 
-    def __init__(self, upto: int) -> None:
+    __slots__ = ("after", "entry", "upto")
+
+    def __init__(self, upto: int, entry: Entry | None = None, after: int | None = None) -> None:
         self.upto = upto
+        self.entry = entry
+        self.after = after
 
     def __repr__(self) -> str:
         return f"<Mail up to {self.upto}>"
@@ -117,7 +122,9 @@ class Mailbox:
         self.stored: bytes | None = None
         self.is_doubtful = False  # after an error: what is stored may be newer than `stored`
         self.failures = 0  # of a machine's timers, in a row
-        self.last = 0  # the number up to which rows were fetched
+        self.last = 0  # the number up to which rows are, or were, in memory
+        self.chain = (-1, 0)  # how many gaps the numbers had when its last row was put, and that row's number
+        self.handed = 0  # rows on their way here in the run queue
         self.rows: deque[Entry] = deque()
         self.stash: list[Entry] = []
         self.timers: dict[int, tuple[TimerRow, TimerEntry | None]] = {}
@@ -191,8 +198,7 @@ class Mailbox:
             return None
         try:
             self.refresh()
-            if not self.rows:
-                self.fetch(mail.upto)
+            self.take(mail)
             if not self.rows:
                 return None
             entry = self.rows[0]
@@ -266,6 +272,17 @@ class Mailbox:
             unit.message = entry.body
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()
+
+    def take(self, mail: Mail) -> None:
+        """Have the next rows in memory: the one that came along, if it is the next, or those in the store."""
+        entry, mail.entry = mail.entry, None
+        if entry is not None:
+            self.handed -= 1
+            if self.last == mail.after:
+                self.rows.append(entry)
+                self.last = entry.id
+        if not self.rows and self.last < mail.upto:
+            self.fetch(mail.upto)
 
     def fetch(self, upto: int) -> None:
         """Read rows that came in."""

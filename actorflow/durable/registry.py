@@ -19,7 +19,7 @@ from actorflow.core.ref import DEAD, ActorRef
 from actorflow.durable import ledger
 from actorflow.durable.context import DurableReply
 from actorflow.durable.keeper import Keeper
-from actorflow.durable.ledger import Letter, Owned, TimerRow
+from actorflow.durable.ledger import Entry, Letter, Owned, TimerRow
 from actorflow.durable.mailbox import Mail, Mailbox
 from actorflow.durable.payload import pack, read, read_error
 from actorflow.durable.ref import DurableRef
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
 
 LEASE_SECONDS: Final = 30.0  # without a beat, after which an owner that holds its lock counts as cut off
+HANDED: Final = 1000  # messages that an actor is given without a look into the store; more wait there
 ROOM_SECONDS: Final = 1.0  # between two looks whether a full mailbox has room
 OVERLAP: Final = {"sqlite": 0, "postgres": 1000}  # numbers may become visible out of order on a server
 
@@ -59,6 +60,8 @@ class Registry(ledger.Desk):
         self.standbys: dict[str, Mailbox] = {}
         self.node = store.node.id
         self.keeper = Keeper(self, scheduler)
+        self._last_number = self._gaps = self._known_gaps = 0
+        self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
         self._closed = False
         self._seen = self._newest()
@@ -136,7 +139,7 @@ class Registry(ledger.Desk):
             self.asks.pop(letter.number, None)
             raise
         if number is not None:
-            self.announce(letter.receiver, number)
+            self.announce(letter)
 
     def put_later(
         self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
@@ -159,11 +162,32 @@ class Registry(ledger.Desk):
         """Commit a message from elsewhere, such as a broker, unless one of that id came in the last week."""
         self._commit(self.boxes.get(ref._key), self._letter(ref, message, None, None), None, id)
 
-    def announce(self, name: str, number: int) -> None:
-        """Have an actor of this node look for rows up to a number."""
-        box = self.boxes.get(name)
+    def numbered(self, letter: Letter, number: int) -> None:
+        """Note the number of a row, and which row of its receiver comes right before it.
+
+        As long as all rows of the store are put by this process their numbers have no gaps; one tells of another
+        process, or of a commit that was undone, and then the receivers look into the store once.
+        """
+        letter.number = number
+        if number != self._last_number + 1:
+            self._gaps += 1
+        self._last_number = number
+        box = self.boxes.get(letter.receiver)
         if box is not None:
-            self.scheduler.post(box.ref, Mail(number), None)
+            gaps, before = box.chain
+            letter.after = before if gaps == self._gaps else None
+            box.chain = (self._gaps, number)
+
+    def announce(self, letter: Letter) -> None:
+        """Give an actor of this node a row that is committed."""
+        box = self.boxes.get(letter.receiver)
+        if box is None:
+            return
+        entry = None
+        if letter.after is not None and box.handed < HANDED:
+            entry = Entry(letter.number, letter.sender, letter.asker, 0, 0, letter.body)
+            box.handed += 1
+        self.scheduler.post(box.ref, Mail(letter.number, entry, letter.after), None)
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
@@ -253,17 +277,17 @@ class Registry(ledger.Desk):
         effects.state = box.state_bytes()
         effects.next = owned.next
         work = partial(ledger.save, desk=self, unit=effects, capacities=self.capacity)
-        last = self.store.write(work, durability=box.durability)
+        self.store.write(work, durability=box.durability)
         box.stored = effects.state
 
         def begin() -> None:
             box.arm_all([row for row in owned.timers if row.id in box.timers])
             box.follow_up(unit)
             for letter in effects.letters:
-                self.announce(letter.receiver, last)
+                self.announce(letter)
 
         self.scheduler.post_work(begin)
-        self.announce(box.name, owned.newest)
+        self.scheduler.post(box.ref, Mail(owned.newest), None)
 
     def load_again(self, box: Mailbox) -> None:
         """Begin anew with what is stored: after an error nobody knows whether a commit is there.
@@ -284,7 +308,7 @@ class Registry(ledger.Desk):
                 msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
                 future._settle(None, StoreError(msg))
         self.scheduler.post_work(lambda: box.arm_all(owned.timers))
-        self.announce(box.name, owned.newest)
+        self.scheduler.post(box.ref, Mail(owned.newest), None)
 
     def _own(self, box: Mailbox) -> Owned | None:
         def attempt(dead: list[str]) -> Owned | None:
@@ -352,8 +376,13 @@ class Registry(ledger.Desk):
                 logger.warning("The store could not be read, tried again at its next change: %s", error)
                 return
             self._seen = max([self._seen, *(row[1] for row in rows)])
+            if self._gaps == self._known_gaps and self._seen <= self._last_number:
+                rows = []  # this process has put them
+            self._known_gaps = self._gaps
         for name, number in rows:
-            self.announce(name, number)
+            box = self.boxes.get(name)
+            if box is not None:
+                self.scheduler.post(box.ref, Mail(number), None)
         if self.asks:
             self.keeper.do(self._quietly(self.fetch_answers))
         if self.standbys:

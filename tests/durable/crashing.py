@@ -115,9 +115,9 @@ def switch_off(safeguard: str) -> None:
         sql["test.done"], sql["actors.done"] = sql["actors.done"], "update af_mail set attempt = attempt where id = :id"
         settle = Keeper.settle
 
-        def settle_then_mark(self: Keeper, units: list[Unit], last: int) -> None:
+        def settle_then_mark(self: Keeper, units: list[Unit]) -> None:
             done = [{"id": unit.effects.entry.id} for unit in units if unit.effects.entry is not None]
-            settle(self, units, last)
+            settle(self, units)
             self.do(lambda: self.registry.store.write(lambda tx: tx.many("test.done", done)) and None)
 
         Keeper.settle = settle_then_mark  # type: ignore[method-assign]
@@ -200,16 +200,19 @@ class Deadly(Sink):
     def on_receive(self, message: int) -> None:
         note(self.folder / "tried", message)
         if message < 0:
+            while not (self.folder / "sent").exists():
+                self.ctx.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
         self.state.seen.append(message)
 
 
-def meet_poison(folder: Path, messages: list[int], stash: bool = False) -> list[int]:
+def meet_poison(folder: Path, messages: list[int]) -> list[int]:
     """Handle messages, some of which kill the process."""
     with af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
         deadly = system.spawn(af.child(Deadly, folder).options(name="deadly"))
         for message in messages:
             deadly.tell(message)
+        (folder / "sent").touch()
         seen: list[int] = deadly.call(Deadly.all).get(timeout=20)[0]
         return seen
 
