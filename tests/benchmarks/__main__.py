@@ -10,6 +10,7 @@ from types import ModuleType
 from . import (
     asking,
     deaths,
+    durable,
     hidden_io,
     hosts,
     lifecycle,
@@ -35,6 +36,7 @@ GROUPS = (
     pools,
     hosts,
     deaths,
+    durable,
     machines,
     machine_actors,
 )
