@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import actorflow as af
 from actorflow.testing import LeakCheck, VirtualSystem
 from tests.servers import Postgres, postgres
+
+# A busy machine is slow, and no example is wrong for that. The parent is hypothesis's own choice: in CI, no chance.
+settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 CLASSES = {"live": af.ActorSystem, "virtual": VirtualSystem}
 

@@ -46,6 +46,7 @@ A = TypeVar("A", bound=Actor)
 E = TypeVar("E")
 
 FIND_SECONDS = 5.0  # for the answer of a host
+LOOK_SECONDS = 0.5  # between two looks at the store for the end of a job, should no news of a commit come
 EVENTS = (Started, Crashed, Restarted, Stopped, DeadLetter)
 
 
@@ -214,6 +215,8 @@ class ActorSystem(System):
             durable.close()
         with self._store_lock:
             if self._store is not None:
+                for line in self.lines.values():
+                    line.close()
                 self._store.close()
 
     async def flush(self) -> None:
@@ -232,8 +235,9 @@ class ActorSystem(System):
         """The store of the system; opened at first use."""
         with self._store_lock:
             if self._store is None:
-                limit = int(self.settings.payload_limit)
-                self._store = open_store(self._store_url, durability=self._durability, payload_limit=limit)
+                self._store = open_store(self._store_url, durability=self._durability)
+                if self.scheduler.is_virtual:
+                    self._store.clock = self.scheduler.clock
             return self._store
 
     def queue(
@@ -283,7 +287,8 @@ class ActorSystem(System):
         """Who in this system waits for jobs."""
         from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
 
-        waits = Waits()
+        alone = self.scheduler.is_virtual or self._store_url == "memory:"
+        waits = Waits(self.scheduler.clock, None if alone else LOOK_SECONDS)
         self.store.watch(waits.look)
         return waits
 

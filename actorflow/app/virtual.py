@@ -30,12 +30,14 @@ class VirtualSystem(ActorSystem):
 
     scheduler: VirtualScheduler
 
-    def __init__(self, name: str = "test", *, seed: int | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self, name: str = "test", *, seed: int | None = None, store: str = "memory:", settings: Settings | None = None
+    ) -> None:
         """Start a system; `seed` None keeps the live order, first in, first out."""
         check_name(name)  # before the scheduler takes over this thread's waits
         settings = settings if settings is not None else Settings()
         scheduler = VirtualScheduler(name=name, seed=seed, ask_timeout=settings.ask_timeout, threads=settings.threads)
-        super().__init__(name, settings=settings, scheduler=scheduler)
+        super().__init__(name, store=store, settings=settings, scheduler=scheduler)
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass, and everything that is due in it happen."""

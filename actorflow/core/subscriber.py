@@ -10,7 +10,7 @@ from actorflow.core.actor import Actor
 from actorflow.core.log import logger
 from actorflow.core.messages import Call
 from actorflow.core.ref import ActorRef
-from actorflow.errors import ActorDeadError
+from actorflow.errors import ActorDeadError, DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.children import Children
@@ -53,6 +53,9 @@ def subscribe(machine: ActorRef[Any], to: ActorRef[Any] | Callable[[Any], Any]) 
     """Have a machine tell a ref, or an actor made for the function, of each transition from now on."""
     if isinstance(to, ActorRef):
         receiver, own = to, False
+    elif not callable(to):
+        msg = f"subscribe({to!r}): give a ref or a function"
+        raise DefinitionError(msg)
     else:
         receiver, own = root_of(machine).spawn(Subscriber._traits, (to,), {}), True
     machine._send(Call("_subscribe", (receiver,), {}), None)

@@ -80,6 +80,8 @@ class System:
         start = scheduler.clock.monotonic()
         self._end = start + grace
         scheduler.draining = root.closed = True
+        if scheduler.hosts is not None:
+            scheduler.hosts.begin_close()
         while True:
             scheduler.sort_all()
             ref = root.youngest()

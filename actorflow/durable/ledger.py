@@ -325,10 +325,11 @@ class Owned:
 
 def own(transaction: Transaction, name: str, node: str, is_living: Callable[[Transaction, str], bool]) -> Owned | None:
     """Make an actor this node's; None if another node that lives has it."""
-    row = transaction.one("actors.get", {"name": name})
+    row = transaction.one("actors.lock", {"name": name})
     if row is None:
         transaction.run("actors.add", {"name": name})
-        row = (name, None, 0, None, 0)
+        row = transaction.one("actors.lock", {"name": name})
+        assert row is not None
     _, owner, _, state, following = row
     if owner is not None and owner != node and is_living(transaction, owner):
         return None

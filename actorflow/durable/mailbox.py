@@ -123,7 +123,10 @@ class Mailbox:
         self.is_doubtful = False  # after an error: what is stored may be newer than `stored`
         self.failures = 0  # of a machine's timers, in a row
         self.last = 0  # the number up to which rows are, or were, in memory
-        self.chain = (-1, 0)  # how many gaps the numbers had when its last row was put, and that row's number
+        self.chain: tuple[int, int] = (
+            -1,
+            0,
+        )  # of its last row: how many gaps there were, and its number
         self.handed = 0  # rows on their way here in the run queue
         self.rows: deque[Entry] = deque()
         self.stash: list[Entry] = []

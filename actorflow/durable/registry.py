@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.burial import SILENT
+from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
@@ -312,7 +313,7 @@ class Registry(ledger.Desk):
 
     def _own(self, box: Mailbox) -> Owned | None:
         def attempt(dead: list[str]) -> Owned | None:
-            stale = self.store.lease_time() - LEASE_SECONDS
+            stale = self.lease_time() - LEASE_SECONDS
 
             def is_living(transaction: Transaction, node: str) -> bool:
                 return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
@@ -325,7 +326,7 @@ class Registry(ledger.Desk):
     def look_for_owners(self) -> None:
         """Take over the actors that are waited for and whose owners have ended."""
         dead = set(self.store.node.dead())
-        stale = self.store.lease_time() - LEASE_SECONDS
+        stale = self.lease_time() - LEASE_SECONDS
         for name, box in list(self.standbys.items()):
 
             def is_free(transaction: Transaction, name: str = name) -> bool:
@@ -359,9 +360,13 @@ class Registry(ledger.Desk):
         except StoreError as error:
             logger.warning("%s could not be released; others get it when this process ends: %s", values["name"], error)
 
+    def lease_time(self) -> float:
+        """Return the time that beats are written in: it never goes back, and all nodes of the store share it."""
+        return self.store.now() if self.store.dialect == "postgres" else SystemClock.monotonic()
+
     def beat(self) -> None:
         """Say that this node lives."""
-        values = {"id": self.node, "beat": self.store.lease_time()}
+        values = {"id": self.node, "beat": self.lease_time()}
         self.store.write(lambda tx: tx.run("nodes.beat", values), durability="process")
 
     # --- other nodes -------------------------------------------------------------------------------------------------

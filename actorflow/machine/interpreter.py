@@ -77,6 +77,9 @@ class Interpreter:
     def __init__(
         self, chart: Chart, model: Any = None, *, platform: Platform = ALONE, history: int = 32, start: bool = True
     ) -> None:
+        if history.__class__ is not int or history < 0:
+            msg = f"history={history!r}: how many transitions to keep, 0 or more"
+            raise DefinitionError(msg)
         self._program = program = chart.program(model.__class__)
         self.model = model
         self._platform = platform
@@ -269,9 +272,14 @@ class Interpreter:
     def listen(self, listener: Callable[[Record], None], /) -> Callable[[], None]:
         """Call a function with each record, between exit and enter; return what ends that."""
         self._listeners = (*self._listeners, listener)
+        here = True
 
         def unlisten() -> None:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            nonlocal here
+            if here:
+                here = False
+                place = next(place for place, one in enumerate(self._listeners) if one is listener)
+                self._listeners = (*self._listeners[:place], *self._listeners[place + 1 :])
 
         return unlisten
 

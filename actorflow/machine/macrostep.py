@@ -67,7 +67,9 @@ def fail(machine: Interpreter, before: Configuration, error: Exception) -> None:
 def name_part(machine: Interpreter, error: Exception, part: str, event: str) -> None:
     """Say in a user's error which part of a transition has failed."""
     at = f"at event {event!r}" if event else "without an event"
-    error.add_note(f"{machine.chart.name}: {part} failed, {at}, in state {machine.state!r}")
+    note = f"{machine.chart.name}: {part} failed, {at}, in state {machine.state!r}"
+    if note not in getattr(error, "__notes__", ()):  # one object may be raised again and again
+        error.add_note(note)
 
 
 def _say(machine: Interpreter, other: Exception | None, raised: Exception) -> None:

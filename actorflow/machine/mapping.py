@@ -39,6 +39,7 @@ from actorflow.errors import DefinitionError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, StateNode, Transition
 from actorflow.machine.checks import check
 from actorflow.machine.draft import Draft, complete_history, freeze
+from actorflow.machine.hooks import not_plain
 
 ORDERS: Final = ("action first", "scxml")
 TYPES: Final = ("atomic", "compound", "parallel", "final")  # and "history"
@@ -325,6 +326,8 @@ class _Reader:
         if name in self.functions:
             if not callable(self.functions[name]):
                 self._fail(path, f"functions[{name!r}] is {self.functions[name]!r}; give a function")
+            if wrong := not_plain(self.functions[name]):
+                self._fail(path, f"functions[{name!r}]: {wrong}")
             return Hook(name, self.functions[name])
         if not name.isidentifier():
             self._fail(path, f"{name!r} is no name of a method, and is not evaluated; give functions={{{name!r}: ...}}")

@@ -190,11 +190,11 @@ class _Structure:
 
     def _after(self, here: _Here, moves: tuple[Transition, ...]) -> _Here:
         chart, remembered = self.chart, dict(here.remembered)
+        exits = sets.Exit(chart, here.names, moves, remembered)
+        remembered |= exits.remembered
         entry = sets.Entry(chart, remembered)
         entry.add(moves)
-        exits = sets.exited(chart, here.names, moves, remembered)
-        names = (here.names - exits) | entry.states
-        remembered |= sets.remembered_at_exit(chart, here.names, exits)
+        names = (here.names - exits.states) | entry.states
         done = tuple(self._done(chart.in_order(entry.states), names))
         return _Here(frozenset(names), tuple(sorted(remembered.items())), here.raised + done)
 

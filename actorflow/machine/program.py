@@ -20,7 +20,8 @@ from actorflow.machine.hooks import not_plain
 Function: TypeAlias = Callable[..., Any]
 
 KEPT: Final = 1000  # names of events, for each configuration
-REMEMBERED: Final = 4000  # configurations and steps, 3 kB each: 20 regions have a million configurations
+REMEMBERED: Final = 100_000  # active states in kept configurations and steps, 60 B each; 20 regions have a million
+OVERHEAD: Final = 10  # of a configuration or step, in active states
 
 
 class Move:
@@ -60,24 +61,24 @@ class Step:
 
     __slots__ = ("actions", "entered", "enters", "exits", "left", "moves", "plain", "remembered", "source", "target")
 
-    def __init__(self, program: Program, source: Configuration, moves: tuple[Move, ...], entry: sets.Entry) -> None:
+    def __init__(
+        self, program: Program, source: Configuration, moves: tuple[Move, ...], exits: sets.Exit, entry: sets.Entry
+    ) -> None:
         chart = program.chart
-        transitions = [move.transition for move in moves]
-        exits = sets.exited(chart, source.names, transitions, entry.remembered)
-        names = (source.names - exits) | entry.states
+        names = (source.names - exits.states) | entry.states
         self.source = source
         self.target = program.configuration(names)
         self.moves = moves
         self.actions = tuple(function for move in moves for function in move.actions)
-        self.left = tuple(reversed(chart.in_order(exits)))
+        self.left = exits.in_order
         self.exits = tuple(hook for name in self.left for hook in program.functions(chart.states[name].exit))
-        active = source.names - exits  # as it grows: a parallel state is done with the last of its regions, once
+        active = source.names - exits.states  # as it grows: a parallel state is done with the last of its regions, once
         self.entered = tuple(
             Entered(program, name, entry.defaults.get(name, ()), active := active | {name})
             for name in chart.in_order(entry.states)
         )
         self.enters = tuple(hook for entered in self.entered for hook in entered.hooks)
-        self.remembered = sets.remembered_at_exit(chart, source.names, self.left)
+        self.remembered = exits.remembered
         holds = any(program.timeouts_of(name) or chart.states[name].invoke for name in self.left)
         restless = self.target.eventless or self.target.final or program.has_deferred or program.has_forwarded
         self.plain = not (holds or restless or self.remembered or not all(one.is_plain() for one in self.entered)) and (
@@ -148,7 +149,7 @@ class Program:
         self._lock = threading.RLock()
         self._functions: dict[str, Function] = {}
         self._configurations: dict[frozenset[str], Configuration] = {}
-        self._room = self._limit = max(REMEMBERED, 10 * len(chart.states))
+        self._room = self._limit = max(REMEMBERED, 100 * len(chart.states))
         self._moves = {
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
@@ -225,13 +226,13 @@ class Program:
         with self._lock:
             known = self._configurations.get(names)
             if known is None:
-                self._make_room()
+                self._make_room(names)
                 known = self._configurations[names] = Configuration(self, names)
             return known
 
-    def _make_room(self) -> None:
+    def _make_room(self, names: frozenset[str]) -> None:
         """Forget all configurations if they and their steps have become too many; machines keep those they are in."""
-        self._room -= 1
+        self._room -= len(names) + OVERHEAD
         if self._room > 0:
             return
         self._room = self._limit
@@ -283,10 +284,13 @@ class Program:
             if step is not None:
                 return step  # type: ignore[no-any-return]
         with self._lock:
-            self._make_room()
-        entry = sets.Entry(self.chart, remembered)
-        entry.add(move.transition for move in moves)
-        step = Step(self, configuration, moves, entry)
+            self._make_room(configuration.names)
+        transitions = [move.transition for move in moves]
+        exits = sets.Exit(self.chart, configuration.names, transitions, remembered)
+        # A history that is a target may be of what is left just now, as in appendix D: exits come first there.
+        entry = sets.Entry(self.chart, {**remembered, **exits.remembered})
+        entry.add(transitions)
+        step = Step(self, configuration, moves, exits, entry)
         if not entry.consulted:
             configuration.steps[moves] = step
         else:
@@ -326,7 +330,7 @@ class Program:
             targets = (target for transition in transitions for target in transition.targets)
             if not any(self.chart.states[target].kind in HISTORY for target in targets):
                 with self._lock:
-                    self._make_room()
+                    self._make_room(configuration.names)
                 configuration.together[key] = known
         return known
 

@@ -13,6 +13,23 @@ from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
 Remembered = Mapping[str, tuple[str, ...]]  # what each history state holds
 
 
+class Exit:
+    """What a set of transitions exits: appendix D's `exitStates`, less the functions that it calls.
+
+    Attributes:
+        states: names of the states to exit.
+        in_order: the same, inside out.
+        remembered: what history states within them hold from now on.
+    """
+
+    def __init__(
+        self, chart: Chart, active: frozenset[str], transitions: Iterable[Transition], remembered: Remembered
+    ) -> None:
+        self.states = exited(chart, active, transitions, remembered)
+        self.in_order = tuple(reversed(chart.in_order(self.states)))
+        self.remembered = remembered_at_exit(chart, active, self.in_order)
+
+
 class Entry:
     """Collects what is entered: appendix D's `computeEntrySet` and the two functions under it.
 

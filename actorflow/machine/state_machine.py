@@ -75,7 +75,10 @@ class Machine(Actor):
             return self._send(name, args, kwargs)
         if name in program.hooks:
             raise self._interpreter.refusal(name)
-        return getattr(self, name)(*args, **kwargs)
+        method = getattr(self, name)
+        if method is None:  # `pay = None` in a subclass takes an event away
+            raise self._interpreter.refusal(name)
+        return method(*args, **kwargs)
 
     def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Handle an event. One that is deferred is answered when it is handled."""
@@ -273,8 +276,11 @@ class StateMachine(Machine):
         cls._history = cls._history if history is None else history
         cls._stop_when_final = cls._stop_when_final if stop_when_final is None else stop_when_final
         cls._version = cls._version if version is None else version
-        if cls._history < 0:
-            msg = f"history={history}: how many transitions to keep, 0 or more"
+        if type(cls._history) is not int or cls._history < 0:
+            msg = f"history={history!r}: how many transitions to keep, 0 or more"
+            raise DefinitionError(msg)
+        if type(cls._version) is not int:
+            msg = f"version={version!r}: give a whole number; a snapshot has it"
             raise DefinitionError(msg)
         check_class(cls)
         super().__init_subclass__(**options)

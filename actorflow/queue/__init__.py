@@ -1,5 +1,6 @@
 """Queues: jobs that outlive the process, on a store. Layer 4.
 
-Read in this order: `job` (what users hold), `options` and `limits`, `ledger` (what happens to jobs in the store, one
-function a transition), `claimer` (takes jobs for the workers of this process), `worker`, `queue`.
+Read in this order: `job` (what users hold), `packing` (a call as the store takes it), `slots` and `ledger` (what
+happens to jobs in the store, one function a transition), `claimer` (takes jobs for the workers of this process),
+`attempt` and `worker` (run them), `line` (what all of these share), `queue`.
 """

@@ -6,27 +6,27 @@ jobs rides in the transaction that takes the next ones, so a job costs half a co
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actor import Actor
 from actorflow.core.child import child
-from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
-from actorflow.errors import TaskTimeout
-from actorflow.queue import ledger
-from actorflow.queue.worker import AsyncWorker, Attempt, Worker, failed
+from actorflow.errors import JobCancelled, TaskTimeout
+from actorflow.queue.attempt import Attempt
+from actorflow.queue.worker import AsyncWorker, Worker
 
 if TYPE_CHECKING:
+    from actorflow.core.future import Reply
     from actorflow.core.ref import ActorRef
     from actorflow.core.timers import Timer
+    from actorflow.queue.ledger import Outcome
     from actorflow.queue.line import Line
 
 AHEAD_SECONDS: Final = 0.05  # of work that is taken before a worker is free
 AHEAD: Final = 500  # jobs, at most
-STALLED_SECONDS: Final = 0.1  # that a job waits for a worker before it is given back for others
+STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are given back for others
+CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
 LEASE_SECONDS: Final = 30.0
 BEAT_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
@@ -43,21 +43,25 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.async_workers: dict[ActorRef[Any], ActorRef[Any]] = {}  # the one beside each worker, made at first need
         self.backlog: deque[Attempt] = deque()
         self.running: dict[int, tuple[Attempt, ActorRef[Any]]] = {}
-        self.done: list[ledger.Outcome] = []
-        self.duration = AHEAD_SECONDS  # of a job, in seconds: a moving average
-        self.flushing = False
-        self.draining = False
-        self.taken_at = 0.0
-        self.beaten_at = SystemClock.monotonic()
-        self.timer: Timer | None = None
+        self.done: list[Outcome] = []
+        self.duration: float | None = None  # of a job, in seconds: a moving average
+        self.flushing = self.draining = self.looking = False
+        self.drained: list[Reply] = []
+        self.beaten_at = line.clock.monotonic()
+        self.wake_timer: Timer | None = None
+        self.stall_timer: Timer | None = None
 
     def on_start(self) -> None:
         """Start the workers, and look for work."""
-        recipe = child(Worker, self.actor_ref, self.line.pool).options(restart="permanent")
-        self.free.extend(self.ctx.spawn(recipe) for _ in range(self.count))
+        self.line.disown()  # an incarnation that has crashed may have left jobs
+        self.free.extend(self.new_worker() for _ in range(self.count))
         if not self.line.store_is_private:
-            self.ctx.every(LOOK_SECONDS, self.look_around)
+            self.look_soon()
         self.flush_soon()
+
+    def new_worker(self) -> ActorRef[Any]:
+        """Start a worker."""
+        return self.ctx.spawn(child(Worker, self.actor_ref, self.line).options(restart="permanent"))
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -69,16 +73,24 @@ class Claimer(Actor, intensity=10, period=10.0):
     def on_receive(self, message: Any) -> None:
         """A worker is through with a job."""
         _, attempt = message
-        _, slot = self.running.pop(attempt.job.id, (None, None))
-        if slot is None:
+        entry = self.running.get(attempt.job.id)
+        if entry is None or entry[0] is not attempt:
             return  # it was given up: its time was over, or it was lost
-        self.duration += (attempt.seconds - self.duration) * 0.1
-        self.done.append(attempt.outcome)
-        self.line.attempt_ended(attempt)
-        self.free.append(slot)
+        seconds = attempt.seconds
+        self.duration = seconds if self.duration is None else self.duration + (seconds - self.duration) * 0.1
+        self.end(attempt)
+        self.free.append(entry[1])
         if self.backlog:
             self.hand_out()
         self.flush_soon()
+
+    def end(self, attempt: Attempt) -> None:
+        """Note the outcome of an attempt, to be written with the next transaction."""
+        del self.running[attempt.job.id]
+        self.line.attempt_ended(attempt)
+        assert attempt.outcome is not None
+        if not attempt.settled:
+            self.done.append(attempt.outcome)
 
     def flush_soon(self) -> None:
         """Write and take once what is in the mailbox now is handled."""
@@ -91,29 +103,37 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.flushing = False
         done, self.done = self.done, []
         wanted = 0 if self.draining or self.line.closed else self.wanted()
-        if not done and wanted < 1:
-            return
-        try:
-            claimed, lost, next_wake = self.line.settle_and_claim(done, wanted, LEASE_SECONDS)
-        except Exception as error:  # noqa: BLE001 - the store is gone for now; nothing is forgotten
-            logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
-            self.done = done + self.done
-            self.ctx.after(1.0, self.flush_soon)
-            return
-        for job in lost:
-            logger.warning("Job %s was taken over by another process; its late result is refused", job)
-        now = SystemClock.monotonic()
-        self.taken_at = now
-        self.backlog.extend(Attempt(job, self.line.report) for job in claimed)
-        self.hand_out()
+        if done or wanted > 0:
+            try:
+                claimed, next_wake = self.line.settle_and_claim(done, wanted, LEASE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - the store is gone for now; nothing is forgotten
+                logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
+                self.done = done + self.done
+                self.ctx.after(1.0, self.flush_soon)
+                return
+            self.take(claimed, wanted, next_wake)
+            self.line.prune()
+        if self.drained and not (self.running or self.done):
+            for reply in self.drained:
+                reply.set(None)
+            self.drained = []
+
+    def take(self, claimed: list[Any], wanted: int, next_wake: float | None) -> None:
+        """Hand out what was claimed, and see to it that the next look is not missed."""
+        if claimed:
+            ahead = bool(self.backlog)
+            self.backlog.extend(Attempt(job, self.line) for job in claimed)
+            if ahead:  # what came later may be more urgent
+                self.backlog = deque(sorted(self.backlog, key=lambda attempt: (attempt.job.priority, attempt.job.id)))
+            self.hand_out()
         if len(claimed) < wanted:
             self.wait_for(next_wake)
-        elif self.free:
+        elif wanted and self.free:
             self.flush_soon()
 
     def wanted(self) -> int:
         """Return how many jobs to take: for the free workers, and some ahead."""
-        ahead = min(AHEAD, int(self.count * AHEAD_SECONDS / max(self.duration, 1e-6)))
+        ahead = 0 if self.duration is None else min(AHEAD, int(self.count * AHEAD_SECONDS / max(self.duration, 1e-6)))
         have = len(self.backlog)
         target = len(self.free) + ahead
         if not self.free and have > ahead / 2:
@@ -122,15 +142,15 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def wait_for(self, due: float | None) -> None:
         """Look again when something gets ready by itself."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
+        if self.wake_timer is not None:
+            self.wake_timer.cancel()
+            self.wake_timer = None
         if due is not None:
-            self.timer = self.ctx.after(max(0.001, due - self.line.store.now()), self.wake_by_time)
+            self.wake_timer = self.ctx.after(max(0.001, due - self.line.now()), self.wake_by_time)
 
     def wake_by_time(self) -> None:
         """The time of a job has come."""
-        self.timer = None
+        self.wake_timer = None
         self.flush_soon()
 
     # --- workers -----------------------------------------------------------------------------------------------------
@@ -149,83 +169,135 @@ class Claimer(Actor, intensity=10, period=10.0):
                 slot.cast(Worker.run, attempt)
                 if attempt.timeout is not None and not attempt.task.cpu:
                     self.ctx.after(attempt.timeout, self.time_out, attempt)
+        if backlog and self.stall_timer is None:
+            self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, backlog[0])
+        self.look_soon()
+
+    def look_at_backlog(self, first: Attempt) -> None:
+        """Give back what waits behind jobs that take longer than was thought."""
+        self.stall_timer = None
+        if self.backlog and self.backlog[0] is first:
+            self.duration = max(self.duration or 0.0, STALLED_SECONDS)
+            self.give_back()
+        elif self.backlog:
+            self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, self.backlog[0])
 
     def async_worker(self, slot: ActorRef[Any]) -> ActorRef[Any]:
         """Return the worker for `async def` functions that shares a slot."""
         if slot not in self.async_workers:
-            recipe = child(AsyncWorker, self.actor_ref).options(restart="permanent")
+            recipe = child(AsyncWorker, self.actor_ref, self.line).options(restart="permanent")
             self.async_workers[slot] = self.ctx.spawn(recipe)
         return self.async_workers[slot]
 
     def time_out(self, attempt: Attempt) -> None:
         """A plain function takes longer than it may: nothing can end its thread, so its worker is given up."""
-        entry = self.running.get(attempt.job.id)
-        if entry is None or entry[0] is not attempt:
-            return
-        error = TaskTimeout(
-            f"{attempt.job.task} took over {attempt.timeout} s; its thread runs on, and what it returns is refused"
-        )
-        attempt.outcome = failed(attempt, error, self.ctx.now(), self.ctx.random)
-        self.give_up(attempt)
+        if self.runs(attempt) and attempt.held is None:
+            name, seconds = attempt.job.task, attempt.timeout
+            self.give_up(
+                attempt,
+                TaskTimeout(f"{name} took over {seconds} s; its thread runs on, and what it returns is refused"),
+            )
 
-    def give_up(self, attempt: Attempt) -> None:
+    def runs(self, attempt: Attempt) -> bool:
+        """Say whether an attempt has not ended."""
+        entry = self.running.get(attempt.job.id)
+        return entry is not None and entry[0] is attempt
+
+    def give_up(self, attempt: Attempt, error: Exception) -> None:
         """Write the outcome of a job whose thread cannot be ended, and have another worker in its place."""
-        _, slot = self.running.pop(attempt.job.id)
-        assert attempt.outcome is not None
-        self.done.append(attempt.outcome)
-        self.line.attempt_ended(attempt)
-        attempt.current.cancelled = True
+        attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
+        _, slot = self.running[attempt.job.id]
+        self.end(attempt)
+        attempt.cancelled = True
         slot.stop(block=False)
-        recipe = child(Worker, self.actor_ref, self.line.pool).options(restart="permanent")
-        self.free.append(self.ctx.spawn(recipe))
+        self.free.append(self.new_worker())
         self.flush_soon()
+
+    # --- cancel ------------------------------------------------------------------------------------------------------
+
+    def look_for_cancelled(self) -> None:
+        """End the jobs that somebody has cancelled."""
+        if self.running or self.backlog:
+            for id_ in self.line.to_cancel():
+                self.cancel(id_)
+
+    def cancel(self, id_: int) -> None:
+        """Have a job end: its task sees that it is cancelled, and is ended if it goes on all the same."""
+        for attempt in self.backlog:
+            if attempt.job.id == id_:
+                self.backlog.remove(attempt)
+                attempt.outcome = attempt.failed(JobCancelled("it was cancelled"), self.line.now(), self.ctx.random)
+                self.done.append(attempt.outcome)
+                self.flush_soon()
+                return
+        attempt = self.running[id_][0] if id_ in self.running else None  # type: ignore[assignment]
+        if attempt is None or attempt.cancelled:
+            return
+        attempt.cancelled = True
+        if attempt.task.is_async and attempt.abort is not None:
+            attempt.abort()
+        if attempt.task.cpu:
+            self.line.desk.cancel(id_)
+        self.ctx.after(CANCEL_SECONDS, self.end_cancelled, attempt)
+
+    def end_cancelled(self, attempt: Attempt) -> None:
+        """End a task that has not looked whether it is cancelled: by its process, or by leaving its thread alone."""
+        if not self.runs(attempt) or attempt.held is not None:
+            return
+        if attempt.abort is not None:
+            attempt.abort()
+        elif not attempt.task.is_async:
+            text = "it was cancelled; its thread cannot be ended and runs on, and what it returns is refused"
+            self.give_up(attempt, JobCancelled(text))
 
     # --- others, and the end -----------------------------------------------------------------------------------------
 
+    def look_soon(self) -> None:
+        """Look around in a moment. On virtual time nobody else is there."""
+        if not (self.looking or self.line.is_virtual):
+            self.looking = True
+            self.ctx.after(LOOK_SECONDS, self.look_around)
+
     def look_around(self) -> None:
-        """Take over from nodes that have died, say that this one lives, and give back what waits too long."""
-        now = SystemClock.monotonic()
-        self.line.bury_dead_nodes()
-        if now - self.beaten_at > BEAT_SECONDS:
-            self.beaten_at = now
-            self.line.beat(LEASE_SECONDS)
-        for id_ in self.line.to_cancel() if self.running else ():
-            if id_ in self.running:
-                self.running[id_][0].current.cancelled = True
-        if self.backlog and not self.free and now - self.taken_at > STALLED_SECONDS:
-            self.give_back()
+        """Take over from nodes that have died, say that this one lives, and see what others want."""
+        self.looking = False
+        line, now = self.line, self.line.clock.monotonic()
+        try:
+            if not line.store_is_private:
+                line.bury_dead_nodes()
+                line.take_overdue()
+                if now - self.beaten_at > min(BEAT_SECONDS, LEASE_SECONDS / 3):
+                    self.beaten_at = now
+                    line.beat(LEASE_SECONDS)
+                self.look_for_cancelled()
+            line.prune()
+        except Exception as error:  # noqa: BLE001 - the store is gone for now
+            logger.error("Queue %s: the store failed: %s", line.name, error)
+        for attempt, _ in self.running.values():
+            if attempt.task.cpu:
+                line.look_at_desk(attempt)
+        if self.running or not line.store_is_private:
+            self.look_soon()
 
     def give_back(self) -> None:
         """Let others have what waits for a worker here."""
         while self.backlog:
-            job = self.backlog.pop().job
-            self.done.append(ledger.Outcome(job.id, job.epoch, job.key, "queued", given_back=True))
+            self.done.append(self.backlog.pop().give_back())
         self.flush_soon()
 
     def drain(self) -> None:
-        """Take nothing more; what was taken and has not begun is given back."""
+        """Take nothing more, give back what has not begun, and answer once nothing runs."""
         self.draining = True
+        self.drained.append(self.ctx.reply_later())
         self.give_back()
 
     def on_stop(self) -> None:
         """Write what is known, and give back the rest."""
         self.draining = True
-        while self.backlog:
-            job = self.backlog.pop().job
-            self.done.append(ledger.Outcome(job.id, job.epoch, job.key, "queued", given_back=True))
-        for attempt, _ in self.running.values():
-            job = attempt.job
-            status = "dead" if job.at_most_once else "queued"
-            self.done.append(ledger.Outcome(job.id, job.epoch, job.key, status))
+        self.done += [attempt.give_back() for attempt in self.backlog]
+        self.done += [attempt.outcome or attempt.interrupted() for attempt, _ in self.running.values()]
+        self.backlog.clear()
         self.running.clear()
         if self.done:
             self.line.settle_and_claim(self.done, 0, LEASE_SECONDS)
             self.done = []
-
-
-def clock() -> float:
-    """Return seconds for durations."""
-    return time.perf_counter()
-
-
-Report = Callable[[int, Any, Any], None]

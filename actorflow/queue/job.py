@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future
-from actorflow.errors import AskTimeout, DefinitionError, JobCancelled, JobFailed
+from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCancelled, JobFailed
 from actorflow.queue import ledger
 from actorflow.queue.faults import read_error
 from actorflow.store.codec import decode
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 R_co = TypeVar("R_co", covariant=True)
 
-LOOK: float = 0.5  # seconds between two looks at the store, should no news of a commit come
-
 
 @dataclass(frozen=True, slots=True)
 class JobInfo:
@@ -31,7 +29,10 @@ class JobInfo:
         status: "queued", "running", "completed", "failed" (no try was left), "dead" or "cancelled".
         attempt: tries so far.
         crashes: processes that died on it.
+        progress: what its task said last: (done, total).
         created: when it was enqueued; this and the other times are seconds since the epoch.
+        cancelling: it runs, and is to end.
+        error: the last one, or why it was cancelled.
     """
 
     id: str
@@ -41,21 +42,39 @@ class JobInfo:
     priority: int
     attempt: int
     crashes: int
-    progress: str | None
+    progress: tuple[float, float | None] | None
     created: float
     started: float | None
     ended: float | None
     due: float | None
     key: str | None
     tags: tuple[str, ...]
+    cancelling: bool
+    error: str | None
 
     @classmethod
     def of(cls, row: tuple[Any, ...]) -> JobInfo:
         """Make one of a row."""
-        tags = tuple(row[13].split("\n")) if row[13] else ()
-        names = [field.name for field in dataclasses.fields(cls)]
-        values = dict(zip(names, row[:13], strict=False))
-        return cls(**{**values, "id": str(row[0]), "tags": tags})
+        *plain, progress, created, started, ended, due, key, tags, cancelling, error = row
+        id_, queue, task, status, priority, attempt, crashes = plain
+        return cls(
+            id=str(id_),
+            queue=queue,
+            task=task,
+            status=status,
+            priority=priority,
+            attempt=attempt,
+            crashes=crashes,
+            progress=None if progress is None else tuple(json.loads(progress)),
+            created=created,
+            started=started,
+            ended=ended,
+            due=due,
+            key=key,
+            tags=tuple(tags.split("\n")) if tags else (),
+            cancelling=bool(cancelling),
+            error=None if error is None else read_error(error)[0],
+        )
 
 
 class Job(Generic[R_co]):
@@ -100,23 +119,23 @@ class Job(Generic[R_co]):
             JobCancelled: it was cancelled, or it expired.
             AskTimeout: it is not over yet.
         """
-        deadline = None if timeout is None else SystemClock.monotonic() + timeout
-        over: Future[None] = self._waits.add(int(self.id))
-        try:
-            while True:
+        waits = self._waits
+        deadline = None if timeout is None else waits.clock.monotonic() + timeout
+        while True:
+            over: Future[None] = waits.add(int(self.id))  # before the look: what comes after it wakes us
+            try:
                 found = self._store.read(self._outcome)
                 if found is not None:
                     return self._value(*found)
-                left = LOOK if deadline is None else min(LOOK, deadline - SystemClock.monotonic())
-                if left <= 0:
+                left = None if deadline is None else deadline - waits.clock.monotonic()
+                if left is not None and left <= 0:
                     msg = f"job {self.id} is not over after {timeout} s"
                     raise AskTimeout(msg)
-                try:
-                    over.get(timeout=left)
-                except AskTimeout:
-                    continue
-        finally:
-            self._waits.drop(int(self.id), over)
+                pause = min((time for time in (left, waits.looks) if time is not None), default=None)
+                with contextlib.suppress(TimedOut):
+                    wait(over, pause)
+            finally:
+                waits.drop(int(self.id), over)
 
     def _outcome(self, transaction: Transaction) -> tuple[Any, ...] | None:
         row = transaction.one("jobs.outcome", {"id": int(self.id)})
@@ -140,11 +159,34 @@ class Job(Generic[R_co]):
         Returns:
             False if it was over.
         """
-        now = self._store.now()
+        now, news = self._store.now(), ledger.News()
 
-        def work(transaction: Transaction) -> bool:
-            if ledger.cancel_queued(transaction, int(self.id), "it was cancelled", now):
+        def work(transaction: Transaction) -> bool | None:
+            if ledger.cancel_queued(transaction, int(self.id), "it was cancelled", now, news):
                 return True
-            return transaction.one("jobs.cancelling", {"id": int(self.id)}) is not None
+            return None if transaction.one("jobs.cancelling", {"id": int(self.id)}) is not None else False
 
-        return self._store.write(work)
+        done = self._store.write(work)
+        self._waits.ended([job for job, _ in news.cancelled])
+        self._waits.ready(news.queues)
+        if done is None:
+            self._waits.cancelled()
+        return done is not False
+
+
+class TimedOut(Exception):
+    """A pause is over."""
+
+
+def wait(over: Future[None], seconds: float | None) -> None:
+    """Wait for a future, and say by an error of its own if it did not come: DeadlockError is an AskTimeout too.
+
+    Raises:
+        TimedOut: it did not come.
+    """
+    try:
+        over.get(timeout=seconds)
+    except DeadlockError:
+        raise
+    except AskTimeout:
+        raise TimedOut from None

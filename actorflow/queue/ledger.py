@@ -8,16 +8,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.errors import DefinitionError
+from actorflow.queue.slots import (
+    BEHIND,
+    DUE,
+    HELD,
+    OVER,
+    READY,
+    RUNNING,
+    Key,
+    Limits,
+    count_keys,
+    free_slot,
+    limits_of,
+    promote,
+)
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
 
-READY, DUE, HELD, BEHIND, RUNNING, OVER = range(6)  # `stage` of a job
-
 CRASHES: Final = 3  # processes that one job may kill before it is dead
 BATCH: Final = 500  # jobs that one transaction moves on besides its own
+DAY: Final = 86400.0
+DEAD_SECONDS: Final = 30 * DAY  # that a dead letter is kept
 
 
 @dataclass(slots=True)
@@ -48,6 +64,7 @@ class Outcome:
         error: of another.
         crashes: 1 if it has killed its process.
         given_back: it was not begun.
+        interrupted: it was begun, and the process ends: the attempt does not count.
     """
 
     id: int
@@ -59,7 +76,24 @@ class Outcome:
     due: float | None = None
     crashes: int = 0
     given_back: bool = False
-    keep: float = 86400.0
+    interrupted: bool = False
+    keep: float = DAY
+    task: str = ""
+
+
+@dataclass(slots=True)
+class News:
+    """What a transaction has done besides what it was asked for; it is told once that is committed.
+
+    Attributes:
+        lost: jobs whose outcome came too late: another node has them.
+        queues: in which jobs may be ready that were not.
+        cancelled: jobs that will not begin, with their tasks: they expired, or waited for one that failed.
+    """
+
+    lost: list[int] = field(default_factory=list)
+    queues: set[str] = field(default_factory=set)
+    cancelled: list[tuple[int, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -67,7 +101,6 @@ class Counts:
     """Changes of a queue's counters, written once a transaction."""
 
     running: int = 0
-    enqueued: int = 0
     completed: int = 0
     failed: int = 0
     cancelled: int = 0
@@ -81,209 +114,187 @@ class Counts:
             transaction.run("jobs.count", {"name": queue, **changes})
 
 
-COUNTED: Final = ("running", "enqueued", "completed", "failed", "cancelled", "retried", "dead")
-
-
-# --- limits of the queue ---------------------------------------------------------------------------------------------
-
-
-class Limits:
-    """A queue's row, as a transaction found it."""
-
-    def __init__(self, row: Row) -> None:
-        self.paused, self.concurrency, self.rate, self.burst, self.tokens, self.filled, *rest = row
-        self.key_concurrency, self.key_rate, self.key_burst, self.running = rest
-
-    @property
-    def has_keys(self) -> bool:
-        """Say whether each key has limits of its own."""
-        return self.key_concurrency is not None or self.key_rate is not None
-
-    def room(self, wanted: int, now: float) -> int:
-        """Return how many jobs may begin now."""
-        if self.paused:
-            return 0
-        if self.concurrency is not None:
-            wanted = min(wanted, self.concurrency - self.running)
-        if self.rate is not None:
-            self.tokens = min(self.burst, self.tokens + max(0.0, now - self.filled) * self.rate)
-            self.filled = now
-            wanted = min(wanted, int(self.tokens))
-        return max(0, wanted)
-
-
-def limits_of(transaction: Transaction, queue: str) -> Limits:
-    """Return a queue's limits; its row is made if there is none."""
-    row = transaction.one("jobs.queue", {"name": queue})
-    if row is None:
-        transaction.run("jobs.add_queue", {"name": queue})
-        row = transaction.one("jobs.queue", {"name": queue})
-        assert row is not None
-    return Limits(row)
-
-
-# --- limits of a key -------------------------------------------------------------------------------------------------
-
-
-def take_slot(transaction: Transaction, queue: str, key: str, limits: Limits, now: float) -> bool:
-    """Take one of a key's slots for a job that could run; without one it waits behind the key."""
-    row = transaction.one("jobs.key", {"queue": queue, "key": key})
-    slots, tokens, filled, free_at = row or (0, limits.key_burst or 0.0, now, None)
-    if limits.key_concurrency is not None and slots >= limits.key_concurrency:
-        return False
-    if limits.key_rate is not None:
-        tokens = min(limits.key_burst, tokens + max(0.0, now - filled) * limits.key_rate)
-        if tokens < 1:
-            free_at = now + (1 - tokens) / limits.key_rate
-            _set_key(transaction, queue, key, slots, tokens, now, free_at)
-            return False
-        tokens -= 1
-    _set_key(transaction, queue, key, slots + 1, tokens, now, free_at)
-    return True
-
-
-def free_slot(
-    transaction: Transaction, queue: str, key: str, limits: Limits, now: float, *, token: bool = False
-) -> None:
-    """Give a key's slot back, and let the next of its jobs have it."""
-    row = transaction.one("jobs.key", {"queue": queue, "key": key})
-    if row is not None:
-        slots, tokens, filled, free_at = row
-        _set_key(transaction, queue, key, max(0, slots - 1), tokens + token, filled, free_at)
-    promote(transaction, queue, key, limits, now)
-
-
-def promote(transaction: Transaction, queue: str, key: str, limits: Limits, now: float) -> None:
-    """Make jobs that wait behind their key ready, as long as it has slots."""
-    for (id_,) in transaction.all("jobs.next_behind", {"queue": queue, "key": key, "limit": BATCH}):
-        if not take_slot(transaction, queue, key, limits, now):
-            return
-        transaction.run("jobs.set_stage", {"id": id_, "stage": READY})
-    row = transaction.one("jobs.key", {"queue": queue, "key": key})
-    if row is not None:  # nobody waits
-        slots, tokens, filled, _ = row
-        full = limits.key_rate is None or tokens + (now - filled) * limits.key_rate >= limits.key_burst
-        if slots == 0 and full:
-            transaction.run("jobs.drop_key", {"queue": queue, "key": key})
-        else:
-            _set_key(transaction, queue, key, slots, tokens, filled, None)
-
-
-def _set_key(
-    transaction: Transaction, queue: str, key: str, slots: int, tokens: float, filled: float, free_at: float | None
-) -> None:
-    values = {"slots": slots, "tokens": tokens, "filled": filled, "free_at": free_at}
-    transaction.run("jobs.set_key", {"queue": queue, "key": key, **values})
+COUNTED: Final = ("running", "completed", "failed", "cancelled", "retried", "dead")
 
 
 # --- into the queue --------------------------------------------------------------------------------------------------
 
 
-def stage_of(
-    transaction: Transaction, queue: str, key: str | None, due: float | None, limits: Limits, now: float
-) -> int:
-    """Return what a job that waits for no other waits for; a ready one of a limited key has its slot then."""
+def first_stage(key: str | None, due: float | None, limits: Limits, now: float) -> int:
+    """Return what a job waits for that waits for no other; of a limited key, `promote` lets it go on."""
     if due is not None and due > now:
         return DUE
-    if key is not None and limits.has_keys and not take_slot(transaction, queue, key, limits, now):
-        return BEHIND
-    return READY
+    return BEHIND if key is not None and limits.has_keys else READY
+
+
+def enter(
+    transaction: Transaction, id_: int, queue: str, key: str | None, due: float | None, limits: Limits, now: float
+) -> None:
+    """Have a job wait for its time, for its key, or for nothing any more."""
+    stage = first_stage(key, due, limits, now)
+    transaction.run("jobs.set_stage", {"id": id_, "stage": stage})
+    if stage == BEHIND:
+        assert key is not None
+        promote(transaction, queue, key, limits, now)
 
 
 def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now: float) -> int:
     """Add a job; return its id."""
-    queue = job["queue"]
+    queue, key, due = job["queue"], job["key"], job["due"]
     limits = limits_of(transaction, queue)
     needs = list(needs)
-    stage = HELD if needs else stage_of(transaction, queue, job["key"], job["due"], limits, now)
+    stage = HELD if needs else first_stage(key, due, limits, now)
     row = transaction.one("jobs.put", {**job, "stage": stage, "needs": 0})
     assert row is not None
     id_: int = row[0]
     if needs:
-        hold(transaction, id_, queue, needs, job, limits, now)
-    Counts(enqueued=1).write(transaction, queue)
+        hold(transaction, id_, needs, job, limits, now)
+    elif stage == BEHIND:
+        promote(transaction, queue, key, limits, now)
     return id_
 
 
-def hold(
-    transaction: Transaction, id_: int, queue: str, needs: list[int], job: dict[str, Any], limits: Limits, now: float
-) -> None:
-    """Have a job wait for others that are not over; if there is none, it waits no more."""
-    open_needs = sum(transaction.run("jobs.add_need", {"needs": other, "job": id_}) for other in needs)
+def hold(transaction: Transaction, id_: int, needs: list[int], job: dict[str, Any], limits: Limits, now: float) -> None:
+    """Have a job wait for others; those that are over count at once: of one that was not completed it is cancelled."""
+    open_needs = 0
+    for other in needs:
+        if transaction.run("jobs.add_need", {"needs": other, "job": id_}):
+            open_needs += 1
+            continue
+        row = transaction.one("jobs.outcome", {"id": other})
+        if row is None:
+            msg = f"after=[job {other}]: there is no such job; was it done long ago?"
+            raise DefinitionError(msg)
+        if row[0] in FINAL and row[0] != "completed":
+            cancel_queued(transaction, id_, f"job {other}, which it waited for, is {row[0]}", now, News())
+            return
     if open_needs:
         transaction.run("jobs.set_needs", {"id": id_, "needs": open_needs})
     else:
-        stage = stage_of(transaction, queue, job["key"], job["due"], limits, now)
-        transaction.run("jobs.set_stage", {"id": id_, "stage": stage})
+        if job["gather"] is not None:
+            collect(transaction, id_, json.loads(job["gather"]))
+        enter(transaction, id_, job["queue"], job["key"], job["due"], limits, now)
 
 
 # --- out of the queue ------------------------------------------------------------------------------------------------
 
 
 def claim(
-    transaction: Transaction, queue: str, owner: str, tasks: str, wanted: int, now: float, lease: float
-) -> list[Claimed]:
+    transaction: Transaction,
+    queue: str,
+    owner: str,
+    tasks: str,
+    wanted: int,
+    now: float,
+    lease: float,
+    news: News,
+) -> tuple[list[Claimed], float | None]:
     """Take the next jobs for a node, the smallest priority first, as far as the limits of the queue allow.
 
     Args:
         tasks: names of the tasks that the node knows, as a JSON list.
         lease: when others may take them over, if the node does not say that it still works.
+
+    Returns:
+        The jobs; and, if there are fewer than were wanted, when some will be ready by themselves.
     """
     limits = limits_of(transaction, queue)
-    wake(transaction, queue, limits, now)
+    wake(transaction, queue, limits, now, news)
     room = limits.room(wanted, now)
-    if room < 1:
-        return []
-    values = {"queue": queue, "owner": owner, "tasks": tasks, "now": now, "lease": lease, "limit": room}
-    rows = transaction.all("jobs.claim", values)
+    claimed: list[Claimed] = []
+    if room:
+        values = {"queue": queue, "owner": owner, "tasks": tasks, "now": now, "lease": lease, "limit": room}
+        claimed = [Claimed(*row) for row in transaction.all("jobs.claim", values)]
+        claimed.sort(key=lambda job: (job.priority, job.id))
+    if claimed:
+        begin(transaction, queue, claimed, limits, now)
+    return claimed, next_wake(transaction, queue, limits) if len(claimed) < wanted else None
+
+
+def claim_one(transaction: Transaction, id_: int, owner: str, now: float, lease: float) -> Claimed | None:
+    """Take a job that has not begun, past all limits; they count it all the same."""
+    place = transaction.one("jobs.place", {"id": id_})
+    rows = transaction.all("jobs.claim_one", {"id": id_, "owner": owner, "now": now, "lease": lease})
+    if place is None or not rows:
+        return None
+    queue, key, stage, _ = place
+    job = Claimed(*rows[0])
+    limits = limits_of(transaction, queue)
+    if key is not None and limits.has_keys and stage != READY:
+        row = Key(transaction, queue, key, limits, now)
+        row.slots += 1
+        row.ready += 1
+        row.write()
+    begin(transaction, queue, [job], limits, now)
+    return job
+
+
+def begin(transaction: Transaction, queue: str, claimed: list[Claimed], limits: Limits, now: float) -> None:
+    """Count jobs that begin, in all limits."""
     if limits.rate is not None:
-        transaction.run("jobs.set_tokens", {"name": queue, "tokens": limits.tokens - len(rows), "now": now})
-    Counts(running=len(rows)).write(transaction, queue)
-    claimed = [Claimed(*row) for row in rows]
-    claimed.sort(key=lambda job: (job.priority, job.id))
-    return claimed
+        limits.tokens -= len(claimed)
+        transaction.run("jobs.set_tokens", {"name": queue, "tokens": limits.tokens, "now": now})
+    Counts(running=len(claimed)).write(transaction, queue)
+    if limits.has_keys:
+        for job in claimed:
+            if job.key is not None:
+                row = Key(transaction, queue, job.key, limits, now)
+                row.begin()
+                row.write()
 
 
-def wake(transaction: Transaction, queue: str, limits: Limits, now: float) -> None:
+def wake(transaction: Transaction, queue: str, limits: Limits, now: float, news: News) -> None:
     """Make ready what has waited for its time, or for its key's; cancel what has expired."""
-    for id_, key in transaction.all("jobs.wake_due", {"queue": queue, "now": now, "limit": BATCH}):
-        if key is not None and limits.has_keys and not take_slot(transaction, queue, key, limits, now):
+    where = {"queue": queue, "now": now, "limit": BATCH}
+    for (id_,) in transaction.all("jobs.expired", where):
+        cancel_queued(transaction, id_, "it expired before it began", now, news)
+    keys = set()
+    for id_, key in transaction.all("jobs.wake_due", where):
+        if key is not None and limits.has_keys:
             transaction.run("jobs.set_stage", {"id": id_, "stage": BEHIND})
+            keys.add(key)
     if limits.key_rate is not None:
-        for (key,) in transaction.all("jobs.free_keys", {"queue": queue, "now": now, "limit": BATCH}):
-            promote(transaction, queue, key, limits, now)
-    for id_, key, stage in transaction.all("jobs.expired", {"queue": queue, "now": now, "limit": BATCH}):
-        cancel_queued(transaction, id_, "it expired before it began", now)
-        if key is not None and stage == READY and limits.has_keys:
-            free_slot(transaction, queue, key, limits, now, token=True)
+        keys.update(key for (key,) in transaction.all("jobs.free_keys", where))
+    for key in sorted(keys):
+        promote(transaction, queue, key, limits, now)
 
 
-def next_wake(transaction: Transaction, queue: str) -> float | None:
+def next_wake(transaction: Transaction, queue: str, limits: Limits) -> float | None:
     """Return when something will be ready by itself."""
-    times = [transaction.one(name, {"queue": queue}) for name in ("jobs.next_due", "jobs.next_key_free")]
-    return min((row[0] for row in times if row is not None and row[0] is not None), default=None)
+    if limits.paused:
+        return None
+    where = {"queue": queue}
+    names = ("jobs.next_due", "jobs.next_key_free", "jobs.next_expiry")
+    times = [row[0] for row in (transaction.one(name, where) for name in names) if row is not None]
+    if limits.rate is not None and limits.tokens < 1 and transaction.one("jobs.is_ready", where) is not None:
+        times.append(limits.filled + (1 - limits.tokens) / limits.rate)
+    return min((time for time in times if time is not None), default=None)
 
 
 # --- what became of jobs ---------------------------------------------------------------------------------------------
 
 
-def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outcome], now: float) -> list[int]:
-    """Write what became of jobs; return the ids of those that the node has lost: nothing is written for these."""
+def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outcome], now: float, news: News) -> None:
+    """Write what became of jobs; nothing is written for those that the node has lost."""
     limits = limits_of(transaction, queue)
     counts = Counts()
-    lost = []
+    returned = 0
     for outcome in outcomes:
         if not _settle_one(transaction, owner, outcome, limits, now):
-            lost.append(outcome.id)
+            news.lost.append(outcome.id)
             continue
         counts.running -= 1
+        returned += outcome.given_back
         _count(counts, outcome)
         if outcome.key is not None and limits.has_keys:
-            free_slot(transaction, queue, outcome.key, limits, now, token=outcome.given_back)
+            free_slot(transaction, queue, outcome.key, limits, now, begun=True, token=outcome.given_back)
         if outcome.status in FINAL:
-            after_end(transaction, outcome.id, outcome.status, now)
+            after_end(transaction, outcome.id, outcome.status, now, news)
+    if returned and limits.rate is not None:
+        limits.fill(now)
+        tokens = min(limits.burst, limits.tokens + returned)
+        transaction.run("jobs.set_tokens", {"name": queue, "tokens": tokens, "now": now})
     counts.write(transaction, queue)
-    return lost
 
 
 FINAL: Final = frozenset({"completed", "failed", "dead", "cancelled"})
@@ -300,60 +311,144 @@ def _settle_one(transaction: Transaction, owner: str, outcome: Outcome, limits: 
     if outcome.status == "queued":
         stage = DUE if outcome.due is not None and outcome.due > now else waits
         values |= {"stage": stage, "due": outcome.due, "error": outcome.error, "crashes": outcome.crashes}
-        return bool(transaction.run("jobs.again", values))
+        return bool(transaction.run("jobs.again", {**values, "undone": int(outcome.interrupted)}))
     values |= {"status": outcome.status, "error": outcome.error, "crashes": outcome.crashes}
-    values |= {"now": now, "keep": None if outcome.status == "dead" else now + outcome.keep}
+    values |= {"now": now, "keep": now + (DEAD_SECONDS if outcome.status == "dead" else outcome.keep)}
     return bool(transaction.run("jobs.end", values))
 
 
 def _count(counts: Counts, outcome: Outcome) -> None:
     if outcome.status in FINAL:
         setattr(counts, outcome.status, getattr(counts, outcome.status) + 1)
-    elif not outcome.given_back:
+    elif not (outcome.given_back or outcome.interrupted):
         counts.retried += 1
 
 
-def after_end(transaction: Transaction, id_: int, status: str, now: float) -> None:
+def after_end(transaction: Transaction, id_: int, status: str, now: float, news: News) -> None:
     """Let the jobs go on that waited for one that is over; if it was not completed, they are cancelled."""
     for (job,) in transaction.all("jobs.dependants", {"needs": id_}):
         if status != "completed":
-            cancel_queued(transaction, job, f"job {id_}, which it waited for, is {status}", now)
+            cancel_queued(transaction, job, f"job {id_}, which it waited for, is {status}", now, news)
             continue
         row = transaction.one("jobs.need_met", {"id": job})
         if row is not None and row[0] == 0:
-            _, due, key, queue = row
-            stage = stage_of(transaction, queue, key, due, limits_of(transaction, queue), now)
-            transaction.run("jobs.set_stage", {"id": job, "stage": stage})
+            _, due, key, queue, gather = row
+            if gather is not None:
+                collect(transaction, job, json.loads(gather))
+            enter(transaction, job, queue, key, due, limits_of(transaction, queue), now)
+            news.queues.add(queue)
     transaction.run("jobs.drop_needs", {"needs": id_})
 
 
-def cancel_queued(transaction: Transaction, id_: int, why: str, now: float) -> bool:
+def collect(transaction: Transaction, id_: int, members: list[int]) -> None:
+    """Make the results of a group's jobs the argument of the one that waited for them."""
+    results: dict[int, bytes | None] = dict(transaction.all("jobs.results", {"ids": json.dumps(members)}))
+    listed = b",".join(results.get(member) or b"null" for member in members)
+    transaction.run("jobs.set_args", {"id": id_, "args": b"[[[" + listed + b"]],{}]"})
+
+
+def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news: News) -> bool:
     """Cancel a job that has not begun; False if it has."""
+    row = transaction.one("jobs.place", {"id": id_})
+    if row is None or row[2] >= RUNNING:
+        return False
+    queue, key, stage, task = row
     error = json.dumps({"name": "JobCancelled", "text": why}).encode()
-    values = {"id": id_, "status": "cancelled", "now": now, "error": error, "keep": now + 86400.0}
-    row = transaction.one("jobs.end_queued", values)
+    values = {"id": id_, "status": "cancelled", "now": now, "error": error, "keep": now + DAY}
+    if not transaction.run("jobs.end_queued", values):
+        return False  # another process has just claimed it
+    news.cancelled.append((id_, task))
+    news.queues.add(queue)
+    Counts(cancelled=1).write(transaction, queue)
+    if key is not None and stage == READY:
+        limits = limits_of(transaction, queue)
+        if limits.has_keys:
+            free_slot(transaction, queue, key, limits, now, begun=False)
+    after_end(transaction, id_, "cancelled", now, news)
+    return True
+
+
+def revive(transaction: Transaction, id_: int, now: float) -> bool:
+    """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
+
+    Raises:
+        DefinitionError: another live job has its unique key.
+    """
+    place = transaction.one("jobs.place", {"id": id_})
+    if place is None or place[2] != OVER:
+        return False
+    found = transaction.one("jobs.unique_of", {"id": id_})
+    if found is not None:
+        msg = f"job {id_} cannot be queued again: job {found[0]} is live and has the same unique key"
+        raise DefinitionError(msg)
+    row = transaction.one("jobs.revive", {"id": id_})
     if row is None:
         return False
-    Counts(cancelled=1).write(transaction, row[0])
-    after_end(transaction, id_, "cancelled", now)
+    queue, key = row
+    enter(transaction, id_, queue, key, None, limits_of(transaction, queue), now)
     return True
+
+
+def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
+    """Remove all jobs of a queue that have not begun; those of other queues that wait for one are cancelled."""
+    where = {"queue": queue}
+    for (job,) in transaction.all("jobs.purge_dependants", where):
+        place = transaction.one("jobs.place", {"id": job})
+        if place is not None and place[0] != queue:
+            cancel_queued(
+                transaction, job, f"queue {queue}, in which a job was that it waited for, was purged", now, news
+            )
+    transaction.run("jobs.purge_needs", where)
+    removed = transaction.run("jobs.purge", where)
+    limits = limits_of(transaction, queue)
+    if limits.has_keys:
+        count_keys(transaction, queue, now)
+    return removed
 
 
 # --- dead nodes ------------------------------------------------------------------------------------------------------
 
 
-def take_over(transaction: Transaction, owner: str, now: float, cause: str) -> list[tuple[int, str, str]]:
+def take_over(transaction: Transaction, owner: str, now: float, cause: str, news: News) -> list[tuple[int, str, str]]:
     """End the leases of a node that has died; return (id, queue, status) of its jobs.
 
     Each has one more crash: it is tried again, unless it may run once only, or has killed too many.
     """
-    moved = []
-    for id_, queue, key, epoch, _, crashes, at_most_once, _ in transaction.all("jobs.owned", {"owner": owner}):
-        dead = at_most_once or crashes + 1 >= CRASHES
-        error = json.dumps({"name": "HostDied", "text": cause}).encode()
-        status = "dead" if dead else "queued"
-        outcome = Outcome(id_, epoch, key, status, error=error, crashes=1)
-        settle(transaction, queue, owner, [outcome], now)
-        moved.append((id_, queue, status))
+    rows = transaction.all("jobs.owned", {"owner": owner})
+    moved = [_take_over_one(transaction, owner, row, now, cause, news) for row in rows]
     transaction.run("nodes.remove", {"id": owner})
     return moved
+
+
+def take_overdue(
+    transaction: Transaction, queue: str, owner: str, lease_now: float, now: float, news: News
+) -> list[tuple[int, str, str]]:
+    """End the leases that have run out: their nodes were stopped, or are cut off."""
+    moved = []
+    values = {"now": lease_now, "owner": owner, "queue": queue, "limit": BATCH}
+    for id_, other in transaction.all("jobs.overdue", values):
+        row = transaction.one("jobs.owned_one", {"id": id_, "owner": other})
+        if row is not None:
+            cause = f"its process (node {other}) has not said for too long that it works on it"
+            moved.append(_take_over_one(transaction, other, row, now, cause, news))
+    return moved
+
+
+def _take_over_one(
+    transaction: Transaction, owner: str, row: Row, now: float, cause: str, news: News
+) -> tuple[int, str, str]:
+    id_, queue, key, epoch, _, crashes, at_most_once, _ = row
+    status = "dead" if at_most_once or crashes + 1 >= CRASHES else "queued"
+    error = json.dumps({"name": "HostDied", "text": cause}).encode()
+    settle(transaction, queue, owner, [Outcome(id_, epoch, key, status, error=error, crashes=1)], now, news)
+    return id_, queue, status
+
+
+def disown(transaction: Transaction, queue: str, owner: str, now: float, news: News) -> None:
+    """Queue the jobs again that this node has and works on no more: its claimer has crashed, or the system ends."""
+    for id_, of_queue, key, epoch, _, _, at_most_once, _ in transaction.all("jobs.owned", {"owner": owner}):
+        if of_queue == queue:
+            status = "dead" if at_most_once else "queued"
+            error = json.dumps({"name": "Stopping", "text": "its process ended while it ran"}).encode()
+            outcome = Outcome(id_, epoch, key, status, error=error if at_most_once else None, interrupted=True)
+            settle(transaction, queue, owner, [outcome], now, news)

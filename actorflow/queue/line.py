@@ -7,20 +7,32 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
+from actorflow.errors import PayloadError
 from actorflow.queue import ledger
-from actorflow.queue.waits import Waits
+from actorflow.queue.desk import Desk, InProcess
+from actorflow.queue.stats import Latencies
 from actorflow.workflow.task import TASKS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actorflow.core.clock import Clock
     from actorflow.core.ref import ActorRef
     from actorflow.process.pool.pool import ProcessPool
-    from actorflow.queue.worker import Attempt
+    from actorflow.queue.attempt import Attempt
+    from actorflow.queue.schedules import Schedule
+    from actorflow.queue.waits import Waits
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability, Transaction
+    from actorflow.workflow.task import AnyTask
+
+PRUNE_SECONDS: Final = 10.0  # between two looks for jobs that were kept long enough
+UNKNOWN_SECONDS: Final = 60.0  # between two looks for jobs and schedules that no process takes care of
+STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after which a schedule has stopped
+HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +67,42 @@ class Line:
         waits: Waits,
         pool: Callable[[], ProcessPool],
         durability: Durability | None,
+        *,
+        clock: Clock,
+        is_virtual: bool,
+        payload_limit: int,
+        after: Callable[[float, Callable[[], object]], object],
     ) -> None:
         self.name = name
         self.store = store
         self.waits = waits
         self.pool = pool
         self.durability: Durability | None = durability
+        self.clock = clock
+        self.is_virtual = is_virtual
+        self.payload_limit = payload_limit
+        self.after = after  # calls a function in some seconds, in the holder of the baton
+        self.desk = Desk()
+        self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None
         self.closed = False
         self.workers = 0
+        self.schedules: ActorRef[Any] | None = None
+        self.declared: dict[str, Schedule] = {}
+        self.inline = 0  # blocks of `queue.inline()` that are open
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
         self._known = ("", 0)
+        self._in_process: dict[str, InProcess] = {}
+        self._pruned_at = self._reported_at = clock.monotonic()
+        self._reported: set[str] = set()
+        waits.wakes[name] = self.wake
+        waits.cancels.append(self.look_for_cancelled)
 
     @property
     def store_is_private(self) -> bool:
         """Say whether no other process can be on the store."""
-        return self.store.url == "memory:"
+        return self.is_virtual or self.store.url == "memory:"
 
     @property
     def tasks(self) -> str:
@@ -83,53 +114,223 @@ class Line:
             self._known = (names, count)
         return names
 
+    def now(self) -> float:
+        """Return the store's time, in seconds since the epoch."""
+        return self.store.now()
+
+    def lease_now(self) -> float:
+        """Return seconds on the clock of the leases: nobody sets it, unlike the one on the wall."""
+        return self.clock.monotonic() if self.store.dialect == "sqlite" else self.store.now()
+
+    def check_size(self, data: bytes | None, what: str) -> None:
+        """Refuse what is too big for a store.
+
+        Raises:
+            PayloadError: it is over the limit, which the text names.
+        """
+        if data is not None and len(data) > self.payload_limit:
+            msg = (
+                f"{what} takes {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of "
+                f"{self.payload_limit / 1e6:.1f} MB: store it in a file, and its path in the queue"
+            )
+            raise PayloadError(msg)
+
+    def in_process(self, task: AnyTask) -> InProcess:
+        """Return the function of a cpu task, as the processes of the pool call it."""
+        function = self._in_process.get(task.name)
+        if function is None or function.function is not task.function:
+            function = self._in_process[task.name] = InProcess(task.function)
+        return function
+
     def wake(self) -> None:
         """There may be something to take."""
         claimer = self.claimer
         if claimer is not None and claimer.is_alive():
             claimer.cast(claimer.actor_class.wake)
 
+    def look_for_cancelled(self) -> None:
+        """A job was cancelled while it ran."""
+        claimer = self.claimer
+        if claimer is not None and claimer.is_alive():
+            claimer.cast(claimer.actor_class.look_for_cancelled)
+
     # --- for the claimer ---------------------------------------------------------------------------------------------
 
     def settle_and_claim(
         self, done: list[ledger.Outcome], wanted: int, lease: float
-    ) -> tuple[list[ledger.Claimed], list[int], float | None]:
-        """Write what became of jobs and take the next; also returns those that were lost, and when to look again."""
+    ) -> tuple[list[ledger.Claimed], float | None]:
+        """Write what became of jobs and take the next; also returns when to look again."""
         store, name = self.store, self.name
-        owner, now, until = store.node.id, store.now(), SystemClock.monotonic() + lease
-        tasks = self.tasks
+        owner, now, until = store.node.id, self.now(), self.lease_now() + lease
+        tasks, news = self.tasks, ledger.News()
 
-        def work(transaction: Transaction) -> tuple[list[ledger.Claimed], list[int], float | None]:
-            lost = ledger.settle(transaction, name, owner, done, now) if done else []
-            claimed = ledger.claim(transaction, name, owner, tasks, wanted, now, until) if wanted > 0 else []
-            next_wake = ledger.next_wake(transaction, name) if len(claimed) < wanted else None
-            return claimed, lost, next_wake
+        def work(transaction: Transaction) -> tuple[list[ledger.Claimed], float | None]:
+            if done:
+                ledger.settle(transaction, name, owner, done, now, news)
+            if wanted < 1:
+                return [], None
+            return ledger.claim(transaction, name, owner, tasks, wanted, now, until, news)
 
-        claimed, lost, next_wake = store.write(work, durability=self.durability)
+        claimed = store.write(work, durability=self.durability)
+        self.told(done, news)
+        return claimed
+
+    def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
+        """Write what became of a job into the transaction of its task; False if another node has the job."""
+        news = ledger.News()
+        ledger.settle(transaction, self.name, self.store.node.id, [outcome], self.now(), news)
+        if news.lost:
+            return False
+        transaction.after_commit(lambda: self.told([outcome], news))
+        return True
+
+    def told(self, done: Iterable[ledger.Outcome], news: ledger.News) -> None:
+        """Tell who waits and who listens, after a commit."""
+        for job in news.lost:
+            logger.warning("Job %s was taken over by another process; its late result is refused", job)
+        if self._listeners:
+            lost = set(news.lost)
+            for outcome in done:
+                if not (outcome.given_back or outcome.id in lost):
+                    kind = "retried" if outcome.status == "queued" else outcome.status
+                    self.tell(kind, outcome.id, outcome.task, outcome.due)
+            for job, task in news.cancelled:
+                self.tell("cancelled", job, task)
         self.waits.ended([outcome.id for outcome in done if outcome.status in ledger.FINAL])
-        return claimed, lost, next_wake
+        self.waits.ended([job for job, _ in news.cancelled])
+        self.waits.ready(news.queues)
 
     def beat(self, lease: float) -> None:
         """Say that this node lives."""
-        until = SystemClock.monotonic() + lease
-        values = {"owner": self.store.node.id, "lease": until}
+        values = {"owner": self.store.node.id, "lease": self.lease_now() + lease}
         self.store.write(lambda transaction: transaction.run("jobs.beat", values), durability="process")
 
     def to_cancel(self) -> list[int]:
         """Return the jobs of this node that somebody wants to end."""
-        rows = self.store.read(lambda transaction: transaction.all("jobs.to_cancel", {"owner": self.store.node.id}))
+        values = {"owner": self.store.node.id, "queue": self.name}
+        rows = self.store.read(lambda transaction: transaction.all("jobs.to_cancel", values))
         return [row[0] for row in rows]
+
+    def disown(self) -> None:
+        """Queue again what this node has of the queue, and nobody here runs."""
+        news, owner = ledger.News(), self.store.node.id
+        owned = self.store.read(lambda transaction: transaction.all("jobs.owned", {"owner": owner}))
+        if any(row[1] == self.name for row in owned):
+            self.store.write(lambda transaction: ledger.disown(transaction, self.name, owner, self.now(), news))
+            self.told([], news)
+
+    def close(self) -> None:
+        """Give back what a claimer that was abandoned could not, when the system is over."""
+        if self.closed:
+            return
+        self.closed = True
+        self.desk.close()
+        if self.workers:
+            try:
+                self.disown()
+            except Exception as error:  # noqa: BLE001 - the store is gone; others take the jobs over as of a dead node
+                logger.error("Queue %s: its jobs could not be given back: %s", self.name, error)
 
     def bury_dead_nodes(self) -> None:
         """Take the jobs of nodes that have died, so that any node may claim them."""
         store = self.store
         for id_ in store.node.dead():
             cause = f"its process (node {id_}) was killed or has crashed"
-            moved = store.write(partial(ledger.take_over, owner=id_, now=store.now(), cause=cause))
+            news = ledger.News()
+            moved = store.write(partial(ledger.take_over, owner=id_, now=self.now(), cause=cause, news=news))
             store.node.forget(id_)
-            for job, queue, status in moved:
-                logger.warning("Job %s of queue %s was in a process that died; it is %s", job, queue, status)
-            self.wake()
+            self.taken(moved, news)
+
+    def take_overdue(self) -> None:
+        """Take the jobs of nodes that were stopped, or are cut off, so that any node may claim them."""
+        owner, lease_now, news = self.store.node.id, self.lease_now(), ledger.News()
+        values = {"queue": self.name, "owner": owner, "now": lease_now, "limit": 1}
+        if self.store.read(lambda transaction: transaction.one("jobs.overdue", values)) is None:
+            return
+        moved = self.store.write(
+            lambda transaction: ledger.take_overdue(transaction, self.name, owner, lease_now, self.now(), news)
+        )
+        self.taken(moved, news)
+
+    def taken(self, moved: list[tuple[int, str, str]], news: ledger.News) -> None:
+        """Report the jobs that were taken from others."""
+        for job, queue, status in moved:
+            logger.warning("Job %s of queue %s was in a process that died or hangs; it is %s", job, queue, status)
+        self.told([], news)
+        self.waits.ended([job for job, _, status in moved if status == "dead"])
+        self.wake()
+
+    def prune(self) -> None:
+        """Now and then, remove jobs that were kept long enough, and report those that no process here can run."""
+        now = self.clock.monotonic()
+        if now - self._pruned_at > PRUNE_SECONDS:
+            self._pruned_at = now
+            values = {"now": self.now(), "limit": ledger.BATCH}
+            while self.store.write(lambda transaction: transaction.run("jobs.prune", values)) == ledger.BATCH:
+                pass
+        if now - self._reported_at > UNKNOWN_SECONDS:
+            self._reported_at = now
+            self.report_unknown()
+            self.report_stopped()
+
+    def report_unknown(self) -> None:
+        """Say which ready jobs wait for a process that knows their tasks."""
+        values = {"queue": self.name, "tasks": self.tasks}
+        for task, count in self.store.read(lambda transaction: transaction.all("jobs.unknown", values)):
+            if task not in self._reported:
+                self._reported.add(task)
+                logger.warning(
+                    "Queue %s: %s jobs wait for task %r, which is not known here: import its module, or start a "
+                    "process that does",
+                    self.name,
+                    count,
+                    task,
+                )
+
+    def report_stopped(self) -> None:
+        """Say which schedules have stopped, as no living process declares them; after a month forget them."""
+        now = self.now()
+        values = {"queue": self.name, "before": now - STOPPED_SECONDS}
+        if self.store.read(lambda transaction: transaction.one("schedules.stale", values)) is None:
+            return
+
+        def work(transaction: Transaction) -> list[Any]:
+            transaction.run("schedules.prune", {"queue": self.name, "before": now - ledger.DEAD_SECONDS})
+            return transaction.all("schedules.stop", values)
+
+        for (name,) in self.store.write(work):
+            logger.warning("Queue %s: no living process declares schedule %r any more; it has stopped", self.name, name)
+
+    # --- a user's transaction ----------------------------------------------------------------------------------------
+
+    def watch_transaction(self, conn: Any, job: int) -> None:
+        """See that a user's transaction ends soon: on SQLite nobody else can write until then."""
+        if self.is_virtual or self.store.dialect != "sqlite":
+            return
+        began = self.clock.monotonic()
+
+        def look() -> None:
+            try:
+                warn()
+            except Exception as error:  # noqa: BLE001 - the connection was closed, or the store: so it is over
+                logger.debug("Queue %s: a transaction is looked at no more: %s", self.name, error)
+
+        def warn() -> None:
+            if not conn.in_transaction or self.store.read(
+                lambda transaction: transaction.one("jobs.place", {"id": job})
+            ):
+                return
+            age = self.clock.monotonic() - began
+            logger.warning(
+                "The transaction in which job %s of queue %s was enqueued is open for %.1f s; on SQLite nobody can "
+                "write meanwhile: commit it",
+                job,
+                self.name,
+                age,
+            )
+            self.after(age, look)
+
+        self.after(HELD_SECONDS, look)
 
     # --- listeners ---------------------------------------------------------------------------------------------------
 
@@ -148,7 +349,7 @@ class Line:
         """Tell the listeners; one that raises is logged, and stops nothing."""
         if not self._listeners:
             return
-        event = JobEvent(kind, str(job), task, self.store.now(), detail)
+        event = JobEvent(kind, str(job), task, self.now(), detail)
         for listener in self._listeners:
             try:
                 listener(event)
@@ -157,19 +358,27 @@ class Line:
 
     def attempt_began(self, attempt: Attempt) -> None:
         """A worker has a job."""
+        job = attempt.job
+        self.latencies.wait.append(self.now() - (job.due or job.created))
         if self._listeners:
-            self.tell("started", attempt.job.id, attempt.job.task)
+            self.tell("started", job.id, job.task)
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """An attempt is over; the store hears of it in a moment."""
-        outcome = attempt.outcome
-        if self._listeners and outcome is not None:
-            kind = "retried" if outcome.status == "queued" else outcome.status
-            self.tell(kind, attempt.job.id, attempt.job.task, outcome.due)
+        self.latencies.processing.append(attempt.seconds)
+        if attempt.task.cpu:
+            self.look_at_desk(attempt)
+            self.desk.clear(attempt.job.id)
 
-    def report(self, job: int, done: Any, total: Any) -> None:
+    def look_at_desk(self, attempt: Attempt) -> None:
+        """Pass on how far a cpu task is."""
+        noted = self.desk.progress(attempt.job.id)
+        if noted is not None:
+            self.report(attempt.job, *noted)
+
+    def report(self, job: ledger.Claimed, done: Any, total: Any) -> None:
         """Note how far a job is."""
         progress = json.dumps([done, total])
-        values = {"id": job, "progress": progress, "owner": self.store.node.id}
+        values = {"id": job.id, "progress": progress, "owner": self.store.node.id, "epoch": job.epoch}
         self.store.submit(lambda transaction: transaction.run("jobs.progress", values), durability="process")
-        self.tell("progress", job, "", (done, total))
+        self.tell("progress", job.id, job.task, (done, total))

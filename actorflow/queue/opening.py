@@ -7,14 +7,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actorflow.core.child import child
+from actorflow.core.log import logger
 from actorflow.errors import DefinitionError
+from actorflow.queue import slots
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.limits import Limit, check_count, parse_rate
 from actorflow.queue.line import Line
-from actorflow.queue.queue import Queue, declare
+from actorflow.queue.queue import Queue
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
+    from actorflow.core.scheduler import Scheduler
     from actorflow.process.pool.pool import ProcessPool
     from actorflow.queue.waits import Waits
     from actorflow.store.store import Store
@@ -25,6 +28,8 @@ class Home(Protocol):
     """The system that a queue belongs to, as far as it needs it."""
 
     lines: dict[str, Line]
+    scheduler: Scheduler
+    settings: Any
 
     @property
     def store(self) -> Store:
@@ -40,7 +45,7 @@ class Home(Protocol):
         """Return a pool."""
         ...
 
-    def spawn(self, recipe: Any, /) -> ActorRef[Any]:
+    def spawn(self, recipe: Any, /, *args: Any) -> ActorRef[Any]:
         """Start an actor."""
         ...
 
@@ -71,18 +76,52 @@ def open_queue(
         line = home.lines.get(name)
         if line is None:
             pool: Callable[[], ProcessPool] = lambda: home.pool("cpu")  # noqa: E731
-            line = home.lines[name] = Line(name, home.store, home.waits, pool, durability)
+            scheduler = home.scheduler
+            clock = scheduler.clock
+
+            def after(seconds: float, act: Callable[[], object]) -> None:
+                due = clock.monotonic() + seconds
+                scheduler.post_work(lambda: scheduler.add_timer(due, act))
+
+            line = home.lines[name] = Line(
+                name,
+                home.store,
+                home.waits,
+                pool,
+                durability,
+                clock=clock,
+                is_virtual=scheduler.is_virtual,
+                payload_limit=int(home.settings.payload_limit),
+                after=after,
+            )
             home.store.watch(line.wake)
-    if concurrency is not None or rate is not None or per_key is not None:
-        declare(line, concurrency=concurrency, rate=rate, per_key=per_key)
-    if workers:
-        with _lock:
-            if line.claimer is not None:
-                if line.workers != workers:
-                    msg = f"queue {name!r} has {line.workers} workers here already; {workers} are asked for"
-                    raise DefinitionError(msg)
-                return Queue(line, workers)
+    has_limits = concurrency is not None or rate is not None or per_key is not None
+    with _lock:
+        is_first = workers > 0 and line.claimer is None
+        if workers and not is_first and line.workers != workers:
+            msg = f"queue {name!r} has {line.workers} workers here already; {workers} are asked for"
+            raise DefinitionError(msg)
+        if has_limits or is_first:  # who only enqueues, and names no limits, leaves them as they are
+            declare(line, concurrency=concurrency, rate=rate, per_key=per_key)
+        if is_first:
             line.workers = workers
-        recipe = child(Claimer, line, workers).options(name=f"queue-{name}", restart="permanent")
-        line.claimer = home.spawn(recipe)
-    return Queue(line, workers)
+            recipe = child(Claimer, line, workers).options(name=f"queue-{name}", restart="permanent")
+            line.claimer = home.spawn(recipe)
+    return Queue(line, line.workers, home.spawn)
+
+
+def declare(line: Line, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:
+    """Write a queue's limits: of processes that disagree, the last one to start wins, and says so."""
+    bucket = parse_rate(rate)
+    key_bucket = None if per_key is None else per_key.bucket
+    values = {
+        "concurrency": concurrency,
+        "rate": None if bucket is None else bucket.per_second,
+        "burst": None if bucket is None else bucket.burst,
+        "key_concurrency": None if per_key is None else per_key.concurrency,
+        "key_rate": None if key_bucket is None else key_bucket.per_second,
+        "key_burst": None if key_bucket is None else key_bucket.burst,
+    }
+    before = line.store.write(lambda transaction: slots.declare(transaction, line.name, values, line.now()))
+    if before is not None:
+        logger.warning("Queue %s has other limits now: %s; they were %s", line.name, values, before)

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
-from actorflow.errors import DefinitionError
-from actorflow.queue import ledger
+from actorflow.queue import ledger, slots
 from actorflow.queue.claimer import Claimer
+from actorflow.queue.inline import run_inline
 from actorflow.queue.job import Job, JobInfo
-from actorflow.queue.limits import Limit, check_count, parse_rate
+from actorflow.queue.packing import Packed, pack, put, put_many
+from actorflow.queue.schedules import Schedule, Schedules
 from actorflow.queue.stats import QueueStats, stats_of
-from actorflow.store.codec import encode
-from actorflow.workflow.options import PLAIN, JobOptions
-from actorflow.workflow.task import TASKS, AnyTask, AsyncTask, Task
+from actorflow.workflow.options import PLAIN
+from actorflow.workflow.task import AnyTask, AsyncTask, Task
 
 if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
     from actorflow.queue.line import Line, Listener
     from actorflow.store.transaction import Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Group(Generic[R]):
+    """Jobs that were enqueued together, and the one that gets their results.
+
+    Attributes:
+        jobs: the members, in the order in which they were given.
+        then: the job whose argument is the list of their results.
+    """
+
+    def __init__(self, jobs: list[Job[Any]], then: Job[R]) -> None:
+        self.jobs = jobs
+        self.then = then
+
+    def __repr__(self) -> str:
+        return f"<Group of {len(self.jobs)} jobs, then {self.then.id}>"
 
 
 class Queue:
@@ -35,11 +51,12 @@ class Queue:
         name: all processes that use this name on the store share the queue.
     """
 
-    def __init__(self, line: Line, workers: int) -> None:
+    def __init__(self, line: Line, workers: int, spawn: Callable[..., ActorRef[Any]]) -> None:
         self.name = line.name
         self.workers = workers
         self._line = line
         self._store = line.store
+        self._spawn = spawn
 
     def __repr__(self) -> str:
         return f"<Queue {self.name} on {self._store.url}>"
@@ -53,86 +70,138 @@ class Queue:
     def enqueue(self, task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
         """Add a job, and return when it is in the store.
 
-        Options of the job go to the task: `jobs.enqueue(shrink.options(priority=1, delay=60), "a.jpg")`.
+        Options of the job go to the task: `jobs.enqueue(shrink.options(priority=1, delay=60), "a.jpg")`. With
+        `options(conn=)` the job is part of your own transaction: it is there once you commit, and never if you do not.
 
         Raises:
             DefinitionError: it is no task, or does not take the arguments; a duplicate, if it is to be rejected.
             PayloadError: an argument cannot be stored; the text names it.
             StoreError: the store failed, and the job is not in it.
         """
-        check_task(task)
-        task.check(args, kwargs)
-        payload = encode([args, kwargs], f"an argument of {task.name}")
-        now = self._store.now()
-        options = task.job_options
-        if options is PLAIN:
-            values = {"queue": self.name, "task": task.name, "priority": 0, "args": payload, "created": now}
-            work = partial(put_plain, values=values)
-        else:
-            work = partial(self._put, task=task, options=options, payload=payload, now=now)
-        id_ = self._store.write(work, durability=self._line.durability)
-        self._line.tell("queued", id_, task.name)
-        self._line.wake()
-        return Job(self._store, self._line.waits, str(id_))
+        began = self._line.clock.monotonic()
+        packed = pack(self._line, task, args, kwargs)
+        now = self._line.now()
+        if packed.options.conn is not None:
+            return self._put_within(packed, now)
+        name = self.name
+        id_ = self._store.write(lambda transaction: put(transaction, name, packed, now), self._line.durability)
+        self._line.latencies.enqueue.append(self._line.clock.monotonic() - began)
+        return self._added([id_], [packed])[0]
 
     def enqueue_many(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:
         """Add a job for each tuple of arguments, all in one transaction: all are there, or none.
 
         >>> jobs.enqueue_many(shrink, [("b.jpg",), ("c.jpg",)])  # doctest: +SKIP
         """
-        check_task(task)
-        now = self._store.now()
-        payloads = []
-        for args in arguments:
-            task.check(tuple(args), {})
-            payloads.append(encode([tuple(args), {}], f"an argument of {task.name}"))
-        options = task.job_options
+        packed = [pack(self._line, task, tuple(args), {}) for args in arguments]
+        if not packed:
+            return []
+        name, now, plain = self.name, self._line.now(), packed[0].options is PLAIN
 
         def work(transaction: Transaction) -> list[int]:
-            if options is not PLAIN:
-                return [self._put(transaction, task, options, payload, now) for payload in payloads]
-            base = {"queue": self.name, "task": task.name, "priority": 0, "created": now}
-            return put_many(transaction, base, payloads)
+            if plain:
+                return put_many(transaction, name, packed, now)
+            return [put(transaction, name, one, now) for one in packed]
 
-        ids = self._store.write(work, durability=self._line.durability)
-        for id_ in ids:
-            self._line.tell("queued", id_, task.name)
-        self._line.wake()
-        return [Job(self._store, self._line.waits, str(id_)) for id_ in ids]
+        conn = packed[0].options.conn
+        if conn is not None:
+            return [self._put_within(one, now) for one in packed]
+        return self._added(self._store.write(work, self._line.durability), packed)
 
-    def _put(self, transaction: Transaction, task: AnyTask, options: JobOptions, payload: bytes, now: float) -> int:
-        if options.unique is not None:
-            found = transaction.one("jobs.unique", {"queue": self.name, "unique": options.unique})
-            if found is not None:
-                id_, stage = found
-                if options.on_duplicate == "existing" or (
-                    options.on_duplicate == "replace" and stage == ledger.RUNNING
-                ):
-                    return int(id_)
-                if options.on_duplicate == "reject":
-                    msg = f"queue {self.name!r} has a live job with unique={options.unique!r}: job {id_}"
-                    raise DefinitionError(msg)
-                ledger.cancel_queued(transaction, id_, "it was replaced", now)
-        stored: dict[str, Any] = {"keep": options.keep}
-        if options.timeout is not None:
-            stored["timeout"] = options.timeout
-        if options.retry is not None:
-            stored["retry"] = options.retry.to_list()
-        values = {
-            "queue": self.name,
-            "task": task.name,
-            "priority": options.priority,
-            "due": now + options.delay if options.delay else None,
-            "expires": None if options.expires is None else now + options.expires,
-            "key": options.key,
-            "unique": options.unique,
-            "at_most_once": int(options.at_most_once),
-            "tags": "\n".join(options.tags) or None,
-            "args": payload,
-            "options": json.dumps(stored).encode(),
-            "created": now,
-        }
-        return ledger.put(transaction, values, [int(job.id) for job in options.after], now)
+    def group(self, calls: Iterable[tuple[Any, ...]], /, *, then: Task[[list[Any]], R]) -> Group[R]:
+        """Add jobs, and one that gets the list of their results once all are completed; all in one transaction.
+
+        The count of those that are left is kept in the transactions that end them, so `then` runs exactly when the last
+        one is completed, whatever is killed. If one of them fails, `then` is cancelled.
+
+        >>> jobs.group([(shrink, "a.jpg"), (shrink, "b.jpg")], then=publish)  # doctest: +SKIP
+
+        Args:
+            calls: tuples of a task and its arguments.
+            then: a task of one argument.
+        """
+        packed = [pack(self._line, call[0], tuple(call[1:]), {}) for call in calls]
+        last = pack(self._line, then, ([],), {})
+        name, now = self.name, self._line.now()
+
+        def work(transaction: Transaction) -> list[int]:
+            ids = [put(transaction, name, one, now) for one in packed]
+            return [*ids, put(transaction, name, last, now, gather=ids)]
+
+        *jobs, job = self._added(self._store.write(work, self._line.durability), [*packed, last])
+        return Group(jobs, job)
+
+    def _put_within(self, packed: Packed, now: float) -> Job[Any]:
+        """Add a job in the user's own transaction."""
+        conn = packed.options.conn
+        transaction = self._store.join(conn)
+        id_ = put(transaction, self.name, packed, now)
+        self._line.watch_transaction(conn, id_)
+        return Job(self._store, self._line.waits, str(id_))
+
+    def _added(self, ids: list[int], packed: list[Packed]) -> list[Job[Any]]:
+        """Tell others of new jobs."""
+        line = self._line
+        for id_, one in zip(ids, packed, strict=True):
+            line.tell("queued", id_, one.task)
+        if line.inline:
+            for id_ in ids:
+                run_inline(line, id_)
+        else:
+            line.wake()
+        return [Job(self._store, line.waits, str(id_)) for id_ in ids]
+
+    @contextmanager
+    def inline(self) -> Iterator[None]:
+        """Run jobs at once, in the thread that enqueues them: for tests of what they do.
+
+        Delays, limits and pauses between attempts are left out. What a task raises is in its job, as ever.
+
+        >>> with jobs.inline():  # doctest: +SKIP
+        ...     assert jobs.enqueue(double, 4).result() == 8
+        """
+        self._line.inline += 1
+        try:
+            yield
+        finally:
+            self._line.inline -= 1
+
+    # --- schedules ---------------------------------------------------------------------------------------------------
+
+    def cron(
+        self,
+        cron: str,
+        task: AnyTask,
+        /,
+        *,
+        args: Sequence[Any] = (),
+        tz: str = "UTC",
+        catch_up: Literal["skip", "latest", "all"] = "skip",
+        name: str | None = None,
+    ) -> None:
+        """Enqueue a task at the times of a cron expression, once, however many processes declare it.
+
+        It goes on as long as a living process declares it. Where clocks are set forward, what falls into the hour that
+        is missing runs right after it; where they are set back, a fixed time runs once.
+
+        Args:
+            cron: five fields, or six with seconds in front, as in Debian's cron: "*/5 * * * *".
+            task: options of its jobs go to it, such as `.options(unique="sweep")`.
+            args: its arguments.
+            tz: name of the time zone.
+            catch_up: what becomes of times that passed while no process ran it: "skip" leaves them out, "latest" runs
+                the last of them, "all" runs each.
+            name: by which the store knows it, if not by task and expression: then it may be changed.
+
+        Raises:
+            DefinitionError: the expression, the zone or the arguments make no sense.
+        """
+        packed = pack(self._line, task, tuple(args), {})
+        schedule = Schedule(name or f"{packed.task} {cron} {tz}", cron, tz, catch_up, packed)
+        actor = self._line.schedules
+        if actor is None or not actor.is_alive():
+            actor = self._line.schedules = self._spawn(Schedules, self._line)
+        actor.call(Schedules.declare, schedule).get()
 
     # --- the whole of it ---------------------------------------------------------------------------------------------
 
@@ -146,15 +215,15 @@ class Queue:
         self._line.wake()
 
     def _set_paused(self, paused: bool) -> None:
-        def work(transaction: Transaction) -> None:
-            transaction.run("jobs.add_queue", {"name": self.name})
-            transaction.run("jobs.pause", {"name": self.name, "paused": int(paused)})
-
-        self._store.write(work)
+        self._store.write(lambda transaction: slots.pause(transaction, self.name, paused=paused))
 
     def purge(self) -> int:
         """Remove all jobs that have not begun; return how many."""
-        return self._store.write(lambda transaction: transaction.run("jobs.purge", {"queue": self.name}))
+        news, now = ledger.News(), self._line.now()
+        removed = self._store.write(lambda transaction: ledger.purge(transaction, self.name, now, news))
+        self._line.told([], news)
+        self._line.waits.look()
+        return removed
 
     def peek(self) -> Job[Any] | None:
         """Return the job that would begin next; None if none is ready."""
@@ -171,83 +240,34 @@ class Queue:
         return [self._job(int(info.id)) for info in self.jobs("dead")]
 
     def retry(self, job: Job[Any]) -> bool:
-        """Queue a job again that is dead, failed or cancelled; False if it is not."""
-        now = self._store.now()
+        """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 
-        def work(transaction: Transaction) -> bool:
-            row = transaction.one("jobs.revive", {"id": int(job.id)})
-            if row is None:
-                return False
-            queue, key = row
-            limits = ledger.limits_of(transaction, queue)
-            stage = ledger.stage_of(transaction, queue, key, None, limits, now)
-            transaction.run("jobs.set_stage", {"id": int(job.id), "stage": stage})
-            return True
-
-        revived = self._store.write(work)
+        Raises:
+            DefinitionError: another live job has its unique key.
+        """
+        now = self._line.now()
+        revived = self._store.write(lambda transaction: ledger.revive(transaction, int(job.id), now))
         self._line.wake()
         return revived
 
     def stats(self) -> QueueStats:
         """Return counts over all processes, and the latencies that this one has seen."""
-        return self._store.read(lambda transaction: stats_of(transaction, self.name, self.workers))
+        latencies = self._line.latencies
+        return self._store.read(lambda transaction: stats_of(transaction, self.name, self.workers, latencies))
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
         """Call a function with each `JobEvent` of this process; return what ends that. An error of it is logged."""
         return self._line.listen(listener)
 
     def drain(self, *, timeout: float | None = None) -> None:
-        """Take no more jobs in this process, and wait for those that run."""
+        """Take no more jobs in this process, and wait for those that run.
+
+        Raises:
+            AskTimeout: some run on after `timeout` seconds.
+        """
         claimer = self._line.claimer
         if claimer is not None:
             claimer.call(Claimer.drain).get(timeout=timeout)
 
     def _job(self, id_: int) -> Job[Any]:
         return Job(self._store, self._line.waits, str(id_))
-
-
-def check_task(task: object) -> None:
-    """Refuse what is no task."""
-    if not isinstance(task, AnyTask):
-        msg = f"enqueue({task!r}): give a task, a function under @af.task"
-        raise DefinitionError(msg)
-    if task.name not in TASKS:
-        TASKS[task.name] = task
-
-
-def put_plain(transaction: Transaction, values: dict[str, Any]) -> int:
-    """Add a job without options, which is ready at once."""
-    transaction.run("jobs.put_plain", values)
-    row = transaction.one("jobs.last_id")
-    assert row is not None
-    ledger.Counts(enqueued=1).write(transaction, values["queue"])
-    return int(row[0])
-
-
-def put_many(transaction: Transaction, base: dict[str, Any], payloads: list[bytes]) -> list[int]:
-    """Add jobs without options; their ids follow each other, as the transaction has the lock for writing."""
-    if not payloads:
-        return []
-    transaction.many("jobs.put_plain", ({**base, "args": payload} for payload in payloads))
-    row = transaction.one("jobs.last_id")
-    assert row is not None
-    ledger.Counts(enqueued=len(payloads)).write(transaction, base["queue"])
-    return list(range(int(row[0]) - len(payloads) + 1, int(row[0]) + 1))
-
-
-def declare(line: Line, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:
-    """Write a queue's limits: of processes that disagree, the last one to start wins."""
-    check_count("concurrency", concurrency)
-    bucket = parse_rate(rate)
-    key_bucket = None if per_key is None else per_key.bucket
-    values = {
-        "name": line.name,
-        "concurrency": concurrency,
-        "rate": None if bucket is None else bucket.per_second,
-        "burst": None if bucket is None else bucket.burst,
-        "key_concurrency": None if per_key is None else per_key.concurrency,
-        "key_rate": None if key_bucket is None else key_bucket.per_second,
-        "key_burst": None if key_bucket is None else key_bucket.burst,
-        "now": line.store.now(),
-    }
-    line.store.write(lambda transaction: transaction.run("jobs.declare_queue", values))

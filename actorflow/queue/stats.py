@@ -2,13 +2,64 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actorflow.queue import ledger
+from actorflow.queue import slots
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds that the latest 1,000 took: half of them at most `p50`, 95 in 100 at most `p95`, 99 at most `p99`."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLatency:
+    """What a job's time from `enqueue` to its end is made of, as this process has seen it.
+
+    Attributes:
+        enqueue: the call of `enqueue`: encoding and commit.
+        wait: from then, or from its due time, until a worker begins it.
+        processing: the task itself.
+    """
+
+    enqueue: Latency | None
+    wait: Latency | None
+    processing: Latency | None
+
+
+class Latencies:
+    """The latest of each part."""
+
+    def __init__(self) -> None:
+        self.enqueue: deque[float] = deque(maxlen=1000)
+        self.wait: deque[float] = deque(maxlen=1000)
+        self.processing: deque[float] = deque(maxlen=1000)
+
+    def summary(self) -> QueueLatency:
+        """Return percentiles."""
+        return QueueLatency(*(percentiles(list(part)) for part in (self.enqueue, self.wait, self.processing)))
+
+
+def percentiles(values: list[float]) -> Latency | None:
+    """Return three percentiles by nearest rank.
+
+    >>> percentiles([float(n) for n in range(1, 101)])
+    Latency(p50=50.0, p95=95.0, p99=99.0)
+    """
+    if not values:
+        return None
+    values.sort()
+    return Latency(*(values[max(0, math.ceil(len(values) * part) - 1)] for part in (0.50, 0.95, 0.99)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +73,8 @@ class QueueStats:
         completed, failed, cancelled, dead: how jobs ended, since the queue was made.
         retried: attempts that failed and were to be made again.
         workers: of this process.
+        latency: of jobs in this process.
+        paused: no more jobs begin.
     """
 
     queued: int
@@ -33,21 +86,25 @@ class QueueStats:
     retried: int
     dead: int
     workers: int
+    latency: QueueLatency
+    paused: bool
 
 
-def stats_of(transaction: Transaction, queue: str, workers: int) -> QueueStats:
+def stats_of(transaction: Transaction, queue: str, workers: int, latencies: Latencies) -> QueueStats:
     """Return a queue's figures."""
     depth: dict[int, int] = dict(transaction.all("jobs.depth", {"queue": queue}))
-    row = transaction.one("jobs.counts", {"name": queue}) or (0, 0, 0, 0, 0)
-    completed, failed, cancelled, retried, dead = row
+    row = transaction.one("jobs.counts", {"name": queue}) or (0, 0, 0, 0, 0, 0)
+    completed, failed, cancelled, retried, dead, paused = row
     return QueueStats(
-        queued=sum(depth.get(stage, 0) for stage in (ledger.READY, ledger.HELD, ledger.BEHIND)),
-        due=depth.get(ledger.DUE, 0),
-        running=depth.get(ledger.RUNNING, 0),
+        queued=sum(depth.get(stage, 0) for stage in (slots.READY, slots.HELD, slots.BEHIND)),
+        due=depth.get(slots.DUE, 0),
+        running=depth.get(slots.RUNNING, 0),
         completed=completed,
         failed=failed,
         cancelled=cancelled,
         retried=retried,
         dead=dead,
         workers=workers,
+        latency=latencies.summary(),
+        paused=bool(paused),
     )

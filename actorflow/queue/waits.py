@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from actorflow.core.clock import Clock
 from actorflow.core.future import Future, patient
 
 
 class Waits:
-    """Futures by job; set when this process ends the job, or when others have committed and it may be over."""
+    """Futures by job; set when this process ends the job, or when others have committed and it may be over.
 
-    def __init__(self) -> None:
+    Attributes:
+        clock: in whose seconds it is waited.
+        looks: seconds between two looks at the store, should no news of a commit come; None if nobody else commits.
+        wakes: for each queue, called when a job of it may be ready.
+        cancels: called when a job was cancelled that runs.
+    """
+
+    def __init__(self, clock: Clock, looks: float | None) -> None:
+        self.clock = clock
+        self.looks = looks
+        self.wakes: dict[str, Callable[[], None]] = {}
+        self.cancels: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._futures: dict[int, list[Future[None]]] = {}
 
@@ -43,3 +55,15 @@ class Waits:
     def look(self) -> None:
         """Wake all: another process has committed something."""
         self.ended(list(self._futures))
+
+    def ready(self, queues: Iterable[str]) -> None:
+        """Jobs of these queues may be ready."""
+        for queue in queues:
+            wake = self.wakes.get(queue)
+            if wake is not None:
+                wake()
+
+    def cancelled(self) -> None:
+        """A job was cancelled that runs, maybe here."""
+        for look in self.cancels:
+            look()

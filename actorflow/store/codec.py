@@ -28,7 +28,6 @@ from actorflow.errors import PayloadError
 ATOMS: Final = frozenset({type(None), bool, str})
 BIGGEST: Final = 2**63 - 1  # what JSON readers and databases have for an integer
 DEEPEST: Final = 200
-PAYLOAD_LIMIT: Final = 16 * 1024 * 1024  # bytes of one value
 
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
@@ -68,31 +67,23 @@ LIST_READERS: Final = dict(LISTS.values())
 TIME_READERS: Final = dict(TIMES.values())
 
 
-def encode(value: object, what: str = "value", limit: int = PAYLOAD_LIMIT) -> bytes:
+def encode(value: object, what: str = "value") -> bytes:
     """Return a value as JSON.
 
     Builtins, dataclasses, msgspec Structs, NamedTuples, enums, dates and times, Decimal, UUID, paths and refs of
     actors, in lists, tuples, sets and dicts of these. What is decoded is equal to it, and of the same types.
 
     Raises:
-        PayloadError: a part of the value is of another type, the text names its path, beginning with `what`; or the
-            whole is over the limit.
+        PayloadError: a part of the value is of another type; the text names its path, beginning with `what`.
 
     >>> encode({"size": (3, 4)})
     b'{"size":{"$tuple":[3,4]}}'
     """
     try:
-        data = encode_json(to_plain(value, what, 0))
+        return encode_json(to_plain(value, what, 0))
     except (UnicodeEncodeError, msgspec.MsgspecError) as error:
         msg = f"{what} cannot be stored: {error}"
         raise PayloadError(msg) from error
-    if len(data) > limit:
-        msg = (
-            f"{what} takes {len(data):,} bytes, the limit is {limit:,} (Settings.payload_limit): keep it in a "
-            "file, and store its path, or raise the limit"
-        )
-        raise PayloadError(msg)
-    return data
 
 
 def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
-from actorflow.errors import ActorDeadError, DeadlockError
+from actorflow.errors import ActorDeadError, DeadlockError, StoreError
 from actorflow.store.transaction import Durability, Transaction, Writer
 
 T = TypeVar("T")
@@ -43,9 +43,9 @@ class Turn:
             msg = "work on a store called the store again, for which it waits: it may use its transaction only"
             raise DeadlockError(msg)
 
-    def acquire(self, *, blocking: bool = True) -> bool:
-        """Take it; False if another thread has it."""
-        if not self._lock.acquire(blocking=blocking):
+    def acquire(self, *, blocking: bool = True, seconds: float = -1) -> bool:
+        """Take it; False if another thread has it, or this one."""
+        if self._holder == threading.get_ident() or not self._lock.acquire(blocking, seconds):
             return False
         self._holder = threading.get_ident()
         return True
@@ -92,6 +92,7 @@ class Commits:
         self._writer = writer
         self._waiting: deque[Work] = deque()
         self._closed = False
+        self._holder = 0  # thread that has an open transaction, by `hold`
 
     def write(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> T:
         """Do a piece of work, and return its value once it is committed. In a handler other actors run meanwhile.
@@ -100,6 +101,8 @@ class Commits:
             StoreError: the database failed, and nothing of the work is there.
             Exception: what the work raised; it is undone.
         """
+        if self.is_held_here:
+            return self._within(run)
         self.turn.check_outside()
         if not self._waiting and self.turn.acquire(blocking=False):
             done: tuple[T, After] | None = None
@@ -120,8 +123,12 @@ class Commits:
 
     def submit(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> Future[T]:
         """Do a piece of work; the future is set once it is committed. This thread may be the one that commits."""
-        self.turn.check_outside()
         future: Future[T] = patient(None)  # type: ignore[arg-type]
+        if self.is_held_here:
+            value = self._within(run)
+            self._writer.transaction.after_commit(lambda: future._settle(value, None))
+            return future
+        self.turn.check_outside()
         self._waiting.append(Work(run, durability or self.durability, future))
         self._lead()
         return future
@@ -148,6 +155,81 @@ class Commits:
             for batch in done:
                 settle(batch)
             self._lead()
+
+    # --- a transaction that stays open -------------------------------------------------------------------------------
+
+    @property
+    def is_held_here(self) -> bool:
+        """Say whether this thread has an open transaction."""
+        return self._holder == threading.get_ident()
+
+    def hold(self, durability: Durability) -> Transaction:
+        """Open a transaction that this thread ends, by `let_go`; until then all that it writes is part of it."""
+        self.turn.check_outside()
+        self.turn.acquire()
+        try:
+            self._check_open()
+            self._writer.begin(durability)
+        except BaseException:
+            self.turn.release()
+            self._lead()
+            raise
+        self._holder = threading.get_ident()
+        return self._writer.transaction
+
+    def check_held(self) -> None:
+        """See that the transaction of `hold` is still there.
+
+        Raises:
+            StoreError: who had the connection has ended it.
+        """
+        if not self._writer.is_open():
+            msg = "the task has ended the transaction that it was given: it must not commit or roll back"
+            raise StoreError(msg)
+
+    def let_go(self, *, commit: bool) -> None:
+        """End the transaction that this thread has opened.
+
+        Raises:
+            StoreError: it cannot be committed, or who had the connection has ended it.
+        """
+        if not self.is_held_here:
+            return
+        writer = self._writer
+        after: After = []
+        try:
+            if commit:
+                self.check_held()
+                writer.check()
+                writer.commit()
+                after = writer.take_after_commit()
+        finally:
+            writer.take_after_commit()
+            writer.rollback()  # does nothing after a commit
+            self._holder = 0
+            self.turn.release()
+            self._lead()
+        call(after)
+
+    def _within(self, run: Callable[[Transaction], T]) -> T:
+        """Do a piece of work as a part of the open transaction."""
+        writer = self._writer
+        before = writer.take_after_commit()
+        writer.savepoint()
+        try:
+            value = run(writer.transaction)
+            writer.check()
+        except BaseException:
+            writer.take_after_commit()
+            writer.rollback_to_savepoint()
+            raise
+        else:
+            writer.release()
+            before += writer.take_after_commit()
+            return value
+        finally:
+            for act in before:
+                writer.transaction.after_commit(act)
 
     # --- the leader --------------------------------------------------------------------------------------------------
 

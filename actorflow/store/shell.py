@@ -26,10 +26,9 @@ class StoreShell(ABC, Generic[N]):
 
     _commits: Commits
 
-    def __init__(self, url: str, durability: Durability, payload_limit: int) -> None:
+    def __init__(self, url: str, durability: Durability) -> None:
         self.url = url
         self.durability: Durability = durability
-        self.payload_limit = payload_limit
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._reading = Turn()

@@ -7,14 +7,15 @@ actors or workflows: they bring statements of their own, in the dialects' SQL fi
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actorflow.core.traits import check_choice
 from actorflow.errors import DefinitionError
-from actorflow.store.codec import PAYLOAD_LIMIT
 
 if TYPE_CHECKING:
+    from actorflow.core.clock import Clock
     from actorflow.core.future import Future
+    from actorflow.store.held import Held
     from actorflow.store.node import Node
     from actorflow.store.transaction import Durability, Transaction
 
@@ -28,13 +29,13 @@ class Store(Protocol):
         url: what it was opened by.
         dialect: "sqlite" or "postgres".
         durability: what a write gets that asks for nothing else.
-        payload_limit: bytes that one value may take, for who encodes it.
+        clock: what `now` asks, where the database has no clock of its own.
     """
 
     url: str
     dialect: str
+    clock: Clock
     durability: Durability
-    payload_limit: int
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
         """Do a piece of work in a transaction, and return its value once that is committed.
@@ -69,12 +70,20 @@ class Store(Protocol):
         """This process among those that work on the database; registered at first use."""
         ...
 
-    def now(self) -> float:
-        """Return the store's time, in seconds since the epoch: of the server, where there is one."""
+    def hold(self, durability: Durability | None = None) -> Held:
+        """Open a transaction that this thread ends, by `commit` or `rollback`; its writes meanwhile are part of it."""
         ...
 
-    def lease_time(self) -> float:
-        """Return the time that leases are written in; it is not set by hand, unlike what `now` may return."""
+    def join(self, connection: Any, /) -> Transaction:
+        """Return a transaction on a user's own connection to the database, which the user commits.
+
+        Raises:
+            DefinitionError: it is no connection to this database, or has no transaction.
+        """
+        ...
+
+    def now(self) -> float:
+        """Return the store's time, in seconds since the epoch: of the server, where there is one."""
         ...
 
     def close(self) -> None:
@@ -82,14 +91,13 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str = "memory:", *, durability: Durability = "power", payload_limit: int = PAYLOAD_LIMIT) -> Store:
+def open_store(url: str = "memory:", *, durability: Durability = "power") -> Store:
     """Open a database by its URL; a file, and the tables, are made at first use.
 
     Args:
         url: "memory:" (ends with the process), "sqlite:///shop.db" (four slashes for an absolute path) or
             "postgresql://user@host/database".
         durability: "power": a commit outlives a power cut; "process": it outlives kill -9, and is much faster.
-        payload_limit: bytes that one value may take.
 
     >>> store = open_store()
     >>> store.write(lambda transaction: transaction.one("nodes.others", {"id": ""}))
@@ -103,14 +111,14 @@ def open_store(url: str = "memory:", *, durability: Durability = "power", payloa
     if url == "memory:":
         from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
 
-        return SqliteStore(url, ":memory:", durability, payload_limit)
+        return SqliteStore(url, ":memory:", durability)
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
 
-        return SqliteStore(url, url.removeprefix("sqlite:///"), durability, payload_limit)
+        return SqliteStore(url, url.removeprefix("sqlite:///"), durability)
     if url.startswith(("postgresql://", "postgres://")):
         from actorflow.store.postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
 
-        return PostgresStore(url, durability, payload_limit)
+        return PostgresStore(url, durability)
     msg = f"store={url!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
     raise DefinitionError(msg)

@@ -6,13 +6,14 @@ The fixtures `system`, `virtual_system` and `probe` come with the package (see `
 from typing import TYPE_CHECKING, Any
 
 from actorflow.app.virtual import VirtualSystem
+from actorflow.testing.jobs import assert_enqueued
 from actorflow.testing.leaks import Leak, LeakCheck
 from actorflow.testing.probe import Probe
 
 if TYPE_CHECKING:
     from actorflow.testing.stateful import machine_rules
 
-__all__ = ["Leak", "LeakCheck", "Probe", "VirtualSystem", "machine_rules"]
+__all__ = ["Leak", "LeakCheck", "Probe", "VirtualSystem", "assert_enqueued", "machine_rules"]
 
 
 def __getattr__(name: str) -> Any:

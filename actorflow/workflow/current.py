@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,20 +18,50 @@ class Current:
     Attributes:
         key: the same for each attempt of one job, and no other's: hand it to services that know idempotency keys.
         attempt: counts from 1.
-        cancelled: somebody wants it to end; look at it in long loops.
     """
 
-    __slots__ = ("_report", "attempt", "cancelled", "key")
+    __slots__ = ("_is_cancelled", "_open", "_report", "attempt", "key")
 
-    def __init__(self, key: str, attempt: int, report: Callable[[Any, Any], None]) -> None:
+    def __init__(
+        self,
+        key: str,
+        attempt: int,
+        report: Callable[[Any, Any], None],
+        is_cancelled: Callable[[], bool],
+        open_transaction: Callable[[], AbstractContextManager[Any]] | None = None,
+    ) -> None:
         self.key = key
         self.attempt = attempt
-        self.cancelled = False
         self._report = report
+        self._is_cancelled = is_cancelled
+        self._open = open_transaction
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody wants it to end; look at it in long loops."""
+        return self._is_cancelled()
 
     def progress(self, done: float, total: float | None = None) -> None:
         """Say how far it is; listeners and `job.info().progress` show it."""
         self._report(done, total)
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """Write to the store's database, and have that committed together with the result: exactly once.
+
+        `with af.current().transaction() as conn:` gives the database connection. Nothing is committed at the end of the
+        block, but when the task returns; if it raises, all is undone. Until then nobody else can write to a SQLite
+        store: make it the last thing that the task does. Jobs that are enqueued in the block are part of it.
+
+        Raises:
+            DefinitionError: a cpu or async task, which has no connection, or a second one in the same task.
+        """
+        if self._open is None:
+            msg = (
+                "af.current().transaction() is for plain tasks of a queue: a cpu=True task runs in a process without a "
+                "connection, an async one shares its thread; return the data, and have a plain task write it"
+            )
+            raise DefinitionError(msg)
+        return self._open()
 
 
 def current() -> Current:

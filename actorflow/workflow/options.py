@@ -38,6 +38,7 @@ class JobOptions:
         tags: words to find it by.
         at_most_once: never run it twice: if its process dies, it is dead.
         keep: seconds that its result is kept.
+        conn: your own connection to the store's database: the job is in it when your transaction commits.
     """
 
     priority: int = 0
@@ -52,6 +53,7 @@ class JobOptions:
     tags: Sequence[str] = ()
     at_most_once: bool = False
     keep: float = 86400.0
+    conn: Any = None
 
     def __post_init__(self) -> None:
         check_type("priority", self.priority, int)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
@@ -83,7 +82,8 @@ class AnyTask:
         Raises:
             DefinitionError: an unknown option (the nearest known one is named), or a value that makes no sense.
         """
-        task = copy.copy(self)
+        task = object.__new__(type(self))  # not copy.copy: a task pickles as its name, so that gives the task itself
+        task.__dict__.update(self.__dict__)
         task.job_options = self.job_options.replace(**options)
         return task
 

@@ -14,8 +14,13 @@ QUICK = af.Retry(3, af.Backoff(0.001, factor=1, jitter=0))
 
 def rows(system, table):
     """Count the rows of a table."""
-    with system.store._reading:
-        return system.store._reader.execute(f"select count(*) from {table}").fetchone()[0]
+
+    def count(transaction):
+        if system.store.dialect == "sqlite":
+            return transaction._connection.execute(f"select count(*) from {table}").fetchone()[0]
+        return transaction._session.execute(f"select count(*) from actorflow.{table[3:]}").fetchone()[0]
+
+    return system.store.read(count)
 
 
 def wait_for(condition, seconds=10.0):

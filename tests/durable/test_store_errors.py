@@ -11,6 +11,8 @@ from tests.durable.actors import Account, Collector
 from tests.durable.test_messages import rows, wait_for
 from tests.durable.test_state import named
 
+STORES = ("sqlite",)  # whose commits are made to fail
+
 
 class Disk:
     """Makes commits fail while it is full."""

@@ -16,7 +16,7 @@ import actorflow as af
 from actorflow.process.host import link as link_module
 from actorflow.process.host import wait as wait_module
 from actorflow.process.host.child import closing
-from actorflow.process.host.link import ANSWER
+from actorflow.process.host.outbox import ANSWER
 from actorflow.process.payload import dumps
 from actorflow.process.wire import HEADER, MARSHAL_VERSION, ROOM
 from tests.core.actors import until

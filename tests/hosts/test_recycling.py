@@ -226,6 +226,44 @@ def test_one_that_crashes_in_a_worn_out_process_starts_in_the_next_with_its_mail
     until_gone(first)
 
 
+class NoLonger:
+    """Does not pickle."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+class Once:
+    """Pickles, to something that does not."""
+
+    def __reduce__(self):
+        return NoLonger, ()
+
+
+@pytest.mark.parametrize("options", [{}, {"capacity": 50}], ids=["unbounded", "bounded"])
+def test_a_tell_that_cannot_be_given_back_is_a_dead_letter_and_an_ask_an_error(system, gate, options):
+    recycled = hosted(
+        Breaks, process=af.Process(max_messages=5), restart="permanent", backoff=af.Backoff(0.3, jitter=0), **options
+    )
+    ref = system.spawn(recycled)
+    letters = []
+    system.subscribe(af.DeadLetter, lambda event: letters.append((event.ref, event.message, event.reason)))
+    ref.cast(Breaks.fail_after, gate)
+    ref.tell(Once())
+    asked = ref.ask(Once(), block=False)
+    answers = [ref.call(Here.pid) for _ in range(10)]
+    until(lambda: call(gate, Gate.arrived) == 1)
+    until(lambda: ref._link is None)  # it is to move
+    call(gate, Gate.open)
+    with pytest.raises(af.PayloadError, match="lock"):
+        asked.get(timeout=LIMIT)
+    assert len({answer.get(timeout=LIMIT) for answer in answers}) == 1
+    until(lambda: len(letters) == 2)  # the message that it crashed with is the other
+    (lost,) = [letter for letter in letters if "NoLonger" in str(letter[1])]
+    assert lost[0] == ref
+    assert isinstance(lost[2], af.PayloadError)
+
+
 def outcome(future):
     try:
         return future.get(timeout=LIMIT)

@@ -1,6 +1,7 @@
 """Promises: how hosted actors end when their supervisor, their system or their program wants it."""
 
 import os
+import threading
 import time
 
 import psutil
@@ -235,3 +236,36 @@ def test_children_of_the_process_are_killed_with_it(system):
     pid, child = pid_of(ref), call(ref, Starts.start)
     psutil.Process(pid).kill()
     until(lambda: is_gone(pid) and is_gone(child))
+
+
+HANGING = af.Process(preload=["tests.process.preloads.hanging"])
+
+
+@pytest.mark.parametrize("queued", [False, True], ids=["nothing queued", "a message queued"])
+@pytest.mark.parametrize("supervised_", [False, True], ids=["alone", "supervised"])
+def test_the_end_does_not_wait_for_a_process_that_never_came_up(queued, supervised_):
+    """What is queued gets its share of the grace time, for the process may be slow only."""
+    grace = 4.0 if not queued else GRACE
+    refused = []
+
+    def spawn():
+        child = hosted(Here, name="late", process=HANGING)
+        try:
+            system.spawn(af.child(af.Supervisor, child).options(name="tree") if supervised_ else child)
+        except af.ActorflowError as error:
+            refused.append(error)
+
+    with LeakCheck():
+        system = af.ActorSystem("test")
+        spawner = threading.Thread(target=spawn)
+        spawner.start()
+        path = "/test/tree/late" if supervised_ else "/test/late"
+        until(lambda: system.scheduler.hosts is not None and system.scheduler.hosts.all)
+        if queued:
+            system.find(path, Here).tell("queued")
+        start = time.monotonic()
+        system.stop(grace=grace)
+        took = time.monotonic() - start
+        spawner.join(LIMIT)
+    assert took < 3.0
+    assert refused

@@ -75,7 +75,7 @@ def test_a_thousand_regions_take_an_event_together_and_alone():
 
 
 def test_what_is_worked_out_for_many_configurations_is_forgotten_again(monkeypatch):
-    monkeypatch.setattr(program, "REMEMBERED", 50)
+    monkeypatch.setattr(program, "REMEMBERED", 0)  # what is left is 100 a state
     chart = regions(12)
     machine, other = af.Interpreter(chart), af.Interpreter(chart)
     flipped: set[int] = set()
@@ -87,7 +87,7 @@ def test_what_is_worked_out_for_many_configurations_is_forgotten_again(monkeypat
         assert {n for n in range(12) if machine.in_state(f"b{n}")} == flipped
         if turn % 100 == 0:
             other.send("flip")
-    assert len(machine._program._configurations) <= 10 * len(chart.states)
+    assert len(machine._program._configurations) <= 100
     assert other.in_state("a0")
 
 

@@ -27,11 +27,12 @@ def switches() -> af.Chart:
 
 def steps_of(configuration: program.Configuration) -> int:
     """Count the steps that are kept; where a history is a target, one for each past."""
-    return sum(1 if isinstance(one, program.Step) else len(one[1]) for one in configuration.steps.values())
+    steps = sum(len(one[1]) if isinstance(one, tuple) else 1 for one in configuration.steps.values())
+    return steps + len(configuration.together)
 
 
 def test_configurations_and_steps_that_are_kept_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "REMEMBERED", 0)  # ten a state are left
+    monkeypatch.setattr(program, "REMEMBERED", 0)  # what is left is 100 a state
     chart = switches()
     machines = [af.Interpreter(chart, history=0) for _ in range(3)]
     turned = [[False] * REGIONS for _ in machines]
@@ -49,5 +50,5 @@ def test_configurations_and_steps_that_are_kept_have_a_bound(monkeypatch: pytest
         on = {name for name in machines[which].configuration if name.startswith("on")}
         assert on == {f"on{place}" for place, is_on in enumerate(turned[which]) if is_on}
         kept = machines[which]._program._configurations
-        most = max(most, len(kept) + sum(map(steps_of, kept.values())))
-    assert most <= 10 * len(chart.states)
+        most = max(most, sum((len(one.names) + program.OVERHEAD) * (1 + steps_of(one)) for one in kept.values()))
+    assert most <= 100 * len(chart.states)

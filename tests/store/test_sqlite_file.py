@@ -336,6 +336,7 @@ def test_the_log_stays_small_while_another_process_writes_and_readers_read(tmp_p
         def read():
             while not ended.is_set():
                 store.read(lambda transaction: transaction.one("nodes.others", {"id": ""}))
+                ended.wait(0.002)
 
         threads = [
             threading.Thread(target=write, args=(store, "first")),

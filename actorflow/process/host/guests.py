@@ -98,7 +98,7 @@ class Lodger(ActorRef[Any]):
         _, message, future, sender = item
         own = message.__class__ is Stop and not message.final  # the incarnation's, which is over
         if not own and message.__class__ not in SILENT and message.__class__ is not Leave:
-            give_back(guests.link, self.uid, message, future, sender)
+            give_back(guests.link, self, message, future, sender)
         elif isinstance(message, Mail):
             self._close(None)
         return True
@@ -147,7 +147,7 @@ class GuestRef(Lodger):
     __slots__ = ()
 
 
-def give_back(link: Link, uid: int, message: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+def give_back(link: Link, ref: ActorRef[Any], message: Any, future: Any, sender: ActorRef[Any] | None) -> None:
     """Return a message to the parent's process; an ask that came from there goes on under its own number."""
     if message.__class__ is Asked:
         message = message.message
@@ -156,8 +156,10 @@ def give_back(link: Link, uid: int, message: Any, future: Any, sender: ActorRef[
     except PayloadError as error:  # it came in by pickle, and changed
         if future is not None:
             future._settle(None, error)
+        else:
+            link.node.dead_letter(ref, message, sender, error)
         return
-    parcel = (uid, data, [PickleBuffer(buffer) for buffer in buffers], sender)
+    parcel = (ref.uid, data, [PickleBuffer(buffer) for buffer in buffers], sender)
     if future is None:
         link.note(link.name, "returned", *parcel, None)
     elif future.__class__ is Answer and future.link is link:

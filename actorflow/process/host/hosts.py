@@ -109,13 +109,21 @@ class Hosts:
             if self.named.get(host.options.name or "") is host:
                 del self.named[host.options.name or ""]
 
+    def begin_close(self) -> None:
+        """The system is to end: hosts that are not up yet, and that nothing waits for, need not come up."""
+        for host in list(self.all):
+            if not host.ready._done and not any(ref._backlog or ref._returned for ref in list(host.guests)):
+                host.abandon()
+
     def close(self) -> None:
         """End all hosts; those that do not end in time are killed."""
         self.closed = True
         hosts = list(self.all)
         try:
             for host in hosts:
-                if host.guests or not host.ready._done:  # the time for a proper end is over
+                if not host.ready._done:
+                    host.abandon()
+                elif host.guests:  # the time for a proper end is over
                     host.kill()
                 host.close()
             start = SystemClock.monotonic()
@@ -260,7 +268,7 @@ class Host:
 
     def recycle(self) -> None:
         """Have all guests move to a new process, each when it has handled what is queued."""
-        from actorflow.process.host.lodge import Move  # noqa: PLC0415 - it is made of hosts
+        from actorflow.process.host.envoy import Move  # noqa: PLC0415 - it is made of hosts
 
         with self.hosts.lock:
             if self.lost:
@@ -300,6 +308,11 @@ class Host:
         if not self._ended.is_set():
             self.handle.kill()
 
+    def abandon(self) -> None:
+        """End the process at once, also if it is not even there."""
+        self.lost = True
+        self.handle.abandon()
+
     def wait_ended(self, seconds: float) -> None:
         """Wait for the end of the process; kill it if it takes longer."""
         if not self._ended.wait(max(0.0, seconds)):
@@ -323,7 +336,7 @@ class Host:
         self.link.close(error)
         self.link.page.close()  # it holds a descriptor
         self.ready._settle(None, error)
-        from actorflow.process.host.lodge import HostLost  # noqa: PLC0415 - it is made of hosts
+        from actorflow.process.host.envoy import HostLost  # noqa: PLC0415 - it is made of hosts
 
         if guests:  # behind what it has logged; not by the actors, one of which may be overtaken by the next
             line = "%s; its actors: %s", error, ", ".join([ref.path for ref in guests])

@@ -1,23 +1,21 @@
 """Link: what two processes of one system send each other. Layer 2. Both ends run this code.
 
-Messages are pickled by their sender at once, and written in batches: by the sending thread if nothing was written for
-`QUIET` seconds, else by the link's writer, which takes along what has come meanwhile. Who reads at the parent's end is
-told in `actorflow.process.host.wait`, who reads in the host in `actorflow.process.host.scheduler`.
+Messages are pickled by their sender at once, and written in batches. Who writes them is told in
+`actorflow.process.host.outbox`; who reads at the parent's end in `actorflow.process.host.wait`, and who in the host in
+`actorflow.process.host.scheduler`.
 """
 
 from __future__ import annotations
 
 import _thread
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.future import Future, patient
-from actorflow.core.log import logger
+from actorflow.core.future import Future
 from actorflow.core.registry import REFS
-from actorflow.errors import ActorDeadError, MailboxFull, PayloadError
+from actorflow.errors import ActorDeadError, PayloadError
+from actorflow.process.host.outbox import ANSWER, ASK, FAILURE, FORGET, INTRODUCE, RUNTIME, TELL, Outbox, own
 from actorflow.process.host.wait import Ear, RemoteFuture
 from actorflow.process.payload import dump_error, dumps, load_error, loads
 from actorflow.process.wire import WAITING
@@ -27,58 +25,28 @@ if TYPE_CHECKING:
     from actorflow.process.host.node import Node
     from actorflow.process.wire import Connection
 
-# Kinds of items, and what follows the kind.
-TELL: Final = 0  # uid, node, message, number of buffers, uid of the sender
-ASK: Final = 1  # uid, node, message, number of buffers, uid of the sender, number of the ask
-ANSWER: Final = 2  # number of the ask, value, number of buffers
-FAILURE: Final = 3  # number of the ask, error
-INTRODUCE: Final = 4  # uid, ref: a sender that the other end may not know
-FORGET: Final = 5  # all senders that were introduced
-
-RUNTIME: Final = 0  # the uid of a node's runtime; its messages are requests (see `actorflow.process.host.requests`)
-
-QUIET: Final = 0.000_2  # seconds without a write, after which the sender writes himself
-BATCH: Final = 1000  # items a frame: the reader handles them before the next
 SENDERS: Final = 1000  # introduced before all are forgotten
 PAGE: Final = 1 << 20  # asks whose begin can be told from the shared page
 
 
-class Link:
+class Link(Outbox):
     """One end of the connection to another process. `node` is this process; `name` is the other's node.
 
     `page`, at the parent's end, holds a byte for each open ask: not 0 once the child has begun to handle it.
     """
 
     def __init__(self, node: Node, name: str, connection: Connection, *, limit: int, page: Any = None) -> None:
-        self.node = node
-        self.name = name
-        self.connection = connection
-        self.limit = limit
+        super().__init__(node, name, connection, limit=limit)
         self.page = page
-        self.closed: BaseException | None = None
-        self._broken = False  # nothing can be written any more; the reader will see the end, and close
-        self.outbox: deque[Any] = deque()  # items, or Heavy
-        self.queued = 0  # bytes in the outbox; the bound may be overrun by what is being added
         self.pending: dict[int, Any] = {}  # open asks: Future, or Relay
         self.free: deque[int] = deque()
         self.senders: dict[int, ActorRef[Any]] = {}
         self.forgotten: dict[int, ActorRef[Any]] = {}  # for what was on its way when they were forgotten
         self.introduced: set[int] = set()
-        self.sent_at = 0.0
         self.received = 0
         self._begun = False  # `read_answers` deals with the frame that is read next, or was interrupted there
-        self._left: list[list[Any]] = []  # frames that are written in part
         self._top = 0
-        self._write_lock = _thread.allocate_lock()
-        self._bell = _thread.allocate_lock()
-        self._bell.acquire()
-        self._writer_rests = True
-        self._room: deque[Future[None]] = deque()
         self.ear: Ear | None = None  # at the parent's end
-
-    def start_writer(self) -> None:
-        """Start the thread that writes what the senders leave to it."""
-        threading.Thread(target=self._write_on, name=f"{self.node.system}-writer-{self.name}", daemon=True).start()
 
     # --- out: any thread ---------------------------------------------------------------------------------------------
 
@@ -141,12 +109,26 @@ class Link:
             self.introduced.add(uid)
         return uid
 
-    def forward(self, uid: int, node: str, data: bytes, buffers: Any, sender: ActorRef[Any] | None, asker: Any) -> None:
-        """Send a message that is pickled already; never waits. `asker` is what its answer settles, or None."""
+    def forward(
+        self,
+        uid: int,
+        node: str,
+        data: bytes,
+        buffers: Any,
+        sender: ActorRef[Any] | None,
+        asker: Any,
+        origin: Link | None = None,
+    ) -> None:
+        """Send a message that is pickled already; never waits. `asker` is what its answer settles, or None.
+
+        `origin`: where it came from. When too much waits here, senders there are to wait.
+        """
         item: tuple[Any, ...] = (TELL, uid, node, data, len(buffers), 0 if sender is None else self.known(sender))
         if asker is not None:
             item = (ASK, *item[1:], self.expect(asker))
-        self._append(item, buffers)
+        self._append(item, buffers, len(data))
+        if self.queued > self.limit and origin is not None:
+            self._hold_back(uid, origin)
         if self.closed is not None:
             self.drop_outbox()
 
@@ -154,18 +136,13 @@ class Link:
         """Ask the runtime of a node; never waits."""
         answer: Future[Any] = Future() if future is None else future
         data, buffers = dumps((verb, *arguments), verb)
-        self._append((ASK, RUNTIME, node, data, len(buffers), 0, self.expect(answer)), own(buffers))
+        self._append((ASK, RUNTIME, node, data, len(buffers), 0, self.expect(answer)), own(buffers), len(data))
         return answer
 
     def note(self, node: str, verb: str, *arguments: Any) -> None:
         """Tell the runtime of a node; never waits, and is lost with the link."""
         data, buffers = dumps((verb, *arguments), verb)
-        self._append((TELL, RUNTIME, node, data, len(buffers), 0), own(buffers))
-
-    def _append(self, item: tuple[Any, ...], buffers: Sequence[memoryview]) -> None:
-        """Queue an item for the writer; never waits."""
-        self.outbox.append(Heavy(item, buffers) if buffers else item)
-        self.wake_writer()
+        self._append((TELL, RUNTIME, node, data, len(buffers), 0), own(buffers), len(data))
 
     def answer(self, number: int, value: Any) -> None:
         """Send the answer to an ask of the other end."""
@@ -194,196 +171,6 @@ class Link:
     def fail(self, number: int, error: BaseException) -> None:
         """Send the error that an ask of the other end ended with."""
         self.put((FAILURE, number, dump_error(error)), 0)
-
-    def put(
-        self,
-        item: tuple[Any, ...],
-        size: int,
-        ref: ActorRef[Any] | None = None,
-        write: Callable[[], None] | None = None,
-    ) -> None:
-        """Queue an item, and see that it is written soon: by `write`, or when it is best for many."""
-        if self.queued > self.limit and ref is not None:
-            self._wait_for_room(ref)
-        self.queued += size
-        self.outbox.append(item)
-        (write or self.nudge)()
-        if self.closed is not None:  # it may have closed before it could see this one
-            self.drop_outbox()
-
-    def nudge(self) -> None:
-        """Write now if it is quiet, else leave it to the writer."""
-        if self._writer_rests:
-            if time.perf_counter() - self.sent_at > QUIET:
-                self.flush()
-            else:
-                self.wake_writer()
-
-    def wake_writer(self) -> None:
-        """Let the writer write."""
-        self._writer_rests = False
-        try:
-            self._bell.release()
-        except RuntimeError:  # woken already
-            return
-
-    def put_at_once(self, item: tuple[Any, ...], buffers: list[memoryview]) -> None:
-        """Write an item with big buffers before returning: they are not copied, so they must not change before."""
-        try:
-            with self._write_lock:
-                self._write_all()
-                self._write([item], buffers)
-        except BaseException:  # Ctrl-C in the middle of a frame: what follows would be read as its rest
-            self.connection.close()
-            raise
-        if self.outbox:
-            self.wake_writer()
-
-    def write_past(self, item: tuple[Any, ...]) -> bool:
-        """Write an ask or an answer now, if nothing is queued before it: the common case, in fewer steps.
-
-        What cannot be written at once is the writer's. If the other end is gone, nobody misses it: the reader, which
-        sees the end, answers the asks.
-        """
-        if self.outbox or self.closed is not None or not self._write_lock.acquire(blocking=False):
-            return False
-        try:
-            written = self.connection.send_now([item])
-        except OSError:
-            written = True
-        finally:
-            self._write_lock.release()
-        self.sent_at = time.perf_counter()
-        if not written or self.outbox:
-            self.wake_writer()
-        return True
-
-    def flush(self) -> None:
-        """Write what is queued, unless another thread is about to."""
-        while self.outbox and not self._broken and self._write_lock.acquire(blocking=False):
-            try:
-                if not self._write_now():
-                    self.wake_writer()
-                    return
-            finally:
-                self._write_lock.release()
-
-    def _write_now(self) -> bool:
-        """Write without waiting; False if there is more for the writer to do."""
-        items, buffers = self._take()
-        if buffers:
-            self.outbox.appendleft(Heavy(items[0], buffers))
-            return False
-        if not items:
-            return True
-        self.sent_at = time.perf_counter()
-        try:
-            written = self.connection.send_now(items)
-        except OSError:  # the reader sees the end
-            self._put_back(items)
-            return True
-        if not written:
-            self._left.append(items)
-        return written
-
-    def _take(self) -> tuple[list[tuple[Any, ...]], Sequence[memoryview]]:
-        """Take a frame's items out of the outbox, and the buffers of an item that has any."""
-        items: list[tuple[Any, ...]] = []
-        outbox = self.outbox
-        while len(items) < BATCH:
-            try:  # `drop_outbox` may empty it meanwhile
-                item = outbox.popleft()
-            except IndexError:
-                break
-            if item.__class__ is not Heavy:
-                items.append(item)
-            elif items:
-                outbox.appendleft(item)
-                break
-            else:
-                self._admit()
-                return [item.item], item.buffers
-        if outbox:
-            self.queued -= sum([len(item[3]) for item in items if item[0] <= ASK])
-        self._admit()
-        return items, ()
-
-    def _admit(self) -> None:
-        """Let senders go on that wait for room, if there is some."""
-        if not self.outbox:
-            self.queued = 0
-        if self._room and self.queued <= self.limit // 2:
-            while self._room:
-                self._room.popleft()._settle(None, None)
-
-    def _write_all(self) -> None:
-        while self.outbox and not self._broken:
-            self._write(*self._take())
-
-    def flush_all(self) -> None:
-        """Write all that is queued, and wait until it is written."""
-        with self._write_lock:
-            self._write_all()
-            self._write_rest()
-
-    def _write(self, items: list[tuple[Any, ...]], buffers: Any) -> None:
-        if self._left:
-            self._write_rest()
-        try:
-            self.connection.send(items, buffers)
-        except OSError:  # the reader sees the end, and answers what is open
-            self._put_back([Heavy(items[0], buffers)] if buffers else items)
-            return
-        self.sent_at = time.perf_counter()
-
-    def _write_rest(self) -> None:
-        """Write what `send_now` has left over of its frames."""
-        try:
-            self.connection.send_rest()
-        except OSError:
-            self._put_back([item for items in self._left for item in items])
-        self._left.clear()
-
-    def _put_back(self, items: list[Any]) -> None:
-        """Keep what was not written, for the dead letters: the other end reads whole frames only."""
-        self._broken = True  # first: who writes may be the reader, which has yet to see the end
-        self.outbox.extendleft(reversed(items))
-        if self.closed is not None:
-            self.drop_outbox()
-
-    def _write_on(self) -> None:
-        try:
-            self._write_for_others()
-        except BaseException:  # noqa: BLE001 - a defect: nobody is to wait for ever
-            self.connection.close()  # the reader sees the end, and answers what is open
-            logger.exception("The writer of the link to %s failed; please report it", self.name or "the parent")
-
-    def _write_for_others(self) -> None:
-        while True:
-            self._bell.acquire()
-            if self.closed is not None:
-                return
-            while True:
-                with self._write_lock:
-                    self._write_all()
-                    self._write_rest()
-                    self._admit()
-                self._writer_rests = True
-                if not self.outbox or self._broken:
-                    break
-                self._writer_rests = False
-
-    def _wait_for_room(self, ref: ActorRef[Any]) -> None:
-        """Wait until the other end has read some of what is queued; a wait edge, and others run meanwhile."""
-        if ref._traits.options.overflow == "fail":
-            msg = f"{self.queued} bytes wait to be sent to the process of {ref.path}, which does not read them"
-            raise MailboxFull(msg)
-        room = patient(ref)
-        self._room.append(room)
-        self.wake_writer()  # it admits, even if it has nothing to write
-        if self.closed is not None:
-            room._settle(None, None)
-        room.get()
 
     # --- in: the thread that reads -----------------------------------------------------------------------------------
 
@@ -525,18 +312,9 @@ class Link:
         self.drop_pending()
         while self._room:
             self._room.popleft()._settle(None, None)
+        self._release()
+        self.node.flow.release_all(("told by", self))
         self.drop_outbox()
-
-    def drop_outbox(self) -> None:
-        """Report what was not written as dead letters; asks among it are answered by `drop_pending`."""
-        while self.outbox:
-            try:
-                entry = self.outbox.popleft()
-            except IndexError:
-                return
-            item, buffers = (entry.item, entry.buffers) if entry.__class__ is Heavy else (entry, ())
-            if item[0] == TELL and item[1] != RUNTIME:
-                self.node.lost(item, buffers, self.closed or EOFError())
 
     def drop_pending(self) -> None:
         """Answer all open asks: their process is gone."""
@@ -567,21 +345,6 @@ def contained(error: BaseException) -> BaseException:
     return wrapped
 
 
-def own(buffers: Sequence[memoryview]) -> list[memoryview]:
-    """Copy big buffers: they are written later, and whose they are may change them before."""
-    return [memoryview(bytes(buffer)) for buffer in buffers]
-
-
-class Heavy:
-    """Stands in the outbox for an item with big buffers, which a reader may not write itself."""
-
-    __slots__ = ("buffers", "item")
-
-    def __init__(self, item: tuple[Any, ...], buffers: Sequence[memoryview]) -> None:
-        self.item = item
-        self.buffers = buffers
-
-
 class Relay:
     """An ask on its way through this process: its answer goes on to the link that it came from."""
 
@@ -593,11 +356,11 @@ class Relay:
 
     def answer(self, data: bytes, buffers: Any) -> None:
         """Send an answer on as it came."""
-        self.link._append((ANSWER, self.number, data, len(buffers)), buffers)
+        self.link._append((ANSWER, self.number, data, len(buffers)), buffers, 0)
 
     def fail(self, data: bytes) -> None:
         """Send an error on as it came."""
-        self.link._append((FAILURE, self.number, data), ())
+        self.link._append((FAILURE, self.number, data), (), 0)
 
     def _settle(self, value: Any, error: BaseException | None) -> bool:
         """Answer from here: the process that should have is gone."""

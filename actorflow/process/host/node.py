@@ -10,13 +10,16 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import Actor
+from actorflow.core.burial import SILENT
 from actorflow.core.log import logger
 from actorflow.core.messages import Stop
 from actorflow.core.ref import ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import NODES
 from actorflow.errors import ActorDeadError
-from actorflow.process.host.link import ASK, RUNTIME, TELL, Answer, Link, Relay
+from actorflow.process.host.flow import Flow
+from actorflow.process.host.link import Answer, Link, Relay
+from actorflow.process.host.outbox import ASK, RUNTIME, TELL
 from actorflow.process.host.remote import Elsewhere, RemoteRef
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.payload import loads
@@ -38,6 +41,7 @@ class Node:
         self.system = scheduler.name
         self.up: Link | None = None
         self.down: dict[str, Link] = {}
+        self.flow = Flow()
         scheduler.buried = deque(maxlen=BURIED)
         NODES[self.key] = self
 
@@ -117,13 +121,15 @@ class Node:
         _, uid, node, data, *_ = item
         asker = None if number is None else Relay(link, number)
         if ref is not None:
-            ref._forward(data, buffers, sender, asker)
-            return
-        way = self.way_to(node) if node != self.name else None
-        if way is None or way.closed is not None:
-            self._nobody(link, uid, data, buffers, number, sender)
-            return
-        way.forward(uid, node, data, buffers, sender, asker)
+            ref._forward(data, buffers, sender, asker, link)
+        else:
+            way = self.way_to(node) if node != self.name else None
+            if way is None or way.closed is not None:
+                self._nobody(link, uid, data, buffers, number, sender)
+                return
+            way.forward(uid, node, data, buffers, sender, asker, link)
+        if uid in self.flow.full:
+            self.flow.pass_on(uid, link)
 
     def _nobody(self, link: Link, uid: int, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
         """Deal with a message for an actor that is dead, or was never here."""
@@ -136,18 +142,16 @@ class Node:
             link.fail(number, error)
             return
         message = for_dead_letter(data, buffers)
-        if message.__class__ is Stop:
-            return
-        self.dead_letter(self.find_dead(uid), message, sender, error)
+        if message.__class__ is not Stop and message.__class__ not in SILENT:
+            self.dead_letter(self.find_dead(uid), message, sender, error)
 
     # --- dead letters ------------------------------------------------------------------------------------------------
 
     def lost(self, item: tuple[Any, ...], buffers: Any, error: BaseException) -> None:
         """Report a tell that was still to be written when its process died."""
-        ref, sender = self.find(item[1]), self.find(item[5])
-        if ref is None:
-            return
-        self.dead_letter(ref, for_dead_letter(item[3], buffers), sender, error)
+        message = for_dead_letter(item[3], buffers)
+        if message.__class__ is not Stop and message.__class__ not in SILENT:
+            self.dead_letter(self.find(item[1]) or self.find_dead(item[1]), message, self.find(item[5]), error)
 
     def dead_letter(
         self, ref: ActorRef[Any], message: Any, sender: ActorRef[Any] | None, reason: BaseException | None

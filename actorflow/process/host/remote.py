@@ -17,7 +17,9 @@ from actorflow.core.ref import DEAD, ENDING, IDLE, ActorRef
 from actorflow.core.views import RemoteProxy
 from actorflow.errors import ActorDeadError, ActorflowError
 from actorflow.process.host.link import Link
+from actorflow.process.host.outbox import own
 from actorflow.process.host.wait import RemoteFuture
+from actorflow.process.payload import dumps
 
 if TYPE_CHECKING:
     from actorflow.process.host.node import Node
@@ -28,10 +30,11 @@ ALIVE_SECONDS = 5.0  # for the question whether an actor lives
 class Elsewhere:
     """Stands for the scheduler and the parent of an actor that lives at another node."""
 
-    __slots__ = ("_here", "first_uid", "node", "owner", "path")
+    __slots__ = ("_here", "first_uid", "flow", "node", "owner", "path")
 
     def __init__(self, here: Node, node: str, first_uid: int, path: str) -> None:
         self._here = here
+        self.flow = here.flow
         self.node = node
         self.first_uid = first_uid
         self.path = path
@@ -65,12 +68,10 @@ class Elsewhere:
         return link
 
     def post(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
-        """Send a message of the runtime's own; one that cannot be sent is dropped, as with its dead receiver."""
+        """Send a message of the runtime's own; never waits. One that cannot be sent is dropped, as its receiver is."""
         try:
-            if future is None:
-                self.way(ref).tell(ref, self.node, message, None)
-            else:
-                self.way(ref).ask(ref, self.node, message, None, future)
+            data, buffers = dumps(message)
+            self.way(ref).forward(ref.uid, self.node, data, own(buffers), None, future)
         except ActorflowError as error:
             if future is not None:
                 future._settle(None, error)
@@ -156,16 +157,21 @@ class RemoteRef(Away):
         Raises:
             PayloadError: it does not pickle.
             ActorDeadError: the actor's process is known to be dead.
+            MailboxFull: too much waits to be sent, and the actor's overflow is "fail".
         """
         if held(self, message, None):
             return
         elsewhere = self._scheduler
+        if self.uid in elsewhere.flow.full:
+            elsewhere.flow.wait(self)
         elsewhere.way(self).tell(self, elsewhere.node, message, sender_of_this())
 
     def _send(self, message: Any, future: Any) -> None:
         if held(self, message, future):
             return
         elsewhere = self._scheduler
+        if self.uid in elsewhere.flow.full:
+            elsewhere.flow.wait(self)
         link = elsewhere.way(self)
         if future is None:
             link.tell(self, elsewhere.node, message, sender_of_this())

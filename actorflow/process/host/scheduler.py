@@ -15,7 +15,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.live import LiveScheduler
-from actorflow.process.host.link import QUIET, Link
+from actorflow.process.host.link import Link
+from actorflow.process.host.outbox import QUIET
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Worker

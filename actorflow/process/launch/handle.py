@@ -111,6 +111,14 @@ class Handle:
             exit = self.wait(timeout)
         return exit
 
+    def abandon(self) -> None:
+        """Count it as ended if it was not forked yet, which may take for ever; one that is forked later is killed."""
+        self.kill()
+        with self._changed:
+            if self._pid is not None:
+                return
+        self._exited(Exit(error="it was not wanted any more before it was forked"))
+
     def add_exit_callback(self, callback: Callable[[Exit], object]) -> None:
         """Have a function called with the exit: in the launcher's thread, or here and now if it has ended."""
         with self._changed:

@@ -33,6 +33,7 @@ FLAGS = {
 }
 REFUSED = "!"  # see `newborn`
 END_LIMIT = 3.0  # seconds for a zygote to kill its children and end
+HURRY = 0.2  # the same for one that has none: it needs that long for itself, unless it hangs in a preload
 SEND_LIMIT = 10  # seconds for a stopped or hanging zygote to take a request
 
 # Held while descriptors of a new zygote are open that no fork of this process may inherit.
@@ -50,6 +51,7 @@ class ForkServer:
         self._numbers = count(1)
         self._handles: dict[int, Handle] = {}
         self._ended = False
+        self._has_forked = False
         self.why = "its fork server has died"  # what has ended it, for those who were launched or are to be
         self._process: subprocess.Popen[bytes] | None = None
         with forking:
@@ -114,7 +116,7 @@ class ForkServer:
         if threading.current_thread() is self._thread:
             self._sock.settimeout(END_LIMIT)
             return
-        self._thread.join(END_LIMIT)
+        self._thread.join(END_LIMIT if self._has_forked else HURRY)
         if self._thread.is_alive() and self._process is not None:  # it hangs in an import
             self._process.kill()
             self._thread.join(END_LIMIT)
@@ -179,6 +181,7 @@ class ForkServer:
     def _hear(self, what: str, number: int, *rest: Any) -> None:
         """Take what the zygote tells of one child."""
         if what == "started":
+            self._has_forked = True
             self._handles[number]._started(*rest)
             return
         handle = self._handles.pop(number)

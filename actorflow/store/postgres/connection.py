@@ -110,12 +110,30 @@ class Session:
         self.connection.close()
 
 
+class Guest:
+    """A user's own connection, as far as a transaction needs it."""
+
+    def __init__(self, url: str, connection: psycopg.Connection[Any]) -> None:
+        self.url = url
+        self.connection = connection
+        self.error: type[Exception] = psycopg_module().Error
+
+    def execute(self, sql: Any, parameters: Parameters | None = None) -> psycopg.Cursor[Any]:
+        """Run SQL; rows come as tuples, whatever the user has them made."""
+        from psycopg.rows import tuple_row  # noqa: PLC0415 - an extra
+
+        try:
+            return self.connection.cursor(row_factory=tuple_row).execute(sql, parameters)
+        except self.error as error:
+            raise store_error(self.url, error) from error
+
+
 class PostgresTransaction:
     """Runs the statements of this dialect in a session, by name."""
 
     __slots__ = ("_after", "_session", "changed")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session | Guest) -> None:
         self._session = session
         self._after: list[Callable[[], object]] = []
         self.changed = False  # something is there that others may want to hear of
@@ -210,8 +228,8 @@ class PostgresWriter:
         self.session.execute("rollback to work; release work")
 
     def is_open(self) -> bool:
-        """Say whether the transaction is still there."""
-        return not self.session.connection.closed
+        """Say whether the transaction is still there, in order or not."""
+        return not self.session.connection.closed and self.session.connection.info.transaction_status in {2, 3}
 
     def is_passing(self, error: Exception, /) -> bool:
         """Say whether other processes were in the way."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from actorflow.core.clock import Clock, SystemClock
+from actorflow.errors import DefinitionError
 from actorflow.store.commits import Commits
-from actorflow.store.postgres.connection import PostgresTransaction, PostgresWriter, Session
-from actorflow.store.postgres.driver import shown
+from actorflow.store.held import Held
+from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter, Session
+from actorflow.store.postgres.driver import psycopg_module, shown
 from actorflow.store.postgres.link import Link
 from actorflow.store.postgres.node import PostgresNode
 from actorflow.store.postgres.schema import migrate
@@ -19,14 +22,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+REAL: Final = SystemClock()
+IDLE: Final = 0  # of a connection: no transaction is open
+# What a connection is to: the system's number, which no other server has, and the database.
+PLACE: Final = "select system_identifier, current_database() from pg_control_system()"
+
 
 class PostgresStore(StoreShell[PostgresNode]):
     """The store in the schema `actorflow` of a PostgreSQL database. A process has three sessions: see `link`."""
 
     dialect = "postgres"
+    clock: Clock = REAL  # a virtual one in tests
 
-    def __init__(self, url: str, durability: Durability, payload_limit: int) -> None:
-        super().__init__(shown(url), durability, payload_limit)
+    def __init__(self, url: str, durability: Durability) -> None:
+        super().__init__(shown(url), durability)
         session = Session(url, self._ended)
         try:
             migrate(session.connection, url)
@@ -38,10 +47,13 @@ class PostgresStore(StoreShell[PostgresNode]):
         self._read_transaction = PostgresTransaction(self._reader)
         self._writer = PostgresWriter(session, self._link.announce)
         self._commits = Commits(self.url, self._writer, durability)
+        self._place = session.execute(PLACE).fetchone()
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Read: what the work sees is one moment of the database."""
         self._check_open()
+        if self._commits.is_held_here:  # what this thread has written is not committed yet
+            return work(self._writer.transaction)
         self._commits.turn.check_outside()
         with self._reading:
             self._check_open()
@@ -51,18 +63,35 @@ class PostgresStore(StoreShell[PostgresNode]):
             finally:
                 self._reader.rollback()
 
-    def now(self) -> float:
-        """Return the server's time, in seconds since the epoch."""
-        return self._link.now()
+    def hold(self, durability: Durability | None = None) -> Held:
+        """Open a transaction that this thread ends."""
+        self._check_open()
+        return Held(self._commits, lambda: self._writer.session.connection, durability or self.durability)
 
-    def lease_time(self) -> float:
-        """Return the time that leases are written in: the server's."""
-        return self._link.now()
+    def join(self, connection: Any, /) -> PostgresTransaction:
+        """Return a transaction on a user's own connection to the database."""
+        psycopg = psycopg_module()
+        if not isinstance(connection, psycopg.Connection):
+            msg = f"options(conn={connection!r}): {self.url} takes a psycopg.Connection"
+            raise DefinitionError(msg)
+        if connection.autocommit and connection.info.transaction_status == IDLE:
+            msg = "options(conn=): the connection has no transaction, so nothing could be undone: begin one"
+            raise DefinitionError(msg)
+        guest = Guest(self.url, connection)
+        if guest.execute(PLACE).fetchone() != self._place:
+            msg = f"options(conn=): the connection is to another database than the queue's, {self.url}"
+            raise DefinitionError(msg)
+        guest.execute(STATEMENTS["session.tell"], {"from": ""})  # told when the user commits
+        return PostgresTransaction(guest)
+
+    def now(self) -> float:
+        """Return the server's time, in seconds since the epoch; in virtual time the program's own."""
+        return self._link.now() if self.clock is REAL else self.clock.time()
 
     def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
         """Have a function called soon after other processes commit, and every second."""
         self._check_open()
-        return self._watchers.add(notice)
+        return self._watchers.add(notice) if self.clock is REAL else lambda: None
 
     def _make_node(self) -> PostgresNode:
         return PostgresNode(self)

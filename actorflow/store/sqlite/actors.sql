@@ -1,6 +1,9 @@
 -- name: get
 select name, owner, epoch, state, next from af_actor where name = :name;
 
+-- name: lock
+select name, owner, epoch, state, next from af_actor where name = :name;
+
 -- name: add
 insert into af_actor (name) values (:name) on conflict (name) do nothing;
 
@@ -26,7 +29,7 @@ insert into af_mail (receiver, sender, asker, body) values (:receiver, :sender, 
 select last_insert_rowid();
 
 -- name: count
-select count(*) from (select 1 from af_mail where receiver = :receiver and stage = 0 limit :limit);
+select count(*) from (select 1 from af_mail where receiver = :receiver and stage = 0 limit :limit) as waiting;
 
 -- name: fetch
 select id, sender, asker, attempt, crashes, body from af_mail

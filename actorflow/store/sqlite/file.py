@@ -12,15 +12,15 @@ from typing import Final
 
 from actorflow.errors import StoreError
 from actorflow.store.sqlite.connection import BUSY_SECONDS, CURES, connect, pragma, sqlite_errors
-from actorflow.store.sqlite.locks import give, locked, take
+from actorflow.store.sqlite.locks import give, lock, locked, take
 from actorflow.store.statements import migrations
 
 logger = logging.getLogger("actorflow.store")
 
 CHECKPOINT_BYTES: Final = 4 * 1024 * 1024  # of the log, before its pages are written back
-INSIST_BYTES: Final = 16 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
+INSIST_BYTES: Final = 8 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
 INSIST_MILLISECONDS: Final = 200
-INSIST_SECONDS: Final = 2.0  # between two such waits: a reader may stay for long, and nobody writes meanwhile
+INSIST_SECONDS: Final = 2.0  # between two such waits in vain: a reader may stay for long, and nobody writes meanwhile
 MIGRATIONS: Final = migrations("actorflow.store.sqlite")
 VERSION: Final = len(MIGRATIONS)
 
@@ -128,21 +128,28 @@ def log_size(path: str) -> int:
         return 0
 
 
-def checkpoint(connection: sqlite3.Connection, path: str, patience: int) -> None:
+def checkpoint(connection: sqlite3.Connection, path: str, patience: int) -> bool:
     """Write the pages of the log back into the file, and empty it; only one process at a time does so.
 
-    With readers and writers about, it waits for them for `patience` milliseconds, then does what it can.
+    With readers and writers about, it waits for them for `patience` milliseconds, then does what it can, and returns
+    False.
 
     SQLite before 3.51.3 can lose pages if another connection checkpoints while this one restarts the log
     (sqlite.org/wal.html, "the WAL-reset bug"); so its own checkpoints are off, and ours hold a file lock.
     """
-    if not take(f"{path}-af-lock"):
-        return  # another process is at it
+    if not take(f"{path}-af-lock"):  # another process is at it
+        if log_size(path) < INSIST_BYTES:
+            return True
+        try:  # who writes on meanwhile may keep it from its end, so this waits
+            lock(path, INSIST_MILLISECONDS / 1000)
+        except StoreError:
+            return False
     try:
         with sqlite_errors(path):
             connection.execute(f"pragma busy_timeout = {patience}")
-            connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+            busy = pragma(connection, "wal_checkpoint(truncate)")
             connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            return not busy
     finally:
         give(f"{path}-af-lock")
 

@@ -12,15 +12,18 @@ insert into af_queue (name) values (:name) on conflict (name) do nothing;
 select paused, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst, running
 from af_queue where name = :name;
 
+-- name: limits
+select concurrency, rate, burst, key_concurrency, key_rate, key_burst from af_queue where name = :name;
+
 -- name: queues
-select name, paused, running, enqueued, completed, failed, cancelled, retried, dead from af_queue order by name;
+select name, paused, running, completed, failed, cancelled, retried, dead from af_queue order by name;
 
 -- name: pause
 update af_queue set paused = :paused where name = :name;
 
 -- name: count
 update af_queue set
-    running = running + :running, enqueued = enqueued + :enqueued, completed = completed + :completed,
+    running = running + :running, completed = completed + :completed,
     failed = failed + :failed, cancelled = cancelled + :cancelled, retried = retried + :retried, dead = dead + :dead
 where name = :name;
 
@@ -28,12 +31,23 @@ where name = :name;
 update af_queue set tokens = :tokens, filled = :now where name = :name;
 
 -- name: put
-insert into af_job (queue, task, stage, priority, due, expires, key, "unique", at_most_once, needs, tags, args, options, created)
-values (:queue, :task, :stage, :priority, :due, :expires, :key, :unique, :at_most_once, :needs, :tags, :args, :options, :created)
+insert into af_job (queue, task, stage, priority, due, expires, key, "unique", at_most_once, needs, gather, tags, args, options, created)
+values (:queue, :task, :stage, :priority, :due, :expires, :key, :unique, :at_most_once, :needs, :gather, :tags, :args, :options, :created)
 returning id;
 
 -- name: put_plain
 insert into af_job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created);
+
+-- name: put_numbered
+insert into af_job (id, queue, task, stage, priority, args, created)
+values (:id, :queue, :task, 0, :priority, :args, :created);
+
+-- name: new_ids
+with recursive new (id, count) as (
+    select coalesce((select seq from sqlite_sequence where name = 'af_job'), 0) + 1, 1
+    union all select id + 1, count + 1 from new where count < :count
+)
+select id from new;
 
 -- name: last_id
 select last_insert_rowid();
@@ -54,6 +68,12 @@ where id in (
 )
 returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
 
+-- name: claim_one
+update af_job set
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
+where id = :id and stage < 4
+returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
+
 -- name: wake_due
 update af_job set stage = 0
 where id in (select id from af_job where queue = :queue and stage = 1 and due <= :now order by due limit :limit)
@@ -61,6 +81,9 @@ returning id, key;
 
 -- name: next_due
 select min(due) from af_job where queue = :queue and stage = 1;
+
+-- name: is_ready
+select 1 from af_job where queue = :queue and stage = 0 limit 1;
 
 -- name: next_key_free
 select min(free_at) from af_key where queue = :queue and free_at is not null;
@@ -72,7 +95,8 @@ where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
 -- name: again
 update af_job set
-    stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes
+    stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes,
+    attempt = attempt - :undone
 where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
 -- name: give_back
@@ -87,17 +111,23 @@ where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
 -- name: end_queued
 update af_job set stage = 5, status = :status, ended = :now, error = :error, keep_until = :keep
-where id = :id and stage < 4
-returning queue, key;
+where id = :id and stage < 4;
+
+-- name: place
+select queue, key, stage, task from af_job where id = :id;
 
 -- name: cancelling
 update af_job set cancelling = 1 where id = :id and stage = 4 returning owner;
 
 -- name: to_cancel
-select id from af_job where owner = :owner and stage = 4 and cancelling = 1;
+select id from af_job where owner = :owner and queue = :queue and stage = 4 and cancelling = 1;
 
 -- name: expired
-select id, key, stage from af_job where queue = :queue and stage < 4 and expires is not null and expires <= :now limit :limit;
+select id from af_job where queue = :queue and stage < 4 and expires is not null and expires <= :now
+order by expires limit :limit;
+
+-- name: next_expiry
+select min(expires) from af_job where queue = :queue and stage < 4 and expires is not null;
 
 -- name: progress
 update af_job set progress = :progress where id = :id and owner = :owner and epoch = :epoch and stage = 4;
@@ -109,7 +139,13 @@ select job from af_need where needs = :needs;
 delete from af_need where needs = :needs;
 
 -- name: need_met
-update af_job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue;
+update af_job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: results
+select id, result from af_job where id in (select value from json_each(:ids));
+
+-- name: set_args
+update af_job set args = :args where id = :id;
 
 -- name: set_stage
 update af_job set stage = :stage where id = :id;
@@ -117,11 +153,14 @@ update af_job set stage = :stage where id = :id;
 -- name: owned
 select id, queue, key, epoch, attempt, crashes, at_most_once, task from af_job where owner = :owner and stage = 4;
 
+-- name: owned_one
+select id, queue, key, epoch, attempt, crashes, at_most_once, task from af_job where id = :id and owner = :owner and stage = 4;
+
 -- name: overdue
-select id, owner, epoch from af_job where stage = 4 and lease is not null and lease < :now limit :limit;
+select id, owner from af_job where stage = 4 and lease < :now and owner <> :owner and queue = :queue limit :limit;
 
 -- name: get
-select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, owner, stage, needs
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from af_job where id = :id;
 
 -- name: outcome
@@ -131,8 +170,11 @@ select status, result, error from af_job where id = :id;
 select id from af_job where queue = :queue and stage = 0 order by priority, id limit 1;
 
 -- name: list
-select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, owner, stage, needs
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from af_job where queue = :queue and (:status is null or status = :status) order by id desc limit :limit;
+
+-- name: of_task
+select id, args from af_job where task = :task order by id;
 
 -- name: depth
 select stage, count(*) from af_job where queue = :queue and stage < 5 group by stage;
@@ -147,17 +189,32 @@ delete from af_job where id in (select id from af_job where keep_until is not nu
 -- name: purge
 delete from af_job where queue = :queue and stage < 4;
 
+-- name: purge_dependants
+select distinct need.job from af_need as need join af_job as job on job.id = need.needs
+where job.queue = :queue and job.stage < 4;
+
+-- name: purge_needs
+delete from af_need where job in (select id from af_job where queue = :queue and stage < 4);
+
 -- name: revive
-update af_job set stage = 0, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null
+update af_job set
+    stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
+    expires = null, cancelling = 0, progress = null
 where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
 
+-- name: unique_of
+select other.id from af_job as job join af_job as other on other.queue = job.queue and other."unique" = job."unique"
+where job.id = :id and job."unique" is not null and other.stage < 5;
+
 -- name: key
-select slots, tokens, filled, free_at from af_key where queue = :queue and key = :key;
+select slots, ready, tokens, filled, free_at from af_key where queue = :queue and key = :key;
 
 -- name: set_key
-insert into af_key (queue, key, slots, tokens, filled, free_at) values (:queue, :key, :slots, :tokens, :filled, :free_at)
+insert into af_key (queue, key, slots, ready, tokens, filled, free_at)
+values (:queue, :key, :slots, :ready, :tokens, :filled, :free_at)
 on conflict (queue, key) do update set
-    slots = excluded.slots, tokens = excluded.tokens, filled = excluded.filled, free_at = excluded.free_at;
+    slots = excluded.slots, ready = excluded.ready, tokens = excluded.tokens, filled = excluded.filled,
+    free_at = excluded.free_at;
 
 -- name: drop_key
 delete from af_key where queue = :queue and key = :key;
@@ -166,7 +223,27 @@ delete from af_key where queue = :queue and key = :key;
 select key from af_key where queue = :queue and free_at is not null and free_at <= :now order by free_at limit :limit;
 
 -- name: next_behind
-select id from af_job where queue = :queue and key = :key and stage = 3 order by priority, id limit :limit;
+select id, priority from af_job where queue = :queue and key = :key and stage = 3 order by priority, id limit 1;
+
+-- name: last_ahead
+select id, priority from af_job where queue = :queue and key = :key and stage = 0 order by priority desc, id desc limit 1;
+
+-- name: keys_behind
+select distinct key from af_job where queue = :queue and stage = 3 and key is not null;
+
+-- name: all_behind
+update af_job set stage = 3 where queue = :queue and stage = 0 and key is not null;
+
+-- name: all_ahead
+update af_job set stage = 0 where queue = :queue and stage = 3;
+
+-- name: drop_keys
+delete from af_key where queue = :queue;
+
+-- name: count_keys
+insert into af_key (queue, key, slots, tokens, filled)
+select queue, key, count(*), :tokens, :now from af_job
+where queue = :queue and stage = 4 and key is not null group by queue, key;
 
 -- name: set_needs
 update af_job set needs = :needs where id = :id;
@@ -175,4 +252,4 @@ update af_job set needs = :needs where id = :id;
 update af_job set lease = :lease where owner = :owner and stage = 4;
 
 -- name: counts
-select completed, failed, cancelled, retried, dead from af_queue where name = :name;
+select completed, failed, cancelled, retried, dead, paused from af_queue where name = :name;

@@ -69,24 +69,28 @@ def is_free(path: str) -> bool:
         return True
 
 
-@contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Hold the lock file beside a database: one store at a time, of all processes.
+def lock(path: str, seconds: float = LOCK_SECONDS) -> None:
+    """Take the lock file beside a database: one store at a time, of all processes.
 
     Raises:
         StoreError: another has it for long.
     """
-    lock = f"{path}-af-lock"
-    deadline = SystemClock.monotonic() + LOCK_SECONDS
-    while not take(lock):
+    deadline = SystemClock.monotonic() + seconds
+    while not take(f"{path}-af-lock"):
         if SystemClock.monotonic() > deadline:
-            msg = f"{path}: another process has had its lock for over {LOCK_SECONDS:.0f} s; was it stopped?"
+            msg = f"{path}: another process has had its lock for over {seconds:.0f} s; was it stopped?"
             raise StoreError(msg)
         threading.Event().wait(LOCK_POLL)
+
+
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock file beside a database."""
+    lock(path)
     try:
         yield
     finally:
-        give(lock)
+        give(f"{path}-af-lock")
 
 
 def _after_fork() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
-from actorflow.errors import ActorDeadError, StoreError
+from actorflow.errors import ActorDeadError, DefinitionError, StoreError
 from actorflow.store.commits import Commits
+from actorflow.store.held import Held
 from actorflow.store.shell import StoreShell
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.file import (
@@ -26,8 +29,7 @@ from actorflow.store.sqlite.file import (
 from actorflow.store.sqlite.node import SqliteNode
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from actorflow.core.clock import Clock
     from actorflow.store.transaction import Durability, Transaction
 
 T = TypeVar("T")
@@ -41,13 +43,14 @@ class SqliteStore(StoreShell[SqliteNode]):
 
     dialect = "sqlite"
 
-    def __init__(self, url: str, path: str, durability: Durability, payload_limit: int) -> None:
-        super().__init__(url, durability, payload_limit)
+    def __init__(self, url: str, path: str, durability: Durability) -> None:
+        super().__init__(url, durability)
         self.path = path if path == ":memory:" else str(Path(path).absolute())  # a program may change its folder
         self.is_memory = path == ":memory:"
+        self.clock: Clock = SystemClock()  # a virtual one in tests
         self._watching: threading.Thread | None = None
         self._count = 0
-        self._insisted = 0.0
+        self._insists_from = 0.0
         self._writer = SqliteWriter(open_file(self.path), self.path)
         self._reader = self._writer.connection if self.is_memory else connect(self.path)
         self._read_transaction = SqliteTransaction(self._reader, self.path)
@@ -60,6 +63,8 @@ class SqliteStore(StoreShell[SqliteNode]):
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Read: what the work sees is one moment of the database."""
         self._check_open()
+        if self._commits.is_held_here:  # what this thread has written is not committed yet
+            return work(self._writer.transaction)
         if self.is_memory:  # one connection: a transaction of its own would be seen half done
             return self._commits.exclusively(lambda _: self._read_in_memory(work))
         self._commits.turn.check_outside()
@@ -79,31 +84,56 @@ class SqliteStore(StoreShell[SqliteNode]):
         finally:
             self._reader.execute("pragma query_only = off")
 
+    def hold(self, durability: Durability | None = None) -> Held:
+        """Open a transaction that this thread ends."""
+        self._check_open()
+        return Held(self._commits, lambda: self._writer.connection, durability or self.durability)
+
+    def join(self, connection: Any, /) -> Transaction:
+        """Return a transaction on a user's own connection to the file; the first statement has the lock for writing."""
+        if not isinstance(connection, sqlite3.Connection):
+            msg = f"options(conn={connection!r}): {self.url} takes a sqlite3.Connection"
+            raise DefinitionError(msg)
+        files = [row[2] for row in connection.execute("pragma database_list") if row[1] == "main"]
+        if self.is_memory or not files[0] or not os.path.samefile(files[0], self.path):  # noqa: PTH121
+            msg = f"options(conn=): the connection is to {files[0] or 'memory'}, the queue is on {self.url}"
+            raise DefinitionError(msg)
+        if not connection.in_transaction:
+            if connection.isolation_level is None:
+                msg = "options(conn=): the connection has no transaction, so nothing could be undone: begin one"
+                raise DefinitionError(msg)
+            with sqlite_errors(self.path):  # as Python's own mode does before a write
+                connection.execute("begin immediate")
+        return SqliteTransaction(connection, self.path)
+
     def now(self) -> float:
         """Return the machine's time, in seconds since the epoch."""
-        return SystemClock.time()
-
-    def lease_time(self) -> float:
-        """Return the time that leases are written in: it never goes back, and all processes of the machine share it."""
-        return SystemClock.monotonic()
+        return self.clock.time()
 
     def _tidy(self) -> None:
         """Look at the log now and then."""
         self._count += 1
-        if self._count % COMMITS or self.is_memory:
+        if self._count % COMMITS or self.is_memory or self._commits.is_held_here:
             return
         size = log_size(self.path)
         if size >= CHECKPOINT_BYTES:
-            patience = 0
-            if size >= INSIST_BYTES and SystemClock.monotonic() > self._insisted + INSIST_SECONDS:
-                self._insisted = SystemClock.monotonic()
-                patience = INSIST_MILLISECONDS
+            insists = size >= INSIST_BYTES and SystemClock.monotonic() >= self._insists_from
             try:
-                self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path, patience))
+                if not self._checkpoint(INSIST_MILLISECONDS if insists else 0):
+                    self._insists_from = SystemClock.monotonic() + (INSIST_SECONDS if insists else 0.0)
             except (StoreError, OSError) as error:
                 logger.warning("The log of %s could not be written back: %s", self.path, error)
             except ActorDeadError:
                 return  # the store was closed meanwhile
+
+    def _checkpoint(self, patience: int) -> bool:
+        """Write the log back; one that insists has this store's readers wait, for each may be in its way."""
+        has_readers_wait = patience > 0 and self._reading.acquire(seconds=patience / 1000)
+        try:
+            return self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path, patience))
+        finally:
+            if has_readers_wait:
+                self._reading.release()
 
     # --- other processes ---------------------------------------------------------------------------------------------
 
@@ -112,7 +142,7 @@ class SqliteStore(StoreShell[SqliteNode]):
         self._check_open()
         end = self._watchers.add(notice)
         with self._lock:
-            if self._watching is None and not self.is_memory:
+            if self._watching is None and not self.is_memory and isinstance(self.clock, SystemClock):
                 connection = connect(self.path)
                 args = connection, self._version(connection)  # seen now: nothing that comes is missed
                 self._watching = threading.Thread(target=self._watch, args=args, name="actorflow-store", daemon=True)

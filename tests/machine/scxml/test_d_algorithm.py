@@ -132,6 +132,13 @@ def test_3_10_a_deep_history_of_a_parallel_state_holds_all_its_regions() -> None
     assert run(document(body), "next", "leave", "back").configuration == ["p", "a", "a2", "b", "b1"]
 
 
+def test_3_10_a_history_that_is_left_and_entered_in_one_step_holds_what_was_left() -> None:
+    body = """<state id="p"><history id="h"><transition target="a"/></history>
+        <transition event="again" target="h"/>
+        <state id="a"><transition event="next" target="b"/></state><state id="b"/></state>"""
+    assert run(document(body), "next", "again").configuration == ["p", "b"]
+
+
 def test_5_10_the_session_id_stays_and_is_not_that_of_another_session() -> None:
     outcomes = [run(document("<state id='s'><onentry><log expr='_sessionid'/></onentry><transition event='e'><log expr='_sessionid'/></transition></state>"), "e")
                 for _ in range(2)]  # fmt: skip

@@ -11,8 +11,7 @@ create table af_queue (
     key_rate real,
     key_burst real,
     running integer not null default 0,
-    enqueued integer not null default 0, -- counters, for stats
-    completed integer not null default 0,
+    completed integer not null default 0, -- counters, for stats
     failed integer not null default 0,
     cancelled integer not null default 0,
     retried integer not null default 0,
@@ -26,6 +25,7 @@ create table af_key (
     slots integer not null default 0,
     tokens real not null default 0,
     filled real not null default 0,
+    ready integer not null default 0, -- of the slots: jobs that will take a token when they are claimed
     free_at real, -- when its bucket has a token again, and jobs wait for that
     primary key (queue, key)
 ) without rowid;
@@ -52,6 +52,7 @@ create table af_job (
     at_most_once integer not null default 0,
     cancelling integer not null default 0,
     needs integer not null default 0, -- jobs that it waits for
+    gather text, -- ids of jobs, as JSON: their results are its argument
     tags text,
     args blob not null,
     options blob,
@@ -66,9 +67,10 @@ create table af_job (
 
 create index af_job_ready on af_job (queue, priority, id) where stage = 0;
 create index af_job_due on af_job (queue, due) where stage = 1;
+create index af_job_ahead on af_job (queue, key, priority, id) where stage = 0 and key is not null;
 create index af_job_behind on af_job (queue, key, priority, id) where stage = 3;
 create index af_job_running on af_job (owner) where stage = 4;
-create index af_job_expires on af_job (expires) where expires is not null and stage < 4;
+create index af_job_expires on af_job (queue, expires) where expires is not null and stage < 4;
 create index af_job_kept on af_job (keep_until) where keep_until is not null;
 create index af_job_status on af_job (queue, status, id) where status in ('failed', 'dead');
 create unique index af_job_unique on af_job (queue, "unique") where "unique" is not null and stage < 5;
@@ -86,8 +88,10 @@ create table af_schedule (
     name text not null,
     cron text not null,
     zone text not null,
-    next real not null,
+    catch_up text not null,
+    next real not null, -- when it fires
     last real,
     declared real not null, -- when a living node last said that it has it
+    stopped integer not null default 0, -- it was reported that no node declares it
     primary key (queue, name)
 ) without rowid;

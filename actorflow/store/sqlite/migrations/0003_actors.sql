@@ -14,7 +14,7 @@ create table af_mail (
     id integer primary key autoincrement,
     receiver text not null,
     stage integer not null default 0,
-    sender text,
+    sender blob,
     asker text, -- the node where somebody waits for the answer
     attempt integer not null default 0, -- tries that failed
     crashes integer not null default 0, -- processes that died on it
@@ -62,7 +62,7 @@ create index af_mark_at on af_mark (at);
 create table af_dead_mail (
     id integer primary key autoincrement,
     receiver text not null,
-    sender text,
+    sender blob,
     body blob not null,
     error blob not null,
     attempt integer not null,

@@ -1,0 +1,163 @@
+"""Attempt: one try of a job on its way through a worker, and what became of it. Layer 4."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.log import logger
+from actorflow.errors import DefinitionError, HostDied, JobCancelled, PayloadError, Stopping
+from actorflow.queue.faults import write_error
+from actorflow.queue.ledger import CRASHES, Claimed, Outcome
+from actorflow.store.codec import encode
+from actorflow.workflow.current import Current
+from actorflow.workflow.task import TASKS, AnyTask
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterator
+
+    from actorflow.queue.line import Line
+    from actorflow.store.held import Held
+
+
+class Attempt:
+    """One attempt of a job.
+
+    Attributes:
+        cancelled: somebody wants it to end.
+        abort: ends what runs, where that is possible: a process, or a coroutine.
+        held: the open transaction that the task writes into; its result goes into it too.
+        settled: the outcome is in the store already.
+        began: seconds on the system's clock.
+        seconds: how long it ran.
+    """
+
+    def __init__(self, job: Claimed, line: Line) -> None:
+        self.job = job
+        self.line = line
+        self.task: AnyTask = TASKS[job.task]
+        self.options: dict[str, Any] = json.loads(job.options) if job.options else {}
+        self.cancelled = False
+        self.abort: Callable[[], object] | None = None
+        self.held: Held | None = None
+        self.settled = False
+        self.outcome: Outcome | None = None
+        self.began = 0.0
+        self.seconds = 0.0
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of the job."""
+        return f"job-{self.job.id}"
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that the attempt may take."""
+        timeout: float | None = self.options.get("timeout", self.task.timeout)
+        return timeout
+
+    @property
+    def keep(self) -> float:
+        """Seconds that the result is kept."""
+        keep: float = self.options.get("keep", 86400.0)
+        return keep
+
+    def current(self, *, may_write: bool) -> Current:
+        """Return what the task knows of itself."""
+        return Current(
+            self.key,
+            self.job.attempt,
+            lambda done, total: self.line.report(self.job, done, total),
+            lambda: self.cancelled,
+            self.transaction if may_write else None,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """Open the transaction that the result goes into."""
+        if self.held is not None:
+            msg = f"{self.job.task} opens a second transaction(): one task has one, which its return commits"
+            raise DefinitionError(msg)
+        self.held = self.line.store.hold(self.line.durability)
+        yield self.held.connection
+
+    def commit(self, outcome: Outcome) -> Outcome:
+        """Write a result into the transaction of the task, and commit both; if the job was lost, undo both."""
+        held, self.held = self.held, None
+        assert held is not None
+        try:
+            if self.line.settle_within(held.transaction, outcome):
+                held.commit()
+                self.settled = True
+                return outcome
+        except BaseException:
+            held.rollback()
+            raise
+        held.rollback()
+        return outcome  # the claimer finds out that it is lost, and says so
+
+    def undo(self) -> None:
+        """Undo what the task has written."""
+        held, self.held = self.held, None
+        if held is not None:
+            held.rollback()
+
+    # --- outcomes ----------------------------------------------------------------------------------------------------
+
+    def give_back(self) -> Outcome:
+        """Return the outcome of an attempt that has not begun."""
+        job = self.job
+        return Outcome(job.id, job.epoch, job.key, "queued", given_back=True, task=job.task)
+
+    def interrupted(self) -> Outcome:
+        """Return the outcome of an attempt whose process ends."""
+        job = self.job
+        status = "dead" if job.at_most_once else "queued"
+        error = write_error(Stopping("its process ended while it ran")) if job.at_most_once else None
+        return Outcome(job.id, job.epoch, job.key, status, error=error, interrupted=True, task=job.task)
+
+    def completed(self, value: Any) -> Outcome:
+        """Return the outcome of an attempt that returned.
+
+        Raises:
+            PayloadError: the value cannot be stored.
+        """
+        job = self.job
+        result = None if value is None else encode(value, f"the result of {job.task}")
+        self.line.check_size(result, f"the result of {job.task}")
+        return Outcome(job.id, job.epoch, job.key, "completed", result, keep=self.keep, task=job.task)
+
+    def failed(self, error: BaseException, now: float, rng: random.Random) -> Outcome:
+        """Return the outcome of an attempt that raised: another try, or none."""
+        job = self.job
+        if isinstance(error, Stopping):  # the worker was told to end: not the job's fault
+            return self.interrupted()
+        if self.cancelled or isinstance(error, JobCancelled | CancelledError):
+            if not isinstance(error, JobCancelled):
+                error = JobCancelled("it was cancelled while it ran")
+            return Outcome(
+                job.id, job.epoch, job.key, "cancelled", error=write_error(error), keep=self.keep, task=job.task
+            )
+        outcome = Outcome(job.id, job.epoch, job.key, "failed", error=write_error(error), keep=self.keep, task=job.task)
+        if isinstance(error, HostDied):  # it has killed its process, or was in one that somebody else killed
+            outcome.crashes = 1
+            outcome.status = "dead" if job.at_most_once or job.crashes + 1 >= CRASHES else "queued"
+            return outcome
+        pause = self.pause_after(error, rng)
+        if pause is not None:
+            outcome.status, outcome.due = "queued", now + pause
+        else:
+            logger.info("Job %s (%s) failed for good: %r", job.id, job.task, error)
+        return outcome
+
+    def pause_after(self, error: BaseException, rng: random.Random) -> float | None:
+        """Return the seconds until the next try; None if there is none."""
+        job = self.job
+        if job.at_most_once or isinstance(error, PayloadError):
+            return None
+        numbers = self.options.get("retry")
+        rule = self.task.retry if numbers is None else self.task.retry.with_numbers(numbers)
+        return rule.pause(job.attempt - job.crashes, error, rng)

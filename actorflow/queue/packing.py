@@ -1,0 +1,119 @@
+"""Packing: a call of a task as the store takes it. Layer 4."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actorflow.errors import DefinitionError
+from actorflow.queue import ledger, slots
+from actorflow.store.codec import encode
+from actorflow.workflow.options import PLAIN, JobOptions
+from actorflow.workflow.task import TASKS, AnyTask
+
+if TYPE_CHECKING:
+    from actorflow.queue.line import Line
+    from actorflow.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A call that was checked and encoded."""
+
+    task: str
+    options: JobOptions
+    payload: bytes
+
+
+def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Packed:
+    """Check and encode a call.
+
+    Raises:
+        DefinitionError: it is no task, or does not take the arguments.
+        PayloadError: an argument cannot be stored, or is too big.
+    """
+    if not isinstance(task, AnyTask):
+        msg = f"enqueue({task!r}): give a task, a function under @af.task"
+        raise DefinitionError(msg)
+    TASKS.setdefault(task.name, task)
+    task.check(args, kwargs)
+    payload = encode([args, kwargs], f"an argument of {task.name}")
+    line.check_size(payload, f"the arguments of {task.name}")
+    return Packed(task.name, task.job_options, payload)
+
+
+def put(transaction: Transaction, queue: str, packed: Packed, now: float, gather: list[int] | None = None) -> int:
+    """Add a job, and return its id; of a duplicate, the id of the one that is there.
+
+    Args:
+        gather: jobs whose results are to be its argument.
+
+    Raises:
+        DefinitionError: a duplicate that is to be rejected.
+    """
+    options = packed.options
+    if options is PLAIN and gather is None:
+        return put_plain(transaction, queue, packed, now)
+    if options.unique is not None:
+        found = existing(transaction, queue, options, now)
+        if found is not None:
+            return found
+    stored: dict[str, Any] = {"keep": options.keep}
+    if options.timeout is not None:
+        stored["timeout"] = options.timeout
+    if options.retry is not None:
+        stored["retry"] = options.retry.to_list()
+    values = {
+        "queue": queue,
+        "task": packed.task,
+        "priority": options.priority,
+        "due": now + options.delay if options.delay else None,
+        "expires": None if options.expires is None else now + options.expires,
+        "key": options.key,
+        "unique": options.unique,
+        "at_most_once": int(options.at_most_once),
+        "gather": None if gather is None else json.dumps(gather),
+        "tags": "\n".join(options.tags) or None,
+        "args": packed.payload,
+        "options": json.dumps(stored).encode(),
+        "created": now,
+    }
+    return ledger.put(transaction, values, [*(int(job.id) for job in options.after), *(gather or ())], now)
+
+
+def existing(transaction: Transaction, queue: str, options: JobOptions, now: float) -> int | None:
+    """Return the live job with the same unique key, unless it is replaced.
+
+    Raises:
+        DefinitionError: there is one, and `on_duplicate` is "reject".
+    """
+    found = transaction.one("jobs.unique", {"queue": queue, "unique": options.unique})
+    if found is None:
+        return None
+    id_, stage = found
+    if options.on_duplicate == "reject":
+        msg = f"queue {queue!r} has a live job with unique={options.unique!r}: job {id_}"
+        raise DefinitionError(msg)
+    if options.on_duplicate == "existing" or stage == slots.RUNNING:
+        return int(id_)
+    ledger.cancel_queued(transaction, id_, "it was replaced", now, ledger.News())
+    return None
+
+
+def put_plain(transaction: Transaction, queue: str, packed: Packed, now: float) -> int:
+    """Add a job without options, which is ready at once."""
+    row = {"queue": queue, "task": packed.task, "priority": 0, "args": packed.payload, "created": now}
+    transaction.run("jobs.put_plain", row)
+    last = transaction.one("jobs.last_id")
+    assert last is not None
+    return int(last[0])
+
+
+def put_many(transaction: Transaction, queue: str, packed: list[Packed], now: float) -> list[int]:
+    """Add jobs of one task without options."""
+    base = {"queue": queue, "task": packed[0].task, "priority": 0, "created": now}
+    ids = [row[0] for row in transaction.all("jobs.new_ids", {"count": len(packed)})]
+    rows = ({**base, "id": id_, "args": one.payload} for id_, one in zip(ids, packed, strict=True))
+    transaction.many("jobs.put_numbered", rows)
+    return ids

@@ -1,0 +1,185 @@
+"""Slots: the limits of a queue and of its keys, as a transaction finds and changes them. Layer 4."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Row, Transaction
+
+READY, DUE, HELD, BEHIND, RUNNING, OVER = range(6)  # `stage` of a job: what it waits for
+
+ROUNDING: Final = 1e-9  # of tokens: a clock's seconds are no exact fractions
+
+# --- limits of the queue ---------------------------------------------------------------------------------------------
+
+
+class Limits:
+    """A queue's row, as a transaction found it."""
+
+    def __init__(self, row: Row) -> None:
+        self.paused, self.concurrency, self.rate, self.burst, self.tokens, self.filled, *rest = row
+        self.key_concurrency, self.key_rate, self.key_burst, self.running = rest
+
+    @property
+    def has_keys(self) -> bool:
+        """Say whether each key has limits of its own."""
+        return self.key_concurrency is not None or self.key_rate is not None
+
+    def fill(self, now: float) -> None:
+        """Put the tokens into the bucket that have come since it was last looked at."""
+        self.tokens = min(self.burst, self.tokens + max(0.0, now - self.filled) * self.rate)
+        self.filled = now
+
+    def room(self, wanted: int, now: float) -> int:
+        """Return how many jobs may begin now."""
+        if self.paused:
+            return 0
+        if self.concurrency is not None:
+            wanted = min(wanted, self.concurrency - self.running)
+        if self.rate is not None:
+            self.fill(now)
+            wanted = min(wanted, int(self.tokens + ROUNDING))
+        return max(0, wanted)
+
+
+def limits_of(transaction: Transaction, queue: str) -> Limits:
+    """Return a queue's limits; its row is made if there is none."""
+    row = transaction.one("jobs.queue", {"name": queue})
+    if row is None:
+        transaction.run("jobs.add_queue", {"name": queue})
+        row = transaction.one("jobs.queue", {"name": queue})
+        assert row is not None
+    return Limits(row)
+
+
+def declare(transaction: Transaction, queue: str, values: dict[str, Any], now: float) -> Row | None:
+    """Write the limits of a queue; return what they were, if they were others.
+
+    Jobs of limited keys hold slots from when they are ready, so a change of these limits counts all slots anew.
+    """
+    before = transaction.one("jobs.limits", {"name": queue})
+    transaction.run("jobs.declare_queue", {"name": queue, "now": now, **values})
+    after = transaction.one("jobs.limits", {"name": queue})
+    assert after is not None
+    if before is None or before == after:
+        if before is None and (after[3] is not None or after[4] is not None):
+            count_keys(transaction, queue, now)
+        return None
+    if before[3:] != after[3:]:
+        count_keys(transaction, queue, now)
+    return before
+
+
+def pause(transaction: Transaction, queue: str, *, paused: bool) -> None:
+    """Let no more jobs of a queue begin, or let them begin again."""
+    transaction.run("jobs.add_queue", {"name": queue})
+    transaction.run("jobs.pause", {"name": queue, "paused": int(paused)})
+
+
+def count_keys(transaction: Transaction, queue: str, now: float) -> None:
+    """Give out the slots of all keys anew."""
+    limits = limits_of(transaction, queue)
+    transaction.run("jobs.drop_keys", {"queue": queue})
+    if not limits.has_keys:
+        transaction.run("jobs.all_ahead", {"queue": queue})
+        return
+    transaction.run("jobs.count_keys", {"queue": queue, "tokens": limits.key_burst or 0.0, "now": now})
+    transaction.run("jobs.all_behind", {"queue": queue})
+    for (key,) in transaction.all("jobs.keys_behind", {"queue": queue}):
+        promote(transaction, queue, key, limits, now)
+
+
+# --- limits of a key -------------------------------------------------------------------------------------------------
+
+
+class Key:
+    """A key's row: its slots are held by jobs that are ready or running, its tokens are taken by those that begin."""
+
+    __slots__ = ("filled", "free_at", "key", "limits", "queue", "ready", "slots", "tokens", "transaction")
+
+    def __init__(self, transaction: Transaction, queue: str, key: str, limits: Limits, now: float) -> None:
+        self.transaction = transaction
+        self.queue = queue
+        self.key = key
+        self.limits = limits
+        row = transaction.one("jobs.key", {"queue": queue, "key": key})
+        self.slots, self.ready, self.tokens, self.filled, self.free_at = row or (
+            0,
+            0,
+            limits.key_burst or 0.0,
+            now,
+            None,
+        )
+        if limits.key_rate is not None:
+            self.tokens = min(limits.key_burst, self.tokens + max(0.0, now - self.filled) * limits.key_rate)
+            self.filled = now
+
+    def take_slot(self) -> bool:
+        """Take a slot for a job that could run; without one it waits behind the key."""
+        limits = self.limits
+        if limits.key_concurrency is not None and self.slots >= limits.key_concurrency:
+            return False
+        if limits.key_rate is not None and self.tokens - self.ready < 1 - ROUNDING:
+            self.free_at = self.filled + (1 + self.ready - self.tokens) / limits.key_rate
+            return False
+        self.slots += 1
+        self.ready += 1
+        return True
+
+    def begin(self) -> None:
+        """One of the ready jobs begins: it takes its token."""
+        self.ready = max(0, self.ready - 1)
+        if self.limits.key_rate is not None:
+            self.tokens -= 1
+
+    def free_slot(self, *, begun: bool, token: bool = False) -> None:
+        """One of the jobs needs its slot no more."""
+        self.slots = max(0, self.slots - 1)
+        if not begun:
+            self.ready = max(0, self.ready - 1)
+        if token and self.limits.key_rate is not None:
+            self.tokens += 1
+
+    def promote(self) -> None:
+        """Make jobs that wait behind the key ready, as long as it has slots; the smallest priority goes first."""
+        where = {"queue": self.queue, "key": self.key}
+        self.free_at = None
+        while (row := self.transaction.one("jobs.next_behind", where)) is not None:
+            if not self.take_slot():
+                self._swap(row)
+                return
+            self.transaction.run("jobs.set_stage", {"id": row[0], "stage": READY})
+
+    def _swap(self, behind: Row) -> None:
+        """Let the first that waits have the slot of the last that is ready, if it goes first."""
+        last = self.transaction.one("jobs.last_ahead", {"queue": self.queue, "key": self.key})
+        if last is not None and (behind[1], behind[0]) < (last[1], last[0]):
+            self.transaction.run("jobs.set_stage", {"id": last[0], "stage": BEHIND})
+            self.transaction.run("jobs.set_stage", {"id": behind[0], "stage": READY})
+
+    def write(self) -> None:
+        """Write the row; one that says nothing goes."""
+        limits, where = self.limits, {"queue": self.queue, "key": self.key}
+        if self.slots == 0 and self.free_at is None and (limits.key_rate is None or self.tokens >= limits.key_burst):
+            self.transaction.run("jobs.drop_key", where)
+            return
+        values = {"slots": self.slots, "ready": self.ready, "tokens": self.tokens, "filled": self.filled}
+        self.transaction.run("jobs.set_key", {**where, **values, "free_at": self.free_at})
+
+
+def promote(transaction: Transaction, queue: str, key: str, limits: Limits, now: float) -> None:
+    """Let the jobs that wait behind a key go on, as far as its limits allow."""
+    row = Key(transaction, queue, key, limits, now)
+    row.promote()
+    row.write()
+
+
+def free_slot(
+    transaction: Transaction, queue: str, key: str, limits: Limits, now: float, *, begun: bool, token: bool = False
+) -> None:
+    """Give a key's slot back, and let the next of its jobs have it."""
+    row = Key(transaction, queue, key, limits, now)
+    row.free_slot(begun=begun, token=token)
+    row.promote()
+    row.write()

@@ -1,0 +1,45 @@
+"""Held: a transaction that is open until its thread ends it. Layer 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actorflow.store.commits import Commits
+    from actorflow.store.transaction import Durability, Transaction
+
+
+class Held:
+    """A transaction that stays open; meanwhile all other writes of the process wait, on SQLite those of all processes.
+
+    Attributes:
+        connection: of the database's own package: `sqlite3` or `psycopg`.
+    """
+
+    def __init__(self, commits: Commits, connection: Callable[[], Any], durability: Durability) -> None:
+        self._commits = commits
+        self._transaction = commits.hold(durability)
+        self.connection = connection()  # now: one that was lost is another after `hold`
+
+    @property
+    def transaction(self) -> Transaction:
+        """It, for statements by name.
+
+        Raises:
+            StoreError: who had the connection has ended it.
+        """
+        self._commits.check_held()
+        return self._transaction
+
+    def commit(self) -> None:
+        """Commit it.
+
+        Raises:
+            StoreError: the database failed, or who had the connection has ended the transaction.
+        """
+        self._commits.let_go(commit=True)
+
+    def rollback(self) -> None:
+        """Undo it; does nothing if it is over."""
+        self._commits.let_go(commit=False)

@@ -1,0 +1,259 @@
+-- name: declare_queue
+insert into actorflow.queue (name, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst)
+values (:name, :concurrency, :rate, :burst, coalesce(:burst::double precision, 0), :now, :key_concurrency, :key_rate, :key_burst)
+on conflict (name) do update set
+    concurrency = excluded.concurrency, rate = excluded.rate, burst = excluded.burst,
+    key_concurrency = excluded.key_concurrency, key_rate = excluded.key_rate, key_burst = excluded.key_burst;
+
+-- name: add_queue
+insert into actorflow.queue (name) values (:name) on conflict (name) do nothing;
+
+-- name: queue
+select paused, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst, running
+from actorflow.queue where name = :name
+for update; -- whoever counts against the limits has them alone until the commit
+
+-- name: limits
+select concurrency, rate, burst, key_concurrency, key_rate, key_burst from actorflow.queue where name = :name;
+
+-- name: queues
+select name, paused, running, completed, failed, cancelled, retried, dead from actorflow.queue order by name;
+
+-- name: pause
+update actorflow.queue set paused = :paused where name = :name;
+
+-- name: count
+update actorflow.queue set
+    running = running + :running, completed = completed + :completed,
+    failed = failed + :failed, cancelled = cancelled + :cancelled, retried = retried + :retried, dead = dead + :dead
+where name = :name;
+
+-- name: set_tokens
+update actorflow.queue set tokens = :tokens, filled = :now where name = :name;
+
+-- name: put
+insert into actorflow.job (queue, task, stage, priority, due, expires, key, "unique", at_most_once, needs, gather, tags, args, options, created)
+values (:queue, :task, :stage, :priority, :due, :expires, :key, :unique, :at_most_once, :needs, :gather, :tags, :args, :options, :created)
+returning id;
+
+-- name: put_plain
+insert into actorflow.job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created);
+
+-- name: put_numbered
+insert into actorflow.job (id, queue, task, stage, priority, args, created)
+values (:id, :queue, :task, 0, :priority, :args, :created);
+
+-- name: new_ids
+select nextval('actorflow.job_id_seq') from generate_series(1, :count::bigint);
+
+-- name: last_id
+select lastval();
+
+-- name: unique
+select id, stage from actorflow.job where queue = :queue and "unique" = :unique and stage < 5;
+
+-- name: add_need
+insert into actorflow.need (needs, job)
+select id, :job::bigint from actorflow.job where id = :needs and stage < 5
+for update -- so that it does not end meanwhile without seeing who waits for it
+on conflict do nothing;
+
+-- name: claim
+with next as materialized (
+    select id from actorflow.job
+    where queue = :queue and stage = 0 and task in (select json_array_elements_text(:tasks::json))
+    order by priority, id limit :limit
+    for update skip locked
+)
+update actorflow.job as job set
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
+from next where job.id = next.id
+returning job.id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
+
+-- name: claim_one
+update actorflow.job set
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
+where id = :id and stage < 4
+returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
+
+-- name: wake_due
+with next as materialized (
+    select id from actorflow.job where queue = :queue and stage = 1 and due <= :now order by due limit :limit
+    for update skip locked
+)
+update actorflow.job as job set stage = 0 from next where job.id = next.id returning job.id, key;
+
+-- name: next_due
+select min(due) from actorflow.job where queue = :queue and stage = 1;
+
+-- name: is_ready
+select 1 from actorflow.job where queue = :queue and stage = 0 limit 1;
+
+-- name: next_key_free
+select min(free_at) from actorflow.key where queue = :queue and free_at is not null;
+
+-- name: complete
+update actorflow.job set
+    stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep
+where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: again
+update actorflow.job set
+    stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes,
+    attempt = attempt - :undone
+where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: give_back
+update actorflow.job set stage = :stage, status = 'queued', owner = null, lease = null, attempt = attempt - 1
+where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: end
+update actorflow.job set
+    stage = 5, status = :status, owner = null, lease = null, ended = :now, error = :error, keep_until = :keep,
+    crashes = crashes + :crashes
+where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: end_queued
+update actorflow.job set stage = 5, status = :status, ended = :now, error = :error, keep_until = :keep
+where id = :id and stage < 4;
+
+-- name: place
+select queue, key, stage, task from actorflow.job where id = :id;
+
+-- name: cancelling
+update actorflow.job set cancelling = 1 where id = :id and stage = 4 returning owner;
+
+-- name: to_cancel
+select id from actorflow.job where owner = :owner and queue = :queue and stage = 4 and cancelling = 1;
+
+-- name: expired
+select id from actorflow.job where queue = :queue and stage < 4 and expires is not null and expires <= :now
+order by expires limit :limit;
+
+-- name: next_expiry
+select min(expires) from actorflow.job where queue = :queue and stage < 4 and expires is not null;
+
+-- name: progress
+update actorflow.job set progress = :progress where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
+-- name: dependants
+select job from actorflow.need where needs = :needs;
+
+-- name: drop_needs
+delete from actorflow.need where needs = :needs;
+
+-- name: need_met
+update actorflow.job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: results
+select id, result from actorflow.job where id in (select json_array_elements_text(:ids::json)::bigint);
+
+-- name: set_args
+update actorflow.job set args = :args where id = :id;
+
+-- name: set_stage
+update actorflow.job set stage = :stage where id = :id;
+
+-- name: owned
+select id, queue, key, epoch, attempt, crashes, at_most_once, task from actorflow.job where owner = :owner and stage = 4;
+
+-- name: owned_one
+select id, queue, key, epoch, attempt, crashes, at_most_once, task from actorflow.job where id = :id and owner = :owner and stage = 4;
+
+-- name: overdue
+select id, owner from actorflow.job where stage = 4 and lease < :now and owner <> :owner and queue = :queue limit :limit;
+
+-- name: get
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from actorflow.job where id = :id;
+
+-- name: outcome
+select status, result, error from actorflow.job where id = :id;
+
+-- name: peek
+select id from actorflow.job where queue = :queue and stage = 0 order by priority, id limit 1;
+
+-- name: list
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from actorflow.job where queue = :queue and (:status::text is null or status = :status) order by id desc limit :limit;
+
+-- name: depth
+select stage, count(*) from actorflow.job where queue = :queue and stage < 5 group by stage;
+
+-- name: unknown
+select task, count(*) from actorflow.job
+where queue = :queue and stage = 0 and task not in (select json_array_elements_text(:tasks::json)) group by task limit 20;
+
+-- name: prune
+with old as materialized (
+    select id from actorflow.job where keep_until is not null and keep_until <= :now limit :limit for update skip locked
+)
+delete from actorflow.job as job using old where job.id = old.id;
+
+-- name: purge
+delete from actorflow.job where queue = :queue and stage < 4;
+
+-- name: purge_dependants
+select distinct need.job from actorflow.need as need join actorflow.job as job on job.id = need.needs
+where job.queue = :queue and job.stage < 4;
+
+-- name: purge_needs
+delete from actorflow.need where job in (select id from actorflow.job where queue = :queue and stage < 4);
+
+-- name: revive
+update actorflow.job set
+    stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
+    expires = null, cancelling = 0, progress = null
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
+
+-- name: unique_of
+select other.id from actorflow.job as job join actorflow.job as other on other.queue = job.queue and other."unique" = job."unique"
+where job.id = :id and job."unique" is not null and other.stage < 5;
+
+-- name: key
+select slots, ready, tokens, filled, free_at from actorflow.key where queue = :queue and key = :key;
+
+-- name: set_key
+insert into actorflow.key (queue, key, slots, ready, tokens, filled, free_at)
+values (:queue, :key, :slots, :ready, :tokens, :filled, :free_at)
+on conflict (queue, key) do update set
+    slots = excluded.slots, ready = excluded.ready, tokens = excluded.tokens, filled = excluded.filled,
+    free_at = excluded.free_at;
+
+-- name: drop_key
+delete from actorflow.key where queue = :queue and key = :key;
+
+-- name: free_keys
+select key from actorflow.key where queue = :queue and free_at is not null and free_at <= :now order by free_at limit :limit;
+
+-- name: next_behind
+select id, priority from actorflow.job where queue = :queue and key = :key and stage = 3 order by priority, id limit 1;
+
+-- name: last_ahead
+select id, priority from actorflow.job where queue = :queue and key = :key and stage = 0 order by priority desc, id desc limit 1;
+
+-- name: keys_behind
+select distinct key from actorflow.job where queue = :queue and stage = 3 and key is not null;
+
+-- name: all_behind
+update actorflow.job set stage = 3 where queue = :queue and stage = 0 and key is not null;
+
+-- name: all_ahead
+update actorflow.job set stage = 0 where queue = :queue and stage = 3;
+
+-- name: drop_keys
+delete from actorflow.key where queue = :queue;
+
+-- name: count_keys
+insert into actorflow.key (queue, key, slots, tokens, filled)
+select queue, key, count(*), :tokens::double precision, :now::double precision from actorflow.job
+where queue = :queue and stage = 4 and key is not null group by queue, key;
+
+-- name: set_needs
+update actorflow.job set needs = :needs where id = :id;
+
+-- name: beat
+update actorflow.job set lease = :lease where owner = :owner and stage = 4;
+
+-- name: counts
+select completed, failed, cancelled, retried, dead, paused from actorflow.queue where name = :name;

@@ -1,0 +1,65 @@
+"""Jobs: what a test expects to have been enqueued. Layer 6."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.system import SYSTEMS
+from actorflow.errors import DefinitionError
+from actorflow.queue.job import Job
+from actorflow.store.codec import decode, encode
+from actorflow.workflow.task import AnyTask
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Row, Transaction
+
+SHOWN = 5  # jobs with other arguments that a failure names
+
+
+def assert_enqueued(task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
+    """Return the newest job of a task with these arguments, in any queue of a system of this process.
+
+    Without arguments, any job of the task will do. It does not matter whether the job has run.
+
+    >>> import actorflow as af
+    >>> @af.task
+    ... def double(n: int) -> int:
+    ...     return 2 * n
+    >>> with af.ActorSystem("demo") as system:
+    ...     job = system.queue("numbers").enqueue(double, 21)
+    ...     assert_enqueued(double, 21).id == job.id
+    True
+
+    Raises:
+        AssertionError: there is none; the text shows those with other arguments.
+        DefinitionError: it is no task, or does not take the arguments.
+    """
+    if not isinstance(task, AnyTask):
+        msg = f"assert_enqueued({task!r}): give a task, a function under @af.task"
+        raise DefinitionError(msg)
+    wanted = None
+    if args or kwargs:
+        task.check(args, kwargs)
+        wanted = encode([args, kwargs])
+    others: list[str] = []
+
+    def work(transaction: Transaction) -> list[Row]:
+        return transaction.all("jobs.of_task", {"task": task.name})
+
+    for system in list(SYSTEMS):
+        for line in getattr(system, "lines", {}).values():
+            for id_, payload in reversed(line.store.read(work)):
+                if wanted is None or bytes(payload) == wanted:
+                    return Job(line.store, line.waits, str(id_))
+                others.append(call_of(task, payload))
+            break  # all lines of a system have the same store
+    seen = f"; there are {', '.join(others[:SHOWN])}" if others else "; there is no job of it"
+    msg = f"{call_of(task, encode([args, kwargs]))} was not enqueued{seen}"
+    raise AssertionError(msg)
+
+
+def call_of(task: AnyTask, payload: bytes) -> str:
+    """Return a call as it is written."""
+    args, kwargs = decode(payload)
+    parts = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+    return f"{task.name}({', '.join(parts)})"

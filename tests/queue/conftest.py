@@ -1,0 +1,36 @@
+"""Fixtures of the queue tests: a system on each kind of store, and one on virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import actorflow as af
+from actorflow.testing import LeakCheck, VirtualSystem
+
+STORES = ("memory", "sqlite", "postgres")
+
+
+@pytest.fixture(params=STORES)
+def url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
+    """The URL of an empty store of each kind."""
+    if request.param == "postgres":
+        with request.getfixturevalue("postgres_server").database() as database:
+            yield database
+    else:
+        yield "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def shop(url: str) -> Iterator[af.ActorSystem]:
+    """A system on each kind of store, on threads."""
+    with LeakCheck(), af.ActorSystem("shop", store=url, durability="process") as running:
+        yield running
+
+
+@pytest.fixture
+def timed(url: str) -> Iterator[VirtualSystem]:
+    """A system on each kind of store, on virtual time."""
+    with LeakCheck(), VirtualSystem("shop", store=url) as running:
+        yield running

@@ -1,0 +1,145 @@
+"""Cancel: at once what is queued; what runs by its own will, else by its process, or by leaving its thread alone."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+import actorflow as af
+from actorflow.queue import claimer
+
+from . import tasks
+
+
+@pytest.fixture(autouse=True)
+def _short_grace(monkeypatch):
+    monkeypatch.setattr(claimer, "CANCEL_SECONDS", 0.3)
+
+
+@pytest.mark.parametrize("options", [{}, {"delay": 60}, {"key": "k"}])
+def test_a_queued_job_is_cancelled_at_once(shop, options):
+    jobs = shop.queue("q", per_key=af.Limit(concurrency=1))
+    job = jobs.enqueue(tasks.double.options(**options), 1)
+    assert job.cancel()
+    assert job.status == "cancelled"
+    assert not job.cancel()
+    with pytest.raises(af.JobCancelled, match="it was cancelled"):
+        job.result(timeout=5)
+
+
+def test_who_waits_for_a_cancelled_job_hears_at_once(shop):
+    class Waiter(af.Actor):
+        def wait(self, job):
+            try:
+                job.result(timeout=30)
+            except af.JobCancelled:
+                return time.monotonic()
+
+    job = shop.queue("q").enqueue(tasks.double, 1)
+    answer = shop.spawn(Waiter).call(Waiter.wait, job)
+    job.cancel()
+    assert answer.get(timeout=10)
+
+
+def test_a_running_task_sees_that_it_is_cancelled(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("see")
+    job = jobs.enqueue(tasks.until_cancelled, "see")
+    assert begun.wait(10)
+    assert job.cancel()
+    assert job.result(timeout=10) is None  # it has returned all the same: that counts
+    assert job.status == "completed"
+
+
+def test_a_running_job_that_is_to_end_says_so(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("says")
+    job = jobs.enqueue(tasks.stubborn, "says")
+    assert begun.wait(10)
+    job.cancel()
+    assert (job.status, job.info().cancelling) == ("running", True)
+    tasks.GATES["says"].set()
+    jobs.drain(timeout=10)
+
+
+def test_an_async_task_is_cancelled_where_it_waits(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("async")
+    job = jobs.enqueue(tasks.await_long, "async")
+    assert begun.wait(10)
+    job.cancel()
+    with pytest.raises(af.JobCancelled):
+        job.result(timeout=10)
+    assert jobs.enqueue(tasks.await_double, 2).result(timeout=10) == 4
+
+
+def test_a_plain_task_that_does_not_look_is_left_alone_and_the_status_says_so(shop, caplog):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("left")
+    tasks.SEEN.clear()
+    job = jobs.enqueue(tasks.stubborn, "left")
+    assert begun.wait(10)
+    job.cancel()
+    with pytest.raises(af.JobCancelled, match="its thread cannot be ended and runs on"):
+        job.result(timeout=10)
+    assert jobs.enqueue(tasks.double, 2).result(timeout=10) == 4  # the worker was replaced
+    with caplog.at_level(logging.WARNING):
+        tasks.GATES["left"].set()
+        jobs.drain(timeout=10)
+    assert job.status == "cancelled"
+
+
+@pytest.mark.parametrize("url", ["memory"], indirect=True)
+def test_a_cpu_task_sees_that_it_is_cancelled(shop, tmp_path):
+    path = tmp_path / "begun"
+    job = shop.queue("q", workers=1).enqueue(tasks.cpu_until_cancelled, str(path))
+    tasks.until(path.exists)
+    job.cancel()
+    job.result(timeout=10)
+    assert (tmp_path / "begun.seen").exists()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_cpu_task_that_does_not_look_is_killed_with_its_process(shop, tmp_path):
+    path = tmp_path / "begun"
+    jobs = shop.queue("q", workers=1)
+    job = jobs.enqueue(tasks.cpu_stubborn, str(path))
+    tasks.until(path.exists)
+    job.cancel()
+    with pytest.raises(af.JobCancelled, match="cancelled while it ran"):
+        job.result(timeout=10)
+    assert jobs.enqueue(tasks.cpu_double, 4).result(timeout=30)[0] == 8
+    assert job.info().crashes == 0
+
+
+def test_a_cpu_task_over_its_timeout_is_killed(shop, tmp_path):
+    jobs = shop.queue("q", workers=1)
+    job = jobs.enqueue(tasks.cpu_stubborn.options(timeout=0.3), str(tmp_path / "x"))
+    with pytest.raises(af.JobFailed, match="TaskTimeout"):
+        job.result(timeout=20)
+
+
+def test_an_async_task_over_its_timeout_is_cancelled(shop):
+    tasks.begun("slow")
+    job = shop.queue("q", workers=1).enqueue(tasks.await_long.options(timeout=0.1), "slow")
+    with pytest.raises(af.JobFailed, match=r"TaskTimeout: .* took over 0.1 s"):
+        job.result(timeout=20)
+
+
+def test_the_end_of_the_system_gives_back_what_runs(url, tmp_path):
+    if url == "memory:":
+        pytest.skip("it ends with the process")
+    begun = tasks.begun("end")
+    with af.ActorSystem("shop", store=url, settings=af.Settings(grace=0.5)) as system:
+        jobs = system.queue("q", workers=1)
+        job = jobs.enqueue(tasks.stubborn, "end")
+        jobs.enqueue(tasks.double, 3)
+        assert begun.wait(10)
+    tasks.GATES["end"].set()
+    with af.ActorSystem("shop", store=url) as system:
+        again = system.get_job(job.id)
+        assert (again.status, again.info().attempt) == ("queued", 0)
+        system.queue("q", workers=1)
+        assert again.result(timeout=10) == "late"

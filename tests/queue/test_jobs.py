@@ -1,0 +1,219 @@
+"""Jobs: what goes in, comes back, and what is said of it meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+
+import pytest
+
+import actorflow as af
+
+from . import tasks
+
+
+@dataclasses.dataclass
+class Photo:
+    name: str
+    size: tuple[int, int]
+
+
+@af.task
+def shrink(photo: Photo, by: int = 2) -> Photo:
+    return Photo(photo.name, (photo.size[0] // by, photo.size[1] // by))
+
+
+@af.task
+def raise_own() -> None:
+    class OwnError(Exception):
+        pass
+
+    raise OwnError("mine")
+
+
+@af.task
+def give_lock() -> object:
+    return threading.Lock()
+
+
+@af.task
+def key_and_attempt() -> tuple[str, int]:
+    return af.current().key, af.current().attempt
+
+
+def test_a_result_comes_back_as_it_was_returned(shop):
+    jobs = shop.queue("photos", workers=2)
+    job = jobs.enqueue(shrink, Photo("a", (40, 20)), by=4)
+    assert job.result(timeout=10) == Photo("a", (10, 5))
+    assert job.status == "completed"
+    assert shop.get_job(job.id).result(timeout=10) == Photo("a", (10, 5))
+
+
+@pytest.mark.parametrize("task", [tasks.double, tasks.await_double])
+def test_plain_and_async_tasks_run_beside_each_other(shop, task):
+    jobs = shop.queue("numbers", workers=2)
+    assert [job.result(timeout=10) for job in jobs.enqueue_many(task, [(n,) for n in range(50)])] == [
+        2 * n for n in range(50)
+    ]
+
+
+def test_a_cpu_task_runs_in_another_process(shop):
+    import os
+
+    value, pid = shop.queue("numbers", workers=1).enqueue(tasks.cpu_double, 4).result(timeout=30)
+    assert value == 8
+    assert pid != os.getpid()
+
+
+def test_a_job_that_raises_fails_with_its_error_as_cause(shop):
+    job = shop.queue("numbers", workers=1).enqueue(tasks.fail, "no such number")
+    with pytest.raises(af.JobFailed, match="failed: ValueError: no such number") as caught:
+        job.result(timeout=10)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert job.info().error == "ValueError: no such number"
+
+
+def test_an_error_of_an_unknown_class_is_text(shop):
+    with pytest.raises(af.JobFailed, match="OwnError: mine") as caught:
+        shop.queue("numbers", workers=1).enqueue(raise_own).result(timeout=10)
+    assert caught.value.__cause__ is None
+
+
+def test_a_result_that_cannot_be_stored_fails_the_job_and_names_the_place(shop):
+    with pytest.raises(af.JobFailed, match=r"the result of .*give_lock is _thread.lock"):
+        shop.queue("numbers", workers=1).enqueue(give_lock).result(timeout=10)
+
+
+def test_an_argument_that_cannot_be_stored_is_refused_and_named(shop):
+    jobs = shop.queue("numbers")
+    with pytest.raises(af.PayloadError, match=r"an argument of .*note\[0\]\[0\]\['lock'\]"):
+        jobs.enqueue(tasks.note, {"lock": threading.Lock()})
+    assert jobs.peek() is None
+
+
+def test_arguments_that_do_not_fit_are_refused_at_once(shop):
+    with pytest.raises(af.DefinitionError, match="missing a required argument"):
+        shop.queue("numbers").enqueue(tasks.double)
+    with pytest.raises(af.DefinitionError, match="give a task"):
+        shop.queue("numbers").enqueue(len, [])
+
+
+def test_a_payload_over_the_limit_is_refused_and_the_limit_is_named(url):
+    with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="1M")) as system:
+        jobs = system.queue("numbers", workers=1)
+        with pytest.raises(af.PayloadError, match=r"takes 2\.0 MB, over Settings\(payload_limit=\) of 1\.0 MB"):
+            jobs.enqueue(tasks.note, "x" * 2_000_000)
+        with pytest.raises(af.JobFailed, match="the result of .* takes 2.0 MB"):
+            jobs.enqueue(repeat, 2_000_000).result(timeout=10)
+
+
+@af.task
+def repeat(n: int) -> str:
+    return "x" * n
+
+
+def test_the_idempotency_key_is_the_same_in_each_attempt_and_no_other_jobs(shop):
+    jobs = shop.queue("numbers", workers=1)
+    one, other = jobs.enqueue(key_and_attempt), jobs.enqueue(key_and_attempt)
+    assert one.result(timeout=10) == (f"job-{one.id}", 1)
+    assert other.result(timeout=10) == (f"job-{other.id}", 1)
+
+
+def test_current_is_for_tasks_only():
+    with pytest.raises(af.DefinitionError, match="for tasks"):
+        af.current()
+
+
+def test_statuses_follow_a_job(shop):
+    jobs = shop.queue("numbers", workers=1)
+    begun = tasks.begun("statuses")
+    job, next_one = jobs.enqueue(tasks.hold, "statuses"), jobs.enqueue(tasks.double, 1)
+    assert begun.wait(10)
+    assert (job.status, next_one.status) == ("running", "queued")
+    tasks.GATES["statuses"].set()
+    next_one.result(timeout=10)
+    assert (job.status, next_one.status) == ("completed", "completed")
+
+
+def test_tags_are_kept(shop):
+    job = shop.queue("numbers").enqueue(tasks.double.options(tags=["night", "big"]), 1)
+    assert job.info().tags == ("night", "big")
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_progress_is_seen_by_others(shop):
+    @af.task(name="tests.steps")
+    def steps(gate: str) -> None:
+        af.current().progress(3, 10)
+        tasks.GATES[f"{gate} begun"].set()
+        tasks.GATES[gate].wait(30)
+
+    begun = tasks.begun("steps")
+    job = shop.queue("numbers", workers=1).enqueue(steps, "steps")
+    assert begun.wait(10)
+    assert job.info().progress == (3, 10)
+    tasks.GATES["steps"].set()
+    job.result(timeout=10)
+
+
+def test_progress_of_a_cpu_task_comes_from_its_process(shop):
+    jobs = shop.queue("numbers", workers=1)
+    seen = []
+    jobs.subscribe(lambda event: seen.append((event.kind, event.detail)))
+    job = jobs.enqueue(tasks.cpu_progress)
+    assert job.result(timeout=30) == f"job-{job.id}"
+    assert ("progress", (2, 2)) in seen
+    assert job.info().progress == (2, 2)
+
+
+def test_a_job_that_is_not_over_in_time_is_an_ask_timeout(shop):
+    job = shop.queue("numbers").enqueue(tasks.double, 1)
+    with pytest.raises(af.AskTimeout, match="is not over after 0.01 s"):
+        job.result(timeout=0.01)
+
+
+def test_an_unknown_job_is_named():
+    with af.ActorSystem("shop") as system, pytest.raises(af.DefinitionError, match="no job 77"):
+        system.get_job("77").result(timeout=1)
+
+
+def test_many_are_all_there_or_none(shop):
+    jobs = shop.queue("numbers")
+    with pytest.raises(af.PayloadError):
+        jobs.enqueue_many(tasks.note, [(1,), (threading.Lock(),)])
+    assert jobs.stats().queued == 0
+    assert len({job.id for job in jobs.enqueue_many(tasks.note, [(1,), (2,), (3,)])}) == 3
+    assert jobs.stats().queued == 3
+    assert jobs.enqueue_many(tasks.note, []) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"priorty": 1}, "priority"),
+        ({"delay": -1}, "delay is 0 or more"),
+        ({"timeout": 0}, "above 0"),
+        ({"on_duplicate": "ignore"}, "existing"),
+        ({"retry": 3}, "Retry"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, text):
+    with pytest.raises(af.DefinitionError, match=text):
+        tasks.double.options(**options)
+
+
+@pytest.mark.parametrize("arguments", [{"workers": -1}, {"rate": "fast"}, {"rate": "0/s"}, {"concurrency": 0}])
+def test_queues_that_make_no_sense_are_refused(arguments):
+    with af.ActorSystem("shop") as system, pytest.raises(af.DefinitionError):
+        system.queue("numbers", **arguments)
+
+
+def test_a_job_waits_in_a_handler_while_others_run(shop):
+    class Asker(af.Actor):
+        def ask(self, job):
+            return job.result(timeout=10)
+
+    jobs = shop.queue("numbers", workers=1)
+    refs = [shop.spawn(Asker) for _ in range(5)]
+    answers = [ref.call(Asker.ask, jobs.enqueue(tasks.double, n)) for n, ref in enumerate(refs)]
+    assert [answer.get(timeout=20) for answer in answers] == [0, 2, 4, 6, 8]

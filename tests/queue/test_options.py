@@ -1,0 +1,182 @@
+"""Options of jobs: uniqueness, dependencies, groups, once only, and what happens to duplicates."""
+
+from __future__ import annotations
+
+import pytest
+
+import actorflow as af
+
+from . import tasks
+
+
+def test_options_are_of_one_job_and_not_of_the_task():
+    before = tasks.double.job_options
+    assert tasks.double.options(priority=3).job_options.priority == 3
+    assert tasks.double.options(priority=3).options(delay=1).job_options.priority == 3
+    assert tasks.double.job_options is before
+
+
+# --- unique ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_duplicate_is_the_job_that_is_there(shop):
+    jobs = shop.queue("q")
+    one, other = (jobs.enqueue(tasks.double.options(unique="u"), n) for n in (1, 2))
+    assert one.id == other.id
+    assert jobs.stats().queued == 1
+
+
+def test_a_duplicate_is_refused_and_the_live_job_named(shop):
+    jobs = shop.queue("q")
+    job = jobs.enqueue(tasks.double.options(unique="u"), 1)
+    with pytest.raises(af.DefinitionError, match=f"unique='u': job {job.id}"):
+        jobs.enqueue(tasks.double.options(unique="u", on_duplicate="reject"), 2)
+
+
+def test_a_duplicate_replaces_the_job_that_has_not_begun(shop):
+    jobs = shop.queue("q")
+    old = jobs.enqueue(tasks.double.options(unique="u"), 1)
+    new = jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace"), 2)
+    with pytest.raises(af.JobCancelled, match="replaced"):
+        old.result(timeout=5)
+    shop.queue("q", workers=1)
+    assert new.result(timeout=10) == 4
+
+
+def test_a_job_that_runs_is_not_replaced(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("unique")
+    old = jobs.enqueue(tasks.hold.options(unique="u"), "unique")
+    assert begun.wait(10)
+    assert jobs.enqueue(tasks.hold.options(unique="u", on_duplicate="replace"), "unique").id == old.id
+    tasks.GATES["unique"].set()
+    old.result(timeout=10)
+
+
+def test_a_key_is_unique_among_live_jobs_of_one_queue_only(shop):
+    jobs, others = shop.queue("q", workers=1), shop.queue("r")
+    first = jobs.enqueue(tasks.double.options(unique="u"), 1)
+    first.result(timeout=10)
+    assert jobs.enqueue(tasks.double.options(unique="u"), 1).id != first.id
+    assert others.enqueue(tasks.double.options(unique="u"), 1).id != first.id
+
+
+# --- dependencies ----------------------------------------------------------------------------------------------------
+
+
+def test_a_job_waits_for_those_that_it_needs(timed):
+    ran = []
+
+    @af.task(name="tests.ordered")
+    def ordered(what: str) -> None:
+        ran.append((what, round(timed.now)))
+        af.timer(10).get()
+
+    jobs = timed.queue("q", workers=4)
+    a, b = jobs.enqueue(ordered, "a"), jobs.enqueue(ordered.options(delay=5), "b")
+    c = jobs.enqueue(ordered.options(after=[a, b, a]), "c")
+    jobs.enqueue(ordered.options(after=[c], delay=60), "d")
+    timed.sleep(100)
+    assert ran == [("a", 0), ("b", 5), ("c", 15), ("d", 60)]
+
+
+def test_a_job_whose_need_is_over_waits_for_nothing(shop):
+    jobs = shop.queue("q", workers=1)
+    done = jobs.enqueue(tasks.double, 1)
+    done.result(timeout=10)
+    assert jobs.enqueue(tasks.double.options(after=[done]), 2).result(timeout=10) == 4
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_waits_for_a_failed_job_is_cancelled_all_the_way(shop, when):
+    jobs = shop.queue("q", workers=1 if when == "after" else 0)
+    bad = jobs.enqueue(tasks.fail, "broken")
+    if when == "after":
+        with pytest.raises(af.JobFailed):
+            bad.result(timeout=10)
+    second = jobs.enqueue(tasks.double.options(after=[bad]), 1)
+    third = jobs.enqueue(tasks.double.options(after=[second]), 1)
+    shop.queue("q", workers=1)
+    with pytest.raises(af.JobCancelled, match=f"job {bad.id}, which it waited for, is failed"):
+        second.result(timeout=10)
+    with pytest.raises(af.JobCancelled, match=f"job {second.id}, which it waited for, is cancelled"):
+        third.result(timeout=10)
+    assert jobs.stats().cancelled == 2
+
+
+def test_needs_reach_over_queues(shop):
+    jobs, others = shop.queue("q", workers=1), shop.queue("r", workers=1)
+    begun = tasks.begun("over")
+    first = jobs.enqueue(tasks.hold, "over")
+    second = others.enqueue(tasks.double.options(after=[first]), 4)
+    assert begun.wait(10)
+    assert second.status == "queued"
+    tasks.GATES["over"].set()
+    assert second.result(timeout=10) == 8
+
+
+# --- groups ----------------------------------------------------------------------------------------------------------
+
+
+@af.task
+def total(numbers: list[int | None]) -> int:
+    return sum(number or 0 for number in numbers)
+
+
+def test_the_callback_of_a_group_gets_the_results_in_order(shop):
+    @af.task(name="tests.listed")
+    def listed(values: list[object]) -> list[object]:
+        return values
+
+    jobs = shop.queue("q", workers=4)
+    calls = [(tasks.double, n) for n in range(20)] + [(tasks.await_double, 50)]
+    group = jobs.group(calls, then=listed)
+    assert group.then.result(timeout=10) == [*(2 * n for n in range(20)), 100]
+    assert [job.result(timeout=10) for job in group.jobs[:3]] == [0, 2, 4]
+
+
+def test_a_group_of_nothing_calls_back_at_once(shop):
+    assert shop.queue("q", workers=1).group([], then=total).then.result(timeout=10) == 0
+
+
+def test_the_callback_runs_once_for_groups_that_end_at_once(shop):
+    jobs = shop.queue("q", workers=8)
+    groups = [jobs.group([(tasks.double, n)] * 5, then=total) for n in range(20)]
+    assert [group.then.result(timeout=20) for group in groups] == [10 * n for n in range(20)]
+    assert jobs.stats().completed == 120
+
+
+def test_the_callback_of_a_group_with_a_failed_job_is_cancelled(shop):
+    group = shop.queue("q", workers=2).group([(tasks.double, 1), (tasks.fail, "no")], then=total)
+    with pytest.raises(af.JobCancelled, match="is failed"):
+        group.then.result(timeout=10)
+
+
+def test_a_group_is_there_as_a_whole_or_not(shop):
+    jobs = shop.queue("q")
+    with pytest.raises(af.DefinitionError):
+        jobs.group([(tasks.double, 1), (tasks.double,)], then=total)
+    assert jobs.stats().queued == 0
+
+
+# --- once only -------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_may_run_once_is_not_tried_again(shop):
+    @af.task(name="tests.once", retry=af.Retry(5, af.Backoff(0)))
+    def once() -> None:
+        raise OSError("no")
+
+    jobs = shop.queue("q", workers=1)
+    job = jobs.enqueue(once.options(at_most_once=True))
+    with pytest.raises(af.JobFailed, match="failed: OSError"):
+        job.result(timeout=10)
+    assert job.info().attempt == 1
+
+
+def test_a_job_that_may_run_once_and_kills_its_process_is_a_dead_letter(shop):
+    jobs = shop.queue("q", workers=1)
+    job = jobs.enqueue(tasks.cpu_kill_self.options(at_most_once=True))
+    with pytest.raises(af.JobFailed, match="dead: HostDied.*SIGKILL"):
+        job.result(timeout=30)
+    assert job.info().attempt == 1

@@ -1,0 +1,215 @@
+"""Transactions: jobs in the user's own, and what a task writes together with its result."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+import actorflow as af
+from actorflow.queue import line
+from actorflow.testing import LeakCheck
+
+from . import tasks
+
+
+@pytest.fixture
+def path(tmp_path) -> str:
+    """A file with a table of the user's own."""
+    path = str(tmp_path / "shop.db")
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("create table sale (id integer primary key, what text)")
+    return path
+
+
+@pytest.fixture
+def on_file(path) -> Iterator[af.ActorSystem]:
+    """A system on the user's file."""
+    with LeakCheck(), af.ActorSystem("shop", store=f"sqlite:///{path}", durability="process") as running:
+        yield running
+
+
+# --- enqueue in the user's transaction -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"priority": 3, "key": "k"}])
+def test_a_job_is_there_once_the_users_transaction_commits(on_file, path, options):
+    jobs = on_file.queue("q", workers=1)
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("insert into sale values (1, 'book')")
+        job = jobs.enqueue(tasks.double.options(conn=conn, **options), 4)
+        assert jobs.stats().queued == 0
+        conn.commit()
+        assert job.result(timeout=10) == 8
+
+
+def test_a_job_is_never_there_if_the_users_transaction_is_undone(on_file, path):
+    jobs = on_file.queue("q", workers=1)
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("insert into sale values (1, 'book')")
+        job = jobs.enqueue(tasks.note.options(conn=conn), 4)
+        conn.rollback()
+        assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+        assert conn.execute("select count(*) from sale").fetchone() == (0,)
+    assert jobs.stats().completed == 1
+    assert job.id  # it had one, that another job has now
+
+
+def test_a_connection_without_a_transaction_gets_one_as_from_python_itself(on_file, path):
+    jobs = on_file.queue("q", workers=1)
+    with closing(sqlite3.connect(path)) as conn:
+        with conn:
+            job = jobs.enqueue(tasks.double.options(conn=conn), 4)
+        assert job.result(timeout=10) == 8
+
+
+def test_connections_that_cannot_be_right_are_refused(on_file, path, tmp_path):
+    jobs = on_file.queue("q")
+    with (
+        closing(sqlite3.connect(tmp_path / "other.db")) as other,
+        pytest.raises(af.DefinitionError, match=r"other\.db"),
+    ):
+        jobs.enqueue(tasks.double.options(conn=other), 1)
+    with closing(sqlite3.connect(":memory:")) as memory, pytest.raises(af.DefinitionError, match="memory"):
+        jobs.enqueue(tasks.double.options(conn=memory), 1)
+    with pytest.raises(af.DefinitionError, match=r"takes a sqlite3\.Connection"):
+        jobs.enqueue(tasks.double.options(conn="shop.db"), 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as loose:
+        with pytest.raises(af.DefinitionError, match="begin one"):
+            jobs.enqueue(tasks.double.options(conn=loose), 1)
+
+
+def test_a_memory_store_has_no_connection_to_share():
+    with af.ActorSystem("shop") as system, closing(sqlite3.connect(":memory:")) as conn:
+        with pytest.raises(af.DefinitionError, match="the queue is on memory:"):
+            system.queue("q").enqueue(tasks.double.options(conn=conn), 1)
+
+
+def test_a_transaction_that_stays_open_is_warned_of_with_its_age(on_file, path, caplog, monkeypatch):
+    monkeypatch.setattr(line, "HELD_SECONDS", 0.05)
+    jobs = on_file.queue("q")
+    with closing(sqlite3.connect(path)) as conn:
+        jobs.enqueue(tasks.double.options(conn=conn), 4)
+        tasks.until(lambda: "is open for 0." in caplog.text)
+        conn.commit()
+    caplog.clear()
+    with closing(sqlite3.connect(path)) as conn:
+        jobs.enqueue(tasks.double.options(conn=conn), 4)
+        conn.commit()
+        conn.execute("begin")
+        on_file.lines["q"].after(0.1, tasks.begun("later").set)
+        assert tasks.GATES["later begun"].wait(10)
+    assert not caplog.records
+
+
+# --- exactly once with the store -------------------------------------------------------------------------------------
+
+
+@af.task(retry=af.Retry(3, af.Backoff(0)))
+def sell(what: str, fail_until: int = 0) -> int:
+    with af.current().transaction() as conn:
+        conn.execute("insert into sale (what) values (?)", (what,))
+    if af.current().attempt <= fail_until:
+        raise OSError("after the write")
+    return af.current().attempt
+
+
+def sales(path: str) -> list[str]:
+    with closing(sqlite3.connect(path)) as conn:
+        return [row[0] for row in conn.execute("select what from sale order by id")]
+
+
+def test_what_a_task_writes_is_committed_with_its_result(on_file, path):
+    jobs = on_file.queue("q", workers=3)
+    for job in jobs.enqueue_many(sell, [("book",)] * 50):
+        assert job.result(timeout=10) == 1
+    assert sales(path) == ["book"] * 50
+    assert jobs.stats().completed == 50
+
+
+def test_what_a_task_wrote_that_fails_afterwards_is_undone(on_file, path):
+    assert on_file.queue("q", workers=2).enqueue(sell, "pen", 2).result(timeout=10) == 3
+    assert sales(path) == ["pen"]
+
+
+def test_what_a_task_wrote_that_has_lost_its_job_is_undone(on_file, path, caplog):
+    @af.task(name="tests.lost")
+    def lost() -> None:
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("update af_job set epoch = epoch + 1")  # what another node does that takes the job over
+        with af.current().transaction() as conn:
+            conn.execute("insert into sale (what) values ('twice')")
+
+    jobs = on_file.queue("q", workers=1)
+    job = jobs.enqueue(lost)
+    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+    tasks.until(lambda: "late result is refused" in caplog.text)
+    assert sales(path) == []
+    assert job.status == "running"
+
+
+def test_jobs_that_are_enqueued_in_the_block_are_part_of_it(on_file, path):
+    jobs = on_file.queue("q", workers=2)
+
+    @af.task(name="tests.enqueues", retry=af.Retry(2, af.Backoff(0)))
+    def enqueues() -> str:
+        with af.current().transaction():
+            job = jobs.enqueue(tasks.double, 21)
+        if af.current().attempt == 1:
+            raise OSError
+        return job.id
+
+    id_ = jobs.enqueue(enqueues).result(timeout=10)
+    assert on_file.get_job(id_).result(timeout=10) == 42
+    assert jobs.stats().completed == 2
+
+
+def test_a_task_has_one_transaction_and_does_not_end_it(on_file, path):
+    @af.task(name="tests.two")
+    def two() -> None:
+        with af.current().transaction():
+            pass
+        with af.current().transaction():
+            pass
+
+    @af.task(name="tests.commits")
+    def commits() -> None:
+        with af.current().transaction() as conn:
+            conn.execute("commit")
+
+    jobs = on_file.queue("q", workers=1)
+    with pytest.raises(af.JobFailed, match="opens a second"):
+        jobs.enqueue(two).result(timeout=10)
+    with pytest.raises(af.JobFailed, match="must not commit"):
+        jobs.enqueue(commits).result(timeout=10)
+    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+
+
+@af.task(cpu=True)
+def cpu_writes() -> None:
+    af.current().transaction()
+
+
+@af.task
+async def async_writes() -> None:
+    af.current().transaction()
+
+
+@pytest.mark.parametrize("task", [cpu_writes, async_writes])
+def test_tasks_without_a_connection_are_told_the_cure(on_file, task):
+    with pytest.raises(af.JobFailed, match="have a plain task write it"):
+        on_file.queue("q", workers=1).enqueue(task).result(timeout=30)
+
+
+def test_a_memory_store_has_transactions_too(shop):
+    @af.task(name="tests.in_memory")
+    def in_memory() -> int:
+        with af.current().transaction() as conn:
+            return conn.execute("select 42").fetchone()[0]
+
+    jobs = shop.queue("q", workers=1)
+    assert jobs.enqueue(in_memory).result(timeout=10) == 42
+    with jobs.inline():
+        assert jobs.enqueue(in_memory).result(timeout=10) == 42

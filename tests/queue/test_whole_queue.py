@@ -1,0 +1,297 @@
+"""The whole queue: pause, resume, drain, purge, dead letters, retry, stats, peek, listeners, inline."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+
+import pytest
+
+import actorflow as af
+
+from . import tasks
+
+
+def test_a_paused_queue_begins_nothing_until_it_is_resumed(shop):
+    jobs = shop.queue("q", workers=2)
+    jobs.pause()
+    job = jobs.enqueue(tasks.double, 4)
+    other = shop.queue("r", workers=1).enqueue(tasks.double, 1)
+    assert other.result(timeout=10) == 2
+    assert job.status == "queued"
+    assert jobs.stats().paused
+    jobs.resume()
+    assert job.result(timeout=10) == 8
+
+
+def test_pause_lets_go_on_what_runs(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("paused")
+    job = jobs.enqueue(tasks.hold, "paused")
+    assert begun.wait(10)
+    jobs.pause()
+    tasks.GATES["paused"].set()
+    assert job.result(timeout=10) == "paused"
+
+
+def test_drain_waits_for_what_runs_and_takes_nothing_more(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("drain")
+    running, waiting = jobs.enqueue(tasks.hold, "drain"), jobs.enqueue(tasks.double, 1)
+    assert begun.wait(10)
+    with pytest.raises(af.AskTimeout):
+        jobs.drain(timeout=0.05)
+    tasks.GATES["drain"].set()
+    jobs.drain(timeout=10)
+    assert (running.status, waiting.status) == ("completed", "queued")
+
+
+def test_purge_removes_what_has_not_begun(shop):
+    jobs, others = shop.queue("q"), shop.queue("r")
+    ready, due = jobs.enqueue(tasks.double, 1), jobs.enqueue(tasks.double.options(delay=60), 1)
+    jobs.enqueue(tasks.double.options(after=[due]), 1)
+    elsewhere = others.enqueue(tasks.double.options(after=[ready]), 1)
+    assert jobs.purge() == 3
+    assert (jobs.stats().queued, jobs.stats().due, jobs.peek()) == (0, 0, None)
+    with pytest.raises(af.JobCancelled, match="was purged"):
+        elsewhere.result(timeout=5)
+    with pytest.raises(af.DefinitionError):
+        ready.info()
+
+
+def test_purge_gives_the_slots_of_keys_back(shop):
+    jobs = shop.queue("q", workers=2, per_key=af.Limit(concurrency=1))
+    jobs.pause()
+    jobs.enqueue_many(tasks.double.options(key="k"), [(n,) for n in range(5)])
+    jobs.purge()
+    jobs.resume()
+    assert jobs.enqueue(tasks.double.options(key="k"), 4).result(timeout=10) == 8
+
+
+def test_peek_is_what_would_begin_next(shop):
+    jobs = shop.queue("q")
+    jobs.enqueue(tasks.double.options(priority=1), 1)
+    first = jobs.enqueue(tasks.double.options(priority=-1), 2)
+    jobs.enqueue(tasks.double.options(priority=-5, delay=60), 3)
+    assert jobs.peek().id == first.id
+
+
+def test_stats_use_the_words_of_the_statuses(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("stats")
+    for job in (jobs.enqueue(tasks.double, 1), jobs.enqueue(tasks.fail, "x")):
+        with contextlib.suppress(af.JobFailed):
+            job.result(timeout=10)
+    jobs.enqueue(tasks.hold, "stats")
+    assert begun.wait(10)
+    jobs.enqueue(tasks.double.options(delay=60), 1)
+    assert jobs.enqueue(tasks.double, 1).cancel()
+    jobs.enqueue(tasks.double, 1)
+    stats = jobs.stats()
+    assert (stats.queued, stats.due, stats.running, stats.completed) == (1, 1, 1, 1)
+    assert (stats.failed, stats.cancelled, stats.dead, stats.retried, stats.workers) == (1, 1, 0, 0, 1)
+    tasks.GATES["stats"].set()
+    jobs.drain(timeout=10)
+
+
+def test_a_failed_job_is_queued_again_by_one_call_with_all_its_attempts(shop):
+    fixed = threading.Event()
+
+    @af.task(name="tests.fixed_later")
+    def fixed_later() -> int:
+        if not fixed.is_set():
+            raise OSError("not yet")
+        return af.current().attempt
+
+    jobs = shop.queue("q", workers=1)
+    job = jobs.enqueue(fixed_later)
+    with pytest.raises(af.JobFailed):
+        job.result(timeout=10)
+    fixed.set()
+    assert jobs.retry(job)
+    assert job.result(timeout=10) == 1
+    assert not jobs.retry(job)
+
+
+def test_a_job_is_not_queued_again_beside_a_live_one_with_its_unique_key(shop):
+    jobs = shop.queue("q", workers=1)
+    job = jobs.enqueue(tasks.fail.options(unique="u"), "x")
+    with pytest.raises(af.JobFailed):
+        job.result(timeout=10)
+    other = jobs.enqueue(tasks.fail.options(unique="u", delay=60), "x")
+    with pytest.raises(af.DefinitionError, match=f"job {other.id} is live"):
+        jobs.retry(job)
+
+
+# --- dead letters ----------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_kills_its_processes_is_a_dead_letter_with_the_signal_as_cause(shop):
+    jobs = shop.queue("q", workers=1)
+    job = jobs.enqueue(tasks.cpu_kill_self)
+    with pytest.raises(af.JobFailed, match="dead: HostDied.*SIGKILL"):
+        job.result(timeout=60)
+    assert (job.info().attempt, job.info().crashes) == (3, 3)
+    assert [letter.id for letter in jobs.dead()] == [job.id]
+    assert jobs.stats().dead == 1
+    assert jobs.enqueue(tasks.cpu_double, 2).result(timeout=30)[0] == 4
+
+
+@pytest.mark.parametrize("url", ["memory"], indirect=True)
+def test_a_job_over_the_memory_limit_is_a_dead_letter_with_that_as_cause(shop):
+    shop.pool("cpu", workers=1, host=af.Process(memory="300M"))
+    job = shop.queue("q", workers=1).enqueue(tasks.cpu_eat_memory.options(at_most_once=True))
+    with pytest.raises(af.JobFailed, match="dead: MemoryLimit"):
+        job.result(timeout=60)
+
+
+def test_crashes_are_no_attempts(shop, tmp_path):
+    path = str(tmp_path / "died")
+
+    @af.task(name="tests.dies_then_fails", cpu=True, retry=af.Retry(2, af.Backoff(0)))
+    def dies_then_fails(path: str) -> None:
+        import os
+        from pathlib import Path
+
+        if not Path(path).exists():
+            Path(path).touch()
+            os.kill(os.getpid(), 9)
+        raise ValueError(af.current().attempt)
+
+    job = shop.queue("q", workers=1).enqueue(dies_then_fails, path)
+    with pytest.raises(af.JobFailed, match="ValueError: 3"):
+        job.result(timeout=60)
+    assert (job.info().attempt, job.info().crashes) == (3, 1)
+
+
+# --- unknown tasks ---------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_task_waits_and_is_reported(shop, caplog):
+    @af.task(name="tests.known_elsewhere")
+    def known_elsewhere() -> str:
+        return "here now"
+
+    jobs = shop.queue("q")
+    unknown, known = jobs.enqueue(known_elsewhere.options(priority=-1)), jobs.enqueue(tasks.double, 1)
+    from actorflow.workflow.task import TASKS
+
+    del TASKS["tests.known_elsewhere"]
+    shop.queue("q", workers=1)
+    assert known.result(timeout=10) == 2
+    assert unknown.status == "queued"
+    shop.lines["q"].report_unknown()
+    assert "1 jobs wait for task 'tests.known_elsewhere'" in caplog.text
+    TASKS["tests.known_elsewhere"] = known_elsewhere
+    shop.lines["q"]._known = ("", 0)
+    jobs.enqueue(tasks.double, 2)
+    assert unknown.result(timeout=10) == "here now"
+
+
+# --- listeners -------------------------------------------------------------------------------------------------------
+
+
+def test_listeners_hear_what_becomes_of_jobs(shop):
+    heard: list[tuple[str, str]] = []
+    jobs = shop.queue("q", workers=1)
+    unsubscribe = jobs.subscribe(lambda event: heard.append((event.kind, event.job)))
+
+    @af.task(name="tests.second_time", retry=af.Retry(2, af.Backoff(0)))
+    def second_time() -> None:
+        af.current().progress(1)
+        if af.current().attempt == 1:
+            raise OSError
+
+    job = jobs.enqueue(second_time)
+    job.result(timeout=10)
+    kinds = ["queued", "started", "progress", "retried", "started", "progress", "completed"]
+    assert heard == [(kind, job.id) for kind in kinds]
+    heard.clear()
+    bad = jobs.enqueue(tasks.fail, "x")
+    waiting = jobs.enqueue(tasks.double.options(after=[bad]), 1)
+    with pytest.raises(af.JobCancelled):
+        waiting.result(timeout=10)
+    assert ("failed", bad.id) in heard
+    assert ("cancelled", waiting.id) in heard
+    unsubscribe()
+    heard.clear()
+    jobs.enqueue(tasks.double, 1).result(timeout=10)
+    assert heard == []
+
+
+def test_a_listener_that_raises_is_logged_and_stops_nothing(shop, caplog):
+    jobs = shop.queue("q", workers=1)
+    heard = []
+    jobs.subscribe(lambda _event: 1 / 0)
+    jobs.subscribe(heard.append)
+    with caplog.at_level(logging.ERROR):
+        assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+        jobs.drain(timeout=10)
+    assert "A listener of queue q failed" in caplog.text
+    assert [event.kind for event in heard] == ["queued", "started", "completed"]
+
+
+# --- inline ----------------------------------------------------------------------------------------------------------
+
+
+def test_inline_jobs_run_at_once_in_the_thread_that_enqueues_them(shop):
+    jobs = shop.queue("q")
+    where = []
+
+    @af.task(name="tests.where")
+    def here() -> str:
+        where.append(threading.current_thread())
+        return af.current().key
+
+    with jobs.inline():
+        job = jobs.enqueue(here.options(delay=60))
+        assert job.result(timeout=0.1) == f"job-{job.id}"
+        assert where == [threading.current_thread()]
+        assert jobs.enqueue(tasks.await_double, 4).result(timeout=0.1) == 8
+        assert jobs.group([(tasks.double, 1), (tasks.double, 2)], then=total).then.result(timeout=0.1) == 6
+        with pytest.raises(af.JobFailed, match="ValueError: x"):
+            jobs.enqueue(tasks.fail, "x").result(timeout=0.1)
+    assert jobs.enqueue(tasks.double, 1).status == "queued"
+    assert (jobs.stats().running, jobs.stats().completed, jobs.stats().failed) == (0, 5, 1)
+
+
+def test_inline_jobs_are_tried_again_without_pauses(shop):
+    tried = []
+
+    @af.task(name="tests.inline_retry", retry=af.Retry(3, af.Backoff(60)))
+    def third_time() -> str:
+        tried.append(af.current().attempt)
+        if len(tried) < 3:
+            raise OSError
+        return "done"
+
+    jobs = shop.queue("q")
+    with jobs.inline():
+        assert jobs.enqueue(third_time).result(timeout=0.1) == "done"
+    assert tried == [1, 2, 3]
+
+
+@af.task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+def test_a_queue_that_is_asked_for_again_is_the_same(shop):
+    jobs = shop.queue("q", workers=2)
+    assert shop.queue("q", workers=2).name == jobs.name
+    assert shop.queue("q").enqueue(tasks.double, 2).result(timeout=10) == 4
+    with pytest.raises(af.DefinitionError, match="has 2 workers here already"):
+        shop.queue("q", workers=3)
+
+
+def test_a_claimer_that_crashes_begins_anew_and_loses_nothing(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("crash")
+    job, next_one = jobs.enqueue(tasks.hold, "crash"), jobs.enqueue(tasks.double, 1)
+    assert begun.wait(10)
+    shop.lines["q"].claimer.tell("not a message of a claimer")  # a crash
+    tasks.GATES["crash"].set()
+    assert job.result(timeout=10) == "crash"
+    assert next_one.result(timeout=10) == 2
+    assert jobs.stats().running == 0
