@@ -175,7 +175,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
 
     def _to_stored(self) -> tuple[str, Any]:
         """Return the tag and the plain data that stand for the ref in a store; `ref_at` reads them."""
-        return "$ref", [self._scheduler.key, self.uid, self.path]
+        *address, kind = self.__reduce__()[1]
+        return "$ref", [*address, f"{kind.__module__}.{kind.__qualname__}"]
 
     def is_alive(self) -> bool:
         """Say whether messages are accepted. The actor may be dead a moment later."""

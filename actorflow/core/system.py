@@ -10,7 +10,6 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorflow.core.actor import Actor
 from actorflow.core.burial import bury
 from actorflow.core.children import Children
 from actorflow.core.current import CURRENT
@@ -186,15 +185,6 @@ def resolve(key: str, node: str, first_uid: int, uid: int, path: str, cls: type[
         return remote
     parent, _, name = path.rpartition("/")
     return gone_ref(Gone(key, first_uid, parent), uid, cls, name)
-
-
-def ref_at(key: str, uid: int, path: str) -> ActorRef[Any]:
-    """Return the ref behind a stored address: of an actor of this process, or a dead one."""
-    ref = REFS.by_uid.get(uid)
-    if isinstance(ref, ActorRef) and ref._scheduler.key == key and ref.path == path:
-        return ref
-    parent, _, name = path.rpartition("/")
-    return gone_ref(Gone(key, 0, parent), uid, Actor, name)
 
 
 # --- the process -----------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from actorflow.errors import ActorflowError, StoreError
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
+    from actorflow.core.timers import TimerEntry
     from actorflow.durable.registry import Registry
     from actorflow.durable.unit import Unit
     from actorflow.store.transaction import Durability, Transaction
@@ -86,7 +87,9 @@ class Keeper:
         clerk._actor._actor_ref = clerk
         clerk._state = IDLE
         self.clerk = clerk
-        self._beaten = self._pruned = SystemClock.monotonic()
+        self._beaten = SystemClock.monotonic()
+        self._pruned = self._beaten - PRUNE_SECONDS
+        self._timer: TimerEntry | None = None
 
     def do(self, work: Callable[[], None]) -> None:
         """Have work with the store done, beside or between the handlers."""
@@ -208,8 +211,12 @@ class Keeper:
             self.scheduler.post_work(self._look_later)
 
     def _look_later(self) -> None:
-        due = self.scheduler.clock.monotonic() + LOOK_SECONDS
-        self.scheduler.add_timer(due, lambda: self.do(self.look_around))
+        """Look again soon if names are waited for; else only so often that this node is not given up."""
+        scheduler = self.scheduler
+        if self._timer is not None:
+            scheduler.timers.cancel(self._timer)
+        seconds = LOOK_SECONDS if self.registry.standbys else BEAT_SECONDS / 2
+        self._timer = scheduler.add_timer(scheduler.clock.monotonic() + seconds, lambda: self.do(self.look_around))
 
     def look_around(self) -> None:
         """Take over what is waited for, say that this node lives, and delete what was kept long enough."""
@@ -219,13 +226,12 @@ class Keeper:
                 self.registry.look_for_owners()
             if self.registry.asks:
                 self.registry.fetch_answers()
-            if now - self._beaten > BEAT_SECONDS:
+            if now - self._beaten > BEAT_SECONDS / 2:
                 self._beaten = now
                 self.registry.beat()
             if now - self._pruned > PRUNE_SECONDS:
                 self._pruned = now
-                registry = self.registry
-                registry.store.write(lambda tx: ledger.prune(tx, registry.now()), durability="process")
+                self.registry.prune()
         except StoreError as error:
             logger.error("The store failed, tried again in %.3g s: %s", LOOK_SECONDS, error)
         finally:

@@ -350,6 +350,11 @@ def is_living(row: Row | None, dead: Iterable[str], stale: float) -> bool:
     return row is not None and row[0] not in dead and row[5] >= stale
 
 
+def bury_node(transaction: Transaction, id: str) -> bool:
+    """Delete a dead node, unless it has jobs: who takes these over does it. Its actors are anybody's without it."""
+    return transaction.run("actors.bury_node", {"id": id}) > 0
+
+
 def prune(transaction: Transaction, now: float) -> None:
     """Delete what was kept long enough."""
     transaction.run("actors.prune_marks", {"before": now - KEEP_MARK, "limit": PRUNE})

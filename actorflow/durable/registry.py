@@ -251,6 +251,7 @@ class Registry(ledger.Desk):
         owned = self._own(box)
         if owned is None:
             self.standbys[box.name] = box
+            self.keeper.start_looking()
             logger.info("%s is another node's; taken over when that ends", ref)
             return None
         self.standbys.pop(box.name, None)
@@ -359,6 +360,13 @@ class Registry(ledger.Desk):
             self.store.write(lambda tx: tx.run("actors.release", values), durability="process")
         except StoreError as error:
             logger.warning("%s could not be released; others get it when this process ends: %s", values["name"], error)
+
+    def prune(self) -> None:
+        """Delete what was kept long enough, and nodes that have died and left nothing to take over but actors."""
+        self.store.write(lambda tx: ledger.prune(tx, self.now()), durability="process")
+        for id_ in self.store.node.dead():
+            if self.store.write(partial(ledger.bury_node, id=id_), durability="process"):
+                self.store.node.forget(id_)
 
     def lease_time(self) -> float:
         """Return the time that beats are written in: it never goes back, and all nodes of the store share it."""

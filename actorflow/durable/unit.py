@@ -237,6 +237,9 @@ class Unit(Execution):
 
     def drop_sends(self) -> None:
         """Forget what was to leave; who would wait for an answer to it hears so."""
+        for letter in self.effects.letters:  # their commit may have failed after they were numbered
+            if self.box.registry.asks.get(letter.number, (None, None))[1] is letter.future:
+                self.box.registry.asks.pop(letter.number, None)
         futures = [future for _, _, future in self.held] + [letter.future for letter in self.effects.letters]
         for future in futures:
             if future is not None:

@@ -22,7 +22,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actorflow.core.system import ref_at
+from actorflow.core.actor import Actor
+from actorflow.core.system import resolve
 from actorflow.errors import PayloadError
 
 ATOMS: Final = frozenset({type(None), bool, str})
@@ -60,7 +61,7 @@ TIMES: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
 READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "$int": int,
     "$float": float,
-    "$ref": lambda address: ref_at(*address),
+    "$ref": lambda address: ref_at(*address),  # of an actor of this system run; else it is dead
     **{tag: read for tag, _, read in TEXTS.values()},
 }
 LIST_READERS: Final = dict(LISTS.values())
@@ -259,6 +260,13 @@ def known(name: str, find: Callable[[str], type | None]) -> type:
         return kind
     msg = f"a stored value is of {name!r}, which is not known here: import its module, or give the class to app.add()"
     raise PayloadError(msg)
+
+
+def ref_at(key: str, node: str, first_uid: int, uid: int, path: str, class_name: str) -> Any:
+    """Return the ref behind a stored address."""
+    kind = find_imported(class_name)
+    is_actor = isinstance(kind, type) and issubclass(kind, Actor)
+    return resolve(key, node, first_uid, uid, path, kind if is_actor else Actor)  # type: ignore[arg-type]
 
 
 def is_named_tuple(kind: type) -> bool:

@@ -1,6 +1,7 @@
 """One owner for each name, over all nodes of a store."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -161,3 +162,46 @@ def test_a_restarted_incarnation_reads_what_the_one_before_committed(start):
         ref.tell("behind it")
         assert ref.call(Restless.total).get(timeout=10) == 1
         assert ref.call(Restless.seen).get(timeout=10) == ["behind it"]
+
+
+class Lodger(af.Actor):
+    """Lives in a process of its own, and knows a durable actor."""
+
+    def ask(self, other: Any, k: int) -> Any:
+        return other.call(Account.add, k).get(timeout=10)
+
+    def tell(self, other: Any, message: Any) -> None:
+        other.tell(message)
+
+    def on_receive(self, message: Any) -> None:
+        self.got = message
+
+    def last(self) -> Any:
+        return self.got
+
+
+@pytest.mark.timeout(120)
+def test_an_actor_in_a_process_of_its_own_and_a_durable_one_send_to_each_other(start):
+    class Caller(Account):
+        def on_receive(self, message):
+            self.state.seen.append(message)
+            self.ctx.sender.tell(message * 2)
+
+    with start() as system:
+        lodger = system.spawn(af.child(Lodger).options(host=af.Process()))
+        ref = system.spawn(named(Caller))
+        assert lodger.call(Lodger.ask, ref, 3).get(timeout=30) == 3
+        lodger.call(Lodger.tell, ref, 21).get(timeout=30)
+        wait_for(lambda: ref.call(Account.seen).get(timeout=10) == [21])
+        wait_for(lambda: lodger.call(Lodger.last).get(timeout=10) == 42)
+
+
+def test_dead_nodes_are_swept_out(start):
+    with start() as system:
+        system.spawn(named(Account))
+        node = {"id": "dead", "pid": 1, "host": "x", "boot": "x", "started": 0.0, "beat": 0.0}
+        system.store.write(lambda tx: tx.run("nodes.add", node))
+        if system.store.dialect == "postgres":
+            pytest.skip("a server waits five seconds before it counts a node as dead")
+        system.scheduler.durable.prune()
+        assert rows(system, "af_node") == 1

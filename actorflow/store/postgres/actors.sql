@@ -113,6 +113,10 @@ values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
 select id, receiver, sender, body, error, attempt, crashes, at from actorflow.dead_mail
 where :receiver::text is null or receiver = :receiver order by id limit :limit;
 
+-- name: bury_node
+delete from actorflow.node where id = :id
+    and not exists (select 1 from actorflow.job where owner = :id and stage = 4);
+
 -- name: prune_marks
 delete from actorflow.mark where (receiver, id) in (select receiver, id from actorflow.mark where at <= :before limit :limit);
 

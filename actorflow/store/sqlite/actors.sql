@@ -111,6 +111,10 @@ values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
 select id, receiver, sender, body, error, attempt, crashes, at from af_dead_mail
 where :receiver is null or receiver = :receiver order by id limit :limit;
 
+-- name: bury_node
+delete from af_node where id = :id
+    and not exists (select 1 from af_job where owner = :id and stage = 4);
+
 -- name: prune_marks
 delete from af_mark where (receiver, id) in (select receiver, id from af_mark where at <= :before limit :limit);
 
