@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "actorflow.cli.run:run",
+    "queue": "actorflow.cli.queue:queue",
     "graph": "actorflow.cli.graph:graph",
     "scxml": "actorflow.cli.scxml:scxml",
+    "store": "actorflow.cli.store:store",
 }
 USAGE_ERROR = 2
 

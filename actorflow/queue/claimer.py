@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 AHEAD_SECONDS: Final = 0.05  # of work that is taken before a worker is free
 AHEAD: Final = 500  # jobs, at most
+BATCH: Final = 256  # outcomes that wait for a transaction, at most
+BATCH_SECONDS: Final = 0.002  # that the first of them waits, at most
 STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are given back for others
 CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
 LEASE_SECONDS: Final = 30.0
@@ -49,6 +51,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.drained: list[Reply] = []
         self.beaten_at = line.clock.monotonic()
         self.wake_timer: Timer | None = None
+        self.flush_timer: Timer | None = None
         self.stall_timer: Timer | None = None
 
     def on_start(self) -> None:
@@ -82,7 +85,10 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.free.append(entry[1])
         if self.backlog:
             self.hand_out()
-        self.flush_soon()
+        if self.backlog and len(self.done) < BATCH:
+            self.flush_later()
+        else:
+            self.flush_soon()
 
     def end(self, attempt: Attempt) -> None:
         """Note the outcome of an attempt, to be written with the next transaction."""
@@ -98,9 +104,22 @@ class Claimer(Actor, intensity=10, period=10.0):
             self.flushing = True
             self.actor_ref.cast(Claimer.flush)
 
+    def flush_later(self) -> None:
+        """Write in 2 ms: while there is more to run, outcomes share a transaction."""
+        if self.flush_timer is None:
+            self.flush_timer = self.ctx.after(BATCH_SECONDS, self.flush_by_time)
+
+    def flush_by_time(self) -> None:
+        """The outcomes have waited long enough for others."""
+        self.flush_timer = None
+        self.flush_soon()
+
     def flush(self) -> None:
         """Write what became of jobs, and take the next ones, in one transaction."""
         self.flushing = False
+        if self.flush_timer is not None:
+            self.flush_timer.cancel()
+            self.flush_timer = None
         done, self.done = self.done, []
         wanted = 0 if self.draining or self.line.closed else self.wanted()
         if done or wanted > 0:

@@ -160,18 +160,12 @@ class Job(Generic[R_co]):
             False if it was over.
         """
         now, news = self._store.now(), ledger.News()
-
-        def work(transaction: Transaction) -> bool | None:
-            if ledger.cancel_queued(transaction, int(self.id), "it was cancelled", now, news):
-                return True
-            return None if transaction.one("jobs.cancelling", {"id": int(self.id)}) is not None else False
-
-        done = self._store.write(work)
+        done = self._store.write(lambda transaction: ledger.cancel(transaction, int(self.id), now, news))
         self._waits.ended([job for job, _ in news.cancelled])
         self._waits.ready(news.queues)
-        if done is None:
+        if done is False:
             self._waits.cancelled()
-        return done is not False
+        return done is not None
 
 
 class TimedOut(Exception):

@@ -279,7 +279,8 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
     limits = limits_of(transaction, queue)
     counts = Counts()
     returned = 0
-    for outcome in outcomes:
+    needed = needed_of(transaction, outcomes)
+    for outcome in settle_completed(transaction, owner, outcomes, limits, counts, now, news):
         if not _settle_one(transaction, owner, outcome, limits, now):
             news.lost.append(outcome.id)
             continue
@@ -288,7 +289,8 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
         _count(counts, outcome)
         if outcome.key is not None and limits.has_keys:
             free_slot(transaction, queue, outcome.key, limits, now, begun=True, token=outcome.given_back)
-        if outcome.status in FINAL:
+    for outcome in outcomes:
+        if outcome.id in needed and outcome.status in FINAL and outcome.id not in news.lost:
             after_end(transaction, outcome.id, outcome.status, now, news)
     if returned and limits.rate is not None:
         limits.fill(now)
@@ -298,6 +300,42 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
 
 
 FINAL: Final = frozenset({"completed", "failed", "dead", "cancelled"})
+
+
+def needed_of(transaction: Transaction, outcomes: list[Outcome]) -> set[int]:
+    """Return the jobs that others wait for."""
+    ids = json.dumps([outcome.id for outcome in outcomes if outcome.status in FINAL])
+    return {row[0] for row in transaction.all("jobs.needed", {"ids": ids})}
+
+
+def settle_completed(
+    transaction: Transaction,
+    owner: str,
+    outcomes: list[Outcome],
+    limits: Limits,
+    counts: Counts,
+    now: float,
+    news: News,
+) -> list[Outcome]:
+    """Write together what was completed without a limited key; return the outcomes that are left, for one by one."""
+    plain = [one for one in outcomes if one.status == "completed" and (one.key is None or not limits.has_keys)]
+    if len(plain) < 4:
+        return outcomes
+    ids = json.dumps([outcome.id for outcome in plain])
+    mine = set(transaction.all("jobs.mine", {"ids": ids, "owner": owner}))
+    rows = []
+    for outcome in plain:
+        if (outcome.id, outcome.epoch) in mine:
+            rows.append({"id": outcome.id, "now": now, "result": outcome.result, "keep": now + outcome.keep})
+        else:
+            news.lost.append(outcome.id)
+    transaction.many("jobs.complete_mine", rows)
+    counts.running -= len(rows)
+    counts.completed += len(rows)
+    if len(plain) == len(outcomes):
+        return []
+    together = {outcome.id for outcome in plain}
+    return [outcome for outcome in outcomes if outcome.id not in together]
 
 
 def _settle_one(transaction: Transaction, owner: str, outcome: Outcome, limits: Limits, now: float) -> bool:
@@ -368,6 +406,13 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
     return True
 
 
+def cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
+    """Cancel a job: True if it had not begun, False if it runs and is to end, None if it is over."""
+    if cancel_queued(transaction, id_, "it was cancelled", now, news):
+        return True
+    return False if transaction.one("jobs.cancelling", {"id": id_}) is not None else None
+
+
 def revive(transaction: Transaction, id_: int, now: float) -> bool:
     """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 
@@ -398,8 +443,11 @@ def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
             cancel_queued(
                 transaction, job, f"queue {queue}, in which a job was that it waited for, was purged", now, news
             )
+    newest = transaction.one("jobs.newest")  # its row stays, or its number would be used again
+    is_here = newest is not None and newest[1] == queue
+    removed = int(is_here and cancel_queued(transaction, newest[0], "its queue was purged", now, news))
     transaction.run("jobs.purge_needs", where)
-    removed = transaction.run("jobs.purge", where)
+    removed += transaction.run("jobs.purge", where)
     limits = limits_of(transaction, queue)
     if limits.has_keys:
         count_keys(transaction, queue, now)
@@ -409,13 +457,20 @@ def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
 # --- dead nodes ------------------------------------------------------------------------------------------------------
 
 
-def take_over(transaction: Transaction, owner: str, now: float, cause: str, news: News) -> list[tuple[int, str, str]]:
+def take_over(
+    transaction: Transaction, owner: str, now: float, cause: str, news: News, begun: frozenset[int] | None = None
+) -> list[tuple[int, str, str]]:
     """End the leases of a node that has died; return (id, queue, status) of its jobs.
 
-    Each has one more crash: it is tried again, unless it may run once only, or has killed too many.
+    Each that was begun has one more crash: it is tried again, unless it may run once only, or has killed too many. The
+    others were only taken ahead, and are given back; if `begun` is None, nobody knows which these are.
     """
-    rows = transaction.all("jobs.owned", {"owner": owner})
-    moved = [_take_over_one(transaction, owner, row, now, cause, news) for row in rows]
+    moved = []
+    for row in transaction.all("jobs.owned", {"owner": owner}):
+        if begun is None or row[0] in begun:
+            moved.append(_take_over_one(transaction, owner, row, now, cause, news))
+        else:
+            moved.append(_give_back_one(transaction, owner, row, now, news))
     transaction.run("nodes.remove", {"id": owner})
     return moved
 
@@ -444,11 +499,24 @@ def _take_over_one(
     return id_, queue, status
 
 
-def disown(transaction: Transaction, queue: str, owner: str, now: float, news: News) -> None:
+def _give_back_one(transaction: Transaction, owner: str, row: Row, now: float, news: News) -> tuple[int, str, str]:
+    id_, queue, key, epoch, *_ = row
+    settle(transaction, queue, owner, [Outcome(id_, epoch, key, "queued", given_back=True)], now, news)
+    return id_, queue, "queued"
+
+
+def disown(
+    transaction: Transaction, queue: str, owner: str, now: float, news: News, begun: frozenset[int] | None = None
+) -> None:
     """Queue the jobs again that this node has and works on no more: its claimer has crashed, or the system ends."""
-    for id_, of_queue, key, epoch, _, _, at_most_once, _ in transaction.all("jobs.owned", {"owner": owner}):
-        if of_queue == queue:
-            status = "dead" if at_most_once else "queued"
-            error = json.dumps({"name": "Stopping", "text": "its process ended while it ran"}).encode()
-            outcome = Outcome(id_, epoch, key, status, error=error if at_most_once else None, interrupted=True)
-            settle(transaction, queue, owner, [outcome], now, news)
+    for row in transaction.all("jobs.owned", {"owner": owner}):
+        id_, of_queue, key, epoch, _, _, at_most_once, _ = row
+        if of_queue != queue:
+            continue
+        if begun is not None and id_ not in begun:
+            _give_back_one(transaction, owner, row, now, news)
+            continue
+        status = "dead" if at_most_once else "queued"
+        error = json.dumps({"name": "Stopping", "text": "its process ended while it ran"}).encode()
+        outcome = Outcome(id_, epoch, key, status, error=error if at_most_once else None, interrupted=True)
+        settle(transaction, queue, owner, [outcome], now, news)

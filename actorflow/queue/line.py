@@ -172,6 +172,8 @@ class Line:
             return ledger.claim(transaction, name, owner, tasks, wanted, now, until, news)
 
         claimed = store.write(work, durability=self.durability)
+        for outcome in done:
+            store.node.end(outcome.id)
         self.told(done, news)
         return claimed
 
@@ -181,6 +183,7 @@ class Line:
         ledger.settle(transaction, self.name, self.store.node.id, [outcome], self.now(), news)
         if news.lost:
             return False
+        transaction.after_commit(lambda: self.store.node.end(outcome.id))
         transaction.after_commit(lambda: self.told([outcome], news))
         return True
 
@@ -216,7 +219,11 @@ class Line:
         news, owner = ledger.News(), self.store.node.id
         owned = self.store.read(lambda transaction: transaction.all("jobs.owned", {"owner": owner}))
         if any(row[1] == self.name for row in owned):
-            self.store.write(lambda transaction: ledger.disown(transaction, self.name, owner, self.now(), news))
+            begun = self.store.node.begun(owner)
+            self.store.write(lambda transaction: ledger.disown(transaction, self.name, owner, self.now(), news, begun))
+            for id_, queue, *_ in owned:
+                if queue == self.name:
+                    self.store.node.end(id_)
             self.told([], news)
 
     def close(self) -> None:
@@ -237,7 +244,10 @@ class Line:
         for id_ in store.node.dead():
             cause = f"its process (node {id_}) was killed or has crashed"
             news = ledger.News()
-            moved = store.write(partial(ledger.take_over, owner=id_, now=self.now(), cause=cause, news=news))
+            begun = store.node.begun(id_)
+            moved = store.write(
+                partial(ledger.take_over, owner=id_, now=self.now(), cause=cause, news=news, begun=begun)
+            )
             store.node.forget(id_)
             self.taken(moved, news)
 
@@ -359,6 +369,7 @@ class Line:
     def attempt_began(self, attempt: Attempt) -> None:
         """A worker has a job."""
         job = attempt.job
+        self.store.node.begin(job.id)
         self.latencies.wait.append(self.now() - (job.due or job.created))
         if self._listeners:
             self.tell("started", job.id, job.task)

@@ -38,7 +38,7 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         raise DefinitionError(msg)
     TASKS.setdefault(task.name, task)
     task.check(args, kwargs)
-    payload = encode([args, kwargs], f"an argument of {task.name}")
+    payload = encode([list(args), kwargs], f"an argument of {task.name}")
     line.check_size(payload, f"the arguments of {task.name}")
     return Packed(task.name, task.job_options, payload)
 
@@ -104,10 +104,7 @@ def existing(transaction: Transaction, queue: str, options: JobOptions, now: flo
 def put_plain(transaction: Transaction, queue: str, packed: Packed, now: float) -> int:
     """Add a job without options, which is ready at once."""
     row = {"queue": queue, "task": packed.task, "priority": 0, "args": packed.payload, "created": now}
-    transaction.run("jobs.put_plain", row)
-    last = transaction.one("jobs.last_id")
-    assert last is not None
-    return int(last[0])
+    return transaction.insert("jobs.put_plain", row)
 
 
 def put_many(transaction: Transaction, queue: str, packed: list[Packed], now: float) -> list[int]:

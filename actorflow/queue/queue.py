@@ -86,7 +86,12 @@ class Queue:
         name = self.name
         id_ = self._store.write(lambda transaction: put(transaction, name, packed, now), self._line.durability)
         self._line.latencies.enqueue.append(self._line.clock.monotonic() - began)
-        return self._added([id_], [packed])[0]
+        line = self._line
+        if line.inline:
+            return self._added([id_], [packed])[0]
+        line.tell("queued", id_, packed.task)
+        line.wake()
+        return Job(self._store, line.waits, str(id_))
 
     def enqueue_many(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:
         """Add a job for each tuple of arguments, all in one transaction: all are there, or none.

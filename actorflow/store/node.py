@@ -26,6 +26,18 @@ class Node(Protocol):
         """Take a dead node's lock away, when its work was taken over and its row is gone."""
         ...
 
+    def begin(self, number: int, /) -> None:
+        """Note, for whoever buries this process, that it begins a piece of work."""
+        ...
+
+    def end(self, number: int, /) -> None:
+        """Forget a piece of work, once what became of it is committed."""
+        ...
+
+    def begun(self, id: str, /) -> frozenset[int] | None:
+        """Return what a node had begun when it died; None where that cannot be known."""
+        ...
+
     def close(self) -> None:
         """Give the lock back."""
         ...

@@ -25,6 +25,10 @@ class Transaction(Protocol):
         """Run a statement; return how many rows it changed."""
         ...
 
+    def insert(self, name: str, parameters: Parameters, /) -> int:
+        """Run a statement that adds a row, and return its number."""
+        ...
+
     def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
         """Run a statement once for each; return how many rows they changed."""
         ...

@@ -40,7 +40,7 @@ def assert_enqueued(task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
     wanted = None
     if args or kwargs:
         task.check(args, kwargs)
-        wanted = encode([args, kwargs])
+        wanted = encode([list(args), kwargs])
     others: list[str] = []
 
     def work(transaction: Transaction) -> list[Row]:
@@ -54,7 +54,7 @@ def assert_enqueued(task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
                 others.append(call_of(task, payload))
             break  # all lines of a system have the same store
     seen = f"; there are {', '.join(others[:SHOWN])}" if others else "; there is no job of it"
-    msg = f"{call_of(task, encode([args, kwargs]))} was not enqueued{seen}"
+    msg = f"{call_of(task, encode([list(args), kwargs]))} was not enqueued{seen}"
     raise AssertionError(msg)
 
 

@@ -56,6 +56,7 @@ class AnyTask:
             msg = f"{self.name} is async and cpu=True: what computes is a plain function, what waits is async"
             raise DefinitionError(msg)
         self.signature = inspect.signature(function)
+        self._counts = counts_of(self.signature)
         self.job_options = PLAIN
         functools.update_wrapper(self, function)
         other = TASKS.get(self.name)
@@ -89,6 +90,8 @@ class AnyTask:
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise a DefinitionError if the function does not take these arguments."""
+        if not kwargs and len(args) in self._counts:
+            return  # a tenth of the time of `bind`
         try:
             self.signature.bind(*args, **kwargs)
         except TypeError as mismatch:
@@ -154,6 +157,18 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 def _make(function: Callable[..., Any], options: dict[str, Any]) -> AnyTask:
     kind: type[AnyTask] = AsyncTask if inspect.iscoroutinefunction(function) else Task
     return kind(function, **options)
+
+
+def counts_of(signature: inspect.Signature) -> range:
+    """Return how many positional arguments a function takes; none if it must have others."""
+    least = most = 0
+    for parameter in signature.parameters.values():
+        if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}:
+            most += 1
+            least += parameter.default is parameter.empty
+        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            return range(0)
+    return range(least, most + 1)
 
 
 def find_task(name: str, function: Callable[..., Any]) -> AnyTask:

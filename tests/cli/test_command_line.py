@@ -32,7 +32,7 @@ def test_help_lists_the_commands():
 @pytest.mark.parametrize(
     ("args", "text"),
     [
-        ([], "name a command (run, graph, scxml)"),
+        ([], "name a command (run, queue, graph, scxml, store)"),
         (["rnu"], "did you mean 'run'?"),
         (["--verison"], "--version"),
         (["run"], "MODULE:ATTRIBUTE"),

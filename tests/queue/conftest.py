@@ -22,6 +22,16 @@ def url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
         yield "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
 
 
+@pytest.fixture(params=STORES[1:])
+def shared_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
+    """The URL of an empty store that several processes may open."""
+    if request.param == "postgres":
+        with request.getfixturevalue("postgres_server").database() as database:
+            yield database
+    else:
+        yield f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
 @pytest.fixture
 def shop(url: str) -> Iterator[af.ActorSystem]:
     """A system on each kind of store, on threads."""

@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def home(tmp_path) -> Iterator[af.ActorSystem]:
-    """A system that only enqueues, on a file."""
-    with LeakCheck(), af.ActorSystem("home", store=f"sqlite:///{tmp_path / 'jobs.db'}", durability="process") as system:
+def home(shared_url) -> Iterator[af.ActorSystem]:
+    """A system that only enqueues, on a file or a server."""
+    with LeakCheck(), af.ActorSystem("home", store=shared_url, durability="process") as system:
         yield system
 
 

@@ -60,6 +60,13 @@ def test_purge_removes_what_has_not_begun(shop):
         ready.info()
 
 
+def test_the_number_of_a_job_that_was_purged_is_not_used_again(shop):
+    jobs = shop.queue("q")
+    before = [job.id for job in jobs.enqueue_many(tasks.double, [(n,) for n in range(3)])]
+    assert jobs.purge() == 3
+    assert jobs.enqueue(tasks.double, 1).id not in before
+
+
 def test_purge_gives_the_slots_of_keys_back(shop):
     jobs = shop.queue("q", workers=2, per_key=af.Limit(concurrency=1))
     jobs.pause()

@@ -126,7 +126,7 @@ def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(tmp_path, monkey
     monkeypatch.undo()
     with opened(path) as store:
         assert ids(store) == {"a"}
-        assert store.read(lambda transaction: transaction.all("jobs.queues")) == []
+        assert store.read(lambda transaction: transaction.all("jobs.queue_names")) == []
 
 
 def test_a_migration_that_fails_leaves_the_version_before(tmp_path, monkeypatch):

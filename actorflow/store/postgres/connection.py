@@ -158,6 +158,10 @@ class PostgresTransaction:
         """Run a statement; return how many rows it changed."""
         return self._run(name, parameters).rowcount
 
+    def insert(self, name: str, parameters: Parameters, /) -> int:
+        """Run a statement that adds a row and returns its number."""
+        return int(self.all(name, parameters)[0][0])
+
     def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
         """Run a statement once for each; they go to the server together. Return how many rows they changed."""
         session = self._session

@@ -16,8 +16,8 @@ for update; -- whoever counts against the limits has them alone until the commit
 -- name: limits
 select concurrency, rate, burst, key_concurrency, key_rate, key_burst from actorflow.queue where name = :name;
 
--- name: queues
-select name, paused, running, completed, failed, cancelled, retried, dead from actorflow.queue order by name;
+-- name: queue_names
+select name from actorflow.queue union select distinct queue from actorflow.job order by 1;
 
 -- name: pause
 update actorflow.queue set paused = :paused where name = :name;
@@ -37,7 +37,8 @@ values (:queue, :task, :stage, :priority, :due, :expires, :key, :unique, :at_mos
 returning id;
 
 -- name: put_plain
-insert into actorflow.job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created);
+insert into actorflow.job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created)
+returning id;
 
 -- name: put_numbered
 insert into actorflow.job (id, queue, task, stage, priority, args, created)
@@ -45,9 +46,6 @@ values (:id, :queue, :task, 0, :priority, :args, :created);
 
 -- name: new_ids
 select nextval('actorflow.job_id_seq') from generate_series(1, :count::bigint);
-
--- name: last_id
-select lastval();
 
 -- name: unique
 select id, stage from actorflow.job where queue = :queue and "unique" = :unique and stage < 5;
@@ -136,6 +134,19 @@ select min(expires) from actorflow.job where queue = :queue and stage < 4 and ex
 -- name: progress
 update actorflow.job set progress = :progress where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
+-- name: mine
+select id, epoch from actorflow.job
+where id in (select json_array_elements_text(:ids::json)::bigint) and owner = :owner and stage = 4
+for update;
+
+-- name: complete_mine
+update actorflow.job set
+    stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep
+where id = :id;
+
+-- name: needed
+select distinct needs from actorflow.need where needs in (select json_array_elements_text(:ids::json)::bigint);
+
 -- name: dependants
 select job from actorflow.need where needs = :needs;
 
@@ -177,6 +188,9 @@ select id from actorflow.job where queue = :queue and stage = 0 order by priorit
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from actorflow.job where queue = :queue and (:status::text is null or status = :status) order by id desc limit :limit;
 
+-- name: of_task
+select id, args from actorflow.job where task = :task order by id;
+
 -- name: depth
 select stage, count(*) from actorflow.job where queue = :queue and stage < 5 group by stage;
 
@@ -189,6 +203,9 @@ with old as materialized (
     select id from actorflow.job where keep_until is not null and keep_until <= :now limit :limit for update skip locked
 )
 delete from actorflow.job as job using old where job.id = old.id;
+
+-- name: newest
+select id, queue from actorflow.job order by id desc limit 1;
 
 -- name: purge
 delete from actorflow.job where queue = :queue and stage < 4;

@@ -42,6 +42,16 @@ class PostgresNode:
     def forget(self, id: str, /) -> None:
         """Do nothing: a dead session has left no lock."""
 
+    def begin(self, number: int, /) -> None:
+        """Do nothing: the others may be on other machines, and a write for each piece of work would cost too much."""
+
+    def end(self, number: int, /) -> None:
+        """Do nothing."""
+
+    def begun(self, id: str, /) -> frozenset[int] | None:  # noqa: ARG002
+        """Return None: nothing is noted."""
+        return None
+
     def close(self) -> None:
         """Leave: the row; the lock goes with the session."""
         try:

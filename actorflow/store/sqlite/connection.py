@@ -92,6 +92,13 @@ class SqliteTransaction:
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
+    def insert(self, name: str, parameters: Parameters, /) -> int:
+        """Run a statement that adds a row, and return its number."""
+        try:
+            return self._connection.execute(STATEMENTS[name], parameters).lastrowid or 0
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
     def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
         """Run a statement once for each; return how many rows they changed."""
         try:

@@ -17,8 +17,8 @@ from actorflow.store.statements import migrations
 
 logger = logging.getLogger("actorflow.store")
 
-CHECKPOINT_BYTES: Final = 4 * 1024 * 1024  # of the log, before its pages are written back
-INSIST_BYTES: Final = 8 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
+CHECKPOINT_BYTES: Final = 16 * 1024 * 1024  # of the log, before its pages are written back
+INSIST_BYTES: Final = 24 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
 INSIST_MILLISECONDS: Final = 200
 INSIST_SECONDS: Final = 2.0  # between two such waits in vain: a reader may stay for long, and nobody writes meanwhile
 MIGRATIONS: Final = migrations("actorflow.store.sqlite")

@@ -15,8 +15,8 @@ from af_queue where name = :name;
 -- name: limits
 select concurrency, rate, burst, key_concurrency, key_rate, key_burst from af_queue where name = :name;
 
--- name: queues
-select name, paused, running, completed, failed, cancelled, retried, dead from af_queue order by name;
+-- name: queue_names
+select name from af_queue union select distinct queue from af_job order by 1;
 
 -- name: pause
 update af_queue set paused = :paused where name = :name;
@@ -44,13 +44,10 @@ values (:id, :queue, :task, 0, :priority, :args, :created);
 
 -- name: new_ids
 with recursive new (id, count) as (
-    select coalesce((select seq from sqlite_sequence where name = 'af_job'), 0) + 1, 1
+    select coalesce((select max(id) from af_job), 0) + 1, 1
     union all select id + 1, count + 1 from new where count < :count
 )
 select id from new;
-
--- name: last_id
-select last_insert_rowid();
 
 -- name: unique
 select id, stage from af_job where queue = :queue and "unique" = :unique and stage < 5;
@@ -132,6 +129,17 @@ select min(expires) from af_job where queue = :queue and stage < 4 and expires i
 -- name: progress
 update af_job set progress = :progress where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
+-- name: mine
+select id, epoch from af_job where id in (select value from json_each(:ids)) and owner = :owner and stage = 4;
+
+-- name: complete_mine
+update af_job set
+    stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep
+where id = :id;
+
+-- name: needed
+select distinct needs from af_need where needs in (select value from json_each(:ids));
+
 -- name: dependants
 select job from af_need where needs = :needs;
 
@@ -184,7 +192,13 @@ select task, count(*) from af_job
 where queue = :queue and stage = 0 and task not in (select value from json_each(:tasks)) group by task limit 20;
 
 -- name: prune
-delete from af_job where id in (select id from af_job where keep_until is not null and keep_until <= :now limit :limit);
+delete from af_job where id in (
+    select id from af_job
+    where keep_until is not null and keep_until <= :now and id < (select max(id) from af_job) limit :limit
+);
+
+-- name: newest
+select id, queue from af_job order by id desc limit 1;
 
 -- name: purge
 delete from af_job where queue = :queue and stage < 4;

@@ -14,6 +14,7 @@ from actorflow.core.log import logger
 from actorflow.errors import StoreError
 from actorflow.store.sqlite.file import file_errors
 from actorflow.store.sqlite.locks import give, is_free, take
+from actorflow.store.sqlite.work import WorkNotes, read_notes
 
 if TYPE_CHECKING:
     from actorflow.store.sqlite.store import SqliteStore
@@ -26,6 +27,7 @@ class SqliteNode:
         self.id = secrets.token_hex(8)
         self._store = store
         self._folder = Path(f"{store.path}-af-nodes")
+        self._notes: WorkNotes | None = None
         if not store.is_memory:
             with file_errors(store.path):
                 self._make_file()
@@ -48,6 +50,7 @@ class SqliteNode:
             self._folder.mkdir(exist_ok=True)
             try:
                 take(str(self._folder / self.id))
+                self._notes = WorkNotes(self._notes_of(self.id))
                 return
             except FileNotFoundError:
                 continue  # another node has just left, and taken the empty folder with it
@@ -55,6 +58,8 @@ class SqliteNode:
     def _remove_file(self) -> None:
         if self._store.is_memory:
             return
+        if self._notes is not None:
+            self._notes.close()
         with contextlib.suppress(OSError):
             self.forget(self.id)
             self._folder.rmdir()
@@ -70,6 +75,28 @@ class SqliteNode:
     def forget(self, id: str, /) -> None:
         """Take a dead node's file away."""
         (self._folder / id).unlink(missing_ok=True)
+        Path(self._notes_of(id)).unlink(missing_ok=True)
+
+    # --- what a node works on ----------------------------------------------------------------------------------------
+
+    def _notes_of(self, id: str) -> str:
+        return str(self._folder / f"{id}.work")  # another file than the lock's: to close that would give the lock back
+
+    def begin(self, number: int, /) -> None:
+        """Note that this process begins a piece of work."""
+        if self._notes is not None:
+            self._notes.add(number)
+
+    def end(self, number: int, /) -> None:
+        """Forget it, once what became of it is committed."""
+        if self._notes is not None:
+            self._notes.remove(number)
+
+    def begun(self, id: str, /) -> frozenset[int] | None:
+        """Return what a node had begun when it died; None if its notes are gone."""
+        return None if self._notes is None else read_notes(self._notes_of(id))
+
+    # --- the end -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Leave: the row, the file and the lock."""

@@ -34,7 +34,7 @@ create index af_key_free on af_key (queue, free_at) where free_at is not null;
 
 -- A job. `stage` says what it waits for: 0 ready to be claimed, 1 its time, 2 other jobs, 3 its key, 4 it runs, 5 over.
 create table af_job (
-    id integer primary key autoincrement,
+    id integer primary key, -- never used again, as the newest job is never removed; autoincrement takes a page a commit
     queue text not null,
     task text not null,
     stage integer not null,

@@ -1,0 +1,274 @@
+"""`actorflow queue COMMAND`: look into the queues of a store, and change them; no daemon need be running. Layer 6."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from actorflow.cli import fail
+from actorflow.errors import ActorflowError
+
+if TYPE_CHECKING:
+    from actorflow.queue.job import JobInfo
+    from actorflow.store.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+STATUSES = ("queued", "running", "completed", "failed", "cancelled", "dead")
+
+
+@click.group(short_help="Look into queues, and change them.")
+def queue() -> None:
+    """Look into the queues of a store, and change them; no daemon need be running.
+
+    --store, or ACTORFLOW_STORE in the environment, names the store: sqlite:///shop.db, postgresql://...
+    """
+
+
+def on_store(command: F) -> F:
+    """Add the options that all commands have."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+    return click.option("--store", "url", envvar="ACTORFLOW_STORE", required=True, metavar="URL", help="The store.")(
+        command
+    )
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Store]:
+    """Open a store that is there; errors are one line."""
+    from actorflow.store.store import open_store
+
+    path = url.removeprefix("sqlite:///")
+    if path != url and not Path(path).exists():
+        fail(f"there is no file {path}: is --store right?")
+    if url == "memory:":
+        fail("a memory: store is in the process that works on it: name a file or a server by --store")
+    try:
+        store = open_store(url)
+        try:
+            yield store
+        finally:
+            store.close()
+    except ActorflowError as error:
+        fail(str(error))
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+@queue.command("list")
+@on_store
+def list_(url: str, as_json: bool) -> None:
+    """List the queues, and what they hold."""
+    with opened(url) as store:
+        names = [row[0] for row in store.read(lambda transaction: transaction.all("jobs.queue_names"))]
+        rows = [{"name": name, **figures(store, name)} for name in names]
+    show(rows, as_json, f"there are no queues in {url}")
+
+
+@queue.command()
+@on_store
+@click.argument("name")
+def stats(name: str, url: str, as_json: bool) -> None:
+    """Show the figures of a queue."""
+    with opened(url) as store:
+        check_queue(store, name)
+        found = figures(store, name)
+    if as_json:
+        click.echo(json.dumps({"name": name, **found}))
+    else:
+        show([{"": word, name: value} for word, value in found.items()], as_json)
+
+
+@queue.command("show")
+@on_store
+@click.argument("what", metavar="QUEUE|JOB")
+@click.option("--status", type=click.Choice(STATUSES), help="Jobs of this status only.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many jobs, the newest first.")
+def show_(what: str, status: str | None, limit: int, url: str, as_json: bool) -> None:
+    """Show the newest jobs of a queue; or all that is known of one job, by its number."""
+    from actorflow.queue.job import JobInfo
+
+    with opened(url) as store:
+        if what.isdigit():
+            info = dataclasses.asdict(info_of(store, int(what)))
+            show([info] if as_json else [{"": word, f"job {what}": value} for word, value in info.items()], as_json)
+            return
+        check_queue(store, what)
+        values = {"queue": what, "status": status, "limit": limit}
+        found = [JobInfo.of(row) for row in store.read(lambda transaction: transaction.all("jobs.list", values))]
+    rows = [dataclasses.asdict(info) for info in found]
+    columns = ("id", "status", "task", "priority", "attempt", "created", "due", "progress", "error")
+    show(
+        rows if as_json else [{name: row[name] for name in columns} for row in rows], as_json, "there are no such jobs"
+    )
+
+
+# --- changing --------------------------------------------------------------------------------------------------------
+
+
+@queue.command()
+@on_store
+@click.argument("name")
+def pause(name: str, url: str, as_json: bool) -> None:
+    """Let no more jobs of a queue begin; those that run go on."""
+    _set_paused(name, url, as_json, paused=True)
+
+
+@queue.command()
+@on_store
+@click.argument("name")
+def resume(name: str, url: str, as_json: bool) -> None:
+    """Let the jobs of a queue begin again."""
+    _set_paused(name, url, as_json, paused=False)
+
+
+def _set_paused(name: str, url: str, as_json: bool, *, paused: bool) -> None:
+    from actorflow.queue import slots
+
+    with opened(url) as store:
+        check_queue(store, name)
+        store.write(lambda transaction: slots.pause(transaction, name, paused=paused))
+    told({"name": name, "paused": paused}, as_json, f"{name} is {'paused' if paused else 'resumed'}")
+
+
+@queue.command()
+@on_store
+@click.argument("jobs", nargs=-1, type=int, metavar="JOB...")
+@click.option("--dead", "name", metavar="QUEUE", help="All dead letters of this queue.")
+def retry(jobs: tuple[int, ...], name: str | None, url: str, as_json: bool) -> None:
+    """Queue jobs again that are dead, failed or cancelled."""
+    from actorflow.queue import ledger
+
+    if not jobs and name is None:
+        fail("name jobs by their numbers, or a queue by --dead")
+    with opened(url) as store:
+        if name is not None:
+            check_queue(store, name)
+            values = {"queue": name, "status": "dead", "limit": 1_000_000}
+            jobs += tuple(row[0] for row in store.read(lambda transaction: transaction.all("jobs.list", values)))
+        now = store.now()
+        done = {
+            job: store.write(lambda transaction, job=job: ledger.revive(transaction, job, now))  # type: ignore[misc]
+            for job in jobs
+        }
+    told_of(done, as_json, "queued again", "is not dead, failed or cancelled")
+
+
+@queue.command()
+@on_store
+@click.argument("jobs", nargs=-1, type=int, required=True, metavar="JOB...")
+def cancel(jobs: tuple[int, ...], url: str, as_json: bool) -> None:
+    """Cancel jobs: at once if they have not begun, else as soon as their tasks see it."""
+    from actorflow.queue import ledger
+
+    with opened(url) as store:
+        now = store.now()
+        done = {
+            job: store.write(lambda transaction, job=job: ledger.cancel(transaction, job, now, ledger.News()))  # type: ignore[misc]
+            is not None
+            for job in jobs
+        }
+    told_of(done, as_json, "cancelled", "is over, or unknown")
+
+
+@queue.command()
+@on_store
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
+    """Remove all jobs of a queue that have not begun."""
+    from actorflow.queue import ledger
+
+    with opened(url) as store:
+        check_queue(store, name)
+        if not (yes or click.confirm(f"Remove all jobs of {name} that have not begun?", err=True)):
+            fail("nothing was removed", 1)
+        now = store.now()
+        removed = store.write(lambda transaction: ledger.purge(transaction, name, now, ledger.News()))
+    told({"name": name, "removed": removed}, as_json, f"{removed} jobs removed from {name}")
+
+
+# --- what they share -------------------------------------------------------------------------------------------------
+
+
+def figures(store: Store, name: str) -> dict[str, Any]:
+    """Return a queue's figures by their names."""
+    from actorflow.queue.stats import Latencies, stats_of
+
+    found = dataclasses.asdict(store.read(lambda transaction: stats_of(transaction, name, 0, Latencies())))
+    return {word: value for word, value in found.items() if word not in {"workers", "latency"}}
+
+
+def check_queue(store: Store, name: str) -> None:
+    """Refuse a queue that is not there."""
+    names = [row[0] for row in store.read(lambda transaction: transaction.all("jobs.queue_names"))]
+    if name not in names:
+        fail(f"there is no queue {name!r} in {store.url}; there are: {', '.join(names) or 'none'}")
+
+
+def info_of(store: Store, job: int) -> JobInfo:
+    """Return what is known of a job."""
+    from actorflow.queue.job import JobInfo
+
+    row = store.read(lambda transaction: transaction.one("jobs.get", {"id": job}))
+    if row is None:
+        fail(f"there is no job {job} in {store.url}: was it done long ago?")
+    return JobInfo.of(row)
+
+
+def told(found: dict[str, Any], as_json: bool, text: str) -> None:
+    """Say what was done."""
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo(text, err=True)
+
+
+def told_of(done: dict[int, bool], as_json: bool, good: str, bad: str) -> None:
+    """Say what became of each job; one that could not be changed makes the exit code 1."""
+    if as_json:
+        click.echo(json.dumps([{"job": str(job), "done": ok} for job, ok in done.items()]))
+    else:
+        for job, ok in done.items():
+            click.echo(f"job {job} {good if ok else bad}", err=True)
+    if not all(done.values()):
+        raise click.exceptions.Exit(1)
+
+
+def show(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "") -> None:
+    """Print rows as a table, or as one JSON list."""
+    if as_json:
+        click.echo(json.dumps(list(rows)))
+        return
+    if not rows:
+        click.echo(nothing, err=True)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(written(name, value) for name, value in row.items()))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 500  # a file or a pipe folds nothing
+    console.print(table)
+
+
+def written(name: str, value: Any) -> str:
+    """Return a value as a table shows it."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, float) and name in {"created", "due", "started", "ended"}:
+        return dt.datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

@@ -1,0 +1,140 @@
+"""`actorflow store COMMAND FILE`: look after a SQLite file of actorflow. Layer 6."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from actorflow.cli import USAGE_ERROR, fail
+from actorflow.errors import ActorflowError
+
+T = TypeVar("T")
+
+FILE = click.argument("file", metavar="FILE")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+
+
+@click.group(short_help="Look after a SQLite file.")
+def store() -> None:
+    """Look after a SQLite file of actorflow; others may be working on it meanwhile.
+
+    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes what is old.
+    """
+
+
+def attempt(act: Callable[..., T], file: str, *args: Any, **options: Any) -> T:
+    """Do something with a file; an error is one line."""
+    try:
+        return act(path_of(file), *args, **options)
+    except ActorflowError as error:
+        fail(str(error))
+
+
+def path_of(file: str) -> str:
+    """Return the path of FILE, which may be the URL that a system has."""
+    if file.startswith(("postgresql://", "postgres://")):
+        fail("this is for SQLite files; for a server use pg_dump, psql and vacuumdb")
+    return file.removeprefix("sqlite:///")
+
+
+@store.command(short_help="Read all of it, and say how it is.")
+@FILE
+@JSON
+def check(file: str, as_json: bool) -> int:
+    """Read all of a file: its version, sizes, rows and processes; a damaged one gives the exit code 2."""
+    from actorflow.store.sqlite import care
+
+    report = attempt(care.check, file)
+    if as_json:
+        click.echo(json.dumps({"ok": not report.problems, **dataclasses.asdict(report)}))
+    elif not report.problems:
+        older = f" (this actorflow brings it to {report.known})" if report.version < report.known else ""
+        click.echo(f"{file}: in order, version {report.version}{older}")
+        click.echo(f"  {report.bytes:,} bytes, {report.free:,} of them free; {report.log:,} bytes in the log")
+        click.echo(f"  processes: {report.nodes['alive']} alive, {report.nodes['dead']} dead")
+        for name, count in report.rows.items():
+            click.echo(f"  {name}: {count:,} rows")
+    if report.problems:
+        first, *more = report.problems
+        others = f" and {len(more)} more" if more else ""
+        click.secho(f"actorflow: {file} is damaged: {first}{others}; restore a backup", err=True, fg="red")
+        return USAGE_ERROR
+    return 0
+
+
+@store.command(short_help="Print its rows as JSON lines.")
+@FILE
+@click.option("--table", "tables", multiple=True, metavar="NAME", help="Only this table; repeat it for more.")
+def dump(file: str, tables: tuple[str, ...]) -> None:
+    """Print all rows, as they are at one moment, one line of JSON each: {"table": ..., "row": ...}.
+
+    Nothing that is stored is imported or run: stored values come as the JSON that they are.
+    """
+    from actorflow.store.sqlite import care
+
+    def print_all(path: str) -> None:
+        for line in care.dump(path, tables):
+            click.echo(json.dumps(line))
+
+    attempt(print_all, file)
+
+
+@store.command(short_help="Give free room back to the disk.")
+@FILE
+@JSON
+def vacuum(file: str, as_json: bool) -> None:
+    """Write a file anew without the room that is free in it; writers wait meanwhile."""
+    from actorflow.store.sqlite import care
+
+    before, after = attempt(care.vacuum, file)
+    show(as_json, f"{file}: {before:,} bytes before, {after:,} now", before=before, after=after)
+
+
+@store.command(short_help="Copy it while others work on it.")
+@FILE
+@click.argument("target", metavar="TARGET")
+@click.option("--force", is_flag=True, help="Replace TARGET if it is there.")
+@JSON
+def backup(file: str, target: str, force: bool, as_json: bool) -> None:
+    """Copy a file as it is at one moment to TARGET, with what is still in its log.
+
+    A copy made by `cp` may lack the last commits, which are in FILE-wal, or be torn.
+    """
+    from actorflow.store.sqlite import care
+
+    size = attempt(care.backup, file, target, replace=force)
+    show(as_json, f"{target}: {size:,} bytes", target=target, bytes=size)
+
+
+@store.command(short_help="Remove what was kept long enough.")
+@FILE
+@JSON
+def prune(file: str, as_json: bool) -> None:
+    """Remove what retention takes, now: old jobs, dead letters and schedules, and processes that have died.
+
+    A queue that works does so by itself every minute.
+    """
+    from actorflow.queue.retention import prune as prune_now
+    from actorflow.store.sqlite import care
+    from actorflow.store.store import open_store
+
+    def prune_file(path: str) -> dict[str, int]:
+        with care.look_into(path):
+            pass  # opening it would make what is not there
+        opened = open_store(f"sqlite:///{path}")
+        try:
+            return prune_now(opened)
+        finally:
+            opened.close()
+
+    counts = attempt(prune_file, file)
+    show(as_json, f"{file}: removed {', '.join(f'{count:,} {name}' for name, count in counts.items())}", **counts)
+
+
+def show(as_json: bool, text: str, **values: Any) -> None:
+    """Print what was done."""
+    click.echo(json.dumps(values) if as_json else text)

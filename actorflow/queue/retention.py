@@ -1,0 +1,52 @@
+"""Retention: take away what was kept long enough, in a store that nobody may be working on. Layer 4.
+
+A queue that works does the same now and then; this is for a file that no process has open.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actorflow.queue import ledger
+
+if TYPE_CHECKING:
+    from actorflow.store.store import Store
+
+
+def prune(store: Store) -> dict[str, int]:
+    """Remove what retention should have taken by now; return how many of each kind.
+
+    Jobs that are over go when their time to be kept is, dead letters after 30 days, schedules that nobody has declared
+    for 30 days, and processes that have died, whose jobs may be claimed again.
+    """
+    now = store.now()
+    return {
+        "jobs": _all(store, "jobs.prune", {"now": now, "limit": ledger.BATCH}),
+        "schedules": sum(_schedules(store, queue, now) for queue in _queues(store)),
+        "nodes": sum(_bury(store, node, now) for node in store.node.dead()),
+    }
+
+
+def _all(store: Store, name: str, values: dict[str, Any]) -> int:
+    """Run a statement that removes some at a time until there are none."""
+    total = 0
+    while count := store.write(lambda transaction: transaction.run(name, values)):
+        total += count
+    return total
+
+
+def _queues(store: Store) -> list[str]:
+    return [row[0] for row in store.read(lambda transaction: transaction.all("jobs.queue_names"))]
+
+
+def _schedules(store: Store, queue: str, now: float) -> int:
+    values = {"queue": queue, "before": now - ledger.DEAD_SECONDS}
+    return store.write(lambda transaction: transaction.run("schedules.prune", values))
+
+
+def _bury(store: Store, node: str, now: float) -> int:
+    cause = f"its process (node {node}) was killed or has crashed"
+    store.write(partial(ledger.take_over, owner=node, now=now, cause=cause, news=ledger.News()))
+    store.node.forget(node)
+    return 1
