@@ -26,6 +26,7 @@ from actorflow.core.waits import dead_before
 from actorflow.durable import ledger
 from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow, Twice
 from actorflow.durable.payload import read, unpack, write_error
+from actorflow.durable.signs import Again, Due, Mail, Pause
 from actorflow.durable.unit import Unit
 from actorflow.errors import ActorDeadError, DefinitionError, HostDied, MailboxFull, StoreError
 from actorflow.store.codec import encode
@@ -40,67 +41,6 @@ if TYPE_CHECKING:
 WINDOW: Final = 64  # rows that are read at once
 DEFAULT: Final = Retry(5)
 STORE_SECONDS: Final = 1.0  # between two tries when the store fails
-
-
-class Mail:
-    """Stands in the run queue for rows up to a number; whoever stops the actor comes behind them.
-
-    It may have the row itself, and know the number of the one right before it.
-    """
-
-    __slots__ = ("after", "entry", "upto")
-
-    def __init__(self, upto: int, entry: Entry | None = None, after: int | None = None) -> None:
-        self.upto = upto
-        self.entry = entry
-        self.after = after
-
-    def __repr__(self) -> str:
-        return f"<Mail up to {self.upto}>"
-
-
-class Due:
-    """Stands in the run queue for a timer that is due."""
-
-    __slots__ = ("row",)
-
-    def __init__(self, row: TimerRow) -> None:
-        self.row = row
-
-    def __repr__(self) -> str:
-        return f"<Timer {self.row.id}>"
-
-
-class Again:
-    """A message that was in memory only, such as a Terminated, and is to be tried again."""
-
-    __slots__ = ("attempt", "run")
-
-    def __init__(self, run: Callable[[], Any], attempt: int) -> None:
-        self.run = run
-        self.attempt = attempt
-
-
-class Pause:
-    """What an actor waits for between two tries; an exit ends it."""
-
-    def __init__(self, box: Mailbox) -> None:
-        self.box = box
-        self.actor = box.ref._actor
-        self.future: Future[None] = Future()
-
-    def interrupt(self) -> None:
-        """Let the exit begin."""
-        self.box.ref._scheduler.post_work(self.end)
-
-    def end(self) -> None:
-        """Let the actor go on."""
-        if self.future._settle(None, None):
-            ref = self.box.ref
-            if ref._waiting is self:
-                ref._waiting = None
-            if ref._actor is self.actor:
-                lifecycle.finished(ref, CHANGED)
 
 
 class Mailbox:

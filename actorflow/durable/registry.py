@@ -21,9 +21,10 @@ from actorflow.durable import ledger
 from actorflow.durable.context import DurableReply
 from actorflow.durable.keeper import Keeper
 from actorflow.durable.ledger import Entry, Letter, Owned, TimerRow
-from actorflow.durable.mailbox import Mail, Mailbox
+from actorflow.durable.mailbox import Mailbox
 from actorflow.durable.payload import pack, read, read_error
 from actorflow.durable.ref import DurableRef
+from actorflow.durable.signs import Mail
 from actorflow.durable.unit import Unit, steps
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, StoreError
 from actorflow.store.codec import encode, find_imported
