@@ -116,7 +116,7 @@ def backup(file: str, target: str, force: bool, as_json: bool) -> None:
 def prune(file: str, as_json: bool) -> None:
     """Remove what retention takes, now: old jobs, dead letters and schedules, and processes that have died.
 
-    A queue that works does so by itself every minute.
+    A queue that works does so by itself every ten seconds.
     """
     from actorflow.queue.retention import prune as prune_now
     from actorflow.store.sqlite import care

@@ -23,7 +23,7 @@ from actorflow.core.registry import REFS
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
-LEAST: Final = 0.2  # seconds for handlers of log records, also if the grace time is over
+LEAST: Final = 0.2  # seconds for processes, and for handlers of log records, also if the grace time is over
 DRAIN_SHARE: Final = 0.8  # of the grace time is for what is queued; the rest for handlers that are woken by Stopping
 
 
@@ -129,12 +129,16 @@ class System:
             if not self.scheduler.closed:
                 self.scheduler.close()
                 if self.scheduler.hosts is not None:
-                    self.scheduler.hosts.close()
+                    self.scheduler.hosts.close(self._left())
                 if self.scheduler.records is not None:
-                    self.scheduler.records.close(max(LEAST, self._end - self.scheduler.clock.monotonic()))
+                    self.scheduler.records.close(self._left())
                 self.scheduler.close_inbox()
                 if self.scheduler.loop_thread is not None:
                     self.scheduler.loop_thread.close()
+
+    def _left(self) -> float:
+        """Return the seconds of the grace time that are left, or a little if it is over."""
+        return max(LEAST, self._end - self.scheduler.clock.monotonic())
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -199,7 +199,10 @@ def claim(
         The jobs; and, if there are fewer than were wanted, when some will be ready by themselves.
     """
     limits = limits_of(transaction, queue)
-    wake(transaction, queue, limits, now, news)
+    times = next_times(transaction, queue)
+    if times and times[0] <= now:
+        wake(transaction, queue, limits, now, news)
+        times = next_times(transaction, queue)
     room = limits.room(wanted, now)
     claimed: list[Claimed] = []
     if room:
@@ -208,7 +211,7 @@ def claim(
         claimed.sort(key=lambda job: (job.priority, job.id))
     if claimed:
         begin(transaction, queue, claimed, limits, now)
-    return claimed, next_wake(transaction, queue, limits) if len(claimed) < wanted else None
+    return claimed, next_wake(transaction, queue, limits, times) if len(claimed) < wanted else None
 
 
 def claim_one(transaction: Transaction, id_: int, owner: str, now: float, lease: float) -> Claimed | None:
@@ -234,7 +237,8 @@ def begin(transaction: Transaction, queue: str, claimed: list[Claimed], limits: 
     if limits.rate is not None:
         limits.tokens -= len(claimed)
         transaction.run("jobs.set_tokens", {"name": queue, "tokens": limits.tokens, "now": now})
-    Counts(running=len(claimed)).write(transaction, queue)
+    if limits.concurrency is not None:
+        Counts(running=len(claimed)).write(transaction, queue)
     if limits.has_keys:
         for job in claimed:
             if job.key is not None:
@@ -259,16 +263,19 @@ def wake(transaction: Transaction, queue: str, limits: Limits, now: float, news:
         promote(transaction, queue, key, limits, now)
 
 
-def next_wake(transaction: Transaction, queue: str, limits: Limits) -> float | None:
+def next_times(transaction: Transaction, queue: str) -> list[float]:
+    """Return when jobs are due, keys are free again, and jobs expire: the next of each, the first in front."""
+    row = transaction.one("jobs.next_times", {"queue": queue}) or ()
+    return sorted(time for time in row if time is not None)
+
+
+def next_wake(transaction: Transaction, queue: str, limits: Limits, times: list[float]) -> float | None:
     """Return when something will be ready by itself."""
     if limits.paused:
         return None
-    where = {"queue": queue}
-    names = ("jobs.next_due", "jobs.next_key_free", "jobs.next_expiry")
-    times = [row[0] for row in (transaction.one(name, where) for name in names) if row is not None]
-    if limits.rate is not None and limits.tokens < 1 and transaction.one("jobs.is_ready", where) is not None:
-        times.append(limits.filled + (1 - limits.tokens) / limits.rate)
-    return min((time for time in times if time is not None), default=None)
+    if limits.rate is not None and limits.tokens < 1 and transaction.one("jobs.is_ready", {"queue": queue}) is not None:
+        times = [*times, limits.filled + (1 - limits.tokens) / limits.rate]
+    return min(times, default=None)
 
 
 # --- what became of jobs ---------------------------------------------------------------------------------------------
@@ -279,7 +286,6 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
     limits = limits_of(transaction, queue)
     counts = Counts()
     returned = 0
-    needed = needed_of(transaction, outcomes)
     for outcome in settle_completed(transaction, owner, outcomes, limits, counts, now, news):
         if not _settle_one(transaction, owner, outcome, limits, now):
             news.lost.append(outcome.id)
@@ -289,6 +295,7 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
         _count(counts, outcome)
         if outcome.key is not None and limits.has_keys:
             free_slot(transaction, queue, outcome.key, limits, now, begun=True, token=outcome.given_back)
+    needed = needed_of(transaction, outcomes)  # now that they are over: nobody begins to wait for them any more
     for outcome in outcomes:
         if outcome.id in needed and outcome.status in FINAL and outcome.id not in news.lost:
             after_end(transaction, outcome.id, outcome.status, now, news)
@@ -296,6 +303,8 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
         limits.fill(now)
         tokens = min(limits.burst, limits.tokens + returned)
         transaction.run("jobs.set_tokens", {"name": queue, "tokens": tokens, "now": now})
+    if limits.concurrency is None:
+        counts.running = 0
     counts.write(transaction, queue)
 
 
@@ -444,8 +453,9 @@ def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
                 transaction, job, f"queue {queue}, in which a job was that it waited for, was purged", now, news
             )
     newest = transaction.one("jobs.newest")  # its row stays, or its number would be used again
-    is_here = newest is not None and newest[1] == queue
-    removed = int(is_here and cancel_queued(transaction, newest[0], "its queue was purged", now, news))
+    removed = 0
+    if newest is not None and newest[1] == queue:
+        removed = int(cancel_queued(transaction, newest[0], "its queue was purged", now, news))
     transaction.run("jobs.purge_needs", where)
     removed += transaction.run("jobs.purge", where)
     limits = limits_of(transaction, queue)

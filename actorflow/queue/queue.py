@@ -190,7 +190,7 @@ class Queue:
         is missing runs right after it; where they are set back, a fixed time runs once.
 
         Args:
-            cron: five fields, or six with seconds in front, as in Debian's cron: "*/5 * * * *".
+            cron: five fields, or six with seconds in front, as in Debian's cron: ``"*/5 * * * *"``.
             task: options of its jobs go to it, such as `.options(unique="sweep")`.
             args: its arguments.
             tz: name of the time zone.

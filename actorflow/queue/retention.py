@@ -47,6 +47,7 @@ def _schedules(store: Store, queue: str, now: float) -> int:
 
 def _bury(store: Store, node: str, now: float) -> int:
     cause = f"its process (node {node}) was killed or has crashed"
-    store.write(partial(ledger.take_over, owner=node, now=now, cause=cause, news=ledger.News()))
+    begun = store.node.begun(node)
+    store.write(partial(ledger.take_over, owner=node, now=now, cause=cause, news=ledger.News(), begun=begun))
     store.node.forget(node)
     return 1

@@ -62,6 +62,8 @@ def declare(transaction: Transaction, queue: str, values: dict[str, Any], now: f
     transaction.run("jobs.declare_queue", {"name": queue, "now": now, **values})
     after = transaction.one("jobs.limits", {"name": queue})
     assert after is not None
+    if (after[0] is None) != (before is None or before[0] is None):
+        transaction.run("jobs.count_running", {"name": queue})
     if before is None or before == after:
         if before is None and (after[3] is not None or after[4] is not None):
             count_keys(transaction, queue, now)

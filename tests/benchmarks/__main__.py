@@ -20,6 +20,7 @@ from . import (
     memory,
     messaging,
     pools,
+    queues,
     restart,
 )
 from .harness import Experiment, run
@@ -39,6 +40,7 @@ GROUPS = (
     durable,
     machines,
     machine_actors,
+    queues,
 )
 
 

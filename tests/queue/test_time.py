@@ -173,6 +173,17 @@ def test_the_concurrency_of_a_queue_holds(timed):
     assert [time for _, time in ran] == pytest.approx([0, 0, 10, 10, 20, 20], abs=0.1)
 
 
+def test_a_new_limit_of_a_queue_counts_what_runs_already(timed):
+    task, ran = recorder(timed)
+    jobs = timed.queue("q", workers=4)
+    jobs.enqueue_many(task, [(n, 10.0) for n in range(2)])
+    timed.sleep(1)
+    timed.queue("q", concurrency=3)
+    jobs.enqueue_many(task, [(n, 10.0) for n in range(2, 4)])
+    timed.sleep(20)
+    assert [round(time) for _, time in ran] == [0, 0, 1, 10]
+
+
 def test_jobs_of_one_key_run_one_by_one_and_others_beside_them(timed):
     task, ran = recorder(timed)
     jobs = timed.queue("q", workers=8, per_key=af.Limit(concurrency=1))

@@ -373,6 +373,22 @@ def test_a_reader_that_stays_open_lets_the_log_grow_and_its_end_lets_it_shrink(t
         assert sqlite_file.log_size(str(path)) < sqlite_file.CHECKPOINT_BYTES
 
 
+def test_lock_files_of_nodes_that_nobody_knows_are_swept_and_no_others(tmp_path):
+    path = tmp_path / "shop.db"
+    folder = tmp_path / "shop.db-af-nodes"
+    with opened(path) as store, opened(path) as other:
+        alive = store.node.id
+        store.write(adding("dead"))
+        for name, age in (("orphan", 3600), ("orphan.work", 3600), ("new", 0), ("dead", 3600), (alive, 3600)):
+            file = folder / name
+            file.touch()
+            os.utime(file, (file.stat().st_mtime - age,) * 2)
+        assert other.node.id
+        assert {one.stem for one in folder.iterdir()} == {"new", "dead", alive, other.node.id}
+        (folder / "new").unlink()
+        (folder / "dead").unlink()
+
+
 # --- locks -----------------------------------------------------------------------------------------------------------
 
 

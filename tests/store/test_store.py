@@ -335,6 +335,70 @@ def test_after_commit_is_called_before_its_future_is_set(store):
     assert "a is set" not in order or order.index("a") < order.index("a is set")
 
 
+# --- a transaction that stays open -----------------------------------------------------------------------------------
+
+
+def test_what_a_held_transaction_writes_is_there_once_it_is_committed(store):
+    held_open = store.hold()
+    held_open.transaction.run("nodes.add", row("a"))
+    store.write(adding("b"))  # of this thread: part of it
+    future = store.submit(adding("c"))
+    assert not future.done()
+    assert ids(store) == {"a", "b", "c"}  # this thread sees what it has written
+    waits = threading.Thread(target=store.write, args=(adding("d"),))
+    waits.start()
+    held_open.commit()
+    assert future.get(timeout=10) == "c"
+    waits.join(10)
+    assert ids(store) == {"a", "b", "c", "d"}
+
+
+def test_a_held_transaction_that_is_undone_leaves_nothing_and_others_go_on(store):
+    held_open = store.hold()
+    called = []
+    store.write(lambda transaction: (add(transaction, "a"), transaction.after_commit(lambda: called.append("a"))))
+    waits = threading.Thread(target=store.write, args=(adding("b"),))
+    waits.start()
+    held_open.rollback()
+    held_open.rollback()
+    waits.join(10)
+    assert ids(store) == {"b"}
+    assert called == []
+
+
+def test_an_error_within_a_held_transaction_undoes_its_piece_alone(store):
+    def bad(transaction):
+        add(transaction, "bad")
+        transaction.after_commit(lambda: called.append("bad"))
+        raise KeyError
+
+    def good(transaction):
+        add(transaction, "good")
+        transaction.after_commit(lambda: called.append("good"))
+
+    called = []
+    held_open = store.hold()
+    store.write(good)
+    with pytest.raises(KeyError):
+        store.write(bad)
+    with pytest.raises(StoreError):
+        store.write(adding("good"))
+    store.write(adding("more"))
+    held_open.commit()
+    assert ids(store) == {"good", "more"}
+    assert called == ["good"]
+
+
+def test_a_held_transaction_that_its_user_has_ended_is_an_error_and_others_go_on(store):
+    held_open = store.hold()
+    held_open.transaction.run("nodes.add", row("a"))
+    held_open.connection.rollback()
+    with pytest.raises(StoreError, match="must not commit or roll back"):
+        held_open.commit()
+    store.write(adding("b"))
+    assert ids(store) == {"b"}
+
+
 # --- what work may not do --------------------------------------------------------------------------------------------
 
 

@@ -286,3 +286,44 @@ def errors() -> None:
     every: tuple[type[af.ActorflowError], ...] = (af.MailboxFull, af.ThreadLimit, af.Stopping, af.Crash)
     limit = af.RestartLimitReached("/demo/tree")
     print(dead, late, cycle, wrong, every, limit.history)
+
+
+@af.task(retry=af.Retry(5, af.Backoff(0.5, limit=30)), timeout=20)
+def fetch(album: str) -> list[str]:
+    """A task with options."""
+    return [album]
+
+
+@af.task(cpu=True)
+def shrink(photo: str, by: int = 2) -> str:
+    """A task for the pool."""
+    return f"{photo}/{by}"
+
+
+@af.task
+async def publish(photos: list[str]) -> int:
+    """An async task."""
+    return len(photos)
+
+
+@af.task
+def count(photos: list[Any]) -> int:
+    """What gets the results of a group."""
+    return len(photos)
+
+
+def queues(system: af.ActorSystem) -> None:
+    """A queue knows the types of its tasks."""
+    assert_type(fetch("paris"), list[str])
+    jobs = system.queue("images", workers=4, rate="100/m", per_key=af.Limit(concurrency=1))
+    job = jobs.enqueue(shrink.options(priority=1, delay=60, unique="a.jpg"), "a.jpg", by=3)
+    assert_type(job, af.Job[str])
+    assert_type(job.result(timeout=1), str)
+    assert_type(jobs.enqueue(publish, ["a.jpg"]).result(), int)
+    group = jobs.group([(shrink, "a.jpg"), (shrink, "b.jpg")], then=count)
+    assert_type(group.then.result(), int)
+    jobs.enqueue_many(shrink, [("b.jpg",), ("c.jpg",)])
+    jobs.cron("*/5 * * * *", fetch, args=("paris",), tz="UTC", catch_up="skip")
+    with jobs.inline():
+        jobs.pause()
+    assert_type(jobs.stats().completed, int)

@@ -212,3 +212,16 @@ def main(system: af.ActorSystem, settings: Flags) -> str:
     return "done"
 
 
+
+
+@af.task
+def shrink(photo: str) -> str:
+    return photo
+
+
+def queues(system: af.ActorSystem) -> None:
+    jobs = system.queue("images")
+    jobs.enqueue(shrink, 3)  # refused: a photo is a str
+    jobs.enqueue(shrink)  # refused: an argument is missing
+    jobs.cron("* * * * *", shrink, args=("a.jpg",), catch_up="some")  # refused: no such policy
+    number: int = jobs.enqueue(shrink, "a.jpg").result()  # refused: the result is a str

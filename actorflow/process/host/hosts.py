@@ -115,8 +115,8 @@ class Hosts:
             if not host.ready._done and not any(ref._backlog or ref._returned for ref in list(host.guests)):
                 host.abandon()
 
-    def close(self) -> None:
-        """End all hosts; those that do not end in time are killed."""
+    def close(self, seconds: float) -> None:
+        """End all hosts; those that do not end in time, of the system's end or their own, are killed."""
         self.closed = True
         hosts = list(self.all)
         try:
@@ -128,7 +128,7 @@ class Hosts:
                 host.close()
             start = SystemClock.monotonic()
             for host in sorted(hosts, key=lambda host: not host.ending):
-                limit = HURRY_SECONDS if host.ending else CLOSE_SECONDS
+                limit = HURRY_SECONDS if host.ending else min(CLOSE_SECONDS, seconds)
                 host.wait_ended(start + limit - SystemClock.monotonic())
         finally:
             with self.lock:

@@ -28,6 +28,12 @@ update actorflow.queue set
     failed = failed + :failed, cancelled = cancelled + :cancelled, retried = retried + :retried, dead = dead + :dead
 where name = :name;
 
+-- name: count_running
+update actorflow.queue set
+    running = case when concurrency is null then 0
+        else (select count(*) from actorflow.job where queue = :name and stage = 4) end
+where name = :name;
+
 -- name: set_tokens
 update actorflow.queue set tokens = :tokens, filled = :now where name = :name;
 
@@ -81,14 +87,14 @@ with next as materialized (
 )
 update actorflow.job as job set stage = 0 from next where job.id = next.id returning job.id, key;
 
--- name: next_due
-select min(due) from actorflow.job where queue = :queue and stage = 1;
+-- name: next_times
+select
+    (select min(due) from actorflow.job where queue = :queue and stage = 1),
+    (select min(free_at) from actorflow.key where queue = :queue and free_at is not null),
+    (select min(expires) from actorflow.job where queue = :queue and stage < 4 and expires is not null);
 
 -- name: is_ready
 select 1 from actorflow.job where queue = :queue and stage = 0 limit 1;
-
--- name: next_key_free
-select min(free_at) from actorflow.key where queue = :queue and free_at is not null;
 
 -- name: complete
 update actorflow.job set
@@ -127,9 +133,6 @@ select id from actorflow.job where owner = :owner and queue = :queue and stage =
 -- name: expired
 select id from actorflow.job where queue = :queue and stage < 4 and expires is not null and expires <= :now
 order by expires limit :limit;
-
--- name: next_expiry
-select min(expires) from actorflow.job where queue = :queue and stage < 4 and expires is not null;
 
 -- name: progress
 update actorflow.job set progress = :progress where id = :id and owner = :owner and epoch = :epoch and stage = 4;

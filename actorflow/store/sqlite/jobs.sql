@@ -27,6 +27,12 @@ update af_queue set
     failed = failed + :failed, cancelled = cancelled + :cancelled, retried = retried + :retried, dead = dead + :dead
 where name = :name;
 
+-- name: count_running
+update af_queue set
+    running = case when concurrency is null then 0
+        else (select count(*) from af_job where queue = :name and stage = 4) end
+where name = :name;
+
 -- name: set_tokens
 update af_queue set tokens = :tokens, filled = :now where name = :name;
 
@@ -76,14 +82,14 @@ update af_job set stage = 0
 where id in (select id from af_job where queue = :queue and stage = 1 and due <= :now order by due limit :limit)
 returning id, key;
 
--- name: next_due
-select min(due) from af_job where queue = :queue and stage = 1;
+-- name: next_times
+select
+    (select min(due) from af_job where queue = :queue and stage = 1),
+    (select min(free_at) from af_key where queue = :queue and free_at is not null),
+    (select min(expires) from af_job where queue = :queue and stage < 4 and expires is not null);
 
 -- name: is_ready
 select 1 from af_job where queue = :queue and stage = 0 limit 1;
-
--- name: next_key_free
-select min(free_at) from af_key where queue = :queue and free_at is not null;
 
 -- name: complete
 update af_job set
@@ -122,9 +128,6 @@ select id from af_job where owner = :owner and queue = :queue and stage = 4 and 
 -- name: expired
 select id from af_job where queue = :queue and stage < 4 and expires is not null and expires <= :now
 order by expires limit :limit;
-
--- name: next_expiry
-select min(expires) from af_job where queue = :queue and stage < 4 and expires is not null;
 
 -- name: progress
 update af_job set progress = :progress where id = :id and owner = :owner and epoch = :epoch and stage = 4;

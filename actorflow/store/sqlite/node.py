@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
@@ -18,6 +18,9 @@ from actorflow.store.sqlite.work import WorkNotes, read_notes
 
 if TYPE_CHECKING:
     from actorflow.store.sqlite.store import SqliteStore
+
+
+ORPHAN_SECONDS: Final = 60.0
 
 
 class SqliteNode:
@@ -44,6 +47,8 @@ class SqliteNode:
         except BaseException:
             self._remove_file()
             raise
+        if not store.is_memory:
+            self._sweep()
 
     def _make_file(self) -> None:
         while True:
@@ -64,6 +69,17 @@ class SqliteNode:
             self.forget(self.id)
             self._folder.rmdir()
         give(str(self._folder / self.id))
+
+    def _sweep(self) -> None:
+        """Remove files of nodes that died after others had buried them, or before they had a row."""
+        rows: list[Any] = self._store._commits.write(lambda transaction: transaction.all("nodes.others", {"id": ""}))
+        known = {row[0] for row in rows}
+        before = SystemClock.time() - ORPHAN_SECONDS  # a new one is made, then locked, then written down
+        with contextlib.suppress(OSError):
+            for file in self._folder.iterdir():
+                node = file.name.partition(".")[0]
+                if node not in known and file.stat().st_mtime < before and is_free(str(self._folder / node)):
+                    file.unlink(missing_ok=True)
 
     def dead(self) -> list[str]:
         """Return the ids of nodes whose locks are free: their processes have ended."""

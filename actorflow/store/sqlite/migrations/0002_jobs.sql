@@ -10,7 +10,7 @@ create table af_queue (
     key_concurrency integer, -- the same for each key
     key_rate real,
     key_burst real,
-    running integer not null default 0,
+    running integer not null default 0, -- counted only where `concurrency` is set: it costs a page in each commit
     completed integer not null default 0, -- counters, for stats
     failed integer not null default 0,
     cancelled integer not null default 0,
