@@ -108,6 +108,7 @@ class ActorSystem(System):
         self._store: Store | None = None
         self._store_lock = threading.Lock()
         self.lines: dict[str, Line] = {}
+        scheduler.durable_kind = self._durable_kind  # type: ignore[method-assign]
 
     # --- actors ------------------------------------------------------------------------------------------------------
 
@@ -202,8 +203,16 @@ class ActorSystem(System):
             self._listeners = listener
         return self._listeners
 
+    def _durable_kind(self, path: str, options: Any) -> type[ActorRef[Any]]:
+        from actorflow.durable.opening import durable_kind  # noqa: PLC0415 - most systems have no durable actor
+
+        return durable_kind(self.scheduler, lambda: self.store, path, options)
+
     def _close(self) -> None:
         super()._close()
+        durable = self.scheduler.durable
+        if durable is not None:
+            durable.close()
         with self._store_lock:
             if self._store is not None:
                 for line in self.lines.values():
@@ -211,7 +220,9 @@ class ActorSystem(System):
                 self._store.close()
 
     async def flush(self) -> None:
-        """Let subscribed functions hear of the end."""
+        """Commit what durable actors have left, and let subscribed functions hear of the end."""
+        if self.scheduler.durable is not None:
+            await completed_within(self.scheduler, self.scheduler.durable.keeper.flushed(), self.grace)
         if self._listeners is not None:
             heard: Future[None] = Future(self._listeners)
             self.scheduler.post(self._listeners, Call("call", (no_more_events, None), {}), heard)

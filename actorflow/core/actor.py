@@ -123,7 +123,7 @@ class Actor(pykka.Actor):
     @property
     def ctx(self) -> Context:
         """What the actor asks of its system: children, timers, watches, stash, clock. Safe from any thread."""
-        return Context(self)
+        return self._actor_ref._context_class(self)
 
     def stop(self) -> None:
         """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows."""
@@ -185,6 +185,10 @@ def run_proxy_set(ref: ActorRef[Any], message: pykka_messages.ProxySetAttr) -> N
     """Set the attribute that a proxy names."""
     setattr(get_attr_directly(ref._actor, message.attr_path[:-1]), message.attr_path[-1], message.value)
 
+
+ProxyCall = pykka_messages.ProxyCall
+ProxyGetAttr = pykka_messages.ProxyGetAttr
+ProxySetAttr = pykka_messages.ProxySetAttr
 
 # What the scheduler runs for a message of these classes; anything else goes to `on_receive`.
 HANDLERS: dict[type, Callable[[ActorRef[Any], Any], Any]] = {

@@ -37,7 +37,9 @@ class Notice:
 def run_notice(ref: ActorRef[Any], notice: Notice) -> Any:
     """Hand a Terminated to `on_receive`."""
     actor = ref._actor
-    return actor.on_receive(notice.event) if actor is not None and actor is notice.actor else None
+    if actor is None or actor is not notice.actor:
+        return None
+    return ref._within(lambda: actor.on_receive(notice.event))
 
 
 HANDLERS[Notice] = run_notice

@@ -45,6 +45,9 @@ class Child(Generic[A_co]):
             blocking: one thread of its own for `on_start`, all handlers and `on_stop`.
             loop: run `async def` handlers on the system's asyncio loop.
             host: run it in a child process: `af.Process(...)`.
+            durable: keep its state, mailbox and timers in the system's store.
+            durability: what a durable actor's commits outlive: "power" or "process" (default: the store's).
+            retry: how often, and when, a durable actor tries a message again (default: `af.Retry(5)`).
 
         Raises:
             DefinitionError: an unknown option (the nearest known one is named) or a value that makes no sense.

@@ -75,6 +75,8 @@ class Children:
         scheduler = self.scheduler
         if options.host is not None:
             kind, traits = options.host.lodge(traits, scheduler)
+        elif options.durable:
+            kind = scheduler.durable_kind(f"{self.path}/{options.name}", options)
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
         try:

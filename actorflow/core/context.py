@@ -11,7 +11,7 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import Future, Reply
 from actorflow.core.life import life_of
 from actorflow.core.messages import Call
-from actorflow.core.ref import ENDING
+from actorflow.core.ref import ENDING, ActorRef
 from actorflow.core.timers import Timer, TimerEntry
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from actorflow.core.actor import Actor
     from actorflow.core.child import Child
-    from actorflow.core.ref import ActorRef
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -204,6 +203,9 @@ class Context:
             raise Stopping(msg)
 
 
+ActorRef._context_class = Context
+
+
 class Piped:
     """Turns the end of a future into a message."""
 
@@ -225,9 +227,10 @@ class Piped:
 
 def run_piped(ref: Any, piped: Piped) -> Any:
     """Run the method that a future was piped to, unless its incarnation is over."""
-    if ref._actor is None or ref._actor is not piped.actor():
+    actor = piped.actor()
+    if actor is None or ref._actor is not actor:
         return None
-    return ref._actor._perform(piped.name, (piped.future.get(),), {})  # type: ignore[union-attr]
+    return ref._within(lambda: actor._perform(piped.name, (piped.future.get(),), {}))
 
 
 class PathLogger(logging.LoggerAdapter[logging.Logger]):
@@ -268,6 +271,7 @@ def timer(seconds: float, /) -> Future[None]:
     if execution is None:
         msg = "af.timer is for handlers: outside of actors use time.sleep or asyncio.sleep"
         raise DefinitionError(msg)
-    if execution.item[0] is None:
+    ref = execution.receiver
+    if ref is None:
         raise Stopping
-    return timer_future(execution.item[0], seconds)[0]
+    return timer_future(ref, seconds)[0]

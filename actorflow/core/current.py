@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextvars
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from actorflow.errors import Stopping
+
 if TYPE_CHECKING:
     from actorflow.core.future import Future
     from actorflow.core.ref import ActorRef
@@ -22,16 +24,28 @@ class Execution:
     """A place where handlers run: a worker thread, a coroutine on the run queue, or a task on the asyncio loop.
 
     `item` is the message that is being handled; abandoning an incarnation swaps it for `ABANDONED`, so that late
-    sends are refused and a late result is dropped.
+    sends are refused and a late result is dropped. That of a durable actor's handler has no actor either: its sends,
+    too, come to `hold`, and those of all others pay nothing for it.
     """
 
     __slots__ = ("item", "left", "scheduler")
 
-    suspends: ClassVar[bool] = False  # True: an await yields the future to the run queue
+    suspends: bool = False  # True: an await yields the future to the run queue
+
+    holds: ClassVar[bool] = False  # True: what a handler sends here leaves after a commit
 
     item: Item
     left: Item | None  # the item whose handler was abandoned here
     scheduler: Scheduler
+
+    @property
+    def receiver(self) -> ActorRef[Any] | None:
+        """The actor whose handler runs here; None once it was abandoned."""
+        return self.item[0]
+
+    def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:  # noqa: ARG002 - for subclasses
+        """Deal with a send of a handler that has no actor in `item`: refused if it was abandoned."""
+        raise late_send()
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block this execution until the future is done; raise AskTimeout, DeadlockError or Stopping."""
@@ -39,3 +53,8 @@ class Execution:
 
 
 CURRENT: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("actorflow.current", default=None)
+
+
+def late_send() -> Stopping:
+    """Make the error for a send of an incarnation that was abandoned."""
+    return Stopping("this incarnation was abandoned after its shutdown time; its late sends are refused")

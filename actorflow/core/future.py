@@ -339,6 +339,11 @@ class Reply:
         self._future = future
         self._path = path
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for it; a tell has no caller."""
+        return self._future is not None
+
     def set(self, value: object, /) -> None:
         """Answer the caller. Does nothing if the message was a tell.
 

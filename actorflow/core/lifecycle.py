@@ -38,8 +38,7 @@ def run_start(ref: ActorRef[Any], _message: Start) -> Any:
         if ref._life.listeners:
             made: Any = ref._actor
             made._listen_again()
-    actor: Any = ref._actor
-    return actor._run_on_start() if ref._traits.has_on_start else None
+    return ref._run_on_start()
 
 
 def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
-from actorflow.core.messages import CHANGED, LIFE_CYCLE
+from actorflow.core.messages import CHANGED, LIFE_CYCLE, SUSPENDED
 from actorflow.core.scheduler import Done
 from actorflow.core.task import stopping
 from actorflow.core.waits import deadlock, find_cycle
@@ -65,6 +65,8 @@ class LoopTask(Execution):
                 coro.close()
                 raise stopping()
             value = await coro
+            if value is SUSPENDED:  # a durable actor's: until its commit
+                outcome = SUSPENDED
             future = self.item[2]
             if future is not None:
                 future._settle(value, None)

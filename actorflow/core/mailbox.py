@@ -10,7 +10,7 @@ from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT, refuse
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
-from actorflow.core.ref import ENDING, ActorRef, late_send
+from actorflow.core.ref import ENDING, ActorRef
 from actorflow.core.waits import dead_before, deadlock
 from actorflow.errors import MailboxFull
 
@@ -58,7 +58,8 @@ class BoundedRef(ActorRef[Any]):
         execution = CURRENT.get()
         sender = execution.item[0] if execution is not None else None
         if execution is not None and sender is None:
-            raise late_send()
+            execution.hold(self, message, future)
+            return
         item = (self, message, future, sender)
         room: Future[None] = patient(self)
         if not self._enter(item, room):

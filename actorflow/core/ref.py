@@ -20,11 +20,12 @@ from actorflow.core.future import Future, patient
 from actorflow.core.messages import Call, Sent, Stop
 from actorflow.core.unread import fail
 from actorflow.core.views import Inbox, Proxy, StoppedEvent
-from actorflow.errors import ActorDeadError, DefinitionError, Stopping
+from actorflow.errors import ActorDeadError, DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
     from actorflow.core.children import Children
+    from actorflow.core.context import Context
     from actorflow.core.current import Item
     from actorflow.core.life import Life
     from actorflow.core.scheduler import Scheduler, Waiting
@@ -74,6 +75,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     _is_remote: ClassVar[bool] = False  # True: its handlers run in another process
     _is_plain: ClassVar[bool] = True  # False: sends do more than put messages into the inbox
     _future_class: ClassVar[type[Future[Any]]] = Future
+    _context_class: ClassVar[type[Context]]
 
     _actor: A_co | None
     _children: Children | None
@@ -171,6 +173,11 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         scheduler = self._scheduler
         return resolve, (scheduler.key, scheduler.node, scheduler.first_uid, self.uid, self.path, self.actor_class)
 
+    def _to_stored(self) -> tuple[str, Any]:
+        """Return the tag and the plain data that stand for the ref in a store; `ref_at` reads them."""
+        *address, kind = self.__reduce__()[1]
+        return "$ref", [*address, f"{kind.__module__}.{kind.__qualname__}"]
+
     def is_alive(self) -> bool:
         """Say whether messages are accepted. The actor may be dead a moment later."""
         return self._state < ENDING
@@ -192,7 +199,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         if execution is not None:
             sender = execution.item[0]
             if sender is None:
-                raise late_send()
+                execution.hold(self, message, None)
+                return
         scheduler = self._scheduler
         scheduler.inbox.append((self, message, None, sender))
         if scheduler.idle:
@@ -210,7 +218,8 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         if execution is not None:
             sender = execution.item[0]
             if sender is None:
-                raise late_send()
+                execution.hold(self, message, future)
+                return
         scheduler = self._scheduler
         scheduler.inbox.append((self, message, future, sender))
         if scheduler.idle:
@@ -340,6 +349,14 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             )
             raise DefinitionError(msg)
 
+    def _run_on_start(self) -> Any:
+        """Run what comes before the first message of an incarnation."""
+        return self._actor._run_on_start() if self._traits.has_on_start else None  # type: ignore[union-attr]
+
+    def _within(self, run: Callable[[], Any]) -> Any:
+        """Run a message of the runtime's own that ends in user code; a durable actor commits what comes of it."""
+        return run()
+
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments that an incarnation gets: these, or copies if it counts as one of another process."""
         return args, kwargs
@@ -403,9 +420,13 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
             AskTimeout: it did not end in `timeout` seconds; it still will, once its handler returns.
         """
         future: Future[bool] = patient(self)
+        execution = CURRENT_GET()
         if self._state == DEAD:
             self._scheduler.check_usable()
             future._settle(value=False, error=None)
+        elif execution is not None and execution.holds:
+            future._patient = False
+            execution.hold(self, Stop(final=True), future)
         else:
             self._scheduler.post(self, Stop(final=True), future)
         return future.get(timeout=timeout) if block else future
@@ -419,11 +440,6 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         if self._state >= ENDING:
             raise self._dead()
         return Proxy(actor_ref=self)
-
-
-def late_send() -> Stopping:
-    """Make the error for a send of an incarnation that was abandoned."""
-    return Stopping("this incarnation was abandoned after its shutdown time; its late sends are refused")
 
 
 ABANDONED: Final[Any] = (None, None, None, None)  # the item of an execution whose incarnation was abandoned

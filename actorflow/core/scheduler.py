@@ -130,6 +130,7 @@ class Scheduler:
         self.abandoned_items: dict[int, Item] = {}  # by id; late reports of them are dropped
         self.name = "actorflow"
         self.loop_thread: Any = None  # made by actorflow.core.loop at first need
+        self.durable: Any = None  # what is kept in the store; made by actorflow.durable at first need
         self.hosts: Any = None  # child processes; made by actorflow.process.host at first need
         self.records: Any = None  # what child processes log; made by actorflow.process.logs at first need
         self.buried: deque[tuple[int, str, Any]] | None = None  # the last dead; kept once there are child processes
@@ -176,6 +177,11 @@ class Scheduler:
     def close(self) -> None:
         """End all threads; the actors are dead."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def durable_kind(self, path: str, options: Any) -> type[ActorRef[Any]]:  # noqa: ARG002 - for systems with a store
+        """Return the kind of ref of a durable actor."""
+        msg = f"{path}: a durable actor needs a store: spawn it in an af.ActorSystem"
+        raise DefinitionError(msg)
 
     def check_usable(self) -> None:
         """Raise if this process is a fork of the one that runs the scheduler."""

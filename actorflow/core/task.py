@@ -75,7 +75,7 @@ class Task(Execution):
                 future = self.item[2]
                 if future is not None:
                     future._settle(stop.value, None)
-                return None
+                return SUSPENDED if stop.value is SUSPENDED else None  # a durable actor's: until its commit
             except BaseException as raised:  # noqa: BLE001 - each kind has its own rule
                 return failed(self.scheduler, self, raised, self.asker)
             if awaited is None:  # a bare yield: let others run

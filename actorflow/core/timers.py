@@ -167,4 +167,4 @@ def run_timer(ref: Any, timer: Timer) -> Any:
     if not timer.is_wanted():
         return None
     call = timer._call
-    return ref._actor._perform(call.name, call.args, call.kwargs)
+    return ref._within(lambda: ref._actor._perform(call.name, call.args, call.kwargs))

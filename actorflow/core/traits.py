@@ -12,11 +12,14 @@ from actorflow.core.backoff import Backoff
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
+    import random
+
     from actorflow.core.actor import Actor
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
 
 Restart: TypeAlias = Literal["permanent", "transient", "temporary"]
+Durability: TypeAlias = Literal["power", "process"]
 Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
 
 
@@ -25,6 +28,14 @@ class Host(Protocol):
 
     def lodge(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
         """Return the kind of ref, and the traits, by which this process knows an actor that runs there."""
+        ...
+
+
+class Retries(Protocol):
+    """How often a durable actor tries a message again, and when; `af.Retry` is one."""
+
+    def pause(self, attempt: int, error: BaseException, rng: random.Random | None = None) -> float | None:
+        """Return the seconds to wait after a failed try; None if it was the last."""
         ...
 
 
@@ -39,6 +50,9 @@ class ClassKeywords(TypedDict, total=False):
     overflow: Overflow
     blocking: bool
     loop: bool
+    durable: bool
+    durability: Durability
+    retry: Retries
 
 
 class ChildKeywords(ClassKeywords, total=False):
@@ -61,6 +75,9 @@ class Options:
         blocking: one thread of its own for `on_start`, all handlers and `on_stop`.
         loop: `async def` handlers run on the system's asyncio loop.
         host: the process that it runs in; `None` is this one.
+        durable: its state, mailbox and timers are rows of the system's store.
+        durability: what the commits of a durable actor outlive; `None`: what the store says.
+        retry: how often a durable actor tries a message again; `None`: `Retry(5)`.
     """
 
     name: str | None = None
@@ -72,6 +89,9 @@ class Options:
     blocking: bool = False
     loop: bool = False
     host: Host | None = None
+    durable: bool = False
+    durability: Durability | None = None
+    retry: Retries | None = None
 
     def __post_init__(self) -> None:
         check_type("name", self.name, str | None)
@@ -88,11 +108,28 @@ class Options:
         if self.capacity is not None and self.capacity < 1:
             msg = f"capacity={self.capacity}: a mailbox holds at least 1 message; leave it out for an unbounded one"
             raise DefinitionError(msg)
+        self._check_durable()
         if self.shutdown < 0:
             msg = f"shutdown={self.shutdown}: seconds, not negative"
             raise DefinitionError(msg)
         if self.name is not None and (not self.name or "/" in self.name):
             msg = f"name={self.name!r}: a name is not empty and has no '/'"
+            raise DefinitionError(msg)
+
+    def _check_durable(self) -> None:
+        check_type("durable", self.durable, bool)
+        check_choice("durability", self.durability, ("power", "process", None))
+        if self.retry is not None and (isinstance(self.retry, type) or not hasattr(self.retry, "pause")):
+            msg = f"retry={self.retry!r}: give an af.Retry"
+            raise DefinitionError(msg)
+        if not self.durable and (self.retry is not None or self.durability is not None):
+            msg = "retry= and durability= are for durable actors: say durable=True as well"
+            raise DefinitionError(msg)
+        if self.durable and self.host is not None:
+            msg = "durable=True and host= do not go together yet: let the durable actor give work to one in a host"
+            raise DefinitionError(msg)
+        if self.durable and self.overflow == "drop_oldest":
+            msg = "overflow='drop_oldest' would lose what a durable actor was sent: choose 'block' or 'fail'"
             raise DefinitionError(msg)
 
     def override(self, **options: Any) -> Options:
@@ -169,7 +206,7 @@ class Traits:
         self.options = options
         self.pinned = options.blocking  # a thread of its own
         self.loop = options.loop
-        self.has_on_start = actor_class._has_on_start()
+        self.has_on_start = options.durable or actor_class._has_on_start()  # a durable actor loads its state there
         self.has_on_stop = actor_class.on_stop is not BASE_HOOKS["on_stop"]
         self.has_async_on_stop = self.has_on_stop and inspect.iscoroutinefunction(actor_class.on_stop)
         home = actor_class.__dict__.get("_traits")

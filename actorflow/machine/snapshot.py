@@ -114,6 +114,16 @@ def go_on(machine: Interpreter) -> None:
         macrostep.complete(machine, lambda: None)
 
 
+def take_over(machine: Interpreter, old: Interpreter) -> None:
+    """Let an instance go on that was restored in another's place; what that one has invoked is not invoked twice."""
+    for key, (invoke, child) in old._pending.children.items() if old._pending is not None else ():
+        if key[0] in machine.configuration:
+            macrostep.pending_of(machine).children[key] = (invoke, child)
+        else:
+            machine._platform.end_child(child)
+    go_on(machine)
+
+
 def check(chart: Chart, snapshot: dict[str, Any]) -> None:
     """Refuse a snapshot that is not one of this chart."""
     if not isinstance(snapshot, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self, Unpack
 
 from actorflow.core.actor import HANDLERS, Actor
@@ -47,6 +47,7 @@ class Machine(Actor):
     _history: ClassVar[int] = 32
     _reports_to: tuple[ActorRef[Any], str] | None = None  # who invoked it, and by which id
     _is_machine: ClassVar[bool] = True
+    _owed: Sequence[Event] = ()  # deferred events of a durable machine that somebody may wait for
 
     # --- what users read ---------------------------------------------------------------------------------------------
 
@@ -95,6 +96,8 @@ class Machine(Actor):
         value = self._interpreter.send_event(event)
         if event.waits:
             event.answer = hand_over(self, event)
+            if self._actor_ref._traits.options.durable:  # it may be handled, and that be rolled back
+                self._owed = [one for one in self._owed if one in self._interpreter.deferred] + [event]
         return value
 
     def _fire(self, fire: Callable[[], None]) -> None:
@@ -382,6 +385,29 @@ class StateMachine(Machine):
         ref = self._actor_ref
         if ref.is_alive() and not ref._traits.has_on_start:
             ref._scheduler.post(ref, Call("_begin", (), {}), None)  # its timers and children go on
+
+    def _roll_back(self, snap: dict[str, Any]) -> None:
+        """Be again what a snapshot says: a durable machine's event failed."""
+        from actorflow.core.life import life_of  # noqa: PLC0415 - few machines are durable
+
+        for timer in list(life_of(self._actor_ref).timers):
+            timer.cancel()
+        old = self._interpreter
+        self._interpreter = Interpreter(
+            self.chart, self, platform=Surroundings(self), history=self._history, start=False
+        )
+        for name in [name for name in vars(self) if not name.startswith("_")]:
+            delattr(self, name)
+        self._restore(snap)
+        self._listen_again()
+        owed = list(self._owed)
+        for event in self._interpreter.deferred:
+            key = event.name, event.args, event.kwargs
+            same = next((one for one in owed if (one.name, one.args, one.kwargs) == key), None)
+            if same is not None:
+                owed.remove(same)
+            event.answer = answer_of(self, event) if same is None else same.answer
+        snapshot.take_over(self._interpreter, old)
 
     @classmethod
     def migrate(cls, snap: dict[str, Any], /) -> dict[str, Any]:

@@ -97,7 +97,12 @@ def answer_of(
 
     def answer(value: Any, error: BaseException | None) -> None:
         future = None if reply is None else reply._future
-        if future is None:
+        if future is None and reply is not None and reply.is_wanted:  # a durable machine's: it is a row
+            if error is None:
+                reply.set(value)
+            else:
+                reply.fail(error)
+        elif future is None:
             if isinstance(error, TransitionRefused):
                 ref._scheduler.events.dead_letter(ref, event, sender, error)
             elif error is not None:

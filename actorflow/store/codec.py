@@ -22,6 +22,8 @@ from typing import Any, Final
 
 import msgspec
 
+from actorflow.core.actor import Actor
+from actorflow.core.system import resolve
 from actorflow.errors import PayloadError
 
 ATOMS: Final = frozenset({type(None), bool, str})
@@ -59,6 +61,7 @@ TIMES: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
 READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "$int": int,
     "$float": float,
+    "$ref": lambda address: ref_at(*address),  # of an actor of this system run; else it is dead
     **{tag: read for tag, _, read in TEXTS.values()},
 }
 LIST_READERS: Final = dict(LISTS.values())
@@ -68,8 +71,8 @@ TIME_READERS: Final = dict(TIMES.values())
 def encode(value: object, what: str = "value") -> bytes:
     """Return a value as JSON.
 
-    Builtins, dataclasses, msgspec Structs, enums, dates and times, Decimal, UUID and paths, in lists, tuples, sets and
-    dicts of these. What is decoded is equal to it, and of the same types.
+    Builtins, dataclasses, msgspec Structs, NamedTuples, enums, dates and times, Decimal, UUID, paths and refs of
+    actors, in lists, tuples, sets and dicts of these. What is decoded is equal to it, and of the same types.
 
     Raises:
         PayloadError: a part of the value is of another type; the text names its path, beginning with `what`.
@@ -137,6 +140,10 @@ def to_plain(value: Any, path: str, depth: int) -> Any:
         return {"$flag": [name_of(kind, path), value.value]}
     if isinstance(value, enum.Enum):
         return {"$enum": [name_of(kind, path), value.name]}
+    to_stored = getattr(kind, "_to_stored", None)
+    if to_stored is not None:  # refs, and what else the engine hands out
+        tag, plain = to_stored(value)
+        return {tag: plain}
     return _fields(value, kind, path, depth)
 
 
@@ -163,6 +170,9 @@ def _time(value: dt.datetime | dt.time, path: str) -> Any:
 
 
 def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
+    if is_named_tuple(kind):
+        items = [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+        return {"$named": [name_of(kind, path), items]}
     if dataclasses.is_dataclass(kind):
         names = [field.name for field in dataclasses.fields(kind)]
     elif issubclass(kind, msgspec.Struct):
@@ -211,6 +221,8 @@ def from_plain(value: Any, find: Callable[[str], type | None]) -> Any:
         return TIME_READERS[tag](text).replace(tzinfo=zoneinfo.ZoneInfo(key), fold=fold)
     if tag == "$dict":
         return {from_plain(key, find): from_plain(item, find) for key, item in inner}
+    if tag == "$named":
+        return known(inner[0], find)(*[from_plain(item, find) for item in inner[1]])
     if tag == "$enum":
         return known(inner[0], find)[inner[1]]  # type: ignore[index]
     if tag == "$flag":
@@ -242,10 +254,24 @@ def known(name: str, find: Callable[[str], type | None]) -> type:
         PayloadError: it is not known here.
     """
     kind = find(name)
-    if kind is not None and (dataclasses.is_dataclass(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))):
+    if kind is not None and (
+        dataclasses.is_dataclass(kind) or is_named_tuple(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))
+    ):
         return kind
     msg = f"a stored value is of {name!r}, which is not known here: import its module, or give the class to app.add()"
     raise PayloadError(msg)
+
+
+def ref_at(key: str, node: str, first_uid: int, uid: int, path: str, class_name: str) -> Any:
+    """Return the ref behind a stored address."""
+    kind = find_imported(class_name)
+    is_actor = isinstance(kind, type) and issubclass(kind, Actor)
+    return resolve(key, node, first_uid, uid, path, kind if is_actor else Actor)  # type: ignore[arg-type]
+
+
+def is_named_tuple(kind: type) -> bool:
+    """Say whether a class is a NamedTuple."""
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 def find_imported(name: str) -> type | None:

@@ -29,8 +29,8 @@ class Transaction(Protocol):
         """Run a statement that adds a row, and return its number."""
         ...
 
-    def many(self, name: str, parameters: Iterable[Parameters], /) -> None:
-        """Run a statement once for each."""
+    def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
+        """Run a statement once for each; return how many rows they changed."""
         ...
 
     def after_commit(self, act: Callable[[], object], /) -> None:

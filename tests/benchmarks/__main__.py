@@ -10,6 +10,7 @@ from types import ModuleType
 from . import (
     asking,
     deaths,
+    durable,
     hidden_io,
     hosts,
     lifecycle,
@@ -36,6 +37,7 @@ GROUPS = (
     pools,
     hosts,
     deaths,
+    durable,
     machines,
     machine_actors,
     queues,

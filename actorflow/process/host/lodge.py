@@ -24,7 +24,7 @@ from actorflow.process.host.link import Link, Relay
 from actorflow.process.host.node import for_dead_letter
 from actorflow.process.host.parcel import Parcel
 from actorflow.process.host.pickled import PickledBoundedRef, PickledRef
-from actorflow.process.host.remote import Away, sender_of_this
+from actorflow.process.host.remote import Away, held, sender_of_this
 from actorflow.process.host.wait import RemoteFuture
 from actorflow.process.payload import dumps
 
@@ -109,6 +109,8 @@ class HostedRef(Away):
         """
         if self._state >= ENDING:
             raise self._dead()
+        if held(self, message, None):
+            return
         if self._sending is not None:
             self._send_counted(self._sending, message, None)
             return
@@ -122,6 +124,8 @@ class HostedRef(Away):
     def _send(self, message: Any, future: Any) -> None:
         if self._state >= ENDING:
             raise self._dead()
+        if held(self, message, future):
+            return
         if self._sending is not None:
             self._send_counted(self._sending, message, future)
         elif (link := self._link) is not None:

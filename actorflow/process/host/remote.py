@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import Actor
 from actorflow.core.burial import Notice
-from actorflow.core.current import CURRENT
+from actorflow.core.current import CURRENT, late_send
 from actorflow.core.future import Future
 from actorflow.core.messages import Stop, Terminated
-from actorflow.core.ref import DEAD, ENDING, IDLE, ActorRef, late_send
+from actorflow.core.ref import DEAD, ENDING, IDLE, ActorRef
 from actorflow.core.views import RemoteProxy
 from actorflow.errors import ActorDeadError, ActorflowError
 from actorflow.process.host.link import Link
@@ -159,12 +159,16 @@ class RemoteRef(Away):
             ActorDeadError: the actor's process is known to be dead.
             MailboxFull: too much waits to be sent, and the actor's overflow is "fail".
         """
+        if held(self, message, None):
+            return
         elsewhere = self._scheduler
         if self.uid in elsewhere.flow.full:
             elsewhere.flow.wait(self)
         elsewhere.way(self).tell(self, elsewhere.node, message, sender_of_this())
 
     def _send(self, message: Any, future: Any) -> None:
+        if held(self, message, future):
+            return
         elsewhere = self._scheduler
         if self.uid in elsewhere.flow.full:
             elsewhere.flow.wait(self)
@@ -229,6 +233,15 @@ class RemoteRef(Away):
 
         if not ended._add_waiter(tell_watcher):
             tell_watcher()
+
+
+def held(ref: ActorRef[Any], message: Any, future: Any) -> bool:
+    """Hold a send of a durable actor's handler until that is committed; False if it is none."""
+    execution = CURRENT.get()
+    if execution is None or not execution.holds:
+        return False
+    execution.hold(ref, message, future)
+    return True
 
 
 def sender_of_this() -> ActorRef[Any] | None:

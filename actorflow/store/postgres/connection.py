@@ -161,13 +161,14 @@ class PostgresTransaction:
         """Run a statement that adds a row and returns its number."""
         return int(self.all(name, parameters)[0][0])
 
-    def many(self, name: str, parameters: Iterable[Parameters], /) -> None:
-        """Run a statement once for each; they go to the server together."""
+    def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
+        """Run a statement once for each; they go to the server together. Return how many rows they changed."""
         session = self._session
         try:
             with session.connection.cursor() as cursor:
                 cursor.executemany(STATEMENTS[name].encode(), parameters)
                 self._note(name, cursor)
+                return cursor.rowcount
         except session.error as error:
             raise store_error(session.url, error) from error
 

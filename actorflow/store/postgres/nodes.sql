@@ -7,5 +7,8 @@ update actorflow.node set beat = :beat where id = :id;
 -- name: others
 select id, pid, host, boot, started, beat from actorflow.node where id <> :id order by started;
 
+-- name: get
+select id, pid, host, boot, started, beat from actorflow.node where id = :id;
+
 -- name: remove
 delete from actorflow.node where id = :id;

@@ -99,10 +99,10 @@ class SqliteTransaction:
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def many(self, name: str, parameters: Iterable[Parameters], /) -> None:
-        """Run a statement once for each."""
+    def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
+        """Run a statement once for each; return how many rows they changed."""
         try:
-            self._connection.executemany(STATEMENTS[name], parameters)
+            return self._connection.executemany(STATEMENTS[name], parameters).rowcount
         except sqlite3.Error as error:
             raise self._failed(error) from error
 

@@ -7,5 +7,8 @@ update af_node set beat = :beat where id = :id;
 -- name: others
 select id, pid, host, boot, started, beat from af_node where id <> :id order by started;
 
+-- name: get
+select id, pid, host, boot, started, beat from af_node where id = :id;
+
 -- name: remove
 delete from af_node where id = :id;

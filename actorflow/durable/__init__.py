@@ -1,0 +1,7 @@
+"""Durable actors: state, mailbox and timers are rows of the store; what comes of one message is one commit. Layer 3.
+
+Read in this order: `ledger` (the rows, and what a commit does to them), `payload` (messages as JSON), `unit` (one
+message: what its handler does is held until the commit), `mailbox` (whose turn it is, tries, stash), `ref` and
+`context` (what users see), `keeper` (shared commits, and what a node does for all its actors), `registry` (the durable
+actors of one system).
+"""

@@ -1,0 +1,203 @@
+"""Context: `self.ctx` of a durable actor. Layer 3. What it does in a handler is done with the handler's commit."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actorflow.core.context import Context, Piped
+from actorflow.core.current import CURRENT
+from actorflow.core.future import Future, Reply
+from actorflow.core.messages import Call
+from actorflow.core.timers import Timer
+from actorflow.durable.ledger import TimerRow
+from actorflow.durable.payload import pack, write_error
+from actorflow.durable.unit import CURE, Unit
+from actorflow.errors import DefinitionError, Stopping
+from actorflow.store.codec import encode
+
+if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
+    from actorflow.durable.mailbox import Mailbox
+    from actorflow.durable.registry import Registry
+
+T = TypeVar("T")
+
+
+class DurableContext(Context):
+    """As `Context`; timers outlive the process, and a promised answer may be kept in the state."""
+
+    __slots__ = ()
+
+    _ref: Any
+
+    def _unit(self, what: str) -> Unit:
+        execution = CURRENT.get()
+        if isinstance(execution, Unit) and execution.box.ref is self._ref:
+            if execution.outer.item[0] is None:
+                msg = f"this incarnation was abandoned; ctx.{what} is over"
+                raise Stopping(msg)
+            return execution
+        msg = f"ctx.{what} is about the current message: use it inside a handler of this actor"
+        raise DefinitionError(msg)
+
+    @property
+    def sender(self) -> ActorRef[Any] | None:
+        """Who sent the current message; None if it came from outside of actors."""
+        return self._unit("sender").sender
+
+    def stash(self) -> None:
+        """Put the current message aside: its row stays where it is, and is handled after `unstash` or a restart."""
+        unit = self._unit("stash")
+        if unit.effects.entry is None:
+            msg = "ctx.stash() of what is no message: timers, Terminated and piped results cannot wait in the mailbox"
+            raise DefinitionError(msg)
+        unit.stashed = True
+        unit.effects.ending = "kept"
+
+    def unstash(self) -> None:
+        """Put all stashed messages back to the front of the mailbox, in their old order."""
+        self._unit("unstash").unstashes = True
+
+    def reply_later(self) -> Reply:
+        """Take over the answer to the current message. It can be kept in `self.state`, and set after a restart."""
+        unit = self._unit("reply_later")
+        entry = unit.effects.entry
+        if entry is None or entry.asker is None:
+            return Reply(None, self._ref.path)
+        unit.effects.ending = "promised"
+        return DurableReply(unit.box.registry, entry.id)
+
+    def pipe(self, future: Future[T], method: Callable[[T], Any], /) -> None:
+        """Have `method` called with the future's value, as a message, once it is there and this message is committed.
+
+        It is in memory until then: after a crash in between it does not come.
+        """
+        if getattr(method, "__self__", None) is not self._actor:
+            msg = f"{method!r} is no method of this actor: pass self.method"
+            raise DefinitionError(msg)
+        self._check_alive()
+        piped = Piped(self._actor, future, method.__name__)
+
+        def begin() -> None:
+            if not future._add_waiter(piped):
+                piped()
+
+        execution = CURRENT.get()
+        if isinstance(execution, Unit) and execution.box.ref is self._ref and not execution.is_over:
+            execution.after.append(begin)
+        else:
+            begin()
+
+    def _timer(
+        self, delay: float, period: float | None, method: Callable[..., Any], args: tuple[Any, ...], kwargs: Any
+    ) -> Timer:
+        if getattr(method, "__self__", None) is not self._actor:
+            msg = f"{method!r} is no method of this actor: pass self.method"
+            raise DefinitionError(msg)
+        if not delay >= 0:
+            msg = f"a delay of {delay} seconds: it must not be negative"
+            raise DefinitionError(msg)
+        self._check_alive()
+        box: Mailbox = self._ref._box
+        row = TimerRow(
+            0, self._ref._scheduler.clock.time() + delay, period, 0, pack(Call(method.__name__, args, kwargs))
+        )
+        timer = DurableTimer(box, row)
+        execution = CURRENT.get()
+        if not (isinstance(execution, Unit) and execution.box is box and not execution.is_over):
+            box.registry.add_timer(box, row)
+            return timer
+        if execution.message is box.registry.START:
+            known = next(
+                (held for held, _ in box.timers.values() if held.body == row.body and held.period == period), None
+            )
+            if known is not None:  # it was started in an earlier life, and goes on
+                timer._row = known
+                return timer
+        execution.effects.new_timers.append(row)
+        return timer
+
+
+class DurableTimer(Timer):
+    """A timer that is a row: it outlives the incarnation and the process, and fires once for what it missed."""
+
+    __slots__ = ("_box", "_row")
+
+    def __init__(self, box: Mailbox, row: TimerRow) -> None:
+        self._box = box
+        self._row = row
+        self.cancelled = False
+
+    def cancel(self) -> bool:
+        """Cancel it, in a handler of its actor with the commit; True if a firing was still to come."""
+        if self.cancelled:
+            return False
+        self.cancelled = True
+        box, row = self._box, self._row
+        execution = CURRENT.get()
+        if not (isinstance(execution, Unit) and execution.box is box and not execution.is_over):
+            return box.registry.drop_timer(box, row.id)
+        effects = execution.effects
+        if row in effects.new_timers:
+            effects.new_timers.remove(row)
+            return True
+        effects.dropped_timers.append(row.id)
+        fires = effects.timer is not None and effects.timer.id == row.id and row.period is None
+        return row.id in box.timers and not fires
+
+    def __await__(self) -> Any:
+        msg = f"{CURE}; and a durable timer's message comes after this one's commit: await af.timer(seconds) instead"
+        raise DefinitionError(msg)
+
+    def __repr__(self) -> str:
+        return f"<DurableTimer {self._row.id}>"
+
+
+class DurableReply(Reply):
+    """A promised answer that is a row: keep it in `self.state`, and set it in any later handler, or from any thread."""
+
+    __slots__ = ("_number", "_registry")
+
+    def __init__(self, registry: Registry, number: int) -> None:
+        self._registry = registry
+        self._number = number
+        self._future = None
+
+    def _to_stored(self) -> tuple[str, Any]:
+        return "$reply", self._number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DurableReply) and other._number == self._number
+
+    def __hash__(self) -> int:
+        return self._number
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for it."""
+        return True
+
+    def set(self, value: object, /) -> None:
+        """Answer the caller; in a handler, with its commit."""
+        self._answer(encode(value, "the answer"), None)
+
+    def fail(self, error: BaseException, /) -> None:
+        """Answer the caller with an error; in a handler, with its commit."""
+        self._answer(None, write_error(error))
+
+    def _answer(self, value: bytes | None, error: bytes | None) -> None:
+        execution = CURRENT.get()
+        if isinstance(execution, Unit) and not execution.is_over and execution.box.registry is self._registry:
+            if any(number == self._number for number, _, _ in execution.effects.answers):
+                raise queue.Full
+            execution.effects.answers.append((self._number, value, error))
+        else:
+            self._registry.answer_now(self._number, value, error)
+
+    def __del__(self) -> None:
+        """Do nothing: it may be in the state."""
+
+    def __repr__(self) -> str:
+        return f"<DurableReply {self._number}>"

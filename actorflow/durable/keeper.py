@@ -1,0 +1,238 @@
+"""Keeper: shared commits, and what a node does for all its durable actors. Layer 3.
+
+A commit is worth many messages. What handlers leave is collected while others run, and is committed when nobody is
+left to run, at 512 messages, or after 2 ms: on the thread that has nothing else to do, or beside the others.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.actor import Actor
+from actorflow.core.children import Children
+from actorflow.core.clock import SystemClock
+from actorflow.core.current import CURRENT, Execution
+from actorflow.core.future import Future, patient
+from actorflow.core.log import logger
+from actorflow.core.messages import Call
+from actorflow.core.ref import IDLE, ActorRef
+from actorflow.core.traits import Options, Traits
+from actorflow.durable import ledger
+from actorflow.errors import ActorflowError, StoreError
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+    from actorflow.core.timers import TimerEntry
+    from actorflow.durable.registry import Registry
+    from actorflow.durable.unit import Unit
+    from actorflow.store.transaction import Durability, Transaction
+
+BATCH: Final = 512  # messages in one commit
+BATCH_SECONDS: Final = 0.002
+LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died, while names are waited for
+BEAT_SECONDS: Final = 10.0
+PRUNE_SECONDS: Final = 60.0
+
+
+class KeeperTraits(Traits):
+    """Of an actor that is known to block: it gets a thread beside the others, unless they have nothing to do."""
+
+    __slots__ = ()
+
+    def unlearn(self, seconds: float) -> None:
+        """Stay as it is: a quick disk is no reason to hold up others."""
+
+
+class Clerk(Actor):
+    """Does the keeper's work with the store, one piece after the other. It is no member of the tree."""
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Do a piece of work; it deals with its errors itself."""
+        work()
+
+
+class Behalf(Execution):
+    """Sends what a handler has sent, in its actor's name, once that is committed."""
+
+    __slots__ = ("outer",)
+
+    def __init__(self, ref: ActorRef[Any], outer: Execution) -> None:
+        self.item = (ref, None, None, None)
+        self.scheduler = outer.scheduler
+        self.outer = outer
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Wait as the thread does."""
+        self.outer.wait(future, timeout)
+
+
+class Keeper:
+    """See the module."""
+
+    def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
+        self.registry = registry
+        self.scheduler = scheduler
+        self._units: deque[Unit] = deque()
+        self._is_looking = False
+        self._since = 0.0
+        traits = KeeperTraits(Clerk, Options())
+        traits.blocks = True
+        clerk: ActorRef[Clerk] = ActorRef(
+            0, scheduler, Children(scheduler, None, f"/{scheduler.name}"), traits, "store"
+        )
+        clerk._actor = Clerk.__new__(Clerk)
+        clerk._actor._actor_ref = clerk
+        clerk._state = IDLE
+        self.clerk = clerk
+        self._beaten = SystemClock.monotonic()
+        self._pruned = self._beaten - PRUNE_SECONDS
+        self._timer: TimerEntry | None = None
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Have work with the store done, beside or between the handlers."""
+        self.scheduler.post(self.clerk, Call("do", (work,), {}), None)
+
+    # --- shared commits ----------------------------------------------------------------------------------------------
+
+    def add(self, unit: Unit) -> None:
+        """Put the effects of a message into the open batch; called where its handler has run."""
+        self._units.append(unit)
+        if not self._is_looking:  # two threads may both think so, which does no harm
+            self._is_looking = True
+            self._since = self.scheduler.clock.monotonic()
+            self.scheduler.post_work(self.look)
+
+    def look(self) -> None:
+        """Close the batch if nobody is left to run, or it is large or old; the holder of the baton calls it."""
+        scheduler = self.scheduler
+        if (
+            not (scheduler.ready or scheduler.inbox)
+            or len(self._units) >= BATCH
+            or scheduler.clock.monotonic() - self._since > BATCH_SECONDS
+        ):
+            self._is_looking = False
+            self.do(self.commit)
+        else:
+            scheduler.post_work(self.look)
+
+    def commit(self) -> None:
+        """Commit the open batch, and have its actors go on."""
+        waiting = self._units
+        units = [waiting.popleft() for _ in range(len(waiting))]
+        if not units:
+            return
+        registry = self.registry
+        try:
+            registry.store.write(partial(self._save_all, units), durability=self._durability(units))
+        except Exception as error:  # noqa: BLE001 - each of them hears of it
+            if len(units) == 1 or (
+                isinstance(error, StoreError) and not isinstance(error, (ledger.Lost, ledger.Twice))
+            ):
+                for unit in units:
+                    unit.refused = error
+            else:
+                self._one_by_one(units)
+        self._send_away(units)
+        self.scheduler.post_work(partial(self.settle, units))
+
+    def _save_all(self, units: list[Unit], transaction: Transaction) -> None:
+        registry = self.registry
+        ledger.save_all(transaction, registry, [unit.effects for unit in units], registry.capacity)
+
+    def _one_by_one(self, units: list[Unit]) -> None:
+        """Commit each for itself: one of them was refused."""
+        registry = self.registry
+        for unit in units:
+            work = partial(ledger.save, desk=registry, unit=unit.effects, capacities=registry.capacity)
+            try:
+                registry.store.write(work, durability=self._durability([unit]))
+            except Exception as error:  # noqa: BLE001 - it hears of it
+                unit.refused = error
+
+    def _durability(self, units: list[Unit]) -> Durability:
+        """Return what the strictest of them asks for."""
+        own = self.registry.store.durability
+        return "power" if any((unit.box.durability or own) == "power" for unit in units) else "process"
+
+    def _send_away(self, units: list[Unit]) -> None:
+        """Send what is for other processes: that may wait, and so is nothing for the holder of the baton."""
+        outer = CURRENT.get()
+        for unit in units:
+            if unit.refused is not None or outer is None or not unit.held:
+                continue
+            for ref, message, future in unit.held:
+                if ref._is_remote:
+                    token = CURRENT.set(Behalf(unit.box.ref, outer))
+                    try:
+                        ref._send(message, future)
+                    except ActorflowError as error:
+                        if future is not None:
+                            future._settle(None, error)
+                        else:
+                            self._undelivered(unit, ref, message, error)
+                    finally:
+                        CURRENT.reset(token)
+
+    def _undelivered(self, unit: Unit, ref: ActorRef[Any], message: Any, error: Exception) -> None:
+        events = self.scheduler.events
+        self.scheduler.post_work(lambda: events.dead_letter(ref, message, unit.box.ref, error))
+
+    def settle(self, units: list[Unit]) -> None:
+        """Have the actors of a batch go on; the holder of the baton calls it."""
+        announce = self.registry.announce
+        for unit in units:
+            try:
+                if unit.refused is None:
+                    for letter in unit.effects.letters:
+                        announce(letter)
+                unit.box.settled(unit)
+            except Exception:  # noqa: BLE001 - the others have to go on
+                logger.critical("%r could not go on after a commit; please report it", unit.box.ref, exc_info=True)
+
+    def flushed(self) -> Future[None]:
+        """Return a future that is set once what is in the batch now is committed."""
+        done: Future[None] = patient(self.clerk)
+
+        def commit() -> None:
+            self.commit()
+            self.scheduler.post_work(lambda: done._settle(None, None))
+
+        self.do(commit)
+        return done
+
+    # --- now and then ------------------------------------------------------------------------------------------------
+
+    def start_looking(self) -> None:
+        """Look around from now on, unless time is virtual: nobody else is on the store then."""
+        if not self.scheduler.is_virtual:
+            self.scheduler.post_work(self._look_later)
+
+    def _look_later(self) -> None:
+        """Look again soon if names are waited for; else only so often that this node is not given up."""
+        scheduler = self.scheduler
+        if self._timer is not None:
+            scheduler.timers.cancel(self._timer)
+        seconds = LOOK_SECONDS if self.registry.standbys else BEAT_SECONDS / 2
+        self._timer = scheduler.add_timer(scheduler.clock.monotonic() + seconds, lambda: self.do(self.look_around))
+
+    def look_around(self) -> None:
+        """Take over what is waited for, say that this node lives, and delete what was kept long enough."""
+        now = SystemClock.monotonic()
+        try:
+            if self.registry.standbys:
+                self.registry.look_for_owners()
+            if self.registry.asks:
+                self.registry.fetch_answers()
+            if now - self._beaten > BEAT_SECONDS / 2:
+                self._beaten = now
+                self.registry.beat()
+            if now - self._pruned > PRUNE_SECONDS:
+                self._pruned = now
+                self.registry.prune()
+        except StoreError as error:
+            logger.error("The store failed, tried again in %.3g s: %s", LOOK_SECONDS, error)
+        finally:
+            self.scheduler.post_work(self._look_later)

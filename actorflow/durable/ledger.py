@@ -1,0 +1,362 @@
+"""Ledger: the rows of durable actors, and what a commit does to them. Layer 3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from actorflow.errors import MailboxFull, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from actorflow.core.future import Future
+    from actorflow.store.transaction import Row, Transaction
+
+Ending: TypeAlias = Literal["done", "kept", "promised", "again", "dead"]
+
+KILLS: Final = 3  # processes that a message may kill before it is dead
+KEEP_DEAD: Final = 30 * 86_400.0  # seconds; so long a dead letter stays
+KEEP_ANSWER: Final = 86_400.0  # an answer that its node does not fetch
+KEEP_MARK: Final = 7 * 86_400.0  # the window in which a message from elsewhere is known again
+PRUNE: Final = 1000  # rows at once
+
+
+class Lost(StoreError):
+    """Another node has taken the actor over; nothing of this commit is there."""
+
+
+class Twice(StoreError):
+    """The message was handled before; nothing of this commit is there."""
+
+
+@dataclass(slots=True)
+class Letter:
+    """A message to be put into a mailbox; `asker` is the node where `future` waits for the answer.
+
+    Attributes:
+        number: of its row, once it is put.
+        after: the row of the receiver that is known to come right before it; None if that is not known.
+    """
+
+    receiver: str
+    body: bytes
+    sender: bytes | None = None
+    asker: str | None = None
+    future: Future[Any] | None = None
+    number: int = 0
+    after: int | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return its row."""
+        return {"receiver": self.receiver, "sender": self.sender, "asker": self.asker, "body": self.body}
+
+
+@dataclass(slots=True)
+class Entry:
+    """A row of a mailbox as it was fetched."""
+
+    id: int
+    sender: bytes | None
+    asker: str | None
+    attempt: int
+    crashes: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class TimerRow:
+    """A timer: `due` in seconds since the epoch; `id` is 0 until it is committed."""
+
+    id: int
+    due: float
+    period: float | None
+    attempt: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class Effects:
+    """What is to be committed of one message, of an actor's start, or of one timer.
+
+    Attributes:
+        name: of the actor; `owner` and `epoch` are what the commit is fenced by.
+        state: the new one.
+        next: what it handles next: this row, or the first behind it.
+        entry: the row that was handled, and in `ending` what becomes of it.
+        timer: the timer that fired, and in `timer_due` when it does so again; None: never.
+        answer: to who asked, with its error as the other one of the two.
+        answers: of promised ones, by row.
+    """
+
+    name: str
+    owner: str
+    epoch: int
+    state: bytes | None
+    next: int = 0
+    entry: Entry | None = None
+    ending: Ending = "done"
+    timer: TimerRow | None = None
+    timer_due: float | None = None
+    answer: bytes | None = None
+    error: bytes | None = None
+    letters: list[Letter] = field(default_factory=list)
+    answers: list[tuple[int, bytes | None, bytes | None]] = field(default_factory=list)
+    new_timers: list[TimerRow] = field(default_factory=list)
+    moved_timers: list[tuple[int, float]] = field(default_factory=list)
+    dropped_timers: list[int] = field(default_factory=list)
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether a message was handled, and no more came of it than state and sends."""
+        return (
+            self.entry is not None
+            and self.ending == "done"
+            and self.entry.asker in (None, self.owner)
+            and not (self.entry.crashes or self.answers or self.new_timers or self.moved_timers or self.dropped_timers)
+        )
+
+
+class Desk:
+    """What the ledger must know of a registry: who asks here, and the time.
+
+    Attributes:
+        in_a_row: rows that are put one after the other in one transaction get numbers without gaps.
+    """
+
+    in_a_row = True
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+        self.asks: dict[int, tuple[str, Future[Any]]] = {}  # who waits here for an answer, by message
+
+    def numbered(self, letter: Letter, number: int) -> None:
+        """Note the number of a row that was just put; in the transaction, so in the order of the numbers."""
+        letter.number = number
+
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+
+def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | None = None) -> int:
+    """Put a message into a mailbox; return its number.
+
+    Raises:
+        MailboxFull: it holds as many as it may.
+    """
+    if capacity is not None and count(transaction, letter.receiver, capacity) >= capacity:
+        msg = f"{letter.receiver} holds its {capacity} messages"
+        raise MailboxFull(msg)
+    row = transaction.one("actors.put_one", letter.values())
+    assert row is not None
+    if letter.future is not None:  # here, not after the commit: the answer may come before that is told
+        desk.asks.pop(letter.number, None)  # of a try that was undone
+        desk.asks[row[0]] = (letter.receiver, letter.future)
+    desk.numbered(letter, row[0])
+    return letter.number
+
+
+def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str) -> int | None:
+    """Put a message from elsewhere into a mailbox, unless one of that id was put there before."""
+    mark = {"receiver": letter.receiver, "id": id, "at": desk.now()}
+    if not transaction.run("actors.mark", mark):
+        return None
+    return put(transaction, desk, letter)
+
+
+def count(transaction: Transaction, receiver: str, limit: int) -> int:
+    """Return how many messages wait, up to a limit."""
+    row = transaction.one("actors.count", {"receiver": receiver, "limit": limit})
+    return 0 if row is None else int(row[0])
+
+
+def fetch(transaction: Transaction, receiver: str, after: int, limit: int) -> list[Entry]:
+    """Return the next messages of a mailbox."""
+    rows = transaction.all("actors.fetch", {"receiver": receiver, "after": after, "limit": limit})
+    return [Entry(*row) for row in rows]
+
+
+# --- commits ---------------------------------------------------------------------------------------------------------
+
+
+def save_all(
+    transaction: Transaction, desk: Desk, units: list[Effects], capacities: Callable[[str], int | None]
+) -> None:
+    """Write what came of many messages.
+
+    Raises:
+        Lost, Twice, MailboxFull: of one of them; then they have to be written one by one.
+    """
+    plain = [unit for unit in units if unit.is_plain]
+    if len(plain) > 1 and not any(capacities(letter.receiver) for unit in plain for letter in unit.letters):
+        _save_plain(transaction, desk, plain)
+        units = [unit for unit in units if not unit.is_plain]
+    for unit in units:
+        save(transaction, desk, unit, capacities)
+
+
+def _save_plain(transaction: Transaction, desk: Desk, units: list[Effects]) -> None:
+    if transaction.many("actors.save", map(_state_of, units)) != len(units):
+        raise Lost
+    if transaction.many("actors.done", [{"id": unit.entry.id} for unit in units if unit.entry]) != len(units):
+        raise Twice
+    letters = [letter for unit in units for letter in unit.letters]
+    if not desk.in_a_row or any(letter.future is not None for letter in letters):
+        for letter in letters:
+            put(transaction, desk, letter)
+    elif letters:
+        transaction.many("actors.put", [letter.values() for letter in letters])
+        row = transaction.one("actors.last_id")
+        assert row is not None
+        for number, letter in enumerate(letters, row[0] - len(letters) + 1):
+            desk.numbered(letter, number)
+
+
+def save(transaction: Transaction, desk: Desk, unit: Effects, capacities: Callable[[str], int | None]) -> None:
+    """Write what came of one message.
+
+    Raises:
+        Lost: the actor has another owner by now.
+        Twice: the message was handled before.
+        MailboxFull: a receiver has no room for what was sent.
+    """
+    if transaction.run("actors.save", _state_of(unit)) != 1:
+        msg = f"{unit.name} was taken over by another node"
+        raise Lost(msg)
+    if unit.entry is not None:
+        _end_entry(transaction, desk, unit, unit.entry)
+    if unit.timer is not None:
+        _end_timer(transaction, desk, unit, unit.timer)
+    for number, value, error in unit.answers:
+        row = transaction.one("actors.promised", {"id": number})
+        if row is not None:
+            put_answer(transaction, desk, unit.owner, number, row[0], value, error)
+    for timer in unit.new_timers:
+        values = {"actor": unit.name, "due": timer.due, "period": timer.period, "body": timer.body}
+        added = transaction.one("actors.add_timer", values)
+        timer.id = added[0] if added is not None else 0
+    for id_, due in unit.moved_timers:
+        transaction.run("actors.move_timer", {"id": id_, "due": due})
+    for id_ in unit.dropped_timers:
+        transaction.run("actors.drop_timer", {"id": id_})
+    for letter in unit.letters:
+        put(transaction, desk, letter, capacities(letter.receiver))
+
+
+def _state_of(unit: Effects) -> dict[str, Any]:
+    return {"name": unit.name, "owner": unit.owner, "epoch": unit.epoch, "state": unit.state, "next": unit.next}
+
+
+def _end_entry(transaction: Transaction, desk: Desk, unit: Effects, entry: Entry) -> None:
+    if unit.ending == "again":
+        transaction.run("actors.again", {"id": entry.id, "attempt": entry.attempt, "error": unit.error})
+    elif unit.ending == "promised":
+        transaction.run("actors.promise", {"id": entry.id})
+    elif unit.ending == "kept":
+        if entry.crashes:
+            transaction.run("actors.unstart", {"id": entry.id})
+    else:
+        if transaction.run("actors.done", {"id": entry.id}) != 1:
+            msg = f"message {entry.id} of {unit.name} was handled before"
+            raise Twice(msg)
+        if unit.ending == "dead":
+            _add_dead(transaction, desk, unit, entry.sender, entry.body, entry.attempt, entry.crashes)
+        put_answer(transaction, desk, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
+
+
+def put_answer(
+    transaction: Transaction,
+    desk: Desk,
+    here: str,
+    number: int,
+    asker: str | None,
+    value: bytes | None,
+    error: bytes | None,
+) -> None:
+    """Put an answer for another node into the store; who asks here hears of it after the commit."""
+    if asker is None or asker == here:
+        return
+    keep = desk.now() + KEEP_ANSWER
+    row = {"id": number, "asker": asker, "value": value, "error": error, "keep": keep}
+    transaction.run("actors.put_answer", row)
+
+
+def _end_timer(transaction: Transaction, desk: Desk, unit: Effects, timer: TimerRow) -> None:
+    if unit.ending == "again":
+        transaction.run("actors.timer_again", {"id": timer.id, "attempt": timer.attempt})
+        return
+    if unit.ending == "dead":
+        _add_dead(transaction, desk, unit, None, timer.body, timer.attempt, 0)
+    if timer.id in unit.dropped_timers:
+        return
+    if unit.timer_due is None:
+        transaction.run("actors.drop_timer", {"id": timer.id})
+    else:
+        transaction.run("actors.move_timer", {"id": timer.id, "due": unit.timer_due})
+
+
+def _add_dead(
+    transaction: Transaction,
+    desk: Desk,
+    unit: Effects,
+    sender: bytes | None,
+    body: bytes,
+    attempt: int,
+    crashes: int,
+) -> None:
+    now = desk.now()
+    row = {"receiver": unit.name, "sender": sender, "body": body, "error": unit.error, "attempt": attempt}
+    transaction.run("actors.add_dead", {**row, "crashes": crashes, "at": now, "keep": now + KEEP_DEAD})
+
+
+# --- owners ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Owned:
+    """An actor that is this node's now."""
+
+    epoch: int
+    state: bytes | None
+    next: int
+    timers: list[TimerRow]
+    newest: int  # number of the last row that waits
+
+
+def own(transaction: Transaction, name: str, node: str, is_living: Callable[[Transaction, str], bool]) -> Owned | None:
+    """Make an actor this node's; None if another node that lives has it."""
+    row = transaction.one("actors.lock", {"name": name})
+    if row is None:
+        transaction.run("actors.add", {"name": name})
+        row = transaction.one("actors.lock", {"name": name})
+        assert row is not None
+    _, owner, _, state, following = row
+    if owner is not None and owner != node and is_living(transaction, owner):
+        return None
+    unclean = owner is not None and owner != node
+    taken = transaction.one("actors.take", {"name": name, "owner": node})
+    assert taken is not None
+    if unclean:  # what it was at when it died counts one death more
+        values = {"receiver": name, "next": following}
+        transaction.run("actors.suspect_started", values)
+        transaction.run("actors.suspect", values)
+    timers = [TimerRow(*timer) for timer in transaction.all("actors.timers", {"actor": name})]
+    newest = transaction.one("actors.newest_of", {"receiver": name})
+    return Owned(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)
+
+
+def is_living(row: Row | None, dead: Iterable[str], stale: float) -> bool:
+    """Say whether a node, by its row, is at work: it holds its lock, and has beaten since `stale`."""
+    return row is not None and row[0] not in dead and row[5] >= stale
+
+
+def bury_node(transaction: Transaction, id: str) -> bool:
+    """Delete a dead node, unless it has jobs: who takes these over does it. Its actors are anybody's without it."""
+    return transaction.run("actors.bury_node", {"id": id}) > 0
+
+
+def prune(transaction: Transaction, now: float) -> None:
+    """Delete what was kept long enough."""
+    transaction.run("actors.prune_marks", {"before": now - KEEP_MARK, "limit": PRUNE})
+    transaction.run("actors.prune_answers", {"now": now, "limit": PRUNE})
+    transaction.run("actors.prune_dead", {"now": now, "limit": PRUNE})

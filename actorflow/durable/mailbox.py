@@ -1,0 +1,471 @@
+"""Mailbox: the rows that wait for one durable actor: their order, tries, stash, and its timers. Layer 3.
+
+What is in memory is a window on the rows: it is read anew after each start, and nothing is lost with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from actorflow.core import lifecycle
+from actorflow.core.actor import HANDLERS
+from actorflow.core.burial import SILENT
+from actorflow.core.future import Future
+from actorflow.core.life import must_stop
+from actorflow.core.log import logger
+from actorflow.core.messages import CHANGED, SUSPENDED, Ended
+from actorflow.core.timers import Timer
+from actorflow.core.waits import dead_before
+from actorflow.durable import ledger
+from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow, Twice
+from actorflow.durable.payload import read, unpack, write_error
+from actorflow.durable.signs import Again, Due, Mail, Pause
+from actorflow.durable.unit import Unit
+from actorflow.errors import ActorDeadError, DefinitionError, HostDied, MailboxFull, StoreError
+from actorflow.store.codec import encode
+from actorflow.workflow.retry import Retry
+
+if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
+    from actorflow.core.timers import TimerEntry
+    from actorflow.core.traits import Durability, Retries
+    from actorflow.durable.registry import Registry
+
+WINDOW: Final = 64  # rows that are read at once
+DEFAULT: Final = Retry(5)
+STORE_SECONDS: Final = 1.0  # between two tries when the store fails
+
+
+class Mailbox:
+    """See the module. Its actor's handlers touch it, or the holder of the baton while none runs."""
+
+    def __init__(self, registry: Registry, ref: ActorRef[Any], name: str) -> None:
+        options = ref._traits.options
+        self.registry = registry
+        self.ref = ref
+        self.name = name
+        self.node = ""
+        self.capacity = options.capacity
+        self.durability: Durability | None = options.durability
+        self.retry: Retries = options.retry if options.retry is not None else DEFAULT
+        self.is_machine: bool = getattr(ref.actor_class, "_is_machine", False)
+        self.address = encode(ref)
+        self.epoch = 0
+        self.is_owner = False
+        self.stored: bytes | None = None
+        self.is_doubtful = False  # after an error: what is stored may be newer than `stored`
+        self.failures = 0  # of a machine's timers, in a row
+        self.last = 0  # the number up to which rows are, or were, in memory
+        self.chain: tuple[int, int] = (
+            -1,
+            0,
+        )  # of its last row: how many gaps there were, and its number
+        self.handed = 0  # rows on their way here in the run queue
+        self.rows: deque[Entry] = deque()
+        self.stash: list[Entry] = []
+        self.timers: dict[int, tuple[TimerRow, TimerEntry | None]] = {}
+        self.room: deque[Future[None]] = deque()  # senders that wait for room
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def load(self, owned: Owned, *, again: bool = False) -> None:
+        """Take over what is stored: at the begin of an incarnation, or in the midst of one."""
+        self.node = self.registry.node
+        self.epoch = owned.epoch
+        self.is_owner = True
+        self.last = 0
+        self.rows.clear()
+        self.stash.clear()
+        self.failures = 0
+        self.is_doubtful = False
+        for id_ in list(self.timers):
+            self.disarm(id_)
+        self.timers = {row.id: (row, None) for row in owned.timers}
+        actor: Any = self.ref._actor
+        self.stored = owned.state
+        if owned.state is not None:
+            value = read(self.registry, owned.state)
+            if self.is_machine and again:
+                actor._roll_back(value)
+            elif self.is_machine:
+                actor._restore(value)
+            else:
+                actor.state = value
+
+    def state_bytes(self) -> bytes:
+        """Return what the actor is now, as it is stored.
+
+        Raises:
+            PayloadError: a part of it cannot be stored.
+        """
+        actor: Any = self.ref._actor
+        if self.is_machine:
+            return encode(actor.snapshot(), type(actor).__name__)
+        state = getattr(actor, "state", None)
+        kind = type(state)
+        if not dataclasses.is_dataclass(kind) and not issubclass(kind, msgspec.Struct):
+            msg = (
+                f"{self.ref.path} is durable: what it keeps is self.state, and that is {state!r}; set it in __init__ "
+                "to a dataclass or a msgspec.Struct"
+            )
+            raise DefinitionError(msg)
+        return encode(state, "self.state")
+
+    def roll_back(self) -> None:
+        """Make the actor what is stored."""
+        if self.stored is None:
+            return  # its start failed, and it ends
+        actor: Any = self.ref._actor
+        value = read(self.registry, self.stored)
+        if self.is_machine:
+            actor._roll_back(value)
+        else:
+            actor.state = value
+
+    def next_number(self) -> int:
+        """Return the row that is handled next, or from where on it is looked for."""
+        return self.rows[0].id if self.rows else self.last + 1
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def handle_next(self, mail: Mail) -> Any:
+        """Handle the next row, if there is one."""
+        if not self.is_owner:
+            return None
+        try:
+            self.refresh()
+            self.take(mail)
+            if not self.rows:
+                return None
+            entry = self.rows[0]
+            if 0 < entry.crashes < ledger.KILLS:  # a process may have died on it: should this one, that shows
+                self.registry.store.write(lambda tx: tx.run("actors.start", {"id": entry.id}), durability="process")
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(Mail(max(mail.upto, self.last)), error)
+        self.rows.popleft()
+        unit = Unit(self, None, entry=entry)
+        unit.upto = mail.upto
+        if entry.crashes >= ledger.KILLS:
+            return self.give_up(unit, entry)
+        return unit.perform(partial(self.run_entry, unit, entry))
+
+    def lost(self, error: Lost) -> Ended:
+        """End the incarnation: another node has the actor."""
+        logger.error("%s: %s; what its last message did is dropped", self.ref, error)
+        self.is_owner = False
+        return Ended(error, None)
+
+    def refresh(self) -> bool:
+        """Read the state anew if a commit's end is not known; say whether it was so.
+
+        Raises:
+            Lost: another node has the actor.
+            StoreError: it cannot be read.
+        """
+        if not self.is_doubtful:
+            return False
+        self.registry.load_again(self)
+        return True
+
+    def wait_for_store(self, message: Any, error: StoreError) -> Any:
+        """Handle a message of the run queue again in a second."""
+        logger.error("%s: the store cannot be read, tried again in %.3g s: %s", self.ref, STORE_SECONDS, error)
+
+        def wait() -> None:
+            self.ref._put_back(deque([(self.ref, message, None, None)]))
+            self.pause(STORE_SECONDS)
+
+        self.ref._scheduler.post_work(wait)
+        return SUSPENDED
+
+    def run_entry(self, unit: Unit, entry: Entry) -> Any:
+        """Run the message of a row."""
+        unit.message = message = unpack(self.registry, entry.body)
+        if entry.sender is not None:
+            unit.sender = read(self.registry, entry.sender)
+        return self.run(message)
+
+    def run(self, message: Any) -> Any:
+        """Run a message."""
+        handler = HANDLERS.get(message.__class__)
+        actor: Any = self.ref._actor
+        return actor.on_receive(message) if handler is None else handler(self.ref, message)
+
+    def give_up(self, unit: Unit, entry: Entry) -> Any:
+        """Make a message a dead letter that has killed its process time and again."""
+        msg = f"{entry.crashes} processes have died on it"
+        error = HostDied(msg)
+        logger.error("%s: message %d is a dead letter: %s", self.ref, entry.id, msg)
+        unit.failure = error
+        unit.effects.ending = "dead"
+        unit.effects.state = self.stored
+        unit.effects.error = write_error(error)
+        try:
+            unit.message = unpack(self.registry, entry.body)
+        except Exception:  # noqa: BLE001 - it is dead in any case
+            unit.message = entry.body
+        unit.after.append(lambda: unit.dead_letter(error))
+        return unit.submit()
+
+    def take(self, mail: Mail) -> None:
+        """Have the next rows in memory: the one that came along, if it is the next, or those in the store."""
+        entry, mail.entry = mail.entry, None
+        if entry is not None:
+            self.handed -= 1
+            if self.last == mail.after:
+                self.rows.append(entry)
+                self.last = entry.id
+        if not self.rows and self.last < mail.upto:
+            self.fetch(mail.upto)
+
+    def fetch(self, upto: int) -> None:
+        """Read rows that came in."""
+        found = self.registry.store.read(lambda tx: ledger.fetch(tx, self.name, self.last, WINDOW))
+        self.rows.extend(found)
+        if found:
+            self.last = found[-1].id
+        if len(found) < WINDOW and upto < math.inf:
+            self.last = max(self.last, upto)
+
+    def has_more(self, upto: int) -> bool:
+        """Say whether there may be rows up to a number that are not handled."""
+        return self.rows[0].id <= upto if self.rows else self.last < upto
+
+    def put_back(self, entry: Entry | None) -> None:
+        """Have a row handled again, before all others."""
+        if entry is not None:
+            self.rows.appendleft(entry)
+
+    def within(self, run: Callable[[], Any], attempt: int = 0) -> Any:
+        """Run a message of the runtime's own."""
+        try:
+            self.refresh()
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(Again(run, attempt), error)
+        unit = Unit(self, None)
+        unit.run = run
+        unit.attempt = attempt or self.failures
+        unit.message = unit.outer.item[1]
+        return unit.perform(run)
+
+    # --- timers ------------------------------------------------------------------------------------------------------
+
+    def arm(self, row: TimerRow) -> None:
+        """Have a timer fire when it is due; the holder of the baton calls it."""
+        scheduler = self.ref._scheduler
+        delay = max(0.0, row.due - scheduler.clock.time())
+        actor = self.ref._actor
+        entry = scheduler.add_timer(scheduler.clock.monotonic() + delay, lambda: self.fire(row, actor))
+        self.timers[row.id] = (row, entry)
+
+    def arm_all(self, rows: list[TimerRow]) -> None:
+        """Have the timers of a new incarnation fire; the holder of the baton calls it."""
+        for row in rows:
+            if row.id in self.timers:
+                self.arm(row)
+
+    def fire(self, row: TimerRow, actor: Any) -> None:
+        """Queue the message of a timer."""
+        scheduler = self.ref._scheduler
+        if row.id in self.timers and self.ref._actor is actor and not scheduler.draining:
+            self.timers[row.id] = (row, None)
+            scheduler.post(self.ref, Due(row), None)
+
+    def disarm(self, id: int) -> bool:
+        """Forget a timer; False if there is none."""
+        found = self.timers.pop(id, None)
+        if found is not None and found[1] is not None:
+            self.ref._scheduler.timers.cancel(found[1])
+        return found is not None
+
+    def handle_due(self, row: TimerRow) -> Any:
+        """Run the method of a timer."""
+        if not self.is_owner or row.id not in self.timers:
+            return None
+        try:
+            if self.refresh():
+                return None  # its timers fire anew
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(Due(row), error)
+        unit = Unit(self, None, timer=row)
+        now = self.ref._scheduler.clock.time()
+        if row.period is not None:  # missed ones are skipped
+            unit.effects.timer_due = row.due + row.period * max(1.0, math.floor((now - row.due) / row.period) + 1)
+
+        def run() -> Any:
+            unit.message = message = unpack(self.registry, row.body)
+            return self.run(message)
+
+        return unit.perform(run)
+
+    # --- after a commit, on the holder of the baton ------------------------------------------------------------------
+
+    def settled(self, unit: Unit) -> None:
+        """Go on after a message: its effects are committed, or were refused."""
+        alive = self.ref._actor is unit.actor and unit.actor is not None
+        if unit.refused is not None:
+            self.not_committed(unit, unit.refused, alive=alive)
+            return
+        effects = unit.effects
+        if alive:
+            self.stored = effects.state
+        self.follow_up(unit)
+        self.admit()
+        if not alive:
+            return
+        if effects.timer is not None:
+            self.end_timer(unit, effects.timer)
+        if effects.entry is None and effects.timer is None:
+            self.failures = unit.attempt if unit.failure is not None and self.is_machine else 0
+        if effects.entry is not None and effects.ending == "again":
+            self.put_back(effects.entry)
+        if effects.entry is not None and unit.stashed:
+            self.stash.append(effects.entry)
+        if unit.unstashes and self.stash:
+            unit.upto = max(unit.upto, self.stash[-1].id)
+            self.rows.extendleft(sorted(self.stash, key=lambda entry: -entry.id))
+            self.stash.clear()
+        self.go_on(unit)
+
+    def follow_up(self, unit: Unit) -> None:
+        """Let leave what was held, answer who asked here, start and end timers."""
+        effects, ref = unit.effects, self.ref
+        for receiver, message, future in unit.held:
+            if not receiver._is_remote:
+                receiver._arrive(message, future, ref)
+        for act in unit.after:
+            act()
+        entry = effects.entry
+        if entry is not None and effects.ending in ("done", "dead") and entry.asker is not None:
+            self.registry.answer(entry.id, effects.answer, effects.error, unit.failure)
+        for number, value, error in effects.answers:
+            self.registry.answer(number, value, error, None)
+        if ref._actor is unit.actor:
+            for row in effects.new_timers:
+                self.arm(row)
+            for id_ in effects.dropped_timers:
+                self.disarm(id_)
+            for id_, due in effects.moved_timers:
+                self.move(id_, due)
+
+    def move(self, id: int, due: float) -> None:
+        """Have a timer fire at another time."""
+        found = self.timers.get(id)
+        if self.disarm(id) and found is not None:
+            found[0].due = due
+            self.arm(found[0])
+
+    def end_timer(self, unit: Unit, row: TimerRow) -> None:
+        """Set the next time of a timer that fired."""
+        effects = unit.effects
+        if effects.ending == "again" or not self.disarm(row.id):
+            return
+        if effects.timer_due is not None and row.id not in effects.dropped_timers:
+            self.arm(TimerRow(row.id, effects.timer_due, row.period, 0, row.body))
+
+    def go_on(self, unit: Unit) -> None:
+        """Let the actor handle its next message, after the pause between two tries if it failed."""
+        ref, effects = self.ref, unit.effects
+        front: list[Any] = [Mail(unit.upto)] if self.has_more(unit.upto) else []
+        if effects.ending == "again" and effects.timer is not None:
+            front.insert(0, Due(effects.timer))
+        if unit.failure is not None and effects.entry is None and effects.timer is None:
+            if effects.ending == "dead" and self.is_machine:
+                lifecycle.finished(ref, Ended(unit.failure, None))
+                return
+            if effects.ending == "again" and unit.run is not None and not self.is_timer_of_machine(unit):
+                front.insert(0, Again(unit.run, unit.attempt))
+        if front:
+            ref._put_back(deque([(ref, message, None, None) for message in front]))
+        self.pause(unit.pause)
+
+    def is_timer_of_machine(self, unit: Unit) -> bool:
+        """Say whether a timer of a machine failed: the stored state has it still, so it fires again by itself."""
+        return self.is_machine and unit.message.__class__ is Timer
+
+    def pause(self, seconds: float | None) -> None:
+        """Go on in so many seconds; at once if the actor is to stop."""
+        ref = self.ref
+        if seconds is None or must_stop(ref):
+            lifecycle.finished(ref, CHANGED)
+            return
+        scheduler = ref._scheduler
+        pause = Pause(self)
+        ref._waiting = pause
+        scheduler.add_timer(scheduler.clock.monotonic() + seconds, pause.end)
+
+    def not_committed(self, unit: Unit, error: Exception, *, alive: bool) -> None:
+        """Deal with effects that are not in the store."""
+        unit.drop_sends()
+        entry = unit.effects.entry
+        if not alive:
+            return
+        if isinstance(error, Lost):
+            lifecycle.finished(self.ref, self.lost(error))
+            return
+        if isinstance(error, Twice):
+            logger.warning("%s: %s; what it did the second time is dropped", self.ref, error)
+            pause = None
+        elif isinstance(error, MailboxFull):
+            logger.warning("%s: %s; rolled back, tried again", self.ref, error)
+            pause = STORE_SECONDS
+        else:
+            text = "%s: what came of %r could not be stored; rolled back, tried again in %.3g s: %s"
+            logger.error(text, self.ref, unit.message, STORE_SECONDS, error)
+            pause = STORE_SECONDS
+        self.is_doubtful = True
+        unit.failure = error
+        unit.pause = pause
+        unit.effects.ending = "again"
+        self.put_back(entry)
+        self.go_on(unit)
+
+    # --- senders that wait for room, and the end ---------------------------------------------------------------------
+
+    def admit(self) -> None:
+        """Wake a sender that waits for room."""
+        while self.room:
+            if self.room.popleft()._settle(None, None):
+                return
+
+    def close(self, cause: BaseException | None) -> None:
+        """The actor is dead: answer who asked here. Its rows stay for whoever spawns it next."""
+        for id_ in list(self.timers):
+            self.disarm(id_)
+        while self.room:
+            self.room.popleft()._settle(None, None)
+        error: ActorDeadError = dead_before(self.ref, cause)
+        error.add_note("the message stays in the store, and is handled when the actor is spawned again")
+        self.registry.forget(self, error)
+
+
+def run_mail(ref: Any, mail: Mail) -> Any:
+    """Handle the next row of a durable mailbox."""
+    return ref._box.handle_next(mail)
+
+
+def run_due(ref: Any, due: Due) -> Any:
+    """Handle a timer of a durable actor."""
+    return ref._box.handle_due(due.row)
+
+
+def run_again(ref: Any, again: Again) -> Any:
+    """Try a message of the runtime's own again."""
+    return ref._box.within(again.run, again.attempt)
+
+
+HANDLERS.update({Mail: run_mail, Due: run_due, Again: run_again})
+SILENT.update((Mail, Due, Again))

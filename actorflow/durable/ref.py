@@ -1,0 +1,108 @@
+"""DurableRef: the ref of a durable actor. Layer 3. A send returns once its row is committed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from actorflow.core.context import Context
+from actorflow.core.current import CURRENT
+from actorflow.core.future import Future
+from actorflow.core.ref import ENDING, IDLE, ActorRef
+from actorflow.core.system import Gone
+from actorflow.durable.context import DurableContext
+from actorflow.durable.mailbox import Mailbox
+from actorflow.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.durable.registry import Registry
+
+ELSEWHERE: Final = -1  # uid of refs whose actor is not in the tree of this process
+
+
+class DurableRef(ActorRef[Any]):
+    """A ref whose messages are rows; the actor may be on this node, on another, or on none at the moment."""
+
+    __slots__ = ("_box", "_key", "_registry")
+
+    _is_plain = False
+    _context_class: ClassVar[type[Context]] = DurableContext
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._registry: Registry = self._scheduler.durable
+        self._key = self.path.split("/", 2)[2]
+        self._box: Any = None
+        if self.uid != ELSEWHERE:
+            self._box = Mailbox(self._registry, self, self._key)
+            self._registry.boxes[self._key] = self._box
+
+    @classmethod
+    def elsewhere(cls, registry: Registry, key: str, actor_class: type[Any]) -> DurableRef:
+        """Return a ref of an actor that this process has not spawned."""
+        scheduler = registry.scheduler
+        parent, _, name = f"/{scheduler.name}/{key}".rpartition("/")
+        gone: Any = Gone(scheduler.key, 0, parent)
+        ref = cls(ELSEWHERE, scheduler, gone, actor_class._traits, name)
+        ref._state = IDLE
+        return ref
+
+    def _to_stored(self) -> tuple[str, Any]:
+        kind = self.actor_class
+        return "$actor", [self._key, f"{kind.__module__}.{kind.__qualname__}"]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DurableRef):
+            return NotImplemented
+        return self._key == other._key and self._scheduler.key == other._scheduler.key
+
+    def __hash__(self) -> int:
+        return zlib.crc32(self._key.encode())
+
+    # --- sends -------------------------------------------------------------------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send a message; it is committed when this returns, or is part of the handler's commit that sends it.
+
+        Raises:
+            ActorDeadError: the actor was stopped here.
+            MailboxFull: the mailbox is full and its overflow is "fail".
+            PayloadError: a part of the message cannot be stored.
+            StoreError: the database failed, and the message is not there.
+        """
+        self._send(message, None)
+
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
+        if self._state >= ENDING:
+            raise self._dead()
+        execution = CURRENT.get()
+        sender = None
+        if execution is not None:
+            sender = execution.item[0]
+            if sender is None:
+                execution.hold(self, message, future)
+                return
+        self._registry.put(self, message, future, sender)
+
+    def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
+        self._registry.put_later(self, message, future, sender)
+
+    def stop(self, **options: Any) -> Any:
+        """End the actor on this node; its state and what it has not handled stay for whoever spawns it next."""
+        if self._box is None:
+            msg = f"{self.path} is not of this process: only who spawned it can stop it"
+            raise DefinitionError(msg)
+        return super().stop(**options)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def _run_on_start(self) -> Any:
+        return self._registry.start(self)
+
+    def _within(self, run: Callable[[], Any]) -> Any:
+        return self._box.within(run)
+
+    def _close(self, cause: BaseException | None) -> None:
+        if self._box is not None:
+            self._box.close(cause)

@@ -1,0 +1,437 @@
+"""Registry: the durable actors of one system, and its dealings with other nodes. Layer 3."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.actor import HANDLERS, Actor
+from actorflow.core.burial import SILENT
+from actorflow.core.clock import SystemClock
+from actorflow.core.current import CURRENT
+from actorflow.core.future import Future, patient
+from actorflow.core.log import logger
+from actorflow.core.messages import Start
+from actorflow.core.ref import DEAD, ActorRef
+from actorflow.durable import ledger
+from actorflow.durable.context import DurableReply
+from actorflow.durable.keeper import Keeper
+from actorflow.durable.ledger import Entry, Letter, Owned, TimerRow
+from actorflow.durable.mailbox import Mailbox
+from actorflow.durable.payload import pack, read, read_error
+from actorflow.durable.ref import DurableRef
+from actorflow.durable.signs import Mail
+from actorflow.durable.unit import Unit, steps
+from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, StoreError
+from actorflow.store.codec import encode, find_imported
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from actorflow.core.scheduler import Scheduler
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Transaction
+
+LEASE_SECONDS: Final = 30.0  # without a beat, after which an owner that holds its lock counts as cut off
+HANDED: Final = 1000  # messages that an actor is given without a look into the store; more wait there
+ROOM_SECONDS: Final = 1.0  # between two looks whether a full mailbox has room
+OVERLAP: Final = {"sqlite": 0, "postgres": 1000}  # numbers may become visible out of order on a server
+
+
+class TakeOver:
+    """Has an actor that was another node's begin here."""
+
+    def __repr__(self) -> str:
+        return "TakeOver()"
+
+
+class Registry(ledger.Desk):
+    """See the module. One for each system that has a durable actor."""
+
+    START: Final = Start()  # what the handler of `on_start` handles
+
+    def __init__(self, scheduler: Scheduler, store: Store) -> None:
+        super().__init__(scheduler.clock.time)
+        self.scheduler = scheduler
+        self.store = store
+        self.boxes: dict[str, Mailbox] = {}
+        self.standbys: dict[str, Mailbox] = {}
+        self.node = store.node.id
+        self.keeper = Keeper(self, scheduler)
+        self._last_number = self._gaps = self._known_gaps = 0
+        self.in_a_row = store.dialect == "sqlite"
+        self._news_lock = threading.Lock()
+        self._closed = False
+        self._seen = self._newest()
+        self._unwatch = store.watch(self.look)
+        self.keeper.start_looking()
+
+    def _newest(self) -> int:
+        row = self.store.read(lambda tx: tx.one("actors.newest"))
+        return int(row[0]) if row is not None and row[0] is not None else 0
+
+    # --- addresses ---------------------------------------------------------------------------------------------------
+
+    def keeps(self, ref: ActorRef[Any]) -> bool:
+        """Say whether an actor's rows are in this store."""
+        return isinstance(ref, DurableRef) and ref._registry is self
+
+    def capacity(self, name: str) -> int | None:
+        """Return how many messages an actor's mailbox holds."""
+        box = self.boxes.get(name)
+        return box.capacity if box is not None else None
+
+    def ref_to(self, address: tuple[str, str]) -> ActorRef[Any]:
+        """Return the ref behind a stored address."""
+        name, class_name = address
+        box = self.boxes.get(name)
+        if box is not None and box.ref._state != DEAD:
+            return box.ref
+        kind = find_imported(class_name)
+        is_actor = isinstance(kind, type) and issubclass(kind, Actor)
+        return DurableRef.elsewhere(self, name, kind if is_actor else Actor)  # type: ignore[arg-type]
+
+    def reply_to(self, number: int) -> DurableReply:
+        """Return the promised answer of a message."""
+        return DurableReply(self, number)
+
+    # --- sends from outside of durable handlers ----------------------------------------------------------------------
+
+    def put(self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
+        """Commit a message; waits for room, if the mailbox is bounded and blocks."""
+        letter = self._letter(ref, message, future, sender)
+        box = self.boxes.get(ref._key)
+        if box is None or box.capacity is None:
+            self._commit(box, letter, None)
+            return
+        while True:
+            room: Future[None] = patient(ref)
+            box.room.append(room)
+            try:
+                self._commit(box, letter, box.capacity)
+            except MailboxFull:
+                if ref._traits.options.overflow != "block":
+                    raise
+            else:
+                return
+            finally:
+                if ref._traits.options.overflow != "block":
+                    box.room.remove(room)
+            with contextlib.suppress(AskTimeout):
+                room.get(timeout=ROOM_SECONDS)
+
+    def _letter(
+        self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
+    ) -> Letter:
+        asker = self.node if future is not None else None
+        return Letter(ref._key, pack(message), encode(sender) if sender is not None else None, asker, future)
+
+    def _commit(self, box: Mailbox | None, letter: Letter, capacity: int | None, id: str | None = None) -> None:
+        if id is None:
+            work: Callable[..., int | None] = partial(ledger.put, desk=self, letter=letter, capacity=capacity)
+        else:
+            work = partial(ledger.put_once, desk=self, letter=letter, id=id)
+        try:
+            number = self.store.write(work, durability=box.durability if box is not None else None)
+        except BaseException:
+            self.asks.pop(letter.number, None)
+            raise
+        if number is not None:
+            self.announce(letter)
+
+    def put_later(
+        self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
+    ) -> None:
+        """Commit a message soon, in order; errors are the asker's, or make it a dead letter."""
+
+        def put() -> None:
+            try:
+                self._commit(self.boxes.get(ref._key), self._letter(ref, message, future, sender), None)
+            except ActorflowError as error:
+                if future is not None:
+                    future._settle(None, error)
+                else:
+                    events, cause = self.scheduler.events, error
+                    self.scheduler.post_work(lambda: events.dead_letter(ref, message, sender, cause))
+
+        self.keeper.do(put)
+
+    def deliver(self, ref: DurableRef, message: Any, id: str) -> None:
+        """Commit a message from elsewhere, such as a broker, unless one of that id came in the last week."""
+        self._commit(self.boxes.get(ref._key), self._letter(ref, message, None, None), None, id)
+
+    def numbered(self, letter: Letter, number: int) -> None:
+        """Note the number of a row, and which row of its receiver comes right before it.
+
+        As long as all rows of the store are put by this process their numbers have no gaps; one tells of another
+        process, or of a commit that was undone, and then the receivers look into the store once.
+        """
+        letter.number = number
+        if number != self._last_number + 1:
+            self._gaps += 1
+        self._last_number = number
+        box = self.boxes.get(letter.receiver)
+        if box is not None:
+            gaps, before = box.chain
+            letter.after = before if gaps == self._gaps else None
+            box.chain = (self._gaps, number)
+
+    def announce(self, letter: Letter) -> None:
+        """Give an actor of this node a row that is committed."""
+        box = self.boxes.get(letter.receiver)
+        if box is None:
+            return
+        entry = None
+        if letter.after is not None and box.handed < HANDED:
+            entry = Entry(letter.number, letter.sender, letter.asker, 0, 0, letter.body)
+            box.handed += 1
+        self.scheduler.post(box.ref, Mail(letter.number, entry, letter.after), None)
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def answer(self, number: int, value: bytes | None, error: bytes | None, failure: BaseException | None) -> None:
+        """Answer who asks on this node; a row does it for those of others."""
+        asked = self.asks.pop(number, None)
+        if asked is None:
+            return
+        future = asked[1]
+        if failure is not None or error is not None:
+            future._settle(None, failure if isinstance(failure, Exception) else read_error(error or b"{}"))
+            return
+        try:
+            future._settle(read(self, value) if value is not None else None, None)
+        except ActorflowError as unread:
+            future._settle(None, unread)
+
+    def answer_now(self, number: int, value: bytes | None, error: bytes | None) -> None:
+        """Set a promised answer from outside of durable handlers."""
+
+        def work(transaction: Transaction) -> None:
+            row = transaction.one("actors.promised", {"id": number})
+            if row is not None:
+                ledger.put_answer(transaction, self, self.node, number, row[0], value, error)
+
+        self.store.write(work)
+        self.answer(number, value, error, None)
+
+    def fetch_answers(self) -> None:
+        """Take the answers that other nodes have left for this one."""
+        me = {"asker": self.node}
+        if self.store.read(lambda tx: tx.one("actors.has_answers", me)) is None:
+            return
+        for number, value, error in self.store.write(lambda tx: tx.all("actors.answers", me)):
+            self.answer(number, value, error, None)
+
+    # --- timers from outside of handlers -----------------------------------------------------------------------------
+
+    def add_timer(self, box: Mailbox, row: TimerRow) -> None:
+        """Commit a timer."""
+        values = {"actor": box.name, "due": row.due, "period": row.period, "body": row.body}
+        added = self.store.write(lambda tx: tx.one("actors.add_timer", values), durability=box.durability)
+        row.id = added[0] if added is not None else 0
+        self.scheduler.post_work(lambda: box.arm(row))
+
+    def drop_timer(self, box: Mailbox, id: int) -> bool:
+        """Commit the end of a timer."""
+        dropped = self.store.write(lambda tx: tx.run("actors.drop_timer", {"id": id}), durability=box.durability)
+        self.scheduler.post_work(lambda: box.disarm(id))
+        return dropped > 0
+
+    # --- owners ------------------------------------------------------------------------------------------------------
+
+    def start(self, ref: DurableRef) -> Any:
+        """Begin an incarnation: load what is stored, and run `on_start` as its first commit.
+
+        If another node has the actor, wait for its end; until then the ref sends to where it is.
+        """
+        box: Mailbox = ref._box
+        owned = self._own(box)
+        if owned is None:
+            self.standbys[box.name] = box
+            self.keeper.start_looking()
+            logger.info("%s is another node's; taken over when that ends", ref)
+            return None
+        self.standbys.pop(box.name, None)
+        box.load(owned)
+        unit = Unit(box, self.START)
+        actor: Any = ref._actor
+        token = CURRENT.set(unit)
+        try:
+            result = actor._run_on_start()
+        finally:
+            CURRENT.reset(token)
+        if result.__class__ is CoroutineType:
+            return self._started_later(unit, owned, result)
+        self._started(unit, owned)
+        return None
+
+    async def _started_later(self, unit: Unit, owned: Owned, coro: Coroutine[Any, Any, Any]) -> None:
+        await steps(unit, coro)
+        self._started(unit, owned)
+
+    def _started(self, unit: Unit, owned: Owned) -> None:
+        """Commit what `on_start` has done."""
+        box, effects = unit.box, unit.effects
+        unit.is_over = True
+        effects.state = box.state_bytes()
+        effects.next = owned.next
+        work = partial(ledger.save, desk=self, unit=effects, capacities=self.capacity)
+        self.store.write(work, durability=box.durability)
+        box.stored = effects.state
+
+        def begin() -> None:
+            box.arm_all([row for row in owned.timers if row.id in box.timers])
+            box.follow_up(unit)
+            for letter in effects.letters:
+                self.announce(letter)
+
+        self.scheduler.post_work(begin)
+        self.scheduler.post(box.ref, Mail(owned.newest), None)
+
+    def load_again(self, box: Mailbox) -> None:
+        """Begin anew with what is stored: after an error nobody knows whether a commit is there.
+
+        Raises:
+            Lost: another node has the actor.
+        """
+        owned = self._own(box)
+        if owned is None:
+            msg = f"{box.name} was taken over by another node"
+            raise ledger.Lost(msg)
+        box.load(owned, again=True)
+        mine = [number for number, (name, _) in list(self.asks.items()) if name == box.name]
+        left = self.store.read(lambda tx: [number for number in mine if tx.one("actors.exists", {"id": number})])
+        for number in set(mine) - set(left):
+            _, future = self.asks.pop(number, (None, None))
+            if future is not None:
+                msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
+                future._settle(None, StoreError(msg))
+        self.scheduler.post_work(lambda: box.arm_all(owned.timers))
+        self.scheduler.post(box.ref, Mail(owned.newest), None)
+
+    def _own(self, box: Mailbox) -> Owned | None:
+        def attempt(dead: list[str]) -> Owned | None:
+            stale = self.lease_time() - LEASE_SECONDS
+
+            def is_living(transaction: Transaction, node: str) -> bool:
+                return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
+
+            work = partial(ledger.own, name=box.name, node=self.node, is_living=is_living)
+            return self.store.write(work, durability=box.durability)
+
+        return attempt([]) or attempt(self.store.node.dead())
+
+    def look_for_owners(self) -> None:
+        """Take over the actors that are waited for and whose owners have ended."""
+        dead = set(self.store.node.dead())
+        stale = self.lease_time() - LEASE_SECONDS
+        for name, box in list(self.standbys.items()):
+
+            def is_free(transaction: Transaction, name: str = name) -> bool:
+                row = transaction.one("actors.get", {"name": name})
+                owner = row[1] if row is not None else None
+                if owner is None or owner == self.node:
+                    return True
+                return not ledger.is_living(transaction.one("nodes.get", {"id": owner}), dead, stale)
+
+            if self.store.read(is_free):
+                self.standbys.pop(name, None)
+                self.scheduler.post(box.ref, TakeOver(), None)
+
+    def forget(self, box: Mailbox, error: ActorDeadError) -> None:
+        """An actor ended here: answer who asked, and let other nodes have it."""
+        if self.boxes.get(box.name) is box:
+            del self.boxes[box.name]
+        self.standbys.pop(box.name, None)
+        for number, (name, future) in list(self.asks.items()) if self.asks else ():
+            if name == box.name:
+                self.asks.pop(number, None)
+                future._settle(None, error)
+        if box.is_owner:
+            box.is_owner = False
+            values = {"name": box.name, "owner": box.node, "epoch": box.epoch}
+            self.keeper.do(partial(self._release, values))
+
+    def _release(self, values: dict[str, Any]) -> None:
+        try:
+            self.store.write(lambda tx: tx.run("actors.release", values), durability="process")
+        except StoreError as error:
+            logger.warning("%s could not be released; others get it when this process ends: %s", values["name"], error)
+
+    def prune(self) -> None:
+        """Delete what was kept long enough, and nodes that have died and left nothing to take over but actors."""
+        self.store.write(lambda tx: ledger.prune(tx, self.now()), durability="process")
+        for id_ in self.store.node.dead():
+            if self.store.write(partial(ledger.bury_node, id=id_), durability="process"):
+                self.store.node.forget(id_)
+
+    def lease_time(self) -> float:
+        """Return the time that beats are written in: it never goes back, and all nodes of the store share it."""
+        return self.store.now() if self.store.dialect == "postgres" else SystemClock.monotonic()
+
+    def beat(self) -> None:
+        """Say that this node lives."""
+        values = {"id": self.node, "beat": self.lease_time()}
+        self.store.write(lambda tx: tx.run("nodes.beat", values), durability="process")
+
+    # --- other nodes -------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Another process has committed something; called from a thread of the store."""
+        with self._news_lock:
+            try:
+                after = max(0, self._seen - OVERLAP[self.store.dialect])
+                rows = self.store.read(lambda tx: tx.all("actors.news", {"seen": after}))
+            except ActorflowError as error:
+                logger.warning("The store could not be read, tried again at its next change: %s", error)
+                return
+            self._seen = max([self._seen, *(row[1] for row in rows)])
+            if self._gaps == self._known_gaps and self._seen <= self._last_number:
+                rows = []  # this process has put them
+            self._known_gaps = self._gaps
+        for name, number in rows:
+            box = self.boxes.get(name)
+            if box is not None:
+                self.scheduler.post(box.ref, Mail(number), None)
+        if self.asks:
+            self.keeper.do(self._quietly(self.fetch_answers))
+        if self.standbys:
+            self.keeper.do(self._quietly(self.look_for_owners))
+
+    def _quietly(self, act: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                act()
+            except ActorflowError as error:
+                logger.warning("The store failed, tried again soon: %s", error)
+
+        return run
+
+    def close(self) -> None:
+        """The system has ended: answer who still asks, and give the actors back."""
+        if self._closed:
+            return
+        self._closed = True
+        self._unwatch()
+        for number, (name, future) in list(self.asks.items()):
+            self.asks.pop(number, None)
+            future._settle(None, ActorDeadError(f"{name}: this system has ended; the message stays in the store"))
+        try:
+            self.store.write(lambda tx: tx.run("actors.release_all", {"owner": self.node}), durability="process")
+        except ActorflowError as error:
+            logger.warning("The durable actors could not be released; others get them all the same: %s", error)
+
+
+def run_take_over(ref: Any, _message: TakeOver) -> Any:
+    """Begin, if the actor did not yet."""
+    if ref._box.is_owner:
+        return None
+    return ref._registry.start(ref)
+
+
+HANDLERS[TakeOver] = run_take_over
+SILENT.add(TakeOver)

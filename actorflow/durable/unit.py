@@ -1,0 +1,281 @@
+"""Unit: one message of a durable actor. Layer 3. What its handler does to others is held until it is committed.
+
+While the handler runs no transaction is open. At its end the effects go into the open batch of the `keeper`; the actor
+stays busy until they are committed, and the baton goes on.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Coroutine, Generator
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.current import CURRENT, Execution, late_send
+from actorflow.core.failure import failed as core_failed
+from actorflow.core.failure import is_contained
+from actorflow.core.future import Future
+from actorflow.core.life import must_stop
+from actorflow.core.log import logger
+from actorflow.core.messages import CHANGED, SUSPENDED, Stop
+from actorflow.durable.ledger import Effects, Entry, Letter, TimerRow
+from actorflow.durable.payload import pack, write_error
+from actorflow.errors import ActorDeadError, DefinitionError, PayloadError, Stopping, TransitionRefused
+from actorflow.store.codec import encode
+
+if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
+    from actorflow.durable.mailbox import Mailbox
+
+CURE: Final = (
+    "a durable handler cannot wait for an answer: what it sends leaves after its commit. Have the answer come as a "
+    "message: self.ctx.pipe(ref.call(...), self.method), or give the other your self.actor_ref"
+)
+
+
+class Unit(Execution):
+    """Where the handler of one message runs, as `CURRENT` has it; and what is to be committed of it.
+
+    Attributes:
+        box: the actor's mailbox.
+        outer: the thread, or the coroutine, that it runs on.
+        held: sends to ordinary actors; they leave after the commit, in this order.
+        after: what else is to happen then.
+        run: runs the message once more, if it is in memory only.
+        failure: why it failed; None so far.
+        pause: seconds until the next try.
+        refused: the commit's error.
+        upto: the number up to which rows are to be handled before what is queued behind them.
+    """
+
+    __slots__ = (
+        "actor",
+        "after",
+        "attempt",
+        "box",
+        "effects",
+        "failure",
+        "held",
+        "is_over",
+        "message",
+        "outer",
+        "pause",
+        "refused",
+        "run",
+        "sender",
+        "stashed",
+        "suspends",
+        "unstashes",
+        "upto",
+    )
+
+    holds = True
+
+    def __init__(
+        self, box: Mailbox, message: Any, *, entry: Entry | None = None, timer: TimerRow | None = None
+    ) -> None:
+        outer = CURRENT.get()
+        assert outer is not None
+        self.box = box
+        self.outer = outer
+        self.actor = box.ref._actor
+        self.message = message
+        self.item = (None, message, None, None)  # type: ignore[assignment]  # no actor: sends come to `hold`
+        self.left = None
+        self.scheduler = box.ref._scheduler
+        self.suspends = False
+        self.effects = Effects(box.name, box.node, box.epoch, None, entry=entry, timer=timer)
+        self.sender: ActorRef[Any] | None = None
+        self.held: list[tuple[ActorRef[Any], Any, Future[Any] | None]] = []
+        self.after: list[Callable[[], object]] = []
+        self.run: Callable[[], Any] | None = None
+        self.attempt = 0
+        self.failure: BaseException | None = None
+        self.pause: float | None = None
+        self.refused: Exception | None = None
+        self.stashed = self.unstashes = self.is_over = False
+        self.upto = 0
+
+    # --- what the handler does ---------------------------------------------------------------------------------------
+
+    @property
+    def receiver(self) -> ActorRef[Any] | None:
+        """The actor; None once it was abandoned."""
+        return self.box.ref if self.outer.item[0] is not None else None
+
+    def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
+        """Keep a send until the commit; one to a durable actor of the same store is part of it."""
+        if self.outer.item[0] is None and not self.is_over:
+            raise late_send()
+        if self.is_over:  # an asyncio task that outlived its handler
+            ref._arrive(message, future, self.box.ref)
+        elif message.__class__ is not Stop and self.box.registry.keeps(ref):
+            box = self.box
+            asker = box.node if future is not None else None
+            letter = Letter(ref._key, pack(message), box.address, asker, future)  # type: ignore[attr-defined]
+            self.effects.letters.append(letter)
+        else:
+            self.held.append((ref, message, future))
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Wait for what is no answer: the end of a sleep, of a task, of a spawn.
+
+        Raises:
+            DefinitionError: it is an answer.
+        """
+        if is_answer(future):
+            raise DefinitionError(CURE)
+        self.outer.wait(future, timeout)
+
+    # --- its end -----------------------------------------------------------------------------------------------------
+
+    def perform(self, run: Callable[[], Any]) -> Any:
+        """Run the handler; returns what the scheduler is to do: SUSPENDED until the commit."""
+        token = CURRENT.set(self)
+        try:
+            result = run()
+        except BaseException as error:  # noqa: BLE001 - each kind has its own rule
+            CURRENT.reset(token)
+            return self.failed(error)
+        CURRENT.reset(token)
+        if result.__class__ is CoroutineType:
+            return self.drive(result)
+        return self.succeeded(result)
+
+    async def drive(self, coro: Coroutine[Any, Any, Any]) -> Any:
+        """Run an `async def` handler."""
+        try:
+            value = await steps(self, coro)
+        except BaseException as error:  # noqa: BLE001 - each kind has its own rule
+            return self.failed(error)
+        return self.succeeded(value)
+
+    def succeeded(self, value: Any) -> Any:
+        """Put the effects into the open batch."""
+        if self.outer.item[0] is None:
+            return self.abandoned()
+        effects = self.effects
+        try:
+            effects.state = self.box.state_bytes()
+            if effects.entry is not None and effects.entry.asker is not None and effects.ending == "done":
+                effects.answer = encode(value, "the answer")
+        except PayloadError as error:
+            return self.failed(error)
+        return self.submit()
+
+    def submit(self) -> Any:
+        """Hand it to the keeper."""
+        self.is_over = True
+        self.effects.next = self.next_number()
+        self.box.registry.keeper.add(self)
+        return SUSPENDED
+
+    def next_number(self) -> int:
+        """Return the row that the actor handles next, or from where on it looks for one."""
+        entry = self.effects.entry
+        if entry is not None and self.effects.ending == "again":
+            return entry.id
+        if self.unstashes and self.box.stash:
+            return min(stashed.id for stashed in self.box.stash)
+        return self.box.next_number()
+
+    def abandoned(self) -> None:
+        """Drop everything: the actor has gone on without this handler."""
+        self.is_over = True
+        self.drop_sends()
+
+    def failed(self, error: BaseException) -> Any:
+        """Roll back, and answer the caller; or try again, or give up."""
+        if self.outer.item[0] is None:
+            logger.info("An abandoned handler ended with %r", error)
+            return self.abandoned()
+        box, effects = self.box, self.effects
+        refusal = isinstance(error, TransitionRefused) and error.refused_by == id(self.actor)
+        if not refusal:  # a machine that refuses is as it was
+            box.roll_back()
+        self.drop_sends()
+        self.effects = Effects(box.name, box.node, box.epoch, box.stored, entry=effects.entry, timer=effects.timer)
+        self.effects.timer_due = effects.timer_due
+        if isinstance(error, Stopping) and must_stop(box.ref):
+            box.put_back(effects.entry)
+            return CHANGED
+        if not is_contained(error):  # KeyboardInterrupt drains, any other is pykka's rule; the row stays
+            box.put_back(effects.entry)
+            return core_failed(self.scheduler, self.outer, error, None) or CHANGED
+        self.failure = error
+        entry = effects.entry
+        if entry is not None and entry.asker is not None:
+            logger.info("Exception returned from %s to caller:", box.ref, exc_info=error)
+            self.effects.error = write_error(error)
+        elif refusal:
+            self.after.append(lambda: self.dead_letter(error))
+        else:
+            self.count(error)
+        return self.submit()
+
+    def count(self, error: BaseException) -> None:
+        """Count a failed try, and say what follows."""
+        box, effects = self.box, self.effects
+        counted: Any = effects.entry or effects.timer or self
+        counted.attempt += 1
+        pause = box.retry.pause(counted.attempt, error, self.scheduler.random)
+        effects.error = write_error(error)
+        if pause is not None:
+            effects.ending = "again"
+            self.pause = pause
+            text = "%s failed on %r (try %d), rolled back; again in %.3g s"
+            logger.warning(text, box.ref, self.message, counted.attempt, pause, exc_info=error)
+            return
+        effects.ending = "dead"
+        text = "%s failed on %r %d times, rolled back; it is a dead letter"
+        logger.error(text, box.ref, self.message, counted.attempt, exc_info=error)
+        self.after.append(lambda: self.dead_letter(error))
+
+    def dead_letter(self, error: BaseException) -> None:
+        """Tell who listens."""
+        self.scheduler.events.dead_letter(self.box.ref, self.message, self.sender, error)
+
+    def drop_sends(self) -> None:
+        """Forget what was to leave; who would wait for an answer to it hears so."""
+        for letter in self.effects.letters:  # their commit may have failed after they were numbered
+            if self.box.registry.asks.get(letter.number, (None, None))[1] is letter.future:
+                self.box.registry.asks.pop(letter.number, None)
+        futures = [future for _, _, future in self.held] + [letter.future for letter in self.effects.letters]
+        for future in futures:
+            if future is not None:
+                future._settle(None, ActorDeadError(f"it was not sent: the handler of {self.box.ref.path} failed"))
+        self.held.clear()
+        self.after.clear()
+        self.stashed = self.unstashes = False
+
+
+def is_answer(future: Future[Any]) -> bool:
+    """Say whether an actor is to set the future, for an ask."""
+    return any(one._target is not None and not one._patient for one in future._awaited() if not one._done)
+
+
+@types.coroutine
+def steps(unit: Unit, coro: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Drive a handler's coroutine within its unit; each step is part of it, the waits between are not."""
+    unit.outer = outer = CURRENT.get()  # type: ignore[assignment]
+    unit.suspends = outer is not None and outer.suspends
+    error: BaseException | None = None
+    while True:
+        token = CURRENT.set(unit)
+        try:
+            awaited = coro.send(None) if error is None else coro.throw(error)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            CURRENT.reset(token)
+        error = None
+        if isinstance(awaited, Future) and is_answer(awaited):
+            error = DefinitionError(CURE)
+            continue
+        try:
+            yield awaited
+        except GeneratorExit:
+            coro.close()
+            raise
+        except BaseException as raised:  # noqa: BLE001 - it is the handler's
+            error = raised

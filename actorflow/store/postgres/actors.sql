@@ -1,0 +1,127 @@
+-- name: get
+select name, owner, epoch, state, next from actorflow.actor where name = :name;
+
+-- name: lock
+select name, owner, epoch, state, next from actorflow.actor where name = :name for update;
+
+-- name: add
+insert into actorflow.actor (name) values (:name) on conflict (name) do nothing;
+
+-- name: take
+update actorflow.actor set owner = :owner, epoch = epoch + 1 where name = :name returning epoch;
+
+-- name: save
+update actorflow.actor set state = :state, next = :next where name = :name and owner = :owner and epoch = :epoch;
+
+-- name: release
+update actorflow.actor set owner = null where name = :name and owner = :owner and epoch = :epoch;
+
+-- name: release_all
+update actorflow.actor set owner = null where owner = :owner;
+
+-- name: put
+with turn as (select pg_advisory_xact_lock(hashtextextended(:receiver, 1))) -- so that numbers are committed in their order
+insert into actorflow.mail (receiver, sender, asker, body) select :receiver, :sender::bytea, :asker, :body::bytea from turn;
+
+-- name: put_one
+with turn as (select pg_advisory_xact_lock(hashtextextended(:receiver, 1))) -- so that numbers are committed in their order
+insert into actorflow.mail (receiver, sender, asker, body) select :receiver, :sender::bytea, :asker, :body::bytea from turn returning id;
+
+-- name: last_id
+select lastval();
+
+-- name: count
+select count(*) from (select 1 from actorflow.mail where receiver = :receiver and stage = 0 limit :limit) as waiting;
+
+-- name: fetch
+select id, sender, asker, attempt, crashes, body from actorflow.mail
+where receiver = :receiver and id > :after and stage = 0 order by id limit :limit;
+
+-- name: newest
+select max(id) from actorflow.mail;
+
+-- name: newest_of
+select max(id) from actorflow.mail where receiver = :receiver;
+
+-- name: news
+select receiver, max(id) from actorflow.mail where id > :seen group by receiver;
+
+-- name: done
+delete from actorflow.mail where id = :id;
+
+-- name: promise
+update actorflow.mail set stage = 1, started = 0 where id = :id and stage = 0;
+
+-- name: promised
+delete from actorflow.mail where id = :id and stage = 1 returning asker;
+
+-- name: unstart
+update actorflow.mail set started = 0 where id = :id and started = 1;
+
+-- name: exists
+select 1 from actorflow.mail where id = :id;
+
+-- name: again
+update actorflow.mail set attempt = :attempt, error = :error, started = 0 where id = :id;
+
+-- name: start
+update actorflow.mail set started = 1 where id = :id;
+
+-- name: suspect
+update actorflow.mail set crashes = crashes + 1, started = 0
+where id = (select id from actorflow.mail where receiver = :receiver and id >= :next and stage = 0 order by id limit 1)
+    and (crashes = 0 or started = 1);
+
+-- name: suspect_started
+update actorflow.mail set crashes = crashes + 1, started = 0
+where receiver = :receiver and started = 1
+    and id <> coalesce((select id from actorflow.mail where receiver = :receiver and id >= :next and stage = 0 order by id limit 1), 0);
+
+-- name: put_answer
+insert into actorflow.answer (id, asker, value, error, keep_until) values (:id, :asker, :value, :error, :keep)
+on conflict (id) do nothing;
+
+-- name: answers
+delete from actorflow.answer where asker = :asker returning id, value, error;
+
+-- name: has_answers
+select 1 from actorflow.answer where asker = :asker limit 1;
+
+-- name: add_timer
+insert into actorflow.actor_timer (actor, due, period, body) values (:actor, :due, :period, :body) returning id;
+
+-- name: timers
+select id, due, period, attempt, body from actorflow.actor_timer where actor = :actor order by due, id;
+
+-- name: move_timer
+update actorflow.actor_timer set due = :due, attempt = 0 where id = :id;
+
+-- name: timer_again
+update actorflow.actor_timer set attempt = :attempt where id = :id;
+
+-- name: drop_timer
+delete from actorflow.actor_timer where id = :id;
+
+-- name: mark
+insert into actorflow.mark (receiver, id, at) values (:receiver, :id, :at) on conflict (receiver, id) do nothing;
+
+-- name: add_dead
+insert into actorflow.dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
+values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
+
+-- name: dead
+select id, receiver, sender, body, error, attempt, crashes, at from actorflow.dead_mail
+where :receiver::text is null or receiver = :receiver order by id limit :limit;
+
+-- name: bury_node
+delete from actorflow.node where id = :id
+    and not exists (select 1 from actorflow.job where owner = :id and stage = 4);
+
+-- name: prune_marks
+delete from actorflow.mark where (receiver, id) in (select receiver, id from actorflow.mark where at <= :before limit :limit);
+
+-- name: prune_answers
+delete from actorflow.answer where id in (select id from actorflow.answer where keep_until <= :now limit :limit);
+
+-- name: prune_dead
+delete from actorflow.dead_mail where id in (select id from actorflow.dead_mail where keep_until <= :now limit :limit);

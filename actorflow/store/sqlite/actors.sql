@@ -1,0 +1,125 @@
+-- name: get
+select name, owner, epoch, state, next from af_actor where name = :name;
+
+-- name: lock
+select name, owner, epoch, state, next from af_actor where name = :name;
+
+-- name: add
+insert into af_actor (name) values (:name) on conflict (name) do nothing;
+
+-- name: take
+update af_actor set owner = :owner, epoch = epoch + 1 where name = :name returning epoch;
+
+-- name: save
+update af_actor set state = :state, next = :next where name = :name and owner = :owner and epoch = :epoch;
+
+-- name: release
+update af_actor set owner = null where name = :name and owner = :owner and epoch = :epoch;
+
+-- name: release_all
+update af_actor set owner = null where owner = :owner;
+
+-- name: put
+insert into af_mail (receiver, sender, asker, body) values (:receiver, :sender, :asker, :body);
+
+-- name: put_one
+insert into af_mail (receiver, sender, asker, body) values (:receiver, :sender, :asker, :body) returning id;
+
+-- name: last_id
+select last_insert_rowid();
+
+-- name: count
+select count(*) from (select 1 from af_mail where receiver = :receiver and stage = 0 limit :limit) as waiting;
+
+-- name: fetch
+select id, sender, asker, attempt, crashes, body from af_mail
+where receiver = :receiver and id > :after and stage = 0 order by id limit :limit;
+
+-- name: newest
+select max(id) from af_mail;
+
+-- name: newest_of
+select max(id) from af_mail where receiver = :receiver;
+
+-- name: news
+select receiver, max(id) from af_mail where id > :seen group by receiver;
+
+-- name: done
+delete from af_mail where id = :id;
+
+-- name: promise
+update af_mail set stage = 1, started = 0 where id = :id and stage = 0;
+
+-- name: promised
+delete from af_mail where id = :id and stage = 1 returning asker;
+
+-- name: unstart
+update af_mail set started = 0 where id = :id and started = 1;
+
+-- name: exists
+select 1 from af_mail where id = :id;
+
+-- name: again
+update af_mail set attempt = :attempt, error = :error, started = 0 where id = :id;
+
+-- name: start
+update af_mail set started = 1 where id = :id;
+
+-- name: suspect
+update af_mail set crashes = crashes + 1, started = 0
+where id = (select id from af_mail where receiver = :receiver and id >= :next and stage = 0 order by id limit 1)
+    and (crashes = 0 or started = 1);
+
+-- name: suspect_started
+update af_mail set crashes = crashes + 1, started = 0
+where receiver = :receiver and started = 1
+    and id <> coalesce((select id from af_mail where receiver = :receiver and id >= :next and stage = 0 order by id limit 1), 0);
+
+-- name: put_answer
+insert into af_answer (id, asker, value, error, keep_until) values (:id, :asker, :value, :error, :keep)
+on conflict (id) do nothing;
+
+-- name: answers
+delete from af_answer where asker = :asker returning id, value, error;
+
+-- name: has_answers
+select 1 from af_answer where asker = :asker limit 1;
+
+-- name: add_timer
+insert into af_actor_timer (actor, due, period, body) values (:actor, :due, :period, :body) returning id;
+
+-- name: timers
+select id, due, period, attempt, body from af_actor_timer where actor = :actor order by due, id;
+
+-- name: move_timer
+update af_actor_timer set due = :due, attempt = 0 where id = :id;
+
+-- name: timer_again
+update af_actor_timer set attempt = :attempt where id = :id;
+
+-- name: drop_timer
+delete from af_actor_timer where id = :id;
+
+-- name: mark
+insert into af_mark (receiver, id, at) values (:receiver, :id, :at) on conflict (receiver, id) do nothing;
+
+-- name: add_dead
+insert into af_dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
+values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
+
+-- name: dead
+select id, receiver, sender, body, error, attempt, crashes, at from af_dead_mail
+where :receiver is null or receiver = :receiver order by id limit :limit;
+
+-- name: bury_node
+delete from af_node where id = :id
+    and not exists (select 1 from af_job where owner = :id and stage = 4);
+
+-- name: prune_marks
+delete from af_mark where (receiver, id) in (select receiver, id from af_mark where at <= :before limit :limit);
+
+-- name: prune_answers
+delete from af_answer where id in (select id from af_answer where keep_until <= :now limit :limit);
+
+-- name: prune_dead
+delete from af_dead_mail where id in (select id from af_dead_mail where keep_until <= :now limit :limit);

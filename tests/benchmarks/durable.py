@@ -1,0 +1,124 @@
+"""Durable actors in a ring: n tokens, so n messages in each shared commit; beside the same rows by bare SQLite."""
+
+import dataclasses
+import sqlite3
+import tempfile
+import threading
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import actorflow as af
+
+from .harness import OURS, WAIT, Experiment, Figures, Goal, Row, check
+
+RAW = "SQLite"
+ACTORS = 128
+BATCHES = ((1, 300, 0.5), (8, 300, 0.25), (64, 100, 0.2))  # tokens, hops of each, and the part of bare SQLite's rate
+
+
+def experiments(*, quick: bool) -> list[Experiment]:
+    """Give a ring of durable actors at three sizes of a commit, with synchronous FULL."""
+    return [
+        Experiment(
+            f"durable-{tokens}",
+            {
+                OURS: partial(ring, tokens, hops // (3 if quick else 1)),
+                RAW: partial(raw, tokens, hops // (3 if quick else 1)),
+            },
+            [Row("rate", f"durable messages, {tokens} at a time, FULL", "/s", [Goal(">=", goal, RAW)])],
+        )
+        for tokens, hops, goal in BATCHES
+    ]
+
+
+@dataclasses.dataclass
+class Handled:
+    n: int = 0
+
+
+class Node(af.Actor, durable=True):
+    """Counts, and hands a number, less one, to the next of the ring."""
+
+    def __init__(self, arrived: Any) -> None:
+        super().__init__()
+        self.state = Handled()
+        self.next: Any = None
+        self.arrived = arrived
+
+    def on_receive(self, message: int) -> None:
+        self.state.n += 1
+        if message:
+            self.next.tell(message - 1)
+        else:
+            self.arrived.tell(message)
+
+    def follow(self) -> int:
+        return self.state.n
+
+
+class Arrivals(af.Actor):
+    """Says when all tokens are through."""
+
+    def __init__(self, expected: int, done: threading.Event) -> None:
+        super().__init__()
+        self.expected, self.done = expected, done
+
+    def on_receive(self, _message: int) -> None:
+        self.expected -= 1
+        if not self.expected:
+            self.done.set()
+
+
+def ring(tokens: int, hops: int) -> Figures:
+    """Time the tokens on their way round."""
+    done = threading.Event()
+    with tempfile.TemporaryDirectory() as folder:
+        with af.ActorSystem("ring", store=f"sqlite:///{folder}/ring.db", durability="power") as system:
+            arrivals = system.spawn(Arrivals, tokens, done)
+            nodes = [system.spawn(af.child(Node, arrivals).options(name=f"n{i}")) for i in range(ACTORS)]
+            for i, node in enumerate(nodes):
+                node._actor.next = nodes[(i + 1) % ACTORS]
+            begin = perf_counter()
+            for token in range(tokens):
+                nodes[token * ACTORS // tokens].tell(hops)
+            check(done.wait(WAIT), "a token got lost")
+            seconds = perf_counter() - begin
+            handled = sum(node.call(Node.follow).get(timeout=WAIT) for node in nodes)
+    check(handled == tokens * (hops + 1), f"handled {handled} messages, not {tokens * (hops + 1)}")
+    return {"rate": handled / seconds}
+
+
+def raw(tokens: int, hops: int) -> Figures:
+    """Write the same rows: state, done message and next message, so many messages in a transaction."""
+    with tempfile.TemporaryDirectory() as folder:
+        connection = sqlite3.connect(Path(folder) / "raw.db", isolation_level=None)
+        for sql in (
+            "pragma journal_mode = wal",
+            "pragma synchronous = full",
+            "pragma wal_autocheckpoint = 0",
+            "create table actor (name text primary key, state blob) without rowid",
+            "create table mail (id integer primary key autoincrement, receiver text, body blob)",
+            "create index receiver on mail (receiver, id)",
+        ):
+            connection.execute(sql)
+        names = [f"n{i}" for i in range(ACTORS)]
+        connection.executemany("insert into actor values (?, null)", [(name,) for name in names])
+        connection.executemany(
+            "insert into mail (receiver, body) values (?, '0')", [(names[i],) for i in range(tokens)]
+        )
+        begin = perf_counter()
+        for hop in range(hops):
+            connection.execute("begin immediate")
+            for token in range(tokens):
+                number = hop * tokens + token
+                state = '{"$type":"tests.benchmarks.durable.Handled","fields":{"n":1}}'
+                connection.execute("update actor set state = ? where name = ?", (state, names[number % ACTORS]))
+                connection.execute("delete from mail where id = ?", (number + 1,))
+                receiver = names[(number + 1) % ACTORS]
+                connection.execute("insert into mail (receiver, body) values (?, ?)", (receiver, f'["tell",{number}]'))
+            connection.execute("commit")
+        seconds = perf_counter() - begin
+        connection.close()
+    return {"rate": tokens * hops / seconds}

@@ -1,0 +1,252 @@
+"""A short run that dies at its nth store call, and what the reopened file must say. Run as a script; forks each run.
+
+python -m tests.durable.crashing FOLDER FIRST LAST [SAFEGUARD]: one line of JSON for each n.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import actorflow as af
+import actorflow.durable.opening
+from actorflow.durable.keeper import Keeper
+from actorflow.durable.unit import Unit
+from actorflow.store.sqlite import connection
+
+N = 4
+
+
+@dataclasses.dataclass
+class Seen:
+    seen: list[int] = dataclasses.field(default_factory=list)
+    fired: list[int] = dataclasses.field(default_factory=list)
+
+
+class Sink(af.Actor, durable=True):
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = Seen()
+
+    def on_receive(self, message: int) -> None:
+        self.state.seen.append(message)
+
+    def all(self) -> tuple[list[int], list[int]]:
+        return self.state.seen, self.state.fired
+
+
+class Source(Sink):
+    def __init__(self, sink: Any, witness: Any) -> None:
+        super().__init__()
+        self.sink, self.witness = sink, witness
+
+    def on_receive(self, message: int) -> None:
+        self.state.seen.append(message)
+        self.sink.tell(message)
+        self.witness.tell(message)
+        self.ctx.after(0, self.fire, message)
+
+    def fire(self, message: int) -> None:
+        self.state.fired.append(message)
+
+
+class Witness(af.Actor):
+    """Writes what it is told to a file at once, as the world outside would see it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def on_receive(self, message: int) -> None:
+        note(self.path, message)
+
+
+def note(path: Path, message: int) -> None:
+    with path.open("a") as file:
+        file.write(f"{message}\n")
+
+
+def noted(path: Path) -> list[int]:
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+class Counter:
+    """Counts store calls, and kills the process at the nth."""
+
+    def __init__(self, die_at: int) -> None:
+        self.calls = 0
+        self.die_at = die_at
+
+    def count(self) -> None:
+        self.calls += 1
+        if self.calls == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def count_calls(counter: Counter) -> None:
+    """Have each call count: before it, and a commit also after it."""
+    for cls, names in (
+        (connection.SqliteTransaction, ("all", "run", "many")),
+        (connection.SqliteWriter, ("begin", "commit")),
+    ):
+        for name in names:
+            original = getattr(cls, name)
+
+            def counted(*args: Any, original: Any = original, name: str = name) -> Any:
+                counter.count()
+                value = original(*args)
+                if name == "commit":
+                    counter.count()
+                return value
+
+            setattr(cls, name, counted)
+
+
+def switch_off(safeguard: str) -> None:
+    """Take one of the safeguards away."""
+    sql = connection.STATEMENTS
+    if safeguard == "inbox mark":
+        sql["test.done"], sql["actors.done"] = sql["actors.done"], "update af_mail set attempt = attempt where id = :id"
+        settle = Keeper.settle
+
+        def settle_then_mark(self: Keeper, units: list[Unit]) -> None:
+            done = [{"id": unit.effects.entry.id} for unit in units if unit.effects.entry is not None]
+            settle(self, units)
+            self.do(lambda: self.registry.store.write(lambda tx: tx.many("test.done", done)) and None)
+
+        Keeper.settle = settle_then_mark  # type: ignore[method-assign]
+    elif safeguard == "de-duplication":
+        sql["actors.mark"] = "insert into af_mark (receiver, id, at) values (:receiver, :id || random(), :at)"
+    elif safeguard == "send after commit":
+
+        def hold(self: Unit, ref: Any, message: Any, future: Any) -> None:
+            if self.box.registry.keeps(ref):
+                original(self, ref, message, future)
+            else:
+                ref._arrive(message, future, None)
+
+        original = Unit.hold
+        Unit.hold = hold  # type: ignore[method-assign]
+
+
+def spawn(system: af.ActorSystem, folder: Path) -> tuple[Any, Any]:
+    sink = system.spawn(af.child(Sink).options(name="sink"))
+    witness = system.spawn(Witness, folder / "world")
+    return system.spawn(af.child(Source, sink, witness).options(name="source")), sink
+
+
+def send(system: af.ActorSystem, source: Any, folder: Path) -> None:
+    """Send what is not known to be there; who is not sure sends it again, by the same id."""
+    for number in range(N):
+        if number not in noted(folder / "acknowledged"):
+            system.scheduler.durable.deliver(source, number, f"id-{number}")
+            note(folder / "acknowledged", number)
+
+
+def settled(source: Any, sink: Any, system: af.ActorSystem) -> tuple[Any, Any]:
+    """Wait until nothing is left to be done."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        left = system.store.read(lambda tx: (tx.one("actors.newest"), tx.all("actors.timers", {"actor": "source"})))
+        if left[0][0] is None and not left[1]:
+            break
+        time.sleep(0.01)
+    return source.call(Source.all).get(timeout=20), sink.call(Sink.all).get(timeout=20)
+
+
+def live(folder: Path, die_at: int) -> int:
+    """Run, and die at the nth call; returns the count of calls if it lives."""
+    counter = Counter(die_at)
+    count_calls(counter)
+    with af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
+        source, sink = spawn(system, folder)
+        send(system, source, folder)
+        settled(source, sink, system)
+    return counter.calls
+
+
+def problems(folder: Path) -> list[str]:
+    """Start again, let everything come to rest, and say what is wrong."""
+    found = []
+    with af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
+        source, sink = spawn(system, folder)
+        send(system, source, folder)
+        (seen, fired), (sunk, _) = settled(source, sink, system)
+    world = noted(folder / "world")
+    if sorted(seen) != list(range(N)):
+        found.append(f"source has {seen}")
+    if seen != sunk:
+        found.append(f"source has {seen}, but sink {sunk}")
+    if sorted(fired) != sorted(seen):
+        found.append(f"source has {seen}, but timers fired for {fired}")
+    if len(set(world)) != len(world):
+        found.append(f"the world saw {world}")
+    return found
+
+
+class Deadly(Sink):
+    """Dies on some messages, and tells the world before."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def on_receive(self, message: int) -> None:
+        note(self.folder / "tried", message)
+        if message < 0:
+            while not (self.folder / "sent").exists():
+                self.ctx.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.state.seen.append(message)
+
+
+def meet_poison(folder: Path, messages: list[int]) -> list[int]:
+    """Handle messages, some of which kill the process."""
+    with af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
+        deadly = system.spawn(af.child(Deadly, folder).options(name="deadly"))
+        for message in messages:
+            deadly.tell(message)
+        (folder / "sent").touch()
+        seen: list[int] = deadly.call(Deadly.all).get(timeout=20)[0]
+        return seen
+
+
+def forked(run: Any) -> Any:
+    """Run in a fork; returns what it returned, or None if it died."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        status = 1
+        try:
+            os.write(writing, json.dumps(run()).encode())
+            status = 0
+        except BaseException as error:
+            os.write(writing, json.dumps([f"{error!r}"]).encode())
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        data = file.read()
+    _, status = os.waitpid(child, 0)
+    return None if os.WIFSIGNALED(status) else json.loads(data)
+
+
+def main(folder: str, first: str, last: str, safeguard: str = "") -> None:
+    switch_off(safeguard)
+    for number in range(int(first), int(last) + 1):
+        place = Path(folder) / str(number)
+        place.mkdir()
+        calls = forked(lambda place=place, number=number: live(place, number))
+        line = {"n": number, "calls": calls, "problems": forked(lambda place=place: problems(place))}
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

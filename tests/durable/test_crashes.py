@@ -1,0 +1,90 @@
+"""Killed by -9 at each store call of a short run: the reopened file is right each time. And the check can fail."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CALLS = 170  # a few more than the run makes; the count is checked
+PART = 34
+
+
+def run(folder, first, last, safeguard=""):
+    """Run crashing.py; returns its lines."""
+    command = [sys.executable, "-m", "tests.durable.crashing", str(folder), str(first), str(last), safeguard]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def poison(folder, script):
+    """Run lines of Python that use crashing.py as `c`; returns what they print."""
+    code = f"import sys, pathlib\nfrom tests.durable import crashing as c\nfolder = pathlib.Path(sys.argv[1])\n{script}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first", range(1, CALLS, PART))
+def test_killed_at_each_store_call_nothing_is_lost_or_done_twice(tmp_path, first):
+    for line in run(tmp_path, first, first + PART - 1):
+        assert line["problems"] == [], line
+
+
+def test_the_run_makes_no_more_calls_than_are_tried(tmp_path):
+    (line,) = run(tmp_path, 0, 0)
+    assert 50 < line["calls"] < CALLS
+    assert line["problems"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("safeguard", ["inbox mark", "send after commit", "de-duplication"])
+def test_without_a_safeguard_the_check_fails(tmp_path, safeguard):
+    found = []
+    for first in range(36, 120, 12):
+        (tmp_path / str(first)).mkdir()
+        found = [line for line in run(tmp_path / str(first), first, first + 11, safeguard) if line["problems"]]
+        if found:
+            return
+    raise AssertionError(f"nothing notices that {safeguard} is off")
+
+
+def test_a_message_that_kills_three_processes_is_a_dead_letter(tmp_path):
+    script = """
+for _ in range(3):
+    assert c.forked(lambda: c.meet_poison(folder, [1, -1, 2] if not c.noted(folder / "tried") else [])) is None
+print(c.forked(lambda: c.meet_poison(folder, [3])), c.noted(folder / "tried"))
+"""
+    assert poison(tmp_path, script)[0] == "[1, 2, 3] [1, -1, -1, -1, 2, 3]"
+
+
+def test_an_innocent_message_is_not_blamed_for_the_deaths_of_its_process(tmp_path):
+    script = """
+import os, signal
+def die():
+    c.note = lambda path, message: os.kill(os.getpid(), signal.SIGKILL) if message == 1 else None
+    c.meet_poison(folder, [])
+def never_handled():
+    c.Deadly.on_start = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+    c.meet_poison(folder, [])
+def begin():
+    c.Deadly.on_receive = lambda self, message: self.ctx.sleep(60)
+    with c.af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}") as system:
+        deadly = system.spawn(c.af.child(c.Deadly, folder).options(name="deadly"))
+        deadly.tell(1)
+        deadly.tell(2)
+        os.kill(os.getpid(), signal.SIGKILL)
+assert c.forked(begin) is None
+for _ in range(4):
+    assert c.forked(never_handled) is None
+print(c.forked(lambda: c.meet_poison(folder, [3])))
+"""
+    assert poison(tmp_path, script)[0] == "[1, 2, 3]"

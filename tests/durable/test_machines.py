@@ -1,0 +1,170 @@
+"""Durable state machines: the row is the snapshot."""
+
+import pytest
+
+import actorflow as af
+from actorflow.testing import VirtualSystem
+from tests.durable.test_messages import QUICK, rows, wait_for
+from tests.durable.test_state import named
+
+
+class Order(af.StateMachine, durable=True):
+    new, paid, shipped, dead = af.State(initial=True), af.State(), af.State(final=True), af.State(final=True)
+
+    def __init__(self, total: int = 5) -> None:
+        super().__init__()
+        self.total, self.received = total, 0
+
+    @new.to(paid, when=lambda self, amount: self.received + amount >= self.total)
+    @new.stay
+    def pay(self, amount: int) -> int:
+        self.received += amount
+        return self.received
+
+    @paid.to(shipped)
+    def ship(self, parcel: str) -> None:
+        self.received += 100
+        if parcel == "broken":
+            self.extra = 1
+            raise ValueError(parcel)
+
+    @new.after(60, dead)
+    def expire(self) -> None: ...
+
+
+def test_a_machine_goes_on_where_it_was(start):
+    with start() as system:
+        ref = system.spawn(named(Order))
+        assert ref.call(Order.pay, 3).get(timeout=5) == 3
+        assert ref.state == "new"
+    with start() as system:
+        ref = system.spawn(named(Order))
+        assert ref.call(Order.pay, 2).get(timeout=5) == 5
+        assert ref.state == "paid"
+    with start() as system:
+        ref = system.spawn(named(Order))
+        assert ref.state == "paid"
+        assert [record.event for record in ref.history] == ["pay", "pay"]
+
+
+def test_a_failed_event_leaves_the_machine_as_it_was(start):
+    with start() as system:
+        ref = system.spawn(named(Order))
+        ref.call(Order.pay, 5).get(timeout=5)
+        with pytest.raises(ValueError, match="broken"):
+            ref.call(Order.ship, "broken").get(timeout=5)
+        assert ref.state == "paid"
+        assert ref.proxy().received.get(timeout=5) == 5
+        assert "extra" not in ref.call(Order.snapshot).get(timeout=5)["data"]
+        ref.call(Order.ship, "fine").get(timeout=5)
+        assert ref.state == "shipped"
+
+
+def test_a_refused_cast_is_a_dead_letter_and_not_tried_again(start):
+    with start() as system:
+        letters = []
+        system.subscribe(af.DeadLetter, letters.append)
+        ref = system.spawn(named(Order, retry=QUICK))
+        ref.cast(Order.ship, "x")
+        wait_for(lambda: letters)
+        with pytest.raises(af.TransitionRefused):
+            ref.call(Order.ship, "x").get(timeout=5)
+        assert rows(system, "af_mail") == rows(system, "af_dead_mail") == 0
+        assert ref.state == "new"
+
+
+def test_a_timeout_of_a_state_outlives_the_process_and_is_committed():
+    with VirtualSystem("test") as system:
+        ref = system.spawn(named(Order))
+        ref.call(Order.pay, 1).get()
+        system.sleep(30)
+        ref.stop()
+        ref = system.spawn(named(Order))
+        system.sleep(29)
+        assert ref.state == "new"
+        system.sleep(2)
+        assert ref.state == "dead"
+        ref.stop()
+        assert system.spawn(named(Order)).state == "dead"
+
+
+def test_a_timeout_that_fails_is_tried_again_then_crashes_the_machine():
+    tries = []
+
+    class Failing(Order):
+        quick, over = af.State(), af.State(final=True)
+
+        @Order.new.to(quick)
+        def hurry(self) -> None: ...
+
+        @quick.after(1, over)
+        def end(self) -> None:
+            tries.append(self.received)
+            self.received += 1
+            if len(tries) < 3:
+                raise ValueError("no")
+
+    with VirtualSystem("test") as system:
+        ref = system.spawn(named(Failing, retry=QUICK))
+        ref.call(Failing.hurry).get()
+        system.sleep(5)
+        assert tries == [0, 0, 0]
+        assert ref.state == "over"
+
+
+def test_a_deferred_event_is_answered_when_it_is_handled(start):
+    class Door(af.StateMachine, durable=True):
+        shut, wide = af.State(initial=True), af.State()
+
+        @shut.to(wide)
+        def open(self) -> None: ...
+
+        @wide.to(shut)
+        def close(self) -> None: ...
+
+        @shut.defer
+        @wide.stay
+        def enter(self, who: str) -> str:
+            return who
+
+    with start() as system:
+        ref = system.spawn(named(Door))
+        future = ref.call(Door.enter, "Ann")
+        assert ref.state == "shut"
+        ref.call(Door.open).get(timeout=5)
+        assert future.get(timeout=5) == "Ann"
+
+
+def test_an_invoked_child_is_not_doubled_by_a_failed_event(start):
+    started = []
+
+    class Child(af.Actor):
+        def on_start(self):
+            started.append(self.actor_ref)
+
+    class Parent(af.StateMachine, durable=True):
+        on = af.State(initial=True)
+        off = af.State()
+
+        @on.invoke(Child)
+        def begin(self, result: object) -> None: ...
+
+        @on.stay
+        def poke(self, *, fail: bool) -> None:
+            if fail:
+                raise ValueError("no")
+
+        @on.to(off)
+        def end(self) -> None: ...
+
+        @off.to(on)
+        def again(self) -> None: ...
+
+    with start() as system:
+        ref = system.spawn(named(Parent))
+        with pytest.raises(ValueError, match="no"):
+            ref.call(Parent.poke, fail=True).get(timeout=5)
+        ref.call(Parent.poke, fail=False).get(timeout=5)
+        assert len(started) == 1
+        ref.call(Parent.end).get(timeout=5)
+        wait_for(lambda: not started[0].is_alive())

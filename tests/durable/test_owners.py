@@ -1,0 +1,207 @@
+"""One owner for each name, over all nodes of a store."""
+
+import threading
+from typing import Any
+
+import pytest
+
+import actorflow as af
+from actorflow.store.sqlite.connection import STATEMENTS
+from tests.durable.actors import Account, Collector
+from tests.durable.test_messages import QUICK, rows, wait_for
+from tests.durable.test_state import named
+
+
+def test_a_name_that_another_node_has_gives_a_ref_that_reaches_it(start):
+    with start() as one, start() as two:
+        here = one.spawn(named(Account))
+        there = two.spawn(named(Account))
+        assert there.call(Account.add, 2).get(timeout=10) == 2
+        there.tell("x")
+        assert here.call(Account.add, 3).get(timeout=10) == 5
+        assert here.call(Account.seen).get(timeout=10) == ["x"]
+        assert there._actor.state.n == 0  # it only stands by
+        with pytest.raises(ValueError, match="no"):
+            there.call(Account.fail).get(timeout=10)
+        wait_for(lambda: rows(one, "af_answer") == 0)
+
+
+def test_it_is_taken_over_when_its_owner_stops(start):
+    started = []
+
+    class Loud(Account):
+        def on_start(self):
+            started.append(self.ctx._ref._scheduler.name)
+
+    with start("two") as two:
+        with start("one") as one:
+            here = one.spawn(named(Loud))
+            there = two.spawn(named(Loud))
+            here.call(Loud.add, 2).get(timeout=10)
+            assert started == ["one"]
+        assert there.call(Loud.add, 1).get(timeout=10) == 3
+        assert started == ["one", "two"]
+        assert there._actor.state.n == 3
+
+
+def lose_an_actor(start):
+    """Have a node lose its actor in the middle of a message; returns what left it, and what the new owner knows."""
+    gate, inside = threading.Event(), threading.Event()
+
+    class Held(Account):
+        def on_receive(self, message):
+            self.state.seen.append(message)
+            if self.to is not None:
+                self.to.tell(message)
+            if self.ctx._ref._scheduler.name == "one":
+                inside.set()
+                gate.wait(20)
+
+    with start("one") as one, start("two") as two:
+        collector = one.spawn(Collector)
+        here = one.spawn(named(Held, "a", collector))
+        there = two.spawn(named(Held))
+        here.tell("x")
+        inside.wait(10)
+        one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
+        seen = [there.call(Held.seen).get(timeout=10)]  # handled again, by the new owner
+        gate.set()
+        wait_for(lambda: not here.is_alive() or collector.call(Collector.all).get(timeout=10))
+        seen.append(there.call(Held.seen).get(timeout=10))
+        return collector.call(Collector.all).get(timeout=10), seen
+
+
+def test_it_is_taken_over_when_its_owner_has_not_beaten_for_a_lease_and_that_one_is_fenced(start):
+    left, seen = lose_an_actor(start)
+    assert left == []  # the old owner ends, and what it did is refused
+    assert seen == [["x"], ["x"]]
+
+
+def test_without_the_fence_that_shows(start, url, monkeypatch):
+    if not url.startswith("sqlite"):
+        pytest.skip("the statements are changed in one dialect")
+    unfenced = (
+        "update af_actor set state = :state, next = :next where name = :name and (:owner is not null or :epoch > 0)"
+    )
+    monkeypatch.setitem(STATEMENTS, "actors.save", unfenced)
+    done = "insert into af_mark (receiver, id, at) values ('any', :id || random(), 0)"  # the mark would refuse it, too
+    monkeypatch.setitem(STATEMENTS, "actors.done", done)
+    left, _ = lose_an_actor(start)
+    assert left == ["x"]
+
+
+def test_a_restartable_owner_that_lost_its_actor_stands_by(start):
+    with start("one") as one, start("two") as two:
+        here = one.spawn(named(Account, restart="permanent"))
+        there = two.spawn(named(Account))
+        here.call(Account.add, 1).get(timeout=10)
+        one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
+        wait_for(lambda: there._box.is_owner)
+        assert here.call(Account.add, 1).get(timeout=10) == 2
+        wait_for(lambda: "a" in one.scheduler.durable.standbys or not here._box.is_owner)
+        one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": 1e12}))
+        there.stop()
+        assert here.call(Account.add, 1).get(timeout=10) == 3
+
+
+def test_of_two_nodes_that_spawn_one_name_at_once_one_has_it(start):
+    with start() as one, start() as two:
+        for number in range(20):
+            barrier = threading.Barrier(2)
+            refs = []
+
+            def spawn(system, number=number, barrier=barrier, refs=refs):
+                barrier.wait(10)
+                refs.append(system.spawn(named(Account, f"a{number}")))
+
+            threads = [threading.Thread(target=spawn, args=(system,)) for system in (one, two)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(20)
+            assert sorted(ref._box.is_owner for ref in refs) == [False, True]
+
+
+def test_durable_actors_of_two_nodes_send_to_each_other(start):
+    class Asker(Account):
+        def ask(self, k):
+            self.ctx.pipe(self.to.call(Account.add, k), self.got)
+
+        def got(self, value):
+            self.state.seen.append(value)
+
+    with start() as one, start() as two:
+        one.spawn(named(Account, "bank"))
+        bank = two.spawn(named(Account, "bank"))
+        asker = two.spawn(named(Asker, "asker", bank))
+        for k in (1, 2, 3):
+            asker.call(Asker.ask, k).get(timeout=10)
+        wait_for(lambda: asker.call(Asker.seen).get(timeout=10) == [1, 3, 6])
+
+
+def test_a_stopped_actor_is_free_for_others_and_its_rows_stay(start):
+    with start() as one, start() as two:
+        ref = one.spawn(named(Account, retry=QUICK))
+        ref.call(Account.add, 4).get(timeout=10)
+        ref.stop()
+        with pytest.raises(af.ActorDeadError):
+            ref.tell("x")
+        there = two.spawn(named(Account))
+        assert there.call(Account.total).get(timeout=10) == 4
+
+
+def test_a_restarted_incarnation_reads_what_the_one_before_committed(start):
+    class Restless(Account):
+        def bye(self):
+            self.stop()
+
+    with start() as system:
+        ref = system.spawn(named(Restless, restart="permanent"))
+        ref.call(Restless.add, 1).get(timeout=10)
+        ref.cast(Restless.bye)
+        ref.tell("behind it")
+        assert ref.call(Restless.total).get(timeout=10) == 1
+        assert ref.call(Restless.seen).get(timeout=10) == ["behind it"]
+
+
+class Lodger(af.Actor):
+    """Lives in a process of its own, and knows a durable actor."""
+
+    def ask(self, other: Any, k: int) -> Any:
+        return other.call(Account.add, k).get(timeout=10)
+
+    def tell(self, other: Any, message: Any) -> None:
+        other.tell(message)
+
+    def on_receive(self, message: Any) -> None:
+        self.got = message
+
+    def last(self) -> Any:
+        return self.got
+
+
+@pytest.mark.timeout(120)
+def test_an_actor_in_a_process_of_its_own_and_a_durable_one_send_to_each_other(start):
+    class Caller(Account):
+        def on_receive(self, message):
+            self.state.seen.append(message)
+            self.ctx.sender.tell(message * 2)
+
+    with start() as system:
+        lodger = system.spawn(af.child(Lodger).options(host=af.Process()))
+        ref = system.spawn(named(Caller))
+        assert lodger.call(Lodger.ask, ref, 3).get(timeout=30) == 3
+        lodger.call(Lodger.tell, ref, 21).get(timeout=30)
+        wait_for(lambda: ref.call(Account.seen).get(timeout=10) == [21])
+        wait_for(lambda: lodger.call(Lodger.last).get(timeout=10) == 42)
+
+
+def test_dead_nodes_are_swept_out(start):
+    with start() as system:
+        system.spawn(named(Account))
+        node = {"id": "dead", "pid": 1, "host": "x", "boot": "x", "started": 0.0, "beat": 0.0}
+        system.store.write(lambda tx: tx.run("nodes.add", node))
+        if system.store.dialect == "postgres":
+            pytest.skip("a server waits five seconds before it counts a node as dead")
+        system.scheduler.durable.prune()
+        assert rows(system, "af_node") == 1
