@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,13 +31,15 @@ class Desk:
 
     def __init__(self) -> None:
         self._folder: Path | None = None
+        self._lock = threading.Lock()  # workers and the claimer ask at the same time
 
     @property
     def folder(self) -> str:
         """Where it is."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="actorflow-"))
-        return str(self._folder)
+        with self._lock:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="actorflow-"))
+            return str(self._folder)
 
     def cancel(self, job: int) -> None:
         """Have the job's task see that it is cancelled."""
@@ -44,7 +47,9 @@ class Desk:
 
     def progress(self, job: int) -> list[Any] | None:
         """Return what the task has noted since it was last looked at."""
-        path = Path(self.folder, f"{job}.progress")
+        if self._folder is None:
+            return None
+        path = Path(self._folder, f"{job}.progress")
         try:
             noted: list[Any] = json.loads(path.read_bytes())
         except OSError:
@@ -54,14 +59,17 @@ class Desk:
 
     def clear(self, job: int) -> None:
         """Forget a job that is over."""
-        for kind in ("cancel", "progress"):
-            Path(self.folder, f"{job}.{kind}").unlink(missing_ok=True)
+        folder = self._folder
+        if folder is not None:
+            for kind in ("cancel", "progress"):
+                (folder / f"{job}.{kind}").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove the folder."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        with self._lock:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
 
 
 class Slip:

@@ -114,6 +114,17 @@ def test_a_cpu_task_that_does_not_look_is_killed_with_its_process(shop, tmp_path
     assert job.info().crashes == 0
 
 
+@pytest.mark.parametrize("url", ["memory"], indirect=True)
+def test_the_folder_by_which_processes_hear_of_a_cancel_goes_with_the_system(url, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with af.ActorSystem("shop", store=url) as system:
+        jobs = system.queue("q", workers=4)
+        for job in jobs.enqueue_many(tasks.cpu_double, [(n,) for n in range(20)]):
+            job.result(timeout=30)
+        assert len(list(tmp_path.glob("actorflow-*"))) == 1
+    assert not list(tmp_path.glob("actorflow-*"))
+
+
 def test_a_cpu_task_over_its_timeout_is_killed(shop, tmp_path):
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(tasks.cpu_stubborn.options(timeout=0.3), str(tmp_path / "x"))
