@@ -12,10 +12,11 @@ from actorflow.core.future import Future, Reply
 from actorflow.core.messages import Call
 from actorflow.core.timers import Timer
 from actorflow.durable.ledger import TimerRow
-from actorflow.durable.payload import pack, write_error
+from actorflow.durable.payload import pack
 from actorflow.durable.unit import CURE, Unit
 from actorflow.errors import DefinitionError, Stopping
 from actorflow.store.codec import encode
+from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef

@@ -25,11 +25,12 @@ from actorflow.core.timers import Timer
 from actorflow.core.waits import dead_before
 from actorflow.durable import ledger
 from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow, Twice
-from actorflow.durable.payload import read, unpack, write_error
+from actorflow.durable.payload import read, unpack
 from actorflow.durable.signs import Again, Due, Mail, Pause
 from actorflow.durable.unit import Unit
 from actorflow.errors import ActorDeadError, DefinitionError, HostDied, MailboxFull, StoreError
 from actorflow.store.codec import encode
+from actorflow.store.faults import write_error
 from actorflow.workflow.retry import Retry
 
 if TYPE_CHECKING:

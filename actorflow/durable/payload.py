@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,8 @@ import msgspec
 from actorflow.core.actor import ProxyCall, ProxyGetAttr, ProxySetAttr
 from actorflow.core.messages import Call, Sent
 from actorflow.errors import ActorflowError, PayloadError
-from actorflow.store.codec import READERS, decode, encode, encode_json, find_imported, from_plain, to_plain
+from actorflow.store.codec import READERS, decode, encode_json, find_imported, from_plain, to_plain
+from actorflow.store.faults import read_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,35 +105,7 @@ READERS["$actor"] = lambda address: READING.get().ref_to(address)
 READERS["$reply"] = lambda number: READING.get().reply_to(number)
 
 
-# --- errors ----------------------------------------------------------------------------------------------------------
-
-
-def write_error(error: BaseException) -> bytes:
-    """Return an error as JSON: its name, its text, and its arguments if they can be stored."""
-    kind = type(error)
-    stored: dict[str, Any] = {"name": f"{kind.__module__}.{kind.__qualname__}", "text": str(error)}
-    try:
-        return encode({**stored, "args": list(error.args)})
-    except PayloadError:
-        return encode_json({**stored, "args": None})
-
-
-def read_error(data: bytes) -> Exception:
-    """Return the error, if its class is builtin or actorflow's; else an ActorflowError with its name and text."""
-    stored = decode(data)
-    name, text, args = stored["name"], stored["text"], stored.get("args")
-    module, _, short = name.rpartition(".")
-    kind = getattr(builtins, short, None) if module == "builtins" else None
-    if kind is None and module == "actorflow.errors":
-        kind = next((one for one in all_errors(ActorflowError) if one.__name__ == short), None)
-    if isinstance(kind, type) and issubclass(kind, Exception) and args is not None:
-        try:
-            return kind(*args)
-        except Exception:  # noqa: BLE001 - its constructor takes other arguments; the text is enough
-            return ActorflowError(f"{short}: {text}")
-    return ActorflowError(f"{short}: {text}")
-
-
-def all_errors(kind: type[ActorflowError]) -> list[type[ActorflowError]]:
-    """Return a class of errors and all under it."""
-    return [kind, *(inner for below in kind.__subclasses__() for inner in all_errors(below))]
+def read_failure(data: bytes | None) -> Exception:
+    """Return a stored error, if its class is builtin or actorflow's; else an ActorflowError with its name and text."""
+    text, error = read_error(data)
+    return error if isinstance(error, Exception) else ActorflowError(text)

@@ -22,7 +22,7 @@ from actorflow.durable.context import DurableReply
 from actorflow.durable.keeper import Keeper
 from actorflow.durable.ledger import Entry, Letter, Owned, TimerRow
 from actorflow.durable.mailbox import Mailbox
-from actorflow.durable.payload import pack, read, read_error
+from actorflow.durable.payload import pack, read, read_failure
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.signs import Mail
 from actorflow.durable.unit import Unit, steps
@@ -200,7 +200,7 @@ class Registry(ledger.Desk):
             return
         future = asked[1]
         if failure is not None or error is not None:
-            future._settle(None, failure if isinstance(failure, Exception) else read_error(error or b"{}"))
+            future._settle(None, failure if isinstance(failure, Exception) else read_failure(error))
             return
         try:
             future._settle(read(self, value) if value is not None else None, None)

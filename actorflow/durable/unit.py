@@ -19,9 +19,10 @@ from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED, Stop
 from actorflow.durable.ledger import Effects, Entry, Letter, TimerRow
-from actorflow.durable.payload import pack, write_error
+from actorflow.durable.payload import pack
 from actorflow.errors import ActorDeadError, DefinitionError, PayloadError, Stopping, TransitionRefused
 from actorflow.store.codec import encode
+from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, JobCancelled, PayloadError, Stopping
-from actorflow.queue.faults import write_error
 from actorflow.queue.ledger import CRASHES, Claimed, Outcome
 from actorflow.store.codec import encode
+from actorflow.store.faults import write_error
 from actorflow.workflow.current import Current
 from actorflow.workflow.task import TASKS, AnyTask
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from actorflow.core.future import Future
 from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCancelled, JobFailed
 from actorflow.queue import ledger
-from actorflow.queue.faults import read_error
 from actorflow.store.codec import decode
+from actorflow.store.faults import read_error
 
 if TYPE_CHECKING:
     from actorflow.queue.waits import Waits

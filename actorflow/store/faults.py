@@ -1,4 +1,4 @@
-"""Faults: errors of jobs as they are stored: name, text and arguments, never pickle. Layer 4."""
+"""Faults: errors as they are stored: name, text and arguments, never pickle. Layer 2."""
 
 from __future__ import annotations
 
