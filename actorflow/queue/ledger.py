@@ -95,6 +95,12 @@ class News:
     queues: set[str] = field(default_factory=set)
     cancelled: list[tuple[int, str]] = field(default_factory=list)
 
+    def begin(self) -> None:
+        """Forget all: a database may have a transaction undone and done again."""
+        self.lost.clear()
+        self.queues.clear()
+        self.cancelled.clear()
+
 
 @dataclass(slots=True)
 class Counts:
@@ -417,6 +423,7 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
 
 def cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
     """Cancel a job: True if it had not begun, False if it runs and is to end, None if it is over."""
+    news.begin()
     if cancel_queued(transaction, id_, "it was cancelled", now, news):
         return True
     return False if transaction.one("jobs.cancelling", {"id": id_}) is not None else None
@@ -445,6 +452,7 @@ def revive(transaction: Transaction, id_: int, now: float) -> bool:
 
 def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
     """Remove all jobs of a queue that have not begun; those of other queues that wait for one are cancelled."""
+    news.begin()
     where = {"queue": queue}
     for (job,) in transaction.all("jobs.purge_dependants", where):
         place = transaction.one("jobs.place", {"id": job})
@@ -475,6 +483,7 @@ def take_over(
     Each that was begun has one more crash: it is tried again, unless it may run once only, or has killed too many. The
     others were only taken ahead, and are given back; if `begun` is None, nobody knows which these are.
     """
+    news.begin()
     moved = []
     for row in transaction.all("jobs.owned", {"owner": owner}):
         if begun is None or row[0] in begun:
@@ -489,6 +498,7 @@ def take_overdue(
     transaction: Transaction, queue: str, owner: str, lease_now: float, now: float, news: News
 ) -> list[tuple[int, str, str]]:
     """End the leases that have run out: their nodes were stopped, or are cut off."""
+    news.begin()
     moved = []
     values = {"now": lease_now, "owner": owner, "queue": queue, "limit": BATCH}
     for id_, other in transaction.all("jobs.overdue", values):
@@ -519,6 +529,7 @@ def disown(
     transaction: Transaction, queue: str, owner: str, now: float, news: News, begun: frozenset[int] | None = None
 ) -> None:
     """Queue the jobs again that this node has and works on no more: its claimer has crashed, or the system ends."""
+    news.begin()
     for row in transaction.all("jobs.owned", {"owner": owner}):
         id_, of_queue, key, epoch, _, _, at_most_once, _ = row
         if of_queue != queue:

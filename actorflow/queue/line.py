@@ -86,6 +86,7 @@ class Line:
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None
         self.closed = False
+        self.outdated = 0  # version of tables that are too new for this program
         self.workers = 0
         self.schedules: ActorRef[Any] | None = None
         self.declared: dict[str, Schedule] = {}
@@ -165,9 +166,10 @@ class Line:
         tasks, news = self.tasks, ledger.News()
 
         def work(transaction: Transaction) -> tuple[list[ledger.Claimed], float | None]:
+            news.begin()
             if done:
                 ledger.settle(transaction, name, owner, done, now, news)
-            if wanted < 1:
+            if wanted < 1 or self.is_outdated(transaction):
                 return [], None
             return ledger.claim(transaction, name, owner, tasks, wanted, now, until, news)
 
@@ -176,6 +178,16 @@ class Line:
             store.node.end(outcome.id)
         self.told(done, news)
         return claimed
+
+    def is_outdated(self, transaction: Transaction) -> bool:
+        """Say whether a newer program has changed the tables: then this one takes no more jobs, and says so once."""
+        row = transaction.one("nodes.version")
+        found, known = (row[0] if row is not None else 0), self.store.version
+        if found > known and self.outdated != found:
+            text = "Queue %s: tables are of version %s now, this program knows %s: it takes no more jobs: restart it"
+            logger.error(text, self.name, found, known)
+            self.outdated = found
+        return bool(found > known)
 
     def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
         """Write what became of a job into the transaction of its task; False if another node has the job."""

@@ -28,12 +28,14 @@ class Store(Protocol):
     Attributes:
         url: what it was opened by.
         dialect: "sqlite" or "postgres".
+        version: of the tables that this program knows.
         durability: what a write gets that asks for nothing else.
         clock: what `now` asks, where the database has no clock of its own.
     """
 
     url: str
     dialect: str
+    version: int
     clock: Clock
     durability: Durability
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import actorflow as af
+from tests.core.actors import until
 
 from . import tasks
 
@@ -302,3 +303,19 @@ def test_a_claimer_that_crashes_begins_anew_and_loses_nothing(shop):
     assert job.result(timeout=10) == "crash"
     assert next_one.result(timeout=10) == 2
     assert jobs.stats().running == 0
+
+
+def test_a_process_takes_no_more_jobs_once_a_newer_program_has_changed_the_tables(shop, caplog):
+    jobs = shop.queue("q", workers=1)
+    assert jobs.enqueue(tasks.double, 1).result(timeout=20) == 2
+    type(shop.store).version -= 1
+    try:
+        late = jobs.enqueue(tasks.double, 2)
+        until(lambda: "restart it" in caplog.text)
+        assert late.status == "queued"
+        assert jobs.stats().queued == 1
+    finally:
+        type(shop.store).version += 1
+    jobs.enqueue(tasks.double, 3)
+    assert late.result(timeout=20) == 4
+    assert caplog.text.count("restart it") == 1

@@ -14,7 +14,7 @@ from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTrans
 from actorflow.store.postgres.driver import psycopg_module, shown
 from actorflow.store.postgres.link import Link
 from actorflow.store.postgres.node import PostgresNode
-from actorflow.store.postgres.schema import migrate
+from actorflow.store.postgres.schema import VERSION, migrate
 from actorflow.store.shell import StoreShell
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class PostgresStore(StoreShell[PostgresNode]):
     """The store in the schema `actorflow` of a PostgreSQL database. A process has three sessions: see `link`."""
 
     dialect = "postgres"
+    version = VERSION
     clock: Clock = REAL  # a virtual one in tests
 
     def __init__(self, url: str, durability: Durability) -> None:

@@ -22,6 +22,7 @@ from actorflow.store.sqlite.file import (
     INSIST_BYTES,
     INSIST_MILLISECONDS,
     INSIST_SECONDS,
+    VERSION,
     checkpoint,
     log_size,
     open_file,
@@ -42,6 +43,7 @@ class SqliteStore(StoreShell[SqliteNode]):
     """The store on one SQLite file, which any number of processes may open, or in memory, for this one."""
 
     dialect = "sqlite"
+    version = VERSION
 
     def __init__(self, url: str, path: str, durability: Durability) -> None:
         super().__init__(url, durability)
