@@ -12,6 +12,7 @@ from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCanc
 from actorflow.queue import ledger
 from actorflow.store.codec import decode
 from actorflow.store.faults import read_error
+from actorflow.workflow.task import TASKS
 
 if TYPE_CHECKING:
     from actorflow.queue.waits import Waits
@@ -144,10 +145,10 @@ class Job(Generic[R_co]):
             raise DefinitionError(msg)
         return row if row[0] in ledger.FINAL else None
 
-    def _value(self, status: str, result: bytes | None, error: bytes | None) -> R_co:
+    def _value(self, status: str, result: bytes | None, error: bytes | None, task: str) -> R_co:
         if status == "completed":
             return decode(result) if result is not None else None  # type: ignore[return-value]
-        text, cause = read_error(error)
+        text, cause = read_error(error, TASKS[task].raises if task in TASKS else ())
         if status == "cancelled":
             msg = f"job {self.id} was cancelled: {text.partition(': ')[2] or text}"
             raise JobCancelled(msg)

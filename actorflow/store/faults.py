@@ -21,8 +21,8 @@ def write_error(error: BaseException) -> bytes:
     return json.dumps(stored).encode()
 
 
-def read_error(data: bytes | None) -> tuple[str, BaseException | None]:
-    """Return an error's text, and the error itself if its class is builtin or actorflow's."""
+def read_error(data: bytes | None, declared: tuple[type[BaseException], ...] = ()) -> tuple[str, BaseException | None]:
+    """Return an error's text, and the error itself if its class is builtin, actorflow's, or declared by the task."""
     if data is None:
         return "no cause is known", None
     stored = json.loads(data)
@@ -31,6 +31,8 @@ def read_error(data: bytes | None) -> tuple[str, BaseException | None]:
     kind = getattr(builtins, short, None) if module == "builtins" else None
     if kind is None and module == "actorflow.errors":
         kind = next((one for one in all_errors(ActorflowError) if one.__name__ == short), None)
+    if kind is None:
+        kind = next((one for one in declared if f"{one.__module__}.{one.__qualname__}" == name), None)
     error: BaseException | None = None
     if isinstance(kind, type) and issubclass(kind, BaseException) and args is not None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
 
 from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError
@@ -14,6 +14,8 @@ from actorflow.workflow.retry import ONCE, Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+Raises: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
 # Tasks by name: what is stored names its task, and is only ever looked up here.
 TASKS: dict[str, AnyTask] = {}
@@ -28,6 +30,7 @@ class AnyTask:
         retry: after which errors, and how often, it is tried again.
         timeout: seconds for one attempt.
         cpu: it runs in the system's process pool.
+        raises: classes of errors that come back as themselves, as the cause of a JobFailed.
         is_async: it is an `async def` function.
     """
 
@@ -39,6 +42,7 @@ class AnyTask:
         retry: Retry | None = None,
         timeout: float | None = None,
         cpu: bool = False,
+        raises: Raises = (),
     ) -> None:
         check_function(function, name)
         check_type("retry", retry, Retry | None)
@@ -51,6 +55,7 @@ class AnyTask:
         self.retry = retry or ONCE
         self.timeout = timeout
         self.cpu = cpu
+        self.raises = check_raises(raises)
         self.is_async = inspect.iscoroutinefunction(function)
         if cpu and self.is_async:
             msg = f"{self.name} is async and cpu=True: what computes is a plain function, what waits is async"
@@ -128,7 +133,12 @@ def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: .
 def task(function: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def task(
-    *, name: str | None = None, retry: Retry | None = None, timeout: float | None = None, cpu: bool = False
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    cpu: bool = False,
+    raises: Raises = (),
 ) -> _TaskMaker: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a task: what queues and workflows run. Called directly, it is the function that it was.
@@ -139,6 +149,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         retry: how often it is tried again after an error; without it, never.
         timeout: seconds for one attempt, from its start.
         cpu: run it in the system's process pool: it computes, and a timeout or a cancel can kill it.
+        raises: classes of errors, or one: an error that ends a job is stored as name, text and arguments, and only
+            builtin ones and those named here come back as themselves, as the cause of a JobFailed.
 
     >>> @task(retry=Retry(3), timeout=20)
     ... def double(n: int) -> int:
@@ -184,6 +196,16 @@ def check_function(function: Any, name: str | None) -> None:
     if name is None and ("<lambda>" in function.__qualname__):
         msg = "@task on a lambda: give it a name, @af.task(name=...)"
         raise DefinitionError(msg)
+
+
+def check_raises(raises: Any) -> tuple[type[BaseException], ...]:
+    """Return the declared classes of errors as a tuple."""
+    kinds = raises if isinstance(raises, tuple) else (raises,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            msg = f"raises={raises!r}: a class of errors, or a tuple of them"
+            raise DefinitionError(msg)
+    return kinds
 
 
 def same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:

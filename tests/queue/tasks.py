@@ -115,3 +115,20 @@ def until(condition, seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+class OutOfStock(Exception):
+    """An error with arguments of its own, that a task declares."""
+
+    def __init__(self, item: str, wanted: int) -> None:
+        super().__init__(item, wanted)
+        self.item = item
+
+
+class Undeclared(OutOfStock):
+    """The same, but no task declares it."""
+
+
+@af.task(raises=OutOfStock)
+def take(item: str, *, declared: bool) -> None:
+    raise (OutOfStock if declared else Undeclared)(item, 3)

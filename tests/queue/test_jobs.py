@@ -217,3 +217,20 @@ def test_a_job_waits_in_a_handler_while_others_run(shop):
     refs = [shop.spawn(Asker) for _ in range(5)]
     answers = [ref.call(Asker.ask, jobs.enqueue(tasks.double, n)) for n, ref in enumerate(refs)]
     assert [answer.get(timeout=20) for answer in answers] == [0, 2, 4, 6, 8]
+
+
+def test_an_error_that_the_task_declares_comes_back_as_itself_and_others_as_text(shop):
+    jobs = shop.queue("q", workers=1)
+    with pytest.raises(af.JobFailed, match="OutOfStock: .*book") as caught:
+        jobs.enqueue(tasks.take, "book", declared=True).result(timeout=20)
+    assert type(caught.value.__cause__) is tasks.OutOfStock
+    assert caught.value.__cause__.item == "book"
+    with pytest.raises(af.JobFailed, match="Undeclared: .*book") as caught:
+        jobs.enqueue(tasks.take, "book", declared=False).result(timeout=20)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("raises", ["OutOfStock", int, (ValueError, 3)])
+def test_what_is_no_class_of_errors_is_refused(raises):
+    with pytest.raises(af.DefinitionError, match="raises="):
+        af.task(raises=raises)(len)

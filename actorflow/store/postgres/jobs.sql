@@ -182,7 +182,7 @@ select id, queue, task, status, priority, attempt, crashes, progress, created, s
 from actorflow.job where id = :id;
 
 -- name: outcome
-select status, result, error from actorflow.job where id = :id;
+select status, result, error, task from actorflow.job where id = :id;
 
 -- name: peek
 select id from actorflow.job where queue = :queue and stage = 0 order by priority, id limit 1;

@@ -175,7 +175,7 @@ select id, queue, task, status, priority, attempt, crashes, progress, created, s
 from af_job where id = :id;
 
 -- name: outcome
-select status, result, error from af_job where id = :id;
+select status, result, error, task from af_job where id = :id;
 
 -- name: peek
 select id from af_job where queue = :queue and stage = 0 order by priority, id limit 1;
