@@ -169,7 +169,7 @@ def test_dump_prints_each_row_with_its_values_as_json(path):
 def test_dump_of_one_table(path):
     result = run("dump", path, "--table", "af_queue")
     assert {json.loads(text)["table"] for text in result.stdout.splitlines()} == {"af_queue"}
-    assert "there are af_job" in refusal("dump", path, "--table", "nonsense")
+    assert "there are af_actor, " in refusal("dump", path, "--table", "nonsense")
 
 
 def test_dump_imports_no_name_that_is_stored(path):
@@ -273,15 +273,8 @@ def test_prune_takes_what_was_kept_long_enough_and_nothing_else(path, monkeypatc
     assert [(one["status"], one["result"]) for one in rows] == [("queued", None), ("completed", 8), ("queued", None)]
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + ledger.DEAD_SECONDS * 2))
     assert answer("prune", path)["jobs"] == 1
-    assert answer("check", path)["rows"] == {
-        "af_job": 2,
-        "af_key": 0,
-        "af_meta": 1,
-        "af_need": 0,
-        "af_node": 0,
-        "af_queue": 1,
-        "af_schedule": 0,
-    }
+    rows = answer("check", path)["rows"]
+    assert {table: count for table, count in rows.items() if count} == {"af_job": 2, "af_meta": 1, "af_queue": 1}
     assert not Path(f"{path}-af-nodes").exists()
 
 

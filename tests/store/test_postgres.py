@@ -15,7 +15,7 @@ import pytest
 from actorflow.errors import DefinitionError, StoreError
 from actorflow.store.commits import TRIES
 from actorflow.store.postgres import connection as postgres_connection
-from actorflow.store.postgres import link, schema
+from actorflow.store.postgres import driver, link, schema
 from actorflow.store.postgres.driver import shown
 from actorflow.store.statements import PARAMETER, statements, with_percent
 from actorflow.store.store import open_store
@@ -380,3 +380,21 @@ def test_sql_of_the_dialect_is_in_files_only():
         for table in re.findall(r"\b(?:from|into|update|join) (\w+)(?!\w|\.|\()", text):
             assert table not in {"job", "node", "queue", "key", "need", "schedule", "meta"}, text
     assert Path(schema.__file__).with_name("migrations").is_dir()
+
+
+def test_a_transaction_that_stands_still_is_ended_by_the_server(base, monkeypatch):
+    """As that of a process that was stopped in it: the others would wait for its locks."""
+    monkeypatch.setattr(driver, "OPTIONS", "set idle_in_transaction_session_timeout = '100ms'")
+    ended = "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'"
+
+    def stand_still(transaction):
+        add(transaction, "half")
+        with psycopg.connect(base, autocommit=True) as other:
+            until(lambda: other.execute(ended).fetchone() == (0,))
+        add(transaction, "done")
+
+    with opened(base) as store:
+        with pytest.raises(StoreError, match="was it stopped"):
+            store.write(stand_still)
+        store.write(adding("later"))
+        assert ids(store) == {"later"}

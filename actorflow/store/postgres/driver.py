@@ -20,8 +20,10 @@ SESSION: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-# A process that is stopped in a transaction must not hold up the others for ever, nor wait for ever itself.
-OPTIONS: Final = "set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '60s'"
+# A process that is stopped in a transaction must not hold up the others for long, nor wait for ever itself: our own
+# transactions take milliseconds, so the server ends one before the others give up. One that a task has may be longer.
+OPTIONS: Final = "set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '10s'"
+LONGER: Final = "set local idle_in_transaction_session_timeout = '60s'"
 
 _connections: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -83,7 +85,7 @@ CURES: Final = {
     "42501": "this user must be allowed to make the schema `actorflow`, or to use it",
     "53100": "nothing of it was written; make room on the server's disk, and it goes on",
     "55P03": "another process has held what it needs for over 30 s in one transaction",
-    "25P03": "this process had a transaction open for over 60 s; was it stopped?",
+    "25P03": "this process had a transaction open for over 10 s (a task 60 s); was it stopped?",
 }
 REFUSALS: Final = {
     "does not exist": "make it first: createdb, createuser",

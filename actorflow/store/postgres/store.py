@@ -11,7 +11,7 @@ from actorflow.errors import DefinitionError
 from actorflow.store.commits import Commits
 from actorflow.store.held import Held
 from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter, Session
-from actorflow.store.postgres.driver import psycopg_module, shown
+from actorflow.store.postgres.driver import LONGER, psycopg_module, shown
 from actorflow.store.postgres.link import Link
 from actorflow.store.postgres.node import PostgresNode
 from actorflow.store.postgres.schema import VERSION, migrate
@@ -67,7 +67,13 @@ class PostgresStore(StoreShell[PostgresNode]):
     def hold(self, durability: Durability | None = None) -> Held:
         """Open a transaction that this thread ends."""
         self._check_open()
-        return Held(self._commits, lambda: self._writer.session.connection, durability or self.durability)
+        held = Held(self._commits, lambda: self._writer.session.connection, durability or self.durability)
+        try:
+            self._writer.session.execute(LONGER)
+        except BaseException:
+            held.rollback()
+            raise
+        return held
 
     def join(self, connection: Any, /) -> PostgresTransaction:
         """Return a transaction on a user's own connection to the database."""
