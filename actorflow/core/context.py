@@ -115,14 +115,15 @@ class Context:
     def _timer(
         self, delay: float, period: float | None, method: Callable[..., Any], args: tuple[Any, ...], kwargs: Any
     ) -> Timer:
-        if getattr(method, "__self__", None) is not self._actor:
-            msg = f"{method!r} is no method of this actor: pass self.method"
-            raise DefinitionError(msg)
+        self._check_method(method)
         if not delay >= 0:
             msg = f"a delay of {delay} seconds: it must not be negative"
             raise DefinitionError(msg)
         self._check_alive()
-        timer = Timer(self._actor, period, Call(method.__name__, args, kwargs))
+        return self._start_timer(delay, period, Call(method.__name__, args, kwargs))
+
+    def _start_timer(self, delay: float, period: float | None, call: Call) -> Timer:
+        timer = Timer(self._actor, period, call)
         timer.start(self._ref._scheduler.clock.monotonic() + delay)
         return timer
 
@@ -175,15 +176,20 @@ class Context:
 
         A future that ends with an error crashes the actor with that error, as if a cast had raised it.
         """
-        if getattr(method, "__self__", None) is not self._actor:
-            msg = f"{method!r} is no method of this actor: pass self.method"
-            raise DefinitionError(msg)
+        self._check_method(method)
         self._check_alive()
-        piped = Piped(self._actor, future, method.__name__)
+        self._start_pipe(future, Piped(self._actor, future, method.__name__))
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _start_pipe(self, future: Future[Any], piped: Piped) -> None:
         if not future._add_waiter(piped):
             piped()
 
-    # --- inside ------------------------------------------------------------------------------------------------------
+    def _check_method(self, method: Callable[..., Any]) -> None:
+        if getattr(method, "__self__", None) is not self._actor:
+            msg = f"{method!r} is no method of this actor: pass self.method"
+            raise DefinitionError(msg)
 
     def _handling(self, what: str) -> Execution:
         execution = CURRENT.get()

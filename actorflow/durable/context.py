@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from actorflow.core.context import Context, Piped
 from actorflow.core.current import CURRENT
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.durable.mailbox import Mailbox
     from actorflow.durable.registry import Registry
-
-T = TypeVar("T")
 
 
 class DurableContext(Context):
@@ -70,41 +68,17 @@ class DurableContext(Context):
         unit.effects.ending = "promised"
         return DurableReply(unit.box.registry, entry.id)
 
-    def pipe(self, future: Future[T], method: Callable[[T], Any], /) -> None:
-        """Have `method` called with the future's value, as a message, once it is there and this message is committed.
-
-        It is in memory until then: after a crash in between it does not come.
-        """
-        if getattr(method, "__self__", None) is not self._actor:
-            msg = f"{method!r} is no method of this actor: pass self.method"
-            raise DefinitionError(msg)
-        self._check_alive()
-        piped = Piped(self._actor, future, method.__name__)
-
-        def begin() -> None:
-            if not future._add_waiter(piped):
-                piped()
-
+    def _start_pipe(self, future: Future[Any], piped: Piped) -> None:
+        """Begin once the message is committed; until its value is handled, a pipe is in memory: a crash ends it."""
         execution = CURRENT.get()
         if isinstance(execution, Unit) and execution.box.ref is self._ref and not execution.is_over:
-            execution.after.append(begin)
+            execution.after.append(partial(super()._start_pipe, future, piped))
         else:
-            begin()
+            super()._start_pipe(future, piped)
 
-    def _timer(
-        self, delay: float, period: float | None, method: Callable[..., Any], args: tuple[Any, ...], kwargs: Any
-    ) -> Timer:
-        if getattr(method, "__self__", None) is not self._actor:
-            msg = f"{method!r} is no method of this actor: pass self.method"
-            raise DefinitionError(msg)
-        if not delay >= 0:
-            msg = f"a delay of {delay} seconds: it must not be negative"
-            raise DefinitionError(msg)
-        self._check_alive()
+    def _start_timer(self, delay: float, period: float | None, call: Call) -> Timer:
         box: Mailbox = self._ref._box
-        row = TimerRow(
-            0, self._ref._scheduler.clock.time() + delay, period, 0, pack(Call(method.__name__, args, kwargs))
-        )
+        row = TimerRow(0, self._ref._scheduler.clock.time() + delay, period, 0, pack(call))
         timer = DurableTimer(box, row)
         execution = CURRENT.get()
         if not (isinstance(execution, Unit) and execution.box is box and not execution.is_over):

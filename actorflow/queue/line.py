@@ -6,13 +6,13 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.core.log import logger
 from actorflow.errors import PayloadError
 from actorflow.queue import ledger
 from actorflow.queue.desk import Desk, InProcess
+from actorflow.queue.retention import bury
 from actorflow.queue.stats import Latencies
 from actorflow.workflow.task import TASKS
 
@@ -161,8 +161,8 @@ class Line:
         self, done: list[ledger.Outcome], wanted: int, lease: float
     ) -> tuple[list[ledger.Claimed], float | None]:
         """Write what became of jobs and take the next; also returns when to look again."""
-        store, name = self.store, self.name
-        owner, now, until = store.node.id, self.now(), self.lease_now() + lease
+        store, name, node = self.store, self.name, self.store.node
+        owner, now, until = node.id, self.now(), self.lease_now() + lease
         tasks, news = self.tasks, ledger.News()
 
         def work(transaction: Transaction) -> tuple[list[ledger.Claimed], float | None]:
@@ -175,7 +175,7 @@ class Line:
 
         claimed = store.write(work, durability=self.durability)
         for outcome in done:
-            store.node.end(outcome.id)
+            node.end(outcome.id)
         self.told(done, news)
         return claimed
 
@@ -254,14 +254,8 @@ class Line:
         """Take the jobs of nodes that have died, so that any node may claim them."""
         store = self.store
         for id_ in store.node.dead():
-            cause = f"its process (node {id_}) was killed or has crashed"
             news = ledger.News()
-            begun = store.node.begun(id_)
-            moved = store.write(
-                partial(ledger.take_over, owner=id_, now=self.now(), cause=cause, news=news, begun=begun)
-            )
-            store.node.forget(id_)
-            self.taken(moved, news)
+            self.taken(bury(store, id_, self.now(), news), news)
 
     def take_overdue(self) -> None:
         """Take the jobs of nodes that were stopped, or are cut off, so that any node may claim them."""

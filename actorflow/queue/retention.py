@@ -21,11 +21,12 @@ def prune(store: Store) -> dict[str, int]:
     for 30 days, and processes that have died, whose jobs may be claimed again.
     """
     now = store.now()
-    return {
-        "jobs": _all(store, "jobs.prune", {"now": now, "limit": ledger.BATCH}),
-        "schedules": sum(_schedules(store, queue, now) for queue in _queues(store)),
-        "nodes": sum(_bury(store, node, now) for node in store.node.dead()),
-    }
+    jobs = _all(store, "jobs.prune", {"now": now, "limit": ledger.BATCH})
+    schedules = sum(_schedules(store, queue, now) for queue in _queues(store))
+    dead = store.node.dead()
+    for node in dead:
+        bury(store, node, now, ledger.News())
+    return {"jobs": jobs, "schedules": schedules, "nodes": len(dead)}
 
 
 def _all(store: Store, name: str, values: dict[str, Any]) -> int:
@@ -45,9 +46,10 @@ def _schedules(store: Store, queue: str, now: float) -> int:
     return store.write(lambda transaction: transaction.run("schedules.prune", values))
 
 
-def _bury(store: Store, node: str, now: float) -> int:
+def bury(store: Store, node: str, now: float, news: ledger.News) -> list[tuple[int, str, str]]:
+    """Take the jobs of a node that has died, and forget it; return (id, queue, status) of the jobs."""
     cause = f"its process (node {node}) was killed or has crashed"
     begun = store.node.begun(node)
-    store.write(partial(ledger.take_over, owner=node, now=now, cause=cause, news=ledger.News(), begun=begun))
+    moved = store.write(partial(ledger.take_over, owner=node, now=now, cause=cause, news=news, begun=begun))
     store.node.forget(node)
-    return 1
+    return moved

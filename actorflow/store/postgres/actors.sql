@@ -109,10 +109,6 @@ insert into actorflow.mark (receiver, id, at) values (:receiver, :id, :at) on co
 insert into actorflow.dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
 values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
 
--- name: dead
-select id, receiver, sender, body, error, attempt, crashes, at from actorflow.dead_mail
-where :receiver::text is null or receiver = :receiver order by id limit :limit;
-
 -- name: bury_node
 delete from actorflow.node where id = :id
     and not exists (select 1 from actorflow.job where owner = :id and stage = 4);

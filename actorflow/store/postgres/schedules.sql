@@ -21,8 +21,5 @@ update actorflow.schedule set stopped = 1 where queue = :queue and declared < :b
 -- name: stale
 select name from actorflow.schedule where queue = :queue and declared < :before and stopped = 0 limit 1;
 
--- name: list
-select name, cron, zone, catch_up, next, last, declared, stopped from actorflow.schedule where queue = :queue order by name;
-
 -- name: prune
 delete from actorflow.schedule where queue = :queue and declared < :before;

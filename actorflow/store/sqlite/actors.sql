@@ -107,10 +107,6 @@ insert into af_mark (receiver, id, at) values (:receiver, :id, :at) on conflict 
 insert into af_dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
 values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
 
--- name: dead
-select id, receiver, sender, body, error, attempt, crashes, at from af_dead_mail
-where :receiver is null or receiver = :receiver order by id limit :limit;
-
 -- name: bury_node
 delete from af_node where id = :id
     and not exists (select 1 from af_job where owner = :id and stage = 4);

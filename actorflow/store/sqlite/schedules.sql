@@ -21,8 +21,5 @@ update af_schedule set stopped = 1 where queue = :queue and declared < :before a
 -- name: stale
 select name from af_schedule where queue = :queue and declared < :before and stopped = 0 limit 1;
 
--- name: list
-select name, cron, zone, catch_up, next, last, declared, stopped from af_schedule where queue = :queue order by name;
-
 -- name: prune
 delete from af_schedule where queue = :queue and declared < :before;
