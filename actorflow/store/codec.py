@@ -131,7 +131,7 @@ def is_plain(value: Any, depth: int) -> bool:
         value = value.values()
     elif kind is not list:
         return False
-    for item in value:
+    for item in value:  # noqa: SIM110 - a generator takes twice as long
         if type(item) not in ATOMS and not is_plain(item, depth + 1):
             return False
     return True

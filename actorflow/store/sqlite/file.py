@@ -139,7 +139,7 @@ def is_filled(path: str, size: int) -> bool:
     A page was written since then if it bears the log's present salts (sqlite.org/fileformat2.html, 4.1 and 4.2).
     """
     try:
-        with open(f"{path}-wal", "rb", buffering=0) as log:
+        with Path(f"{path}-wal").open("rb", buffering=0) as log:
             if os.fstat(log.fileno()).st_size < size:
                 return False
             page_size, salts = LOG_HEADER.unpack(log.read(LOG_HEADER.size))
