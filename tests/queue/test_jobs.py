@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -175,6 +176,17 @@ def test_a_job_that_is_not_over_in_time_is_an_ask_timeout(shop):
 def test_an_unknown_job_is_named():
     with af.ActorSystem("shop") as system, pytest.raises(af.DefinitionError, match="no job 77"):
         system.get_job("77").result(timeout=1)
+
+
+def test_who_waits_for_a_job_hears_when_the_system_ends(url):
+    system = af.ActorSystem("shop", store=url)
+    job = system.queue("numbers").enqueue(tasks.double, 1)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(job.result)
+        tasks.until(lambda: system.waits._futures)
+        system.stop()
+        with pytest.raises(af.ActorDeadError, match="closed"):
+            waiting.result(timeout=20)
 
 
 def test_many_are_all_there_or_none(shop):
