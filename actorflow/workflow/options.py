@@ -63,6 +63,9 @@ class JobOptions:
         check_type("key", self.key, str | None)
         check_type("unique", self.unique, str | None)
         check_type("expires", self.expires, int | float | None)
+        if isinstance(self.tags, str) or not all(map(is_tag, self.tags)):
+            msg = f"tags={self.tags!r}: give a list of words, none of them empty or with a line break"
+            raise DefinitionError(msg)
         check_choice("on_duplicate", self.on_duplicate, ("existing", "reject", "replace"))
         if self.delay < 0 or self.keep < 0 or any(value is not None and value <= 0 for value in self._spans()):
             msg = f"{self}: a delay is 0 or more, timeout and expires are above 0"
@@ -75,6 +78,11 @@ class JobOptions:
         """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
         check_known(options, NAMES)
         return dataclasses.replace(self, **options)
+
+
+def is_tag(value: object) -> bool:
+    """Say whether a value can be a tag: a store has them line by line."""
+    return isinstance(value, str) and value != "" and "\n" not in value
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(JobOptions))
