@@ -289,6 +289,8 @@ class Claimer(Actor, intensity=10, period=10.0):
                     self.beaten_at = now
                     line.beat(LEASE_SECONDS)
                 self.look_for_cancelled()
+            if not self.free:
+                line.expire()
             line.prune()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             logger.error("Queue %s: the store failed: %s", line.name, error)

@@ -276,8 +276,7 @@ def begin(transaction: Transaction, queue: str, claimed: list[Claimed], limits: 
 def wake(transaction: Transaction, queue: str, limits: Limits, now: float, news: News) -> None:
     """Make ready what has waited for its time, or for its key's; cancel what has expired."""
     where = {"queue": queue, "now": now, "limit": BATCH}
-    for (id_,) in transaction.all("jobs.expired", where):
-        cancel_queued(transaction, id_, "it expired before it began", now, news)
+    expire(transaction, queue, now, news)
     keys = set()
     for id_, key in transaction.all("jobs.wake_due", where):
         if key is not None and limits.has_keys:
@@ -289,6 +288,12 @@ def wake(transaction: Transaction, queue: str, limits: Limits, now: float, news:
         promote(transaction, queue, key, limits, now)
 
 
+def expire(transaction: Transaction, queue: str, now: float, news: News) -> None:
+    """Cancel jobs that were to begin by now."""
+    for (id_,) in transaction.all("jobs.expired", {"queue": queue, "now": now, "limit": BATCH}):
+        cancel_queued(transaction, id_, "it expired before it began", now, news)
+
+
 def next_times(transaction: Transaction, queue: str) -> list[float]:
     """Return when jobs are due, keys are free again, and jobs expire: the next of each, the first in front."""
     row = transaction.one("jobs.next_times", {"queue": queue}) or ()
@@ -296,9 +301,10 @@ def next_times(transaction: Transaction, queue: str) -> list[float]:
 
 
 def next_wake(transaction: Transaction, queue: str, limits: Limits, times: list[float]) -> float | None:
-    """Return when something will be ready by itself."""
+    """Return when something will be ready by itself; of a queue that is paused, when a job expires."""
     if limits.paused:
-        return None
+        row = transaction.one("jobs.next_times", {"queue": queue})
+        return None if row is None else row[-1]
     if limits.rate is not None and limits.tokens < 1 and transaction.one("jobs.is_ready", {"queue": queue}) is not None:
         times = [*times, limits.filled + (1 - limits.tokens) / limits.rate]
     return min(times, default=None)

@@ -268,6 +268,20 @@ class Line:
         )
         self.taken(moved, news)
 
+    def expire(self) -> None:
+        """Cancel what was to begin by now; taking jobs does so too, but none are taken while all workers are busy."""
+        now, news = self.now(), ledger.News()
+        values = {"queue": self.name, "now": now, "limit": 1}
+        if self.store.read(lambda transaction: transaction.one("jobs.expired", values)) is None:
+            return
+
+        def work(transaction: Transaction) -> None:
+            news.begin()
+            ledger.expire(transaction, self.name, now, news)
+
+        self.store.write(work, self.durability)
+        self.told([], news)
+
     def taken(self, moved: list[tuple[int, str, str]], news: ledger.News) -> None:
         """Report the jobs that were taken from others."""
         for job, queue, status in moved:
