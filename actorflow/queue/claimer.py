@@ -227,7 +227,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
         _, slot = self.running[attempt.job.id]
         self.end(attempt)
-        attempt.cancelled = True
+        attempt.cancelled = True  # its thread may look
         slot.stop(block=False)
         self.free.append(self.new_worker())
         self.flush_soon()
@@ -245,6 +245,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         for attempt in self.backlog:
             if attempt.job.id == id_:
                 self.backlog.remove(attempt)
+                attempt.cancelled = True
                 attempt.outcome = attempt.failed(JobCancelled("it was cancelled"), self.line.now(), self.ctx.random)
                 self.done.append(attempt.outcome)
                 self.flush_soon()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, JobCancelled, Stopping
 from actorflow.queue.slots import (
     BEHIND,
     DUE,
@@ -26,6 +26,7 @@ from actorflow.queue.slots import (
     limits_of,
     promote,
 )
+from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
@@ -381,19 +382,32 @@ def settle_completed(
 
 def _settle_one(transaction: Transaction, owner: str, outcome: Outcome, limits: Limits, now: float) -> bool:
     values = {"id": outcome.id, "owner": owner, "epoch": outcome.epoch}
-    waits = BEHIND if outcome.key is not None and limits.has_keys else READY  # `free_slot` lets it go on
-    if outcome.given_back:
-        return bool(transaction.run("jobs.give_back", {**values, "stage": waits}))
+    if outcome.status == "queued":
+        if _queue_again(transaction, values, outcome, limits, now):
+            return True
+        # not ours any more, or somebody has cancelled it meanwhile
+        outcome.status, outcome.error, outcome.given_back = "cancelled", CANCELLED_MEANWHILE, False
     if outcome.status == "completed":
         values |= {"now": now, "result": outcome.result, "keep": now + outcome.keep}
         return bool(transaction.run("jobs.complete", values))
-    if outcome.status == "queued":
-        stage = DUE if outcome.due is not None and outcome.due > now else waits
-        values |= {"stage": stage, "due": outcome.due, "error": outcome.error, "crashes": outcome.crashes}
-        return bool(transaction.run("jobs.again", {**values, "undone": int(outcome.interrupted)}))
     values |= {"status": outcome.status, "error": outcome.error, "crashes": outcome.crashes}
     values |= {"now": now, "keep": now + (DEAD_SECONDS if outcome.status == "dead" else outcome.keep)}
     return bool(transaction.run("jobs.end", values))
+
+
+def _queue_again(
+    transaction: Transaction, values: dict[str, Any], outcome: Outcome, limits: Limits, now: float
+) -> bool:
+    """Queue a job again; False if it is not ours any more, or is cancelled."""
+    waits = BEHIND if outcome.key is not None and limits.has_keys else READY  # `free_slot` lets it go on
+    if outcome.given_back:
+        return bool(transaction.run("jobs.give_back", {**values, "stage": waits}))
+    stage = DUE if outcome.due is not None and outcome.due > now else waits
+    more = {"stage": stage, "due": outcome.due, "error": outcome.error, "crashes": outcome.crashes}
+    return bool(transaction.run("jobs.again", {**values, **more, "undone": int(outcome.interrupted)}))
+
+
+CANCELLED_MEANWHILE: Final = write_error(JobCancelled("it was cancelled while it ran"))
 
 
 def _count(counts: Counts, outcome: Outcome) -> None:
@@ -436,8 +450,7 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
     if row is None or row[2] >= RUNNING:
         return False
     queue, key, stage, task = row
-    error = json.dumps({"name": "JobCancelled", "text": why}).encode()
-    values = {"id": id_, "status": "cancelled", "now": now, "error": error, "keep": now + DAY}
+    values = {"id": id_, "status": "cancelled", "now": now, "error": write_error(JobCancelled(why)), "keep": now + DAY}
     if not transaction.run("jobs.end_queued", values):
         return False  # another process has just claimed it
     news.cancelled.append((id_, task))
@@ -567,14 +580,16 @@ def _take_over_one(
     id_, queue, key, epoch, _, crashes, at_most_once, _ = row
     status = "dead" if at_most_once or crashes + 1 >= CRASHES else "queued"
     error = json.dumps({"name": "HostDied", "text": cause}).encode()
-    settle(transaction, queue, owner, [Outcome(id_, epoch, key, status, error=error, crashes=1)], now, news)
-    return id_, queue, status
+    outcome = Outcome(id_, epoch, key, status, error=error, crashes=1)
+    settle(transaction, queue, owner, [outcome], now, news)
+    return id_, queue, outcome.status
 
 
 def _give_back_one(transaction: Transaction, owner: str, row: Row, now: float, news: News) -> tuple[int, str, str]:
     id_, queue, key, epoch, *_ = row
-    settle(transaction, queue, owner, [Outcome(id_, epoch, key, "queued", given_back=True)], now, news)
-    return id_, queue, "queued"
+    outcome = Outcome(id_, epoch, key, "queued", given_back=True)
+    settle(transaction, queue, owner, [outcome], now, news)
+    return id_, queue, outcome.status
 
 
 def disown(
@@ -583,13 +598,17 @@ def disown(
     """Queue the jobs again that this node has and works on no more: its claimer has crashed, or the system ends."""
     news.begin()
     for row in transaction.all("jobs.owned", {"owner": owner}):
-        id_, of_queue, key, epoch, _, _, at_most_once, _ = row
+        id_, of_queue, key, epoch, _, _, at_most_once, task = row
         if of_queue != queue:
             continue
         if begun is not None and id_ not in begun:
             _give_back_one(transaction, owner, row, now, news)
             continue
-        status = "dead" if at_most_once else "queued"
-        error = json.dumps({"name": "Stopping", "text": "its process ended while it ran"}).encode()
-        outcome = Outcome(id_, epoch, key, status, error=error if at_most_once else None, interrupted=True)
+        outcome = interrupted(id_, epoch, key, task, once=bool(at_most_once))
         settle(transaction, queue, owner, [outcome], now, news)
+
+
+def interrupted(id_: int, epoch: int, key: str | None, task: str, *, once: bool) -> Outcome:
+    """Return the outcome of an attempt whose process ends: it does not count; what may run once only is dead."""
+    error = write_error(Stopping("its process ended while it ran")) if once else None
+    return Outcome(id_, epoch, key, "dead" if once else "queued", error=error, interrupted=True, task=task)

@@ -287,7 +287,7 @@ class Line:
         for job, queue, status in moved:
             logger.warning("Job %s of queue %s was in a process that died or hangs; it is %s", job, queue, status)
         self.told([], news)
-        self.waits.ended([job for job, _, status in moved if status == "dead"])
+        self.waits.ended([job for job, _, status in moved if status in ledger.FINAL])
         self.wake()
 
     def prune(self) -> None:

@@ -108,11 +108,11 @@ where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 update actorflow.job set
     stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes,
     attempt = attempt - :undone
-where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: give_back
 update actorflow.job set stage = :stage, status = 'queued', owner = null, lease = null, attempt = attempt - 1
-where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: end
 update actorflow.job set

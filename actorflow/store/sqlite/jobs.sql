@@ -103,11 +103,11 @@ where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 update af_job set
     stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes,
     attempt = attempt - :undone
-where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: give_back
 update af_job set stage = :stage, status = 'queued', owner = null, lease = null, attempt = attempt - 1
-where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: end
 update af_job set
