@@ -121,7 +121,7 @@ class Claimer(Actor, intensity=10, period=10.0):
             self.flush_timer.cancel()
             self.flush_timer = None
         done, self.done = self.done, []
-        wanted = 0 if self.draining or self.line.closed else self.wanted()
+        wanted = 0 if self.draining or self.line.closed or self.line.is_ending() else self.wanted()
         if done or wanted > 0:
             try:
                 claimed, next_wake = self.line.settle_and_claim(done, wanted, LEASE_SECONDS)
@@ -175,7 +175,9 @@ class Claimer(Actor, intensity=10, period=10.0):
     # --- workers -----------------------------------------------------------------------------------------------------
 
     def hand_out(self) -> None:
-        """Give jobs to the free workers."""
+        """Give jobs to the free workers; at the system's end they are left, to be given back."""
+        if self.line.is_ending():
+            return
         free, backlog = self.free, self.backlog
         while free and backlog:
             attempt = backlog.popleft()

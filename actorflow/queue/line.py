@@ -72,6 +72,7 @@ class Line:
         is_virtual: bool,
         payload_limit: int,
         after: Callable[[float, Callable[[], object]], object],
+        is_ending: Callable[[], bool],
     ) -> None:
         self.name = name
         self.store = store
@@ -82,6 +83,7 @@ class Line:
         self.is_virtual = is_virtual
         self.payload_limit = payload_limit
         self.after = after  # calls a function in some seconds, in the holder of the baton
+        self.is_ending = is_ending  # says whether the system drains
         self.desk = Desk()
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None

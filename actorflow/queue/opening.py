@@ -93,6 +93,7 @@ def open_queue(
                 is_virtual=scheduler.is_virtual,
                 payload_limit=int(home.settings.payload_limit),
                 after=after,
+                is_ending=lambda: scheduler.draining,
             )
             home.store.watch(line.wake)
     has_limits = concurrency is not None or rate is not None or per_key is not None

@@ -132,6 +132,17 @@ def test_a_job_is_not_queued_again_beside_a_live_one_with_its_unique_key(shop):
         jobs.retry(job)
 
 
+def test_the_systems_end_fails_no_job_though_the_pool_ends_before_the_queue(tmp_path):
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    with af.ActorSystem("shop", store=url, durability="process") as system:
+        jobs = system.queue("q", workers=2)
+        many = jobs.enqueue_many(tasks.cpu_double, [(n,) for n in range(3000)])
+        many[20].result(timeout=60)  # the pool is at work
+    with af.ActorSystem("shop", store=url) as system:
+        stats = system.queue("q").stats()
+    assert (stats.queued + stats.completed, stats.failed, stats.cancelled, stats.dead) == (3000, 0, 0, 0)
+
+
 # --- dead letters ----------------------------------------------------------------------------------------------------
 
 
