@@ -6,6 +6,7 @@ written about it says both: what comes late, after another node has taken over, 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -154,6 +155,8 @@ def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now
     row = transaction.one("jobs.put", {**job, "stage": stage, "needs": 0})
     assert row is not None
     id_: int = row[0]
+    if job["tags"]:
+        transaction.many("jobs.add_tag", tag_rows(id_, queue, job["tags"]))
     if needs:
         hold(transaction, id_, needs, job, limits, now, news)
     elif stage == BEHIND:
@@ -175,6 +178,11 @@ def check_needs(transaction: Transaction, needs: Iterable[int]) -> None:
 def unknown_need(other: int) -> DefinitionError:
     """Return what is said of a job that is not there."""
     return DefinitionError(f"after=[job {other}]: there is no such job; was it done long ago?")
+
+
+def tag_rows(id_: int, queue: str, tags: str) -> list[dict[str, Any]]:
+    """Return the rows by which a job is found by its tags."""
+    return [{"queue": queue, "tag": tag, "job": id_} for tag in tags.split("\n")]
 
 
 def hold(
@@ -469,6 +477,18 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
 def cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
     """Cancel a job: True if it had not begun, False if it runs and is to end, None if it is over."""
     news.begin()
+    return _cancel(transaction, id_, now, news)
+
+
+def cancel_each(transaction: Transaction, ids: list[int], now: float, news: News) -> tuple[int, bool]:
+    """Cancel jobs; return how many of them, and whether some run and are to end."""
+    news.begin()
+    running = sum(_cancel(transaction, id_, now, news) is False for id_ in ids)
+    cancelled = {id_ for id_, _ in news.cancelled}  # one may have been cancelled because of another
+    return running + len(cancelled.intersection(ids)), running > 0
+
+
+def _cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
     if cancel_queued(transaction, id_, "it was cancelled", now, news):
         return True
     return False if transaction.one("jobs.cancelling", {"id": id_}) is not None else None
@@ -515,6 +535,24 @@ def check_members(transaction: Transaction, id_: int, members: list[int]) -> Non
             raise DefinitionError(msg if row is None else f"{msg}: queue that one again first")
 
 
+def revive_each(transaction: Transaction, ids: list[int], now: float) -> int:
+    """Queue jobs again, and return how many; those whose unique key a live job has stay as they are."""
+    revived = 0
+    for id_ in ids:
+        with contextlib.suppress(DefinitionError):
+            revived += revive(transaction, id_, now)
+    return revived
+
+
+def prune(transaction: Transaction, now: float) -> int:
+    """Remove some jobs that were kept long enough; return how many."""
+    removed = transaction.all("jobs.prune", {"now": now, "limit": BATCH})
+    rows = [row for id_, queue, tags in removed if tags for row in tag_rows(id_, queue, tags)]
+    if rows:
+        transaction.many("jobs.drop_tag", rows)
+    return len(removed)
+
+
 def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
     """Remove all jobs of a queue that have not begun; those of other queues that wait for one are cancelled."""
     news.begin()
@@ -530,6 +568,7 @@ def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
     if newest is not None and newest[1] == queue:
         removed = int(cancel_queued(transaction, newest[0], "its queue was purged", now, news))
     transaction.run("jobs.purge_needs", where)
+    transaction.run("jobs.purge_tags", where)
     removed += transaction.run("jobs.purge", where)
     limits = limits_of(transaction, queue)
     if limits.has_keys:

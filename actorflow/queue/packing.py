@@ -84,7 +84,7 @@ def put(
         "unique": options.unique,
         "at_most_once": int(options.at_most_once),
         "gather": None if gather is None else json.dumps(gather),
-        "tags": "\n".join(options.tags) or None,
+        "tags": "\n".join(dict.fromkeys(options.tags)) or None,
         "args": packed.payload,
         "options": json.dumps(stored).encode(),
         "created": now,

@@ -197,13 +197,48 @@ select id from actorflow.job where queue = :queue and stage = 0 order by priorit
 
 -- name: list
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
-from actorflow.job where queue = :queue and (:status::text is null or status = :status) order by id desc limit :limit;
+from actorflow.job where queue = :queue and (:status::text is null or status = :status) and (:task::text is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_running
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from actorflow.job where queue = :queue and stage = 4 and (:task::text is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_failed
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from actorflow.job where queue = :queue and status = :status and status in ('failed', 'dead') and (:task::text is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_tagged
+select job.id, job.queue, job.task, job.status, job.priority, job.attempt, job.crashes, job.progress, job.created, job.started, job.ended, job.due, job.key, job.tags, job.cancelling, job.error
+from actorflow.job_tag as tag join actorflow.job as job on job.id = tag.job
+where tag.queue = :queue and tag.tag = :tag and (:status::text is null or job.status = :status) and (:task::text is null or job.task = :task) and tag.job < :before
+order by tag.job desc limit :limit;
+
+-- name: count_jobs
+select count(*) from actorflow.job where queue = :queue and (:status::text is null or status = :status) and (:task::text is null or task = :task);
+
+-- name: count_tagged
+select count(*) from actorflow.job_tag as tag join actorflow.job as job on job.id = tag.job
+where tag.queue = :queue and tag.tag = :tag and (:status::text is null or job.status = :status) and (:task::text is null or job.task = :task);
+
+-- name: add_tag
+insert into actorflow.job_tag (queue, tag, job) values (:queue, :tag, :job) on conflict do nothing;
+
+-- name: drop_tag
+delete from actorflow.job_tag where queue = :queue and tag = :tag and job = :job;
 
 -- name: of_task
 select id, args from actorflow.job where task = :task order by id;
 
 -- name: depth
-select stage, count(*) from actorflow.job where queue = :queue and stage < 5 group by stage;
+select
+    (select count(*) from actorflow.job where queue = :queue and stage = 0),
+    (select count(*) from actorflow.job where queue = :queue and stage = 1),
+    (select count(*) from actorflow.job where queue = :queue and stage = 2),
+    (select count(*) from actorflow.job where queue = :queue and stage = 3),
+    (select count(*) from actorflow.job where queue = :queue and owner is not null and stage = 4);
 
 -- name: unknown
 select task, count(*) from actorflow.job
@@ -215,7 +250,7 @@ with old as materialized (
     and not exists (select 1 from actorflow.need where needs = job.id) -- its result is still to be gathered
     limit :limit for update skip locked
 )
-delete from actorflow.job as job using old where job.id = old.id;
+delete from actorflow.job as job using old where job.id = old.id returning job.id, job.queue, job.tags;
 
 -- name: newest
 select id, queue from actorflow.job order by id desc limit 1;
@@ -226,6 +261,10 @@ delete from actorflow.job where queue = :queue and stage < 4;
 -- name: purge_dependants
 select distinct need.job from actorflow.need as need join actorflow.job as job on job.id = need.needs
 where job.queue = :queue and job.stage < 4;
+
+-- name: purge_tags
+delete from actorflow.job_tag
+where queue = :queue and job in (select id from actorflow.job where queue = :queue and stage < 4);
 
 -- name: purge_needs
 delete from actorflow.need where job in (select id from actorflow.job where queue = :queue and stage < 4);

@@ -190,13 +190,48 @@ select id from af_job where queue = :queue and stage = 0 order by priority, id l
 
 -- name: list
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
-from af_job where queue = :queue and (:status is null or status = :status) order by id desc limit :limit;
+from af_job where queue = :queue and (:status is null or status = :status) and (:task is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_running
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from af_job where queue = :queue and owner is not null and stage = 4 and (:task is null or task = :task) and +id < :before
+order by +id desc limit :limit;
+
+-- name: list_failed
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from af_job where queue = :queue and status = :status and status in ('failed', 'dead') and (:task is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_tagged
+select job.id, job.queue, job.task, job.status, job.priority, job.attempt, job.crashes, job.progress, job.created, job.started, job.ended, job.due, job.key, job.tags, job.cancelling, job.error
+from af_job_tag as tag join af_job as job on job.id = tag.job
+where tag.queue = :queue and tag.tag = :tag and (:status is null or job.status = :status) and (:task is null or job.task = :task) and tag.job < :before
+order by tag.job desc limit :limit;
+
+-- name: count_jobs
+select count(*) from af_job where queue = :queue and (:status is null or status = :status) and (:task is null or task = :task);
+
+-- name: count_tagged
+select count(*) from af_job_tag as tag join af_job as job on job.id = tag.job
+where tag.queue = :queue and tag.tag = :tag and (:status is null or job.status = :status) and (:task is null or job.task = :task);
+
+-- name: add_tag
+insert into af_job_tag (queue, tag, job) values (:queue, :tag, :job) on conflict do nothing;
+
+-- name: drop_tag
+delete from af_job_tag where queue = :queue and tag = :tag and job = :job;
 
 -- name: of_task
 select id, args from af_job where task = :task order by id;
 
 -- name: depth
-select stage, count(*) from af_job where queue = :queue and stage < 5 group by stage;
+select
+    (select count(*) from af_job where queue = :queue and stage = 0),
+    (select count(*) from af_job where queue = :queue and stage = 1),
+    (select count(*) from af_job where queue = :queue and stage = 2),
+    (select count(*) from af_job where queue = :queue and stage = 3),
+    (select count(*) from af_job where queue = :queue and owner is not null and stage = 4);
 
 -- name: unknown
 select task, count(*) from af_job
@@ -207,7 +242,8 @@ delete from af_job where id in (
     select id from af_job
     where keep_until is not null and keep_until <= :now and id < (select max(id) from af_job)
     and not exists (select 1 from af_need where needs = af_job.id) limit :limit -- its result is still to be gathered
-);
+)
+returning id, queue, tags;
 
 -- name: newest
 select id, queue from af_job order by id desc limit 1;
@@ -218,6 +254,10 @@ delete from af_job where queue = :queue and stage < 4;
 -- name: purge_dependants
 select distinct need.job from af_need as need join af_job as job on job.id = need.needs
 where job.queue = :queue and job.stage < 4;
+
+-- name: purge_tags
+delete from af_job_tag
+where queue = :queue and job in (select id from af_job where queue = :queue and stage < 4);
 
 -- name: purge_needs
 delete from af_need where job in (select id from af_job where queue = :queue and stage < 4);
