@@ -133,7 +133,7 @@ class Line:
         """
         if data is not None and len(data) > self.payload_limit:
             msg = (
-                f"{what} takes {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of "
+                f"{what}: {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of "
                 f"{self.payload_limit / 1e6:.1f} MB: store it in a file, and its path in the queue"
             )
             raise PayloadError(msg)
@@ -385,7 +385,9 @@ class Line:
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001 - a listener that raises changes nothing
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - a listener that raises changes nothing
                 logger.exception("A listener of queue %s failed", self.name)
 
     def attempt_began(self, attempt: Attempt) -> None:
