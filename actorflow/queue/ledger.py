@@ -500,7 +500,8 @@ def revive(transaction: Transaction, id_: int, now: float) -> bool:
     Jobs that it waited for are forgotten, but not the members of a group whose results it is to get.
 
     Raises:
-        DefinitionError: another live job has its unique key, or a member of its group has not been completed.
+        DefinitionError: another live job has its unique key, or a member of its group is over and was not completed.
+            Nothing was written.
     """
     place = transaction.one("jobs.place", {"id": id_})
     if place is None or place[2] != OVER:
@@ -509,18 +510,20 @@ def revive(transaction: Transaction, id_: int, now: float) -> bool:
     if found is not None:
         msg = f"job {id_} cannot be queued again: job {found[0]} is live and has the same unique key"
         raise DefinitionError(msg)
+    (gather,) = transaction.one("jobs.gather", {"id": id_}) or (None,)
+    members = None if gather is None else json.loads(gather)
+    if members is not None:
+        check_members(transaction, id_, members)
     row = transaction.one("jobs.revive", {"id": id_})
     if row is None:
         return False
-    queue, key, gather = row
+    queue, key = row
     limits = limits_of(transaction, queue)
-    if gather is None:
+    if members is None:
         enter(transaction, id_, queue, key, None, limits, now)
         return True
-    members = json.loads(gather)
-    check_members(transaction, id_, members)
-    job = {"queue": queue, "key": key, "due": None, "gather": gather}
     transaction.run("jobs.set_stage", {"id": id_, "stage": HELD})
+    job = {"queue": queue, "key": key, "due": None, "gather": gather}
     hold(transaction, id_, members, job, limits, now, News())
     return True
 
@@ -536,7 +539,7 @@ def check_members(transaction: Transaction, id_: int, members: list[int]) -> Non
 
 
 def revive_each(transaction: Transaction, ids: list[int], now: float) -> int:
-    """Queue jobs again, and return how many; those whose unique key a live job has stay as they are."""
+    """Queue jobs again, and return how many; those that cannot be stay as they are."""
     revived = 0
     for id_ in ids:
         with contextlib.suppress(DefinitionError):

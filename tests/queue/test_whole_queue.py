@@ -224,7 +224,8 @@ def test_listeners_hear_what_becomes_of_jobs(shop):
 
     job = jobs.enqueue(second_time)
     job.result(timeout=10)
-    kinds = ["queued", "started", "progress", "retried", "started", "progress", "completed"]
+    heard.remove(("queued", job.id))  # which the thread of `enqueue` tells, maybe after a worker that it began
+    kinds = ["started", "progress", "retried", "started", "progress", "completed"]
     assert heard == [(kind, job.id) for kind in kinds]
     heard.clear()
     bad = jobs.enqueue(tasks.fail, "x")

@@ -150,8 +150,11 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
     The copy is one file: what is in the log beside the original is in it. It is there whole, or not at all.
 
     Raises:
-        DefinitionError: the target is there.
+        DefinitionError: the target is there, or is the file itself.
     """
+    if Path(target).exists() and Path(path).exists() and Path(target).samefile(path):
+        msg = f"{target}: it is the file itself; give another name"
+        raise DefinitionError(msg)
     if Path(target).exists() and not replace:
         msg = f"{target}: it is there already; give another name, or --force"
         raise DefinitionError(msg)
