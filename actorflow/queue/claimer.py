@@ -127,7 +127,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         done, self.done = self.done, []
         self.withdraw_offer()
         self.missed = self.offering  # who claims just now answers in a moment: nothing is to overtake that job
-        wanted = 0 if self.draining or self.line.closed or self.missed else self.wanted()
+        wanted = 0 if self.missed or self.takes_no_more() else self.wanted()
         if done or wanted > 0:
             try:
                 claimed, next_wake = self.line.settle_and_claim(done, wanted)
@@ -183,7 +183,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.offering = self.offering and offer is not self.offer
         if claimed is None:
             self.disown_others()
-        elif offer is not self.offer or self.draining or not self.free:
+        elif offer is not self.offer or self.takes_no_more() or not self.free:
             self.done += [Attempt(job, self.line).give_back() for job in claimed]
         elif claimed:
             self.accept(claimed)
@@ -214,6 +214,10 @@ class Claimer(Actor, intensity=10, period=10.0):
             return 0  # not a few at a time: each taking is a transaction
         return max(0, target - have)
 
+    def takes_no_more(self) -> bool:
+        """Say whether it is to end."""
+        return self.draining or self.line.closed or self.line.is_ending()
+
     def wait_for(self, due: float | None) -> None:
         """Look again when something gets ready by itself."""
         if self.wake_timer is not None:
@@ -230,7 +234,9 @@ class Claimer(Actor, intensity=10, period=10.0):
     # --- workers -----------------------------------------------------------------------------------------------------
 
     def hand_out(self) -> None:
-        """Give jobs to the free workers."""
+        """Give jobs to the free workers; at the system's end they are left, to be given back."""
+        if self.line.is_ending():
+            return
         free, backlog = self.free, self.backlog
         while free and backlog:
             attempt = backlog.popleft()
@@ -284,7 +290,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
         _, slot = self.running[attempt.job.id]
         self.end(attempt)
-        attempt.cancelled = True
+        attempt.cancelled = True  # its thread may look
         slot.stop(block=False)
         self.free.append(self.new_worker())
         self.flush_soon()
@@ -302,6 +308,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         for attempt in self.backlog:
             if attempt.job.id == id_:
                 self.backlog.remove(attempt)
+                attempt.cancelled = True
                 attempt.outcome = attempt.failed(JobCancelled("it was cancelled"), self.line.now(), self.ctx.random)
                 self.done.append(attempt.outcome)
                 self.flush_soon()
@@ -346,6 +353,8 @@ class Claimer(Actor, intensity=10, period=10.0):
                     self.beaten_at = now
                     line.beat()
                 self.look_for_cancelled()
+            if not self.free:
+                line.expire()
             line.prune()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             logger.error("Queue %s: the store failed: %s", line.name, error)

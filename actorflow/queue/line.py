@@ -74,6 +74,7 @@ class Line:
         is_virtual: bool,
         payload_limit: int,
         after: Callable[[float, Callable[[], object]], object],
+        is_ending: Callable[[], bool],
     ) -> None:
         self.name = name
         self.store = store
@@ -84,6 +85,7 @@ class Line:
         self.is_virtual = is_virtual
         self.payload_limit = payload_limit
         self.after = after  # calls a function in some seconds, in the holder of the baton
+        self.is_ending = is_ending  # says whether the system drains
         self.desk = Desk()
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None
@@ -134,7 +136,7 @@ class Line:
         """
         if data is not None and len(data) > self.payload_limit:
             msg = (
-                f"{what} takes {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of "
+                f"{what}: {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of "
                 f"{self.payload_limit / 1e6:.1f} MB: store it in a file, and its path in the queue"
             )
             raise PayloadError(msg)
@@ -160,7 +162,7 @@ class Line:
         def work(transaction: Transaction) -> tuple[int, list[ledger.Claimed]]:
             news.begin()
             id_ = put(transaction)
-            if self.closed or self.is_outdated(transaction):
+            if self.closed or self.is_ending() or self.is_outdated(transaction):
                 return id_, []
             return id_, ledger.claim(transaction, name, owner, tasks, 1, now, until, news)[0]
 
@@ -287,12 +289,26 @@ class Line:
         )
         self.taken(moved, news)
 
+    def expire(self) -> None:
+        """Cancel what was to begin by now; taking jobs does so too, but none are taken while all workers are busy."""
+        now, news = self.now(), ledger.News()
+        values = {"queue": self.name, "now": now, "limit": 1}
+        if self.store.read(lambda transaction: transaction.one("jobs.expired", values)) is None:
+            return
+
+        def work(transaction: Transaction) -> None:
+            news.begin()
+            ledger.expire(transaction, self.name, now, news)
+
+        self.store.write(work, self.durability)
+        self.told([], news)
+
     def taken(self, moved: list[tuple[int, str, str]], news: ledger.News) -> None:
         """Report the jobs that were taken from others."""
         for job, queue, status in moved:
             logger.warning("Job %s of queue %s was in a process that died or hangs; it is %s", job, queue, status)
         self.told([], news)
-        self.waits.ended([job for job, _, status in moved if status == "dead"])
+        self.waits.ended([job for job, _, status in moved if status in ledger.FINAL])
         self.wake()
 
     def prune(self) -> None:
@@ -388,7 +404,9 @@ class Line:
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001 - a listener that raises changes nothing
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - a listener that raises changes nothing
                 logger.exception("A listener of queue %s failed", self.name)
 
     def attempt_began(self, attempt: Attempt) -> None:
