@@ -6,15 +6,14 @@ import contextlib
 import statistics
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
 
 from tests.crash.books import Books
+from tests.crash.load import QUEUE
 
 PATIENCE = 30.0  # seconds for jobs of the dead to go on
 GOALS = {"child": 1.0, "tree": 2.0, "one of two": 1.0}  # seconds until a job of the dead begins again
@@ -23,7 +22,7 @@ GOALS = {"child": 1.0, "tree": 2.0, "one of two": 1.0}  # seconds until a job of
 class Daemon:
     """A process that works on the queue, and the processes below it: a zygote, and workers that it has forked."""
 
-    def __init__(self, url: str, queue: str, durability: str = "process") -> None:
+    def __init__(self, url: str, queue: str, durability: str) -> None:
         command = [sys.executable, "-m", "tests.crash.daemon", url, queue, durability]
         self.process = subprocess.Popen(command)
 
@@ -63,27 +62,21 @@ class Daemon:
         self.process.wait(30)
 
 
-class Metronome:
-    """Sees how late this process is woken, as a busy machine wakes all: what is slow then may not be actorflow."""
+@contextlib.contextmanager
+def crew(url: str, durability: str = "process") -> Iterator[Callable[[], Daemon]]:
+    """Give what starts daemons; those that are left when a test fails are killed."""
+    started: list[Daemon] = []
 
-    def __init__(self) -> None:
-        self.latest = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+    def start() -> Daemon:
+        started.append(Daemon(url, QUEUE, durability))
+        return started[-1]
 
-    def _run(self) -> None:
-        while not self._over.is_set():
-            before = time.monotonic()
-            self._over.wait(0.005)
-            self.latest = max(self.latest, time.monotonic() - before - 0.005)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+    try:
+        yield start
+    finally:
+        for daemon in started:
+            if daemon.is_alive:
+                daemon.kill_the_tree()
 
 
 class Times:
@@ -111,6 +104,23 @@ class Times:
                 text += f"{max(seconds):.3f} s at most, {late} after more than {GOALS[what]} s"
             yield f"{what}: {self.kills[what]} kills; {text}"
         yield from self.slow
+
+
+def wait_until_up(books: Books, daemons: list[Daemon]) -> bool:
+    """Wait until all of them are on the store."""
+    pids = {daemon.process.pid for daemon in daemons}
+    until = time.monotonic() + PATIENCE
+    while not pids <= {pid for (pid,) in books.rows("select pid from {node}")}:
+        if time.monotonic() > until:
+            pytest.fail(f"a daemon is not on the store {PATIENCE} s after its start")
+        time.sleep(0.005)
+    return True
+
+
+def first_up(books: Books, daemons: list[Daemon]) -> float:
+    """Return when the first of them came on the store, in seconds since the epoch."""
+    pids = ", ".join(str(daemon.process.pid) for daemon in daemons)
+    return books.value(f"select min(started) from {{node}} where pid in ({pids})")
 
 
 def running(books: Books, pids: set[int]) -> dict[int, tuple[int, int]]:
