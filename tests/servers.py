@@ -5,6 +5,7 @@ import itertools
 import os
 import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import psutil
 import psycopg
 
 COUNT = itertools.count()
+CHECKPOINTER = "select backend_start from pg_stat_activity where backend_type = 'checkpointer'"
 
 
 class Postgres:
@@ -54,10 +56,18 @@ class Postgres:
         psutil.wait_procs(family, timeout=10)
 
     def kill_a_session(self) -> None:
-        """Kill the process of a session by -9: the server ends all the others too, recovers, and goes on by itself."""
+        """Kill the process of a session by -9: the server ends all the others, and goes on by itself; wait for that."""
         pids = self.execute("select pid from pg_stat_activity where pid <> pg_backend_pid() and datname like 'test%'")
-        if pids:
-            os.kill(pids[0][0], signal.SIGKILL)
+        if not pids:
+            return
+        before = self.execute(CHECKPOINTER)
+        os.kill(pids[0][0], signal.SIGKILL)
+        until = time.monotonic() + 30
+        now = before
+        while now == before and time.monotonic() < until:
+            time.sleep(0.01)
+            with contextlib.suppress(psycopg.OperationalError):
+                now = self.execute(CHECKPOINTER)
 
     def start(self) -> None:
         self.was_started = True
