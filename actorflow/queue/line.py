@@ -100,7 +100,8 @@ class Line:
         self._lock = threading.Lock()
         self._known = ("", 0)
         self._in_process: dict[str, InProcess] = {}
-        self._pruned_at = self._reported_at = clock.monotonic()
+        self._pruned_at = float("-inf")  # with the first look: who is killed again and again prunes all the same
+        self._reported_at = clock.monotonic()
         self._reported: set[str] = set()
         waits.wakes[name] = self.wake
         waits.cancels.append(self.look_for_cancelled)
