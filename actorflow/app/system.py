@@ -32,6 +32,7 @@ from actorflow.supervision.window import RestartWindow
 if TYPE_CHECKING:
     from actorflow.core.child import Child
     from actorflow.core.scheduler import Scheduler
+    from actorflow.durable.dead_mail import DeadMail
     from actorflow.process.options import Process
     from actorflow.queue.job import Job
     from actorflow.queue.limits import Limit
@@ -281,6 +282,14 @@ class ActorSystem(System):
         from actorflow.queue.job import Job  # noqa: PLC0415 - most systems have no queue
 
         return Job(self.store, self.waits, str(id))
+
+    @property
+    def dead_mail(self) -> DeadMail:
+        """Messages of durable actors that no try could handle: list them, send them again, remove them."""
+        from actorflow.durable.dead_mail import DeadMail  # noqa: PLC0415 - most systems have no durable actor
+        from actorflow.durable.opening import registry_of  # noqa: PLC0415 - as above
+
+        return DeadMail(self.store, lambda: registry_of(self.scheduler, lambda: self.store))
 
     @cached_property
     def waits(self) -> Waits:

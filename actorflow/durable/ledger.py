@@ -355,8 +355,10 @@ def bury_node(transaction: Transaction, id: str) -> bool:
     return transaction.run("actors.bury_node", {"id": id}) > 0
 
 
-def prune(transaction: Transaction, now: float) -> None:
-    """Delete what was kept long enough."""
-    transaction.run("actors.prune_marks", {"before": now - KEEP_MARK, "limit": PRUNE})
-    transaction.run("actors.prune_answers", {"now": now, "limit": PRUNE})
-    transaction.run("actors.prune_dead", {"now": now, "limit": PRUNE})
+def prune(transaction: Transaction, now: float) -> int:
+    """Delete some of what was kept long enough; return how many rows."""
+    return (
+        transaction.run("actors.prune_marks", {"before": now - KEEP_MARK, "limit": PRUNE})
+        + transaction.run("actors.prune_answers", {"now": now, "limit": PRUNE})
+        + transaction.run("actors.prune_dead", {"now": now, "limit": PRUNE})
+    )

@@ -109,6 +109,26 @@ insert into actorflow.mark (receiver, id, at) values (:receiver, :id, :at) on co
 insert into actorflow.dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
 values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
 
+-- name: dead_all
+select id, receiver, sender, substring(body from 1 for 1000), error, attempt, crashes, at from actorflow.dead_mail
+where id < :before order by id desc limit :limit;
+
+-- name: dead_of
+select id, receiver, sender, substring(body from 1 for 1000), error, attempt, crashes, at from actorflow.dead_mail
+where receiver = :receiver and id < :before order by id desc limit :limit;
+
+-- name: dead_count
+select count(*) from actorflow.dead_mail where (:receiver::text is null or receiver = :receiver);
+
+-- name: dead_newest
+select max(id) from actorflow.dead_mail;
+
+-- name: dead_ids
+select id from actorflow.dead_mail where id > :after and id <= :upto and (:receiver::text is null or receiver = :receiver) order by id limit :limit;
+
+-- name: take_dead
+delete from actorflow.dead_mail where id in (select json_array_elements_text(:ids::json)::bigint) returning id, receiver, sender, body;
+
 -- name: bury_node
 delete from actorflow.node where id = :id
     and not exists (select 1 from actorflow.job where owner = :id and stage = 4);

@@ -107,6 +107,26 @@ insert into af_mark (receiver, id, at) values (:receiver, :id, :at) on conflict 
 insert into af_dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
 values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
 
+-- name: dead_all
+select id, receiver, sender, substr(body, 1, 1000), error, attempt, crashes, at from af_dead_mail
+where id < :before order by id desc limit :limit;
+
+-- name: dead_of
+select id, receiver, sender, substr(body, 1, 1000), error, attempt, crashes, at from af_dead_mail
+where receiver = :receiver and id < :before order by id desc limit :limit;
+
+-- name: dead_count
+select count(*) from af_dead_mail where (:receiver is null or receiver = :receiver);
+
+-- name: dead_newest
+select max(id) from af_dead_mail;
+
+-- name: dead_ids
+select id from af_dead_mail where id > :after and id <= :upto and (:receiver is null or receiver = :receiver) order by id limit :limit;
+
+-- name: take_dead
+delete from af_dead_mail where id in (select value from json_each(:ids)) returning id, receiver, sender, body;
+
 -- name: bury_node
 delete from af_node where id = :id
     and not exists (select 1 from af_job where owner = :id and stage = 4);
