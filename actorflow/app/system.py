@@ -97,6 +97,7 @@ class ActorSystem(System):
                 move_baton=settings.move_baton,
             )
         scheduler.send_limit = int(settings.send_limit)
+        scheduler.payload_limit = int(settings.payload_limit)
         super().__init__(name, scheduler)
         self.root.window = RestartWindow(settings.intensity, settings.period)  # type: ignore[attr-defined]
         self.root.give_up = self.fail  # type: ignore[attr-defined]

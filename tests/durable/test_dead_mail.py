@@ -202,7 +202,7 @@ def test_an_actor_that_is_not_durable_has_no_dead_mail(start):
     ],
 )
 def test_a_message_is_shown_as_text(message, text):
-    assert text_of(pack(message)[:1000]) == text
+    assert text_of(pack(message, 10_000)[:1000]) == text
 
 
 def test_a_damaged_message_is_shown_all_the_same():
