@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -145,7 +145,7 @@ def enter(
         promote(transaction, queue, key, limits, now)
 
 
-def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now: float) -> int:
+def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now: float, news: News) -> int:
     """Add a job; return its id."""
     queue, key, due = job["queue"], job["key"], job["due"]
     limits = limits_of(transaction, queue)
@@ -157,10 +157,26 @@ def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now
     if job["tags"]:
         transaction.many("jobs.add_tag", tag_rows(id_, queue, job["tags"]))
     if needs:
-        hold(transaction, id_, needs, job, limits, now)
+        hold(transaction, id_, needs, job, limits, now, news)
     elif stage == BEHIND:
         promote(transaction, queue, key, limits, now)
     return id_
+
+
+def check_needs(transaction: Transaction, needs: Iterable[int]) -> None:
+    """Refuse to wait for jobs that are not there, before anything is written: the transaction may be the user's.
+
+    Raises:
+        DefinitionError: one is not there.
+    """
+    for other in needs:
+        if transaction.one("jobs.place", {"id": other}) is None:
+            raise unknown_need(other)
+
+
+def unknown_need(other: int) -> DefinitionError:
+    """Return what is said of a job that is not there."""
+    return DefinitionError(f"after=[job {other}]: there is no such job; was it done long ago?")
 
 
 def tag_rows(id_: int, queue: str, tags: str) -> list[dict[str, Any]]:
@@ -168,25 +184,29 @@ def tag_rows(id_: int, queue: str, tags: str) -> list[dict[str, Any]]:
     return [{"queue": queue, "tag": tag, "job": id_} for tag in tags.split("\n")]
 
 
-def hold(transaction: Transaction, id_: int, needs: list[int], job: dict[str, Any], limits: Limits, now: float) -> None:
+def hold(
+    transaction: Transaction, id_: int, needs: list[int], job: dict[str, Any], limits: Limits, now: float, news: News
+) -> None:
     """Have a job wait for others; those that are over count at once: of one that was not completed it is cancelled."""
     open_needs = 0
+    members: Sequence[int] = () if job["gather"] is None else json.loads(job["gather"])
     for other in needs:
         if transaction.run("jobs.add_need", {"needs": other, "job": id_}):
             open_needs += 1
             continue
         row = transaction.one("jobs.outcome", {"id": other})
         if row is None:
-            msg = f"after=[job {other}]: there is no such job; was it done long ago?"
-            raise DefinitionError(msg)
+            raise unknown_need(other)
         if row[0] in FINAL and row[0] != "completed":
-            cancel_queued(transaction, id_, f"job {other}, which it waited for, is {row[0]}", now, News())
+            cancel_queued(transaction, id_, f"job {other}, which it waited for, is {row[0]}", now, news)
             return
+        if other in members:
+            transaction.run("jobs.keep_need", {"needs": other, "job": id_})
     if open_needs:
         transaction.run("jobs.set_needs", {"id": id_, "needs": open_needs})
     else:
         if job["gather"] is not None:
-            collect(transaction, id_, json.loads(job["gather"]))
+            collect(transaction, id_, members)
         enter(transaction, id_, job["queue"], job["key"], job["due"], limits, now)
 
 
@@ -386,7 +406,10 @@ def _count(counts: Counts, outcome: Outcome) -> None:
 
 
 def after_end(transaction: Transaction, id_: int, status: str, now: float, news: News) -> None:
-    """Let the jobs go on that waited for one that is over; if it was not completed, they are cancelled."""
+    """Let the jobs go on that waited for one that is over; if it was not completed, they are cancelled.
+
+    A completed member of a group stays needed until the results of all are gathered, so that retention leaves it.
+    """
     for (job,) in transaction.all("jobs.dependants", {"needs": id_}):
         if status != "completed":
             cancel_queued(transaction, job, f"job {id_}, which it waited for, is {status}", now, news)
@@ -401,9 +424,10 @@ def after_end(transaction: Transaction, id_: int, status: str, now: float, news:
     transaction.run("jobs.drop_needs", {"needs": id_})
 
 
-def collect(transaction: Transaction, id_: int, members: list[int]) -> None:
+def collect(transaction: Transaction, id_: int, members: Sequence[int]) -> None:
     """Make the results of a group's jobs the argument of the one that waited for them."""
     results: dict[int, bytes | None] = dict(transaction.all("jobs.results", {"ids": json.dumps(members)}))
+    transaction.run("jobs.drop_gathered", {"id": id_})
     listed = b",".join(results.get(member) or b"null" for member in members)
     transaction.run("jobs.set_args", {"id": id_, "args": b"[[[" + listed + b"]],{}]"})
 
@@ -421,7 +445,9 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
     news.cancelled.append((id_, task))
     news.queues.add(queue)
     Counts(cancelled=1).write(transaction, queue)
-    if key is not None and stage == READY:
+    if stage == HELD:
+        transaction.run("jobs.drop_gathered", {"id": id_})
+    elif key is not None and stage == READY:
         limits = limits_of(transaction, queue)
         if limits.has_keys:
             free_slot(transaction, queue, key, limits, now, begun=False)
@@ -452,8 +478,10 @@ def _cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool 
 def revive(transaction: Transaction, id_: int, now: float) -> bool:
     """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 
+    Jobs that it waited for are forgotten, but not the members of a group whose results it is to get.
+
     Raises:
-        DefinitionError: another live job has its unique key.
+        DefinitionError: another live job has its unique key, or a member of its group has not been completed.
     """
     place = transaction.one("jobs.place", {"id": id_})
     if place is None or place[2] != OVER:
@@ -465,9 +493,27 @@ def revive(transaction: Transaction, id_: int, now: float) -> bool:
     row = transaction.one("jobs.revive", {"id": id_})
     if row is None:
         return False
-    queue, key = row
-    enter(transaction, id_, queue, key, None, limits_of(transaction, queue), now)
+    queue, key, gather = row
+    limits = limits_of(transaction, queue)
+    if gather is None:
+        enter(transaction, id_, queue, key, None, limits, now)
+        return True
+    members = json.loads(gather)
+    check_members(transaction, id_, members)
+    job = {"queue": queue, "key": key, "due": None, "gather": gather}
+    transaction.run("jobs.set_stage", {"id": id_, "stage": HELD})
+    hold(transaction, id_, members, job, limits, now, News())
     return True
+
+
+def check_members(transaction: Transaction, id_: int, members: list[int]) -> None:
+    """Refuse to gather the results of jobs that have none, and will have none."""
+    for member in members:
+        row = transaction.one("jobs.outcome", {"id": member})
+        status = "gone" if row is None else row[0]
+        if status != "completed" and (row is None or status in FINAL):
+            msg = f"job {id_} cannot be queued again: it is to get the result of job {member}, which is {status}"
+            raise DefinitionError(msg if row is None else f"{msg}: queue that one again first")
 
 
 def revive_each(transaction: Transaction, ids: list[int], now: float) -> int:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
+from actorflow.errors import DefinitionError
 from actorflow.queue import ledger, slots
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.inline import run_inline
 from actorflow.queue.job import Job, JobInfo
-from actorflow.queue.packing import Packed, pack, put, put_many
+from actorflow.queue.packing import Packed, pack, put, put_many, put_plain
 from actorflow.queue.schedules import Schedule, Schedules
 from actorflow.queue.selection import NEWEST, Selection
 from actorflow.queue.stats import QueueStats, stats_of
@@ -81,13 +82,13 @@ class Queue:
         """
         began = self._line.clock.monotonic()
         packed = pack(self._line, task, args, kwargs)
-        now = self._line.now()
-        if packed.options.conn is not None:
-            return self._put_within(packed, now)
-        name = self.name
-        id_ = self._store.write(lambda transaction: put(transaction, name, packed, now), self._line.durability)
-        self._line.latencies.enqueue.append(self._line.clock.monotonic() - began)
-        line = self._line
+        line, name, now = self._line, self.name, self._line.now()
+        if packed.options is not PLAIN:
+            job = self._put_all([packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
+            line.latencies.enqueue.append(line.clock.monotonic() - began)
+            return job
+        id_ = self._store.write(lambda transaction: put_plain(transaction, name, packed, now), line.durability)
+        line.latencies.enqueue.append(line.clock.monotonic() - began)
         if line.inline:
             return self._added([id_], [packed])[0]
         line.tell("queued", id_, packed.task)
@@ -104,21 +105,19 @@ class Queue:
             return []
         name, now, plain = self.name, self._line.now(), packed[0].options is PLAIN
 
-        def work(transaction: Transaction) -> list[int]:
+        def work(transaction: Transaction, news: ledger.News) -> list[int]:
             if plain:
                 return put_many(transaction, name, packed, now)
-            return [put(transaction, name, one, now) for one in packed]
+            return [put(transaction, name, one, now, news) for one in packed]
 
-        conn = packed[0].options.conn
-        if conn is not None:
-            return [self._put_within(one, now) for one in packed]
-        return self._added(self._store.write(work, self._line.durability), packed)
+        return self._put_all(packed, work)
 
     def group(self, calls: Iterable[tuple[Any, ...]], /, *, then: Task[[list[Any]], R]) -> Group[R]:
         """Add jobs, and one that gets the list of their results once all are completed; all in one transaction.
 
         The count of those that are left is kept in the transactions that end them, so `then` runs exactly when the last
-        one is completed, whatever is killed. If one of them fails, `then` is cancelled.
+        one is completed, whatever is killed. If one of them fails, `then` is cancelled; once that one was queued again,
+        by `retry`, so can be `then`. Until then retention leaves the results of the others.
 
         >>> jobs.group([(shrink, "a.jpg"), (shrink, "b.jpg")], then=publish)  # doctest: +SKIP
 
@@ -130,20 +129,32 @@ class Queue:
         last = pack(self._line, then, ([],), {})
         name, now = self.name, self._line.now()
 
-        def work(transaction: Transaction) -> list[int]:
-            ids = [put(transaction, name, one, now) for one in packed]
-            return [*ids, put(transaction, name, last, now, gather=ids)]
+        def work(transaction: Transaction, news: ledger.News) -> list[int]:
+            ids = [put(transaction, name, one, now, news) for one in packed]
+            return [*ids, put(transaction, name, last, now, news, gather=ids)]
 
-        *jobs, job = self._added(self._store.write(work, self._line.durability), [*packed, last])
+        if any(one.options.conn is not last.options.conn for one in packed):
+            msg = "group(): it is put in as a whole: give options(conn=) to each of its tasks and to then=, or to none"
+            raise DefinitionError(msg)
+        *jobs, job = self._put_all([*packed, last], work)
         return Group(jobs, job)
 
-    def _put_within(self, packed: Packed, now: float) -> Job[Any]:
-        """Add a job in the user's own transaction."""
-        conn = packed.options.conn
-        transaction = self._store.join(conn)
-        id_ = put(transaction, self.name, packed, now)
-        self._line.watch_transaction(conn, id_)
-        return Job(self._store, self._line.waits, str(id_))
+    def _put_all(self, packed: list[Packed], work: Callable[[Transaction, ledger.News], list[int]]) -> list[Job[Any]]:
+        """Add jobs together: in a transaction of ours, or in the user's own."""
+        line, news, conn = self._line, ledger.News(), packed[0].options.conn
+        if conn is not None:
+            ids = work(self._store.join(conn), news)
+            line.watch_transaction(conn, ids[-1])
+            return [self._job(id_) for id_ in ids]
+
+        def begin(transaction: Transaction) -> list[int]:
+            news.begin()
+            return work(transaction, news)
+
+        ids = self._store.write(begin, line.durability)
+        if news.cancelled:
+            line.told([], news)
+        return self._added(ids, packed)
 
     def _added(self, ids: list[int], packed: list[Packed]) -> list[Job[Any]]:
         """Tell others of new jobs."""
@@ -155,7 +166,7 @@ class Queue:
                 run_inline(line, id_)
         else:
             line.wake()
-        return [Job(self._store, line.waits, str(id_)) for id_ in ids]
+        return [self._job(id_) for id_ in ids]
 
     @contextmanager
     def inline(self) -> Iterator[None]:
@@ -317,8 +328,10 @@ class Queue:
     def retry(self, job: Job[Any]) -> bool:
         """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 
+        What it waited for (`after`) is forgotten; the last of a group still gets the results of all.
+
         Raises:
-            DefinitionError: another live job has its unique key.
+            DefinitionError: another live job has its unique key; or a member of its group is not completed.
         """
         now = self._line.now()
         revived = self._store.write(lambda transaction: ledger.revive(transaction, int(job.id), now))

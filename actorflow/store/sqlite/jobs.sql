@@ -61,6 +61,9 @@ select id, stage from af_job where queue = :queue and "unique" = :unique and sta
 -- name: add_need
 insert into af_need (needs, job) select id, :job from af_job where id = :needs and stage < 5 on conflict do nothing;
 
+-- name: keep_need
+insert into af_need (needs, job) values (:needs, :job) on conflict do nothing;
+
 -- name: claim
 update af_job set
     stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
@@ -147,16 +150,21 @@ select distinct needs from af_need where needs in (select value from json_each(:
 select job from af_need where needs = :needs;
 
 -- name: drop_needs
-delete from af_need where needs = :needs;
+delete from af_need where needs = :needs
+and not exists (select 1 from af_job as job where job.id = af_need.job and job.stage = 2 and job.gather is not null);
 
 -- name: need_met
 update af_job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: drop_gathered
+delete from af_need where job = :id
+and needs in (select value from json_each((select gather from af_job where id = :id)));
 
 -- name: results
 select id, result from af_job where id in (select value from json_each(:ids));
 
 -- name: set_args
-update af_job set args = :args where id = :id;
+update af_job set args = :args, gather = null where id = :id;
 
 -- name: set_stage
 update af_job set stage = :stage where id = :id;
@@ -232,7 +240,8 @@ where queue = :queue and stage = 0 and task not in (select value from json_each(
 -- name: prune
 delete from af_job where id in (
     select id from af_job
-    where keep_until is not null and keep_until <= :now and id < (select max(id) from af_job) limit :limit
+    where keep_until is not null and keep_until <= :now and id < (select max(id) from af_job)
+    and not exists (select 1 from af_need where needs = af_job.id) limit :limit -- its result is still to be gathered
 )
 returning id, queue, tags;
 
@@ -257,7 +266,7 @@ delete from af_need where job in (select id from af_job where queue = :queue and
 update af_job set
     stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
     expires = null, cancelling = 0, progress = null
-where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key, gather;
 
 -- name: unique_of
 select other.id from af_job as job join af_job as other on other.queue = job.queue and other."unique" = job."unique"
