@@ -322,7 +322,7 @@ class Registry(ledger.Desk):
             def is_living(transaction: Transaction, node: str) -> bool:
                 return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
 
-            work = partial(ledger.own, name=box.name, node=self.node, is_living=is_living)
+            work = partial(ledger.own, name=box.name, node=self.node, now=self.now(), is_living=is_living)
             return self.store.write(work, durability=box.durability)
 
         return attempt([]) or attempt(self.store.node.dead())
