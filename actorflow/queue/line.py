@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.core.log import logger
-from actorflow.errors import PayloadError
 from actorflow.queue import ledger
 from actorflow.queue.desk import Desk, InProcess
 from actorflow.queue.retention import bury
 from actorflow.queue.stats import Latencies
+from actorflow.store.codec import check_size
 from actorflow.workflow.task import TASKS
 
 if TYPE_CHECKING:
@@ -135,12 +135,7 @@ class Line:
         Raises:
             PayloadError: it is over the limit, which the text names.
         """
-        if data is not None and len(data) > self.payload_limit:
-            msg = (
-                f"{what}: {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of "
-                f"{self.payload_limit / 1e6:.1f} MB: store it in a file, and its path in the queue"
-            )
-            raise PayloadError(msg)
+        check_size(data, what, self.payload_limit)
 
     def in_process(self, task: AnyTask) -> InProcess:
         """Return the function of a cpu task, as the processes of the pool call it."""
