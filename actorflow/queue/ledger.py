@@ -164,6 +164,27 @@ def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now
     return id_
 
 
+def put_many(transaction: Transaction, job: dict[str, Any], payloads: list[bytes], now: float) -> list[int]:
+    """Add jobs that differ in their arguments only, and wait for no others; return their ids."""
+    queue, key = job["queue"], job["key"]
+    limits = limits_of(transaction, queue)
+    stage = first_stage(key, job["due"], limits, now)
+    ids = number(transaction, "jobs.put_whole", {**job, "stage": stage}, payloads)
+    if job["tags"]:
+        transaction.many("jobs.add_tag", (row for id_ in ids for row in tag_rows(id_, queue, job["tags"])))
+    if stage == BEHIND:
+        promote(transaction, queue, key, limits, now)
+    return ids
+
+
+def number(transaction: Transaction, statement: str, row: dict[str, Any], payloads: list[bytes]) -> list[int]:
+    """Add a row for each of some arguments, with ids that are taken beforehand; return these."""
+    ids = [new[0] for new in transaction.all("jobs.new_ids", {"count": len(payloads)})]
+    rows = ({**row, "id": id_, "args": args} for id_, args in zip(ids, payloads, strict=True))
+    transaction.many(statement, rows)
+    return ids
+
+
 def check_needs(transaction: Transaction, needs: Iterable[int]) -> None:
     """Refuse to wait for jobs that are not there, before anything is written: the transaction may be the user's.
 

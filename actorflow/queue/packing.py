@@ -74,12 +74,19 @@ def put(
         found = existing(transaction, queue, options, now, news)
         if found is not None:
             return found
+    values = {**columns(queue, packed, now), "gather": None if gather is None else json.dumps(gather)}
+    return ledger.put(transaction, values, [*after, *(gather or ())], now, news)
+
+
+def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
+    """Return the columns of a job's row that follow from its options."""
+    options = packed.options
     stored: dict[str, Any] = {"keep": options.keep}
     if options.timeout is not None:
         stored["timeout"] = options.timeout
     if options.retry is not None:
         stored["retry"] = options.retry.to_list()
-    values = {
+    return {
         "queue": queue,
         "task": packed.task,
         "priority": options.priority,
@@ -88,13 +95,12 @@ def put(
         "key": options.key,
         "unique": options.unique,
         "at_most_once": int(options.at_most_once),
-        "gather": None if gather is None else json.dumps(gather),
+        "gather": None,
         "tags": "\n".join(dict.fromkeys(options.tags)) or None,
         "args": packed.payload,
         "options": json.dumps(stored).encode(),
         "created": now,
     }
-    return ledger.put(transaction, values, [*after, *(gather or ())], now, news)
 
 
 def existing(transaction: Transaction, queue: str, options: JobOptions, now: float, news: ledger.News) -> int | None:
@@ -133,10 +139,12 @@ def put_plain(transaction: Transaction, queue: str, packed: Packed, now: float) 
     return transaction.insert("jobs.put_plain", row)
 
 
-def put_many(transaction: Transaction, queue: str, packed: list[Packed], now: float) -> list[int]:
-    """Add jobs of one task without options."""
-    base = {"queue": queue, "task": packed[0].task, "priority": 0, "created": now}
-    ids = [row[0] for row in transaction.all("jobs.new_ids", {"count": len(packed)})]
-    rows = ({**base, "id": id_, "args": one.payload} for id_, one in zip(ids, packed, strict=True))
-    transaction.many("jobs.put_numbered", rows)
-    return ids
+def put_many(transaction: Transaction, queue: str, packed: list[Packed], now: float, news: ledger.News) -> list[int]:
+    """Add jobs of one task with the same options; return their ids."""
+    first, payloads = packed[0], [one.payload for one in packed]
+    if first.options is PLAIN:
+        row = {"queue": queue, "task": first.task, "priority": 0, "created": now}
+        return ledger.number(transaction, "jobs.put_numbered", row, payloads)
+    if first.options.unique is not None or first.options.after:
+        return [put(transaction, queue, one, now, news) for one in packed]
+    return ledger.put_many(transaction, columns(queue, first, now), payloads, now)

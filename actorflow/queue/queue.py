@@ -127,14 +127,8 @@ class Queue:
         packed = [pack(self._line, task, tuple(args), {}) for args in given]
         if not packed:
             return []
-        name, now, plain = self.name, self._line.now(), packed[0].options is PLAIN
-
-        def work(transaction: Transaction, news: ledger.News) -> list[int]:
-            if plain:
-                return put_many(transaction, name, packed, now)
-            return [put(transaction, name, one, now, news) for one in packed]
-
-        return self._put_all(packed, work)
+        name, now = self.name, self._line.now()
+        return self._put_all(packed, lambda transaction, news: put_many(transaction, name, packed, now, news))
 
     def group(self, calls: Iterable[tuple[Any, ...]], /, *, then: Task[[list[Any]], R]) -> Group[R]:
         """Add jobs, and one that gets the list of their results once all are completed; all in one transaction.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -252,3 +254,40 @@ def test_a_job_that_may_run_once_and_kills_its_process_is_a_dead_letter(shop):
     with pytest.raises(af.JobFailed, match="dead: HostDied.*SIGKILL"):
         job.result(timeout=30)
     assert job.info().attempt == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"delay": 3600.0, "priority": 3},
+        {"key": "k", "expires": 60.0},
+        {"tags": ["a", "b", "a"], "keep": 5.0, "timeout": 2.0},
+        {"at_most_once": True, "retry": af.Retry(7)},
+    ],
+    ids=repr,
+)
+def test_many_jobs_at_once_are_as_if_each_was_enqueued_alone(tmp_path, options):
+    path = tmp_path / "jobs.db"
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as shop:
+        jobs = shop.queue("q", per_key=af.Limit(concurrency=2))
+        task = tasks.double.options(**options) if options else tasks.double
+        jobs.enqueue_many(task, [(n,) for n in range(4)])
+        many = rows_of(path)
+        tags = jobs.count(tag="a")
+        jobs.purge()
+        for n in range(4):
+            jobs.enqueue(task, n)
+        assert rows_of(path)[-4:] == many
+        assert jobs.count(tag="a", status="queued") == tags == (4 if options.get("tags") else 0)
+
+
+def rows_of(path) -> list[dict[str, object]]:
+    """Return the jobs of a file, with times from when they were made."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        rows = [dict(row) for row in connection.execute("select * from af_job order by id")]
+    for row in rows:
+        row |= {name: round(row[name] - row["created"]) for name in ("due", "expires") if row[name] is not None}
+        del row["id"], row["created"]
+    return rows

@@ -50,6 +50,10 @@ returning id;
 insert into actorflow.job (id, queue, task, stage, priority, args, created)
 values (:id, :queue, :task, 0, :priority, :args, :created);
 
+-- name: put_whole
+insert into actorflow.job (id, queue, task, stage, priority, due, expires, key, at_most_once, tags, args, options, created)
+values (:id, :queue, :task, :stage, :priority, :due, :expires, :key, :at_most_once, :tags, :args, :options, :created);
+
 -- name: new_ids
 select nextval('actorflow.job_id_seq') from generate_series(1, :count::bigint);
 

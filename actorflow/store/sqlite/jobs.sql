@@ -48,6 +48,10 @@ insert into af_job (queue, task, stage, priority, args, created) values (:queue,
 insert into af_job (id, queue, task, stage, priority, args, created)
 values (:id, :queue, :task, 0, :priority, :args, :created);
 
+-- name: put_whole
+insert into af_job (id, queue, task, stage, priority, due, expires, key, at_most_once, tags, args, options, created)
+values (:id, :queue, :task, :stage, :priority, :due, :expires, :key, :at_most_once, :tags, :args, :options, :created);
+
 -- name: new_ids
 with recursive new (id, count) as (
     select coalesce((select max(id) from af_job), 0) + 1, 1
