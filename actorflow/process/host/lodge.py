@@ -250,6 +250,9 @@ class HostedRef(Away):
         with self._gate:
             self._link = None
 
+    def _guest_ended(self, epoch: int) -> None:
+        """An incarnation is over; the news of it comes behind what is in the mailbox."""
+
     async def _shut_after_sends(self) -> None:
         """Shut the way, and wait until all that was being sent on it is: then nothing comes too late."""
         quiet = self._quiet = Future()
