@@ -38,9 +38,9 @@ from actorflow.core.timers import TimerEntry, TimerHeap
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.core.traits import Traits
     from actorflow.core.clock import Clock
     from actorflow.core.current import Item
+    from actorflow.core.traits import Traits
 
 
 class Waiting(Protocol):

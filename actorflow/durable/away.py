@@ -1,4 +1,4 @@
-"""Away: refs of durable actors in child processes, which have no store. Layer 3. What is sent there is put in the parent."""
+"""Away: refs of durable actors in child processes, which have no store: the parent puts what they send. Layer 3."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def registry_at(key: str) -> Any:
 
 
 def reply_at(key: str, number: int) -> Any:
-    """Return the promised answer behind a pickled one; of a system that is not known here, one that nobody waits for."""
+    """Return the promised answer behind a pickled one; nobody waits for one of a system that is not known here."""
     from actorflow.core.future import Reply  # noqa: PLC0415 - rare
 
     registry = registry_at(key)

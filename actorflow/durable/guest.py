@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT
@@ -184,6 +184,8 @@ class GuestUnit(Unit):
 
     __slots__ = ("number",)
 
+    number: int
+
     def succeeded(self, value: Any) -> Any:
         """Return what came of it, as the parent is to commit it."""
         if self.outer.item[0] is None:
@@ -262,9 +264,9 @@ class Leaving:
 class GuestOfStore(Stored, GuestRef):
     """The ref of a durable actor in the process where its handlers run; what is sent by it goes to the parent."""
 
-    __slots__ = ("_away", "_box", "_key")
+    __slots__ = ("_box", "_key", "_sent_by")
 
-    _context_class: type[Context] = DurableContext
+    _context_class: ClassVar[type[Context]] = DurableContext
     _future_class = RemoteFuture
 
     def __init__(self, *args: Any) -> None:
@@ -272,7 +274,7 @@ class GuestOfStore(Stored, GuestRef):
         guests, path = self._parent, self.path
         self._key = key_of(path)
         elsewhere = Elsewhere(guests.link.node, guests.link.name, guests.first_uid, guests.path)
-        self._away = StoredAway(self.uid, elsewhere, self.actor_class._traits, self.name)
+        self._sent_by = StoredAway(self.uid, elsewhere, self.actor_class._traits, self.name)
         scheduler: Any = self._scheduler
         if scheduler.durable is None:
             scheduler.durable = GuestRegistry(scheduler)
@@ -282,7 +284,7 @@ class GuestOfStore(Stored, GuestRef):
         self._box = Cell(registry, self)
 
     def _far(self) -> ActorRef[Any]:
-        return self._away
+        return self._sent_by
 
     def is_alive(self) -> bool:
         """Say whether messages are accepted."""
@@ -290,10 +292,10 @@ class GuestOfStore(Stored, GuestRef):
 
     def tell(self, message: Any) -> None:
         """Send a message; its row is committed in the parent's process, soon after this returns."""
-        self._away.tell(message)
+        self._sent_by.tell(message)
 
     def _send(self, message: Any, future: Any) -> None:
-        self._away._send(message, future)
+        self._sent_by._send(message, future)
 
     def _stop_behind(self, stop: Stop) -> None:
         link = self._parent.link
@@ -364,7 +366,7 @@ HANDLERS.update({Handle: run_handle, Load: run_load, Leaving: run_leaving})
 SILENT.update((Handle, Load))
 
 
-# --- what the parent tells ---------------------------------------------------------------------------------------------
+# --- what the parent tells -------------------------------------------------------------------------------------------
 
 
 def settled(request: Request, uid: int, number: int, ids: list[int], own: int) -> None:
@@ -392,4 +394,3 @@ def answered(request: Request, number: int, value: Any, error: bytes | None) -> 
 
 
 REQUESTS.update({"durable settled": settled, "durable dropped": dropped, "durable answered": answered})
-

@@ -30,7 +30,6 @@ from actorflow.durable.unit import Behalf, Unit
 from actorflow.errors import ActorDeadError, HostDied, StoreError
 from actorflow.process.host.envoy import OWN_SHARE, Envoy, GuestEnded, Move
 from actorflow.process.host.hosts import Host, hosts_of
-from actorflow.process.host.lodge import HostedTraits as HostedTraits
 from actorflow.process.host.pickled import Copied
 from actorflow.process.host.remote import Away
 from actorflow.process.payload import dump_error, load_error
@@ -71,25 +70,20 @@ class HostedUnit(Unit):
         assert flight is not None
         if ref._waiting is flight:
             ref._waiting = None
-        future = flight.future
-        if ref._actor is not self.actor:
-            if future._error is None:
-                fill(self, flight.link, future._value)
+        done, error = flight.future._value, flight.future._error
+        gone = isinstance(error, (HostDied, ActorDeadError)) or (error is None and done is None)
+        if error is None and done is not None:
+            if done[0] == FAILED:
+                error, self.refused_there = load_error(done[1]), done[2]
+            else:
+                fill(self, flight.link, done)
+        if ref._actor is not self.actor:  # it was abandoned
             self.abandoned()
-            return
-        error = future._error
-        if error is None and future._value is not None and future._value[0] != FAILED:
-            fill(self, flight.link, future._value)
-            self.submit()
-            return
-        if error is None and future._value is not None:
-            _, data, self.refused_there = future._value
-            error = load_error(data)
-        elif error is None or isinstance(error, (HostDied, ActorDeadError)):
+        elif gone:
             self.lost(flight, error)
-            return
-        outcome = self.failed(error)
-        if outcome is not SUSPENDED:
+        elif error is None:
+            self.submit()
+        elif (outcome := self.failed(error)) is not SUSPENDED:
             lifecycle.finished(ref, outcome)
 
     def lost(self, flight: Flight, error: BaseException | None) -> None:
@@ -136,7 +130,7 @@ def fill(unit: Unit, link: Link, done: tuple[Any, ...]) -> bool:
     ending, state, effects.answer, letters, answers, timers, effects.dropped_timers, flags = done
     effects.ending = ending
     effects.state = box.latest = state
-    effects.answers = [tuple(answer) for answer in answers]  # type: ignore[misc]
+    effects.answers = answers
     effects.new_timers = [TimerRow(0, due, period, 0, body) for due, period, body in timers]
     for receiver, body, number in letters:
         future = PassedOn(link, number) if number else None
@@ -288,7 +282,7 @@ class HostedDurableRef(DurableRef, Away):
 
     __slots__ = ("_epoch", "_guest", "_host", "_last_link", "_link")
 
-    _future_class = Future
+    _future_class: ClassVar[type[Future[Any]]] = Future  # type: ignore[assignment]
     _mailbox_class: ClassVar[type[Mailbox]] = HostedMailbox
     _backlog = _returned = ()  # nothing waits here: rows do
 
@@ -368,7 +362,7 @@ class DurableEnvoy(Envoy):
             link.ask(ref, link.name, Handle(number, None, load=box.what_is_stored()), None, done)
             result = await done
             if result[0] == FAILED:
-                raise load_error(result[1])  # noqa: TRY301 - as if it were raised here
+                raise load_error(result[1])
         except BaseException:
             link.note(link.name, "exit", ref.uid, False, 0.0)
             raise

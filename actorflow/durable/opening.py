@@ -37,7 +37,8 @@ def durable_kind(
     registry_of(scheduler, store)
     if options.host is None:
         return DurableRef, traits
-    from actorflow.durable.hosted import CopiedDurableRef, HostedDurableRef, HostedTraits  # noqa: PLC0415 - most have no host
+    from actorflow.durable.hosted import CopiedDurableRef, HostedDurableRef  # noqa: PLC0415 - most have no host
+    from actorflow.process.host.lodge import HostedTraits  # noqa: PLC0415
 
     if scheduler.is_virtual:
         return CopiedDurableRef, traits

@@ -91,7 +91,7 @@ class Own:
 
 
 class Blame:
-    """Counts the death of a process against the message that was handled there; it comes before the news of the death."""
+    """Counts the death of a process against the message that was handled there; it comes before the news of that."""
 
     __slots__ = ("id",)
 
