@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
@@ -37,6 +37,9 @@ from actorflow.process.payload import dump_error, load_error
 if TYPE_CHECKING:
     from actorflow.durable.signs import Mail
     from actorflow.process.host.link import Link
+
+
+WARM: Final = "actorflow.durable.warm"
 
 
 class HostedUnit(Unit):
@@ -347,7 +350,9 @@ class DurableEnvoy(Envoy):
         box: HostedMailbox = ref._box
         await self.clear_host()
         if ref._host is None:
-            ref._host = hosts_of(ref._scheduler).host_for(ref)
+            hosts = hosts_of(ref._scheduler)
+            hosts.warm = WARM
+            ref._host = hosts.host_for(ref)
         host = ref._host
         await host.ready
         link = host.link
