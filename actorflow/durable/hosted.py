@@ -74,6 +74,8 @@ class HostedUnit(Unit):
         if ref._waiting is flight:
             ref._waiting = None
         done, error = flight.future._value, flight.future._error
+        if error is not None and flight.loads is not None:  # it has not come to it
+            box.must_load = flight.loads
         gone = isinstance(error, (HostDied, ActorDeadError)) or (error is None and done is None)
         if error is None and done is not None:
             if done[0] == FAILED:
@@ -174,11 +176,12 @@ class PassedOn(Future[Any]):
 class Flight:
     """What an actor waits for while its message is in the child."""
 
-    __slots__ = ("future", "link", "ref")
+    __slots__ = ("future", "link", "loads", "ref")
 
-    def __init__(self, ref: HostedDurableRef, link: Link) -> None:
+    def __init__(self, ref: HostedDurableRef, link: Link, loads: bool | None) -> None:
         self.ref = ref
         self.link = link
+        self.loads = loads  # what is stored goes along
         self.future: Future[Any] = Future()
 
     def interrupt(self) -> None:
@@ -248,7 +251,7 @@ class HostedMailbox(Mailbox):
         link = ref._link or ref._last_link
         assert link is not None
         unit.number = next(self.numbers)
-        unit.flight = flight = Flight(ref, link)
+        unit.flight = flight = Flight(ref, link, self.must_load)
         effects = unit.effects
         handle = Handle(unit.number, message, load=self.what_is_stored(), sender=unit.sender, timer=effects.timer)
         if effects.entry is not None:

@@ -188,6 +188,27 @@ def test_a_ref_of_an_actor_that_is_not_spawned_works_in_a_child_process(start):
         assert payee.call(Account.seen).get(timeout=10) == ["in the commit", "by name"]
 
 
+class Stopper(Here):
+    def end(self, ref, *, block):
+        ref.stop(block=block)
+
+
+@pytest.mark.parametrize("stopper", ["here", "hosted"])
+@pytest.mark.parametrize("kind", ["plain", "durable", "hosted", "both"])
+def test_a_durable_handler_stops_others_with_its_commit_and_cannot_wait_for_that(start, stopper, kind):
+    with start() as system:
+        make = hosted if stopper == "hosted" else test_state.named
+        ref = system.spawn(make(Stopper))
+        options = {"host": af.Process()} if kind in ("hosted", "both") else {}
+        cls = Account if kind in ("durable", "both") else Collector
+        other = system.spawn(af.child(cls).options(name="other", **options))
+        with pytest.raises(af.DefinitionError, match=r"ctx\.pipe"):
+            ref.call(Stopper.end, other, block=True).get(timeout=10)
+        assert other.is_alive()
+        ref.call(Stopper.end, other, block=False).get(timeout=10)
+        wait_for(lambda: not other.is_alive())
+
+
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
