@@ -32,6 +32,7 @@ from actorflow.supervision.window import RestartWindow
 if TYPE_CHECKING:
     from actorflow.core.child import Child
     from actorflow.core.scheduler import Scheduler
+    from actorflow.core.traits import Traits
     from actorflow.durable.dead_mail import DeadMail
     from actorflow.process.options import Process
     from actorflow.queue.job import Job
@@ -205,10 +206,10 @@ class ActorSystem(System):
             self._listeners = listener
         return self._listeners
 
-    def _durable_kind(self, path: str, options: Any) -> type[ActorRef[Any]]:
+    def _durable_kind(self, path: str, traits: Traits) -> tuple[type[ActorRef[Any]], Traits]:
         from actorflow.durable.opening import durable_kind  # noqa: PLC0415 - most systems have no durable actor
 
-        return durable_kind(self.scheduler, lambda: self.store, path, options)
+        return durable_kind(self.scheduler, lambda: self.store, path, traits)
 
     def _close(self) -> None:
         super()._close()

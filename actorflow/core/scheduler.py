@@ -40,6 +40,7 @@ from actorflow.errors import ActorflowError, DefinitionError
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.current import Item
+    from actorflow.core.traits import Traits
 
 
 class Waiting(Protocol):
@@ -179,9 +180,16 @@ class Scheduler:
         """End all threads; the actors are dead."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
-    def durable_kind(self, path: str, options: Any) -> type[ActorRef[Any]]:  # noqa: ARG002 - for systems with a store
-        """Return the kind of ref of a durable actor."""
-        msg = f"{path}: a durable actor needs a store: spawn it in an af.ActorSystem"
+    def durable_kind(
+        self,
+        path: str,
+        traits: Traits,  # noqa: ARG002 - for systems with a store
+    ) -> tuple[type[ActorRef[Any]], Traits]:
+        """Return the kind of ref of a durable actor, and its traits in this process."""
+        if self.node:
+            msg = f"{path}: a child process has no store: have the durable actor spawned in the system's own process"
+        else:
+            msg = f"{path}: a durable actor needs a store: spawn it in an af.ActorSystem"
         raise DefinitionError(msg)
 
     def check_usable(self) -> None:

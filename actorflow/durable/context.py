@@ -11,6 +11,7 @@ from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, Reply
 from actorflow.core.messages import Call
 from actorflow.core.timers import Timer
+from actorflow.durable.away import reply_at
 from actorflow.durable.ledger import TimerRow
 from actorflow.durable.payload import pack
 from actorflow.durable.unit import CURE, Unit
@@ -150,6 +151,9 @@ class DurableReply(Reply):
 
     def __hash__(self) -> int:
         return self._number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reply_at, (self._registry.scheduler.key, self._number)
 
     @property
     def is_wanted(self) -> bool:

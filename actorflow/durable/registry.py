@@ -17,7 +17,7 @@ from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Start
 from actorflow.core.ref import DEAD, ActorRef
-from actorflow.durable import ledger
+from actorflow.durable import ledger, requests  # noqa: F401 - it adds what child processes may ask
 from actorflow.durable.context import DurableReply
 from actorflow.durable.keeper import Keeper
 from actorflow.durable.ledger import Entry, Letter, Owned, TimerRow
@@ -93,7 +93,14 @@ class Registry(ledger.Desk):
             return box.ref
         kind = find_imported(class_name)
         is_actor = isinstance(kind, type) and issubclass(kind, Actor)
-        return DurableRef.elsewhere(self, name, kind if is_actor else Actor)  # type: ignore[arg-type]
+        return self.ref_of(name, kind if is_actor else Actor)  # type: ignore[arg-type]
+
+    def ref_of(self, name: str, cls: type[Any]) -> ActorRef[Any]:
+        """Return the ref of the durable actor of a name; its class is known better if it was spawned here."""
+        box = self.boxes.get(name)
+        if box is not None and box.ref._state != DEAD:
+            return box.ref
+        return DurableRef.elsewhere(self, name, cls)
 
     def reply_to(self, number: int) -> DurableReply:
         """Return the promised answer of a message."""

@@ -1,6 +1,7 @@
 """A short run that dies at its nth store call, and what the reopened file must say. Run as a script; forks each run.
 
-python -m tests.durable.crashing FOLDER FIRST LAST [SAFEGUARD]: one line of JSON for each n.
+python -m tests.durable.crashing FOLDER FIRST LAST [SAFEGUARD]: one line of JSON for each n. With "hosted" in place of a
+safeguard the actors are in child processes, of which none may outlive the parent.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ def count_calls(counter: Counter) -> None:
 def switch_off(safeguard: str) -> None:
     """Take one of the safeguards away."""
     sql = connection.STATEMENTS
-    if safeguard == "inbox mark":
+    if safeguard == "hosted":
+        HOSTS["host"] = af.Process(name="shared")
+    elif safeguard == "inbox mark":
         sql["test.done"], sql["actors.done"] = sql["actors.done"], "update af_mail set attempt = attempt where id = :id"
         settle = Keeper.settle
 
@@ -135,10 +138,13 @@ def switch_off(safeguard: str) -> None:
         Unit.hold = hold  # type: ignore[method-assign]
 
 
+HOSTS: dict[str, Any] = {}  # options of the two actors
+
+
 def spawn(system: af.ActorSystem, folder: Path) -> tuple[Any, Any]:
-    sink = system.spawn(af.child(Sink).options(name="sink"))
+    sink = system.spawn(af.child(Sink).options(name="sink", **HOSTS))
     witness = system.spawn(Witness, folder / "world")
-    return system.spawn(af.child(Source, sink, witness).options(name="source")), sink
+    return system.spawn(af.child(Source, sink, witness).options(name="source", **HOSTS)), sink
 
 
 def send(system: af.ActorSystem, source: Any, folder: Path) -> None:

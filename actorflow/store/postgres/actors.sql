@@ -67,6 +67,9 @@ update actorflow.mail set attempt = :attempt, error = :error, started = 0 where 
 -- name: start
 update actorflow.mail set started = 1 where id = :id;
 
+-- name: blame
+update actorflow.mail set crashes = crashes + 1, started = 0 where id = :id;
+
 -- name: suspect
 update actorflow.mail set crashes = crashes + 1, started = 0
 where id = (select id from actorflow.mail where receiver = :receiver and id >= :next and stage = 0 order by id limit 1)

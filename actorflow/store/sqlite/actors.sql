@@ -65,6 +65,9 @@ update af_mail set attempt = :attempt, error = :error, started = 0 where id = :i
 -- name: start
 update af_mail set started = 1 where id = :id;
 
+-- name: blame
+update af_mail set crashes = crashes + 1, started = 0 where id = :id;
+
 -- name: suspect
 update af_mail set crashes = crashes + 1, started = 0
 where id = (select id from af_mail where receiver = :receiver and id >= :next and stage = 0 order by id limit 1)
