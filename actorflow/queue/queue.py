@@ -287,7 +287,7 @@ class Queue:
     def cancel_all(
         self, status: str | None = None, *, tag: str | None = None, task: AnyTask | str | None = None
     ) -> int:
-        """Cancel jobs as `Job.cancel` does, 500 in a transaction; return how many.
+        """Cancel jobs as `Job.cancel` does, 100 in a transaction; return how many.
 
         >>> jobs.cancel_all(tag="user-7")  # doctest: +SKIP
         3
@@ -305,7 +305,7 @@ class Queue:
             self._line.waits.cancelled()
 
     def retry_all(self, status: str | None = None, *, tag: str | None = None, task: AnyTask | str | None = None) -> int:
-        """Queue jobs again that are dead, failed or cancelled, as `retry` does, 500 in a transaction; return how many.
+        """Queue jobs again that are dead, failed or cancelled, as `retry` does, 100 in a transaction; return how many.
 
         One whose unique key another live job has stays as it is.
 
