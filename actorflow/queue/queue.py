@@ -341,7 +341,8 @@ class Queue:
     def stats(self) -> QueueStats:
         """Return counts over all processes, and the latencies that this one has seen.
 
-        The open jobs are counted, on a connection that only reads: with a million of them that takes 50 ms.
+        The open jobs are counted, by indexes and on a connection that only reads: a million of them takes 50 ms on
+        SQLite, and up to six times that on PostgreSQL.
         """
         latencies = self._line.latencies
         return self._store.read(lambda transaction: stats_of(transaction, self.name, self.workers, latencies))
