@@ -283,10 +283,14 @@ class ActorSystem(System):
         return open_queue(self, name, workers, concurrency, rate, per_key, durability)
 
     def get_job(self, id: str, /) -> Job[Any]:
-        """Return a handle on a job by its id, from any process on the store."""
-        from actorflow.queue.job import Job  # noqa: PLC0415 - most systems have no queue
+        """Return a handle on a job by its id, from any process on the store. What is asked of it says if it is there.
 
-        return Job(self.store, self.waits, str(id))
+        Raises:
+            DefinitionError: no job has such an id: it is a number.
+        """
+        from actorflow.queue.job import Job, check_id  # noqa: PLC0415 - most systems have no queue
+
+        return Job(self.store, self.waits, check_id(id))
 
     def deliver(self, ref: ActorRef[Any], message: Any, /, *, id: str) -> bool:
         """Send a message to a durable actor, once for each `id`, however often this is called.

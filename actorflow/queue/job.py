@@ -170,6 +170,19 @@ class Job(Generic[R_co]):
         return done is not None
 
 
+def check_id(id: object) -> str:
+    """Return the id of a job as text.
+
+    Raises:
+        DefinitionError: it is no whole number of 64 bits.
+    """
+    text = str(id)
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 1 << 63):
+        msg = f"get_job({id!r}): the id of a job is a number, as in job.id"
+        raise DefinitionError(msg)
+    return text
+
+
 class TimedOut(Exception):
     """A pause is over."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, PayloadError
 from actorflow.queue import ledger, slots
 from actorflow.store.codec import encode
 from actorflow.workflow.options import PLAIN, JobOptions
@@ -38,7 +38,12 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         raise DefinitionError(msg)
     TASKS.setdefault(task.name, task)
     task.check(args, kwargs)
-    payload = encode([list(args), kwargs], f"an argument of {task.name}")
+    try:
+        payload = encode([list(args), kwargs])
+    except PayloadError:
+        for name, value in task.signature.bind(*args, **kwargs).arguments.items():
+            encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
+        raise
     line.check_size(payload, f"the arguments of {task.name}")
     return Packed(task.name, task.job_options, payload)
 
@@ -109,6 +114,17 @@ def existing(transaction: Transaction, queue: str, options: JobOptions, now: flo
         return int(id_)
     ledger.cancel_queued(transaction, id_, "it was replaced", now, news)
     return None
+
+
+def check_each(what: str, entries: list[Any], each: str) -> None:
+    """Refuse what is no tuple where each job has one."""
+    for entry in entries:
+        if not isinstance(entry, tuple | list) or (each == CALL and not entry):
+            msg = f"{what}: {entry!r} is no {each}"
+            raise DefinitionError(msg)
+
+
+CALL: Final = "tuple of a task and its arguments"
 
 
 def put_plain(transaction: Transaction, queue: str, packed: Packed, now: float) -> int:

@@ -95,7 +95,7 @@ def check_size(data: bytes | None, what: str, limit: int) -> None:
     """
     if data is not None and len(data) > limit:
         msg = (
-            f"{what} takes {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of {limit / 1e6:.1f} MB: "
+            f"{what}: {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of {limit / 1e6:.1f} MB: "
             "store it in a file, and its path here"
         )
         raise PayloadError(msg)

@@ -18,6 +18,17 @@ def test_options_are_of_one_job_and_not_of_the_task():
     assert tasks.double.job_options is before
 
 
+def test_a_job_expires_while_all_workers_are_busy(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("busy")
+    busy = jobs.enqueue(tasks.hold, "busy")
+    assert begun.wait(10)
+    with pytest.raises(af.JobCancelled, match="expired"):
+        jobs.enqueue(tasks.double.options(expires=0.01), 1).result(timeout=10)
+    tasks.GATES["busy"].set()
+    busy.result(timeout=10)
+
+
 # --- unique ----------------------------------------------------------------------------------------------------------
 
 
