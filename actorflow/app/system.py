@@ -22,6 +22,7 @@ from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Starte
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import ActorRef
 from actorflow.core.system import System
+from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError, HostDied
 from actorflow.process.host.below import ask_host, walk
 from actorflow.process.pool.pool import ProcessPool
@@ -291,6 +292,35 @@ class ActorSystem(System):
         from actorflow.queue.job import Job, check_id  # noqa: PLC0415 - most systems have no queue
 
         return Job(self.store, self.waits, check_id(id))
+
+    def deliver(self, ref: ActorRef[Any], message: Any, /, *, id: str) -> bool:
+        """Send a message to a durable actor, once for each `id`, however often this is called.
+
+        For what comes from elsewhere at least once: a broker, a webhook, a client that tries again. The id and the
+        message are one commit; it is there when this returns.
+
+        >>> system.deliver(account, Deposit(500), id="payment-17")  # doctest: +SKIP
+        True
+
+        Args:
+            ref: of a durable actor, on this node or another.
+            message: as `tell` takes it.
+            id: the sender's own; the receiver knows it for a week.
+
+        Returns:
+            False if the actor was sent a message of that id before; then this one is dropped.
+
+        Raises:
+            DefinitionError: the actor is not durable, or this is called in the handler of one, where `tell` is enough.
+            ActorDeadError, MailboxFull, PayloadError, StoreError: as of `tell`; the id is as unknown as before.
+        """
+        from actorflow.durable.ref import DurableRef  # noqa: PLC0415 - most systems have no durable actor
+
+        check_type("id", id, str)
+        if not isinstance(ref, DurableRef) or not id:
+            msg = f"deliver({ref}, id={id!r}): give the ref of a durable actor, and an id that is not empty"
+            raise DefinitionError(msg)
+        return ref.deliver(message, id)
 
     @property
     def dead_mail(self) -> DeadMail:

@@ -161,12 +161,16 @@ def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | No
     return letter.number
 
 
-def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str) -> int | None:
-    """Put a message from elsewhere into a mailbox, unless one of that id was put there before."""
+def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str, capacity: int | None = None) -> int | None:
+    """Put a message from elsewhere into a mailbox, unless one of that id was put there before.
+
+    Raises:
+        MailboxFull: it holds as many as it may; then the id is as unknown as before.
+    """
     mark = {"receiver": letter.receiver, "id": id, "at": desk.now()}
     if not transaction.run("actors.mark", mark):
         return None
-    return put(transaction, desk, letter)
+    return put(transaction, desk, letter, capacity)
 
 
 def count(transaction: Transaction, receiver: str, limit: int) -> int:

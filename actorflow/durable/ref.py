@@ -60,6 +60,16 @@ class DurableRef(Stored):
         """
         self._send(message, None)
 
+    def deliver(self, message: Any, id: str) -> bool:
+        """Send a message from elsewhere once: see `ActorSystem.deliver`."""
+        if self._state >= ENDING:
+            raise self._dead()
+        execution = CURRENT.get()
+        if execution is not None and execution.holds:
+            msg = "deliver() in a durable handler: tell() is part of its commit, and so is done once already"
+            raise DefinitionError(msg)
+        return self._registry.put(self, message, None, None, id)
+
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self._state >= ENDING:
             raise self._dead()

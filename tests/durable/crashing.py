@@ -151,7 +151,7 @@ def send(system: af.ActorSystem, source: Any, folder: Path) -> None:
     """Send what is not known to be there; who is not sure sends it again, by the same id."""
     for number in range(N):
         if number not in noted(folder / "acknowledged"):
-            system.scheduler.durable.deliver(source, number, f"id-{number}")
+            system.deliver(source, number, id=f"id-{number}")
             note(folder / "acknowledged", number)
 
 

@@ -174,11 +174,11 @@ def test_purge_removes_them(start):
 def test_a_retry_of_a_message_from_elsewhere_is_taken_and_its_id_stays_known(start):
     with start() as system:
         ref = system.spawn(named(Fussy, retry=ONCE))
-        system.scheduler.durable.deliver(ref, "m", "m1")
+        system.deliver(ref, "m", id="m1")
         wait_for(lambda: system.dead_mail.count() == 1)
         mended()
         assert system.dead_mail.retry_all() == 1
-        system.scheduler.durable.deliver(ref, "m", "m1")
+        system.deliver(ref, "m", id="m1")
         wait_for(lambda: ref.call(Account.seen).get(timeout=5) == ["m"])
         assert ref.call(Account.seen).get(timeout=5) == ["m"]
 
