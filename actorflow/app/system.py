@@ -218,6 +218,9 @@ class ActorSystem(System):
                 for line in self.lines.values():
                     line.close()
                 self._store.close()
+                waits: Waits | None = self.__dict__.get("waits")
+                if waits is not None:
+                    waits.look()  # who waits for a job hears that nobody here ends it any more
 
     async def flush(self) -> None:
         """Commit what durable actors have left, and let subscribed functions hear of the end."""

@@ -17,6 +17,7 @@ from actorflow.errors import ActorflowError
 
 if TYPE_CHECKING:
     from actorflow.queue.job import JobInfo
+    from actorflow.queue.selection import Selection
     from actorflow.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,14 +88,34 @@ def stats(name: str, url: str, as_json: bool) -> None:
         show([{"": word, name: value} for word, value in found.items()], as_json)
 
 
+def selecting(command: F) -> F:
+    """Add the options that choose jobs of a queue."""
+    command = click.option("--task", metavar="NAME", help="Jobs of this task only.")(command)
+    command = click.option("--tag", metavar="WORD", help="Jobs with this tag only.")(command)
+    return click.option("--status", type=click.Choice(STATUSES), help="Jobs of this status only.")(command)
+
+
 @queue.command("show")
 @on_store
 @click.argument("what", metavar="QUEUE|JOB")
-@click.option("--status", type=click.Choice(STATUSES), help="Jobs of this status only.")
+@selecting
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many jobs, the newest first.")
-def show_(what: str, status: str | None, limit: int, url: str, as_json: bool) -> None:
+@click.option("--before", type=int, metavar="JOB", help="Older jobs than this one only: the next page.")
+@click.option("--count", "counts", is_flag=True, help="Say how many there are, and no more.")
+def show_(
+    what: str,
+    status: str | None,
+    tag: str | None,
+    task: str | None,
+    limit: int,
+    before: int | None,
+    counts: bool,
+    url: str,
+    as_json: bool,
+) -> None:
     """Show the newest jobs of a queue; or all that is known of one job, by its number."""
     from actorflow.queue.job import JobInfo
+    from actorflow.queue.selection import NEWEST, Selection
 
     with opened(url) as store:
         if what.isdigit():
@@ -102,10 +123,14 @@ def show_(what: str, status: str | None, limit: int, url: str, as_json: bool) ->
             show([info] if as_json else [{"": word, f"job {what}": value} for word, value in info.items()], as_json)
             return
         check_queue(store, what)
-        values = {"queue": what, "status": status, "limit": limit}
-        found = [JobInfo.of(row) for row in store.read(lambda transaction: transaction.all("jobs.list", values))]
+        selection = Selection(what, status, tag, task)
+        if counts:
+            count = selection.count(store)
+            click.echo(json.dumps({"name": what, "count": count}) if as_json else count)
+            return
+        found = [JobInfo.of(row) for row in selection.rows(store, limit, NEWEST if before is None else before)]
     rows = [dataclasses.asdict(info) for info in found]
-    columns = ("id", "status", "task", "priority", "attempt", "created", "due", "progress", "error")
+    columns = ("id", "status", "task", "priority", "attempt", "created", "due", "progress", "tags", "error")
     show(
         rows if as_json else [{name: row[name] for name in columns} for row in rows], as_json, "there are no such jobs"
     )
@@ -139,21 +164,40 @@ def _set_paused(name: str, url: str, as_json: bool, *, paused: bool) -> None:
     told({"name": name, "paused": paused}, as_json, f"{name} is {'paused' if paused else 'resumed'}")
 
 
+OF_QUEUE = click.option("--queue", "name", metavar="QUEUE", help="Those jobs of this queue that the options choose.")
+
+
 @queue.command()
 @on_store
 @click.argument("jobs", nargs=-1, type=int, metavar="JOB...")
-@click.option("--dead", "name", metavar="QUEUE", help="All dead letters of this queue.")
-def retry(jobs: tuple[int, ...], name: str | None, url: str, as_json: bool) -> None:
-    """Queue jobs again that are dead, failed or cancelled."""
+@OF_QUEUE
+@selecting
+@click.option("--dead", metavar="QUEUE", help="All dead letters of this queue, one by one.")
+def retry(
+    jobs: tuple[int, ...],
+    name: str | None,
+    status: str | None,
+    tag: str | None,
+    task: str | None,
+    dead: str | None,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Queue jobs again that are dead, failed or cancelled: by number, or --queue with --status, --tag or --task."""
     from actorflow.queue import ledger
+    from actorflow.queue.selection import Selection
 
-    if not jobs and name is None:
-        fail("name jobs by their numbers, or a queue by --dead")
+    if not jobs and name is None and dead is None:
+        fail("name jobs by their numbers, or a queue by --queue or --dead")
     with opened(url) as store:
         if name is not None:
-            check_queue(store, name)
-            values = {"queue": name, "status": "dead", "limit": 1_000_000}
-            jobs += tuple(row[0] for row in store.read(lambda transaction: transaction.all("jobs.list", values)))
+            selection = selected(store, name, status, tag, task)
+            count = selection.retry(store)
+            told({"name": name, "retried": count}, as_json, f"{count} jobs of {name} queued again")
+            return
+        if dead is not None:
+            check_queue(store, dead)
+            jobs += tuple(row[0] for row in Selection(dead, "dead").rows(store, 1_000_000))
         now = store.now()
         done = {
             job: store.write(lambda transaction, job=job: ledger.revive(transaction, job, now))  # type: ignore[misc]
@@ -164,12 +208,32 @@ def retry(jobs: tuple[int, ...], name: str | None, url: str, as_json: bool) -> N
 
 @queue.command()
 @on_store
-@click.argument("jobs", nargs=-1, type=int, required=True, metavar="JOB...")
-def cancel(jobs: tuple[int, ...], url: str, as_json: bool) -> None:
-    """Cancel jobs: at once if they have not begun, else as soon as their tasks see it."""
+@click.argument("jobs", nargs=-1, type=int, metavar="JOB...")
+@OF_QUEUE
+@selecting
+def cancel(
+    jobs: tuple[int, ...],
+    name: str | None,
+    status: str | None,
+    tag: str | None,
+    task: str | None,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Cancel jobs: by number, or --queue with --status, --tag or --task.
+
+    At once if they have not begun, else as soon as their tasks see it.
+    """
     from actorflow.queue import ledger
 
+    if not jobs and name is None:
+        fail("name jobs by their numbers, or a queue by --queue")
     with opened(url) as store:
+        if name is not None:
+            selection = selected(store, name, status, tag, task)
+            count = selection.cancel(store, lambda _news, _runs: None)
+            told({"name": name, "cancelled": count}, as_json, f"{count} jobs of {name} cancelled")
+            return
         now = store.now()
         done = {
             job: store.write(lambda transaction, job=job: ledger.cancel(transaction, job, now, ledger.News()))  # type: ignore[misc]
@@ -177,6 +241,16 @@ def cancel(jobs: tuple[int, ...], url: str, as_json: bool) -> None:
             for job in jobs
         }
     told_of(done, as_json, "cancelled", "is over, or unknown")
+
+
+def selected(store: Store, name: str, status: str | None, tag: str | None, task: str | None) -> Selection:
+    """Return the jobs that the options choose; all of a queue is refused."""
+    from actorflow.queue.selection import Selection
+
+    check_queue(store, name)
+    selection = Selection(name, status, tag, task)
+    selection.check_narrow(f"--queue {name}")
+    return selection
 
 
 @queue.command()

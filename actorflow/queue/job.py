@@ -119,6 +119,7 @@ class Job(Generic[R_co]):
             JobFailed: it failed for good.
             JobCancelled: it was cancelled, or it expired.
             AskTimeout: it is not over yet.
+            ActorDeadError: the system has ended; the job is in the store, if that lasts.
         """
         waits = self._waits
         deadline = None if timeout is None else waits.clock.monotonic() + timeout

@@ -6,8 +6,9 @@ written about it says both: what comes late, after another node has taken over, 
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -144,7 +145,7 @@ def enter(
         promote(transaction, queue, key, limits, now)
 
 
-def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now: float) -> int:
+def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now: float, news: News) -> int:
     """Add a job; return its id."""
     queue, key, due = job["queue"], job["key"], job["due"]
     limits = limits_of(transaction, queue)
@@ -153,32 +154,59 @@ def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now
     row = transaction.one("jobs.put", {**job, "stage": stage, "needs": 0})
     assert row is not None
     id_: int = row[0]
+    if job["tags"]:
+        transaction.many("jobs.add_tag", tag_rows(id_, queue, job["tags"]))
     if needs:
-        hold(transaction, id_, needs, job, limits, now)
+        hold(transaction, id_, needs, job, limits, now, news)
     elif stage == BEHIND:
         promote(transaction, queue, key, limits, now)
     return id_
 
 
-def hold(transaction: Transaction, id_: int, needs: list[int], job: dict[str, Any], limits: Limits, now: float) -> None:
+def check_needs(transaction: Transaction, needs: Iterable[int]) -> None:
+    """Refuse to wait for jobs that are not there, before anything is written: the transaction may be the user's.
+
+    Raises:
+        DefinitionError: one is not there.
+    """
+    for other in needs:
+        if transaction.one("jobs.place", {"id": other}) is None:
+            raise unknown_need(other)
+
+
+def unknown_need(other: int) -> DefinitionError:
+    """Return what is said of a job that is not there."""
+    return DefinitionError(f"after=[job {other}]: there is no such job; was it done long ago?")
+
+
+def tag_rows(id_: int, queue: str, tags: str) -> list[dict[str, Any]]:
+    """Return the rows by which a job is found by its tags."""
+    return [{"queue": queue, "tag": tag, "job": id_} for tag in tags.split("\n")]
+
+
+def hold(
+    transaction: Transaction, id_: int, needs: list[int], job: dict[str, Any], limits: Limits, now: float, news: News
+) -> None:
     """Have a job wait for others; those that are over count at once: of one that was not completed it is cancelled."""
     open_needs = 0
+    members: Sequence[int] = () if job["gather"] is None else json.loads(job["gather"])
     for other in needs:
         if transaction.run("jobs.add_need", {"needs": other, "job": id_}):
             open_needs += 1
             continue
         row = transaction.one("jobs.outcome", {"id": other})
         if row is None:
-            msg = f"after=[job {other}]: there is no such job; was it done long ago?"
-            raise DefinitionError(msg)
+            raise unknown_need(other)
         if row[0] in FINAL and row[0] != "completed":
-            cancel_queued(transaction, id_, f"job {other}, which it waited for, is {row[0]}", now, News())
+            cancel_queued(transaction, id_, f"job {other}, which it waited for, is {row[0]}", now, news)
             return
+        if other in members:
+            transaction.run("jobs.keep_need", {"needs": other, "job": id_})
     if open_needs:
         transaction.run("jobs.set_needs", {"id": id_, "needs": open_needs})
     else:
         if job["gather"] is not None:
-            collect(transaction, id_, json.loads(job["gather"]))
+            collect(transaction, id_, members)
         enter(transaction, id_, job["queue"], job["key"], job["due"], limits, now)
 
 
@@ -378,7 +406,10 @@ def _count(counts: Counts, outcome: Outcome) -> None:
 
 
 def after_end(transaction: Transaction, id_: int, status: str, now: float, news: News) -> None:
-    """Let the jobs go on that waited for one that is over; if it was not completed, they are cancelled."""
+    """Let the jobs go on that waited for one that is over; if it was not completed, they are cancelled.
+
+    A completed member of a group stays needed until the results of all are gathered, so that retention leaves it.
+    """
     for (job,) in transaction.all("jobs.dependants", {"needs": id_}):
         if status != "completed":
             cancel_queued(transaction, job, f"job {id_}, which it waited for, is {status}", now, news)
@@ -393,9 +424,10 @@ def after_end(transaction: Transaction, id_: int, status: str, now: float, news:
     transaction.run("jobs.drop_needs", {"needs": id_})
 
 
-def collect(transaction: Transaction, id_: int, members: list[int]) -> None:
+def collect(transaction: Transaction, id_: int, members: Sequence[int]) -> None:
     """Make the results of a group's jobs the argument of the one that waited for them."""
     results: dict[int, bytes | None] = dict(transaction.all("jobs.results", {"ids": json.dumps(members)}))
+    transaction.run("jobs.drop_gathered", {"id": id_})
     listed = b",".join(results.get(member) or b"null" for member in members)
     transaction.run("jobs.set_args", {"id": id_, "args": b"[[[" + listed + b"]],{}]"})
 
@@ -413,7 +445,9 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
     news.cancelled.append((id_, task))
     news.queues.add(queue)
     Counts(cancelled=1).write(transaction, queue)
-    if key is not None and stage == READY:
+    if stage == HELD:
+        transaction.run("jobs.drop_gathered", {"id": id_})
+    elif key is not None and stage == READY:
         limits = limits_of(transaction, queue)
         if limits.has_keys:
             free_slot(transaction, queue, key, limits, now, begun=False)
@@ -424,6 +458,18 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
 def cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
     """Cancel a job: True if it had not begun, False if it runs and is to end, None if it is over."""
     news.begin()
+    return _cancel(transaction, id_, now, news)
+
+
+def cancel_each(transaction: Transaction, ids: list[int], now: float, news: News) -> tuple[int, bool]:
+    """Cancel jobs; return how many of them, and whether some run and are to end."""
+    news.begin()
+    running = sum(_cancel(transaction, id_, now, news) is False for id_ in ids)
+    cancelled = {id_ for id_, _ in news.cancelled}  # one may have been cancelled because of another
+    return running + len(cancelled.intersection(ids)), running > 0
+
+
+def _cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
     if cancel_queued(transaction, id_, "it was cancelled", now, news):
         return True
     return False if transaction.one("jobs.cancelling", {"id": id_}) is not None else None
@@ -432,8 +478,10 @@ def cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool |
 def revive(transaction: Transaction, id_: int, now: float) -> bool:
     """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 
+    Jobs that it waited for are forgotten, but not the members of a group whose results it is to get.
+
     Raises:
-        DefinitionError: another live job has its unique key.
+        DefinitionError: another live job has its unique key, or a member of its group has not been completed.
     """
     place = transaction.one("jobs.place", {"id": id_})
     if place is None or place[2] != OVER:
@@ -445,9 +493,45 @@ def revive(transaction: Transaction, id_: int, now: float) -> bool:
     row = transaction.one("jobs.revive", {"id": id_})
     if row is None:
         return False
-    queue, key = row
-    enter(transaction, id_, queue, key, None, limits_of(transaction, queue), now)
+    queue, key, gather = row
+    limits = limits_of(transaction, queue)
+    if gather is None:
+        enter(transaction, id_, queue, key, None, limits, now)
+        return True
+    members = json.loads(gather)
+    check_members(transaction, id_, members)
+    job = {"queue": queue, "key": key, "due": None, "gather": gather}
+    transaction.run("jobs.set_stage", {"id": id_, "stage": HELD})
+    hold(transaction, id_, members, job, limits, now, News())
     return True
+
+
+def check_members(transaction: Transaction, id_: int, members: list[int]) -> None:
+    """Refuse to gather the results of jobs that have none, and will have none."""
+    for member in members:
+        row = transaction.one("jobs.outcome", {"id": member})
+        status = "gone" if row is None else row[0]
+        if status != "completed" and (row is None or status in FINAL):
+            msg = f"job {id_} cannot be queued again: it is to get the result of job {member}, which is {status}"
+            raise DefinitionError(msg if row is None else f"{msg}: queue that one again first")
+
+
+def revive_each(transaction: Transaction, ids: list[int], now: float) -> int:
+    """Queue jobs again, and return how many; those whose unique key a live job has stay as they are."""
+    revived = 0
+    for id_ in ids:
+        with contextlib.suppress(DefinitionError):
+            revived += revive(transaction, id_, now)
+    return revived
+
+
+def prune(transaction: Transaction, now: float) -> int:
+    """Remove some jobs that were kept long enough; return how many."""
+    removed = transaction.all("jobs.prune", {"now": now, "limit": BATCH})
+    rows = [row for id_, queue, tags in removed if tags for row in tag_rows(id_, queue, tags)]
+    if rows:
+        transaction.many("jobs.drop_tag", rows)
+    return len(removed)
 
 
 def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
@@ -465,6 +549,7 @@ def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
     if newest is not None and newest[1] == queue:
         removed = int(cancel_queued(transaction, newest[0], "its queue was purged", now, news))
     transaction.run("jobs.purge_needs", where)
+    transaction.run("jobs.purge_tags", where)
     removed += transaction.run("jobs.purge", where)
     limits = limits_of(transaction, queue)
     if limits.has_keys:

@@ -282,8 +282,8 @@ class Line:
         now = self.clock.monotonic()
         if now - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = now
-            values = {"now": self.now(), "limit": ledger.BATCH}
-            while self.store.write(lambda transaction: transaction.run("jobs.prune", values)) == ledger.BATCH:
+            wall = self.now()
+            while self.store.write(lambda transaction: ledger.prune(transaction, wall)) == ledger.BATCH:
                 pass
         if now - self._reported_at > UNKNOWN_SECONDS:
             self._reported_at = now

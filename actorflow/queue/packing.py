@@ -43,20 +43,30 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     return Packed(task.name, task.job_options, payload)
 
 
-def put(transaction: Transaction, queue: str, packed: Packed, now: float, gather: list[int] | None = None) -> int:
+def put(
+    transaction: Transaction,
+    queue: str,
+    packed: Packed,
+    now: float,
+    news: ledger.News,
+    gather: list[int] | None = None,
+) -> int:
     """Add a job, and return its id; of a duplicate, the id of the one that is there.
 
     Args:
+        news: jobs that are cancelled for it are noted here.
         gather: jobs whose results are to be its argument.
 
     Raises:
-        DefinitionError: a duplicate that is to be rejected.
+        DefinitionError: a duplicate that is to be rejected; a job in `after` that is not there. Nothing was written.
     """
     options = packed.options
     if options is PLAIN and gather is None:
         return put_plain(transaction, queue, packed, now)
+    after = [int(job.id) for job in options.after]
+    ledger.check_needs(transaction, after)
     if options.unique is not None:
-        found = existing(transaction, queue, options, now)
+        found = existing(transaction, queue, options, now, news)
         if found is not None:
             return found
     stored: dict[str, Any] = {"keep": options.keep}
@@ -74,15 +84,15 @@ def put(transaction: Transaction, queue: str, packed: Packed, now: float, gather
         "unique": options.unique,
         "at_most_once": int(options.at_most_once),
         "gather": None if gather is None else json.dumps(gather),
-        "tags": "\n".join(options.tags) or None,
+        "tags": "\n".join(dict.fromkeys(options.tags)) or None,
         "args": packed.payload,
         "options": json.dumps(stored).encode(),
         "created": now,
     }
-    return ledger.put(transaction, values, [*(int(job.id) for job in options.after), *(gather or ())], now)
+    return ledger.put(transaction, values, [*after, *(gather or ())], now, news)
 
 
-def existing(transaction: Transaction, queue: str, options: JobOptions, now: float) -> int | None:
+def existing(transaction: Transaction, queue: str, options: JobOptions, now: float, news: ledger.News) -> int | None:
     """Return the live job with the same unique key, unless it is replaced.
 
     Raises:
@@ -97,7 +107,7 @@ def existing(transaction: Transaction, queue: str, options: JobOptions, now: flo
         raise DefinitionError(msg)
     if options.on_duplicate == "existing" or stage == slots.RUNNING:
         return int(id_)
-    ledger.cancel_queued(transaction, id_, "it was replaced", now, ledger.News())
+    ledger.cancel_queued(transaction, id_, "it was replaced", now, news)
     return None
 
 

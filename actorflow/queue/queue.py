@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
+from actorflow.errors import DefinitionError
 from actorflow.queue import ledger, slots
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.inline import run_inline
 from actorflow.queue.job import Job, JobInfo
-from actorflow.queue.packing import Packed, pack, put, put_many
+from actorflow.queue.packing import Packed, pack, put, put_many, put_plain
 from actorflow.queue.schedules import Schedule, Schedules
+from actorflow.queue.selection import NEWEST, Selection
 from actorflow.queue.stats import QueueStats, stats_of
 from actorflow.workflow.options import PLAIN
 from actorflow.workflow.task import AnyTask, AsyncTask, Task
@@ -80,13 +82,13 @@ class Queue:
         """
         began = self._line.clock.monotonic()
         packed = pack(self._line, task, args, kwargs)
-        now = self._line.now()
-        if packed.options.conn is not None:
-            return self._put_within(packed, now)
-        name = self.name
-        id_ = self._store.write(lambda transaction: put(transaction, name, packed, now), self._line.durability)
-        self._line.latencies.enqueue.append(self._line.clock.monotonic() - began)
-        line = self._line
+        line, name, now = self._line, self.name, self._line.now()
+        if packed.options is not PLAIN:
+            job = self._put_all([packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
+            line.latencies.enqueue.append(line.clock.monotonic() - began)
+            return job
+        id_ = self._store.write(lambda transaction: put_plain(transaction, name, packed, now), line.durability)
+        line.latencies.enqueue.append(line.clock.monotonic() - began)
         if line.inline:
             return self._added([id_], [packed])[0]
         line.tell("queued", id_, packed.task)
@@ -103,21 +105,19 @@ class Queue:
             return []
         name, now, plain = self.name, self._line.now(), packed[0].options is PLAIN
 
-        def work(transaction: Transaction) -> list[int]:
+        def work(transaction: Transaction, news: ledger.News) -> list[int]:
             if plain:
                 return put_many(transaction, name, packed, now)
-            return [put(transaction, name, one, now) for one in packed]
+            return [put(transaction, name, one, now, news) for one in packed]
 
-        conn = packed[0].options.conn
-        if conn is not None:
-            return [self._put_within(one, now) for one in packed]
-        return self._added(self._store.write(work, self._line.durability), packed)
+        return self._put_all(packed, work)
 
     def group(self, calls: Iterable[tuple[Any, ...]], /, *, then: Task[[list[Any]], R]) -> Group[R]:
         """Add jobs, and one that gets the list of their results once all are completed; all in one transaction.
 
         The count of those that are left is kept in the transactions that end them, so `then` runs exactly when the last
-        one is completed, whatever is killed. If one of them fails, `then` is cancelled.
+        one is completed, whatever is killed. If one of them fails, `then` is cancelled; once that one was queued again,
+        by `retry`, so can be `then`. Until then retention leaves the results of the others.
 
         >>> jobs.group([(shrink, "a.jpg"), (shrink, "b.jpg")], then=publish)  # doctest: +SKIP
 
@@ -129,20 +129,32 @@ class Queue:
         last = pack(self._line, then, ([],), {})
         name, now = self.name, self._line.now()
 
-        def work(transaction: Transaction) -> list[int]:
-            ids = [put(transaction, name, one, now) for one in packed]
-            return [*ids, put(transaction, name, last, now, gather=ids)]
+        def work(transaction: Transaction, news: ledger.News) -> list[int]:
+            ids = [put(transaction, name, one, now, news) for one in packed]
+            return [*ids, put(transaction, name, last, now, news, gather=ids)]
 
-        *jobs, job = self._added(self._store.write(work, self._line.durability), [*packed, last])
+        if any(one.options.conn is not last.options.conn for one in packed):
+            msg = "group(): it is put in as a whole: give options(conn=) to each of its tasks and to then=, or to none"
+            raise DefinitionError(msg)
+        *jobs, job = self._put_all([*packed, last], work)
         return Group(jobs, job)
 
-    def _put_within(self, packed: Packed, now: float) -> Job[Any]:
-        """Add a job in the user's own transaction."""
-        conn = packed.options.conn
-        transaction = self._store.join(conn)
-        id_ = put(transaction, self.name, packed, now)
-        self._line.watch_transaction(conn, id_)
-        return Job(self._store, self._line.waits, str(id_))
+    def _put_all(self, packed: list[Packed], work: Callable[[Transaction, ledger.News], list[int]]) -> list[Job[Any]]:
+        """Add jobs together: in a transaction of ours, or in the user's own."""
+        line, news, conn = self._line, ledger.News(), packed[0].options.conn
+        if conn is not None:
+            ids = work(self._store.join(conn), news)
+            line.watch_transaction(conn, ids[-1])
+            return [self._job(id_) for id_ in ids]
+
+        def begin(transaction: Transaction) -> list[int]:
+            news.begin()
+            return work(transaction, news)
+
+        ids = self._store.write(begin, line.durability)
+        if news.cancelled:
+            line.told([], news)
+        return self._added(ids, packed)
 
     def _added(self, ids: list[int], packed: list[Packed]) -> list[Job[Any]]:
         """Tell others of new jobs."""
@@ -154,7 +166,7 @@ class Queue:
                 run_inline(line, id_)
         else:
             line.wake()
-        return [Job(self._store, line.waits, str(id_)) for id_ in ids]
+        return [self._job(id_) for id_ in ids]
 
     @contextmanager
     def inline(self) -> Iterator[None]:
@@ -235,10 +247,79 @@ class Queue:
         row = self._store.read(lambda transaction: transaction.one("jobs.peek", {"queue": self.name}))
         return None if row is None else self._job(row[0])
 
-    def jobs(self, status: str | None = None, *, limit: int = 100) -> list[JobInfo]:
-        """Return the newest jobs, of one status or of all."""
-        values = {"queue": self.name, "status": status, "limit": limit}
-        return [JobInfo.of(row) for row in self._store.read(lambda transaction: transaction.all("jobs.list", values))]
+    def jobs(
+        self,
+        status: str | None = None,
+        *,
+        tag: str | None = None,
+        task: AnyTask | str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[JobInfo]:
+        """Return jobs, the newest first.
+
+        By a tag, and by the statuses "running", "failed" and "dead", they are found at once. Others are looked for from
+        the newest on, while others write: through a million jobs in 80 ms.
+
+        Args:
+            status: "queued", "running", "completed", "failed", "dead" or "cancelled".
+            tag: one of those that `task.options(tags=)` gave it.
+            task: a task, or its name.
+            limit: so many.
+            before: an id; only older ones, such as those behind the last one of the page before.
+
+        Raises:
+            DefinitionError: an argument makes no sense.
+        """
+        selection = Selection.of(self.name, status, tag, task)
+        return [
+            JobInfo.of(row) for row in selection.rows(self._store, limit, NEWEST if before is None else int(before))
+        ]
+
+    def count(self, status: str | None = None, *, tag: str | None = None, task: AnyTask | str | None = None) -> int:
+        """Return how many jobs there are; through a million of them it takes 60 to 90 ms, while others write.
+
+        Raises:
+            DefinitionError: an argument makes no sense.
+        """
+        return Selection.of(self.name, status, tag, task).count(self._store)
+
+    def cancel_all(
+        self, status: str | None = None, *, tag: str | None = None, task: AnyTask | str | None = None
+    ) -> int:
+        """Cancel jobs as `Job.cancel` does, 500 in a transaction; return how many.
+
+        >>> jobs.cancel_all(tag="user-7")  # doctest: +SKIP
+        3
+
+        Raises:
+            DefinitionError: an argument makes no sense, or all of them are None: `purge` empties the queue.
+        """
+        selection = Selection.of(self.name, status, tag, task)
+        selection.check_narrow("cancel_all()")
+        return selection.cancel(self._store, self._cancelled)
+
+    def _cancelled(self, news: ledger.News, runs: bool) -> None:
+        self._line.told([], news)
+        if runs:
+            self._line.waits.cancelled()
+
+    def retry_all(self, status: str | None = None, *, tag: str | None = None, task: AnyTask | str | None = None) -> int:
+        """Queue jobs again that are dead, failed or cancelled, as `retry` does, 500 in a transaction; return how many.
+
+        One whose unique key another live job has stays as it is.
+
+        >>> jobs.retry_all("dead")  # doctest: +SKIP
+        2
+
+        Raises:
+            DefinitionError: an argument makes no sense, or all of them are None.
+        """
+        selection = Selection.of(self.name, status, tag, task)
+        selection.check_narrow("retry_all()")
+        revived = selection.retry(self._store)
+        self._line.wake()
+        return revived
 
     def dead(self) -> list[Job[Any]]:
         """Return the dead letters: jobs that killed their processes, or were lost with them, newest first."""
@@ -247,8 +328,10 @@ class Queue:
     def retry(self, job: Job[Any]) -> bool:
         """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 
+        What it waited for (`after`) is forgotten; the last of a group still gets the results of all.
+
         Raises:
-            DefinitionError: another live job has its unique key.
+            DefinitionError: another live job has its unique key; or a member of its group is not completed.
         """
         now = self._line.now()
         revived = self._store.write(lambda transaction: ledger.revive(transaction, int(job.id), now))
@@ -256,7 +339,10 @@ class Queue:
         return revived
 
     def stats(self) -> QueueStats:
-        """Return counts over all processes, and the latencies that this one has seen."""
+        """Return counts over all processes, and the latencies that this one has seen.
+
+        The open jobs are counted, on a connection that only reads: with a million of them that takes 50 ms.
+        """
         latencies = self._line.latencies
         return self._store.read(lambda transaction: stats_of(transaction, self.name, self.workers, latencies))
 

@@ -6,7 +6,7 @@ A queue that works does the same now and then; this is for a file that no proces
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actorflow.queue import ledger
 
@@ -21,20 +21,14 @@ def prune(store: Store) -> dict[str, int]:
     for 30 days, and processes that have died, whose jobs may be claimed again.
     """
     now = store.now()
-    jobs = _all(store, "jobs.prune", {"now": now, "limit": ledger.BATCH})
+    jobs = 0
+    while count := store.write(partial(ledger.prune, now=now)):
+        jobs += count
     schedules = sum(_schedules(store, queue, now) for queue in _queues(store))
     dead = store.node.dead()
     for node in dead:
         bury(store, node, now, ledger.News())
     return {"jobs": jobs, "schedules": schedules, "nodes": len(dead)}
-
-
-def _all(store: Store, name: str, values: dict[str, Any]) -> int:
-    """Run a statement that removes some at a time until there are none."""
-    total = 0
-    while count := store.write(lambda transaction: transaction.run(name, values)):
-        total += count
-    return total
 
 
 def _queues(store: Store) -> list[str]:

@@ -17,6 +17,7 @@ from actorflow.core.actor import Actor
 from actorflow.core.log import logger
 from actorflow.core.traits import check_choice
 from actorflow.errors import DefinitionError
+from actorflow.queue import ledger
 from actorflow.queue.packing import Packed, put
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
         following = now + BEAT_SECONDS
         try:
             for schedule in self.schedules.values():
-                ids, due = line.store.write(self.work(schedule, now), line.durability)
+                news = ledger.News()
+                ids, due = line.store.write(self.work(schedule, now, news), line.durability)
+                if news.cancelled:  # they were replaced
+                    line.told([], news)
                 for id_ in ids:
                     line.tell("queued", id_, schedule.packed.task)
                 if ids:
@@ -136,12 +140,13 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
             self.timer.cancel()
         self.timer = self.ctx.after(max(0.001, following - self.line.now()), self.tick)
 
-    def work(self, schedule: Schedule, now: float) -> Any:
+    def work(self, schedule: Schedule, now: float, news: ledger.News) -> Any:
         """Return the work that enqueues a schedule's jobs if it is due, and returns them and its next time."""
         queue = self.line.name
         where = {"queue": queue, "name": schedule.name}
 
         def fire(transaction: Transaction) -> tuple[list[int], float]:
+            news.begin()
             row = transaction.one("schedules.get", where)
             if row is None:  # somebody has removed it
                 return [], now + BEAT_SECONDS
@@ -153,6 +158,6 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
             values = {"next": following, "last": times[-1] if times else row[4], "due": first, "now": now}
             if not transaction.run("schedules.fire", {**where, **values}):
                 return [], following  # another process was faster
-            return [put(transaction, queue, schedule.packed, now) for _ in times], following
+            return [put(transaction, queue, schedule.packed, now, news) for _ in times], following
 
         return fire

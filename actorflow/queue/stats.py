@@ -92,13 +92,13 @@ class QueueStats:
 
 def stats_of(transaction: Transaction, queue: str, workers: int, latencies: Latencies) -> QueueStats:
     """Return a queue's figures."""
-    depth: dict[int, int] = dict(transaction.all("jobs.depth", {"queue": queue}))
+    depth = transaction.one("jobs.depth", {"queue": queue}) or (0, 0, 0, 0, 0)  # by stage
     row = transaction.one("jobs.counts", {"name": queue}) or (0, 0, 0, 0, 0, 0)
     completed, failed, cancelled, retried, dead, paused = row
     return QueueStats(
-        queued=sum(depth.get(stage, 0) for stage in (slots.READY, slots.HELD, slots.BEHIND)),
-        due=depth.get(slots.DUE, 0),
-        running=depth.get(slots.RUNNING, 0),
+        queued=sum(depth[stage] for stage in (slots.READY, slots.HELD, slots.BEHIND)),
+        due=depth[slots.DUE],
+        running=depth[slots.RUNNING],
         completed=completed,
         failed=failed,
         cancelled=cancelled,

@@ -81,7 +81,7 @@ def encode(value: object, what: str = "value") -> bytes:
     b'{"size":{"$tuple":[3,4]}}'
     """
     try:
-        return encode_json(to_plain(value, what, 0))
+        return encode_json(value if is_plain(value, 0) else to_plain(value, what, 0))
     except (UnicodeEncodeError, msgspec.MsgspecError) as error:
         msg = f"{what} cannot be stored: {error}"
         raise PayloadError(msg) from error
@@ -101,7 +101,8 @@ def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any
     {'size': (3, 4)}
     """
     try:
-        return from_plain(decode_json(data), find or find_imported)
+        plain = decode_json(data)
+        return from_plain(plain, find or find_imported) if b'"$' in data else plain
     except PayloadError:
         raise
     except Exception as error:  # a class may raise anything when it is made
@@ -110,6 +111,30 @@ def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def is_plain(value: Any, depth: int) -> bool:
+    """Say whether JSON has a value as it is: a tenth of the time of a copy, and most values are."""
+    kind = type(value)
+    if kind in ATOMS:
+        return True
+    if kind is int:
+        return -BIGGEST <= value <= BIGGEST  # type: ignore[no-any-return]
+    if kind is float:
+        return math.isfinite(value)
+    if depth > DEEPEST:
+        return False
+    if kind is dict:
+        for key in value:
+            if type(key) is not str or key.startswith("$"):
+                return False
+        value = value.values()
+    elif kind is not list:
+        return False
+    for item in value:  # noqa: SIM110 - a generator takes twice as long
+        if type(item) not in ATOMS and not is_plain(item, depth + 1):
+            return False
+    return True
 
 
 def to_plain(value: Any, path: str, depth: int) -> Any:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from actorflow.core.traits import check_choice, check_known, check_type
 from actorflow.errors import DefinitionError
 from actorflow.workflow.retry import Retry
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+PRIORITIES: Final = 1 << 63  # below and above zero, that a database can hold
 
 
 class HasId(Protocol):
@@ -27,7 +28,7 @@ class JobOptions:
     Attributes:
         priority: the smallest goes first.
         delay: seconds until it may run.
-        retry: in place of the task's.
+        retry: in place of the task's; after which errors (`on`) stays as the task has it.
         timeout: seconds for one attempt, in place of the task's.
         key: what the queue's `per_key` limits count.
         unique: at most one live job of the queue has it.
@@ -57,24 +58,46 @@ class JobOptions:
 
     def __post_init__(self) -> None:
         check_type("priority", self.priority, int)
-        check_type("delay", self.delay, int | float)
         check_type("retry", self.retry, Retry | None)
-        check_type("timeout", self.timeout, int | float | None)
         check_type("key", self.key, str | None)
         check_type("unique", self.unique, str | None)
-        check_type("expires", self.expires, int | float | None)
+        check_type("at_most_once", self.at_most_once, bool)
         check_choice("on_duplicate", self.on_duplicate, ("existing", "reject", "replace"))
-        if self.delay < 0 or self.keep < 0 or any(value is not None and value <= 0 for value in self._spans()):
-            msg = f"{self}: a delay is 0 or more, timeout and expires are above 0"
+        if not -PRIORITIES <= self.priority < PRIORITIES:
+            msg = f"priority={self.priority}: a whole number of 64 bits"
             raise DefinitionError(msg)
-
-    def _spans(self) -> tuple[float | None, ...]:
-        return self.timeout, self.expires
+        check_seconds("delay", self.delay, zero=True)
+        check_seconds("keep", self.keep, zero=True)
+        for name in ("timeout", "expires"):
+            if getattr(self, name) is not None:
+                check_seconds(name, getattr(self, name), zero=False)
+        check_list("after", self.after, "jobs: after=[job]", lambda job: hasattr(job, "id"))
+        check_list("tags", self.tags, "words of one line: tags=['night']", is_word)
 
     def replace(self, **options: Any) -> JobOptions:
         """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
         check_known(options, NAMES)
         return dataclasses.replace(self, **options)
+
+
+def check_seconds(name: str, value: Any, *, zero: bool) -> None:
+    """Refuse what is no time; NaN and infinity are none."""
+    check_type(name, value, int | float)
+    if not (0 <= value < math.inf) or (value == 0 and not zero):
+        msg = f"{name}={value}: seconds, {'0 or more' if zero else 'above 0'}"
+        raise DefinitionError(msg)
+
+
+def check_list(name: str, value: Any, what: str, fits: Callable[[Any], bool]) -> None:
+    """Refuse what is no list, or has something else in it; a string is a list of letters, and never meant."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(fits, value)):
+        msg = f"{name}={value!r}: give a list of {what}"
+        raise DefinitionError(msg)
+
+
+def is_word(value: Any) -> bool:
+    """Say whether it can be a tag: the store has one a line."""
+    return isinstance(value, str) and len(value.splitlines()) == 1 and not value.endswith("\n")
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(JobOptions))

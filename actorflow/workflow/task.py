@@ -91,6 +91,13 @@ class AnyTask:
         task = object.__new__(type(self))  # not copy.copy: a task pickles as its name, so that gives the task itself
         task.__dict__.update(self.__dict__)
         task.job_options = self.job_options.replace(**options)
+        retry = task.job_options.retry
+        if retry is not None and retry.on not in {Exception, self.retry.on}:
+            msg = (
+                f"{self.name}.options(retry=Retry(on={retry.on!r})): after which errors a task is tried again is not "
+                "stored with a job: give it to the task, @af.task(retry=af.Retry(on=...))"
+            )
+            raise DefinitionError(msg)
         return task
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -59,6 +59,24 @@ def test_show_lists_the_newest_jobs(url):
     assert "broken lens" in run("show", "photos", "--store", url).stdout
 
 
+def test_show_finds_jobs_by_tag_and_task_and_pages_them(url):
+    assert [job["id"] for job in asked("show", "photos", "--tag", "night", "--store", url)] == ["3"]
+    assert [job["id"] for job in asked("show", "photos", "--task", tasks.fail.name, "--store", url)] == ["2"]
+    assert [job["id"] for job in asked("show", "photos", "--before", "3", "--limit", "1", "--store", url)] == ["2"]
+    assert asked("show", "photos", "--status", "queued", "--count", "--store", url) == {"name": "photos", "count": 2}
+    assert run("show", "photos", "--tag", "night", "--count", "--store", url).stdout == "1\n"
+    assert "night" in run("show", "photos", "--store", url).stdout
+
+
+def test_jobs_are_cancelled_and_queued_again_by_tag_status_and_task(url):
+    assert asked("cancel", "--queue", "photos", "--tag", "night", "--store", url) == {"name": "photos", "cancelled": 1}
+    assert asked("show", "3", "--store", url)[0]["status"] == "cancelled"
+    found = asked("retry", "--queue", "photos", "--status", "failed", "--task", tasks.fail.name, "--store", url)
+    assert found == {"name": "photos", "retried": 1}
+    assert "1 jobs of photos queued again" in run("retry", "--queue", "photos", "--tag", "night", "--store", url).stderr
+    assert asked("show", "photos", "--status", "queued", "--count", "--store", url)["count"] == 3
+
+
 def test_show_tells_all_of_one_job(url):
     (job,) = asked("show", "3", "--store", url)
     assert (job["status"], job["priority"], job["tags"]) == ("queued", 3, ["night"])
@@ -113,6 +131,10 @@ def test_purge_asks_first(url):
         (("show", "77"), "there is no job 77"),
         (("pause", "films"), "there are: photos"),
         (("retry",), "name jobs by their numbers"),
+        (("cancel",), "name jobs by their numbers"),
+        (("cancel", "--queue", "films"), "there is no queue 'films'"),
+        (("cancel", "--queue", "photos"), "name a status, a tag or a task"),
+        (("retry", "--queue", "photos"), "name a status, a tag or a task"),
     ],
 )
 def test_what_is_not_there_is_said_in_one_line(url, arguments, text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -177,6 +178,17 @@ def test_an_unknown_job_is_named():
         system.get_job("77").result(timeout=1)
 
 
+def test_who_waits_for_a_job_hears_when_the_system_ends(url):
+    system = af.ActorSystem("shop", store=url)
+    job = system.queue("numbers").enqueue(tasks.double, 1)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(job.result)
+        tasks.until(lambda: system.waits._futures)
+        system.stop()
+        with pytest.raises(af.ActorDeadError, match="closed"):
+            waiting.result(timeout=20)
+
+
 def test_many_are_all_there_or_none(shop):
     jobs = shop.queue("numbers")
     with pytest.raises(af.PayloadError):
@@ -191,8 +203,19 @@ def test_many_are_all_there_or_none(shop):
     ("options", "text"),
     [
         ({"priorty": 1}, "priority"),
-        ({"delay": -1}, "delay is 0 or more"),
+        ({"delay": -1}, "delay=-1: seconds, 0 or more"),
+        ({"delay": float("nan")}, "delay=nan"),
+        ({"delay": float("inf")}, "delay=inf"),
         ({"timeout": 0}, "above 0"),
+        ({"expires": float("nan")}, "expires=nan: seconds, above 0"),
+        ({"keep": "a day"}, "keep='a day'"),
+        ({"priority": 1 << 63}, "64 bits"),
+        ({"at_most_once": "no"}, "at_most_once='no'"),
+        ({"tags": "night"}, r"tags='night': give a list.*tags=\['night'\]"),
+        ({"tags": ["one\ntwo"]}, "words of one line"),
+        ({"tags": [3]}, "words of one line"),
+        ({"after": "17"}, r"after='17': give a list of jobs: after=\[job\]"),
+        ({"after": ["17"]}, r"after=\['17'\]: give a list of jobs"),
         ({"on_duplicate": "ignore"}, "existing"),
         ({"retry": 3}, "Retry"),
     ],
@@ -200,6 +223,11 @@ def test_many_are_all_there_or_none(shop):
 def test_options_that_make_no_sense_are_refused(options, text):
     with pytest.raises(af.DefinitionError, match=text):
         tasks.double.options(**options)
+
+
+def test_after_which_errors_is_the_tasks_and_a_job_that_says_otherwise_is_refused():
+    with pytest.raises(af.DefinitionError, match=r"double\.options\(retry=.*@af\.task\(retry="):
+        tasks.double.options(retry=af.Retry(3, on=KeyError))
 
 
 @pytest.mark.parametrize("arguments", [{"workers": -1}, {"rate": "fast"}, {"rate": "0/s"}, {"concurrency": 0}])

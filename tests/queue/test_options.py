@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 import actorflow as af
@@ -41,6 +43,19 @@ def test_a_duplicate_replaces_the_job_that_has_not_begun(shop):
         old.result(timeout=5)
     shop.queue("q", workers=1)
     assert new.result(timeout=10) == 4
+
+
+def test_who_waits_for_a_job_that_is_replaced_hears_of_it_and_so_do_listeners(shop):
+    jobs, seen = shop.queue("q"), []
+    jobs.subscribe(lambda event: seen.append((event.kind, event.job)))
+    old = jobs.enqueue(tasks.double.options(unique="u"), 1)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(old.result, timeout=20)
+        tasks.until(lambda: shop.waits._futures)
+        jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace"), 2)
+        with pytest.raises(af.JobCancelled, match="replaced"):
+            waiting.result()
+    assert ("cancelled", old.id) in seen
 
 
 def test_a_job_that_runs_is_not_replaced(shop):
@@ -150,6 +165,52 @@ def test_the_callback_of_a_group_with_a_failed_job_is_cancelled(shop):
     group = shop.queue("q", workers=2).group([(tasks.double, 1), (tasks.fail, "no")], then=total)
     with pytest.raises(af.JobCancelled, match="is failed"):
         group.then.result(timeout=10)
+
+
+FLAWED: set[int] = set()
+
+
+@af.task
+def flawed(n: int) -> int:
+    if n in FLAWED:
+        raise ValueError(n)
+    return n
+
+
+def test_the_callback_of_a_group_is_queued_again_with_the_results_of_all(shop):
+    jobs = shop.queue("q", workers=2)
+    FLAWED.add(7)
+    group = jobs.group([(flawed, 7), (flawed, 8)], then=total)
+    with pytest.raises(af.JobCancelled):
+        group.then.result(timeout=10)
+    group.jobs[1].result(timeout=10)
+    with pytest.raises(af.DefinitionError, match=f"result of job {group.jobs[0].id}, which is failed: queue that one"):
+        jobs.retry(group.then)
+    assert group.then.status == "cancelled"
+    jobs.pause()
+    FLAWED.clear()
+    assert jobs.retry(group.jobs[0])
+    assert jobs.retry(group.then)
+    jobs.resume()
+    assert group.then.result(timeout=10) == 15
+
+
+@af.task
+def sound_total(numbers: list[int]) -> int:
+    if FLAWED:
+        raise ValueError(numbers)
+    return sum(numbers)
+
+
+def test_a_callback_that_failed_itself_is_queued_again_with_its_results(shop):
+    jobs = shop.queue("q", workers=2)
+    FLAWED.add(7)
+    group = jobs.group([(tasks.double, 1), (tasks.double, 2)], then=sound_total)
+    with pytest.raises(af.JobFailed):
+        group.then.result(timeout=10)
+    FLAWED.clear()
+    assert jobs.retry(group.then)
+    assert group.then.result(timeout=10) == 6
 
 
 def test_a_group_is_there_as_a_whole_or_not(shop):

@@ -274,6 +274,39 @@ def test_results_are_kept_for_their_time(timed):
     assert long.status == "completed"
 
 
+def test_results_of_a_group_are_kept_until_all_are_gathered(timed):
+    task, _ = recorder(timed)
+    gathered: list[object] = []
+
+    @af.task(name="gather")
+    def gather(results: list[object]) -> None:
+        gathered.extend(results)
+
+    jobs = timed.queue("q", workers=2)
+    group = jobs.group([(task.options(keep=60), "short"), (task.options(delay=200_000), "late")], then=gather)
+    timed.sleep(100_000)
+    jobs.enqueue(task, "another").result()
+    assert group.jobs[0].status == "completed"
+    group.then.result()
+    assert gathered == ["short", "late"]
+    timed.sleep(100)
+    jobs.enqueue(task, "another").result()
+    with pytest.raises(af.DefinitionError, match="was it done long ago"):
+        group.jobs[0].info()
+
+
+def test_results_of_a_group_that_was_cancelled_go_in_their_time(timed):
+    task, _ = recorder(timed)
+    jobs = timed.queue("q", workers=2)
+    group = jobs.group([(task.options(keep=60), "short"), (task.options(delay=200_000), "late")], then=task)
+    group.jobs[0].result()
+    group.then.cancel()
+    timed.sleep(100)
+    jobs.enqueue(task, "another").result()
+    with pytest.raises(af.DefinitionError, match="was it done long ago"):
+        group.jobs[0].info()
+
+
 def test_latencies_are_split_into_their_parts(timed):
     task, _ = recorder(timed)
     jobs = timed.queue("q", workers=1)

@@ -65,6 +65,35 @@ def test_a_connection_without_a_transaction_gets_one_as_from_python_itself(on_fi
         assert job.result(timeout=10) == 8
 
 
+def test_a_group_is_there_once_the_users_transaction_commits(on_file, path):
+    @af.task(name="add up")
+    def add_up(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    jobs = on_file.queue("q", workers=1)
+    with closing(sqlite3.connect(path)) as conn:
+        mine = tasks.double.options(conn=conn)
+        with pytest.raises(af.DefinitionError, match=r"give options\(conn=\) to each"):
+            jobs.group([(mine, 1), (tasks.double, 2)], then=add_up)
+        jobs.group([(mine, 1), (mine, 2)], then=add_up.options(conn=conn))
+        conn.rollback()
+        group = jobs.group([(mine, 3), (mine, 4)], then=add_up.options(conn=conn))
+        assert jobs.stats().queued == 0
+        conn.commit()
+        assert group.then.result(timeout=10) == 14
+    assert jobs.stats().completed == 3
+
+
+def test_a_job_that_is_refused_leaves_nothing_in_the_users_transaction(on_file, path):
+    jobs = on_file.queue("q")
+    gone = on_file.get_job("77")
+    with closing(sqlite3.connect(path)) as conn, conn:
+        old = jobs.enqueue(tasks.double.options(conn=conn, unique="u"), 1)
+        with pytest.raises(af.DefinitionError, match="no such job"):
+            jobs.enqueue(tasks.double.options(conn=conn, unique="u", on_duplicate="replace", after=[gone]), 2)
+    assert [(job.id, job.status) for job in jobs.jobs()] == [(old.id, "queued")]
+
+
 def test_connections_that_cannot_be_right_are_refused(on_file, path, tmp_path):
     jobs = on_file.queue("q")
     with (

@@ -1,6 +1,7 @@
 """Promises: a file that cannot be used says why; a full disk undoes and recovers; the log stays small."""
 
 import contextlib
+import itertools
 import os
 import resource
 import shutil
@@ -365,12 +366,38 @@ def test_a_reader_that_stays_open_lets_the_log_grow_and_its_end_lets_it_shrink(t
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
             reader.execute("begin")
             reader.execute("select * from af_node").fetchall()
-            for number in range(100):
+            for number in range(180):
                 store.write(big(str(number)), durability="process")
             assert reader.execute("select count(*) from af_node").fetchone() == (0,)
+        assert sqlite_file.log_size(str(path)) > sqlite_file.LARGEST_BYTES + 1_000_000
         for number in range(8):
             store.write(adding(f"small-{number}"))
-        assert sqlite_file.log_size(str(path)) < sqlite_file.CHECKPOINT_BYTES
+        assert sqlite_file.log_size(str(path)) <= sqlite_file.LARGEST_BYTES
+        assert not sqlite_file.is_filled(str(path), 1_000_000)
+
+
+def test_the_log_is_written_over_from_its_start_once_it_is_written_back(tmp_path):
+    path = tmp_path / "shop.db"
+    with opened(path) as store:
+        assert not sqlite_file.is_filled(str(path), 1_000_000)
+        sizes, fills = [], []
+        for number in range(200):
+            store.write(big(str(number)))  # 40 MB in all
+            sizes.append(sqlite_file.log_size(str(path)))
+            fills.append(sqlite_file.is_filled(str(path), sqlite_file.CHECKPOINT_BYTES // 2))
+        assert sizes == sorted(sizes), "it was cut off"
+        assert sum(one and not next_ for one, next_ in itertools.pairwise(fills)) >= 3
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("log", [None, b"", b"x" * 31, b"x" * 40, bytes(200_000)])
+def test_a_log_that_is_just_being_made_counts_as_empty(tmp_path, log):
+    path = tmp_path / "shop.db"
+    if log is not None:
+        (tmp_path / "shop.db-wal").write_bytes(log)
+    assert not sqlite_file.is_filled(str(path), 20)
+    assert not sqlite_file.is_filled(str(path), 100_000)
 
 
 def test_lock_files_of_nodes_that_nobody_knows_are_swept_and_no_others(tmp_path):

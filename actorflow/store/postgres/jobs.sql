@@ -62,6 +62,9 @@ select id, :job::bigint from actorflow.job where id = :needs and stage < 5
 for update -- so that it does not end meanwhile without seeing who waits for it
 on conflict do nothing;
 
+-- name: keep_need
+insert into actorflow.need (needs, job) values (:needs, :job) on conflict do nothing;
+
 -- name: claim
 with next as materialized (
     select id from actorflow.job
@@ -154,16 +157,21 @@ select distinct needs from actorflow.need where needs in (select json_array_elem
 select job from actorflow.need where needs = :needs;
 
 -- name: drop_needs
-delete from actorflow.need where needs = :needs;
+delete from actorflow.need as need where needs = :needs
+and not exists (select 1 from actorflow.job as job where job.id = need.job and job.stage = 2 and job.gather is not null);
 
 -- name: need_met
 update actorflow.job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: drop_gathered
+delete from actorflow.need where job = :id
+and needs in (select json_array_elements_text((select gather from actorflow.job where id = :id)::json)::bigint);
 
 -- name: results
 select id, result from actorflow.job where id in (select json_array_elements_text(:ids::json)::bigint);
 
 -- name: set_args
-update actorflow.job set args = :args where id = :id;
+update actorflow.job set args = :args, gather = null where id = :id;
 
 -- name: set_stage
 update actorflow.job set stage = :stage where id = :id;
@@ -189,13 +197,48 @@ select id from actorflow.job where queue = :queue and stage = 0 order by priorit
 
 -- name: list
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
-from actorflow.job where queue = :queue and (:status::text is null or status = :status) order by id desc limit :limit;
+from actorflow.job where queue = :queue and (:status::text is null or status = :status) and (:task::text is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_running
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from actorflow.job where queue = :queue and stage = 4 and (:task::text is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_failed
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from actorflow.job where queue = :queue and status = :status and status in ('failed', 'dead') and (:task::text is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_tagged
+select job.id, job.queue, job.task, job.status, job.priority, job.attempt, job.crashes, job.progress, job.created, job.started, job.ended, job.due, job.key, job.tags, job.cancelling, job.error
+from actorflow.job_tag as tag join actorflow.job as job on job.id = tag.job
+where tag.queue = :queue and tag.tag = :tag and (:status::text is null or job.status = :status) and (:task::text is null or job.task = :task) and tag.job < :before
+order by tag.job desc limit :limit;
+
+-- name: count_jobs
+select count(*) from actorflow.job where queue = :queue and (:status::text is null or status = :status) and (:task::text is null or task = :task);
+
+-- name: count_tagged
+select count(*) from actorflow.job_tag as tag join actorflow.job as job on job.id = tag.job
+where tag.queue = :queue and tag.tag = :tag and (:status::text is null or job.status = :status) and (:task::text is null or job.task = :task);
+
+-- name: add_tag
+insert into actorflow.job_tag (queue, tag, job) values (:queue, :tag, :job) on conflict do nothing;
+
+-- name: drop_tag
+delete from actorflow.job_tag where queue = :queue and tag = :tag and job = :job;
 
 -- name: of_task
 select id, args from actorflow.job where task = :task order by id;
 
 -- name: depth
-select stage, count(*) from actorflow.job where queue = :queue and stage < 5 group by stage;
+select
+    (select count(*) from actorflow.job where queue = :queue and stage = 0),
+    (select count(*) from actorflow.job where queue = :queue and stage = 1),
+    (select count(*) from actorflow.job where queue = :queue and stage = 2),
+    (select count(*) from actorflow.job where queue = :queue and stage = 3),
+    (select count(*) from actorflow.job where queue = :queue and owner is not null and stage = 4);
 
 -- name: unknown
 select task, count(*) from actorflow.job
@@ -203,9 +246,11 @@ where queue = :queue and stage = 0 and task not in (select json_array_elements_t
 
 -- name: prune
 with old as materialized (
-    select id from actorflow.job where keep_until is not null and keep_until <= :now limit :limit for update skip locked
+    select id from actorflow.job where keep_until is not null and keep_until <= :now
+    and not exists (select 1 from actorflow.need where needs = job.id) -- its result is still to be gathered
+    limit :limit for update skip locked
 )
-delete from actorflow.job as job using old where job.id = old.id;
+delete from actorflow.job as job using old where job.id = old.id returning job.id, job.queue, job.tags;
 
 -- name: newest
 select id, queue from actorflow.job order by id desc limit 1;
@@ -217,6 +262,10 @@ delete from actorflow.job where queue = :queue and stage < 4;
 select distinct need.job from actorflow.need as need join actorflow.job as job on job.id = need.needs
 where job.queue = :queue and job.stage < 4;
 
+-- name: purge_tags
+delete from actorflow.job_tag
+where queue = :queue and job in (select id from actorflow.job where queue = :queue and stage < 4);
+
 -- name: purge_needs
 delete from actorflow.need where job in (select id from actorflow.job where queue = :queue and stage < 4);
 
@@ -224,7 +273,7 @@ delete from actorflow.need where job in (select id from actorflow.job where queu
 update actorflow.job set
     stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
     expires = null, cancelling = 0, progress = null
-where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key, gather;
 
 -- name: unique_of
 select other.id from actorflow.job as job join actorflow.job as other on other.queue = job.queue and other."unique" = job."unique"

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import sqlite3
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,11 @@ from actorflow.store.statements import migrations
 
 logger = logging.getLogger("actorflow.store")
 
-CHECKPOINT_BYTES: Final = 16 * 1024 * 1024  # of the log, before its pages are written back
+CHECKPOINT_BYTES: Final = 8 * 1024 * 1024  # of the log, before its pages are written back
 INSIST_BYTES: Final = 24 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
+LARGEST_BYTES: Final = 32 * 1024 * 1024  # that the log keeps when it is begun anew, after it had to grow
+LOG_HEADER: Final = struct.Struct(">8xI4x8s8x")  # page size and salts
+FRAME_HEADER: Final = struct.Struct(">8x8s8x")  # salts
 INSIST_MILLISECONDS: Final = 200
 INSIST_SECONDS: Final = 2.0  # between two such waits in vain: a reader may stay for long, and nobody writes meanwhile
 MIGRATIONS: Final = migrations("actorflow.store.sqlite")
@@ -45,6 +49,7 @@ def open_file(path: str) -> sqlite3.Connection:
                         msg = f"{path}: it cannot have a write-ahead log here: is it on a network file system?"
                         raise StoreError(msg)
                 connection.execute("pragma wal_autocheckpoint = 0")
+                connection.execute(f"pragma journal_size_limit = {LARGEST_BYTES}")
             migrate(connection, path)
     except BaseException:
         connection.close()
@@ -131,30 +136,64 @@ def log_size(path: str) -> int:
         return 0
 
 
+def is_filled(path: str, size: int) -> bool:
+    """Say whether a file's log holds so many bytes of pages since it was last begun anew: what is behind is stale.
+
+    A page was written since then if it bears the log's present salts (sqlite.org/fileformat2.html, 4.1 and 4.2).
+    """
+    try:
+        with Path(f"{path}-wal").open("rb", buffering=0) as log:
+            if os.fstat(log.fileno()).st_size < size:
+                return False
+            page_size, salts = LOG_HEADER.unpack(log.read(LOG_HEADER.size))
+            if not page_size:
+                return False  # it was made longer, and its beginning is not written yet
+            frame = FRAME_HEADER.size + page_size
+            log.seek(LOG_HEADER.size + (size // frame - 1) * frame)
+            return FRAME_HEADER.unpack(log.read(FRAME_HEADER.size)) == (salts,)
+    except (OSError, struct.error):  # there is none, or it is just being made
+        return False
+
+
 def checkpoint(connection: sqlite3.Connection, path: str, patience: int) -> bool:
-    """Write the pages of the log back into the file, and empty it; only one process at a time does so.
+    """Write the pages of the log back into the file, and begin it anew; only one process at a time does so.
 
     With readers and writers about, it waits for them for `patience` milliseconds, then does what it can, and returns
-    False.
+    False. The log keeps its length: a commit that makes it longer takes half as long again to reach the disk as one
+    that writes over old pages.
 
     SQLite before 3.51.3 can lose pages if another connection checkpoints while this one restarts the log
     (sqlite.org/wal.html, "the WAL-reset bug"); so its own checkpoints are off, and ours hold a file lock.
     """
     if not take(f"{path}-af-lock"):  # another process is at it
-        if log_size(path) < INSIST_BYTES:
+        if not is_filled(path, INSIST_BYTES):
             return True
         try:  # who writes on meanwhile may keep it from its end, so this waits
             lock(path, INSIST_MILLISECONDS / 1000)
         except StoreError:
             return False
     try:
+        if not is_filled(path, CHECKPOINT_BYTES):
+            return True  # another process has just done so
         with sqlite_errors(path):
             connection.execute(f"pragma busy_timeout = {patience}")
-            busy = pragma(connection, "wal_checkpoint(truncate)")
-            connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-            return not busy
+            try:
+                return not pragma(connection, "wal_checkpoint(restart)") and begin_anew(connection)
+            finally:
+                connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000:.0f}")
     finally:
         give(f"{path}-af-lock")
+
+
+def begin_anew(connection: sqlite3.Connection) -> bool:
+    """Write something, which goes to the beginning of the log; so it is the holder of our lock who restarts it."""
+    try:
+        connection.execute("update af_meta set value = value where key = 'version'")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        return False  # another process writes, and that one restarts it
+    return True
 
 
 _warned = False

@@ -61,6 +61,9 @@ select id, stage from af_job where queue = :queue and "unique" = :unique and sta
 -- name: add_need
 insert into af_need (needs, job) select id, :job from af_job where id = :needs and stage < 5 on conflict do nothing;
 
+-- name: keep_need
+insert into af_need (needs, job) values (:needs, :job) on conflict do nothing;
+
 -- name: claim
 update af_job set
     stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
@@ -147,16 +150,21 @@ select distinct needs from af_need where needs in (select value from json_each(:
 select job from af_need where needs = :needs;
 
 -- name: drop_needs
-delete from af_need where needs = :needs;
+delete from af_need where needs = :needs
+and not exists (select 1 from af_job as job where job.id = af_need.job and job.stage = 2 and job.gather is not null);
 
 -- name: need_met
 update af_job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: drop_gathered
+delete from af_need where job = :id
+and needs in (select value from json_each((select gather from af_job where id = :id)));
 
 -- name: results
 select id, result from af_job where id in (select value from json_each(:ids));
 
 -- name: set_args
-update af_job set args = :args where id = :id;
+update af_job set args = :args, gather = null where id = :id;
 
 -- name: set_stage
 update af_job set stage = :stage where id = :id;
@@ -182,13 +190,48 @@ select id from af_job where queue = :queue and stage = 0 order by priority, id l
 
 -- name: list
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
-from af_job where queue = :queue and (:status is null or status = :status) order by id desc limit :limit;
+from af_job where queue = :queue and (:status is null or status = :status) and (:task is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_running
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from af_job where queue = :queue and owner is not null and stage = 4 and (:task is null or task = :task) and +id < :before
+order by +id desc limit :limit;
+
+-- name: list_failed
+select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
+from af_job where queue = :queue and status = :status and status in ('failed', 'dead') and (:task is null or task = :task) and id < :before
+order by id desc limit :limit;
+
+-- name: list_tagged
+select job.id, job.queue, job.task, job.status, job.priority, job.attempt, job.crashes, job.progress, job.created, job.started, job.ended, job.due, job.key, job.tags, job.cancelling, job.error
+from af_job_tag as tag join af_job as job on job.id = tag.job
+where tag.queue = :queue and tag.tag = :tag and (:status is null or job.status = :status) and (:task is null or job.task = :task) and tag.job < :before
+order by tag.job desc limit :limit;
+
+-- name: count_jobs
+select count(*) from af_job where queue = :queue and (:status is null or status = :status) and (:task is null or task = :task);
+
+-- name: count_tagged
+select count(*) from af_job_tag as tag join af_job as job on job.id = tag.job
+where tag.queue = :queue and tag.tag = :tag and (:status is null or job.status = :status) and (:task is null or job.task = :task);
+
+-- name: add_tag
+insert into af_job_tag (queue, tag, job) values (:queue, :tag, :job) on conflict do nothing;
+
+-- name: drop_tag
+delete from af_job_tag where queue = :queue and tag = :tag and job = :job;
 
 -- name: of_task
 select id, args from af_job where task = :task order by id;
 
 -- name: depth
-select stage, count(*) from af_job where queue = :queue and stage < 5 group by stage;
+select
+    (select count(*) from af_job where queue = :queue and stage = 0),
+    (select count(*) from af_job where queue = :queue and stage = 1),
+    (select count(*) from af_job where queue = :queue and stage = 2),
+    (select count(*) from af_job where queue = :queue and stage = 3),
+    (select count(*) from af_job where queue = :queue and owner is not null and stage = 4);
 
 -- name: unknown
 select task, count(*) from af_job
@@ -197,8 +240,10 @@ where queue = :queue and stage = 0 and task not in (select value from json_each(
 -- name: prune
 delete from af_job where id in (
     select id from af_job
-    where keep_until is not null and keep_until <= :now and id < (select max(id) from af_job) limit :limit
-);
+    where keep_until is not null and keep_until <= :now and id < (select max(id) from af_job)
+    and not exists (select 1 from af_need where needs = af_job.id) limit :limit -- its result is still to be gathered
+)
+returning id, queue, tags;
 
 -- name: newest
 select id, queue from af_job order by id desc limit 1;
@@ -210,6 +255,10 @@ delete from af_job where queue = :queue and stage < 4;
 select distinct need.job from af_need as need join af_job as job on job.id = need.needs
 where job.queue = :queue and job.stage < 4;
 
+-- name: purge_tags
+delete from af_job_tag
+where queue = :queue and job in (select id from af_job where queue = :queue and stage < 4);
+
 -- name: purge_needs
 delete from af_need where job in (select id from af_job where queue = :queue and stage < 4);
 
@@ -217,7 +266,7 @@ delete from af_need where job in (select id from af_job where queue = :queue and
 update af_job set
     stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
     expires = null, cancelling = 0, progress = null
-where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key, gather;
 
 -- name: unique_of
 select other.id from af_job as job join af_job as other on other.queue = job.queue and other."unique" = job."unique"

@@ -24,7 +24,7 @@ from actorflow.store.sqlite.file import (
     INSIST_SECONDS,
     VERSION,
     checkpoint,
-    log_size,
+    is_filled,
     open_file,
 )
 from actorflow.store.sqlite.node import SqliteNode
@@ -117,9 +117,8 @@ class SqliteStore(StoreShell[SqliteNode]):
         self._count += 1
         if self._count % COMMITS or self.is_memory or self._commits.is_held_here:
             return
-        size = log_size(self.path)
-        if size >= CHECKPOINT_BYTES:
-            insists = size >= INSIST_BYTES and SystemClock.monotonic() >= self._insists_from
+        if is_filled(self.path, CHECKPOINT_BYTES):
+            insists = SystemClock.monotonic() >= self._insists_from and is_filled(self.path, INSIST_BYTES)
             try:
                 if not self._checkpoint(INSIST_MILLISECONDS if insists else 0):
                     self._insists_from = SystemClock.monotonic() + (INSIST_SECONDS if insists else 0.0)

@@ -1,0 +1,116 @@
+"""Selection: the jobs of a queue by status, tag and task; listed, counted, cancelled, queued again. Layer 4.
+
+Looking is done on a connection that only reads. What changes jobs takes them in parts, each a short transaction, so
+others write in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.traits import check_choice, check_type
+from actorflow.errors import DefinitionError
+from actorflow.queue import ledger
+from actorflow.workflow.task import AnyTask
+
+if TYPE_CHECKING:
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Row
+
+STATUSES: Final = ("queued", "running", "completed", "failed", "cancelled", "dead")
+LIVE: Final = ("queued", "running")
+REVIVABLE: Final = ("failed", "dead", "cancelled")
+NEWEST: Final = 2**63 - 1  # above all ids
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Jobs of a queue; None takes all.
+
+    A tag, and the statuses "running", "failed" and "dead", are found by an index. Anything else is looked for from the
+    newest job on: of a million jobs that takes 80 ms if there is none.
+    """
+
+    queue: str
+    status: str | None = None
+    tag: str | None = None
+    task: str | None = None
+
+    @classmethod
+    def of(cls, queue: str, status: str | None, tag: str | None, task: AnyTask | str | None) -> Selection:
+        """Check what users give.
+
+        Raises:
+            DefinitionError: it makes no sense.
+        """
+        if status is not None:
+            check_choice("status", status, STATUSES)
+        check_type("tag", tag, str | None)
+        name = task.name if isinstance(task, AnyTask) else task
+        check_type("task", name, str | None)
+        return cls(queue, status, tag, name)
+
+    def check_narrow(self, what: str) -> None:
+        """Refuse a selection of the whole queue.
+
+        Raises:
+            DefinitionError: it is one.
+        """
+        if self.status is self.tag is self.task is None:
+            msg = f"{what}: name a status, a tag or a task; purge() takes all jobs that have not begun"
+            raise DefinitionError(msg)
+
+    def rows(self, store: Store, limit: int, before: int = NEWEST) -> list[Row]:
+        """Return the rows of the newest jobs, of those with ids below `before`."""
+        values: dict[str, Any] = {"queue": self.queue, "task": self.task, "limit": limit, "before": before}
+        if self.tag is not None:
+            name, values = "list_tagged", {**values, "tag": self.tag, "status": self.status}
+        elif self.status == "running":
+            name = "list_running"
+        else:
+            name = "list_failed" if self.status in ("failed", "dead") else "list"
+            values["status"] = self.status
+        return store.read(lambda transaction: transaction.all(f"jobs.{name}", values))
+
+    def count(self, store: Store) -> int:
+        """Return how many there are."""
+        values: dict[str, Any] = {"queue": self.queue, "status": self.status, "task": self.task}
+        if self.tag is not None:
+            row = store.read(lambda transaction: transaction.one("jobs.count_tagged", {**values, "tag": self.tag}))
+        else:
+            row = store.read(lambda transaction: transaction.one("jobs.count_jobs", values))
+        return 0 if row is None else int(row[0])
+
+    def cancel(self, store: Store, told: Callable[[ledger.News, bool], object]) -> int:
+        """Cancel them, as far as they are not over; return how many.
+
+        Args:
+            told: called after each commit, with what was done, and whether jobs that run are to end.
+        """
+        count = 0
+        for ids in self._parts(store, LIVE):
+            news = ledger.News()
+            work = partial(ledger.cancel_each, ids=ids, now=store.now(), news=news)
+            done, runs = store.write(work)
+            count += done
+            told(news, runs)
+        return count
+
+    def retry(self, store: Store) -> int:
+        """Queue them again, if they are failed, dead or cancelled; return how many."""
+        return sum(
+            store.write(partial(ledger.revive_each, ids=ids, now=store.now())) for ids in self._parts(store, REVIVABLE)
+        )
+
+    def _parts(self, store: Store, statuses: tuple[str, ...]) -> Iterator[list[int]]:
+        """Yield ids, some at a time, of jobs that have one of the statuses; such as come meanwhile are left out."""
+        for status in statuses:
+            if self.status in (None, status):
+                selected = Selection(self.queue, status, self.tag, self.task)
+                before = NEWEST
+                while rows := selected.rows(store, ledger.BATCH, before):
+                    before = rows[-1][0]
+                    yield [row[0] for row in rows]
