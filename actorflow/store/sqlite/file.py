@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sqlite3
@@ -109,7 +110,9 @@ def file_errors(path: str) -> Iterator[None]:
     except StoreError:  # it is an OSError too
         raise
     except OSError as error:
-        msg = f"{path}: {error.strerror} ({error.filename}); locks are kept beside it: may this user write there?"
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        cure = CURES["SQLITE_FULL"] if is_full else "locks are kept beside it: may this user write there?"
+        msg = f"{path}: {error.strerror} ({error.filename or 'beside it'}); {cure}"
         raise StoreError(msg) from error
 
 

@@ -17,6 +17,8 @@ from actorflow.store.sqlite.locks import give, is_free, take
 from actorflow.store.sqlite.work import WorkNotes, read_notes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from actorflow.store.sqlite.store import SqliteStore
 
 
@@ -32,7 +34,7 @@ class SqliteNode:
         self._folder = Path(f"{store.path}-af-nodes")
         self._notes: WorkNotes | None = None
         if not store.is_memory:
-            with file_errors(store.path):
+            with file_errors(store.path), self._or_nothing():
                 self._make_file()
         row = {
             "id": self.id,
@@ -42,13 +44,19 @@ class SqliteNode:
             "started": store.now(),
             "beat": SystemClock.monotonic(),
         }
-        try:
+        with self._or_nothing():
             store.write(lambda transaction: transaction.run("nodes.add", row))
+        if not store.is_memory:
+            self._sweep()
+
+    @contextlib.contextmanager
+    def _or_nothing(self) -> Iterator[None]:
+        """Leave no files if something fails."""
+        try:
+            yield
         except BaseException:
             self._remove_file()
             raise
-        if not store.is_memory:
-            self._sweep()
 
     def _make_file(self) -> None:
         while True:

@@ -8,6 +8,7 @@ the processes of all nodes as well.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import struct
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 NUMBER: Final = struct.Struct("<q")
-PLACES: Final = 64 * 1024  # pieces of work at once; the file is sparse
+PLACES: Final = 64 * 1024  # pieces of work at once
 
 
 class WorkNotes:
@@ -24,8 +25,13 @@ class WorkNotes:
     def __init__(self, path: str) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
-            os.ftruncate(fd, PLACES * NUMBER.size)
-            self._page = mmap.mmap(fd, PLACES * NUMBER.size)
+            size = PLACES * NUMBER.size
+            if os.pwrite(fd, bytes(size), 0) < size:  # now: in a sparse file, a note on a full disk is a SIGBUS
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._page = mmap.mmap(fd, size)
+        except BaseException:
+            os.unlink(path)  # noqa: PTH108
+            raise
         finally:
             os.close(fd)
         self._path = path
