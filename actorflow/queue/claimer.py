@@ -212,7 +212,7 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def time_out(self, attempt: Attempt) -> None:
         """A plain function takes longer than it may: nothing can end its thread, so its worker is given up."""
-        if self.runs(attempt) and attempt.held is None:
+        if self.runs(attempt) and attempt.can_be_given_up:
             name, seconds = attempt.job.task, attempt.timeout
             self.give_up(
                 attempt,
@@ -227,6 +227,7 @@ class Claimer(Actor, intensity=10, period=10.0):
     def give_up(self, attempt: Attempt, error: Exception) -> None:
         """Write the outcome of a job whose thread cannot be ended, and have another worker in its place."""
         attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
+        attempt.seconds = self.line.clock.monotonic() - attempt.began
         _, slot = self.running[attempt.job.id]
         self.end(attempt)
         attempt.cancelled = True  # its thread may look
@@ -264,7 +265,7 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def end_cancelled(self, attempt: Attempt) -> None:
         """End a task that has not looked whether it is cancelled: by its process, or by leaving its thread alone."""
-        if not self.runs(attempt) or attempt.held is not None:
+        if not (self.runs(attempt) and attempt.can_be_given_up):
             return
         if attempt.abort is not None:
             attempt.abort()
