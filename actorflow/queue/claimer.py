@@ -31,6 +31,7 @@ STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are give
 CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
 LEASE_SECONDS: Final = 30.0
 BEAT_SECONDS: Final = 10.0
+CLOCK_SECONDS: Final = 60.0  # between two looks for due jobs, as somebody may set the clock
 LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
 
 
@@ -165,7 +166,10 @@ class Claimer(Actor, intensity=10, period=10.0):
             self.wake_timer.cancel()
             self.wake_timer = None
         if due is not None:
-            self.wake_timer = self.ctx.after(max(0.001, due - self.line.now()), self.wake_by_time)
+            seconds = max(0.001, due - self.line.now())
+            if not self.line.is_virtual:
+                seconds = min(seconds, CLOCK_SECONDS)
+            self.wake_timer = self.ctx.after(seconds, self.wake_by_time)
 
     def wake_by_time(self) -> None:
         """The time of a job has come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 PRUNE_SECONDS: Final = 10.0  # between two looks for jobs that were kept long enough
 UNKNOWN_SECONDS: Final = 60.0  # between two looks for jobs and schedules that no process takes care of
 STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after which a schedule has stopped
+SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
 HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
 
 
@@ -96,6 +98,7 @@ class Line:
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
         self._known = ("", 0)
+        self._latest = math.inf  # time of the latest look for work; before the first it is not known
         self._in_process: dict[str, InProcess] = {}
         self._pruned_at = self._reported_at = clock.monotonic()
         self._reported: set[str] = set()
@@ -166,9 +169,12 @@ class Line:
         store, name, node = self.store, self.name, self.store.node
         owner, now, until = node.id, self.now(), self.lease_now() + lease
         tasks, news = self.tasks, ledger.News()
+        is_set_back = now < self._latest - SET_BACK_SECONDS
 
         def work(transaction: Transaction) -> tuple[list[ledger.Claimed], float | None]:
             news.begin()
+            if is_set_back:  # keys are not to wait for times of the old clock
+                transaction.run("jobs.set_back", {"queue": name, "now": now})
             if done:
                 ledger.settle(transaction, name, owner, done, now, news)
             if wanted < 1 or self.is_outdated(transaction):
@@ -176,6 +182,7 @@ class Line:
             return ledger.claim(transaction, name, owner, tasks, wanted, now, until, news)
 
         claimed = store.write(work, durability=self.durability)
+        self._latest = now
         for outcome in done:
             node.end(outcome.id)
         self.told(done, news)
