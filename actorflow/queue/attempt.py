@@ -85,16 +85,18 @@ class Attempt:
 
     def commit(self, outcome: Outcome) -> Outcome:
         """Write a result into the transaction of the task, and commit both; if the job was lost, undo both."""
-        held, self.held = self.held, None
+        held = self.held
         assert held is not None
         try:
             if self.line.settle_within(held.transaction, outcome):
                 held.commit()
-                self.settled = True
+                self.settled = True  # before `held` goes: who looks at both sees that it is not given up any more
                 return outcome
         except BaseException:
             held.rollback()
             raise
+        finally:
+            self.held = None
         held.rollback()
         return outcome  # the claimer finds out that it is lost, and says so
 
@@ -103,6 +105,11 @@ class Attempt:
         held, self.held = self.held, None
         if held is not None:
             held.rollback()
+
+    @property
+    def can_be_given_up(self) -> bool:
+        """Whether it may be ended from outside: not while it writes into the store, nor once it is through."""
+        return self.held is None and not self.settled and self.outcome is None
 
     # --- outcomes ----------------------------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ BATCH_SECONDS: Final = 0.002  # that the first of them waits, at most
 STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are given back for others
 CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
 BEAT_SECONDS: Final = 10.0
+CLOCK_SECONDS: Final = 60.0  # between two looks for due jobs, as somebody may set the clock
 LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
 
 
@@ -224,7 +225,10 @@ class Claimer(Actor, intensity=10, period=10.0):
             self.wake_timer.cancel()
             self.wake_timer = None
         if due is not None:
-            self.wake_timer = self.ctx.after(max(0.001, due - self.line.now()), self.wake_by_time)
+            seconds = max(0.001, due - self.line.now())
+            if not self.line.is_virtual:
+                seconds = min(seconds, CLOCK_SECONDS)
+            self.wake_timer = self.ctx.after(seconds, self.wake_by_time)
 
     def wake_by_time(self) -> None:
         """The time of a job has come."""
@@ -273,7 +277,7 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def time_out(self, attempt: Attempt) -> None:
         """A plain function takes longer than it may: nothing can end its thread, so its worker is given up."""
-        if self.runs(attempt) and attempt.held is None:
+        if self.runs(attempt) and attempt.can_be_given_up:
             name, seconds = attempt.job.task, attempt.timeout
             self.give_up(
                 attempt,
@@ -288,6 +292,7 @@ class Claimer(Actor, intensity=10, period=10.0):
     def give_up(self, attempt: Attempt, error: Exception) -> None:
         """Write the outcome of a job whose thread cannot be ended, and have another worker in its place."""
         attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
+        attempt.seconds = self.line.clock.monotonic() - attempt.began
         _, slot = self.running[attempt.job.id]
         self.end(attempt)
         attempt.cancelled = True  # its thread may look
@@ -325,7 +330,7 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def end_cancelled(self, attempt: Attempt) -> None:
         """End a task that has not looked whether it is cancelled: by its process, or by leaving its thread alone."""
-        if not self.runs(attempt) or attempt.held is not None:
+        if not (self.runs(attempt) and attempt.can_be_given_up):
             return
         if attempt.abort is not None:
             attempt.abort()

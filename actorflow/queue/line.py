@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +35,7 @@ LEASE_SECONDS: Final = 30.0
 PRUNE_SECONDS: Final = 10.0  # between two looks for jobs that were kept long enough
 UNKNOWN_SECONDS: Final = 60.0  # between two looks for jobs and schedules that no process takes care of
 STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after which a schedule has stopped
+SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
 HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
 
 
@@ -99,6 +101,7 @@ class Line:
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
         self._known = ("", 0)
+        self._latest = math.inf  # time of the latest look for work; before the first it is not known
         self._in_process: dict[str, InProcess] = {}
         self._pruned_at = float("-inf")  # with the first look: who is killed again and again prunes all the same
         self._reported_at = clock.monotonic()
@@ -179,9 +182,12 @@ class Line:
         store, name, node = self.store, self.name, self.store.node
         owner, now, until = node.id, self.now(), self.lease_now() + LEASE_SECONDS
         tasks, news = self.tasks, ledger.News()
+        is_set_back = now < self._latest - SET_BACK_SECONDS
 
         def work(transaction: Transaction) -> tuple[list[ledger.Claimed], float | None]:
             news.begin()
+            if is_set_back:  # keys are not to wait for times of the old clock
+                transaction.run("jobs.set_back", {"queue": name, "now": now})
             if done:
                 ledger.settle(transaction, name, owner, done, now, news)
             if wanted < 1 or self.is_outdated(transaction):
@@ -189,6 +195,7 @@ class Line:
             return ledger.claim(transaction, name, owner, tasks, wanted, now, until, news)
 
         claimed = store.write(work, durability=self.durability)
+        self._latest = now
         for outcome in done:
             node.end(outcome.id)
         self.told(done, news)

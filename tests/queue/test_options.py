@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import actorflow as af
+from actorflow.queue import claimer
 
 from . import tasks
 
@@ -291,3 +292,37 @@ def rows_of(path) -> list[dict[str, object]]:
         row |= {name: round(row[name] - row["created"]) for name in ("due", "expires") if row[name] is not None}
         del row["id"], row["created"]
     return rows
+
+
+# --- a clock that is set ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def set_clock(shop, monkeypatch):
+    """Return a function that sets the clock of the store forward or back by some seconds."""
+    store, right = shop.store, shop.store.now
+    return lambda by: monkeypatch.setattr(store, "now", lambda: right() + by)
+
+
+def test_a_job_that_is_due_by_a_clock_set_forward_begins(shop, set_clock, monkeypatch):
+    monkeypatch.setattr(claimer, "CLOCK_SECONDS", 0.05)
+    job = shop.queue("q", workers=1).enqueue(tasks.double.options(delay=3000), 1)
+    set_clock(4000)
+    assert job.result(timeout=20) == 2
+
+
+def test_jobs_of_a_key_do_not_wait_for_a_clock_that_was_set_back(shop, set_clock, monkeypatch):
+    monkeypatch.setattr(claimer, "CLOCK_SECONDS", 0.5)  # it may be set between a claim and the timer for the next
+    jobs = shop.queue("q", workers=1, per_key=af.Limit(rate="20/s"))
+    many = [jobs.enqueue(tasks.double.options(key="k"), n) for n in range(10)]
+    many[0].result(timeout=20)
+    set_clock(-4000)
+    assert [job.result(timeout=20) for job in many] == [2 * n for n in range(10)]
+
+
+def test_jobs_of_a_key_do_not_wait_for_a_clock_that_was_set_back_before_the_start(shop, set_clock):
+    jobs = shop.queue("q", per_key=af.Limit(rate="20/s"))
+    many = [jobs.enqueue(tasks.double.options(key="k"), n) for n in range(10)]
+    set_clock(-4000)
+    shop.queue("q", workers=1, per_key=af.Limit(rate="20/s"))
+    assert [job.result(timeout=20) for job in many] == [2 * n for n in range(10)]

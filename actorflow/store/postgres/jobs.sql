@@ -302,6 +302,9 @@ delete from actorflow.key where queue = :queue and key = :key;
 -- name: free_keys
 select key from actorflow.key where queue = :queue and free_at is not null and free_at <= :now order by free_at limit :limit;
 
+-- name: set_back
+update actorflow.key set free_at = :now where queue = :queue and free_at is not null and filled > :now;
+
 -- name: next_behind
 select id, priority from actorflow.job where queue = :queue and key = :key and stage = 3 order by priority, id limit 1;
 
