@@ -111,7 +111,13 @@ def nobody_buried(_store: Any, _harm: Harm) -> None:
 
 def nothing_noted(_store: Any, _harm: Harm) -> None:
     """A process does not note what it begins."""
-    WorkNotes.add = lambda *_: None  # type: ignore[method-assign, assignment]
+    add = WorkNotes.add
+
+    def forget(self: WorkNotes, number: int) -> None:
+        add(self, number)
+        self.remove(number)
+
+    WorkNotes.add = forget  # type: ignore[method-assign]
 
 
 def notes_unread(_store: Any, _harm: Harm) -> None:
