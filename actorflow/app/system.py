@@ -22,6 +22,7 @@ from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Starte
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import ActorRef
 from actorflow.core.system import System
+from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError, HostDied
 from actorflow.process.host.below import ask_host, walk
 from actorflow.process.pool.pool import ProcessPool
@@ -32,6 +33,8 @@ from actorflow.supervision.window import RestartWindow
 if TYPE_CHECKING:
     from actorflow.core.child import Child
     from actorflow.core.scheduler import Scheduler
+    from actorflow.core.traits import Traits
+    from actorflow.durable.dead_mail import DeadMail
     from actorflow.process.options import Process
     from actorflow.queue.job import Job
     from actorflow.queue.limits import Limit
@@ -96,6 +99,7 @@ class ActorSystem(System):
                 move_baton=settings.move_baton,
             )
         scheduler.send_limit = int(settings.send_limit)
+        scheduler.payload_limit = int(settings.payload_limit)
         super().__init__(name, scheduler)
         self.root.window = RestartWindow(settings.intensity, settings.period)  # type: ignore[attr-defined]
         self.root.give_up = self.fail  # type: ignore[attr-defined]
@@ -203,10 +207,10 @@ class ActorSystem(System):
             self._listeners = listener
         return self._listeners
 
-    def _durable_kind(self, path: str, options: Any) -> type[ActorRef[Any]]:
+    def _durable_kind(self, path: str, traits: Traits) -> tuple[type[ActorRef[Any]], Traits]:
         from actorflow.durable.opening import durable_kind  # noqa: PLC0415 - most systems have no durable actor
 
-        return durable_kind(self.scheduler, lambda: self.store, path, options)
+        return durable_kind(self.scheduler, lambda: self.store, path, traits)
 
     def _close(self) -> None:
         super()._close()
@@ -280,10 +284,51 @@ class ActorSystem(System):
         return open_queue(self, name, workers, concurrency, rate, per_key, durability)
 
     def get_job(self, id: str, /) -> Job[Any]:
-        """Return a handle on a job by its id, from any process on the store."""
-        from actorflow.queue.job import Job  # noqa: PLC0415 - most systems have no queue
+        """Return a handle on a job by its id, from any process on the store. What is asked of it says if it is there.
 
-        return Job(self.store, self.waits, str(id))
+        Raises:
+            DefinitionError: no job has such an id: it is a number.
+        """
+        from actorflow.queue.job import Job, check_id  # noqa: PLC0415 - most systems have no queue
+
+        return Job(self.store, self.waits, check_id(id))
+
+    def deliver(self, ref: ActorRef[Any], message: Any, /, *, id: str) -> bool:
+        """Send a message to a durable actor, once for each `id`, however often this is called.
+
+        For what comes from elsewhere at least once: a broker, a webhook, a client that tries again. The id and the
+        message are one commit; it is there when this returns.
+
+        >>> system.deliver(account, Deposit(500), id="payment-17")  # doctest: +SKIP
+        True
+
+        Args:
+            ref: of a durable actor, on this node or another.
+            message: as `tell` takes it.
+            id: the sender's own; the receiver knows it for a week.
+
+        Returns:
+            False if the actor was sent a message of that id before; then this one is dropped.
+
+        Raises:
+            DefinitionError: the actor is not durable, or this is called in the handler of one, where `tell` is enough.
+            ActorDeadError, MailboxFull, PayloadError, StoreError: as of `tell`; the id is as unknown as before.
+        """
+        from actorflow.durable.ref import DurableRef  # noqa: PLC0415 - most systems have no durable actor
+
+        check_type("id", id, str)
+        if not isinstance(ref, DurableRef) or not id:
+            msg = f"deliver({ref}, id={id!r}): give the ref of a durable actor, and an id that is not empty"
+            raise DefinitionError(msg)
+        return ref.deliver(message, id)
+
+    @property
+    def dead_mail(self) -> DeadMail:
+        """Messages of durable actors that no try could handle: list them, send them again, remove them."""
+        from actorflow.durable.dead_mail import DeadMail  # noqa: PLC0415 - most systems have no durable actor
+        from actorflow.durable.opening import registry_of  # noqa: PLC0415 - as above
+
+        return DeadMail(self.store, lambda: registry_of(self.scheduler, lambda: self.store))
 
     @cached_property
     def waits(self) -> Waits:

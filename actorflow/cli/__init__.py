@@ -68,10 +68,19 @@ class Commands(click.Group):
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
-            fail(error.format_message(), error.exit_code)
+            fail(text_of(error), error.exit_code)
         except click.Abort:
             fail("interrupted", 130)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def text_of(error: click.ClickException) -> str:
+    """Return what click says of a mistake; of a group without a command it has only the whole help text."""
+    if error.message.startswith("Usage:") and isinstance(error, click.UsageError) and error.ctx is not None:
+        group = error.ctx.command
+        names = group.list_commands(error.ctx) if isinstance(group, click.Group) else []
+        return f"name a command ({', '.join(names)}); --help describes them"
+    return error.format_message()
 
 
 def fail(text: str, code: int = USAGE_ERROR) -> NoReturn:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from actorflow.cli import fail
-from actorflow.errors import ActorflowError
+from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.queue.job import JobInfo
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+LONGEST = 19  # digits of a number that a database has for sure
+JOBS = click.argument("jobs", nargs=-1, type=click.IntRange(1, 2**63 - 1), metavar="JOB...")
 STATUSES = ("queued", "running", "completed", "failed", "cancelled", "dead")
 
 
@@ -47,11 +49,11 @@ def opened(url: str) -> Iterator[Store]:
     from actorflow.store.store import open_store
 
     path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).exists():
-        fail(f"there is no file {path}: is --store right?")
     if url == "memory:":
         fail("a memory: store is in the process that works on it: name a file or a server by --store")
     try:
+        if path not in {url, ""}:
+            check_file(path)
         store = open_store(url)
         try:
             yield store
@@ -59,6 +61,16 @@ def opened(url: str) -> Iterator[Store]:
             store.close()
     except ActorflowError as error:
         fail(str(error))
+
+
+def check_file(path: str) -> None:
+    """Refuse a file that is not there, or not actorflow's: opening it would make what it lacks."""
+    from actorflow.store.sqlite import care
+
+    if not Path(path).exists():
+        fail(f"there is no file {path}: is --store right?")
+    with care.look_into(path):
+        pass
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -118,9 +130,10 @@ def show_(
     from actorflow.queue.selection import NEWEST, Selection
 
     with opened(url) as store:
-        if what.isdigit():
-            info = dataclasses.asdict(info_of(store, int(what)))
-            show([info] if as_json else [{"": word, f"job {what}": value} for word, value in info.items()], as_json)
+        if what.isascii() and what.isdecimal():
+            info = dataclasses.asdict(info_of(store, what))
+            rows = [{"": word, f"job {what}": written(word, value)} for word, value in info.items()]
+            show([info] if as_json else rows, as_json)
             return
         check_queue(store, what)
         selection = Selection(what, status, tag, task)
@@ -169,7 +182,7 @@ OF_QUEUE = click.option("--queue", "name", metavar="QUEUE", help="Those jobs of 
 
 @queue.command()
 @on_store
-@click.argument("jobs", nargs=-1, type=int, metavar="JOB...")
+@JOBS
 @OF_QUEUE
 @selecting
 @click.option("--dead", metavar="QUEUE", help="All dead letters of this queue, one by one.")
@@ -184,11 +197,11 @@ def retry(
     as_json: bool,
 ) -> None:
     """Queue jobs again that are dead, failed or cancelled: by number, or --queue with --status, --tag or --task."""
-    from actorflow.queue import ledger
     from actorflow.queue.selection import Selection
 
-    if not jobs and name is None and dead is None:
+    if bool(jobs) + (name is not None) + (dead is not None) != 1:
         fail("name jobs by their numbers, or a queue by --queue or --dead")
+    check_choosing(name, status, tag, task)
     with opened(url) as store:
         if name is not None:
             selection = selected(store, name, status, tag, task)
@@ -198,17 +211,25 @@ def retry(
         if dead is not None:
             check_queue(store, dead)
             jobs += tuple(row[0] for row in Selection(dead, "dead").rows(store, 1_000_000))
-        now = store.now()
-        done = {
-            job: store.write(lambda transaction, job=job: ledger.revive(transaction, job, now))  # type: ignore[misc]
-            for job in jobs
-        }
-    told_of(done, as_json, "queued again", "is not dead, failed or cancelled")
+        done = {job: revived(store, job) for job in jobs}
+    told_of(done, as_json)
+
+
+def revived(store: Store, job: int) -> tuple[bool, str]:
+    """Queue a job again; return whether it is, and what to say of it."""
+    from actorflow.queue import ledger
+
+    try:
+        if store.write(lambda transaction: ledger.revive(transaction, job, store.now())):
+            return True, "queued again"
+    except DefinitionError as error:
+        return False, f"not queued again: {error}"
+    return False, "is not dead, failed or cancelled, or there is no such job"
 
 
 @queue.command()
 @on_store
-@click.argument("jobs", nargs=-1, type=int, metavar="JOB...")
+@JOBS
 @OF_QUEUE
 @selecting
 def cancel(
@@ -226,8 +247,9 @@ def cancel(
     """
     from actorflow.queue import ledger
 
-    if not jobs and name is None:
+    if bool(jobs) is (name is not None):
         fail("name jobs by their numbers, or a queue by --queue")
+    check_choosing(name, status, tag, task)
     with opened(url) as store:
         if name is not None:
             selection = selected(store, name, status, tag, task)
@@ -237,10 +259,16 @@ def cancel(
         now = store.now()
         done = {
             job: store.write(lambda transaction, job=job: ledger.cancel(transaction, job, now, ledger.News()))  # type: ignore[misc]
-            is not None
             for job in jobs
         }
-    told_of(done, as_json, "cancelled", "is over, or unknown")
+    words = {True: "cancelled", False: "runs, and is to end", None: "is over, or there is no such job"}
+    told_of({job: (what is not None, words[what]) for job, what in done.items()}, as_json)
+
+
+def check_choosing(name: str | None, status: str | None, tag: str | None, task: str | None) -> None:
+    """Refuse options that choose among the jobs of no queue."""
+    if name is None and not status is tag is task is None:
+        fail("--status, --tag and --task choose among the jobs of a queue: name it by --queue")
 
 
 def selected(store: Store, name: str, status: str | None, tag: str | None, task: str | None) -> Selection:
@@ -288,11 +316,12 @@ def check_queue(store: Store, name: str) -> None:
         fail(f"there is no queue {name!r} in {store.url}; there are: {', '.join(names) or 'none'}")
 
 
-def info_of(store: Store, job: int) -> JobInfo:
+def info_of(store: Store, job: str) -> JobInfo:
     """Return what is known of a job."""
     from actorflow.queue.job import JobInfo
 
-    row = store.read(lambda transaction: transaction.one("jobs.get", {"id": job}))
+    number = int(job) if len(job) < LONGEST else 0  # a greater one is no job's, and no database's
+    row = store.read(lambda transaction: transaction.one("jobs.get", {"id": number}))
     if row is None:
         fail(f"there is no job {job} in {store.url}: was it done long ago?")
     return JobInfo.of(row)
@@ -306,14 +335,14 @@ def told(found: dict[str, Any], as_json: bool, text: str) -> None:
         click.echo(text, err=True)
 
 
-def told_of(done: dict[int, bool], as_json: bool, good: str, bad: str) -> None:
+def told_of(done: dict[int, tuple[bool, str]], as_json: bool) -> None:
     """Say what became of each job; one that could not be changed makes the exit code 1."""
     if as_json:
-        click.echo(json.dumps([{"job": str(job), "done": ok} for job, ok in done.items()]))
+        click.echo(json.dumps([{"job": str(job), "done": ok} for job, (ok, _) in done.items()]))
     else:
-        for job, ok in done.items():
-            click.echo(f"job {job} {good if ok else bad}", err=True)
-    if not all(done.values()):
+        for job, (_, text) in done.items():
+            click.echo(f"job {job} {text}", err=True)
+    if not all(ok for ok, _ in done.values()):
         raise click.exceptions.Exit(1)
 
 
@@ -343,6 +372,6 @@ def written(name: str, value: Any) -> str:
     """Return a value as a table shows it."""
     if value is None or value == ():
         return ""
-    if isinstance(value, float) and name in {"created", "due", "started", "ended"}:
+    if isinstance(value, float) and name in {"created", "due", "started", "ended", "time"}:
         return dt.datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

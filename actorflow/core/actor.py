@@ -127,7 +127,7 @@ class Actor(pykka.Actor):
 
     def stop(self) -> None:
         """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows."""
-        self._actor_ref._scheduler.post(self._actor_ref, Stop(final=False, actor=self), None)
+        self._actor_ref._stop_behind(Stop(final=False, actor=self))
 
     def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the method that a message names; of some a state machine makes events."""

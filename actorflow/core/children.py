@@ -73,10 +73,10 @@ class Children:
         options = traits.options
         kind = ActorRef if options.capacity is None else BoundedRef
         scheduler = self.scheduler
-        if options.host is not None:
+        if options.durable:
+            kind, traits = scheduler.durable_kind(f"{self.path}/{options.name}", traits)
+        elif options.host is not None:
             kind, traits = options.host.lodge(traits, scheduler)
-        elif options.durable:
-            kind = scheduler.durable_kind(f"{self.path}/{options.name}", options)
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
         try:

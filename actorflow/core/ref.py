@@ -357,6 +357,10 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         """Run a message of the runtime's own that ends in user code; a durable actor commits what comes of it."""
         return run()
 
+    def _stop_behind(self, stop: Stop) -> None:
+        """Queue a stop that the actor wants itself, behind what is in its mailbox."""
+        self._scheduler.post(self, stop, None)
+
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments that an incarnation gets: these, or copies if it counts as one of another process."""
         return args, kwargs

@@ -40,6 +40,7 @@ from actorflow.errors import ActorflowError, DefinitionError
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.current import Item
+    from actorflow.core.traits import Traits
 
 
 class Waiting(Protocol):
@@ -135,6 +136,7 @@ class Scheduler:
         self.records: Any = None  # what child processes log; made by actorflow.process.logs at first need
         self.buried: deque[tuple[int, str, Any]] | None = None  # the last dead; kept once there are child processes
         self.send_limit = 16 * 2**20  # bytes that may wait to be written to a child process
+        self.payload_limit = 16 * 2**20  # bytes of one stored value
         self.node = ""  # where in the tree of processes this one is: "" is its root, "2.1" the first host of its second
         self.make_children: Callable[[Scheduler, ActorRef[Any]], Any]
         # Handlers begin with an empty context, as in the threads of pykka's actors; then one look at its length tells
@@ -178,9 +180,16 @@ class Scheduler:
         """End all threads; the actors are dead."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
-    def durable_kind(self, path: str, options: Any) -> type[ActorRef[Any]]:  # noqa: ARG002 - for systems with a store
-        """Return the kind of ref of a durable actor."""
-        msg = f"{path}: a durable actor needs a store: spawn it in an af.ActorSystem"
+    def durable_kind(
+        self,
+        path: str,
+        traits: Traits,  # noqa: ARG002 - for systems with a store
+    ) -> tuple[type[ActorRef[Any]], Traits]:
+        """Return the kind of ref of a durable actor, and its traits in this process."""
+        if self.node:
+            msg = f"{path}: a child process has no store: have the durable actor spawned in the system's own process"
+        else:
+            msg = f"{path}: a durable actor needs a store: spawn it in an af.ActorSystem"
         raise DefinitionError(msg)
 
     def check_usable(self) -> None:

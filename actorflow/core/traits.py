@@ -125,9 +125,6 @@ class Options:
         if not self.durable and (self.retry is not None or self.durability is not None):
             msg = "retry= and durability= are for durable actors: say durable=True as well"
             raise DefinitionError(msg)
-        if self.durable and self.host is not None:
-            msg = "durable=True and host= do not go together yet: let the durable actor give work to one in a host"
-            raise DefinitionError(msg)
         if self.durable and self.overflow == "drop_oldest":
             msg = "overflow='drop_oldest' would lose what a durable actor was sent: choose 'block' or 'fail'"
             raise DefinitionError(msg)

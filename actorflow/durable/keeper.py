@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from actorflow.core.actor import Actor
 from actorflow.core.children import Children
 from actorflow.core.clock import SystemClock
-from actorflow.core.current import CURRENT, Execution
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Call
 from actorflow.core.ref import IDLE, ActorRef
 from actorflow.core.traits import Options, Traits
 from actorflow.durable import ledger
-from actorflow.errors import ActorflowError, StoreError
+from actorflow.errors import StoreError
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
@@ -52,21 +51,6 @@ class Clerk(Actor):
     def do(self, work: Callable[[], None]) -> None:
         """Do a piece of work; it deals with its errors itself."""
         work()
-
-
-class Behalf(Execution):
-    """Sends what a handler has sent, in its actor's name, once that is committed."""
-
-    __slots__ = ("outer",)
-
-    def __init__(self, ref: ActorRef[Any], outer: Execution) -> None:
-        self.item = (ref, None, None, None)
-        self.scheduler = outer.scheduler
-        self.outer = outer
-
-    def wait(self, future: Future[Any], timeout: float | None) -> None:
-        """Wait as the thread does."""
-        self.outer.wait(future, timeout)
 
 
 class Keeper:
@@ -159,26 +143,9 @@ class Keeper:
 
     def _send_away(self, units: list[Unit]) -> None:
         """Send what is for other processes: that may wait, and so is nothing for the holder of the baton."""
-        outer = CURRENT.get()
         for unit in units:
-            if unit.refused is not None or outer is None or not unit.held:
-                continue
-            for ref, message, future in unit.held:
-                if ref._is_remote:
-                    token = CURRENT.set(Behalf(unit.box.ref, outer))
-                    try:
-                        ref._send(message, future)
-                    except ActorflowError as error:
-                        if future is not None:
-                            future._settle(None, error)
-                        else:
-                            self._undelivered(unit, ref, message, error)
-                    finally:
-                        CURRENT.reset(token)
-
-    def _undelivered(self, unit: Unit, ref: ActorRef[Any], message: Any, error: Exception) -> None:
-        events = self.scheduler.events
-        self.scheduler.post_work(lambda: events.dead_letter(ref, message, unit.box.ref, error))
+            if unit.refused is None and unit.held:
+                unit.send_away([one for one in unit.held if one[0]._is_remote])
 
     def settle(self, units: list[Unit]) -> None:
         """Have the actors of a batch go on; the holder of the baton calls it."""

@@ -5,14 +5,11 @@ What is in memory is a window on the rows: it is read anew after each start, and
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
@@ -27,8 +24,9 @@ from actorflow.durable import ledger
 from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow, Twice
 from actorflow.durable.payload import read, unpack
 from actorflow.durable.signs import Again, Due, Mail, Pause
+from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.unit import Unit
-from actorflow.errors import ActorDeadError, DefinitionError, HostDied, MailboxFull, StoreError
+from actorflow.errors import ActorDeadError, HostDied, MailboxFull, StoreError
 from actorflow.store.codec import encode
 from actorflow.store.faults import write_error
 from actorflow.workflow.retry import Retry
@@ -47,6 +45,8 @@ STORE_SECONDS: Final = 1.0  # between two tries when the store fails
 class Mailbox:
     """See the module. Its actor's handlers touch it, or the holder of the baton while none runs."""
 
+    unit_class: ClassVar[type[Unit]] = Unit
+
     def __init__(self, registry: Registry, ref: ActorRef[Any], name: str) -> None:
         options = ref._traits.options
         self.registry = registry
@@ -56,7 +56,7 @@ class Mailbox:
         self.capacity = options.capacity
         self.durability: Durability | None = options.durability
         self.retry: Retries = options.retry if options.retry is not None else DEFAULT
-        self.is_machine: bool = getattr(ref.actor_class, "_is_machine", False)
+        self.is_machine = is_machine(ref.actor_class)
         self.address = encode(ref)
         self.epoch = 0
         self.is_owner = False
@@ -89,16 +89,13 @@ class Mailbox:
         for id_ in list(self.timers):
             self.disarm(id_)
         self.timers = {row.id: (row, None) for row in owned.timers}
-        actor: Any = self.ref._actor
         self.stored = owned.state
         if owned.state is not None:
-            value = read(self.registry, owned.state)
-            if self.is_machine and again:
-                actor._roll_back(value)
-            elif self.is_machine:
-                actor._restore(value)
-            else:
-                actor.state = value
+            self.put_state(owned.state, again=again)
+
+    def put_state(self, stored: bytes, *, again: bool) -> None:
+        """Make the actor what is stored; `again`: it was that before."""
+        put_state(self.ref._actor, read(self.registry, stored), again=again)
 
     def state_bytes(self) -> bytes:
         """Return what the actor is now, as it is stored.
@@ -106,29 +103,12 @@ class Mailbox:
         Raises:
             PayloadError: a part of it cannot be stored.
         """
-        actor: Any = self.ref._actor
-        if self.is_machine:
-            return encode(actor.snapshot(), type(actor).__name__)
-        state = getattr(actor, "state", None)
-        kind = type(state)
-        if not dataclasses.is_dataclass(kind) and not issubclass(kind, msgspec.Struct):
-            msg = (
-                f"{self.ref.path} is durable: what it keeps is self.state, and that is {state!r}; set it in __init__ "
-                "to a dataclass or a msgspec.Struct"
-            )
-            raise DefinitionError(msg)
-        return encode(state, "self.state")
+        return state_bytes(self.ref._actor)
 
     def roll_back(self) -> None:
         """Make the actor what is stored."""
-        if self.stored is None:
-            return  # its start failed, and it ends
-        actor: Any = self.ref._actor
-        value = read(self.registry, self.stored)
-        if self.is_machine:
-            actor._roll_back(value)
-        else:
-            actor.state = value
+        if self.stored is not None:  # else its start failed, and it ends
+            self.put_state(self.stored, again=True)
 
     def next_number(self) -> int:
         """Return the row that is handled next, or from where on it is looked for."""
@@ -153,7 +133,7 @@ class Mailbox:
         except StoreError as error:
             return self.wait_for_store(Mail(max(mail.upto, self.last)), error)
         self.rows.popleft()
-        unit = Unit(self, None, entry=entry)
+        unit = self.unit_class(self, None, entry=entry)
         unit.upto = mail.upto
         if entry.crashes >= ledger.KILLS:
             return self.give_up(unit, entry)
@@ -201,19 +181,20 @@ class Mailbox:
         actor: Any = self.ref._actor
         return actor.on_receive(message) if handler is None else handler(self.ref, message)
 
-    def give_up(self, unit: Unit, entry: Entry) -> Any:
-        """Make a message a dead letter that has killed its process time and again."""
-        msg = f"{entry.crashes} processes have died on it"
+    def give_up(self, unit: Unit, poison: Entry | TimerRow) -> Any:
+        """Make a message, or a timer's, a dead letter that has killed its process time and again."""
+        msg = f"{poison.crashes} processes have died on it"
         error = HostDied(msg)
-        logger.error("%s: message %d is a dead letter: %s", self.ref, entry.id, msg)
+        kind = "timer" if unit.effects.timer is poison else "message"
+        logger.error("%s: %s %d is a dead letter: %s", self.ref, kind, poison.id, msg)
         unit.failure = error
         unit.effects.ending = "dead"
         unit.effects.state = self.stored
         unit.effects.error = write_error(error)
         try:
-            unit.message = unpack(self.registry, entry.body)
+            unit.message = unpack(self.registry, poison.body)
         except Exception:  # noqa: BLE001 - it is dead in any case
-            unit.message = entry.body
+            unit.message = poison.body
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()
 
@@ -254,7 +235,7 @@ class Mailbox:
             return self.lost(error)
         except StoreError as error:
             return self.wait_for_store(Again(run, attempt), error)
-        unit = Unit(self, None)
+        unit = self.unit_class(self, None)
         unit.run = run
         unit.attempt = attempt or self.failures
         unit.message = unit.outer.item[1]
@@ -297,14 +278,19 @@ class Mailbox:
         try:
             if self.refresh():
                 return None  # its timers fire anew
+            if 0 < row.crashes < ledger.KILLS:  # as of a message
+                self.registry.store.write(lambda tx: tx.run("actors.start_timer", {"id": row.id}), durability="process")
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
             return self.wait_for_store(Due(row), error)
-        unit = Unit(self, None, timer=row)
+        unit = self.unit_class(self, None, timer=row)
         now = self.ref._scheduler.clock.time()
         if row.period is not None:  # missed ones are skipped
             unit.effects.timer_due = row.due + row.period * max(1.0, math.floor((now - row.due) / row.period) + 1)
+
+        if row.crashes >= ledger.KILLS:
+            return self.give_up(unit, row)
 
         def run() -> Any:
             unit.message = message = unpack(self.registry, row.body)
@@ -375,7 +361,8 @@ class Mailbox:
         if effects.ending == "again" or not self.disarm(row.id):
             return
         if effects.timer_due is not None and row.id not in effects.dropped_timers:
-            self.arm(TimerRow(row.id, effects.timer_due, row.period, 0, row.body))
+            crashes = row.crashes_after(effects.ending)
+            self.arm(TimerRow(row.id, effects.timer_due, row.period, 0, row.body, crashes))
 
     def go_on(self, unit: Unit) -> None:
         """Let the actor handle its next message, after the pause between two tries if it failed."""

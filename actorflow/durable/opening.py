@@ -9,28 +9,43 @@ from typing import TYPE_CHECKING, Any
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.registry import Registry
 from actorflow.errors import DefinitionError
+from actorflow.process.options import Process
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
+    from actorflow.core.traits import Traits
     from actorflow.store.store import Store
 
 _lock = threading.Lock()
 
 
-def durable_kind(scheduler: Scheduler, store: Callable[[], Store], path: str, options: Any) -> type[ActorRef[Any]]:
-    """Return the kind of ref of a durable actor; the first one opens the store.
+def durable_kind(
+    scheduler: Scheduler, store: Callable[[], Store], path: str, traits: Traits
+) -> tuple[type[ActorRef[Any]], Traits]:
+    """Return the kind of ref of a durable actor, and its traits in this process; the first one opens the store.
 
     Raises:
         DefinitionError: it has no name.
     """
+    options = traits.options
     if options.name is None:
         msg = (
             f"a durable actor under {path.rpartition('/')[0]} has no name: its rows are found by it; .options(name=...)"
         )
         raise DefinitionError(msg)
     registry_of(scheduler, store)
-    return DurableRef
+    if options.host is None:
+        return DurableRef, traits
+    from actorflow.durable.hosted import CopiedDurableRef, HostedDurableRef  # noqa: PLC0415 - most have no host
+    from actorflow.process.host.lodge import HostedTraits  # noqa: PLC0415
+
+    if scheduler.is_virtual:
+        return CopiedDurableRef, traits
+    if not isinstance(options.host, Process):
+        msg = f"{path} is durable: host={options.host!r} is no place for it, an af.Process is"
+        raise DefinitionError(msg)
+    return HostedDurableRef, HostedTraits(traits.actor_class, options)
 
 
 def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> Registry:

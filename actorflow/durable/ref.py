@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.context import Context
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
+from actorflow.core.messages import Stop
 from actorflow.core.ref import ENDING, IDLE, ActorRef
 from actorflow.core.system import Gone
+from actorflow.durable.away import ELSEWHERE, Stored, key_of
 from actorflow.durable.context import DurableContext
 from actorflow.durable.mailbox import Mailbox
 from actorflow.errors import DefinitionError
@@ -18,24 +19,22 @@ from actorflow.errors import DefinitionError
 if TYPE_CHECKING:
     from actorflow.durable.registry import Registry
 
-ELSEWHERE: Final = -1  # uid of refs whose actor is not in the tree of this process
 
-
-class DurableRef(ActorRef[Any]):
+class DurableRef(Stored):
     """A ref whose messages are rows; the actor may be on this node, on another, or on none at the moment."""
 
     __slots__ = ("_box", "_key", "_registry")
 
-    _is_plain = False
+    _mailbox_class: ClassVar[type[Mailbox]] = Mailbox
     _context_class: ClassVar[type[Context]] = DurableContext
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._registry: Registry = self._scheduler.durable
-        self._key = self.path.split("/", 2)[2]
+        self._key = key_of(self.path)
         self._box: Any = None
         if self.uid != ELSEWHERE:
-            self._box = Mailbox(self._registry, self, self._key)
+            self._box = self._mailbox_class(self._registry, self, self._key)
             self._registry.boxes[self._key] = self._box
 
     @classmethod
@@ -47,18 +46,6 @@ class DurableRef(ActorRef[Any]):
         ref = cls(ELSEWHERE, scheduler, gone, actor_class._traits, name)
         ref._state = IDLE
         return ref
-
-    def _to_stored(self) -> tuple[str, Any]:
-        kind = self.actor_class
-        return "$actor", [self._key, f"{kind.__module__}.{kind.__qualname__}"]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, DurableRef):
-            return NotImplemented
-        return self._key == other._key and self._scheduler.key == other._scheduler.key
-
-    def __hash__(self) -> int:
-        return zlib.crc32(self._key.encode())
 
     # --- sends -------------------------------------------------------------------------------------------------------
 
@@ -73,6 +60,16 @@ class DurableRef(ActorRef[Any]):
         """
         self._send(message, None)
 
+    def deliver(self, message: Any, id: str) -> bool:
+        """Send a message from elsewhere once: see `ActorSystem.deliver`."""
+        if self._state >= ENDING:
+            raise self._dead()
+        execution = CURRENT.get()
+        if execution is not None and execution.holds:
+            msg = "deliver() in a durable handler: tell() is part of its commit, and so is done once already"
+            raise DefinitionError(msg)
+        return self._registry.put(self, message, None, None, id)
+
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self._state >= ENDING:
             raise self._dead()
@@ -83,10 +80,16 @@ class DurableRef(ActorRef[Any]):
             if sender is None:
                 execution.hold(self, message, future)
                 return
-        self._registry.put(self, message, future, sender)
+        if message.__class__ is Stop:  # no row: it ends the actor of this process
+            self._scheduler.post(self, message, future)
+        else:
+            self._registry.put(self, message, future, sender)
 
     def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
-        self._registry.put_later(self, message, future, sender)
+        if message.__class__ is Stop:
+            self._scheduler.post(self, message, future)
+        else:
+            self._registry.put_later(self, message, future, sender)
 
     def stop(self, **options: Any) -> Any:
         """End the actor on this node; its state and what it has not handled stay for whoever spawns it next."""

@@ -16,8 +16,8 @@ from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Start
-from actorflow.core.ref import DEAD, ActorRef
-from actorflow.durable import ledger
+from actorflow.core.ref import DEAD, ENDING, ActorRef
+from actorflow.durable import ledger, requests  # noqa: F401 - it adds what child processes may ask
 from actorflow.durable.context import DurableReply
 from actorflow.durable.keeper import Keeper
 from actorflow.durable.ledger import Entry, Letter, Owned, TimerRow
@@ -27,7 +27,7 @@ from actorflow.durable.ref import DurableRef
 from actorflow.durable.signs import Mail
 from actorflow.durable.unit import Unit, steps
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, StoreError
-from actorflow.store.codec import encode, find_imported
+from actorflow.store.codec import check_size, encode, find_imported
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -93,7 +93,14 @@ class Registry(ledger.Desk):
             return box.ref
         kind = find_imported(class_name)
         is_actor = isinstance(kind, type) and issubclass(kind, Actor)
-        return DurableRef.elsewhere(self, name, kind if is_actor else Actor)  # type: ignore[arg-type]
+        return self.ref_of(name, kind if is_actor else Actor)  # type: ignore[arg-type]
+
+    def ref_of(self, name: str, cls: type[Any]) -> ActorRef[Any]:
+        """Return the ref of the durable actor of a name; its class is known better if it was spawned here."""
+        box = self.boxes.get(name)
+        if box is not None and box.ref._state != DEAD:
+            return box.ref
+        return DurableRef.elsewhere(self, name, cls)
 
     def reply_to(self, number: int) -> DurableReply:
         """Return the promised answer of a message."""
@@ -101,40 +108,55 @@ class Registry(ledger.Desk):
 
     # --- sends from outside of durable handlers ----------------------------------------------------------------------
 
-    def put(self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
-        """Commit a message; waits for room, if the mailbox is bounded and blocks."""
+    def put(
+        self,
+        ref: DurableRef,
+        message: Any,
+        future: Future[Any] | None,
+        sender: ActorRef[Any] | None,
+        id: str | None = None,
+    ) -> bool:
+        """Commit a message; waits for room, if the mailbox is bounded and blocks.
+
+        Returns:
+            False if a message of that id came in the last week: then nothing is done.
+        """
         letter = self._letter(ref, message, future, sender)
         box = self.boxes.get(ref._key)
         if box is None or box.capacity is None:
-            self._commit(box, letter, None)
-            return
+            return self._commit(box, letter, None, id)
         while True:
             room: Future[None] = patient(ref)
             box.room.append(room)
             try:
-                self._commit(box, letter, box.capacity)
+                taken = self._commit(box, letter, box.capacity, id)
             except MailboxFull:
                 if ref._traits.options.overflow != "block":
                     raise
+                with contextlib.suppress(AskTimeout):
+                    room.get(timeout=ROOM_SECONDS)
             else:
-                return
+                if room._done:
+                    box.admit()  # it was let in without need: another one may go
+                return taken
             finally:
-                if ref._traits.options.overflow != "block":
+                with contextlib.suppress(ValueError):  # it was let in
                     box.room.remove(room)
-            with contextlib.suppress(AskTimeout):
-                room.get(timeout=ROOM_SECONDS)
+            if ref._state >= ENDING:
+                raise ref._dead()
 
     def _letter(
         self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
     ) -> Letter:
         asker = self.node if future is not None else None
-        return Letter(ref._key, pack(message), encode(sender) if sender is not None else None, asker, future)
+        body = pack(message, self.scheduler.payload_limit)
+        return Letter(ref._key, body, encode(sender) if sender is not None else None, asker, future)
 
-    def _commit(self, box: Mailbox | None, letter: Letter, capacity: int | None, id: str | None = None) -> None:
+    def _commit(self, box: Mailbox | None, letter: Letter, capacity: int | None, id: str | None = None) -> bool:
         if id is None:
             work: Callable[..., int | None] = partial(ledger.put, desk=self, letter=letter, capacity=capacity)
         else:
-            work = partial(ledger.put_once, desk=self, letter=letter, id=id)
+            work = partial(ledger.put_once, desk=self, letter=letter, id=id, capacity=capacity)
         try:
             number = self.store.write(work, durability=box.durability if box is not None else None)
         except BaseException:
@@ -142,6 +164,7 @@ class Registry(ledger.Desk):
             raise
         if number is not None:
             self.announce(letter)
+        return number is not None
 
     def put_later(
         self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
@@ -159,10 +182,6 @@ class Registry(ledger.Desk):
                     self.scheduler.post_work(lambda: events.dead_letter(ref, message, sender, cause))
 
         self.keeper.do(put)
-
-    def deliver(self, ref: DurableRef, message: Any, id: str) -> None:
-        """Commit a message from elsewhere, such as a broker, unless one of that id came in the last week."""
-        self._commit(self.boxes.get(ref._key), self._letter(ref, message, None, None), None, id)
 
     def numbered(self, letter: Letter, number: int) -> None:
         """Note the number of a row, and which row of its receiver comes right before it.
@@ -278,6 +297,7 @@ class Registry(ledger.Desk):
         box, effects = unit.box, unit.effects
         unit.is_over = True
         effects.state = box.state_bytes()
+        check_size(effects.state, f"the state of {box.ref.path}", self.scheduler.payload_limit)
         effects.next = owned.next
         work = partial(ledger.save, desk=self, unit=effects, capacities=self.capacity)
         self.store.write(work, durability=box.durability)
@@ -320,7 +340,7 @@ class Registry(ledger.Desk):
             def is_living(transaction: Transaction, node: str) -> bool:
                 return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
 
-            work = partial(ledger.own, name=box.name, node=self.node, is_living=is_living)
+            work = partial(ledger.own, name=box.name, node=self.node, now=self.now(), is_living=is_living)
             return self.store.write(work, durability=box.durability)
 
         return attempt([]) or attempt(self.store.node.dead())

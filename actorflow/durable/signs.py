@@ -73,3 +73,27 @@ class Pause:
                 ref._waiting = None
             if ref._actor is self.actor:
                 lifecycle.finished(ref, CHANGED)
+
+
+class Own:
+    """Stands in the run queue for a message of a guest's own process; it comes to pass in its incarnation only."""
+
+    __slots__ = ("epoch", "is_timer", "number", "text")
+
+    def __init__(self, epoch: int, number: int, text: str, *, is_timer: bool) -> None:
+        self.epoch = epoch
+        self.number = number
+        self.text = text
+        self.is_timer = is_timer
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Blame:
+    """Counts the death of a process against the message that was handled there; it comes before the news of that."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, id: int) -> None:
+        self.id = id

@@ -20,8 +20,8 @@ from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED, Stop
 from actorflow.durable.ledger import Effects, Entry, Letter, TimerRow
 from actorflow.durable.payload import pack
-from actorflow.errors import ActorDeadError, DefinitionError, PayloadError, Stopping, TransitionRefused
-from actorflow.store.codec import encode
+from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, PayloadError, Stopping, TransitionRefused
+from actorflow.store.codec import check_size, encode
 from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
@@ -32,6 +32,21 @@ CURE: Final = (
     "a durable handler cannot wait for an answer: what it sends leaves after its commit. Have the answer come as a "
     "message: self.ctx.pipe(ref.call(...), self.method), or give the other your self.actor_ref"
 )
+
+
+class Behalf(Execution):
+    """Sends what a handler has sent, in its actor's name, once that is committed."""
+
+    __slots__ = ("outer",)
+
+    def __init__(self, ref: ActorRef[Any], outer: Execution) -> None:
+        self.item = (ref, None, None, None)
+        self.scheduler = outer.scheduler
+        self.outer = outer
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Wait as the thread does."""
+        self.outer.wait(future, timeout)
 
 
 class Unit(Execution):
@@ -109,14 +124,43 @@ class Unit(Execution):
         if self.outer.item[0] is None and not self.is_over:
             raise late_send()
         if self.is_over:  # an asyncio task that outlived its handler
-            ref._arrive(message, future, self.box.ref)
+            self.send(ref, message, future, self.outer)
         elif message.__class__ is not Stop and self.box.registry.keeps(ref):
             box = self.box
             asker = box.node if future is not None else None
-            letter = Letter(ref._key, pack(message), box.address, asker, future)  # type: ignore[attr-defined]
+            letter = Letter(ref._key, pack(message, self.scheduler.payload_limit), box.address, asker, future)  # type: ignore[attr-defined]
             self.effects.letters.append(letter)
         else:
             self.held.append((ref, message, future))
+
+    def send(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None, outer: Execution) -> None:
+        """Send in the actor's name, and hold nothing."""
+        if not ref._is_remote:
+            ref._arrive(message, future, self.box.ref)
+            return
+        token = CURRENT.set(Behalf(self.box.ref, outer))
+        try:
+            ref._send(message, future)
+        finally:
+            CURRENT.reset(token)
+
+    def send_away(self, held: list[tuple[ActorRef[Any], Any, Future[Any] | None]]) -> None:
+        """Send what was held: to other processes that may wait, and so is nothing for the holder of the baton."""
+        outer = CURRENT.get()
+        assert outer is not None
+        for ref, message, future in held:
+            try:
+                self.send(ref, message, future, outer)
+            except ActorflowError as error:
+                if future is not None:
+                    future._settle(None, error)
+                else:
+                    self.undelivered(ref, message, error)
+
+    def undelivered(self, ref: ActorRef[Any], message: Any, error: Exception) -> None:
+        """Make a message a dead letter that could not be sent."""
+        events = self.scheduler.events
+        self.scheduler.post_work(lambda: events.dead_letter(ref, message, self.box.ref, error))
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Wait for what is no answer: the end of a sleep, of a task, of a spawn.
@@ -141,7 +185,7 @@ class Unit(Execution):
         CURRENT.reset(token)
         if result.__class__ is CoroutineType:
             return self.drive(result)
-        return self.succeeded(result)
+        return SUSPENDED if result is SUSPENDED else self.succeeded(result)  # it runs in another process
 
     async def drive(self, coro: Coroutine[Any, Any, Any]) -> Any:
         """Run an `async def` handler."""
@@ -160,6 +204,9 @@ class Unit(Execution):
             effects.state = self.box.state_bytes()
             if effects.entry is not None and effects.entry.asker is not None and effects.ending == "done":
                 effects.answer = encode(value, "the answer")
+            limit = self.scheduler.payload_limit
+            check_size(effects.state, f"the state of {self.box.ref.path}", limit)
+            check_size(effects.answer, "the answer", limit)
         except PayloadError as error:
             return self.failed(error)
         return self.submit()
@@ -191,8 +238,8 @@ class Unit(Execution):
             logger.info("An abandoned handler ended with %r", error)
             return self.abandoned()
         box, effects = self.box, self.effects
-        refusal = isinstance(error, TransitionRefused) and error.refused_by == id(self.actor)
-        if not refusal:  # a machine that refuses is as it was
+        refusal = self.is_refusal(error)
+        if not refusal:
             box.roll_back()
         self.drop_sends()
         self.effects = Effects(box.name, box.node, box.epoch, box.stored, entry=effects.entry, timer=effects.timer)
@@ -213,6 +260,10 @@ class Unit(Execution):
         else:
             self.count(error)
         return self.submit()
+
+    def is_refusal(self, error: BaseException) -> bool:
+        """Say whether it is the refusal of a machine, which is as it was."""
+        return isinstance(error, TransitionRefused) and error.refused_by == id(self.actor)
 
     def count(self, error: BaseException) -> None:
         """Count a failed try, and say what follows."""

@@ -123,7 +123,7 @@ def ended(machine: Machine) -> None:
         with contextlib.suppress(ActorDeadError):  # nobody waits for it any more
             parent._send(Call("_child_done", (ref, invokeid, result_of(machine)), {}), None)
     if machine._stop_when_final:
-        ref._scheduler.post(ref, Stop(final=True), None)
+        ref._stop_behind(Stop(final=True))
 
 
 def result_of(machine: Machine) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, JobCancelled, PayloadError, Stopping
-from actorflow.queue.ledger import CRASHES, Claimed, Outcome
+from actorflow.queue.ledger import CRASHES, Claimed, Outcome, interrupted
 from actorflow.store.codec import encode
 from actorflow.store.faults import write_error
 from actorflow.workflow.current import Current
@@ -86,16 +85,18 @@ class Attempt:
 
     def commit(self, outcome: Outcome) -> Outcome:
         """Write a result into the transaction of the task, and commit both; if the job was lost, undo both."""
-        held, self.held = self.held, None
+        held = self.held
         assert held is not None
         try:
             if self.line.settle_within(held.transaction, outcome):
                 held.commit()
-                self.settled = True
+                self.settled = True  # before `held` goes: who looks at both sees that it is not given up any more
                 return outcome
         except BaseException:
             held.rollback()
             raise
+        finally:
+            self.held = None
         held.rollback()
         return outcome  # the claimer finds out that it is lost, and says so
 
@@ -105,19 +106,21 @@ class Attempt:
         if held is not None:
             held.rollback()
 
+    @property
+    def can_be_given_up(self) -> bool:
+        """Whether it may be ended from outside: not while it writes into the store, nor once it is through."""
+        return self.held is None and not self.settled and self.outcome is None
+
     # --- outcomes ----------------------------------------------------------------------------------------------------
 
     def give_back(self) -> Outcome:
         """Return the outcome of an attempt that has not begun."""
-        job = self.job
-        return Outcome(job.id, job.epoch, job.key, "queued", given_back=True, task=job.task)
+        return self._outcome("queued", given_back=True)
 
     def interrupted(self) -> Outcome:
         """Return the outcome of an attempt whose process ends."""
         job = self.job
-        status = "dead" if job.at_most_once else "queued"
-        error = write_error(Stopping("its process ended while it ran")) if job.at_most_once else None
-        return Outcome(job.id, job.epoch, job.key, status, error=error, interrupted=True, task=job.task)
+        return interrupted(job.id, job.epoch, job.key, job.task, once=bool(job.at_most_once))
 
     def completed(self, value: Any) -> Outcome:
         """Return the outcome of an attempt that returned.
@@ -125,33 +128,33 @@ class Attempt:
         Raises:
             PayloadError: the value cannot be stored.
         """
-        job = self.job
-        result = None if value is None else encode(value, f"the result of {job.task}")
-        self.line.check_size(result, f"the result of {job.task}")
-        return Outcome(job.id, job.epoch, job.key, "completed", result, keep=self.keep, task=job.task)
+        what = f"the result of {self.job.task}"
+        result = None if value is None else encode(value, what)
+        self.line.check_size(result, what)
+        return self._outcome("completed", result=result)
 
     def failed(self, error: BaseException, now: float, rng: random.Random) -> Outcome:
         """Return the outcome of an attempt that raised: another try, or none."""
         job = self.job
         if isinstance(error, Stopping):  # the worker was told to end: not the job's fault
             return self.interrupted()
-        if self.cancelled or isinstance(error, JobCancelled | CancelledError):
+        if self.cancelled:
             if not isinstance(error, JobCancelled):
                 error = JobCancelled("it was cancelled while it ran")
-            return Outcome(
-                job.id, job.epoch, job.key, "cancelled", error=write_error(error), keep=self.keep, task=job.task
-            )
-        outcome = Outcome(job.id, job.epoch, job.key, "failed", error=write_error(error), keep=self.keep, task=job.task)
+            return self._outcome("cancelled", error=write_error(error))
+        stored = write_error(error)
         if isinstance(error, HostDied):  # it has killed its process, or was in one that somebody else killed
-            outcome.crashes = 1
-            outcome.status = "dead" if job.at_most_once or job.crashes + 1 >= CRASHES else "queued"
-            return outcome
+            is_dead = job.at_most_once or job.crashes + 1 >= CRASHES
+            return self._outcome("dead" if is_dead else "queued", error=stored, crashes=1)
         pause = self.pause_after(error, rng)
         if pause is not None:
-            outcome.status, outcome.due = "queued", now + pause
-        else:
-            logger.info("Job %s (%s) failed for good: %r", job.id, job.task, error)
-        return outcome
+            return self._outcome("queued", error=stored, due=now + pause)
+        logger.info("Job %s (%s) failed for good: %r", job.id, job.task, error)
+        return self._outcome("failed", error=stored)
+
+    def _outcome(self, status: str, **more: Any) -> Outcome:
+        job = self.job
+        return Outcome(job.id, job.epoch, job.key, status, keep=self.keep, task=job.task, **more)
 
     def pause_after(self, error: BaseException, rng: random.Random) -> float | None:
         """Return the seconds until the next try; None if there is none."""

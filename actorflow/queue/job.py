@@ -119,6 +119,7 @@ class Job(Generic[R_co]):
             JobFailed: it failed for good.
             JobCancelled: it was cancelled, or it expired.
             AskTimeout: it is not over yet.
+            DeadlockError: this task has a transaction() open, in which no other job ends.
             ActorDeadError: the system has ended; the job is in the store, if that lasts.
         """
         waits = self._waits
@@ -129,6 +130,12 @@ class Job(Generic[R_co]):
                 found = self._store.read(self._outcome)
                 if found is not None:
                     return self._value(*found)
+                if self._store.is_held_here:
+                    msg = (
+                        f"job {self.id} cannot end while this task has a transaction() open, as nothing is written "
+                        "meanwhile: wait for it before, or in another task"
+                    )
+                    raise DeadlockError(msg)
                 left = None if deadline is None else deadline - waits.clock.monotonic()
                 if left is not None and left <= 0:
                     msg = f"job {self.id} is not over after {timeout} s"
@@ -168,6 +175,19 @@ class Job(Generic[R_co]):
         if done is False:
             self._waits.cancelled()
         return done is not None
+
+
+def check_id(id: object) -> str:
+    """Return the id of a job as text.
+
+    Raises:
+        DefinitionError: it is no whole number of 64 bits.
+    """
+    text = str(id)
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) < 1 << 63):
+        msg = f"get_job({id!r}): the id of a job is a number, as in job.id"
+        raise DefinitionError(msg)
+    return text
 
 
 class TimedOut(Exception):

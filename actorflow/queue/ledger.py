@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, JobCancelled, Stopping
 from actorflow.queue.slots import (
     BEHIND,
     DUE,
@@ -27,6 +27,7 @@ from actorflow.queue.slots import (
     limits_of,
     promote,
 )
+from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
@@ -163,6 +164,27 @@ def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now
     return id_
 
 
+def put_many(transaction: Transaction, job: dict[str, Any], payloads: list[bytes], now: float) -> list[int]:
+    """Add jobs that differ in their arguments only, and wait for no others; return their ids."""
+    queue, key = job["queue"], job["key"]
+    limits = limits_of(transaction, queue)
+    stage = first_stage(key, job["due"], limits, now)
+    ids = number(transaction, "jobs.put_whole", {**job, "stage": stage}, payloads)
+    if job["tags"]:
+        transaction.many("jobs.add_tag", (row for id_ in ids for row in tag_rows(id_, queue, job["tags"])))
+    if stage == BEHIND:
+        promote(transaction, queue, key, limits, now)
+    return ids
+
+
+def number(transaction: Transaction, statement: str, row: dict[str, Any], payloads: list[bytes]) -> list[int]:
+    """Add a row for each of some arguments, with ids that are taken beforehand; return these."""
+    ids = [new[0] for new in transaction.all("jobs.new_ids", {"count": len(payloads)})]
+    rows = ({**row, "id": id_, "args": args} for id_, args in zip(ids, payloads, strict=True))
+    transaction.many(statement, rows)
+    return ids
+
+
 def check_needs(transaction: Transaction, needs: Iterable[int]) -> None:
     """Refuse to wait for jobs that are not there, before anything is written: the transaction may be the user's.
 
@@ -284,8 +306,7 @@ def begin(transaction: Transaction, queue: str, claimed: list[Claimed], limits: 
 def wake(transaction: Transaction, queue: str, limits: Limits, now: float, news: News) -> None:
     """Make ready what has waited for its time, or for its key's; cancel what has expired."""
     where = {"queue": queue, "now": now, "limit": BATCH}
-    for (id_,) in transaction.all("jobs.expired", where):
-        cancel_queued(transaction, id_, "it expired before it began", now, news)
+    expire(transaction, queue, now, news)
     keys = set()
     for id_, key in transaction.all("jobs.wake_due", where):
         if key is not None and limits.has_keys:
@@ -297,6 +318,12 @@ def wake(transaction: Transaction, queue: str, limits: Limits, now: float, news:
         promote(transaction, queue, key, limits, now)
 
 
+def expire(transaction: Transaction, queue: str, now: float, news: News) -> None:
+    """Cancel jobs that were to begin by now."""
+    for (id_,) in transaction.all("jobs.expired", {"queue": queue, "now": now, "limit": BATCH}):
+        cancel_queued(transaction, id_, "it expired before it began", now, news)
+
+
 def next_times(transaction: Transaction, queue: str) -> list[float]:
     """Return when jobs are due, keys are free again, and jobs expire: the next of each, the first in front."""
     row = transaction.one("jobs.next_times", {"queue": queue}) or ()
@@ -304,9 +331,10 @@ def next_times(transaction: Transaction, queue: str) -> list[float]:
 
 
 def next_wake(transaction: Transaction, queue: str, limits: Limits, times: list[float]) -> float | None:
-    """Return when something will be ready by itself."""
+    """Return when something will be ready by itself; of a queue that is paused, when a job expires."""
     if limits.paused:
-        return None
+        row = transaction.one("jobs.next_times", {"queue": queue})
+        return None if row is None else row[-1]
     if limits.rate is not None and limits.tokens < 1 and transaction.one("jobs.is_ready", {"queue": queue}) is not None:
         times = [*times, limits.filled + (1 - limits.tokens) / limits.rate]
     return min(times, default=None)
@@ -383,19 +411,32 @@ def settle_completed(
 
 def _settle_one(transaction: Transaction, owner: str, outcome: Outcome, limits: Limits, now: float) -> bool:
     values = {"id": outcome.id, "owner": owner, "epoch": outcome.epoch}
-    waits = BEHIND if outcome.key is not None and limits.has_keys else READY  # `free_slot` lets it go on
-    if outcome.given_back:
-        return bool(transaction.run("jobs.give_back", {**values, "stage": waits}))
+    if outcome.status == "queued":
+        if _queue_again(transaction, values, outcome, limits, now):
+            return True
+        # not ours any more, or somebody has cancelled it meanwhile
+        outcome.status, outcome.error, outcome.given_back = "cancelled", CANCELLED_MEANWHILE, False
     if outcome.status == "completed":
         values |= {"now": now, "result": outcome.result, "keep": now + outcome.keep}
         return bool(transaction.run("jobs.complete", values))
-    if outcome.status == "queued":
-        stage = DUE if outcome.due is not None and outcome.due > now else waits
-        values |= {"stage": stage, "due": outcome.due, "error": outcome.error, "crashes": outcome.crashes}
-        return bool(transaction.run("jobs.again", {**values, "undone": int(outcome.interrupted)}))
     values |= {"status": outcome.status, "error": outcome.error, "crashes": outcome.crashes}
     values |= {"now": now, "keep": now + (DEAD_SECONDS if outcome.status == "dead" else outcome.keep)}
     return bool(transaction.run("jobs.end", values))
+
+
+def _queue_again(
+    transaction: Transaction, values: dict[str, Any], outcome: Outcome, limits: Limits, now: float
+) -> bool:
+    """Queue a job again; False if it is not ours any more, or is cancelled."""
+    waits = BEHIND if outcome.key is not None and limits.has_keys else READY  # `free_slot` lets it go on
+    if outcome.given_back:
+        return bool(transaction.run("jobs.give_back", {**values, "stage": waits}))
+    stage = DUE if outcome.due is not None and outcome.due > now else waits
+    more = {"stage": stage, "due": outcome.due, "error": outcome.error, "crashes": outcome.crashes}
+    return bool(transaction.run("jobs.again", {**values, **more, "undone": int(outcome.interrupted)}))
+
+
+CANCELLED_MEANWHILE: Final = write_error(JobCancelled("it was cancelled while it ran"))
 
 
 def _count(counts: Counts, outcome: Outcome) -> None:
@@ -438,8 +479,7 @@ def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news
     if row is None or row[2] >= RUNNING:
         return False
     queue, key, stage, task = row
-    error = json.dumps({"name": "JobCancelled", "text": why}).encode()
-    values = {"id": id_, "status": "cancelled", "now": now, "error": error, "keep": now + DAY}
+    values = {"id": id_, "status": "cancelled", "now": now, "error": write_error(JobCancelled(why)), "keep": now + DAY}
     if not transaction.run("jobs.end_queued", values):
         return False  # another process has just claimed it
     news.cancelled.append((id_, task))
@@ -481,7 +521,8 @@ def revive(transaction: Transaction, id_: int, now: float) -> bool:
     Jobs that it waited for are forgotten, but not the members of a group whose results it is to get.
 
     Raises:
-        DefinitionError: another live job has its unique key, or a member of its group has not been completed.
+        DefinitionError: another live job has its unique key, or a member of its group is over and was not completed.
+            Nothing was written.
     """
     place = transaction.one("jobs.place", {"id": id_})
     if place is None or place[2] != OVER:
@@ -490,18 +531,20 @@ def revive(transaction: Transaction, id_: int, now: float) -> bool:
     if found is not None:
         msg = f"job {id_} cannot be queued again: job {found[0]} is live and has the same unique key"
         raise DefinitionError(msg)
+    (gather,) = transaction.one("jobs.gather", {"id": id_}) or (None,)
+    members = None if gather is None else json.loads(gather)
+    if members is not None:
+        check_members(transaction, id_, members)
     row = transaction.one("jobs.revive", {"id": id_})
     if row is None:
         return False
-    queue, key, gather = row
+    queue, key = row
     limits = limits_of(transaction, queue)
-    if gather is None:
+    if members is None:
         enter(transaction, id_, queue, key, None, limits, now)
         return True
-    members = json.loads(gather)
-    check_members(transaction, id_, members)
-    job = {"queue": queue, "key": key, "due": None, "gather": gather}
     transaction.run("jobs.set_stage", {"id": id_, "stage": HELD})
+    job = {"queue": queue, "key": key, "due": None, "gather": gather}
     hold(transaction, id_, members, job, limits, now, News())
     return True
 
@@ -517,7 +560,7 @@ def check_members(transaction: Transaction, id_: int, members: list[int]) -> Non
 
 
 def revive_each(transaction: Transaction, ids: list[int], now: float) -> int:
-    """Queue jobs again, and return how many; those whose unique key a live job has stay as they are."""
+    """Queue jobs again, and return how many; those that cannot be stay as they are."""
     revived = 0
     for id_ in ids:
         with contextlib.suppress(DefinitionError):
@@ -600,29 +643,41 @@ def _take_over_one(
     id_, queue, key, epoch, _, crashes, at_most_once, _ = row
     status = "dead" if at_most_once or crashes + 1 >= CRASHES else "queued"
     error = json.dumps({"name": "HostDied", "text": cause}).encode()
-    settle(transaction, queue, owner, [Outcome(id_, epoch, key, status, error=error, crashes=1)], now, news)
-    return id_, queue, status
+    outcome = Outcome(id_, epoch, key, status, error=error, crashes=1)
+    settle(transaction, queue, owner, [outcome], now, news)
+    return id_, queue, outcome.status
 
 
 def _give_back_one(transaction: Transaction, owner: str, row: Row, now: float, news: News) -> tuple[int, str, str]:
     id_, queue, key, epoch, *_ = row
-    settle(transaction, queue, owner, [Outcome(id_, epoch, key, "queued", given_back=True)], now, news)
-    return id_, queue, "queued"
+    outcome = Outcome(id_, epoch, key, "queued", given_back=True)
+    settle(transaction, queue, owner, [outcome], now, news)
+    return id_, queue, outcome.status
 
 
 def disown(
-    transaction: Transaction, queue: str, owner: str, now: float, news: News, begun: frozenset[int] | None = None
+    transaction: Transaction,
+    queue: str,
+    owner: str,
+    now: float,
+    news: News,
+    begun: frozenset[int] | None = None,
+    held: frozenset[int] = frozenset(),
 ) -> None:
     """Queue the jobs again that this node has and works on no more: its claimer has crashed, or the system ends."""
     news.begin()
     for row in transaction.all("jobs.owned", {"owner": owner}):
-        id_, of_queue, key, epoch, _, _, at_most_once, _ = row
-        if of_queue != queue:
+        id_, of_queue, key, epoch, _, _, at_most_once, task = row
+        if of_queue != queue or id_ in held:
             continue
         if begun is not None and id_ not in begun:
             _give_back_one(transaction, owner, row, now, news)
             continue
-        status = "dead" if at_most_once else "queued"
-        error = json.dumps({"name": "Stopping", "text": "its process ended while it ran"}).encode()
-        outcome = Outcome(id_, epoch, key, status, error=error if at_most_once else None, interrupted=True)
+        outcome = interrupted(id_, epoch, key, task, once=bool(at_most_once))
         settle(transaction, queue, owner, [outcome], now, news)
+
+
+def interrupted(id_: int, epoch: int, key: str | None, task: str, *, once: bool) -> Outcome:
+    """Return the outcome of an attempt whose process ends: it does not count; what may run once only is dead."""
+    error = write_error(Stopping("its process ended while it ran")) if once else None
+    return Outcome(id_, epoch, key, "dead" if once else "queued", error=error, interrupted=True, task=task)

@@ -14,6 +14,7 @@ from actorflow.queue.claimer import Claimer
 from actorflow.queue.limits import Limit, check_count, parse_rate
 from actorflow.queue.line import Line
 from actorflow.queue.queue import Queue
+from actorflow.workflow.options import is_text
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -63,8 +64,8 @@ def open_queue(
     durability: Durability | None,
 ) -> Queue:
     """Return a queue of a system, and start its workers if they are not there yet."""
-    if not isinstance(name, str) or not name or "/" in name:
-        msg = f"queue name {name!r}: a name is not empty and has no '/'"
+    if not isinstance(name, str) or not is_text(name) or "/" in name:
+        msg = f"queue name {name!r}: a name is not empty, and has no '/', NUL or lone surrogate"
         raise DefinitionError(msg)
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
         msg = f"workers={workers!r}: a whole number, 0 or more"
@@ -93,6 +94,7 @@ def open_queue(
                 is_virtual=scheduler.is_virtual,
                 payload_limit=int(home.settings.payload_limit),
                 after=after,
+                is_ending=lambda: scheduler.draining,
             )
             home.store.watch(line.wake)
     has_limits = concurrency is not None or rate is not None or per_key is not None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, PayloadError
 from actorflow.queue import ledger, slots
 from actorflow.store.codec import encode
 from actorflow.workflow.options import PLAIN, JobOptions
@@ -38,7 +38,12 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         raise DefinitionError(msg)
     TASKS.setdefault(task.name, task)
     task.check(args, kwargs)
-    payload = encode([list(args), kwargs], f"an argument of {task.name}")
+    try:
+        payload = encode([list(args), kwargs])
+    except PayloadError:
+        for name, value in task.signature.bind(*args, **kwargs).arguments.items():
+            encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
+        raise
     line.check_size(payload, f"the arguments of {task.name}")
     return Packed(task.name, task.job_options, payload)
 
@@ -69,12 +74,19 @@ def put(
         found = existing(transaction, queue, options, now, news)
         if found is not None:
             return found
+    values = {**columns(queue, packed, now), "gather": None if gather is None else json.dumps(gather)}
+    return ledger.put(transaction, values, [*after, *(gather or ())], now, news)
+
+
+def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
+    """Return the columns of a job's row that follow from its options."""
+    options = packed.options
     stored: dict[str, Any] = {"keep": options.keep}
     if options.timeout is not None:
         stored["timeout"] = options.timeout
     if options.retry is not None:
         stored["retry"] = options.retry.to_list()
-    values = {
+    return {
         "queue": queue,
         "task": packed.task,
         "priority": options.priority,
@@ -83,13 +95,12 @@ def put(
         "key": options.key,
         "unique": options.unique,
         "at_most_once": int(options.at_most_once),
-        "gather": None if gather is None else json.dumps(gather),
+        "gather": None,
         "tags": "\n".join(dict.fromkeys(options.tags)) or None,
         "args": packed.payload,
         "options": json.dumps(stored).encode(),
         "created": now,
     }
-    return ledger.put(transaction, values, [*after, *(gather or ())], now, news)
 
 
 def existing(transaction: Transaction, queue: str, options: JobOptions, now: float, news: ledger.News) -> int | None:
@@ -111,16 +122,29 @@ def existing(transaction: Transaction, queue: str, options: JobOptions, now: flo
     return None
 
 
+def check_each(what: str, entries: list[Any], each: str) -> None:
+    """Refuse what is no tuple where each job has one."""
+    for entry in entries:
+        if not isinstance(entry, tuple | list) or (each == CALL and not entry):
+            msg = f"{what}: {entry!r} is no {each}"
+            raise DefinitionError(msg)
+
+
+CALL: Final = "tuple of a task and its arguments"
+
+
 def put_plain(transaction: Transaction, queue: str, packed: Packed, now: float) -> int:
     """Add a job without options, which is ready at once."""
     row = {"queue": queue, "task": packed.task, "priority": 0, "args": packed.payload, "created": now}
     return transaction.insert("jobs.put_plain", row)
 
 
-def put_many(transaction: Transaction, queue: str, packed: list[Packed], now: float) -> list[int]:
-    """Add jobs of one task without options."""
-    base = {"queue": queue, "task": packed[0].task, "priority": 0, "created": now}
-    ids = [row[0] for row in transaction.all("jobs.new_ids", {"count": len(packed)})]
-    rows = ({**base, "id": id_, "args": one.payload} for id_, one in zip(ids, packed, strict=True))
-    transaction.many("jobs.put_numbered", rows)
-    return ids
+def put_many(transaction: Transaction, queue: str, packed: list[Packed], now: float, news: ledger.News) -> list[int]:
+    """Add jobs of one task with the same options; return their ids."""
+    first, payloads = packed[0], [one.payload for one in packed]
+    if first.options is PLAIN:
+        row = {"queue": queue, "task": first.task, "priority": 0, "created": now}
+        return ledger.number(transaction, "jobs.put_numbered", row, payloads)
+    if first.options.unique is not None or first.options.after:
+        return [put(transaction, queue, one, now, news) for one in packed]
+    return ledger.put_many(transaction, columns(queue, first, now), payloads, now)

@@ -15,10 +15,11 @@ from cronsim import CronSim, CronSimError
 
 from actorflow.core.actor import Actor
 from actorflow.core.log import logger
-from actorflow.core.traits import check_choice
+from actorflow.core.traits import check_choice, check_type
 from actorflow.errors import DefinitionError
 from actorflow.queue import ledger
 from actorflow.queue.packing import Packed, put
+from actorflow.workflow.options import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,14 +49,19 @@ class Schedule:
 
     def __post_init__(self) -> None:
         check_choice("catch_up", self.catch_up, ("skip", "latest", "all"))
+        for what in ("cron", "name"):
+            check_type(what, getattr(self, what), str)
+        check_text("name", self.name)
         if self.packed.options.conn is not None:
             msg = "cron(): a schedule cannot enqueue in a transaction of yours, options(conn=)"
             raise DefinitionError(msg)
         try:
-            next(self.times(0.0))
-        except zoneinfo.ZoneInfoNotFoundError as error:
+            zoneinfo.ZoneInfo(self.zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
             msg = f"tz={self.zone!r}: there is no such time zone here; if there are none at all, pip install tzdata"
             raise DefinitionError(msg) from error
+        try:
+            next(self.times(0.0))
         except (CronSimError, StopIteration, ValueError, TypeError, AttributeError) as error:
             msg = (
                 f"cron {self.cron!r}: {str(error) or 'its time never comes'}; write minute, hour, day, month and "

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STATUSES: Final = ("queued", "running", "completed", "failed", "cancelled", "dead")
 LIVE: Final = ("queued", "running")
+PART: Final = 100  # jobs that one transaction changes: others wait some 5 ms for it
 REVIVABLE: Final = ("failed", "dead", "cancelled")
 NEWEST: Final = 2**63 - 1  # above all ids
 
@@ -111,6 +112,6 @@ class Selection:
             if self.status in (None, status):
                 selected = Selection(self.queue, status, self.tag, self.task)
                 before = NEWEST
-                while rows := selected.rows(store, ledger.BATCH, before):
+                while rows := selected.rows(store, PART, before):
                     before = rows[-1][0]
                     yield [row[0] for row in rows]

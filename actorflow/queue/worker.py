@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import Actor
-from actorflow.errors import Stopping, TaskTimeout
+from actorflow.errors import ActorDeadError, Stopping, TaskTimeout
 from actorflow.store.codec import decode
 from actorflow.workflow.current import CURRENT_TASK
 
@@ -39,6 +40,14 @@ class Worker(Actor):
         self.claimer.tell((self.actor_ref, attempt))
 
     def _run_in_pool(self, attempt: Attempt) -> Any:
+        try:
+            return self._result_of_pool(attempt)
+        except (ActorDeadError, CancelledError) as error:
+            if self.line.is_ending():  # the pool has ended before the queue
+                raise Stopping from error
+            raise
+
+    def _result_of_pool(self, attempt: Attempt) -> Any:
         args, kwargs = decode(attempt.job.args)
         pool = self.line.pool()
         if attempt.timeout is not None:

@@ -51,6 +51,11 @@ class StoreShell(ABC, Generic[N]):
         return future
 
     @property
+    def is_held_here(self) -> bool:
+        """Say whether this thread has a transaction open, by `hold`."""
+        return self._commits.is_held_here
+
+    @property
     def node(self) -> N:
         """This process among those that work on the database."""
         self._check_open()

@@ -76,6 +76,11 @@ class Store(Protocol):
         """Open a transaction that this thread ends, by `commit` or `rollback`; its writes meanwhile are part of it."""
         ...
 
+    @property
+    def is_held_here(self) -> bool:
+        """Whether this thread has a transaction open, by `hold`: what it writes is not committed yet."""
+        ...
+
     def join(self, connection: Any, /) -> Transaction:
         """Return a transaction on a user's own connection to the database, which the user commits.
 

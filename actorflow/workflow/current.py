@@ -73,5 +73,8 @@ def current() -> Current:
     try:
         return CURRENT_TASK.get()
     except LookupError:
-        msg = "af.current() is for tasks that a queue or a workflow runs"
+        msg = (
+            "af.current() is for tasks that a queue or a workflow runs: an actor that is to write to the database has "
+            "a plain task of a queue do it, or keeps the data in the state of a durable actor"
+        )
         raise DefinitionError(msg) from None

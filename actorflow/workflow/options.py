@@ -59,8 +59,9 @@ class JobOptions:
     def __post_init__(self) -> None:
         check_type("priority", self.priority, int)
         check_type("retry", self.retry, Retry | None)
-        check_type("key", self.key, str | None)
-        check_type("unique", self.unique, str | None)
+        for name in ("key", "unique"):
+            check_type(name, getattr(self, name), str | None)
+            check_text(name, getattr(self, name))
         check_type("at_most_once", self.at_most_once, bool)
         check_choice("on_duplicate", self.on_duplicate, ("existing", "reject", "replace"))
         if not -PRIORITIES <= self.priority < PRIORITIES:
@@ -95,9 +96,21 @@ def check_list(name: str, value: Any, what: str, fits: Callable[[Any], bool]) ->
         raise DefinitionError(msg)
 
 
+def check_text(name: str, value: str | None) -> None:
+    """Refuse text that a database cannot hold."""
+    if value is not None and not is_text(value):
+        msg = f"{name}={value!r}: text that is not empty, without NUL and lone surrogates"
+        raise DefinitionError(msg)
+
+
+def is_text(value: str) -> bool:
+    """Say whether all databases can hold it."""
+    return bool(value) and "\0" not in value and value.encode(errors="ignore").decode() == value
+
+
 def is_word(value: Any) -> bool:
     """Say whether it can be a tag: the store has one a line."""
-    return isinstance(value, str) and len(value.splitlines()) == 1 and not value.endswith("\n")
+    return isinstance(value, str) and is_text(value) and len(value.splitlines()) == 1 and not value.endswith("\n")
 
 
 NAMES = tuple(field.name for field in dataclasses.fields(JobOptions))

@@ -15,12 +15,29 @@ from .harness import OURS, WAIT, Experiment, Figures, Goal, Row, check
 
 RAW = "SQLite"
 ACTORS = 128
+HOST = af.Process(name="ring")
 BATCHES = ((1, 300, 0.5), (8, 300, 0.25), (64, 100, 0.2))  # tokens, hops of each, and the part of bare SQLite's rate
 
 
+HERE = "in one process"
+
+
 def experiments(*, quick: bool) -> list[Experiment]:
-    """Give a ring of durable actors at three sizes of a commit, with synchronous FULL."""
-    return [
+    """Give a ring of durable actors at three sizes of a commit (synchronous FULL), and what a child process adds."""
+    share = 3 if quick else 1
+    hosted = [
+        Experiment(
+            "durable-hosted",
+            {OURS: partial(ring, 64, 60 // share, host=HOST), HERE: partial(ring, 64, 60 // share)},
+            [Row("rate", "durable messages, 64 at a time, handled in a child process", "/s", [Goal(">=", 0.3, HERE)])],
+        ),
+        Experiment(
+            "durable-hosted-ask",
+            {OURS: partial(asks, 1500 // share, host=HOST), HERE: partial(asks, 1500 // share)},
+            [Row("rate", "asks one by one, handled in a child process, NORMAL", "/s", [Goal(">=", 0.25, HERE)])],
+        ),
+    ]
+    return hosted + [
         Experiment(
             f"durable-{tokens}",
             {
@@ -54,6 +71,9 @@ class Node(af.Actor, durable=True):
         else:
             self.arrived.tell(message)
 
+    def hand_to(self, node: Any) -> None:
+        self.next = node
+
     def follow(self) -> int:
         return self.state.n
 
@@ -71,15 +91,16 @@ class Arrivals(af.Actor):
             self.done.set()
 
 
-def ring(tokens: int, hops: int) -> Figures:
+def ring(tokens: int, hops: int, host: Any = None) -> Figures:
     """Time the tokens on their way round."""
     done = threading.Event()
     with tempfile.TemporaryDirectory() as folder:
         with af.ActorSystem("ring", store=f"sqlite:///{folder}/ring.db", durability="power") as system:
             arrivals = system.spawn(Arrivals, tokens, done)
-            nodes = [system.spawn(af.child(Node, arrivals).options(name=f"n{i}")) for i in range(ACTORS)]
+            node = af.child(Node, arrivals).options(host=host)
+            nodes = [system.spawn(node.options(name=f"n{i}")) for i in range(ACTORS)]
             for i, node in enumerate(nodes):
-                node._actor.next = nodes[(i + 1) % ACTORS]
+                node.call(Node.hand_to, nodes[(i + 1) % ACTORS]).get(timeout=WAIT)
             begin = perf_counter()
             for token in range(tokens):
                 nodes[token * ACTORS // tokens].tell(hops)
@@ -88,6 +109,19 @@ def ring(tokens: int, hops: int) -> Figures:
             handled = sum(node.call(Node.follow).get(timeout=WAIT) for node in nodes)
     check(handled == tokens * (hops + 1), f"handled {handled} messages, not {tokens * (hops + 1)}")
     return {"rate": handled / seconds}
+
+
+def asks(count: int, host: Any = None) -> Figures:
+    """Time asks, each after the answer to the one before."""
+    with tempfile.TemporaryDirectory() as folder:
+        with af.ActorSystem("asks", store=f"sqlite:///{folder}/asks.db", durability="process") as system:
+            node = system.spawn(af.child(Node, None).options(name="n", host=host))
+            node.call(Node.follow).get(timeout=WAIT)
+            begin = perf_counter()
+            for _ in range(count):
+                node.call(Node.follow).get(timeout=WAIT)
+            seconds = perf_counter() - begin
+    return {"rate": count / seconds}
 
 
 def raw(tokens: int, hops: int) -> Figures:

@@ -76,8 +76,7 @@ def experiments(*, quick: bool) -> list[Experiment]:
         _jobs("power", 0.8, n, {}),
         _wake("process", 50 if quick else 200),
         _wake("power", 50 if quick else 200),
-        _depth("ready", deep),
-        *[_depth(kind, deep // 5) for kind in ("due", "key")],  # with options, a job takes five times as long to add
+        *[_depth(kind, deep) for kind in ("ready", "due", "key")],
         Experiment(
             "jobs_postgres",
             {OURS: partial(jobs_postgres_ours, n), RAW: partial(jobs_postgres_raw, n // 3)},

@@ -33,6 +33,8 @@ def test_help_lists_the_commands():
     ("args", "text"),
     [
         ([], "name a command (run, queue, graph, scxml, store)"),
+        (["store"], "name a command (backup, check, dead, dump, prune, vacuum)"),
+        (["queue"], "name a command (cancel, "),
         (["rnu"], "did you mean 'run'?"),
         (["--verison"], "--version"),
         (["run"], "MODULE:ATTRIBUTE"),

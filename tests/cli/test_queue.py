@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import sqlite3
 
 import pytest
 from click.testing import CliRunner
@@ -148,3 +151,49 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path):
     assert not (tmp_path / "none.db").exists()
     assert "in the process" in run("list", "--store", "memory:", code=2).stderr
     assert "--store" in CliRunner().invoke(main, ["queue", "list"]).stderr
+
+
+@pytest.mark.parametrize("content", ["foreign", "empty"])
+def test_a_file_that_is_not_ours_is_left_as_it_is(tmp_path, content):
+    path = tmp_path / "other.db"
+    if content == "foreign":
+        with contextlib.closing(sqlite3.connect(path)) as conn:
+            conn.execute("create table mine (a)")
+    else:
+        path.touch()
+    before = path.read_bytes()
+    assert "no tables of actorflow" in run("list", "--store", f"sqlite:///{path}", code=2).stderr
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", ["9" * 18, "9" * 19, "9" * 30, "\u00b2", "0"])
+def test_a_number_of_no_job_is_one_line_for_each_command(url, number):
+    assert "there is no " in run("show", number, "--store", url, code=2).stderr
+    for command in ("cancel", "retry"):
+        result = CliRunner().invoke(main, ["queue", command, number, "--store", url])
+        assert result.exit_code in {1, 2}
+        assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_job_that_cannot_be_queued_again_does_not_keep_the_others_from_it(url):
+    with af.ActorSystem("shop", store=url) as system:
+        jobs = system.queue("photos")
+        old = jobs.enqueue(tasks.double.options(unique="u"), 1)
+        old.cancel()
+        live = jobs.enqueue(tasks.double.options(unique="u"), 1)
+    assert asked("retry", old.id, "2", "--store", url, code=1) == [
+        {"job": old.id, "done": False},
+        {"job": "2", "done": True},
+    ]
+    assert f"job {live.id} is live" in run("retry", old.id, "--store", url, code=1).stderr
+
+
+def test_options_that_choose_jobs_go_with_a_queue(url):
+    for command in ("cancel", "retry"):
+        assert "name it by --queue" in run(command, "1", "--tag", "night", "--store", url, code=2).stderr
+        assert "name jobs by their numbers" in run(command, "1", "--queue", "photos", "--store", url, code=2).stderr
+
+
+def test_one_job_is_shown_with_times_that_people_read(url):
+    shown = run("show", "1", "--store", url).stdout
+    assert re.search(r"^created +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", shown, re.MULTILINE)

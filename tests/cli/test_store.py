@@ -238,6 +238,36 @@ def test_backup_replaces_nothing_unless_told_to(path, tmp_path):
     assert answer("check", target)["ok"]
 
 
+def test_backup_over_a_file_with_a_log_is_what_was_copied_and_not_what_the_log_has(path, tmp_path):
+    target = tmp_path / "crashed.db"
+    store = open_store(f"sqlite:///{path}")
+    try:
+        answer("backup", path, tmp_path / "copy.db")
+        store.write(adding("late"))
+        for end in ("", "-wal"):  # what a process leaves that is killed
+            shutil.copy(f"{path}{end}", f"{target}{end}")
+    finally:
+        store.close()
+    answer("backup", tmp_path / "copy.db", target, "--force")
+    assert not Path(f"{target}-wal").exists()
+    with contextlib.closing(open_store(f"sqlite:///{target}")) as restored:
+        assert "late" not in ids(restored)
+
+
+def test_backup_over_a_file_that_others_work_on_is_refused(path, tmp_path):
+    answer("backup", path, tmp_path / "copy.db")
+    with contextlib.closing(open_store(f"sqlite:///{path}")) as store:
+        assert "others work on it" in refusal("backup", tmp_path / "copy.db", path, "--force")
+        store.write(adding("late"))
+    with contextlib.closing(open_store(f"sqlite:///{path}")) as store:
+        assert "late" in ids(store)
+
+
+def test_backup_onto_the_file_itself_is_refused(path):
+    assert "it is the file itself" in refusal("backup", path, path, "--force")
+    assert answer("check", path)["ok"]
+
+
 def test_backup_that_fails_leaves_nothing(path, tmp_path):
     assert "no-folder" in refusal("backup", path, tmp_path / "no-folder" / "copy.db")
     assert not list(tmp_path.glob("*.part"))
@@ -265,10 +295,10 @@ def test_prune_takes_what_was_kept_long_enough_and_nothing_else(path, monkeypatc
         kept.result(timeout=20)
         jobs.enqueue(double.options(delay=3600), 2)  # the newest job stays in any case, for the sake of its number
         system.store.write(adding("also gone"))
-    assert answer("prune", path) == {"jobs": 0, "schedules": 0, "nodes": 2}
+    assert answer("prune", path) == {"jobs": 0, "messages": 0, "schedules": 0, "nodes": 2}
     now = time.time()
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + 2 * 86400.0))
-    assert answer("prune", path) == {"jobs": 2, "schedules": 0, "nodes": 0}
+    assert answer("prune", path) == {"jobs": 2, "messages": 0, "schedules": 0, "nodes": 0}
     rows = [json.loads(text)["row"] for text in run("dump", path, "--table", "af_job").stdout.splitlines()]
     assert [(one["status"], one["result"]) for one in rows] == [("queued", None), ("completed", 8), ("queued", None)]
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + ledger.DEAD_SECONDS * 2))

@@ -1,6 +1,7 @@
 """A short run that dies at its nth store call, and what the reopened file must say. Run as a script; forks each run.
 
-python -m tests.durable.crashing FOLDER FIRST LAST [SAFEGUARD]: one line of JSON for each n.
+python -m tests.durable.crashing FOLDER FIRST LAST [SAFEGUARD]: one line of JSON for each n. With "hosted" in place of a
+safeguard the actors are in child processes, of which none may outlive the parent.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ def count_calls(counter: Counter) -> None:
 def switch_off(safeguard: str) -> None:
     """Take one of the safeguards away."""
     sql = connection.STATEMENTS
-    if safeguard == "inbox mark":
+    if safeguard == "hosted":
+        HOSTS["host"] = af.Process(name="shared")
+    elif safeguard == "inbox mark":
         sql["test.done"], sql["actors.done"] = sql["actors.done"], "update af_mail set attempt = attempt where id = :id"
         settle = Keeper.settle
 
@@ -135,17 +138,20 @@ def switch_off(safeguard: str) -> None:
         Unit.hold = hold  # type: ignore[method-assign]
 
 
+HOSTS: dict[str, Any] = {}  # options of the two actors
+
+
 def spawn(system: af.ActorSystem, folder: Path) -> tuple[Any, Any]:
-    sink = system.spawn(af.child(Sink).options(name="sink"))
+    sink = system.spawn(af.child(Sink).options(name="sink", **HOSTS))
     witness = system.spawn(Witness, folder / "world")
-    return system.spawn(af.child(Source, sink, witness).options(name="source")), sink
+    return system.spawn(af.child(Source, sink, witness).options(name="source", **HOSTS)), sink
 
 
 def send(system: af.ActorSystem, source: Any, folder: Path) -> None:
     """Send what is not known to be there; who is not sure sends it again, by the same id."""
     for number in range(N):
         if number not in noted(folder / "acknowledged"):
-            system.scheduler.durable.deliver(source, number, f"id-{number}")
+            system.deliver(source, number, id=f"id-{number}")
             note(folder / "acknowledged", number)
 
 
@@ -215,6 +221,45 @@ def meet_poison(folder: Path, messages: list[int]) -> list[int]:
         (folder / "sent").touch()
         seen: list[int] = deadly.call(Deadly.all).get(timeout=20)[0]
         return seen
+
+
+class Bomb(Sink):
+    """Has timers, some of which kill the process; it tells the world before."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def on_receive(self, message: tuple[int, float, bool]) -> None:
+        number, seconds, again = message
+        if again:
+            self.ctx.every(seconds, self.fire, number)
+        else:
+            self.ctx.after(seconds, self.fire, number)
+
+    def fire(self, number: int) -> None:
+        note(self.folder / "tried", number)
+        if number < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.state.fired.append(number)
+
+    def number_of_timers(self) -> int:
+        return len(self.actor_ref._box.timers)
+
+
+def meet_timers(folder: Path, messages: list[tuple[int, float, bool]], count: int) -> Any:
+    """Have timers until so many have fired well; return them, the dead letters, and how many timers are left."""
+    with af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
+        bomb = system.spawn(af.child(Bomb, folder).options(name="bomb"))
+        for message in messages:
+            bomb.tell(message)
+        end = time.monotonic() + 20
+        while True:
+            fired = bomb.call(Sink.all).get(timeout=20)[1]
+            if len(fired) >= count or time.monotonic() > end:
+                letters = [(letter.message, letter.cause, letter.crashes) for letter in system.dead_mail.messages()]
+                return fired, letters, bomb.call(Bomb.number_of_timers).get(timeout=20)
+            time.sleep(0.01)
 
 
 def forked(run: Any) -> Any:

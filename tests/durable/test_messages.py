@@ -423,11 +423,11 @@ def test_a_message_from_elsewhere_is_taken_once(start):
     with start() as system:
         ref = system.spawn(named(Account))
         for id_ in ("m1", "m2", "m1"):
-            system.scheduler.durable.deliver(ref, id_, id_)
+            system.deliver(ref, id_, id=id_)
         assert ref.call(Account.seen).get(timeout=5) == ["m1", "m2"]
     with start() as system:
         ref = system.spawn(named(Account))
-        system.scheduler.durable.deliver(ref, "m1", "m1")
+        system.deliver(ref, "m1", id="m1")
         assert ref.call(Account.seen).get(timeout=5) == ["m1", "m2"]
 
 

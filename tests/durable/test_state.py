@@ -126,7 +126,6 @@ def test_a_state_that_is_no_dataclass_is_refused(start):
 @pytest.mark.parametrize(
     "options",
     [
-        {"host": af.Process()},
         {"overflow": "drop_oldest", "capacity": 3},
         {"retry": 5},
         {"durability": "disk"},

@@ -152,7 +152,7 @@ def test_rows_are_pruned(start):
     with start() as system:
         ref = system.spawn(named(Account))
         registry = system.scheduler.durable
-        registry.deliver(ref, "x", "m1")
+        system.deliver(ref, "x", id="m1")
         ref.call(Account.seen).get(timeout=5)
         assert rows(system, "af_mark") == 1
         system.store.write(lambda tx: ledger.prune(tx, registry.now() + 1))

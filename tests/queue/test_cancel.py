@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -154,3 +155,52 @@ def test_the_end_of_the_system_gives_back_what_runs(url, tmp_path):
         assert (again.status, again.info().attempt) == ("queued", 0)
         system.queue("q", workers=1)
         assert again.result(timeout=10) == "late"
+
+
+# --- what is cancelled goes on in no way -----------------------------------------------------------------------------
+
+
+@af.task(retry=af.Retry(3, af.Backoff(0)))
+def cancelled_at_its_end(gate: str) -> None:
+    tasks.SEEN.append(gate)
+    STORES[gate].write(lambda transaction: transaction.run("jobs.cancelling", {"id": int(af.current().key[4:])}))
+    raise ValueError(gate)
+
+
+STORES = {}
+
+
+def test_a_job_that_is_cancelled_as_it_fails_is_not_tried_again(shop):
+    jobs = shop.queue("q", workers=1)
+    STORES["fails"] = shop.store
+    tasks.SEEN.clear()
+    job = jobs.enqueue(cancelled_at_its_end, "fails")
+    with pytest.raises(af.JobCancelled, match="cancelled while it ran"):
+        job.result(timeout=10)
+    assert tasks.SEEN == ["fails"]
+    assert (jobs.stats().cancelled, jobs.stats().retried) == (1, 0)
+
+
+def test_a_job_whose_system_ends_while_it_is_cancelled_does_not_run_again(tmp_path):
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    with af.ActorSystem("shop", store=url, settings=af.Settings(grace=0.2)) as system:
+        begun = tasks.begun("ends")
+        job = system.queue("q", workers=1).enqueue(tasks.stubborn, "ends")
+        assert begun.wait(10)
+        job.cancel()
+    tasks.GATES["ends"].set()
+    with af.ActorSystem("shop", store=url) as system:
+        assert system.get_job(job.id).status == "cancelled"
+
+
+@af.task
+def raise_from_another(kind: str) -> None:
+    raise {"job": af.JobCancelled("job 77 was cancelled"), "future": CancelledError()}[kind]
+
+
+@pytest.mark.parametrize("kind", ["job", "future"])
+def test_a_task_that_fails_by_the_cancel_of_another_has_failed(shop, kind):
+    job = shop.queue("q", workers=1).enqueue(raise_from_another, kind)
+    with pytest.raises(af.JobFailed, match="Cancelled"):
+        job.result(timeout=10)
+    assert job.status == "failed"

@@ -87,7 +87,7 @@ def test_a_result_that_cannot_be_stored_fails_the_job_and_names_the_place(shop):
 
 def test_an_argument_that_cannot_be_stored_is_refused_and_named(shop):
     jobs = shop.queue("numbers")
-    with pytest.raises(af.PayloadError, match=r"an argument of .*note\[0\]\[0\]\['lock'\]"):
+    with pytest.raises(af.PayloadError, match=r"an argument of .*note: what\['lock'\]"):
         jobs.enqueue(tasks.note, {"lock": threading.Lock()})
     assert jobs.peek() is None
 
@@ -102,9 +102,11 @@ def test_arguments_that_do_not_fit_are_refused_at_once(shop):
 def test_a_payload_over_the_limit_is_refused_and_the_limit_is_named(url):
     with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="1M")) as system:
         jobs = system.queue("numbers", workers=1)
-        with pytest.raises(af.PayloadError, match=r"takes 2\.0 MB, over Settings\(payload_limit=\) of 1\.0 MB"):
+        with pytest.raises(
+            af.PayloadError, match=r"the arguments of .*: 2\.0 MB, over Settings\(payload_limit=\) of 1\.0 MB"
+        ):
             jobs.enqueue(tasks.note, "x" * 2_000_000)
-        with pytest.raises(af.JobFailed, match="the result of .* takes 2.0 MB"):
+        with pytest.raises(af.JobFailed, match=r"the result of .*: 2\.0 MB"):
             jobs.enqueue(repeat, 2_000_000).result(timeout=10)
 
 
@@ -189,6 +191,23 @@ def test_who_waits_for_a_job_hears_when_the_system_ends(url):
             waiting.result(timeout=20)
 
 
+@pytest.mark.parametrize("id", ["abc", None, "", "-1", "1.5", "²", "9" * 19, "9" * 5000])
+def test_what_can_be_no_job_is_refused(id):
+    with af.ActorSystem("shop") as system, pytest.raises(af.DefinitionError, match="the id of a job is a number"):
+        system.get_job(id)
+
+
+def test_what_is_no_list_of_arguments_is_refused(shop):
+    jobs = shop.queue("numbers")
+    with pytest.raises(af.DefinitionError, match=r"enqueue_many\(\): 'a' is no tuple of arguments"):
+        jobs.enqueue_many(tasks.note, "ab")
+    with pytest.raises(af.DefinitionError, match=r"enqueue_many\(\): 1 is no tuple of arguments"):
+        jobs.enqueue_many(tasks.double, [1, 2])
+    with pytest.raises(af.DefinitionError, match=r"group\(\): <task .*double> is no tuple of a task and its arguments"):
+        jobs.group([tasks.double], then=tasks.note)
+    assert jobs.stats().queued == 0
+
+
 def test_many_are_all_there_or_none(shop):
     jobs = shop.queue("numbers")
     with pytest.raises(af.PayloadError):
@@ -213,6 +232,10 @@ def test_many_are_all_there_or_none(shop):
         ({"at_most_once": "no"}, "at_most_once='no'"),
         ({"tags": "night"}, r"tags='night': give a list.*tags=\['night'\]"),
         ({"tags": ["one\ntwo"]}, "words of one line"),
+        ({"key": "a\0b"}, "key=.*without NUL"),
+        ({"unique": "\ud800"}, "unique=.*lone surrogates"),
+        ({"unique": ""}, "unique='': text that is not empty"),
+        ({"tags": [""]}, "words of one line"),
         ({"tags": [3]}, "words of one line"),
         ({"after": "17"}, r"after='17': give a list of jobs: after=\[job\]"),
         ({"after": ["17"]}, r"after=\['17'\]: give a list of jobs"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import actorflow as af
+from actorflow.queue import claimer
 
 from . import tasks
 
@@ -16,6 +19,17 @@ def test_options_are_of_one_job_and_not_of_the_task():
     assert tasks.double.options(priority=3).job_options.priority == 3
     assert tasks.double.options(priority=3).options(delay=1).job_options.priority == 3
     assert tasks.double.job_options is before
+
+
+def test_a_job_expires_while_all_workers_are_busy(shop):
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("busy")
+    busy = jobs.enqueue(tasks.hold, "busy")
+    assert begun.wait(10)
+    with pytest.raises(af.JobCancelled, match="expired"):
+        jobs.enqueue(tasks.double.options(expires=0.01), 1).result(timeout=10)
+    tasks.GATES["busy"].set()
+    busy.result(timeout=10)
 
 
 # --- unique ----------------------------------------------------------------------------------------------------------
@@ -241,3 +255,74 @@ def test_a_job_that_may_run_once_and_kills_its_process_is_a_dead_letter(shop):
     with pytest.raises(af.JobFailed, match="dead: HostDied.*SIGKILL"):
         job.result(timeout=30)
     assert job.info().attempt == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"delay": 3600.0, "priority": 3},
+        {"key": "k", "expires": 60.0},
+        {"tags": ["a", "b", "a"], "keep": 5.0, "timeout": 2.0},
+        {"at_most_once": True, "retry": af.Retry(7)},
+    ],
+    ids=repr,
+)
+def test_many_jobs_at_once_are_as_if_each_was_enqueued_alone(tmp_path, options):
+    path = tmp_path / "jobs.db"
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as shop:
+        jobs = shop.queue("q", per_key=af.Limit(concurrency=2))
+        task = tasks.double.options(**options) if options else tasks.double
+        jobs.enqueue_many(task, [(n,) for n in range(4)])
+        many = rows_of(path)
+        tags = jobs.count(tag="a")
+        jobs.purge()
+        for n in range(4):
+            jobs.enqueue(task, n)
+        assert rows_of(path)[-4:] == many
+        assert jobs.count(tag="a", status="queued") == tags == (4 if options.get("tags") else 0)
+
+
+def rows_of(path) -> list[dict[str, object]]:
+    """Return the jobs of a file, with times from when they were made."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        rows = [dict(row) for row in connection.execute("select * from af_job order by id")]
+    for row in rows:
+        row |= {name: round(row[name] - row["created"]) for name in ("due", "expires") if row[name] is not None}
+        del row["id"], row["created"]
+    return rows
+
+
+# --- a clock that is set ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def set_clock(shop, monkeypatch):
+    """Return a function that sets the clock of the store forward or back by some seconds."""
+    store, right = shop.store, shop.store.now
+    return lambda by: monkeypatch.setattr(store, "now", lambda: right() + by)
+
+
+def test_a_job_that_is_due_by_a_clock_set_forward_begins(shop, set_clock, monkeypatch):
+    monkeypatch.setattr(claimer, "CLOCK_SECONDS", 0.05)
+    job = shop.queue("q", workers=1).enqueue(tasks.double.options(delay=3000), 1)
+    set_clock(4000)
+    assert job.result(timeout=20) == 2
+
+
+def test_jobs_of_a_key_do_not_wait_for_a_clock_that_was_set_back(shop, set_clock, monkeypatch):
+    monkeypatch.setattr(claimer, "CLOCK_SECONDS", 0.5)  # it may be set between a claim and the timer for the next
+    jobs = shop.queue("q", workers=1, per_key=af.Limit(rate="20/s"))
+    many = [jobs.enqueue(tasks.double.options(key="k"), n) for n in range(10)]
+    many[0].result(timeout=20)
+    set_clock(-4000)
+    assert [job.result(timeout=20) for job in many] == [2 * n for n in range(10)]
+
+
+def test_jobs_of_a_key_do_not_wait_for_a_clock_that_was_set_back_before_the_start(shop, set_clock):
+    jobs = shop.queue("q", per_key=af.Limit(rate="20/s"))
+    many = [jobs.enqueue(tasks.double.options(key="k"), n) for n in range(10)]
+    set_clock(-4000)
+    shop.queue("q", workers=1, per_key=af.Limit(rate="20/s"))
+    assert [job.result(timeout=20) for job in many] == [2 * n for n in range(10)]

@@ -150,7 +150,19 @@ def test_a_schedule_goes_on_after_its_actor_has_crashed(timed):
     assert ran == [200]
 
 
-@pytest.mark.parametrize("cron", ["", "* * *", "61 * * * *", "every day", "0 0 30 2 *", None])
+def test_a_second_schedule_of_the_same_name_by_chance_is_refused(timed):
+    jobs = timed.queue("q", workers=1)
+    tasks.SEEN.clear()
+    jobs.cron("* * * * *", tasks.note, args=("a",))
+    jobs.cron("* * * * *", tasks.note, args=("a",))  # the same once more
+    with pytest.raises(af.DefinitionError, match="with other arguments or options: give each a name="):
+        jobs.cron("* * * * *", tasks.note, args=("b",))
+    jobs.cron("* * * * *", tasks.note, args=("b",), name="b")
+    timed.sleep(90)
+    assert set(tasks.SEEN) == {"a", "b"}
+
+
+@pytest.mark.parametrize("cron", ["", "* * *", "61 * * * *", "every day", "0 0 30 2 *"])
 def test_cron_nonsense_is_refused_and_shown(timed, cron):
     with pytest.raises(af.DefinitionError, match=r"cron .*write minute, hour, day, month and weekday"):
         timed.queue("q").cron(cron, tasks.double, args=(1,))
@@ -160,6 +172,16 @@ def test_other_nonsense_is_refused(timed):
     jobs = timed.queue("q")
     with pytest.raises(af.DefinitionError, match=r"tz='Mars/Olympus'.*tzdata"):
         jobs.cron("* * * * *", tasks.double, args=(1,), tz="Mars/Olympus")
+    for zone in ("", None, "../etc/passwd", "/etc/passwd", "Europe"):
+        with pytest.raises(af.DefinitionError, match=r"tz=.*no such time zone"):
+            jobs.cron("* * * * *", tasks.double, args=(1,), tz=zone)
+    for name in ("", "a\0b", 5):
+        with pytest.raises(af.DefinitionError, match="name="):
+            jobs.cron("* * * * *", tasks.double, args=(1,), name=name)
+    with pytest.raises(af.DefinitionError, match="cron=None"):
+        jobs.cron(None, tasks.double, args=(1,))
+    with pytest.raises(af.DefinitionError, match=r"cron\(args=\): 'ab' is no tuple of arguments"):
+        jobs.cron("* * * * *", tasks.double, args="ab")
     with pytest.raises(af.DefinitionError, match="skip"):
         jobs.cron("* * * * *", tasks.double, args=(1,), catch_up="some")
     with pytest.raises(af.DefinitionError, match="missing a required argument"):

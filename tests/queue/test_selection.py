@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import actorflow as af
-from actorflow.queue import ledger
+from actorflow.queue import ledger, selection
 from actorflow.store.codec import encode
 from actorflow.store.sqlite.connection import STATEMENTS
 from tests.queue import tasks
@@ -94,7 +94,7 @@ def test_a_tag_is_a_word(tags):
 
 
 def test_cancel_all_cancels_what_is_not_over_and_no_more(shop, monkeypatch):
-    monkeypatch.setattr(ledger, "BATCH", 2)  # so it takes several transactions
+    monkeypatch.setattr(selection, "PART", 2)  # so it takes several transactions
     jobs = shop.queue("q")
     mine = [jobs.enqueue(tasks.double.options(tags=["a"], delay=n % 2), n) for n in range(5)]
     other = jobs.enqueue(tasks.double.options(tags=["b"]), 1)
@@ -129,7 +129,7 @@ def test_cancel_all_counts_those_that_another_of_them_took_along(shop):
 
 
 def test_retry_all_queues_again_what_failed(shop, monkeypatch):
-    monkeypatch.setattr(ledger, "BATCH", 2)
+    monkeypatch.setattr(selection, "PART", 2)
     jobs = shop.queue("q", workers=1)
     failed = [jobs.enqueue(tasks.fail.options(tags=["a"]), "x") for _ in range(5)]
     for job in failed:

@@ -135,6 +135,15 @@ def test_the_timeout_counts_from_the_start_of_an_attempt(timed):
     assert jobs.enqueue(task.options(timeout=5), "second", 3.0).result() == "second"
 
 
+def test_a_job_expires_while_its_queue_is_paused(timed):
+    task, _ = recorder(timed)
+    jobs = timed.queue("q", workers=1)
+    jobs.pause()
+    job = jobs.enqueue(task.options(expires=5), "stale")
+    with pytest.raises(af.JobCancelled, match="expired"):
+        job.result(timeout=6)
+
+
 def test_a_job_that_expires_before_it_begins_is_cancelled(timed):
     task, ran = recorder(timed)
     jobs = timed.queue("q", workers=1)

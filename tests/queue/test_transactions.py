@@ -216,6 +216,50 @@ def test_a_task_has_one_transaction_and_does_not_end_it(on_file, path):
     assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
 
 
+def test_a_task_that_closes_the_connection_fails_and_the_store_goes_on(shop):
+    @af.task(name="tests.closes")
+    def closes() -> None:
+        with af.current().transaction() as conn, closing(conn):
+            conn.execute("select 1")
+
+    jobs = shop.queue("q", workers=1)
+    with pytest.raises(af.JobFailed, match="must not"):
+        jobs.enqueue(closes).result(timeout=10)
+    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+
+
+def test_a_task_does_not_wait_for_a_job_that_its_own_transaction_holds_up(shop):
+    @af.task(name="tests.waits_within")
+    def waits_within() -> None:
+        with af.current().transaction():
+            jobs.enqueue(tasks.double, 1).result()
+
+    jobs = shop.queue("q", workers=2)
+    with pytest.raises(af.JobFailed, match=r"cannot end while this task has a transaction\(\) open"):
+        jobs.enqueue(waits_within).result(timeout=10)
+    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+    assert jobs.stats().completed == 1
+
+
+def test_a_task_over_its_timeout_that_has_committed_its_result_is_completed(shop, caplog):
+    begun = tasks.begun("commits")
+    caplog.set_level("INFO")
+
+    @af.task(name="tests.late_but_committed", timeout=0.05)
+    def late() -> int:
+        with af.current().transaction():
+            begun.set()
+            tasks.GATES["commits"].wait(0.5)
+        return 42
+
+    jobs = shop.queue("q", workers=1)
+    job = jobs.enqueue(late)
+    assert job.result(timeout=10) == 42
+    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+    assert (jobs.stats().completed, jobs.stats().failed) == (2, 0)
+    assert "failed for good" not in caplog.text
+
+
 @af.task(cpu=True)
 def cpu_writes() -> None:
     af.current().transaction()

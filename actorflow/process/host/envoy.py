@@ -26,6 +26,8 @@ OWN_SHARE = 0.9  # of the shutdown time: then the host abandons the actor itself
 class Envoy(Actor):
     """Stands in the parent's tree for an incarnation in another process."""
 
+    stays = True  # between two incarnations the actor is in the host, with its mailbox
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
         ref: Any = self._actor_ref
@@ -56,7 +58,7 @@ class Envoy(Actor):
         else:
             options = ref._traits.options.override(host=None)
             restart = ref._parent.restart_of(ref._traits)
-            recipe = (*self.recipe, options, restart)
+            recipe = (*self.recipe, options, restart, None)
             ref._guest = True  # from here on: it is to be buried there, even if this is interrupted
             try:
                 await link.request(link.name, "spawn", ref.uid, ref._epoch, ref.path, ref.parent, recipe)
@@ -85,8 +87,8 @@ class Envoy(Actor):
                 await link.request(link.name, "stop", ref.uid)
             else:
                 seconds = ref._traits.options.shutdown * OWN_SHARE
-                ref._guest = exit_.restart
-                ref._guest = await link.request(link.name, "exit", ref.uid, exit_.restart, seconds) and exit_.restart
+                ref._guest = restart = exit_.restart and self.stays
+                ref._guest = await link.request(link.name, "exit", ref.uid, restart, seconds) and restart
             host.ending.discard(ref)
         except HostDied:
             return
@@ -174,6 +176,7 @@ def run_guest_ended(ref: Any, message: GuestEnded) -> Ended | None:
         return None
     if message.final or not (message.error is None or ref._parent.will_restart(ref, message.error)):
         ref._guest = False
+    ref._guest = ref._guest and ref._actor.stays
     return over(ref, message, message.error, final=message.final)
 
 
@@ -208,9 +211,10 @@ def ended(request: Request, uid: int, epoch: int, error: bytes | None, final: bo
         ref._scheduler.post_work(lambda: tell_of_end(ref, GuestEnded(epoch, reason, final=final)))
 
 
-def tell_of_end(ref: ActorRef[Any], message: GuestEnded) -> None:
+def tell_of_end(ref: Any, message: GuestEnded) -> None:
     """Tell the Envoy; one that waits for its restart has nobody to restart any more."""
     if not (message.final and ref._parent.bury_between(ref)):
+        ref._guest_ended(message.epoch)
         ref._scheduler.post(ref, message, None)
 
 

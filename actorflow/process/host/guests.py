@@ -293,10 +293,10 @@ class Steward(Actor):
 
     def spawn(self, request: Request, uid: int, epoch: int, path: str, parent: Any, recipe: Any) -> None:
         """Make a guest and start it; the request is answered when it is up."""
-        data, buffers, options, restart = recipe
+        data, buffers, options, restart, kind = recipe
         try:
             actor_class, args, kwargs = loads(data, buffers)
-            ref = make_guest(request.link, uid, path, parent, Traits(actor_class, options), restart)
+            ref = make_guest(request.link, uid, path, parent, Traits(actor_class, options), restart, kind)
         except BaseException as error:
             request.fail(error)
             if not isinstance(error, Exception):
@@ -306,13 +306,16 @@ class Steward(Actor):
         begin(request, ref, epoch, first=True)
 
 
-def make_guest(link: Link, uid: int, path: str, parent: Any, traits: Traits, restart: str) -> ActorRef[Any]:
-    """Return the ref of a guest that is to be started."""
+def make_guest(
+    link: Link, uid: int, path: str, parent: Any, traits: Traits, restart: str, kind: Any = None
+) -> ActorRef[Any]:
+    """Return the ref of a guest that is to be started, of a kind that the parent may name."""
     scheduler = link.node.scheduler
     above, _, name = path.rpartition("/")
     guests = Guests(scheduler, link, parent, above)
     guests.default_restart = restart
-    kind: Any = GuestRef if traits.options.capacity is None else BoundedGuestRef
+    if kind is None:
+        kind = GuestRef if traits.options.capacity is None else BoundedGuestRef
     ref: Any = kind(uid, scheduler, guests, traits, name)
     guests.add(ref)
     REFS.by_uid[uid] = ref

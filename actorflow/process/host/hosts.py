@@ -67,6 +67,7 @@ class Hosts:
         self.all: dict[Host, None] = {}
         self.lock = threading.RLock()
         self.closed = False
+        self.warm = WARM  # what the zygote imports for all of them
         self._launchers: dict[Any, Launcher] = {}
 
     def launcher(self, launch: Launch) -> Launcher:
@@ -177,7 +178,7 @@ class Host:
             scheduler.random.getrandbits(32) << 32,  # where the host begins to number its actors
             scheduler.ask_timeout,
             scheduler.max_threads,
-            hosts.limit,
+            (hosts.limit, hosts.scheduler.payload_limit),
             levels(),
             options.max_messages or 0,
             scheduler.first_uid,
@@ -198,7 +199,7 @@ class Host:
                         [theirs.fileno(), page_fd],
                         cpu=options.affinity,
                         nice=options.nice,
-                        warm=WARM if options.start_method == "zygote" else None,
+                        warm=hosts.warm if options.start_method == "zygote" else None,
                     )
                 finally:
                     os.close(page_fd)

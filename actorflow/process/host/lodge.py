@@ -24,7 +24,7 @@ from actorflow.process.host.link import Link, Relay
 from actorflow.process.host.node import for_dead_letter
 from actorflow.process.host.parcel import Parcel
 from actorflow.process.host.pickled import PickledBoundedRef, PickledRef
-from actorflow.process.host.remote import Away, held, sender_of_this
+from actorflow.process.host.remote import Away, held, holds, sender_of_this
 from actorflow.process.host.wait import RemoteFuture
 from actorflow.process.payload import dumps
 
@@ -219,6 +219,7 @@ class HostedRef(Away):
         if link is None or self._state >= ENDING:
             return super().stop(block=block, timeout=timeout)
         stopped: Future[bool] = patient(self)
+        stopped._patient = not holds()
         reached: Future[Any] = Future()
         HostedRef._send(self, Stop(final=True), reached)  # a full mailbox is no reason to wait
 
@@ -249,6 +250,9 @@ class HostedRef(Away):
         """The way is gone: messages wait here."""
         with self._gate:
             self._link = None
+
+    def _guest_ended(self, epoch: int) -> None:
+        """An incarnation is over; the news of it comes behind what is in the mailbox."""
 
     async def _shut_after_sends(self) -> None:
         """Shut the way, and wait until all that was being sent on it is: then nothing comes too late."""

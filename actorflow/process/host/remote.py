@@ -204,7 +204,7 @@ class RemoteRef(Away):
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
         """End the actor for good behind what is queued; True if it was alive."""
         future = RemoteFuture(self)
-        future._patient = True
+        future._patient = not holds()
         stopped = future.map(bool)
         try:
             self._send(Stop(final=True), future)
@@ -233,6 +233,12 @@ class RemoteRef(Away):
 
         if not ended._add_waiter(tell_watcher):
             tell_watcher()
+
+
+def holds() -> bool:
+    """Say whether the handler of a durable actor runs here: it cannot wait for what it sends."""
+    execution = CURRENT.get()
+    return execution is not None and execution.holds
 
 
 def held(ref: ActorRef[Any], message: Any, future: Any) -> bool:

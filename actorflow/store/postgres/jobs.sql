@@ -50,6 +50,10 @@ returning id;
 insert into actorflow.job (id, queue, task, stage, priority, args, created)
 values (:id, :queue, :task, 0, :priority, :args, :created);
 
+-- name: put_whole
+insert into actorflow.job (id, queue, task, stage, priority, due, expires, key, at_most_once, tags, args, options, created)
+values (:id, :queue, :task, :stage, :priority, :due, :expires, :key, :at_most_once, :tags, :args, :options, :created);
+
 -- name: new_ids
 select nextval('actorflow.job_id_seq') from generate_series(1, :count::bigint);
 
@@ -108,11 +112,11 @@ where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 update actorflow.job set
     stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes,
     attempt = attempt - :undone
-where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: give_back
 update actorflow.job set stage = :stage, status = 'queued', owner = null, lease = null, attempt = attempt - 1
-where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: end
 update actorflow.job set
@@ -162,6 +166,9 @@ and not exists (select 1 from actorflow.job as job where job.id = need.job and j
 
 -- name: need_met
 update actorflow.job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: gather
+select gather from actorflow.job where id = :id;
 
 -- name: drop_gathered
 delete from actorflow.need where job = :id
@@ -273,7 +280,7 @@ delete from actorflow.need where job in (select id from actorflow.job where queu
 update actorflow.job set
     stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
     expires = null, cancelling = 0, progress = null
-where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key, gather;
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
 
 -- name: unique_of
 select other.id from actorflow.job as job join actorflow.job as other on other.queue = job.queue and other."unique" = job."unique"
@@ -294,6 +301,9 @@ delete from actorflow.key where queue = :queue and key = :key;
 
 -- name: free_keys
 select key from actorflow.key where queue = :queue and free_at is not null and free_at <= :now order by free_at limit :limit;
+
+-- name: set_back
+update actorflow.key set free_at = :now where queue = :queue and free_at is not null and filled > :now;
 
 -- name: next_behind
 select id, priority from actorflow.job where queue = :queue and key = :key and stage = 3 order by priority, id limit 1;

@@ -150,8 +150,11 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
     The copy is one file: what is in the log beside the original is in it. It is there whole, or not at all.
 
     Raises:
-        DefinitionError: the target is there.
+        DefinitionError: the target is there, and is not to be replaced, or somebody works on it; it is the file itself.
     """
+    if Path(target).exists() and Path(path).exists() and Path(target).samefile(path):
+        msg = f"{target}: it is the file itself; give another name"
+        raise DefinitionError(msg)
     if Path(target).exists() and not replace:
         msg = f"{target}: it is there already; give another name, or --force"
         raise DefinitionError(msg)
@@ -164,7 +167,30 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
                 copy.execute("pragma journal_mode = delete")
             with open(part, "rb") as file:  # noqa: PTH123 - the descriptor is what is wanted
                 os.fsync(file.fileno())
+            give_way(target)
             Path(part).replace(target)
         finally:
             Path(part).unlink(missing_ok=True)
     return Path(target).stat().st_size
+
+
+def give_way(target: str) -> None:
+    """Have a file be replaced: its log would be written into what comes in its place, whoever opens that first.
+
+    Raises:
+        DefinitionError: somebody works on it.
+    """
+    if not Path(target).exists():
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(target, timeout=0, isolation_level=None)) as connection:
+            is_free_now = pragma(connection, "journal_mode = delete") == "delete"
+    except sqlite3.OperationalError:  # it is locked
+        is_free_now = False
+    except sqlite3.DatabaseError:  # it is damaged, and so nobody's any more
+        is_free_now = True
+    if not is_free_now:
+        msg = f"{target}: others work on it; end them first, as what they write would be lost"
+        raise DefinitionError(msg)
+    for log in (f"{target}-wal", f"{target}-shm"):
+        Path(log).unlink(missing_ok=True)

@@ -20,7 +20,28 @@ SYNCHRONOUS: Final = {"process": 1, "power": 2}
 NOTHING: Final[Parameters] = {}
 
 
-def connect(path: str) -> sqlite3.Connection:
+class OwnConnection(sqlite3.Connection):
+    """A connection of a store. Tasks may get it, but not close it: without it the process writes no more."""
+
+    is_lent = False
+
+    def close(self) -> None:
+        """Close it, unless a task may have it.
+
+        Raises:
+            StoreError: a task may have it.
+        """
+        if self.is_lent:
+            msg = "the connection that transaction() gives is the store's own: a task must not close it"
+            raise StoreError(msg)
+        super().close()
+
+    def end(self) -> None:
+        """Close it."""
+        super().close()
+
+
+def connect(path: str) -> OwnConnection:
     """Open a file, or ":memory:", without looking into it.
 
     Raises:
@@ -28,7 +49,12 @@ def connect(path: str) -> sqlite3.Connection:
     """
     with sqlite_errors(path):
         connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+            path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            factory=OwnConnection,
         )
         connection.execute("pragma foreign_keys = on")
         return connection
@@ -119,7 +145,7 @@ class SqliteTransaction:
 class SqliteWriter:
     """The one connection of a process that writes to a file."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+    def __init__(self, connection: OwnConnection, path: str) -> None:
         self.connection = connection
         self.transaction = SqliteTransaction(connection, path)
         self._path = path

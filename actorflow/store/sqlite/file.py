@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from actorflow.errors import StoreError
-from actorflow.store.sqlite.connection import BUSY_SECONDS, CURES, connect, pragma, sqlite_errors
+from actorflow.store.sqlite.connection import BUSY_SECONDS, CURES, OwnConnection, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.locks import give, lock, locked, take
 from actorflow.store.statements import migrations
 
@@ -30,7 +30,7 @@ MIGRATIONS: Final = migrations("actorflow.store.sqlite")
 VERSION: Final = len(MIGRATIONS)
 
 
-def open_file(path: str) -> sqlite3.Connection:
+def open_file(path: str) -> OwnConnection:
     """Open a file, make or update its tables, and return a connection that may write.
 
     The file may be the user's own: all tables are named `af_...`.

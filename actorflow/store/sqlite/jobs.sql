@@ -48,6 +48,10 @@ insert into af_job (queue, task, stage, priority, args, created) values (:queue,
 insert into af_job (id, queue, task, stage, priority, args, created)
 values (:id, :queue, :task, 0, :priority, :args, :created);
 
+-- name: put_whole
+insert into af_job (id, queue, task, stage, priority, due, expires, key, at_most_once, tags, args, options, created)
+values (:id, :queue, :task, :stage, :priority, :due, :expires, :key, :at_most_once, :tags, :args, :options, :created);
+
 -- name: new_ids
 with recursive new (id, count) as (
     select coalesce((select max(id) from af_job), 0) + 1, 1
@@ -103,11 +107,11 @@ where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 update af_job set
     stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes,
     attempt = attempt - :undone
-where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: give_back
 update af_job set stage = :stage, status = 'queued', owner = null, lease = null, attempt = attempt - 1
-where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: end
 update af_job set
@@ -155,6 +159,9 @@ and not exists (select 1 from af_job as job where job.id = af_need.job and job.s
 
 -- name: need_met
 update af_job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: gather
+select gather from af_job where id = :id;
 
 -- name: drop_gathered
 delete from af_need where job = :id
@@ -266,7 +273,7 @@ delete from af_need where job in (select id from af_job where queue = :queue and
 update af_job set
     stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
     expires = null, cancelling = 0, progress = null
-where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key, gather;
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
 
 -- name: unique_of
 select other.id from af_job as job join af_job as other on other.queue = job.queue and other."unique" = job."unique"
@@ -287,6 +294,9 @@ delete from af_key where queue = :queue and key = :key;
 
 -- name: free_keys
 select key from af_key where queue = :queue and free_at is not null and free_at <= :now order by free_at limit :limit;
+
+-- name: set_back
+update af_key set free_at = :now where queue = :queue and free_at is not null and filled > :now;
 
 -- name: next_behind
 select id, priority from af_job where queue = :queue and key = :key and stage = 3 order by priority, id limit 1;

@@ -89,7 +89,11 @@ class SqliteStore(StoreShell[SqliteNode]):
     def hold(self, durability: Durability | None = None) -> Held:
         """Open a transaction that this thread ends."""
         self._check_open()
-        return Held(self._commits, lambda: self._writer.connection, durability or self.durability)
+        return Held(self._commits, self._lend, durability or self.durability)
+
+    def _lend(self) -> sqlite3.Connection:
+        self._writer.connection.is_lent = True
+        return self._writer.connection
 
     def join(self, connection: Any, /) -> Transaction:
         """Return a transaction on a user's own connection to the file; the first statement has the lock for writing."""
@@ -177,4 +181,4 @@ class SqliteStore(StoreShell[SqliteNode]):
     def _end(self, _writer: Any, /) -> None:
         if not self.is_memory:
             self._reader.close()
-        self._writer.connection.close()  # the last to close the file writes the log back, and removes it
+        self._writer.connection.end()  # the last to close the file writes the log back, and removes it

@@ -1,0 +1,396 @@
+"""Guest: a durable actor in a child process, which has no store. Layer 3. The child's side of `hosted`.
+
+Its mailbox is the parent's. Messages come one at a time, as a `Handle`; the handler runs in a unit, as it would there.
+What it did goes back as the answer, the new state included, and the parent commits it. What is not for the store (sends
+to ordinary actors, pipes) waits here until the parent says that this was so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from actorflow.core.actor import HANDLERS
+from actorflow.core.burial import SILENT
+from actorflow.core.context import Context
+from actorflow.core.current import CURRENT
+from actorflow.core.failure import contained, is_contained
+from actorflow.core.future import Future
+from actorflow.core.log import logger
+from actorflow.core.messages import Start, Stop
+from actorflow.core.ref import ActorRef
+from actorflow.core.timers import Timer
+from actorflow.durable.away import ELSEWHERE, Stored, StoredAway, key_of
+from actorflow.durable.context import DurableContext, DurableReply
+from actorflow.durable.ledger import Entry, TimerRow
+from actorflow.durable.state import is_machine, put_state, state_bytes
+from actorflow.durable.unit import Unit
+from actorflow.errors import PayloadError
+from actorflow.process.host.guests import STEWARDS, GuestRef
+from actorflow.process.host.remote import Elsewhere
+from actorflow.process.host.requests import REQUESTS, Request
+from actorflow.process.host.wait import RemoteFuture
+from actorflow.process.payload import dump_error, load_error
+from actorflow.store.codec import decode, encode, find_imported
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+
+FAILED: Final = "failed"  # in place of an ending
+
+
+class Load:
+    """What is stored: a guest is to be that; without a value it is new. `timers` are its rows."""
+
+    __slots__ = ("again", "timers", "value")
+
+    def __init__(self, value: Any, timers: list[TimerRow], *, again: bool) -> None:
+        self.value = value
+        self.timers = timers
+        self.again = again
+
+
+class Handle:
+    """A message to be handled, in the unit of a number; before it, `load`, if what the guest is has been dropped.
+
+    Attributes:
+        message: it; None to run `on_start`, or if it is in the guest's process, and there known as `own`.
+        entry: the row, and whether somebody asks; None if it is of a timer or none.
+    """
+
+    __slots__ = ("entry", "load", "message", "number", "own", "sender", "timer")
+
+    def __init__(
+        self,
+        number: int,
+        message: Any,
+        *,
+        load: Load | None = None,
+        own: int = 0,
+        entry: tuple[int, bool] | None = None,
+        sender: Any = None,
+        timer: TimerRow | None = None,
+    ) -> None:
+        self.number = number
+        self.message = message
+        self.load = load
+        self.own = own
+        self.entry = entry
+        self.sender = sender
+        self.timer = timer
+
+    def __repr__(self) -> str:
+        return repr(self.message)
+
+
+class GuestRegistry:
+    """The durable actors of a system as one of its child processes knows them."""
+
+    START: Final = Start()
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler: Any = scheduler
+        self.units: dict[tuple[int, int], GuestUnit] = {}  # by guest and number; they wait for their commit
+        self.asked: dict[int, Future[Any]] = {}  # asks in letters, whose answers the parent passes on
+        self.numbers = itertools.count(1)
+
+    def keeps(self, ref: ActorRef[Any]) -> bool:
+        """Say whether an actor's rows are in the parent's store."""
+        return isinstance(ref, Stored)
+
+    def ref_of(self, key: str, cls: type[Any]) -> ActorRef[Any]:
+        """Return the ref of the durable actor of a name."""
+        scheduler = self.scheduler
+        parent, _, name = f"/{scheduler.name}/{key}".rpartition("/")
+        return StoredAway(ELSEWHERE, Elsewhere(scheduler.link.node, "", 0, parent), cls._traits, name)
+
+    def ref_to(self, address: tuple[str, str]) -> ActorRef[Any]:
+        """Return the ref behind a stored address."""
+        from actorflow.core.actor import Actor  # noqa: PLC0415 - the name is this module's otherwise
+
+        kind = find_imported(address[1])
+        return self.ref_of(address[0], kind if isinstance(kind, type) and issubclass(kind, Actor) else Actor)
+
+    def reply_to(self, number: int) -> DurableReply:
+        """Return the promised answer of a message."""
+        return DurableReply(self, number)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    # --- outside of handlers: the parent does it at once -------------------------------------------------------------
+
+    def answer_now(self, number: int, value: bytes | None, error: bytes | None) -> None:
+        """Set a promised answer."""
+        self._ask_parent("durable answer", number, value, error)
+
+    def add_timer(self, box: Cell, row: TimerRow) -> None:
+        """Commit a timer."""
+        row.id = self._ask_parent("durable timer", box.ref.uid, row)
+        box.timers[row.id] = (row, None)
+
+    def drop_timer(self, box: Cell, id: int) -> bool:
+        """Commit the end of a timer."""
+        box.timers.pop(id, None)
+        return bool(self._ask_parent("durable timer ends", box.ref.uid, id))
+
+    def _ask_parent(self, verb: str, *arguments: Any) -> Any:
+        link = self.scheduler.link
+        return link.request(link.name, verb, *arguments).get()
+
+
+class Cell:
+    """What a guest has in place of a mailbox."""
+
+    node = ""
+    epoch = 0
+    stash = ()
+
+    def __init__(self, registry: GuestRegistry, ref: GuestOfStore) -> None:
+        self.registry = registry
+        self.ref = ref
+        self.name = ref._key
+        self.address = encode(ref)
+        self.is_machine = is_machine(ref.actor_class)
+        self.stored: bytes | None = None  # of a machine: what it rolls back to
+        self.timers: dict[int, tuple[TimerRow, None]] = {}
+        self.waiting: dict[int, Any] = {}  # messages of this process that the parent was told of
+        self.numbers = itertools.count(1)
+
+    def load(self, load: Load) -> None:
+        """Be what is stored."""
+        self.timers = {row.id: (row, None) for row in load.timers}
+        if load.value is None:
+            return
+        if load.again:
+            self.drop_timers()
+        put_state(self.ref._actor, load.value, again=load.again)
+        if self.is_machine:
+            self.stored = encode(load.value)
+
+    def roll_back(self) -> None:
+        """Be what was stored. A machine has timers, so it has to at once; of others the parent sends the state."""
+        if self.is_machine and self.stored is not None:
+            self.drop_timers()
+            put_state(self.ref._actor, decode(self.stored), again=True)
+
+    def drop_timers(self) -> None:
+        """Forget a machine's timers that have fired: those that are not handled are made anew of what is stored."""
+        for number, message in list(self.waiting.items()):
+            if message.__class__ is Timer:
+                del self.waiting[number]
+
+
+class GuestUnit(Unit):
+    """A message whose effects travel to the parent."""
+
+    __slots__ = ("number",)
+
+    number: int
+
+    def succeeded(self, value: Any) -> Any:
+        """Return what came of it, as the parent is to commit it."""
+        if self.outer.item[0] is None:
+            return self.abandoned()
+        box, effects = self.box, self.effects
+        try:
+            state = state_bytes(self.actor)
+            if effects.entry is not None and effects.entry.asker is not None and effects.ending == "done":
+                effects.answer = encode(value, "the answer")
+        except PayloadError as error:
+            return self.failed(error)
+        self.is_over = True
+        if box.is_machine:
+            box.stored = state
+        registry: Any = box.registry
+        letters = []
+        for letter in effects.letters:
+            number = 0
+            if letter.future is not None:
+                number = next(registry.numbers)
+                registry.asked[number] = letter.future
+            letters.append((letter.receiver, letter.body, number))
+        follows = bool(self.held or self.after or effects.new_timers)
+        if follows:
+            registry.units[box.ref.uid, self.number] = self
+        fired = effects.timer
+        if fired is not None and fired.period is None:
+            box.timers.pop(fired.id, None)
+        for id_ in effects.dropped_timers:
+            box.timers.pop(id_, None)
+        rows = [(row.due, row.period, row.body) for row in effects.new_timers]
+        flags = (self.stashed, self.unstashes, follows)
+        return effects.ending, state, effects.answer, letters, effects.answers, rows, effects.dropped_timers, flags
+
+    def failed(self, error: BaseException) -> Any:
+        """Drop it all, and return the error: the parent decides whether it is tried again."""
+        if self.outer.item[0] is None:
+            logger.info("An abandoned handler ended with %r", error)
+            return self.abandoned()
+        refusal = self.is_refusal(error)
+        if not refusal:
+            self.box.roll_back()
+        self.drop_sends()
+        self.is_over = True
+        if isinstance(error, KeyboardInterrupt):
+            self.scheduler.events.interrupted()
+        elif not is_contained(error):
+            error = contained(self.box.ref, error)
+        return FAILED, dump_error(error), refusal
+
+    def settled(self, ids: list[int]) -> None:
+        """It is committed: what it has held may leave."""
+        box = self.box
+        for row, id_ in zip(self.effects.new_timers, ids, strict=True):
+            row.id = id_
+            box.timers[id_] = (row, None)
+        for act in self.after:
+            act()
+        if self.held:
+            self.scheduler.post(STEWARDS[0], Leaving(self), None)
+
+    def dropped(self) -> None:
+        """It was refused."""
+        self.drop_sends()
+
+
+class Leaving:
+    """Has the sends of a unit leave: that may wait, and so is a handler's work."""
+
+    __slots__ = ("unit",)
+
+    def __init__(self, unit: GuestUnit) -> None:
+        self.unit = unit
+
+
+class GuestOfStore(Stored, GuestRef):
+    """The ref of a durable actor in the process where its handlers run; what is sent by it goes to the parent."""
+
+    __slots__ = ("_box", "_key", "_sent_by")
+
+    _context_class: ClassVar[type[Context]] = DurableContext
+    _future_class = RemoteFuture
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        guests, path = self._parent, self.path
+        self._key = key_of(path)
+        elsewhere = Elsewhere(guests.link.node, guests.link.name, guests.first_uid, guests.path)
+        self._sent_by = StoredAway(self.uid, elsewhere, self.actor_class._traits, self.name)
+        scheduler: Any = self._scheduler
+        if scheduler.durable is None:
+            scheduler.durable = GuestRegistry(scheduler)
+        registry: GuestRegistry = scheduler.durable
+        for key in [key for key in registry.units if key[0] == self.uid]:  # of an incarnation that could not start
+            del registry.units[key]
+        self._box = Cell(registry, self)
+
+    def _far(self) -> ActorRef[Any]:
+        return self._sent_by
+
+    def is_alive(self) -> bool:
+        """Say whether messages are accepted."""
+        return ActorRef.is_alive(self)
+
+    def tell(self, message: Any) -> None:
+        """Send a message; its row is committed in the parent's process, soon after this returns."""
+        self._sent_by.tell(message)
+
+    def _send(self, message: Any, future: Any) -> None:
+        self._sent_by._send(message, future)
+
+    def _stop_behind(self, stop: Stop) -> None:
+        link = self._parent.link
+        link.note(link.name, "durable stop", self.uid, self._parent.epoch, stop.final)
+
+    def _run_on_start(self) -> Any:
+        """Wait for the parent's word: what is stored comes first."""
+
+    def _within(self, run: Any) -> Any:
+        """Have a message of this process wait for its turn among the rows."""
+        execution = CURRENT.get()
+        if isinstance(execution, GuestUnit):
+            return run()
+        assert execution is not None
+        message = execution.item[1]
+        box, link = self._box, self._parent.link
+        number = next(box.numbers)
+        box.waiting[number] = message
+        is_timer = message.__class__ is Timer
+        link.note(link.name, "durable own", self.uid, self._parent.epoch, number, is_timer, repr(message))
+        return None
+
+
+def run_handle(ref: Any, handle: Handle) -> Any:
+    """Handle a message in a unit."""
+    box: Any = ref._box
+    if handle.load is not None:
+        box.load(handle.load)
+    message = handle.message
+    if handle.own:
+        message = box.waiting.get(handle.own, NOTHING)
+    elif message is None and handle.entry is None and handle.timer is None:
+        message = box.registry.START
+    entry = None
+    if handle.entry is not None:
+        id_, asked = handle.entry
+        entry = Entry(id_, None, "" if asked else None, 0, 0, b"")
+    unit = GuestUnit(box, message, entry=entry, timer=handle.timer)
+    unit.number = handle.number
+    unit.sender = handle.sender
+    return unit.perform(partial(run_message, ref, message))
+
+
+NOTHING: Final = object()  # a timer that was dropped meanwhile
+
+
+def run_message(ref: Any, message: Any) -> Any:
+    """Run the handler of a message."""
+    if message is NOTHING:
+        return None
+    if message is ref._box.registry.START:
+        return ref._actor._run_on_start()
+    handler = HANDLERS.get(message.__class__)
+    return ref._actor.on_receive(message) if handler is None else handler(ref, message)
+
+
+def run_load(ref: Any, load: Load) -> None:
+    """Be what is stored."""
+    ref._box.load(load)
+
+
+def run_leaving(_ref: Any, leaving: Leaving) -> None:
+    """Send what a unit has held."""
+    leaving.unit.send_away(leaving.unit.held)
+
+
+HANDLERS.update({Handle: run_handle, Load: run_load, Leaving: run_leaving})
+SILENT.update((Handle, Load))
+
+
+# --- what the parent tells -------------------------------------------------------------------------------------------
+
+
+def settled(request: Request, uid: int, number: int, ids: list[int], own: int) -> None:
+    """A unit is committed; a message of this process is over."""
+    unit = request.node.scheduler.durable.units.pop((uid, number), None)
+    if unit is not None:
+        unit.settled(ids)
+    ref: Any = request.node.find(uid)
+    if own and isinstance(ref, GuestOfStore):
+        ref._box.waiting.pop(own, None)
+
+
+def dropped(request: Request, uid: int, number: int) -> None:
+    """A unit was refused."""
+    unit = request.node.scheduler.durable.units.pop((uid, number), None)
+    if unit is not None:
+        unit.dropped()
+
+
+def answered(request: Request, number: int, value: Any, error: bytes | None) -> None:
+    """An ask in a letter is answered."""
+    future = request.node.scheduler.durable.asked.pop(number, None)
+    if future is not None:
+        future._settle(value, None if error is None else load_error(error))
+
+
+REQUESTS.update({"durable settled": settled, "durable dropped": dropped, "durable answered": answered})

@@ -1,0 +1,46 @@
+"""State: what a durable actor keeps, out of the incarnation and back into it. Layer 3."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import msgspec
+
+from actorflow.errors import DefinitionError
+from actorflow.store.codec import encode
+
+
+def is_machine(actor: Any) -> bool:
+    """Say whether an actor, or a class of actors, is a state machine: its row is its snapshot."""
+    return getattr(actor, "_is_machine", False)
+
+
+def state_bytes(actor: Any) -> bytes:
+    """Return what an actor is now, as it is stored.
+
+    Raises:
+        PayloadError: a part of it cannot be stored.
+        DefinitionError: it has no state that could be.
+    """
+    if is_machine(actor):
+        return encode(actor.snapshot(), type(actor).__name__)
+    state = getattr(actor, "state", None)
+    kind = type(state)
+    if not dataclasses.is_dataclass(kind) and not issubclass(kind, msgspec.Struct):
+        msg = (
+            f"{actor.actor_ref.path} is durable: what it keeps is self.state, and that is {state!r}; set it in "
+            "__init__ to a dataclass or a msgspec.Struct"
+        )
+        raise DefinitionError(msg)
+    return encode(state, "self.state")
+
+
+def put_state(actor: Any, value: Any, *, again: bool) -> None:
+    """Make an actor what was stored; `again`: it was that before."""
+    if not is_machine(actor):
+        actor.state = value
+    elif again:
+        actor._roll_back(value)
+    else:
+        actor._restore(value)
