@@ -18,11 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
+from actorflow.store.sqlite.locks import give, is_free, take
 from actorflow.workflow.current import CURRENT_TASK, Current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PREFIX: Final = "actorflow-desk-"
+LOCK: Final = "lock"
+ORPHAN_SECONDS: Final = 60.0
 PERIOD: Final = 0.05  # seconds between two looks, or two notes, of a task
 
 
@@ -38,7 +42,10 @@ class Desk:
         """Where it is."""
         with self._lock:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="actorflow-"))
+                sweep()
+                folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+                take(str(folder / LOCK))
+                self._folder = folder
             return str(self._folder)
 
     def cancel(self, job: int) -> None:
@@ -69,7 +76,17 @@ class Desk:
         with self._lock:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
+                give(str(self._folder / LOCK))
                 self._folder = None
+
+
+def sweep() -> None:
+    """Remove the folders of processes that were killed: nobody has their locks, and nobody has just made them."""
+    before = SystemClock.time() - ORPHAN_SECONDS
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # another user's
+            if folder.stat().st_mtime < before and is_free(str(folder / LOCK)):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class Slip:

@@ -17,17 +17,17 @@ from tests.crash import tasks
 
 
 class Points:
-    """Counts the points that a process passes, and kills it at one."""
+    """Counts the points that a process passes, and kills it at one, by its number or its name."""
 
-    def __init__(self, dies_at: int) -> None:
+    def __init__(self, dies_at: int | str) -> None:
         self.passed = 0
         self.dies_at = dies_at
         self._lock = threading.Lock()
 
-    def __call__(self, *_: Any) -> None:
+    def __call__(self, name: str = "") -> None:
         with self._lock:
             self.passed += 1
-            if self.passed == self.dies_at:
+            if self.dies_at == self.passed or (name and self.dies_at == name):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def sql(self, text: str) -> None:
@@ -46,15 +46,12 @@ def watch(points: Points) -> None:
         return connection
 
     sqlite3.connect = traced  # type: ignore[assignment]
-    for cls, name in ((Session, "execute"), (PostgresTransaction, "many"), (WorkNotes, "add"), (WorkNotes, "remove")):
-        around(cls, name, points, None)
-    for cls, name in (
-        (SqliteWriter, "commit"),
-        (PostgresWriter, "commit"),
-        (WorkNotes, "add"),
-        (WorkNotes, "remove"),
-    ):
-        around(cls, name, None, points)
+    for cls, name in ((Session, "execute"), (PostgresTransaction, "many")):
+        around(cls, name, lambda *_: points(), None)
+    for cls in (SqliteWriter, PostgresWriter):
+        around(cls, "commit", None, lambda *_: points())
+    for name in ("add", "remove"):
+        around(WorkNotes, name, lambda *_, name=name: points(f"note: {name}"), lambda *_: points())
     tasks.point = points
 
 

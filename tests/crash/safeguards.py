@@ -18,58 +18,65 @@ from actorflow.store.postgres import connection as postgres
 from actorflow.store.sqlite import connection as sqlite
 from actorflow.store.sqlite.node import SqliteNode
 from actorflow.store.sqlite.work import WorkNotes
+from tests.crash.points import Points
+
+Harm = Callable[[], object]
 
 
-def switch_off(name: str, store: Any) -> None:
-    """Take a safeguard of a short run away, in this process; "" takes none."""
+def switch_off(name: str, store: Any, points: Points) -> None:
+    """Take a safeguard of a short run away, in this process; "" takes none. A death at "harm" does harm then."""
     if name:
-        STORY[name][0](store)
+        STORY[name][0](store, lambda: points("harm"))
 
 
 # --- seen by a death -------------------------------------------------------------------------------------------------
 
 
-def dependants_apart(store: Any) -> None:
+def dependants_apart(store: Any, harm: Harm) -> None:
     """The jobs that wait for one go on in a later transaction than the one that ends it."""
     together = ledger.after_end
 
     def apart(transaction: Any, *args: Any) -> None:
+        transaction.after_commit(harm)
         transaction.after_commit(lambda: store.write(lambda later: together(later, *args)))
 
     ledger.after_end = apart
 
 
-def told_before_commit(_store: Any) -> None:
+def told_before_commit(_store: Any, harm: Harm) -> None:
     """Who listens hears of a result before it is committed."""
     settle_and_claim, told = Line.settle_and_claim, Line.told
 
     def tell_first(self: Line, done: Any, *args: Any) -> Any:
         told(self, done, ledger.News())
+        if any(outcome.status == "completed" for outcome in done):
+            harm()
         return settle_and_claim(self, done, *args)
 
     Line.settle_and_claim = tell_first  # type: ignore[method-assign]
     Line.told = lambda *_: None  # type: ignore[method-assign, assignment]
 
 
-def effect_apart(_store: Any) -> None:
+def effect_apart(_store: Any, harm: Harm) -> None:
     """What a task writes is committed before its result."""
 
     def commit(self: Attempt, outcome: Any) -> Any:
         held, self.held = self.held, None
         assert held is not None
         held.commit()
+        harm()
         return outcome  # the claimer writes it with the next ones
 
     Attempt.commit = commit  # type: ignore[method-assign]
 
 
-def unique_unseen(store: Any) -> None:
+def unique_unseen(store: Any, _harm: Harm) -> None:
     """A second job with a unique key is added like any other."""
     packing.existing = lambda *_: None
     store.write(lambda transaction: transaction.run("test.no_index"))
 
 
-def schedule_apart(store: Any) -> None:
+def schedule_apart(store: Any, harm: Harm) -> None:
     """A schedule's row is moved on in a later transaction than the one that adds its jobs."""
     work = Schedules.work
 
@@ -85,6 +92,7 @@ def schedule_apart(store: Any) -> None:
             def run(self, name: str, values: Any) -> int:
                 if name != "schedules.fire":
                     return self.transaction.run(name, values)
+                self.transaction.after_commit(harm)
                 self.transaction.after_commit(lambda: store.write(lambda later: later.run(name, values)))
                 return 1
 
@@ -96,31 +104,37 @@ def schedule_apart(store: Any) -> None:
     Schedules.work = apart  # type: ignore[method-assign]
 
 
-def nobody_buried(_store: Any) -> None:
+def nobody_buried(_store: Any, _harm: Harm) -> None:
     """Nobody takes the jobs of nodes that have died."""
     Line.bury_dead_nodes = lambda _: None  # type: ignore[method-assign, assignment]
 
 
-def nothing_noted(_store: Any) -> None:
+def nothing_noted(_store: Any, _harm: Harm) -> None:
     """A process does not note what it begins."""
-    WorkNotes.add = lambda *_: None  # type: ignore[method-assign, assignment]
+    add = WorkNotes.add
+
+    def forget(self: WorkNotes, number: int) -> None:
+        add(self, number)
+        self.remove(number)
+
+    WorkNotes.add = forget  # type: ignore[method-assign]
 
 
-def notes_unread(_store: Any) -> None:
+def notes_unread(_store: Any, _harm: Harm) -> None:
     """What a dead process had noted is not looked at."""
     SqliteNode.begun = lambda *_: None  # type: ignore[method-assign, assignment]
 
 
-# Name: how to switch it off; the harm that the checks must then see; where in a run, of 1, a death shows it.
-STORY: dict[str, tuple[Callable[[Any], None], str, float]] = {
-    "send after commit: dependants, callbacks, the group's count": (dependants_apart, "never go on", 0.25),
-    "send after commit: listeners": (told_before_commit, "told twice", 0.33),
-    "one transaction: effect and result": (effect_apart, "effect was recorded twice", 0.53),
-    "de-duplication: unique keys": (unique_unseen, "more than one live job of a unique key", 0.87),
-    "de-duplication: schedules": (schedule_apart, "schedule has not fired once", 0.07),
-    "node lock: the dead are buried": (nobody_buried, "never go on", 0.5),
-    "work notes: written": (nothing_noted, "ran twice", 0.82),
-    "work notes: read": (notes_unread, "counts a crash, but was not begun", 0.78),
+# Name: how to switch it off; at which point a death does harm then; the harm that the checks must see.
+STORY: dict[str, tuple[Callable[[Any, Harm], None], str, str]] = {
+    "send after commit: dependants, callbacks, the group's count": (dependants_apart, "harm", "never go on"),
+    "send after commit: listeners": (told_before_commit, "harm", "told twice"),
+    "one transaction: effect and result": (effect_apart, "harm", "effect was recorded twice"),
+    "de-duplication: unique keys": (unique_unseen, "unsure: unique", "more than one live job of a unique key"),
+    "de-duplication: schedules": (schedule_apart, "harm", "schedule has not fired once"),
+    "node lock: the dead are buried": (nobody_buried, "note: add", "never go on"),
+    "work notes: written": (nothing_noted, "ran once", "ran twice"),
+    "work notes: read": (notes_unread, "note: add", "counts a crash, but was not begun"),
 }
 sqlite.STATEMENTS["test.no_index"] = "drop index if exists af_job_unique"
 postgres.STATEMENTS["test.no_index"] = "drop index if exists actorflow.job_unique"

@@ -1,8 +1,8 @@
 """A short run of a queue that dies at one of its points, and what is wrong with what it leaves.
 
-`python -m tests.crash.short_run FOLDER SAFEGUARD NUMBER=URL...` prints a line of JSON for each: it dies at point NUMBER
-(0: it lives) of a run on the store at URL, with a safeguard switched off (or none). Each run is a fork. On a new file,
-new-NUMBER.db, the run is only its first process.
+`python -m tests.crash.short_run FOLDER SAFEGUARD POINT=URL...` prints a line of JSON for each: it dies at a point, by
+its number or name (0: it lives), of a run on the store at URL, with a safeguard switched off (or none). Each run is a
+fork. On a new file, new-POINT.db, the run is only its first process.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Story:
         """Enqueue jobs, unless that was acknowledged; return them."""
         if name not in self.said():
             jobs = enqueue()
+            self.points(f"unsure: {name}")
             tasks.note(self.path, name, *(job.id for job in jobs))
             self.points()
         return [self.system.get_job(id_) for id_ in self.said()[name]]
@@ -147,11 +149,11 @@ def story(url: str, folder: Path, safeguard: str, points: Points) -> Any:
     around(WorkNotes, "add", lambda _, number: tasks.note(folder / "begun", number), None)
     watch(points)
     with af.ActorSystem("short", store=url, durability="process") as system:
-        safeguards.switch_off(safeguard, system.store)
+        safeguards.switch_off(safeguard, system.store, points)
         yield Story(system, folder, points)
 
 
-def live(url: str, folder: Path, dies_at: int, safeguard: str) -> int:
+def live(url: str, folder: Path, dies_at: int | str, safeguard: str) -> int:
     """Run, and die at a point; return how many there are if it lives."""
     points = Points(dies_at)
     with story(url, folder, safeguard, points) as told:
@@ -258,24 +260,26 @@ def once_problems(books: Books, folder: Path) -> list[str]:
     lines = (folder / "ran").read_text().splitlines() if ran else []
     found = [f"{key} ran twice" for key in ran if lines.count(key) > 1]
     if books.is_sqlite:  # PostgreSQL's nodes may be on other machines, and note nothing
-        begun = set(read(folder / "begun"))
-        crashed = books.rows("select id from {job} where crashes > 0")
-        found += [f"job {id_} counts a crash, but was not begun" for (id_,) in crashed if str(id_) not in begun]
+        begun = Counter((folder / "begun").read_text().split())
+        for id_, crashes, status in books.rows("select id, crashes, status from {job} where crashes > 0"):
+            if crashes > begun[str(id_)] - (status == "completed"):
+                found.append(f"job {id_} counts a crash, but was not begun")
     return found
 
 
 def main(folder: str, safeguard: str, *runs: str) -> None:
     for run in runs:
-        number, _, url = run.partition("=")
+        name, _, url = run.partition("=")
+        point = int(name) if name.isdigit() else name
         if Path(url).name.startswith("new-"):
-            passed = forked(lambda url=url, number=number: begin(url, int(number)))
+            passed = forked(lambda url=url, point=point: begin(url, point))
             found = forked(lambda url=url: begin_problems(url))
         else:
-            place = Path(folder) / f"run-{number}"
+            place = Path(folder) / f"run-{name}"
             place.mkdir()
-            passed = forked(lambda place=place, url=url, number=number: live(url, place, int(number), safeguard))
+            passed = forked(lambda place=place, url=url, point=point: live(url, place, point, safeguard))
             found = forked(lambda place=place, url=url: problems(url, place, safeguard))
-        print(json.dumps({"dies_at": int(number), "points": passed, "problems": found}), flush=True)
+        print(json.dumps({"dies_at": point, "points": passed, "problems": found}), flush=True)
 
 
 if __name__ == "__main__":

@@ -47,32 +47,32 @@ class Stores:
         with psycopg.connect(self.server, autocommit=True) as connection:
             connection.execute(sql)
 
-    def new(self, number: int) -> str:
-        """Make one; return its URL."""
-        name = f"{self._name}_{number}"
-        url = self._url(f"run-{number}", name)
+    def new(self, point: int | str) -> str:
+        """Make one for a run that dies at a point; return its URL."""
+        name = f"{self._name}_{len(self._names)}"
+        url = self._url(f"run-{point}", name)
         if self.server is None:
-            shutil.copy(self.folder / "first.db", self.folder / f"run-{number}.db")
+            shutil.copy(self.folder / "first.db", self.folder / f"run-{point}.db")
         else:
             self._execute(f"create database {name} template {self._name}")
             self._names.append(name)
         return url
 
     def run(
-        self, numbers: Iterable[int], safeguard: str = "", *, at_once: int = 10, new: bool = False
+        self, points: Iterable[int | str], safeguard: str = "", *, at_once: int = 10, new: bool = False
     ) -> Iterator[dict]:
         """Make short runs that die at these points, and yield what `short_run` says of each.
 
         Args:
-            numbers: points.
+            points: by number or name.
             safeguard: to be switched off.
             at_once: runs of one process, each in a fork.
             new: on files that are not there yet.
         """
-        left = list(numbers)
+        left = list(points)
         while left:
             part, left = left[:at_once], left[at_once:]
-            runs = [f"{number}={self._url(f'new-{number}', '') if new else self.new(number)}" for number in part]
+            runs = [f"{point}={self._url(f'new-{point}', '') if new else self.new(point)}" for point in part]
             command = [sys.executable, "-m", "tests.crash.short_run", str(self.folder), safeguard, *runs]
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
             assert done.returncode == 0, done.stderr

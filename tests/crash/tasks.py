@@ -7,7 +7,7 @@ from pathlib import Path
 import actorflow as af
 
 
-def point() -> None:
+def point(name: str = "") -> None:
     """Pass a point; a run that may die there has another function here: see `points`."""
 
 
@@ -73,7 +73,7 @@ def once(path: str) -> None:
     """Be something that must not happen twice."""
     point()
     note(path, af.current().key)
-    point()
+    point("ran once")
 
 
 @af.task
