@@ -3,14 +3,18 @@
 import contextlib
 import itertools
 import os
+import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 
 COUNT = itertools.count()
+CHECKPOINTER = "select backend_start from pg_stat_activity where backend_type = 'checkpointer'"
 
 
 class Postgres:
@@ -19,6 +23,7 @@ class Postgres:
     def __init__(self, server, worker: str) -> None:
         self.server = server
         self.worker = worker
+        self.was_started = False  # by this: then the wheel does not know its process
         self._options = f'-h "" -k {server.get_postmaster_info().socket_dir}'
 
     @contextlib.contextmanager
@@ -40,7 +45,32 @@ class Postgres:
         """Have it end as in a crash: connections break, nothing is written back."""
         self._control("-m", "immediate", "stop")
 
+    def kill(self) -> None:
+        """Kill all of it by -9."""
+        server = psutil.Process(int(Path(self.server.pgdata, "postmaster.pid").read_text().split()[0]))
+        server.suspend()  # so that it forks none meanwhile
+        family = [server, *server.children()]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=10)
+
+    def kill_a_session(self) -> None:
+        """Kill the process of a session by -9: the server ends all the others, and goes on by itself; wait for that."""
+        pids = self.execute("select pid from pg_stat_activity where pid <> pg_backend_pid() and datname like 'test%'")
+        if not pids:
+            return
+        before = self.execute(CHECKPOINTER)
+        os.kill(pids[0][0], signal.SIGKILL)
+        until = time.monotonic() + 30
+        now = before
+        while now == before and time.monotonic() < until:
+            time.sleep(0.01)
+            with contextlib.suppress(psycopg.OperationalError):
+                now = self.execute(CHECKPOINTER)
+
     def start(self) -> None:
+        self.was_started = True
         self._control("-l", str(self.server.log), "-o", self._options, "start")
 
     def _control(self, *arguments: str) -> None:
@@ -67,4 +97,6 @@ def postgres(run: str, worker: str) -> Iterator[Postgres]:
     try:
         yield found
     finally:
+        if found.was_started:
+            found.stop()
         server.cleanup()

@@ -20,7 +20,8 @@ class Settings:
         intensity: restarts of the system's own children within `period` that are still fine.
         period: seconds.
         send_limit: bytes (or "16M") that may wait to be written to one child process; above it a tell waits.
-        payload_limit: bytes (or "16M") that one stored value may take: arguments and results of jobs, state.
+        payload_limit: bytes (or "16M") that one stored value may take: arguments and results of jobs; messages, timers,
+            answers and state of durable actors.
         move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow).
     """
 

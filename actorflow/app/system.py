@@ -32,6 +32,7 @@ from actorflow.supervision.window import RestartWindow
 if TYPE_CHECKING:
     from actorflow.core.child import Child
     from actorflow.core.scheduler import Scheduler
+    from actorflow.durable.dead_mail import DeadMail
     from actorflow.process.options import Process
     from actorflow.queue.job import Job
     from actorflow.queue.limits import Limit
@@ -96,6 +97,7 @@ class ActorSystem(System):
                 move_baton=settings.move_baton,
             )
         scheduler.send_limit = int(settings.send_limit)
+        scheduler.payload_limit = int(settings.payload_limit)
         super().__init__(name, scheduler)
         self.root.window = RestartWindow(settings.intensity, settings.period)  # type: ignore[attr-defined]
         self.root.give_up = self.fail  # type: ignore[attr-defined]
@@ -288,6 +290,14 @@ class ActorSystem(System):
         from actorflow.queue.job import Job, check_id  # noqa: PLC0415 - most systems have no queue
 
         return Job(self.store, self.waits, check_id(id))
+
+    @property
+    def dead_mail(self) -> DeadMail:
+        """Messages of durable actors that no try could handle: list them, send them again, remove them."""
+        from actorflow.durable.dead_mail import DeadMail  # noqa: PLC0415 - most systems have no durable actor
+        from actorflow.durable.opening import registry_of  # noqa: PLC0415 - as above
+
+        return DeadMail(self.store, lambda: registry_of(self.scheduler, lambda: self.store))
 
     @cached_property
     def waits(self) -> Waits:

@@ -372,6 +372,6 @@ def written(name: str, value: Any) -> str:
     """Return a value as a table shows it."""
     if value is None or value == ():
         return ""
-    if isinstance(value, float) and name in {"created", "due", "started", "ended"}:
+    if isinstance(value, float) and name in {"created", "due", "started", "ended", "time"}:
         return dt.datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

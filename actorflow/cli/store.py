@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from actorflow.cli import USAGE_ERROR, fail
+from actorflow.cli.dead import dead
 from actorflow.errors import ActorflowError
 
 T = TypeVar("T")
@@ -18,11 +19,12 @@ FILE = click.argument("file", metavar="FILE")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 
 
-@click.group(short_help="Look after a SQLite file.")
+@click.group(short_help="Look after a SQLite file, and after dead letters.")
 def store() -> None:
     """Look after a SQLite file of actorflow; others may be working on it meanwhile.
 
-    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes what is old.
+    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes what is old. `dead` is
+    for files and servers.
     """
 
 
@@ -138,3 +140,6 @@ def prune(file: str, as_json: bool) -> None:
 def show(as_json: bool, text: str, **values: Any) -> None:
     """Print what was done."""
     click.echo(json.dumps(values) if as_json else text)
+
+
+store.add_command(dead)

@@ -135,6 +135,7 @@ class Scheduler:
         self.records: Any = None  # what child processes log; made by actorflow.process.logs at first need
         self.buried: deque[tuple[int, str, Any]] | None = None  # the last dead; kept once there are child processes
         self.send_limit = 16 * 2**20  # bytes that may wait to be written to a child process
+        self.payload_limit = 16 * 2**20  # bytes of one stored value
         self.node = ""  # where in the tree of processes this one is: "" is its root, "2.1" the first host of its second
         self.make_children: Callable[[Scheduler, ActorRef[Any]], Any]
         # Handlers begin with an empty context, as in the threads of pykka's actors; then one look at its length tells

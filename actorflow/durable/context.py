@@ -15,7 +15,7 @@ from actorflow.durable.ledger import TimerRow
 from actorflow.durable.payload import pack
 from actorflow.durable.unit import CURE, Unit
 from actorflow.errors import DefinitionError, Stopping
-from actorflow.store.codec import encode
+from actorflow.store.codec import check_size, encode
 from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ class DurableContext(Context):
 
     def _start_timer(self, delay: float, period: float | None, call: Call) -> Timer:
         box: Mailbox = self._ref._box
-        row = TimerRow(0, self._ref._scheduler.clock.time() + delay, period, 0, pack(call))
+        row = TimerRow(
+            0, self._ref._scheduler.clock.time() + delay, period, 0, pack(call, self._ref._scheduler.payload_limit)
+        )
         timer = DurableTimer(box, row)
         execution = CURRENT.get()
         if not (isinstance(execution, Unit) and execution.box is box and not execution.is_over):
@@ -156,7 +158,9 @@ class DurableReply(Reply):
 
     def set(self, value: object, /) -> None:
         """Answer the caller; in a handler, with its commit."""
-        self._answer(encode(value, "the answer"), None)
+        answer = encode(value, "the answer")
+        check_size(answer, "the answer", self._registry.scheduler.payload_limit)
+        self._answer(answer, None)
 
     def fail(self, error: BaseException, /) -> None:
         """Answer the caller with an error; in a handler, with its commit."""

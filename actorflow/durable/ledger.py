@@ -73,6 +73,11 @@ class TimerRow:
     period: float | None
     attempt: int
     body: bytes
+    crashes: int = 0
+
+    def crashes_after(self, ending: Ending) -> int:
+        """Return the count that a periodic one goes on with: on one that is dead, one process more may die."""
+        return KILLS - 1 if ending == "dead" and self.crashes >= KILLS else 0
 
 
 @dataclass(slots=True)
@@ -286,13 +291,16 @@ def _end_timer(transaction: Transaction, desk: Desk, unit: Effects, timer: Timer
         transaction.run("actors.timer_again", {"id": timer.id, "attempt": timer.attempt})
         return
     if unit.ending == "dead":
-        _add_dead(transaction, desk, unit, None, timer.body, timer.attempt, 0)
+        _add_dead(transaction, desk, unit, None, timer.body, timer.attempt, timer.crashes)
     if timer.id in unit.dropped_timers:
         return
     if unit.timer_due is None:
         transaction.run("actors.drop_timer", {"id": timer.id})
     else:
         transaction.run("actors.move_timer", {"id": timer.id, "due": unit.timer_due})
+        crashes = timer.crashes_after(unit.ending)
+        if crashes:
+            transaction.run("actors.blame_timer", {"id": timer.id, "crashes": crashes})
 
 
 def _add_dead(
@@ -323,7 +331,9 @@ class Owned:
     newest: int  # number of the last row that waits
 
 
-def own(transaction: Transaction, name: str, node: str, is_living: Callable[[Transaction, str], bool]) -> Owned | None:
+def own(
+    transaction: Transaction, name: str, node: str, now: float, is_living: Callable[[Transaction, str], bool]
+) -> Owned | None:
     """Make an actor this node's; None if another node that lives has it."""
     row = transaction.one("actors.lock", {"name": name})
     if row is None:
@@ -340,6 +350,7 @@ def own(transaction: Transaction, name: str, node: str, is_living: Callable[[Tra
         values = {"receiver": name, "next": following}
         transaction.run("actors.suspect_started", values)
         transaction.run("actors.suspect", values)
+        transaction.run("actors.suspect_timers", {"actor": name, "now": now})
     timers = [TimerRow(*timer) for timer in transaction.all("actors.timers", {"actor": name})]
     newest = transaction.one("actors.newest_of", {"receiver": name})
     return Owned(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)
@@ -355,8 +366,10 @@ def bury_node(transaction: Transaction, id: str) -> bool:
     return transaction.run("actors.bury_node", {"id": id}) > 0
 
 
-def prune(transaction: Transaction, now: float) -> None:
-    """Delete what was kept long enough."""
-    transaction.run("actors.prune_marks", {"before": now - KEEP_MARK, "limit": PRUNE})
-    transaction.run("actors.prune_answers", {"now": now, "limit": PRUNE})
-    transaction.run("actors.prune_dead", {"now": now, "limit": PRUNE})
+def prune(transaction: Transaction, now: float) -> int:
+    """Delete some of what was kept long enough; return how many rows."""
+    return (
+        transaction.run("actors.prune_marks", {"before": now - KEEP_MARK, "limit": PRUNE})
+        + transaction.run("actors.prune_answers", {"now": now, "limit": PRUNE})
+        + transaction.run("actors.prune_dead", {"now": now, "limit": PRUNE})
+    )

@@ -201,19 +201,20 @@ class Mailbox:
         actor: Any = self.ref._actor
         return actor.on_receive(message) if handler is None else handler(self.ref, message)
 
-    def give_up(self, unit: Unit, entry: Entry) -> Any:
-        """Make a message a dead letter that has killed its process time and again."""
-        msg = f"{entry.crashes} processes have died on it"
+    def give_up(self, unit: Unit, poison: Entry | TimerRow) -> Any:
+        """Make a message, or a timer's, a dead letter that has killed its process time and again."""
+        msg = f"{poison.crashes} processes have died on it"
         error = HostDied(msg)
-        logger.error("%s: message %d is a dead letter: %s", self.ref, entry.id, msg)
+        kind = "timer" if unit.effects.timer is poison else "message"
+        logger.error("%s: %s %d is a dead letter: %s", self.ref, kind, poison.id, msg)
         unit.failure = error
         unit.effects.ending = "dead"
         unit.effects.state = self.stored
         unit.effects.error = write_error(error)
         try:
-            unit.message = unpack(self.registry, entry.body)
+            unit.message = unpack(self.registry, poison.body)
         except Exception:  # noqa: BLE001 - it is dead in any case
-            unit.message = entry.body
+            unit.message = poison.body
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()
 
@@ -297,6 +298,8 @@ class Mailbox:
         try:
             if self.refresh():
                 return None  # its timers fire anew
+            if 0 < row.crashes < ledger.KILLS:  # as of a message
+                self.registry.store.write(lambda tx: tx.run("actors.start_timer", {"id": row.id}), durability="process")
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
@@ -305,6 +308,9 @@ class Mailbox:
         now = self.ref._scheduler.clock.time()
         if row.period is not None:  # missed ones are skipped
             unit.effects.timer_due = row.due + row.period * max(1.0, math.floor((now - row.due) / row.period) + 1)
+
+        if row.crashes >= ledger.KILLS:
+            return self.give_up(unit, row)
 
         def run() -> Any:
             unit.message = message = unpack(self.registry, row.body)
@@ -375,7 +381,8 @@ class Mailbox:
         if effects.ending == "again" or not self.disarm(row.id):
             return
         if effects.timer_due is not None and row.id not in effects.dropped_timers:
-            self.arm(TimerRow(row.id, effects.timer_due, row.period, 0, row.body))
+            crashes = row.crashes_after(effects.ending)
+            self.arm(TimerRow(row.id, effects.timer_due, row.period, 0, row.body, crashes))
 
     def go_on(self, unit: Unit) -> None:
         """Let the actor handle its next message, after the pause between two tries if it failed."""

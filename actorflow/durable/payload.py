@@ -10,7 +10,7 @@ import msgspec
 from actorflow.core.actor import ProxyCall, ProxyGetAttr, ProxySetAttr
 from actorflow.core.messages import Call, Sent
 from actorflow.errors import ActorflowError, PayloadError
-from actorflow.store.codec import READERS, decode, encode_json, find_imported, from_plain, to_plain
+from actorflow.store.codec import READERS, check_size, decode, encode_json, find_imported, from_plain, to_plain
 from actorflow.store.faults import read_error
 
 if TYPE_CHECKING:
@@ -29,18 +29,22 @@ PACKERS: Final[dict[type, Callable[[Any], list[Any]]]] = {
 }
 
 
-def pack(message: Any) -> bytes:
-    """Return a message as JSON.
+def pack(message: Any, limit: int) -> bytes:
+    """Return a message as JSON, of at most `limit` bytes.
 
     Raises:
-        PayloadError: a part of it cannot be stored; the text names it.
+        PayloadError: a part of it cannot be stored, or it is over the limit; the text names it.
     """
     packer = PACKERS.get(type(message))
     try:
-        return encode_json(packer(message) if packer is not None else ["tell", to_plain(message, "message", 1)])
+        body = encode_json(packer(message) if packer is not None else ["tell", to_plain(message, "message", 1)])
     except (UnicodeEncodeError, msgspec.MsgspecError) as error:
         text = f"message cannot be stored: {error}"
         raise PayloadError(text) from error
+    if len(body) > limit:
+        name = getattr(message, "name", None) if packer is not None else None
+        check_size(body, "a message" if name is None else f"a message for {name}()", limit)
+    return body
 
 
 def plain_args(args: tuple[Any, ...]) -> list[Any]:

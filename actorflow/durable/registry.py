@@ -27,7 +27,7 @@ from actorflow.durable.ref import DurableRef
 from actorflow.durable.signs import Mail
 from actorflow.durable.unit import Unit, steps
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, StoreError
-from actorflow.store.codec import encode, find_imported
+from actorflow.store.codec import check_size, encode, find_imported
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -128,7 +128,8 @@ class Registry(ledger.Desk):
         self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
     ) -> Letter:
         asker = self.node if future is not None else None
-        return Letter(ref._key, pack(message), encode(sender) if sender is not None else None, asker, future)
+        body = pack(message, self.scheduler.payload_limit)
+        return Letter(ref._key, body, encode(sender) if sender is not None else None, asker, future)
 
     def _commit(self, box: Mailbox | None, letter: Letter, capacity: int | None, id: str | None = None) -> None:
         if id is None:
@@ -278,6 +279,7 @@ class Registry(ledger.Desk):
         box, effects = unit.box, unit.effects
         unit.is_over = True
         effects.state = box.state_bytes()
+        check_size(effects.state, f"the state of {box.ref.path}", self.scheduler.payload_limit)
         effects.next = owned.next
         work = partial(ledger.save, desk=self, unit=effects, capacities=self.capacity)
         self.store.write(work, durability=box.durability)
@@ -320,7 +322,7 @@ class Registry(ledger.Desk):
             def is_living(transaction: Transaction, node: str) -> bool:
                 return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
 
-            work = partial(ledger.own, name=box.name, node=self.node, is_living=is_living)
+            work = partial(ledger.own, name=box.name, node=self.node, now=self.now(), is_living=is_living)
             return self.store.write(work, durability=box.durability)
 
         return attempt([]) or attempt(self.store.node.dead())

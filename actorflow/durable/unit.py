@@ -21,7 +21,7 @@ from actorflow.core.messages import CHANGED, SUSPENDED, Stop
 from actorflow.durable.ledger import Effects, Entry, Letter, TimerRow
 from actorflow.durable.payload import pack
 from actorflow.errors import ActorDeadError, DefinitionError, PayloadError, Stopping, TransitionRefused
-from actorflow.store.codec import encode
+from actorflow.store.codec import check_size, encode
 from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Unit(Execution):
         elif message.__class__ is not Stop and self.box.registry.keeps(ref):
             box = self.box
             asker = box.node if future is not None else None
-            letter = Letter(ref._key, pack(message), box.address, asker, future)  # type: ignore[attr-defined]
+            letter = Letter(ref._key, pack(message, self.scheduler.payload_limit), box.address, asker, future)  # type: ignore[attr-defined]
             self.effects.letters.append(letter)
         else:
             self.held.append((ref, message, future))
@@ -160,6 +160,9 @@ class Unit(Execution):
             effects.state = self.box.state_bytes()
             if effects.entry is not None and effects.entry.asker is not None and effects.ending == "done":
                 effects.answer = encode(value, "the answer")
+            limit = self.scheduler.payload_limit
+            check_size(effects.state, f"the state of {self.box.ref.path}", limit)
+            check_size(effects.answer, "the answer", limit)
         except PayloadError as error:
             return self.failed(error)
         return self.submit()

@@ -6,6 +6,7 @@ jobs rides in the transaction that takes the next ones, so a job costs half a co
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from actorflow.core.child import child
 from actorflow.core.log import logger
 from actorflow.errors import JobCancelled, TaskTimeout
 from actorflow.queue.attempt import Attempt
+from actorflow.queue.line import LEASE_SECONDS
 from actorflow.queue.worker import AsyncWorker, Worker
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ BATCH: Final = 256  # outcomes that wait for a transaction, at most
 BATCH_SECONDS: Final = 0.002  # that the first of them waits, at most
 STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are given back for others
 CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
-LEASE_SECONDS: Final = 30.0
 BEAT_SECONDS: Final = 10.0
 CLOCK_SECONDS: Final = 60.0  # between two looks for due jobs, as somebody may set the clock
 LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
@@ -51,12 +52,15 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.flushing = self.draining = self.looking = False
         self.drained: list[Reply] = []
         self.beaten_at = line.clock.monotonic()
+        self.offer = object()  # this incarnation's: an answer to another's is given back
+        self.offering = self.missed = False
         self.wake_timer: Timer | None = None
         self.flush_timer: Timer | None = None
         self.stall_timer: Timer | None = None
 
     def on_start(self) -> None:
         """Start the workers, and look for work."""
+        self.line.offers.clear()
         self.line.disown()  # an incarnation that has crashed may have left jobs
         self.free.extend(self.new_worker() for _ in range(self.count))
         if not self.line.store_is_private:
@@ -122,10 +126,12 @@ class Claimer(Actor, intensity=10, period=10.0):
             self.flush_timer.cancel()
             self.flush_timer = None
         done, self.done = self.done, []
-        wanted = 0 if self.draining or self.line.closed or self.line.is_ending() else self.wanted()
+        self.withdraw_offer()
+        self.missed = self.offering  # who claims just now answers in a moment: nothing is to overtake that job
+        wanted = 0 if self.missed or self.takes_no_more() else self.wanted()
         if done or wanted > 0:
             try:
-                claimed, next_wake = self.line.settle_and_claim(done, wanted, LEASE_SECONDS)
+                claimed, next_wake = self.line.settle_and_claim(done, wanted)
             except Exception as error:  # noqa: BLE001 - the store is gone for now; nothing is forgotten
                 logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
                 self.done = done + self.done
@@ -141,15 +147,64 @@ class Claimer(Actor, intensity=10, period=10.0):
     def take(self, claimed: list[Any], wanted: int, next_wake: float | None) -> None:
         """Hand out what was claimed, and see to it that the next look is not missed."""
         if claimed:
-            ahead = bool(self.backlog)
-            self.backlog.extend(Attempt(job, self.line) for job in claimed)
-            if ahead:  # what came later may be more urgent
-                self.backlog = deque(sorted(self.backlog, key=lambda attempt: (attempt.job.priority, attempt.job.id)))
-            self.hand_out()
+            self.accept(claimed)
         if len(claimed) < wanted:
             self.wait_for(next_wake)
+            self.offer_worker()
         elif wanted and self.free:
             self.flush_soon()
+
+    def accept(self, claimed: list[Any]) -> None:
+        """Hand out jobs that this node has now, or have them wait for a worker."""
+        ahead = bool(self.backlog)
+        self.backlog.extend(Attempt(job, self.line) for job in claimed)
+        if ahead:  # what came later may be more urgent
+            self.backlog = deque(sorted(self.backlog, key=lambda attempt: (attempt.job.priority, attempt.job.id)))
+        self.hand_out()
+
+    def offer_worker(self) -> None:
+        """With a free worker and nothing to take, who enqueues next in this process may claim for it at once."""
+        if self.free and not (self.offering or self.draining):
+            self.offering = True
+            self.line.offers.append(self.offer)
+
+    def withdraw_offer(self) -> None:
+        """Have nobody else claim; if somebody does just now, it is still out, and answered in a moment."""
+        with contextlib.suppress(IndexError):
+            self.line.offers.pop()
+            self.offering = False
+
+    def take_offered(self, offer: object, claimed: list[Any] | None, *, is_all: bool) -> None:
+        """Somebody has enqueued a job, and claimed for a worker that was offered; nobody else does so meanwhile.
+
+        Args:
+            claimed: what was claimed; None if the transaction failed, or was interrupted, and may be there.
+            is_all: it was the one that was enqueued, so there is nothing else to take.
+        """
+        self.offering = self.offering and offer is not self.offer
+        if claimed is None:
+            self.disown_others()
+        elif offer is not self.offer or self.takes_no_more() or not self.free:
+            self.done += [Attempt(job, self.line).give_back() for job in claimed]
+        elif claimed:
+            self.accept(claimed)
+        if is_all and not (self.done or self.missed):
+            self.offer_worker()
+        else:
+            self.flush_soon()
+
+    def disown_others(self) -> None:
+        """Queue again what this node has in the store, and nobody here knows of."""
+        self.withdraw_offer()
+        if self.offering:  # somebody claims just now, and we do not know of that job yet
+            self.ctx.after(BATCH_SECONDS, self.disown_others)
+            return
+        ours = {*self.running, *(attempt.job.id for attempt in self.backlog), *(outcome.id for outcome in self.done)}
+        try:
+            self.line.disown(frozenset(ours))
+        except Exception as error:  # noqa: BLE001 - the store is gone for now
+            logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
+            self.ctx.after(1.0, self.disown_others)
 
     def wanted(self) -> int:
         """Return how many jobs to take: for the free workers, and some ahead."""
@@ -159,6 +214,10 @@ class Claimer(Actor, intensity=10, period=10.0):
         if not self.free and have > ahead / 2:
             return 0  # not a few at a time: each taking is a transaction
         return max(0, target - have)
+
+    def takes_no_more(self) -> bool:
+        """Say whether it is to end."""
+        return self.draining or self.line.closed or self.line.is_ending()
 
     def wait_for(self, due: float | None) -> None:
         """Look again when something gets ready by itself."""
@@ -194,6 +253,8 @@ class Claimer(Actor, intensity=10, period=10.0):
                 slot.cast(Worker.run, attempt)
                 if attempt.timeout is not None and not attempt.task.cpu:
                     self.ctx.after(attempt.timeout, self.time_out, attempt)
+        if not free:
+            self.withdraw_offer()
         if backlog and self.stall_timer is None:
             self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, backlog[0])
         self.look_soon()
@@ -295,7 +356,7 @@ class Claimer(Actor, intensity=10, period=10.0):
                 line.take_overdue()
                 if now - self.beaten_at > min(BEAT_SECONDS, LEASE_SECONDS / 3):
                     self.beaten_at = now
-                    line.beat(LEASE_SECONDS)
+                    line.beat()
                 self.look_for_cancelled()
             if not self.free:
                 line.expire()
@@ -317,16 +378,18 @@ class Claimer(Actor, intensity=10, period=10.0):
     def drain(self) -> None:
         """Take nothing more, give back what has not begun, and answer once nothing runs."""
         self.draining = True
+        self.withdraw_offer()
         self.drained.append(self.ctx.reply_later())
         self.give_back()
 
     def on_stop(self) -> None:
         """Write what is known, and give back the rest."""
         self.draining = True
+        self.withdraw_offer()
         self.done += [attempt.give_back() for attempt in self.backlog]
         self.done += [attempt.outcome or attempt.interrupted() for attempt, _ in self.running.values()]
         self.backlog.clear()
         self.running.clear()
         if self.done:
-            self.line.settle_and_claim(self.done, 0, LEASE_SECONDS)
+            self.line.settle_and_claim(self.done, 0)
             self.done = []

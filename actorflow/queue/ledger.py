@@ -635,13 +635,19 @@ def _give_back_one(transaction: Transaction, owner: str, row: Row, now: float, n
 
 
 def disown(
-    transaction: Transaction, queue: str, owner: str, now: float, news: News, begun: frozenset[int] | None = None
+    transaction: Transaction,
+    queue: str,
+    owner: str,
+    now: float,
+    news: News,
+    begun: frozenset[int] | None = None,
+    held: frozenset[int] = frozenset(),
 ) -> None:
     """Queue the jobs again that this node has and works on no more: its claimer has crashed, or the system ends."""
     news.begin()
     for row in transaction.all("jobs.owned", {"owner": owner}):
         id_, of_queue, key, epoch, _, _, at_most_once, task = row
-        if of_queue != queue:
+        if of_queue != queue or id_ in held:
             continue
         if begun is not None and id_ not in begun:
             _give_back_one(transaction, owner, row, now, news)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.core.log import logger
-from actorflow.errors import PayloadError
 from actorflow.queue import ledger
 from actorflow.queue.desk import Desk, InProcess
 from actorflow.queue.retention import bury
 from actorflow.queue.stats import Latencies
+from actorflow.store.codec import check_size
 from actorflow.workflow.task import TASKS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Durability, Transaction
     from actorflow.workflow.task import AnyTask
 
+LEASE_SECONDS: Final = 30.0
 PRUNE_SECONDS: Final = 10.0  # between two looks for jobs that were kept long enough
 UNKNOWN_SECONDS: Final = 60.0  # between two looks for jobs and schedules that no process takes care of
 STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after which a schedule has stopped
@@ -89,6 +91,7 @@ class Line:
         self.desk = Desk()
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None
+        self.offers: deque[object] = deque()  # of the claimer: who enqueues next may claim in the same transaction
         self.closed = False
         self.outdated = 0  # version of tables that are too new for this program
         self.workers = 0
@@ -100,7 +103,8 @@ class Line:
         self._known = ("", 0)
         self._latest = math.inf  # time of the latest look for work; before the first it is not known
         self._in_process: dict[str, InProcess] = {}
-        self._pruned_at = self._reported_at = clock.monotonic()
+        self._pruned_at = float("-inf")  # with the first look: who is killed again and again prunes all the same
+        self._reported_at = clock.monotonic()
         self._reported: set[str] = set()
         waits.wakes[name] = self.wake
         waits.cancels.append(self.look_for_cancelled)
@@ -134,12 +138,7 @@ class Line:
         Raises:
             PayloadError: it is over the limit, which the text names.
         """
-        if data is not None and len(data) > self.payload_limit:
-            msg = (
-                f"{what}: {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of "
-                f"{self.payload_limit / 1e6:.1f} MB: store it in a file, and its path in the queue"
-            )
-            raise PayloadError(msg)
+        check_size(data, what, self.payload_limit)
 
     def in_process(self, task: AnyTask) -> InProcess:
         """Return the function of a cpu task, as the processes of the pool call it."""
@@ -154,6 +153,22 @@ class Line:
         if claimer is not None and claimer.is_alive():
             claimer.cast(claimer.actor_class.wake)
 
+    def put_and_claim(self, put: Callable[[Transaction], int], now: float) -> tuple[int, list[ledger.Claimed]]:
+        """Add a job, and claim the next one in the same transaction: half the commits for a worker that waits."""
+        store, name, tasks, news = self.store, self.name, self.tasks, ledger.News()
+        owner, until = store.node.id, self.lease_now() + LEASE_SECONDS
+
+        def work(transaction: Transaction) -> tuple[int, list[ledger.Claimed]]:
+            news.begin()
+            id_ = put(transaction)
+            if self.closed or self.is_ending() or self.is_outdated(transaction):
+                return id_, []
+            return id_, ledger.claim(transaction, name, owner, tasks, 1, now, until, news)[0]
+
+        found = store.write(work, self.durability)
+        self.told([], news)
+        return found
+
     def look_for_cancelled(self) -> None:
         """A job was cancelled while it ran."""
         claimer = self.claimer
@@ -162,12 +177,10 @@ class Line:
 
     # --- for the claimer ---------------------------------------------------------------------------------------------
 
-    def settle_and_claim(
-        self, done: list[ledger.Outcome], wanted: int, lease: float
-    ) -> tuple[list[ledger.Claimed], float | None]:
+    def settle_and_claim(self, done: list[ledger.Outcome], wanted: int) -> tuple[list[ledger.Claimed], float | None]:
         """Write what became of jobs and take the next; also returns when to look again."""
         store, name, node = self.store, self.name, self.store.node
-        owner, now, until = node.id, self.now(), self.lease_now() + lease
+        owner, now, until = node.id, self.now(), self.lease_now() + LEASE_SECONDS
         tasks, news = self.tasks, ledger.News()
         is_set_back = now < self._latest - SET_BACK_SECONDS
 
@@ -224,9 +237,9 @@ class Line:
         self.waits.ended([job for job, _ in news.cancelled])
         self.waits.ready(news.queues)
 
-    def beat(self, lease: float) -> None:
+    def beat(self) -> None:
         """Say that this node lives."""
-        values = {"owner": self.store.node.id, "lease": self.lease_now() + lease}
+        values = {"owner": self.store.node.id, "lease": self.lease_now() + LEASE_SECONDS}
         self.store.write(lambda transaction: transaction.run("jobs.beat", values), durability="process")
 
     def to_cancel(self) -> list[int]:
@@ -235,16 +248,18 @@ class Line:
         rows = self.store.read(lambda transaction: transaction.all("jobs.to_cancel", values))
         return [row[0] for row in rows]
 
-    def disown(self) -> None:
-        """Queue again what this node has of the queue, and nobody here runs."""
+    def disown(self, held: frozenset[int] = frozenset()) -> None:
+        """Queue again what this node has of the queue, and nobody here runs; `held` are jobs that somebody does."""
         news, owner = ledger.News(), self.store.node.id
         owned = self.store.read(lambda transaction: transaction.all("jobs.owned", {"owner": owner}))
-        if any(row[1] == self.name for row in owned):
+        left = {row[0] for row in owned if row[1] == self.name} - held
+        if left:
             begun = self.store.node.begun(owner)
-            self.store.write(lambda transaction: ledger.disown(transaction, self.name, owner, self.now(), news, begun))
-            for id_, queue, *_ in owned:
-                if queue == self.name:
-                    self.store.node.end(id_)
+            self.store.write(
+                lambda transaction: ledger.disown(transaction, self.name, owner, self.now(), news, begun, held)
+            )
+            for id_ in left:
+                self.store.node.end(id_)
             self.told([], news)
 
     def close(self) -> None:

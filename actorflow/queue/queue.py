@@ -87,6 +87,11 @@ class Queue:
             job = self._put_all([packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
             line.latencies.enqueue.append(line.clock.monotonic() - began)
             return job
+        if line.offers and not (line.inline or self._store.is_held_here):
+            id_ = self._put_and_claim(packed, now)
+            if id_ is not None:
+                line.latencies.enqueue.append(line.clock.monotonic() - began)
+                return Job(self._store, line.waits, str(id_))
         id_ = self._store.write(lambda transaction: put_plain(transaction, name, packed, now), line.durability)
         line.latencies.enqueue.append(line.clock.monotonic() - began)
         if line.inline:
@@ -94,6 +99,23 @@ class Queue:
         line.tell("queued", id_, packed.task)
         line.wake()
         return Job(self._store, line.waits, str(id_))
+
+    def _put_and_claim(self, packed: Packed, now: float) -> int | None:
+        """Add a job for a worker that the claimer here has offered; None if there is no such offer any more."""
+        line, claimer = self._line, self._line.claimer
+        try:
+            offer = line.offers.pop()
+        except IndexError:  # another thread was faster
+            return None
+        assert claimer is not None
+        try:
+            id_, claimed = line.put_and_claim(lambda transaction: put_plain(transaction, self.name, packed, now), now)
+        except BaseException:
+            claimer.cast(Claimer.take_offered, offer, None, is_all=False)
+            raise
+        line.tell("queued", id_, packed.task)
+        claimer.cast(Claimer.take_offered, offer, claimed, is_all=[job.id for job in claimed] == [id_])
+        return id_
 
     def enqueue_many(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:
         """Add a job for each tuple of arguments, all in one transaction: all are there, or none.

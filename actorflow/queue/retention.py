@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from actorflow.durable import ledger as durable_ledger
 from actorflow.queue import ledger
 
 if TYPE_CHECKING:
@@ -18,17 +19,21 @@ def prune(store: Store) -> dict[str, int]:
     """Remove what retention should have taken by now; return how many of each kind.
 
     Jobs that are over go when their time to be kept is, dead letters after 30 days, schedules that nobody has declared
-    for 30 days, and processes that have died, whose jobs may be claimed again.
+    for 30 days, and processes that have died, whose jobs may be claimed again. Of durable actors: dead letters, answers
+    that nobody fetches, and ids of messages from elsewhere.
     """
     now = store.now()
     jobs = 0
     while count := store.write(partial(ledger.prune, now=now)):
         jobs += count
+    messages = 0
+    while count := store.write(partial(durable_ledger.prune, now=now)):
+        messages += count
     schedules = sum(_schedules(store, queue, now) for queue in _queues(store))
     dead = store.node.dead()
     for node in dead:
         bury(store, node, now, ledger.News())
-    return {"jobs": jobs, "schedules": schedules, "nodes": len(dead)}
+    return {"jobs": jobs, "messages": messages, "schedules": schedules, "nodes": len(dead)}
 
 
 def _queues(store: Store) -> list[str]:

@@ -87,6 +87,20 @@ def encode(value: object, what: str = "value") -> bytes:
         raise PayloadError(msg) from error
 
 
+def check_size(data: bytes | None, what: str, limit: int) -> None:
+    """Refuse what is too big for a store.
+
+    Raises:
+        PayloadError: it is over the limit, which the text names.
+    """
+    if data is not None and len(data) > limit:
+        msg = (
+            f"{what}: {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of {limit / 1e6:.1f} MB: "
+            "store it in a file, and its path here"
+        )
+        raise PayloadError(msg)
+
+
 def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any:
     """Return the value that was encoded.
 

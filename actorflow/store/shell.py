@@ -52,7 +52,7 @@ class StoreShell(ABC, Generic[N]):
 
     @property
     def is_held_here(self) -> bool:
-        """Say whether this thread has an open transaction."""
+        """Say whether this thread has a transaction open, by `hold`."""
         return self._commits.is_held_here
 
     @property

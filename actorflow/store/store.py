@@ -78,7 +78,7 @@ class Store(Protocol):
 
     @property
     def is_held_here(self) -> bool:
-        """Say whether this thread has an open transaction, from `hold`."""
+        """Whether this thread has a transaction open, by `hold`: what it writes is not committed yet."""
         ...
 
     def join(self, connection: Any, /) -> Transaction:

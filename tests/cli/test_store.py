@@ -295,10 +295,10 @@ def test_prune_takes_what_was_kept_long_enough_and_nothing_else(path, monkeypatc
         kept.result(timeout=20)
         jobs.enqueue(double.options(delay=3600), 2)  # the newest job stays in any case, for the sake of its number
         system.store.write(adding("also gone"))
-    assert answer("prune", path) == {"jobs": 0, "schedules": 0, "nodes": 2}
+    assert answer("prune", path) == {"jobs": 0, "messages": 0, "schedules": 0, "nodes": 2}
     now = time.time()
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + 2 * 86400.0))
-    assert answer("prune", path) == {"jobs": 2, "schedules": 0, "nodes": 0}
+    assert answer("prune", path) == {"jobs": 2, "messages": 0, "schedules": 0, "nodes": 0}
     rows = [json.loads(text)["row"] for text in run("dump", path, "--table", "af_job").stdout.splitlines()]
     assert [(one["status"], one["result"]) for one in rows] == [("queued", None), ("completed", 8), ("queued", None)]
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + ledger.DEAD_SECONDS * 2))

@@ -19,7 +19,7 @@ queue = system.queue("begun")
 for number in range(3):
     queue.enqueue(tasks.plain.options(at_most_once=sys.argv[2] == "once"), number)
 line = system.lines["begun"]
-claimed, _ = line.settle_and_claim([], 3, 30.0)
+claimed, _ = line.settle_and_claim([], 3)
 assert len(claimed) == 3
 store = system.store
 store.node.begin(claimed[0].id)

@@ -217,6 +217,45 @@ def meet_poison(folder: Path, messages: list[int]) -> list[int]:
         return seen
 
 
+class Bomb(Sink):
+    """Has timers, some of which kill the process; it tells the world before."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def on_receive(self, message: tuple[int, float, bool]) -> None:
+        number, seconds, again = message
+        if again:
+            self.ctx.every(seconds, self.fire, number)
+        else:
+            self.ctx.after(seconds, self.fire, number)
+
+    def fire(self, number: int) -> None:
+        note(self.folder / "tried", number)
+        if number < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.state.fired.append(number)
+
+    def number_of_timers(self) -> int:
+        return len(self.actor_ref._box.timers)
+
+
+def meet_timers(folder: Path, messages: list[tuple[int, float, bool]], count: int) -> Any:
+    """Have timers until so many have fired well; return them, the dead letters, and how many timers are left."""
+    with af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
+        bomb = system.spawn(af.child(Bomb, folder).options(name="bomb"))
+        for message in messages:
+            bomb.tell(message)
+        end = time.monotonic() + 20
+        while True:
+            fired = bomb.call(Sink.all).get(timeout=20)[1]
+            if len(fired) >= count or time.monotonic() > end:
+                letters = [(letter.message, letter.cause, letter.crashes) for letter in system.dead_mail.messages()]
+                return fired, letters, bomb.call(Bomb.number_of_timers).get(timeout=20)
+            time.sleep(0.01)
+
+
 def forked(run: Any) -> Any:
     """Run in a fork; returns what it returned, or None if it died."""
     reading, writing = os.pipe()

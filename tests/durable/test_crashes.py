@@ -88,3 +88,88 @@ for _ in range(4):
 print(c.forked(lambda: c.meet_poison(folder, [3])))
 """
     assert poison(tmp_path, script)[0] == "[1, 2, 3]"
+
+
+DEAD = ["fire(-1)", "HostDied: 3 processes have died on it: its process was lost", 3]
+
+
+def test_a_timer_that_kills_three_processes_is_a_dead_letter(tmp_path):
+    script = """
+import json
+first = [(1, 60.0, False), (-1, 0.0, False)]
+for _ in range(3):
+    assert c.forked(lambda: c.meet_timers(folder, first if not c.noted(folder / "tried") else [], 1)) is None
+found = c.forked(lambda: c.meet_timers(folder, [(2, 0.0, False)], 1))
+print(json.dumps([found, c.noted(folder / "tried")]))
+"""
+    found = json.loads(poison(tmp_path, script)[0])
+    assert found == [[[2], [DEAD], 1], [-1, -1, -1, 2]]  # the one that is not due stays
+
+
+def test_a_periodic_timer_that_kills_goes_on_and_may_kill_one_process_more_each_time(tmp_path):
+    script = """
+import json
+for n in range(3):
+    assert c.forked(lambda: c.meet_timers(folder, [] if n else [(-1, 0.3, True)], 1)) is None
+    assert len(c.noted(folder / "tried")) == n + 1
+gone = c.forked(lambda: c.meet_timers(folder, [(2, 0.0, False)], 1))
+assert c.forked(lambda: c.meet_timers(folder, [], 2)) is None
+found = c.forked(lambda: c.meet_timers(folder, [(3, 0.0, False)], 2))
+print(json.dumps([gone, found, c.noted(folder / "tried")]))
+"""
+    gone, found, tried = json.loads(poison(tmp_path, script)[0])
+    assert gone == [[2], [DEAD], 1]
+    assert found == [[2, 3], [DEAD, DEAD], 1]
+    assert tried == [-1, -1, -1, 2, -1, 3]
+
+
+def test_a_timer_that_is_due_is_not_blamed_for_the_deaths_that_others_cause(tmp_path):
+    script = """
+import json, signal, os
+def dies_on_start():
+    c.Bomb.on_start = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+    c.meet_timers(folder, [], 9)
+def begin():
+    def fire(self, number):
+        self.ctx.sleep(60)
+    c.Bomb.fire = fire
+    with c.af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
+        bomb = system.spawn(c.af.child(c.Bomb, folder).options(name="bomb"))
+        for number in (1, 2, 3):
+            bomb.call(c.Bomb.on_receive, (number, 0.05 * number, number == 3)).get(timeout=20)
+        import time
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+assert c.forked(begin) is None
+for _ in range(4):
+    assert c.forked(dies_on_start) is None
+fired, letters, _ = c.forked(lambda: c.meet_timers(folder, [], 3))
+print(json.dumps([sorted(set(fired)), letters]))
+"""
+    assert json.loads(poison(tmp_path, script)[0]) == [[1, 2, 3], []]
+
+
+def test_failed_tries_and_crashes_of_a_timer_are_counted_apart(tmp_path):
+    script = """
+import json
+def fire(self, number):
+    c.note(folder / "tried", number)
+    if len(c.noted(folder / "tried")) <= 2:
+        c.os.kill(c.os.getpid(), c.signal.SIGKILL)
+    raise ValueError("no")
+def run(first):
+    c.Bomb.fire = fire
+    with c.af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
+        retry = c.af.Retry(2, c.af.Backoff(0))
+        bomb = system.spawn(c.af.child(c.Bomb, folder).options(name="bomb", retry=retry))
+        if first:
+            bomb.tell((1, 0.0, False))
+        end = c.time.monotonic() + 20
+        while not system.dead_mail.count() and c.time.monotonic() < end:
+            c.time.sleep(0.01)
+        return [(one.cause, one.attempt, one.crashes) for one in system.dead_mail.messages()]
+assert c.forked(lambda: run(True)) is None
+assert c.forked(lambda: run(False)) is None
+print(json.dumps([c.forked(lambda: run(False)), len(c.noted(folder / "tried"))]))
+"""
+    assert json.loads(poison(tmp_path, script)[0]) == [[["ValueError: no", 2, 2]], 4]

@@ -152,3 +152,73 @@ def test_a_timer_made_and_cancelled_outside_of_handlers_is_a_row_too(start):
         assert rows(system, "af_actor_timer") == 1
         assert timer.cancel()
         assert rows(system, "af_actor_timer") == 0
+
+
+def test_the_timers_that_were_due_when_a_process_died_are_suspected_once_and_after_three_it_is_dead(start):
+    def timers(system):
+        return [(row[0], row[5]) for row in system.store.read(lambda tx: tx.all("actors.timers", {"actor": "a"}))]
+
+    with start() as system:
+        ref = system.spawn(named(Clock))
+        ref.call(Clock.later, 3600, 5).get(timeout=5)
+        ref.call(Clock.later, 7200, 1).get(timeout=5)
+        ref.call(Clock.later, 9000, 1).get(timeout=5)
+    with start() as system:
+        first = system.store.read(lambda tx: tx.all("actors.timers", {"actor": "a"}))[0][0]
+        values = {"actor": "a", "now": system.store.now() + 8000}
+        for _ in range(3):
+            system.store.write(lambda tx: tx.run("actors.suspect_timers", values))
+        assert timers(system) == [(first, 1), (first + 1, 1), (first + 2, 0)]
+        for _ in range(2):
+            system.store.write(lambda tx: tx.run("actors.start_timer", {"id": first}))
+            system.store.write(lambda tx: tx.run("actors.suspect_timers", values))
+        assert timers(system) == [(first, 3), (first + 1, 1), (first + 2, 0)]
+        system.store.write(lambda tx: tx.run("actors.move_timer", {"id": first, "due": 0.0}))
+        assert timers(system)[0] == (first, 0)
+        system.store.write(lambda tx: tx.run("actors.blame_timer", {"id": first, "crashes": 3}))
+        system.spawn(named(Clock))
+        wait_for(lambda: system.dead_mail.count() == 1)
+        (letter,) = system.dead_mail.messages("a")
+        assert (letter.message, letter.crashes) == ("add(5)", 3)
+        assert letter.cause.startswith("HostDied: 3 processes have died on it")
+        assert len(timers(system)) == 2
+
+
+def test_an_actor_that_is_taken_over_from_a_dead_process_suspects_its_timers(start):
+    with start() as system:
+        ref = system.spawn(named(Clock))
+        ref.call(Clock.later, 3600, 5).get(timeout=5)
+    with start() as system:
+        (row,) = system.store.read(lambda tx: tx.all("actors.timers", {"actor": "a"}))
+        system.store.write(lambda tx: tx.run("actors.move_timer", {"id": row[0], "due": 1.0}))
+        system.store.write(lambda tx: tx.run("actors.take", {"name": "a", "owner": "gone"}))
+        started = []
+        write = system.store.write
+
+        def count(work, /, durability=None):
+            def counted(transaction):
+                run = transaction.run
+                return work(Counting(transaction, run, started))
+
+            return write(counted, durability)
+
+        system.store.write = count
+        ref = system.spawn(named(Clock))
+        wait_for(lambda: ref.call(Clock.total).get(timeout=5) == 5)
+        assert started == [row[0]]  # a process may have died on it, so its begin was noted
+        system.store.write = write
+
+
+class Counting:
+    """A transaction that notes which timers are marked as begun."""
+
+    def __init__(self, transaction, run, started):
+        self._transaction, self._run, self._started = transaction, run, started
+
+    def run(self, name, *values):
+        if name == "actors.start_timer":
+            self._started.append(values[0]["id"])
+        return self._run(name, *values)
+
+    def __getattr__(self, name):
+        return getattr(self._transaction, name)

@@ -285,3 +285,15 @@ def test_an_error_that_the_task_declares_comes_back_as_itself_and_others_as_text
 def test_what_is_no_class_of_errors_is_refused(raises):
     with pytest.raises(af.DefinitionError, match="raises="):
         af.task(raises=raises)(len)
+
+
+def test_what_was_kept_long_enough_goes_with_the_first_look_of_a_process(shared_url):
+    with af.ActorSystem("first", store=shared_url) as first:
+        jobs = first.queue("q", workers=1)
+        for _ in range(3):
+            jobs.enqueue(tasks.double.options(keep=0), 1).result(timeout=20)
+        last = jobs.enqueue(tasks.double, 2)
+        last.result(timeout=20)
+    with af.ActorSystem("second", store=shared_url) as second:
+        jobs = second.queue("q", workers=1)
+        tasks.until(lambda: [info.id for info in jobs.jobs()] == [last.id], seconds=5)

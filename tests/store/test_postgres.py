@@ -275,6 +275,17 @@ def test_a_server_that_is_restarted_loses_nothing_acknowledged(own_server):
         assert store.node.dead() == []
 
 
+@pytest.mark.slow
+def test_nodes_have_time_to_come_back_when_the_server_has_ended_all_sessions(own_server):
+    with LeakCheck(), own_server.database() as url, opened(url) as store:
+        assert store.node.id
+        store.write(adding("lost"))  # a node without a lock
+        until(lambda: store.node.dead() == ["lost"])  # it had its time after the start of the server
+        own_server.kill_a_session()
+        assert store.node.dead() == []
+        until(lambda: store.node.dead() == ["lost"])
+
+
 # --- several processes -----------------------------------------------------------------------------------------------
 
 

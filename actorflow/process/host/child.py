@@ -50,7 +50,7 @@ class HostNode(Node):
 
 def main(argument: Any, fds: list[int]) -> None:
     """Serve the guests until the parent says "close", or is gone."""
-    key, system_key, name, system_name, base, ask_timeout, threads, limit, levels, share, first_uid = argument
+    key, system_key, name, system_name, base, ask_timeout, threads, limits, levels, share, first_uid = argument
     connection = Connection(socket(fileno=fds[0]))
     connection.send([key])
     PAGES[:] = [mmap.mmap(fds[1], PAGE)]
@@ -60,10 +60,10 @@ def main(argument: Any, fds: list[int]) -> None:
     REFS.uids = itertools.count(base)
     scheduler = HostScheduler(name=system_name, ask_timeout=ask_timeout, threads=threads)
     scheduler.key, scheduler.node = system_key, name
-    scheduler.send_limit = limit
+    scheduler.send_limit, scheduler.payload_limit = limits
     node = HostNode(scheduler)
     parent = name.rpartition(".")[0]
-    link = HostLink(node, parent, connection, limit=limit)
+    link = HostLink(node, parent, connection, limit=scheduler.send_limit)
     node.up = link
     logs.install(link, parent, levels)
     system = System(system_name, scheduler)

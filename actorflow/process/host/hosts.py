@@ -177,7 +177,7 @@ class Host:
             scheduler.random.getrandbits(32) << 32,  # where the host begins to number its actors
             scheduler.ask_timeout,
             scheduler.max_threads,
-            hosts.limit,
+            (hosts.limit, hosts.scheduler.payload_limit),
             levels(),
             options.max_messages or 0,
             scheduler.first_uid,

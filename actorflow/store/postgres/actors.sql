@@ -91,13 +91,23 @@ select 1 from actorflow.answer where asker = :asker limit 1;
 insert into actorflow.actor_timer (actor, due, period, body) values (:actor, :due, :period, :body) returning id;
 
 -- name: timers
-select id, due, period, attempt, body from actorflow.actor_timer where actor = :actor order by due, id;
+select id, due, period, attempt, body, crashes from actorflow.actor_timer where actor = :actor order by due, id;
 
 -- name: move_timer
-update actorflow.actor_timer set due = :due, attempt = 0 where id = :id;
+update actorflow.actor_timer set due = :due, attempt = 0, crashes = 0, started = 0 where id = :id;
 
 -- name: timer_again
-update actorflow.actor_timer set attempt = :attempt where id = :id;
+update actorflow.actor_timer set attempt = :attempt, started = 0 where id = :id;
+
+-- name: start_timer
+update actorflow.actor_timer set started = 1 where id = :id;
+
+-- name: suspect_timers
+update actorflow.actor_timer set crashes = crashes + 1, started = 0
+where actor = :actor and (started = 1 or (crashes = 0 and due <= :now));
+
+-- name: blame_timer
+update actorflow.actor_timer set crashes = :crashes where id = :id;
 
 -- name: drop_timer
 delete from actorflow.actor_timer where id = :id;
@@ -108,6 +118,26 @@ insert into actorflow.mark (receiver, id, at) values (:receiver, :id, :at) on co
 -- name: add_dead
 insert into actorflow.dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
 values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
+
+-- name: dead_all
+select id, receiver, sender, substring(body from 1 for 1000), error, attempt, crashes, at from actorflow.dead_mail
+where id < :before order by id desc limit :limit;
+
+-- name: dead_of
+select id, receiver, sender, substring(body from 1 for 1000), error, attempt, crashes, at from actorflow.dead_mail
+where receiver = :receiver and id < :before order by id desc limit :limit;
+
+-- name: dead_count
+select count(*) from actorflow.dead_mail where (:receiver::text is null or receiver = :receiver);
+
+-- name: dead_newest
+select max(id) from actorflow.dead_mail;
+
+-- name: dead_ids
+select id from actorflow.dead_mail where id > :after and id <= :upto and (:receiver::text is null or receiver = :receiver) order by id limit :limit;
+
+-- name: take_dead
+delete from actorflow.dead_mail where id in (select json_array_elements_text(:ids::json)::bigint) returning id, receiver, sender, body;
 
 -- name: bury_node
 delete from actorflow.node where id = :id

@@ -100,6 +100,8 @@ class Link:
                 self._session.reconnect(FOREVER)
                 self._held.clear()
                 self._open()
+                if self._node is not None:  # at once: without its lock it is taken for dead
+                    self._take()
                 self._watchers.notify()  # something may have been missed
         else:
             logger.warning("The link to the server failed: %s", error)

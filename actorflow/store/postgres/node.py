@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class PostgresNode:
     """A row in `actorflow.node`, and a lock that the server gives back when the session ends.
 
-    A server that starts again has no locks; its nodes have five seconds to come back before they count as dead.
+    A server that starts again has no locks, nor has one that has ended all sessions, as it does when the process of one
+    was killed; its nodes have five seconds to come back before they count as dead.
     """
 
     def __init__(self, store: PostgresStore) -> None:

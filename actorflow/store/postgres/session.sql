@@ -20,7 +20,9 @@ select pg_notify('actorflow', :from);
 -- name: dead
 select node.id from actorflow.node as node
 where node.id <> :id
-    and now() - pg_postmaster_start_time() > interval '5 seconds' -- for nodes to come back after a restart
+    and now() - greatest( -- five seconds for nodes to come back after a restart of the server, or of all its sessions
+        pg_postmaster_start_time(), (select max(backend_start) from pg_stat_activity where backend_type = 'checkpointer')
+    ) > interval '5 seconds'
     and not exists (
         select 1 from pg_locks as lock
         where lock.locktype = 'advisory' and lock.granted and lock.objsubid = 1

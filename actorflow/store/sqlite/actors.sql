@@ -89,13 +89,23 @@ select 1 from af_answer where asker = :asker limit 1;
 insert into af_actor_timer (actor, due, period, body) values (:actor, :due, :period, :body) returning id;
 
 -- name: timers
-select id, due, period, attempt, body from af_actor_timer where actor = :actor order by due, id;
+select id, due, period, attempt, body, crashes from af_actor_timer where actor = :actor order by due, id;
 
 -- name: move_timer
-update af_actor_timer set due = :due, attempt = 0 where id = :id;
+update af_actor_timer set due = :due, attempt = 0, crashes = 0, started = 0 where id = :id;
 
 -- name: timer_again
-update af_actor_timer set attempt = :attempt where id = :id;
+update af_actor_timer set attempt = :attempt, started = 0 where id = :id;
+
+-- name: start_timer
+update af_actor_timer set started = 1 where id = :id;
+
+-- name: suspect_timers
+update af_actor_timer set crashes = crashes + 1, started = 0
+where actor = :actor and (started = 1 or (crashes = 0 and due <= :now));
+
+-- name: blame_timer
+update af_actor_timer set crashes = :crashes where id = :id;
 
 -- name: drop_timer
 delete from af_actor_timer where id = :id;
@@ -106,6 +116,26 @@ insert into af_mark (receiver, id, at) values (:receiver, :id, :at) on conflict 
 -- name: add_dead
 insert into af_dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
 values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);
+
+-- name: dead_all
+select id, receiver, sender, substr(body, 1, 1000), error, attempt, crashes, at from af_dead_mail
+where id < :before order by id desc limit :limit;
+
+-- name: dead_of
+select id, receiver, sender, substr(body, 1, 1000), error, attempt, crashes, at from af_dead_mail
+where receiver = :receiver and id < :before order by id desc limit :limit;
+
+-- name: dead_count
+select count(*) from af_dead_mail where (:receiver is null or receiver = :receiver);
+
+-- name: dead_newest
+select max(id) from af_dead_mail;
+
+-- name: dead_ids
+select id from af_dead_mail where id > :after and id <= :upto and (:receiver is null or receiver = :receiver) order by id limit :limit;
+
+-- name: take_dead
+delete from af_dead_mail where id in (select value from json_each(:ids)) returning id, receiver, sender, body;
 
 -- name: bury_node
 delete from af_node where id = :id

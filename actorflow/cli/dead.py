@@ -1,0 +1,98 @@
+"""`actorflow store dead COMMAND STORE`: messages of durable actors that no try could handle. Layer 6."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from actorflow.cli import fail
+from actorflow.cli.queue import opened, show, told
+
+if TYPE_CHECKING:
+    from actorflow.durable.dead_mail import DeadMail
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group(short_help="Dead letters of durable actors.")
+def dead() -> None:
+    """List messages of durable actors that no try could handle, send them again, or remove them.
+
+    STORE is a SQLite file or a URL, such as postgresql://...; no daemon need be running. Dead jobs are in `actorflow
+    queue show QUEUE --status dead`.
+    """
+
+
+def on_store(command: F) -> F:
+    """Add what all commands have."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+    return click.argument("url", metavar="STORE")(command)
+
+
+def choosing(command: F) -> F:
+    """Add the ways to choose dead letters."""
+    command = click.option("--all", "everything", is_flag=True, help="All of the store.")(command)
+    command = click.option("--actor", metavar="NAME", help="All of this actor.")(command)
+    return click.argument("ids", nargs=-1, type=int, metavar="[ID]...")(command)
+
+
+def url_of(store: str) -> str:
+    """Return the URL of a store that may be given by the path of its file."""
+    return store if "://" in store or store == "memory:" else f"sqlite:///{store}"
+
+
+@dead.command("list")
+@on_store
+@click.option("--actor", metavar="NAME", help="Of this actor only, by its name below the system.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many, the newest first.")
+@click.option("--before", metavar="ID", help="Older ones than this only: the next page.")
+def list_(url: str, actor: str | None, limit: int, before: str | None, as_json: bool) -> None:
+    """List dead letters, with their causes."""
+    from actorflow.durable.dead_mail import DeadMail
+
+    with opened(url_of(url)) as store:
+        found = DeadMail(store).messages(actor, limit=limit, before=before)
+    show([dataclasses.asdict(message) for message in found], as_json, "there are no such dead letters")
+
+
+@dead.command()
+@on_store
+@choosing
+def retry(url: str, ids: tuple[int, ...], actor: str | None, everything: bool, as_json: bool) -> None:
+    """Put dead letters back into their actors' mailboxes, with all their tries."""
+    check_choice(ids, actor, everything=everything)
+    count = changed(url, ids, lambda mail: mail.retry(*map(str, ids)) if ids else mail.retry_all(actor))
+    told({"retried": count}, as_json, f"{count} messages are in their mailboxes again")
+
+
+@dead.command()
+@on_store
+@choosing
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(url: str, ids: tuple[int, ...], actor: str | None, everything: bool, yes: bool, as_json: bool) -> None:
+    """Remove dead letters for good."""
+    check_choice(ids, actor, everything=everything)
+    if not (yes or click.confirm("Remove these dead letters for good?", err=True)):
+        fail("nothing was removed", 1)
+    count = changed(url, ids, lambda mail: mail.purge(*map(str, ids)) if ids else mail.purge_all(actor))
+    told({"removed": count}, as_json, f"{count} dead letters removed")
+
+
+def check_choice(ids: tuple[int, ...], actor: str | None, *, everything: bool) -> None:
+    """Have one way to choose."""
+    if bool(ids) + (actor is not None) + everything != 1:
+        fail("name dead letters by their ids, or an actor by --actor, or give --all")
+
+
+def changed(url: str, ids: tuple[int, ...], act: Callable[[DeadMail], int]) -> int:
+    """Change dead letters; an id that is not there is an error, once the others are done."""
+    from actorflow.durable.dead_mail import DeadMail
+
+    with opened(url_of(url)) as store:
+        count = act(DeadMail(store))
+    if count < len(set(ids)):
+        fail(f"{count} of {len(set(ids))} were there; `actorflow store dead list` shows the others that are", 1)
+    return count
