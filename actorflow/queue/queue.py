@@ -192,7 +192,8 @@ class Queue:
     def inline(self) -> Iterator[None]:
         """Run jobs at once, in the thread that enqueues them: for tests of what they do.
 
-        Delays, limits and pauses between attempts are left out. What a task raises is in its job, as ever.
+        Delays, limits and pauses between attempts are left out. What a task raises is in its job, as ever. A job
+        that is part of a transaction of yours, by `options(conn=)`, is left in the queue.
 
         >>> with jobs.inline():  # doctest: +SKIP
         ...     assert jobs.enqueue(double, 4).result() == 8
