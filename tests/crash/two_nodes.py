@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from unittest import mock
 
 import actorflow as af
+from actorflow.queue import line
 from actorflow.queue.ledger import Claimed, Outcome
 from actorflow.store.codec import encode
 from actorflow.store.faults import write_error
@@ -40,7 +42,8 @@ class Node:
 
     def claim(self, count: int, lease: float = LEASE) -> list[Claimed]:
         """Take jobs."""
-        claimed, _ = self.line.settle_and_claim([], count, lease)
+        with mock.patch.object(line, "LEASE_SECONDS", lease):
+            claimed, _ = self.line.settle_and_claim([], count)
         assert len(claimed) == count
         for job in claimed:
             self.line.store.node.begin(job.id)
@@ -48,7 +51,7 @@ class Node:
 
     def settle(self, *outcomes: Outcome) -> None:
         """Say what became of them."""
-        self.line.settle_and_claim(list(outcomes), 0, LEASE)
+        self.line.settle_and_claim(list(outcomes), 0)
 
     def look_around(self) -> None:
         """Take what others have lost."""
@@ -107,7 +110,7 @@ def living(books: Books, slow: Node, quick: Node) -> list[str]:
     """A node that lives keeps its jobs: as it has them, and after a lease that it has renewed."""
     jobs = enqueue(slow, 4)
     claimed = [*slow.claim(2), *slow.claim(2, OVER)]
-    slow.line.beat(LEASE)
+    slow.line.beat()
     before = states(books, claimed)
     quick.look_around()
     found = [] if states(books, claimed) == before else ["the living lost their jobs"]
