@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import pytest
+
 import actorflow as af
+from actorflow.queue import line as line_module
 from actorflow.queue.ledger import Claimed, Outcome
 from actorflow.store.codec import encode
 from actorflow.store.faults import write_error
@@ -16,7 +19,6 @@ from tests.crash import tasks
 from tests.crash.books import Books
 
 QUEUE = "two"
-LEASE = 30.0
 OVER = -1.0  # a lease that has run out
 
 
@@ -38,9 +40,12 @@ class Node:
         self.queue = system.queue(QUEUE)
         self.line: Any = system.lines[QUEUE]
 
-    def claim(self, count: int, lease: float = LEASE) -> list[Claimed]:
-        """Take jobs."""
-        claimed, _ = self.line.settle_and_claim([], count, lease)
+    def claim(self, count: int, lease: float | None = None) -> list[Claimed]:
+        """Take jobs, for the usual time or for another."""
+        with pytest.MonkeyPatch.context() as patch:
+            if lease is not None:
+                patch.setattr(line_module, "LEASE_SECONDS", lease)
+            claimed, _ = self.line.settle_and_claim([], count)
         assert len(claimed) == count
         for job in claimed:
             self.line.store.node.begin(job.id)
@@ -48,7 +53,7 @@ class Node:
 
     def settle(self, *outcomes: Outcome) -> None:
         """Say what became of them."""
-        self.line.settle_and_claim(list(outcomes), 0, LEASE)
+        self.line.settle_and_claim(list(outcomes), 0)
 
     def look_around(self) -> None:
         """Take what others have lost."""
@@ -96,7 +101,7 @@ def wrong(jobs: list[af.Job[int]]) -> list[str]:
     """Say which jobs have not the result of the node that has them."""
     found = []
     for job in jobs:
-        with contextlib.suppress(af.JobFailed, af.AskTimeout):
+        with contextlib.suppress(af.JobFailed, af.JobCancelled, af.AskTimeout):
             if job.result(timeout=0) == "good":
                 continue
         found.append(f"{job.info()}")
@@ -107,7 +112,7 @@ def living(books: Books, slow: Node, quick: Node) -> list[str]:
     """A node that lives keeps its jobs: as it has them, and after a lease that it has renewed."""
     jobs = enqueue(slow, 4)
     claimed = [*slow.claim(2), *slow.claim(2, OVER)]
-    slow.line.beat(LEASE)
+    slow.line.beat()
     before = states(books, claimed)
     quick.look_around()
     found = [] if states(books, claimed) == before else ["the living lost their jobs"]
