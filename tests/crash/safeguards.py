@@ -37,8 +37,10 @@ def dependants_apart(store: Any, harm: Harm) -> None:
     """The jobs that wait for one go on in a later transaction than the one that ends it."""
     together = endings.after_end
 
-    def apart(transaction: Any, *args: Any) -> None:
-        transaction.after_commit(harm)
+    def apart(transaction: Any, id_: int, status: str, *others: Any) -> None:
+        args = id_, status, *others
+        if status == "completed":
+            transaction.after_commit(harm)
         transaction.after_commit(lambda: store.write(lambda later: together(later, *args)))
 
     endings.after_end = apart

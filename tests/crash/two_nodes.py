@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
-from unittest import mock
+
+import pytest
 
 import actorflow as af
-from actorflow.queue import line
+from actorflow.queue import line as line_module
 from actorflow.queue.ledger import Claimed, Outcome
 from actorflow.store.codec import encode
 from actorflow.store.faults import write_error
@@ -18,7 +19,6 @@ from tests.crash import tasks
 from tests.crash.books import Books
 
 QUEUE = "two"
-LEASE = 30.0
 OVER = -1.0  # a lease that has run out
 
 
@@ -40,9 +40,11 @@ class Node:
         self.queue = system.queue(QUEUE)
         self.line: Any = system.lines[QUEUE]
 
-    def claim(self, count: int, lease: float = LEASE) -> list[Claimed]:
-        """Take jobs."""
-        with mock.patch.object(line, "LEASE_SECONDS", lease):
+    def claim(self, count: int, lease: float | None = None) -> list[Claimed]:
+        """Take jobs, for the usual time or for another."""
+        with pytest.MonkeyPatch.context() as patch:
+            if lease is not None:
+                patch.setattr(line_module, "LEASE_SECONDS", lease)
             claimed, _ = self.line.settle_and_claim([], count)
         assert len(claimed) == count
         for job in claimed:
@@ -99,7 +101,7 @@ def wrong(jobs: list[af.Job[int]]) -> list[str]:
     """Say which jobs have not the result of the node that has them."""
     found = []
     for job in jobs:
-        with contextlib.suppress(af.JobFailed, af.AskTimeout):
+        with contextlib.suppress(af.JobFailed, af.JobCancelled, af.AskTimeout):
             if job.result(timeout=0) == "good":
                 continue
         found.append(f"{job.info()}")
