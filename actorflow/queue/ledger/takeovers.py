@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from actorflow.errors import Stopping
+from actorflow.errors import HostDied, Stopping
 from actorflow.queue.ledger.endings import settle
 from actorflow.queue.ledger.records import BATCH, CRASHES, News, Outcome
 from actorflow.store.faults import write_error
@@ -43,7 +42,7 @@ def take_overdue(
     for id_, other in transaction.all("jobs.overdue", values):
         row = transaction.one("jobs.owned_one", {"id": id_, "owner": other})
         if row is not None:
-            cause = f"its process (node {other}) has not said for too long that it works on it"
+            cause = "has not said for too long that it works on it"
             moved.append(_take_over_one(transaction, other, row, now, cause, news))
     return moved
 
@@ -53,8 +52,9 @@ def _take_over_one(
 ) -> tuple[int, str, str]:
     id_, queue, key, epoch, _, crashes, at_most_once, _ = row
     status = "dead" if at_most_once or crashes + 1 >= CRASHES else "queued"
-    error = json.dumps({"name": "HostDied", "text": cause}).encode()
-    outcome = Outcome(id_, epoch, key, status, error=error, crashes=1)
+    outcome = Outcome(
+        id_, epoch, key, status, error=write_error(HostDied(f"its process (node {owner})", how=cause)), crashes=1
+    )
     settle(transaction, queue, owner, [outcome], now, news)
     return id_, queue, outcome.status
 
