@@ -243,7 +243,7 @@ def test_listeners_hear_what_becomes_of_jobs(shop):
 
 @pytest.mark.parametrize("error", [SystemExit, GeneratorExit])
 def test_a_listener_ends_nobody(shop, error):
-    def end(_event: af.JobEvent) -> None:
+    def end(_event: object) -> None:
         raise error
 
     jobs = shop.queue("q", workers=1)
