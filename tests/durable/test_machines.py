@@ -149,6 +149,22 @@ def test_timers_of_a_machine_that_is_rolled_back_are_as_they_were(seconds):
         assert (ref.state, ref.proxy().count.get()) == ("over", 1)
 
 
+def test_a_timeout_that_no_try_could_handle_crashes_the_machine_and_that_is_an_event():
+    class Hopeless(Order):
+        @Order.new.after(60, Order.dead)
+        def expire(self) -> None:
+            raise ValueError("no")
+
+    with VirtualSystem("test") as system:
+        letters, crashes = [], []
+        system.subscribe(af.DeadLetter, letters.append)
+        system.subscribe(af.Crashed, crashes.append)
+        ref = system.spawn(named(Hopeless, retry=QUICK))
+        system.sleep(62)
+        assert not ref.is_alive()
+        assert [str(event.reason) for event in (*letters, *crashes)] == ["no", "no"]
+
+
 def test_a_deferred_event_is_answered_when_it_is_handled(start):
     class Door(af.StateMachine, durable=True):
         shut, wide = af.State(initial=True), af.State()
