@@ -25,7 +25,7 @@ from actorflow.durable.ledger import Letter, Owned, TimerRow
 from actorflow.durable.mailbox import Mailbox
 from actorflow.durable.payload import read
 from actorflow.durable.ref import DurableRef
-from actorflow.durable.signs import Blame, Own
+from actorflow.durable.signs import Again, Blame, Own
 from actorflow.durable.unit import Behalf, Unit
 from actorflow.errors import ActorDeadError, HostDied, StoreError
 from actorflow.process.host.envoy import OWN_SHARE, Envoy, GuestEnded, Move
@@ -109,7 +109,7 @@ class HostedUnit(Unit):
 
     def submit(self) -> Any:
         """Hand it to the keeper; what waits in the child is told of the commit."""
-        again = self.effects.ending == "again" and not self.box.is_timer_of_machine(self)
+        again = self.effects.ending == "again" and not self.box.is_timer_of_machine(self.message)
         if self.follows or (self.own is not None and not again):
             self.after.append(self.tell_settled)
         return super().submit()
@@ -207,6 +207,10 @@ class HostedMailbox(Mailbox):
         """Take over what is stored."""
         super().load(owned, again=again)
         self.must_load = again  # also if there is nothing: timers
+        link = self.ref._link
+        if again and self.is_machine and link is not None:  # its timers are there, and a next message may never come
+            link.tell(self.ref, link.name, self.what_is_stored(), None)
+            self.must_load = None
 
     def put_state(self, stored: bytes, *, again: bool) -> None:  # noqa: ARG002 - it comes with the next message
         """Have the guest be what is stored."""
@@ -237,13 +241,13 @@ class HostedMailbox(Mailbox):
         """Run the method of a timer."""
         return super().handle_due(row) if self.ref._link is not None else None
 
-    def within(self, run: Any, attempt: int = 0) -> Any:
-        """Run a message of the runtime's own."""
-        return super().within(run, attempt) if self.ref._link is not None else None
+    def run_in_unit(self, again: Again) -> Any:
+        """Run a message of the runtime's own, for the first time or once more."""
+        return super().run_in_unit(again) if self.ref._link is not None else None
 
-    def is_timer_of_machine(self, unit: Any) -> bool:
-        """Say whether a timer of a machine failed."""
-        return self.is_machine and unit.own is not None and unit.own.is_timer
+    def is_timer_of_machine(self, message: Any) -> bool:
+        """Say whether a message is a timer of a machine."""
+        return self.is_machine and message.__class__ is Own and message.is_timer
 
     def run(self, message: Any) -> Any:
         """Send a message to the guest; what comes of it is dealt with when it has answered."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT
+from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
@@ -227,19 +228,24 @@ class Mailbox:
         if entry is not None:
             self.rows.appendleft(entry)
 
-    def within(self, run: Callable[[], Any], attempt: int = 0) -> Any:
-        """Run a message of the runtime's own."""
+    def within(self, run: Callable[[], Any]) -> Any:
+        """Run the current message, one of the runtime's own."""
+        execution = CURRENT.get()
+        assert execution is not None
+        return self.run_in_unit(Again(run, execution.item[1]))
+
+    def run_in_unit(self, again: Again) -> Any:
+        """Run a message of the runtime's own, for the first time or once more."""
         try:
             self.refresh()
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
-            return self.wait_for_store(Again(run, attempt), error)
-        unit = self.unit_class(self, None)
-        unit.run = run
-        unit.attempt = attempt or self.failures
-        unit.message = unit.outer.item[1]
-        return unit.perform(run)
+            return self.wait_for_store(again, error)
+        unit = self.unit_class(self, again.message)
+        unit.run = again.run
+        unit.attempt = self.failures if self.is_timer_of_machine(again.message) else again.attempt
+        return unit.perform(again.run)
 
     # --- timers ------------------------------------------------------------------------------------------------------
 
@@ -315,8 +321,8 @@ class Mailbox:
             return
         if effects.timer is not None:
             self.end_timer(unit, effects.timer)
-        if effects.entry is None and effects.timer is None:
-            self.failures = unit.attempt if unit.failure is not None and self.is_machine else 0
+        if self.is_timer_of_machine(unit.message):
+            self.failures = unit.attempt if unit.failure is not None else 0
         if effects.entry is not None and effects.ending == "again":
             self.put_back(effects.entry)
         if effects.entry is not None and unit.stashed:
@@ -367,22 +373,22 @@ class Mailbox:
     def go_on(self, unit: Unit) -> None:
         """Let the actor handle its next message, after the pause between two tries if it failed."""
         ref, effects = self.ref, unit.effects
-        front: list[Any] = [Mail(unit.upto)] if self.has_more(unit.upto) else []
+        front: list[Any] = [Mail(unit.upto)] if self.is_doubtful or self.has_more(unit.upto) else []
         if effects.ending == "again" and effects.timer is not None:
             front.insert(0, Due(effects.timer))
-        if unit.failure is not None and effects.entry is None and effects.timer is None:
-            if effects.ending == "dead" and self.is_machine:
+        if self.is_timer_of_machine(unit.message):  # the stored state has it still, so it fires again by itself
+            if effects.ending == "dead":
                 lifecycle.finished(ref, Ended(unit.failure, None))
                 return
-            if effects.ending == "again" and unit.run is not None and not self.is_timer_of_machine(unit):
-                front.insert(0, Again(unit.run, unit.attempt))
+        elif effects.ending == "again" and unit.run is not None:
+            front.insert(0, Again(unit.run, unit.message, unit.attempt))
         if front:
             ref._put_back(deque([(ref, message, None, None) for message in front]))
         self.pause(unit.pause)
 
-    def is_timer_of_machine(self, unit: Unit) -> bool:
-        """Say whether a timer of a machine failed: the stored state has it still, so it fires again by itself."""
-        return self.is_machine and unit.message.__class__ is Timer
+    def is_timer_of_machine(self, message: Any) -> bool:
+        """Say whether a message is a timer of a machine: such a one is part of the state, and no row."""
+        return self.is_machine and message.__class__ is Timer
 
     def pause(self, seconds: float | None) -> None:
         """Go on in so many seconds; at once if the actor is to stop."""
@@ -452,7 +458,7 @@ def run_due(ref: Any, due: Due) -> Any:
 
 def run_again(ref: Any, again: Again) -> Any:
     """Try a message of the runtime's own again."""
-    return ref._box.within(again.run, again.attempt)
+    return ref._box.run_in_unit(again)
 
 
 HANDLERS.update({Mail: run_mail, Due: run_due, Again: run_again})

@@ -46,11 +46,15 @@ class Due:
 class Again:
     """A message that was in memory only, such as a Terminated, and is to be tried again."""
 
-    __slots__ = ("attempt", "run")
+    __slots__ = ("attempt", "message", "run")
 
-    def __init__(self, run: Callable[[], Any], attempt: int) -> None:
+    def __init__(self, run: Callable[[], Any], message: Any, attempt: int = 0) -> None:
         self.run = run
+        self.message = message
         self.attempt = attempt
+
+    def __repr__(self) -> str:
+        return repr(self.message)
 
 
 class Pause:

@@ -80,6 +80,7 @@ AS_HERE = [
     test_machines.test_a_machine_goes_on_where_it_was,
     test_machines.test_a_failed_event_leaves_the_machine_as_it_was,
     test_machines.test_a_refused_cast_is_a_dead_letter_and_not_tried_again,
+    test_machines.test_a_piped_result_that_no_try_could_handle_is_a_dead_letter_and_the_machine_goes_on,
     test_owners.test_of_two_nodes_that_spawn_one_name_at_once_one_has_it,
     test_owners.test_durable_actors_of_two_nodes_send_to_each_other,
     test_owners.test_a_stopped_actor_is_free_for_others_and_its_rows_stay,

@@ -4,6 +4,7 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import VirtualSystem
+from tests.durable.actors import Account
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_state import named
 
@@ -163,6 +164,28 @@ def test_a_timeout_that_no_try_could_handle_crashes_the_machine_and_that_is_an_e
         system.sleep(62)
         assert not ref.is_alive()
         assert [str(event.reason) for event in (*letters, *crashes)] == ["no", "no"]
+
+
+class Asking(Order):
+    @Order.new.stay
+    def ask(self, other: af.ActorRef[Account]) -> None:
+        self.ctx.pipe(other.call(Account.add, 1), self.hear)
+
+    @Order.new.stay
+    def hear(self, total: int) -> None:
+        self.received += total
+        raise ValueError("no")
+
+
+def test_a_piped_result_that_no_try_could_handle_is_a_dead_letter_and_the_machine_goes_on(start):
+    with start() as system:
+        letters = []
+        system.subscribe(af.DeadLetter, letters.append)
+        ref = system.spawn(named(Asking, retry=QUICK))
+        ref.call(Asking.ask, system.spawn(named(Account, "other"))).get(timeout=10)
+        wait_for(lambda: letters)
+        assert [repr(letter.message) for letter in letters] == ["<Piped to hear>"]
+        assert ref.call(Asking.pay, 2).get(timeout=10) == 2
 
 
 def test_a_deferred_event_is_answered_when_it_is_handled(start):

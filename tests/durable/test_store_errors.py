@@ -72,6 +72,28 @@ def test_a_message_whose_commit_fails_is_handled_again_on_the_old_state(start, d
         assert "could not be stored" in caplog.text
 
 
+class Expiring(af.StateMachine, durable=True):
+    on, off = af.State(initial=True), af.State(final=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    @on.after(1, off)
+    def expire(self) -> None:
+        self.count += 1
+
+
+@pytest.mark.parametrize("options", [{}, {"host": af.Process()}], ids=["here", "hosted"])
+def test_a_timeout_of_a_state_whose_commit_fails_is_handled_again(start, disk, options):
+    with start() as system:
+        ref = system.spawn(named(Expiring, **options))
+        disk.failing = 1
+        wait_for(lambda: disk.refused)
+        wait_for(lambda: b'["off"]' in system.store.read(lambda tx: tx.one("actors.get", {"name": "a"}))[3])
+        assert ref.proxy().count.get(timeout=10) == 1
+
+
 def test_an_ask_whose_commit_fails_is_answered_when_there_is_room_again(start, disk):
     class Filling(Account):
         def add(self, k):
