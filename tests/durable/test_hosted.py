@@ -14,7 +14,7 @@ from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.testing import VirtualSystem
 from tests.durable import test_machines, test_messages, test_owners, test_state, test_timers
 from tests.durable.actors import Account, Collector
-from tests.durable.test_machines import Order
+from tests.durable.test_machines import Order, Slow
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_store_errors import Disk
 from tests.durable.test_timers import Clock
@@ -464,6 +464,15 @@ def test_a_timeout_that_fails_is_tried_again_then_crashes_the_machine(start):
         wait_for(lambda: letters)
         assert isinstance(letters[0].reason, ValueError)
         wait_for(lambda: not ref.is_alive())
+
+
+def test_a_timeout_that_was_due_while_its_machine_is_rolled_back_comes_to_pass_once(start):
+    with start() as system:
+        ref = system.spawn(hosted(Slow))
+        with pytest.raises(ValueError, match="no"):
+            ref.call(Slow.hold, 0.5).get(timeout=10)
+        wait_for(lambda: ref.state == "over")
+        assert ref.proxy().count.get(timeout=10) == 1
 
 
 def test_a_machine_in_a_final_state_ends_for_good_behind_what_was_queued(start):
