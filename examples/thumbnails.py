@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     with af.ActorSystem("thumbnails", store=f"sqlite:///{options.into / 'jobs.db'}") as system:
         system.pool("cpu", workers=options.workers)
         jobs = system.queue("thumbnails", workers=options.workers)
-        work = [(image, options.into / f"{image.stem}.png") for image in images]
+        work = [(image, options.into / f"{image.name}.png") for image in images]
         waiting = [
             jobs.enqueue(thumbnail.options(unique=str(image)), str(image), str(target), options.size)
             for image, target in work
@@ -108,4 +108,7 @@ class Chaos:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the jobs that are left are in the queue: start it again to go on")

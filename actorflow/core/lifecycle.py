@@ -208,9 +208,9 @@ async def run_hook(ref: ActorRef[Any]) -> None:
 def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
     """Let a pending exit, or else the parent, decide what becomes of the actor."""
     exit_ = ref._life.exit if ref._life is not None else None
-    if outcome.item is not None and outcome.error is not None:
-        _, message, future, sender = outcome.item
-        if future is None:
+    if outcome.error is not None:
+        if outcome.item is not None and outcome.item[2] is None:
+            _, message, _, sender = outcome.item
             ref._scheduler.events.dead_letter(ref, message, sender, outcome.error)
         ref._parent.crashed(ref, outcome.error)
     if exit_ is not None:

@@ -73,7 +73,10 @@ LIFE_CYCLE: Final = frozenset({Start, Last})
 
 
 class Ended:
-    """An outcome of a handler: the incarnation is over. `error` is None for a normal end."""
+    """An outcome of a handler: the incarnation is over.
+
+    `error` is None for a normal end, `item` if no message is lost with it.
+    """
 
     __slots__ = ("error", "final", "item", "last_done")
 

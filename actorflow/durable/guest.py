@@ -32,7 +32,7 @@ from actorflow.process.host.remote import Elsewhere
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.wait import RemoteFuture
 from actorflow.process.payload import dump_error, load_error
-from actorflow.store.codec import decode, encode, find_imported
+from actorflow.store.codec import check_size, decode, encode, find_imported
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
@@ -195,6 +195,9 @@ class GuestUnit(Unit):
             state = state_bytes(self.actor)
             if effects.entry is not None and effects.entry.asker is not None and effects.ending == "done":
                 effects.answer = encode(value, "the answer")
+            limit = self.scheduler.payload_limit
+            check_size(state, f"the state of {box.ref.path}", limit)
+            check_size(effects.answer, "the answer", limit)
         except PayloadError as error:
             return self.failed(error)
         self.is_over = True

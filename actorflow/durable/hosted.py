@@ -99,8 +99,9 @@ class HostedUnit(Unit):
         self.drop_sends()
         self.box.put_back(entry)
         if isinstance(error, HostDied):
-            if entry is not None and error.maybe_ran:
-                ref._put_back(deque([(ref, Blame(entry.id), None, None)]))
+            blamed = entry or self.effects.timer
+            if blamed is not None and error.maybe_ran:
+                ref._put_back(deque([(ref, Blame(blamed.id, is_timer=entry is None), None, None)]))
         elif not must_stop(ref) and ref._link is flight.link:
             ref._link = None
             ref._scheduler.post(ref, GuestEnded(ref._epoch, error, final=False), None)
@@ -434,9 +435,11 @@ def run_own(ref: Any, own: Own) -> Any:
 def run_blame(ref: Any, blame: Blame) -> None:
     """Count the death of a process."""
     try:
-        ref._registry.store.write(lambda tx: tx.run("actors.blame", {"id": blame.id}), durability="process")
+        statement = "actors.blame_fired" if blame.is_timer else "actors.blame"
+        ref._registry.store.write(lambda tx: tx.run(statement, {"id": blame.id}), durability="process")
     except StoreError as error:
-        logger.warning("%s: a death on message %d could not be counted: %s", ref, blame.id, error)
+        what = "timer" if blame.is_timer else "message"
+        logger.warning("%s: a death on %s %d could not be counted: %s", ref, what, blame.id, error)
 
 
 HANDLERS.update({Own: run_own, Blame: run_blame})

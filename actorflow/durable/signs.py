@@ -91,9 +91,15 @@ class Own:
 
 
 class Blame:
-    """Counts the death of a process against the message that was handled there; it comes before the news of that."""
+    """Counts the death of a process against what was handled there, and comes before the news of that.
 
-    __slots__ = ("id",)
+    Attributes:
+        id: of the message, or of the timer that had fired.
+        is_timer: which of these.
+    """
 
-    def __init__(self, id: int) -> None:
+    __slots__ = ("id", "is_timer")
+
+    def __init__(self, id: int, *, is_timer: bool) -> None:
         self.id = id
+        self.is_timer = is_timer

@@ -114,6 +114,12 @@ def go_on(machine: Interpreter) -> None:
         macrostep.complete(machine, lambda: None)
 
 
+def cancel_timers(machine: Interpreter) -> None:
+    """Have no timer of an instance fire that another one replaces: none that is queued, and none just started."""
+    for key in machine.timers:
+        macrostep.cancel_timer(machine, key)
+
+
 def take_over(machine: Interpreter, old: Interpreter) -> None:
     """Let an instance go on that was restored in another's place; what that one has invoked is not invoked twice."""
     for key, (invoke, child) in old._pending.children.items() if old._pending is not None else ():

@@ -388,11 +388,8 @@ class StateMachine(Machine):
 
     def _roll_back(self, snap: dict[str, Any]) -> None:
         """Be again what a snapshot says: a durable machine's event failed."""
-        from actorflow.core.life import life_of  # noqa: PLC0415 - few machines are durable
-
-        for timer in list(life_of(self._actor_ref).timers):
-            timer.cancel()
         old = self._interpreter
+        snapshot.cancel_timers(old)
         self._interpreter = Interpreter(
             self.chart, self, platform=Surroundings(self), history=self._history, start=False
         )

@@ -6,6 +6,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, JobCancelled, PayloadError, Stopping
 from actorflow.queue.ledger import CRASHES, Claimed, Outcome, interrupted
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator
 
+    from actorflow.core.ref import ActorRef
     from actorflow.queue.line import Line
     from actorflow.store.held import Held
 
@@ -133,11 +135,13 @@ class Attempt:
         self.line.check_size(result, what)
         return self._outcome("completed", result=result)
 
-    def failed(self, error: BaseException, now: float, rng: random.Random) -> Outcome:
+    def failed(
+        self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None = None
+    ) -> Outcome:
         """Return the outcome of an attempt that raised: another try, or none."""
         job = self.job
-        if isinstance(error, Stopping):  # the worker was told to end: not the job's fault
-            return self.interrupted()
+        if isinstance(error, Stopping) and worker is not None and (must_stop(worker) or self.line.is_ending()):
+            return self.interrupted()  # not the job's fault
         if self.cancelled:
             if not isinstance(error, JobCancelled):
                 error = JobCancelled("it was cancelled while it ran")

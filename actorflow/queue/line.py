@@ -7,12 +7,12 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
 from actorflow.queue import ledger
 from actorflow.queue.desk import Desk, InProcess
+from actorflow.queue.listeners import Listeners
 from actorflow.queue.retention import bury
 from actorflow.queue.stats import Latencies
 from actorflow.store.codec import check_size
@@ -37,28 +37,6 @@ UNKNOWN_SECONDS: Final = 60.0  # between two looks for jobs and schedules that n
 STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after which a schedule has stopped
 SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
 HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
-
-
-@dataclass(frozen=True, slots=True)
-class JobEvent:
-    """What listeners of a queue get.
-
-    Attributes:
-        kind: "queued", "started", "progress", "completed", "failed", "retried", "cancelled" or "dead".
-        job: id of the job.
-        task: name of its task.
-        time: seconds since the epoch.
-        detail: of "progress", (done, total); of "retried", when it is due.
-    """
-
-    kind: str
-    job: str
-    task: str
-    time: float
-    detail: Any = None
-
-
-Listener: TypeAlias = Callable[[JobEvent], Any]
 
 
 class Line:
@@ -98,7 +76,7 @@ class Line:
         self.schedules: ActorRef[Any] | None = None
         self.declared: dict[str, Schedule] = {}
         self.inline = 0  # blocks of `queue.inline()` that are open
-        self._listeners: tuple[Listener, ...] = ()
+        self.listeners = Listeners(name, store.now)
         self._lock = threading.Lock()
         self._known = ("", 0)
         self._latest = math.inf  # time of the latest look for work; before the first it is not known
@@ -225,14 +203,14 @@ class Line:
         """Tell who waits and who listens, after a commit."""
         for job in news.lost:
             logger.warning("Job %s was taken over by another process; its late result is refused", job)
-        if self._listeners:
+        if self.listeners:
             lost = set(news.lost)
             for outcome in done:
                 if not (outcome.given_back or outcome.id in lost):
                     kind = "retried" if outcome.status == "queued" else outcome.status
-                    self.tell(kind, outcome.id, outcome.task, outcome.due)
+                    self.listeners.tell(kind, outcome.id, outcome.task, outcome.due)
             for job, task in news.cancelled:
-                self.tell("cancelled", job, task)
+                self.listeners.tell("cancelled", job, task)
         self.waits.ended([outcome.id for outcome in done if outcome.status in ledger.FINAL])
         self.waits.ended([job for job, _ in news.cancelled])
         self.waits.ready(news.queues)
@@ -386,39 +364,13 @@ class Line:
 
         self.after(HELD_SECONDS, look)
 
-    # --- listeners ---------------------------------------------------------------------------------------------------
-
-    def listen(self, listener: Listener) -> Callable[[], None]:
-        """Call a function with each event of this process; return what ends that."""
-        with self._lock:
-            self._listeners = (*self._listeners, listener)
-
-        def unlisten() -> None:
-            with self._lock:
-                self._listeners = tuple(one for one in self._listeners if one is not listener)
-
-        return unlisten
-
-    def tell(self, kind: str, job: int, task: str, detail: Any = None) -> None:
-        """Tell the listeners; one that raises is logged, and stops nothing."""
-        if not self._listeners:
-            return
-        event = JobEvent(kind, str(job), task, self.now(), detail)
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except KeyboardInterrupt:
-                raise
-            except BaseException:  # noqa: BLE001 - a listener that raises changes nothing
-                logger.exception("A listener of queue %s failed", self.name)
-
     def attempt_began(self, attempt: Attempt) -> None:
         """A worker has a job."""
         job = attempt.job
         self.store.node.begin(job.id)
         self.latencies.wait.append(self.now() - (job.due or job.created))
-        if self._listeners:
-            self.tell("started", job.id, job.task)
+        if self.listeners:
+            self.listeners.tell("started", job.id, job.task)
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """An attempt is over; the store hears of it in a moment."""
@@ -438,4 +390,4 @@ class Line:
         progress = json.dumps([done, total])
         values = {"id": job.id, "progress": progress, "owner": self.store.node.id, "epoch": job.epoch}
         self.store.submit(lambda transaction: transaction.run("jobs.progress", values), durability="process")
-        self.tell("progress", job.id, job.task, (done, total))
+        self.listeners.tell("progress", job.id, job.task, (done, total))

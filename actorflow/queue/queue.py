@@ -20,7 +20,8 @@ from actorflow.workflow.task import AnyTask, AsyncTask, Task
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
-    from actorflow.queue.line import Line, Listener
+    from actorflow.queue.line import Line
+    from actorflow.queue.listeners import Listener
     from actorflow.store.transaction import Transaction
 
 P = ParamSpec("P")
@@ -96,7 +97,7 @@ class Queue:
         line.latencies.enqueue.append(line.clock.monotonic() - began)
         if line.inline:
             return self._added([id_], [packed])[0]
-        line.tell("queued", id_, packed.task)
+        line.listeners.tell("queued", id_, packed.task)
         line.wake()
         return Job(self._store, line.waits, str(id_))
 
@@ -113,7 +114,7 @@ class Queue:
         except BaseException:
             claimer.cast(Claimer.take_offered, offer, None, is_all=False)
             raise
-        line.tell("queued", id_, packed.task)
+        line.listeners.tell("queued", id_, packed.task)
         claimer.cast(Claimer.take_offered, offer, claimed, is_all=[job.id for job in claimed] == [id_])
         return id_
 
@@ -180,7 +181,7 @@ class Queue:
         """Tell others of new jobs."""
         line = self._line
         for id_, one in zip(ids, packed, strict=True):
-            line.tell("queued", id_, one.task)
+            line.listeners.tell("queued", id_, one.task)
         if line.inline:
             for id_ in ids:
                 run_inline(line, id_)
@@ -192,7 +193,8 @@ class Queue:
     def inline(self) -> Iterator[None]:
         """Run jobs at once, in the thread that enqueues them: for tests of what they do.
 
-        Delays, limits and pauses between attempts are left out. What a task raises is in its job, as ever.
+        Delays, limits and pauses between attempts are left out. What a task raises is in its job, as ever. A job
+        that is part of a transaction of yours, by `options(conn=)`, is left in the queue.
 
         >>> with jobs.inline():  # doctest: +SKIP
         ...     assert jobs.enqueue(double, 4).result() == 8
@@ -381,7 +383,7 @@ class Queue:
         if not callable(listener):
             msg = f"subscribe({listener!r}): give a function that takes a JobEvent"
             raise DefinitionError(msg)
-        return self._line.listen(listener)
+        return self._line.listeners.add(listener)
 
     def drain(self, *, timeout: float | None = None) -> None:
         """Take no more jobs in this process, and wait for those that run.

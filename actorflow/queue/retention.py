@@ -47,7 +47,7 @@ def _schedules(store: Store, queue: str, now: float) -> int:
 
 def bury(store: Store, node: str, now: float, news: ledger.News) -> list[tuple[int, str, str]]:
     """Take the jobs of a node that has died, and forget it; return (id, queue, status) of the jobs."""
-    cause = f"its process (node {node}) was killed or has crashed"
+    cause = "was killed or has crashed"
     begun = store.node.begun(node)
     moved = store.write(partial(ledger.take_over, owner=node, now=now, cause=cause, news=news, begun=begun))
     store.node.forget(node)

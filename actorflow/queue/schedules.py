@@ -135,7 +135,7 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
                 if news.cancelled:  # they were replaced
                     line.told([], news)
                 for id_ in ids:
-                    line.tell("queued", id_, schedule.packed.task)
+                    line.listeners.tell("queued", id_, schedule.packed.task)
                 if ids:
                     line.wake()
                 following = min(following, due)

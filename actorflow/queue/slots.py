@@ -185,3 +185,24 @@ def free_slot(
     row.free_slot(begun=begun, token=token)
     row.promote()
     row.write()
+
+
+# --- what a job waits for ---------------------------------------------------------------------------------------------
+
+
+def first_stage(key: str | None, due: float | None, limits: Limits, now: float) -> int:
+    """Return what a job waits for that waits for no other; of a limited key, `promote` lets it go on."""
+    if due is not None and due > now:
+        return DUE
+    return BEHIND if key is not None and limits.has_keys else READY
+
+
+def enter(
+    transaction: Transaction, id_: int, queue: str, key: str | None, due: float | None, limits: Limits, now: float
+) -> None:
+    """Have a job wait for its time, for its key, or for nothing any more."""
+    stage = first_stage(key, due, limits, now)
+    transaction.run("jobs.set_stage", {"id": id_, "stage": stage})
+    if stage == BEHIND:
+        assert key is not None
+        promote(transaction, queue, key, limits, now)

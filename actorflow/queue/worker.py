@@ -35,7 +35,7 @@ class Worker(Actor):
             attempt.outcome = attempt.commit(outcome) if attempt.held is not None else outcome
         except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
             attempt.undo()
-            attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
+            attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random, self.actor_ref)
         attempt.seconds = clock.monotonic() - attempt.began
         self.claimer.tell((self.actor_ref, attempt))
 
@@ -74,7 +74,7 @@ class AsyncWorker(Actor, loop=True):
         try:
             attempt.outcome = attempt.completed(await run_on_loop(attempt))
         except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
-            attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
+            attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random, self.actor_ref)
         attempt.seconds = clock.monotonic() - attempt.began
         self.claimer.tell((self.actor_ref, attempt))
 

@@ -37,6 +37,8 @@ def read_error(data: bytes | None, declared: tuple[type[BaseException], ...] = (
     if isinstance(kind, type) and issubclass(kind, BaseException) and args is not None:
         try:
             error = kind(*decode(args.encode()))
+            if str(error) != text:  # its constructor adds to what it is given
+                error.args = (text,)
         except Exception:  # noqa: BLE001 - its constructor takes other arguments; the text is enough
             error = None
     return f"{short}: {text}", error

@@ -12,6 +12,7 @@ from typing import Any
 
 from actorflow.queue import ledger, packing
 from actorflow.queue.attempt import Attempt
+from actorflow.queue.ledger import endings
 from actorflow.queue.line import Line
 from actorflow.queue.schedules import Schedules
 from actorflow.store.postgres import connection as postgres
@@ -34,7 +35,7 @@ def switch_off(name: str, store: Any, points: Points) -> None:
 
 def dependants_apart(store: Any, harm: Harm) -> None:
     """The jobs that wait for one go on in a later transaction than the one that ends it."""
-    together = ledger.after_end
+    together = endings.after_end
 
     def apart(transaction: Any, id_: int, status: str, *others: Any) -> None:
         args = id_, status, *others
@@ -42,7 +43,7 @@ def dependants_apart(store: Any, harm: Harm) -> None:
             transaction.after_commit(harm)
         transaction.after_commit(lambda: store.write(lambda later: together(later, *args)))
 
-    ledger.after_end = apart
+    endings.after_end = apart
 
 
 def told_before_commit(_store: Any, harm: Harm) -> None:

@@ -14,7 +14,7 @@ from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.testing import VirtualSystem
 from tests.durable import test_machines, test_messages, test_owners, test_state, test_timers
 from tests.durable.actors import Account, Collector
-from tests.durable.test_machines import Order
+from tests.durable.test_machines import Order, Slow
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_store_errors import Disk
 from tests.durable.test_timers import Clock
@@ -304,6 +304,36 @@ def test_a_message_that_kills_its_process_three_times_is_a_dead_letter(start, tm
         assert ref.call(Here.total).get(timeout=10) == 1
 
 
+def test_a_timer_that_kills_its_process_three_times_is_a_dead_letter(start):
+    class Doomed(Here):
+        def begin(self):
+            self.ctx.after(0.05, self.exit)
+
+    with start() as system:
+        letters = []
+        system.subscribe(af.DeadLetter, letters.append)
+        (ref,) = supervised(system, hosted(Doomed))
+        ref.call(Doomed.begin).get(timeout=10)
+        wait_for(lambda: letters)
+        assert "3 processes" in str(letters[0].reason)
+        assert ref.call(Doomed.add, 1).get(timeout=10) == 1
+        assert rows(system, "af_actor_timer") == 0
+        assert [letter.crashes for letter in system.dead_mail.messages()] == [3]
+
+
+def test_a_state_over_the_limit_fails_in_the_child_and_is_rolled_back(url):
+    class Growing(Here):
+        def grow(self, size):
+            self.state.seen.append("x" * size)
+            return "x" * (size // 2)
+
+    with af.ActorSystem("test", store=url, settings=af.Settings(payload_limit=100_000)) as system:
+        (ref,) = supervised(system, hosted(Growing, retry=QUICK))
+        with pytest.raises(af.PayloadError, match=r"the state of .*: 0\.2 MB, over Settings"):
+            ref.call(Growing.grow, 150_000).get(timeout=10)
+        assert ref.call(Growing.seen).get(timeout=10) == []
+
+
 def test_the_death_of_a_shared_process_is_one_restart_and_blames_only_what_was_handled(start, tmp_path):
     shared = af.Process(name="shared")
     with start() as system:
@@ -434,6 +464,15 @@ def test_a_timeout_that_fails_is_tried_again_then_crashes_the_machine(start):
         wait_for(lambda: letters)
         assert isinstance(letters[0].reason, ValueError)
         wait_for(lambda: not ref.is_alive())
+
+
+def test_a_timeout_that_was_due_while_its_machine_is_rolled_back_comes_to_pass_once(start):
+    with start() as system:
+        ref = system.spawn(hosted(Slow))
+        with pytest.raises(ValueError, match="no"):
+            ref.call(Slow.hold, 0.5).get(timeout=10)
+        wait_for(lambda: ref.state == "over")
+        assert ref.proxy().count.get(timeout=10) == 1
 
 
 def test_a_machine_in_a_final_state_ends_for_good_behind_what_was_queued(start):

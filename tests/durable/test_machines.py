@@ -112,6 +112,59 @@ def test_a_timeout_that_fails_is_tried_again_then_crashes_the_machine():
         assert ref.state == "over"
 
 
+class Slow(af.StateMachine, durable=True):
+    waiting, over = af.State(initial=True), af.State()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    @waiting.stay
+    @over.stay
+    def hold(self, seconds: float) -> None:
+        self.start_timer("made in vain", 0.1, Slow.add)
+        if seconds:
+            self.ctx.sleep(seconds)
+        raise ValueError("no")
+
+    @waiting.after(0.3, over)
+    def expire(self) -> None:
+        self.count += 1
+
+    @over.to(waiting)
+    @waiting.stay
+    def add(self) -> None:
+        self.count += 100
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_timers_of_a_machine_that_is_rolled_back_are_as_they_were(seconds):
+    """One that the failed event has made is not there; one that was due meanwhile fires once."""
+    with VirtualSystem("test") as system:
+        ref = system.spawn(named(Slow))
+        failed = ref.call(Slow.hold, seconds)
+        system.sleep(2)
+        with pytest.raises(ValueError, match="no"):
+            failed.get()
+        assert (ref.state, ref.proxy().count.get()) == ("over", 1)
+
+
+def test_a_timeout_that_no_try_could_handle_crashes_the_machine_and_that_is_an_event():
+    class Hopeless(Order):
+        @Order.new.after(60, Order.dead)
+        def expire(self) -> None:
+            raise ValueError("no")
+
+    with VirtualSystem("test") as system:
+        letters, crashes = [], []
+        system.subscribe(af.DeadLetter, letters.append)
+        system.subscribe(af.Crashed, crashes.append)
+        ref = system.spawn(named(Hopeless, retry=QUICK))
+        system.sleep(62)
+        assert not ref.is_alive()
+        assert [str(event.reason) for event in (*letters, *crashes)] == ["no", "no"]
+
+
 def test_a_deferred_event_is_answered_when_it_is_handled(start):
     class Door(af.StateMachine, durable=True):
         shut, wide = af.State(initial=True), af.State()

@@ -44,7 +44,7 @@ def test_it_is_taken_over_when_its_owner_stops(start):
         assert there._actor.state.n == 3
 
 
-def lose_an_actor(start):
+def lose_an_actor(start, on_crash=None):
     """Have a node lose its actor in the middle of a message; returns what left it, and what the new owner knows."""
     gate, inside = threading.Event(), threading.Event()
 
@@ -58,6 +58,8 @@ def lose_an_actor(start):
                 gate.wait(20)
 
     with start("one") as one, start("two") as two:
+        if on_crash is not None:
+            one.subscribe(af.Crashed, on_crash)
         collector = one.spawn(Collector)
         here = one.spawn(named(Held, "a", collector))
         there = two.spawn(named(Held))
@@ -72,9 +74,11 @@ def lose_an_actor(start):
 
 
 def test_it_is_taken_over_when_its_owner_has_not_beaten_for_a_lease_and_that_one_is_fenced(start):
-    left, seen = lose_an_actor(start)
+    crashes = []
+    left, seen = lose_an_actor(start, crashes.append)
     assert left == []  # the old owner ends, and what it did is refused
     assert seen == [["x"], ["x"]]
+    assert ["taken over" in str(event.reason) for event in crashes] == [True]
 
 
 def test_without_the_fence_that_shows(start, url, monkeypatch):

@@ -163,7 +163,8 @@ def test_the_end_of_the_system_gives_back_what_runs(url, tmp_path):
 @af.task(retry=af.Retry(3, af.Backoff(0)))
 def cancelled_at_its_end(gate: str) -> None:
     tasks.SEEN.append(gate)
-    STORES[gate].write(lambda transaction: transaction.run("jobs.cancelling", {"id": int(af.current().key[4:])}))
+    values = {"id": int(af.current().key.removeprefix("job-"))}
+    STORES[gate].write(lambda transaction: transaction.run("jobs.cancelling", values))
     raise ValueError(gate)
 
 

@@ -297,3 +297,13 @@ def test_what_was_kept_long_enough_goes_with_the_first_look_of_a_process(shared_
     with af.ActorSystem("second", store=shared_url) as second:
         jobs = second.queue("q", workers=1)
         tasks.until(lambda: [info.id for info in jobs.jobs()] == [last.id], seconds=5)
+
+
+@af.task
+def stop_myself() -> None:
+    raise af.Stopping
+
+
+def test_a_task_that_raises_stopping_itself_has_failed_and_is_not_run_for_ever(shop):
+    with pytest.raises(af.JobFailed, match="Stopping"):
+        shop.queue("q", workers=1).enqueue(stop_myself).result(timeout=10)

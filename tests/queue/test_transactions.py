@@ -252,10 +252,15 @@ def test_a_task_over_its_timeout_that_has_committed_its_result_is_completed(shop
             tasks.GATES["commits"].wait(0.5)
         return 42
 
-    jobs = shop.queue("q", workers=1)
+    jobs = shop.queue("q", workers=2)
+    other_begun = tasks.begun("other")
+    other = jobs.enqueue(tasks.hold, "other")
+    assert other_begun.wait(10)
     job = jobs.enqueue(late)
+    assert begun.wait(10)
+    tasks.GATES["other"].set()  # its end cannot be written meanwhile, and so the timeout is handled after the commit
     assert job.result(timeout=10) == 42
-    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+    assert other.result(timeout=10) == "other"
     assert (jobs.stats().completed, jobs.stats().failed) == (2, 0)
     assert "failed for good" not in caplog.text
 

@@ -149,8 +149,10 @@ def test_the_systems_end_fails_no_job_though_the_pool_ends_before_the_queue(tmp_
 def test_a_job_that_kills_its_processes_is_a_dead_letter_with_the_signal_as_cause(shop):
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(tasks.cpu_kill_self)
-    with pytest.raises(af.JobFailed, match="dead: HostDied.*SIGKILL"):
+    with pytest.raises(af.JobFailed, match="dead: HostDied.*SIGKILL") as failure:
         job.result(timeout=60)
+    assert isinstance(failure.value.__cause__, af.HostDied)
+    assert str(failure.value.__cause__) in str(failure.value)
     assert (job.info().attempt, job.info().crashes) == (3, 3)
     assert [letter.id for letter in jobs.dead()] == [job.id]
     assert jobs.stats().dead == 1
@@ -241,7 +243,7 @@ def test_listeners_hear_what_becomes_of_jobs(shop):
 
 @pytest.mark.parametrize("error", [SystemExit, GeneratorExit])
 def test_a_listener_ends_nobody(shop, error):
-    def end(_event: af.JobEvent) -> None:
+    def end(_event: object) -> None:
         raise error
 
     jobs = shop.queue("q", workers=1)

@@ -109,6 +109,9 @@ update actorflow.actor_timer set started = 1 where id = :id;
 update actorflow.actor_timer set crashes = crashes + 1, started = 0
 where actor = :actor and (started = 1 or (crashes = 0 and due <= :now));
 
+-- name: blame_fired
+update actorflow.actor_timer set crashes = crashes + 1, started = 0 where id = :id;
+
 -- name: blame_timer
 update actorflow.actor_timer set crashes = :crashes where id = :id;
 

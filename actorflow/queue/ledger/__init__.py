@@ -1,0 +1,43 @@
+"""Ledger: what happens to jobs in the store. Layer 4.
+
+Each function is a piece of work for one transaction. A running job belongs to a node and an epoch, and whatever is
+written about it says both: what comes late, after another node has taken over, changes nothing and is told so.
+"""
+
+from actorflow.queue.ledger.arrivals import check_needs, number, put, put_many
+from actorflow.queue.ledger.claims import claim, claim_one, expire
+from actorflow.queue.ledger.endings import after_end, cancel_queued, settle
+from actorflow.queue.ledger.records import BATCH, CRASHES, DAY, DEAD_SECONDS, FINAL, Claimed, News, Outcome
+from actorflow.queue.ledger.requests import cancel, cancel_each, prune, purge, revive, revive_each
+from actorflow.queue.ledger.takeovers import disown, interrupted, take_over, take_overdue
+
+__all__ = [
+    "BATCH",
+    "CRASHES",
+    "DAY",
+    "DEAD_SECONDS",
+    "FINAL",
+    "Claimed",
+    "News",
+    "Outcome",
+    "after_end",
+    "cancel",
+    "cancel_each",
+    "cancel_queued",
+    "check_needs",
+    "claim",
+    "claim_one",
+    "disown",
+    "expire",
+    "interrupted",
+    "number",
+    "prune",
+    "purge",
+    "put",
+    "put_many",
+    "revive",
+    "revive_each",
+    "settle",
+    "take_over",
+    "take_overdue",
+]

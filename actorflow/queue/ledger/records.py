@@ -1,0 +1,103 @@
+"""Records: a job that was claimed, what became of it, and what a transaction tells. Layer 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Transaction
+
+
+CRASHES: Final = 3  # processes that one job may kill before it is dead
+BATCH: Final = 500  # jobs that one transaction moves on besides its own
+DAY: Final = 86400.0
+DEAD_SECONDS: Final = 30 * DAY  # that a dead letter is kept
+FINAL: Final = frozenset({"completed", "failed", "dead", "cancelled"})
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A job that this node has, to run."""
+
+    id: int
+    task: str
+    args: bytes
+    options: bytes | None
+    attempt: int
+    crashes: int
+    epoch: int
+    priority: int
+    key: str | None
+    at_most_once: bool
+    created: float
+    due: float | None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a job that this node had.
+
+    Attributes:
+        status: "completed", "failed", "dead", "cancelled"; "queued" to try it again at `due`, or to give it back.
+        result: of a completed one.
+        error: of another.
+        crashes: 1 if it has killed its process.
+        given_back: it was not begun.
+        interrupted: it was begun, and the process ends: the attempt does not count.
+    """
+
+    id: int
+    epoch: int
+    key: str | None
+    status: str
+    result: bytes | None = None
+    error: bytes | None = None
+    due: float | None = None
+    crashes: int = 0
+    given_back: bool = False
+    interrupted: bool = False
+    keep: float = DAY
+    task: str = ""
+
+
+@dataclass(slots=True)
+class News:
+    """What a transaction has done besides what it was asked for; it is told once that is committed.
+
+    Attributes:
+        lost: jobs whose outcome came too late: another node has them.
+        queues: in which jobs may be ready that were not.
+        cancelled: jobs that will not begin, with their tasks: they expired, or waited for one that failed.
+    """
+
+    lost: list[int] = field(default_factory=list)
+    queues: set[str] = field(default_factory=set)
+    cancelled: list[tuple[int, str]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Forget all: a database may have a transaction undone and done again."""
+        self.lost.clear()
+        self.queues.clear()
+        self.cancelled.clear()
+
+
+@dataclass(slots=True)
+class Counts:
+    """Changes of a queue's counters, written once a transaction."""
+
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    retried: int = 0
+    dead: int = 0
+
+    def write(self, transaction: Transaction, queue: str) -> None:
+        """Add them to the queue's."""
+        changes = {name: getattr(self, name) for name in COUNTED}
+        if any(changes.values()):
+            transaction.run("jobs.count", {"name": queue, **changes})
+
+
+COUNTED: Final = ("running", "completed", "failed", "cancelled", "retried", "dead")

@@ -1,0 +1,121 @@
+"""Requests: jobs that are cancelled, queued again or removed. Layer 4."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+from actorflow.errors import DefinitionError
+from actorflow.queue.ledger.arrivals import hold, tag_rows
+from actorflow.queue.ledger.endings import cancel_queued
+from actorflow.queue.ledger.records import BATCH, FINAL, News
+from actorflow.queue.slots import HELD, OVER, count_keys, enter, limits_of
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Transaction
+
+
+def cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
+    """Cancel a job: True if it had not begun, False if it runs and is to end, None if it is over."""
+    news.begin()
+    return _cancel(transaction, id_, now, news)
+
+
+def cancel_each(transaction: Transaction, ids: list[int], now: float, news: News) -> tuple[int, bool]:
+    """Cancel jobs; return how many of them, and whether some run and are to end."""
+    news.begin()
+    running = sum(_cancel(transaction, id_, now, news) is False for id_ in ids)
+    cancelled = {id_ for id_, _ in news.cancelled}  # one may have been cancelled because of another
+    return running + len(cancelled.intersection(ids)), running > 0
+
+
+def _cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
+    if cancel_queued(transaction, id_, "it was cancelled", now, news):
+        return True
+    return False if transaction.one("jobs.cancelling", {"id": id_}) is not None else None
+
+
+def revive(transaction: Transaction, id_: int, now: float) -> bool:
+    """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
+
+    Jobs that it waited for are forgotten, but not the members of a group whose results it is to get.
+
+    Raises:
+        DefinitionError: another live job has its unique key, or a member of its group is over and was not completed.
+            Nothing was written.
+    """
+    place = transaction.one("jobs.place", {"id": id_})
+    if place is None or place[2] != OVER:
+        return False
+    found = transaction.one("jobs.unique_of", {"id": id_})
+    if found is not None:
+        msg = f"job {id_} cannot be queued again: job {found[0]} is live and has the same unique key"
+        raise DefinitionError(msg)
+    (gather,) = transaction.one("jobs.gather", {"id": id_}) or (None,)
+    members = None if gather is None else json.loads(gather)
+    if members is not None:
+        check_members(transaction, id_, members)
+    row = transaction.one("jobs.revive", {"id": id_})
+    if row is None:
+        return False
+    queue, key = row
+    limits = limits_of(transaction, queue)
+    if members is None:
+        enter(transaction, id_, queue, key, None, limits, now)
+        return True
+    transaction.run("jobs.set_stage", {"id": id_, "stage": HELD})
+    job = {"queue": queue, "key": key, "due": None, "gather": gather}
+    hold(transaction, id_, members, job, limits, now, News())
+    return True
+
+
+def check_members(transaction: Transaction, id_: int, members: list[int]) -> None:
+    """Refuse to gather the results of jobs that have none, and will have none."""
+    for member in members:
+        row = transaction.one("jobs.outcome", {"id": member})
+        status = "gone" if row is None else row[0]
+        if status != "completed" and (row is None or status in FINAL):
+            msg = f"job {id_} cannot be queued again: it is to get the result of job {member}, which is {status}"
+            raise DefinitionError(msg if row is None else f"{msg}: queue that one again first")
+
+
+def revive_each(transaction: Transaction, ids: list[int], now: float) -> int:
+    """Queue jobs again, and return how many; those that cannot be stay as they are."""
+    revived = 0
+    for id_ in ids:
+        with contextlib.suppress(DefinitionError):
+            revived += revive(transaction, id_, now)
+    return revived
+
+
+def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
+    """Remove all jobs of a queue that have not begun; those of other queues that wait for one are cancelled."""
+    news.begin()
+    where = {"queue": queue}
+    for (job,) in transaction.all("jobs.purge_dependants", where):
+        place = transaction.one("jobs.place", {"id": job})
+        if place is not None and place[0] != queue:
+            cancel_queued(
+                transaction, job, f"queue {queue}, in which a job was that it waited for, was purged", now, news
+            )
+    newest = transaction.one("jobs.newest")  # its row stays, or its number would be used again
+    removed = 0
+    if newest is not None and newest[1] == queue:
+        removed = int(cancel_queued(transaction, newest[0], "its queue was purged", now, news))
+    transaction.run("jobs.purge_needs", where)
+    transaction.run("jobs.purge_tags", where)
+    removed += transaction.run("jobs.purge", where)
+    limits = limits_of(transaction, queue)
+    if limits.has_keys:
+        count_keys(transaction, queue, now)
+    return removed
+
+
+def prune(transaction: Transaction, now: float) -> int:
+    """Remove some jobs that were kept long enough; return how many."""
+    removed = transaction.all("jobs.prune", {"now": now, "limit": BATCH})
+    rows = [row for id_, queue, tags in removed if tags for row in tag_rows(id_, queue, tags)]
+    if rows:
+        transaction.many("jobs.drop_tag", rows)
+    return len(removed)
