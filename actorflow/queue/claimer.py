@@ -63,8 +63,9 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.line.offers.clear()
         self.line.disown()  # an incarnation that has crashed may have left jobs
         self.free.extend(self.new_worker() for _ in range(self.count))
-        if not self.line.store_is_private:
-            self.look_soon()
+        if not self.line.store_is_private:  # at once: after the death of a whole tree its jobs wait for this process
+            self.looking = True
+            self.actor_ref.cast(Claimer.look_around)
         self.flush_soon()
 
     def new_worker(self) -> ActorRef[Any]:

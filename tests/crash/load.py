@@ -9,7 +9,8 @@ from tests.crash import tasks
 from tests.crash.books import Books
 
 QUEUE = "crash"
-EACH = 40  # jobs of a wave
+GROUPS = 5  # of four jobs, in a wave
+BURST = 20  # jobs that come at once, at its end: somebody is to work when it is over
 BRIEF = tasks.plain.options(keep=0.05)
 
 
@@ -26,18 +27,24 @@ class Load:
 
     def wave(self) -> None:
         """Enqueue a wave, some alone and some together."""
-        for _ in range(EACH // 4 - 1):
+        for _ in range(GROUPS):
             kind = self.rng.choice(list(tasks.EXPECTED))
-            task = getattr(tasks, kind)
-            first, *others = range(self.number, self.number + 4)
-            self.number += 4
             with self.a_server_may_be_lost():
-                self.accepted.append((self.queue.enqueue(task, first), kind, first))
-            with self.a_server_may_be_lost():
-                jobs = self.queue.enqueue_many(task, [(number,) for number in others])
-                self.accepted += [(job, kind, number) for job, number in zip(jobs, others, strict=True)]
+                job = self.queue.enqueue(getattr(tasks, kind), self.number)
+                self.accepted.append((job, kind, self.number))
+            self.number += 1
+            self.many(kind, 3)
         with self.a_server_may_be_lost():
             self.brief += self.queue.enqueue_many(BRIEF, [(number,) for number in range(4)])
+        self.many(self.rng.choice(["writing", "heavy"]), BURST)
+
+    def many(self, kind: str, count: int) -> None:
+        """Enqueue jobs together."""
+        numbers = range(self.number, self.number + count)
+        self.number += count
+        with self.a_server_may_be_lost():
+            jobs = self.queue.enqueue_many(getattr(tasks, kind), [(number,) for number in numbers])
+            self.accepted += [(job, kind, number) for job, number in zip(jobs, numbers, strict=True)]
 
     @contextlib.contextmanager
     def a_server_may_be_lost(self):

@@ -7,11 +7,13 @@ import sys
 import pytest
 
 import actorflow as af
+from actorflow.queue import claimer
 from tests.crash import tasks
 
 DIES = """
 import os, signal, sys
 import actorflow as af
+from actorflow.queue import claimer
 from tests.crash import tasks
 
 system = af.ActorSystem("dies", store=sys.argv[1])
@@ -55,3 +57,10 @@ def test_jobs_that_may_run_once_are_dead_only_if_they_were_begun(tmp_path):
         assert [job.result(timeout=30) for job in jobs[1:]] == [2, 4]
         assert [job.status for job in jobs] == ["dead", "completed", "completed"]
         assert tasks.plain.name == jobs[0].info().task
+
+
+def test_a_process_takes_the_jobs_of_the_dead_as_it_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(claimer, "LOOK_SECONDS", 3600.0)
+    with af.ActorSystem("after", store=die(tmp_path, "often")) as system:
+        system.queue("begun", workers=1)
+        assert [system.get_job(id_).result(timeout=30) for id_ in ("1", "2", "3")] == [0, 2, 4]

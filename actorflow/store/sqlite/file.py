@@ -25,7 +25,7 @@ LARGEST_BYTES: Final = 32 * 1024 * 1024  # that the log keeps when it is begun a
 LOG_HEADER: Final = struct.Struct(">8xI4x8s8x")  # page size and salts
 FRAME_HEADER: Final = struct.Struct(">8x8s8x")  # salts
 INSIST_MILLISECONDS: Final = 200
-INSIST_SECONDS: Final = 2.0  # between two such waits in vain: a reader may stay for long, and nobody writes meanwhile
+INSIST_SECONDS: Final = 1.0  # between two such waits in vain: a reader may stay for long, and nobody writes meanwhile
 MIGRATIONS: Final = migrations("actorflow.store.sqlite")
 VERSION: Final = len(MIGRATIONS)
 
