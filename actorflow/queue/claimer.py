@@ -245,9 +245,12 @@ class Claimer(Actor, intensity=10, period=10.0):
         free, backlog = self.free, self.backlog
         while free and backlog:
             attempt = backlog.popleft()
+            if not self.line.attempt_begins(attempt):
+                self.done.append(attempt.give_back())
+                self.flush_soon()
+                continue
             slot = free.popleft()
             self.running[attempt.job.id] = (attempt, slot)
-            self.line.attempt_began(attempt)
             if attempt.task.is_async:
                 self.async_worker(slot).cast(AsyncWorker.run, attempt)
             else:

@@ -30,7 +30,8 @@ def run_inline(line: Line, id_: int) -> None:
         if job is None:
             return  # it is over: what it waited for has failed
         attempt = Attempt(job, line)
-        line.attempt_began(attempt)
+        if not line.attempt_begins(attempt):
+            return  # another process has it
         outcome = attempt.outcome = run(attempt, rng)
         line.attempt_ended(attempt)
         if not attempt.settled:

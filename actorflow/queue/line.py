@@ -7,6 +7,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
@@ -265,8 +266,9 @@ class Line:
         values = {"queue": self.name, "owner": owner, "now": lease_now, "limit": 1}
         if self.store.read(lambda transaction: transaction.one("jobs.overdue", values)) is None:
             return
+        begun = cache(self.store.node.begun)  # a file is read for each node
         moved = self.store.write(
-            lambda transaction: ledger.take_overdue(transaction, self.name, owner, lease_now, self.now(), news)
+            lambda transaction: ledger.take_overdue(transaction, self.name, owner, begun, lease_now, self.now(), news)
         )
         self.taken(moved, news)
 
@@ -364,13 +366,26 @@ class Line:
 
         self.after(HELD_SECONDS, look)
 
-    def attempt_began(self, attempt: Attempt) -> None:
-        """A worker has a job."""
+    def attempt_begins(self, attempt: Attempt) -> bool:
+        """A worker is to have a job; False if that cannot be noted: it was lost to another node, or the store is gone.
+
+        Without notes that outlive the process, it is in the job's row if it matters: for a job that may run once only,
+        and for one on which a process may have died.
+        """
         job = attempt.job
+        if (job.at_most_once or job.crashes) and not (self.store.node.keeps_notes or self.store_is_private):
+            values = {"id": job.id, "owner": self.store.node.id, "epoch": job.epoch}
+            try:
+                if not self.store.write(lambda transaction: transaction.run("jobs.begun", values), self.durability):
+                    return False
+            except Exception as error:  # noqa: BLE001 - the store is gone for now
+                logger.error("Queue %s: the store failed, job %s has not begun: %s", self.name, job.id, error)
+                return False
         self.store.node.begin(job.id)
         self.latencies.wait.append(self.now() - (job.due or job.created))
         if self.listeners:
             self.listeners.tell("started", job.id, job.task)
+        return True
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """An attempt is over; the store hears of it in a moment."""

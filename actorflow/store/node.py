@@ -26,6 +26,11 @@ class Node(Protocol):
         """Take a dead node's lock away, when its work was taken over and its row is gone."""
         ...
 
+    @property
+    def keeps_notes(self) -> bool:
+        """Whether what it notes by `begin` can be read once it has died."""
+        ...
+
     def begin(self, number: int, /) -> None:
         """Note, for whoever buries this process, that it begins a piece of work."""
         ...

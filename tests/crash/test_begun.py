@@ -7,13 +7,16 @@ import sys
 import pytest
 
 import actorflow as af
-from actorflow.queue import claimer
+from actorflow.queue import claimer, ledger
+from actorflow.queue.attempt import Attempt
 from tests.crash import tasks
+from tests.queue.tasks import until
 
 DIES = """
 import os, signal, sys
 import actorflow as af
-from actorflow.queue import claimer
+from actorflow.queue import claimer, ledger
+from actorflow.queue.attempt import Attempt
 from tests.crash import tasks
 
 system = af.ActorSystem("dies", store=sys.argv[1])
@@ -64,3 +67,71 @@ def test_a_process_takes_the_jobs_of_the_dead_as_it_starts(tmp_path, monkeypatch
     with af.ActorSystem("after", store=die(tmp_path, "often")) as system:
         system.queue("begun", workers=1)
         assert [system.get_job(id_).result(timeout=30) for id_ in ("1", "2", "3")] == [0, 2, 4]
+
+
+# --- without notes that outlive the process: on PostgreSQL it may have been on another machine ------------------------
+
+DIES_FAR = """
+import os, signal, sys, time
+import actorflow as af
+from actorflow.queue.attempt import Attempt
+from tests.crash import tasks
+
+system = af.ActorSystem("dies", store=sys.argv[1])
+queue = system.queue("begun")
+if sys.argv[2] == "first":
+    for number in range(3):
+        queue.enqueue(tasks.plain.options(at_most_once=sys.argv[3] == "once"), number)
+line = system.lines["begun"]
+claimed = []
+until = time.monotonic() + 30
+while len(claimed) < 3 and time.monotonic() < until:  # the server has to notice that a session is gone
+    line.bury_dead_nodes()
+    claimed += line.settle_and_claim([], 3)[0]
+assert line.attempt_begins(Attempt(claimed[0], line))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def die_far(url, turn, how):
+    """Have a process take over what is there, take three jobs, begin the first, and die."""
+    done = subprocess.run([sys.executable, "-c", DIES_FAR, url, turn, how], timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def bury(system):
+    """Take over the jobs of those that have died."""
+    queue, line = system.queue("begun"), system.lines["begun"]
+    until(lambda: line.bury_dead_nodes() or queue.count(status="running") == 0)
+
+
+def test_on_postgres_a_job_that_was_only_taken_counts_one_death_and_no_more(postgres_server):
+    with postgres_server.database() as url:
+        for turn in ("first", "second", "third"):
+            die_far(url, turn, "often")
+        with af.ActorSystem("after", store=url) as system:
+            bury(system)
+            jobs = [system.get_job(id_).info() for id_ in ("1", "2", "3")]
+            assert [(job.status, job.crashes) for job in jobs] == [("dead", 3), ("queued", 1), ("queued", 1)]
+
+
+def test_on_postgres_jobs_that_may_run_once_are_dead_only_if_they_were_begun(postgres_server):
+    with postgres_server.database() as url:
+        die_far(url, "first", "once")
+        with af.ActorSystem("after", store=url) as system:
+            bury(system)
+            assert [system.get_job(id_).status for id_ in ("1", "2", "3")] == ["dead", "queued", "queued"]
+
+
+def test_on_postgres_a_job_that_was_lost_before_it_began_is_not_begun(postgres_server):
+    with postgres_server.database() as url, af.ActorSystem("slow", store=url) as slow:
+        job = slow.queue("begun").enqueue(tasks.plain.options(at_most_once=True), 1)
+        line = slow.lines["begun"]
+        (claimed,), _ = line.settle_and_claim([], 1)
+        slow.store.write(
+            lambda transaction: ledger.disown(transaction, "begun", slow.store.node.id, 0.0, ledger.News())
+        )
+        assert not line.attempt_begins(Attempt(claimed, line))
+        assert job.status == "queued"
+        slow.queue("begun", workers=1)
+        assert job.result(timeout=20) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
@@ -32,6 +32,32 @@ class Claimed:
     at_most_once: bool
     created: float
     due: float | None
+
+
+class Owned(NamedTuple):
+    """A job that some node has.
+
+    Attributes:
+        begun: 1 if it was noted that it has begun.
+    """
+
+    id: int
+    queue: str
+    key: str | None
+    epoch: int
+    crashes: int
+    at_most_once: int
+    task: str
+    begun: int
+
+    def was_begun(self, notes: frozenset[int] | None) -> bool:
+        """Say whether it may have begun; `notes` are what its node had begun, None if nobody can tell.
+
+        Then it counts once as if it had: after that, and for a job that may run once only, there is a note in its row.
+        """
+        if notes is not None:
+            return self.id in notes
+        return bool(self.begun or not (self.crashes or self.at_most_once))
 
 
 @dataclass(slots=True)

@@ -77,13 +77,13 @@ with next as materialized (
     for update skip locked
 )
 update actorflow.job as job set
-    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
 from next where job.id = next.id
 returning job.id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
 
 -- name: claim_one
 update actorflow.job set
-    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
 where id = :id and stage < 4
 returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
 
@@ -183,11 +183,14 @@ update actorflow.job set args = :args, gather = null where id = :id;
 -- name: set_stage
 update actorflow.job set stage = :stage where id = :id;
 
+-- name: begun
+update actorflow.job set begun = 1 where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
 -- name: owned
-select id, queue, key, epoch, attempt, crashes, at_most_once, task from actorflow.job where owner = :owner and stage = 4;
+select id, queue, key, epoch, crashes, at_most_once, task, begun from actorflow.job where owner = :owner and stage = 4;
 
 -- name: owned_one
-select id, queue, key, epoch, attempt, crashes, at_most_once, task from actorflow.job where id = :id and owner = :owner and stage = 4;
+select id, queue, key, epoch, crashes, at_most_once, task, begun from actorflow.job where id = :id and owner = :owner and stage = 4;
 
 -- name: overdue
 select id, owner from actorflow.job where stage = 4 and lease < :now and owner <> :owner and queue = :queue limit :limit;

@@ -43,6 +43,8 @@ class PostgresNode:
     def forget(self, id: str, /) -> None:
         """Do nothing: a dead session has left no lock."""
 
+    keeps_notes = False
+
     def begin(self, number: int, /) -> None:
         """Do nothing: the others may be on other machines, and a write for each piece of work would cost too much."""
 

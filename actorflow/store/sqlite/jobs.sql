@@ -70,7 +70,7 @@ insert into af_need (needs, job) values (:needs, :job) on conflict do nothing;
 
 -- name: claim
 update af_job set
-    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
 where id in (
     select id from af_job
     where queue = :queue and stage = 0 and task in (select value from json_each(:tasks))
@@ -80,7 +80,7 @@ returning id, task, args, options, attempt, crashes, epoch, priority, key, at_mo
 
 -- name: claim_one
 update af_job set
-    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
 where id = :id and stage < 4
 returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
 
@@ -176,11 +176,14 @@ update af_job set args = :args, gather = null where id = :id;
 -- name: set_stage
 update af_job set stage = :stage where id = :id;
 
+-- name: begun
+update af_job set begun = 1 where id = :id and owner = :owner and epoch = :epoch and stage = 4;
+
 -- name: owned
-select id, queue, key, epoch, attempt, crashes, at_most_once, task from af_job where owner = :owner and stage = 4;
+select id, queue, key, epoch, crashes, at_most_once, task, begun from af_job where owner = :owner and stage = 4;
 
 -- name: owned_one
-select id, queue, key, epoch, attempt, crashes, at_most_once, task from af_job where id = :id and owner = :owner and stage = 4;
+select id, queue, key, epoch, crashes, at_most_once, task, begun from af_job where id = :id and owner = :owner and stage = 4;
 
 -- name: overdue
 select id, owner from af_job where stage = 4 and lease < :now and owner <> :owner and queue = :queue limit :limit;

@@ -106,6 +106,11 @@ class SqliteNode:
     def _notes_of(self, id: str) -> str:
         return str(self._folder / f"{id}.work")  # another file than the lock's: to close that would give the lock back
 
+    @property
+    def keeps_notes(self) -> bool:
+        """Whether what it notes can be read once it has died."""
+        return self._notes is not None
+
     def begin(self, number: int, /) -> None:
         """Note that this process begins a piece of work."""
         if self._notes is not None:
