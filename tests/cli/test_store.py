@@ -48,6 +48,7 @@ def path(tmp_path: Path) -> Path:
         jobs = system.queue("numbers", workers=1)
         assert jobs.enqueue(double, 21).result(timeout=20) == 42
         jobs.enqueue(double.options(delay=3600), 1)
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:  # without workers, who would see that it is dead
         system.store.write(adding("gone"))
     return path
 
@@ -294,7 +295,9 @@ def test_prune_takes_what_was_kept_long_enough_and_nothing_else(path, monkeypatc
         kept = jobs.enqueue(double.options(keep=10 * 86400.0), 4)
         kept.result(timeout=20)
         jobs.enqueue(double.options(delay=3600), 2)  # the newest job stays in any case, for the sake of its number
-        system.store.write(adding("also gone"))
+    with af.ActorSystem("shop", store=f"sqlite:///{path}") as system:
+        system.store.write(adding("another"))
+        system.store.write(adding("a third"))
     assert answer("prune", path) == {"jobs": 0, "messages": 0, "schedules": 0, "nodes": 2}
     now = time.time()
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + 2 * 86400.0))
