@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Packed:
     """A call that was checked and encoded."""
 
@@ -44,7 +44,8 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         for name, value in task.signature.bind(*args, **kwargs).arguments.items():
             encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
         raise
-    line.check_size(payload, f"the arguments of {task.name}")
+    if len(payload) > line.payload_limit:
+        line.check_size(payload, f"the arguments of {task.name}")
     return Packed(task.name, task.job_options, payload)
 
 

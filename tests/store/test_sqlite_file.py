@@ -370,7 +370,7 @@ def test_a_reader_that_stays_open_lets_the_log_grow_and_its_end_lets_it_shrink(t
                 store.write(big(str(number)), durability="process")
             assert reader.execute("select count(*) from af_node").fetchone() == (0,)
         assert sqlite_file.log_size(str(path)) > sqlite_file.LARGEST_BYTES + 1_000_000
-        for number in range(8):
+        for number in range(16):
             store.write(adding(f"small-{number}"))
         assert sqlite_file.log_size(str(path)) <= sqlite_file.LARGEST_BYTES
         assert not sqlite_file.is_filled(str(path), 1_000_000)

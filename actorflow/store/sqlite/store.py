@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.02  # between two looks whether another process has committed
-COMMITS: Final = 8  # between two looks at the size of the log
+COMMITS: Final = 16  # between two looks at the size of the log
 
 
 class SqliteStore(StoreShell[SqliteNode]):
