@@ -7,6 +7,7 @@ it was: a row. In the tree stands an Envoy, so what becomes of the actor then is
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
 from functools import partial
@@ -73,6 +74,8 @@ class HostedUnit(Unit):
         assert flight is not None
         if ref._waiting is flight:
             ref._waiting = None
+        if ref._flight is flight:
+            ref._flight = None
         done, error = flight.future._value, flight.future._error
         if error is not None and flight.loads is not None:  # it has not come to it
             box.must_load = flight.loads
@@ -175,20 +178,26 @@ class PassedOn(Future[Any]):
 
 
 class Flight:
-    """What an actor waits for while its message is in the child."""
+    """What an actor waits for while its message is in the child; `exit` is its word that it ends there, if it is to."""
 
-    __slots__ = ("future", "link", "loads", "ref")
+    __slots__ = ("exit", "future", "link", "loads", "ref")
 
     def __init__(self, ref: HostedDurableRef, link: Link, loads: bool | None) -> None:
         self.ref = ref
         self.link = link
         self.loads = loads  # what is stored goes along
         self.future: Future[Any] = Future()
+        self.exit: Future[Any] | None = None
 
     def interrupt(self) -> None:
         """A supervisor wants the end: it begins there after this handler, which is woken if it waits."""
         seconds = self.ref._traits.options.shutdown * OWN_SHARE
-        self.link.note(self.link.name, "exit", self.ref.uid, False, seconds)
+        self.exit = self.link.request(self.link.name, "exit", self.ref.uid, False, seconds)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Say whether the process has not even answered that: once the handler is abandoned, it does not answer."""
+        return self.exit is not None and not self.exit._done and not self.future._done
 
 
 class HostedMailbox(Mailbox):
@@ -263,11 +272,11 @@ class HostedMailbox(Mailbox):
             handle.entry = effects.entry.id, effects.entry.asker is not None
         if message.__class__ is Own:
             unit.own, handle.own, handle.message = message, message.number, None
-        ref._waiting = flight
+        ref._waiting = ref._flight = flight
         try:
             link.ask(ref, link.name, handle, None, flight.future)
         except BaseException:
-            ref._waiting = None
+            ref._waiting = ref._flight = None
             raise
         self.must_load = None
         if must_stop(ref):
@@ -291,7 +300,7 @@ class HostedDurableRef(DurableRef, Away):
     incarnations.
     """
 
-    __slots__ = ("_epoch", "_guest", "_host", "_last_link", "_link")
+    __slots__ = ("_epoch", "_flight", "_guest", "_host", "_last_link", "_link")
 
     _future_class: ClassVar[type[Future[Any]]] = Future  # type: ignore[assignment]
     _mailbox_class: ClassVar[type[Mailbox]] = HostedMailbox
@@ -302,6 +311,7 @@ class HostedDurableRef(DurableRef, Away):
         self._host: Host | None = None
         self._link: Link | None = None
         self._last_link: Link | None = None
+        self._flight: Flight | None = None
         self._guest = False
         self._epoch = 0
 
@@ -340,7 +350,9 @@ class HostedDurableRef(DurableRef, Away):
         self._link = None
         host, self._host = self._host, None
         if host is not None:
-            if self._guest and host.link.closed is None:  # it was given up here, and lives on there
+            if self._flight is not None and self._flight.is_unheard:
+                host.kill()
+            elif self._guest and host.link.closed is None:  # it was given up here, and lives on there
                 host.link.note(host.link.name, "exit", self.uid, False, 0.0)
             self._guest = False
             host.leave(self)
@@ -393,8 +405,11 @@ class DurableEnvoy(Envoy):
         if host is None:
             return
         if ref._guest and host.link.closed is None:
+            if ref._flight is not None and ref._flight.is_unheard:
+                host.kill()
             seconds = ref._traits.options.shutdown * OWN_SHARE
-            await host.link.request(host.link.name, "exit", ref.uid, False, seconds)
+            with contextlib.suppress(HostDied):
+                await host.link.request(host.link.name, "exit", ref.uid, False, seconds)
         if host.lost or host.link.closed is not None:
             self.leave(host)
         ref._guest = False

@@ -1,5 +1,6 @@
 """Durable actors in child processes: handlers there, rows and commits here."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -585,6 +586,44 @@ def test_one_that_does_not_end_in_time_is_abandoned_and_its_message_stays(start,
 
 
 # --- elsewhere -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", [False, True], ids=["restart", "stop"])
+def test_a_process_that_stands_still_is_killed_when_its_actor_is_to_end_and_does_not_in_time(start, stop):
+    class Neighbour(af.Actor):
+        def crash(self):
+            raise af.Crash
+
+        def pid(self):
+            return os.getpid()
+
+    shared = af.Process(name="shared")
+    with start() as system:
+        children = [
+            hosted(Here, host=shared, shutdown=0.3),
+            af.child(Neighbour).options(name="here"),
+            af.child(Neighbour).options(name="there", host=shared),
+        ]
+        tree = system.spawn(af.child(af.Supervisor, *children[:2], strategy="one_for_all").options(name="tree"))
+        ref, neighbour = (system.find(f"{tree.path}/{name}") for name in ("a", "here"))
+        there = system.spawn(children[2])
+        pid = ref.call(Here.pid).get(timeout=10)
+        assert there.call(Neighbour.pid).get(timeout=10) == pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            answer = ref.call(Here.pid)
+            wait_for(lambda: ref._waiting is not None)
+            if stop:
+                tree.stop(timeout=10)
+                with pytest.raises(af.ActorDeadError):
+                    answer.get(timeout=10)
+            else:
+                neighbour.cast(Neighbour.crash)
+                assert answer.get(timeout=10) != pid
+            wait_for(lambda: not there.is_alive())
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_on_a_virtual_clock_it_is_in_this_process_with_arguments_of_its_own():
