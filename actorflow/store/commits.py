@@ -101,9 +101,8 @@ class Commits:
             StoreError: the database failed, and nothing of the work is there.
             Exception: what the work raised; it is undone.
         """
-        if self.is_held_here:
+        if self._holder and self.is_held_here:
             return self._within(run)
-        self.turn.check_outside()
         if not self._waiting and self.turn.acquire(blocking=False):
             done: tuple[T, After] | None = None
             try:
@@ -114,10 +113,12 @@ class Commits:
                     raise
             finally:
                 self.turn.release()
-                self._lead()
+                if self._waiting:
+                    self._lead()
             if done is not None:
                 value, after = done
-                call(after)
+                if after:
+                    call(after)
                 return value
         return self.submit(run, durability).get()
 
