@@ -344,6 +344,8 @@ def depth(n: int, options: dict[str, Any], per_key: af.Limit | None) -> Figures:
             for _ in range(0, n - 1000, 10_000):
                 jobs.enqueue_many(noop, [(PAYLOAD,)] * 10_000)
         jobs = running.queue("q", workers=3, per_key=per_key)
+        for _ in range(100):  # the log of what was enqueued is written back before, in one of these
+            jobs.pause()
         begin = time.perf_counter()
         jobs.resume()
         last.result(timeout=WAIT)
