@@ -140,12 +140,13 @@ class Line:
         def work(transaction: Transaction) -> tuple[int, list[ledger.Claimed]]:
             news.begin()
             id_ = put(transaction)
-            if self.closed or self.is_ending() or self.is_outdated(transaction):
+            if self.closed or self.is_ending():
                 return id_, []
-            return id_, ledger.claim(transaction, name, owner, tasks, 1, now, until, news)[0]
+            return id_, ledger.claim(transaction, name, owner, tasks, 1, now, until, store.version, news)[0]
 
         found = store.write(work, self.durability)
-        self.told([], news)
+        if news.cancelled or news.queues or news.newer is not None:
+            self.told([], news)
         return found
 
     def look_for_cancelled(self) -> None:
@@ -169,9 +170,9 @@ class Line:
                 transaction.run("jobs.set_back", {"queue": name, "now": now})
             if done:
                 ledger.settle(transaction, name, owner, done, now, news)
-            if wanted < 1 or self.is_outdated(transaction):
+            if wanted < 1:
                 return [], None
-            return ledger.claim(transaction, name, owner, tasks, wanted, now, until, news)
+            return ledger.claim(transaction, name, owner, tasks, wanted, now, until, store.version, news)
 
         claimed = store.write(work, durability=self.durability)
         self._latest = now
@@ -179,16 +180,6 @@ class Line:
             node.end(outcome.id)
         self.told(done, news)
         return claimed
-
-    def is_outdated(self, transaction: Transaction) -> bool:
-        """Say whether a newer program has changed the tables: then this one takes no more jobs, and says so once."""
-        row = transaction.one("nodes.version")
-        found, known = (row[0] if row is not None else 0), self.store.version
-        if found > known and self.outdated != found:
-            text = "Queue %s: tables are of version %s now, this program knows %s: it takes no more jobs: restart it"
-            logger.error(text, self.name, found, known)
-            self.outdated = found
-        return bool(found > known)
 
     def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
         """Write what became of a job into the transaction of its task; False if another node has the job."""
@@ -202,6 +193,10 @@ class Line:
 
     def told(self, done: Iterable[ledger.Outcome], news: ledger.News) -> None:
         """Tell who waits and who listens, after a commit."""
+        if news.newer is not None and self.outdated != news.newer:  # another program has changed the tables
+            self.outdated = news.newer
+            text = "Queue %s: tables are of version %s now, this program knows %s: it takes no more jobs: restart it"
+            logger.error(text, self.name, news.newer, self.store.version)
         for job in news.lost:
             logger.warning("Job %s was taken over by another process; its late result is refused", job)
         if self.listeners:

@@ -9,6 +9,8 @@ from actorflow.queue.ledger.records import BATCH, Claimed, Counts, News
 from actorflow.queue.slots import BEHIND, READY, Key, Limits, limits_of, promote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actorflow.store.transaction import Transaction
 
 
@@ -20,6 +22,7 @@ def claim(
     wanted: int,
     now: float,
     lease: float,
+    known: int,
     news: News,
 ) -> tuple[list[Claimed], float | None]:
     """Take the next jobs for a node, the smallest priority first, as far as the limits of the queue allow.
@@ -27,12 +30,15 @@ def claim(
     Args:
         tasks: names of the tasks that the node knows, as a JSON list.
         lease: when others may take them over, if the node does not say that it still works.
+        known: version of the tables that the node knows; if they are newer, it takes nothing.
 
     Returns:
         The jobs; and, if there are fewer than were wanted, when some will be ready by themselves.
     """
-    limits = limits_of(transaction, queue)
-    times = next_times(transaction, queue)
+    limits, version, times = look(transaction, queue)
+    if version > known:
+        news.newer = version
+        return [], None
     if times and times[0] <= now:
         wake(transaction, queue, limits, now, news)
         times = next_times(transaction, queue)
@@ -41,7 +47,8 @@ def claim(
     if room:
         values = {"queue": queue, "owner": owner, "tasks": tasks, "now": now, "lease": lease, "limit": room}
         claimed = [Claimed(*row) for row in transaction.all("jobs.claim", values)]
-        claimed.sort(key=lambda job: (job.priority, job.id))
+        if len(claimed) > 1:
+            claimed.sort(key=lambda job: (job.priority, job.id))
     if claimed:
         begin(transaction, queue, claimed, limits, now)
     return claimed, next_wake(transaction, queue, limits, times) if len(claimed) < wanted else None
@@ -101,10 +108,25 @@ def expire(transaction: Transaction, queue: str, now: float, news: News) -> None
         cancel_queued(transaction, id_, "it expired before it began", now, news)
 
 
+def look(transaction: Transaction, queue: str) -> tuple[Limits, int, list[float]]:
+    """Return a queue's limits, the version of the tables, and what `next_times` does: one statement, not three."""
+    row = transaction.one("jobs.look", {"name": queue})
+    if row is None:
+        transaction.run("jobs.add_queue", {"name": queue})
+        row = transaction.one("jobs.look", {"name": queue})
+        assert row is not None
+    version, *times = row[10:]
+    return Limits(row[:10]), version, in_order(times)
+
+
 def next_times(transaction: Transaction, queue: str) -> list[float]:
     """Return when jobs are due, keys are free again, and jobs expire: the next of each, the first in front."""
-    row = transaction.one("jobs.next_times", {"queue": queue}) or ()
-    return sorted(time for time in row if time is not None)
+    return in_order(transaction.one("jobs.next_times", {"queue": queue}) or ())
+
+
+def in_order(times: Sequence[float | None]) -> list[float]:
+    """Return the times that there are, the first in front."""
+    return sorted(time for time in times if time is not None)
 
 
 def next_wake(transaction: Transaction, queue: str, limits: Limits, times: list[float]) -> float | None:

@@ -95,17 +95,20 @@ class News:
         lost: jobs whose outcome came too late: another node has them.
         queues: in which jobs may be ready that were not.
         cancelled: jobs that will not begin, with their tasks: they expired, or waited for one that failed.
+        newer: the version of the tables, if it is newer than this program's; then no jobs were taken.
     """
 
     lost: list[int] = field(default_factory=list)
     queues: set[str] = field(default_factory=set)
     cancelled: list[tuple[int, str]] = field(default_factory=list)
+    newer: int | None = None
 
     def begin(self) -> None:
         """Forget all: a database may have a transaction undone and done again."""
         self.lost.clear()
         self.queues.clear()
         self.cancelled.clear()
+        self.newer = None
 
 
 @dataclass(slots=True)

@@ -94,6 +94,16 @@ with next as materialized (
 )
 update actorflow.job as job set stage = 0 from next where job.id = next.id returning job.id, key;
 
+-- name: look
+select
+    paused, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst, running,
+    (select value from actorflow.meta where key = 'version'),
+    (select min(due) from actorflow.job where queue = :name and stage = 1),
+    (select min(free_at) from actorflow.key where queue = :name and free_at is not null),
+    (select min(expires) from actorflow.job where queue = :name and stage < 4 and expires is not null)
+from actorflow.queue where name = :name
+for update;
+
 -- name: next_times
 select
     (select min(due) from actorflow.job where queue = :queue and stage = 1),

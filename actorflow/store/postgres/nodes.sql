@@ -12,6 +12,3 @@ select id, pid, host, boot, started, beat from actorflow.node where id = :id;
 
 -- name: remove
 delete from actorflow.node where id = :id;
-
--- name: version
-select value from actorflow.meta where key = 'version';

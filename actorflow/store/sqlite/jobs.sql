@@ -89,6 +89,15 @@ update af_job set stage = 0
 where id in (select id from af_job where queue = :queue and stage = 1 and due <= :now order by due limit :limit)
 returning id, key;
 
+-- name: look
+select
+    paused, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst, running,
+    (select value from af_meta where key = 'version'),
+    (select min(due) from af_job where queue = :name and stage = 1),
+    (select min(free_at) from af_key where queue = :name and free_at is not null),
+    (select min(expires) from af_job where queue = :name and stage < 4 and expires is not null)
+from af_queue where name = :name;
+
 -- name: next_times
 select
     (select min(due) from af_job where queue = :queue and stage = 1),

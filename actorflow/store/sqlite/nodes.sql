@@ -12,6 +12,3 @@ select id, pid, host, boot, started, beat from af_node where id = :id;
 
 -- name: remove
 delete from af_node where id = :id;
-
--- name: version
-select value from af_meta where key = 'version';
