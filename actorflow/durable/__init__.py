@@ -3,5 +3,6 @@
 Read in this order: `ledger` (the rows, and what a commit does to them), `payload` (messages as JSON), `unit` (one
 message: what its handler does is held until the commit), `mailbox` (whose turn it is, tries, stash), `ref` and
 `context` (what users see), `keeper` (shared commits, and what a node does for all its actors), `registry` (the durable
-actors of one system).
+actors of one system), `dead_mail` (what nobody could handle). With `host=`: `hosted` (the parent's side), `guest` (the
+child's), `away` (refs there), `requests` (what children ask of the parent), `signs` (what stands in the run queue).
 """
