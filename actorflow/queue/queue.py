@@ -348,9 +348,12 @@ class Queue:
         self._line.wake()
         return revived
 
-    def dead(self) -> list[Job[Any]]:
-        """Return the dead letters: jobs that killed their processes, or were lost with them, newest first."""
-        return [self._job(int(info.id)) for info in self.jobs("dead")]
+    def dead(self, *, limit: int = 100) -> list[Job[Any]]:
+        """Return the newest dead letters: jobs that killed their processes, or were lost with them.
+
+        `retry_all("dead")` queues all of them again.
+        """
+        return [self._job(int(info.id)) for info in self.jobs("dead", limit=limit)]
 
     def retry(self, job: Job[Any]) -> bool:
         """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
