@@ -127,7 +127,8 @@ def show_(
 ) -> None:
     """Show the newest jobs of a queue; or all that is known of one job, by its number."""
     from actorflow.queue.job import JobInfo
-    from actorflow.queue.selection import NEWEST, Selection
+    from actorflow.queue.selection import Selection
+    from actorflow.store.transaction import NEWEST
 
     with opened(url) as store:
         if what.isascii() and what.isdecimal():

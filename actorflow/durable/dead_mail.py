@@ -16,6 +16,7 @@ from actorflow.durable.ledger import Letter
 from actorflow.durable.ref import DurableRef
 from actorflow.errors import DefinitionError
 from actorflow.store.faults import read_error
+from actorflow.store.transaction import NEWEST
 
 if TYPE_CHECKING:
     from actorflow.durable.registry import Registry
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 BATCH: Final = 500  # messages that one transaction moves or removes
 TEXT: Final = 200  # characters of a message that are shown; its row has all of it
-NEWEST: Final = 2**63 - 1  # above all ids
 
 
 @dataclass(frozen=True, slots=True)

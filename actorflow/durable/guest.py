@@ -26,13 +26,12 @@ from actorflow.durable.context import DurableContext, DurableReply
 from actorflow.durable.ledger import Entry, TimerRow
 from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.unit import Unit
-from actorflow.errors import PayloadError
 from actorflow.process.host.guests import STEWARDS, GuestRef
 from actorflow.process.host.remote import Elsewhere
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.wait import RemoteFuture
 from actorflow.process.payload import dump_error, load_error
-from actorflow.store.codec import check_size, decode, encode, find_imported
+from actorflow.store.codec import decode, encode, find_imported
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
@@ -155,6 +154,10 @@ class Cell:
         self.waiting: dict[int, Any] = {}  # messages of this process that the parent was told of
         self.numbers = itertools.count(1)
 
+    def state_bytes(self) -> bytes:
+        """Return what the actor is now, as it is stored."""
+        return state_bytes(self.ref._actor)
+
     def load(self, load: Load) -> None:
         """Be what is stored."""
         self.timers = {row.id: (row, None) for row in load.timers}
@@ -186,23 +189,12 @@ class GuestUnit(Unit):
 
     number: int
 
-    def succeeded(self, value: Any) -> Any:
+    def submit(self) -> Any:
         """Return what came of it, as the parent is to commit it."""
-        if self.outer.item[0] is None:
-            return self.abandoned()
         box, effects = self.box, self.effects
-        try:
-            state = state_bytes(self.actor)
-            if effects.entry is not None and effects.entry.asker is not None and effects.ending == "done":
-                effects.answer = encode(value, "the answer")
-            limit = self.scheduler.payload_limit
-            check_size(state, f"the state of {box.ref.path}", limit)
-            check_size(effects.answer, "the answer", limit)
-        except PayloadError as error:
-            return self.failed(error)
         self.is_over = True
         if box.is_machine:
-            box.stored = state
+            box.stored = effects.state
         registry: Any = box.registry
         letters = []
         for letter in effects.letters:
@@ -221,7 +213,8 @@ class GuestUnit(Unit):
             box.timers.pop(id_, None)
         rows = [(row.due, row.period, row.body) for row in effects.new_timers]
         flags = (self.stashed, self.unstashes, follows)
-        return effects.ending, state, effects.answer, letters, effects.answers, rows, effects.dropped_timers, flags
+        answers = effects.answer, letters, effects.answers
+        return effects.ending, effects.state, *answers, rows, effects.dropped_timers, flags
 
     def failed(self, error: BaseException) -> Any:
         """Drop it all, and return the error: the parent decides whether it is tried again."""

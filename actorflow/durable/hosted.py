@@ -29,7 +29,7 @@ from actorflow.durable.ref import DurableRef
 from actorflow.durable.signs import Again, Blame, Own
 from actorflow.durable.unit import Behalf, Unit
 from actorflow.errors import ActorDeadError, HostDied, StoreError
-from actorflow.process.host.envoy import OWN_SHARE, Envoy, GuestEnded, Move
+from actorflow.process.host.envoy import Envoy, GuestEnded, Move, end_guest
 from actorflow.process.host.hosts import Host, hosts_of
 from actorflow.process.host.pickled import Copied
 from actorflow.process.host.remote import Away
@@ -191,8 +191,7 @@ class Flight:
 
     def interrupt(self) -> None:
         """A supervisor wants the end: it begins there after this handler, which is woken if it waits."""
-        seconds = self.ref._traits.options.shutdown * OWN_SHARE
-        self.exit = self.link.request(self.link.name, "exit", self.ref.uid, False, seconds)
+        self.exit = end_guest(self.link, self.ref)
 
     @property
     def is_unheard(self) -> bool:
@@ -407,9 +406,8 @@ class DurableEnvoy(Envoy):
         if ref._guest and host.link.closed is None:
             if ref._flight is not None and ref._flight.is_unheard:
                 host.kill()
-            seconds = ref._traits.options.shutdown * OWN_SHARE
             with contextlib.suppress(HostDied):
-                await host.link.request(host.link.name, "exit", ref.uid, False, seconds)
+                await end_guest(host.link, ref)
         if host.lost or host.link.closed is not None:
             self.leave(host)
         ref._guest = False

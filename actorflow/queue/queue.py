@@ -13,8 +13,9 @@ from actorflow.queue.inline import run_inline
 from actorflow.queue.job import Job, JobInfo
 from actorflow.queue.packing import CALL, Packed, check_each, pack, put, put_many, put_plain
 from actorflow.queue.schedules import Schedule, Schedules
-from actorflow.queue.selection import NEWEST, Selection
+from actorflow.queue.selection import Selection
 from actorflow.queue.stats import QueueStats, stats_of
+from actorflow.store.transaction import NEWEST
 from actorflow.workflow.options import PLAIN
 from actorflow.workflow.task import AnyTask, AsyncTask, Task
 

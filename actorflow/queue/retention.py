@@ -12,7 +12,10 @@ from actorflow.durable import ledger as durable_ledger
 from actorflow.queue import ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.store.store import Store
+    from actorflow.store.transaction import Transaction
 
 
 def prune(store: Store) -> dict[str, int]:
@@ -23,17 +26,21 @@ def prune(store: Store) -> dict[str, int]:
     that nobody fetches, and ids of messages from elsewhere.
     """
     now = store.now()
-    jobs = 0
-    while count := store.write(partial(ledger.prune, now=now)):
-        jobs += count
-    messages = 0
-    while count := store.write(partial(durable_ledger.prune, now=now)):
-        messages += count
+    jobs = _all(store, partial(ledger.prune, now=now))
+    messages = _all(store, partial(durable_ledger.prune, now=now))
     schedules = sum(_schedules(store, queue, now) for queue in _queues(store))
     dead = store.node.dead()
     for node in dead:
         bury(store, node, now, ledger.News())
     return {"jobs": jobs, "messages": messages, "schedules": schedules, "nodes": len(dead)}
+
+
+def _all(store: Store, work: Callable[[Transaction], int]) -> int:
+    """Do what removes some at a time until there are none."""
+    total = 0
+    while count := store.write(work):
+        total += count
+    return total
 
 
 def _queues(store: Store) -> list[str]:

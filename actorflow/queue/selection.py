@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.traits import check_choice, check_type
 from actorflow.errors import DefinitionError
 from actorflow.queue import ledger
+from actorflow.store.transaction import NEWEST
 from actorflow.workflow.task import AnyTask
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ STATUSES: Final = ("queued", "running", "completed", "failed", "cancelled", "dea
 LIVE: Final = ("queued", "running")
 PART: Final = 100  # jobs that one transaction changes: others wait some 5 ms for it
 REVIVABLE: Final = ("failed", "dead", "cancelled")
-NEWEST: Final = 2**63 - 1  # above all ids
 
 
 @dataclass(frozen=True, slots=True)

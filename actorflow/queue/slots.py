@@ -45,12 +45,17 @@ class Limits:
 
 def limits_of(transaction: Transaction, queue: str) -> Limits:
     """Return a queue's limits; its row is made if there is none."""
-    row = transaction.one("jobs.queue", {"name": queue})
+    return Limits(row_of(transaction, "jobs.queue", queue))
+
+
+def row_of(transaction: Transaction, statement: str, queue: str) -> Row:
+    """Return what a statement says of a queue's row; it is made if there is none."""
+    row = transaction.one(statement, {"name": queue})
     if row is None:
         transaction.run("jobs.add_queue", {"name": queue})
-        row = transaction.one("jobs.queue", {"name": queue})
+        row = transaction.one(statement, {"name": queue})
         assert row is not None
-    return Limits(row)
+    return row
 
 
 def declare(transaction: Transaction, queue: str, values: dict[str, Any], now: float) -> Row | None:

@@ -101,7 +101,7 @@ class Commits:
             StoreError: the database failed, and nothing of the work is there.
             Exception: what the work raised; it is undone.
         """
-        if self._holder and self.is_held_here:
+        if self.is_held_here:
             return self._within(run)
         if not self._waiting and self.turn.acquire(blocking=False):
             done: tuple[T, After] | None = None
@@ -113,12 +113,10 @@ class Commits:
                     raise
             finally:
                 self.turn.release()
-                if self._waiting:
-                    self._lead()
+                self._lead()
             if done is not None:
                 value, after = done
-                if after:
-                    call(after)
+                call(after)
                 return value
         return self.submit(run, durability).get()
 

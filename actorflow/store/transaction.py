@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 Durability: TypeAlias = Literal["power", "process"]
 Row: TypeAlias = tuple[Any, ...]
+NEWEST: Final = 2**63 - 1  # above the numbers of all rows: where a look at the newest begins
 Parameters: TypeAlias = Mapping[str, Any]
 
 

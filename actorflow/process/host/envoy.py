@@ -12,7 +12,7 @@ from actorflow.core.future import Future
 from actorflow.core.messages import Ended
 from actorflow.errors import ActorDeadError, HostDied, PayloadError, Stopping
 from actorflow.process.host.hosts import Host, hosts_of
-from actorflow.process.host.link import Relay
+from actorflow.process.host.link import Link, Relay
 from actorflow.process.host.parcel import Parcel
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.payload import dumps, load_error
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
 
 OWN_SHARE = 0.9  # of the shutdown time: then the host abandons the actor itself, and need not be killed
+
+
+def end_guest(link: Link, ref: ActorRef[Any], *, restart: bool = False) -> Future[Any]:
+    """Ask the process to end an incarnation, which has most of its shutdown time for that."""
+    return link.request(link.name, "exit", ref.uid, restart, ref._traits.options.shutdown * OWN_SHARE)
 
 
 class Envoy(Actor):
@@ -86,9 +91,8 @@ class Envoy(Actor):
                 ref._guest = False
                 await link.request(link.name, "stop", ref.uid)
             else:
-                seconds = ref._traits.options.shutdown * OWN_SHARE
                 ref._guest = restart = exit_.restart and self.stays
-                ref._guest = await link.request(link.name, "exit", ref.uid, restart, seconds) and restart
+                ref._guest = await end_guest(link, ref, restart=restart) and restart
             host.ending.discard(ref)
         except HostDied:
             return

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from actorflow.queue.ledger.endings import cancel_queued
 from actorflow.queue.ledger.records import BATCH, Claimed, Counts, News
-from actorflow.queue.slots import BEHIND, READY, Key, Limits, limits_of, promote
+from actorflow.queue.slots import BEHIND, READY, Key, Limits, limits_of, promote, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from actorflow.store.transaction import Transaction
 
 
@@ -35,23 +33,23 @@ def claim(
     Returns:
         The jobs; and, if there are fewer than were wanted, when some will be ready by themselves.
     """
-    limits, version, times = look(transaction, queue)
-    if version > known:
-        news.newer = version
+    outlook = look(transaction, queue)
+    if outlook.version > known:
+        news.newer = outlook.version
         return [], None
-    if times and times[0] <= now:
-        wake(transaction, queue, limits, now, news)
-        times = next_times(transaction, queue)
+    if outlook.next_time is not None and outlook.next_time <= now:
+        wake(transaction, queue, outlook.limits, now, news)
+        outlook = look(transaction, queue)
+    limits = outlook.limits
     room = limits.room(wanted, now)
     claimed: list[Claimed] = []
     if room:
         values = {"queue": queue, "owner": owner, "tasks": tasks, "now": now, "lease": lease, "limit": room}
         claimed = [Claimed(*row) for row in transaction.all("jobs.claim", values)]
-        if len(claimed) > 1:
-            claimed.sort(key=lambda job: (job.priority, job.id))
+        claimed.sort(key=lambda job: (job.priority, job.id))
     if claimed:
         begin(transaction, queue, claimed, limits, now)
-    return claimed, next_wake(transaction, queue, limits, times) if len(claimed) < wanted else None
+    return claimed, next_wake(transaction, queue, outlook) if len(claimed) < wanted else None
 
 
 def claim_one(transaction: Transaction, id_: int, owner: str, now: float, lease: float) -> Claimed | None:
@@ -108,32 +106,38 @@ def expire(transaction: Transaction, queue: str, now: float, news: News) -> None
         cancel_queued(transaction, id_, "it expired before it began", now, news)
 
 
-def look(transaction: Transaction, queue: str) -> tuple[Limits, int, list[float]]:
-    """Return a queue's limits, the version of the tables, and what `next_times` does: one statement, not three."""
-    row = transaction.one("jobs.look", {"name": queue})
-    if row is None:
-        transaction.run("jobs.add_queue", {"name": queue})
-        row = transaction.one("jobs.look", {"name": queue})
-        assert row is not None
-    version, *times = row[10:]
-    return Limits(row[:10]), version, in_order(times)
+class Outlook(NamedTuple):
+    """What a transaction finds of a queue before it takes jobs.
+
+    Attributes:
+        version: of the tables.
+        due, free_at, expires: when the next job is due, a key is free again, a job expires; None if that will not be.
+    """
+
+    limits: Limits
+    version: int
+    due: float | None
+    free_at: float | None
+    expires: float | None
+
+    @property
+    def next_time(self) -> float | None:
+        """When something will be ready, or over, by itself."""
+        return min((time for time in self[2:] if time is not None), default=None)
 
 
-def next_times(transaction: Transaction, queue: str) -> list[float]:
-    """Return when jobs are due, keys are free again, and jobs expire: the next of each, the first in front."""
-    return in_order(transaction.one("jobs.next_times", {"queue": queue}) or ())
+def look(transaction: Transaction, queue: str) -> Outlook:
+    """Return what there is to know of a queue, in one statement."""
+    *limits, version, due, free_at, expires = row_of(transaction, "jobs.look", queue)
+    return Outlook(Limits(tuple(limits)), version, due, free_at, expires)
 
 
-def in_order(times: Sequence[float | None]) -> list[float]:
-    """Return the times that there are, the first in front."""
-    return sorted(time for time in times if time is not None)
-
-
-def next_wake(transaction: Transaction, queue: str, limits: Limits, times: list[float]) -> float | None:
+def next_wake(transaction: Transaction, queue: str, outlook: Outlook) -> float | None:
     """Return when something will be ready by itself; of a queue that is paused, when a job expires."""
+    limits, time = outlook.limits, outlook.next_time
     if limits.paused:
-        row = transaction.one("jobs.next_times", {"queue": queue})
-        return None if row is None else row[-1]
+        return outlook.expires
     if limits.rate is not None and limits.tokens < 1 and transaction.one("jobs.is_ready", {"queue": queue}) is not None:
-        times = [*times, limits.filled + (1 - limits.tokens) / limits.rate]
-    return min(times, default=None)
+        token: float = limits.filled + (1 - limits.tokens) / limits.rate
+        return token if time is None else min(time, token)
+    return time

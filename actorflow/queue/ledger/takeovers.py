@@ -59,7 +59,7 @@ def _take_over_one(
         error = write_error(HostDied(f"its process (node {owner})", how=cause))
         outcome = Outcome(job.id, job.epoch, job.key, status, error=error, crashes=1)
     else:
-        outcome = Outcome(job.id, job.epoch, job.key, "queued", given_back=True)
+        outcome = given_back(job)
     settle(transaction, job.queue, owner, [outcome], now, news)
     return job.id, job.queue, outcome.status
 
@@ -82,8 +82,13 @@ def disown(
         if job.was_begun(begun):
             outcome = interrupted(job.id, job.epoch, job.key, job.task, once=bool(job.at_most_once))
         else:
-            outcome = Outcome(job.id, job.epoch, job.key, "queued", given_back=True)
+            outcome = given_back(job)
         settle(transaction, queue, owner, [outcome], now, news)
+
+
+def given_back(job: Owned) -> Outcome:
+    """Return the outcome of a job that was only taken ahead."""
+    return Outcome(job.id, job.epoch, job.key, "queued", given_back=True)
 
 
 def interrupted(id_: int, epoch: int, key: str | None, task: str, *, once: bool) -> Outcome:

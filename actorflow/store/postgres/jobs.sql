@@ -102,13 +102,7 @@ select
     (select min(free_at) from actorflow.key where queue = :name and free_at is not null),
     (select min(expires) from actorflow.job where queue = :name and stage < 4 and expires is not null)
 from actorflow.queue where name = :name
-for update;
-
--- name: next_times
-select
-    (select min(due) from actorflow.job where queue = :queue and stage = 1),
-    (select min(free_at) from actorflow.key where queue = :queue and free_at is not null),
-    (select min(expires) from actorflow.job where queue = :queue and stage < 4 and expires is not null);
+for update; -- as `queue`
 
 -- name: is_ready
 select 1 from actorflow.job where queue = :queue and stage = 0 limit 1;

@@ -98,12 +98,6 @@ select
     (select min(expires) from af_job where queue = :name and stage < 4 and expires is not null)
 from af_queue where name = :name;
 
--- name: next_times
-select
-    (select min(due) from af_job where queue = :queue and stage = 1),
-    (select min(free_at) from af_key where queue = :queue and free_at is not null),
-    (select min(expires) from af_job where queue = :queue and stage < 4 and expires is not null);
-
 -- name: is_ready
 select 1 from af_job where queue = :queue and stage = 0 limit 1;
 
