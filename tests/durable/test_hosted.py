@@ -19,6 +19,7 @@ from tests.durable.test_machines import Order, Slow
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_store_errors import Disk
 from tests.durable.test_timers import Clock
+from tests.processes import stop_process
 
 pytestmark = pytest.mark.timeout(120)
 STORES = ("sqlite",)  # what differs on a server is not the way to the child: the last test here has one
@@ -609,7 +610,7 @@ def test_a_process_that_stands_still_is_killed_when_its_actor_is_to_end_and_does
         there = system.spawn(children[2])
         pid = ref.call(Here.pid).get(timeout=10)
         assert there.call(Neighbour.pid).get(timeout=10) == pid
-        os.kill(pid, signal.SIGSTOP)
+        stop_process(pid)
         try:
             answer = ref.call(Here.pid)
             wait_for(lambda: ref._waiting is not None)

@@ -8,6 +8,7 @@ import pytest
 
 import actorflow as af
 from tests.hosts.actors import Here, Notes, call, hosted, pid_of
+from tests.processes import stop_process
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -48,7 +49,7 @@ def test_the_tree_shows_what_is_in_hosts(system, kids):
 
 def test_the_tree_marks_a_host_that_does_not_answer(system, kids):
     pid = pid_of(kids[0])
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     try:
         start = time.monotonic()
         assert system.tree().children[0].status == "does not answer"

@@ -12,6 +12,7 @@ import actorflow as af
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Here, Notes, call, hosted, pid_of
+from tests.processes import stop_process
 
 numpy = pytest.importorskip("numpy")
 pytestmark = pytest.mark.timeout(20)
@@ -140,7 +141,7 @@ def test_a_stopped_process_does_not_eat_the_parents_memory(small_system):
     pid = pid_of(ref)
     message = bytes(10_000)
     before = psutil.Process().memory_info().rss
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     done = []
     sender = threading.Thread(target=tells, args=(ref, 3000, message, done))
     sender.start()
@@ -163,7 +164,7 @@ def test_a_tell_of_an_actor_that_waits_for_room_lets_others_run(small_system):
 
     ref, teller, other = small_system.spawn(hosted(Notes)), small_system.spawn(Teller), small_system.spawn(Here)
     pid = pid_of(ref)
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     told = teller.call(Teller.tell_many, ref, 1000)
     until(lambda: ref._link._room)
     assert other.ask("still here", timeout=LIMIT) == "still here"
@@ -175,7 +176,7 @@ def test_a_tell_of_an_actor_that_waits_for_room_lets_others_run(small_system):
 def test_a_tell_that_waits_for_room_ends_when_the_process_dies(small_system):
     ref = small_system.spawn(hosted(Notes))
     pid = pid_of(ref)
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     ended = []
 
     def send():
@@ -196,7 +197,7 @@ def test_a_tell_that_waits_for_room_ends_when_the_process_dies(small_system):
 def test_an_overflow_of_fail_raises_instead_of_waiting(small_system):
     ref = small_system.spawn(hosted(Notes, overflow="fail"))
     pid = pid_of(ref)
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     done = []
     try:
         with pytest.raises(af.MailboxFull):

@@ -21,6 +21,7 @@ from tests.hosts.actors import (
     served_again,
     until_gone,
 )
+from tests.processes import stop_process
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -273,7 +274,7 @@ def test_a_stop_that_waits_ends_when_the_process_dies(ref, gate):
 def test_tells_that_were_not_written_when_the_process_died_are_dead_letters(system):
     ref = system.spawn(hosted(Fragile, name="x", restart="permanent"))
     pid = pid_of(ref)
-    os.kill(pid, signal.SIGSTOP)
+    stop_process(pid)
     with events(system, af.DeadLetter) as seen:
         for _ in range(100):
             ref.tell(bytes(100_000))

@@ -13,6 +13,7 @@ import actorflow as af
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, hosted, pid_of, until_gone
+from tests.processes import stop_process
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -83,7 +84,7 @@ class Stopped:
         self.pid = pid
 
     def __enter__(self):
-        os.kill(self.pid, signal.SIGSTOP)
+        stop_process(self.pid)
         return self
 
     def go_on(self):

@@ -1,6 +1,5 @@
 """Promises: how hosted actors end when their supervisor, their system or their program wants it."""
 
-import os
 import threading
 import time
 
@@ -24,6 +23,7 @@ from tests.hosts.actors import (
     served_again,
     until_gone,
 )
+from tests.processes import stop_process
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -200,12 +200,10 @@ def test_grace_bounds_the_end_of_a_system(tmp_path, under):
 
 
 def test_a_stopped_process_does_not_hold_up_the_end():
-    import signal
-
     with LeakCheck(), af.ActorSystem("one") as system:
         ref = system.spawn(hosted(Here))
         pid = pid_of(ref)
-        os.kill(pid, signal.SIGSTOP)
+        stop_process(pid)
         start = time.monotonic()
         system.stop(grace=GRACE)
         assert time.monotonic() - start < GRACE + BEYOND

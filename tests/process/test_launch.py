@@ -16,6 +16,7 @@ import pytest
 from actorflow.errors import ActorflowError, DefinitionError, HostDied
 from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.testing import LeakCheck
+from tests.processes import stop_process
 
 ROOT = Path(__file__).parents[2]
 CHILDREN = "tests.process.children"
@@ -426,7 +427,7 @@ def test_no_zygote_outlives_a_killed_parent_while_a_preload_hangs():
 @pytest.mark.parametrize("entry", ["echo", "busy", "sleeps_in_c"])
 def test_children_of_a_killed_zygote_die_though_the_parent_can_do_nothing(start, entry):
     with parent(start, "alone", entry, entry) as (process, pids):
-        process.send_signal(signal.SIGSTOP)
+        stop_process(process.pid)
         os.kill(pids[-1], signal.SIGKILL)
         assert all_gone(pids) == []
 

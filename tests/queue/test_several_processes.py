@@ -13,6 +13,7 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import LeakCheck
+from tests.processes import stop_process
 
 from . import tasks
 from .node import quick, work
@@ -121,7 +122,7 @@ def test_the_late_result_of_a_stopped_process_is_refused_and_reported(home, star
     stopped = start("1.0")
     job = home.queue("q").enqueue(work, 0)
     tasks.until(lambda: begun(tmp_path))
-    stopped.send_signal(signal.SIGSTOP)
+    stop_process(stopped.pid)
     other = start("1.0")
     tasks.until(lambda: other.pid in begun(tmp_path)[0])  # the lease has run out
     (tmp_path / "go").touch()

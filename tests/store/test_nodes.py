@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.core.actors import until
+from tests.processes import stop_process
 from tests.store.processes import line, program
 from tests.store.rows import adding, ids
 
@@ -62,7 +63,7 @@ def test_a_stopped_process_is_not_dead(opened, url):
     store = opened()
     with program("live", url) as other:
         line(other)
-        os.kill(other.pid, signal.SIGSTOP)
+        stop_process(other.pid)
         assert store.node.dead() == []
         os.kill(other.pid, signal.SIGCONT)
 
