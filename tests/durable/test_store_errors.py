@@ -49,7 +49,7 @@ def test_a_send_to_a_full_disk_raises_and_leaves_nothing(start, disk):
             ref.call(Account.add, 1)
         disk.full = False
         assert system.scheduler.durable.asks == {}
-        assert ref.call(Account.seen).get(timeout=5) == []
+        assert ref.call(Account.seen).get(timeout=20) == []
 
 
 def test_a_message_whose_commit_fails_is_handled_again_on_the_old_state(start, disk, caplog):
@@ -66,8 +66,8 @@ def test_a_message_whose_commit_fails_is_handled_again_on_the_old_state(start, d
         collector = system.spawn(Collector)
         ref = system.spawn(named(Filling, "a", collector))
         ref.tell("x")
-        wait_for(lambda: collector.call(Collector.all).get(timeout=5) == ["x"])
-        assert ref.call(Account.total).get(timeout=5) == 1
+        wait_for(lambda: collector.call(Collector.all).get(timeout=20) == ["x"])
+        assert ref.call(Account.total).get(timeout=20) == 1
         assert tries == [0, 0, 0, 0]
         assert "could not be stored" in caplog.text
 
@@ -130,7 +130,7 @@ def test_a_spawn_on_a_full_disk_fails(start, disk):
         with pytest.raises(af.StoreError, match="full"):
             system.spawn(named(Account, "second"))
         disk.full = False
-        assert system.spawn(named(Account, "second")).call(Account.add, 1).get(timeout=5) == 1
+        assert system.spawn(named(Account, "second")).call(Account.add, 1).get(timeout=20) == 1
 
 
 def test_a_mailbox_that_cannot_be_read_is_read_again(start, monkeypatch):
@@ -149,7 +149,7 @@ def test_a_mailbox_that_cannot_be_read_is_read_again(start, monkeypatch):
 
         monkeypatch.setattr(mailbox.ledger, "fetch", failing)
         ref.tell("x")
-        assert ref.call(Account.seen).get(timeout=5) == ["x"]
+        assert ref.call(Account.seen).get(timeout=20) == ["x"]
         assert len(failures) == 2
 
 
@@ -175,7 +175,7 @@ def test_rows_are_pruned(start):
         ref = system.spawn(named(Account))
         registry = system.scheduler.durable
         system.deliver(ref, "x", id="m1")
-        ref.call(Account.seen).get(timeout=5)
+        ref.call(Account.seen).get(timeout=20)
         assert rows(system, "af_mark") == 1
         system.store.write(lambda tx: ledger.prune(tx, registry.now() + 1))
         assert rows(system, "af_mark") == 1
@@ -196,7 +196,7 @@ def test_a_damaged_row_is_a_dead_letter_and_the_others_are_handled(start):
         }
         system.store.write(lambda tx: tx.run("actors.put", row))
         ref.tell("fine")
-        assert ref.call(Account.seen).get(timeout=5) == ["fine"]
+        assert ref.call(Account.seen).get(timeout=20) == ["fine"]
         wait_for(lambda: letters)
         assert isinstance(letters[0].reason, af.PayloadError)
 
@@ -208,7 +208,7 @@ def test_sqlite_itself_refuses_a_read_only_file(start, url, tmp_path):
         with pytest.raises(af.StoreError, match="readonly|attempt to write"):
             ref.tell("x")
         system.store._writer.connection.execute("pragma query_only = 0")
-        assert ref.call(Account.seen).get(timeout=5) == []
+        assert ref.call(Account.seen).get(timeout=20) == []
     with sqlite3.connect(tmp_path / "test.db") as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
     connection.close()

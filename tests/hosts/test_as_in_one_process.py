@@ -9,7 +9,7 @@ import pytest
 import actorflow as af
 from tests.hosts.actors import LIMIT, Deaf, Fragile, Gate, Here, Notes, call, events, hosted, pid_of, run_in_threads
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Burst(Notes):

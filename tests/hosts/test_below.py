@@ -10,7 +10,7 @@ import actorflow as af
 from tests.hosts.actors import Here, Notes, call, hosted, pid_of
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Parent(Here):

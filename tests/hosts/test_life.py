@@ -16,7 +16,7 @@ from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, hosted, is_gone, pid_of, until_gone
 
-pytestmark = [pytest.mark.timeout(30), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 ROOT = Path(__file__).parents[2]
 

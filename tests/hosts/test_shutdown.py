@@ -25,7 +25,7 @@ from tests.hosts.actors import (
 )
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 GRACE = 0.5
 BEYOND = 0.8  # seconds that an end may take longer on a busy machine; a quiet one needs 0.2

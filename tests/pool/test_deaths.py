@@ -230,7 +230,7 @@ def test_cancel_ends_a_running_task_and_its_slot_is_free(pool, tmp_path):
     assert all(future.running() for future in futures)
     assert all(future.cancel() for future in futures)
     assert all(future.cancelled() for future in futures)
-    assert pool.submit(tasks.add, 1).result(timeout=5) == 1
+    assert pool.submit(tasks.add, 1).result(timeout=20) == 1
     assert pool.stats().cancelled == 2
 
 

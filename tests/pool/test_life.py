@@ -264,9 +264,9 @@ def test_what_is_left_after_the_grace_time_of_the_system_is_killed_and_answered(
         system.stop(grace=0.5)
         assert time.perf_counter() - begin < 3
         with pytest.raises(af.HostDied, match="may have run"):
-            running.result(timeout=5)
+            running.result(timeout=20)
         with pytest.raises(af.ActorDeadError, match="stopped before"):
-            queued.result(timeout=5)
+            queued.result(timeout=20)
 
 
 def test_a_dead_worker_is_a_crash_that_subscribers_see_and_no_end_of_the_supervisor():

@@ -212,15 +212,15 @@ def test_a_handler_that_waits_for_a_task_lets_other_actors_run():
             pool = system.pool("cpu", workers=1)
             waiting, other = system.spawn(Asker), system.spawn(Asker)
             answer = waiting.call(Asker.ask, pool, str(tmp_path / "begun"), str(tmp_path / "go"))
-            assert other.call(Asker.tell_value).get(timeout=5) is None
+            assert other.call(Asker.tell_value).get(timeout=20) is None
             (tmp_path / "go").touch()
             assert answer.get(timeout=20) == "held"
             assert other.call(Asker.await_it, pool).get(timeout=20) == 3
-            other.call(Asker.piped, pool).get(timeout=5)
+            other.call(Asker.piped, pool).get(timeout=20)
             pool.drain(20)
-            while other.call(Asker.tell_value).get(timeout=5) is None:
+            while other.call(Asker.tell_value).get(timeout=20) is None:
                 pass
-            assert other.call(Asker.tell_value).get(timeout=5) == 4
+            assert other.call(Asker.tell_value).get(timeout=20) == 4
 
     import pathlib
     import tempfile
@@ -234,7 +234,7 @@ def test_a_pool_handed_to_its_own_tasks_cannot_lock_up(pool):
     assert [future.result(timeout=20) for future in futures] == [number + 1 + 2 * number for number in range(6)]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_task_may_have_a_pool_of_its_own(pool):
     assert result_of(pool, tasks.own_pool) == 3
 
@@ -251,7 +251,7 @@ def test_log_records_of_tasks_reach_this_process_with_the_pools_path(pool, caplo
     assert hello.process != os.getpid()
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=30.0):
     """Wait for something that nothing tells of."""
     from time import monotonic, sleep
 

@@ -27,7 +27,7 @@ def test_a_queued_job_is_cancelled_at_once(shop, options):
     assert job.status == "cancelled"
     assert not job.cancel()
     with pytest.raises(af.JobCancelled, match="it was cancelled"):
-        job.result(timeout=5)
+        job.result(timeout=20)
 
 
 def test_who_waits_for_a_cancelled_job_hears_at_once(shop):

@@ -54,7 +54,7 @@ def test_a_duplicate_replaces_the_job_that_has_not_begun(shop):
     old = jobs.enqueue(tasks.double.options(unique="u"), 1)
     new = jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace"), 2)
     with pytest.raises(af.JobCancelled, match="replaced"):
-        old.result(timeout=5)
+        old.result(timeout=20)
     shop.queue("q", workers=1)
     assert new.result(timeout=10) == 4
 

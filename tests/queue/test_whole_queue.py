@@ -56,7 +56,7 @@ def test_purge_removes_what_has_not_begun(shop):
     assert jobs.purge() == 3
     assert (jobs.stats().queued, jobs.stats().due, jobs.peek()) == (0, 0, None)
     with pytest.raises(af.JobCancelled, match="was purged"):
-        elsewhere.result(timeout=5)
+        elsewhere.result(timeout=20)
     with pytest.raises(af.DefinitionError):
         ready.info()
 

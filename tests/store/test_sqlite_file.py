@@ -239,7 +239,7 @@ def test_a_full_file_in_a_shared_commit_is_an_error_for_who_is_undone_and_for_no
         futures["big"] = store.submit(big("big"))
         futures["c"] = store.submit(adding("c"))
         go.set()
-        holder.join(10)
+        holder.join(30)
         acknowledged = set()
         for name, future in futures.items():
             with contextlib.suppress(StoreError):

@@ -132,7 +132,7 @@ def test_a_read_sees_one_moment_and_does_not_wait_for_writers(store):
         before = ids_in(transaction)
         writer = threading.Thread(target=store.write, args=(adding("a"),))
         writer.start()
-        writer.join(10)
+        writer.join(30)
         assert not writer.is_alive()
         return before, ids_in(transaction)
 
@@ -154,7 +154,7 @@ def test_a_read_during_a_transaction_of_another_thread_does_not_see_it(store):
     assert written.wait(10)
     assert ids(store) == set()
     seen.set()
-    writer.join(10)
+    writer.join(30)
     assert ids(store) == {"a"}
 
 
@@ -175,7 +175,7 @@ def held(store, *works, durability=None):
     futures = [store.submit(work, durability=durability) for work in works]
     assert not any(future.done() for future in futures)
     go.set()
-    holder.join(10)
+    holder.join(30)
     return futures
 
 
@@ -350,7 +350,7 @@ def test_what_a_held_transaction_writes_is_there_once_it_is_committed(store):
     waits.start()
     held_open.commit()
     assert future.get(timeout=10) == "c"
-    waits.join(10)
+    waits.join(30)
     assert ids(store) == {"a", "b", "c", "d"}
 
 
@@ -362,7 +362,7 @@ def test_a_held_transaction_that_is_undone_leaves_nothing_and_others_go_on(store
     waits.start()
     held_open.rollback()
     held_open.rollback()
-    waits.join(10)
+    waits.join(30)
     assert ids(store) == {"b"}
     assert called == []
 
@@ -453,8 +453,8 @@ def test_close_commits_what_waits(opened):
     closer = threading.Thread(target=store.close)
     closer.start()
     go.set()
-    closer.join(10)
-    holder.join(10)
+    closer.join(30)
+    holder.join(30)
     assert [future.get(timeout=10) for future in futures] == [str(n) for n in range(10)]
     assert ids(opened()) == {str(n) for n in range(10)}
 
@@ -486,7 +486,7 @@ def test_work_that_comes_during_the_close_is_committed_or_refused(url):
             thread.start()
         store.close()
         for thread in threads:
-            thread.join(10)
+            thread.join(30)
             assert not thread.is_alive()
         assert [type(outcome) for outcome in outcomes] == [ActorDeadError] * 3
 
