@@ -188,7 +188,7 @@ def test_main_that_waits_for_a_part_gets_an_error_when_a_supervisor_gives_up():
     def main(system: af.ActorSystem, settings: None) -> int:
         first = system.find("/shop/tree/first", Part)
         first.cast(Part.fall)
-        first.ask("never answered", timeout=20)
+        first.ask("never answered", timeout=30)
         return 0
 
     with pytest.raises(af.ActorflowError) as caught:

@@ -326,6 +326,6 @@ def test_second_signal_ends_the_app_at_once(daemon):
     program.send_signal(signal.SIGTERM)
     assert program.stdout.readline() == "stopped\n"
     program.send_signal(signal.SIGTERM)
-    _, err = program.communicate(timeout=2)
+    _, err = program.communicate(timeout=4.5)  # a drain has five seconds
     assert program.returncode == 143
     assert "at once" in err

@@ -22,6 +22,7 @@ from examples.orders.generate import generate
 from examples.orders.log import loads, steps
 from examples.orders.route import Route, fits, plan
 from examples.orders.tally import Tally
+from tests.processes import stop_process
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-c", "from actorflow.cli import main; main()"]
@@ -72,7 +73,7 @@ def test_program_with_chaos_100_exits_with_0_and_leaves_no_process():
         env={**os.environ, "MARK": mark},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -81,7 +82,7 @@ def test_program_with_chaos_100_exits_with_0_and_leaves_no_process():
     left = [
         process for process in psutil.process_iter(["environ"]) if (process.info["environ"] or {}).get("MARK") == mark
     ]
-    assert psutil.wait_procs(left, timeout=1)[1] == []
+    assert psutil.wait_procs(left, timeout=20)[1] == []
 
 
 @pytest.mark.timeout(120)
@@ -93,7 +94,7 @@ def test_every_kill_hits_a_process_of_its_own(system):
     tally = system.find("/orders/tally", Tally)
     report = tally.call(Tally.expect, events)
     open_areas(system, steps(events), tally, (), planner)
-    assert report.get(timeout=50).equal
+    assert report.get(timeout=100).equal
     assert saboteur.call(Saboteur.report).get(timeout=20) == {"worker": 8, "host": 8}
     assert len(saboteur.proxy().victims.get(timeout=20)) == 16
 
@@ -108,8 +109,8 @@ def test_atlas_forgets_by_the_death_of_its_process_and_finds_every_place_where_i
     restarted = threading.Event()
     system.subscribe(af.Restarted, lambda _: restarted.set())
     psutil.Process(atlas.call(Atlas.pid).get(timeout=20)).kill()
-    assert restarted.wait(10)
-    assert atlas.proxy().known.get(timeout=10) == {}
+    assert restarted.wait(30)
+    assert atlas.proxy().known.get(timeout=30) == {}
     assert atlas.call(Atlas.places, ["item-1", "item-2"]).get(timeout=20) == before
     assert before == [DEPOT, survey("item-1"), survey("item-2")]
 
@@ -122,7 +123,7 @@ def test_who_asks_while_the_process_of_the_atlas_dies_asks_again(system):
 
     planner = open_library(system, kills=1)
     process = psutil.Process(planner.atlas.call(Atlas.pid).get(timeout=20))
-    process.suspend()  # so that it is certain to die over the question
+    stop_process(process.pid)  # so that it is certain to die over the question
     answer = system.spawn(Asker).call(Asker.ask, planner)
     process.kill()
     assert answer.get(timeout=20) == [DEPOT, survey("item-1")]
@@ -137,7 +138,7 @@ def replay(system):
         tally = system.spawn(Tally)
         report = tally.call(Tally.expect, events)
         open_areas(system, steps(events), tally, (), open_library(system, kills=0))
-        return loads(events), report.get(timeout=50)
+        return loads(events), report.get(timeout=100)
 
 
 @pytest.mark.timeout(120)

@@ -95,6 +95,7 @@ def test_a_timeout_holds_in_the_middle_of_a_frame_which_is_then_read_on(ref, siz
         seconds.append(time.monotonic() - start)
 
     with goes_on(pid):
+        until(lambda: is_stopped(pid))
         if in_main:
             ask()
         else:
