@@ -117,6 +117,7 @@ def existing(transaction: Transaction, queue: str, options: JobOptions, now: flo
         msg = f"queue {queue!r} has a live job with unique={options.unique!r}: job {id_}"
         raise DefinitionError(msg)
     if options.on_duplicate == "existing" or stage == slots.RUNNING:
+        news.duplicates.add(id_)
         return int(id_)
     ledger.cancel_queued(transaction, id_, "it was replaced", now, news)
     return None
