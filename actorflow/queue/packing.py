@@ -44,7 +44,8 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         for name, value in task.signature.bind(*args, **kwargs).arguments.items():
             encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
         raise
-    line.check_size(payload, f"the arguments of {task.name}")
+    if len(payload) > line.payload_limit:  # else no text is made up
+        line.check_size(payload, f"the arguments of {task.name}")
     return Packed(task.name, task.job_options, payload)
 
 
