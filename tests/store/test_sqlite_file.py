@@ -215,7 +215,7 @@ def test_a_full_file_undoes_the_write_and_goes_on_when_there_is_room(tmp_path):
         with pytest.raises(StoreError, match=r"full.*make room"):
             store.write(big("b"))
         with pytest.raises(StoreError, match=r"full.*make room"):
-            store.submit(big("b")).get(timeout=10)
+            store.submit(big("b")).get(timeout=30)
         assert ids(store) == {"a"}
         store.write(adding("small"))
         connection_of(store).execute("pragma max_page_count = 1000000")
@@ -231,20 +231,20 @@ def test_a_full_file_in_a_shared_commit_is_an_error_for_who_is_undone_and_for_no
 
         def hold(_):
             inside.set()
-            assert go.wait(10)
+            assert go.wait(30)
 
         holder = threading.Thread(target=store.write, args=(hold,))
         holder.start()
-        assert inside.wait(10)
+        assert inside.wait(30)
         futures = {name: store.submit(adding(name)) for name in ("a", "b")}
         futures["big"] = store.submit(big("big"))
         futures["c"] = store.submit(adding("c"))
         go.set()
-        holder.join(10)
+        holder.join(30)
         acknowledged = set()
         for name, future in futures.items():
             with contextlib.suppress(StoreError):
-                acknowledged.add(future.get(timeout=10))
+                acknowledged.add(future.get(timeout=30))
             assert future.done(), name
         assert "big" not in acknowledged
         assert ids(store) == acknowledged
