@@ -25,6 +25,7 @@ from actorflow.durable.away import ELSEWHERE, Stored, StoredAway, key_of
 from actorflow.durable.context import DurableContext, DurableReply
 from actorflow.durable.ledger import Entry, TimerRow
 from actorflow.durable.state import is_machine, put_state, state_bytes
+from actorflow.durable.timeouts import timer_of
 from actorflow.durable.unit import Unit
 from actorflow.process.host.guests import STEWARDS, GuestRef
 from actorflow.process.host.remote import Elsewhere
@@ -310,8 +311,8 @@ class GuestOfStore(Stored, GuestRef):
         box, link = self._box, self._parent.link
         number = next(box.numbers)
         box.waiting[number] = message
-        is_timer = message.__class__ is Timer
-        link.note(link.name, "durable own", self.uid, self._parent.epoch, number, is_timer, repr(message))
+        timer = timer_of(message) if isinstance(message, Timer) else None
+        link.note(link.name, "durable own", self.uid, self._parent.epoch, number, timer, repr(message))
         return None
 
 

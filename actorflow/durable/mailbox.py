@@ -21,7 +21,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED, Ended
 from actorflow.core.timers import Timer
 from actorflow.core.waits import dead_before
-from actorflow.durable import ledger
+from actorflow.durable import ledger, timeouts
 from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow, Twice
 from actorflow.durable.payload import read, unpack
 from actorflow.durable.signs import Again, Due, Mail, Pause
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from actorflow.core.timers import TimerEntry
     from actorflow.core.traits import Durability, Retries
     from actorflow.durable.registry import Registry
+    from actorflow.machine.pending import TimerKey
 
 WINDOW: Final = 64  # rows that are read at once
 DEFAULT: Final = Retry(5)
@@ -111,6 +112,11 @@ class Mailbox:
         if self.stored is not None:  # else its start failed, and it ends
             self.put_state(self.stored, again=True)
 
+    def restore(self, state: bytes) -> None:
+        """Make a machine another one than it is."""
+        self.stored = state
+        self.put_state(state, again=True)
+
     def next_number(self) -> int:
         """Return the row that is handled next, or from where on it is looked for."""
         return self.rows[0].id if self.rows else self.last + 1
@@ -128,7 +134,7 @@ class Mailbox:
                 return None
             entry = self.rows[0]
             if 0 < entry.crashes < ledger.KILLS:  # a process may have died on it: should this one, that shows
-                self.registry.store.write(lambda tx: tx.run("actors.start", {"id": entry.id}), durability="process")
+                self.write_soon("actors.start", {"id": entry.id})
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
@@ -139,6 +145,26 @@ class Mailbox:
         if entry.crashes >= ledger.KILLS:
             return self.give_up(unit, entry)
         return unit.perform(partial(self.run_entry, unit, entry))
+
+    def write_soon(self, statement: str, values: dict[str, Any]) -> int:
+        """Commit what need not outlive the machine, only this process; return how many rows there are.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        return self.registry.store.write(lambda tx: tx.run(statement, values), durability="process")
+
+    def save(self, state: bytes) -> None:
+        """Commit what is known of a machine's timers, while it handles nothing.
+
+        Raises:
+            Lost: another node has the actor.
+            StoreError: it is not there.
+        """
+        fence = {"name": self.name, "owner": self.node, "epoch": self.epoch}
+        if not self.write_soon("actors.save", {**fence, "state": state, "next": self.next_number()}):
+            msg = f"{self.name} was taken over by another node"
+            raise Lost(msg)
 
     def lost(self, error: Lost) -> Ended:
         """End the incarnation: another node has the actor."""
@@ -186,8 +212,6 @@ class Mailbox:
         """Make a message, or a timer's, a dead letter that has killed its process time and again."""
         msg = f"{poison.crashes} processes have died on it"
         error = HostDied(msg)
-        kind = "timer" if unit.effects.timer is poison else "message"
-        logger.error("%s: %s %d is a dead letter: %s", self.ref, kind, poison.id, msg)
         unit.failure = error
         unit.effects.ending = "dead"
         unit.effects.state = self.stored
@@ -196,6 +220,7 @@ class Mailbox:
             unit.message = unpack(self.registry, poison.body)
         except Exception:  # noqa: BLE001 - it is dead in any case
             unit.message = poison.body
+        logger.error("%s: %r is a dead letter: %s", self.ref, unit.message, msg)
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()
 
@@ -236,15 +261,27 @@ class Mailbox:
 
     def run_in_unit(self, again: Again) -> Any:
         """Run a message of the runtime's own, for the first time or once more."""
+        message = again.message
+        is_timer = self.is_timer_of_machine(message)
+        key, crashes = self.timer_of(message) if is_timer else ("", 0)
         try:
-            self.refresh()
+            if self.refresh() and is_timer:
+                return None  # a machine's timers fire anew
+            if 0 < crashes < ledger.KILLS and self.stored is not None:  # as of a message
+                self.save(timeouts.begin(self.stored, key))
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
             return self.wait_for_store(again, error)
-        unit = self.unit_class(self, again.message)
+        unit = self.unit_class(self, message)
         unit.run = again.run
-        unit.attempt = self.failures if self.is_timer_of_machine(again.message) else again.attempt
+        unit.attempt = self.failures if is_timer else again.attempt
+        if crashes >= ledger.KILLS and self.stored is not None:
+            left = timeouts.without(self.stored, key)
+            if left is not None:  # else it was cancelled meanwhile
+                state, unit.effects.timer = left
+                self.restore(state)
+                return self.give_up(unit, unit.effects.timer)
         return unit.perform(again.run)
 
     # --- timers ------------------------------------------------------------------------------------------------------
@@ -285,7 +322,7 @@ class Mailbox:
             if self.refresh():
                 return None  # its timers fire anew
             if 0 < row.crashes < ledger.KILLS:  # as of a message
-                self.registry.store.write(lambda tx: tx.run("actors.start_timer", {"id": row.id}), durability="process")
+                self.write_soon("actors.start_timer", {"id": row.id})
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
@@ -389,6 +426,10 @@ class Mailbox:
     def is_timer_of_machine(self, message: Any) -> bool:
         """Say whether a message is a timer of a machine: such a one is part of the state, and no row."""
         return self.is_machine and message.__class__ is Timer
+
+    def timer_of(self, message: Any) -> tuple[TimerKey, int]:
+        """Return by what such a timer is known, and how many processes have died on it."""
+        return timeouts.timer_of(message)
 
     def pause(self, seconds: float | None) -> None:
         """Go on in so many seconds; at once if the actor is to stop."""
