@@ -316,10 +316,17 @@ class HostedMailbox(Mailbox):
         elif blame.key is not None and self.stored is not None:
             self.save(timeouts.blame(self.stored, blame.key))
 
-    def lost(self, error: Any) -> Any:
-        """End the incarnation: another node has the actor."""
-        self.ref._link = None
-        return super().lost(error)
+    def crash(self, error: BaseException) -> Any:
+        """Have the guest end as after a crash; its word that it has ended is the crash of the actor."""
+        ref = self.ref
+        link, ref._link = ref._link, None
+        if link is not None:  # else its end is about to be heard of
+            link.note(link.name, "durable fail", ref.uid, dump_error(error))
+
+    def crash_soon(self, error: BaseException) -> None:
+        """Do the same, for the holder of the baton."""
+        self.crash(error)
+        lifecycle.finished(self.ref, CHANGED)
 
 
 class HostedDurableRef(DurableRef, Away):

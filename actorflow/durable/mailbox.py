@@ -15,16 +15,17 @@ from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT
 from actorflow.core.current import CURRENT
+from actorflow.core.failure import crashed
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
-from actorflow.core.messages import CHANGED, SUSPENDED, Ended
+from actorflow.core.messages import CHANGED, SUSPENDED
 from actorflow.core.timers import Timer
 from actorflow.core.waits import dead_before
 from actorflow.durable import ledger, timeouts
 from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow, Twice
 from actorflow.durable.payload import read, unpack
-from actorflow.durable.signs import Again, Due, Mail, Pause
+from actorflow.durable.signs import Again, Due, Fail, Mail, Pause
 from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.unit import Unit
 from actorflow.errors import ActorDeadError, HostDied, MailboxFull, StoreError
@@ -166,11 +167,25 @@ class Mailbox:
             msg = f"{self.name} was taken over by another node"
             raise Lost(msg)
 
-    def lost(self, error: Lost) -> Ended:
+    def lost(self, error: Lost) -> Any:
         """End the incarnation: another node has the actor."""
+        self.give_away(error)
+        return self.crash(error)
+
+    def give_away(self, error: Lost) -> None:
+        """Handle nothing more: another node has the actor."""
         logger.error("%s: %s; what its last message did is dropped", self.ref, error)
         self.is_owner = False
-        return Ended(error, None)
+
+    def crash(self, error: BaseException) -> Any:
+        """End the incarnation as a crash does; a handler's outcome."""
+        return crashed(self.ref, None, error)
+
+    def crash_soon(self, error: BaseException) -> None:
+        """Do the same, for the holder of the baton, which runs nothing of the user's."""
+        ref = self.ref
+        ref._put_back(deque([(ref, Fail(error, ref._actor), None, None)]))
+        lifecycle.finished(ref, CHANGED)
 
     def refresh(self) -> bool:
         """Read the state anew if a commit's end is not known; say whether it was so.
@@ -415,7 +430,8 @@ class Mailbox:
             front.insert(0, Due(effects.timer))
         if self.is_timer_of_machine(unit.message):  # the stored state has it still, so it fires again by itself
             if effects.ending == "dead":
-                lifecycle.finished(ref, Ended(unit.failure, None))
+                assert unit.failure is not None
+                self.crash_soon(unit.failure)
                 return
         elif effects.ending == "again" and unit.run is not None:
             front.insert(0, Again(unit.run, unit.message, unit.attempt))
@@ -449,7 +465,8 @@ class Mailbox:
         if not alive:
             return
         if isinstance(error, Lost):
-            lifecycle.finished(self.ref, self.lost(error))
+            self.give_away(error)
+            self.crash_soon(error)
             return
         if isinstance(error, Twice):
             logger.warning("%s: %s; what it did the second time is dropped", self.ref, error)

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core import lifecycle
+from actorflow.core.actor import HANDLERS
+from actorflow.core.burial import SILENT
+from actorflow.core.failure import crashed
 from actorflow.core.future import Future
-from actorflow.core.messages import CHANGED
+from actorflow.core.messages import CHANGED, Ended
 
 if TYPE_CHECKING:
     from actorflow.durable.ledger import Entry, TimerRow
@@ -113,3 +116,22 @@ class Blame:
         self.entry = entry
         self.timer = timer
         self.key = key
+
+
+class Fail:
+    """Ends an incarnation as a crash does that comes of no message; what follows is its supervisor's."""
+
+    __slots__ = ("actor", "error")
+
+    def __init__(self, error: BaseException, actor: Any) -> None:
+        self.error = error
+        self.actor = actor
+
+
+def run_fail(ref: Any, fail: Fail) -> Ended | None:
+    """Run `on_failure`, and end."""
+    return crashed(ref, None, fail.error) if ref._actor is fail.actor else None
+
+
+HANDLERS[Fail] = run_fail
+SILENT.add(Fail)
