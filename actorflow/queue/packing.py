@@ -44,7 +44,8 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         for name, value in task.signature.bind(*args, **kwargs).arguments.items():
             encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
         raise
-    line.check_size(payload, f"the arguments of {task.name}")
+    if len(payload) > line.payload_limit:  # else no text is made up
+        line.check_size(payload, f"the arguments of {task.name}")
     return Packed(task.name, task.job_options, payload)
 
 
@@ -117,6 +118,7 @@ def existing(transaction: Transaction, queue: str, options: JobOptions, now: flo
         msg = f"queue {queue!r} has a live job with unique={options.unique!r}: job {id_}"
         raise DefinitionError(msg)
     if options.on_duplicate == "existing" or stage == slots.RUNNING:
+        news.duplicates.add(id_)
         return int(id_)
     ledger.cancel_queued(transaction, id_, "it was replaced", now, news)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -176,13 +176,14 @@ class Queue:
         ids = self._store.write(begin, line.durability)
         if news.cancelled:
             line.told([], news)
-        return self._added(ids, packed)
+        return self._added(ids, packed, news.duplicates)
 
-    def _added(self, ids: list[int], packed: list[Packed]) -> list[Job[Any]]:
+    def _added(self, ids: list[int], packed: list[Packed], duplicates: Collection[int] = ()) -> list[Job[Any]]:
         """Tell others of new jobs."""
         line = self._line
         for id_, one in zip(ids, packed, strict=True):
-            line.listeners.tell("queued", id_, one.task)
+            if id_ not in duplicates:
+                line.listeners.tell("queued", id_, one.task)
         if line.inline:
             for id_ in ids:
                 run_inline(line, id_)

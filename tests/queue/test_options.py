@@ -42,6 +42,15 @@ def test_a_duplicate_is_the_job_that_is_there(shop):
     assert jobs.stats().queued == 1
 
 
+def test_listeners_hear_of_a_duplicate_once(shop):
+    jobs, heard = shop.queue("q"), []
+    jobs.subscribe(heard.append)
+    job = jobs.enqueue(tasks.double.options(unique="u"), 1)
+    jobs.enqueue(tasks.double.options(unique="u"), 2)
+    jobs.enqueue_many(tasks.double.options(unique="u"), [(3,), (4,)])
+    assert [(event.kind, event.job) for event in heard] == [("queued", job.id)]
+
+
 def test_a_duplicate_is_refused_and_the_live_job_named(shop):
     jobs = shop.queue("q")
     job = jobs.enqueue(tasks.double.options(unique="u"), 1)

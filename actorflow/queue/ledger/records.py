@@ -95,12 +95,14 @@ class News:
         lost: jobs whose outcome came too late: another node has them.
         queues: in which jobs may be ready that were not.
         cancelled: jobs that will not begin, with their tasks: they expired, or waited for one that failed.
+        duplicates: jobs that were there already, and were to be added.
         newer: the version of the tables, if it is newer than this program's; then no jobs were taken.
     """
 
     lost: list[int] = field(default_factory=list)
     queues: set[str] = field(default_factory=set)
     cancelled: list[tuple[int, str]] = field(default_factory=list)
+    duplicates: set[int] = field(default_factory=set)
     newer: int | None = None
 
     def begin(self) -> None:
@@ -108,6 +110,7 @@ class News:
         self.lost.clear()
         self.queues.clear()
         self.cancelled.clear()
+        self.duplicates.clear()
         self.newer = None
 
 
