@@ -181,7 +181,7 @@ class Job(Generic[R_co]):
         """
         now, news = self._store.now(), ledger.News()
         done = self._store.write(lambda transaction: ledger.cancel(transaction, int(self.id), now, news))
-        self._waits.ended([job for job, _ in news.cancelled])
+        self._waits.ended([job for job, _, _ in news.ended])
         self._waits.ready(news.queues)
         if done is False:
             self._waits.cancelled()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -56,12 +57,13 @@ def put(
     now: float,
     news: ledger.News,
     gather: list[int] | None = None,
+    limit: int = sys.maxsize,
 ) -> int:
     """Add a job, and return its id; of a duplicate, the id of the one that is there.
 
     Args:
         news: jobs that are cancelled for it are noted here.
-        gather: jobs whose results are to be its argument.
+        gather: jobs whose results are to be its argument; together they may have `limit` bytes.
 
     Raises:
         DefinitionError: a duplicate that is to be rejected; a job in `after` that is not there. Nothing was written.
@@ -76,7 +78,7 @@ def put(
         if found is not None:
             return found
     values = {**columns(queue, packed, now), "gather": None if gather is None else json.dumps(gather)}
-    return ledger.put(transaction, values, [*after, *(gather or ())], now, news)
+    return ledger.put(transaction, values, [*after, *(gather or ())], now, news, limit)
 
 
 def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
