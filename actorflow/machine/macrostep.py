@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
@@ -551,7 +552,7 @@ def start_timer(machine: Interpreter, key: TimerKey, seconds: float, event: Even
 def add_timer(machine: Interpreter, due: Due, seconds: float) -> None:
     """Start a timer that may have run before, in a snapshot."""
     pending_of(machine).timers[due.key] = due
-    due.cancel = machine._platform.add_timer(seconds, lambda: fire(machine, due))
+    due.cancel = machine._platform.add_timer(seconds, partial(fire, machine, due))
 
 
 def cancel_timer(machine: Interpreter, key: TimerKey) -> bool:
@@ -571,16 +572,20 @@ def fire(machine: Interpreter, due: Due) -> Any:
     if due.event is not None:
         return machine.send_event(due.event)
     assert isinstance(due.key, tuple)
-    name, place = due.key
+    return time_out(machine, *due.key)
+
+
+def time_out(machine: Interpreter, name: str, place: int) -> Any:
+    """Take the transition at that place of an active state: its time is up."""
     move = machine._program.moves_of(name)[place]
     event = Event(move.transition.actions[0].name if move.transition.actions else f"after.{name}", kind="platform")
 
-    def time_out() -> Any:
+    def begin() -> Any:
         machine.event = event
         allowed = _allowed(machine, move, event)
         return None if allowed is None else take(machine, (allowed,), event)
 
-    return complete(machine, time_out)
+    return complete(machine, begin)
 
 
 def _end(machine: Interpreter) -> None:

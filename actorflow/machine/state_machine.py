@@ -10,7 +10,7 @@ from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.messages import Call, Sent
 from actorflow.core.system import UNSTARTED
 from actorflow.errors import DefinitionError
-from actorflow.machine import snapshot
+from actorflow.machine import macrostep, snapshot
 from actorflow.machine.declare import State, chart_of, check_class
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
@@ -106,6 +106,12 @@ class Machine(Actor):
             fire()
         finally:
             self._after_message()
+
+    def _time_out(self, state: str, place: int) -> None:
+        """Take a timeout that was a dead letter, unless its state was left meanwhile."""
+        interpreter = self._interpreter
+        if state in interpreter.configuration and snapshot.has_timeout(interpreter.chart, state, place):
+            self._fire(lambda: macrostep.time_out(interpreter, state, place))
 
     def _after_message(self) -> None:
         """Do what follows a message that was no event by name: the event behind it may be deferred, or the last."""

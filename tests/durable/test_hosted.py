@@ -446,6 +446,17 @@ class Kettle(af.StateMachine, durable=True, stop_when_final=True):
         os._exit(1)
 
 
+class Mourned(Kettle):
+    """Writes down that it failed."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def on_failure(self, kind, error, trace):
+        (Path(self.folder) / "failed").write_text(f"{os.getpid()} {error} {self.laps}")
+
+
 def test_a_timeout_of_a_state_is_committed_and_outlives_the_process(start):
     with start() as system:
         (ref,) = supervised(system, hosted(Kettle))
@@ -468,6 +479,38 @@ def test_a_timeout_that_fails_is_tried_again_then_crashes_the_machine(start):
         wait_for(lambda: letters)
         assert isinstance(letters[0].reason, ValueError)
         wait_for(lambda: not ref.is_alive())
+
+
+def test_on_failure_runs_in_the_process_of_a_machine_that_a_timeout_crashes(start, tmp_path):
+    with start() as system:
+        ref = system.spawn(hosted(Mourned, "a", str(tmp_path), retry=QUICK))
+        crashes = []
+        system.subscribe(af.Crashed, crashes.append)
+        pid = ref._host.handle.pid
+        ref.call(Mourned.spoil).get(timeout=10)
+        ref.call(Mourned.heat).get(timeout=10)
+        wait_for(lambda: crashes)
+        assert isinstance(crashes[0].reason, ValueError)
+        wait_for(lambda: not ref.is_alive())
+        assert (tmp_path / "failed").read_text() == f"{pid} no -10"
+
+
+def test_on_failure_runs_in_the_process_of_an_actor_that_another_node_has_taken(start, tmp_path):
+    class Taken(Here):
+        def on_failure(self, kind, error, trace):
+            (tmp_path / "failed").write_text(f"{os.getpid()} {error}")
+
+    with start("one") as one, start("two") as two:
+        here = one.spawn(hosted(Taken))
+        there = two.spawn(hosted(Taken))
+        pid = here.call(Taken.pid).get(timeout=20)
+        here.cast(Taken.hold, tmp_path)
+        wait_for(lambda: begun(tmp_path))
+        one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
+        wait_for(lambda: there._box.is_owner, seconds=20)
+        (tmp_path / "leave").touch()
+        wait_for(lambda: not here.is_alive(), seconds=20)
+        assert (tmp_path / "failed").read_text() == f"{pid} a was taken over by another node"
 
 
 def test_a_timeout_that_was_due_while_its_machine_is_rolled_back_comes_to_pass_once(start):

@@ -151,10 +151,16 @@ def test_timers_of_a_machine_that_is_rolled_back_are_as_they_were(seconds):
 
 
 def test_a_timeout_that_no_try_could_handle_crashes_the_machine_and_that_is_an_event():
+    failures = []
+
     class Hopeless(Order):
         @Order.new.after(60, Order.dead)
         def expire(self) -> None:
+            self.received = 7
             raise ValueError("no")
+
+        def on_failure(self, kind, error, trace):
+            failures.append((kind, str(error), self.received, self.actor_ref.is_alive()))
 
     with VirtualSystem("test") as system:
         letters, crashes = [], []
@@ -164,6 +170,32 @@ def test_a_timeout_that_no_try_could_handle_crashes_the_machine_and_that_is_an_e
         system.sleep(62)
         assert not ref.is_alive()
         assert [str(event.reason) for event in (*letters, *crashes)] == ["no", "no"]
+        assert failures == [(ValueError, "no", 0, False)]  # rolled back by then
+
+
+def test_a_machine_that_a_timeout_crashes_is_restarted_where_it_was(start):
+    made = []
+
+    class Stubborn(Order):
+        quick = af.State()
+
+        def on_restore(self) -> None:
+            made.append(self)
+
+        @Order.new.to(quick)
+        def hurry(self) -> None: ...
+
+        @quick.after(0.01, Order.dead)
+        def end(self) -> None:
+            if len(made) < 2:
+                raise ValueError("no")
+
+    with start() as system:
+        child = named(Stubborn, retry=af.Retry(1))
+        tree = system.spawn(af.child(af.Supervisor, child, intensity=9, period=60.0).options(name="tree"))
+        ref = system.find(f"{tree.path}/a")
+        ref.call(Stubborn.hurry).get(timeout=10)
+        wait_for(lambda: ref.is_alive() and ref.state == "dead")
 
 
 class Asking(Order):

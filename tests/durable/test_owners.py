@@ -44,11 +44,15 @@ def test_it_is_taken_over_when_its_owner_stops(start):
         assert there._actor.state.n == 3
 
 
-def lose_an_actor(start, on_crash=None):
+def lose_an_actor(start, on_crash=None, on_failure=None):
     """Have a node lose its actor in the middle of a message; returns what left it, and what the new owner knows."""
     gate, inside = threading.Event(), threading.Event()
 
     class Held(Account):
+        def on_failure(self, kind, error, trace):
+            if on_failure is not None:
+                on_failure((self.ctx._ref._scheduler.name, str(error)))
+
         def on_receive(self, message):
             self.state.seen.append(message)
             if self.to is not None:
@@ -74,11 +78,12 @@ def lose_an_actor(start, on_crash=None):
 
 
 def test_it_is_taken_over_when_its_owner_has_not_beaten_for_a_lease_and_that_one_is_fenced(start):
-    crashes = []
-    left, seen = lose_an_actor(start, crashes.append)
+    crashes, failures = [], []
+    left, seen = lose_an_actor(start, crashes.append, failures.append)
     assert left == []  # the old owner ends, and what it did is refused
     assert seen == [["x"], ["x"]]
     assert ["taken over" in str(event.reason) for event in crashes] == [True]
+    assert failures == [("one", "a was taken over by another node")]
 
 
 def test_without_the_fence_that_shows(start, url, monkeypatch):

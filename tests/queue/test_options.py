@@ -42,6 +42,15 @@ def test_a_duplicate_is_the_job_that_is_there(shop):
     assert jobs.stats().queued == 1
 
 
+def test_listeners_hear_of_a_duplicate_once(shop):
+    jobs, heard = shop.queue("q"), []
+    jobs.subscribe(heard.append)
+    job = jobs.enqueue(tasks.double.options(unique="u"), 1)
+    jobs.enqueue(tasks.double.options(unique="u"), 2)
+    jobs.enqueue_many(tasks.double.options(unique="u"), [(3,), (4,)])
+    assert [(event.kind, event.job) for event in heard] == [("queued", job.id)]
+
+
 def test_a_duplicate_is_refused_and_the_live_job_named(shop):
     jobs = shop.queue("q")
     job = jobs.enqueue(tasks.double.options(unique="u"), 1)
@@ -166,6 +175,53 @@ def test_the_callback_of_a_group_gets_the_results_in_order(shop):
 
 def test_a_group_of_nothing_calls_back_at_once(shop):
     assert shop.queue("q", workers=1).group([], then=total).then.result(timeout=30) == 0
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_the_callback_of_a_group_whose_results_are_too_big_together_is_a_dead_letter(url, over):
+    with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="1M")) as system:
+        jobs, told = system.queue("q", workers=2), []
+        jobs.subscribe(told.append)
+        group = jobs.group([(blob, 300_000)] * (4 if over else 3), then=total_length)
+        if not over:
+            assert group.then.result(timeout=20) == 900_000
+            return
+        cause = r"the results of the group's 4 jobs: 1\.2 MB, over Settings\(payload_limit=\) of 1\.0 MB"
+        with pytest.raises(af.JobFailed, match=cause) as raised:
+            group.then.result(timeout=20)
+        assert isinstance(raised.value.__cause__, af.PayloadError)
+        assert [job.id for job in jobs.dead()] == [group.then.id]
+        assert jobs.stats().dead == 1
+        tasks.until(lambda: ("dead", group.then.id) in [(event.kind, event.job) for event in told])
+        assert [len(job.result(timeout=10)) for job in group.jobs] == [300_000] * 4
+        assert jobs.retry(group.then)
+        assert group.then.status == "dead"  # they are as big as before
+    if url == "memory:":
+        return
+    with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="2M")) as system:
+        jobs = system.queue("q", workers=2)
+        (then,) = jobs.dead()
+        assert jobs.retry(then)
+        assert then.result(timeout=20) == 1_200_000
+
+
+def test_a_group_of_results_that_are_there_and_too_big_together_is_a_dead_letter(url):
+    with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="1M")) as system:
+        jobs = system.queue("q", workers=1)
+        with jobs.inline():
+            group = jobs.group([(blob, 300_000)] * 4, then=total_length)
+        with pytest.raises(af.JobFailed, match="the results of the group's 4 jobs"):
+            group.then.result(timeout=20)
+
+
+@af.task
+def blob(size: int) -> str:
+    return "x" * size
+
+
+@af.task
+def total_length(texts: list[str]) -> int:
+    return sum(map(len, texts))
 
 
 def test_the_callback_runs_once_for_groups_that_end_at_once(shop):

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import actorflow as af
+from actorflow.queue.claimer import LOOK_SECONDS
 from tests.core.actors import until
 
 from . import tasks
@@ -349,3 +350,49 @@ def test_a_process_takes_no_more_jobs_once_a_newer_program_has_changed_the_table
     jobs.enqueue(tasks.double, 3)
     assert late.result(timeout=30) == 4
     assert caplog.text.count("restart it") == 1
+
+
+def test_a_queue_whose_workers_all_wait_for_jobs_of_the_same_queue_says_so_once(shop, caplog):
+    jobs = shop.queue("q", workers=2)
+
+    children = {}
+
+    @af.task(name="tests.parent", retry=af.Retry(1))
+    def parent(n: int) -> int:
+        children[n] = jobs.enqueue(tasks.double, n)
+        return children[n].result(timeout=30)
+
+    parents = jobs.enqueue_many(parent, [(1,), (2,)])
+    until(lambda: "all 2 workers of this process wait" in caplog.text)
+    assert f"({', '.join(sorted((job.id for job in children.values()), key=int))})" in caplog.text
+    children[1].cancel()
+    with pytest.raises(af.JobFailed, match="JobCancelled"):
+        parents[0].result(timeout=20)
+    assert parents[1].result(timeout=20) == 4
+    assert caplog.text.count("workers of this process wait") == 1
+
+
+@pytest.mark.parametrize("why", ["another worker is busy", "it is of another queue", "it is not due"])
+def test_a_worker_that_waits_for_a_job_that_will_begin_is_no_deadlock(shop, caplog, why):
+    jobs, others = shop.queue("q", workers=2 if why == "another worker is busy" else 1), shop.queue("r")
+    begun = tasks.begun("busy")
+    child = tasks.double.options(delay=3600.0 if why == "it is not due" else 0.0)
+    children = []
+
+    @af.task(name="tests.waits", retry=af.Retry(1))
+    def parent() -> int:
+        children.append((others if why == "it is of another queue" else jobs).enqueue(child, 1))
+        return children[0].result(timeout=30)
+
+    if why == "another worker is busy":
+        jobs.enqueue(tasks.hold, "busy")
+        assert begun.wait(10)
+    job = jobs.enqueue(parent)
+    until(lambda: children)
+    with pytest.raises(af.AskTimeout):
+        job.result(timeout=4 * LOOK_SECONDS)
+    assert "workers of this process wait" not in caplog.text
+    children[0].cancel()
+    tasks.GATES["busy"].set()
+    with pytest.raises(af.JobFailed):
+        job.result(timeout=20)
