@@ -41,6 +41,7 @@ def test_threads_outside_may_ask_at_once(system):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.slow
 def test_a_hundred_thousand_actors_live_and_answer(system):
     refs = [system.spawn(Echo) for _ in range(100_000)]
     answers = [ref.ask(index, block=False) for index, ref in enumerate(refs)]

@@ -338,6 +338,7 @@ def charts(draw) -> Chart:
 
 @settings(max_examples=300, deadline=None)
 @given(charts())
+@pytest.mark.slow
 def test_what_is_written_as_a_dict_is_read_again_the_same(chart):
     data = chart_to_dict(chart)
     again = read(json.loads(json.dumps(data)), {**FUNCTIONS, **CHILDREN})

@@ -272,6 +272,7 @@ def test_a_disk_that_takes_no_more_undoes_the_write_and_goes_on_when_there_is_ro
 # --- several processes -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_that_open_the_same_new_file_at_once_make_one_schema(tmp_path):
     url = f"sqlite:///{tmp_path}/shop-{{}}.db"
     rounds = 100  # as issue 5 asks
