@@ -16,10 +16,10 @@ from actorflow.machine.chart import Chart
 if TYPE_CHECKING:
     from actorflow.core.future import Reply
     from actorflow.core.ref import ActorRef
+    from actorflow.machine.actor import Machine
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
     from actorflow.machine.interpreter import Interpreter
-    from actorflow.machine.state_machine import Machine
 
 
 class Surroundings:
@@ -45,7 +45,7 @@ class Surroundings:
         """Spawn a child; its end comes back as a message."""
         owner = self.owner
         if isinstance(invoke.child, Chart):
-            from actorflow.machine.state_machine import ChartActor  # noqa: PLC0415 - machines have surroundings
+            from actorflow.machine.actor import ChartActor  # noqa: PLC0415 - machines have surroundings
 
             child: ActorRef[Any] = owner.ctx.spawn(ChartActor, invoke.child)
         else:
