@@ -14,7 +14,6 @@ import decimal
 import enum
 import math
 import pathlib
-import sys
 import uuid
 import zoneinfo
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from actorflow.core.actor import Actor
+from actorflow.core.modules import module_named, module_of
 from actorflow.core.system import resolve
 from actorflow.errors import PayloadError
 
@@ -235,7 +235,7 @@ def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
 
 def name_of(kind: type, path: str = "") -> str:
     """Return the name by which a class is stored."""
-    name = f"{kind.__module__}.{kind.__qualname__}"
+    name = f"{module_of(kind)}.{kind.__qualname__}"
     if "<locals>" in name:
         msg = f"{path or name} is of {name}, a class in a function: nobody else can find it; define it in a module"
         raise PayloadError(msg)
@@ -324,7 +324,7 @@ def find_imported(name: str) -> type | None:
     """Look a class up among those of imported modules; nothing is imported."""
     parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
-        found: Any = sys.modules.get(".".join(parts[:length]))
+        found: Any = module_named(".".join(parts[:length]))
         for part in parts[length:]:
             found = getattr(found, "__dict__", {}).get(part)  # not getattr: a module may import what it is asked for
         if isinstance(found, type):
