@@ -167,8 +167,8 @@ def to_plain(value: Any, path: str, depth: int) -> Any:
     if kind is dict:
         return _dict(value, path, depth)
     if kind in LISTS:
-        items = sorted(value, key=repr) if kind is not tuple else value
-        return {LISTS[kind][0]: [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(items)]}
+        items = [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+        return {LISTS[kind][0]: items if kind is tuple else sorted(items, key=encode_json)}  # one set, one text
     if kind in TEXTS:
         tag, write, _ = TEXTS[kind]
         return {tag: write(value)}

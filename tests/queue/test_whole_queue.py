@@ -148,17 +148,28 @@ def test_the_systems_end_fails_no_job_though_the_pool_ends_before_the_queue(tmp_
 # --- dead letters ----------------------------------------------------------------------------------------------------
 
 
-def test_a_job_that_kills_its_processes_is_a_dead_letter_with_the_signal_as_cause(shop):
+def test_a_job_that_kills_its_processes_is_a_dead_letter_with_the_signal_as_cause(shop, caplog):
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(tasks.cpu_kill_self)
     with pytest.raises(af.JobFailed, match="dead: HostDied.*SIGKILL") as failure:
         job.result(timeout=60)
     assert isinstance(failure.value.__cause__, af.HostDied)
     assert str(failure.value.__cause__) in str(failure.value)
+    assert "running cpu_kill_self" in caplog.text
+    assert f"Job {job.id} ({tasks.cpu_kill_self.name}) is a dead letter: cpu_kill_self: its process" in caplog.text
     assert (job.info().attempt, job.info().crashes) == (3, 3)
     assert [letter.id for letter in jobs.dead()] == [job.id]
     assert jobs.stats().dead == 1
     assert jobs.enqueue(tasks.cpu_double, 2).result(timeout=30)[0] == 4
+
+
+def test_a_job_that_fails_for_good_leaves_its_traceback_in_the_log(shop, caplog):
+    with pytest.raises(af.JobFailed):
+        shop.queue("q", workers=1).enqueue(tasks.fail, "no lens").result(timeout=20)
+    (record,) = [record for record in caplog.records if "failed for good" in record.message]
+    assert record.levelno == logging.ERROR
+    assert "in fail" in caplog.text
+    assert "no lens" in caplog.text
 
 
 @pytest.mark.parametrize("url", ["memory"], indirect=True)
