@@ -222,6 +222,7 @@ def test_one_that_crashes_in_a_worn_out_process_starts_in_the_next_with_its_mail
         call(gate, Gate.open)
         pids = {answer.get(timeout=LIMIT) for answer in answers}
         assert [answer.get(timeout=LIMIT) for answer in late] == [0, 1, 2]
+        until(lambda: restarts)
     assert first not in pids
     assert len(restarts) == 1
     until_gone(first)
