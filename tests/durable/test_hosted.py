@@ -606,6 +606,34 @@ def test_a_handler_that_works_is_waited_for_and_committed_before_the_end(start, 
         assert rows(system, "af_mail") == 0
 
 
+def test_on_stop_is_waited_for_though_the_end_was_asked_for_while_a_handler_worked(start, tmp_path):
+    class Slow(Here):
+        def work(self):
+            (self.to / "begun").touch()
+            while not (self.to / "leave").exists():
+                threading.Event().wait(0.01)
+
+        def on_stop(self):
+            (self.to / "ending").touch()
+            while not (self.to / "end").exists():
+                threading.Event().wait(0.01)
+            (self.to / "ended").touch()
+
+    with start() as system:
+        tree = system.spawn(af.child(af.Supervisor, hosted(Slow, "a", tmp_path, shutdown=30)).options(name="tree"))
+        system.find("/test/tree/a", Slow).cast(Slow.work)
+        wait_for((tmp_path / "begun").exists)
+        ended = tree.stop(block=False)
+        (tmp_path / "leave").touch()
+        wait_for((tmp_path / "ending").exists)
+        wait_for(lambda: rows(system, "af_mail") == 0)
+        with pytest.raises(af.AskTimeout):
+            ended.get(timeout=0.3)
+        (tmp_path / "end").touch()
+        assert ended.get(timeout=30)
+        assert (tmp_path / "ended").exists()
+
+
 def test_a_handler_that_waits_is_woken_and_its_message_handled_in_the_next_life(start, tmp_path):
     with start() as system:
         ref = system.spawn(hosted(Here))

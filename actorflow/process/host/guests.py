@@ -386,16 +386,24 @@ def stop(request: Request, uid: int) -> None:
     request.node.scheduler.post(ref, Stop(final=True), done)
 
 
+EXITS: dict[int, Future[Any]] = {}  # that are under way: a guest in its `on_stop` is not found any more
+
+
 def leave(request: Request, uid: int, restart: bool, seconds: float) -> None:
     """End a guest after its current handler, as a supervisor does; the answer says whether it may be started again."""
     ref: Any = request.node.find(uid)
     if ref is None:
-        request.answer(value=False)
+        ending = EXITS.get(uid)
+        if ending is None or not ending._add_waiter(lambda: request.answer(value=False)):
+            request.answer(value=False)
         return
     scheduler = request.node.scheduler
     done: Future[Any] = Future()
+    EXITS[uid] = done
 
     def answer() -> None:
+        if EXITS.get(uid) is done:
+            del EXITS[uid]
         if done._error is not None:
             request.fail(done._error)
         else:
