@@ -163,7 +163,7 @@ def settled(source: Any, sink: Any, system: af.ActorSystem) -> tuple[Any, Any]:
         if left[0][0] is None and not left[1]:
             break
         time.sleep(0.01)
-    return source.call(Source.all).get(timeout=20), sink.call(Sink.all).get(timeout=20)
+    return source.call(Source.all).get(timeout=30), sink.call(Sink.all).get(timeout=30)
 
 
 def live(folder: Path, die_at: int) -> int:
@@ -219,7 +219,7 @@ def meet_poison(folder: Path, messages: list[int]) -> list[int]:
         for message in messages:
             deadly.tell(message)
         (folder / "sent").touch()
-        seen: list[int] = deadly.call(Deadly.all).get(timeout=20)[0]
+        seen: list[int] = deadly.call(Deadly.all).get(timeout=30)[0]
         return seen
 
 
@@ -255,10 +255,10 @@ def meet_timers(folder: Path, messages: list[tuple[int, float, bool]], count: in
             bomb.tell(message)
         end = time.monotonic() + 20
         while True:
-            fired = bomb.call(Sink.all).get(timeout=20)[1]
+            fired = bomb.call(Sink.all).get(timeout=30)[1]
             if len(fired) >= count or time.monotonic() > end:
                 letters = [(letter.message, letter.cause, letter.crashes) for letter in system.dead_mail.messages()]
-                return fired, letters, bomb.call(Bomb.number_of_timers).get(timeout=20)
+                return fired, letters, bomb.call(Bomb.number_of_timers).get(timeout=30)
             time.sleep(0.01)
 
 

@@ -136,7 +136,7 @@ def begin():
     with c.af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
         bomb = system.spawn(c.af.child(c.Bomb, folder).options(name="bomb"))
         for number in (1, 2, 3):
-            bomb.call(c.Bomb.on_receive, (number, 0.05 * number, number == 3)).get(timeout=20)
+            bomb.call(c.Bomb.on_receive, (number, 0.05 * number, number == 3)).get(timeout=30)
         import time
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGKILL)
