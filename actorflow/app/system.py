@@ -15,6 +15,7 @@ from actorflow.app.settings import Settings
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actor import Actor
 from actorflow.core.children import Children
+from actorflow.core.clock import SystemClock
 from actorflow.core.events import Subscription
 from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
@@ -49,6 +50,7 @@ A = TypeVar("A", bound=Actor)
 E = TypeVar("E")
 
 FIND_SECONDS = 5.0  # for the answer of a host
+SERVER_SECONDS = 30.0  # for a server that starts at the same time as the program
 LOOK_SECONDS = 0.5  # between two looks at the store for the end of a job, should no news of a commit come
 EVENTS = (Started, Crashed, Restarted, Stopped, DeadLetter)
 
@@ -242,10 +244,15 @@ class ActorSystem(System):
         """The store of the system; opened at first use."""
         with self._store_lock:
             if self._store is None:
-                self._store = open_store(self._store_url, durability=self._durability)
+                self._store = open_store(self._store_url, durability=self._durability, waits=self._patience())
                 if self.scheduler.is_virtual:
                     self._store.clock = self.scheduler.clock
             return self._store
+
+    def _patience(self) -> Callable[[], bool]:
+        """Return what says whether to wait on for a server that is starting."""
+        end = SystemClock.monotonic() + SERVER_SECONDS
+        return lambda: not self._stopping and SystemClock.monotonic() < end
 
     def queue(
         self,

@@ -9,11 +9,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError, PayloadError
-from actorflow.machine import macrostep
 from actorflow.machine.chart import HISTORY, ROOT
 from actorflow.machine.event import Event, Record
-from actorflow.machine.pending import Due, TimerKey
+from actorflow.machine.pending import Due, TimerKey, pending_of
 from actorflow.machine.sets import is_atomic
+from actorflow.machine.steps import macrostep, timers
 
 if TYPE_CHECKING:
     from actorflow.machine.chart import Chart
@@ -71,7 +71,7 @@ def _put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
         limit = machine._records if isinstance(machine._records, int) else machine._records.maxlen
         machine._records = deque(records, maxlen=limit)
     if snapshot["remembered"] or snapshot["timers"] or snapshot["deferred"]:
-        pending = macrostep.pending_of(machine)
+        pending = pending_of(machine)
         pending.remembered.update({name: tuple(held) for name, held in snapshot["remembered"].items()})
         for data in snapshot["deferred"]:
             event = event_of(data)
@@ -102,11 +102,11 @@ def go_on(machine: Interpreter) -> None:
     now = machine._platform.time()
     for due in list(pending.timers.values()) if pending is not None else ():
         if due.cancel is None:
-            macrostep.add_timer(machine, due, max(0.0, due.due - now))
+            timers.add_timer(machine, due, max(0.0, due.due - now))
     chart = machine.chart
     for name in chart.in_order(machine.configuration):
         for invoke in chart.states[name].invoke:
-            pending = macrostep.pending_of(machine)
+            pending = pending_of(machine)
             if (name, invoke.id) not in pending.children:
                 pending.invoking.append((name, invoke))
     if machine._pending is not None and machine._pending.invoking:
@@ -116,14 +116,14 @@ def go_on(machine: Interpreter) -> None:
 def cancel_timers(machine: Interpreter) -> None:
     """Have no timer of an instance fire that another one replaces: none that is queued, and none just started."""
     for key in machine.timers:
-        macrostep.cancel_timer(machine, key)
+        timers.cancel_timer(machine, key)
 
 
 def take_over(machine: Interpreter, old: Interpreter) -> None:
     """Let an instance go on that was restored in another's place; what that one has invoked is not invoked twice."""
     for key, (invoke, child) in old._pending.children.items() if old._pending is not None else ():
         if key[0] in machine.configuration:
-            macrostep.pending_of(machine).children[key] = (invoke, child)
+            pending_of(machine).children[key] = (invoke, child)
         else:
             machine._platform.end_child(child)
     go_on(machine)

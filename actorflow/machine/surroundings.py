@@ -17,11 +17,11 @@ from actorflow.machine.chart import Chart
 if TYPE_CHECKING:
     from actorflow.core.future import Reply
     from actorflow.core.ref import ActorRef
+    from actorflow.machine.actor import Machine
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
     from actorflow.machine.interpreter import Interpreter
     from actorflow.machine.pending import Due
-    from actorflow.machine.state_machine import Machine
 
 
 class Surroundings:
@@ -47,7 +47,7 @@ class Surroundings:
         """Spawn a child; its end comes back as a message."""
         owner = self.owner
         if isinstance(invoke.child, Chart):
-            from actorflow.machine.state_machine import ChartActor  # noqa: PLC0415 - machines have surroundings
+            from actorflow.machine.actor import ChartActor  # noqa: PLC0415 - machines have surroundings
 
             child: ActorRef[Any] = owner.ctx.spawn(ChartActor, invoke.child)
         else:
@@ -85,7 +85,7 @@ class Surroundings:
 def due_of(timer: Timer) -> Due | None:
     """Return the timer of an interpreter whose message this is; None if it is another's, such as a delayed send's."""
     fire = timer._call.args[0]
-    return fire.args[1] if isinstance(fire, partial) else None
+    return fire.args[0] if isinstance(fire, partial) else None
 
 
 Answer: TypeAlias = "Callable[[Any, BaseException | None], None]"

@@ -157,11 +157,14 @@ class Attempt:
         stored = write_error(error)
         if isinstance(error, HostDied):  # it has killed its process, or was in one that somebody else killed
             is_dead = job.at_most_once or job.crashes + 1 >= CRASHES
+            if is_dead:
+                logger.error("Job %s (%s) is a dead letter: %s", job.id, job.task, error)
             return self._outcome("dead" if is_dead else "queued", error=stored, crashes=1)
         pause = self.pause_after(error, rng)
         if pause is not None:
+            logger.info("Job %s (%s) failed, tried again in %.3g s", job.id, job.task, pause, exc_info=error)
             return self._outcome("queued", error=stored, due=now + pause)
-        logger.info("Job %s (%s) failed for good: %r", job.id, job.task, error)
+        logger.error("Job %s (%s) failed for good", job.id, job.task, exc_info=error)
         return self._outcome("failed", error=stored)
 
     def _outcome(self, status: str, **more: Any) -> Outcome:

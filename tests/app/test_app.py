@@ -13,6 +13,10 @@ from actorflow.app.flags import NEEDED, Flag, flags_of
 LOG: list[str] = []
 
 
+@af.task(name="tests.app.noop")
+def noop() -> None: ...
+
+
 @pytest.fixture(autouse=True)
 def _empty_log():
     LOG.clear()
@@ -153,6 +157,20 @@ def test_result_of_main_is_the_exit_code(result, code):
     app = af.App("shop")
     app.main(lambda system, settings: result)
     assert app.run() == code
+
+
+def test_queues_of_an_app_are_on_its_store(tmp_path):
+    app = af.App("shop", store=f"sqlite:///{tmp_path}/shop.db", durability="process")
+
+    @app.main
+    def main(system: af.ActorSystem, _settings: None) -> int:
+        system.queue("mail").enqueue(noop)
+        assert system.store.durability == "process"
+        return 0
+
+    assert app.run() == 0
+    with af.ActorSystem("other", store=f"sqlite:///{tmp_path}/shop.db") as system:
+        assert system.store.read(lambda transaction: transaction.all("jobs.queue_names")) == [("mail",)]
 
 
 def test_result_of_main_that_is_no_number_is_a_definition_error():

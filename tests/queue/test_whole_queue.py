@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -147,17 +149,28 @@ def test_the_systems_end_fails_no_job_though_the_pool_ends_before_the_queue(tmp_
 # --- dead letters ----------------------------------------------------------------------------------------------------
 
 
-def test_a_job_that_kills_its_processes_is_a_dead_letter_with_the_signal_as_cause(shop):
+def test_a_job_that_kills_its_processes_is_a_dead_letter_with_the_signal_as_cause(shop, caplog):
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(tasks.cpu_kill_self)
     with pytest.raises(af.JobFailed, match="dead: HostDied.*SIGKILL") as failure:
         job.result(timeout=60)
     assert isinstance(failure.value.__cause__, af.HostDied)
     assert str(failure.value.__cause__) in str(failure.value)
+    assert "running cpu_kill_self" in caplog.text
+    assert f"Job {job.id} ({tasks.cpu_kill_self.name}) is a dead letter: cpu_kill_self: its process" in caplog.text
     assert (job.info().attempt, job.info().crashes) == (3, 3)
     assert [letter.id for letter in jobs.dead()] == [job.id]
     assert jobs.stats().dead == 1
     assert jobs.enqueue(tasks.cpu_double, 2).result(timeout=30)[0] == 4
+
+
+def test_a_job_that_fails_for_good_leaves_its_traceback_in_the_log(shop, caplog):
+    with pytest.raises(af.JobFailed):
+        shop.queue("q", workers=1).enqueue(tasks.fail, "no lens").result(timeout=20)
+    (record,) = [record for record in caplog.records if "failed for good" in record.message]
+    assert record.levelno == logging.ERROR
+    assert "in fail" in caplog.text
+    assert "no lens" in caplog.text
 
 
 @pytest.mark.parametrize("url", ["memory"], indirect=True)
@@ -209,6 +222,63 @@ def test_an_unknown_task_waits_and_is_reported(shop, caplog):
     shop.lines["q"]._known = ("", 0)
     jobs.enqueue(tasks.double, 2)
     assert unknown.result(timeout=30) == "here now"
+
+
+def test_a_task_that_has_another_name_in_a_script_is_reported_with_the_cure(shop, caplog):
+    @af.task(name="__main__.only_in_a_script")
+    def known_elsewhere() -> None: ...
+
+    @af.task(name="shop.only_in_a_script")
+    def here() -> None: ...
+
+    shop.queue("q").enqueue(known_elsewhere)
+    from actorflow.workflow.task import TASKS
+
+    del TASKS["__main__.only_in_a_script"]
+    try:
+        shop.lines["q"].report_unknown()
+    finally:
+        del TASKS["shop.only_in_a_script"]
+    assert "if it is 'shop.only_in_a_script', run its file by `python -m`, or name it" in caplog.text
+
+
+def test_a_program_that_is_run_by_m_has_the_names_of_the_module_that_others_import(tmp_path):
+    """Its tasks, and the classes of their arguments."""
+    (tmp_path / "shopfloor.py").write_text(
+        "import dataclasses, actorflow as af\n"
+        "@dataclasses.dataclass\n"
+        "class Photo:\n"
+        "    name: str\n"
+        "@af.task\n"
+        "def shrink(photo: Photo) -> Photo:\n"
+        "    return Photo(photo.name + ' / 2')\n"
+        "@af.task(cpu=True)\n"
+        "def blur(photo: Photo) -> Photo:\n"
+        "    return Photo(photo.name + ' blurred')\n"
+        "if __name__ == '__main__':\n"
+        "    with af.ActorSystem('shop', store='sqlite:///shop.db') as system:\n"
+        "        system.queue('q', workers=1)\n"
+        "        system.run()\n"
+    )
+    producer = (
+        "import actorflow as af\n"
+        "from shopfloor import Photo, blur, shrink\n"
+        "with af.ActorSystem('producer', store='sqlite:///shop.db') as system:\n"
+        "    jobs = system.queue('q')\n"
+        "    for task in shrink, blur:\n"
+        "        result = jobs.enqueue(task, Photo('a')).result(timeout=100)\n"
+        "        assert type(result) is Photo, result\n"
+        "        print(result.name)\n"
+    )
+    daemon = subprocess.Popen([sys.executable, "-m", "shopfloor"], cwd=tmp_path)
+    try:
+        run = subprocess.run(
+            [sys.executable, "-c", producer], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+    finally:
+        daemon.terminate()
+        assert daemon.wait(30) == 0
+    assert run.stdout == "a / 2\na blurred\n", run.stderr
 
 
 # --- listeners -------------------------------------------------------------------------------------------------------

@@ -10,12 +10,15 @@ import sqlite3
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from actorflow.errors import StoreError
+from actorflow.errors import DefinitionError, StoreError
 from actorflow.store.sqlite.connection import BUSY_SECONDS, CURES, OwnConnection, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.locks import give, lock, locked, take
-from actorflow.store.statements import migrations
+from actorflow.store.statements import check_current, migrations
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Access
 
 logger = logging.getLogger("actorflow.store")
 
@@ -31,17 +34,28 @@ MIGRATIONS: Final = migrations("actorflow.store.sqlite")
 VERSION: Final = len(MIGRATIONS)
 
 
-def open_file(path: str) -> OwnConnection:
-    """Open a file, make or update its tables, and return a connection that may write.
+def open_file(path: str, access: Access) -> tuple[OwnConnection, int]:
+    """Open a file, and return a connection, and the version that the tables had.
 
     The file may be the user's own: all tables are named `af_...`.
 
     Raises:
-        StoreError: it is no database, is damaged, cannot be written, or was written by a newer actorflow.
+        DefinitionError: the file, or its tables, are not there, and are not to be made.
+        StoreError: it is no database, is damaged, cannot be written, or was written by a newer actorflow; or by an
+            older one, and is not to be updated.
     """
+    if access != "migrate" and not Path(path).is_file():
+        msg = f"{path}: there is no such file"
+        raise DefinitionError(msg)
     connection = connect(path)
     try:
         with sqlite_errors(path):
+            if access != "migrate":  # before anything is changed
+                check_current(path, version_of(connection, path), VERSION)
+            if access == "read":
+                connection.execute("pragma query_only = on")
+                connection.execute("pragma wal_autocheckpoint = 0")
+                return connection, VERSION
             if path != ":memory:":
                 warn_of_known_bug()
                 with file_errors(path), locked(path):  # of two processes that make the same file, one changes the mode
@@ -51,21 +65,21 @@ def open_file(path: str) -> OwnConnection:
                         raise StoreError(msg)
                 connection.execute("pragma wal_autocheckpoint = 0")
                 connection.execute(f"pragma journal_size_limit = {LARGEST_BYTES}")
-            migrate(connection, path)
+            return connection, migrate(connection, path)
     except BaseException:
         connection.close()
         raise
-    return connection
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring the tables to this version, in one transaction for each number.
+def migrate(connection: sqlite3.Connection, path: str) -> int:
+    """Bring the tables to this version, in one transaction for each number; return the version that they had.
 
     Raises:
         StoreError: the file is newer than this code.
     """
-    if version_of(connection, path) == VERSION:
-        return
+    found = version_of(connection, path)
+    if found == VERSION:
+        return found
     for number, sql in MIGRATIONS:
         connection.execute("begin immediate")
         try:
@@ -78,6 +92,7 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
+    return found
 
 
 def version_of(connection: sqlite3.Connection, path: str) -> int:

@@ -31,7 +31,7 @@ from actorflow.store.sqlite.node import SqliteNode
 
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
-    from actorflow.store.transaction import Durability, Transaction
+    from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class SqliteStore(StoreShell[SqliteNode]):
     dialect = "sqlite"
     version = VERSION
 
-    def __init__(self, url: str, path: str, durability: Durability) -> None:
+    def __init__(self, url: str, path: str, durability: Durability, access: Access) -> None:
         super().__init__(url, durability)
         self.path = path if path == ":memory:" else str(Path(path).absolute())  # a program may change its folder
         self.is_memory = path == ":memory:"
@@ -53,7 +53,8 @@ class SqliteStore(StoreShell[SqliteNode]):
         self._watching: threading.Thread | None = None
         self._count = 0
         self._insists_from = 0.0
-        self._writer = SqliteWriter(open_file(self.path), self.path)
+        connection, self.found = open_file(self.path, access)
+        self._writer = SqliteWriter(connection, self.path)
         self._reader = self._writer.connection if self.is_memory else connect(self.path)
         self._read_transaction = SqliteTransaction(self._reader, self.path)
         self._commits = Commits(url, self._writer, durability)
