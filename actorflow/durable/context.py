@@ -89,7 +89,7 @@ class DurableContext(Context):
             return timer
         if execution.message is box.registry.START:
             known = next(
-                (held for held, _ in box.timers.values() if held.body == row.body and held.period == period), None
+                (held for held in box.timers.values() if held.body == row.body and held.period == period), None
             )
             if known is not None:  # it was started in an earlier life, and goes on
                 timer._row = known
