@@ -71,9 +71,10 @@ def tenth(name, count):
     return [(name, number) for number in range(0, count, 10)]
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("options", [{}, {"capacity": 20}], ids=["unbounded", "bounded"])
 def test_every_message_of_every_sender_arrives_once_and_in_order(system, options):
-    seen, count = [], 300
+    seen, count = [], 150
     recycled = hosted(Forward, system.spawn(Log, seen), process=af.Process(max_messages=50), **options)
     ref = system.spawn(recycled)
     far = system.spawn(hosted(Sender))
