@@ -45,6 +45,12 @@ class Postgres:
         """Have it end as in a crash: connections break, nothing is written back."""
         self._control("-m", "immediate", "stop")
 
+    def is_up(self) -> bool:
+        """Whether it answers."""
+        with contextlib.suppress(psycopg.OperationalError):
+            return bool(self.execute("select 1"))
+        return False
+
     def kill(self) -> None:
         """Kill all of it by -9."""
         server = psutil.Process(int(Path(self.server.pgdata, "postmaster.pid").read_text().split()[0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from actorflow.app.settings import Settings
 from actorflow.app.signals import Signalled, Signals
@@ -13,6 +13,9 @@ from actorflow.app.system import ActorSystem
 from actorflow.core.actor import Actor
 from actorflow.core.child import Child, child
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Durability
 
 T = TypeVar("T")
 
@@ -40,11 +43,28 @@ class App:
     0
     """
 
-    def __init__(self, name: str, *, settings: type[Any] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: type[Any] | None = None,
+        store: str = "memory:",
+        durability: Durability = "power",
+    ) -> None:
+        """Make an app without parts.
+
+        Args:
+            name: of its system.
+            settings: a dataclass whose fields are flags of `actorflow run`; main gets one.
+            store: where its queues and durable actors are kept, as of `ActorSystem`.
+            durability: what a commit outlives: "power" or "process".
+        """
         if settings is not None and not (isinstance(settings, type) and dataclasses.is_dataclass(settings)):
             raise DefinitionError(f"settings={settings!r}: give a dataclass (the class, not an instance)")
         self.name = name
         self.settings = settings
+        self.store = store
+        self.durability: Durability = durability
         self._parts: list[Child[Any]] = []
         self._main: Callable[[ActorSystem, Any], int | None] | None = None
 
@@ -87,7 +107,7 @@ class App:
         Raises:
             ActorflowError: a part could not start; the error names it and its cause. Nothing is left running.
         """
-        system = ActorSystem(self.name, settings=Settings(grace=GRACE))
+        system = ActorSystem(self.name, store=self.store, durability=self.durability, settings=Settings(grace=GRACE))
         try:
             for part in self._parts:
                 self._spawn(system, part)

@@ -14,6 +14,7 @@ from actorflow.app.signals import draining_by_signals
 from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actor import Actor
+from actorflow.core.clock import SystemClock
 from actorflow.core.events import Subscription
 from actorflow.core.live import LiveScheduler
 from actorflow.core.messages import Crashed, DeadLetter, Restarted, Started, Stopped
@@ -47,6 +48,7 @@ A = TypeVar("A", bound=Actor)
 E = TypeVar("E")
 
 FIND_SECONDS = 5.0  # for the answer of a host
+SERVER_SECONDS = 30.0  # for a server that starts at the same time as the program
 LOOK_SECONDS = 0.5  # between two looks at the store for the end of a job, should no news of a commit come
 EVENTS = (Started, Crashed, Restarted, Stopped, DeadLetter)
 
@@ -216,10 +218,15 @@ class ActorSystem(System):
         """The store of the system; opened at first use."""
         with self._store_lock:
             if self._store is None:
-                self._store = open_store(self._store_url, durability=self._durability)
+                self._store = open_store(self._store_url, durability=self._durability, waits=self._patience())
                 if self.scheduler.is_virtual:
                     self._store.clock = self.scheduler.clock
             return self._store
+
+    def _patience(self) -> Callable[[], bool]:
+        """Return what says whether to wait on for a server that is starting."""
+        end = SystemClock.monotonic() + SERVER_SECONDS
+        return lambda: not self._stopping and SystemClock.monotonic() < end
 
     def queue(
         self,

@@ -53,7 +53,7 @@ def list_(url: str, actor: str | None, limit: int, before: str | None, as_json: 
     """List dead letters, with their causes."""
     from actorflow.durable.dead_mail import DeadMail
 
-    with opened(url_of(url)) as store:
+    with opened(url_of(url), "read") as store:
         found = DeadMail(store).messages(actor, limit=limit, before=before)
     show([dataclasses.asdict(message) for message in found], as_json, "there are no such dead letters")
 
@@ -91,7 +91,7 @@ def changed(url: str, ids: tuple[int, ...], act: Callable[[DeadMail], int]) -> i
     """Change dead letters; an id that is not there is an error, once the others are done."""
     from actorflow.durable.dead_mail import DeadMail
 
-    with opened(url_of(url)) as store:
+    with opened(url_of(url), "write") as store:
         count = act(DeadMail(store))
     if count < len(set(ids)):
         fail(f"{count} of {len(set(ids))} were there; `actorflow store dead list` shows the others that are", 1)

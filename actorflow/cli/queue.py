@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from actorflow.app.settings import Settings
 from actorflow.cli import fail
 from actorflow.errors import ActorflowError, DefinitionError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from actorflow.queue.job import JobInfo
     from actorflow.queue.selection import Selection
     from actorflow.store.store import Store
+    from actorflow.store.transaction import Access
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,8 +46,8 @@ def on_store(command: F) -> F:
 
 
 @contextmanager
-def opened(url: str) -> Iterator[Store]:
-    """Open a store that is there; errors are one line."""
+def opened(url: str, access: Access) -> Iterator[Store]:
+    """Open a store that is there; errors are one line. Its tables are left in the version that they have."""
     from actorflow.store.store import open_store
 
     path = url.removeprefix("sqlite:///")
@@ -54,7 +56,7 @@ def opened(url: str) -> Iterator[Store]:
     try:
         if path not in {url, ""}:
             check_file(path)
-        store = open_store(url)
+        store = open_store(url, access=access)
         try:
             yield store
         finally:
@@ -64,13 +66,9 @@ def opened(url: str) -> Iterator[Store]:
 
 
 def check_file(path: str) -> None:
-    """Refuse a file that is not there, or not actorflow's: opening it would make what it lacks."""
-    from actorflow.store.sqlite import care
-
+    """Refuse a file that is not there."""
     if not Path(path).exists():
         fail(f"there is no file {path}: is --store right?")
-    with care.look_into(path):
-        pass
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -80,7 +78,7 @@ def check_file(path: str) -> None:
 @on_store
 def list_(url: str, as_json: bool) -> None:
     """List the queues, and what they hold."""
-    with opened(url) as store:
+    with opened(url, "read") as store:
         names = [row[0] for row in store.read(lambda transaction: transaction.all("jobs.queue_names"))]
         rows = [{"name": name, **figures(store, name)} for name in names]
     show(rows, as_json, f"there are no queues in {url}")
@@ -91,7 +89,7 @@ def list_(url: str, as_json: bool) -> None:
 @click.argument("name")
 def stats(name: str, url: str, as_json: bool) -> None:
     """Show the figures of a queue."""
-    with opened(url) as store:
+    with opened(url, "read") as store:
         check_queue(store, name)
         found = figures(store, name)
     if as_json:
@@ -130,7 +128,7 @@ def show_(
     from actorflow.queue.selection import Selection
     from actorflow.store.transaction import NEWEST
 
-    with opened(url) as store:
+    with opened(url, "read") as store:
         if what.isascii() and what.isdecimal():
             info = dataclasses.asdict(info_of(store, what))
             rows = [{"": word, f"job {what}": written(word, value)} for word, value in info.items()]
@@ -172,7 +170,7 @@ def resume(name: str, url: str, as_json: bool) -> None:
 def _set_paused(name: str, url: str, as_json: bool, *, paused: bool) -> None:
     from actorflow.queue import slots
 
-    with opened(url) as store:
+    with opened(url, "write") as store:
         check_queue(store, name)
         store.write(lambda transaction: slots.pause(transaction, name, paused=paused))
     told({"name": name, "paused": paused}, as_json, f"{name} is {'paused' if paused else 'resumed'}")
@@ -203,10 +201,10 @@ def retry(
     if bool(jobs) + (name is not None) + (dead is not None) != 1:
         fail("name jobs by their numbers, or a queue by --queue or --dead")
     check_choosing(name, status, tag, task)
-    with opened(url) as store:
+    with opened(url, "write") as store:
         if name is not None:
             selection = selected(store, name, status, tag, task)
-            count = selection.retry(store)
+            count = selection.retry(store, int(Settings().payload_limit))
             told({"name": name, "retried": count}, as_json, f"{count} jobs of {name} queued again")
             return
         if dead is not None:
@@ -220,8 +218,9 @@ def revived(store: Store, job: int) -> tuple[bool, str]:
     """Queue a job again; return whether it is, and what to say of it."""
     from actorflow.queue import ledger
 
+    limit = int(Settings().payload_limit)
     try:
-        if store.write(lambda transaction: ledger.revive(transaction, job, store.now())):
+        if store.write(lambda transaction: ledger.revive(transaction, job, store.now(), limit)):
             return True, "queued again"
     except DefinitionError as error:
         return False, f"not queued again: {error}"
@@ -251,7 +250,7 @@ def cancel(
     if bool(jobs) is (name is not None):
         fail("name jobs by their numbers, or a queue by --queue")
     check_choosing(name, status, tag, task)
-    with opened(url) as store:
+    with opened(url, "write") as store:
         if name is not None:
             selection = selected(store, name, status, tag, task)
             count = selection.cancel(store, lambda _news, _runs: None)
@@ -290,7 +289,7 @@ def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
     """Remove all jobs of a queue that have not begun."""
     from actorflow.queue import ledger
 
-    with opened(url) as store:
+    with opened(url, "write") as store:
         check_queue(store, name)
         if not (yes or click.confirm(f"Remove all jobs of {name} that have not begun?", err=True)):
             fail("nothing was removed", 1)

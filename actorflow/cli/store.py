@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from actorflow.cli import USAGE_ERROR, fail
-from actorflow.cli.dead import dead
+from actorflow.cli.dead import dead, url_of
 from actorflow.errors import ActorflowError
 
 T = TypeVar("T")
@@ -121,13 +121,10 @@ def prune(file: str, as_json: bool) -> None:
     A queue that works does so by itself every ten seconds.
     """
     from actorflow.queue.retention import prune as prune_now
-    from actorflow.store.sqlite import care
     from actorflow.store.store import open_store
 
     def prune_file(path: str) -> dict[str, int]:
-        with care.look_into(path):
-            pass  # opening it would make what is not there
-        opened = open_store(f"sqlite:///{path}")
+        opened = open_store(f"sqlite:///{path}", access="write")
         try:
             return prune_now(opened)
         finally:
@@ -135,6 +132,34 @@ def prune(file: str, as_json: bool) -> None:
 
     counts = attempt(prune_file, file)
     show(as_json, f"{file}: removed {', '.join(f'{count:,} {name}' for name, count in counts.items())}", **counts)
+
+
+@store.command(short_help="Bring its tables up to date.")
+@click.argument("url", metavar="STORE")
+@JSON
+def migrate(url: str, as_json: bool) -> None:
+    """Bring the tables of STORE, a file or a URL such as postgresql://..., to the version of this actorflow.
+
+    The start of a program on it does so too; other commands never do. Programs with an older actorflow that work on it
+    take no more jobs from then on, so end them first. On a server this makes the tables where there are none.
+    """
+    from actorflow.store.sqlite import care
+    from actorflow.store.store import open_store
+
+    url = url_of(url)
+    if url == "memory:":
+        fail("a memory: store is in the process that works on it: name a file or a server")
+    try:
+        if url.startswith("sqlite:///"):
+            with care.look_into(url.removeprefix("sqlite:///")):
+                pass  # opening it would make what is not there
+        opened = open_store(url)
+        opened.close()
+    except ActorflowError as error:
+        fail(str(error))
+    before, after = opened.found, opened.version
+    text = f"version {after} already" if before == after else f"version {before} before, {after} now"
+    show(as_json, f"{opened.url}: {text}", before=before, after=after)
 
 
 def show(as_json: bool, text: str, **values: Any) -> None:

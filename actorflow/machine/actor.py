@@ -10,6 +10,7 @@ from actorflow.core.messages import Sent
 from actorflow.machine import snapshot
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.steps.macrostep import time_out
 from actorflow.machine.surroundings import Surroundings, answer_of, ended, hand_over
 
 if TYPE_CHECKING:
@@ -84,6 +85,12 @@ class Machine(Actor):
             fire()
         finally:
             self._after_message()
+
+    def _time_out(self, state: str, place: int) -> None:
+        """Take a timeout that was a dead letter, unless its state was left meanwhile."""
+        interpreter = self._interpreter
+        if state in interpreter.configuration and snapshot.has_timeout(interpreter.chart, state, place):
+            self._fire(lambda: time_out(interpreter, state, place))
 
     def _after_message(self) -> None:
         """Do what follows a message that was no event by name: the event behind it may be deferred, or the last."""

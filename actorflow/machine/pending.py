@@ -16,14 +16,18 @@ TimerKey: TypeAlias = str | tuple[str, int]  # a named timer, or a state and the
 
 
 class Due:
-    """A timer that runs: at `due`, in seconds since the epoch, its event is sent; without one, its state times out."""
+    """A timer that runs: at `due`, in seconds since the epoch, its event is sent; without one, its state times out.
 
-    __slots__ = ("cancel", "due", "event", "key")
+    `crashes` counts processes that have died on it: a durable machine's snapshot brings it.
+    """
 
-    def __init__(self, key: TimerKey, due: float, event: Event | None) -> None:
+    __slots__ = ("cancel", "crashes", "due", "event", "key")
+
+    def __init__(self, key: TimerKey, due: float, event: Event | None, crashes: int = 0) -> None:
         self.key = key
         self.due = due
         self.event = event
+        self.crashes = crashes
         self.cancel: Callable[[], object] | None = None
 
 

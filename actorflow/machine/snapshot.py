@@ -78,9 +78,8 @@ def _put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
             event.waits = True
             pending.deferred.append(event)
         for timer in snapshot["timers"]:
-            due = Due(
-                key_of(timer), float(timer["due"]), event_of(timer["event"]) if timer["event"] is not None else None
-            )
+            sent = event_of(timer["event"]) if timer["event"] is not None else None
+            due = Due(key_of(timer), float(timer["due"]), sent, int(timer.get("crashes", 0)))
             pending.timers[due.key] = due
 
 
@@ -162,12 +161,13 @@ def misfit(chart: Chart, snapshot: dict[str, Any]) -> str:
         return f"{sorted(names)} cannot be active together"
     for timer in snapshot["timers"]:
         state, place = timer["state"], timer["place"]
-        if state is not None and (state not in names or not _has_timeout(chart, state, place)):
+        if state is not None and (state not in names or not has_timeout(chart, state, place)):
             return f"it has a timer of {state!r}, transition {place}, which is no timeout of an active state"
     return ""
 
 
-def _has_timeout(chart: Chart, state: str, place: int) -> bool:
+def has_timeout(chart: Chart, state: str, place: int) -> bool:
+    """Say whether a state's transition at that place is a timeout."""
     transitions = chart.states[state].transitions
     return 0 <= place < len(transitions) and transitions[place].after is not None
 
@@ -212,7 +212,8 @@ def timer_to_dict(due: Due) -> dict[str, Any]:
     state, place = due.key if isinstance(due.key, tuple) else (None, None)
     name = None if isinstance(due.key, tuple) else due.key
     event = None if due.event is None else event_to_dict(due.event, f"timer {name!r}")
-    return {"name": name, "state": state, "place": place, "due": due.due, "event": event}
+    told = {"name": name, "state": state, "place": place, "due": due.due, "event": event}
+    return {**told, "crashes": due.crashes} if due.crashes else told
 
 
 def key_of(timer: dict[str, Any]) -> TimerKey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorflow.core.log import logger
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
     from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.pending import Due
 
 
 class Surroundings:
@@ -78,6 +80,12 @@ class Surroundings:
         """Make it a dead letter."""
         ref = self.owner._actor_ref
         ref._scheduler.events.dead_letter(ref, event, None, error)
+
+
+def due_of(timer: Timer) -> Due | None:
+    """Return the timer of an interpreter whose message this is; None if it is another's, such as a delayed send's."""
+    fire = timer._call.args[0]
+    return fire.args[0] if isinstance(fire, partial) else None
 
 
 Answer: TypeAlias = "Callable[[Any, BaseException | None], None]"

@@ -124,6 +124,7 @@ class InProcess:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.__qualname__ = function.__qualname__  # by which the pool speaks of it
 
     def __reduce__(self) -> tuple[Any, ...]:
         module, name = self.function.__module__, self.function.__qualname__

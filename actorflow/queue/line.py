@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS: Final = 30.0
 PRUNE_SECONDS: Final = 10.0  # between two looks for jobs that were kept long enough
+FIRST_SECONDS: Final = 5.0  # until the first such look
 UNKNOWN_SECONDS: Final = 60.0  # between two looks for jobs and schedules that no process takes care of
 STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after which a schedule has stopped
 SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
@@ -83,7 +84,7 @@ class Line:
         self._latest = math.inf  # time of the latest look for work; before the first it is not known
         self._in_process: dict[str, InProcess] = {}
         self._pruned_at = float("-inf")  # with the first look: who is killed again and again prunes all the same
-        self._reported_at = clock.monotonic()
+        self._reported_at = clock.monotonic() - UNKNOWN_SECONDS + FIRST_SECONDS
         self._reported: set[str] = set()
         waits.wakes[name] = self.wake
         waits.cancels.append(self.look_for_cancelled)
@@ -145,7 +146,7 @@ class Line:
             return id_, ledger.claim(transaction, name, owner, tasks, 1, now, until, store.version, news)[0]
 
         found = store.write(work, self.durability)
-        if news.cancelled or news.queues or news.newer is not None:
+        if news.ended or news.queues or news.newer is not None:
             self.told([], news)
         return found
 
@@ -169,7 +170,7 @@ class Line:
             if is_set_back:  # keys are not to wait for times of the old clock
                 transaction.run("jobs.set_back", {"queue": name, "now": now})
             if done:
-                ledger.settle(transaction, name, owner, done, now, news)
+                ledger.settle(transaction, name, owner, done, now, news, self.payload_limit)
             if wanted < 1:
                 return [], None
             return ledger.claim(transaction, name, owner, tasks, wanted, now, until, store.version, news)
@@ -184,7 +185,7 @@ class Line:
     def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
         """Write what became of a job into the transaction of its task; False if another node has the job."""
         news = ledger.News()
-        ledger.settle(transaction, self.name, self.store.node.id, [outcome], self.now(), news)
+        ledger.settle(transaction, self.name, self.store.node.id, [outcome], self.now(), news, self.payload_limit)
         if news.lost:
             return False
         transaction.after_commit(lambda: self.store.node.end(outcome.id))
@@ -205,10 +206,10 @@ class Line:
                 if not (outcome.given_back or outcome.id in lost):
                     kind = "retried" if outcome.status == "queued" else outcome.status
                     self.listeners.tell(kind, outcome.id, outcome.task, outcome.due)
-            for job, task in news.cancelled:
-                self.listeners.tell("cancelled", job, task)
+            for job, task, status in news.ended:
+                self.listeners.tell(status, job, task)
         self.waits.ended([outcome.id for outcome in done if outcome.status in ledger.FINAL])
-        self.waits.ended([job for job, _ in news.cancelled])
+        self.waits.ended([job for job, _, _ in news.ended])
         self.waits.ready(news.queues)
 
     def beat(self) -> None:
@@ -308,13 +309,8 @@ class Line:
         for task, count in self.store.read(lambda transaction: transaction.all("jobs.unknown", values)):
             if task not in self._reported:
                 self._reported.add(task)
-                logger.warning(
-                    "Queue %s: %s jobs wait for task %r, which is not known here: import its module, or start a "
-                    "process that does",
-                    self.name,
-                    count,
-                    task,
-                )
+                text = "Queue %s: %s jobs wait for task %r, which is not known here: import its module, or start a "
+                logger.warning(text + "process that does%s", self.name, count, task, same_function(task))
 
     def report_stopped(self) -> None:
         """Say which schedules have stopped, as no living process declares them; after a month forget them."""
@@ -401,3 +397,12 @@ class Line:
         values = {"id": job.id, "progress": progress, "owner": self.store.node.id, "epoch": job.epoch}
         self.store.submit(lambda transaction: transaction.run("jobs.progress", values), durability="process")
         self.listeners.tell("progress", job.id, job.task, (done, total))
+
+
+def same_function(task: str) -> str:
+    """Say that a task has another name here, as it has where its file is run as a script."""
+    function = task.rpartition(".")[2]
+    for known in TASKS:
+        if "__main__" in (known + task) and known.rpartition(".")[2] == function:
+            return f"; if it is {known!r}, run its file by `python -m`, or name it: @af.task(name=...)"
+    return ""

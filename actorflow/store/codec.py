@@ -14,7 +14,6 @@ import decimal
 import enum
 import math
 import pathlib
-import sys
 import uuid
 import zoneinfo
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from actorflow.core.actor import Actor
+from actorflow.core.modules import module_named, module_of
 from actorflow.core.system import resolve
 from actorflow.errors import PayloadError
 
@@ -94,11 +94,15 @@ def check_size(data: bytes | None, what: str, limit: int) -> None:
         PayloadError: it is over the limit, which the text names.
     """
     if data is not None and len(data) > limit:
-        msg = (
-            f"{what}: {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of {limit / 1e6:.1f} MB: "
-            "store it in a file, and its path here"
-        )
-        raise PayloadError(msg)
+        raise too_big(what, len(data), limit)
+
+
+def too_big(what: str, size: int, limit: int) -> PayloadError:
+    """Return what is said of that which is over the limit."""
+    return PayloadError(
+        f"{what}: {size / 1e6:.1f} MB, over Settings(payload_limit=) of {limit / 1e6:.1f} MB: "
+        "store it in a file, and its path here"
+    )
 
 
 def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any:
@@ -167,8 +171,8 @@ def to_plain(value: Any, path: str, depth: int) -> Any:
     if kind is dict:
         return _dict(value, path, depth)
     if kind in LISTS:
-        items = sorted(value, key=repr) if kind is not tuple else value
-        return {LISTS[kind][0]: [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(items)]}
+        items = [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
+        return {LISTS[kind][0]: items if kind is tuple else sorted(items, key=encode_json)}  # one set, one text
     if kind in TEXTS:
         tag, write, _ = TEXTS[kind]
         return {tag: write(value)}
@@ -235,7 +239,7 @@ def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
 
 def name_of(kind: type, path: str = "") -> str:
     """Return the name by which a class is stored."""
-    name = f"{kind.__module__}.{kind.__qualname__}"
+    name = f"{module_of(kind)}.{kind.__qualname__}"
     if "<locals>" in name:
         msg = f"{path or name} is of {name}, a class in a function: nobody else can find it; define it in a module"
         raise PayloadError(msg)
@@ -324,7 +328,7 @@ def find_imported(name: str) -> type | None:
     """Look a class up among those of imported modules; nothing is imported."""
     parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
-        found: Any = sys.modules.get(".".join(parts[:length]))
+        found: Any = module_named(".".join(parts[:length]))
         for part in parts[length:]:
             found = getattr(found, "__dict__", {}).get(part)  # not getattr: a module may import what it is asked for
         if isinstance(found, type):

@@ -11,7 +11,7 @@ import re
 from importlib.resources import files
 from typing import Final
 
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, StoreError
 
 NAME: Final = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
 PARAMETER: Final = re.compile(r"(?<![:\w]):(\w+)")
@@ -56,6 +56,24 @@ def migrations(package: str) -> list[tuple[int, str]]:
         msg = f"the migrations of {package} are not numbered 1 to {len(found)}"
         raise DefinitionError(msg)
     return found
+
+
+def check_current(place: str, found: int, known: int) -> None:
+    """Refuse tables that are not of this code's version, where they are not to be made or updated.
+
+    Raises:
+        DefinitionError: there are none.
+        StoreError: they are older.
+    """
+    if found == 0:
+        msg = f"{place}: it has no tables of actorflow: is it the right place?"
+        raise DefinitionError(msg)
+    if found < known:
+        msg = (
+            f"{place}: its tables are of version {found}, this actorflow works on {known}: use the actorflow of the "
+            f"processes that work there; or end them, then `actorflow store migrate {place}`"
+        )
+        raise StoreError(msg)
 
 
 def with_percent(sql: str) -> str:

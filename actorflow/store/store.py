@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actorflow.core.future import Future
     from actorflow.store.held import Held
     from actorflow.store.node import Node
-    from actorflow.store.transaction import Durability, Transaction
+    from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ class Store(Protocol):
         url: what it was opened by.
         dialect: "sqlite" or "postgres".
         version: of the tables that this program knows.
+        found: the version that the tables had when it was opened; 0 without any.
         durability: what a write gets that asks for nothing else.
         clock: what `now` asks, where the database has no clock of its own.
     """
@@ -36,6 +37,7 @@ class Store(Protocol):
     url: str
     dialect: str
     version: int
+    found: int
     clock: Clock
     durability: Durability
 
@@ -98,13 +100,22 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str = "memory:", *, durability: Durability = "power") -> Store:
+def open_store(
+    url: str = "memory:",
+    *,
+    durability: Durability = "power",
+    access: Access = "migrate",
+    waits: Callable[[], bool] = lambda: False,
+) -> Store:
     """Open a database by its URL; a file, and the tables, are made at first use.
 
     Args:
         url: "memory:" (ends with the process), "sqlite:///shop.db" (four slashes for an absolute path) or
             "postgresql://user@host/database".
         durability: "power": a commit outlives a power cut; "process": it outlives kill -9, and is much faster.
+        access: "migrate" makes the tables, and brings older ones up to date; "write" and "read" refuse older ones, as
+            other programs may be at work on them, and "read" writes nothing.
+        waits: asked before each further try to reach a server that is not there yet, whether to wait for it.
 
     >>> store = open_store()
     >>> store.write(lambda transaction: transaction.one("nodes.others", {"id": ""}))
@@ -115,17 +126,18 @@ def open_store(url: str = "memory:", *, durability: Durability = "power") -> Sto
         StoreError: the database cannot be opened.
     """
     check_choice("durability", durability, ("power", "process"))
+    check_choice("access", access, ("migrate", "write", "read"))
     if url == "memory:":
         from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
 
-        return SqliteStore(url, ":memory:", durability)
+        return SqliteStore(url, ":memory:", durability, "migrate")
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         from actorflow.store.sqlite.store import SqliteStore  # noqa: PLC0415 - one dialect is enough
 
-        return SqliteStore(url, url.removeprefix("sqlite:///"), durability)
+        return SqliteStore(url, url.removeprefix("sqlite:///"), durability, access)
     if url.startswith(("postgresql://", "postgres://")):
         from actorflow.store.postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
 
-        return PostgresStore(url, durability)
+        return PostgresStore(url, durability, access, waits)
     msg = f"store={url!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
     raise DefinitionError(msg)

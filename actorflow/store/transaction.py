@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 Durability: TypeAlias = Literal["power", "process"]
+Access: TypeAlias = Literal["migrate", "write", "read"]
 Row: TypeAlias = tuple[Any, ...]
 NEWEST: Final = 2**63 - 1  # above the numbers of all rows: where a look at the newest begins
 Parameters: TypeAlias = Mapping[str, Any]

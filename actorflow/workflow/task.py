@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
 
+from actorflow.core.modules import module_of
 from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError
 from actorflow.workflow.options import PLAIN
@@ -51,7 +52,7 @@ class AnyTask:
             msg = f"timeout={timeout}: seconds, above 0"
             raise DefinitionError(msg)
         self.function = function
-        self.name = name or f"{function.__module__}.{function.__qualname__}"
+        self.name = name or f"{module_of(function)}.{function.__qualname__}"
         self.retry = retry or ONCE
         self.timeout = timeout
         self.cpu = cpu
@@ -217,4 +218,4 @@ def check_raises(raises: Any) -> tuple[type[BaseException], ...]:
 
 def same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
     """Say whether two functions come from the same lines: a module that is loaded again, or a notebook cell."""
-    return one.__module__ == other.__module__ and one.__qualname__ == other.__qualname__
+    return module_of(one) == module_of(other) and one.__qualname__ == other.__qualname__

@@ -74,7 +74,7 @@ def refusal(*arguments: object) -> str:
 
 # --- what all of them refuse -----------------------------------------------------------------------------------------
 
-VERBS = [("check",), ("dump",), ("vacuum",), ("backup", "copy.db"), ("prune",)]
+VERBS = [("check",), ("dump",), ("vacuum",), ("backup", "copy.db"), ("prune",), ("migrate",)]
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])

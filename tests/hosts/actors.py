@@ -11,7 +11,7 @@ import psutil
 import actorflow as af
 from tests.core.actors import until
 
-LIMIT = 10.0  # seconds that any single wait takes at most
+LIMIT = 30.0  # seconds that any single wait takes at most
 
 
 class Here(af.Actor):
@@ -218,7 +218,7 @@ def run_in_threads(count, work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(6 * LIMIT)
+        thread.join(3 * LIMIT)
         assert not thread.is_alive()
     if errors:
         raise errors[0]

@@ -23,7 +23,7 @@ from tests.hosts.actors import (
     until_gone,
 )
 
-pytestmark = [pytest.mark.timeout(40), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 
 class Forward(Here):
@@ -71,7 +71,6 @@ def tenth(name, count):
     return [(name, number) for number in range(0, count, 10)]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("options", [{}, {"capacity": 20}], ids=["unbounded", "bounded"])
 def test_every_message_of_every_sender_arrives_once_and_in_order(system, options):
     seen, count = [], 150

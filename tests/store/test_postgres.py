@@ -6,12 +6,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
+import actorflow as af
 from actorflow.errors import DefinitionError, StoreError
 from actorflow.store.commits import TRIES
 from actorflow.store.postgres import connection as postgres_connection
@@ -286,6 +288,74 @@ def test_nodes_have_time_to_come_back_when_the_server_has_ended_all_sessions(own
         until(lambda: store.node.dead() == ["lost"])
 
 
+# --- a server that is not there yet ----------------------------------------------------------------------------------
+
+
+def test_a_system_waits_for_a_server_that_starts_after_it_and_says_so_once(own_server, caplog):
+    with LeakCheck(), own_server.database() as url:
+        own_server.stop()
+        try:
+            with ThreadPoolExecutor(1) as threads, af.ActorSystem("early", store=url) as system:
+                found = threads.submit(lambda: system.store)
+                until(lambda: "waiting for it" in caplog.text)
+                own_server.start()
+                found.result(30).write(adding("a"))
+                assert ids(system.store) == {"a"}
+        finally:
+            if not own_server.is_up():
+                own_server.start()
+    assert caplog.text.count("waiting for it") == 1
+    assert caplog.text.count("is there") == 1
+
+
+def test_the_end_of_a_system_ends_its_wait_for_a_server(own_server, caplog):
+    with LeakCheck(), own_server.database() as url:
+        own_server.stop()
+        try:
+            with ThreadPoolExecutor(1) as threads:
+                system = af.ActorSystem("early", store=url)
+                found = threads.submit(lambda: system.store)
+                until(lambda: "waiting for it" in caplog.text)
+                system.stop()
+                with pytest.raises(StoreError, match="is the server running there"):
+                    found.result(20)
+        finally:
+            own_server.start()
+
+
+def test_a_system_does_not_wait_for_a_server_that_refuses_it(base, caplog):
+    with af.ActorSystem("early", store=re.sub(r"test_\w+", "nowhere", base)) as system:
+        with pytest.raises(StoreError, match="createdb"):
+            system.store
+    assert "waiting" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'connection to server at "db" (172.18.0.2), port 5432 failed: Connection refused',
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is not yet accepting connections",
+        "connection timeout expired",
+    ],
+)
+def test_what_a_server_says_that_is_starting(text):
+    assert driver.is_yet_to_come(StoreError(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'FATAL:  password authentication failed for user "me"',
+        'FATAL:  database "shop" does not exist',
+        "FATAL:  sorry, too many clients already",
+        'could not translate host name "dbb" to address: Name or service not known',
+    ],
+)
+def test_what_a_server_says_that_will_not_have_us(text):
+    assert not driver.is_yet_to_come(StoreError(text))
+
+
 # --- several processes -----------------------------------------------------------------------------------------------
 
 
@@ -298,7 +368,7 @@ def crossing(first, second, met):
             if number == 0 and not tries:
                 tries.append(1)
                 with contextlib.suppress(threading.BrokenBarrierError):
-                    met.wait(5)
+                    met.wait(20)
         runs.append(first)
 
     runs, tries = [], []

@@ -129,16 +129,20 @@ def fire(machine: Interpreter, due: Due) -> Any:
     if due.event is not None:
         return machine.send_event(due.event)
     assert isinstance(due.key, tuple)
-    name, place = due.key
+    return time_out(machine, *due.key)
+
+
+def time_out(machine: Interpreter, name: str, place: int) -> Any:
+    """Take the transition at that place of an active state: its time is up."""
     move = machine._program.moves_of(name)[place]
     event = Event(move.transition.actions[0].name if move.transition.actions else f"after.{name}", kind="platform")
 
-    def time_out() -> Any:
+    def begin() -> Any:
         machine.event = event
         taken = allowed(machine, move, event)
         return None if taken is None else take(machine, (taken,), event)
 
-    return complete(machine, time_out)
+    return complete(machine, begin)
 
 
 # --- to completion ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from actorflow.machine.event import Event
@@ -19,7 +20,7 @@ def start_timer(machine: Interpreter, key: TimerKey, seconds: float, event: Even
 def add_timer(machine: Interpreter, due: Due, seconds: float) -> None:
     """Start a timer that may have run before, in a snapshot."""
     pending_of(machine).timers[due.key] = due
-    due.cancel = machine._platform.add_timer(seconds, lambda: machine._fire(due))
+    due.cancel = machine._platform.add_timer(seconds, partial(machine._fire, due))
 
 
 def cancel_timer(machine: Interpreter, key: TimerKey) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.errors import StoreError
-from actorflow.store.postgres.driver import connect, is_passing, psycopg_module, shown, store_error
+from actorflow.store.postgres.driver import connect, is_passing, is_yet_to_come, psycopg_module, shown, store_error
 from actorflow.store.statements import Statements, statements, with_percent
 from actorflow.store.transaction import Durability, Parameters, Row
 
@@ -33,11 +33,11 @@ NOTHING: Final[Parameters] = {}
 class Session:
     """One connection, made anew when the server was lost."""
 
-    def __init__(self, url: str, ended: threading.Event) -> None:
+    def __init__(self, url: str, ended: threading.Event, waits: Callable[[], bool] = lambda: False) -> None:
         self.url = url
-        self.connection: psycopg.Connection[Any] = connect(url)
-        self.error: type[Exception] = psycopg_module().Error
         self._ended = ended
+        self.connection: psycopg.Connection[Any] = self._first(waits)
+        self.error: type[Exception] = psycopg_module().Error
         self._durability: Durability | None = None
 
     def execute(self, sql: Any, parameters: Parameters | None = None) -> psycopg.Cursor[Any]:
@@ -82,18 +82,36 @@ class Session:
         logger.warning("The server of %s is lost; waiting for it", shown(self.url))
         self._durability = None
         self.close()
+        self.connection = self._reach(lambda _: SystemClock.monotonic() < deadline)
+        logger.warning("The server of %s is back", shown(self.url))
+
+    def _first(self, waits: Callable[[], bool]) -> psycopg.Connection[Any]:
+        """Connect to a server that may be about to start, as long as `waits` says so."""
+        first: list[StoreError] = []
+
+        def goes_on(error: StoreError) -> bool:
+            if not (is_yet_to_come(error) and waits()):
+                return False
+            if not first:
+                first.append(error)
+                logger.warning("%s; waiting for it", error)
+            return True
+
+        connection = self._reach(goes_on)
+        if first:
+            logger.warning("The server of %s is there", shown(self.url))
+        return connection
+
+    def _reach(self, goes_on: Callable[[StoreError], bool]) -> psycopg.Connection[Any]:
+        """Connect, again and again while `goes_on` says so of the error and the store has not ended."""
         number = 0
         while True:
             try:
-                self.connection = connect(self.url)
-            except StoreError:
-                pause = PAUSES[min(number, len(PAUSES) - 1)]
-                number += 1
-                if SystemClock.monotonic() + pause > deadline or self._ended.wait(pause):
+                return connect(self.url)
+            except StoreError as error:
+                if not goes_on(error) or self._ended.wait(PAUSES[min(number, len(PAUSES) - 1)]):
                     raise
-            else:
-                logger.warning("The server of %s is back", shown(self.url))
-                return
+                number += 1
 
     def rollback(self) -> None:
         """Undo what is open; a connection that cannot do that is given up."""
@@ -184,15 +202,16 @@ class PostgresTransaction:
 class PostgresWriter:
     """The one session of a process that writes."""
 
-    def __init__(self, session: Session, announce: Callable[[], object]) -> None:
+    def __init__(self, session: Session, announce: Callable[[], object], begin: str) -> None:
         self.session = session
         self.transaction = PostgresTransaction(session)
         self._announce = announce
+        self._begin = begin
 
     def begin(self, durability: Durability, /) -> None:
         """Open a transaction whose commit will last as asked; a lost server is waited for."""
         self.transaction.changed = False
-        self.session.begin("begin", durability)
+        self.session.begin(self._begin, durability)
 
     def check(self) -> None:
         """Refuse to go on after an error of the database that the work has hidden."""

@@ -96,7 +96,25 @@ REFUSALS: Final = {
     "No such file": "is the server running there?",
     "resolve": "is the host's name right?",
 }
+ABSENT: Final = (  # of a server that starts with us, as in a compose file; a proxy before it closes what it took
+    "Connection refused",
+    "No such file",
+    "is starting up",
+    "is shutting down",
+    "is not yet accepting connections",
+    "timeout expired",
+    "server closed the connection unexpectedly",
+    "Connection reset",
+    "No route to host",
+    "Temporary failure in name resolution",
+)
 PASSING: Final = frozenset({"40001", "40P01", "23505"})  # serialization, deadlock, and two that insert the same at once
+
+
+def is_yet_to_come(error: StoreError) -> bool:
+    """Say whether a server may be there soon, since it is starting; one that refuses us is there."""
+    text = str(error)
+    return any(part in text for part in ABSENT)
 
 
 def is_passing(error: BaseException) -> bool:

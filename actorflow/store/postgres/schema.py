@@ -6,25 +6,33 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import StoreError
 from actorflow.store.postgres.driver import psycopg_module, shown, store_error
-from actorflow.store.statements import migrations
+from actorflow.store.statements import check_current, migrations
 
 if TYPE_CHECKING:
     import psycopg
+
+    from actorflow.store.transaction import Access
 
 MIGRATIONS: Final = migrations("actorflow.store.postgres")
 VERSION: Final = len(MIGRATIONS)
 LOCK: Final = 0x6163746F72666C6F  # "actorflo", of the server's advisory locks
 
 
-def migrate(connection: psycopg.Connection[Any], url: str) -> None:
-    """Bring the tables to this version, in one transaction for each number; one process at a time.
+def prepare(connection: psycopg.Connection[Any], url: str, access: Access) -> int:
+    """Bring the tables to this version, or see that they have it; return the version that they had.
+
+    Each number is one transaction, of one process at a time.
 
     Raises:
-        StoreError: they are newer than this code, or this user may not make them.
+        DefinitionError: they are not there, and are not to be made.
+        StoreError: they are newer than this code, or this user may not make them; or older, and not to be updated.
     """
     try:
-        if version_of(connection, url) == VERSION:
-            return
+        found = version_of(connection, url)
+        if access != "migrate":
+            check_current(shown(url), found, VERSION)
+        if found == VERSION:
+            return found
         for number, sql in MIGRATIONS:
             with connection.transaction():
                 connection.execute("select pg_advisory_xact_lock(%s)", (LOCK,))
@@ -33,6 +41,7 @@ def migrate(connection: psycopg.Connection[Any], url: str) -> None:
                     connection.execute("update actorflow.meta set value = %s where key = 'version'", (number,))
     except psycopg_module().Error as error:
         raise store_error(url, error) from error
+    return found
 
 
 def version_of(connection: psycopg.Connection[Any], url: str) -> int:

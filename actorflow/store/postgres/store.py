@@ -14,11 +14,11 @@ from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTrans
 from actorflow.store.postgres.driver import LONGER, psycopg_module, shown
 from actorflow.store.postgres.link import Link
 from actorflow.store.postgres.node import PostgresNode
-from actorflow.store.postgres.schema import VERSION, migrate
+from actorflow.store.postgres.schema import VERSION, prepare
 from actorflow.store.shell import StoreShell
 
 if TYPE_CHECKING:
-    from actorflow.store.transaction import Durability, Transaction
+    from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
 
@@ -35,18 +35,18 @@ class PostgresStore(StoreShell[PostgresNode]):
     version = VERSION
     clock: Clock = REAL  # a virtual one in tests
 
-    def __init__(self, url: str, durability: Durability) -> None:
+    def __init__(self, url: str, durability: Durability, access: Access, waits: Callable[[], bool]) -> None:
         super().__init__(shown(url), durability)
-        session = Session(url, self._ended)
+        session = Session(url, self._ended, waits)
         try:
-            migrate(session.connection, url)
+            self.found = prepare(session.connection, url, access)
             self._reader = Session(url, self._ended)
             self._link = Link(url, secrets.token_hex(8), self._watchers)
         except BaseException:
             session.close()
             raise
         self._read_transaction = PostgresTransaction(self._reader)
-        self._writer = PostgresWriter(session, self._link.announce)
+        self._writer = PostgresWriter(session, self._link.announce, "begin read only" if access == "read" else "begin")
         self._commits = Commits(self.url, self._writer, durability)
         self._place = session.execute(PLACE).fetchone()
 
