@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.context import Context, Piped
 from actorflow.core.current import CURRENT
-from actorflow.core.future import Future, Reply
+from actorflow.core.future import Future
 from actorflow.core.messages import Call
+from actorflow.core.reply import Reply
 from actorflow.core.timers import Timer
 from actorflow.durable.away import reply_at
 from actorflow.durable.ledger import TimerRow

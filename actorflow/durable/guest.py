@@ -29,7 +29,8 @@ from actorflow.durable.signs import Fail
 from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.timeouts import timer_of
 from actorflow.durable.unit import Unit
-from actorflow.process.host.guests import STEWARDS, GuestRef
+from actorflow.process.host.guest import GuestRef
+from actorflow.process.host.guests import STEWARDS
 from actorflow.process.host.remote import Elsewhere
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.wait import RemoteFuture
