@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from actorflow.app.settings import Settings
 from actorflow.cli import fail
 from actorflow.errors import ActorflowError, DefinitionError
 
@@ -203,7 +204,7 @@ def retry(
     with opened(url, "write") as store:
         if name is not None:
             selection = selected(store, name, status, tag, task)
-            count = selection.retry(store)
+            count = selection.retry(store, int(Settings().payload_limit))
             told({"name": name, "retried": count}, as_json, f"{count} jobs of {name} queued again")
             return
         if dead is not None:
@@ -217,8 +218,9 @@ def revived(store: Store, job: int) -> tuple[bool, str]:
     """Queue a job again; return whether it is, and what to say of it."""
     from actorflow.queue import ledger
 
+    limit = int(Settings().payload_limit)
     try:
-        if store.write(lambda transaction: ledger.revive(transaction, job, store.now())):
+        if store.write(lambda transaction: ledger.revive(transaction, job, store.now(), limit)):
             return True, "queued again"
     except DefinitionError as error:
         return False, f"not queued again: {error}"

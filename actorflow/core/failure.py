@@ -119,7 +119,7 @@ def log_crash(ref: ActorRef[Any], error: BaseException) -> None:
     logger.error("Unhandled exception in %s:", ref, exc_info=error)
 
 
-def crashed(ref: ActorRef[Any], item: Item, cause: BaseException) -> Ended:
+def crashed(ref: ActorRef[Any], item: Item | None, cause: BaseException) -> Ended:
     """Log the crash and run `on_failure`; without a restart to come the actor counts as dead from here on."""
     log_crash(ref, cause)
     if not ref._parent.will_restart(ref, cause):

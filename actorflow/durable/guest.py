@@ -24,7 +24,9 @@ from actorflow.core.timers import Timer
 from actorflow.durable.away import ELSEWHERE, Stored, StoredAway, key_of
 from actorflow.durable.context import DurableContext, DurableReply
 from actorflow.durable.ledger import Entry, TimerRow
+from actorflow.durable.signs import Fail
 from actorflow.durable.state import is_machine, put_state, state_bytes
+from actorflow.durable.timeouts import timer_of
 from actorflow.durable.unit import Unit
 from actorflow.process.host.guests import STEWARDS, GuestRef
 from actorflow.process.host.remote import Elsewhere
@@ -310,8 +312,8 @@ class GuestOfStore(Stored, GuestRef):
         box, link = self._box, self._parent.link
         number = next(box.numbers)
         box.waiting[number] = message
-        is_timer = message.__class__ is Timer
-        link.note(link.name, "durable own", self.uid, self._parent.epoch, number, is_timer, repr(message))
+        timer = timer_of(message) if isinstance(message, Timer) else None
+        link.note(link.name, "durable own", self.uid, self._parent.epoch, number, timer, repr(message))
         return None
 
 
@@ -382,6 +384,13 @@ def dropped(request: Request, uid: int, number: int) -> None:
         unit.dropped()
 
 
+def fail(request: Request, uid: int, error: bytes) -> None:
+    """The actor is to end as after a crash."""
+    ref: Any = request.node.find(uid)
+    if ref is not None:
+        ref._scheduler.post(ref, Fail(load_error(error), ref._actor), None)
+
+
 def answered(request: Request, number: int, value: Any, error: bytes | None) -> None:
     """An ask in a letter is answered."""
     future = request.node.scheduler.durable.asked.pop(number, None)
@@ -390,3 +399,4 @@ def answered(request: Request, number: int, value: Any, error: bytes | None) -> 
 
 
 REQUESTS.update({"durable settled": settled, "durable dropped": dropped, "durable answered": answered})
+REQUESTS["durable fail"] = fail

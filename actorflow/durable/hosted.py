@@ -21,6 +21,7 @@ from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED
+from actorflow.durable import timeouts
 from actorflow.durable.guest import FAILED, GuestOfStore, Handle, Load
 from actorflow.durable.ledger import Letter, Owned, TimerRow
 from actorflow.durable.mailbox import Mailbox
@@ -37,6 +38,7 @@ from actorflow.process.payload import dump_error, load_error
 
 if TYPE_CHECKING:
     from actorflow.durable.signs import Mail
+    from actorflow.machine.pending import TimerKey
     from actorflow.process.host.link import Link
 
 
@@ -102,9 +104,9 @@ class HostedUnit(Unit):
         self.drop_sends()
         self.box.put_back(entry)
         if isinstance(error, HostDied):
-            blamed = entry or self.effects.timer
-            if blamed is not None and error.maybe_ran:
-                ref._put_back(deque([(ref, Blame(blamed.id, is_timer=entry is None), None, None)]))
+            key = self.own.timer[0] if self.own is not None and self.own.timer is not None else None
+            if error.maybe_ran:
+                ref._put_back(deque([(ref, Blame(entry, self.effects.timer, key), None, None)]))
         elif not must_stop(ref) and ref._link is flight.link:
             ref._link = None
             ref._scheduler.post(ref, GuestEnded(ref._epoch, error, final=False), None)
@@ -215,10 +217,20 @@ class HostedMailbox(Mailbox):
         """Take over what is stored."""
         super().load(owned, again=again)
         self.must_load = again  # also if there is nothing: timers
+        if again and self.is_machine:
+            self.load_now()
+
+    def load_now(self) -> None:
+        """Have a machine be what is stored at once: its timers are there, and a next message may never come."""
         link = self.ref._link
-        if again and self.is_machine and link is not None:  # its timers are there, and a next message may never come
+        if link is not None:
             link.tell(self.ref, link.name, self.what_is_stored(), None)
             self.must_load = None
+
+    def restore(self, state: bytes) -> None:
+        """Have a machine be another one than it is."""
+        super().restore(state)
+        self.load_now()
 
     def put_state(self, stored: bytes, *, again: bool) -> None:  # noqa: ARG002 - it comes with the next message
         """Have the guest be what is stored."""
@@ -255,7 +267,12 @@ class HostedMailbox(Mailbox):
 
     def is_timer_of_machine(self, message: Any) -> bool:
         """Say whether a message is a timer of a machine."""
-        return self.is_machine and message.__class__ is Own and message.is_timer
+        return self.is_machine and message.__class__ is Own and message.timer is not None
+
+    def timer_of(self, message: Any) -> tuple[TimerKey, int]:
+        """Return by what such a timer is known, and how many processes have died on it."""
+        known: tuple[TimerKey, int] = message.timer
+        return known
 
     def run(self, message: Any) -> Any:
         """Send a message to the guest; what comes of it is dealt with when it has answered."""
@@ -286,10 +303,30 @@ class HostedMailbox(Mailbox):
             go_on()
         return SUSPENDED
 
-    def lost(self, error: Any) -> Any:
-        """End the incarnation: another node has the actor."""
-        self.ref._link = None
-        return super().lost(error)
+    def blame(self, blame: Blame) -> None:
+        """Count the death of a process against what it handled.
+
+        Raises:
+            StoreError: it could not be counted.
+        """
+        if blame.entry is not None:
+            self.write_soon("actors.blame", {"id": blame.entry.id})
+        elif blame.timer is not None:
+            self.write_soon("actors.blame_fired", {"id": blame.timer.id})
+        elif blame.key is not None and self.stored is not None:
+            self.save(timeouts.blame(self.stored, blame.key))
+
+    def crash(self, error: BaseException) -> Any:
+        """Have the guest end as after a crash; its word that it has ended is the crash of the actor."""
+        ref = self.ref
+        link, ref._link = ref._link, None
+        if link is not None:  # else its end is about to be heard of
+            link.note(link.name, "durable fail", ref.uid, dump_error(error))
+
+    def crash_soon(self, error: BaseException) -> None:
+        """Do the same, for the holder of the baton."""
+        self.crash(error)
+        lifecycle.finished(self.ref, CHANGED)
 
 
 class HostedDurableRef(DurableRef, Away):
@@ -452,11 +489,9 @@ def run_own(ref: Any, own: Own) -> Any:
 def run_blame(ref: Any, blame: Blame) -> None:
     """Count the death of a process."""
     try:
-        statement = "actors.blame_fired" if blame.is_timer else "actors.blame"
-        ref._registry.store.write(lambda tx: tx.run(statement, {"id": blame.id}), durability="process")
+        ref._box.blame(blame)
     except StoreError as error:
-        what = "timer" if blame.is_timer else "message"
-        logger.warning("%s: a death on %s %d could not be counted: %s", ref, what, blame.id, error)
+        logger.warning("%s: the death of a process could not be counted: %s", ref, error)
 
 
 HANDLERS.update({Own: run_own, Blame: run_blame})

@@ -336,9 +336,17 @@ class Owned:
 
 
 def own(
-    transaction: Transaction, name: str, node: str, now: float, is_living: Callable[[Transaction, str], bool]
+    transaction: Transaction,
+    name: str,
+    node: str,
+    now: float,
+    is_living: Callable[[Transaction, str], bool],
+    suspect: Callable[[bytes, float], bytes] | None,
 ) -> Owned | None:
-    """Make an actor this node's; None if another node that lives has it."""
+    """Make an actor this node's; None if another node that lives has it.
+
+    `suspect`: of a machine, what it is after the death of a process.
+    """
     row = transaction.one("actors.lock", {"name": name})
     if row is None:
         transaction.run("actors.add", {"name": name})
@@ -355,6 +363,10 @@ def own(
         transaction.run("actors.suspect_started", values)
         transaction.run("actors.suspect", values)
         transaction.run("actors.suspect_timers", {"actor": name, "now": now})
+        if suspect is not None and state is not None:
+            state = suspect(state, now)
+            values = {"name": name, "owner": node, "epoch": taken[0], "state": state, "next": following}
+            transaction.run("actors.save", values)
     timers = [TimerRow(*timer) for timer in transaction.all("actors.timers", {"actor": name})]
     newest = transaction.one("actors.newest_of", {"receiver": name})
     return Owned(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)

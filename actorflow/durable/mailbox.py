@@ -15,16 +15,17 @@ from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT
 from actorflow.core.current import CURRENT
+from actorflow.core.failure import crashed
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
-from actorflow.core.messages import CHANGED, SUSPENDED, Ended
+from actorflow.core.messages import CHANGED, SUSPENDED
 from actorflow.core.timers import Timer
 from actorflow.core.waits import dead_before
-from actorflow.durable import ledger
+from actorflow.durable import ledger, timeouts
 from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow, Twice
 from actorflow.durable.payload import read, unpack
-from actorflow.durable.signs import Again, Due, Mail, Pause
+from actorflow.durable.signs import Again, Due, Fail, Mail, Pause
 from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.unit import Unit
 from actorflow.errors import ActorDeadError, HostDied, MailboxFull, StoreError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from actorflow.core.timers import TimerEntry
     from actorflow.core.traits import Durability, Retries
     from actorflow.durable.registry import Registry
+    from actorflow.machine.pending import TimerKey
 
 WINDOW: Final = 64  # rows that are read at once
 DEFAULT: Final = Retry(5)
@@ -111,6 +113,11 @@ class Mailbox:
         if self.stored is not None:  # else its start failed, and it ends
             self.put_state(self.stored, again=True)
 
+    def restore(self, state: bytes) -> None:
+        """Make a machine another one than it is."""
+        self.stored = state
+        self.put_state(state, again=True)
+
     def next_number(self) -> int:
         """Return the row that is handled next, or from where on it is looked for."""
         return self.rows[0].id if self.rows else self.last + 1
@@ -128,7 +135,7 @@ class Mailbox:
                 return None
             entry = self.rows[0]
             if 0 < entry.crashes < ledger.KILLS:  # a process may have died on it: should this one, that shows
-                self.registry.store.write(lambda tx: tx.run("actors.start", {"id": entry.id}), durability="process")
+                self.write_soon("actors.start", {"id": entry.id})
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
@@ -140,11 +147,45 @@ class Mailbox:
             return self.give_up(unit, entry)
         return unit.perform(partial(self.run_entry, unit, entry))
 
-    def lost(self, error: Lost) -> Ended:
+    def write_soon(self, statement: str, values: dict[str, Any]) -> int:
+        """Commit what need not outlive the machine, only this process; return how many rows there are.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        return self.registry.store.write(lambda tx: tx.run(statement, values), durability="process")
+
+    def save(self, state: bytes) -> None:
+        """Commit what is known of a machine's timers, while it handles nothing.
+
+        Raises:
+            Lost: another node has the actor.
+            StoreError: it is not there.
+        """
+        fence = {"name": self.name, "owner": self.node, "epoch": self.epoch}
+        if not self.write_soon("actors.save", {**fence, "state": state, "next": self.next_number()}):
+            msg = f"{self.name} was taken over by another node"
+            raise Lost(msg)
+
+    def lost(self, error: Lost) -> Any:
         """End the incarnation: another node has the actor."""
+        self.give_away(error)
+        return self.crash(error)
+
+    def give_away(self, error: Lost) -> None:
+        """Handle nothing more: another node has the actor."""
         logger.error("%s: %s; what its last message did is dropped", self.ref, error)
         self.is_owner = False
-        return Ended(error, None)
+
+    def crash(self, error: BaseException) -> Any:
+        """End the incarnation as a crash does; a handler's outcome."""
+        return crashed(self.ref, None, error)
+
+    def crash_soon(self, error: BaseException) -> None:
+        """Do the same, for the holder of the baton, which runs nothing of the user's."""
+        ref = self.ref
+        ref._put_back(deque([(ref, Fail(error, ref._actor), None, None)]))
+        lifecycle.finished(ref, CHANGED)
 
     def refresh(self) -> bool:
         """Read the state anew if a commit's end is not known; say whether it was so.
@@ -186,8 +227,6 @@ class Mailbox:
         """Make a message, or a timer's, a dead letter that has killed its process time and again."""
         msg = f"{poison.crashes} processes have died on it"
         error = HostDied(msg)
-        kind = "timer" if unit.effects.timer is poison else "message"
-        logger.error("%s: %s %d is a dead letter: %s", self.ref, kind, poison.id, msg)
         unit.failure = error
         unit.effects.ending = "dead"
         unit.effects.state = self.stored
@@ -196,6 +235,7 @@ class Mailbox:
             unit.message = unpack(self.registry, poison.body)
         except Exception:  # noqa: BLE001 - it is dead in any case
             unit.message = poison.body
+        logger.error("%s: %r is a dead letter: %s", self.ref, unit.message, msg)
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()
 
@@ -236,15 +276,27 @@ class Mailbox:
 
     def run_in_unit(self, again: Again) -> Any:
         """Run a message of the runtime's own, for the first time or once more."""
+        message = again.message
+        is_timer = self.is_timer_of_machine(message)
+        key, crashes = self.timer_of(message) if is_timer else ("", 0)
         try:
-            self.refresh()
+            if self.refresh() and is_timer:
+                return None  # a machine's timers fire anew
+            if 0 < crashes < ledger.KILLS and self.stored is not None:  # as of a message
+                self.save(timeouts.begin(self.stored, key))
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
             return self.wait_for_store(again, error)
-        unit = self.unit_class(self, again.message)
+        unit = self.unit_class(self, message)
         unit.run = again.run
-        unit.attempt = self.failures if self.is_timer_of_machine(again.message) else again.attempt
+        unit.attempt = self.failures if is_timer else again.attempt
+        if crashes >= ledger.KILLS and self.stored is not None:
+            left = timeouts.without(self.stored, key)
+            if left is not None:  # else it was cancelled meanwhile
+                state, unit.effects.timer = left
+                self.restore(state)
+                return self.give_up(unit, unit.effects.timer)
         return unit.perform(again.run)
 
     # --- timers ------------------------------------------------------------------------------------------------------
@@ -285,7 +337,7 @@ class Mailbox:
             if self.refresh():
                 return None  # its timers fire anew
             if 0 < row.crashes < ledger.KILLS:  # as of a message
-                self.registry.store.write(lambda tx: tx.run("actors.start_timer", {"id": row.id}), durability="process")
+                self.write_soon("actors.start_timer", {"id": row.id})
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
@@ -378,7 +430,8 @@ class Mailbox:
             front.insert(0, Due(effects.timer))
         if self.is_timer_of_machine(unit.message):  # the stored state has it still, so it fires again by itself
             if effects.ending == "dead":
-                lifecycle.finished(ref, Ended(unit.failure, None))
+                assert unit.failure is not None
+                self.crash_soon(unit.failure)
                 return
         elif effects.ending == "again" and unit.run is not None:
             front.insert(0, Again(unit.run, unit.message, unit.attempt))
@@ -389,6 +442,10 @@ class Mailbox:
     def is_timer_of_machine(self, message: Any) -> bool:
         """Say whether a message is a timer of a machine: such a one is part of the state, and no row."""
         return self.is_machine and message.__class__ is Timer
+
+    def timer_of(self, message: Any) -> tuple[TimerKey, int]:
+        """Return by what such a timer is known, and how many processes have died on it."""
+        return timeouts.timer_of(message)
 
     def pause(self, seconds: float | None) -> None:
         """Go on in so many seconds; at once if the actor is to stop."""
@@ -408,7 +465,8 @@ class Mailbox:
         if not alive:
             return
         if isinstance(error, Lost):
-            lifecycle.finished(self.ref, self.lost(error))
+            self.give_away(error)
+            self.crash_soon(error)
             return
         if isinstance(error, Twice):
             logger.warning("%s: %s; what it did the second time is dropped", self.ref, error)

@@ -17,7 +17,7 @@ from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Start
 from actorflow.core.ref import DEAD, ENDING, ActorRef
-from actorflow.durable import ledger, requests  # noqa: F401 - it adds what child processes may ask
+from actorflow.durable import ledger, requests, timeouts  # noqa: F401 - it adds what child processes may ask
 from actorflow.durable.context import DurableReply
 from actorflow.durable.keeper import Keeper
 from actorflow.durable.ledger import Entry, Letter, Owned, TimerRow
@@ -340,7 +340,14 @@ class Registry(ledger.Desk):
             def is_living(transaction: Transaction, node: str) -> bool:
                 return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
 
-            work = partial(ledger.own, name=box.name, node=self.node, now=self.now(), is_living=is_living)
+            work = partial(
+                ledger.own,
+                name=box.name,
+                node=self.node,
+                now=self.now(),
+                is_living=is_living,
+                suspect=timeouts.suspect if box.is_machine else None,
+            )
             return self.store.write(work, durability=box.durability)
 
         return attempt([]) or attempt(self.store.node.dead())

@@ -12,6 +12,7 @@ from actorflow.process.host.requests import REQUESTS, Request
 
 if TYPE_CHECKING:
     from actorflow.durable.ledger import TimerRow
+    from actorflow.machine.pending import TimerKey
 
 
 def send(request: Request, key: str, cls: type[Any], message: Any, sender: Any) -> None:
@@ -24,11 +25,11 @@ def send(request: Request, key: str, cls: type[Any], message: Any, sender: Any) 
     registry.put_later(registry.ref_of(key, cls), message, future, sender)
 
 
-def own(request: Request, uid: int, epoch: int, number: int, is_timer: bool, text: str) -> None:
+def own(request: Request, uid: int, epoch: int, number: int, timer: tuple[TimerKey, int] | None, text: str) -> None:
     """A guest has a message of its process: a timer of a machine, a piped result, a Terminated."""
     ref = request.node.find(uid)
     if ref is not None:
-        ref._scheduler.post(ref, Own(epoch, number, text, is_timer=is_timer), None)
+        ref._scheduler.post(ref, Own(epoch, number, text, timer), None)
 
 
 def stop(request: Request, uid: int, epoch: int, final: bool) -> None:

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core import lifecycle
+from actorflow.core.actor import HANDLERS
+from actorflow.core.burial import SILENT
+from actorflow.core.failure import crashed
 from actorflow.core.future import Future
-from actorflow.core.messages import CHANGED
+from actorflow.core.messages import CHANGED, Ended
 
 if TYPE_CHECKING:
     from actorflow.durable.ledger import Entry, TimerRow
     from actorflow.durable.mailbox import Mailbox
+    from actorflow.machine.pending import TimerKey
 
 
 class Mail:
@@ -80,30 +84,54 @@ class Pause:
 
 
 class Own:
-    """Stands in the run queue for a message of a guest's own process; it comes to pass in its incarnation only."""
+    """Stands in the run queue for a message of a guest's own process; it comes to pass in its incarnation only.
 
-    __slots__ = ("epoch", "is_timer", "number", "text")
+    `timer`: if it is one of a machine, its key and the processes that have died on it.
+    """
 
-    def __init__(self, epoch: int, number: int, text: str, *, is_timer: bool) -> None:
+    __slots__ = ("epoch", "number", "text", "timer")
+
+    def __init__(self, epoch: int, number: int, text: str, timer: tuple[TimerKey, int] | None) -> None:
         self.epoch = epoch
         self.number = number
         self.text = text
-        self.is_timer = is_timer
+        self.timer = timer
 
     def __repr__(self) -> str:
         return self.text
 
 
 class Blame:
-    """Counts the death of a process against what was handled there, and comes before the news of that.
+    """Counts the death of a process against what was handled there, and comes before the news of that: one of these.
 
     Attributes:
-        id: of the message, or of the timer that had fired.
-        is_timer: which of these.
+        entry: the message.
+        timer: the timer that had fired.
+        key: that of a machine, by what it is known.
     """
 
-    __slots__ = ("id", "is_timer")
+    __slots__ = ("entry", "key", "timer")
 
-    def __init__(self, id: int, *, is_timer: bool) -> None:
-        self.id = id
-        self.is_timer = is_timer
+    def __init__(self, entry: Entry | None, timer: TimerRow | None, key: TimerKey | None) -> None:
+        self.entry = entry
+        self.timer = timer
+        self.key = key
+
+
+class Fail:
+    """Ends an incarnation as a crash does that comes of no message; what follows is its supervisor's."""
+
+    __slots__ = ("actor", "error")
+
+    def __init__(self, error: BaseException, actor: Any) -> None:
+        self.error = error
+        self.actor = actor
+
+
+def run_fail(ref: Any, fail: Fail) -> Ended | None:
+    """Run `on_failure`, and end."""
+    return crashed(ref, None, fail.error) if ref._actor is fail.actor else None
+
+
+HANDLERS[Fail] = run_fail
+SILENT.add(Fail)

@@ -1,9 +1,9 @@
 """State machines: charts, and what interprets them, with or without an actor. Layer 3.
 
 Read in this order: `chart` (what a chart is made of), `sets` (which states a step exits and enters: the algorithm of
-the SCXML recommendation), `program` (a chart ready to run, each step worked out once), `interpreter` and `macrostep`
-(one instance), then `rules` and `declare` (the class form), `state_machine` and `surroundings` (the actor). Other ways
-to write a chart: `builder`, `mapping`, `scxml`.
+the SCXML recommendation), `program` (a chart ready to run, each step worked out once), `interpreter` and `steps`
+(one instance), then `rules` and `declare` (the class form), `actor`, `surroundings` and `state_machine` (the actor).
+Other ways to write a chart: `builder`, `mapping`, `scxml`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from actorflow.machine.actor import ChartActor
 from actorflow.machine.chart import Chart, Hook, Invoke, StateNode, Transition
 from actorflow.machine.checks import ChartWarning
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
-from actorflow.machine.state_machine import ChartActor, StateMachine
+from actorflow.machine.state_machine import StateMachine
 from actorflow.machine.stats import MachineStats, machine_capacity
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Interpreter: one instance of a chart. Layer 3. It needs no actor.
 
 An event runs to completion: one step, then what follows from it. The common step, one transition with nothing but
-functions to call, is taken here in a row; everything else is in `macrostep`.
+functions to call, is taken here in a row; everything else is in `steps`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
-from actorflow.machine import macrostep, snapshot
+from actorflow.machine import snapshot
 from actorflow.machine.chart import Chart
 from actorflow.machine.event import Event, Record
 from actorflow.machine.pending import Due, Pending, TimerKey
 from actorflow.machine.platform import ALONE, Platform
 from actorflow.machine.program import Configuration
+from actorflow.machine.steps import failures, invocations, macrostep, microstep, selection, termination, timers
 
 SAMPLE: Final = 63  # of so many events and one, one is timed: two clock readings cost 5 % of a flat transition
 
@@ -150,13 +151,13 @@ class Interpreter:
                 if self._records or self._listeners:
                     self._note(source, step.target, event, (*args, kwargs) if kwargs else args)
                 if step.enters:
-                    macrostep.enter_plainly(self, step, event)
+                    microstep.enter_plainly(self, step, event)
                 if self._pending is not None:
                     macrostep.settle(self, source)
                 return value
         except Exception as error:
             if part:
-                macrostep.name_part(self, error, part, event)
+                failures.name_part(self, error, part, event)
             macrostep.fail(self, source, error)
             raise
         finally:
@@ -178,7 +179,7 @@ class Interpreter:
 
     def may(self, event: str, /, *args: Any, **kwargs: Any) -> bool:
         """Say whether a transition would be taken: the guards are asked."""
-        return macrostep.may(self, Event(event, args, kwargs))
+        return bool(selection.select(self, Event(event, args, kwargs)))
 
     def _note(self, source: Configuration, target: Configuration, event: str | None, data: tuple[Any, ...]) -> None:
         """Record a transition, and tell the listeners; one that raises is logged."""
@@ -198,7 +199,7 @@ class Interpreter:
     def refusal(self, event: str, /) -> TransitionRefused:
         """Return the error of an event that no transition takes."""
         self._program.refused += 1
-        return macrostep.refusal(self, Event(event))
+        return failures.refusal(self, Event(event))
 
     @property
     def deferred(self) -> tuple[Event, ...]:
@@ -218,7 +219,7 @@ class Interpreter:
             try:
                 self.send_event(event)
             finally:
-                macrostep.drop_child(self, child)
+                invocations.drop_child(self, child)
 
     # --- what it is in -----------------------------------------------------------------------------------------------
 
@@ -252,7 +253,7 @@ class Interpreter:
     @property
     def donedata(self) -> Any:
         """What the active final state at the top gives as its data."""
-        return macrostep.donedata(self)
+        return termination.donedata(self)
 
     @property
     def legal(self) -> tuple[str, ...]:
@@ -302,11 +303,11 @@ class Interpreter:
             msg = f"timer {name!r} of {seconds!r} seconds: give a number of seconds, 0 or more"
             raise DefinitionError(msg)
         self.cancel_timer(name)
-        macrostep.start_timer(self, name, seconds, event)
+        timers.start_timer(self, name, seconds, event)
 
     def cancel_timer(self, name: str, /) -> bool:
         """Cancel a named timer; True if there was one."""
-        return macrostep.cancel_timer(self, name)
+        return timers.cancel_timer(self, name)
 
     @property
     def timers(self) -> dict[TimerKey, float]:
@@ -334,8 +335,12 @@ class Interpreter:
                 msg = f"{self.chart.name} fired {fired:,} timers without an end: {first.key!r} starts itself again"
                 raise DefinitionError(msg)
             fired += 1
-            macrostep.fire(self, first)
+            self._fire(first)
         return fired
+
+    def _fire(self, due: Due) -> None:
+        """A timer is due."""
+        macrostep.fire(self, due)
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
 

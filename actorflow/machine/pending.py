@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
+    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.sets import Remembered
 
 TimerKey: TypeAlias = str | tuple[str, int]  # a named timer, or a state and the place of its transition
 
 
 class Due:
-    """A timer that runs: at `due`, in seconds since the epoch, its event is sent; without one, its state times out."""
+    """A timer that runs: at `due`, in seconds since the epoch, its event is sent; without one, its state times out.
 
-    __slots__ = ("cancel", "due", "event", "key")
+    `crashes` counts processes that have died on it: a durable machine's snapshot brings it.
+    """
 
-    def __init__(self, key: TimerKey, due: float, event: Event | None) -> None:
+    __slots__ = ("cancel", "crashes", "due", "event", "key")
+
+    def __init__(self, key: TimerKey, due: float, event: Event | None, crashes: int = 0) -> None:
         self.key = key
         self.due = due
         self.event = event
+        self.crashes = crashes
         self.cancel: Callable[[], object] | None = None
 
 
@@ -39,3 +45,15 @@ class Pending:
         self.invoking: list[tuple[str, Invoke]] = []  # states entered whose children are to be started
         self.remembered: dict[str, tuple[str, ...]] = {}
         self.active: set[str] | None = None  # within a step of order "scxml", while it exits and enters
+
+
+def pending_of(machine: Interpreter) -> Pending:
+    """Return what few instances have; it is made at first need."""
+    if machine._pending is None:
+        machine._pending = Pending()
+    return machine._pending
+
+
+def remembered_by(machine: Interpreter) -> Remembered:
+    """Return what an instance's history states hold."""
+    return {} if machine._pending is None else machine._pending.remembered

@@ -1,6 +1,6 @@
 """Platform: what surrounds an interpreter: the clock, timers, and children to invoke. Layer 3.
 
-SCXML's word for it. An actor is one (see `state_machine`); `Alone` is the one of an interpreter that nobody drives.
+SCXML's word for it. An actor is one (see `surroundings`); `Alone` is the one of an interpreter that nobody drives.
 """
 
 from __future__ import annotations

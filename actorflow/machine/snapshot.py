@@ -9,11 +9,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError, PayloadError
-from actorflow.machine import macrostep
 from actorflow.machine.chart import HISTORY, ROOT
 from actorflow.machine.event import Event, Record
-from actorflow.machine.pending import Due, TimerKey
+from actorflow.machine.pending import Due, TimerKey, pending_of
 from actorflow.machine.sets import is_atomic
+from actorflow.machine.steps import macrostep, timers
 
 if TYPE_CHECKING:
     from actorflow.machine.chart import Chart
@@ -71,16 +71,15 @@ def _put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
         limit = machine._records if isinstance(machine._records, int) else machine._records.maxlen
         machine._records = deque(records, maxlen=limit)
     if snapshot["remembered"] or snapshot["timers"] or snapshot["deferred"]:
-        pending = macrostep.pending_of(machine)
+        pending = pending_of(machine)
         pending.remembered.update({name: tuple(held) for name, held in snapshot["remembered"].items()})
         for data in snapshot["deferred"]:
             event = event_of(data)
             event.waits = True
             pending.deferred.append(event)
         for timer in snapshot["timers"]:
-            due = Due(
-                key_of(timer), float(timer["due"]), event_of(timer["event"]) if timer["event"] is not None else None
-            )
+            sent = event_of(timer["event"]) if timer["event"] is not None else None
+            due = Due(key_of(timer), float(timer["due"]), sent, int(timer.get("crashes", 0)))
             pending.timers[due.key] = due
 
 
@@ -103,11 +102,11 @@ def go_on(machine: Interpreter) -> None:
     now = machine._platform.time()
     for due in list(pending.timers.values()) if pending is not None else ():
         if due.cancel is None:
-            macrostep.add_timer(machine, due, max(0.0, due.due - now))
+            timers.add_timer(machine, due, max(0.0, due.due - now))
     chart = machine.chart
     for name in chart.in_order(machine.configuration):
         for invoke in chart.states[name].invoke:
-            pending = macrostep.pending_of(machine)
+            pending = pending_of(machine)
             if (name, invoke.id) not in pending.children:
                 pending.invoking.append((name, invoke))
     if machine._pending is not None and machine._pending.invoking:
@@ -117,14 +116,14 @@ def go_on(machine: Interpreter) -> None:
 def cancel_timers(machine: Interpreter) -> None:
     """Have no timer of an instance fire that another one replaces: none that is queued, and none just started."""
     for key in machine.timers:
-        macrostep.cancel_timer(machine, key)
+        timers.cancel_timer(machine, key)
 
 
 def take_over(machine: Interpreter, old: Interpreter) -> None:
     """Let an instance go on that was restored in another's place; what that one has invoked is not invoked twice."""
     for key, (invoke, child) in old._pending.children.items() if old._pending is not None else ():
         if key[0] in machine.configuration:
-            macrostep.pending_of(machine).children[key] = (invoke, child)
+            pending_of(machine).children[key] = (invoke, child)
         else:
             machine._platform.end_child(child)
     go_on(machine)
@@ -162,12 +161,13 @@ def misfit(chart: Chart, snapshot: dict[str, Any]) -> str:
         return f"{sorted(names)} cannot be active together"
     for timer in snapshot["timers"]:
         state, place = timer["state"], timer["place"]
-        if state is not None and (state not in names or not _has_timeout(chart, state, place)):
+        if state is not None and (state not in names or not has_timeout(chart, state, place)):
             return f"it has a timer of {state!r}, transition {place}, which is no timeout of an active state"
     return ""
 
 
-def _has_timeout(chart: Chart, state: str, place: int) -> bool:
+def has_timeout(chart: Chart, state: str, place: int) -> bool:
+    """Say whether a state's transition at that place is a timeout."""
     transitions = chart.states[state].transitions
     return 0 <= place < len(transitions) and transitions[place].after is not None
 
@@ -212,7 +212,8 @@ def timer_to_dict(due: Due) -> dict[str, Any]:
     state, place = due.key if isinstance(due.key, tuple) else (None, None)
     name = None if isinstance(due.key, tuple) else due.key
     event = None if due.event is None else event_to_dict(due.event, f"timer {name!r}")
-    return {"name": name, "state": state, "place": place, "due": due.due, "event": event}
+    told = {"name": name, "state": state, "place": place, "due": due.due, "event": event}
+    return {**told, "crashes": due.crashes} if due.crashes else told
 
 
 def key_of(timer: dict[str, Any]) -> TimerKey:

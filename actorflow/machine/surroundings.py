@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorflow.core.log import logger
@@ -16,10 +17,11 @@ from actorflow.machine.chart import Chart
 if TYPE_CHECKING:
     from actorflow.core.future import Reply
     from actorflow.core.ref import ActorRef
+    from actorflow.machine.actor import Machine
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
     from actorflow.machine.interpreter import Interpreter
-    from actorflow.machine.state_machine import Machine
+    from actorflow.machine.pending import Due
 
 
 class Surroundings:
@@ -45,7 +47,7 @@ class Surroundings:
         """Spawn a child; its end comes back as a message."""
         owner = self.owner
         if isinstance(invoke.child, Chart):
-            from actorflow.machine.state_machine import ChartActor  # noqa: PLC0415 - machines have surroundings
+            from actorflow.machine.actor import ChartActor  # noqa: PLC0415 - machines have surroundings
 
             child: ActorRef[Any] = owner.ctx.spawn(ChartActor, invoke.child)
         else:
@@ -78,6 +80,12 @@ class Surroundings:
         """Make it a dead letter."""
         ref = self.owner._actor_ref
         ref._scheduler.events.dead_letter(ref, event, None, error)
+
+
+def due_of(timer: Timer) -> Due | None:
+    """Return the timer of an interpreter whose message this is; None if it is another's, such as a delayed send's."""
+    fire = timer._call.args[0]
+    return fire.args[0] if isinstance(fire, partial) else None
 
 
 Answer: TypeAlias = "Callable[[Any, BaseException | None], None]"

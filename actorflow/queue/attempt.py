@@ -32,6 +32,7 @@ class Attempt:
         abort: ends what runs, where that is possible: a process, or a coroutine.
         held: the open transaction that the task writes into; its result goes into it too.
         settled: the outcome is in the store already.
+        inside: what its task knows of it, while it runs in this process.
         began: seconds on the system's clock.
         seconds: how long it ran.
     """
@@ -45,6 +46,7 @@ class Attempt:
         self.abort: Callable[[], object] | None = None
         self.held: Held | None = None
         self.settled = False
+        self.inside: Current | None = None
         self.outcome: Outcome | None = None
         self.began = 0.0
         self.seconds = 0.0
@@ -68,13 +70,19 @@ class Attempt:
 
     def current(self, *, may_write: bool) -> Current:
         """Return what the task knows of itself."""
-        return Current(
+        self.inside = Current(
             self.key,
             self.job.attempt,
             lambda done, total: self.line.report(self.job, done, total),
             lambda: self.cancelled,
             self.transaction if may_write else None,
         )
+        return self.inside
+
+    @property
+    def waits_for(self) -> int | None:
+        """The job whose end the task waits for."""
+        return None if self.inside is None else self.inside._waits_for
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:

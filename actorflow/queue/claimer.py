@@ -15,6 +15,7 @@ from actorflow.core.child import child
 from actorflow.core.log import logger
 from actorflow.errors import JobCancelled, TaskTimeout
 from actorflow.queue.attempt import Attempt
+from actorflow.queue.deadlock import DeadlockWatch
 from actorflow.queue.line import LEASE_SECONDS
 from actorflow.queue.worker import AsyncWorker, Worker
 
@@ -52,6 +53,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.flushing = self.draining = self.looking = False
         self.drained: list[Reply] = []
         self.beaten_at = line.clock.monotonic()
+        self.deadlocks = DeadlockWatch(line)
         self.offer = object()  # this incarnation's: an answer to another's is given back
         self.offering = self.missed = False
         self.wake_timer: Timer | None = None
@@ -364,6 +366,7 @@ class Claimer(Actor, intensity=10, period=10.0):
                 self.look_for_cancelled()
             if not self.free:
                 line.expire()
+                self.deadlocks.look([attempt for attempt, _ in self.running.values()], self.backlog)
             line.prune()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             logger.error("Queue %s: the store failed: %s", line.name, error)

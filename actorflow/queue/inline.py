@@ -43,7 +43,7 @@ def run_inline(line: Line, id_: int) -> None:
                 now: float = now,
                 news: ledger.News = news,
             ) -> None:
-                ledger.settle(transaction, line.name, owner, [outcome], now, news)
+                ledger.settle(transaction, line.name, owner, [outcome], now, news, line.payload_limit)
 
             line.store.write(settle, line.durability)
             line.told([outcome], news)

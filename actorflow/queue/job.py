@@ -12,6 +12,7 @@ from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCanc
 from actorflow.queue import ledger
 from actorflow.store.codec import decode
 from actorflow.store.faults import read_error
+from actorflow.workflow.current import CURRENT_TASK
 from actorflow.workflow.task import TASKS
 
 if TYPE_CHECKING:
@@ -122,6 +123,16 @@ class Job(Generic[R_co]):
             DeadlockError: this task has a transaction() open, in which no other job ends.
             ActorDeadError: the system has ended; the job is in the store, if that lasts.
         """
+        task = CURRENT_TASK.get(None)
+        if task is None:
+            return self._await(timeout)
+        task._waits_for = int(self.id)
+        try:
+            return self._await(timeout)
+        finally:
+            task._waits_for = None
+
+    def _await(self, timeout: float | None) -> R_co:
         waits = self._waits
         deadline = None if timeout is None else waits.clock.monotonic() + timeout
         while True:
@@ -170,7 +181,7 @@ class Job(Generic[R_co]):
         """
         now, news = self._store.now(), ledger.News()
         done = self._store.write(lambda transaction: ledger.cancel(transaction, int(self.id), now, news))
-        self._waits.ended([job for job, _ in news.cancelled])
+        self._waits.ended([job for job, _, _ in news.ended])
         self._waits.ready(news.queues)
         if done is False:
             self._waits.cancelled()

@@ -146,7 +146,7 @@ class Line:
             return id_, ledger.claim(transaction, name, owner, tasks, 1, now, until, store.version, news)[0]
 
         found = store.write(work, self.durability)
-        if news.cancelled or news.queues or news.newer is not None:
+        if news.ended or news.queues or news.newer is not None:
             self.told([], news)
         return found
 
@@ -170,7 +170,7 @@ class Line:
             if is_set_back:  # keys are not to wait for times of the old clock
                 transaction.run("jobs.set_back", {"queue": name, "now": now})
             if done:
-                ledger.settle(transaction, name, owner, done, now, news)
+                ledger.settle(transaction, name, owner, done, now, news, self.payload_limit)
             if wanted < 1:
                 return [], None
             return ledger.claim(transaction, name, owner, tasks, wanted, now, until, store.version, news)
@@ -185,7 +185,7 @@ class Line:
     def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
         """Write what became of a job into the transaction of its task; False if another node has the job."""
         news = ledger.News()
-        ledger.settle(transaction, self.name, self.store.node.id, [outcome], self.now(), news)
+        ledger.settle(transaction, self.name, self.store.node.id, [outcome], self.now(), news, self.payload_limit)
         if news.lost:
             return False
         transaction.after_commit(lambda: self.store.node.end(outcome.id))
@@ -206,10 +206,10 @@ class Line:
                 if not (outcome.given_back or outcome.id in lost):
                     kind = "retried" if outcome.status == "queued" else outcome.status
                     self.listeners.tell(kind, outcome.id, outcome.task, outcome.due)
-            for job, task in news.cancelled:
-                self.listeners.tell("cancelled", job, task)
+            for job, task, status in news.ended:
+                self.listeners.tell(status, job, task)
         self.waits.ended([outcome.id for outcome in done if outcome.status in ledger.FINAL])
-        self.waits.ended([job for job, _ in news.cancelled])
+        self.waits.ended([job for job, _, _ in news.ended])
         self.waits.ready(news.queues)
 
     def beat(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,7 +45,8 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         for name, value in task.signature.bind(*args, **kwargs).arguments.items():
             encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
         raise
-    line.check_size(payload, f"the arguments of {task.name}")
+    if len(payload) > line.payload_limit:  # else no text is made up
+        line.check_size(payload, f"the arguments of {task.name}")
     return Packed(task.name, task.job_options, payload)
 
 
@@ -55,12 +57,13 @@ def put(
     now: float,
     news: ledger.News,
     gather: list[int] | None = None,
+    limit: int = sys.maxsize,
 ) -> int:
     """Add a job, and return its id; of a duplicate, the id of the one that is there.
 
     Args:
         news: jobs that are cancelled for it are noted here.
-        gather: jobs whose results are to be its argument.
+        gather: jobs whose results are to be its argument; together they may have `limit` bytes.
 
     Raises:
         DefinitionError: a duplicate that is to be rejected; a job in `after` that is not there. Nothing was written.
@@ -75,7 +78,7 @@ def put(
         if found is not None:
             return found
     values = {**columns(queue, packed, now), "gather": None if gather is None else json.dumps(gather)}
-    return ledger.put(transaction, values, [*after, *(gather or ())], now, news)
+    return ledger.put(transaction, values, [*after, *(gather or ())], now, news, limit)
 
 
 def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
@@ -117,6 +120,7 @@ def existing(transaction: Transaction, queue: str, options: JobOptions, now: flo
         msg = f"queue {queue!r} has a live job with unique={options.unique!r}: job {id_}"
         raise DefinitionError(msg)
     if options.on_duplicate == "existing" or stage == slots.RUNNING:
+        news.duplicates.add(id_)
         return int(id_)
     ledger.cancel_queued(transaction, id_, "it was replaced", now, news)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -137,7 +137,8 @@ class Queue:
 
         The count of those that are left is kept in the transactions that end them, so `then` runs exactly when the last
         one is completed, whatever is killed. If one of them fails, `then` is cancelled; once that one was queued again,
-        by `retry`, so can be `then`. Until then retention leaves the results of the others.
+        by `retry`, so can be `then`. Until then retention leaves the results of the others. If these are over
+        `Settings(payload_limit=)` together, `then` is a dead letter with a `PayloadError`.
 
         >>> jobs.group([(shrink, "a.jpg"), (shrink, "b.jpg")], then=publish)  # doctest: +SKIP
 
@@ -149,11 +150,11 @@ class Queue:
         check_each("group()", given, CALL)
         packed = [pack(self._line, call[0], tuple(call[1:]), {}) for call in given]
         last = pack(self._line, then, ([],), {})
-        name, now = self.name, self._line.now()
+        name, now, limit = self.name, self._line.now(), self._line.payload_limit
 
         def work(transaction: Transaction, news: ledger.News) -> list[int]:
             ids = [put(transaction, name, one, now, news) for one in packed]
-            return [*ids, put(transaction, name, last, now, news, gather=ids)]
+            return [*ids, put(transaction, name, last, now, news, gather=ids, limit=limit)]
 
         if any(one.options.conn is not last.options.conn for one in packed):
             msg = "group(): it is put in as a whole: give options(conn=) to each of its tasks and to then=, or to none"
@@ -174,15 +175,16 @@ class Queue:
             return work(transaction, news)
 
         ids = self._store.write(begin, line.durability)
-        if news.cancelled:
+        if news.ended:
             line.told([], news)
-        return self._added(ids, packed)
+        return self._added(ids, packed, news.duplicates)
 
-    def _added(self, ids: list[int], packed: list[Packed]) -> list[Job[Any]]:
+    def _added(self, ids: list[int], packed: list[Packed], duplicates: Collection[int] = ()) -> list[Job[Any]]:
         """Tell others of new jobs."""
         line = self._line
         for id_, one in zip(ids, packed, strict=True):
-            line.listeners.tell("queued", id_, one.task)
+            if id_ not in duplicates:
+                line.listeners.tell("queued", id_, one.task)
         if line.inline:
             for id_ in ids:
                 run_inline(line, id_)
@@ -345,7 +347,7 @@ class Queue:
         """
         selection = Selection.of(self.name, status, tag, task)
         selection.check_narrow("retry_all()")
-        revived = selection.retry(self._store)
+        revived = selection.retry(self._store, self._line.payload_limit)
         self._line.wake()
         return revived
 
@@ -364,8 +366,8 @@ class Queue:
         Raises:
             DefinitionError: another live job has its unique key; or a member of its group is not completed.
         """
-        now = self._line.now()
-        revived = self._store.write(lambda transaction: ledger.revive(transaction, int(job.id), now))
+        now, limit = self._line.now(), self._line.payload_limit
+        revived = self._store.write(lambda transaction: ledger.revive(transaction, int(job.id), now, limit))
         self._line.wake()
         return revived
 

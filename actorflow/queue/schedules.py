@@ -132,7 +132,7 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
             for schedule in self.schedules.values():
                 news = ledger.News()
                 ids, due = line.store.write(self.work(schedule, now, news), line.durability)
-                if news.cancelled:  # they were replaced
+                if news.ended:  # they were replaced
                     line.told([], news)
                 for id_ in ids:
                     line.listeners.tell("queued", id_, schedule.packed.task)

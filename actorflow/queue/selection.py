@@ -100,10 +100,11 @@ class Selection:
             told(news, runs)
         return count
 
-    def retry(self, store: Store) -> int:
-        """Queue them again, if they are failed, dead or cancelled; return how many."""
+    def retry(self, store: Store, limit: int) -> int:
+        """Queue them again, if they are failed, dead or cancelled; return how many. `limit`: see `ledger.revive`."""
         return sum(
-            store.write(partial(ledger.revive_each, ids=ids, now=store.now())) for ids in self._parts(store, REVIVABLE)
+            store.write(partial(ledger.revive_each, ids=ids, now=store.now(), limit=limit))
+            for ids in self._parts(store, REVIVABLE)
         )
 
     def _parts(self, store: Store, statuses: tuple[str, ...]) -> Iterator[list[int]]:

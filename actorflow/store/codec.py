@@ -94,11 +94,15 @@ def check_size(data: bytes | None, what: str, limit: int) -> None:
         PayloadError: it is over the limit, which the text names.
     """
     if data is not None and len(data) > limit:
-        msg = (
-            f"{what}: {len(data) / 1e6:.1f} MB, over Settings(payload_limit=) of {limit / 1e6:.1f} MB: "
-            "store it in a file, and its path here"
-        )
-        raise PayloadError(msg)
+        raise too_big(what, len(data), limit)
+
+
+def too_big(what: str, size: int, limit: int) -> PayloadError:
+    """Return what is said of that which is over the limit."""
+    return PayloadError(
+        f"{what}: {size / 1e6:.1f} MB, over Settings(payload_limit=) of {limit / 1e6:.1f} MB: "
+        "store it in a file, and its path here"
+    )
 
 
 def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any:

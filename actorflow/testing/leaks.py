@@ -9,7 +9,7 @@ from typing import Self
 
 import psutil
 
-PATIENCE = 2.0  # seconds that threads get to end; they are told to, but not waited for
+PATIENCE = 10.0  # seconds that threads get to end; they are told to, but not waited for
 SHARED = ("actorflow-exit", "default-", "pytest", "execnet", "Dummy", "asyncio_")
 
 
@@ -45,7 +45,7 @@ class LeakCheck:
             self.check()
 
     def check(self) -> None:
-        """Raise if something is left; things that are about to end get two seconds."""
+        """Raise if something is left; things that are about to end get ten seconds."""
         deadline = time.monotonic() + PATIENCE
         while (left := self._left()) and time.monotonic() < deadline:
             time.sleep(0.005)

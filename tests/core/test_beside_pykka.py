@@ -41,7 +41,7 @@ class Ours(af.Actor):
 def foreign():
     ref = Foreign.start()
     yield ref
-    ref.stop(timeout=5)
+    ref.stop(timeout=20)
 
 
 def test_both_kinds_are_in_one_registry_in_start_order(any_system, foreign):
@@ -49,8 +49,8 @@ def test_both_kinds_are_in_one_registry_in_start_order(any_system, foreign):
     ours = any_system.spawn(Echo)
     second = Foreign.start()
     assert pykka.ActorRegistry.get_all() == [*before, ours, second]
-    assert second.stop(timeout=5)
-    assert ours.stop(timeout=5)
+    assert second.stop(timeout=20)
+    assert ours.stop(timeout=20)
     assert pykka.ActorRegistry.get_all() == before
 
 
@@ -65,28 +65,28 @@ def test_the_registry_finds_ours_by_class_name_and_urn(any_system, foreign):
 def test_broadcast_reaches_both(any_system, foreign):
     ours = any_system.spawn(Log)
     pykka.ActorRegistry.broadcast("to all", target_class=Log)
-    assert ours.call(Log.read).get(timeout=5) == ["to all"]
+    assert ours.call(Log.read).get(timeout=20) == ["to all"]
 
 
 def test_an_actor_may_ask_a_threading_actor_and_the_other_way_round(system, foreign):
     ours, echo = system.spawn(Ours), system.spawn(Echo)
-    assert ours.call(Ours.ask, foreign, "over there").get(timeout=5) == "over there"
-    assert ours.call(Ours.use, foreign).get(timeout=5) == "of a thread"
-    assert foreign.proxy().ask(echo, "and back").get(timeout=5) == "and back"
+    assert ours.call(Ours.ask, foreign, "over there").get(timeout=20) == "over there"
+    assert ours.call(Ours.use, foreign).get(timeout=20) == "of a thread"
+    assert foreign.proxy().ask(echo, "and back").get(timeout=20) == "and back"
 
 
 def test_pykkas_futures_and_ours_combine(system, foreign):
     futures = [system.spawn(Echo).ask(1, block=False), foreign.ask(2, block=False)]
-    assert pykka.get_all(futures, timeout=5) == [1, 2]
-    assert futures[0].join(futures[1]).get(timeout=5) == [1, 2]
+    assert pykka.get_all(futures, timeout=20) == [1, 2]
+    assert futures[0].join(futures[1]).get(timeout=20) == [1, 2]
 
 
 def test_a_threading_actor_is_started_and_stopped_as_before():
     ref = Foreign.start()
     assert ref in pykka.ActorRegistry._actor_refs
-    assert ref.ask("hello", timeout=5) == "hello"
-    assert ref.stop(timeout=5) is True
-    assert ref.stop(timeout=5) is False
+    assert ref.ask("hello", timeout=20) == "hello"
+    assert ref.stop(timeout=20) is True
+    assert ref.stop(timeout=20) is False
     assert ref not in pykka.ActorRegistry._actor_refs
 
 
@@ -106,7 +106,7 @@ def test_the_registrys_list_is_a_table_that_acts_like_it():
             table.remove(refs[1])
     finally:
         for ref in refs:
-            ref.stop(timeout=5)
+            ref.stop(timeout=20)
 
 
 # Every internal of pykka that actorflow uses. A new one belongs here, and pykka's next version must have it.

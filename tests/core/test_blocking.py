@@ -41,22 +41,23 @@ def test_a_handler_that_waits_lets_others_run(any_system, method):
     ref, echo = any_system.spawn(Held), any_system.spawn(Echo)
     entered, gate = af.Future(), af.Future()
     answer = ref.call(method, entered, gate)
-    entered.get(timeout=5)
-    assert echo.ask("hello", timeout=5) == "hello"
+    entered.get(timeout=20)
+    assert echo.ask("hello", timeout=20) == "hello"
     assert not answer.done()
     gate.set(7)
-    assert answer.get(timeout=5) == 7
+    assert answer.get(timeout=20) == 7
 
 
-def test_a_handler_that_sleeps_lets_others_run_and_is_woken_at_the_end(system_class):
+def test_a_handler_that_sleeps_lets_others_run_and_is_woken_at_the_end(system_class, monkeypatch):
+    monkeypatch.setattr("actorflow.core.system.DRAIN_SHARE", 0.01)  # most of the time is for who is woken
     woken, entered = [], af.Future()
     with system_class("test") as system:
         ref, echo = system.spawn(Sleeper, woken), system.spawn(Echo)
         ref.cast(Sleeper.sleep, entered)
-        entered.get(timeout=5)
-        assert echo.ask("hello", timeout=5) == "hello"
+        entered.get(timeout=20)
+        assert echo.ask("hello", timeout=20) == "hello"
         assert woken == []
-        system.stop(grace=0.1)
+        system.stop(grace=5)
     assert len(woken) == 1
 
 
@@ -74,10 +75,10 @@ def test_a_handler_that_blocks_unseen_is_overtaken(system):
     event = threading.Event()
     blocked, echo = system.spawn(Blocked), system.spawn(Echo)
     answer = blocked.call(Blocked.block, event)
-    assert echo.ask("overtakes", timeout=5) == "overtakes"
+    assert echo.ask("overtakes", timeout=20) == "overtakes"
     assert not answer.done()
     event.set()
-    assert answer.get(timeout=5) is True
+    assert answer.get(timeout=20) is True
 
 
 def test_many_handlers_may_block_unseen_at_once(system):
@@ -85,10 +86,10 @@ def test_many_handlers_may_block_unseen_at_once(system):
 
     class Meeting(af.Actor):
         def meet(self):
-            return together.wait(10)
+            return together.wait(30)
 
     answers = [system.spawn(Meeting).call(Meeting.meet) for _ in range(20)]
-    assert sorted(answer.get(timeout=10) for answer in answers) == list(range(20))
+    assert sorted(answer.get(timeout=30) for answer in answers) == list(range(20))
 
 
 def overtake_twice(system, monkeypatch, cpu):
@@ -102,9 +103,9 @@ def overtake_twice(system, monkeypatch, cpu):
     for _ in range(2):
         event = threading.Event()
         answer = blocked.call(Blocked.block, event)
-        assert echo.ask("overtakes", timeout=5)
+        assert echo.ask("overtakes", timeout=20)
         event.set()
-        assert answer.get(timeout=5)
+        assert answer.get(timeout=20)
     return blocked
 
 
@@ -113,13 +114,13 @@ def test_a_class_that_was_overtaken_twice_gets_a_thread_before_its_handler_runs(
     monkeypatch.setattr(Pulse, "_overtake", lambda *_args, **_kwargs: None)  # nobody helps from now on
     event = threading.Event()
     echo = system.spawn(Echo)
-    block, through = system.spawn(Starter).call(Starter.start, blocked, event, echo).get(timeout=5)
+    block, through = system.spawn(Starter).call(Starter.start, blocked, event, echo).get(timeout=20)
     try:
-        assert through.get(timeout=5) == "through"
+        assert through.get(timeout=20) == "through"
         assert not block.done()
     finally:
         event.set()
-    assert block.get(timeout=5)
+    assert block.get(timeout=20)
 
 
 def test_what_was_learned_of_a_class_holds_for_children_with_options_too(system, monkeypatch):
@@ -135,7 +136,7 @@ def test_what_was_learned_of_a_class_holds_for_children_with_options_too(system,
 def test_a_class_that_does_not_block_any_more_is_trusted_again(system, monkeypatch):
     blocked = overtake_twice(system, monkeypatch, cpu=lambda _pulse, _worker: 0.0)
     assert blocked._traits.blocks
-    until(lambda: blocked.call(Log.read).get(timeout=5) == [] and not blocked._traits.blocks)
+    until(lambda: blocked.call(Log.read).get(timeout=20) == [] and not blocked._traits.blocks)
 
 
 def test_a_handler_that_computes_is_overtaken_but_its_class_is_no_blocker(system, monkeypatch):
@@ -147,9 +148,9 @@ def test_a_handler_that_computes_is_overtaken_but_its_class_is_no_blocker(system
 
 def test_the_watcher_sleeps_when_the_system_idles(system):
     echo = system.spawn(Echo)
-    assert echo.ask(1, timeout=5) == 1
+    assert echo.ask(1, timeout=20) == 1
     until(lambda: system.scheduler.pulse.asleep)
-    assert echo.ask(2, timeout=5) == 2
+    assert echo.ask(2, timeout=20) == 2
 
 
 def test_a_handler_that_starts_to_wait_gets_thread_limit_when_all_threads_wait(system_class):
@@ -158,29 +159,30 @@ def test_a_handler_that_starts_to_wait_gets_thread_limit_when_all_threads_wait(s
         gate = af.Future()
         answers = [ref.call(Held.hold, af.Future(), gate) for ref in held]
         with pytest.raises(af.ThreadLimit, match="3 threads"):
-            answers[-1].get(timeout=5)
+            answers[-1].get(timeout=20)
         gate.set("done")
         results = []
         for answer in answers:
             try:
-                results.append(answer.get(timeout=5))
+                results.append(answer.get(timeout=20))
             except af.ThreadLimit:
                 results.append("limit")
         assert results == ["done"] * 2 + ["limit"] * 4  # one thread is left to run the others
         again, last = hold(held[-1])  # the refused actor lives, and threads are free again
         again.set("again")
-        assert last.get(timeout=5) == "again"
+        assert last.get(timeout=20) == "again"
 
 
 def test_the_debug_switch_moves_the_baton_after_each_handler():
     with af.ActorSystem("test", settings=af.Settings(move_baton=True)) as system:
         ref = system.spawn(Where)
-        threads = [ref.call(Where.thread).get(timeout=5) for _ in range(6)]
-        queued = [answer.get(timeout=5) for answer in [ref.call(Where.thread) for _ in range(200)]]
+        threads = [ref.call(Where.thread).get(timeout=20) for _ in range(6)]
+        queued = [answer.get(timeout=20) for answer in [ref.call(Where.thread) for _ in range(200)]]
     assert len(set(threads)) > 1
     assert len(set(queued)) > 1
 
 
-def test_without_the_debug_switch_handlers_stay_on_one_thread(system):
+def test_without_the_debug_switch_handlers_stay_on_one_thread(system, monkeypatch):
+    monkeypatch.setattr(Pulse, "_overtake", lambda *_args, **_kwargs: None)  # not even on a busy machine
     ref = system.spawn(Where)
-    assert len({ref.call(Where.thread).get(timeout=5) for _ in range(6)}) == 1
+    assert len({ref.call(Where.thread).get(timeout=20) for _ in range(6)}) == 1

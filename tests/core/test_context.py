@@ -39,10 +39,10 @@ class Vars(af.Actor):
 
 def test_a_variable_that_a_handler_sets_is_gone_in_the_next(any_system):
     ref, other = any_system.spawn(Vars), any_system.spawn(Vars)
-    assert ref.call(Vars.get).get(timeout=5) == "clean"
-    assert ref.call(Vars.set, "mine").get(timeout=5) == "mine"
-    assert ref.call(Vars.get).get(timeout=5) == "clean"
-    assert other.call(Vars.get).get(timeout=5) == "clean"
+    assert ref.call(Vars.get).get(timeout=20) == "clean"
+    assert ref.call(Vars.set, "mine").get(timeout=20) == "mine"
+    assert ref.call(Vars.get).get(timeout=20) == "clean"
+    assert other.call(Vars.get).get(timeout=20) == "clean"
 
 
 def test_variables_do_not_leak_between_queued_messages(any_system):
@@ -50,7 +50,7 @@ def test_variables_do_not_leak_between_queued_messages(any_system):
     asked = []
     for index in range(200):
         asked += [ref.call(Vars.set, index), ref.call(Vars.get), other.call(Vars.get)]
-    answers = [future.get(timeout=5) for future in asked]
+    answers = [future.get(timeout=20) for future in asked]
     assert answers[0::3] == list(range(200))
     assert set(answers[1::3]) == set(answers[2::3]) == {"clean"}
 
@@ -59,9 +59,9 @@ def test_a_handler_keeps_its_variables_while_it_waits(any_system):
     ref, other, echo = any_system.spawn(Vars), any_system.spawn(Vars), any_system.spawn(Echo)
     waits = [each.call(Vars.set_and_wait, index, echo) for index, each in enumerate((ref, other))]
     awaits = [each.call(Vars.set_and_await, index, echo) for index, each in enumerate((ref, other))]
-    assert [future.get(timeout=5) for future in waits] == [0, 1]
-    assert [future.get(timeout=5) for future in awaits] == [(0, 0), (1, 1)]
-    assert ref.call(Vars.get).get(timeout=5) == "clean"
+    assert [future.get(timeout=20) for future in waits] == [0, 1]
+    assert [future.get(timeout=20) for future in awaits] == [(0, 0), (1, 1)]
+    assert ref.call(Vars.get).get(timeout=20) == "clean"
 
 
 def test_the_callers_variables_do_not_reach_the_handler(any_system):
@@ -69,7 +69,7 @@ def test_the_callers_variables_do_not_reach_the_handler(any_system):
 
     def ask():
         VAR.set("caller")
-        return ref.call(Vars.get).get(timeout=5)
+        return ref.call(Vars.get).get(timeout=20)
 
     assert contextvars.copy_context().run(ask) == "clean"
 
@@ -86,9 +86,9 @@ def test_sender_is_who_sent_the_current_message(any_system):
             return await ref.call(Asks.who_asks)
 
     first, second = any_system.spawn(Asks), any_system.spawn(Asks)
-    assert first.call(Asks.who_asks).get(timeout=5) is None
-    assert first.call(Asks.ask, second).get(timeout=5) == first
-    assert first.call(Asks.ask_async, second).get(timeout=5) == first
+    assert first.call(Asks.who_asks).get(timeout=20) is None
+    assert first.call(Asks.ask, second).get(timeout=20) == first
+    assert first.call(Asks.ask_async, second).get(timeout=20) == first
 
 
 def test_ctx_names_parent_and_clock(virtual_system):
@@ -101,9 +101,9 @@ def test_ctx_names_parent_and_clock(virtual_system):
             return self.ctx.parent, self.ctx.now()
 
     parent = virtual_system.spawn(Parent)
-    child = parent.call(Parent.child).get(timeout=5)
+    child = parent.call(Parent.child).get(timeout=20)
     virtual_system.sleep(100)
-    at = child.call(Child.look).get(timeout=5)
+    at = child.call(Child.look).get(timeout=20)
     assert at == (parent, virtual_system.scheduler.clock.time())
     assert parent._actor.ctx.parent is None
 
@@ -118,7 +118,7 @@ def test_ctx_random_is_seeded_on_virtual_time():
     rolls = []
     for seed in (1, 1, 2):
         with VirtualSystem("test", seed=seed) as system:
-            rolls.append(system.spawn(Dice).call(Dice.roll).get(timeout=5))
+            rolls.append(system.spawn(Dice).call(Dice.roll).get(timeout=20))
     assert rolls[0] == rolls[1] != rolls[2]
 
 
@@ -129,7 +129,7 @@ def test_log_lines_carry_the_actors_path(any_system, caplog):
 
     ref = any_system.spawn(Logs)
     with caplog.at_level(logging.WARNING):
-        ref.call(Logs.say).get(timeout=5)
+        ref.call(Logs.say).get(timeout=20)
     (record,) = [record for record in caplog.records if "hello" in record.getMessage()]
     assert record.getMessage() == f"[{ref.path}] hello there"
     assert record.actor == ref.path
@@ -150,7 +150,7 @@ def test_ctx_and_tell_work_in_any_thread(system, probe):
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(5)
+    thread.join(30)
     probe.expect("tick", within=5)
     assert len(list(ref._children)) == 1
 
@@ -168,7 +168,7 @@ def test_a_finaliser_may_tell(any_system):
     for each in (ref, bounded):
         Finalised(each)
         gc.collect()
-        assert each.call(Log.read).get(timeout=5) == ["finalised"]
+        assert each.call(Log.read).get(timeout=20) == ["finalised"]
 
 
 @pytest.mark.parametrize("what", ["sender", "stash", "unstash", "reply_later"])

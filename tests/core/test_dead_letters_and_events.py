@@ -25,7 +25,7 @@ def stop_behind(ref):
 
     def go_on():
         gate.set()
-        assert stopped.get(timeout=5) is True
+        assert stopped.get(timeout=20) is True
 
     return go_on
 
@@ -35,7 +35,7 @@ def test_messages_that_nobody_handles_are_counted_and_published(any_system, prob
     ref, telling = any_system.spawn(Held), any_system.spawn(Telling)
     go_on = stop_behind(ref)
     ref.tell("from outside")
-    telling.call(Telling.tell, ref, "from an actor").get(timeout=5)
+    telling.call(Telling.tell, ref, "from an actor").get(timeout=20)
     ref.cast(Log.note, "a cast")
     go_on()
     first, second, third = (probe.expect(af.DeadLetter, within=5) for _ in range(3))
@@ -51,7 +51,7 @@ def test_asks_are_answered_and_are_no_dead_letters(any_system):
     go_on = stop_behind(ref)
     ref.ask("asked", block=False)
     go_on()
-    any_system.spawn(Echo).ask("round", timeout=5)
+    any_system.spawn(Echo).ask("round", timeout=20)
     assert any_system.dead_letters == 0
 
 
@@ -73,13 +73,13 @@ def test_a_function_may_subscribe_and_runs_outside_of_the_scheduler(system):
     seen, blocked = [], threading.Event()
 
     def listen(event):
-        blocked.wait(5)
+        blocked.wait(20)
         seen.append(event)
 
     system.subscribe(af.Stopped, listen)
     ref = system.spawn(Log)
-    assert ref.stop(timeout=5)  # the listener blocks meanwhile
-    assert system.spawn(Echo).ask("others run", timeout=5) == "others run"
+    assert ref.stop(timeout=20)  # the listener blocks meanwhile
+    assert system.spawn(Echo).ask("others run", timeout=20) == "others run"
     blocked.set()
     until(lambda: seen)
     assert seen[0].ref == ref
@@ -91,9 +91,9 @@ def test_a_life_is_told_in_order(any_system, probe):
     error = ZeroDivisionError("boom")
     ref = any_system.spawn(af.child(Failing).options(restart="transient"))
     ref.cast(Failing.fail, error)
-    assert ref.call(Log.read).get(timeout=5) == []
-    assert ref.stop(timeout=5)
-    events = [probe.expect(within=5) for _ in range(4)]
+    assert ref.call(Log.read).get(timeout=20) == []
+    assert ref.stop(timeout=20)
+    events = [probe.expect(within=20) for _ in range(4)]
     assert [type(event) for event in events] == [af.Started, af.Crashed, af.Restarted, af.Stopped]
     assert {event.ref for event in events} == {ref}
     assert [event.reason for event in events] == [None, error, error, None]
@@ -116,8 +116,8 @@ def test_children_have_events_too(any_system, probe):
     any_system.subscribe(af.Started, probe.ref)
     any_system.subscribe(af.Stopped, probe.ref)
     ref = any_system.spawn(af.child(Parent).options(name="parent"))
-    ref.stop(timeout=5)
-    events = [(type(event), event.ref.path) for event in (probe.expect(within=5) for _ in range(4))]
+    ref.stop(timeout=20)
+    events = [(type(event), event.ref.path) for event in (probe.expect(within=20) for _ in range(4))]
     assert events[-2:] == [(af.Stopped, "/test/parent/child"), (af.Stopped, "/test/parent")]
     assert sorted(path for _, path in events[:2]) == ["/test/parent", "/test/parent/child"]
 
@@ -147,8 +147,8 @@ def test_an_error_in_a_subscribed_function_is_logged_and_others_are_called(any_s
 def test_a_subscriber_that_is_dead_gets_nothing_and_makes_no_dead_letters(any_system):
     ref = any_system.spawn(Log)
     any_system.subscribe(af.Started, ref)
-    ref.stop(timeout=5)
-    any_system.spawn(Echo).ask("round", timeout=5)
+    ref.stop(timeout=20)
+    any_system.spawn(Echo).ask("round", timeout=20)
     assert any_system.dead_letters == 0
 
 

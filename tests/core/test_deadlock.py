@@ -49,10 +49,10 @@ def cycle(system, names):
 def test_a_cycle_of_gets_raises_at_once_and_shows_the_cycle(any_system, names, timeout):
     nodes, path = cycle(any_system, names)
     with pytest.raises(af.DeadlockError) as caught:
-        nodes[0].call(Node.pass_on, path, timeout).get(timeout=5)
+        nodes[0].call(Node.pass_on, path, timeout).get(timeout=20)
     shown = [f"/test/{name}" for name in (names[-1] + names)]
     assert str(caught.value) == " -> ".join(shown)
-    assert all(node.call(Node.ping).get(timeout=5) == "pong" for node in nodes)
+    assert all(node.call(Node.ping).get(timeout=20) == "pong" for node in nodes)
 
 
 @pytest.mark.parametrize("names", ["a", "ab", "abc"])
@@ -60,8 +60,8 @@ def test_a_cycle_of_gets_raises_at_once_and_shows_the_cycle(any_system, names, t
 def test_a_cycle_of_awaits_asks_or_derived_futures_raises_at_once(any_system, names, method):
     nodes, path = cycle(any_system, names)
     with pytest.raises(af.DeadlockError, match="/test/a"):
-        nodes[0].call(method, path).get(timeout=5)
-    assert all(node.call(Node.ping).get(timeout=5) == "pong" for node in nodes)
+        nodes[0].call(method, path).get(timeout=20)
+    assert all(node.call(Node.ping).get(timeout=20) == "pong" for node in nodes)
 
 
 def test_a_cycle_of_a_get_and_an_await_raises(any_system):
@@ -71,13 +71,13 @@ def test_a_cycle_of_a_get_and_an_await_raises(any_system):
 
     mixed, node = any_system.spawn(Mixed), any_system.spawn(Node)
     with pytest.raises(af.DeadlockError):
-        mixed.call(Mixed.start, node, mixed).get(timeout=5)
+        mixed.call(Mixed.start, node, mixed).get(timeout=20)
 
 
 def test_a_deadlock_error_is_a_timeout_of_pykka_and_of_python(any_system):
     (node,), path = cycle(any_system, "a")
     with pytest.raises(pykka.Timeout) as caught:
-        node.call(Node.pass_on, path).get(timeout=5)
+        node.call(Node.pass_on, path).get(timeout=20)
     assert isinstance(caught.value, af.AskTimeout)
     assert isinstance(caught.value, TimeoutError)
 
@@ -89,13 +89,13 @@ def test_a_get_on_a_derived_future_of_several_counts(any_system):
 
     joining, node, echo = any_system.spawn(Joining), any_system.spawn(Node), any_system.spawn(Echo)
     with pytest.raises(af.DeadlockError):
-        joining.call(Joining.join, echo, node, joining).get(timeout=5)
+        joining.call(Joining.join, echo, node, joining).get(timeout=20)
 
 
 def test_a_stop_of_oneself_that_waits_raises(any_system):
     node = any_system.spawn(Node)
     with pytest.raises(af.DeadlockError):
-        node.call(Node.stop_other, node).get(timeout=5)
+        node.call(Node.stop_other, node).get(timeout=20)
 
 
 def test_a_wait_for_a_stop_counts(any_system):
@@ -111,8 +111,8 @@ def test_a_wait_for_a_stop_counts(any_system):
 
     errors = []
     node, asking = any_system.spawn(Node), any_system.spawn(Asks)
-    asking.call(Asks.prepare, node, errors).get(timeout=5)
-    assert node.call(Node.stop_other, asking).get(timeout=5) is True
+    asking.call(Asks.prepare, node, errors).get(timeout=20)
+    assert node.call(Node.stop_other, asking).get(timeout=20) is True
     assert len(errors) == 1
 
 
@@ -127,8 +127,8 @@ def test_a_childs_on_start_that_asks_the_parent_who_spawns_it_raises(any_system)
 
     parent = any_system.spawn(Parent)
     with pytest.raises(af.DeadlockError, match=parent.path):
-        parent.call(Parent.start).get(timeout=5)
-    assert parent.call(Node.ping).get(timeout=5) == "pong"
+        parent.call(Parent.start).get(timeout=20)
+    assert parent.call(Node.ping).get(timeout=20) == "pong"
     assert parent._children is None or not list(parent._children)
 
 
@@ -149,8 +149,8 @@ def test_a_tell_to_ones_own_full_mailbox_raises(any_system):
 
     ref = any_system.spawn(af.child(Full).options(capacity=2))
     with pytest.raises(af.DeadlockError):
-        ref.call(Full.fill).get(timeout=5)
-    assert ref.call(Node.ping).get(timeout=5) == "pong"
+        ref.call(Full.fill).get(timeout=20)
+    assert ref.call(Node.ping).get(timeout=20) == "pong"
 
 
 class Filling(Held, Node):
@@ -170,27 +170,27 @@ def test_a_tell_into_a_full_mailbox_may_close_a_cycle(any_system):
     full, filling = any_system.spawn(af.child(Node).options(capacity=1)), any_system.spawn(Filling)
     entered, gate = af.Future(), af.Future()
     fills = filling.call(Filling.fill, full, entered, gate)
-    entered.get(timeout=5)
+    entered.get(timeout=20)
     asks = full.call(Node.pass_on, [filling])
-    assert any_system.spawn(Echo).ask("full waits by now", timeout=5)
+    assert any_system.spawn(Echo).ask("full waits by now", timeout=20)
     gate.set()
     with pytest.raises(af.DeadlockError, match=f"{filling.path} -> {full.path} -> {filling.path}"):
-        fills.get(timeout=5)
-    assert asks.get(timeout=5) == "end"
+        fills.get(timeout=20)
+    assert asks.get(timeout=20) == "end"
 
 
 def test_a_get_may_close_a_cycle_with_a_tell_into_a_full_mailbox(any_system):
     full, filling = any_system.spawn(af.child(Filling).options(capacity=1)), any_system.spawn(Filling)
     entered, gate = af.Future(), af.Future()
     asks = full.call(Filling.ask_after, [filling], entered, gate)
-    entered.get(timeout=5)
+    entered.get(timeout=20)
     fills = filling.call(Filling.fill, full, af.Future(), gate_that_is_open())
-    assert any_system.spawn(Echo).ask("filling waits by now", timeout=5)
+    assert any_system.spawn(Echo).ask("filling waits by now", timeout=20)
     assert not fills.done()
     gate.set()
     with pytest.raises(af.DeadlockError, match=f"{full.path} -> {filling.path} -> {full.path}"):
-        asks.get(timeout=5)
-    fills.get(timeout=5)
+        asks.get(timeout=20)
+    fills.get(timeout=20)
 
 
 def gate_that_is_open():
@@ -207,12 +207,12 @@ def test_waits_that_close_a_cycle_from_both_ends_at_once_never_hang(system):
         results = []
         for future in (first, second):
             try:
-                results.append(future.get(timeout=5))
+                results.append(future.get(timeout=20))
             except af.DeadlockError:
                 results.append("deadlock")
         assert "end" in results
         for node in nodes:
-            assert node.stop(timeout=5)
+            assert node.stop(timeout=20)
 
 
 @settings(max_examples=60, deadline=None)
@@ -227,7 +227,7 @@ def test_exactly_the_waits_that_close_a_cycle_raise(seed, edges, asynchronous):
         raised = set()
         for index, future in enumerate(futures):
             try:
-                assert future.get(timeout=5) == "end"
+                assert future.get(timeout=20) == "end"
             except af.DeadlockError:
                 raised.add(index)
     cycles = cycles_of(edges)
@@ -268,25 +268,25 @@ def test_a_promised_reply_is_no_edge(any_system):
     desk, client = any_system.spawn(Desk), any_system.spawn(Client)
     entered = af.Future()
     answer = client.call(Client.wait, desk, entered)
-    entered.get(timeout=5)
-    reply = desk.call(Desk.give).get(timeout=5)
+    entered.get(timeout=20)
+    reply = desk.call(Desk.give).get(timeout=20)
     back = desk.call(Node.pass_on, [client])  # the desk waits for the client, who waits for a third one's reply
-    assert any_system.spawn(Echo).ask(1, timeout=5) == 1
+    assert any_system.spawn(Echo).ask(1, timeout=20) == 1
     assert not back.done()
     reply.set("served")
-    assert answer.get(timeout=5) == "served"
-    assert back.get(timeout=5) == "end"
+    assert answer.get(timeout=20) == "served"
+    assert back.get(timeout=20) == "end"
 
 
 def test_an_outside_future_is_no_edge(any_system):
     held, node = any_system.spawn(Held), any_system.spawn(Node)
     gate, answer = hold(held)
     waits = node.call(Node.pass_on_asked, [held])
-    assert any_system.spawn(Echo).ask(1, timeout=5) == 1
+    assert any_system.spawn(Echo).ask(1, timeout=20) == 1
     assert not waits.done()
     gate.set("outside")
-    assert answer.get(timeout=5) == "outside"
-    waits.get(timeout=5)
+    assert answer.get(timeout=20) == "outside"
+    waits.get(timeout=20)
 
 
 def test_a_thread_outside_gets_the_error_when_the_actor_it_asked_passes_it_on(system):
@@ -294,7 +294,7 @@ def test_a_thread_outside_gets_the_error_when_the_actor_it_asked_passes_it_on(sy
 
     def ask(_index):
         with pytest.raises(af.DeadlockError):
-            nodes[0].ask(path, timeout=5)
+            nodes[0].ask(path, timeout=20)
 
     run_in_threads(1, ask)
 
@@ -306,11 +306,11 @@ def test_an_ask_without_a_wait_is_no_edge(any_system):
             return "not waiting"
 
     careful, node = any_system.spawn(Careful), any_system.spawn(Node)
-    assert careful.call(Careful.start, node, careful).get(timeout=5) == "not waiting"
-    assert node.call(Node.ping).get(timeout=5) == "pong"
+    assert careful.call(Careful.start, node, careful).get(timeout=20) == "not waiting"
+    assert node.call(Node.ping).get(timeout=20) == "pong"
 
 
 def test_a_long_chain_of_waits_without_a_cycle_is_fine(any_system):
     nodes = [any_system.spawn(Node) for _ in range(30)]
-    assert nodes[0].call(Node.pass_on, nodes[1:]).get(timeout=5) == "end"
-    assert nodes[0].call(Node.pass_on_async, nodes[1:]).get(timeout=5) == "end"
+    assert nodes[0].call(Node.pass_on, nodes[1:]).get(timeout=20) == "end"
+    assert nodes[0].call(Node.pass_on_async, nodes[1:]).get(timeout=20) == "end"

@@ -30,7 +30,7 @@ def test_two_threads_that_wait_both_get_the_value():
             until(lambda: waiters(future) == 2)
             future.set("value")
         else:
-            got.append(future.get(timeout=5))
+            got.append(future.get(timeout=20))
 
     run_in_threads(3, work)
     assert got == ["value"] * 2
@@ -44,9 +44,9 @@ def test_a_thousand_waiters_get_the_value(any_system):
     gate = af.Future()
     answers = [any_system.spawn(Waiter).call(Waiter.wait, gate) for _ in range(1000)]
     echo = any_system.spawn(Echo)
-    until(lambda: echo.ask(True, timeout=5) and waiters(gate) == 1000)
+    until(lambda: echo.ask(True, timeout=20) and waiters(gate) == 1000)
     gate.set("value")
-    assert [answer.get(timeout=5) for answer in answers] == ["value"] * 1000
+    assert [answer.get(timeout=20) for answer in answers] == ["value"] * 1000
 
 
 def test_get_gives_the_same_value_again():
@@ -88,7 +88,7 @@ def test_of_two_sets_in_a_race_exactly_one_wins():
         sys.settrace(give_way)
         try:
             for future, winners in zip(futures, won, strict=True):
-                meet.wait(5)
+                meet.wait(20)
                 try:
                     future.set(index)
                 except queue.Full:
@@ -116,7 +116,7 @@ def test_a_wait_that_timed_out_leaves_nothing_behind(any_system):
         answer.get(timeout=0.01)
     assert waiters(answer) == 0
     gate.set(1)
-    assert answer.get(timeout=5) == 1
+    assert answer.get(timeout=20) == 1
 
 
 def test_a_wait_in_a_handler_that_timed_out_leaves_nothing_behind(any_system):
@@ -129,10 +129,10 @@ def test_a_wait_in_a_handler_that_timed_out_leaves_nothing_behind(any_system):
 
     future = af.Future()
     ref = any_system.spawn(Impatient)
-    assert ref.call(Impatient.wait, future).get(timeout=5) == "timed out"
+    assert ref.call(Impatient.wait, future).get(timeout=20) == "timed out"
     assert waiters(future) == 0
     future.set("now")
-    assert ref.call(Impatient.wait, future).get(timeout=5) == "now"
+    assert ref.call(Impatient.wait, future).get(timeout=20) == "now"
 
 
 def test_an_ask_that_times_out_names_the_actor_and_may_still_be_handled(any_system):
@@ -141,7 +141,7 @@ def test_an_ask_that_times_out_names_the_actor_and_may_still_be_handled(any_syst
     with pytest.raises(af.AskTimeout, match=f"{ref.path} within 0.01 seconds"):
         ref.ask("late", timeout=0.01)
     gate.set()
-    assert ref.call(Held.read).get(timeout=5) == ["late"]
+    assert ref.call(Held.read).get(timeout=20) == ["late"]
 
 
 def test_ask_timeout_of_the_settings_holds_where_none_is_given(system_class):
@@ -153,7 +153,7 @@ def test_ask_timeout_of_the_settings_holds_where_none_is_given(system_class):
         with pytest.raises(af.AskTimeout, match=r"0\.03"):
             ref.ask("its own timeout", timeout=0.03)
         gate.set(1)
-        assert answer.get(timeout=5) == 1
+        assert answer.get(timeout=20) == 1
 
 
 def test_set_exception_takes_the_error_that_is_handled():
@@ -224,7 +224,7 @@ def test_combinators_compute_once_also_in_a_race(kind):
     for _ in range(10):
         count = Counting(FUNCTIONS[kind])
         combined, got = COMBINED[kind](numbers(), count), []
-        run_in_threads(4, lambda _index, combined=combined, got=got: got.append(combined.get(timeout=5)))
+        run_in_threads(4, lambda _index, combined=combined, got=got: got.append(combined.get(timeout=20)))
         assert got == [value] * 4
         assert count.calls == calls
 
@@ -252,7 +252,7 @@ def test_join_keeps_the_order_and_takes_pykkas_own_futures():
     joined = first.join(second, foreign)
     second.set(2)
     first.set(1)
-    assert joined.get(timeout=5) == [1, 2, "foreign"]
+    assert joined.get(timeout=20) == [1, 2, "foreign"]
 
 
 def test_a_timeout_of_a_combinator_bounds_all_its_sources(any_system):
@@ -267,7 +267,7 @@ def test_a_combinator_that_timed_out_may_be_asked_again():
     with pytest.raises(af.AskTimeout):
         mapped.get(timeout=0.01)
     future.set(1)
-    assert mapped.get(timeout=5) == 2
+    assert mapped.get(timeout=20) == 2
 
 
 def test_a_get_hook_is_asked_once():
@@ -289,5 +289,5 @@ def test_combinators_of_answers_work_in_handlers(any_system):
             return await first.join(second).map(sum)
 
     ref, echo = any_system.spawn(Summing), any_system.spawn(Echo)
-    assert ref.call(Summing.total, echo).get(timeout=5) == 3
-    assert ref.call(Summing.total_async, echo).get(timeout=5) == 3
+    assert ref.call(Summing.total, echo).get(timeout=20) == 3
+    assert ref.call(Summing.total_async, echo).get(timeout=20) == 3

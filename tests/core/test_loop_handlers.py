@@ -56,41 +56,41 @@ class Net(Log, loop=True):
 
 
 def test_loop_handlers_may_use_asyncio(system):
-    assert system.spawn(Net).call(Net.sleep, 7).get(timeout=5) == 7
+    assert system.spawn(Net).call(Net.sleep, 7).get(timeout=20) == 7
 
 
 def test_loop_handlers_gather_our_futures(system):
     ref, echo = system.spawn(Net), system.spawn(Echo)
-    assert ref.call(Net.gather, echo, 50).get(timeout=5) == list(range(50))
+    assert ref.call(Net.gather, echo, 50).get(timeout=20) == list(range(50))
 
 
 def test_all_loop_handlers_of_a_system_share_one_thread(system):
     refs = [system.spawn(Net) for _ in range(5)]
-    assert len({ref.call(Net.thread).get(timeout=5) for ref in refs}) == 1
+    assert len({ref.call(Net.thread).get(timeout=20) for ref in refs}) == 1
 
 
 def test_plain_methods_of_loop_actors_work(system):
-    assert system.spawn(Net).call(Net.plain).get(timeout=5) == "a plain method"
+    assert system.spawn(Net).call(Net.plain).get(timeout=20) == "a plain method"
 
 
 def test_loop_handlers_of_one_actor_never_overlap(system):
     ref = system.spawn(Net)
     entered, gate = af.Future(), af.Future()
     first = ref.call(Net.wait_for, entered, gate)
-    entered.get(timeout=5)
+    entered.get(timeout=20)
     second = ref.call(Net.sleep, "second")
-    assert system.spawn(Net).call(Net.sleep, "others run").get(timeout=5) == "others run"
+    assert system.spawn(Net).call(Net.sleep, "others run").get(timeout=20) == "others run"
     assert not second.done()
     gate.set("first")
-    assert (first.get(timeout=5), second.get(timeout=5)) == ("first", "second")
-    assert ref.call(Log.read).get(timeout=5) == ["begin", "end"]
+    assert (first.get(timeout=20), second.get(timeout=20)) == ("first", "second")
+    assert ref.call(Log.read).get(timeout=20) == ["begin", "end"]
 
 
 def test_get_in_a_loop_handler_is_refused_with_the_cure(system):
     ref, held = system.spawn(Net), system.spawn(Held)
     gate, _ = hold(held)
     with pytest.raises(af.DefinitionError, match="await the future"):
-        ref.call(Net.blocking_get, held).get(timeout=5)
+        ref.call(Net.blocking_get, held).get(timeout=20)
     gate.set()
     assert ref.is_alive()
 
@@ -98,19 +98,19 @@ def test_get_in_a_loop_handler_is_refused_with_the_cure(system):
 def test_errors_of_loop_handlers_belong_to_the_caller_and_casts_crash(system):
     ref = system.spawn(Net)
     with pytest.raises(KeyError):
-        ref.call(Net.fail, KeyError()).get(timeout=5)
-    assert ref.call(Net.sleep, 1).get(timeout=5) == 1
+        ref.call(Net.fail, KeyError()).get(timeout=20)
+    assert ref.call(Net.sleep, 1).get(timeout=20) == 1
     ref.cast(Net.fail, KeyError())
-    assert ref.actor_stopped.wait(5)
+    assert ref.actor_stopped.wait(20)
 
 
 def test_a_cancelled_error_in_a_loop_handler_crashes_that_actor_only(system):
     ref, other = system.spawn(Net), system.spawn(Net)
     with pytest.raises(af.Crash) as caught:
-        ref.call(Net.fail, asyncio.CancelledError()).get(timeout=5)
+        ref.call(Net.fail, asyncio.CancelledError()).get(timeout=20)
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
-    assert ref.actor_stopped.wait(5)
-    assert other.call(Net.sleep, 1).get(timeout=5) == 1
+    assert ref.actor_stopped.wait(20)
+    assert other.call(Net.sleep, 1).get(timeout=20) == 1
 
 
 def test_errors_of_awaited_futures_are_raised_in_loop_handlers(system):
@@ -120,17 +120,17 @@ def test_errors_of_awaited_futures_are_raised_in_loop_handlers(system):
                 await ref.call(Failing.fail, KeyError())
             return "caught"
 
-    assert system.spawn(Catching).call(Catching.catch, system.spawn(Failing)).get(timeout=5) == "caught"
+    assert system.spawn(Catching).call(Catching.catch, system.spawn(Failing)).get(timeout=20) == "caught"
 
 
 def test_a_loop_handler_that_waits_is_cancelled_at_shutdown():
     seen, entered = [], af.Future()
     with af.ActorSystem("test") as system:
         answer = system.spawn(Net, seen).call(Net.forever, entered)
-        entered.get(timeout=5)
+        entered.get(timeout=20)
         system.stop(grace=0.5)
         with pytest.raises(af.ActorDeadError):
-            answer.get(timeout=5)
+            answer.get(timeout=20)
     assert seen == ["cancelled", "cleaned up"]
     assert system.scheduler.abandoned == 0
 
@@ -138,7 +138,7 @@ def test_a_loop_handler_that_waits_is_cancelled_at_shutdown():
 def test_a_cycle_of_awaits_through_the_loop_raises(system):
     ref, other = system.spawn(Net), system.spawn(Net)
     with pytest.raises(af.DeadlockError):
-        ref.call(Net.ask_back, other, ref).get(timeout=5)
+        ref.call(Net.ask_back, other, ref).get(timeout=20)
 
 
 def test_an_await_on_the_loop_that_closes_a_cycle_raises(system):
@@ -154,13 +154,13 @@ def test_an_await_on_the_loop_that_closes_a_cycle_raises(system):
     ref, other = system.spawn(Waits), system.spawn(Asks)
     entered, gate = af.Future(), af.Future()
     answer = ref.call(Waits.wait_and_ask, entered, gate, other)
-    entered.get(timeout=5)
+    entered.get(timeout=20)
     asks = other.call(Asks.ask, ref)
-    assert system.spawn(Echo).ask("it waits by now", timeout=5)
+    assert system.spawn(Echo).ask("it waits by now", timeout=20)
     gate.set()
     with pytest.raises(af.DeadlockError, match=f"{ref.path} -> {other.path} -> {ref.path}"):
-        answer.get(timeout=5)
-    assert asks.get(timeout=5) == ["begin", "end"]
+        answer.get(timeout=20)
+    assert asks.get(timeout=20) == ["begin", "end"]
 
 
 def test_ctx_works_in_loop_handlers(system):
@@ -187,10 +187,10 @@ def test_ctx_works_in_loop_handlers(system):
     ref = system.spawn(Full)
     later = ref.call(Full.later)
     ref.cast(Full.answer, "later")
-    assert later.get(timeout=5) == ("later", None)
+    assert later.get(timeout=20) == ("later", None)
     stashed = ref.ask("stashed", block=False)
-    ref.ask("open", timeout=5)
-    assert stashed.get(timeout=5) == "stashed"
+    ref.ask("open", timeout=20)
+    assert stashed.get(timeout=20) == "stashed"
 
 
 def test_contexts_of_loop_handlers_do_not_leak(system):
@@ -206,10 +206,10 @@ def test_contexts_of_loop_handlers_do_not_leak(system):
             return var.get()
 
     ref = system.spawn(Setting)
-    assert ref.call(Setting.set).get(timeout=5) == "set"
-    assert ref.call(Setting.get).get(timeout=5) == "clean"
+    assert ref.call(Setting.set).get(timeout=20) == "set"
+    assert ref.call(Setting.get).get(timeout=20) == "clean"
 
 
 def test_loop_true_is_refused_on_virtual_time(virtual_system):
     with pytest.raises(af.ActorflowError, match="loop"):
-        virtual_system.spawn(Net).call(Net.sleep, 1).get(timeout=5)
+        virtual_system.spawn(Net).call(Net.sleep, 1).get(timeout=20)

@@ -29,9 +29,9 @@ class Where(af.Actor):
 def test_handlers_never_run_in_the_main_thread(system):
     ref = system.spawn(Where)
     actor = ref._actor
-    ref.ask("here", timeout=5)
+    ref.ask("here", timeout=20)
     ref.tell("there")
-    assert ref.stop(timeout=5)
+    assert ref.stop(timeout=20)
     assert len(actor.threads) == 4
     assert threading.main_thread() not in actor.threads
 
@@ -58,7 +58,7 @@ def test_ctrl_c_ends_a_wait_for_an_answer_at_once(system):
         interrupt_soon()
         answer.get(timeout=10)
     gate.set("the actor went on")
-    assert answer.get(timeout=5) == "the actor went on"
+    assert answer.get(timeout=20) == "the actor went on"
 
 
 def test_run_ends_at_sigint_and_drains():
@@ -86,7 +86,7 @@ def test_a_signal_handler_may_tell(system):
             ref.tell("told")
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert ref.call(Log.read).get(timeout=5) == ["signalled", "told"] * 50
+    assert ref.call(Log.read).get(timeout=20) == ["signalled", "told"] * 50
 
 
 def test_two_systems_run_side_by_side():
@@ -101,9 +101,9 @@ def test_two_systems_run_side_by_side():
                 return await ref.ask("across", block=False)
 
         across = one.spawn(Across)
-        assert across.call(Across.ask, second).get(timeout=5) == "across"
-        assert across.call(Across.ask_async, second).get(timeout=5) == "across"
+        assert across.call(Across.ask, second).get(timeout=20) == "across"
+        assert across.call(Across.ask_async, second).get(timeout=20) == "across"
         gate, answer = hold(first)
         two.stop()
         gate.set("one goes on")
-        assert answer.get(timeout=5) == "one goes on"
+        assert answer.get(timeout=20) == "one goes on"

@@ -8,7 +8,7 @@ import pytest
 from pykka._envelope import Envelope
 
 import actorflow as af
-from tests.core.actors import Echo, Failing, Held, Log, hold
+from tests.core.actors import Echo, Failing, Held, Log, hold, until
 
 
 class Asker(Log):
@@ -24,7 +24,7 @@ class Answerer(Held):
         return "answered"
 
     def ask_back(self, other):
-        return other.call(Log.read).get(timeout=5)
+        return other.call(Log.read).get(timeout=20)
 
 
 @pytest.mark.parametrize("how", ["by_await", "by_get"])
@@ -36,13 +36,13 @@ def test_a_wait_whose_answer_is_there_is_no_edge(any_system, how):
     until(lambda: asker._waiting is not None, any_system)  # its request is in the other's mailbox
     back = answerer.call(Answerer.ask_back, asker)
     gate.set("go on")
-    assert (held.get(timeout=5), asked.get(timeout=5), back.get(timeout=5)) == ("go on", "answered", [])
+    assert (held.get(timeout=20), asked.get(timeout=20), back.get(timeout=20)) == ("go on", "answered", [])
 
 
 class Sleeper(Log):
     async def block_and_send(self, entered, event, sink):
         entered.set()
-        event.wait(5)
+        event.wait(20)
         sink.tell("late")
         await af.timer(0)
 
@@ -52,14 +52,14 @@ def test_an_async_handler_that_blocks_is_cut_off_when_it_is_abandoned(system):
     top = system.spawn(af.Supervisor, af.child(Sleeper).options(name="s", shutdown=0.01))
     sleeper = system.find(f"{top.path}/s", Sleeper)
     sleeper.cast(Sleeper.block_and_send, entered, event, sink)
-    assert entered.wait(5)
-    top.call(af.Supervisor.terminate_child, "s").get(timeout=5)
+    assert entered.wait(20)
+    top.call(af.Supervisor.terminate_child, "s").get(timeout=20)
     event.set()
     until(lambda: not any(worker.item[0] is None and worker.left for worker in system.scheduler.workers))
-    assert sink.call(Log.read).get(timeout=5) == []
+    assert sink.call(Log.read).get(timeout=20) == []
     assert not sleeper.is_alive()
     with pytest.raises(af.ActorDeadError):
-        sleeper.ask("anything", timeout=5)
+        sleeper.ask("anything", timeout=20)
 
 
 class Unprintable(RuntimeError):
@@ -70,8 +70,8 @@ class Unprintable(RuntimeError):
 def test_an_error_that_cannot_be_printed_is_answered_and_the_system_goes_on(any_system):
     failing, echo = any_system.spawn(Failing), any_system.spawn(Echo)
     with pytest.raises(Unprintable):
-        failing.call(Failing.fail, Unprintable()).get(timeout=5)
-    assert [echo.ask(n, timeout=5) for n in range(3)] == [0, 1, 2]
+        failing.call(Failing.fail, Unprintable()).get(timeout=20)
+    assert [echo.ask(n, timeout=20) for n in range(3)] == [0, 1, 2]
 
 
 def test_an_envelope_whose_future_is_set_already_harms_nobody(any_system):
@@ -79,7 +79,7 @@ def test_an_envelope_whose_future_is_set_already_harms_nobody(any_system):
     taken = pykka.ThreadingFuture()
     taken.set("taken")
     echo.actor_inbox.put(Envelope("late", reply_to=taken))
-    assert echo.ask("next", timeout=5) == "next"
+    assert echo.ask("next", timeout=20) == "next"
     assert taken.get() == "taken"
 
 
@@ -110,12 +110,12 @@ def test_a_failing_ask_takes_only_itself_off_the_stash(any_system, capacity):
     ref = any_system.spawn(af.child(Stasher).options(capacity=capacity, overflow="fail"))
     for _ in range(3):
         with pytest.raises(KeyError, match="x"):
-            ref.call(Stasher.fail_aside).get(timeout=5)
+            ref.call(Stasher.fail_aside).get(timeout=20)
     aside = ref.call(Stasher.aside)
     with pytest.raises(KeyError, match="y"):
-        ref.call(Stasher.promise_and_fail).get(timeout=5)
-    ref.call(Stasher.open).get(timeout=5)
-    assert aside.get(timeout=5) == "handled"
+        ref.call(Stasher.promise_and_fail).get(timeout=20)
+    ref.call(Stasher.open).get(timeout=20)
+    assert aside.get(timeout=20) == "handled"
 
 
 @pytest.mark.parametrize("capacity", [None, 10])
@@ -123,9 +123,9 @@ def test_unstashed_messages_come_before_a_stop_that_was_queued(any_system, capac
     ref = any_system.spawn(af.child(Stasher).options(capacity=capacity))
     asides = [ref.call(Stasher.aside) for _ in range(2)]
     opened, stopped = ref.call(Stasher.open), ref.stop(block=False)
-    assert opened.get(timeout=5) is None
-    assert [aside.get(timeout=5) for aside in asides] == ["handled", "handled"]
-    assert stopped.get(timeout=5)
+    assert opened.get(timeout=20) is None
+    assert [aside.get(timeout=20) for aside in asides] == ["handled", "handled"]
+    assert stopped.get(timeout=20)
 
 
 def test_a_ref_that_a_failed_constructor_handed_out_is_dead(any_system):
@@ -140,9 +140,9 @@ def test_a_ref_that_a_failed_constructor_handed_out_is_dead(any_system):
 
     with pytest.raises(OSError):
         any_system.spawn(Leaks)
-    assert refs[0].actor_stopped.wait(5)
+    assert refs[0].actor_stopped.wait(20)
     with pytest.raises(af.ActorDeadError):
-        refs[0].ask("anything", timeout=5)
+        refs[0].ask("anything", timeout=20)
 
 
 def test_what_a_constructor_sends_to_itself_is_handled_after_it_in_order(any_system):
@@ -152,7 +152,7 @@ def test_what_a_constructor_sends_to_itself_is_handled_after_it_in_order(any_sys
             for n in range(100):
                 self.actor_ref.tell(n)
 
-    assert any_system.spawn(Eager).call(Log.read).get(timeout=5) == list(range(100))
+    assert any_system.spawn(Eager).call(Log.read).get(timeout=20) == list(range(100))
 
 
 def test_a_send_after_a_crash_says_what_crashed_the_actor(any_system):
@@ -160,7 +160,7 @@ def test_a_send_after_a_crash_says_what_crashed_the_actor(any_system):
     failing.cast(Failing.fail, KeyError("why"))
     until(lambda: any_system.find(failing.path) is None, any_system)
     with pytest.raises(af.ActorDeadError, match="it crashed with KeyError") as caught:
-        failing.call(Log.read).get(timeout=5)
+        failing.call(Log.read).get(timeout=20)
     assert isinstance(caught.value.__cause__, KeyError)
 
 
@@ -170,24 +170,14 @@ def test_shutdown_time_holds_for_a_direct_child_of_the_system():
     class Blocks(Log):
         def block(self, entered):
             entered.set()
-            event.wait(10)
+            event.wait(30)
 
     with af.ActorSystem("test") as system:
         entered = threading.Event()
         system.spawn(af.child(Blocks).options(shutdown=0.05)).cast(Blocks.block, entered)
-        assert entered.wait(5)
+        assert entered.wait(20)
         begin = time.monotonic()
         system.stop()
         taken = time.monotonic() - begin
     event.set()
-    assert taken < 3  # the grace of the system is 5 seconds
-
-
-def until(condition, system=None):
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        if system is not None and hasattr(system, "now"):
-            system.sleep(0.001)
-        else:
-            time.sleep(0.001)
+    assert taken < 4.5  # the grace of the system is 5 seconds

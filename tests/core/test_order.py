@@ -40,7 +40,7 @@ def test_messages_of_one_sender_arrive_in_order(any_system):
     ref = any_system.spawn(Log)
     for number in range(1000):
         ref.tell(number)
-    assert ref.call(Log.read).get(timeout=5) == list(range(1000))
+    assert ref.call(Log.read).get(timeout=20) == list(range(1000))
 
 
 def test_tell_cast_call_ask_and_proxy_share_one_order(any_system):
@@ -52,15 +52,15 @@ def test_tell_cast_call_ask_and_proxy_share_one_order(any_system):
         ref.call(Log.note, number + 2)
         ref.ask(number + 3, block=False)
         proxy.note(number + 4)
-    assert ref.call(Log.read).get(timeout=5) == list(range(100))
+    assert ref.call(Log.read).get(timeout=20) == list(range(100))
 
 
 def test_messages_of_an_actor_arrive_in_order_though_it_waits_in_between(any_system):
     receivers = [any_system.spawn(Log) for _ in range(3)]
     sender = any_system.spawn(Sender)
-    sender.call(Sender.run, [(n, receivers[n % 3]) for n in range(60)], pause=True).get(timeout=5)
+    sender.call(Sender.run, [(n, receivers[n % 3]) for n in range(60)], pause=True).get(timeout=20)
     for index, receiver in enumerate(receivers):
-        assert [n for _, n in receiver.call(Log.read).get(timeout=5)] == list(range(index, 60, 3))
+        assert [n for _, n in receiver.call(Log.read).get(timeout=20)] == list(range(index, 60, 3))
 
 
 def test_messages_of_each_thread_arrive_in_order(system):
@@ -71,7 +71,7 @@ def test_messages_of_each_thread_arrive_in_order(system):
             ref.tell((thread, number))
 
     run_in_threads(4, send)
-    seen = ref.call(Log.read).get(timeout=5)
+    seen = ref.call(Log.read).get(timeout=20)
     for thread in range(4):
         assert [n for who, n in seen if who == thread] == list(range(1500))
 
@@ -90,7 +90,7 @@ def test_order_per_pair_holds_under_any_seed(seed, plan):
             sender.cast(Sender.run, sends, pause=True)
         system.sleep(1)
         for to, receiver in enumerate(receivers):
-            seen = receiver.call(Log.read).get(timeout=5)
+            seen = receiver.call(Log.read).get(timeout=20)
             for index, sender in enumerate(senders):
                 expected = [n for n, pair in enumerate(plan) if pair == (index, to)]
                 assert [n for uid, n in seen if uid == sender.uid] == expected
@@ -105,7 +105,7 @@ def test_stop_comes_behind_what_was_queued(any_system):
     stopped = ref.stop(block=False)
     ref.tell("too late")
     gate.set()
-    assert stopped.get(timeout=5) is True
+    assert stopped.get(timeout=20) is True
     assert seen == [1, 2]
     assert not ref.is_alive()
 
@@ -121,14 +121,14 @@ def test_an_actors_own_stop_comes_behind_what_was_queued(any_system):
     ref.cast(Leaving.leave)
     ref.tell(1)
     gate.set()
-    assert ref.actor_stopped.wait(5)
+    assert ref.actor_stopped.wait(20)
     assert seen == [1]
 
 
 def test_terminated_never_overtakes_the_last_messages_of_the_dead(any_system):
     watcher = any_system.spawn(Watcher)
     parting = any_system.spawn(Parting, watcher)
-    watcher.call(Watcher.watch, parting).get(timeout=5)
-    assert parting.stop(timeout=5)
-    assert any_system.spawn(Log).stop(timeout=5)  # one more round, so that all of it has arrived
-    assert watcher.call(Log.read).get(timeout=5) == ["last word", af.Terminated(parting, None)]
+    watcher.call(Watcher.watch, parting).get(timeout=20)
+    assert parting.stop(timeout=20)
+    assert any_system.spawn(Log).stop(timeout=20)  # one more round, so that all of it has arrived
+    assert watcher.call(Log.read).get(timeout=20) == ["last word", af.Terminated(parting, None)]

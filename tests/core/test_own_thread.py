@@ -42,11 +42,11 @@ def test_blocking_actors_have_one_thread_for_start_handlers_and_stop(any_system)
     ref = any_system.spawn(Db, threads)
     held = any_system.spawn(Held)
     gate, _ = hold(held)  # other waits make the baton move
-    assert [ref.call(Db.insert, n).get(timeout=5) for n in range(5)] == list(range(5))
+    assert [ref.call(Db.insert, n).get(timeout=20) for n in range(5)] == list(range(5))
     gate.set()
     hold(held)[0].set()
-    assert ref.call(Db.insert, 5).get(timeout=5) == 5
-    assert ref.stop(timeout=5)
+    assert ref.call(Db.insert, 5).get(timeout=20) == 5
+    assert ref.stop(timeout=20)
     assert len(threads) == 8
     assert len(set(threads)) == 1
 
@@ -54,35 +54,35 @@ def test_blocking_actors_have_one_thread_for_start_handlers_and_stop(any_system)
 def test_async_handlers_of_blocking_actors_resume_on_their_thread(any_system):
     threads = []
     ref, echo = any_system.spawn(Db, threads), any_system.spawn(Echo)
-    assert [ref.call(Db.insert_after, echo, n).get(timeout=5) for n in range(5)] == list(range(5))
-    assert ref.stop(timeout=5)
+    assert [ref.call(Db.insert_after, echo, n).get(timeout=20) for n in range(5)] == list(range(5))
+    assert ref.stop(timeout=20)
     assert len(set(threads)) == 1
 
 
 def test_two_blocking_actors_have_two_threads(system):
     one, two = [], []
     first, second = system.spawn(Db, one), system.spawn(Db, two)
-    assert first.call(Db.insert, 1).get(timeout=5) == second.call(Db.insert, 1).get(timeout=5)
+    assert first.call(Db.insert, 1).get(timeout=20) == second.call(Db.insert, 1).get(timeout=20)
     assert set(one).isdisjoint(two)
 
 
 def test_a_blocking_actor_that_blocks_for_long_delays_nobody(system):
     class Waits(af.Actor, blocking=True):
         def wait(self, event):
-            return event.wait(5)
+            return event.wait(20)
 
     event = threading.Event()
     answer = system.spawn(Waits).call(Waits.wait, event)
-    assert system.spawn(Echo).ask("through", timeout=5) == "through"
+    assert system.spawn(Echo).ask("through", timeout=20) == "through"
     event.set()
-    assert answer.get(timeout=5)
+    assert answer.get(timeout=20)
 
 
 def test_an_error_in_a_blocking_actor_goes_to_its_caller(any_system):
     ref = any_system.spawn(Db, [])
     with pytest.raises(sqlite3.Error):
-        ref.call(Db.insert, object()).get(timeout=5)
-    assert ref.call(Db.insert, 1).get(timeout=5) == 1
+        ref.call(Db.insert, object()).get(timeout=20)
+    assert ref.call(Db.insert, 1).get(timeout=20) == 1
 
 
 def test_the_thread_of_a_blocking_actor_ends_with_it(system):
@@ -90,7 +90,7 @@ def test_the_thread_of_a_blocking_actor_ends_with_it(system):
     ref = system.spawn(Db, [])
     own = set(threading.enumerate()) - before
     assert [thread.name for thread in own] == [f"test-{ref.name}"]
-    assert ref.stop(timeout=5)
+    assert ref.stop(timeout=20)
     for thread in own:
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive()

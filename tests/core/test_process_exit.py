@@ -233,5 +233,5 @@ def test_the_default_system_is_made_anew_after_pykkas_stop_all():
     assert not first.is_alive()
     second = Log.start()
     second.tell(1)
-    assert second.call(Log.read).get(timeout=5) == [1]
-    assert second.stop(timeout=5)
+    assert second.call(Log.read).get(timeout=20) == [1]
+    assert second.stop(timeout=20)

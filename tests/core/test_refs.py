@@ -25,7 +25,7 @@ def test_a_ref_that_is_pickled_in_this_process_is_the_same_ref(any_system, dumps
     again = pickle.loads(dumps(ref))
     assert again is ref
     again.tell("through the pickle")
-    assert ref.call(Log.read).get(timeout=5) == ["through the pickle"]
+    assert ref.call(Log.read).get(timeout=20) == ["through the pickle"]
 
 
 def test_copies_of_refs_are_the_ref(any_system):
@@ -38,7 +38,7 @@ def test_copies_of_refs_are_the_ref(any_system):
 def test_a_pickled_ref_of_a_dead_actor_is_a_dead_ref_equal_to_the_old(any_system, name):
     ref = any_system.spawn(af.child(Log).options(name=name) if name else Log)
     data = pickle.dumps(ref)
-    assert ref.stop(timeout=5)
+    assert ref.stop(timeout=20)
     for again in (pickle.loads(data), pickle.loads(pickle.dumps(ref))):
         assert again == ref
         assert hash(again) == hash(ref)
@@ -47,7 +47,7 @@ def test_a_pickled_ref_of_a_dead_actor_is_a_dead_ref_equal_to_the_old(any_system
         assert again.actor_urn == ref.actor_urn
         assert again.actor_class is Log
         assert not again.is_alive()
-        assert again.stop(timeout=5) is False
+        assert again.stop(timeout=20) is False
         with pytest.raises(af.ActorDeadError):
             again.tell(1)
         with pytest.raises(af.ActorDeadError):
@@ -58,7 +58,7 @@ def test_a_pickled_ref_of_a_dead_actor_is_a_dead_ref_equal_to_the_old(any_system
 def test_a_new_actor_under_an_old_name_is_not_what_an_old_pickle_means(any_system):
     old = any_system.spawn(af.child(Log).options(name="x"))
     data = pickle.dumps(old)
-    old.stop(timeout=5)
+    old.stop(timeout=20)
     new = any_system.spawn(af.child(Log).options(name="x"))
     assert pickle.loads(data) == old != new
     assert not pickle.loads(data).is_alive()
@@ -70,15 +70,15 @@ def test_a_restart_keeps_the_ref(any_system):
     ref.tell(1)
     first = ref._actor
     ref.cast(Failing.fail, ZeroDivisionError())
-    assert ref.call(Log.read).get(timeout=5) == []
+    assert ref.call(Log.read).get(timeout=20) == []
     assert ref._actor is not first
     assert pickle.loads(data) is ref
-    assert proxy.read().get(timeout=5) == []
+    assert proxy.read().get(timeout=20) == []
 
 
 def test_refs_travel_in_messages_and_as_keys(any_system):
     ref, echo = any_system.spawn(Log), any_system.spawn(Echo)
-    assert echo.ask({ref: [ref]}, timeout=5) == {ref: [ref]}
+    assert echo.ask({ref: [ref]}, timeout=20) == {ref: [ref]}
     assert len({ref, pickle.loads(pickle.dumps(ref))}) == 1
     assert ref != echo
     assert ref != "something else"

@@ -14,7 +14,7 @@ class Asker(af.Actor):
         return await ref.ask(message, block=False)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("method", [Asker.ask, Asker.ask_async])
 def test_a_thousand_askers_blocked_at_once_finish(any_system, method):
     held = any_system.spawn(Held)
@@ -29,7 +29,7 @@ def test_a_thousand_askers_blocked_at_once_finish(any_system, method):
     assert held.call(Held.read).get(timeout=10) == list(range(1000))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_threads_outside_may_ask_at_once(system):
     echo = system.spawn(Echo)
 
@@ -40,7 +40,7 @@ def test_threads_outside_may_ask_at_once(system):
     run_in_threads(100, ask)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_hundred_thousand_actors_live_and_answer(system):
     refs = [system.spawn(Echo) for _ in range(100_000)]
     answers = [ref.ask(index, block=False) for index, ref in enumerate(refs)]

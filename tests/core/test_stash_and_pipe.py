@@ -3,7 +3,7 @@
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Failing, Held, Log, hold, let_time_pass
+from tests.core.actors import Echo, Failing, Held, Log, hold, let_time_pass, until
 
 
 class Stashing(Held, Failing):
@@ -39,30 +39,30 @@ def test_stashed_messages_come_back_in_order_before_what_is_queued(any_system, c
     ref.tell("open")
     ref.tell(3)
     ref.tell(4)
-    assert ref.call(Log.read).get(timeout=5) == [0, 1, 2, 3, 4]
+    assert ref.call(Log.read).get(timeout=20) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("cls", [Stashing, StashingAsync])
 def test_a_stashed_ask_stays_unanswered_until_it_is_handled(any_system, cls):
     ref = any_system.spawn(cls)
     stashed = ref.ask("later", block=False)
-    assert ref.call(Log.read).get(timeout=5) == []
+    assert ref.call(Log.read).get(timeout=20) == []
     assert not stashed.done()
-    assert ref.ask("open", timeout=5) == ("answer", "open")
-    assert stashed.get(timeout=5) == ("answer", "later")
+    assert ref.ask("open", timeout=20) == ("answer", "open")
+    assert stashed.get(timeout=20) == ("answer", "later")
 
 
 def test_a_message_may_be_stashed_again(any_system):
     ref = any_system.spawn(Stashing)
     stashed = ref.ask("later", block=False)
     ref.proxy().open = True
-    ref.ask("open", timeout=5)
+    ref.ask("open", timeout=20)
     ref.proxy().open = False
     again = ref.ask("again", block=False)
-    ref.call(Log.read).get(timeout=5)
+    ref.call(Log.read).get(timeout=20)
     assert not again.done()
-    ref.ask("open", timeout=5)
-    assert (stashed.get(timeout=5), again.get(timeout=5)) == (("answer", "later"), ("answer", "again"))
+    ref.ask("open", timeout=20)
+    assert (stashed.get(timeout=20), again.get(timeout=20)) == (("answer", "later"), ("answer", "again"))
 
 
 class Clumsy(Stashing):
@@ -82,35 +82,33 @@ def test_unstash_holds_though_the_handler_fails_after_it(any_system):
     ref = any_system.spawn(Clumsy)
     stashed = ref.ask("stashed", block=False)
     with pytest.raises(KeyError, match="after unstash"):
-        ref.call(Clumsy.open_and_fail).get(timeout=5)
-    let_time_pass(any_system, 0.01)
-    assert stashed.done()
-    assert stashed.get(timeout=5) == ("answer", "stashed")
+        ref.call(Clumsy.open_and_fail).get(timeout=20)
+    assert stashed.get(timeout=20) == ("answer", "stashed")
 
 
 def test_an_ask_is_answered_though_its_handler_fails_after_stash(any_system):
     ref = any_system.spawn(Clumsy)
     stashed = ref.call(Clumsy.stash_and_fail)
     let_time_pass(any_system, 0.01)
-    ref.stop(timeout=5)
+    ref.stop(timeout=20)
     with pytest.raises((KeyError, af.ActorDeadError)):
-        stashed.get(timeout=5)
+        stashed.get(timeout=20)
 
 
 def test_unstash_of_nothing_is_nothing(any_system):
     ref = any_system.spawn(Stashing)
-    assert ref.ask("open", timeout=5) == ("answer", "open")
-    assert ref.ask(1, timeout=5) == ("answer", 1)
+    assert ref.ask("open", timeout=20) == ("answer", "open")
+    assert ref.ask(1, timeout=20) == ("answer", 1)
 
 
 def test_stashed_messages_are_answered_or_dead_letters_at_the_end(any_system):
     ref = any_system.spawn(Stashing)
     asked = ref.ask("asked", block=False)
     ref.tell("told")
-    assert ref.stop(timeout=5)
+    assert ref.stop(timeout=20)
     with pytest.raises(af.ActorDeadError):
-        asked.get(timeout=5)
-    any_system.spawn(Echo).ask("one more round", timeout=5)
+        asked.get(timeout=20)
+    any_system.spawn(Echo).ask("one more round", timeout=20)
     assert any_system.dead_letters == 1
 
 
@@ -121,9 +119,9 @@ def test_stashed_messages_survive_a_restart_in_front_of_the_mailbox(any_system):
     ref.cast(Failing.fail, ZeroDivisionError())
     ref.tell("queued")
     gate.set()
-    ref.ask("open", timeout=5)
-    assert stashed.get(timeout=5) == ("answer", "stashed")
-    assert ref.call(Log.read).get(timeout=5) == ["stashed", "queued"]
+    ref.ask("open", timeout=20)
+    assert stashed.get(timeout=20) == ("answer", "stashed")
+    assert ref.call(Log.read).get(timeout=20) == ["stashed", "queued"]
 
 
 # --- pipe -------------------------------------------------------------------------------------------------------------
@@ -139,34 +137,33 @@ class Piping(Held, Failing):
 
 def test_a_piped_future_becomes_a_message_and_the_actor_goes_on(any_system):
     ref, future = any_system.spawn(Piping), af.Future()
-    ref.call(Piping.pipe, future).get(timeout=5)
+    ref.call(Piping.pipe, future).get(timeout=20)
     ref.tell("meanwhile")
-    assert ref.call(Log.read).get(timeout=5) == ["meanwhile"]
+    assert ref.call(Log.read).get(timeout=20) == ["meanwhile"]
     future.set("piped")
-    any_system.spawn(Echo).ask("round", timeout=5)
-    assert ref.call(Log.read).get(timeout=5) == ["meanwhile", "piped"]
+    any_system.spawn(Echo).ask("round", timeout=20)
+    assert ref.call(Log.read).get(timeout=20) == ["meanwhile", "piped"]
 
 
 def test_a_future_that_is_done_is_piped_at_once(any_system):
     ref, future = any_system.spawn(Piping), af.Future()
     future.set("done")
-    ref.cast(Piping.pipe, future)
-    any_system.spawn(Echo).ask("round", timeout=5)
-    assert ref.call(Log.read).get(timeout=5) == ["done"]
+    ref.call(Piping.pipe, future).get(timeout=20)
+    assert ref.call(Log.read).get(timeout=20) == ["done"]
 
 
 def test_a_mapped_answer_can_be_piped(any_system):
     ref, echo = any_system.spawn(Piping), any_system.spawn(Echo)
     future = echo.ask(1, block=False).map(lambda n: n + 1)
-    ref.call(Piping.pipe, future).get(timeout=5)
-    any_system.spawn(Echo).ask("round", timeout=5)
-    assert ref.call(Log.read).get(timeout=5) == [2]
+    ref.call(Piping.pipe, future).get(timeout=20)
+    assert future.get(timeout=20) == 2
+    until(lambda: ref.call(Log.read).get(timeout=20) == [2])
 
 
 def test_a_piped_error_crashes_the_actor(any_system, probe):
     any_system.subscribe(af.Crashed, probe.ref)
     ref, future = any_system.spawn(Piping), af.Future()
-    ref.call(Piping.pipe, future).get(timeout=5)
+    ref.call(Piping.pipe, future).get(timeout=20)
     future.set_exception((KeyError, KeyError("piped"), None))
     assert str(probe.expect(af.Crashed, within=5).reason) == "'piped'"
 
@@ -174,15 +171,15 @@ def test_a_piped_error_crashes_the_actor(any_system, probe):
 def test_a_pipe_dies_with_its_incarnation(any_system):
     ref = any_system.spawn(af.child(Piping).options(restart="permanent"))
     future = af.Future()
-    ref.call(Piping.pipe, future).get(timeout=5)
+    ref.call(Piping.pipe, future).get(timeout=20)
     ref.cast(Failing.fail, ZeroDivisionError())
-    assert ref.call(Log.read).get(timeout=5) == []
+    assert ref.call(Log.read).get(timeout=20) == []
     future.set("for the old one")
-    any_system.spawn(Echo).ask("round", timeout=5)
-    assert ref.call(Log.read).get(timeout=5) == []
+    any_system.spawn(Echo).ask("round", timeout=20)
+    assert ref.call(Log.read).get(timeout=20) == []
 
 
 def test_pipe_takes_a_method_of_the_actor_only(any_system):
     ref = any_system.spawn(Piping)
     with pytest.raises(af.DefinitionError, match=r"self\.method"):
-        ref.call(Piping.pipe_foreign, af.Future(), print).get(timeout=5)
+        ref.call(Piping.pipe_foreign, af.Future(), print).get(timeout=20)

@@ -66,7 +66,7 @@ def test_grace_bounds_the_end_and_what_is_left_is_abandoned_and_reported(caplog)
         ref = system.spawn(Blocked)
         ref.cast(Blocked.block, event)
         ref.tell("left over")
-        assert system.spawn(Echo).ask("it blocks by now", timeout=5)
+        assert system.spawn(Echo).ask("it blocks by now", timeout=20)
         system.stop(grace=0.1)
         assert not event.is_set()
         assert not ref.is_alive()
@@ -81,17 +81,18 @@ def test_grace_bounds_the_end_and_what_is_left_is_abandoned_and_reported(caplog)
 def test_grace_bounds_the_whole_and_not_each_actor():
     event = threading.Event()
     with af.ActorSystem("test") as system:
-        for _ in range(8):
+        for _ in range(30):
             system.spawn(Blocked).cast(Blocked.block, event)
-        assert system.spawn(Echo).ask("they block by now", timeout=5)
+        assert system.spawn(Echo).ask("they block by now", timeout=20)
         start = time.monotonic()
         system.stop(grace=0.3)
-        assert time.monotonic() - start < 1.5  # 2.4 s if each got it
+        assert time.monotonic() - start < 7  # 9 s if each got it
         event.set()
-    assert system.scheduler.abandoned == 8
+    assert system.scheduler.abandoned == 30
 
 
-def test_a_waiting_handler_gets_time_to_clean_up(system_class):
+def test_a_waiting_handler_gets_time_to_clean_up(system_class, monkeypatch):
+    monkeypatch.setattr("actorflow.core.system.DRAIN_SHARE", 0.01)  # the rest is for the cleaning
     cleaned = []
 
     class Tidy(af.Actor):
@@ -109,8 +110,8 @@ def test_a_waiting_handler_gets_time_to_clean_up(system_class):
     with system_class("test") as system:
         entered = af.Future()
         system.spawn(Tidy).cast(Tidy.wait, entered)
-        entered.get(timeout=5)
-        system.stop(grace=0.2)
+        entered.get(timeout=20)
+        system.stop(grace=5)
     assert cleaned == [True, "on_stop"]
     assert system.scheduler.abandoned == 0
 
@@ -121,7 +122,7 @@ def test_late_sends_of_an_abandoned_handler_are_refused():
     class Late(af.Actor):
         def work(self, other, entered):
             entered.set()
-            event.wait(5)
+            event.wait(20)
             sends = [
                 lambda: other.tell("late"),
                 lambda: other.ask("late", timeout=1),
@@ -141,11 +142,11 @@ def test_late_sends_of_an_abandoned_handler_are_refused():
         other, entered = elsewhere.spawn(Log), af.Future()
         with af.ActorSystem("test") as system:
             system.spawn(Late).cast(Late.work, other, entered)
-            entered.get(timeout=5)
+            entered.get(timeout=20)
             system.stop(grace=0.05)
         event.set()
-        assert done.wait(5)
-        assert other.call(Log.read).get(timeout=5) == []
+        assert done.wait(20)
+        assert other.call(Log.read).get(timeout=20) == []
     assert errors == [af.Stopping] * 6
 
 
@@ -154,11 +155,11 @@ def test_what_an_abandoned_handler_returns_is_dropped():
     with af.ActorSystem("test") as system:
         ref = system.spawn(Blocked)
         answer = ref.call(Blocked.block, event)
-        assert system.spawn(Echo).ask("it blocks by now", timeout=5)
+        assert system.spawn(Echo).ask("it blocks by now", timeout=20)
         system.stop(grace=0.05)
         event.set()
     with pytest.raises(af.ActorDeadError):
-        answer.get(timeout=5)
+        answer.get(timeout=20)
 
 
 def test_stop_twice_and_from_many_threads_is_fine():
@@ -168,7 +169,7 @@ def test_stop_twice_and_from_many_threads_is_fine():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive()
     system.stop()
 
@@ -180,8 +181,8 @@ def test_stop_in_a_handler_returns_at_once_and_ends_the_system(system_class):
             return "went on"
 
     with system_class("test") as system:
-        assert system.spawn(Ends).call(Ends.end, system).get(timeout=5) == "went on"
-        system.ended.get(timeout=5)
+        assert system.spawn(Ends).call(Ends.end, system).get(timeout=20) == "went on"
+        system.ended.get(timeout=20)
 
 
 def test_an_ended_system_takes_no_more_actors(system_class):
@@ -257,4 +258,4 @@ def test_an_actor_that_waits_for_an_answer_at_the_end_still_gets_it(system_class
                 gate.set("opened by the younger one")
 
         system.spawn(Opens)
-    assert answer.get(timeout=5) == "opened by the younger one"
+    assert answer.get(timeout=20) == "opened by the younger one"

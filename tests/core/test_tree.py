@@ -25,7 +25,7 @@ def parent(system, *names, name="parent"):
 
 def test_paths_are_system_parents_and_name(any_system):
     ref = parent(any_system, "a")
-    child = ref.call(Parent.add, af.child(Parent, "deep").options(name="b")).get(timeout=5)
+    child = ref.call(Parent.add, af.child(Parent, "deep").options(name="b")).get(timeout=20)
     assert (ref.name, ref.path) == ("parent", "/test/parent")
     assert (child.name, child.path) == ("b", "/test/parent/b")
     assert child.parent == ref
@@ -55,7 +55,7 @@ def test_find_returns_the_living_ref_or_none(any_system):
         "/test/x-1",
     ):
         assert any_system.find(path) is None, path
-    ref.stop(timeout=5)
+    ref.stop(timeout=20)
     assert any_system.find("/test/parent") is None
     assert any_system.find("/test/parent/a") is None
 
@@ -70,7 +70,7 @@ def test_find_checks_the_class_when_it_is_given(any_system):
 
 def test_a_name_can_be_taken_again_by_another_actor(any_system):
     first = any_system.spawn(af.child(Log).options(name="x"))
-    first.stop(timeout=5)
+    first.stop(timeout=20)
     second = any_system.spawn(af.child(Log).options(name="x"))
     assert first != second
     assert first.path == second.path
@@ -82,7 +82,7 @@ def test_names_are_unique_among_siblings_only(any_system):
     parent(any_system, "x", name="a")
     parent(any_system, "x", name="b")
     with pytest.raises(af.DefinitionError, match="named 'x' already"):
-        any_system.find("/test/a").call(Parent.add, af.child(Log).options(name="x")).get(timeout=5)
+        any_system.find("/test/a").call(Parent.add, af.child(Log).options(name="x")).get(timeout=20)
     assert any_system.find("/test/a/x") != any_system.find("/test/b/x")
 
 
@@ -92,7 +92,7 @@ def test_the_tree_shows_children_in_start_order_with_status_and_queue(any_system
     gate, answer = hold(held)
     for number in range(3):
         held.tell(number)
-    any_system.spawn(Echo).ask("they are queued", timeout=5)
+    any_system.spawn(Echo).ask("they are queued", timeout=20)
     tree = any_system.tree()
     first, second = tree.children[:2]
     assert (tree.name, tree.path) == ("test", "/test")
@@ -101,7 +101,7 @@ def test_the_tree_shows_children_in_start_order_with_status_and_queue(any_system
     assert first.children[0].path == "/test/parent/b"
     assert (second.name, second.status, second.queued) == ("held", "busy", 3)
     gate.set()
-    answer.get(timeout=5)
+    answer.get(timeout=20)
 
 
 def test_the_tree_counts_the_messages_of_a_bounded_mailbox(any_system):
@@ -109,10 +109,10 @@ def test_the_tree_counts_the_messages_of_a_bounded_mailbox(any_system):
     gate, answer = hold(held)
     for number in range(3):
         held.tell(number)
-    any_system.spawn(Echo).ask("they are queued", timeout=5)
+    any_system.spawn(Echo).ask("they are queued", timeout=20)
     assert any_system.tree().children[0].queued == 3
     gate.set()
-    answer.get(timeout=5)
+    answer.get(timeout=20)
 
 
 def test_the_tree_prints(any_system):
@@ -139,7 +139,7 @@ def test_children_stop_before_their_parent(any_system):
                 self.ctx.spawn(af.child(Noting).options(name=name))
 
     ref = any_system.spawn(af.child(Noting, "a", "b").options(name="top"))
-    assert ref.stop(timeout=5)
+    assert ref.stop(timeout=20)
     assert order == ["/test/top/b", "/test/top/a", "/test/top"]
 
 
@@ -151,5 +151,5 @@ def test_children_stop_when_their_parent_crashes(any_system):
     ref = any_system.spawn(af.child(Crashing, "a").options(name="top"))
     child = any_system.find("/test/top/a")
     ref.cast(Crashing.crash)
-    assert child.actor_stopped.wait(5)
-    assert ref.actor_stopped.wait(5)
+    assert child.actor_stopped.wait(20)
+    assert ref.actor_stopped.wait(20)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 import actorflow as af
-from tests.core.actors import Blocked, Echo, Held, Log, hold
+from tests.core.actors import Blocked, Echo, Held, Log, hold, until
 
 
 class Overlap(af.Actor):
@@ -65,11 +65,11 @@ def test_one_message_at_a_time_also_while_a_handler_waits(any_system, kind):
     gate = af.Future()
     first = ref.call(getattr(Overlap, kind), gate)
     ref.cast(Overlap.quick)
-    assert any_system.spawn(Echo).ask("others run", timeout=5) == "others run"
-    assert ref._actor.log == ["begin"]
+    assert any_system.spawn(Echo).ask("others run", timeout=20) == "others run"
+    until(lambda: ref._actor.log == ["begin"], any_system)
     gate.set()
-    first.get(timeout=5)
-    assert ref.call(Overlap.read).get(timeout=5) == ["begin", "end", "quick"]
+    first.get(timeout=20)
+    assert ref.call(Overlap.read).get(timeout=20) == ["begin", "end", "quick"]
 
 
 def test_one_message_at_a_time_also_while_a_handler_blocks_unseen(system):
@@ -79,11 +79,11 @@ def test_one_message_at_a_time_also_while_a_handler_blocks_unseen(system):
     event = threading.Event()
     blocked = ref.call(Blocked.block, event)
     ref.tell("next")
-    assert system.spawn(Echo).ask("others run", timeout=5) == "others run"
+    assert system.spawn(Echo).ask("others run", timeout=20) == "others run"
     assert ref._actor.seen == []
     event.set()
-    assert blocked.get(timeout=5) is True
-    assert ref.call(Log.read).get(timeout=5) == ["next"]
+    assert blocked.get(timeout=20) is True
+    assert ref.call(Log.read).get(timeout=20) == ["next"]
 
 
 def test_many_async_handlers_of_one_actor_never_overlap(any_system):
@@ -100,16 +100,16 @@ def test_many_async_handlers_of_one_actor_never_overlap(any_system):
 
     echo, ref = any_system.spawn(Echo), any_system.spawn(Critical)
     answers = [ref.call(Critical.enter, echo) for _ in range(20)]
-    assert [answer.get(timeout=5) for answer in answers] == [1] * 20
+    assert [answer.get(timeout=20) for answer in answers] == [1] * 20
 
 
 def test_an_actor_gets_at_most_64_messages_a_turn_while_others_wait(system):
     page = []
     a, b = system.spawn(Writer, "a", page), system.spawn(Writer, "b", page)
     casts = [(ref, Writer.write) for _ in range(300) for ref in (a, b)]
-    system.spawn(Starter).call(Starter.send, casts).get(timeout=5)
+    system.spawn(Starter).call(Starter.send, casts).get(timeout=20)
     for ref in (a, b):
-        ref.call(Writer.write).get(timeout=5)
+        ref.call(Writer.write).get(timeout=20)
     both_have_some = page[: 2 * 300 - max(page[::-1].index("a"), page[::-1].index("b")) - 64]
     runs = [len(list(group)) for _, group in itertools.groupby(both_have_some)]
     assert runs
@@ -120,8 +120,8 @@ def test_an_idle_actor_is_served_after_few_turns_of_a_long_queue(system):
     page = []
     busy, idle = system.spawn(Writer, "busy", page), system.spawn(Writer, "idle", page)
     casts = [(busy, Writer.write)] * 1000 + [(idle, Writer.write)]
-    system.spawn(Starter).call(Starter.send, casts).get(timeout=5)
-    busy.call(Writer.write).get(timeout=5)
+    system.spawn(Starter).call(Starter.send, casts).get(timeout=20)
+    busy.call(Writer.write).get(timeout=20)
     assert page.index("idle") <= 2 * 64
 
 
@@ -129,8 +129,8 @@ def test_a_turn_ends_after_two_milliseconds_while_others_wait(system):
     page = []
     slow, quick = system.spawn(Writer, "slow", page), system.spawn(Writer, "quick", page)
     casts = [(slow, Writer.spin)] * 20 + [(quick, Writer.write)]
-    system.spawn(Starter).call(Starter.send, casts).get(timeout=5)
-    slow.call(Writer.write).get(timeout=5)
+    system.spawn(Starter).call(Starter.send, casts).get(timeout=20)
+    slow.call(Writer.write).get(timeout=20)
     assert page.index("quick") <= 3
 
 
@@ -140,7 +140,7 @@ def test_a_held_actor_keeps_its_queue_while_others_run(any_system):
     for number in range(300):
         ref.tell(number)
     echo = any_system.spawn(Echo)
-    assert [echo.ask(n, timeout=5) for n in range(3)] == [0, 1, 2]
+    assert [echo.ask(n, timeout=20) for n in range(3)] == [0, 1, 2]
     gate.set("let go")
-    assert answer.get(timeout=5) == "let go"
-    assert ref.call(Log.read).get(timeout=5) == list(range(300))
+    assert answer.get(timeout=20) == "let go"
+    assert ref.call(Log.read).get(timeout=20) == list(range(300))

@@ -23,6 +23,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "postgres":
         with request.getfixturevalue("postgres_server").database() as database:
             yield database
+    elif request.param == "memory":
+        yield "memory:"
     else:
         yield f"sqlite:///{tmp_path / 'test.db'}"
 

@@ -163,7 +163,7 @@ def settled(source: Any, sink: Any, system: af.ActorSystem) -> tuple[Any, Any]:
         if left[0][0] is None and not left[1]:
             break
         time.sleep(0.01)
-    return source.call(Source.all).get(timeout=20), sink.call(Sink.all).get(timeout=20)
+    return source.call(Source.all).get(timeout=30), sink.call(Sink.all).get(timeout=30)
 
 
 def live(folder: Path, die_at: int) -> int:
@@ -219,7 +219,7 @@ def meet_poison(folder: Path, messages: list[int]) -> list[int]:
         for message in messages:
             deadly.tell(message)
         (folder / "sent").touch()
-        seen: list[int] = deadly.call(Deadly.all).get(timeout=20)[0]
+        seen: list[int] = deadly.call(Deadly.all).get(timeout=30)[0]
         return seen
 
 
@@ -255,10 +255,67 @@ def meet_timers(folder: Path, messages: list[tuple[int, float, bool]], count: in
             bomb.tell(message)
         end = time.monotonic() + 20
         while True:
-            fired = bomb.call(Sink.all).get(timeout=20)[1]
+            fired = bomb.call(Sink.all).get(timeout=30)[1]
             if len(fired) >= count or time.monotonic() > end:
                 letters = [(letter.message, letter.cause, letter.crashes) for letter in system.dead_mail.messages()]
-                return fired, letters, bomb.call(Bomb.number_of_timers).get(timeout=20)
+                return fired, letters, bomb.call(Bomb.number_of_timers).get(timeout=30)
+            time.sleep(0.01)
+
+
+class Mine(af.StateMachine, durable=True):
+    """A machine with a timeout and a named timer, each of which kills the process; it tells the world before."""
+
+    calm, armed, over = af.State(initial=True), af.State(), af.State()
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.folder, self.done = folder, []  # type: ignore[var-annotated]
+
+    @calm.to(armed)
+    def arm(self) -> None: ...
+
+    @armed.after(0.05, over)
+    def blow(self) -> None:
+        self.kill("blow")
+
+    @calm.stay
+    def plan(self, name: str) -> None:
+        self.start_timer(name, 0.05, Mine.strike, name)
+
+    @calm.stay
+    @armed.stay
+    @over.stay
+    def strike(self, name: str) -> None:
+        self.kill(name)
+
+    @calm.stay
+    @armed.stay
+    @over.stay
+    def known(self) -> Any:
+        return self.done, self._interpreter.state, sorted(map(str, self._interpreter.timers))
+
+    def kill(self, name: str) -> None:
+        with (Path(self.folder) / "tried").open("a") as file:
+            file.write(f"{name}\n")
+        if name != "well" and not (Path(self.folder) / "harmless").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.done.append(name)
+
+
+def tried(folder: Path) -> list[str]:
+    return (folder / "tried").read_text().split() if (folder / "tried").exists() else []
+
+
+def meet_mines(url: str, folder: Path, begin: Any, end: Any) -> Any:
+    """Have a machine whose timers kill; ends once it is known to be such; returns that and the dead letters."""
+    with af.ActorSystem("crash", store=url, durability="process") as system:
+        mine = system.spawn(af.child(Mine, str(folder)).options(name="mine"))
+        begin(system, mine)
+        limit = time.monotonic() + 30
+        while True:
+            known = mine.call(Mine.known).get(timeout=30)
+            if end(known) or time.monotonic() > limit:
+                return known, [(one.message, one.cause, one.crashes) for one in system.dead_mail.messages()]
             time.sleep(0.01)
 
 

@@ -136,7 +136,7 @@ def begin():
     with c.af.ActorSystem("crash", store=f"sqlite:///{folder / 'a.db'}", durability="process") as system:
         bomb = system.spawn(c.af.child(c.Bomb, folder).options(name="bomb"))
         for number in (1, 2, 3):
-            bomb.call(c.Bomb.on_receive, (number, 0.05 * number, number == 3)).get(timeout=20)
+            bomb.call(c.Bomb.on_receive, (number, 0.05 * number, number == 3)).get(timeout=30)
         import time
         time.sleep(0.3)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -173,3 +173,66 @@ assert c.forked(lambda: run(False)) is None
 print(json.dumps([c.forked(lambda: run(False)), len(c.noted(folder / "tried"))]))
 """
     assert json.loads(poison(tmp_path, script)[0]) == [[["ValueError: no", 2, 2]], 4]
+
+
+# --- timers of machines ----------------------------------------------------------------------------------------------
+
+
+def mines(url, folder, script):
+    """As `poison`, with a store of its own."""
+    return json.loads(poison(folder, f"import json\nurl = {url!r}\n{script}")[0])
+
+
+def died(message):
+    return [message, *DEAD[1:]]
+
+
+def test_a_timeout_of_a_machine_that_kills_three_processes_is_a_dead_letter_and_can_be_retried(url, tmp_path):
+    script = """
+def begin(system, mine):
+    if not c.tried(folder):
+        mine.call(c.Mine.arm).get(timeout=30)
+for n in range(3):
+    assert c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: False)) is None
+    assert len(c.tried(folder)) == n + 1
+gone = c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: not known[2]))
+(folder / "harmless").touch()
+def retry(system, mine):
+    system.dead_mail.retry_all(mine)
+again = c.forked(lambda: c.meet_mines(url, folder, retry, lambda known: known[0]))
+print(json.dumps([gone, again, c.tried(folder)]))
+"""
+    gone, again, tried = mines(url, tmp_path, script)
+    assert gone == [[[], "armed", []], [died('_time_out("armed", 0)')]]  # it stays in its state
+    assert again == [[["blow"], "over", []], []]
+    assert tried == ["blow"] * 4
+
+
+def test_only_the_timer_of_a_machine_that_kills_is_a_dead_letter(url, tmp_path):
+    script = """
+def begin(system, mine):
+    if not c.tried(folder):
+        mine.call(c.Mine.plan, "kill").get(timeout=30)
+        mine.call(c.Mine.plan, "well").get(timeout=30)
+for n in range(3):
+    assert c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: False)) is None
+print(json.dumps(c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: not known[2]))))
+"""
+    assert mines(url, tmp_path, script) == [[["well"], "calm", []], [died('strike("kill")')]]
+
+
+def test_a_timer_of_a_machine_that_is_due_is_not_blamed_for_the_deaths_that_others_cause(url, tmp_path):
+    script = """
+def begin(system, mine):
+    mine.call(c.Mine.plan, "well").get(timeout=30)
+    c.os.kill(c.os.getpid(), c.signal.SIGKILL)
+def dies_on_start():
+    c.Mine.on_start = lambda self: c.os.kill(c.os.getpid(), c.signal.SIGKILL)
+    c.meet_mines(url, folder, begin, lambda known: True)
+assert c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: True)) is None
+c.time.sleep(0.1)
+for _ in range(4):
+    assert c.forked(dies_on_start) is None
+print(json.dumps(c.forked(lambda: c.meet_mines(url, folder, lambda system, mine: None, lambda known: known[0]))))
+"""
+    assert mines(url, tmp_path, script) == [[["well"], "calm", []], []]

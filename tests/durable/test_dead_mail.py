@@ -84,7 +84,7 @@ def test_a_retry_goes_to_the_mailbox_with_all_its_tries(start):
         mended()
         assert mail.retry(first.id) == 0
         assert mail.retry(second.id) == 1
-        wait_for(lambda: ref.call(Account.seen).get(timeout=5) == ["page 1"])
+        wait_for(lambda: ref.call(Account.seen).get(timeout=30) == ["page 1"])
         assert rows(system, "af_dead_mail") == rows(system, "af_mail") == 0
 
 
@@ -99,10 +99,10 @@ def test_retry_all_keeps_the_order(start, monkeypatch):
         wait_for(lambda: mail.count() == 10)
         mended()
         assert mail.retry_all(ref) == 5
-        wait_for(lambda: ref.call(Account.seen).get(timeout=5) == [0, 1, 2, 3, 4])
+        wait_for(lambda: ref.call(Account.seen).get(timeout=30) == [0, 1, 2, 3, 4])
         assert mail.count() == 5
         assert mail.retry_all() == 5
-        wait_for(lambda: other.call(Account.seen).get(timeout=5) == [0, 1, 2, 3, 4])
+        wait_for(lambda: other.call(Account.seen).get(timeout=30) == [0, 1, 2, 3, 4])
         assert mail.retry_all() == 0
 
 
@@ -119,12 +119,12 @@ def test_retry_all_ends_though_the_messages_die_again(start):
 def test_a_timers_message_is_put_back_as_a_message(start):
     with start() as system:
         ref = system.spawn(named(Fussy, retry=ONCE))
-        ref.call(Fussy.later, 3).get(timeout=5)
+        ref.call(Fussy.later, 3).get(timeout=30)
         mail = system.dead_mail
         wait_for(lambda: mail.count() == 1)
         mended()
         mail.retry_all()
-        wait_for(lambda: ref.call(Account.total).get(timeout=5) == 3)
+        wait_for(lambda: ref.call(Account.total).get(timeout=30) == 3)
         assert rows(system, "af_actor_timer") == 0
 
 
@@ -144,7 +144,7 @@ def test_a_store_that_no_system_runs_on_is_enough(start, url):
     with start() as system:
         assert system.dead_mail.messages() == []
         ref = system.spawn(named(Fussy, retry=ONCE))
-        wait_for(lambda: ref.call(Account.seen).get(timeout=5) == ["x"])
+        wait_for(lambda: ref.call(Account.seen).get(timeout=30) == ["x"])
 
 
 def test_another_process_puts_a_message_back_into_the_mailbox_of_an_actor_that_lives(start, url):
@@ -156,7 +156,7 @@ def test_another_process_puts_a_message_back_into_the_mailbox_of_an_actor_that_l
         store = open_store(url)
         assert dead_mail.DeadMail(store).retry_all() == 1
         store.close()
-        wait_for(lambda: ref.call(Account.seen).get(timeout=5) == ["x"])
+        wait_for(lambda: ref.call(Account.seen).get(timeout=30) == ["x"])
 
 
 def test_purge_removes_them(start):
@@ -179,8 +179,8 @@ def test_a_retry_of_a_message_from_elsewhere_is_taken_and_its_id_stays_known(sta
         mended()
         assert system.dead_mail.retry_all() == 1
         system.deliver(ref, "m", id="m1")
-        wait_for(lambda: ref.call(Account.seen).get(timeout=5) == ["m"])
-        assert ref.call(Account.seen).get(timeout=5) == ["m"]
+        wait_for(lambda: ref.call(Account.seen).get(timeout=30) == ["m"])
+        assert ref.call(Account.seen).get(timeout=30) == ["m"]
 
 
 def test_an_actor_that_is_not_durable_has_no_dead_mail(start):

@@ -20,7 +20,7 @@ class Held(Account):
     gate = threading.Event()
 
     def on_receive(self, message):
-        self.gate.wait(10)
+        self.gate.wait(30)
         self.state.seen.append(message)
 
 
@@ -37,7 +37,7 @@ def test_it_says_whether_the_message_was_taken(start):
         assert system.deliver(ref, "x", id="m1")
         assert not system.deliver(ref, "y", id="m1")
         assert system.deliver(other, "y", id="m1")  # ids are the receiver's
-        assert ref.call(Account.seen).get(timeout=5) == ["x"]
+        assert ref.call(Account.seen).get(timeout=30) == ["x"]
     with start() as system:
         ref = system.spawn(named(Account))
         assert not system.deliver(ref, "x", id="m1")
@@ -57,7 +57,7 @@ def test_of_many_that_deliver_the_same_one_is_taken(start):
         for thread in threads:
             thread.join(30)
         assert sorted(taken) == list(range(30))
-        wait_for(lambda: sorted(ref.call(Account.seen).get(timeout=5)) == list(range(30)))
+        wait_for(lambda: sorted(ref.call(Account.seen).get(timeout=30)) == list(range(30)))
 
 
 def test_after_a_week_an_id_is_a_new_one(start):
@@ -90,7 +90,7 @@ def test_it_waits_for_room_in_a_mailbox_that_blocks(start, gate):
         wait_for(lambda: ref._box.room)
         assert taken == []
         gate.set()
-        sender.join(10)
+        sender.join(30)
         assert taken == [True]
 
 
@@ -122,7 +122,7 @@ def test_who_waits_for_room_hears_that_the_actor_has_ended(start, gate):
         )
         ref.stop(block=False)
         gate.set()
-        sender.join(10)
+        sender.join(30)
         assert not sender.is_alive()
         assert len(errors) <= 1  # it may just have been let in
 
@@ -150,7 +150,7 @@ def test_a_durable_handler_is_told_to_tell(start):
 
         ref = system.spawn(named(Passing, "p", system.spawn(named(Account))))
         with pytest.raises(af.DefinitionError, match="tell\\(\\) is part of its commit"):
-            ref.ask("x", timeout=5)
+            ref.ask("x", timeout=30)
 
 
 def test_an_actor_that_has_ended_takes_nothing(start):

@@ -29,7 +29,7 @@ STORES = ("sqlite",)  # what differs on a server is not the way to the child: th
 def _warm_zygote():
     """One zygote for all of them: a cold start takes 250 ms."""
     launcher = acquire(Launch())
-    launcher.launch("os:_exit", 0, warm=WARM).wait(10)
+    launcher.launch("os:_exit", 0, warm=WARM).wait(30)
     yield
     launcher.release()
 
@@ -141,19 +141,19 @@ def test_handlers_run_in_another_process_which_has_no_store(tmp_path, store):
     url = store if store == "memory:" else f"sqlite:///{tmp_path / 'x.db'}"
     with af.ActorSystem("test", store=url, durability="process") as system:
         ref = system.spawn(hosted(Here))
-        assert ref.call(Here.add, 2).get(timeout=10) == 2
-        assert ref.call(Here.pid).get(timeout=10) != os.getpid()
+        assert ref.call(Here.add, 2).get(timeout=30) == 2
+        assert ref.call(Here.pid).get(timeout=30) != os.getpid()
         if sys.platform == "linux":
-            assert not [name for name in ref.call(Here.files).get(timeout=10) if "x.db" in name]
+            assert not [name for name in ref.call(Here.files).get(timeout=30) if "x.db" in name]
 
 
 def test_what_needs_the_store_is_refused_there_with_the_cure(start):
     with start() as system:
         ref = system.spawn(hosted(Here))
         with pytest.raises(af.DefinitionError, match="plain task of a queue"):
-            ref.call(Here.current).get(timeout=10)
+            ref.call(Here.current).get(timeout=30)
         with pytest.raises(af.DefinitionError, match="child process has no store"):
-            ref.call(Here.spawn_durable).get(timeout=10)
+            ref.call(Here.spawn_durable).get(timeout=30)
 
 
 def test_its_tree_and_its_ref_in_other_processes_are_as_of_any_hosted_actor(start):
@@ -161,9 +161,9 @@ def test_its_tree_and_its_ref_in_other_processes_are_as_of_any_hosted_actor(star
         ref = system.spawn(hosted(Here))
         other = system.spawn(af.child(test_owners.Lodger).options(host=af.Process()))
         assert "a  Here (idle)" in str(system.tree())
-        assert other.call(test_owners.Lodger.ask, ref, 3).get(timeout=10) == 3
-        other.call(test_owners.Lodger.tell, ref, "x").get(timeout=10)
-        wait_for(lambda: ref.call(Here.seen).get(timeout=10) == ["x"])
+        assert other.call(test_owners.Lodger.ask, ref, 3).get(timeout=30) == 3
+        other.call(test_owners.Lodger.tell, ref, "x").get(timeout=30)
+        wait_for(lambda: ref.call(Here.seen).get(timeout=30) == ["x"])
 
 
 def test_a_ref_of_an_actor_that_is_not_spawned_works_in_a_child_process(start):
@@ -176,19 +176,19 @@ def test_a_ref_of_an_actor_that_is_not_spawned_works_in_a_child_process(start):
 
     with start() as system:
         payee = system.spawn(test_state.named(Account, "payee"))
-        system.spawn(hosted(Holder)).call(Holder.keep, payee).get(timeout=10)
+        system.spawn(hosted(Holder)).call(Holder.keep, payee).get(timeout=30)
     with start() as system:
         holder = system.spawn(hosted(Holder))
-        holder.call(Holder.send, "in the commit").get(timeout=10)
+        holder.call(Holder.send, "in the commit").get(timeout=30)
         lodger = system.spawn(af.child(test_owners.Lodger).options(host=af.Process()))
-        (ref,) = holder.call(Holder.seen).get(timeout=10)
-        lodger.call(test_owners.Lodger.tell, ref, "by name").get(timeout=10)
+        (ref,) = holder.call(Holder.seen).get(timeout=30)
+        lodger.call(test_owners.Lodger.tell, ref, "by name").get(timeout=30)
         wait_for(lambda: rows(system, "af_mail") == 2)
         asked = lodger.call(test_owners.Lodger.ask, ref, 5)
         wait_for(lambda: rows(system, "af_mail") == 3)
         payee = system.spawn(test_state.named(Account, "payee"))
-        assert asked.get(timeout=10) == 5
-        assert payee.call(Account.seen).get(timeout=10) == ["in the commit", "by name"]
+        assert asked.get(timeout=30) == 5
+        assert payee.call(Account.seen).get(timeout=30) == ["in the commit", "by name"]
 
 
 class Stopper(Here):
@@ -206,9 +206,9 @@ def test_a_durable_handler_stops_others_with_its_commit_and_cannot_wait_for_that
         cls = Account if kind in ("durable", "both") else Collector
         other = system.spawn(af.child(cls).options(name="other", **options))
         with pytest.raises(af.DefinitionError, match=r"ctx\.pipe"):
-            ref.call(Stopper.end, other, block=True).get(timeout=10)
+            ref.call(Stopper.end, other, block=True).get(timeout=30)
         assert other.is_alive()
-        ref.call(Stopper.end, other, block=False).get(timeout=10)
+        ref.call(Stopper.end, other, block=False).get(timeout=30)
         wait_for(lambda: not other.is_alive())
 
 
@@ -235,8 +235,8 @@ def test_a_failed_tell_is_rolled_back_tried_again_and_then_a_dead_letter(start):
         assert isinstance(letters[0].reason, ValueError)
         assert rows(system, "af_dead_mail") == 1
         assert rows(system, "af_mail") == 0
-        assert ref.call(Failing.add, 1).get(timeout=10) == 1
-        assert collector.call(Collector.all).get(timeout=10) == []
+        assert ref.call(Failing.add, 1).get(timeout=30) == 1
+        assert collector.call(Collector.all).get(timeout=30) == []
         assert crashes == []
 
 
@@ -249,12 +249,12 @@ def test_a_commit_that_fails_rolls_the_child_back_and_nothing_leaves_twice(start
         wait_for(lambda: begun(tmp_path))
         disk.failing = 3
         (tmp_path / "leave").touch()
-        assert future.get(timeout=10) == 1
+        assert future.get(timeout=30) == 1
         assert disk.refused == 3
         assert len(begun(tmp_path)) > 1
-        assert ref.call(Here.total).get(timeout=10) == 1
-        wait_for(lambda: collector.call(Collector.all).get(timeout=10))
-        assert collector.call(Collector.all).get(timeout=10) == [1]
+        assert ref.call(Here.total).get(timeout=30) == 1
+        wait_for(lambda: collector.call(Collector.all).get(timeout=30))
+        assert collector.call(Collector.all).get(timeout=30) == [1]
 
 
 # --- deaths ----------------------------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def test_a_message_whose_process_is_killed_is_handled_again_on_the_old_state(sta
     with start() as system:
         collector = system.spawn(Collector)
         (ref,) = supervised(system, hosted(Here, "a", collector))
-        ref.call(Here.add, 10).get(timeout=10)
+        ref.call(Here.add, 10).get(timeout=30)
         future = ref.call(Here.hold, tmp_path)
         ref.tell("behind it")
         for count in (1, 2):
@@ -272,10 +272,10 @@ def test_a_message_whose_process_is_killed_is_handled_again_on_the_old_state(sta
             os.kill(begun(tmp_path)[-1], signal.SIGKILL)
         wait_for(lambda: len(begun(tmp_path)) == 3)
         (tmp_path / "leave").touch()
-        assert future.get(timeout=10) == 11
-        assert ref.call(Here.seen).get(timeout=10) == ["behind it"]
+        assert future.get(timeout=30) == 11
+        assert ref.call(Here.seen).get(timeout=30) == ["behind it"]
         assert len(set(begun(tmp_path))) == 3
-        wait_for(lambda: collector.call(Collector.all).get(timeout=10) == [1, "behind it"])
+        wait_for(lambda: collector.call(Collector.all).get(timeout=30) == [1, "behind it"])
 
 
 def test_a_temporary_actor_ends_with_its_process_and_its_rows_stay(start, tmp_path):
@@ -285,10 +285,10 @@ def test_a_temporary_actor_ends_with_its_process_and_its_rows_stay(start, tmp_pa
         wait_for(lambda: begun(tmp_path))
         os.kill(begun(tmp_path)[0], signal.SIGKILL)
         with pytest.raises(af.ActorDeadError):
-            future.get(timeout=10)
+            future.get(timeout=30)
         (tmp_path / "leave").touch()
         wait_for(lambda: not ref.is_alive())
-        assert system.spawn(hosted(Here)).call(Here.total).get(timeout=10) == 1
+        assert system.spawn(hosted(Here)).call(Here.total).get(timeout=30) == 1
 
 
 def test_a_message_that_kills_its_process_three_times_is_a_dead_letter(start, tmp_path):
@@ -296,15 +296,16 @@ def test_a_message_that_kills_its_process_three_times_is_a_dead_letter(start, tm
         letters = []
         system.subscribe(af.DeadLetter, letters.append)
         (ref,) = supervised(system, hosted(Here))
-        ref.call(Here.add, 1).get(timeout=10)
+        ref.call(Here.add, 1).get(timeout=30)
         ref.cast(Here.exit)
         asked = ref.call(Here.exit)
         ref.tell("behind them")
         assert ref.call(Here.seen).get(timeout=30) == ["behind them"]
         with pytest.raises(af.HostDied, match="3 processes"):
-            asked.get(timeout=10)
+            asked.get(timeout=30)
+        wait_for(lambda: letters)
         assert "3 processes" in str(letters[0].reason)
-        assert ref.call(Here.total).get(timeout=10) == 1
+        assert ref.call(Here.total).get(timeout=30) == 1
 
 
 def test_a_timer_that_kills_its_process_three_times_is_a_dead_letter(start):
@@ -316,10 +317,10 @@ def test_a_timer_that_kills_its_process_three_times_is_a_dead_letter(start):
         letters = []
         system.subscribe(af.DeadLetter, letters.append)
         (ref,) = supervised(system, hosted(Doomed))
-        ref.call(Doomed.begin).get(timeout=10)
+        ref.call(Doomed.begin).get(timeout=30)
         wait_for(lambda: letters)
         assert "3 processes" in str(letters[0].reason)
-        assert ref.call(Doomed.add, 1).get(timeout=10) == 1
+        assert ref.call(Doomed.add, 1).get(timeout=30) == 1
         assert rows(system, "af_actor_timer") == 0
         assert [letter.crashes for letter in system.dead_mail.messages()] == [3]
 
@@ -333,8 +334,8 @@ def test_a_state_over_the_limit_fails_in_the_child_and_is_rolled_back(url):
     with af.ActorSystem("test", store=url, settings=af.Settings(payload_limit=100_000)) as system:
         (ref,) = supervised(system, hosted(Growing, retry=QUICK))
         with pytest.raises(af.PayloadError, match=r"the state of .*: 0\.2 MB, over Settings"):
-            ref.call(Growing.grow, 150_000).get(timeout=10)
-        assert ref.call(Growing.seen).get(timeout=10) == []
+            ref.call(Growing.grow, 150_000).get(timeout=30)
+        assert ref.call(Growing.seen).get(timeout=30) == []
 
 
 def test_the_death_of_a_shared_process_is_one_restart_and_blames_only_what_was_handled(start, tmp_path):
@@ -348,8 +349,8 @@ def test_the_death_of_a_shared_process_is_one_restart_and_blames_only_what_was_h
         wait_for(lambda: len(begun(tmp_path)) == 2)
         os.kill(begun(tmp_path)[0], signal.SIGKILL)
         (tmp_path / "leave").touch()
-        assert [future.get(timeout=10) for future in futures] == [1, 1]
-        assert refs[2].call(Here.total).get(timeout=10) == 0
+        assert [future.get(timeout=30) for future in futures] == [1, 1]
+        assert refs[2].call(Here.total).get(timeout=30) == 0
 
 
 def test_timers_and_promised_answers_outlive_the_process(start):
@@ -364,8 +365,8 @@ def test_timers_and_promised_answers_outlive_the_process(start):
     with start() as system:
         (ref,) = supervised(system, hosted(Later))
         future = ref.call(Later.ask_me)
-        os.kill(ref.call(Later.pid).get(timeout=10), signal.SIGKILL)
-        assert future.get(timeout=10) == 7
+        os.kill(ref.call(Later.pid).get(timeout=30), signal.SIGKILL)
+        assert future.get(timeout=30) == 7
         assert rows(system, "af_actor_timer") == 0
 
 
@@ -374,7 +375,7 @@ def test_timers_and_promised_answers_outlive_the_process(start):
 
 class Fickle(Here):
     def begin(self):
-        self.timer = self.ctx.after(0.3, self.add, 1)
+        self.timer = self.ctx.after(60, self.add, 1)
 
     def give_up(self):
         return self.timer.cancel()
@@ -391,19 +392,19 @@ class Fickle(Here):
 def test_a_timer_is_cancelled_by_a_later_handler(start):
     with start() as system:
         ref = system.spawn(hosted(Fickle))
-        ref.call(Fickle.begin).get(timeout=10)
+        ref.call(Fickle.begin).get(timeout=30)
         assert rows(system, "af_actor_timer") == 1
-        assert ref.call(Fickle.give_up).get(timeout=10)
+        assert ref.call(Fickle.give_up).get(timeout=30)
         assert rows(system, "af_actor_timer") == 0
-        assert not ref.call(Fickle.give_up).get(timeout=10)
+        assert not ref.call(Fickle.give_up).get(timeout=30)
 
 
 def test_a_timer_made_and_cancelled_outside_of_handlers_is_a_row_too(start):
     with start() as system:
         ref = system.spawn(hosted(Fickle))
-        ref.call(Fickle.begin).get(timeout=10)
-        ref.call(Fickle.beside).get(timeout=10)
-        wait_for(lambda: ref.call(Fickle.total).get(timeout=10) == 25)
+        ref.call(Fickle.begin).get(timeout=30)
+        ref.call(Fickle.beside).get(timeout=30)
+        wait_for(lambda: ref.call(Fickle.total).get(timeout=30) == 25)
         assert rows(system, "af_actor_timer") == 0
 
 
@@ -445,15 +446,26 @@ class Kettle(af.StateMachine, durable=True, stop_when_final=True):
         os._exit(1)
 
 
+class Mourned(Kettle):
+    """Writes down that it failed."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def on_failure(self, kind, error, trace):
+        (Path(self.folder) / "failed").write_text(f"{os.getpid()} {error} {self.laps}")
+
+
 def test_a_timeout_of_a_state_is_committed_and_outlives_the_process(start):
     with start() as system:
         (ref,) = supervised(system, hosted(Kettle))
-        ref.call(Kettle.heat).get(timeout=10)
+        ref.call(Kettle.heat).get(timeout=30)
         touched = ref.call(Kettle.touch, "Ann")  # deferred until it is cold
-        assert touched.get(timeout=10) == "Ann"
-        ref.call(Kettle.heat).get(timeout=10)
+        assert touched.get(timeout=30) == "Ann"
+        ref.call(Kettle.heat).get(timeout=30)
         ref.cast(Kettle.die)
-        wait_for(lambda: ref.proxy().laps.get(timeout=10) == 2)
+        wait_for(lambda: ref.proxy().laps.get(timeout=30) == 2)
         assert ref.state == "cold"
 
 
@@ -462,36 +474,68 @@ def test_a_timeout_that_fails_is_tried_again_then_crashes_the_machine(start):
         ref = system.spawn(hosted(Kettle, retry=QUICK))
         letters = []
         system.subscribe(af.DeadLetter, letters.append)
-        ref.call(Kettle.spoil).get(timeout=10)
-        ref.call(Kettle.heat).get(timeout=10)
+        ref.call(Kettle.spoil).get(timeout=30)
+        ref.call(Kettle.heat).get(timeout=30)
         wait_for(lambda: letters)
         assert isinstance(letters[0].reason, ValueError)
         wait_for(lambda: not ref.is_alive())
+
+
+def test_on_failure_runs_in_the_process_of_a_machine_that_a_timeout_crashes(start, tmp_path):
+    with start() as system:
+        ref = system.spawn(hosted(Mourned, "a", str(tmp_path), retry=QUICK))
+        crashes = []
+        system.subscribe(af.Crashed, crashes.append)
+        pid = ref._host.handle.pid
+        ref.call(Mourned.spoil).get(timeout=10)
+        ref.call(Mourned.heat).get(timeout=10)
+        wait_for(lambda: crashes)
+        assert isinstance(crashes[0].reason, ValueError)
+        wait_for(lambda: not ref.is_alive())
+        assert (tmp_path / "failed").read_text() == f"{pid} no -10"
+
+
+def test_on_failure_runs_in_the_process_of_an_actor_that_another_node_has_taken(start, tmp_path):
+    class Taken(Here):
+        def on_failure(self, kind, error, trace):
+            (tmp_path / "failed").write_text(f"{os.getpid()} {error}")
+
+    with start("one") as one, start("two") as two:
+        here = one.spawn(hosted(Taken))
+        there = two.spawn(hosted(Taken))
+        pid = here.call(Taken.pid).get(timeout=20)
+        here.cast(Taken.hold, tmp_path)
+        wait_for(lambda: begun(tmp_path))
+        one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
+        wait_for(lambda: there._box.is_owner, seconds=20)
+        (tmp_path / "leave").touch()
+        wait_for(lambda: not here.is_alive(), seconds=20)
+        assert (tmp_path / "failed").read_text() == f"{pid} a was taken over by another node"
 
 
 def test_a_timeout_that_was_due_while_its_machine_is_rolled_back_comes_to_pass_once(start):
     with start() as system:
         ref = system.spawn(hosted(Slow))
         with pytest.raises(ValueError, match="no"):
-            ref.call(Slow.hold, 0.5).get(timeout=10)
+            ref.call(Slow.hold, 0.5).get(timeout=30)
         wait_for(lambda: ref.state == "over")
-        assert ref.proxy().count.get(timeout=10) == 1
+        assert ref.proxy().count.get(timeout=30) == 1
 
 
 def test_a_machine_in_a_final_state_ends_for_good_behind_what_was_queued(start):
     with start() as system:
         (ref,) = supervised(system, hosted(Kettle))
-        ref.call(Kettle.end).get(timeout=10)
+        ref.call(Kettle.end).get(timeout=30)
         wait_for(lambda: not ref.is_alive())
 
 
 def test_a_machine_made_of_a_snapshot(start):
     with start() as system:
         order = system.spawn(hosted(Order, "a", 5))
-        order.call(Order.pay, 3).get(timeout=10)
-        snap = order.call(Order.snapshot).get(timeout=10)
+        order.call(Order.pay, 3).get(timeout=30)
+        snap = order.call(Order.snapshot).get(timeout=30)
         other = system.spawn(hosted(Order.restore, "b", snap))
-        assert other.call(Order.pay, 2).get(timeout=10) == 5
+        assert other.call(Order.pay, 2).get(timeout=30) == 5
         assert other.state == "paid"
 
 
@@ -503,11 +547,11 @@ def test_of_two_nodes_the_second_takes_over_when_the_first_ends(start):
         with start("one") as one:
             here = one.spawn(hosted(Here))
             there = two.spawn(hosted(Here))
-            first = there.call(Here.pid).get(timeout=10)
-            assert first == here.call(Here.pid).get(timeout=10)
-            here.call(Here.add, 2).get(timeout=10)
-        assert there.call(Here.add, 1).get(timeout=10) == 3
-        assert there.call(Here.pid).get(timeout=10) not in (first, os.getpid())
+            first = there.call(Here.pid).get(timeout=30)
+            assert first == here.call(Here.pid).get(timeout=30)
+            here.call(Here.add, 2).get(timeout=30)
+        assert there.call(Here.add, 1).get(timeout=30) == 3
+        assert there.call(Here.pid).get(timeout=30) not in (first, os.getpid())
 
 
 def test_what_an_owner_did_that_lost_its_actor_is_refused_and_its_process_ends(start, tmp_path):
@@ -521,16 +565,16 @@ def test_what_an_owner_did_that_lost_its_actor_is_refused_and_its_process_ends(s
         wait_for(lambda: len(begun(tmp_path)) == 2)  # handled again, by the new owner
         (tmp_path / "leave").touch()
         wait_for(lambda: not here.is_alive())
-        assert there.call(Here.total).get(timeout=10) == 1
-        assert collector.call(Collector.all).get(timeout=10) == []
+        assert there.call(Here.total).get(timeout=30) == 1
+        assert collector.call(Collector.all).get(timeout=30) == []
         wait_for(lambda: not Path(f"/proc/{begun(tmp_path)[0]}").exists())
 
 
 def test_a_process_that_is_replaced_hands_the_actor_on(start):
     with start() as system:
         ref = system.spawn(hosted(Here, host=af.Process(max_messages=10)))
-        pids = [ref.call(Here.pid).get(timeout=10) for _ in range(60) if ref.call(Here.add, 1).get(timeout=10)]
-        assert ref.call(Here.total).get(timeout=10) == 60
+        pids = [ref.call(Here.pid).get(timeout=30) for _ in range(60) if ref.call(Here.add, 1).get(timeout=30)]
+        assert ref.call(Here.total).get(timeout=30) == 60
         assert len(set(pids)) > 2
 
 
@@ -557,7 +601,7 @@ def test_a_handler_that_works_is_waited_for_and_committed_before_the_end(start, 
         if ended is None:
             ended = tree.stop(block=False)
         (tmp_path / "leave").touch()
-        assert ended.get(timeout=10)
+        assert ended.get(timeout=30)
         assert (tmp_path / "ended").read_text() == "1"
         assert rows(system, "af_mail") == 0
 
@@ -569,7 +613,7 @@ def test_a_handler_that_waits_is_woken_and_its_message_handled_in_the_next_life(
         wait_for(lambda: begun(tmp_path))
     with start() as system:
         (tmp_path / "leave").touch()
-        assert system.spawn(hosted(Here)).call(Here.total).get(timeout=10) == 1
+        assert system.spawn(hosted(Here)).call(Here.total).get(timeout=30) == 1
 
 
 def test_one_that_does_not_end_in_time_is_abandoned_and_its_message_stays(start, tmp_path):
@@ -582,7 +626,7 @@ def test_one_that_does_not_end_in_time_is_abandoned_and_its_message_stays(start,
         (ref,) = supervised(system, hosted(Stuck, shutdown=0.3))
         ref.cast(Stuck.stick, tmp_path)
         wait_for((tmp_path / "begun").exists)
-        system.find("/test/tree").stop(timeout=10)
+        system.find("/test/tree").stop(timeout=30)
         assert rows(system, "af_mail") == 1
 
 
@@ -608,19 +652,19 @@ def test_a_process_that_stands_still_is_killed_when_its_actor_is_to_end_and_does
         tree = system.spawn(af.child(af.Supervisor, *children[:2], strategy="one_for_all").options(name="tree"))
         ref, neighbour = (system.find(f"{tree.path}/{name}") for name in ("a", "here"))
         there = system.spawn(children[2])
-        pid = ref.call(Here.pid).get(timeout=10)
-        assert there.call(Neighbour.pid).get(timeout=10) == pid
+        pid = ref.call(Here.pid).get(timeout=30)
+        assert there.call(Neighbour.pid).get(timeout=30) == pid
         stop_process(pid)
         try:
             answer = ref.call(Here.pid)
             wait_for(lambda: ref._waiting is not None)
             if stop:
-                tree.stop(timeout=10)
+                tree.stop(timeout=30)
                 with pytest.raises(af.ActorDeadError):
-                    answer.get(timeout=10)
+                    answer.get(timeout=30)
             else:
                 neighbour.cast(Neighbour.crash)
-                assert answer.get(timeout=10) != pid
+                assert answer.get(timeout=30) != pid
             wait_for(lambda: not there.is_alive())
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -651,9 +695,9 @@ def test_on_a_server(postgres_server, tmp_path):
             wait_for(lambda: begun(tmp_path))
             os.kill(begun(tmp_path)[0], signal.SIGKILL)
             (tmp_path / "leave").touch()
-            assert future.get(timeout=20) == 5
+            assert future.get(timeout=30) == 5
             ref.cast(Here.exit)
-            assert ref.call(Here.total).get(timeout=20) == 5
+            assert ref.call(Here.total).get(timeout=30) == 5
         with af.ActorSystem("test", store=url) as system:
             (ref,) = supervised(system, hosted(Here))
-            assert ref.call(Here.add, 1).get(timeout=20) == 6
+            assert ref.call(Here.add, 1).get(timeout=30) == 6

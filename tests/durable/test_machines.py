@@ -36,11 +36,11 @@ class Order(af.StateMachine, durable=True):
 def test_a_machine_goes_on_where_it_was(start):
     with start() as system:
         ref = system.spawn(named(Order))
-        assert ref.call(Order.pay, 3).get(timeout=5) == 3
+        assert ref.call(Order.pay, 3).get(timeout=30) == 3
         assert ref.state == "new"
     with start() as system:
         ref = system.spawn(named(Order))
-        assert ref.call(Order.pay, 2).get(timeout=5) == 5
+        assert ref.call(Order.pay, 2).get(timeout=30) == 5
         assert ref.state == "paid"
     with start() as system:
         ref = system.spawn(named(Order))
@@ -51,13 +51,13 @@ def test_a_machine_goes_on_where_it_was(start):
 def test_a_failed_event_leaves_the_machine_as_it_was(start):
     with start() as system:
         ref = system.spawn(named(Order))
-        ref.call(Order.pay, 5).get(timeout=5)
+        ref.call(Order.pay, 5).get(timeout=30)
         with pytest.raises(ValueError, match="broken"):
-            ref.call(Order.ship, "broken").get(timeout=5)
+            ref.call(Order.ship, "broken").get(timeout=30)
         assert ref.state == "paid"
-        assert ref.proxy().received.get(timeout=5) == 5
-        assert "extra" not in ref.call(Order.snapshot).get(timeout=5)["data"]
-        ref.call(Order.ship, "fine").get(timeout=5)
+        assert ref.proxy().received.get(timeout=30) == 5
+        assert "extra" not in ref.call(Order.snapshot).get(timeout=30)["data"]
+        ref.call(Order.ship, "fine").get(timeout=30)
         assert ref.state == "shipped"
 
 
@@ -69,7 +69,7 @@ def test_a_refused_cast_is_a_dead_letter_and_not_tried_again(start):
         ref.cast(Order.ship, "x")
         wait_for(lambda: letters)
         with pytest.raises(af.TransitionRefused):
-            ref.call(Order.ship, "x").get(timeout=5)
+            ref.call(Order.ship, "x").get(timeout=30)
         assert rows(system, "af_mail") == rows(system, "af_dead_mail") == 0
         assert ref.state == "new"
 
@@ -151,10 +151,16 @@ def test_timers_of_a_machine_that_is_rolled_back_are_as_they_were(seconds):
 
 
 def test_a_timeout_that_no_try_could_handle_crashes_the_machine_and_that_is_an_event():
+    failures = []
+
     class Hopeless(Order):
         @Order.new.after(60, Order.dead)
         def expire(self) -> None:
+            self.received = 7
             raise ValueError("no")
+
+        def on_failure(self, kind, error, trace):
+            failures.append((kind, str(error), self.received, self.actor_ref.is_alive()))
 
     with VirtualSystem("test") as system:
         letters, crashes = [], []
@@ -164,6 +170,32 @@ def test_a_timeout_that_no_try_could_handle_crashes_the_machine_and_that_is_an_e
         system.sleep(62)
         assert not ref.is_alive()
         assert [str(event.reason) for event in (*letters, *crashes)] == ["no", "no"]
+        assert failures == [(ValueError, "no", 0, False)]  # rolled back by then
+
+
+def test_a_machine_that_a_timeout_crashes_is_restarted_where_it_was(start):
+    made = []
+
+    class Stubborn(Order):
+        quick = af.State()
+
+        def on_restore(self) -> None:
+            made.append(self)
+
+        @Order.new.to(quick)
+        def hurry(self) -> None: ...
+
+        @quick.after(0.01, Order.dead)
+        def end(self) -> None:
+            if len(made) < 2:
+                raise ValueError("no")
+
+    with start() as system:
+        child = named(Stubborn, retry=af.Retry(1))
+        tree = system.spawn(af.child(af.Supervisor, child, intensity=9, period=60.0).options(name="tree"))
+        ref = system.find(f"{tree.path}/a")
+        ref.call(Stubborn.hurry).get(timeout=10)
+        wait_for(lambda: ref.is_alive() and ref.state == "dead")
 
 
 class Asking(Order):
@@ -182,10 +214,10 @@ def test_a_piped_result_that_no_try_could_handle_is_a_dead_letter_and_the_machin
         letters = []
         system.subscribe(af.DeadLetter, letters.append)
         ref = system.spawn(named(Asking, retry=QUICK))
-        ref.call(Asking.ask, system.spawn(named(Account, "other"))).get(timeout=10)
+        ref.call(Asking.ask, system.spawn(named(Account, "other"))).get(timeout=30)
         wait_for(lambda: letters)
         assert [repr(letter.message) for letter in letters] == ["<Piped to hear>"]
-        assert ref.call(Asking.pay, 2).get(timeout=10) == 2
+        assert ref.call(Asking.pay, 2).get(timeout=30) == 2
 
 
 def test_a_deferred_event_is_answered_when_it_is_handled(start):
@@ -207,8 +239,8 @@ def test_a_deferred_event_is_answered_when_it_is_handled(start):
         ref = system.spawn(named(Door))
         future = ref.call(Door.enter, "Ann")
         assert ref.state == "shut"
-        ref.call(Door.open).get(timeout=5)
-        assert future.get(timeout=5) == "Ann"
+        ref.call(Door.open).get(timeout=30)
+        assert future.get(timeout=30) == "Ann"
 
 
 def test_an_invoked_child_is_not_doubled_by_a_failed_event(start):
@@ -239,8 +271,8 @@ def test_an_invoked_child_is_not_doubled_by_a_failed_event(start):
     with start() as system:
         ref = system.spawn(named(Parent))
         with pytest.raises(ValueError, match="no"):
-            ref.call(Parent.poke, fail=True).get(timeout=5)
-        ref.call(Parent.poke, fail=False).get(timeout=5)
+            ref.call(Parent.poke, fail=True).get(timeout=30)
+        ref.call(Parent.poke, fail=False).get(timeout=30)
         assert len(started) == 1
-        ref.call(Parent.end).get(timeout=5)
+        ref.call(Parent.end).get(timeout=30)
         wait_for(lambda: not started[0].is_alive())

@@ -16,13 +16,13 @@ def test_a_name_that_another_node_has_gives_a_ref_that_reaches_it(start):
     with start() as one, start() as two:
         here = one.spawn(named(Account))
         there = two.spawn(named(Account))
-        assert there.call(Account.add, 2).get(timeout=10) == 2
+        assert there.call(Account.add, 2).get(timeout=30) == 2
         there.tell("x")
-        assert here.call(Account.add, 3).get(timeout=10) == 5
-        assert here.call(Account.seen).get(timeout=10) == ["x"]
+        assert here.call(Account.add, 3).get(timeout=30) == 5
+        assert here.call(Account.seen).get(timeout=30) == ["x"]
         assert there._actor.state.n == 0  # it only stands by
         with pytest.raises(ValueError, match="no"):
-            there.call(Account.fail).get(timeout=10)
+            there.call(Account.fail).get(timeout=30)
         wait_for(lambda: rows(one, "af_answer") == 0)
 
 
@@ -37,18 +37,22 @@ def test_it_is_taken_over_when_its_owner_stops(start):
         with start("one") as one:
             here = one.spawn(named(Loud))
             there = two.spawn(named(Loud))
-            here.call(Loud.add, 2).get(timeout=10)
+            here.call(Loud.add, 2).get(timeout=30)
             assert started == ["one"]
-        assert there.call(Loud.add, 1).get(timeout=10) == 3
+        assert there.call(Loud.add, 1).get(timeout=30) == 3
         assert started == ["one", "two"]
         assert there._actor.state.n == 3
 
 
-def lose_an_actor(start, on_crash=None):
+def lose_an_actor(start, on_crash=None, on_failure=None):
     """Have a node lose its actor in the middle of a message; returns what left it, and what the new owner knows."""
     gate, inside = threading.Event(), threading.Event()
 
     class Held(Account):
+        def on_failure(self, kind, error, trace):
+            if on_failure is not None:
+                on_failure((self.ctx._ref._scheduler.name, str(error)))
+
         def on_receive(self, message):
             self.state.seen.append(message)
             if self.to is not None:
@@ -64,21 +68,22 @@ def lose_an_actor(start, on_crash=None):
         here = one.spawn(named(Held, "a", collector))
         there = two.spawn(named(Held))
         here.tell("x")
-        inside.wait(10)
+        inside.wait(30)
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
-        seen = [there.call(Held.seen).get(timeout=10)]  # handled again, by the new owner
+        seen = [there.call(Held.seen).get(timeout=30)]  # handled again, by the new owner
         gate.set()
-        wait_for(lambda: not here.is_alive() or collector.call(Collector.all).get(timeout=10))
-        seen.append(there.call(Held.seen).get(timeout=10))
-        return collector.call(Collector.all).get(timeout=10), seen
+        wait_for(lambda: not here.is_alive() or collector.call(Collector.all).get(timeout=30))
+        seen.append(there.call(Held.seen).get(timeout=30))
+        return collector.call(Collector.all).get(timeout=30), seen
 
 
 def test_it_is_taken_over_when_its_owner_has_not_beaten_for_a_lease_and_that_one_is_fenced(start):
-    crashes = []
-    left, seen = lose_an_actor(start, crashes.append)
+    crashes, failures = [], []
+    left, seen = lose_an_actor(start, crashes.append, failures.append)
     assert left == []  # the old owner ends, and what it did is refused
     assert seen == [["x"], ["x"]]
     assert ["taken over" in str(event.reason) for event in crashes] == [True]
+    assert failures == [("one", "a was taken over by another node")]
 
 
 def test_without_the_fence_that_shows(start, url, monkeypatch):
@@ -98,14 +103,14 @@ def test_a_restartable_owner_that_lost_its_actor_stands_by(start):
     with start("one") as one, start("two") as two:
         here = one.spawn(named(Account, restart="permanent"))
         there = two.spawn(named(Account))
-        here.call(Account.add, 1).get(timeout=10)
+        here.call(Account.add, 1).get(timeout=30)
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
         wait_for(lambda: there._box.is_owner)
-        assert here.call(Account.add, 1).get(timeout=10) == 2
+        assert here.call(Account.add, 1).get(timeout=30) == 2
         wait_for(lambda: "a" in one.scheduler.durable.standbys or not here._box.is_owner)
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": 1e12}))
         there.stop()
-        assert here.call(Account.add, 1).get(timeout=10) == 3
+        assert here.call(Account.add, 1).get(timeout=30) == 3
 
 
 def test_of_two_nodes_that_spawn_one_name_at_once_one_has_it(start):
@@ -115,7 +120,7 @@ def test_of_two_nodes_that_spawn_one_name_at_once_one_has_it(start):
             refs = []
 
             def spawn(system, number=number, barrier=barrier, refs=refs):
-                barrier.wait(10)
+                barrier.wait(30)
                 refs.append(system.spawn(named(Account, f"a{number}")))
 
             threads = [threading.Thread(target=spawn, args=(system,)) for system in (one, two)]
@@ -139,19 +144,19 @@ def test_durable_actors_of_two_nodes_send_to_each_other(start):
         bank = two.spawn(named(Account, "bank"))
         asker = two.spawn(named(Asker, "asker", bank))
         for k in (1, 2, 3):
-            asker.call(Asker.ask, k).get(timeout=10)
-        wait_for(lambda: asker.call(Asker.seen).get(timeout=10) == [1, 3, 6])
+            asker.call(Asker.ask, k).get(timeout=30)
+        wait_for(lambda: asker.call(Asker.seen).get(timeout=30) == [1, 3, 6])
 
 
 def test_a_stopped_actor_is_free_for_others_and_its_rows_stay(start):
     with start() as one, start() as two:
         ref = one.spawn(named(Account, retry=QUICK))
-        ref.call(Account.add, 4).get(timeout=10)
+        ref.call(Account.add, 4).get(timeout=30)
         ref.stop()
         with pytest.raises(af.ActorDeadError):
             ref.tell("x")
         there = two.spawn(named(Account))
-        assert there.call(Account.total).get(timeout=10) == 4
+        assert there.call(Account.total).get(timeout=30) == 4
 
 
 def test_a_restarted_incarnation_reads_what_the_one_before_committed(start):
@@ -161,18 +166,18 @@ def test_a_restarted_incarnation_reads_what_the_one_before_committed(start):
 
     with start() as system:
         ref = system.spawn(named(Restless, restart="permanent"))
-        ref.call(Restless.add, 1).get(timeout=10)
+        ref.call(Restless.add, 1).get(timeout=30)
         ref.cast(Restless.bye)
         ref.tell("behind it")
-        assert ref.call(Restless.total).get(timeout=10) == 1
-        assert ref.call(Restless.seen).get(timeout=10) == ["behind it"]
+        assert ref.call(Restless.total).get(timeout=30) == 1
+        assert ref.call(Restless.seen).get(timeout=30) == ["behind it"]
 
 
 class Lodger(af.Actor):
     """Lives in a process of its own, and knows a durable actor."""
 
     def ask(self, other: Any, k: int) -> Any:
-        return other.call(Account.add, k).get(timeout=10)
+        return other.call(Account.add, k).get(timeout=30)
 
     def tell(self, other: Any, message: Any) -> None:
         other.tell(message)
@@ -196,8 +201,8 @@ def test_an_actor_in_a_process_of_its_own_and_a_durable_one_send_to_each_other(s
         ref = system.spawn(named(Caller))
         assert lodger.call(Lodger.ask, ref, 3).get(timeout=30) == 3
         lodger.call(Lodger.tell, ref, 21).get(timeout=30)
-        wait_for(lambda: ref.call(Account.seen).get(timeout=10) == [21])
-        wait_for(lambda: lodger.call(Lodger.last).get(timeout=10) == 42)
+        wait_for(lambda: ref.call(Account.seen).get(timeout=30) == [21])
+        wait_for(lambda: lodger.call(Lodger.last).get(timeout=30) == 42)
 
 
 def test_dead_nodes_are_swept_out(start):

@@ -70,16 +70,16 @@ def test_a_handler_that_makes_what_is_over_the_limit_fails_and_is_rolled_back(li
     other = limited.spawn(named(Account, "other"))
     ref = limited.spawn(named(Greedy, "a", other))
     with pytest.raises(af.PayloadError, match=f"^{what}{OVER}"):
-        ref.call(method, BIG).get(timeout=5)
-    assert ref.call(Greedy.seen).get(timeout=5) == []
-    assert ref.call(Greedy.total).get(timeout=5) == 0
+        ref.call(method, BIG).get(timeout=30)
+    assert ref.call(Greedy.seen).get(timeout=30) == []
+    assert ref.call(Greedy.total).get(timeout=30) == 0
     assert rows(limited, "af_actor_timer") == 0
-    assert other.call(Account.seen).get(timeout=5) == []
+    assert other.call(Account.seen).get(timeout=30) == []
 
 
 def test_a_promised_answer_over_the_limit_can_be_set_to_another(limited):
     ref = limited.spawn(named(Greedy))
-    assert ref.call(Greedy.promise).get(timeout=5) == "small"
+    assert ref.call(Greedy.promise).get(timeout=30) == "small"
 
 
 def test_a_cast_that_makes_the_state_too_big_is_a_dead_letter_that_says_so(limited):

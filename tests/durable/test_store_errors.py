@@ -49,7 +49,7 @@ def test_a_send_to_a_full_disk_raises_and_leaves_nothing(start, disk):
             ref.call(Account.add, 1)
         disk.full = False
         assert system.scheduler.durable.asks == {}
-        assert ref.call(Account.seen).get(timeout=5) == []
+        assert ref.call(Account.seen).get(timeout=30) == []
 
 
 def test_a_message_whose_commit_fails_is_handled_again_on_the_old_state(start, disk, caplog):
@@ -66,8 +66,8 @@ def test_a_message_whose_commit_fails_is_handled_again_on_the_old_state(start, d
         collector = system.spawn(Collector)
         ref = system.spawn(named(Filling, "a", collector))
         ref.tell("x")
-        wait_for(lambda: collector.call(Collector.all).get(timeout=5) == ["x"])
-        assert ref.call(Account.total).get(timeout=5) == 1
+        wait_for(lambda: collector.call(Collector.all).get(timeout=30) == ["x"])
+        assert ref.call(Account.total).get(timeout=30) == 1
         assert tries == [0, 0, 0, 0]
         assert "could not be stored" in caplog.text
 
@@ -91,7 +91,7 @@ def test_a_timeout_of_a_state_whose_commit_fails_is_handled_again(start, disk, o
         disk.failing = 1
         wait_for(lambda: disk.refused)
         wait_for(lambda: b'["off"]' in system.store.read(lambda tx: tx.one("actors.get", {"name": "a"}))[3])
-        assert ref.proxy().count.get(timeout=10) == 1
+        assert ref.proxy().count.get(timeout=30) == 1
 
 
 def test_an_ask_whose_commit_fails_is_answered_when_there_is_room_again(start, disk):
@@ -103,7 +103,7 @@ def test_an_ask_whose_commit_fails_is_answered_when_there_is_room_again(start, d
     with start() as system:
         ref = system.spawn(named(Filling))
         future = ref.call(Filling.add, 3)
-        assert future.get(timeout=10) == 3
+        assert future.get(timeout=30) == 3
         assert disk.refused
 
 
@@ -117,7 +117,7 @@ def test_the_end_does_not_wait_for_a_full_disk(start, disk):
         ref.tell("x")
         wait_for(lambda: disk.refused)
         system.begin_stop(1.0)
-        system.ended.get(timeout=10)
+        system.ended.get(timeout=30)
         disk.full = False
     with start() as system:
         assert rows(system, "af_mail") == 1
@@ -130,7 +130,7 @@ def test_a_spawn_on_a_full_disk_fails(start, disk):
         with pytest.raises(af.StoreError, match="full"):
             system.spawn(named(Account, "second"))
         disk.full = False
-        assert system.spawn(named(Account, "second")).call(Account.add, 1).get(timeout=5) == 1
+        assert system.spawn(named(Account, "second")).call(Account.add, 1).get(timeout=30) == 1
 
 
 def test_a_mailbox_that_cannot_be_read_is_read_again(start, monkeypatch):
@@ -149,7 +149,7 @@ def test_a_mailbox_that_cannot_be_read_is_read_again(start, monkeypatch):
 
         monkeypatch.setattr(mailbox.ledger, "fetch", failing)
         ref.tell("x")
-        assert ref.call(Account.seen).get(timeout=5) == ["x"]
+        assert ref.call(Account.seen).get(timeout=30) == ["x"]
         assert len(failures) == 2
 
 
@@ -162,7 +162,7 @@ def test_one_refusal_in_a_shared_commit_undoes_no_other(start):
         results = []
         for future in futures:
             try:
-                results.append(future.get(timeout=10))
+                results.append(future.get(timeout=30))
             except (af.ActorDeadError, af.StoreError):
                 results.append(None)
         assert [n for n, value in enumerate(results) if value != 1] == [7]
@@ -175,7 +175,7 @@ def test_rows_are_pruned(start):
         ref = system.spawn(named(Account))
         registry = system.scheduler.durable
         system.deliver(ref, "x", id="m1")
-        ref.call(Account.seen).get(timeout=5)
+        ref.call(Account.seen).get(timeout=30)
         assert rows(system, "af_mark") == 1
         system.store.write(lambda tx: ledger.prune(tx, registry.now() + 1))
         assert rows(system, "af_mark") == 1
@@ -196,7 +196,7 @@ def test_a_damaged_row_is_a_dead_letter_and_the_others_are_handled(start):
         }
         system.store.write(lambda tx: tx.run("actors.put", row))
         ref.tell("fine")
-        assert ref.call(Account.seen).get(timeout=5) == ["fine"]
+        assert ref.call(Account.seen).get(timeout=30) == ["fine"]
         wait_for(lambda: letters)
         assert isinstance(letters[0].reason, af.PayloadError)
 
@@ -208,7 +208,7 @@ def test_sqlite_itself_refuses_a_read_only_file(start, url, tmp_path):
         with pytest.raises(af.StoreError, match="readonly|attempt to write"):
             ref.tell("x")
         system.store._writer.connection.execute("pragma query_only = 0")
-        assert ref.call(Account.seen).get(timeout=5) == []
+        assert ref.call(Account.seen).get(timeout=30) == []
     with sqlite3.connect(tmp_path / "test.db") as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
     connection.close()

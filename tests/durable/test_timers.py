@@ -24,8 +24,8 @@ class Clock(Account):
 def test_a_timer_fires_once_and_its_row_is_gone(start):
     with start() as system:
         ref = system.spawn(named(Clock))
-        ref.call(Clock.later, 0.01, 5).get(timeout=5)
-        wait_for(lambda: ref.call(Clock.total).get(timeout=5) == 5)
+        ref.call(Clock.later, 0.01, 5).get(timeout=20)
+        wait_for(lambda: ref.call(Clock.total).get(timeout=20) == 5)
         assert rows(system, "af_actor_timer") == 0
 
 
@@ -33,17 +33,17 @@ def test_a_timer_of_a_failed_handler_is_not_there(start):
     with start() as system:
         ref = system.spawn(named(Clock))
         with pytest.raises(ValueError, match="no"):
-            ref.call(Clock.never, 0.001).get(timeout=5)
+            ref.call(Clock.never, 0.001).get(timeout=20)
         assert rows(system, "af_actor_timer") == 0
 
 
 def test_timers_outlive_the_process(start):
     with start() as system:
         ref = system.spawn(named(Clock))
-        ref.call(Clock.later, 0.2, 5).get(timeout=5)
+        ref.call(Clock.later, 0.2, 5).get(timeout=20)
     with start() as system:
         ref = system.spawn(named(Clock))
-        wait_for(lambda: ref.call(Clock.total).get(timeout=5) == 5)
+        wait_for(lambda: ref.call(Clock.total).get(timeout=20) == 5)
 
 
 def test_a_missed_period_fires_once():
@@ -160,9 +160,9 @@ def test_the_timers_that_were_due_when_a_process_died_are_suspected_once_and_aft
 
     with start() as system:
         ref = system.spawn(named(Clock))
-        ref.call(Clock.later, 3600, 5).get(timeout=5)
-        ref.call(Clock.later, 7200, 1).get(timeout=5)
-        ref.call(Clock.later, 9000, 1).get(timeout=5)
+        ref.call(Clock.later, 3600, 5).get(timeout=20)
+        ref.call(Clock.later, 7200, 1).get(timeout=20)
+        ref.call(Clock.later, 9000, 1).get(timeout=20)
     with start() as system:
         first = system.store.read(lambda tx: tx.all("actors.timers", {"actor": "a"}))[0][0]
         values = {"actor": "a", "now": system.store.now() + 8000}
@@ -187,7 +187,7 @@ def test_the_timers_that_were_due_when_a_process_died_are_suspected_once_and_aft
 def test_an_actor_that_is_taken_over_from_a_dead_process_suspects_its_timers(start):
     with start() as system:
         ref = system.spawn(named(Clock))
-        ref.call(Clock.later, 3600, 5).get(timeout=5)
+        ref.call(Clock.later, 3600, 5).get(timeout=20)
     with start() as system:
         (row,) = system.store.read(lambda tx: tx.all("actors.timers", {"actor": "a"}))
         system.store.write(lambda tx: tx.run("actors.move_timer", {"id": row[0], "due": 1.0}))
@@ -204,7 +204,7 @@ def test_an_actor_that_is_taken_over_from_a_dead_process_suspects_its_timers(sta
 
         system.store.write = count
         ref = system.spawn(named(Clock))
-        wait_for(lambda: ref.call(Clock.total).get(timeout=5) == 5)
+        wait_for(lambda: ref.call(Clock.total).get(timeout=20) == 5)
         assert started == [row[0]]  # a process may have died on it, so its begin was noted
         system.store.write = write
 

@@ -11,7 +11,7 @@ import psutil
 import actorflow as af
 from tests.core.actors import until
 
-LIMIT = 10.0  # seconds that any single wait takes at most
+LIMIT = 30.0  # seconds that any single wait takes at most
 
 
 class Here(af.Actor):

@@ -9,7 +9,7 @@ import pytest
 import actorflow as af
 from tests.hosts.actors import LIMIT, Deaf, Fragile, Gate, Here, Notes, call, events, hosted, pid_of, run_in_threads
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Burst(Notes):
@@ -279,7 +279,7 @@ def test_stop_comes_after_what_is_queued(system, probe):
     for number in range(100):
         ref.tell(number)
     assert ref.stop(timeout=LIMIT) is True
-    assert [probe.expect() for _ in range(100)] == list(range(100))
+    assert [probe.expect(within=LIMIT) for _ in range(100)] == list(range(100))
     assert not ref.is_alive()
     assert ref.stop(timeout=LIMIT) is False
 

@@ -9,9 +9,9 @@ from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Gate, Here, call, hosted, run_in_threads
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
-SOON = 5.0  # seconds, in which a deadlock must be told
+SOON = 15.0  # seconds, in which a deadlock must be told
 
 
 class Link(Here):

@@ -23,7 +23,7 @@ from tests.hosts.actors import (
 )
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Stuck(Fragile):

@@ -9,7 +9,7 @@ import pytest
 import actorflow as af
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, events, hosted
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class TwoArguments(Exception):

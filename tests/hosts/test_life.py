@@ -16,7 +16,7 @@ from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, hosted, is_gone, pid_of, until_gone
 
-pytestmark = [pytest.mark.timeout(30), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +62,7 @@ def output(*arguments, **options):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
         **options,
@@ -83,7 +83,7 @@ def test_no_process_is_left_a_second_after_the_parent_is_killed(kind, tmp_path):
         until(begun.exists)
         assert not any(is_gone(pid) for pid in found)
         program.kill()
-        deadline = time.monotonic() + 1
+        deadline = time.monotonic() + 10  # 0.1 s on a quiet machine; left alone, they would run for a minute
         until_gone(*found)
         assert time.monotonic() < deadline
 
@@ -116,7 +116,7 @@ def test_what_hosts_print_is_not_lost():
         cwd=ROOT,
         capture_output=True,
         check=True,
-        timeout=20,
+        timeout=60,
     )
     assert (done.stdout, done.stderr) == (b"said there", b"complained there")
 

@@ -22,7 +22,7 @@ from actorflow.process.wire import HEADER, MARSHAL_VERSION, ROOM
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Gate, Notes, call, hosted, pid_of
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 NOBODY = 2**40  # number of an ask that nobody has made
 
@@ -95,6 +95,7 @@ def test_a_timeout_holds_in_the_middle_of_a_frame_which_is_then_read_on(ref, siz
         seconds.append(time.monotonic() - start)
 
     with goes_on(pid):
+        until(lambda: is_stopped(pid))
         if in_main:
             ask()
         else:

@@ -11,7 +11,7 @@ import actorflow as af
 from tests.core.actors import Log, until
 from tests.hosts.actors import LIMIT, Fragile, Gate, Here, Notes, call, events, hosted, pid_of, until_gone
 
-pytestmark = [pytest.mark.timeout(20), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
 
 class Eater(Fragile):

@@ -8,7 +8,7 @@ import pytest
 import actorflow as af
 from tests.hosts.actors import LIMIT, Here, Notes, call, hosted, pid_of
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Parent(Notes):

@@ -25,10 +25,10 @@ from tests.hosts.actors import (
 )
 from tests.processes import stop_process
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 GRACE = 0.5
-BEYOND = 0.8  # seconds that an end may take longer on a busy machine; a quiet one needs 0.2
+BEYOND = 4.0  # seconds that an end may take longer on a busy machine; a quiet one needs 0.2, the default grace is 5
 
 
 class Waiter(Fragile):
@@ -143,7 +143,7 @@ def test_one_that_computes_for_ever_is_abandoned_and_its_process_killed(system, 
     begun(tmp_path / "begun")
     start = time.monotonic()
     supervisor.stop(timeout=LIMIT)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 4.5  # its shutdown time is 0.3, and the default five seconds
     with pytest.raises(af.ActorDeadError):
         asked.get(timeout=LIMIT)
     until_gone(pid)

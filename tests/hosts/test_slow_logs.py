@@ -11,7 +11,7 @@ from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, call, events, hosted
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(120)
 
 NAME = "tests.hosts.slow"
 WARNING = "log records of child processes were dropped"

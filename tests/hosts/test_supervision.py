@@ -8,7 +8,7 @@ import actorflow as af
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Gate, Notes, call, events, hosted, pid_of
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Relay(Fragile):

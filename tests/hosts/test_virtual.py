@@ -8,7 +8,7 @@ import pytest
 import actorflow as af
 from tests.hosts.actors import Fragile, Here, Notes, hosted
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Keeps(Notes):

@@ -189,8 +189,8 @@ def test_caller_gets_the_error_and_the_machine_lives_on(
 ) -> None:
     ref = any_system.spawn(Machine, failing)
     with pytest.raises(Part, match=failing):
-        ref.call(Machine.go).get(timeout=5)
-    assert ref.call(Machine.look).get(timeout=5) == seen
+        ref.call(Machine.go).get(timeout=20)
+    assert ref.call(Machine.look).get(timeout=20) == seen
 
 
 @pytest.mark.parametrize("how", ["cast", "timer"])
@@ -200,7 +200,7 @@ def test_failure_that_nobody_asked_for_is_a_crash(any_system: af.ActorSystem, pr
     ref = any_system.spawn(af.child(Machine, failing).options(restart="permanent"))
     ref.cast(Machine.go if how == "cast" else Machine.go_later)
     assert isinstance(probe.expect(af.Crashed, within=5).reason, Part)
-    assert ref.call(Machine.look).get(timeout=5) == ("a", 0, False)  # a new machine
+    assert ref.call(Machine.look).get(timeout=20) == ("a", 0, False)  # a new machine
 
 
 @pytest.mark.parametrize("how", ["cast", "timer"])
@@ -209,13 +209,13 @@ def test_refusal_that_nobody_asked_for_is_a_dead_letter_and_no_crash(
 ) -> None:
     any_system.subscribe(af.DeadLetter, probe.ref)
     ref = any_system.spawn(Machine, "")
-    ref.call(Machine.go).get(timeout=5)
+    ref.call(Machine.go).get(timeout=20)
     ref.cast(Machine.go if how == "cast" else Machine.go_later)
     assert isinstance(probe.expect(af.DeadLetter, within=5).reason, af.TransitionRefused)
-    assert ref.call(Machine.look).get(timeout=5) == ("b", 1, True)
+    assert ref.call(Machine.look).get(timeout=20) == ("b", 1, True)
 
 
 def test_nobody_hears_of_errors_in_a_chart_of_scxmls_order(any_system: af.ActorSystem) -> None:
     ref = any_system.spawn(ChartActor, chart("scxml"), Model("action"))
-    assert ref.send("go").get(timeout=5) is None
+    assert ref.send("go").get(timeout=20) is None
     assert ref.state == "b"

@@ -61,15 +61,15 @@ class Order(af.StateMachine, history=3):
 
 def test_rules_are_tried_top_to_bottom_and_guards_before_the_action(any_system: af.ActorSystem) -> None:
     ref = any_system.spawn(Order)
-    assert (ref.call(Order.pay, 3).get(timeout=5), ref.state) == (3, "new")
-    assert (ref.call(Order.pay, 3).get(timeout=5), ref.state) == (6, "paid")
-    assert ref.call(Order.read).get(timeout=5) == ["asked with 0", "asked with 3", "receipt"]
+    assert (ref.call(Order.pay, 3).get(timeout=20), ref.state) == (3, "new")
+    assert (ref.call(Order.pay, 3).get(timeout=20), ref.state) == (6, "paid")
+    assert ref.call(Order.read).get(timeout=20) == ["asked with 0", "asked with 3", "receipt"]
 
 
 def test_refused_event_names_state_event_and_what_is_legal(any_system: af.ActorSystem) -> None:
     ref = any_system.spawn(Order)
     with pytest.raises(af.TransitionRefused) as refused:
-        ref.send("ship", "parcel").get(timeout=5)
+        ref.send("ship", "parcel").get(timeout=20)
     assert (refused.value.state, refused.value.event, refused.value.legal) == (
         "new",
         "ship",
@@ -123,7 +123,7 @@ def test_event_runs_to_completion_before_the_next_message(any_system: af.ActorSy
         ref.cast(Relay.begin)
         ref.cast(Relay.note, number)
     turn = ["begin", "enter", "finish"]
-    assert ref.call(Relay.read).get(timeout=5) == [*turn, 0, *turn, 1, *turn, 2]
+    assert ref.call(Relay.read).get(timeout=20) == [*turn, 0, *turn, 1, *turn, 2]
 
 
 def test_timeout_of_a_state_ends_with_the_state(virtual_system: VirtualSystem) -> None:
@@ -195,9 +195,9 @@ def test_subscription_outlives_a_restart(any_system: af.ActorSystem, probe: Prob
     subscription = ref.subscribe(probe.ref)
     ref.cast(Fragile.crash)
     ref.cast(Fragile.pay, 1)
-    assert probe.expect(within=5)[:3] == ("new", "paid", "pay")
+    assert probe.expect(within=20)[:3] == ("new", "paid", "pay")
     subscription.cancel()
-    ref.call(Fragile.ship, "parcel").get(timeout=5)
+    ref.call(Fragile.ship, "parcel").get(timeout=20)
     probe.expect_none(within=0.01)
 
 
@@ -212,10 +212,10 @@ def test_machine_in_a_final_state_answers_and_one_with_stop_when_final_ends(
 
     any_system.subscribe(af.Stopped, probe.ref)
     stays = any_system.spawn(Order)
-    stays.call(Order.cancel, "why").get(timeout=5)
+    stays.call(Order.cancel, "why").get(timeout=20)
     assert stays.state == "dead"
     ends = any_system.spawn(af.child(Once).options(restart="permanent"))
-    ends.call(Once.switch).get(timeout=5)
+    ends.call(Once.switch).get(timeout=20)
     assert probe.expect(af.Stopped, within=5).ref == ends
 
 
@@ -260,7 +260,7 @@ def test_transition_time_is_validation_time_and_action_time(any_system: af.Actor
     for _ in range(130):
         ref.cast(Switch.flip)
     with pytest.raises(af.TransitionRefused):
-        ref.send("nothing").get(timeout=5)
+        ref.send("nothing").get(timeout=20)
     stats = Switch.stats()
     assert (stats.events, stats.refused, stats.failed) == (131, 1, 0)
     assert stats.transition_time == stats.validation_time + stats.action_time > 0

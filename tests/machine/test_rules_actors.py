@@ -368,7 +368,7 @@ def test_deferred_events_come_back_in_order_after_a_change_of_state_and_answer_t
     assert not any(job.done() for job in jobs)
     for number, job in enumerate(jobs):
         assert busy.call(Busy.ready).get() == "ready"
-        assert job.get(timeout=5) == number
+        assert job.get(timeout=20) == number
     assert busy.proxy().done.get() == [0, 1, 2]
 
 

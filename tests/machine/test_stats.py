@@ -8,7 +8,8 @@ import math
 import pytest
 
 import actorflow as af
-from actorflow.machine import machine_capacity, macrostep
+from actorflow.machine import machine_capacity
+from actorflow.machine.steps import macrostep
 
 
 def make(clock: list[float] | None = None) -> type[af.StateMachine]:

@@ -149,7 +149,7 @@ def refused(read, *arguments, **keywords):
 
 READERS = [
     pytest.param(lambda future: refused(future.get), id="get"),
-    pytest.param(lambda future: refused(future.get, timeout=5), id="get with timeout"),
+    pytest.param(lambda future: refused(future.get, timeout=20), id="get with timeout"),
     pytest.param(lambda future: future.map(str), id="mapped"),
     pytest.param(lambda future: refused(future.map(str).get), id="mapped and read"),
     pytest.param(lambda future: refused(future.join(future).get), id="joined"),

@@ -19,4 +19,4 @@ def pool() -> Iterator[af.ProcessPool]:
 def until_ready(pool: af.ProcessPool) -> None:
     """Return once all workers can run tasks."""
     while {worker.state for worker in pool.stats().workers} != {"idle"}:
-        pool.submit(abs, 1).result(timeout=10)
+        pool.submit(abs, 1).result(timeout=30)

@@ -73,6 +73,15 @@ def hold_lock(seconds):
     return "held"
 
 
+def until(condition):
+    """Work until something is so, at most twenty seconds."""
+    end = time.perf_counter() + 20
+    while not condition():
+        if time.perf_counter() > end:
+            raise TimeoutError
+        time.sleep(0.001)
+
+
 def spin(seconds):
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -158,7 +167,7 @@ def stop_iteration(item):
 def fork_and_die():
     """Leave a forked child behind, which holds copies of all descriptors, and die."""
     if os.fork() == 0:
-        time.sleep(2)
+        time.sleep(60)  # it is killed with the worker's group
         os._exit(0)
     os._exit(9)
 
@@ -186,11 +195,11 @@ def change(array):
 
 
 def submit_to(executor, n):
-    return executor.submit(add, n, 1).result(timeout=10) + sum(executor.map(add, [n, n]))
+    return executor.submit(add, n, 1).result(timeout=30) + sum(executor.map(add, [n, n]))
 
 
 def own_pool():
     import actorflow
 
     with actorflow.ProcessPool(workers=1) as pool:
-        return pool.submit(add, 1, 2).result(timeout=20)
+        return pool.submit(add, 1, 2).result(timeout=30)

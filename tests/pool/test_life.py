@@ -7,11 +7,11 @@ import textwrap
 import threading
 import time
 
-import psutil
 import pytest
 
 import actorflow as af
 from actorflow.testing import LeakCheck, VirtualSystem
+from tests.hosts.actors import is_gone
 from tests.pool import tasks
 from tests.pool.test_tasks import until
 
@@ -74,7 +74,7 @@ def test_options_leave_the_pool_itself_as_it_was_and_add_up(pool):
     both = pool.options(timeout=30).options(priority=2)
     assert (both._options.timeout, both._options.priority) == (30, 2)
     assert pool._options.timeout is None
-    assert both.submit(tasks.add, 1).result(timeout=10) == 1
+    assert both.submit(tasks.add, 1).result(timeout=30) == 1
     assert list(both.map(tasks.add, [1, 2])) == [1, 2]
 
 
@@ -86,7 +86,7 @@ def test_smaller_priority_goes_first_and_equal_ones_in_order(tmp_path):
             future = pool.options(priority=priority).submit(tasks.add, name, "")
             future.add_done_callback(lambda done: order.append(done.result()))
         (tmp_path / "go").touch()
-        gate.result(timeout=10)
+        gate.result(timeout=30)
     assert order == ["first", "second", "usual", "usual-2", "late", "later"]
 
 
@@ -108,7 +108,7 @@ def test_stats_show_what_waits_what_runs_and_what_was(pool, tmp_path):
     (tmp_path / "go").touch()
     pool.drain(10)
     with pytest.raises(ValueError, match="x"):
-        pool.submit(tasks.fail, "x").result(timeout=10)
+        pool.submit(tasks.fail, "x").result(timeout=30)
     stats = pool.stats()
     assert all(future.done() for future in held + queued)
     assert (stats.queued, stats.running) == (0, ())
@@ -122,20 +122,20 @@ def test_resize_adds_workers_and_takes_them_away_after_what_they_run(pool, tmp_p
     pool.resize(1)
     assert len(pool.stats().running) == 4
     (tmp_path / "go").touch()
-    assert [future.result(timeout=10) for future in held] == ["held"] * 4
+    assert [future.result(timeout=30) for future in held] == ["held"] * 4
     until(lambda: len(pool.stats().workers) == 1)
-    assert pool.submit(tasks.add, 1).result(timeout=10) == 1
+    assert pool.submit(tasks.add, 1).result(timeout=30) == 1
     pool.resize(3)
     until(lambda: len(pool.stats().workers) == 3)
 
 
 def test_a_task_goes_to_a_worker_that_has_started_rather_than_to_one_that_still_does(tmp_path):
     with LeakCheck(), af.ProcessPool(1, initializer=tasks.hold_all_but_one, initargs=(str(tmp_path),)) as pool:
-        first = pool.submit(os.getpid).result(timeout=10)
+        first = pool.submit(os.getpid).result(timeout=30)
         pool.resize(2)
         until(lambda: len(pool._dispatch.idle) == 2)
         try:
-            assert pool.submit(os.getpid).result(timeout=10) == first
+            assert pool.submit(os.getpid).result(timeout=30) == first
         finally:
             (tmp_path / "go").touch()
 
@@ -149,7 +149,7 @@ def test_drain_waits_until_all_is_done_and_the_pool_goes_on(pool, tmp_path):
     (tmp_path / "go").touch()
     pool.drain(10)
     assert all(future.done() for future in [held, *queued])
-    assert pool.submit(tasks.add, 1).result(timeout=10) == 1
+    assert pool.submit(tasks.add, 1).result(timeout=30) == 1
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
@@ -182,8 +182,8 @@ def test_shutdown_without_waiting_returns_at_once_and_the_tasks_are_done(tmp_pat
         pool.shutdown(wait=False)
         assert not future.done()
         (tmp_path / "go").touch()
-        assert future.result(timeout=10) == "held"
-        assert behind.result(timeout=10) == 1
+        assert future.result(timeout=30) == "held"
+        assert behind.result(timeout=30) == 1
 
 
 def test_shutdown_can_cancel_what_has_not_begun(tmp_path):
@@ -194,7 +194,7 @@ def test_shutdown_can_cancel_what_has_not_begun(tmp_path):
         queued = [pool.submit(tasks.add, 1) for _ in range(5)]
         pool.shutdown(wait=False, cancel_futures=True)
         (tmp_path / "go").touch()
-        assert running.result(timeout=10) == "held"
+        assert running.result(timeout=30) == "held"
         assert all(future.cancelled() for future in queued)
 
 
@@ -202,7 +202,7 @@ def test_many_pools_one_after_the_other_leave_nothing():
     with LeakCheck():
         for number in range(5):
             with af.ProcessPool(workers=2) as pool:
-                assert pool.submit(tasks.add, number).result(timeout=20) == number
+                assert pool.submit(tasks.add, number).result(timeout=30) == number
 
 
 def test_a_pool_that_was_never_used_ends_at_once():
@@ -210,7 +210,7 @@ def test_a_pool_that_was_never_used_ends_at_once():
         begin = time.perf_counter()
         with af.ProcessPool(workers=2):
             pass
-        assert time.perf_counter() - begin < 3
+        assert time.perf_counter() - begin < 4.5  # nothing waits out its five seconds
 
 
 # --- in a system -----------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ def test_a_system_has_one_pool_of_a_name_and_shows_its_workers():
         assert system.pool("other", workers=1) is not pool
         assert system.find("/demo/cpu/worker-1") is not None
         assert "worker-2" in str(system.tree())
-        assert pool.submit(tasks.add, 1).result(timeout=20) == 1
+        assert pool.submit(tasks.add, 1).result(timeout=30) == 1
         for arguments in ({"workers": 3}, {"max_tasks": 5}, {"initializer": tasks.add}, {"host": af.Process(nice=1)}):
             with pytest.raises(af.DefinitionError, match="was made with another"):
                 system.pool("cpu", **arguments)
@@ -243,7 +243,7 @@ def test_a_pool_that_was_shut_down_can_be_made_anew():
     with LeakCheck(), af.ActorSystem("demo") as system:
         system.pool("cpu", workers=1).shutdown()
         assert system.find("/demo/cpu") is None
-        assert system.pool("cpu", workers=1).submit(tasks.add, 1).result(timeout=20) == 1
+        assert system.pool("cpu", workers=1).submit(tasks.add, 1).result(timeout=30) == 1
 
 
 def test_the_end_of_the_system_drains_its_pools():
@@ -262,11 +262,11 @@ def test_what_is_left_after_the_grace_time_of_the_system_is_killed_and_answered(
         until(running.running)
         begin = time.perf_counter()
         system.stop(grace=0.5)
-        assert time.perf_counter() - begin < 3
+        assert time.perf_counter() - begin < 4.5  # the grace of who says nothing is five seconds
         with pytest.raises(af.HostDied, match="may have run"):
-            running.result(timeout=5)
+            running.result(timeout=30)
         with pytest.raises(af.ActorDeadError, match="stopped before"):
-            queued.result(timeout=5)
+            queued.result(timeout=30)
 
 
 def test_a_dead_worker_is_a_crash_that_subscribers_see_and_no_end_of_the_supervisor():
@@ -276,8 +276,8 @@ def test_a_dead_worker_is_a_crash_that_subscribers_see_and_no_end_of_the_supervi
         pool = system.pool("cpu", workers=1)
         for _ in range(10):
             with pytest.raises(af.HostDied):
-                pool.submit(tasks.leave, 1).result(timeout=10)
-        assert pool.submit(tasks.add, 1).result(timeout=10) == 1
+                pool.submit(tasks.leave, 1).result(timeout=30)
+        assert pool.submit(tasks.add, 1).result(timeout=30) == 1
         until(lambda: len(crashed) == 10)
         assert {event.ref.path for event in crashed} == {"/demo/cpu/worker-1"}
 
@@ -301,11 +301,11 @@ def test_it_works_with_fresh_interpreters_and_where_there_is_no_epoll(monkeypatc
     monkeypatch.delattr("select.epoll", raising=False)
     with LeakCheck(), af.ProcessPool(workers=2, host=af.Process(start="spawn", env={"X": "y"})) as pool:
         assert pool.submit(os.getenv, "X").result(timeout=30) == "y"
-        assert [pool.submit(tasks.add, n).result(timeout=10) for n in range(100)] == list(range(100))
+        assert [pool.submit(tasks.add, n).result(timeout=30) for n in range(100)] == list(range(100))
         futures = [pool.submit(tasks.add, n) for n in range(1000)]
-        assert [future.result(timeout=10) for future in futures] == list(range(1000))
+        assert [future.result(timeout=30) for future in futures] == list(range(1000))
         with pytest.raises(af.TaskTimeout):
-            pool.options(timeout=0.2).submit(tasks.spin, 30).result(timeout=10)
+            pool.options(timeout=0.2).submit(tasks.spin, 30).result(timeout=30)
 
 
 # --- when nobody ends it ---------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def run_script(code, *, seconds=30):
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=seconds, check=False
     )
     pids = [int(word[4:]) for word in result.stdout.split() if word.startswith("pid:")]
-    until(lambda: not any(psutil.pid_exists(pid) for pid in pids), 3)
+    until(lambda: all(map(is_gone, pids)))
     return result
 
 
@@ -339,7 +339,7 @@ def test_a_script_that_never_ends_its_pool_ends_and_leaves_nothing():
 def test_a_pool_that_is_dropped_finishes_its_tasks_and_ends():
     with LeakCheck():
         future = af.ProcessPool(workers=1).submit(tasks.spin, 0.05)
-        assert future.result(timeout=20) == 0.05
+        assert future.result(timeout=30) == 0.05
 
 
 def test_functions_of_python_c_and_of_a_thread_work():

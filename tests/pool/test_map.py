@@ -21,21 +21,30 @@ def test_any_chunksize_gives_the_same(pool, chunksize):
     assert list(pool.map(tasks.add, range(500), chunksize=chunksize)) == list(range(500))
 
 
-def test_cheap_items_go_in_big_chunks_and_slow_ones_are_shared_out(pool):
+def test_cheap_items_go_in_big_chunks_and_slow_ones_are_shared_out(pool, tmp_path):
     assert sum(pool.map(tasks.add, range(200_000))) == sum(range(200_000))
 
     def slow(_):
-        tasks.spin(0.02)
+        """Begin its first three items in a process no sooner than the other process has begun as many."""
+        mine = tasks.begin(f"{folder}/{tasks.pid()}")
+        if mine <= 3:
+            tasks.until(lambda: sum(path.stat().st_size >= mine for path in folder.iterdir()) == 2)
         return tasks.pid()
 
+    folder = tmp_path
     pids = list(pool.map(slow, range(20)))
     assert min(map(pids.count, set(pids))) >= 3
     assert len(set(pids)) == 2
 
 
-def test_one_slow_item_does_not_keep_the_cheap_ones_from_the_other_worker(pool):
+def test_one_slow_item_does_not_keep_the_cheap_ones_from_the_other_worker(pool, tmp_path):
+    count = str(tmp_path / "count")
+
     def which(n):
-        time.sleep(1.0 if n == 0 else 0.000_05)
+        if n == 0:
+            tasks.until(lambda: tasks.begun(count) >= 1500)
+        else:
+            tasks.begin(count)
         return tasks.pid()
 
     pids = list(pool.map(which, range(2000)))
@@ -48,7 +57,7 @@ def test_an_error_comes_after_the_results_before_it_and_ends_the_iteration(pool)
         found.extend(results)
     assert found == list(range(10))
     assert list(results) == []
-    assert pool.submit(tasks.add, 1).result(timeout=10) == 1
+    assert pool.submit(tasks.add, 1).result(timeout=30) == 1
 
 
 def test_stop_iteration_in_the_function_is_an_error_and_no_silent_end(pool):

@@ -222,7 +222,7 @@ def in_threads(*works):
 
     with cf.ThreadPoolExecutor(len(works)) as threads:
         for done in [threads.submit(run, work) for work in works]:
-            done.result(timeout=20)
+            done.result(timeout=30)
 
 
 def settle_all(futures, rng):
@@ -246,7 +246,7 @@ def test_wait_for_all_returns_when_all_are_done_and_not_before(seed):
         futures = [PoolFuture() for _ in range(6)]
 
         def wait(futures=futures):
-            found = cf.wait(futures, timeout=10)
+            found = cf.wait(futures, timeout=30)
             assert not found.not_done
             assert all(future.done() for future in futures)
 
@@ -294,7 +294,7 @@ def test_as_completed_gives_each_future_once(seed):
         futures = [PoolFuture() for _ in range(6)]
 
         def collect(futures=futures):
-            given = list(cf.as_completed(futures, timeout=10))
+            given = list(cf.as_completed(futures, timeout=30))
             assert len(given) == len(futures)
             assert set(given) == set(futures)
 
@@ -332,6 +332,6 @@ def test_a_callback_added_in_a_race_with_the_result_runs_once():
         in_threads(
             lambda future=future: future.set_result(1),
             lambda future=future, called=called: future.add_done_callback(called.append),
-            lambda future=future: cf.wait([future], timeout=10),
+            lambda future=future: cf.wait([future], timeout=30),
         )
         assert called == [future]

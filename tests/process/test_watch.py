@@ -12,10 +12,10 @@ from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.process.watch import MemoryWatch, rss_of, usage
 from actorflow.testing import LeakCheck
 
-LIMIT = 10.0
+LIMIT = 30.0
 MB = 1_000_000
 
-pytestmark = [pytest.mark.timeout(30)]
+pytestmark = [pytest.mark.timeout(120)]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from actorflow.process import wire
 from actorflow.process.wire import AT_HAND, Connection, pair
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 BIG = wire.ROOM + 1000
 

@@ -84,7 +84,7 @@ def main(folder: Path) -> None:
     with af.ActorSystem("full", store=f"sqlite:///{path}") as system:
         queue = system.queue("q", workers=2)
         accepted.append(queue.enqueue(tasks.double, 1))
-        assert accepted[0].result(timeout=20) == 2
+        assert accepted[0].result(timeout=30) == 2
         begun = tasks.begun("gate")
         held = queue.enqueue(big, "gate")
         assert begun.wait(20)
@@ -101,10 +101,10 @@ def main(folder: Path) -> None:
 
         filler.unlink()
         accepted.append(queue.enqueue(tasks.note, BIG))
-        assert held.result(timeout=20) == BIG
+        assert held.result(timeout=30) == BIG
         assert held.info().attempt == 1
         for job in accepted:
-            job.result(timeout=20)
+            job.result(timeout=30)
     print("fine")
 
 

@@ -28,7 +28,7 @@ def note(name: str) -> str:
 @af.task
 def stay(name: str) -> str:
     ORDER.append(name)
-    STAY.wait(10)
+    STAY.wait(30)
     return name
 
 
@@ -72,7 +72,7 @@ def test_a_job_for_a_free_worker_takes_one_commit_until_it_runs(shop, monkeypatc
     assert len(commits) == 1
     assert job.status == "running"
     STAY.set()
-    assert job.result(timeout=10) == "a"
+    assert job.result(timeout=30) == "a"
 
 
 def test_what_is_more_urgent_goes_first_all_the_same(shop):
@@ -81,7 +81,7 @@ def test_what_is_more_urgent_goes_first_all_the_same(shop):
     line_of(shop).wake = lambda: None  # type: ignore[method-assign]  # as if another process had enqueued it
     first = jobs.enqueue(note.options(priority=-1), "urgent")
     second = jobs.enqueue(note, "other")
-    assert (first.result(timeout=10), second.result(timeout=10)) == ("urgent", "other")
+    assert (first.result(timeout=30), second.result(timeout=30)) == ("urgent", "other")
     assert ORDER == ["urgent", "other"]
 
 
@@ -104,13 +104,13 @@ def test_a_paused_queue_begins_nothing(shop):
     job = jobs.enqueue(note, "a")
     assert job.status == "queued"
     jobs.resume()
-    assert job.result(timeout=10) == "a"
+    assert job.result(timeout=30) == "a"
 
 
 def test_after_drain_nothing_is_claimed_any_more(shop):
     jobs = shop.queue("q", workers=1)
     offered(shop)
-    jobs.drain(timeout=10)
+    jobs.drain(timeout=30)
     assert not line_of(shop).offers
     assert jobs.enqueue(note, "a").status == "queued"
 
@@ -120,8 +120,8 @@ def test_a_job_of_a_task_that_fails_in_its_transaction_never_runs(shop):
     QUEUES.append(jobs)
     offered(shop)
     with pytest.raises(af.JobFailed):
-        jobs.enqueue(enqueue_and_fail).result(timeout=10)
-    assert jobs.enqueue(note, "last").result(timeout=10) == "last"
+        jobs.enqueue(enqueue_and_fail).result(timeout=30)
+    assert jobs.enqueue(note, "last").result(timeout=30) == "last"
     assert ORDER == ["last"]
 
 
@@ -140,7 +140,7 @@ def test_an_interrupt_while_it_is_enqueued_loses_no_job(shop, monkeypatch, after
     with pytest.raises(KeyboardInterrupt):
         jobs.enqueue(note, "a")
     monkeypatch.undo()
-    assert jobs.enqueue(note, "b").result(timeout=10) == "b"
+    assert jobs.enqueue(note, "b").result(timeout=30) == "b"
     assert (["a", "b"] if after_commit else ["b"]) == ORDER
     offered(shop)
 
@@ -162,8 +162,8 @@ def test_what_was_claimed_for_a_claimer_that_crashed_is_queued_again(shop, monke
     monkeypatch.setattr(Line, "put_and_claim", crashing)
     job = jobs.enqueue(note, "a")
     monkeypatch.undo()
-    assert job.result(timeout=10) == "a"
-    assert jobs.enqueue(note, "b").result(timeout=10) == "b"
+    assert job.result(timeout=30) == "a"
+    assert jobs.enqueue(note, "b").result(timeout=30) == "b"
     assert ORDER == ["a", "b"]
 
 
@@ -172,7 +172,7 @@ def test_many_threads_that_enqueue_at_once_have_each_job_run_once(shop):
 
     def enqueue(name: str) -> None:
         for number in range(40):
-            jobs.enqueue(note, f"{name}-{number}").result(timeout=20)
+            jobs.enqueue(note, f"{name}-{number}").result(timeout=30)
 
     threads = [threading.Thread(target=enqueue, args=(name,)) for name in "abcd"]
     for thread in threads:
@@ -203,8 +203,8 @@ def test_no_job_overtakes_one_that_is_claimed_just_now(shop, monkeypatch):
         found = put_and_claim(self, put, now)
         monkeypatch.undo()
         jobs.enqueue(note, "second")
-        line.claimer.call(Claimer.wake).get(timeout=10)  # type: ignore[union-attr]  # the flush is in its mailbox,
-        line.claimer.call(Claimer.wake).get(timeout=10)  # type: ignore[union-attr]  # and now it is over
+        line.claimer.call(Claimer.wake).get(timeout=30)  # type: ignore[union-attr]  # the flush is in its mailbox,
+        line.claimer.call(Claimer.wake).get(timeout=30)  # type: ignore[union-attr]  # and now it is over
         return found
 
     monkeypatch.setattr(Line, "put_and_claim", overtaken)

@@ -26,11 +26,11 @@ def test_a_job_expires_while_all_workers_are_busy(shop):
     jobs = shop.queue("q", workers=1)
     begun = tasks.begun("busy")
     busy = jobs.enqueue(tasks.hold, "busy")
-    assert begun.wait(10)
+    assert begun.wait(30)
     with pytest.raises(af.JobCancelled, match="expired"):
-        jobs.enqueue(tasks.double.options(expires=0.01), 1).result(timeout=10)
+        jobs.enqueue(tasks.double.options(expires=0.01), 1).result(timeout=30)
     tasks.GATES["busy"].set()
-    busy.result(timeout=10)
+    busy.result(timeout=30)
 
 
 # --- unique ----------------------------------------------------------------------------------------------------------
@@ -41,6 +41,15 @@ def test_a_duplicate_is_the_job_that_is_there(shop):
     one, other = (jobs.enqueue(tasks.double.options(unique="u"), n) for n in (1, 2))
     assert one.id == other.id
     assert jobs.stats().queued == 1
+
+
+def test_listeners_hear_of_a_duplicate_once(shop):
+    jobs, heard = shop.queue("q"), []
+    jobs.subscribe(heard.append)
+    job = jobs.enqueue(tasks.double.options(unique="u"), 1)
+    jobs.enqueue(tasks.double.options(unique="u"), 2)
+    jobs.enqueue_many(tasks.double.options(unique="u"), [(3,), (4,)])
+    assert [(event.kind, event.job) for event in heard] == [("queued", job.id)]
 
 
 def test_a_duplicate_is_refused_and_the_live_job_named(shop):
@@ -55,9 +64,9 @@ def test_a_duplicate_replaces_the_job_that_has_not_begun(shop):
     old = jobs.enqueue(tasks.double.options(unique="u"), 1)
     new = jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace"), 2)
     with pytest.raises(af.JobCancelled, match="replaced"):
-        old.result(timeout=5)
+        old.result(timeout=30)
     shop.queue("q", workers=1)
-    assert new.result(timeout=10) == 4
+    assert new.result(timeout=30) == 4
 
 
 def test_who_waits_for_a_job_that_is_replaced_hears_of_it_and_so_do_listeners(shop):
@@ -65,7 +74,7 @@ def test_who_waits_for_a_job_that_is_replaced_hears_of_it_and_so_do_listeners(sh
     jobs.subscribe(lambda event: seen.append((event.kind, event.job)))
     old = jobs.enqueue(tasks.double.options(unique="u"), 1)
     with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(old.result, timeout=20)
+        waiting = thread.submit(old.result, timeout=30)
         tasks.until(lambda: shop.waits._futures)
         jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace"), 2)
         with pytest.raises(af.JobCancelled, match="replaced"):
@@ -77,16 +86,16 @@ def test_a_job_that_runs_is_not_replaced(shop):
     jobs = shop.queue("q", workers=1)
     begun = tasks.begun("unique")
     old = jobs.enqueue(tasks.hold.options(unique="u"), "unique")
-    assert begun.wait(10)
+    assert begun.wait(30)
     assert jobs.enqueue(tasks.hold.options(unique="u", on_duplicate="replace"), "unique").id == old.id
     tasks.GATES["unique"].set()
-    old.result(timeout=10)
+    old.result(timeout=30)
 
 
 def test_a_key_is_unique_among_live_jobs_of_one_queue_only(shop):
     jobs, others = shop.queue("q", workers=1), shop.queue("r")
     first = jobs.enqueue(tasks.double.options(unique="u"), 1)
-    first.result(timeout=10)
+    first.result(timeout=30)
     assert jobs.enqueue(tasks.double.options(unique="u"), 1).id != first.id
     assert others.enqueue(tasks.double.options(unique="u"), 1).id != first.id
 
@@ -130,8 +139,8 @@ def test_a_job_waits_for_those_that_it_needs(timed):
 def test_a_job_whose_need_is_over_waits_for_nothing(shop):
     jobs = shop.queue("q", workers=1)
     done = jobs.enqueue(tasks.double, 1)
-    done.result(timeout=10)
-    assert jobs.enqueue(tasks.double.options(after=[done]), 2).result(timeout=10) == 4
+    done.result(timeout=30)
+    assert jobs.enqueue(tasks.double.options(after=[done]), 2).result(timeout=30) == 4
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -140,14 +149,14 @@ def test_what_waits_for_a_failed_job_is_cancelled_all_the_way(shop, when):
     bad = jobs.enqueue(tasks.fail, "broken")
     if when == "after":
         with pytest.raises(af.JobFailed):
-            bad.result(timeout=10)
+            bad.result(timeout=30)
     second = jobs.enqueue(tasks.double.options(after=[bad]), 1)
     third = jobs.enqueue(tasks.double.options(after=[second]), 1)
     shop.queue("q", workers=1)
     with pytest.raises(af.JobCancelled, match=f"job {bad.id}, which it waited for, is failed"):
-        second.result(timeout=10)
+        second.result(timeout=30)
     with pytest.raises(af.JobCancelled, match=f"job {second.id}, which it waited for, is cancelled"):
-        third.result(timeout=10)
+        third.result(timeout=30)
     assert jobs.stats().cancelled == 2
 
 
@@ -156,10 +165,10 @@ def test_needs_reach_over_queues(shop):
     begun = tasks.begun("over")
     first = jobs.enqueue(tasks.hold, "over")
     second = others.enqueue(tasks.double.options(after=[first]), 4)
-    assert begun.wait(10)
+    assert begun.wait(30)
     assert second.status == "queued"
     tasks.GATES["over"].set()
-    assert second.result(timeout=10) == 8
+    assert second.result(timeout=30) == 8
 
 
 # --- groups ----------------------------------------------------------------------------------------------------------
@@ -178,25 +187,72 @@ def test_the_callback_of_a_group_gets_the_results_in_order(shop):
     jobs = shop.queue("q", workers=4)
     calls = [(tasks.double, n) for n in range(20)] + [(tasks.await_double, 50)]
     group = jobs.group(calls, then=listed)
-    assert group.then.result(timeout=10) == [*(2 * n for n in range(20)), 100]
-    assert [job.result(timeout=10) for job in group.jobs[:3]] == [0, 2, 4]
+    assert group.then.result(timeout=30) == [*(2 * n for n in range(20)), 100]
+    assert [job.result(timeout=30) for job in group.jobs[:3]] == [0, 2, 4]
 
 
 def test_a_group_of_nothing_calls_back_at_once(shop):
-    assert shop.queue("q", workers=1).group([], then=total).then.result(timeout=10) == 0
+    assert shop.queue("q", workers=1).group([], then=total).then.result(timeout=30) == 0
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_the_callback_of_a_group_whose_results_are_too_big_together_is_a_dead_letter(url, over):
+    with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="1M")) as system:
+        jobs, told = system.queue("q", workers=2), []
+        jobs.subscribe(told.append)
+        group = jobs.group([(blob, 300_000)] * (4 if over else 3), then=total_length)
+        if not over:
+            assert group.then.result(timeout=20) == 900_000
+            return
+        cause = r"the results of the group's 4 jobs: 1\.2 MB, over Settings\(payload_limit=\) of 1\.0 MB"
+        with pytest.raises(af.JobFailed, match=cause) as raised:
+            group.then.result(timeout=20)
+        assert isinstance(raised.value.__cause__, af.PayloadError)
+        assert [job.id for job in jobs.dead()] == [group.then.id]
+        assert jobs.stats().dead == 1
+        tasks.until(lambda: ("dead", group.then.id) in [(event.kind, event.job) for event in told])
+        assert [len(job.result(timeout=10)) for job in group.jobs] == [300_000] * 4
+        assert jobs.retry(group.then)
+        assert group.then.status == "dead"  # they are as big as before
+    if url == "memory:":
+        return
+    with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="2M")) as system:
+        jobs = system.queue("q", workers=2)
+        (then,) = jobs.dead()
+        assert jobs.retry(then)
+        assert then.result(timeout=20) == 1_200_000
+
+
+def test_a_group_of_results_that_are_there_and_too_big_together_is_a_dead_letter(url):
+    with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="1M")) as system:
+        jobs = system.queue("q", workers=1)
+        with jobs.inline():
+            group = jobs.group([(blob, 300_000)] * 4, then=total_length)
+        with pytest.raises(af.JobFailed, match="the results of the group's 4 jobs"):
+            group.then.result(timeout=20)
+
+
+@af.task
+def blob(size: int) -> str:
+    return "x" * size
+
+
+@af.task
+def total_length(texts: list[str]) -> int:
+    return sum(map(len, texts))
 
 
 def test_the_callback_runs_once_for_groups_that_end_at_once(shop):
     jobs = shop.queue("q", workers=8)
     groups = [jobs.group([(tasks.double, n)] * 5, then=total) for n in range(20)]
-    assert [group.then.result(timeout=20) for group in groups] == [10 * n for n in range(20)]
+    assert [group.then.result(timeout=30) for group in groups] == [10 * n for n in range(20)]
     assert jobs.stats().completed == 120
 
 
 def test_the_callback_of_a_group_with_a_failed_job_is_cancelled(shop):
     group = shop.queue("q", workers=2).group([(tasks.double, 1), (tasks.fail, "no")], then=total)
     with pytest.raises(af.JobCancelled, match="is failed"):
-        group.then.result(timeout=10)
+        group.then.result(timeout=30)
 
 
 FLAWED: set[int] = set()
@@ -214,8 +270,8 @@ def test_the_callback_of_a_group_is_queued_again_with_the_results_of_all(shop):
     FLAWED.add(7)
     group = jobs.group([(flawed, 7), (flawed, 8)], then=total)
     with pytest.raises(af.JobCancelled):
-        group.then.result(timeout=10)
-    group.jobs[1].result(timeout=10)
+        group.then.result(timeout=30)
+    group.jobs[1].result(timeout=30)
     with pytest.raises(af.DefinitionError, match=f"result of job {group.jobs[0].id}, which is failed: queue that one"):
         jobs.retry(group.then)
     assert group.then.status == "cancelled"
@@ -224,7 +280,7 @@ def test_the_callback_of_a_group_is_queued_again_with_the_results_of_all(shop):
     assert jobs.retry(group.jobs[0])
     assert jobs.retry(group.then)
     jobs.resume()
-    assert group.then.result(timeout=10) == 15
+    assert group.then.result(timeout=30) == 15
 
 
 @af.task
@@ -239,10 +295,10 @@ def test_a_callback_that_failed_itself_is_queued_again_with_its_results(shop):
     FLAWED.add(7)
     group = jobs.group([(tasks.double, 1), (tasks.double, 2)], then=sound_total)
     with pytest.raises(af.JobFailed):
-        group.then.result(timeout=10)
+        group.then.result(timeout=30)
     FLAWED.clear()
     assert jobs.retry(group.then)
-    assert group.then.result(timeout=10) == 6
+    assert group.then.result(timeout=30) == 6
 
 
 def test_a_group_is_there_as_a_whole_or_not(shop):
@@ -263,7 +319,7 @@ def test_a_job_that_may_run_once_is_not_tried_again(shop):
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(once.options(at_most_once=True))
     with pytest.raises(af.JobFailed, match="failed: OSError"):
-        job.result(timeout=10)
+        job.result(timeout=30)
     assert job.info().attempt == 1
 
 
@@ -326,16 +382,16 @@ def test_a_job_that_is_due_by_a_clock_set_forward_begins(shop, set_clock, monkey
     monkeypatch.setattr(claimer, "CLOCK_SECONDS", 0.05)
     job = shop.queue("q", workers=1).enqueue(tasks.double.options(delay=3000), 1)
     set_clock(4000)
-    assert job.result(timeout=20) == 2
+    assert job.result(timeout=30) == 2
 
 
 def test_jobs_of_a_key_do_not_wait_for_a_clock_that_was_set_back(shop, set_clock, monkeypatch):
     monkeypatch.setattr(claimer, "CLOCK_SECONDS", 0.5)  # it may be set between a claim and the timer for the next
     jobs = shop.queue("q", workers=1, per_key=af.Limit(rate="20/s"))
     many = [jobs.enqueue(tasks.double.options(key="k"), n) for n in range(10)]
-    many[0].result(timeout=20)
+    many[0].result(timeout=30)
     set_clock(-4000)
-    assert [job.result(timeout=20) for job in many] == [2 * n for n in range(10)]
+    assert [job.result(timeout=30) for job in many] == [2 * n for n in range(10)]
 
 
 def test_jobs_of_a_key_do_not_wait_for_a_clock_that_was_set_back_before_the_start(shop, set_clock):
@@ -346,4 +402,4 @@ def test_jobs_of_a_key_do_not_wait_for_a_clock_that_was_set_back_before_the_star
     many = [jobs.enqueue(tasks.double.options(key="k"), n) for n in range(4)]
     set_clock(-4000)
     shop.queue("q", workers=1, per_key=af.Limit(rate="20/s"))
-    assert [job.result(timeout=20) for job in many] == [2 * n for n in range(4)]
+    assert [job.result(timeout=30) for job in many] == [2 * n for n in range(4)]

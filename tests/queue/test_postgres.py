@@ -48,7 +48,7 @@ def test_a_job_is_there_once_the_users_transaction_commits(system, database, opt
         job = jobs.enqueue(tasks.double.options(conn=conn, **options), 4)
         assert jobs.stats().queued == 0
         conn.commit()
-        assert job.result(timeout=20) == 8
+        assert job.result(timeout=30) == 8
 
 
 def test_a_job_is_never_there_if_the_users_transaction_is_undone(system, database):
@@ -57,7 +57,7 @@ def test_a_job_is_never_there_if_the_users_transaction_is_undone(system, databas
         conn.execute("insert into sale (what) values ('book')")
         jobs.enqueue(tasks.note.options(conn=conn), 4)
         conn.rollback()
-    assert jobs.enqueue(tasks.double, 1).result(timeout=20) == 2
+    assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
     assert jobs.stats().completed == 1
     assert sales(database) == []
 
@@ -88,7 +88,7 @@ def sell(what: str, fail_until: int = 0) -> int:
 
 def test_what_a_task_writes_is_there_once_with_its_result(system, database):
     jobs = system.queue("q", workers=2)
-    assert jobs.enqueue(sell, "book").result(timeout=20) == 1
+    assert jobs.enqueue(sell, "book").result(timeout=30) == 1
     assert sales(database) == ["book"]
 
 
@@ -104,8 +104,8 @@ def break_sql() -> None:
 def test_an_error_of_the_server_in_a_tasks_transaction_fails_the_job_and_no_other(system, database):
     jobs = system.queue("q", workers=1)
     with pytest.raises(af.JobFailed):
-        jobs.enqueue(break_sql).result(timeout=20)
-    assert jobs.enqueue(sell, "book").result(timeout=20) == 1
+        jobs.enqueue(break_sql).result(timeout=30)
+    assert jobs.enqueue(sell, "book").result(timeout=30) == 1
     assert sales(database) == ["book"]
 
 
@@ -119,7 +119,7 @@ def test_two_systems_share_the_limits_of_a_queue(database):
         tasks.until(lambda: [job.status for job in jobs].count("running") == 1)
         assert two.queue("q").stats().running == 1
         tasks.GATES["limit"].set()
-        assert [job.result(timeout=20) for job in jobs] == ["limit", "limit"]
+        assert [job.result(timeout=30) for job in jobs] == ["limit", "limit"]
 
 
 def test_two_claims_at_the_same_time_keep_the_limit(database, postgres_server):
@@ -158,7 +158,7 @@ def test_a_unique_job_that_two_systems_add_at_once_is_one_job(database):
             barrier = threading.Barrier(2)
 
             def add(queue, task=task, found=found, barrier=barrier):
-                barrier.wait(10)
+                barrier.wait(30)
                 found.append(queue.enqueue(task, 1).id)
 
             threads = [threading.Thread(target=add, args=(queue,)) for queue in queues]

@@ -97,7 +97,7 @@ def test_a_schedule_fires_once_however_many_declare_it(tmp_path):
         ready = threading.Barrier(3)
 
         def declare(system):
-            ready.wait(10)
+            ready.wait(30)
             system.queue("q").cron("* * * * * *", tasks.double, args=(1,))  # each second
 
         threads = [threading.Thread(target=declare, args=(system,)) for system in systems]
@@ -109,7 +109,7 @@ def test_a_schedule_fires_once_however_many_declare_it(tmp_path):
         heard = threading.Event()
         store = systems[0].store
         store.watch(lambda: queue.stats().queued >= 2 and heard.set())
-        assert heard.wait(10)
+        assert heard.wait(30)
         created = [info.created for info in queue.jobs()]
         assert len({int(time) for time in created}) == len(created)
     finally:

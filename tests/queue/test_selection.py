@@ -59,9 +59,9 @@ def test_running_and_failed_jobs_are_found(shop):
     jobs = shop.queue("q", workers=1)
     begun = tasks.begun("found")
     with pytest.raises(af.JobFailed):
-        jobs.enqueue(tasks.fail.options(tags=["a"]), "x").result(timeout=10)
+        jobs.enqueue(tasks.fail.options(tags=["a"]), "x").result(timeout=30)
     job = jobs.enqueue(tasks.hold.options(tags=["a"]), "found")
-    assert begun.wait(10)
+    assert begun.wait(30)
     try:
         assert ids(jobs.jobs("running")) == ids(jobs.jobs("running", tag="a", task=tasks.hold)) == [job.id]
         assert ids(jobs.jobs("running", task=tasks.double)) == []
@@ -115,10 +115,10 @@ def test_cancel_all_has_running_jobs_end(shop):
     jobs = shop.queue("q", workers=2)
     begun = [tasks.begun(f"cancel-{n}") for n in range(2)]
     running = [jobs.enqueue(tasks.until_cancelled.options(tags=["a"]), f"cancel-{n}") for n in range(2)]
-    assert all(event.wait(10) for event in begun)
+    assert all(event.wait(30) for event in begun)
     assert jobs.cancel_all("running", tag="a") == 2
     for job in running:
-        job.result(timeout=20)  # their tasks look whether they are cancelled, and return
+        job.result(timeout=30)  # their tasks look whether they are cancelled, and return
 
 
 def test_cancel_all_counts_those_that_another_of_them_took_along(shop):
@@ -134,8 +134,8 @@ def test_retry_all_queues_again_what_failed(shop, monkeypatch):
     failed = [jobs.enqueue(tasks.fail.options(tags=["a"]), "x") for _ in range(5)]
     for job in failed:
         with pytest.raises(af.JobFailed):
-            job.result(timeout=10)
-    jobs.enqueue(tasks.double.options(tags=["a"]), 1).result(timeout=10)
+            job.result(timeout=30)
+    jobs.enqueue(tasks.double.options(tags=["a"]), 1).result(timeout=30)
     jobs.pause()
     assert jobs.retry_all(tag="b") == jobs.retry_all("dead") == 0
     assert jobs.retry_all("failed", tag="a") == 5
@@ -143,7 +143,7 @@ def test_retry_all_queues_again_what_failed(shop, monkeypatch):
     jobs.resume()
     for job in failed:
         with pytest.raises(af.JobFailed):
-            job.result(timeout=10)
+            job.result(timeout=30)
 
 
 def test_retry_all_leaves_a_job_whose_unique_key_is_taken(shop):

@@ -64,7 +64,7 @@ def test_two_processes_share_the_work(home, start, tmp_path):
     jobs = home.queue("q").enqueue_many(work, [(n,) for n in range(4)])
     tasks.until(lambda: len(begun(tmp_path)) == 4)
     (tmp_path / "go").touch()
-    assert {job.result(timeout=20)[1] for job in jobs} == {one.pid, other.pid}
+    assert {job.result(timeout=30)[1] for job in jobs} == {one.pid, other.pid}
 
 
 def test_each_job_of_many_is_done_once(home, start, tmp_path):
@@ -84,10 +84,10 @@ def test_the_jobs_of_a_killed_process_run_elsewhere_at_once(home, start, tmp_pat
     other = start()
     victim.kill()
     killed = time.monotonic()
-    tasks.until(lambda: all(other.pid in pids for pids in begun(tmp_path).values()))
-    assert time.monotonic() - killed < 10  # no lease had to run out
+    tasks.until(lambda: all(other.pid in pids for pids in begun(tmp_path).values()), 60)
+    assert time.monotonic() - killed < 25  # no lease of thirty seconds had to run out
     (tmp_path / "go").touch()
-    assert [job.result(timeout=20) for job in jobs] == [[n, other.pid] for n in range(2)]
+    assert [job.result(timeout=30) for job in jobs] == [[n, other.pid] for n in range(2)]
     assert [job.info().crashes for job in jobs] == [1, 1]
 
 
@@ -98,7 +98,7 @@ def test_a_job_that_may_run_once_is_a_dead_letter_when_its_process_is_killed(hom
     victim.kill()
     start()
     with pytest.raises(af.JobFailed, match="is dead: HostDied: its process .*: was killed or has crashed") as failure:
-        job.result(timeout=20)
+        job.result(timeout=30)
     assert isinstance(failure.value.__cause__, af.HostDied)
     assert len(begun(tmp_path)[0]) == 1
 
@@ -112,10 +112,10 @@ def test_a_job_whose_processes_were_killed_three_times_is_a_dead_letter(home, st
         victim.wait()
     start()
     with pytest.raises(af.JobFailed, match="is dead"):
-        job.result(timeout=20)
+        job.result(timeout=30)
     assert home.queue("q").retry(job)
     (tmp_path / "go").touch()
-    assert job.result(timeout=20)[0] == 0
+    assert job.result(timeout=30)[0] == 0
 
 
 def test_the_late_result_of_a_stopped_process_is_refused_and_reported(home, start, tmp_path):
@@ -126,10 +126,10 @@ def test_the_late_result_of_a_stopped_process_is_refused_and_reported(home, star
     other = start("1.0")
     tasks.until(lambda: other.pid in begun(tmp_path)[0])  # the lease has run out
     (tmp_path / "go").touch()
-    assert job.result(timeout=20) == [0, other.pid]
+    assert job.result(timeout=30) == [0, other.pid]
     stopped.send_signal(signal.SIGCONT)
     assert "its late result is refused" in read_until(stopped, "late result")
-    assert job.result(timeout=20) == [0, other.pid]
+    assert job.result(timeout=30) == [0, other.pid]
     assert home.queue("q").stats().completed == 1
 
 
@@ -149,7 +149,7 @@ def test_a_cancel_reaches_the_process_that_runs_the_job(home, start, tmp_path):
     tasks.until(lambda: begun(tmp_path))
     assert job.cancel()
     with pytest.raises(af.JobCancelled, match="runs on"):
-        job.result(timeout=20)
+        job.result(timeout=30)
 
 
 def test_pause_holds_over_all_processes(home, start, tmp_path):
@@ -160,7 +160,7 @@ def test_pause_holds_over_all_processes(home, start, tmp_path):
     with pytest.raises(af.AskTimeout):
         job.result(timeout=0.5)
     queue.resume()
-    job.result(timeout=20)
+    job.result(timeout=30)
 
 
 def test_concurrency_holds_over_all_systems(tmp_path):
@@ -169,12 +169,12 @@ def test_concurrency_holds_over_all_systems(tmp_path):
         queues = [system.queue("q", workers=2, concurrency=1) for system in (one, other)]
         begun = [tasks.begun(f"at once {n}") for n in range(2)]
         jobs = [queue.enqueue(tasks.hold, f"at once {n}") for n, queue in enumerate(queues)]
-        assert begun[0].wait(10)
+        assert begun[0].wait(30)
         assert not begun[1].wait(0.3)
         tasks.GATES["at once 0"].set()
-        assert begun[1].wait(10)
+        assert begun[1].wait(30)
         tasks.GATES["at once 1"].set()
-        assert [job.result(timeout=10) for job in jobs] == ["at once 0", "at once 1"]
+        assert [job.result(timeout=30) for job in jobs] == ["at once 0", "at once 1"]
 
 
 def test_a_process_that_ends_gives_its_jobs_back(home, start, tmp_path):
@@ -185,5 +185,5 @@ def test_a_process_that_ends_gives_its_jobs_back(home, start, tmp_path):
     other = start()
     tasks.until(lambda: other.pid in begun(tmp_path)[0])
     (tmp_path / "go").touch()
-    assert job.result(timeout=20) == [0, other.pid]
+    assert job.result(timeout=30) == [0, other.pid]
     assert job.info().crashes == 0

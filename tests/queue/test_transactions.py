@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -42,7 +43,7 @@ def test_a_job_is_there_once_the_users_transaction_commits(on_file, path, option
         job = jobs.enqueue(tasks.double.options(conn=conn, **options), 4)
         assert jobs.stats().queued == 0
         conn.commit()
-        assert job.result(timeout=10) == 8
+        assert job.result(timeout=30) == 8
 
 
 def test_a_job_is_never_there_if_the_users_transaction_is_undone(on_file, path):
@@ -51,7 +52,7 @@ def test_a_job_is_never_there_if_the_users_transaction_is_undone(on_file, path):
         conn.execute("insert into sale values (1, 'book')")
         job = jobs.enqueue(tasks.note.options(conn=conn), 4)
         conn.rollback()
-        assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+        assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
         assert conn.execute("select count(*) from sale").fetchone() == (0,)
     assert jobs.stats().completed == 1
     assert job.id  # it had one, that another job has now
@@ -62,7 +63,7 @@ def test_a_connection_without_a_transaction_gets_one_as_from_python_itself(on_fi
     with closing(sqlite3.connect(path)) as conn:
         with conn:
             job = jobs.enqueue(tasks.double.options(conn=conn), 4)
-        assert job.result(timeout=10) == 8
+        assert job.result(timeout=30) == 8
 
 
 def test_a_group_is_there_once_the_users_transaction_commits(on_file, path):
@@ -80,7 +81,7 @@ def test_a_group_is_there_once_the_users_transaction_commits(on_file, path):
         group = jobs.group([(mine, 3), (mine, 4)], then=add_up.options(conn=conn))
         assert jobs.stats().queued == 0
         conn.commit()
-        assert group.then.result(timeout=10) == 14
+        assert group.then.result(timeout=30) == 14
     assert jobs.stats().completed == 3
 
 
@@ -121,15 +122,17 @@ def test_a_transaction_that_stays_open_is_warned_of_with_its_age(on_file, path, 
     jobs = on_file.queue("q")
     with closing(sqlite3.connect(path)) as conn:
         jobs.enqueue(tasks.double.options(conn=conn), 4)
-        tasks.until(lambda: "is open for 0." in caplog.text)
+        tasks.until(lambda: re.search(r"is open for \d+\.", caplog.text))
         conn.commit()
     caplog.clear()
+    looks = []
+    monkeypatch.setattr(on_file.lines["q"], "after", lambda _seconds, look: looks.append(look))
     with closing(sqlite3.connect(path)) as conn:
         jobs.enqueue(tasks.double.options(conn=conn), 4)
         conn.commit()
-        conn.execute("begin")
-        on_file.lines["q"].after(0.1, tasks.begun("later").set)
-        assert tasks.GATES["later begun"].wait(10)
+        conn.execute("begin")  # another transaction, which has nothing of ours
+        (look,) = looks
+        look()
     assert not caplog.records
 
 
@@ -153,13 +156,13 @@ def sales(path: str) -> list[str]:
 def test_what_a_task_writes_is_committed_with_its_result(on_file, path):
     jobs = on_file.queue("q", workers=3)
     for job in jobs.enqueue_many(sell, [("book",)] * 50):
-        assert job.result(timeout=10) == 1
+        assert job.result(timeout=30) == 1
     assert sales(path) == ["book"] * 50
     assert jobs.stats().completed == 50
 
 
 def test_what_a_task_wrote_that_fails_afterwards_is_undone(on_file, path):
-    assert on_file.queue("q", workers=2).enqueue(sell, "pen", 2).result(timeout=10) == 3
+    assert on_file.queue("q", workers=2).enqueue(sell, "pen", 2).result(timeout=30) == 3
     assert sales(path) == ["pen"]
 
 
@@ -173,7 +176,7 @@ def test_what_a_task_wrote_that_has_lost_its_job_is_undone(on_file, path, caplog
 
     jobs = on_file.queue("q", workers=1)
     job = jobs.enqueue(lost)
-    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+    assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
     tasks.until(lambda: "late result is refused" in caplog.text)
     assert sales(path) == []
     assert job.status == "running"
@@ -190,8 +193,8 @@ def test_jobs_that_are_enqueued_in_the_block_are_part_of_it(on_file, path):
             raise OSError
         return job.id
 
-    id_ = jobs.enqueue(enqueues).result(timeout=10)
-    assert on_file.get_job(id_).result(timeout=10) == 42
+    id_ = jobs.enqueue(enqueues).result(timeout=30)
+    assert on_file.get_job(id_).result(timeout=30) == 42
     assert jobs.stats().completed == 2
 
 
@@ -210,10 +213,10 @@ def test_a_task_has_one_transaction_and_does_not_end_it(on_file, path):
 
     jobs = on_file.queue("q", workers=1)
     with pytest.raises(af.JobFailed, match="opens a second"):
-        jobs.enqueue(two).result(timeout=10)
+        jobs.enqueue(two).result(timeout=30)
     with pytest.raises(af.JobFailed, match="must not commit"):
-        jobs.enqueue(commits).result(timeout=10)
-    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+        jobs.enqueue(commits).result(timeout=30)
+    assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
 
 
 def test_a_task_that_closes_the_connection_fails_and_the_store_goes_on(shop):
@@ -224,8 +227,8 @@ def test_a_task_that_closes_the_connection_fails_and_the_store_goes_on(shop):
 
     jobs = shop.queue("q", workers=1)
     with pytest.raises(af.JobFailed, match="must not"):
-        jobs.enqueue(closes).result(timeout=10)
-    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+        jobs.enqueue(closes).result(timeout=30)
+    assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
 
 
 def test_a_task_does_not_wait_for_a_job_that_its_own_transaction_holds_up(shop):
@@ -236,8 +239,8 @@ def test_a_task_does_not_wait_for_a_job_that_its_own_transaction_holds_up(shop):
 
     jobs = shop.queue("q", workers=2)
     with pytest.raises(af.JobFailed, match=r"cannot end while this task has a transaction\(\) open"):
-        jobs.enqueue(waits_within).result(timeout=10)
-    assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
+        jobs.enqueue(waits_within).result(timeout=30)
+    assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
     assert jobs.stats().completed == 1
 
 
@@ -255,12 +258,12 @@ def test_a_task_over_its_timeout_that_has_committed_its_result_is_completed(shop
     jobs = shop.queue("q", workers=2)
     other_begun = tasks.begun("other")
     other = jobs.enqueue(tasks.hold, "other")
-    assert other_begun.wait(10)
+    assert other_begun.wait(30)
     job = jobs.enqueue(late)
-    assert begun.wait(10)
+    assert begun.wait(30)
     tasks.GATES["other"].set()  # its end cannot be written meanwhile, and so the timeout is handled after the commit
-    assert job.result(timeout=10) == 42
-    assert other.result(timeout=10) == "other"
+    assert job.result(timeout=30) == 42
+    assert other.result(timeout=30) == "other"
     assert (jobs.stats().completed, jobs.stats().failed) == (2, 0)
     assert "failed for good" not in caplog.text
 
@@ -288,6 +291,6 @@ def test_a_memory_store_has_transactions_too(shop):
             return conn.execute("select 42").fetchone()[0]
 
     jobs = shop.queue("q", workers=1)
-    assert jobs.enqueue(in_memory).result(timeout=10) == 42
+    assert jobs.enqueue(in_memory).result(timeout=30) == 42
     with jobs.inline():
-        assert jobs.enqueue(in_memory).result(timeout=10) == 42
+        assert jobs.enqueue(in_memory).result(timeout=30) == 42

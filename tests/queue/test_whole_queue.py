@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import actorflow as af
+from actorflow.queue.claimer import LOOK_SECONDS
 from tests.core.actors import until
 
 from . import tasks
@@ -21,32 +22,32 @@ def test_a_paused_queue_begins_nothing_until_it_is_resumed(shop):
     jobs.pause()
     job = jobs.enqueue(tasks.double, 4)
     other = shop.queue("r", workers=1).enqueue(tasks.double, 1)
-    assert other.result(timeout=10) == 2
+    assert other.result(timeout=30) == 2
     assert job.status == "queued"
     assert jobs.stats().paused
     jobs.resume()
-    assert job.result(timeout=10) == 8
+    assert job.result(timeout=30) == 8
 
 
 def test_pause_lets_go_on_what_runs(shop):
     jobs = shop.queue("q", workers=1)
     begun = tasks.begun("paused")
     job = jobs.enqueue(tasks.hold, "paused")
-    assert begun.wait(10)
+    assert begun.wait(30)
     jobs.pause()
     tasks.GATES["paused"].set()
-    assert job.result(timeout=10) == "paused"
+    assert job.result(timeout=30) == "paused"
 
 
 def test_drain_waits_for_what_runs_and_takes_nothing_more(shop):
     jobs = shop.queue("q", workers=1)
     begun = tasks.begun("drain")
     running, waiting = jobs.enqueue(tasks.hold, "drain"), jobs.enqueue(tasks.double, 1)
-    assert begun.wait(10)
+    assert begun.wait(30)
     with pytest.raises(af.AskTimeout):
         jobs.drain(timeout=0.05)
     tasks.GATES["drain"].set()
-    jobs.drain(timeout=10)
+    jobs.drain(timeout=30)
     assert (running.status, waiting.status) == ("completed", "queued")
 
 
@@ -58,7 +59,7 @@ def test_purge_removes_what_has_not_begun(shop):
     assert jobs.purge() == 3
     assert (jobs.stats().queued, jobs.stats().due, jobs.peek()) == (0, 0, None)
     with pytest.raises(af.JobCancelled, match="was purged"):
-        elsewhere.result(timeout=5)
+        elsewhere.result(timeout=30)
     with pytest.raises(af.DefinitionError):
         ready.info()
 
@@ -76,7 +77,7 @@ def test_purge_gives_the_slots_of_keys_back(shop):
     jobs.enqueue_many(tasks.double.options(key="k"), [(n,) for n in range(5)])
     jobs.purge()
     jobs.resume()
-    assert jobs.enqueue(tasks.double.options(key="k"), 4).result(timeout=10) == 8
+    assert jobs.enqueue(tasks.double.options(key="k"), 4).result(timeout=30) == 8
 
 
 def test_peek_is_what_would_begin_next(shop):
@@ -92,9 +93,9 @@ def test_stats_use_the_words_of_the_statuses(shop):
     begun = tasks.begun("stats")
     for job in (jobs.enqueue(tasks.double, 1), jobs.enqueue(tasks.fail, "x")):
         with contextlib.suppress(af.JobFailed):
-            job.result(timeout=10)
+            job.result(timeout=30)
     jobs.enqueue(tasks.hold, "stats")
-    assert begun.wait(10)
+    assert begun.wait(30)
     jobs.enqueue(tasks.double.options(delay=60), 1)
     assert jobs.enqueue(tasks.double, 1).cancel()
     jobs.enqueue(tasks.double, 1)
@@ -102,7 +103,7 @@ def test_stats_use_the_words_of_the_statuses(shop):
     assert (stats.queued, stats.due, stats.running, stats.completed) == (1, 1, 1, 1)
     assert (stats.failed, stats.cancelled, stats.dead, stats.retried, stats.workers) == (1, 1, 0, 0, 1)
     tasks.GATES["stats"].set()
-    jobs.drain(timeout=10)
+    jobs.drain(timeout=30)
 
 
 def test_a_failed_job_is_queued_again_by_one_call_with_all_its_attempts(shop):
@@ -117,10 +118,10 @@ def test_a_failed_job_is_queued_again_by_one_call_with_all_its_attempts(shop):
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(fixed_later)
     with pytest.raises(af.JobFailed):
-        job.result(timeout=10)
+        job.result(timeout=30)
     fixed.set()
     assert jobs.retry(job)
-    assert job.result(timeout=10) == 1
+    assert job.result(timeout=30) == 1
     assert not jobs.retry(job)
 
 
@@ -128,7 +129,7 @@ def test_a_job_is_not_queued_again_beside_a_live_one_with_its_unique_key(shop):
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(tasks.fail.options(unique="u"), "x")
     with pytest.raises(af.JobFailed):
-        job.result(timeout=10)
+        job.result(timeout=30)
     other = jobs.enqueue(tasks.fail.options(unique="u", delay=60), "x")
     with pytest.raises(af.DefinitionError, match=f"job {other.id} is live"):
         jobs.retry(job)
@@ -213,14 +214,14 @@ def test_an_unknown_task_waits_and_is_reported(shop, caplog):
 
     del TASKS["tests.known_elsewhere"]
     shop.queue("q", workers=1)
-    assert known.result(timeout=10) == 2
+    assert known.result(timeout=30) == 2
     assert unknown.status == "queued"
     shop.lines["q"].report_unknown()
     assert "1 jobs wait for task 'tests.known_elsewhere'" in caplog.text
     TASKS["tests.known_elsewhere"] = known_elsewhere
     shop.lines["q"]._known = ("", 0)
     jobs.enqueue(tasks.double, 2)
-    assert unknown.result(timeout=10) == "here now"
+    assert unknown.result(timeout=30) == "here now"
 
 
 def test_a_task_that_has_another_name_in_a_script_is_reported_with_the_cure(shop, caplog):
@@ -295,7 +296,7 @@ def test_listeners_hear_what_becomes_of_jobs(shop):
             raise OSError
 
     job = jobs.enqueue(second_time)
-    job.result(timeout=10)
+    job.result(timeout=30)
     heard.remove(("queued", job.id))  # which the thread of `enqueue` tells, maybe after a worker that it began
     kinds = ["started", "progress", "retried", "started", "progress", "completed"]
     assert heard == [(kind, job.id) for kind in kinds]
@@ -303,11 +304,11 @@ def test_listeners_hear_what_becomes_of_jobs(shop):
     bad = jobs.enqueue(tasks.fail, "x")
     waiting = jobs.enqueue(tasks.double.options(after=[bad]), 1)
     with pytest.raises(af.JobCancelled):
-        waiting.result(timeout=10)
+        waiting.result(timeout=30)
     tasks.until(lambda: {("failed", bad.id), ("cancelled", waiting.id)} <= set(heard))
     unsubscribe()
     heard.clear()
-    jobs.enqueue(tasks.double, 1).result(timeout=10)
+    jobs.enqueue(tasks.double, 1).result(timeout=30)
     assert heard == []
 
 
@@ -318,7 +319,7 @@ def test_a_listener_ends_nobody(shop, error):
 
     jobs = shop.queue("q", workers=1)
     jobs.subscribe(end)
-    assert jobs.enqueue(tasks.double, 2).result(timeout=10) == 4
+    assert jobs.enqueue(tasks.double, 2).result(timeout=30) == 4
 
 
 def test_a_listener_that_is_no_function_is_refused(shop):
@@ -332,8 +333,8 @@ def test_a_listener_that_raises_is_logged_and_stops_nothing(shop, caplog):
     jobs.subscribe(lambda _event: 1 / 0)
     jobs.subscribe(heard.append)
     with caplog.at_level(logging.ERROR):
-        assert jobs.enqueue(tasks.double, 1).result(timeout=10) == 2
-        jobs.drain(timeout=10)
+        assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
+        jobs.drain(timeout=30)
     assert "A listener of queue q failed" in caplog.text
     kinds = [event.kind for event in heard]
     kinds.remove("queued")  # which the thread of `enqueue` tells, maybe after a worker has told that it began
@@ -388,7 +389,7 @@ def total(numbers: list[int]) -> int:
 def test_a_queue_that_is_asked_for_again_is_the_same(shop):
     jobs = shop.queue("q", workers=2)
     assert shop.queue("q", workers=2).name == jobs.name
-    assert shop.queue("q").enqueue(tasks.double, 2).result(timeout=10) == 4
+    assert shop.queue("q").enqueue(tasks.double, 2).result(timeout=30) == 4
     with pytest.raises(af.DefinitionError, match="has 2 workers here already"):
         shop.queue("q", workers=3)
 
@@ -397,17 +398,17 @@ def test_a_claimer_that_crashes_begins_anew_and_loses_nothing(shop):
     jobs = shop.queue("q", workers=1)
     begun = tasks.begun("crash")
     job, next_one = jobs.enqueue(tasks.hold, "crash"), jobs.enqueue(tasks.double, 1)
-    assert begun.wait(10)
+    assert begun.wait(30)
     shop.lines["q"].claimer.tell("not a message of a claimer")  # a crash
     tasks.GATES["crash"].set()
-    assert job.result(timeout=10) == "crash"
-    assert next_one.result(timeout=10) == 2
+    assert job.result(timeout=30) == "crash"
+    assert next_one.result(timeout=30) == 2
     assert jobs.stats().running == 0
 
 
 def test_a_process_takes_no_more_jobs_once_a_newer_program_has_changed_the_tables(shop, caplog):
     jobs = shop.queue("q", workers=1)
-    assert jobs.enqueue(tasks.double, 1).result(timeout=20) == 2
+    assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
     type(shop.store).version -= 1
     try:
         late = jobs.enqueue(tasks.double, 2)
@@ -417,5 +418,51 @@ def test_a_process_takes_no_more_jobs_once_a_newer_program_has_changed_the_table
     finally:
         type(shop.store).version += 1
     jobs.enqueue(tasks.double, 3)
-    assert late.result(timeout=20) == 4
+    assert late.result(timeout=30) == 4
     assert caplog.text.count("restart it") == 1
+
+
+def test_a_queue_whose_workers_all_wait_for_jobs_of_the_same_queue_says_so_once(shop, caplog):
+    jobs = shop.queue("q", workers=2)
+
+    children = {}
+
+    @af.task(name="tests.parent", retry=af.Retry(1))
+    def parent(n: int) -> int:
+        children[n] = jobs.enqueue(tasks.double, n)
+        return children[n].result(timeout=30)
+
+    parents = jobs.enqueue_many(parent, [(1,), (2,)])
+    until(lambda: "all 2 workers of this process wait" in caplog.text)
+    assert f"({', '.join(sorted((job.id for job in children.values()), key=int))})" in caplog.text
+    children[1].cancel()
+    with pytest.raises(af.JobFailed, match="JobCancelled"):
+        parents[0].result(timeout=20)
+    assert parents[1].result(timeout=20) == 4
+    assert caplog.text.count("workers of this process wait") == 1
+
+
+@pytest.mark.parametrize("why", ["another worker is busy", "it is of another queue", "it is not due"])
+def test_a_worker_that_waits_for_a_job_that_will_begin_is_no_deadlock(shop, caplog, why):
+    jobs, others = shop.queue("q", workers=2 if why == "another worker is busy" else 1), shop.queue("r")
+    begun = tasks.begun("busy")
+    child = tasks.double.options(delay=3600.0 if why == "it is not due" else 0.0)
+    children = []
+
+    @af.task(name="tests.waits", retry=af.Retry(1))
+    def parent() -> int:
+        children.append((others if why == "it is of another queue" else jobs).enqueue(child, 1))
+        return children[0].result(timeout=30)
+
+    if why == "another worker is busy":
+        jobs.enqueue(tasks.hold, "busy")
+        assert begun.wait(10)
+    job = jobs.enqueue(parent)
+    until(lambda: children)
+    with pytest.raises(af.AskTimeout):
+        job.result(timeout=4 * LOOK_SECONDS)
+    assert "workers of this process wait" not in caplog.text
+    children[0].cancel()
+    tasks.GATES["busy"].set()
+    with pytest.raises(af.JobFailed):
+        job.result(timeout=20)

@@ -90,7 +90,7 @@ def test_a_watcher_hears_of_other_processes_commits(opened, url):
     end = store.watch(heard.set)
     with program("once", url, "a") as other:
         assert line(other) == "done"
-    assert heard.wait(10)
+    assert heard.wait(30)
     end()
     assert ids(store) == {"a"}
 
@@ -104,7 +104,7 @@ def test_a_watcher_that_has_ended_hears_nothing_more(opened):
     end()
     first.watch(other.set)
     second.write(adding("a"))
-    assert other.wait(10)
+    assert other.wait(30)
     assert not ended.is_set()
 
 
@@ -115,10 +115,10 @@ def test_a_watcher_that_raises_is_logged_and_the_others_hear(opened, caplog):
     first.watch(lambda: {}["no"])
     first.watch(heard.set)
     second.write(adding("a"))
-    assert heard.wait(10)
+    assert heard.wait(30)
     heard.clear()
     second.write(adding("b"))
-    assert heard.wait(10)
+    assert heard.wait(30)
     assert "KeyError" in caplog.text
 
 

@@ -368,7 +368,7 @@ def crossing(first, second, met):
             if number == 0 and not tries:
                 tries.append(1)
                 with contextlib.suppress(threading.BrokenBarrierError):
-                    met.wait(5)
+                    met.wait(20)
         runs.append(first)
 
     runs, tries = [], []

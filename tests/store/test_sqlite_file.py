@@ -16,6 +16,7 @@ import pytest
 
 from actorflow.errors import StoreError
 from actorflow.store.sqlite import file as sqlite_file
+from actorflow.store.sqlite import store as sqlite_store
 from actorflow.store.sqlite.locks import give, is_free, take
 from actorflow.store.store import Store, open_store
 from actorflow.testing import LeakCheck
@@ -214,7 +215,7 @@ def test_a_full_file_undoes_the_write_and_goes_on_when_there_is_room(tmp_path):
         with pytest.raises(StoreError, match=r"full.*make room"):
             store.write(big("b"))
         with pytest.raises(StoreError, match=r"full.*make room"):
-            store.submit(big("b")).get(timeout=10)
+            store.submit(big("b")).get(timeout=30)
         assert ids(store) == {"a"}
         store.write(adding("small"))
         connection_of(store).execute("pragma max_page_count = 1000000")
@@ -230,20 +231,20 @@ def test_a_full_file_in_a_shared_commit_is_an_error_for_who_is_undone_and_for_no
 
         def hold(_):
             inside.set()
-            assert go.wait(10)
+            assert go.wait(30)
 
         holder = threading.Thread(target=store.write, args=(hold,))
         holder.start()
-        assert inside.wait(10)
+        assert inside.wait(30)
         futures = {name: store.submit(adding(name)) for name in ("a", "b")}
         futures["big"] = store.submit(big("big"))
         futures["c"] = store.submit(adding("c"))
         go.set()
-        holder.join(10)
+        holder.join(30)
         acknowledged = set()
         for name, future in futures.items():
             with contextlib.suppress(StoreError):
-                acknowledged.add(future.get(timeout=10))
+                acknowledged.add(future.get(timeout=30))
             assert future.done(), name
         assert "big" not in acknowledged
         assert ids(store) == acknowledged
@@ -374,6 +375,39 @@ def test_a_reader_that_stays_open_lets_the_log_grow_and_its_end_lets_it_shrink(t
             store.write(adding(f"small-{number}"))
         assert sqlite_file.log_size(str(path)) <= sqlite_file.LARGEST_BYTES
         assert not sqlite_file.is_filled(str(path), 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("size", "wait"), [(8, 0), (24, 100), (31, 100), (32, 200), (40, 400), (56, 1600), (100, 1600)]
+)
+def test_a_checkpoint_has_others_wait_the_longer_the_longer_the_log_is(monkeypatch, size, wait):
+    monkeypatch.setattr(sqlite_file, "is_filled", lambda _, least: size * 1024**2 >= least)
+    assert sqlite_file.patience("shop.db") == wait
+
+
+def test_a_reader_over_whom_the_log_exceeds_its_bound_is_reported_once_and_writers_wait_no_more(
+    tmp_path, monkeypatch, caplog
+):
+    path = tmp_path / "shop.db"
+    waits = []
+    monkeypatch.setattr(sqlite_file, "INSIST_MILLISECONDS", 1)
+    monkeypatch.setattr(sqlite_store, "patience", lambda path: waits.append(path) or sqlite_file.patience(path))
+    monkeypatch.setattr(sqlite_store, "INSIST_SECONDS", 1e9)
+    with opened(path) as store:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("begin")
+            reader.execute("select * from af_node").fetchall()
+            for number in range(350):  # 70 MB
+                store.write(big(f"big-{number}"), durability="process")
+            assert "over 64 MB: a program reads for long in one transaction" in caplog.text
+            before = len(waits)
+            for number in range(16):
+                store.write(adding(f"small-{number}"), durability="process")
+            assert len(waits) == before
+        for number in range(16, 32):
+            store.write(adding(f"small-{number}"), durability="process")
+        assert not sqlite_file.is_filled(str(path), 1_000_000)
+    assert caplog.text.count("over 64 MB") == 1
 
 
 def test_the_log_is_written_over_from_its_start_once_it_is_written_back(tmp_path):

@@ -23,7 +23,7 @@ def test_write_returns_what_the_work_returned_and_it_is_there(store):
 
 def test_submit_sets_its_future_once_the_work_is_committed(store):
     future = store.submit(adding("a"))
-    assert future.get(timeout=10) == "a"
+    assert future.get(timeout=30) == "a"
     assert ids(store) == {"a"}
 
 
@@ -35,7 +35,7 @@ def test_an_error_undoes_its_piece_of_work_and_reaches_the_caller(store):
     with pytest.raises(KeyError, match="mine"):
         store.write(work)
     with pytest.raises(KeyError, match="mine"):
-        store.submit(work).get(timeout=10)
+        store.submit(work).get(timeout=30)
     assert ids(store) == set()
     store.write(adding("b"))
     assert ids(store) == {"b"}
@@ -59,9 +59,9 @@ def test_work_that_hides_an_error_of_the_database_is_undone_all_the_same(store):
     with pytest.raises(StoreError):
         store.write(work)
     with pytest.raises(StoreError):
-        store.submit(work).get(timeout=10)
+        store.submit(work).get(timeout=30)
     assert ids(store) == {"a"}
-    assert held(store, adding("c"), work, adding("d"))[2].get(timeout=10) == "d"
+    assert held(store, adding("c"), work, adding("d"))[2].get(timeout=30) == "d"
     assert ids(store) == {"a", "c", "d"}
 
 
@@ -132,7 +132,7 @@ def test_a_read_sees_one_moment_and_does_not_wait_for_writers(store):
         before = ids_in(transaction)
         writer = threading.Thread(target=store.write, args=(adding("a"),))
         writer.start()
-        writer.join(10)
+        writer.join(30)
         assert not writer.is_alive()
         return before, ids_in(transaction)
 
@@ -147,14 +147,14 @@ def test_a_read_during_a_transaction_of_another_thread_does_not_see_it(store):
     def work(transaction):
         add(transaction, "a")
         written.set()
-        assert seen.wait(10)
+        assert seen.wait(30)
 
     writer = threading.Thread(target=store.write, args=(work,))
     writer.start()
-    assert written.wait(10)
+    assert written.wait(30)
     assert ids(store) == set()
     seen.set()
-    writer.join(10)
+    writer.join(30)
     assert ids(store) == {"a"}
 
 
@@ -167,15 +167,15 @@ def held(store, *works, durability=None):
 
     def hold(_transaction):
         inside.set()
-        assert go.wait(10)
+        assert go.wait(30)
 
     holder = threading.Thread(target=store.write, args=(hold,))
     holder.start()
-    assert inside.wait(10)
+    assert inside.wait(30)
     futures = [store.submit(work, durability=durability) for work in works]
     assert not any(future.done() for future in futures)
     go.set()
-    holder.join(10)
+    holder.join(30)
     return futures
 
 
@@ -184,7 +184,7 @@ def test_pieces_that_wait_at_the_same_time_share_one_commit(store, monkeypatch):
     commit = store._commits._writer.commit
     monkeypatch.setattr(store._commits._writer, "commit", lambda: (commits.append(1), commit()))
     futures = held(store, *[adding(str(n)) for n in range(100)])
-    assert [future.get(timeout=10) for future in futures] == [str(n) for n in range(100)]
+    assert [future.get(timeout=30) for future in futures] == [str(n) for n in range(100)]
     assert len(commits) == 2  # of the one that held the writer, and of all others
 
 
@@ -194,7 +194,7 @@ def test_a_commit_takes_no_more_pieces_than_a_batch(store, monkeypatch):
     monkeypatch.setattr(store._commits._writer, "commit", lambda: (commits.append(1), commit()))
     futures = held(store, *[adding(str(n)) for n in range(BATCH + 1)])
     for future in futures:
-        future.get(timeout=10)
+        future.get(timeout=30)
     assert len(commits) == 3
 
 
@@ -216,19 +216,19 @@ def test_the_error_of_one_piece_undoes_that_piece_alone(store):
 
     called = []
     first, second, third, fourth = held(store, good("a"), bad, taken, good("b"))
-    assert first.get(timeout=10) == "a"
+    assert first.get(timeout=30) == "a"
     with pytest.raises(KeyError, match="mine"):
-        second.get(timeout=10)
+        second.get(timeout=30)
     with pytest.raises(StoreError):
-        third.get(timeout=10)
-    assert fourth.get(timeout=10) == "b"
+        third.get(timeout=30)
+    assert fourth.get(timeout=30) == "b"
     assert ids(store) == {"a", "b"}
     assert called == ["a", "b"]
 
 
 def test_pieces_are_committed_in_the_order_of_their_arrival(store):
     order = []
-    held(store, *[lambda _, n=n: order.append(n) for n in range(20)])[-1].get(timeout=10)
+    held(store, *[lambda _, n=n: order.append(n) for n in range(20)])[-1].get(timeout=30)
     assert order == list(range(20))
 
 
@@ -261,7 +261,7 @@ def test_a_commit_that_fails_is_everybodys_error_and_nothing_is_there(store, mon
         patch.setattr(writer, "commit", commit)
         for future in held(store, *inside):
             with pytest.raises(StoreError, match="no room"):
-                future.get(timeout=10)
+                future.get(timeout=30)
     assert ids(store) == set()
     assert called == []
     store.write(adding("c"))
@@ -331,7 +331,7 @@ def test_after_commit_is_called_before_its_future_is_set(store):
 
     futures = held(store, work("a"), work("b"))
     futures[0]._add_waiter(lambda: order.append("a is set"))
-    futures[1].get(timeout=10)
+    futures[1].get(timeout=30)
     assert order.index("a") < order.index("b")
     assert "a is set" not in order or order.index("a") < order.index("a is set")
 
@@ -349,8 +349,8 @@ def test_what_a_held_transaction_writes_is_there_once_it_is_committed(store):
     waits = threading.Thread(target=store.write, args=(adding("d"),))
     waits.start()
     held_open.commit()
-    assert future.get(timeout=10) == "c"
-    waits.join(10)
+    assert future.get(timeout=30) == "c"
+    waits.join(30)
     assert ids(store) == {"a", "b", "c", "d"}
 
 
@@ -362,7 +362,7 @@ def test_a_held_transaction_that_is_undone_leaves_nothing_and_others_go_on(store
     waits.start()
     held_open.rollback()
     held_open.rollback()
-    waits.join(10)
+    waits.join(30)
     assert ids(store) == {"b"}
     assert called == []
 
@@ -444,18 +444,18 @@ def test_close_commits_what_waits(opened):
 
     def hold(_transaction):
         inside.set()
-        assert go.wait(10)
+        assert go.wait(30)
 
     holder = threading.Thread(target=store.write, args=(hold,))
     holder.start()
-    assert inside.wait(10)
+    assert inside.wait(30)
     futures = [store.submit(adding(str(n))) for n in range(10)]
     closer = threading.Thread(target=store.close)
     closer.start()
     go.set()
-    closer.join(10)
-    holder.join(10)
-    assert [future.get(timeout=10) for future in futures] == [str(n) for n in range(10)]
+    closer.join(30)
+    holder.join(30)
+    assert [future.get(timeout=30) for future in futures] == [str(n) for n in range(10)]
     assert ids(opened()) == {str(n) for n in range(10)}
 
 
@@ -464,7 +464,7 @@ def test_close_commits_what_nobody_leads(store):
     future = patient(None)
     store._commits._waiting.append(Work(adding("a"), "power", future))
     store.close()
-    assert future.get(timeout=10) == "a"
+    assert future.get(timeout=30) == "a"
 
 
 def test_work_that_comes_during_the_close_is_committed_or_refused(url):
@@ -486,7 +486,7 @@ def test_work_that_comes_during_the_close_is_committed_or_refused(url):
             thread.start()
         store.close()
         for thread in threads:
-            thread.join(10)
+            thread.join(30)
             assert not thread.is_alive()
         assert [type(outcome) for outcome in outcomes] == [ActorDeadError] * 3
 
@@ -575,5 +575,5 @@ def test_a_batch_takes_its_strictest_members_durability(store, monkeypatch):
 
     store.write(work, durability="process")
     store.write(work)
-    held(store, work, work, durability="process")[-1].get(timeout=10)
+    held(store, work, work, durability="process")[-1].get(timeout=30)
     assert begun == ["process", "power", "power", "process"]

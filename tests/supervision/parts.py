@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import actorflow as af
 
-PATIENCE = 5.0  # seconds that a test waits for an answer before it fails
+PATIENCE = 20.0  # seconds that a test waits for an answer before it fails
 
 
 class Worker(af.Actor):

@@ -111,7 +111,7 @@ class Actor(af.Actor):
         self.ctx.watch(other)
 
     def ask_nap(self, other) -> None:
-        other.call(Actor.nap).get(timeout=5)
+        other.call(Actor.nap).get(timeout=20)
 
     async def ask_doze(self, other) -> None:
         await other.call(Actor.doze)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 import actorflow as af
+from tests.core.actors import until
 from tests.supervision.parts import PATIENCE, Worker, crash, ended, find, kid, ping, tree
 
 
@@ -52,7 +53,7 @@ class Stuck(Worker):
 
     def stuck(self, entered: threading.Event, other=None):
         entered.set()
-        self.gate.wait(20)
+        self.gate.wait(60)
         self.log.append("returned")
         if other is not None:
             try:
@@ -83,11 +84,8 @@ def wait_for(log, line: str) -> None:
 def begin(system, ref, method, *args):
     """Have a handler wait, and return its future."""
     future = ref.call(method, *args)
-    try:
-        future.get(timeout=0.05)
-    except af.AskTimeout:
-        return future
-    raise AssertionError("it did not wait")
+    until(lambda: ref._waiting is not None, system)
+    return future
 
 
 @pytest.mark.parametrize("how", ["get", "sleep", "await"])
@@ -101,7 +99,7 @@ def test_exit_wakes_a_handler_that_waits_with_stopping(any_system, log, how):
     )
     start = time.monotonic()
     assert parent.stop(timeout=PATIENCE) is True
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 4  # not its shutdown time, which is five seconds
     assert log == ["start p", "start w", "waits", "woken", "stop w", "stop p"]
     with pytest.raises(af.ActorDeadError):
         asked.get(timeout=PATIENCE)
@@ -162,7 +160,7 @@ def test_a_handler_that_never_returns_is_abandoned_and_its_callers_are_answered(
     assert sup.stop(timeout=PATIENCE) is True
     for future in (asked, queued):
         with pytest.raises(af.ActorDeadError):
-            future.get(timeout=0.5)
+            future.get(timeout=PATIENCE)
     assert not a.is_alive()
     assert system.scheduler.abandoned == 1
     gate.set()
@@ -179,7 +177,7 @@ def test_an_abandoned_incarnation_is_replaced_when_the_strategy_restarts_it(syst
     assert crash(find(system, "sup/a")) == 2
     assert ping(b) == 2
     with pytest.raises(af.ActorDeadError):
-        asked.get(timeout=0.5)
+        asked.get(timeout=PATIENCE)
     gate.set()
     assert Stuck.gate2.wait(PATIENCE)
     assert [ping(b) for _ in range(3)] == [2, 2, 2]  # the late end of the old one changes nothing
@@ -188,13 +186,13 @@ def test_an_abandoned_incarnation_is_replaced_when_the_strategy_restarts_it(syst
 
 def test_grace_bounds_the_end_of_the_whole_system(log, gate):
     with af.ActorSystem("test", settings=af.Settings(grace=0.5)) as system:
-        system.spawn(tree(*(kid(log, name, Stuck, gate, shutdown=3) for name in "abc")))
+        system.spawn(tree(*(kid(log, name, Stuck, gate, shutdown=20) for name in "abc")))
         for name in "abc":
             entered = threading.Event()
             find(system, f"sup/{name}").cast(Stuck.stuck, entered)
             assert entered.wait(PATIENCE)
         start = time.monotonic()
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 15
 
 
 @pytest.mark.parametrize("family", [False, True])
@@ -206,7 +204,7 @@ def test_a_child_abandoned_in_on_stop_ends_once_and_its_stopper_is_answered(syst
 
         def on_stop(self):
             entered.set()
-            self.gate.wait(20)
+            self.gate.wait(60)
 
     entered = threading.Event()
     system.subscribe(af.Stopped, probe.ref)
@@ -237,21 +235,27 @@ def test_system_stop_in_a_handler_returns_at_once_and_ends_the_system(system_cla
 
 @pytest.mark.parametrize("end", ["stop", "crash"])
 def test_asks_in_a_bounded_mailbox_are_answered_at_the_end(any_system, log, letters, end):
-    sup = any_system.spawn(tree(kid(log, "a", capacity=5, restart="temporary")))
-    a = find(any_system, "sup/a")
-    napping = begin(any_system, a, Worker.sleep, 0.2)
+    class Holds(Worker):
+        def hold(self, gate):
+            gate.get()
+
+    sup = any_system.spawn(tree(kid(log, "a", Holds, capacity=5, restart="temporary")))
+    a, gate = find(any_system, "sup/a"), af.Future()
+    held = begin(any_system, a, Holds.hold, gate)
     if end == "crash":
         a.cast(Worker.crash)
     queued = a.call(Worker.ping)
     a.cast(Worker.note, "told")
-    if end == "stop":
+    if end == "crash":
+        gate.set(None)
+    else:
         sup.stop(timeout=PATIENCE)
     with pytest.raises(af.ActorDeadError):
         queued.get(timeout=PATIENCE)
     told = [repr(letters.expect(within=PATIENCE).message) for _ in range(1 + (end == "crash"))]
     assert told[-1] == "note('told')"
     letters.expect_none(within=0.05)
-    assert napping.done()
+    assert held.done()
 
 
 def test_a_supervisor_that_hangs_in_its_start_is_woken_when_its_parent_stops(virtual_system, log):
@@ -281,7 +285,7 @@ def test_an_on_start_that_never_returns_is_abandoned_at_a_restart_too(system, lo
             super().on_start()
             if self.ping() > 1:
                 entered.set()
-                self.gate.wait(20)
+                self.gate.wait(60)
                 self.log.append("too late")
 
     entered = threading.Event()
@@ -306,7 +310,7 @@ def test_shutdown_time_of_zero_does_not_wait_at_all(system, log, gate):
     assert entered.wait(PATIENCE)
     start = time.monotonic()
     sup.stop(timeout=PATIENCE)
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 4  # the shutdown time of who says nothing is five seconds
 
 
 def test_a_sender_that_waits_at_the_full_mailbox_of_a_dying_actor_is_answered(any_system, log):
@@ -321,8 +325,7 @@ def test_a_sender_that_waits_at_the_full_mailbox_of_a_dying_actor_is_answered(an
     sup = any_system.spawn(tree(kid(log, "a", Holds, capacity=1)))
     a, sender = find(any_system, "sup/a"), any_system.spawn(Sender)
     a.tell(1)
-    with pytest.raises(af.AskTimeout):
-        af.Future().get(timeout=0.05)  # until it holds
+    until(lambda: a._waiting is not None, any_system)
     a.tell(2)
     waiting = begin(any_system, sender, Sender.send, a)
     sup.stop(timeout=PATIENCE)
@@ -334,14 +337,14 @@ def test_a_loop_handler_that_has_not_begun_ends_at_once_when_its_actor_is_stoppe
     class Loops(Stuck, loop=True):
         async def hold_the_loop(self):
             entered.set()
-            self.gate.wait(20)
+            self.gate.wait(60)
 
         async def work(self):
             self.log.append("works")
 
     entered = threading.Event()
     holder = system.spawn(kid(log, "holder", Loops, gate))
-    sup = system.spawn(tree(kid(log, "a", Loops, gate, shutdown=3)))
+    sup = system.spawn(tree(kid(log, "a", Loops, gate, shutdown=60)))
     a = find(system, "sup/a")
     holder.cast(Loops.hold_the_loop)
     assert entered.wait(PATIENCE)
@@ -352,9 +355,7 @@ def test_a_loop_handler_that_has_not_begun_ends_at_once_when_its_actor_is_stoppe
     with pytest.raises(af.AskTimeout):
         stopped.get(timeout=0.1)
     gate.set()
-    start = time.monotonic()
-    assert stopped.get(timeout=PATIENCE) is True
-    assert time.monotonic() - start < 1
+    assert stopped.get(timeout=PATIENCE) is True  # long before its shutdown time
     with pytest.raises(af.ActorDeadError):
         asked.get(timeout=PATIENCE)
     assert system.scheduler.abandoned == 0

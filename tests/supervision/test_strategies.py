@@ -15,7 +15,7 @@ def three(log, strategy):
 @pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
 def test_children_start_left_to_right_and_stop_right_to_left(any_system, log, strategy):
     sup = any_system.spawn(three(log, strategy))
-    assert sup.stop(timeout=5) is True
+    assert sup.stop(timeout=20) is True
     assert log == ["start a", "start b", "start c", "stop c", "stop b", "stop a"]
 
 
@@ -75,14 +75,14 @@ def test_crash_of_a_temporary_child_leaves_its_siblings_alone(any_system, log):
     any_system.spawn(tree(kid(log, "a"), kid(log, "b", restart="temporary"), strategy="one_for_all", intensity=0))
     b = find(any_system, "sup/b")
     b.cast(b.actor_class.crash)
-    assert b.actor_stopped.wait(5)
+    assert b.actor_stopped.wait(20)
     assert ping(find(any_system, "sup/a")) == 1
 
 
 def test_normal_end_of_a_permanent_child_restarts_by_the_strategy_too(any_system, log):
     any_system.spawn(tree(kid(log, "a"), kid(log, "b"), strategy="one_for_all"))
     a, b = find(any_system, "sup/a"), find(any_system, "sup/b")
-    a.call(a.actor_class.end).get(timeout=5)
+    a.call(a.actor_class.end).get(timeout=20)
     while ping(a) == 1:  # the stop is a message behind the call
         pass
     assert ping(b) == 2

@@ -9,7 +9,7 @@ import pytest
 import actorflow as af
 from actorflow.testing import VirtualSystem
 
-PATIENCE = 10.0
+PATIENCE = 20.0
 
 
 class Server(af.Actor):

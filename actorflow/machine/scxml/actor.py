@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorflow.core.messages import Call
 from actorflow.errors import ActorDeadError
+from actorflow.machine.actor import ChartActor
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.invoking import Invocation
-from actorflow.machine.state_machine import ChartActor
 from actorflow.machine.surroundings import Surroundings, ended
 
 if TYPE_CHECKING:

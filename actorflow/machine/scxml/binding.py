@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.content import Block
-from actorflow.machine.scxml.datamodels import READ_ONLY, Code
+from actorflow.machine.scxml.datamodels import READ_ONLY
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import copy
 from actorflow.machine.scxml.sending import compile_data

@@ -9,12 +9,14 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol, TypeAlias
 
-from actorflow.machine.scxml.ecma_expressions import RESERVED, compile_ecma, compile_ecma_place
-from actorflow.machine.scxml.ecma_values import UNDEFINED, text_of, truth
+from actorflow.machine.scxml.code import Code
+from actorflow.machine.scxml.ecma.expressions import compile_ecma, compile_ecma_place
+from actorflow.machine.scxml.ecma.operators import RESERVED
+from actorflow.machine.scxml.ecma.values import UNDEFINED, text_of, truth
 from actorflow.machine.scxml.limits import EvaluationError, Refused, Scope, copy, spend_size
-from actorflow.machine.scxml.python_expressions import Constants, compile_place, compile_python, literal, parse_python
+from actorflow.machine.scxml.python.expressions import compile_place, compile_python, literal, parse_python
+from actorflow.machine.scxml.python.nodes import Constants
 
-Code: TypeAlias = Callable[[Any], Any]  # scope -> value
 Assign: TypeAlias = Callable[[Any, Any], None]  # scope, value
 
 READ_ONLY: Final = ("_event", "_sessionid", "_name", "_ioprocessors", "_x")

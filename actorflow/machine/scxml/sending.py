@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.machine.event import Event
-from actorflow.machine.scxml.datamodels import Code
+from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import EvaluationError, copy
 from actorflow.machine.scxml.source import Source

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.scxml.datamodels import DATAMODELS, Assign, Code, Datamodel
+from actorflow.machine.scxml.code import Code
+from actorflow.machine.scxml.datamodels import DATAMODELS, Assign, Datamodel
 from actorflow.machine.scxml.elements import MAX_BYTES, Element
 from actorflow.machine.scxml.limits import EvaluationError, Refused, copy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
 
 
-def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now: float, news: News) -> int:
+def put(
+    transaction: Transaction,
+    job: dict[str, Any],
+    needs: Iterable[int],
+    now: float,
+    news: News,
+    limit: int = sys.maxsize,
+) -> int:
     """Add a job; return its id."""
     queue, key, due = job["queue"], job["key"], job["due"]
     limits = limits_of(transaction, queue)
@@ -27,7 +35,7 @@ def put(transaction: Transaction, job: dict[str, Any], needs: Iterable[int], now
     if job["tags"]:
         transaction.many("jobs.add_tag", tag_rows(id_, queue, job["tags"]))
     if needs:
-        hold(transaction, id_, needs, job, limits, now, news)
+        hold(transaction, id_, needs, job, limits, now, news, limit)
     elif stage == BEHIND:
         promote(transaction, queue, key, limits, now)
     return id_
@@ -76,7 +84,14 @@ def tag_rows(id_: int, queue: str, tags: str) -> list[dict[str, Any]]:
 
 
 def hold(
-    transaction: Transaction, id_: int, needs: list[int], job: dict[str, Any], limits: Limits, now: float, news: News
+    transaction: Transaction,
+    id_: int,
+    needs: list[int],
+    job: dict[str, Any],
+    limits: Limits,
+    now: float,
+    news: News,
+    limit: int,
 ) -> None:
     """Have a job wait for others; those that are over count at once: of one that was not completed it is cancelled."""
     open_needs = 0
@@ -96,6 +111,6 @@ def hold(
     if open_needs:
         transaction.run("jobs.set_needs", {"id": id_, "needs": open_needs})
     else:
-        if job["gather"] is not None:
-            collect(transaction, id_, members)
+        if job["gather"] is not None and not collect(transaction, id_, members, now, news, limit):
+            return
         enter(transaction, id_, job["queue"], job["key"], job["due"], limits, now)

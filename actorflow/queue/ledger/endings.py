@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actorflow.errors import JobCancelled
 from actorflow.queue.ledger.records import DAY, DEAD_SECONDS, FINAL, Counts, News, Outcome
 from actorflow.queue.slots import BEHIND, DUE, HELD, READY, RUNNING, Limits, enter, free_slot, limits_of
+from actorflow.store.codec import too_big
 from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
 
 
-def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outcome], now: float, news: News) -> None:
-    """Write what became of jobs; nothing is written for those that the node has lost."""
+def settle(
+    transaction: Transaction,
+    queue: str,
+    owner: str,
+    outcomes: list[Outcome],
+    now: float,
+    news: News,
+    limit: int = sys.maxsize,
+) -> None:
+    """Write what became of jobs; nothing is written for those that the node has lost.
+
+    `limit`: bytes that the results of a group may have together.
+    """
     limits = limits_of(transaction, queue)
     counts = Counts()
     returned = 0
@@ -32,7 +45,7 @@ def settle(transaction: Transaction, queue: str, owner: str, outcomes: list[Outc
     needed = needed_of(transaction, outcomes)  # now that they are over: nobody begins to wait for them any more
     for outcome in outcomes:
         if outcome.id in needed and outcome.status in FINAL and outcome.id not in news.lost:
-            after_end(transaction, outcome.id, outcome.status, now, news)
+            after_end(transaction, outcome.id, outcome.status, now, news, limit)
     if returned and limits.rate is not None:
         limits.fill(now)
         tokens = min(limits.burst, limits.tokens + returned)
@@ -115,7 +128,9 @@ def _count(counts: Counts, outcome: Outcome) -> None:
         counts.retried += 1
 
 
-def after_end(transaction: Transaction, id_: int, status: str, now: float, news: News) -> None:
+def after_end(
+    transaction: Transaction, id_: int, status: str, now: float, news: News, limit: int = sys.maxsize
+) -> None:
     """Let the jobs go on that waited for one that is over; if it was not completed, they are cancelled.
 
     A completed member of a group stays needed until the results of all are gathered, so that retention leaves it.
@@ -127,38 +142,56 @@ def after_end(transaction: Transaction, id_: int, status: str, now: float, news:
         row = transaction.one("jobs.need_met", {"id": job})
         if row is not None and row[0] == 0:
             _, due, key, queue, gather = row
-            if gather is not None:
-                collect(transaction, job, json.loads(gather))
+            if gather is not None and not collect(transaction, job, json.loads(gather), now, news, limit):
+                continue
             enter(transaction, job, queue, key, due, limits_of(transaction, queue), now)
             news.queues.add(queue)
     transaction.run("jobs.drop_needs", {"needs": id_})
 
 
-def collect(transaction: Transaction, id_: int, members: Sequence[int]) -> None:
-    """Make the results of a group's jobs the argument of the one that waited for them."""
-    results: dict[int, bytes | None] = dict(transaction.all("jobs.results", {"ids": json.dumps(members)}))
+def collect(transaction: Transaction, id_: int, members: Sequence[int], now: float, news: News, limit: int) -> bool:
+    """Make the results of a group's jobs the argument of the one that waited for them.
+
+    Returns:
+        False if they are too big together: then it is dead, and none of them was read.
+    """
+    ids = json.dumps(members)
+    size = (transaction.one("jobs.size_of_results", {"ids": ids}) or (0,))[0]
+    if size > limit:
+        error = too_big(f"the results of the group's {len(members)} jobs", size, limit)
+        return not end_queued(transaction, id_, "dead", error, now, news)
+    results: dict[int, bytes | None] = dict(transaction.all("jobs.results", {"ids": ids}))
     transaction.run("jobs.drop_gathered", {"id": id_})
     listed = b",".join(results.get(member) or b"null" for member in members)
     transaction.run("jobs.set_args", {"id": id_, "args": b"[[[" + listed + b"]],{}]"})
+    return True
 
 
 def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news: News) -> bool:
     """Cancel a job that has not begun; False if it has."""
+    return end_queued(transaction, id_, "cancelled", JobCancelled(why), now, news)
+
+
+def end_queued(
+    transaction: Transaction, id_: int, status: Literal["cancelled", "dead"], error: Exception, now: float, news: News
+) -> bool:
+    """End a job that has not begun; False if it has."""
     row = transaction.one("jobs.place", {"id": id_})
     if row is None or row[2] >= RUNNING:
         return False
     queue, key, stage, task = row
-    values = {"id": id_, "status": "cancelled", "now": now, "error": write_error(JobCancelled(why)), "keep": now + DAY}
+    keep = now + (DEAD_SECONDS if status == "dead" else DAY)
+    values = {"id": id_, "status": status, "now": now, "error": write_error(error), "keep": keep}
     if not transaction.run("jobs.end_queued", values):
         return False  # another process has just claimed it
-    news.cancelled.append((id_, task))
+    news.ended.append((id_, task, status))
     news.queues.add(queue)
-    Counts(cancelled=1).write(transaction, queue)
+    Counts(**{status: 1}).write(transaction, queue)
     if stage == HELD:
         transaction.run("jobs.drop_gathered", {"id": id_})
     elif key is not None and stage == READY:
         limits = limits_of(transaction, queue)
         if limits.has_keys:
             free_slot(transaction, queue, key, limits, now, begun=False)
-    after_end(transaction, id_, "cancelled", now, news)
+    after_end(transaction, id_, status, now, news)
     return True

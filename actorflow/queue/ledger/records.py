@@ -94,20 +94,24 @@ class News:
     Attributes:
         lost: jobs whose outcome came too late: another node has them.
         queues: in which jobs may be ready that were not.
-        cancelled: jobs that will not begin, with their tasks: they expired, or waited for one that failed.
+        ended: jobs that will not begin, with their tasks and statuses: they expired, waited for one that failed, or are
+            the last of a group whose results are too big.
+        duplicates: jobs that were there already, and were to be added.
         newer: the version of the tables, if it is newer than this program's; then no jobs were taken.
     """
 
     lost: list[int] = field(default_factory=list)
     queues: set[str] = field(default_factory=set)
-    cancelled: list[tuple[int, str]] = field(default_factory=list)
+    ended: list[tuple[int, str, str]] = field(default_factory=list)
+    duplicates: set[int] = field(default_factory=set)
     newer: int | None = None
 
     def begin(self) -> None:
         """Forget all: a database may have a transaction undone and done again."""
         self.lost.clear()
         self.queues.clear()
-        self.cancelled.clear()
+        self.ended.clear()
+        self.duplicates.clear()
         self.newer = None
 
 

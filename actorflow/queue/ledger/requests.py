@@ -26,7 +26,7 @@ def cancel_each(transaction: Transaction, ids: list[int], now: float, news: News
     """Cancel jobs; return how many of them, and whether some run and are to end."""
     news.begin()
     running = sum(_cancel(transaction, id_, now, news) is False for id_ in ids)
-    cancelled = {id_ for id_, _ in news.cancelled}  # one may have been cancelled because of another
+    cancelled = {id_ for id_, _, _ in news.ended}  # one may have been cancelled because of another
     return running + len(cancelled.intersection(ids)), running > 0
 
 
@@ -36,10 +36,11 @@ def _cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool 
     return False if transaction.one("jobs.cancelling", {"id": id_}) is not None else None
 
 
-def revive(transaction: Transaction, id_: int, now: float) -> bool:
+def revive(transaction: Transaction, id_: int, now: float, limit: int) -> bool:
     """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 
-    Jobs that it waited for are forgotten, but not the members of a group whose results it is to get.
+    Jobs that it waited for are forgotten, but not the members of a group whose results it is to get: these may have
+    `limit` bytes together.
 
     Raises:
         DefinitionError: another live job has its unique key, or a member of its group is over and was not completed.
@@ -66,7 +67,7 @@ def revive(transaction: Transaction, id_: int, now: float) -> bool:
         return True
     transaction.run("jobs.set_stage", {"id": id_, "stage": HELD})
     job = {"queue": queue, "key": key, "due": None, "gather": gather}
-    hold(transaction, id_, members, job, limits, now, News())
+    hold(transaction, id_, members, job, limits, now, News(), limit)
     return True
 
 
@@ -80,12 +81,12 @@ def check_members(transaction: Transaction, id_: int, members: list[int]) -> Non
             raise DefinitionError(msg if row is None else f"{msg}: queue that one again first")
 
 
-def revive_each(transaction: Transaction, ids: list[int], now: float) -> int:
+def revive_each(transaction: Transaction, ids: list[int], now: float, limit: int) -> int:
     """Queue jobs again, and return how many; those that cannot be stay as they are."""
     revived = 0
     for id_ in ids:
         with contextlib.suppress(DefinitionError):
-            revived += revive(transaction, id_, now)
+            revived += revive(transaction, id_, now, limit)
     return revived
 
 

@@ -178,6 +178,9 @@ select gather from actorflow.job where id = :id;
 delete from actorflow.need where job = :id
 and needs in (select json_array_elements_text((select gather from actorflow.job where id = :id)::json)::bigint);
 
+-- name: size_of_results
+select coalesce(sum(coalesce(length(result), 4) + 1), 0) from actorflow.job where id in (select json_array_elements_text(:ids::json)::bigint);
+
 -- name: results
 select id, result from actorflow.job where id in (select json_array_elements_text(:ids::json)::bigint);
 

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("actorflow.store")
 
 CHECKPOINT_BYTES: Final = 8 * 1024 * 1024  # of the log, before its pages are written back
-INSIST_BYTES: Final = 24 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
+INSIST_BYTES: Final = range(24 * 1024 * 1024, 64 * 1024 * 1024, 8 * 1024 * 1024)  # see `patience`
+BOUND_BYTES: Final = 64 * 1024 * 1024  # of the log, unless somebody reads for seconds
 LARGEST_BYTES: Final = 32 * 1024 * 1024  # that the log keeps when it is begun anew, after it had to grow
 LOG_HEADER: Final = struct.Struct(">8xI4x8s8x")  # page size and salts
 FRAME_HEADER: Final = struct.Struct(">8x8s8x")  # salts
-INSIST_MILLISECONDS: Final = 200
-INSIST_SECONDS: Final = 1.0  # between two such waits in vain: a reader may stay for long, and nobody writes meanwhile
+INSIST_MILLISECONDS: Final = 100
+INSIST_SECONDS: Final = 5.0  # between two waits in vain, over the bound: nobody writes meanwhile
 MIGRATIONS: Final = migrations("actorflow.store.sqlite")
 VERSION: Final = len(MIGRATIONS)
 
@@ -157,23 +158,33 @@ def is_filled(path: str, size: int) -> bool:
     A page was written since then if it bears the log's present salts (sqlite.org/fileformat2.html, 4.1 and 4.2).
     """
     try:
-        with Path(f"{path}-wal").open("rb", buffering=0) as log:
-            if os.fstat(log.fileno()).st_size < size:
-                return False
-            page_size, salts = LOG_HEADER.unpack(log.read(LOG_HEADER.size))
+        log = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            page_size, salts = LOG_HEADER.unpack(os.pread(log, LOG_HEADER.size, 0))
             if not page_size:
                 return False  # it was made longer, and its beginning is not written yet
             frame = FRAME_HEADER.size + page_size
-            log.seek(LOG_HEADER.size + (size // frame - 1) * frame)
-            return FRAME_HEADER.unpack(log.read(FRAME_HEADER.size)) == (salts,)
-    except (OSError, struct.error):  # there is none, or it is just being made
+            last = os.pread(log, FRAME_HEADER.size, LOG_HEADER.size + (size // frame - 1) * frame)
+            return FRAME_HEADER.unpack(last) == (salts,)
+        finally:
+            os.close(log)
+    except (OSError, struct.error):  # there is none, it is just being made, or it is shorter
         return False
 
 
-def checkpoint(connection: sqlite3.Connection, path: str, patience: int) -> bool:
+def patience(path: str) -> int:
+    """Return for how many milliseconds a checkpoint has others wait: the longer the log, the longer.
+
+    Without a wait it fails whenever somebody reads or writes, and on a loaded machine a short one fails as well.
+    """
+    steps = sum(is_filled(path, size) for size in INSIST_BYTES)
+    return INSIST_MILLISECONDS * 2 ** (steps - 1) if steps else 0  # 1.6 s at the most
+
+
+def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
     """Write the pages of the log back into the file, and begin it anew; only one process at a time does so.
 
-    With readers and writers about, it waits for them for `patience` milliseconds, then does what it can, and returns
+    With readers and writers about, it waits for them for so many milliseconds, then does what it can, and returns
     False. The log keeps its length: a commit that makes it longer takes half as long again to reach the disk as one
     that writes over old pages.
 
@@ -181,17 +192,17 @@ def checkpoint(connection: sqlite3.Connection, path: str, patience: int) -> bool
     (sqlite.org/wal.html, "the WAL-reset bug"); so its own checkpoints are off, and ours hold a file lock.
     """
     if not take(f"{path}-af-lock"):  # another process is at it
-        if not is_filled(path, INSIST_BYTES):
+        if not wait:
             return True
         try:  # who writes on meanwhile may keep it from its end, so this waits
-            lock(path, INSIST_MILLISECONDS / 1000)
+            lock(path, wait / 1000)
         except StoreError:
             return False
     try:
         if not is_filled(path, CHECKPOINT_BYTES):
             return True  # another process has just done so
         with sqlite_errors(path):
-            connection.execute(f"pragma busy_timeout = {patience}")
+            connection.execute(f"pragma busy_timeout = {wait}")
             try:
                 return not pragma(connection, "wal_checkpoint(restart)") and begin_anew(connection)
             finally:

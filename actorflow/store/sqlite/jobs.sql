@@ -170,6 +170,9 @@ select gather from af_job where id = :id;
 delete from af_need where job = :id
 and needs in (select value from json_each((select gather from af_job where id = :id)));
 
+-- name: size_of_results
+select coalesce(sum(coalesce(length(result), 4) + 1), 0) from af_job where id in (select value from json_each(:ids));
+
 -- name: results
 select id, result from af_job where id in (select value from json_each(:ids));
 

@@ -18,14 +18,14 @@ from actorflow.store.held import Held
 from actorflow.store.shell import StoreShell
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.file import (
+    BOUND_BYTES,
     CHECKPOINT_BYTES,
-    INSIST_BYTES,
-    INSIST_MILLISECONDS,
     INSIST_SECONDS,
     VERSION,
     checkpoint,
     is_filled,
     open_file,
+    patience,
 )
 from actorflow.store.sqlite.node import SqliteNode
 
@@ -123,20 +123,30 @@ class SqliteStore(StoreShell[SqliteNode]):
         if self._count % COMMITS or self.is_memory or self._commits.is_held_here:
             return
         if is_filled(self.path, CHECKPOINT_BYTES):
-            insists = SystemClock.monotonic() >= self._insists_from and is_filled(self.path, INSIST_BYTES)
+            wait = patience(self.path) if SystemClock.monotonic() >= self._insists_from else 0
             try:
-                if not self._checkpoint(INSIST_MILLISECONDS if insists else 0):
-                    self._insists_from = SystemClock.monotonic() + (INSIST_SECONDS if insists else 0.0)
+                if self._checkpoint(wait):
+                    self._insists_from = 0.0
+                elif wait:
+                    self._after_wait_in_vain()
             except (StoreError, OSError) as error:
                 logger.warning("The log of %s could not be written back: %s", self.path, error)
             except ActorDeadError:
                 return  # the store was closed meanwhile
 
-    def _checkpoint(self, patience: int) -> bool:
-        """Write the log back; one that insists has this store's readers wait, for each may be in its way."""
-        has_readers_wait = patience > 0 and self._reading.acquire(seconds=patience / 1000)
+    def _after_wait_in_vain(self) -> None:
+        """Somebody is in the way of a checkpoint. If that lasts, the log grows, and writers wait no more for it."""
+        if is_filled(self.path, BOUND_BYTES):
+            if not self._insists_from:
+                text = "The log of %s is over %s MB: a program reads for long in one transaction; end that"
+                logger.warning(text, self.path, BOUND_BYTES >> 20)
+            self._insists_from = SystemClock.monotonic() + INSIST_SECONDS
+
+    def _checkpoint(self, wait: int) -> bool:
+        """Write the log back; one that waits has this store's readers wait, for each may be in its way."""
+        has_readers_wait = wait > 0 and self._reading.acquire(seconds=wait / 1000)
         try:
-            return self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path, patience))
+            return self._commits.exclusively(lambda _: checkpoint(self._writer.connection, self.path, wait))
         finally:
             if has_readers_wait:
                 self._reading.release()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from actorflow.machine.scxml import Session
 from actorflow.machine.scxml.datamodels import Ecmascript, Python
-from actorflow.machine.scxml.ecma_values import UNDEFINED
+from actorflow.machine.scxml.ecma.values import UNDEFINED
 from actorflow.machine.scxml.limits import EvaluationError, LimitExceeded, Refused
 
 DATA = {"n": 2, "s": "text", "a": [1, 2, 3], "d": {"x": {"y": 5}, "keys": 1}, "none": None}

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from actorflow.machine.scxml.ecma_tokens import as_number
+from actorflow.machine.scxml.ecma.tokens import as_number
 from actorflow.machine.scxml.limits import EvaluationError, Scope, is_number, spend_size
 
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from actorflow.machine.scxml.ecma_tokens import as_number
-from actorflow.machine.scxml.ecma_values import UNDEFINED, int32, number_of, power, strict_equal, text_of, truth
+from actorflow.machine.scxml.ecma.tokens import as_number
+from actorflow.machine.scxml.ecma.values import UNDEFINED, int32, number_of, power, strict_equal, text_of, truth
 from actorflow.machine.scxml.limits import SIZE_OF_STEP, EvaluationError, Scope, copy, spend_size
 
 CONSTANTS: Final[dict[str, Any]] = {

@@ -6,88 +6,25 @@ The expression part of the language over plain data: no functions of its own, no
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any
 
-from actorflow.machine.scxml.ecma_functions import CONSTANTS, FUNCTIONS, METHODS
-from actorflow.machine.scxml.ecma_tokens import Token, as_number, tokenize
-from actorflow.machine.scxml.ecma_values import (
-    UNDEFINED,
-    add,
-    arithmetic,
-    bitwise,
-    compare,
-    divide,
-    int32,
-    loose_equal,
-    member,
-    number_of,
-    power,
-    remainder,
-    strict_equal,
-    text_of,
-    truth,
-    type_of,
+from actorflow.machine.scxml.code import Code, always, call, variable
+from actorflow.machine.scxml.ecma.functions import CONSTANTS, FUNCTIONS, METHODS
+from actorflow.machine.scxml.ecma.operators import (
+    ASSIGNMENTS,
+    BINARY,
+    HIDDEN,
+    LOGICAL,
+    PREFIX,
+    REFUSED,
+    RESERVED,
+    TERNARY,
+    UNARY_POWER,
+    WORDS,
 )
+from actorflow.machine.scxml.ecma.tokens import Token, tokenize
+from actorflow.machine.scxml.ecma.values import UNDEFINED, member, truth, type_of
 from actorflow.machine.scxml.limits import MAX_DEPTH, EvaluationError, Refused, Scope
-
-Code: TypeAlias = Callable[[Any], Any]  # scope -> value
-
-REFUSED: Final = {
-    "new": "new", "function": "a function", "class": "a class", "delete": "delete", "import": "import", "this": "this",
-    "await": "await", "yield": "yield", "eval": "eval", "instanceof": "instanceof", "window": "window",
-    "globalThis": "globalThis", "require": "require", "process": "process", "Function": "Function",
-}  # fmt: skip
-RESERVED: Final = frozenset(
-    """break case catch const continue debugger default do else enum export extends false finally for if in let null
-    return static super switch throw true try typeof var void while with""".split()  # noqa: SIM905 - a list of 30 lines
-)
-HIDDEN: Final = frozenset({"constructor", "prototype", "__proto__", "__defineGetter__", "caller", "callee"})
-ASSIGNMENTS: Final = frozenset(["=", "+=", "-=", "*=", "/=", "%=", "++", "--", "=>"])
-
-
-def _has_member(scope: Scope, key: Any, whole: Any) -> bool:
-    if not isinstance(whole, dict | list | tuple):
-        raise EvaluationError("in takes an object")
-    return member(whole, key, scope) is not UNDEFINED or (isinstance(whole, dict) and text_of(scope, key) in whole)
-
-
-Operation: TypeAlias = Callable[[Scope, Any, Any], Any]
-BINARY: Final[dict[str, tuple[int, Operation]]] = {
-    "|": (5, bitwise(operator.or_)),
-    "^": (6, bitwise(operator.xor)),
-    "&": (7, bitwise(operator.and_)),
-    "==": (8, loose_equal),
-    "!=": (8, lambda scope, left, right: not loose_equal(scope, left, right)),
-    "===": (8, strict_equal),
-    "!==": (8, lambda scope, left, right: not strict_equal(scope, left, right)),
-    "<": (9, compare(operator.lt)),
-    ">": (9, compare(operator.gt)),
-    "<=": (9, compare(operator.le)),
-    ">=": (9, compare(operator.ge)),
-    "in": (9, _has_member),
-    "<<": (10, bitwise(lambda left, right: left << (right & 31))),
-    ">>": (10, bitwise(lambda left, right: left >> (right & 31))),
-    ">>>": (10, lambda _scope, left, right: (int32(left) & 0xFFFFFFFF) >> (int32(right) & 31)),
-    "+": (11, add),
-    "-": (11, arithmetic(operator.sub)),
-    "*": (12, arithmetic(operator.mul)),
-    "/": (12, arithmetic(divide)),
-    "%": (12, arithmetic(remainder)),
-    "**": (13, arithmetic(power)),
-}
-TERNARY: Final = 2
-LOGICAL: Final = {"??": 3, "||": 3, "&&": 4}
-UNARY_POWER: Final = 14
-PREFIX: Final[dict[str, Callable[[Scope, Any], Any]]] = {
-    "!": lambda _scope, value: not truth(value),
-    "-": lambda _scope, value: as_number(-float(number_of(value))),
-    "+": lambda _scope, value: number_of(value),
-    "~": lambda _scope, value: ~int32(value),
-    "void": lambda _scope, _value: UNDEFINED,
-}
-WORDS: Final = {"true": True, "false": False, "null": None}
 
 
 def compile_ecma(source: str) -> Code:
@@ -212,7 +149,7 @@ class _Parser:
     def prefix(self) -> Code:
         token = self.take()
         if token.kind in {"number", "string"}:
-            return lambda _scope: token.value
+            return always(token.value)
         if token.value in PREFIX:
             operate = PREFIX[token.value]
             operand = self.expression(UNARY_POWER)
@@ -242,17 +179,15 @@ class _Parser:
             raise self.wrong()
         self.name()
         if name in WORDS:
-            value = WORDS[name]
-            return lambda _scope: value
+            return always(WORDS[name])
         if self.accept_library(name):
             name = f"{name}.{self.name()}"
         if self.is_next("(") and name in FUNCTIONS:
             function = FUNCTIONS[name]
             arguments = self.arguments()
-            return lambda scope: _run(scope, function, arguments)
+            return lambda scope: call(scope, function, arguments)
         if name in CONSTANTS:
-            constant = CONSTANTS[name]
-            return lambda _scope: constant
+            return always(CONSTANTS[name])
         if self.is_next("(") or "." in name:
             known = ", ".join(sorted(FUNCTIONS))
             raise Refused(f"{self.source[:60]!r}: {name}() is not among the calls of a loaded document: {known}")
@@ -308,7 +243,7 @@ class _Parser:
                 code = _optional_member(code, self.name())
             elif self.accept("."):
                 name = self.name()
-                code = self.method(code, name) if self.is_next("(") else _member(code, _always(name))
+                code = self.method(code, name) if self.is_next("(") else _member(code, always(name))
             elif self.accept("["):
                 key = self.expression()
                 self.expect("]")
@@ -330,7 +265,7 @@ class _Parser:
             value = whole(scope)
             if not isinstance(value, kinds) or isinstance(value, bool):
                 raise EvaluationError(f"{type_of(value)} has no {name}()")
-            return _run(scope, function, arguments, value)
+            return call(scope, function, arguments, value)
 
         return run
 
@@ -350,7 +285,7 @@ class _Parser:
         keys: list[Code] = []
         while self.token.kind != "end":
             if self.accept("."):
-                keys.append(_always(self.name()))
+                keys.append(always(self.name()))
             else:
                 self.expect("[")
                 keys.append(self.expression())
@@ -358,29 +293,8 @@ class _Parser:
         return name, keys
 
 
-def _run(scope: Scope, function: Callable[..., Any], arguments: list[Code], *first: Any) -> Any:
-    scope.spend(1)
-    try:
-        return function(scope, *first, *(argument(scope) for argument in arguments))
-    except TypeError as error:
-        raise EvaluationError(str(error)) from None
-
-
 def _variable(name: str) -> Code:
-    if name.startswith("_"):
-        return lambda scope: scope.system(name)
-
-    def read(scope: Scope) -> Any:
-        try:
-            return scope.data[name]
-        except KeyError:
-            raise EvaluationError(f"{name} is not defined; declare it with <data>") from None
-
-    return read
-
-
-def _always(value: Any) -> Code:
-    return lambda _scope: value
+    return variable(name, f"{name} is not defined")
 
 
 def _member(whole: Code, key: Code) -> Code:

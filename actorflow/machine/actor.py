@@ -1,0 +1,227 @@
+"""Machine: an actor with an interpreter, whose messages are events; and ChartActor, one of any chart. Layer 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actorflow.core.actor import HANDLERS, Actor
+from actorflow.core.messages import Sent
+from actorflow.machine import snapshot
+from actorflow.machine.event import Event, Record
+from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.steps.macrostep import time_out
+from actorflow.machine.surroundings import Surroundings, answer_of, ended, hand_over
+
+if TYPE_CHECKING:
+    from actorflow.core.ref import ActorRef
+    from actorflow.machine.chart import Chart
+
+
+class Machine(Actor):
+    """What machines of either form have: an interpreter, and events instead of calls. Not for users to subclass."""
+
+    _interpreter: Interpreter
+    _stop_when_final: ClassVar[bool] = False
+    _history: ClassVar[int] = 32
+    _reports_to: tuple[ActorRef[Any], str] | None = None  # who invoked it, and by which id
+    _is_machine: ClassVar[bool] = True
+    _owed: Sequence[Event] = ()  # deferred events of a durable machine that somebody may wait for
+
+    # --- what users read ---------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """Name of the active state; with parallel regions all of them, joined by "+"."""
+        return self._interpreter.state
+
+    @property
+    def configuration(self) -> frozenset[str]:
+        """Names of all active states, those around others included."""
+        return self._interpreter.configuration
+
+    @property
+    def history(self) -> list[Record]:
+        """The last transitions, oldest first: a copy."""
+        return self._interpreter.history
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Handle an event, if the name is one; a hook is refused, any other method is called."""
+        program = self._interpreter._program
+        if name in program.events:
+            return self._send(name, args, kwargs)
+        if name in program.hooks:
+            raise self._interpreter.refusal(name)
+        method = getattr(self, name)
+        if method is None:  # `pay = None` in a subclass takes an event away
+            raise self._interpreter.refusal(name)
+        return method(*args, **kwargs)
+
+    def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Handle an event. One that is deferred is answered when it is handled."""
+        interpreter = self._interpreter
+        try:
+            if not interpreter._program.has_deferred:
+                return interpreter.send(name, *args, **kwargs)
+            return self._send_event(Event(name, args, kwargs))
+        finally:  # a failed enter leaves the new state in force
+            if interpreter._configuration.final:
+                ended(self)
+
+    def _send_event(self, event: Event) -> Any:
+        """Handle an event that may be deferred."""
+        value = self._interpreter.send_event(event)
+        if event.waits:
+            event.answer = hand_over(self, event)
+            if self._actor_ref._traits.options.durable:  # it may be handled, and that be rolled back
+                self._owed = [one for one in self._owed if one in self._interpreter.deferred] + [event]
+        return value
+
+    def _fire(self, fire: Callable[[], None]) -> None:
+        """A timer of the interpreter is due."""
+        try:
+            fire()
+        finally:
+            self._after_message()
+
+    def _time_out(self, state: str, place: int) -> None:
+        """Take a timeout that was a dead letter, unless its state was left meanwhile."""
+        interpreter = self._interpreter
+        if state in interpreter.configuration and snapshot.has_timeout(interpreter.chart, state, place):
+            self._fire(lambda: time_out(interpreter, state, place))
+
+    def _after_message(self) -> None:
+        """Do what follows a message that was no event by name: the event behind it may be deferred, or the last."""
+        pending = self._interpreter._pending
+        if pending is not None and pending.deferred and pending.deferred[-1].answer is None:
+            event = pending.deferred[-1]
+            event.answer = hand_over(self, event)
+        if self._interpreter.done:
+            ended(self)
+
+    def _fail(self, error: BaseException) -> None:
+        """Crash: an event that had to wait failed, and nobody waits for its answer."""
+        raise error
+
+    def _read(self, what: str) -> Any:
+        """Answer what a ref asks."""
+        return getattr(self, what)
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Enter the initial state, or go on where a snapshot was taken."""
+        interpreter = self._interpreter
+        try:
+            if interpreter.configuration:
+                for event in interpreter.deferred:  # of a snapshot: who has sent it is not known any more
+                    event.answer = event.answer or answer_of(self, event)
+                snapshot.go_on(interpreter)
+            else:
+                interpreter.start()
+        finally:
+            if interpreter.done:
+                ended(self)
+
+    def _run_on_start(self) -> Any:
+        result: Any = self.on_start()  # type: ignore[func-returns-value]  # a user's may be async
+        if result is None:
+            self._begin()
+            return None
+        return self._begin_after(result)
+
+    async def _begin_after(self, result: Any) -> None:
+        await result
+        self._begin()
+
+    # --- listeners and invoking machines -----------------------------------------------------------------------------
+
+    def _subscribe(self, receiver: ActorRef[Any]) -> None:
+        """Tell an actor of each transition."""
+        from actorflow.core.life import life_of  # noqa: PLC0415 - few machines have subscribers
+
+        life_of(self._actor_ref).listeners.append(receiver)
+        self._tell_of_transitions(receiver)
+
+    def _unsubscribe(self, receiver: ActorRef[Any]) -> None:
+        """Tell it no more."""
+        life = self._actor_ref._life
+        if life is not None and receiver in life.listeners:
+            life.listeners.remove(receiver)
+            self._interpreter._listeners = ()
+            self._listen_again()
+
+    def _listen_again(self) -> None:
+        """Tell those who subscribed to the ref: a new incarnation has to, too."""
+        life = self._actor_ref._life
+        for receiver in life.listeners if life is not None else ():
+            self._tell_of_transitions(receiver)
+
+    def _tell_of_transitions(self, receiver: ActorRef[Any]) -> None:
+        def tell(record: Record) -> None:
+            if receiver.is_alive():
+                receiver.tell(record)
+
+        self._interpreter.listen(tell)
+
+    def _report_to(self, parent: ActorRef[Any], invokeid: str) -> None:
+        """Tell the machine that has invoked this one of the end."""
+        self._reports_to = (parent, invokeid)
+        if self._interpreter.done:
+            ended(self)
+
+    def _child_done(self, child: ActorRef[Any], invokeid: str, data: Any) -> None:
+        """A child that this machine has invoked is through."""
+        self._hear_of_end(child, Event(f"done.invoke.{invokeid}", (data,), kind="platform", invokeid=invokeid))
+
+    def _child_ended(self, child: ActorRef[Any]) -> None:
+        """A child that this machine has invoked is dead: after a crash, "error.execution" has its cause."""
+        invokeid = self._interpreter.invokeid_of(child)
+        if invokeid is None:
+            return
+        cause = child._life.cause if child._life is not None else None
+        if cause is None:
+            self._child_done(child, invokeid, None)
+        else:
+            self._hear_of_end(child, Event("error.execution", (cause,), kind="platform", invokeid=invokeid))
+
+    def _hear_of_end(self, child: ActorRef[Any], event: Event) -> None:
+        try:
+            self._interpreter.child_ended(child, event)
+        finally:
+            self._after_message()
+
+
+def run_sent(ref: ActorRef[Any], message: Sent) -> Any:
+    """Handle an event by name."""
+    machine: Any = ref._actor
+    return machine._send(message.name, message.args, message.kwargs)
+
+
+HANDLERS[Sent] = run_sent
+
+
+class ChartActor(Machine):
+    """Runs any chart as an actor: one built at run time, from a dict, or from SCXML.
+
+    Events come by name: `ref.send("pay", 3)`.
+
+    Args:
+        chart: the definition.
+        model: its guards and actions get it first. It belongs to the actor from here on.
+        history: how many transitions to keep.
+    """
+
+    def __init__(self, chart: Chart, model: Any = None, *, history: int = 32) -> None:
+        super().__init__()
+        self.model = model
+        self._interpreter = Interpreter(chart, model, platform=Surroundings(self), history=history, start=False)
+
+    @classmethod
+    def _has_on_start(cls) -> bool:
+        return True
+
+    def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return getattr(self, name)(*args, **kwargs)

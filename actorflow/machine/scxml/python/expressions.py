@@ -1,0 +1,74 @@
+"""Expressions of the python data model: parsed, and compiled once to closures. Layer 3. See `nodes` for what exists."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from actorflow.machine.scxml.code import Code, always
+from actorflow.machine.scxml.limits import MAX_SOURCE, EvaluationError, Refused, copy
+from actorflow.machine.scxml.python.nodes import Constants, check_name, compile_node, short
+
+
+def parse_python(source: str) -> ast.expr:
+    """Parse an expression.
+
+    Raises:
+        EvaluationError: it is no Python expression.
+        Refused: it is too long or too deep.
+    """
+    text = source.strip()
+    if len(text) > MAX_SOURCE:
+        raise Refused(f"an expression of more than {MAX_SOURCE:,} characters")
+    try:
+        return ast.parse(f"({text}\n)", mode="eval").body
+    except (RecursionError, MemoryError):
+        raise Refused(f"{short(text)}: the expression is nested too deep") from None
+    except (SyntaxError, ValueError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        if "too many nested" in reason:
+            raise Refused(f"{short(text)}: the expression is nested too deep") from None
+        raise EvaluationError(f"{short(text)} is no Python expression: {reason}") from None
+
+
+def compile_python(source: str) -> Code:
+    """Turn an expression into a function of the scope.
+
+    Raises:
+        Refused: it has something that is not allowed.
+        EvaluationError: it is no Python expression.
+
+    >>> from actorflow.machine.scxml.session import Session
+    >>> compile_python("[n + 1 for n in range(3)]")(Session())
+    [1, 2, 3]
+    """
+    return compile_node(parse_python(source))
+
+
+def compile_place(source: str) -> tuple[str, list[Code]]:
+    """Turn a location into the name of a variable and the keys that lead into it.
+
+    Raises:
+        EvaluationError: it is no location.
+    """
+    keys: list[Code] = []
+    node = parse_python(source)
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            keys.append(always(check_name(node.attr)))
+        elif isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):
+            keys.append(compile_node(node.slice))
+        else:
+            raise EvaluationError(f"{short(source)} is no location")
+        node = node.value
+    return check_name(node.id), keys[::-1]
+
+
+def literal(source: str) -> Any:
+    """Evaluate what is written out: no variables, no events.
+
+    Raises:
+        EvaluationError: it is no literal.
+    """
+    scope: Any = Constants()
+    return copy(scope, compile_python(source)(scope))

@@ -1,0 +1,56 @@
+"""Failures: what a function of the user's raises, and events that nothing takes. Layer 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.log import logger
+from actorflow.errors import TransitionRefused
+from actorflow.machine.event import Event
+from actorflow.machine.pending import pending_of
+
+if TYPE_CHECKING:
+    from actorflow.machine.interpreter import Interpreter
+
+
+FAILED: Final = "error.execution"
+
+
+def guarded(
+    machine: Interpreter, function: Callable[..., Any], args: tuple[Any, ...], part: str = "", event: str = ""
+) -> Any:
+    """Call a function of the user's; its error becomes the event "error.execution"."""
+    try:
+        return function(machine.model, *args)
+    except Exception as error:  # noqa: BLE001 - the chart may handle it
+        if part:
+            name_part(machine, error, part, event)
+        pending_of(machine).internal.append(Event(FAILED, (error,), kind="platform"))
+        return None
+
+
+def name_part(machine: Interpreter, error: Exception, part: str, event: str) -> None:
+    """Say in a user's error which part of a transition has failed."""
+    at = f"at event {event!r}" if event else "without an event"
+    note = f"{machine.chart.name}: {part} failed, {at}, in state {machine.state!r}"
+    if note not in getattr(error, "__notes__", ()):  # one object may be raised again and again
+        error.add_note(note)
+
+
+def log_hidden(machine: Interpreter, other: Exception | None, raised: Exception) -> None:
+    """Log a failure that another one hides: only one can be raised."""
+    if other is not None and other is not raised:
+        logger.error("One event failed twice in %s; this is the second time:", machine.chart.name, exc_info=other)
+
+
+def refusal(machine: Interpreter, event: Event) -> TransitionRefused:
+    """Return the error of an event that no transition takes."""
+    error = TransitionRefused(machine.state, event.name, machine.legal, machine.chart.name)
+    error.refused_by = id(machine._platform.owner)
+    return error
+
+
+def is_own_refusal(machine: Interpreter, error: Exception) -> bool:
+    """Say whether it is this machine that has refused: an action may have asked another one."""
+    return isinstance(error, TransitionRefused) and error.refused_by == id(machine._platform.owner)

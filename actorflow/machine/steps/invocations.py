@@ -1,0 +1,55 @@
+"""Invocations: the children of active states. Layer 3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.machine.event import Event
+from actorflow.machine.pending import Pending, pending_of
+from actorflow.machine.steps.failures import FAILED, guarded
+
+if TYPE_CHECKING:
+    from actorflow.machine.interpreter import Interpreter
+
+
+def start_children(machine: Interpreter, pending: Pending) -> bool:
+    """Start what the states invoke that were entered and not left again: at the end of a macrostep."""
+    invoking, pending.invoking = pending.invoking, []
+    for name, invoke in invoking:
+        try:
+            child = machine._platform.start_child(machine, invoke)
+        except Exception as error:  # noqa: BLE001 - the chart may handle it
+            pending.internal.append(Event(FAILED, (error,), kind="platform", invokeid=invoke.id))
+        else:
+            pending.children[name, invoke.id] = (invoke, child)
+    return bool(pending.internal)
+
+
+def pass_on(machine: Interpreter, event: Event) -> None:
+    """Do for an external event what invoked children want: finalize, autoforward (appendix D, `mainEventLoop`)."""
+    for invoke, child in list(pending_of(machine).children.values()):
+        if invoke.finalize is not None and invoke.id == event.invokeid:
+            function = machine._program.function(invoke.finalize)
+            assert function is not None
+            guarded(machine, function, event.args)
+        if invoke.autoforward and invoke.id != event.invokeid:
+            machine._platform.forward(child, event)
+
+
+def end_children_of(machine: Interpreter, name: str) -> None:
+    """End what a state has invoked that is left; what it was about to invoke is not started."""
+    pending = pending_of(machine)
+    for invoke in machine._program.invokes_of(name):
+        _, child = pending.children.pop((name, invoke.id), (None, None))
+        if child is not None:
+            machine._platform.end_child(child)
+    pending.invoking = [one for one in pending.invoking if one[0] != name]
+
+
+def drop_child(machine: Interpreter, child: Any) -> None:
+    """Forget a child that has ended, and see to its end."""
+    children = pending_of(machine).children
+    for key, (_, token) in list(children.items()):
+        if token == child:
+            del children[key]
+            machine._platform.end_child(child)

@@ -1,0 +1,306 @@
+"""Macrostep: an event run to completion, with all that charts may have. Layer 3.
+
+Appendix D's `mainEventLoop`, for one external event at a time. Two orders, and two rules for errors:
+
+- "action first": actions, exits, record, listeners, enters. A failed guard, action or exit leaves configuration and
+  history as they were. A failed enter leaves the new state in force and raises "error.execution" inside; if nothing
+  handles it, it counts as a failure too. The first failure is raised once the event has run to completion.
+- "scxml": exits, actions, enters. A block that fails ends, "error.execution" is raised inside, and the step goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.errors import DefinitionError, TransitionRefused
+from actorflow.machine import sets
+from actorflow.machine.event import Event
+from actorflow.machine.pending import Due, Pending, pending_of
+from actorflow.machine.program import Choice, Configuration
+from actorflow.machine.steps.failures import FAILED, is_own_refusal, log_hidden, refusal
+from actorflow.machine.steps.invocations import pass_on, start_children
+from actorflow.machine.steps.microstep import START, move_to, take, take_in_scxml_order
+from actorflow.machine.steps.selection import allowed, select, select_among
+from actorflow.machine.steps.termination import failure_at_end, terminate
+
+if TYPE_CHECKING:
+    from actorflow.machine.interpreter import Interpreter
+
+
+STEPS: Final = 10_000  # that one event may cause: a chart that takes more goes round in circles
+NOTHING: Final = Event("", kind="internal")  # that eventless transitions are taken at
+
+
+# --- one event --------------------------------------------------------------------------------------------------------
+
+
+def start(machine: Interpreter) -> None:
+    """Enter the initial configuration."""
+    step = machine._program.start
+
+    def begin() -> None:
+        if machine._program.scxml:
+            take_in_scxml_order(machine, step, START)
+            return
+        for action in step.actions:
+            action(machine.model)
+        move_to(machine, step, START, ())
+
+    complete(machine, begin)
+
+
+def send(machine: Interpreter, event: Event) -> Any:
+    """Handle an external event; while another is handled, queue it."""
+    if machine._running:
+        pending_of(machine).external.append(event)
+        return None
+    if machine._configuration.final and machine._program.scxml:
+        return None  # the session is over, and has run its exit blocks
+    return complete(machine, lambda: handle(machine, event))
+
+
+def go_on(machine: Interpreter, event: Event, choice: Choice | None) -> Any:
+    """Go on with an event whose guards have been asked, and which takes more than the common step."""
+    if choice is not None and choice.move.choose is not None:  # it may yet decline, and the next candidate be asked
+        return complete(machine, lambda: handle(machine, event))
+    return complete(machine, lambda: _take_chosen(machine, event, choice))
+
+
+def _take_chosen(machine: Interpreter, event: Event, choice: Choice | None) -> Any:
+    machine.event = event
+    if machine._pending is not None and machine._pending.children:
+        pass_on(machine, event)
+    return without_transition(machine, event) if choice is None else take(machine, (choice.move,), event)
+
+
+def handle(machine: Interpreter, event: Event) -> Any:
+    """Select and take transitions for an event; raise if there is none."""
+    program = machine._program
+    machine.event = event
+    timed = not program.seen & 63  # SAMPLE of the interpreter
+    begin = time.perf_counter() if timed else 0.0
+    if machine._pending is not None and machine._pending.children:
+        pass_on(machine, event)
+    moves = select(machine, event)
+    if not moves:
+        return without_transition(machine, event)
+    middle = time.perf_counter() if timed else 0.0
+    value = take(machine, moves, event)
+    if timed:
+        program.sampled += 1
+        program.validation_time += middle - begin
+        program.action_time += time.perf_counter() - middle
+    return value
+
+
+def without_transition(machine: Interpreter, event: Event) -> Any:
+    """Defer an event that no transition takes, drop it (SCXML), or refuse it."""
+    configuration = machine._configuration
+    if any(sets.matches(pattern, event.name) for pattern in configuration.defers):
+        event.waits = True
+        pending_of(machine).deferred.append(event)
+        return None
+    if machine._program.scxml:
+        return None
+    if event.kind == "platform":
+        _unhandled(machine, event)
+        return None
+    machine._program.refused += 1
+    raise refusal(machine, event)
+
+
+def raise_event(machine: Interpreter, event: Event) -> None:
+    """Queue an internal event; outside of a step it is handled at once, and refused if nothing takes it."""
+    pending = pending_of(machine)
+    if machine._running or not machine._configuration.names:  # before the start, it waits for that
+        pending.internal.append(event)
+    else:
+        complete(machine, lambda: handle(machine, event))
+
+
+def fire(machine: Interpreter, due: Due) -> Any:
+    """A timer is due: send its event, or take the transition of the state that has timed out."""
+    pending = machine._pending
+    if pending is None or pending.timers.get(due.key) is not due:
+        return None  # it was cancelled, or replaced
+    del pending.timers[due.key]
+    if due.event is not None:
+        return machine.send_event(due.event)
+    assert isinstance(due.key, tuple)
+    return time_out(machine, *due.key)
+
+
+def time_out(machine: Interpreter, name: str, place: int) -> Any:
+    """Take the transition at that place of an active state: its time is up."""
+    move = machine._program.moves_of(name)[place]
+    event = Event(move.transition.actions[0].name if move.transition.actions else f"after.{name}", kind="platform")
+
+    def begin() -> Any:
+        machine.event = event
+        taken = allowed(machine, move, event)
+        return None if taken is None else take(machine, (taken,), event)
+
+    return complete(machine, begin)
+
+
+# --- to completion ----------------------------------------------------------------------------------------------------
+
+
+def complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
+    """Begin a macrostep, and go on until nothing is left to do."""
+    machine._running = True
+    try:
+        return _complete(machine, begin)
+    finally:
+        machine._running = False
+        machine.event = None
+
+
+def _complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
+    before = machine._configuration
+    failure: Exception | None = None
+    value = None
+    try:
+        value = begin()
+    except Exception as error:  # noqa: BLE001 - what was begun is finished, and the error raised then
+        failure = error
+    later = _finish(machine, before)
+    if failure is None:
+        failure = later
+    else:
+        log_hidden(machine, later, failure)
+    if failure is not None:
+        if not is_own_refusal(machine, failure):
+            machine._program.failed += 1
+        raise failure
+    return value
+
+
+def settle(machine: Interpreter, before: Configuration) -> None:
+    """After a common step: take what follows from it, and raise the first failure."""
+    failure = _finish(machine, before)
+    if failure is not None:
+        raise failure
+
+
+def fail(machine: Interpreter, before: Configuration, error: Exception) -> None:
+    """The common step raised: what it has sent or raised until then is handled all the same."""
+    machine._program.failed += 1
+    if machine._pending is not None:
+        log_hidden(machine, _finish(machine, before), error)
+
+
+def _finish(machine: Interpreter, before: Configuration) -> Exception | None:
+    """Take what follows: eventless transitions, raised events, deferred ones, and those sent meanwhile."""
+    failure = _settle(machine)
+    pending = machine._pending
+    if pending is None:
+        return failure
+    while True:
+        if pending.deferred and machine._configuration.names != before.names:
+            before = machine._configuration
+            recalled = list(pending.deferred)
+            pending.deferred.clear()
+            pending.external.extendleft(reversed(recalled))
+        if not pending.external:
+            return failure
+        later = _handle_later(machine, pending.external.popleft())
+        if failure is None:
+            failure = later
+        else:
+            log_hidden(machine, later, failure)
+
+
+def _handle_later(machine: Interpreter, event: Event) -> Exception | None:
+    """Handle an event that had to wait; return its error, unless somebody else hears of it."""
+    value, error = None, None
+    event.waits = False
+    try:
+        value = handle(machine, event)
+    except Exception as raised:  # noqa: BLE001 - it goes to who waits for it
+        error = raised
+    later = _settle(machine)
+    error = error or later
+    if event.waits:
+        return None
+    if event.answer is not None:
+        _answer(event, value, error)
+    elif isinstance(error, TransitionRefused):
+        machine._platform.refused(event, error)
+    else:
+        return error
+    return None
+
+
+def _answer(event: Event, value: Any, error: Exception | None) -> None:
+    """Tell who waits for a deferred event; once, so that the frames in the error's traceback do not keep him."""
+    answer, event.answer = event.answer, None
+    assert answer is not None
+    answer(value, error)
+
+
+# --- what follows -----------------------------------------------------------------------------------------------------
+
+
+def _settle(machine: Interpreter) -> Exception | None:
+    """Take eventless transitions, then internal events, until there are none; then start children."""
+    failure: Exception | None = None
+    restless = True  # an eventless transition that failed is not tried again for this event
+    for _ in range(STEPS):
+        configuration = machine._configuration
+        pending = machine._pending
+        if configuration.final:
+            failure = failure or failure_at_end(machine)
+            terminate(machine)
+            return failure
+        try:
+            if restless and configuration.eventless:
+                restless = False
+                if _take_eventless(machine):
+                    restless = True
+                    continue
+                restless = True
+            if pending is None or not _take_internal(machine, pending):
+                return failure
+        except Exception as error:  # noqa: BLE001 - raised once the event has run to completion
+            failure = failure or error
+    msg = (
+        f"{machine.chart.name} took {STEPS:,} steps for one event and is in {machine.state!r}: it goes round in circles"
+    )
+    if machine._pending is not None:
+        machine._pending.internal.clear()  # or the next event would go round too
+    return failure or DefinitionError(msg)
+
+
+def _take_eventless(machine: Interpreter) -> bool:
+    moves = select_among(machine, machine._configuration.eventless, NOTHING)
+    if moves:
+        take(machine, moves, NOTHING)
+    return bool(moves)
+
+
+def _take_internal(machine: Interpreter, pending: Pending) -> bool:
+    """Handle the next internal event, or start what entered states invoke; False if there is nothing to do."""
+    if pending.internal:
+        event = pending.internal.popleft()
+        machine.event = event
+        moves = select(machine, event)
+        if moves:
+            take(machine, moves, event)
+        elif not machine._program.scxml:
+            _unhandled(machine, event)
+        return True
+    if pending.invoking:
+        return start_children(machine, pending)
+    return False
+
+
+def _unhandled(machine: Interpreter, event: Event) -> None:
+    """No transition takes an internal event: an error is a failure, a raised event is refused, others are dropped."""
+    if event.name == FAILED and isinstance(event.data, Exception):
+        raise event.data
+    if event.kind == "internal":
+        machine._program.refused += 1
+        machine._platform.refused(event, refusal(machine, event))

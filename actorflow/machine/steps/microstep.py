@@ -1,0 +1,133 @@
+"""Microstep: transitions taken together, from one configuration to the next. Layer 3. Appendix D's `microstep`.
+
+What a function's error does to it, in either order of its parts, is said in `macrostep`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.machine.event import Event
+from actorflow.machine.pending import pending_of, remembered_by
+from actorflow.machine.program import Configuration, Entered, Move, Step
+from actorflow.machine.steps.failures import guarded, name_part
+from actorflow.machine.steps.invocations import end_children_of
+from actorflow.machine.steps.timers import cancel_timer, start_timer
+
+if TYPE_CHECKING:
+    from actorflow.machine.interpreter import Interpreter
+
+
+START: Final = Event("start", kind="platform")
+
+
+def take(machine: Interpreter, moves: tuple[Move, ...], event: Event) -> Any:
+    """Take transitions together: `microstep` of appendix D. Returns what the last action returned."""
+    if not moves:
+        return None
+    source = machine._configuration
+    program = machine._program
+    step = program.step(source, moves, remembered_by(machine))
+    if len(moves) == 1 and moves[0].transition.choose is None and program.is_fixed(step):
+        _keep(source, event, step)
+    if program.scxml:
+        return take_in_scxml_order(machine, step, event)
+    value = None
+    part = "an action"
+    try:
+        for action in step.actions:
+            value = action(machine.model, *event.args, **event.kwargs)
+        part = "an exit hook"
+        for hook in step.exits:
+            hook(machine.model)
+    except Exception as error:
+        name_part(machine, error, part, event.name)
+        raise
+    move_to(machine, step, event, (*event.args, event.kwargs) if event.kwargs else event.args)
+    return value
+
+
+def _keep(source: Configuration, event: Event, step: Step) -> None:
+    """Let the common path know the step: it is always the same."""
+    choices = source.candidates.get(event.name)
+    if isinstance(choices, tuple):
+        for choice in choices:
+            if choice.move is step.moves[0]:
+                choice.step = step
+
+
+def move_to(machine: Interpreter, step: Step, event: Event, data: tuple[Any, ...]) -> None:
+    """Make the target the configuration: end what ends, record, tell the listeners, and enter."""
+    _leave(machine, step)
+    machine._configuration = step.target
+    if event is not START and (machine._records or machine._listeners):
+        machine._note(step.source, step.target, event.name or None, data)
+    for entered in step.entered:
+        for hook in entered.hooks:
+            guarded(machine, hook, (), "an enter hook", event.name)
+        _entered(machine, entered)
+
+
+def enter_plainly(machine: Interpreter, step: Step, event: str) -> None:
+    """Run the hooks of a common step, which enters states that have nothing else."""
+    for hook in step.enters:
+        guarded(machine, hook, (), "an enter hook", event)
+
+
+def _leave(machine: Interpreter, step: Step) -> None:
+    """Update the history states, cancel the timeouts of the states that are left, and end their children."""
+    if step.remembered:
+        pending_of(machine).remembered.update(step.remembered)
+    for name in step.left:
+        _end_what_lives_in(machine, name)
+
+
+def _entered(machine: Interpreter, entered: Entered) -> None:
+    """Do what follows a state's own hooks: default actions, timeouts, done events."""
+    for action in entered.actions:
+        guarded(machine, action, ())
+    for move in entered.timeouts:
+        assert move.transition.after is not None
+        start_timer(machine, move.key, move.transition.after, None)
+    if entered.invokes:
+        pending_of(machine).invoking += [(entered.name, invoke) for invoke in entered.invokes]
+    for name, data in entered.done:
+        args = () if data is None else (guarded(machine, data, ()),)
+        pending_of(machine).internal.append(Event(name, args, kind="platform"))
+
+
+def _end_what_lives_in(machine: Interpreter, name: str) -> None:
+    if machine._pending is None:
+        return
+    program = machine._program
+    for move in program.timeouts_of(name):
+        cancel_timer(machine, move.key)
+    if program.invokes_of(name):
+        end_children_of(machine, name)
+
+
+def take_in_scxml_order(machine: Interpreter, step: Step, event: Event) -> None:
+    """Exit, act, enter; `In` sees each change as it comes."""
+    pending = pending_of(machine)
+    program = machine._program
+    states = program.chart.states
+    pending.remembered.update(step.remembered)
+    pending.active = active = set(step.source.names)
+    try:
+        for name in step.left:
+            for hook in program.functions(states[name].exit):
+                guarded(machine, hook, ())
+            _end_what_lives_in(machine, name)
+            active.discard(name)
+        for action in step.actions:
+            guarded(machine, action, event.args)
+        if event is not START and (machine._records or machine._listeners):
+            machine._note(step.source, step.target, event.name or None, event.args)
+        for entered in step.entered:
+            active.add(entered.name)
+            for hook in entered.hooks:
+                guarded(machine, hook, ())
+            _entered(machine, entered)
+    finally:
+        pending.active = None
+        machine._configuration = step.target

@@ -1,0 +1,31 @@
+"""Timers: named ones, and the timeouts of states. Layer 3. The platform's clock tells when one is due."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from actorflow.machine.event import Event
+from actorflow.machine.pending import Due, TimerKey, pending_of
+
+if TYPE_CHECKING:
+    from actorflow.machine.interpreter import Interpreter
+
+
+def start_timer(machine: Interpreter, key: TimerKey, seconds: float, event: Event | None) -> None:
+    """Start a timer."""
+    add_timer(machine, Due(key, machine._platform.time() + seconds, event), seconds)
+
+
+def add_timer(machine: Interpreter, due: Due, seconds: float) -> None:
+    """Start a timer that may have run before, in a snapshot."""
+    pending_of(machine).timers[due.key] = due
+    due.cancel = machine._platform.add_timer(seconds, partial(machine._fire, due))
+
+
+def cancel_timer(machine: Interpreter, key: TimerKey) -> bool:
+    """Cancel a timer; True if there was one."""
+    due = None if machine._pending is None else machine._pending.timers.pop(key, None)
+    if due is not None and due.cancel is not None:
+        due.cancel()
+    return due is not None
