@@ -39,11 +39,6 @@ def choosing(command: F) -> F:
     return click.argument("ids", nargs=-1, type=int, metavar="[ID]...")(command)
 
 
-def url_of(store: str) -> str:
-    """Return the URL of a store that may be given by the path of its file."""
-    return store if "://" in store or store == "memory:" else f"sqlite:///{store}"
-
-
 @dead.command("list")
 @on_store
 @click.option("--actor", metavar="NAME", help="Of this actor only, by its name below the system.")
@@ -53,12 +48,12 @@ def list_(url: str, actor: str | None, limit: int, before: str | None, as_json: 
     """List dead letters, with their causes."""
     from actorflow.durable.dead_mail import DeadMail
 
-    with opened(url_of(url), "read") as store:
+    with opened(url, "read") as store:
         found = DeadMail(store).messages(actor, limit=limit, before=before)
     show([dataclasses.asdict(message) for message in found], as_json, "there are no such dead letters")
 
 
-@dead.command()
+@dead.command(short_help="Put dead letters back into their actors' mailboxes.")
 @on_store
 @choosing
 def retry(url: str, ids: tuple[int, ...], actor: str | None, everything: bool, as_json: bool) -> None:
@@ -91,7 +86,7 @@ def changed(url: str, ids: tuple[int, ...], act: Callable[[DeadMail], int]) -> i
     """Change dead letters; an id that is not there is an error, once the others are done."""
     from actorflow.durable.dead_mail import DeadMail
 
-    with opened(url_of(url), "write") as store:
+    with opened(url, "write") as store:
         count = act(DeadMail(store))
     if count < len(set(ids)):
         fail(f"{count} of {len(set(ids))} were there; `actorflow store dead list` shows the others that are", 1)

@@ -33,16 +33,23 @@ STATUSES = ("queued", "running", "completed", "failed", "cancelled", "dead")
 def queue() -> None:
     """Look into the queues of a store, and change them; no daemon need be running.
 
-    --store, or ACTORFLOW_STORE in the environment, names the store: sqlite:///shop.db, postgresql://...
+    --store, or ACTORFLOW_STORE in the environment, names the store: sqlite:///shop.db, the path of its file, or
+    postgresql://...
     """
 
 
 def on_store(command: F) -> F:
     """Add the options that all commands have."""
     command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-    return click.option("--store", "url", envvar="ACTORFLOW_STORE", required=True, metavar="URL", help="The store.")(
-        command
-    )
+    return click.option(
+        "--store",
+        "url",
+        envvar="ACTORFLOW_STORE",
+        show_envvar=True,
+        required=True,
+        metavar="URL",
+        help="sqlite:///shop.db, the path of its file, or postgresql://...",
+    )(command)
 
 
 @contextmanager
@@ -50,6 +57,7 @@ def opened(url: str, access: Access) -> Iterator[Store]:
     """Open a store that is there; errors are one line. Its tables are left in the version that they have."""
     from actorflow.store.store import open_store
 
+    url = url_of(url)
     path = url.removeprefix("sqlite:///")
     if url == "memory:":
         fail("a memory: store is in the process that works on it: name a file or a server by --store")
@@ -63,6 +71,11 @@ def opened(url: str, access: Access) -> Iterator[Store]:
             store.close()
     except ActorflowError as error:
         fail(str(error))
+
+
+def url_of(store: str) -> str:
+    """Return the URL of a store that may be given by the path of its file."""
+    return store if "://" in store or store == "memory:" else f"sqlite:///{store}"
 
 
 def check_file(path: str) -> None:
@@ -105,7 +118,7 @@ def selecting(command: F) -> F:
     return click.option("--status", type=click.Choice(STATUSES), help="Jobs of this status only.")(command)
 
 
-@queue.command("show")
+@queue.command("show", short_help="Show the newest jobs of a queue, or all of one job.")
 @on_store
 @click.argument("what", metavar="QUEUE|JOB")
 @selecting
@@ -179,7 +192,7 @@ def _set_paused(name: str, url: str, as_json: bool, *, paused: bool) -> None:
 OF_QUEUE = click.option("--queue", "name", metavar="QUEUE", help="Those jobs of this queue that the options choose.")
 
 
-@queue.command()
+@queue.command(short_help="Queue jobs again that are dead, failed or cancelled.")
 @on_store
 @JOBS
 @OF_QUEUE
@@ -227,7 +240,7 @@ def revived(store: Store, job: int) -> tuple[bool, str]:
     return False, "is not dead, failed or cancelled, or there is no such job"
 
 
-@queue.command()
+@queue.command(short_help="Cancel jobs.")
 @on_store
 @JOBS
 @OF_QUEUE

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import click
 
 from actorflow.cli import USAGE_ERROR, fail
-from actorflow.cli.dead import dead, url_of
+from actorflow.cli.dead import dead
+from actorflow.cli.queue import url_of
 from actorflow.errors import ActorflowError
 
 T = TypeVar("T")
@@ -23,8 +24,8 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one line of J
 def store() -> None:
     """Look after a SQLite file of actorflow; others may be working on it meanwhile.
 
-    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes what is old. `dead` is
-    for files and servers.
+    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes what is old. `dead` and
+    `migrate` are for files and servers.
     """
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actorflow.core.child import child
 from actorflow.core.log import logger
+from actorflow.core.traits import check_choice, check_type
 from actorflow.errors import DefinitionError
 from actorflow.queue import slots
 from actorflow.queue.claimer import Claimer
@@ -72,6 +73,9 @@ def open_queue(
         raise DefinitionError(msg)
     check_count("concurrency", concurrency)
     parse_rate(rate)
+    check_type("per_key", per_key, Limit | None)
+    if durability is not None:
+        check_choice("durability", durability, ("power", "process"))
     home: Home = system
     with _lock:
         line = home.lines.get(name)

@@ -93,7 +93,7 @@ def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
         "queue": queue,
         "task": packed.task,
         "priority": options.priority,
-        "due": now + options.delay if options.delay else None,
+        "due": options.due.timestamp() if options.due else now + options.delay if options.delay else None,
         "expires": None if options.expires is None else now + options.expires,
         "key": options.key,
         "unique": options.unique,

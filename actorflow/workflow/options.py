@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class JobOptions:
     Attributes:
         priority: the smallest goes first.
         delay: seconds until it may run.
+        due: the time from which on it may run, with its zone; in place of a delay.
         retry: in place of the task's; after which errors (`on`) stays as the task has it.
         timeout: seconds for one attempt, in place of the task's.
         key: what the queue's `per_key` limits count.
@@ -44,6 +46,7 @@ class JobOptions:
 
     priority: int = 0
     delay: float = 0.0
+    due: dt.datetime | None = None
     retry: Retry | None = None
     timeout: float | None = None
     key: str | None = None
@@ -68,6 +71,7 @@ class JobOptions:
             msg = f"priority={self.priority}: a whole number of 64 bits"
             raise DefinitionError(msg)
         check_seconds("delay", self.delay, zero=True)
+        check_due(self.due, self.delay)
         check_seconds("keep", self.keep, zero=True)
         for name in ("timeout", "expires"):
             if getattr(self, name) is not None:
@@ -86,6 +90,19 @@ def check_seconds(name: str, value: Any, *, zero: bool) -> None:
     check_type(name, value, int | float)
     if not (0 <= value < math.inf) or (value == 0 and not zero):
         msg = f"{name}={value}: seconds, {'0 or more' if zero else 'above 0'}"
+        raise DefinitionError(msg)
+
+
+def check_due(due: Any, delay: float) -> None:
+    """Refuse a time that may mean several moments."""
+    check_type("due", due, dt.datetime | None)
+    if due is None:
+        return
+    if due.utcoffset() is None:
+        msg = f"due={due!r}: it has no zone: give datetime.now(UTC) + ..., or datetime(..., tzinfo=ZoneInfo(...))"
+        raise DefinitionError(msg)
+    if delay:
+        msg = f"due={due!r}, delay={delay!r}: give one of them"
         raise DefinitionError(msg)
 
 

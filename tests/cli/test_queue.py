@@ -150,7 +150,16 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path):
     assert "there is no file" in run("list", "--store", f"sqlite:///{tmp_path}/none.db", code=2).stderr
     assert not (tmp_path / "none.db").exists()
     assert "in the process" in run("list", "--store", "memory:", code=2).stderr
-    assert "--store" in CliRunner().invoke(main, ["queue", "list"]).stderr
+    assert "env var: 'ACTORFLOW_STORE'" in CliRunner().invoke(main, ["queue", "list"]).stderr
+
+
+def test_the_path_of_a_file_is_as_good_as_its_url(url):
+    assert asked("list", "--store", url.removeprefix("sqlite:///")) == asked("list", "--store", url)
+
+
+def test_no_help_text_of_a_command_is_cut_off():
+    for group in (["queue"], ["store"], ["store", "dead"], []):
+        assert "..." not in CliRunner().invoke(main, [*group, "--help"]).stdout.partition("Commands:")[2], group
 
 
 @pytest.mark.parametrize("content", ["foreign", "empty"])

@@ -93,6 +93,16 @@ def test_a_database_without_tables_of_actorflow_is_refused_and_left_alone(verb, 
     assert [one.name for one in tmp_path.iterdir()] == ["mine.db"]
 
 
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb[0])
+def test_a_database_with_a_table_of_our_name_is_refused_and_not_called_damaged(verb, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with contextlib.closing(sqlite3.connect("mine.db")) as connection:
+        connection.execute("create table af_meta (x)")
+    text = refusal(verb[0], "mine.db", *verb[1:])
+    assert "a table af_meta that actorflow did not make" in text
+    assert "damaged" not in text
+
+
 @pytest.mark.parametrize("verb", VERBS[1:], ids=lambda verb: verb[0])
 def test_a_file_that_is_no_database_is_refused(verb, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

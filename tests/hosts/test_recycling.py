@@ -74,7 +74,7 @@ def tenth(name, count):
 @pytest.mark.parametrize("options", [{}, {"capacity": 20}], ids=["unbounded", "bounded"])
 @pytest.mark.slow
 def test_every_message_of_every_sender_arrives_once_and_in_order(system, options):
-    seen, count = [], 200
+    seen, count = [], 150
     recycled = hosted(Forward, system.spawn(Log, seen), process=af.Process(max_messages=50), **options)
     ref = system.spawn(recycled)
     far = system.spawn(hosted(Sender))

@@ -336,6 +336,7 @@ def charts(draw) -> Chart:
     return freeze(draw(NAMES), root, drafts, order=order, version=draw(st.integers(0, 9)))
 
 
+@pytest.mark.timeout(300)  # 5 s on an idle machine
 @settings(max_examples=300, deadline=None)
 @given(charts())
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -100,6 +101,23 @@ def test_a_key_is_unique_among_live_jobs_of_one_queue_only(shop):
 
 
 # --- dependencies ----------------------------------------------------------------------------------------------------
+
+
+def test_a_due_time_that_may_mean_several_moments_is_refused():
+    when = dt.datetime(2027, 3, 1, 9, tzinfo=dt.UTC)
+    with pytest.raises(af.DefinitionError, match="it has no zone"):
+        tasks.double.options(due=when.replace(tzinfo=None))
+    with pytest.raises(af.DefinitionError, match="give one of them"):
+        tasks.double.options(due=when, delay=5)
+    with pytest.raises(af.DefinitionError, match="due="):
+        tasks.double.options(due="2027-03-01")
+
+
+def test_limits_and_durability_of_a_queue_are_what_they_must_be(shop):
+    with pytest.raises(af.DefinitionError, match="per_key=5"):
+        shop.queue("q", per_key=5)
+    with pytest.raises(af.DefinitionError, match="durability='paper'"):
+        shop.queue("q", durability="paper")
 
 
 def test_a_job_waits_for_those_that_it_needs(timed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 import actorflow as af
@@ -49,6 +51,19 @@ def test_a_delayed_job_runs_when_it_is_due_and_holds_up_no_other(timed):
     assert jobs.stats().due == 1
     timed.sleep(120)
     assert ran == [("now", 0), ("later", pytest.approx(60, abs=0.01))]
+
+
+def test_a_job_with_a_due_time_runs_then_and_one_whose_time_has_passed_at_once(timed):
+    task, ran = recorder(timed)
+    jobs = timed.queue("q", workers=1)
+    now = dt.datetime.fromtimestamp(timed.store.now(), dt.UTC)
+    jobs.enqueue(task.options(due=now + dt.timedelta(hours=1)), "later")
+    jobs.enqueue(task.options(due=now - dt.timedelta(hours=1)), "passed")
+    there = dt.timezone(dt.timedelta(hours=5))
+    jobs.enqueue_many(task.options(due=(now + dt.timedelta(hours=2)).astimezone(there)), [("far",)])
+    assert jobs.stats().due == 2
+    timed.sleep(3 * 3600)
+    assert [(what, round(at)) for what, at in ran] == [("passed", 0), ("later", 3600), ("far", 7200)]
 
 
 def test_pauses_between_attempts_grow(timed):

@@ -101,9 +101,9 @@ def version_of(connection: sqlite3.Connection, path: str) -> int:
         return 0
     try:
         version = int(connection.execute("select value from af_meta where key = 'version'").fetchone()[0])
-    except (sqlite3.OperationalError, TypeError, ValueError) as error:
+    except (sqlite3.OperationalError, TypeError, ValueError):
         msg = f"{path}: it has a table af_meta that actorflow did not make: give another path"
-        raise StoreError(msg) from error
+        raise StoreError(msg) from None  # nothing is wrong with the file
     if version > VERSION:
         msg = f"{path}: its tables are of version {version}, this actorflow knows {VERSION}: update actorflow"
         raise StoreError(msg)
