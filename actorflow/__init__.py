@@ -16,9 +16,10 @@ from actorflow.core.backoff import Backoff
 from actorflow.core.child import Child, child
 from actorflow.core.context import Context, timer
 from actorflow.core.events import Subscription
-from actorflow.core.future import Future, Reply
+from actorflow.core.future import Future
 from actorflow.core.messages import Crashed, DeadLetter, Restarted, Started, Stopped, Terminated
 from actorflow.core.ref import ActorRef
+from actorflow.core.reply import Reply
 from actorflow.core.timers import Timer
 from actorflow.errors import (
     ActorDeadError,

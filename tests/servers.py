@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from tests.processes import stop_process
+
 COUNT = itertools.count()
 CHECKPOINTER = "select backend_start from pg_stat_activity where backend_type = 'checkpointer'"
 
@@ -54,7 +56,7 @@ class Postgres:
     def kill(self) -> None:
         """Kill all of it by -9."""
         server = psutil.Process(int(Path(self.server.pgdata, "postmaster.pid").read_text().split()[0]))
-        server.suspend()  # so that it forks none meanwhile
+        stop_process(server.pid)  # so that it forks none meanwhile
         family = [server, *server.children()]
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -1,4 +1,7 @@
-"""SIGINT and SIGTERM while an app runs: the first ends its main, the second the process. Layer 5."""
+"""SIGINT and SIGTERM, while an app or a system runs. Layer 5.
+
+The first ends an app's main, the second the process. Of a system that runs without an app, the first drains it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,15 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from actorflow.app.system import ActorSystem
 
 STDERR = 2
+NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signalled(KeyboardInterrupt):
@@ -30,7 +38,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in NUMBERS:
                 self._before[number] = signal.signal(number, self._arrived)
         return self
 
@@ -53,6 +61,26 @@ class Signals:
         say(f"{name}: draining; once more ends it at once")
         if not self._draining:
             raise Signalled(number)
+
+
+@contextlib.contextmanager
+def draining_by_signals(system: ActorSystem) -> Iterator[None]:
+    """Have the first signal drain a system; a second raises KeyboardInterrupt. In other threads it does nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def drain(_signal: int, _frame: Any) -> None:
+        if system._stopping:
+            raise KeyboardInterrupt
+        system.begin_stop(system.settings.grace)
+
+    before = {number: signal.signal(number, drain) for number in NUMBERS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(text: str) -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
 import actorflow.supervision.restarts  # noqa: F401 - children of all systems restart by its rules
 from actorflow.app.settings import Settings
+from actorflow.app.signals import draining_by_signals
+from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actor import Actor
-from actorflow.core.children import Children
 from actorflow.core.clock import SystemClock
 from actorflow.core.events import Subscription
-from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
-from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
+from actorflow.core.messages import Crashed, DeadLetter, Restarted, Started, Stopped
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import ActorRef
 from actorflow.core.system import System
@@ -106,7 +104,7 @@ class ActorSystem(System):
         self.root.window = RestartWindow(settings.intensity, settings.period)  # type: ignore[attr-defined]
         self.root.give_up = self.fail  # type: ignore[attr-defined]
         self.grace = settings.grace
-        self._listeners: ActorRef[Listener] | None = None
+        self._subscribers = Subscribers(scheduler, self.name)
         self._pools: dict[str, ProcessPool] = {}
         self._pools_lock = threading.Lock()
         self._store_url = store
@@ -186,28 +184,7 @@ class ActorSystem(System):
             known = ", ".join(kind.__name__ for kind in EVENTS)
             msg = f"nothing publishes {event!r}; subscribe to one of {known}"
             raise DefinitionError(msg)
-        receiver = to if isinstance(to, ActorRef) else self._listener()
-        message = None if isinstance(to, ActorRef) else to
-        scheduler = self.scheduler
-
-        def deliver(published: Any) -> None:
-            if published.ref is receiver or not receiver.is_alive():
-                return  # news of a subscriber's own end would never end
-            given = published if message is None else Call("call", (message, published), {})
-            receiver._scheduler.post(receiver, given, None)
-
-        return scheduler.events.subscribe(event, deliver)
-
-    def _listener(self) -> ActorRef[Listener]:
-        if self._listeners is None:
-            listener: ActorRef[Listener] = ActorRef(
-                0, self.scheduler, Children(self.scheduler, None, f"/{self.name}"), Listener._traits, "listener"
-            )
-            listener._actor = Listener.__new__(Listener)
-            listener._actor._actor_ref = listener
-            listener._state = 0
-            self._listeners = listener
-        return self._listeners
+        return self._subscribers.subscribe(event, to)
 
     def _durable_kind(self, path: str, traits: Traits) -> tuple[type[ActorRef[Any]], Traits]:
         from actorflow.durable.opening import durable_kind  # noqa: PLC0415 - most systems have no durable actor
@@ -232,10 +209,7 @@ class ActorSystem(System):
         """Commit what durable actors have left, and let subscribed functions hear of the end."""
         if self.scheduler.durable is not None:
             await completed_within(self.scheduler, self.scheduler.durable.keeper.flushed(), self.grace)
-        if self._listeners is not None:
-            heard: Future[None] = Future(self._listeners)
-            self.scheduler.post(self._listeners, Call("call", (no_more_events, None), {}), heard)
-            await completed_within(self.scheduler, heard, 1.0)
+        await self._subscribers.flush()
 
     # --- what lasts --------------------------------------------------------------------------------------------------
 
@@ -393,29 +367,11 @@ class ActorSystem(System):
         Raises:
             RestartLimitReached: a supervisor directly under the system gave up.
         """
-        with self._signals():
+        with draining_by_signals(self):
             self.ended.get()
         self.wait_ended()
         if self.error is not None:
             raise self.error
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def drain(_signal: int, _frame: Any) -> None:
-            if self._stopping:
-                raise KeyboardInterrupt
-            self.begin_stop(self.settings.grace)
-
-        before = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def stop(self, *, grace: float | None = None) -> None:
         """End all actors, newest first; each handles what is queued. `grace` seconds (the setting) bound the whole.
@@ -440,18 +396,3 @@ def check_name(name: str) -> None:
     if not isinstance(name, str) or not name or "/" in name:
         msg = f"a system's name is not empty and has no '/': {name!r}"
         raise DefinitionError(msg)
-
-
-def no_more_events(_event: object) -> None:
-    """Mark the end of the events."""
-
-
-class Listener(Actor):
-    """Calls the functions that subscribed to events; it is no member of the tree."""
-
-    def call(self, function: Callable[[Any], Any], event: Any) -> None:
-        """Call one function; its error is logged and the others are called all the same."""
-        try:
-            function(event)
-        except Exception:
-            self.ctx.log.exception("A subscriber failed on %r", event)

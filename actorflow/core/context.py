@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from actorflow.core.current import CURRENT, Execution
-from actorflow.core.future import Future, Reply
+from actorflow.core.future import Future
 from actorflow.core.life import life_of
 from actorflow.core.messages import Call
 from actorflow.core.ref import ENDING, ActorRef
+from actorflow.core.reply import Reply
 from actorflow.core.timers import Timer, TimerEntry
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 

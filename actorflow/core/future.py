@@ -8,18 +8,17 @@ for.
 from __future__ import annotations
 
 import functools
-import math
 import queue
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pykka
 
-from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT, Execution
-from actorflow.errors import ActorflowError, AskTimeout
+from actorflow.core.outside import DRIVERS, now, wait_outside
+from actorflow.errors import ActorflowError
 
 if TYPE_CHECKING:
     from pykka._types import OptExcInfo
@@ -32,7 +31,6 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 CURRENT_GET = CURRENT.get
-LOOK_UP: Final = 0.25  # seconds
 
 
 class Future(pykka.Future[T]):
@@ -276,9 +274,9 @@ class Derived(Future[T]):
         return self._done or all(isinstance(source, Future) and source.done() for source in self._sources or ())
 
     def _wait(self, timeout: float | None) -> None:
-        deadline = None if timeout is None else _now() + timeout
+        deadline = None if timeout is None else now() + timeout
         for source in self._sources or ():
-            remaining = None if deadline is None else max(0.0, deadline - _now())
+            remaining = None if deadline is None else max(0.0, deadline - now())
             if isinstance(source, Future):
                 for future in source._awaited():
                     if not future._done:
@@ -288,7 +286,7 @@ class Derived(Future[T]):
         try:
             del self._turn
         except AttributeError:  # another thread computes it
-            super()._wait(None if deadline is None else max(0.0, deadline - _now()))
+            super()._wait(None if deadline is None else max(0.0, deadline - now()))
             return
         compute, self._compute = self._compute, None
         assert compute is not None
@@ -324,91 +322,3 @@ class _Chain:
         if called:
             self.wake()
         return False
-
-
-class Reply:
-    """The answer that a handler promised by `ctx.reply_later()`; set it from any thread, once.
-
-    A reply belongs to the incarnation that made it. At the incarnation's end an unset one gets the crash's cause or
-    ActorDeadError; one that is collected unset gets ActorDeadError and a log line, so that no asker hangs.
-    """
-
-    __slots__ = ("__weakref__", "_future", "_path")
-
-    def __init__(self, future: Future[Any] | None, path: str) -> None:
-        self._future = future
-        self._path = path
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether somebody waits for it; a tell has no caller."""
-        return self._future is not None
-
-    def set(self, value: object, /) -> None:
-        """Answer the caller. Does nothing if the message was a tell.
-
-        Raises:
-            queue.Full: it was answered before.
-        """
-        if self._future is not None:
-            self._future.set(value)
-
-    def fail(self, error: BaseException, /) -> None:
-        """Answer the caller with an error.
-
-        Raises:
-            queue.Full: it was answered before.
-        """
-        if self._future is not None and not self._future._settle(None, error):
-            raise queue.Full
-
-    def __del__(self) -> None:
-        future = self._future
-        if future is not None and not future._done:
-            from actorflow.core.log import report_lost_reply  # noqa: PLC0415 - a rare path
-
-            report_lost_reply(future, self._path)
-
-
-# Threads that drive a virtual scheduler: thread id -> its wait. Filled by actorflow.core.virtual.
-DRIVERS: dict[int, Callable[[Future[Any], float | None], None]] = {}
-
-
-def _now() -> float:
-    execution = CURRENT.get()
-    return execution.scheduler.clock.monotonic() if execution is not None else SystemClock.monotonic()
-
-
-def wait_outside(future: Future[Any], timeout: float | None) -> None:
-    """Block a thread that runs no handler."""
-    target = future._target
-    if target is not None:
-        target._scheduler.check_usable()
-    lock = threading.Lock()
-    lock.acquire()
-    if future._add_waiter(lock.release) and not acquire(lock, timeout):
-        future._drop_waiter(lock.release)
-        if not future._done:
-            raise ask_timeout(future, timeout)
-
-
-def acquire(lock: Any, timeout: float | None) -> bool:
-    """Acquire a lock; the main thread looks up each quarter of a second.
-
-    A signal that comes just before the wait begins does not interrupt it, and its handler would run only afterwards.
-    """
-    if threading.get_ident() != threading.main_thread().ident:
-        return bool(lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)))
-    deadline = math.inf if timeout is None else SystemClock.monotonic() + timeout
-    while (left := deadline - SystemClock.monotonic()) > LOOK_UP:
-        if lock.acquire(timeout=LOOK_UP):
-            return True
-    return bool(lock.acquire(timeout=max(0.0, left)))
-
-
-def ask_timeout(future: Future[Any], timeout: float | None) -> AskTimeout:
-    """Make the error for a wait that ran out of time."""
-    if future._patient and future._target is not None:
-        return AskTimeout(f"{future._target.path} did not get there within {timeout} seconds; it still may")
-    who = f" from {future._target.path}" if future._target is not None else ""
-    return AskTimeout(f"no answer{who} within {timeout} seconds; it may still come: ask again, or give more time")

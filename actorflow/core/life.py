@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
     from actorflow.core.current import Item
-    from actorflow.core.future import Future, Reply
+    from actorflow.core.future import Future
     from actorflow.core.pinned import Pinned
     from actorflow.core.ref import ActorRef
+    from actorflow.core.reply import Reply
     from actorflow.core.timers import Timer
     from actorflow.core.virtual import Pinned as VirtualPinned
 

@@ -14,9 +14,10 @@ from actorflow.core.actor import HANDLERS
 from actorflow.core.baton import RESERVE, Baton
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
-from actorflow.core.future import Future, ask_timeout
+from actorflow.core.future import Future
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.messages import CHANGED, SUSPENDED, Ended
+from actorflow.core.outside import ask_timeout
 from actorflow.core.pinned import Pinned
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef

@@ -1,13 +1,11 @@
 """ActorRef: the address of an actor, and the sends. Layer 1.
 
-A ref stays valid over restarts; it is what messages carry and what pickles, as (system, path, uid). All fields that are
-not part of the address belong to the scheduler: only the thread that holds the baton changes them.
+A ref stays valid over restarts; it is what messages carry and what pickles. All fields that are not part of the
+address belong to the scheduler: only the thread that holds the baton changes them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, overload
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, Generic, Li
 import pykka
 from pykka import messages as pykka_messages
 
+from actorflow.core.address import Address
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.messages import Call, Sent, Stop
@@ -49,7 +48,7 @@ DEAD: Final = 5
 CURRENT_GET = CURRENT.get
 
 
-class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
+class ActorRef(Address, Generic[A_co]):
     """The address of an actor: send by it, pass it around, pickle it. It stays valid when the actor is restarted.
 
     You get refs from `system.spawn`, `ctx.spawn`, `system.find` and `self.actor_ref`.
@@ -58,19 +57,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     once; every `ask` and `call` is answered, if only with `ActorDeadError`.
     """
 
-    __slots__ = (
-        "_actor",
-        "_children",
-        "_life",
-        "_name",
-        "_parent",
-        "_queue",
-        "_scheduler",
-        "_state",
-        "_traits",
-        "_waiting",
-        "uid",
-    )
+    __slots__ = ("_actor", "_children", "_life", "_queue", "_state", "_waiting")
 
     _is_remote: ClassVar[bool] = False  # True: its handlers run in another process
     _is_plain: ClassVar[bool] = True  # False: sends do more than put messages into the inbox
@@ -80,14 +67,9 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
     _actor: A_co | None
     _children: Children | None
     _life: Life | None  # what few actors need: watchers, stash, timers, a pending exit
-    _name: str | None
-    _parent: Children
     _queue: deque[Item] | None
-    _scheduler: Scheduler
     _state: int
-    _traits: Traits
     _waiting: Waiting | None
-    uid: int
 
     def __init__(self, uid: int, scheduler: Scheduler, parent: Children, traits: Traits, name: str | None) -> None:
         self.uid = uid
@@ -98,39 +80,7 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         self._state = CHANGING
         self._actor = self._children = self._life = self._queue = self._waiting = None
 
-    # --- address -----------------------------------------------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """Last part of the path: the name it was spawned with, or its class and a number."""
-        if self._name is None:
-            return f"{self.actor_class.__name__.lower()}-{self._number()}"
-        return self._name
-
-    def _number(self) -> int:
-        """Return its number in its system; the same in all processes, and in each run of a seed."""
-        return self.uid - self._scheduler.first_uid
-
-    @property
-    def path(self) -> str:
-        """Where the actor lives: system, parents and name, as in `/demo/sales/order-7`."""
-        return f"{self._parent.path}/{self.name}"
-
-    @property
-    def parent(self) -> ActorRef[Any] | None:
-        """The ref of the parent, or None directly under the system."""
-        return self._parent.owner
-
-    @property
-    def actor_class(self) -> type[Any]:  # type: ignore[override]
-        """Class of the actor."""
-        return self._traits.actor_class
-
-    @property
-    def actor_urn(self) -> str:  # type: ignore[override]
-        """pykka's unique name, an uuid4 URN; made when it is read."""
-        digest = hashlib.blake2b(f"{self._scheduler.key}/{self._number()}".encode(), digest_size=16).digest()
-        return uuid.UUID(bytes=digest, version=4).urn
+    # --- pykka's views ------------------------------------------------------------------------------------------------
 
     @property
     def actor_inbox(self) -> Inbox:  # type: ignore[override]
@@ -150,33 +100,6 @@ class ActorRef(pykka.ActorRef[Any], Generic[A_co]):
         if self._actor is None and self._state < ENDING:
             return object.__new__(self.actor_class)  # type: ignore[no-any-return]
         return self._actor
-
-    def __repr__(self) -> str:
-        return f"<ActorRef for {self}>"
-
-    def __str__(self) -> str:
-        return f"{self.actor_class.__name__} ({self.path} {self.actor_urn})"
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        if not isinstance(other, ActorRef):
-            return NotImplemented
-        return self.uid == other.uid and self._scheduler.key == other._scheduler.key
-
-    def __hash__(self) -> int:
-        return self._number()  # the same in each run of a seed, so sets iterate alike
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from actorflow.core.system import resolve  # noqa: PLC0415 - the system is made of refs
-
-        scheduler = self._scheduler
-        return resolve, (scheduler.key, scheduler.node, scheduler.first_uid, self.uid, self.path, self.actor_class)
-
-    def _to_stored(self) -> tuple[str, Any]:
-        """Return the tag and the plain data that stand for the ref in a store; `ref_at` reads them."""
-        *address, kind = self.__reduce__()[1]
-        return "$ref", [*address, f"{kind.__module__}.{kind.__qualname__}"]
 
     def is_alive(self) -> bool:
         """Say whether messages are accepted. The actor may be dead a moment later."""

@@ -13,9 +13,10 @@ from typing import Any
 
 from actorflow.core.clock import VirtualClock
 from actorflow.core.current import CURRENT, Execution
-from actorflow.core.future import DRIVERS, Future, ask_timeout, wait_outside
+from actorflow.core.future import Future
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
+from actorflow.core.outside import DRIVERS, ask_timeout, wait_outside
 from actorflow.core.ref import BUSY, READY, ActorRef
 from actorflow.core.scheduler import Ahead, Scheduler, Worker
 from actorflow.core.task import Task, stopping

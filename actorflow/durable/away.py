@@ -111,7 +111,7 @@ def registry_at(key: str) -> Any:
 
 def reply_at(key: str, number: int) -> Any:
     """Return the promised answer behind a pickled one; nobody waits for one of a system that is not known here."""
-    from actorflow.core.future import Reply  # noqa: PLC0415 - rare
+    from actorflow.core.reply import Reply  # noqa: PLC0415 - rare
 
     registry = registry_at(key)
     return Reply(None, "") if registry is None else registry.reply_to(number)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.context import Context, Piped
 from actorflow.core.current import CURRENT
-from actorflow.core.future import Future, Reply
+from actorflow.core.future import Future
 from actorflow.core.messages import Call
+from actorflow.core.reply import Reply
 from actorflow.core.timers import Timer
 from actorflow.durable.away import reply_at
 from actorflow.durable.ledger import TimerRow
@@ -89,7 +90,7 @@ class DurableContext(Context):
             return timer
         if execution.message is box.registry.START:
             known = next(
-                (held for held, _ in box.timers.values() if held.body == row.body and held.period == period), None
+                (held for held in box.timers.values() if held.body == row.body and held.period == period), None
             )
             if known is not None:  # it was started in an earlier life, and goes on
                 timer._row = known

@@ -23,12 +23,14 @@ from actorflow.core.ref import ActorRef
 from actorflow.core.timers import Timer
 from actorflow.durable.away import ELSEWHERE, Stored, StoredAway, key_of
 from actorflow.durable.context import DurableContext, DurableReply
+from actorflow.durable.handle import FAILED, Handle, Load
 from actorflow.durable.ledger import Entry, TimerRow
 from actorflow.durable.signs import Fail
 from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.timeouts import timer_of
 from actorflow.durable.unit import Unit
-from actorflow.process.host.guests import STEWARDS, GuestRef
+from actorflow.process.host.guest import GuestRef
+from actorflow.process.host.guests import STEWARDS
 from actorflow.process.host.remote import Elsewhere
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.wait import RemoteFuture
@@ -37,52 +39,6 @@ from actorflow.store.codec import decode, encode, find_imported
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
-
-FAILED: Final = "failed"  # in place of an ending
-
-
-class Load:
-    """What is stored: a guest is to be that; without a value it is new. `timers` are its rows."""
-
-    __slots__ = ("again", "timers", "value")
-
-    def __init__(self, value: Any, timers: list[TimerRow], *, again: bool) -> None:
-        self.value = value
-        self.timers = timers
-        self.again = again
-
-
-class Handle:
-    """A message to be handled, in the unit of a number; before it, `load`, if what the guest is has been dropped.
-
-    Attributes:
-        message: it; None to run `on_start`, or if it is in the guest's process, and there known as `own`.
-        entry: the row, and whether somebody asks; None if it is of a timer or none.
-    """
-
-    __slots__ = ("entry", "load", "message", "number", "own", "sender", "timer")
-
-    def __init__(
-        self,
-        number: int,
-        message: Any,
-        *,
-        load: Load | None = None,
-        own: int = 0,
-        entry: tuple[int, bool] | None = None,
-        sender: Any = None,
-        timer: TimerRow | None = None,
-    ) -> None:
-        self.number = number
-        self.message = message
-        self.load = load
-        self.own = own
-        self.entry = entry
-        self.sender = sender
-        self.timer = timer
-
-    def __repr__(self) -> str:
-        return repr(self.message)
 
 
 class GuestRegistry:
@@ -126,7 +82,7 @@ class GuestRegistry:
     def add_timer(self, box: Cell, row: TimerRow) -> None:
         """Commit a timer."""
         row.id = self._ask_parent("durable timer", box.ref.uid, row)
-        box.timers[row.id] = (row, None)
+        box.timers[row.id] = row
 
     def drop_timer(self, box: Cell, id: int) -> bool:
         """Commit the end of a timer."""
@@ -152,7 +108,7 @@ class Cell:
         self.address = encode(ref)
         self.is_machine = is_machine(ref.actor_class)
         self.stored: bytes | None = None  # of a machine: what it rolls back to
-        self.timers: dict[int, tuple[TimerRow, None]] = {}
+        self.timers: dict[int, TimerRow] = {}
         self.waiting: dict[int, Any] = {}  # messages of this process that the parent was told of
         self.numbers = itertools.count(1)
 
@@ -162,7 +118,7 @@ class Cell:
 
     def load(self, load: Load) -> None:
         """Be what is stored."""
-        self.timers = {row.id: (row, None) for row in load.timers}
+        self.timers = {row.id: row for row in load.timers}
         if load.value is None:
             return
         if load.again:
@@ -239,7 +195,7 @@ class GuestUnit(Unit):
         box = self.box
         for row, id_ in zip(self.effects.new_timers, ids, strict=True):
             row.id = id_
-            box.timers[id_] = (row, None)
+            box.timers[id_] = row
         for act in self.after:
             act()
         if self.held:

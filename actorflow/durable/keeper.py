@@ -19,7 +19,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages import Call
 from actorflow.core.ref import IDLE, ActorRef
 from actorflow.core.traits import Options, Traits
-from actorflow.durable import ledger
+from actorflow.durable import ledger, settling
 from actorflow.errors import StoreError
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Keeper:
                 if unit.refused is None:
                     for letter in unit.effects.letters:
                         announce(letter)
-                unit.box.settled(unit)
+                settling.settle(unit)
             except Exception:  # noqa: BLE001 - the others have to go on
                 logger.critical("%r could not go on after a commit; please report it", unit.box.ref, exc_info=True)
 
@@ -182,15 +182,15 @@ class Keeper:
         scheduler = self.scheduler
         if self._timer is not None:
             scheduler.timers.cancel(self._timer)
-        seconds = LOOK_SECONDS if self.registry.standbys else BEAT_SECONDS / 2
+        seconds = LOOK_SECONDS if self.registry.owners.standbys else BEAT_SECONDS / 2
         self._timer = scheduler.add_timer(scheduler.clock.monotonic() + seconds, lambda: self.do(self.look_around))
 
     def look_around(self) -> None:
         """Take over what is waited for, say that this node lives, and delete what was kept long enough."""
         now = SystemClock.monotonic()
         try:
-            if self.registry.standbys:
-                self.registry.look_for_owners()
+            if self.registry.owners.standbys:
+                self.registry.owners.look()
             if self.registry.asks:
                 self.registry.fetch_answers()
             if now - self._beaten > BEAT_SECONDS / 2:

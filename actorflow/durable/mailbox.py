@@ -1,4 +1,4 @@
-"""Mailbox: the rows that wait for one durable actor: their order, tries, stash, and its timers. Layer 3.
+"""Mailbox: the rows that wait for one durable actor: their order, tries and stash. Layer 3.
 
 What is in memory is a window on the rows: it is read anew after each start, and nothing is lost with it.
 """
@@ -23,19 +23,19 @@ from actorflow.core.messages import CHANGED, SUSPENDED
 from actorflow.core.timers import Timer
 from actorflow.core.waits import dead_before
 from actorflow.durable import ledger, timeouts
-from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow, Twice
+from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow
 from actorflow.durable.payload import read, unpack
 from actorflow.durable.signs import Again, Due, Fail, Mail, Pause
 from actorflow.durable.state import is_machine, put_state, state_bytes
+from actorflow.durable.timers import Timers
 from actorflow.durable.unit import Unit
-from actorflow.errors import ActorDeadError, HostDied, MailboxFull, StoreError
+from actorflow.errors import ActorDeadError, HostDied, StoreError
 from actorflow.store.codec import encode
 from actorflow.store.faults import write_error
 from actorflow.workflow.retry import Retry
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
-    from actorflow.core.timers import TimerEntry
     from actorflow.core.traits import Durability, Retries
     from actorflow.durable.registry import Registry
     from actorflow.machine.pending import TimerKey
@@ -67,14 +67,11 @@ class Mailbox:
         self.is_doubtful = False  # after an error: what is stored may be newer than `stored`
         self.failures = 0  # of a machine's timers, in a row
         self.last = 0  # the number up to which rows are, or were, in memory
-        self.chain: tuple[int, int] = (
-            -1,
-            0,
-        )  # of its last row: how many gaps there were, and its number
+        self.chain: tuple[int, int] = (-1, 0)  # of its last row: how many gaps there were, and its number
         self.handed = 0  # rows on their way here in the run queue
         self.rows: deque[Entry] = deque()
         self.stash: list[Entry] = []
-        self.timers: dict[int, tuple[TimerRow, TimerEntry | None]] = {}
+        self.timers = Timers(ref)
         self.room: deque[Future[None]] = deque()  # senders that wait for room
 
     # --- state -------------------------------------------------------------------------------------------------------
@@ -89,9 +86,7 @@ class Mailbox:
         self.stash.clear()
         self.failures = 0
         self.is_doubtful = False
-        for id_ in list(self.timers):
-            self.disarm(id_)
-        self.timers = {row.id: (row, None) for row in owned.timers}
+        self.timers.load(owned.timers)
         self.stored = owned.state
         if owned.state is not None:
             self.put_state(owned.state, again=again)
@@ -196,7 +191,7 @@ class Mailbox:
         """
         if not self.is_doubtful:
             return False
-        self.registry.load_again(self)
+        self.registry.owners.load_again(self)
         return True
 
     def wait_for_store(self, message: Any, error: StoreError) -> Any:
@@ -301,34 +296,6 @@ class Mailbox:
 
     # --- timers ------------------------------------------------------------------------------------------------------
 
-    def arm(self, row: TimerRow) -> None:
-        """Have a timer fire when it is due; the holder of the baton calls it."""
-        scheduler = self.ref._scheduler
-        delay = max(0.0, row.due - scheduler.clock.time())
-        actor = self.ref._actor
-        entry = scheduler.add_timer(scheduler.clock.monotonic() + delay, lambda: self.fire(row, actor))
-        self.timers[row.id] = (row, entry)
-
-    def arm_all(self, rows: list[TimerRow]) -> None:
-        """Have the timers of a new incarnation fire; the holder of the baton calls it."""
-        for row in rows:
-            if row.id in self.timers:
-                self.arm(row)
-
-    def fire(self, row: TimerRow, actor: Any) -> None:
-        """Queue the message of a timer."""
-        scheduler = self.ref._scheduler
-        if row.id in self.timers and self.ref._actor is actor and not scheduler.draining:
-            self.timers[row.id] = (row, None)
-            scheduler.post(self.ref, Due(row), None)
-
-    def disarm(self, id: int) -> bool:
-        """Forget a timer; False if there is none."""
-        found = self.timers.pop(id, None)
-        if found is not None and found[1] is not None:
-            self.ref._scheduler.timers.cancel(found[1])
-        return found is not None
-
     def handle_due(self, row: TimerRow) -> Any:
         """Run the method of a timer."""
         if not self.is_owner or row.id not in self.timers:
@@ -356,89 +323,6 @@ class Mailbox:
 
         return unit.perform(run)
 
-    # --- after a commit, on the holder of the baton ------------------------------------------------------------------
-
-    def settled(self, unit: Unit) -> None:
-        """Go on after a message: its effects are committed, or were refused."""
-        alive = self.ref._actor is unit.actor and unit.actor is not None
-        if unit.refused is not None:
-            self.not_committed(unit, unit.refused, alive=alive)
-            return
-        effects = unit.effects
-        if alive:
-            self.stored = effects.state
-        self.follow_up(unit)
-        self.admit()
-        if not alive:
-            return
-        if effects.timer is not None:
-            self.end_timer(unit, effects.timer)
-        if self.is_timer_of_machine(unit.message):
-            self.failures = unit.attempt if unit.failure is not None else 0
-        if effects.entry is not None and effects.ending == "again":
-            self.put_back(effects.entry)
-        if effects.entry is not None and unit.stashed:
-            self.stash.append(effects.entry)
-        if unit.unstashes and self.stash:
-            unit.upto = max(unit.upto, self.stash[-1].id)
-            self.rows.extendleft(sorted(self.stash, key=lambda entry: -entry.id))
-            self.stash.clear()
-        self.go_on(unit)
-
-    def follow_up(self, unit: Unit) -> None:
-        """Let leave what was held, answer who asked here, start and end timers."""
-        effects, ref = unit.effects, self.ref
-        for receiver, message, future in unit.held:
-            if not receiver._is_remote:
-                receiver._arrive(message, future, ref)
-        for act in unit.after:
-            act()
-        entry = effects.entry
-        if entry is not None and effects.ending in ("done", "dead") and entry.asker is not None:
-            self.registry.answer(entry.id, effects.answer, effects.error, unit.failure)
-        for number, value, error in effects.answers:
-            self.registry.answer(number, value, error, None)
-        if ref._actor is unit.actor:
-            for row in effects.new_timers:
-                self.arm(row)
-            for id_ in effects.dropped_timers:
-                self.disarm(id_)
-            for id_, due in effects.moved_timers:
-                self.move(id_, due)
-
-    def move(self, id: int, due: float) -> None:
-        """Have a timer fire at another time."""
-        found = self.timers.get(id)
-        if self.disarm(id) and found is not None:
-            found[0].due = due
-            self.arm(found[0])
-
-    def end_timer(self, unit: Unit, row: TimerRow) -> None:
-        """Set the next time of a timer that fired."""
-        effects = unit.effects
-        if effects.ending == "again" or not self.disarm(row.id):
-            return
-        if effects.timer_due is not None and row.id not in effects.dropped_timers:
-            crashes = row.crashes_after(effects.ending)
-            self.arm(TimerRow(row.id, effects.timer_due, row.period, 0, row.body, crashes))
-
-    def go_on(self, unit: Unit) -> None:
-        """Let the actor handle its next message, after the pause between two tries if it failed."""
-        ref, effects = self.ref, unit.effects
-        front: list[Any] = [Mail(unit.upto)] if self.is_doubtful or self.has_more(unit.upto) else []
-        if effects.ending == "again" and effects.timer is not None:
-            front.insert(0, Due(effects.timer))
-        if self.is_timer_of_machine(unit.message):  # the stored state has it still, so it fires again by itself
-            if effects.ending == "dead":
-                assert unit.failure is not None
-                self.crash_soon(unit.failure)
-                return
-        elif effects.ending == "again" and unit.run is not None:
-            front.insert(0, Again(unit.run, unit.message, unit.attempt))
-        if front:
-            ref._put_back(deque([(ref, message, None, None) for message in front]))
-        self.pause(unit.pause)
-
     def is_timer_of_machine(self, message: Any) -> bool:
         """Say whether a message is a timer of a machine: such a one is part of the state, and no row."""
         return self.is_machine and message.__class__ is Timer
@@ -458,33 +342,6 @@ class Mailbox:
         ref._waiting = pause
         scheduler.add_timer(scheduler.clock.monotonic() + seconds, pause.end)
 
-    def not_committed(self, unit: Unit, error: Exception, *, alive: bool) -> None:
-        """Deal with effects that are not in the store."""
-        unit.drop_sends()
-        entry = unit.effects.entry
-        if not alive:
-            return
-        if isinstance(error, Lost):
-            self.give_away(error)
-            self.crash_soon(error)
-            return
-        if isinstance(error, Twice):
-            logger.warning("%s: %s; what it did the second time is dropped", self.ref, error)
-            pause = None
-        elif isinstance(error, MailboxFull):
-            logger.warning("%s: %s; rolled back, tried again", self.ref, error)
-            pause = STORE_SECONDS
-        else:
-            text = "%s: what came of %r could not be stored; rolled back, tried again in %.3g s: %s"
-            logger.error(text, self.ref, unit.message, STORE_SECONDS, error)
-            pause = STORE_SECONDS
-        self.is_doubtful = True
-        unit.failure = error
-        unit.pause = pause
-        unit.effects.ending = "again"
-        self.put_back(entry)
-        self.go_on(unit)
-
     # --- senders that wait for room, and the end ---------------------------------------------------------------------
 
     def admit(self) -> None:
@@ -495,13 +352,12 @@ class Mailbox:
 
     def close(self, cause: BaseException | None) -> None:
         """The actor is dead: answer who asked here. Its rows stay for whoever spawns it next."""
-        for id_ in list(self.timers):
-            self.disarm(id_)
+        self.timers.disarm_all()
         while self.room:
             self.room.popleft()._settle(None, None)
         error: ActorDeadError = dead_before(self.ref, cause)
         error.add_note("the message stays in the store, and is handled when the actor is spawned again")
-        self.registry.forget(self, error)
+        self.registry.owners.forget(self, error)
 
 
 def run_mail(ref: Any, mail: Mail) -> Any:

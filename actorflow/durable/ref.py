@@ -101,7 +101,7 @@ class DurableRef(Stored):
     # --- life --------------------------------------------------------------------------------------------------------
 
     def _run_on_start(self) -> Any:
-        return self._registry.start(self)
+        return self._registry.owners.start(self)
 
     def _within(self, run: Callable[[], Any]) -> Any:
         return self._box.within(run)

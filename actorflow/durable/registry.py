@@ -1,4 +1,4 @@
-"""Registry: the durable actors of one system, and its dealings with other nodes. Layer 3."""
+"""Registry: the durable actors of one system: sends to them, answers, and news of other nodes. Layer 3."""
 
 from __future__ import annotations
 
@@ -6,47 +6,34 @@ import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.actor import HANDLERS, Actor
-from actorflow.core.burial import SILENT
+from actorflow.core.actor import Actor
 from actorflow.core.clock import SystemClock
-from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Start
 from actorflow.core.ref import DEAD, ENDING, ActorRef
-from actorflow.durable import ledger, requests, timeouts  # noqa: F401 - it adds what child processes may ask
+from actorflow.durable import ledger, requests  # noqa: F401 - it adds what child processes may ask
 from actorflow.durable.context import DurableReply
 from actorflow.durable.keeper import Keeper
-from actorflow.durable.ledger import Entry, Letter, Owned, TimerRow
+from actorflow.durable.ledger import Entry, Letter, TimerRow
 from actorflow.durable.mailbox import Mailbox
+from actorflow.durable.owners import Owners
 from actorflow.durable.payload import pack, read, read_failure
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.signs import Mail
-from actorflow.durable.unit import Unit, steps
-from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, StoreError
-from actorflow.store.codec import check_size, encode, find_imported
+from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull
+from actorflow.store.codec import encode, find_imported
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from actorflow.core.scheduler import Scheduler
     from actorflow.store.store import Store
     from actorflow.store.transaction import Transaction
 
-LEASE_SECONDS: Final = 30.0  # without a beat, after which an owner that holds its lock counts as cut off
 HANDED: Final = 1000  # messages that an actor is given without a look into the store; more wait there
 ROOM_SECONDS: Final = 1.0  # between two looks whether a full mailbox has room
 OVERLAP: Final = {"sqlite": 0, "postgres": 1000}  # numbers may become visible out of order on a server
-
-
-class TakeOver:
-    """Has an actor that was another node's begin here."""
-
-    def __repr__(self) -> str:
-        return "TakeOver()"
 
 
 class Registry(ledger.Desk):
@@ -59,9 +46,9 @@ class Registry(ledger.Desk):
         self.scheduler = scheduler
         self.store = store
         self.boxes: dict[str, Mailbox] = {}
-        self.standbys: dict[str, Mailbox] = {}
         self.node = store.node.id
         self.keeper = Keeper(self, scheduler)
+        self.owners = Owners(self)
         self._last_number = self._gaps = self._known_gaps = 0
         self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
@@ -252,142 +239,15 @@ class Registry(ledger.Desk):
         values = {"actor": box.name, "due": row.due, "period": row.period, "body": row.body}
         added = self.store.write(lambda tx: tx.one("actors.add_timer", values), durability=box.durability)
         row.id = added[0] if added is not None else 0
-        self.scheduler.post_work(lambda: box.arm(row))
+        self.scheduler.post_work(lambda: box.timers.arm(row))
 
     def drop_timer(self, box: Mailbox, id: int) -> bool:
         """Commit the end of a timer."""
         dropped = self.store.write(lambda tx: tx.run("actors.drop_timer", {"id": id}), durability=box.durability)
-        self.scheduler.post_work(lambda: box.disarm(id))
+        self.scheduler.post_work(lambda: box.timers.disarm(id))
         return dropped > 0
 
-    # --- owners ------------------------------------------------------------------------------------------------------
-
-    def start(self, ref: DurableRef) -> Any:
-        """Begin an incarnation: load what is stored, and run `on_start` as its first commit.
-
-        If another node has the actor, wait for its end; until then the ref sends to where it is.
-        """
-        box: Mailbox = ref._box
-        owned = self._own(box)
-        if owned is None:
-            self.standbys[box.name] = box
-            self.keeper.start_looking()
-            logger.info("%s is another node's; taken over when that ends", ref)
-            return None
-        self.standbys.pop(box.name, None)
-        box.load(owned)
-        unit = Unit(box, self.START)
-        actor: Any = ref._actor
-        token = CURRENT.set(unit)
-        try:
-            result = actor._run_on_start()
-        finally:
-            CURRENT.reset(token)
-        if result.__class__ is CoroutineType:
-            return self._started_later(unit, owned, result)
-        self._started(unit, owned)
-        return None
-
-    async def _started_later(self, unit: Unit, owned: Owned, coro: Coroutine[Any, Any, Any]) -> None:
-        await steps(unit, coro)
-        self._started(unit, owned)
-
-    def _started(self, unit: Unit, owned: Owned) -> None:
-        """Commit what `on_start` has done."""
-        box, effects = unit.box, unit.effects
-        unit.is_over = True
-        effects.state = box.state_bytes()
-        check_size(effects.state, f"the state of {box.ref.path}", self.scheduler.payload_limit)
-        effects.next = owned.next
-        work = partial(ledger.save, desk=self, unit=effects, capacities=self.capacity)
-        self.store.write(work, durability=box.durability)
-        box.stored = effects.state
-
-        def begin() -> None:
-            box.arm_all([row for row in owned.timers if row.id in box.timers])
-            box.follow_up(unit)
-            for letter in effects.letters:
-                self.announce(letter)
-
-        self.scheduler.post_work(begin)
-        self.scheduler.post(box.ref, Mail(owned.newest), None)
-
-    def load_again(self, box: Mailbox) -> None:
-        """Begin anew with what is stored: after an error nobody knows whether a commit is there.
-
-        Raises:
-            Lost: another node has the actor.
-        """
-        owned = self._own(box)
-        if owned is None:
-            msg = f"{box.name} was taken over by another node"
-            raise ledger.Lost(msg)
-        box.load(owned, again=True)
-        mine = [number for number, (name, _) in list(self.asks.items()) if name == box.name]
-        left = self.store.read(lambda tx: [number for number in mine if tx.one("actors.exists", {"id": number})])
-        for number in set(mine) - set(left):
-            _, future = self.asks.pop(number, (None, None))
-            if future is not None:
-                msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
-                future._settle(None, StoreError(msg))
-        self.scheduler.post_work(lambda: box.arm_all(owned.timers))
-        self.scheduler.post(box.ref, Mail(owned.newest), None)
-
-    def _own(self, box: Mailbox) -> Owned | None:
-        def attempt(dead: list[str]) -> Owned | None:
-            stale = self.lease_time() - LEASE_SECONDS
-
-            def is_living(transaction: Transaction, node: str) -> bool:
-                return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
-
-            work = partial(
-                ledger.own,
-                name=box.name,
-                node=self.node,
-                now=self.now(),
-                is_living=is_living,
-                suspect=timeouts.suspect if box.is_machine else None,
-            )
-            return self.store.write(work, durability=box.durability)
-
-        return attempt([]) or attempt(self.store.node.dead())
-
-    def look_for_owners(self) -> None:
-        """Take over the actors that are waited for and whose owners have ended."""
-        dead = set(self.store.node.dead())
-        stale = self.lease_time() - LEASE_SECONDS
-        for name, box in list(self.standbys.items()):
-
-            def is_free(transaction: Transaction, name: str = name) -> bool:
-                row = transaction.one("actors.get", {"name": name})
-                owner = row[1] if row is not None else None
-                if owner is None or owner == self.node:
-                    return True
-                return not ledger.is_living(transaction.one("nodes.get", {"id": owner}), dead, stale)
-
-            if self.store.read(is_free):
-                self.standbys.pop(name, None)
-                self.scheduler.post(box.ref, TakeOver(), None)
-
-    def forget(self, box: Mailbox, error: ActorDeadError) -> None:
-        """An actor ended here: answer who asked, and let other nodes have it."""
-        if self.boxes.get(box.name) is box:
-            del self.boxes[box.name]
-        self.standbys.pop(box.name, None)
-        for number, (name, future) in list(self.asks.items()) if self.asks else ():
-            if name == box.name:
-                self.asks.pop(number, None)
-                future._settle(None, error)
-        if box.is_owner:
-            box.is_owner = False
-            values = {"name": box.name, "owner": box.node, "epoch": box.epoch}
-            self.keeper.do(partial(self._release, values))
-
-    def _release(self, values: dict[str, Any]) -> None:
-        try:
-            self.store.write(lambda tx: tx.run("actors.release", values), durability="process")
-        except StoreError as error:
-            logger.warning("%s could not be released; others get it when this process ends: %s", values["name"], error)
+    # --- what a node does for all its actors -------------------------------------------------------------------------
 
     def prune(self) -> None:
         """Delete what was kept long enough, and nodes that have died and left nothing to take over but actors."""
@@ -426,8 +286,8 @@ class Registry(ledger.Desk):
                 self.scheduler.post(box.ref, Mail(number), None)
         if self.asks:
             self.keeper.do(self._quietly(self.fetch_answers))
-        if self.standbys:
-            self.keeper.do(self._quietly(self.look_for_owners))
+        if self.owners.standbys:
+            self.keeper.do(self._quietly(self.owners.look))
 
     def _quietly(self, act: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
@@ -451,14 +311,3 @@ class Registry(ledger.Desk):
             self.store.write(lambda tx: tx.run("actors.release_all", {"owner": self.node}), durability="process")
         except ActorflowError as error:
             logger.warning("The durable actors could not be released; others get them all the same: %s", error)
-
-
-def run_take_over(ref: Any, _message: TakeOver) -> Any:
-    """Begin, if the actor did not yet."""
-    if ref._box.is_owner:
-        return None
-    return ref._registry.start(ref)
-
-
-HANDLERS[TakeOver] = run_take_over
-SILENT.add(TakeOver)

@@ -33,7 +33,7 @@ def chart_of(cls: type, *, version: int = 1) -> Chart:
     if not reading.states:
         reading.add("", "it has no states: assign af.State(initial=True) to an attribute of the class")
     else:
-        inherited = {name for name, state in reading.states.items() if state.owner != full_name(cls)}
+        inherited = {name for name in reading.states if name not in vars(cls)}
         reading.problems += problems(chart, whole=not reading.astray, inherited=inherited)
     if reading.problems:
         raise fail(chart.name, reading.problems)
@@ -59,6 +59,16 @@ def _own_states(cls: type) -> Iterator[tuple[type, str, State]]:
         here = [(name, value) for name, value in vars(base).items() if isinstance(value, State)]
         for name, state in sorted(here, key=lambda pair: pair[1].number):
             yield base, name, state
+
+
+def _former_names(cls: type) -> Iterator[str]:
+    """Go through the full names that classes had where they were written, by the states in their bodies.
+
+    Of a class within a function or another class, cloudpickle leaves the last part of the name only.
+    """
+    for base, _, state in _own_states(cls):
+        if state.owner.startswith(f"{base.__module__}.") and state.owner.endswith(f".{base.__name__}"):
+            yield state.owner
 
 
 def _rules(cls: type) -> Iterator[tuple[str, tuple[Rule, ...]]]:
@@ -105,7 +115,7 @@ class _Reading:
         self.name = cls.__name__
         self.problems: list[Problem] = []
         self.astray = False  # some states or rules are left out, so what leads where is not known
-        self.owners = {full_name(base) for base in cls.__mro__}
+        self.owners = {full_name(base) for base in cls.__mro__} | set(_former_names(cls))
         self.states: dict[str, State] = {}
         self.drafts: dict[str, Draft] = {}
         self._read_states()

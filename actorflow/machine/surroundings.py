@@ -15,8 +15,8 @@ from actorflow.errors import ActorDeadError, TransitionRefused
 from actorflow.machine.chart import Chart
 
 if TYPE_CHECKING:
-    from actorflow.core.future import Reply
     from actorflow.core.ref import ActorRef
+    from actorflow.core.reply import Reply
     from actorflow.machine.actor import Machine
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event

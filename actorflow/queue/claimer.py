@@ -20,8 +20,8 @@ from actorflow.queue.line import LEASE_SECONDS
 from actorflow.queue.worker import AsyncWorker, Worker
 
 if TYPE_CHECKING:
-    from actorflow.core.future import Reply
     from actorflow.core.ref import ActorRef
+    from actorflow.core.reply import Reply
     from actorflow.core.timers import Timer
     from actorflow.queue.ledger import Outcome
     from actorflow.queue.line import Line

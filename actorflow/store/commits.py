@@ -281,6 +281,11 @@ class Commits:
         durability: Durability = "power" if any(work.durability == "power" for work in batch) else "process"
         try:
             self._check_open()
+        except ActorDeadError as error:  # it came during the close: the connection is gone, and nothing is to be undone
+            for work in batch:
+                work.error = error
+            return batch
+        try:
             writer.begin(durability)
             for work in batch:
                 self._one(work, alone=len(batch) == 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import Actor
-from actorflow.core.future import Reply
+from actorflow.core.reply import Reply
 from actorflow.errors import AskTimeout
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ def url(tmp_path) -> str:
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     with af.ActorSystem("shop", store=url) as system:
         jobs = system.queue("photos", workers=1)
-        jobs.enqueue(tasks.double, 1).result(timeout=10)  # job 1
+        jobs.enqueue(tasks.double, 1).result(timeout=30)  # job 1
         with pytest.raises(af.JobFailed):
-            jobs.enqueue(tasks.fail, "broken lens").result(timeout=10)  # job 2
+            jobs.enqueue(tasks.fail, "broken lens").result(timeout=30)  # job 2
     with af.ActorSystem("shop", store=url) as system:
         jobs = system.queue("photos")
         jobs.enqueue(tasks.double.options(priority=3, tags=["night"]), 2)  # job 3

@@ -140,6 +140,7 @@ def test_pykka_calls_what_actorflow_overrides(system):
         assert name in dir(proxy) or name in vars(proxy) or hasattr(type(proxy), name)
 
 
+@pytest.mark.slow
 def test_no_other_internal_of_pykka_is_used():
     used = set()
     for path in Path(af.__file__).parent.rglob("*.py"):

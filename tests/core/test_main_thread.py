@@ -56,7 +56,7 @@ def test_ctrl_c_ends_a_wait_for_an_answer_at_once(system):
     gate, answer = hold(system.spawn(Held))
     with pytest.raises(KeyboardInterrupt):
         interrupt_soon()
-        answer.get(timeout=10)
+        answer.get(timeout=30)
     gate.set("the actor went on")
     assert answer.get(timeout=20) == "the actor went on"
 

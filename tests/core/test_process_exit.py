@@ -54,7 +54,13 @@ def interpreters():
     return found
 
 
-@pytest.fixture(params=interpreters().items(), ids=lambda item: item[0], scope="module")
+OTHERS = [  # one pass over all is enough
+    pytest.param((name, path), id=name, marks=[] if name == "this" else pytest.mark.slow)
+    for name, path in interpreters().items()
+]
+
+
+@pytest.fixture(params=OTHERS, scope="module")
 def interpreter(request, tmp_path_factory):
     """Runs a program after the head; returns its lines."""
     lent = tmp_path_factory.mktemp("lent")

@@ -6,6 +6,7 @@ import time
 import pytest
 
 import actorflow as af
+from actorflow.core.pulse import Pulse
 from tests.core.actors import Blocked, Echo, Held, Log, hold, until
 
 
@@ -59,6 +60,12 @@ class Starter(af.Actor):
             ref.cast(method)
 
 
+@pytest.fixture
+def _nobody_overtakes(monkeypatch):
+    """On a busy machine a thread may be off its processor for so long that its handler is taken for one that blocks."""
+    monkeypatch.setattr(Pulse, "_overtake", lambda *_args, **_kwargs: None)
+
+
 @pytest.mark.parametrize("kind", ["suspend", "wait"])
 def test_one_message_at_a_time_also_while_a_handler_waits(any_system, kind):
     ref = any_system.spawn(Overlap)
@@ -103,6 +110,7 @@ def test_many_async_handlers_of_one_actor_never_overlap(any_system):
     assert [answer.get(timeout=20) for answer in answers] == [1] * 20
 
 
+@pytest.mark.usefixtures("_nobody_overtakes")
 def test_an_actor_gets_at_most_64_messages_a_turn_while_others_wait(system):
     page = []
     a, b = system.spawn(Writer, "a", page), system.spawn(Writer, "b", page)
@@ -116,6 +124,7 @@ def test_an_actor_gets_at_most_64_messages_a_turn_while_others_wait(system):
     assert max(runs) <= 64
 
 
+@pytest.mark.usefixtures("_nobody_overtakes")
 def test_an_idle_actor_is_served_after_few_turns_of_a_long_queue(system):
     page = []
     busy, idle = system.spawn(Writer, "busy", page), system.spawn(Writer, "idle", page)
@@ -125,6 +134,7 @@ def test_an_idle_actor_is_served_after_few_turns_of_a_long_queue(system):
     assert page.index("idle") <= 2 * 64
 
 
+@pytest.mark.usefixtures("_nobody_overtakes")
 def test_a_turn_ends_after_two_milliseconds_while_others_wait(system):
     page = []
     slow, quick = system.spawn(Writer, "slow", page), system.spawn(Writer, "quick", page)

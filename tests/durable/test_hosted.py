@@ -81,6 +81,7 @@ AS_HERE = [
     test_timers.test_a_timer_that_on_start_makes_is_not_doubled_by_a_restart,
     test_machines.test_a_machine_goes_on_where_it_was,
     test_machines.test_a_failed_event_leaves_the_machine_as_it_was,
+    test_machines.test_a_deferred_event_is_answered_when_it_is_handled,
     test_machines.test_a_refused_cast_is_a_dead_letter_and_not_tried_again,
     test_machines.test_a_piped_result_that_no_try_could_handle_is_a_dead_letter_and_the_machine_goes_on,
     test_owners.test_of_two_nodes_that_spawn_one_name_at_once_one_has_it,
@@ -527,6 +528,28 @@ def test_a_machine_in_a_final_state_ends_for_good_behind_what_was_queued(start):
         (ref,) = supervised(system, hosted(Kettle))
         ref.call(Kettle.end).get(timeout=30)
         wait_for(lambda: not ref.is_alive())
+
+
+def test_a_machine_of_a_function_is_hosted_without_a_store_too():
+    class Door(af.StateMachine):
+        shut, wide = af.State(initial=True), af.State()
+
+        @shut.to(wide)
+        def open(self) -> None: ...
+
+        @wide.to(shut)
+        def close(self) -> None: ...
+
+        @shut.defer
+        @wide.stay
+        def enter(self, who: str) -> str:
+            return who
+
+    with af.ActorSystem("test") as system:
+        ref = system.spawn(hosted(Door))
+        future = ref.call(Door.enter, "Ann")
+        ref.call(Door.open).get(timeout=10)
+        assert future.get(timeout=10) == "Ann"
 
 
 def test_a_machine_made_of_a_snapshot(start):

@@ -107,7 +107,7 @@ def test_a_restartable_owner_that_lost_its_actor_stands_by(start):
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
         wait_for(lambda: there._box.is_owner)
         assert here.call(Account.add, 1).get(timeout=30) == 2
-        wait_for(lambda: "a" in one.scheduler.durable.standbys or not here._box.is_owner)
+        wait_for(lambda: "a" in one.scheduler.durable.owners.standbys or not here._box.is_owner)
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": 1e12}))
         there.stop()
         assert here.call(Account.add, 1).get(timeout=30) == 3

@@ -69,6 +69,7 @@ def test_objects_see_their_events_in_file_order_and_end_in_their_final_state():
 
 
 @needs_real_log
+@pytest.mark.slow
 def test_real_log_comes_out_equal_with_the_counts_of_its_readme():
     result = run("--log", REAL_LOG)
     assert result.exit_code == 0, result.output
@@ -87,6 +88,7 @@ def test_real_log_comes_out_equal_with_the_counts_of_its_readme():
 
 
 @needs_real_log
+@pytest.mark.slow
 def test_real_log_comes_out_equal_when_200_actors_crash():
     result = run("--log", REAL_LOG, "--chaos", 200)
     assert result.exit_code == 0, result.output

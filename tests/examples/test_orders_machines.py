@@ -15,7 +15,7 @@ from examples.orders.log import read, write
 from tests.examples.logs import FINAL, REAL_LOG, TABLES, illegal, lives, needs_real_log, shuffled
 from tests.examples.test_orders import replay, run
 
-LOGS = [pytest.param(None, id="generated"), pytest.param(REAL_LOG, id="real", marks=needs_real_log)]
+LOGS = [pytest.param(None, id="generated"), pytest.param(REAL_LOG, id="real", marks=[needs_real_log, pytest.mark.slow])]
 
 
 @pytest.fixture(params=LOGS, scope="module")

@@ -44,6 +44,7 @@ def test_every_image_gets_its_thumbnail(folder, chaos):
     assert not list((folder / "thumbnails").glob("*.unfinished"))
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_made_again_and_a_broken_image_is_said(folder):
     run(folder, "--size", 64)
     (folder / "broken.png").write_bytes(b"no image")

@@ -218,7 +218,7 @@ def run_in_threads(count, work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(2 * LIMIT)
+        thread.join(3 * LIMIT)
         assert not thread.is_alive()
     if errors:
         raise errors[0]

@@ -473,6 +473,37 @@ def test_a_machine_of_main_has_its_own_chart_in_a_process_not_its_parents():
     assert run_script(receive, run_script(send)).strip() == b"['', 'shut', 'open', 'locked']"
 
 
+def test_a_machine_within_a_function_or_a_class_has_its_chart_in_a_process():
+    send = """
+    import sys, cloudpickle
+    import actorflow as af
+    class Shop:
+        class Door(af.StateMachine):
+            shut, wide = af.State(initial=True), af.State()
+            @shut.to(wide)
+            def open(self): ...
+            @wide.to(shut)
+            def close(self): ...
+            @shut.defer
+            @wide.stay
+            def enter(self, who): ...
+    def make():
+        class Locked(Shop.Door):
+            locked = af.State()
+            @Shop.Door.shut.to(locked)
+            @locked.to(Shop.Door.shut)
+            def turn(self): ...
+        return Locked
+    sys.stdout.buffer.write(cloudpickle.dumps([Shop.Door, make()]))
+    """
+    receive = """
+    import sys, pickle
+    for cls in pickle.load(sys.stdin.buffer):
+        print(*cls.chart.states, *cls.chart.states["shut"].defer)
+    """
+    assert run_script(receive, run_script(send)).split(b"\n")[:2] == [b" shut wide enter", b" shut wide locked enter"]
+
+
 def test_a_chart_of_named_hooks_pickles():
     class Plain:
         a, b = State(initial=True), State(final=True)

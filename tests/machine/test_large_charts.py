@@ -39,6 +39,7 @@ def regions(count: int) -> af.Chart:
     return builder.build()
 
 
+@pytest.mark.slow
 def test_ten_thousand_states():
     chart = ring(10_000)
     machine = af.Interpreter(chart)

@@ -336,8 +336,10 @@ def charts(draw) -> Chart:
     return freeze(draw(NAMES), root, drafts, order=order, version=draw(st.integers(0, 9)))
 
 
+@pytest.mark.timeout(300)  # 5 s on an idle machine
 @settings(max_examples=300, deadline=None)
 @given(charts())
+@pytest.mark.slow
 def test_what_is_written_as_a_dict_is_read_again_the_same(chart):
     data = chart_to_dict(chart)
     again = read(json.loads(json.dumps(data)), {**FUNCTIONS, **CHILDREN})

@@ -79,7 +79,7 @@ def gone(pid):
         return True
 
 
-def all_gone(pids, seconds=1.0):
+def all_gone(pids, seconds=10.0):
     """Wait up to so many seconds for the end of processes; return those that are left."""
     deadline = time.perf_counter() + seconds
     while (left := [pid for pid in pids if not gone(pid)]) and time.perf_counter() < deadline:
@@ -454,7 +454,7 @@ def test_a_fork_of_the_parent_does_not_use_its_launcher(zygote):
                 zygote.launch(f"{CHILDREN}:echo", None)
             except ActorflowError:
                 child.handle.kill()
-                os._exit(0 if child.handle.wait(1).error else 1)
+                os._exit(0 if child.handle.wait(LIMIT).error else 1)
             os._exit(2)
         assert os.waitpid(pid, 0)[1] == 0
         assert child.handle.wait(0) is None

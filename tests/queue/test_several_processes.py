@@ -103,6 +103,7 @@ def test_a_job_that_may_run_once_is_a_dead_letter_when_its_process_is_killed(hom
     assert len(begun(tmp_path)[0]) == 1
 
 
+@pytest.mark.slow
 def test_a_job_whose_processes_were_killed_three_times_is_a_dead_letter(home, start, tmp_path):
     job = home.queue("q").enqueue(work, 0)
     for n in range(3):

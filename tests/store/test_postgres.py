@@ -106,6 +106,7 @@ def test_tables_newer_than_the_code_are_refused_with_both_versions(base):
         open_store(base)
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_database_at_once_make_one_schema(postgres_server):
     with contextlib.ExitStack() as stack:
         databases = [stack.enter_context(postgres_server.database()) for _ in range(5)]

@@ -488,7 +488,26 @@ def test_work_that_comes_during_the_close_is_committed_or_refused(url):
         for thread in threads:
             thread.join(30)
             assert not thread.is_alive()
-        assert [type(outcome) for outcome in outcomes] == [ActorDeadError] * 3
+        assert [type(outcome) for outcome in outcomes] == [ActorDeadError] * 3, outcomes
+
+
+def test_work_that_comes_when_the_last_of_a_store_is_committed_is_refused(url, monkeypatch):
+    store, futures = open_store(url), []
+    commits, close = store._commits, store._commits.close
+
+    def send():
+        futures.append(commits.submit(lambda transaction: transaction.run("nodes.remove", {"id": "a"})))
+
+    def late(act):
+        thread = threading.Thread(target=send)
+        thread.start()
+        thread.join(30)
+        return act
+
+    monkeypatch.setattr(commits, "close", lambda act: close(lambda writer: late(act)(writer)))
+    store.close()
+    with pytest.raises(ActorDeadError, match="is closed"):
+        futures[0].get(timeout=30)
 
 
 @pytest.mark.shared

@@ -13,8 +13,9 @@ from typing import Any
 from actorflow.core.ref import ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import System
-from actorflow.process.host import below, cycles, hosts, lodge, logs  # noqa: F401 - they add their requests
-from actorflow.process.host.guests import FIRST_UID, PAGES, STEWARDS, Asked, Steward
+from actorflow.process.host import below, cycles, guest_requests, hosts, lodge, logs  # noqa: F401 - they add requests
+from actorflow.process.host.guest import PAGES, Asked
+from actorflow.process.host.guests import FIRST_UID, STEWARDS, Steward
 from actorflow.process.host.link import PAGE, Answer, Link
 from actorflow.process.host.node import Node
 from actorflow.process.host.requests import REQUESTS, Request

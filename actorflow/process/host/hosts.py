@@ -11,8 +11,9 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
-from actorflow.core.future import LOOK_UP, Future
+from actorflow.core.future import Future
 from actorflow.core.log import logger
+from actorflow.core.outside import LOOK_UP
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, HostDied, MemoryLimit
 from actorflow.process.host import below, cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link

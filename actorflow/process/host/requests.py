@@ -1,6 +1,6 @@
 """Requests: what one process's runtime asks of another's. Layer 2.
 
-Those here are understood by every node; `actorflow.process.host.guests` adds what only hosts do, and
+Those here are understood by every node; `actorflow.process.host.guest_requests` adds what only hosts do, and
 `actorflow.process.host.envoy` what hosts tell their parent. They run in the thread that reads the link, so they are
 short and never wait.
 """

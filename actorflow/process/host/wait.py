@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
-from actorflow.core.future import DRIVERS, LOOK_UP, Future, ask_timeout
+from actorflow.core.future import Future
+from actorflow.core.outside import DRIVERS, LOOK_UP, ask_timeout
 from actorflow.errors import AskTimeout
 from actorflow.process.wire import AT_HAND, WAITING
 
@@ -183,7 +184,7 @@ class RemoteFuture(Future[Any]):
         may_be_interrupted = threading.get_ident() == threading.main_thread().ident
         flags = WAITING if deadline is None else AT_HAND
         while not self._done:
-            # Looked up each quarter of a second: see `actorflow.core.future.acquire`.
+            # Looked up each quarter of a second: see `actorflow.core.outside.acquire`.
             left = LOOK_UP if deadline is None else deadline - SystemClock.monotonic()
             try:
                 if deadline is None or connection.ready() or ear.wait(max(0.0, min(LOOK_UP, left))):

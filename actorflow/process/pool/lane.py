@@ -18,6 +18,7 @@ from actorflow.core.log import logger
 from actorflow.errors import HostDied, MemoryLimit, TaskTimeout
 from actorflow.process.logs import levels
 from actorflow.process.pool import child
+from actorflow.process.pool.batching import SMALL, fits_behind, gather
 from actorflow.process.pool.line import Line, Outcome
 from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
 from actorflow.process.watch import PERIOD, rss_of
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     from actorflow.process.pool.task import Task
 
 BATCHES: Final = 2  # under way at once, so that the worker has the next when it ends one
-BATCH_SECONDS: Final = 0.001  # that a batch takes about
-BATCH_BYTES: Final = 48 * 1024  # more on both ways might have both sides wait in a send
-SMALL: Final = 0.000_5  # seconds from which a task goes alone
-SHORT: Final = 0.002  # seconds from which no other task waits behind one
-BEHIND_BYTES: Final = 96 * 1024  # of a task that waits behind another
 STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken back
 DECIDE: Final = 0.001  # seconds until each core sees what another has written to the page, with much to spare
 BORROW: Final = 0.002  # seconds that a caller reads by itself; after that a thread switch does not matter
@@ -166,35 +162,16 @@ class Lane(Line):
         if first is None:
             return False
         cost = first.cost
-        if self.in_flight and not self.fits_behind(first, cost):
+        if self.in_flight and not fits_behind(first, cost, self.batches):
             queue.put_back(first)
             return False
-        tasks = [first]
-        if cost is not None and cost < SMALL and not first.buffers:
-            size, seconds = len(first.data), cost
-            most = min(len(queue) // self.dispatch.workers, self.left - 1)
-            while len(tasks) <= most and (task := queue.take()) is not None:
-                each = task.cost
-                if (
-                    each is None
-                    or seconds + each > BATCH_SECONDS
-                    or size + len(task.data) > BATCH_BYTES
-                    or task.buffers
-                ):
-                    queue.put_back(task)
-                    break
-                tasks.append(task)
-                size += len(task.data)
-                seconds += each
-            cost = seconds
-        self.send(tasks, math.inf if cost is None else cost)
+        if cost is None:
+            self.send([first], math.inf)
+        elif cost < SMALL and not first.buffers:
+            self.send(*gather(queue, first, cost, min(len(queue) // self.dispatch.workers, self.left - 1)))
+        else:
+            self.send([first], cost)
         return True
-
-    def fits_behind(self, task: Task[Any], cost: float | None) -> bool:
-        """Say whether a task may wait at the worker for those that are there."""
-        if cost is None or cost >= SHORT or task.buffers or len(task.data) > BEHIND_BYTES:
-            return False
-        return all(seconds < SHORT for _, seconds in self.batches)
 
     def hand(self, task: Task[Any]) -> bool:
         """Send a task from the thread of its caller, who has taken the lane from the idle ones. False: it is not."""

@@ -10,7 +10,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.current import CURRENT
-from actorflow.core.future import DRIVERS
+from actorflow.core.outside import DRIVERS
 from actorflow.process.payload import ATOMS, OUT_OF_BAND, PROTOCOL, by_value, dumps, fitting, loads
 from actorflow.process.pool.future import PoolFuture
 

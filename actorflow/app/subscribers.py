@@ -1,0 +1,73 @@
+"""Subscribers: who gets a system's life-cycle events and dead letters. Layer 5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actor import Actor
+from actorflow.core.children import Children
+from actorflow.core.events import Subscription
+from actorflow.core.future import Future
+from actorflow.core.messages import Call
+from actorflow.core.procedure import completed_within
+from actorflow.core.ref import IDLE, ActorRef
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+
+FLUSH_SECONDS = 1.0  # for subscribed functions to hear of the end
+
+
+class Subscribers:
+    """Refs, which get events by `tell`, and functions, which one actor calls; it is made for the first of these."""
+
+    def __init__(self, scheduler: Scheduler, system: str) -> None:
+        self._scheduler = scheduler
+        self._system = system
+        self._caller: ActorRef[Caller] | None = None
+
+    def subscribe(self, event: type, to: ActorRef[Any] | Callable[[Any], Any]) -> Subscription:
+        """Have events of a class delivered from now on."""
+        receiver = to if isinstance(to, ActorRef) else self._calls()
+        message = None if isinstance(to, ActorRef) else to
+
+        def deliver(published: Any) -> None:
+            if published.ref is receiver or not receiver.is_alive():
+                return  # news of a subscriber's own end would never end
+            given = published if message is None else Call("call", (message, published), {})
+            receiver._scheduler.post(receiver, given, None)
+
+        return self._scheduler.events.subscribe(event, deliver)
+
+    def _calls(self) -> ActorRef[Caller]:
+        if self._caller is None:
+            nowhere = Children(self._scheduler, None, f"/{self._system}")
+            caller: ActorRef[Caller] = ActorRef(0, self._scheduler, nowhere, Caller._traits, "listener")
+            caller._actor = Caller.__new__(Caller)
+            caller._actor._actor_ref = caller
+            caller._state = IDLE
+            self._caller = caller
+        return self._caller
+
+    async def flush(self) -> None:
+        """Let the functions hear of the end."""
+        if self._caller is not None:
+            heard: Future[None] = Future(self._caller)
+            self._scheduler.post(self._caller, Call("call", (no_more_events, None), {}), heard)
+            await completed_within(self._scheduler, heard, FLUSH_SECONDS)
+
+
+def no_more_events(_event: object) -> None:
+    """Mark the end of the events."""
+
+
+class Caller(Actor):
+    """Calls the functions that subscribed to events; it is no member of the tree."""
+
+    def call(self, function: Callable[[Any], Any], event: Any) -> None:
+        """Call one function; its error is logged and the others are called all the same."""
+        try:
+            function(event)
+        except Exception:
+            self.ctx.log.exception("A subscriber failed on %r", event)

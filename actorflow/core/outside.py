@@ -1,0 +1,61 @@
+"""Outside: how a thread that runs no handler waits for a future, and what every wait that runs out raises. Layer 1."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.clock import SystemClock
+from actorflow.core.current import CURRENT
+from actorflow.errors import AskTimeout
+
+if TYPE_CHECKING:
+    from actorflow.core.future import Future
+
+LOOK_UP: Final = 0.25  # seconds
+
+# Threads that drive a virtual scheduler: thread id -> its wait. Filled by actorflow.core.virtual.
+DRIVERS: dict[int, Callable[[Future[Any], float | None], None]] = {}
+
+
+def now() -> float:
+    """Return the time of the clock that a wait here goes by."""
+    execution = CURRENT.get()
+    return execution.scheduler.clock.monotonic() if execution is not None else SystemClock.monotonic()
+
+
+def wait_outside(future: Future[Any], timeout: float | None) -> None:
+    """Block a thread that runs no handler."""
+    target = future._target
+    if target is not None:
+        target._scheduler.check_usable()
+    lock = threading.Lock()
+    lock.acquire()
+    if future._add_waiter(lock.release) and not acquire(lock, timeout):
+        future._drop_waiter(lock.release)
+        if not future._done:
+            raise ask_timeout(future, timeout)
+
+
+def acquire(lock: Any, timeout: float | None) -> bool:
+    """Acquire a lock; the main thread looks up each quarter of a second.
+
+    A signal that comes just before the wait begins does not interrupt it, and its handler would run only afterwards.
+    """
+    if threading.get_ident() != threading.main_thread().ident:
+        return bool(lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)))
+    deadline = math.inf if timeout is None else SystemClock.monotonic() + timeout
+    while (left := deadline - SystemClock.monotonic()) > LOOK_UP:
+        if lock.acquire(timeout=LOOK_UP):
+            return True
+    return bool(lock.acquire(timeout=max(0.0, left)))
+
+
+def ask_timeout(future: Future[Any], timeout: float | None) -> AskTimeout:
+    """Make the error for a wait that ran out of time."""
+    if future._patient and future._target is not None:
+        return AskTimeout(f"{future._target.path} did not get there within {timeout} seconds; it still may")
+    who = f" from {future._target.path}" if future._target is not None else ""
+    return AskTimeout(f"no answer{who} within {timeout} seconds; it may still come: ask again, or give more time")

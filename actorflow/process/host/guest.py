@@ -1,0 +1,192 @@
+"""Guest: the ref, in its host, of an actor that lives in the tree of the parent process. Layer 2.
+
+It has the number and the path that it has in its parent's tree; once it has moved out, what comes for it is sent after.
+"""
+
+from __future__ import annotations
+
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actor import HANDLERS, Actor
+from actorflow.core.burial import SILENT
+from actorflow.core.future import Future
+from actorflow.core.mailbox import BoundedRef, Mail
+from actorflow.core.messages import Stop
+from actorflow.core.ref import DEAD, ENDING, ActorRef
+from actorflow.core.registry import REFS
+from actorflow.core.system import resolve
+from actorflow.errors import PayloadError
+from actorflow.process.host.link import Answer
+from actorflow.process.host.remote import sender_of_this
+from actorflow.process.payload import dumps
+
+if TYPE_CHECKING:
+    from actorflow.core.current import Item
+    from actorflow.process.host.guests import Guests
+    from actorflow.process.host.link import Link
+
+
+class Asked:
+    """Carries an ask from another process: when its handler begins, the shared page says so."""
+
+    __slots__ = ("message", "number")
+
+    def __init__(self, message: Any, number: int) -> None:
+        self.message = message
+        self.number = number
+
+    def __repr__(self) -> str:
+        return repr(self.message)
+
+
+def run_asked(ref: ActorRef[Any], asked: Asked) -> Any:
+    """Note that it has begun, and handle the message."""
+    PAGES[0][asked.number] = 1
+    message = asked.message
+    handler = HANDLERS.get(message.__class__)
+    return ref._actor.on_receive(message) if handler is None else handler(ref, message)  # type: ignore[union-attr]
+
+
+HANDLERS[Asked] = run_asked
+PAGES: list[Any] = []  # the page of the link to the parent
+
+
+class Leave:
+    """Ends a guest that is to start anew in another process."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Leave()"
+
+
+SILENT.add(Leave)
+
+
+class Lodger(ActorRef[Any]):
+    """What makes a ref that of a guest: its address, in all processes, is the one that it has in its parent's tree."""
+
+    __slots__ = ()
+
+    _parent: Guests  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def _number(self) -> int:
+        return self.uid - self._parent.first_uid
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        guests = self._parent
+        address = (self._scheduler.key, guests.link.name, guests.first_uid, self.uid, self.path, self.actor_class)
+        return resolve, address
+
+    # --- when it has moved out, and others in this process still send to it ------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send a message; to one that has left, behind what is in its mailbox yet."""
+        if self._state >= ENDING and self._parent.has_left:
+            self._arrive(message, None, sender_of_this())
+        else:
+            super().tell(message)
+
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
+        if self._state >= ENDING and self._parent.has_left:
+            self._arrive(message, future, sender_of_this())
+        else:
+            super()._send(message, future)
+
+    def _pass_on(self, item: Item) -> bool:
+        """Return a message of one that has left to the parent's process, which sends it to where the actor is now."""
+        guests = self._parent
+        if not guests.has_left:
+            return False
+        _, message, future, sender = item
+        own = message.__class__ is Stop and not message.final  # the incarnation's, which is over
+        if not own and message.__class__ not in SILENT and message.__class__ is not Leave:
+            give_back(guests.link, self, message, future, sender)
+        elif isinstance(message, Mail):
+            self._close(None)
+        return True
+
+    def _far(self) -> ActorRef[Any] | None:
+        """Return the ref of one that has left; None if it is here, or dead."""
+        guests = self._parent
+        if self._state != DEAD or not guests.has_left:
+            return None
+        link = guests.link
+        return link.node.ref_to(link.name, guests.first_uid, self.uid, self.path, self.actor_class)
+
+    def _close(self, cause: BaseException | None) -> None:
+        super()._close(cause)
+        if self._parent.has_left:
+            REFS.by_uid[self.uid] = self  # what still comes is passed on
+
+    def is_alive(self) -> bool:
+        """Say whether messages are accepted."""
+        far = self._far()
+        return super().is_alive() if far is None else far.is_alive()
+
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """End the actor for good behind what is queued."""
+        far = self._far()
+        if far is None:
+            return super().stop(block=block, timeout=timeout)
+        return far.stop(block=block, timeout=timeout)
+
+    def proxy(self) -> Any:
+        """Return a pykka proxy."""
+        far = self._far()
+        return super().proxy() if far is None else far.proxy()
+
+    def _watched_by(self, watcher: ActorRef[Any], actor: Actor) -> None:
+        far = self._far()
+        if far is None:
+            super()._watched_by(watcher, actor)
+        else:
+            far._watched_by(watcher, actor)
+
+
+class GuestRef(Lodger):
+    """A guest's ref in its host."""
+
+    __slots__ = ()
+
+
+def give_back(link: Link, ref: ActorRef[Any], message: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+    """Return a message to the parent's process; an ask that came from there goes on under its own number."""
+    if message.__class__ is Asked:
+        message = message.message
+    try:
+        data, buffers = dumps(message)
+    except PayloadError as error:  # it came in by pickle, and changed
+        if future is not None:
+            future._settle(None, error)
+        else:
+            link.node.dead_letter(ref, message, sender, error)
+        return
+    parcel = (ref.uid, data, [PickleBuffer(buffer) for buffer in buffers], sender)
+    if future is None:
+        link.note(link.name, "returned", *parcel, None)
+    elif future.__class__ is Answer and future.link is link:
+        link.note(link.name, "returned", *parcel, future.number)
+    else:
+        link.request(link.name, "returned", *parcel, None, future=future)
+
+
+class BoundedGuestRef(Lodger, BoundedRef):  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The same, with a bounded mailbox: what it takes out is reported, so that the senders may go on."""
+
+    __slots__ = ("_taken",)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._taken = 0
+
+    def _take(self) -> Any:
+        item = super()._take()
+        if item is not None:
+            self._taken += 1
+            if not self._mail or self._taken * 2 >= (self._traits.options.capacity or 0):
+                taken, self._taken = self._taken, 0
+                link = self._parent.link
+                link.note(link.name, "taken", self.uid, taken)
+        return item

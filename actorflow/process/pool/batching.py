@@ -1,0 +1,38 @@
+"""Batching: which tasks go to a worker together, and which may wait there for others to end. Layer 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from actorflow.process.pool.queue import TaskQueue
+    from actorflow.process.pool.task import Task
+
+BATCH_SECONDS: Final = 0.001  # that a batch takes about
+BATCH_BYTES: Final = 48 * 1024  # more on both ways might have both sides wait in a send
+SMALL: Final = 0.000_5  # seconds from which a task goes alone
+SHORT: Final = 0.002  # seconds from which no other task waits behind one
+BEHIND_BYTES: Final = 96 * 1024  # of a task that waits behind another
+
+
+def gather(queue: TaskQueue, first: Task[Any], seconds: float, most: float) -> tuple[list[Task[Any]], float]:
+    """Take cheap tasks to go with the first, at most so many more; return all, and the seconds that they will take."""
+    tasks = [first]
+    size = len(first.data)
+    while len(tasks) <= most and (task := queue.take()) is not None:
+        cost = task.cost
+        if cost is None or seconds + cost > BATCH_SECONDS or size + len(task.data) > BATCH_BYTES or task.buffers:
+            queue.put_back(task)
+            break
+        tasks.append(task)
+        size += len(task.data)
+        seconds += cost
+    return tasks, seconds
+
+
+def fits_behind(task: Task[Any], cost: float | None, batches: Iterable[tuple[int, float]]) -> bool:
+    """Say whether a task may wait at a worker for the batches that are there."""
+    if cost is None or cost >= SHORT or task.buffers or len(task.data) > BEHIND_BYTES:
+        return False
+    return all(seconds < SHORT for _, seconds in batches)
