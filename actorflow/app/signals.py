@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from actorflow.app.system import ActorSystem
+    from actorflow.core.system import System
 
 STDERR = 2
 NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -64,7 +64,7 @@ class Signals:
 
 
 @contextlib.contextmanager
-def draining_by_signals(system: ActorSystem) -> Iterator[None]:
+def draining_by_signals(system: System) -> Iterator[None]:
     """Have the first signal drain a system; a second raises KeyboardInterrupt. In other threads it does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -73,7 +73,7 @@ def draining_by_signals(system: ActorSystem) -> Iterator[None]:
     def drain(_signal: int, _frame: Any) -> None:
         if system._stopping:
             raise KeyboardInterrupt
-        system.begin_stop(system.settings.grace)
+        system.begin_stop(system.grace)
 
     before = {number: signal.signal(number, drain) for number in NUMBERS}
     try:
