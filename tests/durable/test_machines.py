@@ -194,7 +194,7 @@ def test_a_machine_that_a_timeout_crashes_is_restarted_where_it_was(start):
         child = named(Stubborn, retry=af.Retry(1))
         tree = system.spawn(af.child(af.Supervisor, child, intensity=9, period=60.0).options(name="tree"))
         ref = system.find(f"{tree.path}/a")
-        ref.call(Stubborn.hurry).get(timeout=10)
+        ref.call(Stubborn.hurry).get(timeout=30)
         wait_for(lambda: ref.is_alive() and ref.state == "dead")
 
 

@@ -365,6 +365,16 @@ def test_inline_jobs_run_at_once_in_the_thread_that_enqueues_them(shop):
     assert (jobs.stats().running, jobs.stats().completed, jobs.stats().failed) == (0, 5, 1)
 
 
+def test_an_inline_job_that_waits_for_one_of_a_worker_is_left_in_the_queue(shop):
+    jobs = shop.queue("q")
+    first = jobs.enqueue(tasks.double, 1)
+    with jobs.inline():
+        second = jobs.enqueue(tasks.note.options(after=[first]), 2)
+    assert second.status == "queued"
+    shop.queue("q", workers=1)
+    assert second.result(timeout=30) == 2
+
+
 def test_inline_jobs_are_tried_again_without_pauses(shop):
     tried = []
 
