@@ -84,7 +84,7 @@ returning job.id, task, args, options, attempt, crashes, epoch, priority, key, a
 -- name: claim_one
 update actorflow.job set
     stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
-where id = :id and stage < 4
+where id = :id and stage < 4 and stage <> 2
 returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
 
 -- name: wake_due
