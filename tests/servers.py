@@ -107,4 +107,6 @@ def postgres(run: str, worker: str) -> Iterator[Postgres]:
     finally:
         if found.was_started:
             found.stop()
+            first = server.get_postmaster_info().process  # which the wheel would kill, if nobody has buried it yet
+            psutil.wait_procs([first], timeout=10)
         server.cleanup()

@@ -214,7 +214,8 @@ def begin_problems(url: str) -> list[str]:
 
 def made_at_once() -> list[Any]:
     """Return the tables of a file whose making nobody killed."""
-    with contextlib.closing(open_file(":memory:")) as connection:
+    connection, _ = open_file(":memory:", "migrate")
+    with contextlib.closing(connection):
         return connection.execute("select name, sql from sqlite_master order by name").fetchall()
 
 

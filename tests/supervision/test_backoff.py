@@ -78,7 +78,7 @@ def test_messages_wait_out_the_pause(virtual_system, log):
     a.cast(Worker.crash)
     virtual_system.sleep(1)
     with pytest.raises(af.AskTimeout):
-        a.call(Worker.ping).get(timeout=30)
+        a.call(Worker.ping).get(timeout=10)
     assert ping_late(a) == 2
     assert virtual_system.now == pytest.approx(30)
 
