@@ -28,7 +28,7 @@ def run_inline(line: Line, id_: int) -> None:
 
         job = line.store.write(take, line.durability)
         if job is None:
-            return  # it is over: what it waited for has failed
+            return  # what it waits for is not over, or has failed
         attempt = Attempt(job, line)
         if not line.attempt_begins(attempt):
             return  # another process has it

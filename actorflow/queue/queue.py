@@ -196,8 +196,8 @@ class Queue:
     def inline(self) -> Iterator[None]:
         """Run jobs at once, in the thread that enqueues them: for tests of what they do.
 
-        Delays, limits and pauses between attempts are left out. What a task raises is in its job, as ever. A job
-        that is part of a transaction of yours, by `options(conn=)`, is left in the queue.
+        Delays, limits and pauses between attempts are left out. What a task raises is in its job, as ever. Left in the
+        queue are jobs that wait for others, and those that are part of a transaction of yours, by `options(conn=)`.
 
         >>> with jobs.inline():  # doctest: +SKIP
         ...     assert jobs.enqueue(double, 4).result() == 8

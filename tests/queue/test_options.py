@@ -225,7 +225,7 @@ def test_the_callback_of_a_group_whose_results_are_too_big_together_is_a_dead_le
 
 def test_a_group_of_results_that_are_there_and_too_big_together_is_a_dead_letter(url):
     with af.ActorSystem("shop", store=url, settings=af.Settings(payload_limit="1M")) as system:
-        jobs = system.queue("q")  # without a worker, which would take some of them
+        jobs = system.queue("q", workers=0)
         with jobs.inline():
             group = jobs.group([(blob, 300_000)] * 4, then=total_length)
         with pytest.raises(af.JobFailed, match="the results of the group's 4 jobs"):

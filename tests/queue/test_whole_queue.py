@@ -365,14 +365,15 @@ def test_inline_jobs_run_at_once_in_the_thread_that_enqueues_them(shop):
     assert (jobs.stats().running, jobs.stats().completed, jobs.stats().failed) == (0, 5, 1)
 
 
-def test_an_inline_job_that_waits_for_one_of_a_worker_is_left_in_the_queue(shop):
+def test_an_inline_job_that_waits_for_others_is_left_until_they_are_over(shop):
     jobs = shop.queue("q")
     first = jobs.enqueue(tasks.double, 1)
     with jobs.inline():
-        second = jobs.enqueue(tasks.note.options(after=[first]), 2)
-    assert second.status == "queued"
+        then = jobs.enqueue(tasks.double.options(after=[first]), 2)
+        assert then.status == "queued"
+        assert jobs.enqueue(tasks.double, 3).result(timeout=0.1) == 6
     shop.queue("q", workers=1)
-    assert second.result(timeout=30) == 2
+    assert (first.result(timeout=20), then.result(timeout=20)) == (2, 4)
 
 
 def test_inline_jobs_are_tried_again_without_pauses(shop):
