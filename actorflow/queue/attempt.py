@@ -32,7 +32,7 @@ class Attempt:
         abort: ends what runs, where that is possible: a process, or a coroutine.
         held: the open transaction that the task writes into; its result goes into it too.
         settled: the outcome is in the store already.
-        inside: what its task knows of it, while it runs in this process.
+        waits_for: the job whose end its task waits for, in this process.
         began: seconds on the system's clock.
         seconds: how long it ran.
     """
@@ -46,7 +46,7 @@ class Attempt:
         self.abort: Callable[[], object] | None = None
         self.held: Held | None = None
         self.settled = False
-        self.inside: Current | None = None
+        self.waits_for: int | None = None
         self.outcome: Outcome | None = None
         self.began = 0.0
         self.seconds = 0.0
@@ -70,19 +70,18 @@ class Attempt:
 
     def current(self, *, may_write: bool) -> Current:
         """Return what the task knows of itself."""
-        self.inside = Current(
+        return Current(
             self.key,
             self.job.attempt,
             lambda done, total: self.line.report(self.job, done, total),
             lambda: self.cancelled,
             self.transaction if may_write else None,
+            self.wait_for,
         )
-        return self.inside
 
-    @property
-    def waits_for(self) -> int | None:
-        """The job whose end the task waits for."""
-        return None if self.inside is None else self.inside._waits_for
+    def wait_for(self, job: int | None) -> None:
+        """Note the job whose end the task waits for."""
+        self.waits_for = job
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:

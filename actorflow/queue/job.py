@@ -124,13 +124,13 @@ class Job(Generic[R_co]):
             ActorDeadError: the system has ended; the job is in the store, if that lasts.
         """
         task = CURRENT_TASK.get(None)
-        if task is None:
+        if task is None or task._wait_for is None:
             return self._await(timeout)
-        task._waits_for = int(self.id)
+        task._wait_for(int(self.id))
         try:
             return self._await(timeout)
         finally:
-            task._waits_for = None
+            task._wait_for(None)
 
     def _await(self, timeout: float | None) -> R_co:
         waits = self._waits

@@ -20,7 +20,7 @@ class Current:
         attempt: counts from 1.
     """
 
-    __slots__ = ("_is_cancelled", "_open", "_report", "_waits_for", "attempt", "key")
+    __slots__ = ("_is_cancelled", "_open", "_report", "_wait_for", "attempt", "key")
 
     def __init__(
         self,
@@ -29,13 +29,14 @@ class Current:
         report: Callable[[Any, Any], None],
         is_cancelled: Callable[[], bool],
         open_transaction: Callable[[], AbstractContextManager[Any]] | None = None,
+        wait_for: Callable[[int | None], None] | None = None,
     ) -> None:
         self.key = key
         self.attempt = attempt
         self._report = report
         self._is_cancelled = is_cancelled
         self._open = open_transaction
-        self._waits_for: int | None = None  # a job
+        self._wait_for = wait_for
 
     @property
     def cancelled(self) -> bool:
