@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorflow.errors import DefinitionError, StoreError
 from actorflow.store.sqlite.connection import BUSY_SECONDS, CURES, OwnConnection, connect, pragma, sqlite_errors
-from actorflow.store.sqlite.locks import give, lock, locked, take
+from actorflow.store.sqlite.locks import give, is_free, lock, locked, take
 from actorflow.store.statements import check_current, migrations
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("actorflow.store")
 
 CHECKPOINT_BYTES: Final = 8 * 1024 * 1024  # of the log, before its pages are written back
-INSIST_BYTES: Final = range(24 * 1024 * 1024, 64 * 1024 * 1024, 8 * 1024 * 1024)  # see `patience`
-BOUND_BYTES: Final = 64 * 1024 * 1024  # of the log, unless somebody reads for seconds
+INSIST_BYTES: Final = 24 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
+STEP_BYTES: Final = 4 * 1024 * 1024  # by which it grows until the next such wait, if one was in vain
+BOUND_BYTES: Final = 64 * 1024 * 1024  # which it keeps to, unless somebody reads for seconds; beyond, waits are rarer
 LARGEST_BYTES: Final = 32 * 1024 * 1024  # that the log keeps when it is begun anew, after it had to grow
 LOG_HEADER: Final = struct.Struct(">8xI4x8s8x")  # page size and salts
 FRAME_HEADER: Final = struct.Struct(">8x8s8x")  # salts
 INSIST_MILLISECONDS: Final = 100
-INSIST_SECONDS: Final = 5.0  # between two waits in vain, over the bound: nobody writes meanwhile
+LONGEST_MILLISECONDS: Final = 1600
+PARK_SECONDS: Final = 3.0  # for another process to end a checkpoint that waits
 MIGRATIONS: Final = migrations("actorflow.store.sqlite")
 VERSION: Final = len(MIGRATIONS)
 
@@ -172,13 +174,20 @@ def is_filled(path: str, size: int) -> bool:
         return False
 
 
-def patience(path: str) -> int:
-    """Return for how many milliseconds a checkpoint has others wait: the longer the log, the longer.
+def patience(size: int) -> int:
+    """Return for how many milliseconds a checkpoint of a log of that size has others wait.
 
-    Without a wait it fails whenever somebody reads or writes, and on a loaded machine a short one fails as well.
+    Without a wait it fails whenever somebody reads or writes; on a loaded machine a short one fails as well.
     """
-    steps = sum(is_filled(path, size) for size in INSIST_BYTES)
-    return INSIST_MILLISECONDS * 2 ** (steps - 1) if steps else 0  # 1.6 s at the most
+    return min(INSIST_MILLISECONDS << (size - INSIST_BYTES) // (2 * STEP_BYTES), LONGEST_MILLISECONDS)
+
+
+def let_pass(path: str) -> None:
+    """Write nothing while another process writes the log back: it needs a moment in which nobody does."""
+    if not is_free(f"{path}-af-lock"):
+        with contextlib.suppress(StoreError):
+            lock(path, PARK_SECONDS)
+            give(f"{path}-af-lock")
 
 
 def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
@@ -195,7 +204,7 @@ def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
         if not wait:
             return True
         try:  # who writes on meanwhile may keep it from its end, so this waits
-            lock(path, wait / 1000)
+            lock(path, PARK_SECONDS)
         except StoreError:
             return False
     try:

@@ -20,10 +20,12 @@ from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, c
 from actorflow.store.sqlite.file import (
     BOUND_BYTES,
     CHECKPOINT_BYTES,
-    INSIST_SECONDS,
+    INSIST_BYTES,
+    STEP_BYTES,
     VERSION,
     checkpoint,
     is_filled,
+    let_pass,
     open_file,
     patience,
 )
@@ -52,7 +54,8 @@ class SqliteStore(StoreShell[SqliteNode]):
         self.clock: Clock = SystemClock()  # a virtual one in tests
         self._watching: threading.Thread | None = None
         self._count = 0
-        self._insists_from = 0.0
+        self._is_long = False
+        self._insist_at = INSIST_BYTES
         connection, self.found = open_file(self.path, access)
         self._writer = SqliteWriter(connection, self.path)
         self._reader = self._writer.connection if self.is_memory else connect(self.path)
@@ -118,29 +121,34 @@ class SqliteStore(StoreShell[SqliteNode]):
         return self.clock.time()
 
     def _tidy(self) -> None:
-        """Look at the log now and then."""
+        """Look at the log now and then; when it is long, after each commit."""
         self._count += 1
-        if self._count % COMMITS or self.is_memory or self._commits.is_held_here:
+        if (self._count % COMMITS and not self._is_long) or self.is_memory or self._commits.is_held_here:
             return
-        if is_filled(self.path, CHECKPOINT_BYTES):
-            wait = patience(self.path) if SystemClock.monotonic() >= self._insists_from else 0
-            try:
-                if self._checkpoint(wait):
-                    self._insists_from = 0.0
-                elif wait:
-                    self._after_wait_in_vain()
-            except (StoreError, OSError) as error:
-                logger.warning("The log of %s could not be written back: %s", self.path, error)
-            except ActorDeadError:
-                return  # the store was closed meanwhile
+        self._is_long = is_filled(self.path, INSIST_BYTES)
+        if not self._is_long:
+            self._insist_at = INSIST_BYTES
+        try:
+            if is_filled(self.path, self._insist_at):
+                self._insist()
+            elif self._count % COMMITS:
+                self._commits.exclusively(lambda _: let_pass(self.path))
+            elif is_filled(self.path, CHECKPOINT_BYTES):
+                self._checkpoint(0)
+        except (StoreError, OSError) as error:
+            logger.warning("The log of %s could not be written back: %s", self.path, error)
+        except ActorDeadError:
+            return  # the store was closed meanwhile
 
-    def _after_wait_in_vain(self) -> None:
-        """Somebody is in the way of a checkpoint. If that lasts, the log grows, and writers wait no more for it."""
-        if is_filled(self.path, BOUND_BYTES):
-            if not self._insists_from:
+    def _insist(self) -> None:
+        """Write the log back, and wait for who is in the way; if that is in vain, again when it has grown by a step."""
+        if self._checkpoint(patience(self._insist_at)):
+            return
+        while is_filled(self.path, self._insist_at):
+            if self._insist_at == BOUND_BYTES:
                 text = "The log of %s is over %s MB: a program reads for long in one transaction; end that"
                 logger.warning(text, self.path, BOUND_BYTES >> 20)
-            self._insists_from = SystemClock.monotonic() + INSIST_SECONDS
+            self._insist_at += STEP_BYTES * (1 if self._insist_at < BOUND_BYTES else 4)
 
     def _checkpoint(self, wait: int) -> bool:
         """Write the log back; one that waits has this store's readers wait, for each may be in its way."""
