@@ -28,11 +28,11 @@ SEED = int(os.environ.get("ACTORFLOW_KILLS_SEED", "1"))
 EACH = 50  # tasks for each kill
 TASKS = KILLS * EACH
 WORKERS = 2
-WAVE = 250  # tasks submitted at once; a tenth of the waves, three at least, warm up
+WAVE = 250  # tasks submitted at once; a tenth of the waves, two at least, warm up
 RETRIES = 30  # of every second task: so many deaths in a row happen to none
 PATIENCE = 30.0  # seconds for a wave's last futures, and more for the kills in it
 ANSWER = 10.0  # seconds for the answer to an ask
-MEMORY = 10 * 2**20  # bytes that this process may grow by
+MEMORY = 5 * 2**20  # bytes that this process may grow by in each half of a run
 LIMIT = 60 + KILLS  # seconds
 
 
@@ -160,7 +160,7 @@ def test_killed_workers_lose_only_what_they_ran_and_nothing_grows(tmp_path, capl
     outcome = Outcome()
     try:
         with LeakCheck(), opened_pool(path) as pool, Killer(workers_of_this_process) as killer:
-            warm, grown = run_waves(
+            found = run_waves(
                 killer,
                 lambda wave: run_wave(pool, path, wave, rng, killer, outcome),
                 lambda: [pool.submit(abs, -number) for number in range(20)],
@@ -172,7 +172,7 @@ def test_killed_workers_lose_only_what_they_ran_and_nothing_grows(tmp_path, capl
     assert_truthful(outcome, killer)
     assert outcome.delivered + outcome.died == TASKS
     assert outcome.died <= killer.kills
-    assert_not_grown(warm, grown)
+    assert_not_grown(found)
 
 
 @pytest.mark.timeout(LIMIT)
@@ -185,7 +185,7 @@ def test_killed_hosts_say_which_messages_had_begun_and_nothing_grows(tmp_path, c
     try:
         with LeakCheck(), af.ActorSystem("kills") as system, Killer(workers_of_this_process) as killer:
             actors = opened_hosts(system, path)
-            warm, grown = run_waves(
+            found = run_waves(
                 killer,
                 lambda wave: run_messages(actors, path, wave, rng, killer, outcome),
                 lambda: [actor.call(Witnessed.ping) for actor in actors],
@@ -196,7 +196,7 @@ def test_killed_hosts_say_which_messages_had_begun_and_nothing_grows(tmp_path, c
     assert not caplog.records
     assert_truthful(outcome, killer)
     assert outcome.delivered > TASKS / 4
-    assert_not_grown(warm, grown)
+    assert_not_grown(found)
 
 
 def run_messages(actors, path, numbers, rng, killer, outcome):
@@ -243,14 +243,16 @@ def judge_answer(answer, error, expected, begun):
 
 
 def run_waves(killer, run, probe):
-    """Run all waves; give what this process has after the warm-up and at the end, when `probe`'s futures are there."""
+    """Run all waves; give what this process has after the warm-up, halfway, and at the end, when it serves again."""
     waves = [range(start, min(start + WAVE, TASKS)) for start in range(0, TASKS, WAVE)]
-    warm = None
-    for count, wave in enumerate(waves):
+    warm = max(2, len(waves) // 10)
+    looks = {warm, (warm + len(waves)) // 2, len(waves)}
+    found = []
+    for count, wave in enumerate(waves, 1):
         run(wave)
-        if count + 1 == max(3, len(waves) // 10):
-            warm = served(killer, probe)
-    return warm, served(killer, probe)
+        if count in looks:
+            found.append(served(killer, probe))
+    return found
 
 
 def assert_truthful(outcome, killer):
@@ -260,11 +262,15 @@ def assert_truthful(outcome, killer):
     assert outcome.unseen <= 3 + killer.kills // 10, "said to have perhaps run, but had not begun"
 
 
-def assert_not_grown(warm, grown):
-    """What this process has at the end is what it had after the warm-up."""
-    assert grown[0] <= warm[0], f"descriptors: {warm[0]} -> {grown[0]}"
-    assert grown[1] <= warm[1], f"processes: {warm[1]} -> {grown[1]}"
-    assert grown[2] < warm[2] + MEMORY, f"memory: {warm[2]} -> {grown[2]} bytes"
+def assert_not_grown(found):
+    """What this process has at the end is what it had after the warm-up; memory that is lost is so in both halves.
+
+    In one of them, another arena of the allocator or a wave that breaks it up may take more than that, once.
+    """
+    warm, half, end = found
+    assert end[0] <= warm[0], f"descriptors: {warm[0]} -> {end[0]}"
+    assert end[1] <= warm[1], f"processes: {warm[1]} -> {end[1]}"
+    assert min(half[2] - warm[2], end[2] - half[2]) < MEMORY, f"memory: {warm[2]} -> {half[2]} -> {end[2]} bytes"
 
 
 def opened_pool(path):
