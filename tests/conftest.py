@@ -1,5 +1,6 @@
 """Fixtures of the whole suite: the same test on threads and on virtual time."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,19 @@ def _nothing_is_left_after_the_suite() -> Iterator[None]:
     """No thread, process or file of the suite outlives it; those of the default system end with the program."""
     with LeakCheck():
         yield
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """No garbage is collected: Python ignores what a signal's handler raises in a callback of the collector.
+
+    hypothesis has such a callback, in each process that has run a test of its kind.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(params=CLASSES)

@@ -44,7 +44,7 @@ def interrupt_soon():
 
 
 @pytest.fixture
-def _sigint() -> Iterator[None]:
+def _sigint(no_collection: None) -> Iterator[None]:
     """Ctrl-C raises KeyboardInterrupt, also where the suite runs in the background of a script, which ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield

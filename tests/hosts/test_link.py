@@ -123,6 +123,7 @@ def test_a_timeout_holds_while_other_things_come_without_end(system, monkeypatch
     assert future.get(timeout=LIMIT) == "let in"
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, af.Stopping, TimeoutError, EOFError])
 @pytest.mark.parametrize(("size", "cut"), CUTS)
 def test_a_signal_in_the_middle_of_a_frame_ends_the_wait_and_nothing_else(ref, size, cut, error):
@@ -181,6 +182,7 @@ def interrupt_at(count):
         sys.settrace(before)
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("timeout", [None, LIMIT])
 def test_a_signal_at_any_line_of_a_read_loses_nothing(system, ref, timeout):
     """Another answer and a tell come along with the one that is waited for."""
@@ -214,6 +216,7 @@ def test_a_signal_at_any_line_of_a_read_loses_nothing(system, ref, timeout):
     assert not ref._link.pending
 
 
+@pytest.mark.usefixtures("no_collection")
 def test_signals_at_any_time_lose_nothing(system, ref):
     """The real thing: a timer raises in the main thread, which asks and asks."""
 
