@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -32,21 +32,18 @@ class Signals:
     """Takes SIGINT and SIGTERM for the length of a `with` block; in other threads than the main one it does nothing."""
 
     def __init__(self) -> None:
-        self._before: dict[int, Any] = {}
+        self._taken = contextlib.ExitStack()
         self._seen = 0
         self._draining = False
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in NUMBERS:
-                self._before[number] = signal.signal(number, self._arrived)
+        self._taken.enter_context(taken_by(self._arrived))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._taken.close()
 
     def draining(self) -> None:
         """From now on a first signal adds nothing: the end is under way, within its time."""
@@ -63,24 +60,29 @@ class Signals:
             raise Signalled(number)
 
 
-@contextlib.contextmanager
-def draining_by_signals(system: System) -> Iterator[None]:
+def draining_by_signals(system: System) -> contextlib.AbstractContextManager[None]:
     """Have the first signal drain a system; a second raises KeyboardInterrupt. In other threads it does nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def drain(_signal: int, _frame: Any) -> None:
         if system._stopping:
             raise KeyboardInterrupt
         system.begin_stop(system.grace)
 
-    before = {number: signal.signal(number, drain) for number in NUMBERS}
+    return taken_by(drain)
+
+
+@contextlib.contextmanager
+def taken_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have a function get the signals for the length of a `with` block. In other threads it does nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in NUMBERS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def say(text: str) -> None:

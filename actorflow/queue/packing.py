@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError, PayloadError
 from actorflow.queue import ledger, slots
-from actorflow.store.codec import encode
+from actorflow.store.codec import encode, too_big
 from actorflow.workflow.options import PLAIN, JobOptions
 from actorflow.workflow.task import TASKS, AnyTask
 
@@ -45,8 +45,8 @@ def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]
         for name, value in task.signature.bind(*args, **kwargs).arguments.items():
             encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
         raise
-    if len(payload) > line.payload_limit:  # else no text is made up
-        line.check_size(payload, f"the arguments of {task.name}")
+    if len(payload) > line.payload_limit:
+        raise too_big(f"the arguments of {task.name}", len(payload), line.payload_limit)
     return Packed(task.name, task.job_options, payload)
 
 

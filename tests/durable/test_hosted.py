@@ -15,7 +15,7 @@ from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.testing import VirtualSystem
 from tests.durable import test_machines, test_messages, test_owners, test_state, test_timers
 from tests.durable.actors import Account, Collector
-from tests.durable.test_machines import Order, Slow
+from tests.durable.test_machines import Order, Slow, door
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_store_errors import Disk
 from tests.durable.test_timers import Clock
@@ -535,20 +535,7 @@ def test_a_machine_in_a_final_state_ends_for_good_behind_what_was_queued(start):
 
 
 def test_a_machine_of_a_function_is_hosted_without_a_store_too():
-    class Door(af.StateMachine):
-        shut, wide = af.State(initial=True), af.State()
-
-        @shut.to(wide)
-        def open(self) -> None: ...
-
-        @wide.to(shut)
-        def close(self) -> None: ...
-
-        @shut.defer
-        @wide.stay
-        def enter(self, who: str) -> str:
-            return who
-
+    Door = door()
     with af.ActorSystem("test") as system:
         ref = system.spawn(hosted(Door))
         future = ref.call(Door.enter, "Ann")

@@ -220,8 +220,10 @@ def test_a_piped_result_that_no_try_could_handle_is_a_dead_letter_and_the_machin
         assert ref.call(Asking.pay, 2).get(timeout=30) == 2
 
 
-def test_a_deferred_event_is_answered_when_it_is_handled(start):
-    class Door(af.StateMachine, durable=True):
+def door(**options):
+    """Make the class of a machine that has whoever comes wait before a shut door."""
+
+    class Door(af.StateMachine, **options):
         shut, wide = af.State(initial=True), af.State()
 
         @shut.to(wide)
@@ -235,6 +237,11 @@ def test_a_deferred_event_is_answered_when_it_is_handled(start):
         def enter(self, who: str) -> str:
             return who
 
+    return Door
+
+
+def test_a_deferred_event_is_answered_when_it_is_handled(start):
+    Door = door(durable=True)
     with start() as system:
         ref = system.spawn(named(Door))
         future = ref.call(Door.enter, "Ann")

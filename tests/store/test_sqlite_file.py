@@ -411,7 +411,8 @@ def test_a_reader_over_whom_the_log_exceeds_its_bound_is_reported_once_and_write
 
 def test_a_store_with_a_long_log_lets_anothers_checkpoint_pass_before_it_writes_on(tmp_path, monkeypatch):
     path = tmp_path / "shop.db"
-    monkeypatch.setattr(sqlite_store, "INSIST_BYTES", 1_000_000)
+    for name in ("CHECKPOINT_BYTES", "INSIST_BYTES"):
+        monkeypatch.setattr(sqlite_store, name, 1_000_000)
     with opened(path) as store:
         store._insist_at = sqlite_file.BOUND_BYTES
         for number in range(17):  # 3 MB; the first look is at the 16th

@@ -125,15 +125,18 @@ class SqliteStore(StoreShell[SqliteNode]):
         self._count += 1
         if (self._count % COMMITS and not self._is_long) or self.is_memory or self._commits.is_held_here:
             return
-        self._is_long = is_filled(self.path, INSIST_BYTES)
+        is_due = is_filled(self.path, CHECKPOINT_BYTES)
+        self._is_long = is_due and is_filled(self.path, INSIST_BYTES)
         if not self._is_long:
             self._insist_at = INSIST_BYTES
+        if not is_due:
+            return
         try:
-            if is_filled(self.path, self._insist_at):
+            if self._is_long and is_filled(self.path, self._insist_at):
                 self._insist()
             elif self._count % COMMITS:
                 self._commits.exclusively(lambda _: let_pass(self.path))
-            elif is_filled(self.path, CHECKPOINT_BYTES):
+            else:
                 self._checkpoint(0)
         except (StoreError, OSError) as error:
             logger.warning("The log of %s could not be written back: %s", self.path, error)
