@@ -165,9 +165,9 @@ def test_what_cannot_be_drawn_is_one_line_with_the_cure(lamp, tmp_path, target, 
     assert text in refused(graph(target.replace("LAMP", lamp)))
 
 
-def test_svg_without_graphviz_names_the_cure(lamp, monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "install Graphviz" in refused(graph(f"{lamp}:Lamp", "--format", "svg"))
+def test_svg_without_graphviz_names_the_cure(lamp, monkeypatch):
+    monkeypatch.setattr("actorflow.machine.pictures.graphviz.PROGRAMS", ("no-such-program",))
+    assert "pip install graphviz-pure" in refused(graph(f"{lamp}:Lamp", "--format", "svg"))
 
 
 def test_unknown_format_names_the_known(lamp):

@@ -285,9 +285,9 @@ def test_state_with_the_name_of_a_part_of_the_picture_is_another_node():
     assert svg(chart).count('class="node"') == 5  # three states, and two dots to begin at; ends of arrows are not drawn
 
 
-def test_svg_without_graphviz_names_the_cure(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ActorflowError, match="install Graphviz"):
+def test_svg_without_graphviz_names_the_cure(monkeypatch):
+    monkeypatch.setattr("actorflow.machine.pictures.graphviz.PROGRAMS", ("no-such-program",))
+    with pytest.raises(ActorflowError, match="pip install graphviz-pure"):
         svg(ORDER)
 
 

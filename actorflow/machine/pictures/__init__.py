@@ -3,7 +3,7 @@
 All three show the same: `labels` says what is written, `mermaid` and `graphviz` how.
 """
 
-from actorflow.machine.pictures.graphviz import dot, svg
+from actorflow.machine.pictures.graphviz import dot, draw, svg
 from actorflow.machine.pictures.mermaid import mermaid
 
-__all__ = ["dot", "mermaid", "svg"]
+__all__ = ["dot", "draw", "mermaid", "svg"]

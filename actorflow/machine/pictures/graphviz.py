@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import html
+import shutil
 import subprocess
+import sys
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 from actorflow.errors import ActorflowError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
@@ -17,6 +20,7 @@ HEAD = """\
     node [shape=box, style="rounded,filled", fillcolor=white, fontname="sans-serif", fontsize=12];
     edge [fontname="sans-serif", fontsize=10];"""
 ACTIVE = {"fillcolor": '"#ffe08a"', "color": '"#b26a00"', "penwidth": "2"}
+PROGRAMS = ("dot", "graphviz-pure")
 SECONDS = 30  # for `dot` to lay out a picture; 400 states with 800 arrows took it 14
 
 
@@ -40,28 +44,49 @@ def svg(chart: Chart, *, active: Collection[str] = ()) -> str:
     """Draw a chart with Graphviz.
 
     Raises:
-        ActorflowError: the program `dot` is not installed, failed, or took too long.
+        ActorflowError: Graphviz is not installed, failed, or took too long.
     """
+    return draw(dot(chart, active=active), chart.name)
+
+
+def draw(text: str, name: str) -> str:
+    """Have Graphviz lay out a text of its language, as SVG.
+
+    Its program `dot` is taken, else `graphviz-pure`, which comes with the package of that name.
+
+    Args:
+        text: a graph in Graphviz's language.
+        name: what an error calls the picture.
+
+    Raises:
+        ActorflowError: Graphviz is not installed, failed, or took too long.
+    """
+    program = next(filter(None, map(find_program, PROGRAMS)), None)
+    if program is None:
+        raise ActorflowError(
+            f"no Graphviz here to draw {name!r} with: install it (apt install graphviz, brew install graphviz, or "
+            "pip install graphviz-pure), or take a text form, which needs none: mermaid or dot"
+        )
     try:
-        run = subprocess.run(
-            ["dot", "-Tsvg"],  # noqa: S607 - found as the shell finds it
-            input=dot(chart, active=active).encode(errors="replace"),
+        run = subprocess.run(  # noqa: S603 - a program of that name on the PATH
+            [program, "-Tsvg"],
+            input=text.encode(errors="replace"),
             capture_output=True,
             timeout=SECONDS,
             check=False,
         )
-    except FileNotFoundError:
-        raise ActorflowError(
-            f"no program `dot` here to draw {chart.name!r} with: install Graphviz (apt install graphviz, brew install "
-            "graphviz), or take the text form, which needs none: mermaid or dot"
-        ) from None
     except subprocess.TimeoutExpired:
         raise ActorflowError(
-            f"Graphviz did not draw {chart.name!r} within {SECONDS} s: draw a part of the chart, or take mermaid"
+            f"Graphviz did not draw {name!r} within {SECONDS} s: draw a part of the chart, or take mermaid"
         ) from None
     if run.returncode:
-        raise ActorflowError(f"Graphviz cannot draw {chart.name!r}: {run.stderr.decode(errors='replace').strip()}")
+        raise ActorflowError(f"Graphviz cannot draw {name!r}: {run.stderr.decode(errors='replace').strip()}")
     return run.stdout.decode()
+
+
+def find_program(name: str) -> str | None:
+    """Find a program on the PATH, or beside the interpreter, where pip puts it."""
+    return shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
 
 
 class _Graph:
