@@ -203,7 +203,7 @@ class ActorSystem(System):
                 self._store.close()
                 waits: Waits | None = self.__dict__.get("waits")
                 if waits is not None:
-                    waits.look()  # who waits for a job hears that nobody here ends it any more
+                    waits.close()
 
     async def flush(self) -> None:
         """Commit what durable actors have left, and let subscribed functions hear of the end."""
@@ -317,7 +317,7 @@ class ActorSystem(System):
         from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
 
         alone = self.scheduler.is_virtual or self._store_url == "memory:"
-        waits = Waits(self.scheduler.clock, None if alone else LOOK_SECONDS)
+        waits = Waits(self.scheduler.clock, None if alone else LOOK_SECONDS, self.scheduler.call_later)
         self.store.watch(waits.look)
         return waits
 

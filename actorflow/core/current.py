@@ -32,6 +32,8 @@ class Execution:
 
     suspends: bool = False  # True: an await yields the future to the run queue
 
+    on_loop: ClassVar[bool] = False  # True: it shares a thread with others, and must not block it
+
     holds: ClassVar[bool] = False  # True: what a handler sends here leaves after a commit
 
     item: Item

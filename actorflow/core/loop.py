@@ -33,6 +33,8 @@ class LoopTask(Execution):
 
     __slots__ = ("begun", "future", "interrupted", "task", "thread")
 
+    on_loop = True
+
     def __init__(self, scheduler: Scheduler, item: Item, thread: LoopThread) -> None:
         self.scheduler = scheduler
         self.item = item

@@ -276,6 +276,11 @@ class Scheduler:
         """Have the holder call `fire` when the clock reaches `due`."""
         return self.timers.add(due, fire)
 
+    def call_later(self, seconds: float, act: Callable[[], object]) -> None:
+        """Have the holder call a function in some seconds; may be called from any thread."""
+        due = self.clock.monotonic() + seconds
+        self.post_work(lambda: self.add_timer(due, act))
+
     def run(self, ref: ActorRef[Any], message: Any) -> Future[Any]:
         """Run a life-cycle message in the actor, ahead of its mailbox; the future tells how it went."""
         future: Future[Any] = Future(ref)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
 from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCancelled, JobFailed
 from actorflow.queue import ledger
@@ -80,7 +83,7 @@ class JobInfo:
 
 
 class Job(Generic[R_co]):
-    """One job of a queue.
+    """One job of a queue: `job.result()` waits for what its task returns, and so does `await job`.
 
     Attributes:
         id: by which `system.get_job(id)` finds it again.
@@ -122,17 +125,54 @@ class Job(Generic[R_co]):
             AskTimeout: it is not over yet.
             DeadlockError: this task has a transaction() open, in which no other job ends.
             ActorDeadError: the system has ended; the job is in the store, if that lasts.
+            DefinitionError: this is an async task, or another handler on the loop: `await job`.
         """
-        task = CURRENT_TASK.get(None)
-        if task is None or task._wait_for is None:
-            return self._await(timeout)
-        task._wait_for(int(self.id))
-        try:
-            return self._await(timeout)
-        finally:
-            task._wait_for(None)
+        execution = CURRENT.get()
+        if execution is not None and execution.on_loop:
+            msg = (
+                "job.result() would block the loop of all async tasks and loop=True handlers: `await job`, or with a "
+                "limit `await asyncio.wait_for(job, seconds)`"
+            )
+            raise DefinitionError(msg)
+        with self._waited_for():
+            return self._wait(timeout)
 
-    def _await(self, timeout: float | None) -> R_co:
+    def __await__(self) -> Generator[Any, Any, R_co]:
+        """Return what `result` does, without blocking: in asyncio code, in async tasks and in `async def` handlers.
+
+        `await asyncio.wait_for(job, seconds)` and `asyncio.gather(*jobs)` work as with any coroutine. A wait that is
+        cancelled leaves the job alone.
+        """
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> R_co:
+        waits, id_ = self._waits, int(self.id)
+        with self._waited_for():
+            while True:
+                over = waits.add_awaited(id_)  # before the look, as below
+                try:
+                    found = await waits.offload.run(lambda: self._store.read(self._outcome))
+                    if found is not None:
+                        return self._value(*found)
+                    await over
+                finally:
+                    waits.drop(id_, over)
+
+    @contextmanager
+    def _waited_for(self) -> Iterator[None]:
+        """Have the task that runs here, if one does, known as one that waits for this job."""
+        task = CURRENT_TASK.get(None)
+        note = None if task is None else task._wait_for
+        if note is None:
+            yield
+            return
+        note(int(self.id))
+        try:
+            yield
+        finally:
+            note(None)
+
+    def _wait(self, timeout: float | None) -> R_co:
         waits = self._waits
         deadline = None if timeout is None else waits.clock.monotonic() + timeout
         while True:

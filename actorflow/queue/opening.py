@@ -82,22 +82,16 @@ def open_queue(
         if line is None:
             pool: Callable[[], ProcessPool] = lambda: home.pool("cpu")  # noqa: E731
             scheduler = home.scheduler
-            clock = scheduler.clock
-
-            def after(seconds: float, act: Callable[[], object]) -> None:
-                due = clock.monotonic() + seconds
-                scheduler.post_work(lambda: scheduler.add_timer(due, act))
-
             line = home.lines[name] = Line(
                 name,
                 home.store,
                 home.waits,
                 pool,
                 durability,
-                clock=clock,
+                clock=scheduler.clock,
                 is_virtual=scheduler.is_virtual,
                 payload_limit=int(home.settings.payload_limit),
-                after=after,
+                after=scheduler.call_later,
                 is_ending=lambda: scheduler.draining,
             )
             home.store.watch(line.wake)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Group(Generic[R]):
@@ -118,6 +119,36 @@ class Queue:
         line.listeners.tell("queued", id_, packed.task)
         claimer.cast(Claimer.take_offered, offer, claimed, is_all=[job.id for job in claimed] == [id_])
         return id_
+
+    @overload
+    async def enqueue_async(self, task: AsyncTask[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
+    @overload
+    async def enqueue_async(self, task: Task[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
+    async def enqueue_async(self, task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
+        """Add a job as `enqueue` does, without blocking the event loop meanwhile.
+
+        Calls that come together share a commit. One whose caller is cancelled is made all the same.
+
+        >>> job = await jobs.enqueue_async(shrink, "a.jpg")  # doctest: +SKIP
+        >>> small = await job  # doctest: +SKIP
+
+        Raises:
+            DefinitionError, PayloadError, StoreError: as of `enqueue`.
+        """
+        enqueue: Any = self.enqueue  # its overloads are of tasks whose arguments are known
+        return await self._offload(lambda: enqueue(task, *args, **kwargs), task)
+
+    async def enqueue_many_async(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:
+        """Add jobs as `enqueue_many` does, without blocking the event loop meanwhile."""
+        given = list(arguments)  # here: what they are made from may belong to the loop's thread
+        return await self._offload(lambda: self.enqueue_many(task, given), task)
+
+    async def _offload(self, act: Callable[[], T], task: Any) -> T:
+        """Do what may block in another thread, unless it must be in this one."""
+        is_bound = self._line.is_virtual or self._store.is_held_here
+        if is_bound or (isinstance(task, AnyTask) and task.job_options.conn is not None):
+            return act()  # part of a transaction of this thread; or its time stands still until this is through
+        return await self._line.waits.offload.run(act)
 
     def enqueue_many(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:
         """Add a job for each tuple of arguments, all in one transaction: all are there, or none.

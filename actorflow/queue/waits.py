@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from actorflow.core.clock import Clock
 from actorflow.core.future import Future, patient
+from actorflow.queue.offload import Offload
 
 
 class Waits:
@@ -15,13 +16,19 @@ class Waits:
     Attributes:
         clock: in whose seconds it is waited.
         looks: seconds between two looks at the store, should no news of a commit come; None if nobody else commits.
+        offload: where asyncio code has the store looked at.
         wakes: for each queue, called when a job of it may be ready.
         cancels: called when a job was cancelled that runs.
     """
 
-    def __init__(self, clock: Clock, looks: float | None) -> None:
+    def __init__(
+        self, clock: Clock, looks: float | None, after: Callable[[float, Callable[[], object]], object]
+    ) -> None:
         self.clock = clock
         self.looks = looks
+        self.offload = Offload()
+        self._after = after  # calls a function in some seconds
+        self._is_to_look = False
         self.wakes: dict[str, Callable[[], None]] = {}
         self.cancels: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -33,6 +40,18 @@ class Waits:
         with self._lock:
             self._futures.setdefault(job, []).append(future)
         return future
+
+    def add_awaited(self, job: int) -> Future[None]:
+        """Return a future as `add` does, that is set in `looks` seconds at the latest: asyncio code waits without."""
+        future = self.add(job)
+        if self.looks is not None and not self._is_to_look:
+            self._is_to_look = True
+            self._after(self.looks, self._look_by_time)
+        return future
+
+    def _look_by_time(self) -> None:
+        self._is_to_look = False
+        self.look()
 
     def drop(self, job: int, future: Future[None]) -> None:
         """Wait no more."""
@@ -67,3 +86,8 @@ class Waits:
         """A job was cancelled that runs, maybe here."""
         for look in self.cancels:
             look()
+
+    def close(self) -> None:
+        """Have all see that nobody here ends a job any more."""
+        self.offload.close()
+        self.look()

@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
+from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
+from actorflow.core.outside import wait_outside
 from actorflow.errors import ActorDeadError, DeadlockError, StoreError
 from actorflow.store.transaction import Durability, Transaction, Writer
 
@@ -118,7 +120,11 @@ class Commits:
                 value, after = done
                 call(after)
                 return value
-        return self.submit(run, durability).get()
+        future = self.submit(run, durability)
+        execution = CURRENT.get()
+        if execution is not None and execution.on_loop:  # where no future is waited for; this one is short
+            wait_outside(future, None)
+        return future.get()
 
     def submit(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> Future[T]:
         """Do a piece of work; the future is set once it is committed. This thread may be the one that commits."""

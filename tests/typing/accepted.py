@@ -312,6 +312,15 @@ def count(photos: list[Any]) -> int:
     return len(photos)
 
 
+async def awaited_jobs(jobs: af.Queue) -> None:
+    """Jobs are added and awaited in asyncio code."""
+    job = await jobs.enqueue_async(shrink.options(priority=1), "a.jpg", by=3)
+    assert_type(job, af.Job[str])
+    assert_type(await job, str)
+    assert_type(await jobs.enqueue(publish, ["a.jpg"]), int)
+    await jobs.enqueue_many_async(shrink, [("b.jpg",)])
+
+
 def queues(system: af.ActorSystem) -> None:
     """A queue knows the types of its tasks."""
     assert_type(fetch("paris"), list[str])
