@@ -12,6 +12,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import functools
 import math
 import pathlib
 import uuid
@@ -82,9 +83,10 @@ def encode(value: object, what: str = "value") -> bytes:
     """
     try:
         return encode_json(value if is_plain(value, 0) else to_plain(value, what, 0))
-    except (UnicodeEncodeError, msgspec.MsgspecError) as error:
-        msg = f"{what} cannot be stored: {error}"
-        raise PayloadError(msg) from error
+    except (PayloadError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a property, a metaclass or another thread that fills a list may raise anything
+        raise unreadable(f"{what} cannot be stored", error) from error
 
 
 def check_size(data: bytes | None, what: str, limit: int) -> None:
@@ -121,11 +123,25 @@ def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any
     try:
         plain = decode_json(data)
         return from_plain(plain, find or find_imported) if b'"$' in data else plain
-    except PayloadError:
+    except (PayloadError, KeyboardInterrupt):
         raise
-    except Exception as error:  # a class may raise anything when it is made
-        msg = f"a stored value cannot be read: {error!r}"
-        raise PayloadError(msg) from error
+    except BaseException as error:  # a class may raise anything when it is made
+        raise unreadable("a stored value cannot be read", error) from error
+
+
+def unreadable(problem: str, error: BaseException) -> PayloadError:
+    """Return the error for a value whose own code has raised."""
+    return PayloadError(f"{problem}: {type(error).__name__}: {text_or_why_not(error)[:1000]}")
+
+
+def text_or_why_not(value: object) -> str:
+    """Return a user's object as text; if its `__str__` raises, what it raised."""
+    try:
+        return str.__str__(str(value))  # of a subclass of str, the plain text
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it is the user's
+        return f"<its __str__ raised {type(error).__name__}>"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -201,10 +217,15 @@ def _dict(value: dict[Any, Any], path: str, depth: int) -> Any:
     if has_names(value):
         return {key: to_plain(item, f"{path}[{key!r}]", depth + 1) for key, item in value.items()}
     pairs = [
-        [to_plain(key, f"a key of {path}", depth + 1), to_plain(item, f"{path}[{key!r}]", depth + 1)]
+        [to_plain(key, f"a key of {path}", depth + 1), to_plain(item, f"{path}[{shown_key(key)}]", depth + 1)]
         for key, item in value.items()
     ]
     return {"$dict": pairs}
+
+
+def shown_key(key: Any) -> str:
+    """Return a key as it stands in a path: of a user's class its name only, as its `__repr__` may raise."""
+    return repr(key) if type(key) in ATOMS or type(key) is int else f"<{type(key).__name__}>"
 
 
 def _time(value: dt.datetime | dt.time, path: str) -> Any:
@@ -233,8 +254,38 @@ def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
             "msgspec.Struct or builtins, or store what it is made from"
         )
         raise PayloadError(msg)
-    fields = {name: to_plain(getattr(value, name), f"{path}.{name}", depth + 1) for name in names}
+    check_fields_hold_all(value, names, path)
+    fields = {name: to_plain(_attribute(value, name, path), f"{path}.{name}", depth + 1) for name in names}
     return {"$type": name_of(kind, path), "fields": fields}
+
+
+def _attribute(value: Any, name: str, path: str) -> Any:
+    try:
+        return getattr(value, name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        cure = " (a field that was never set?)" if isinstance(error, AttributeError) else ""
+        raise unreadable(f"{path}.{name} cannot be read{cure}", error) from error
+
+
+def check_fields_hold_all(value: Any, names: list[str], path: str) -> None:
+    """Refuse a dataclass with attributes beside its fields: `__post_init__` is not run when it is read.
+
+    Raises:
+        PayloadError: there is one; a `functools.cached_property` is none, as it is made anew.
+    """
+    own = getattr(value, "__dict__", None)
+    if not own or list(own) == names or own.keys() <= set(names):
+        return
+    for name in own:
+        is_made_anew = isinstance(getattr(type(value), name, None), functools.cached_property)
+        if name not in names and not is_made_anew and not name.startswith("__"):
+            msg = (
+                f"{path}.{name} is no field, so it would be lost: declare it, `{name}: ... = field(init=False)`, or "
+                "make it by functools.cached_property"
+            )
+            raise PayloadError(msg)
 
 
 def name_of(kind: type, path: str = "") -> str:
@@ -272,7 +323,7 @@ def from_plain(value: Any, find: Callable[[str], type | None]) -> Any:
     if tag == "$dict":
         return {from_plain(key, find): from_plain(item, find) for key, item in inner}
     if tag == "$named":
-        return known(inner[0], find)(*[from_plain(item, find) for item in inner[1]])
+        return named_tuple(known(inner[0], find), [from_plain(item, find) for item in inner[1]])
     if tag == "$enum":
         return known(inner[0], find)[inner[1]]  # type: ignore[index]
     if tag == "$flag":
@@ -285,16 +336,57 @@ def from_plain(value: Any, find: Callable[[str], type | None]) -> Any:
 
 
 def rebuilt(kind: type, fields: dict[str, Any]) -> Any:
-    """Make an object of its fields; those that the class does not have any more are left out, new ones get defaults."""
-    if dataclasses.is_dataclass(kind):
-        given = {field.name: field.init for field in dataclasses.fields(kind) if field.name in fields}
-        value = kind(**{name: fields[name] for name, init in given.items() if init})
-        for name, init in given.items():
-            if not init:
-                object.__setattr__(value, name, fields[name])
-        return value
-    names: tuple[str, ...] = kind.__struct_fields__  # type: ignore[attr-defined]
-    return kind(**{name: item for name, item in fields.items() if name in names})
+    """Make an object of its fields as they were: its constructor and `__post_init__` are not run again.
+
+    Fields that the class does not have any more are left out, new ones get their defaults.
+    """
+    if not dataclasses.is_dataclass(kind):
+        names: tuple[str, ...] = kind.__struct_fields__  # type: ignore[attr-defined]
+        return struct_of(kind, {name: item for name, item in fields.items() if name in names})
+    value = kind.__new__(kind)
+    for field in dataclasses.fields(kind):
+        item = fields[field.name] if field.name in fields else default_of(field, kind)
+        object.__setattr__(value, field.name, item)  # also of a frozen one
+    return value
+
+
+def default_of(field: dataclasses.Field[Any], kind: type) -> Any:
+    """Return the default of a field that was added to a class after an object was stored.
+
+    Raises:
+        PayloadError: it has none.
+    """
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    msg = f"a stored {kind.__qualname__} has no {field.name!r}: give the new field a default"
+    raise PayloadError(msg)
+
+
+def struct_of(kind: type, fields: dict[str, Any]) -> Any:
+    """Make a Struct of its fields; msgspec runs `__post_init__` always, so one with it is made of a class without."""
+    if not hasattr(kind, "__post_init__"):
+        return kind(**fields)
+    value = without_post_init(kind)(**fields)
+    object.__dict__["__class__"].__set__(value, kind)
+    return value
+
+
+@functools.lru_cache(256)
+def without_post_init(kind: type) -> type:
+    """Return a Struct that is laid out as another, but does nothing after it is made."""
+    return msgspec.defstruct(kind.__name__, [], bases=(kind,), namespace={"__post_init__": lambda _: None})
+
+
+def named_tuple(kind: type, items: list[Any]) -> Any:
+    """Make a NamedTuple; fields that are new get their defaults."""
+    names: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
+    defaults: dict[str, Any] = kind._field_defaults  # type: ignore[attr-defined]
+    if len(items) > len(names) or any(name not in defaults for name in names[len(items) :]):
+        msg = f"a stored {kind.__qualname__} has {len(items)} items, not {len(names)}: give new fields a default"
+        raise PayloadError(msg)
+    return tuple.__new__(kind, items + [defaults[name] for name in names[len(items) :]])
 
 
 def known(name: str, find: Callable[[str], type | None]) -> type:

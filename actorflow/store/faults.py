@@ -1,47 +1,100 @@
-"""Faults: errors as they are stored: name, text and arguments, never pickle. Layer 2."""
+"""Faults: errors as they are stored: name, text and arguments, never pickle. Layer 2.
+
+An error is a user's object: its text, its arguments and its class may raise, or be of any size. Whoever stores one does
+so where a job or a message ends, so writing never raises, and is bounded.
+"""
 
 from __future__ import annotations
 
 import builtins
 import json
-from typing import Any
+from typing import Any, Final
 
-from actorflow.errors import ActorflowError, PayloadError
-from actorflow.store.codec import decode, encode
+from actorflow.errors import ActorflowError
+from actorflow.store.codec import decode, encode, text_or_why_not
+
+LONGEST_TEXT: Final = 16_000  # letters of an error's text that are stored: its beginning and its end
+LARGEST_ARGS: Final = 64_000  # bytes of its arguments; with more, it comes back as its text
 
 
 def write_error(error: BaseException) -> bytes:
-    """Return an error as JSON."""
-    kind = type(error)
-    stored: dict[str, Any] = {"name": f"{kind.__module__}.{kind.__qualname__}", "text": str(error)}
-    try:
-        stored["args"] = encode(list(error.args)).decode()
-    except PayloadError:
-        stored["args"] = None
+    """Return an error as JSON: a few hundred kB at most, whatever the error is; it does not raise.
+
+    Only KeyboardInterrupt passes, as a signal may bring it at any time.
+    """
+    text = cut(text_or_why_not(error))
+    stored = {"name": name_of_class(type(error)), "text": text, "args": _args(error)}
     return json.dumps(stored).encode()
+
+
+def _args(error: BaseException) -> str | None:
+    """Return an error's arguments as they are stored; None if it cannot be made again from them."""
+    try:
+        args = list(error.args)
+        if len(args) == 1 and type(args[0]) is str:
+            args = [cut(args[0])]
+        elif any(isinstance(one, (str, bytes)) and len(one) > LARGEST_ARGS for one in args):
+            return None
+        encoded = encode(args).decode()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - `args` may be a property, and what is in it anything
+        return None
+    return encoded if len(encoded) <= LARGEST_ARGS else None
+
+
+def cut(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Return a text, or the beginning and the end of a long one with a mark between them.
+
+    >>> cut("a" * 30, 20)
+    'aaaaaaaaaaaaaaa [10 letters are cut here] aaaaa'
+    """
+    if len(text) <= longest:
+        return text
+    tail = longest // 4
+    return f"{text[: longest - tail]} [{len(text) - longest} letters are cut here] {text[len(text) - tail :]}"
+
+
+def name_of_class(kind: type) -> str:
+    """Return the full name of a class, even of one whose metaclass or module name is broken."""
+    try:
+        return cut(f"{kind.__module__}.{kind.__qualname__}")
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - a metaclass may do anything
+        return "unknown.Error"
 
 
 def read_error(data: bytes | None, declared: tuple[type[BaseException], ...] = ()) -> tuple[str, BaseException | None]:
     """Return an error's text, and the error itself if its class is builtin, actorflow's, or declared by the task."""
     if data is None:
         return "no cause is known", None
-    stored = json.loads(data)
-    name, text, args = stored["name"], stored["text"], stored.get("args")
-    module, _, short = name.rpartition(".")
+    try:
+        stored = json.loads(data)
+        name, text, args = stored["name"], stored["text"], stored.get("args")
+        module, _, short = name.rpartition(".")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "its stored error is damaged and cannot be read", None
     kind = getattr(builtins, short, None) if module == "builtins" else None
     if kind is None and module == "actorflow.errors":
         kind = next((one for one in all_errors(ActorflowError) if one.__name__ == short), None)
     if kind is None:
-        kind = next((one for one in declared if f"{one.__module__}.{one.__qualname__}" == name), None)
-    error: BaseException | None = None
-    if isinstance(kind, type) and issubclass(kind, BaseException) and args is not None:
-        try:
-            error = kind(*decode(args.encode()))
-            if str(error) != text:  # its constructor adds to what it is given
-                error.args = (text,)
-        except Exception:  # noqa: BLE001 - its constructor takes other arguments; the text is enough
-            error = None
-    return f"{short}: {text}", error
+        kind = next((one for one in declared if name_of_class(one) == name), None)
+    is_error = isinstance(kind, type) and issubclass(kind, BaseException) and args is not None
+    return f"{short}: {text}", _made_again(kind, args, text) if is_error else None
+
+
+def _made_again(kind: Any, args: str, text: str) -> BaseException | None:
+    """Return an error of a class, by its stored arguments; None if it cannot be made of these: the text is enough."""
+    try:
+        error: BaseException = kind(*decode(args.encode()))
+        if str(error) != text:  # its constructor adds to what it is given
+            error.args = (text,)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - its constructor takes other arguments, or raises what it likes
+        return None
+    return error
 
 
 def all_errors(kind: type[ActorflowError]) -> list[type[ActorflowError]]:

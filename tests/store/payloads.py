@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -93,3 +94,98 @@ class Strict:
     def __post_init__(self):
         if self.n < 0:
             raise ValueError("n < 0")
+
+
+@dataclass
+class Basket:
+    """Adds a fee when it is made."""
+
+    cents: int
+    fee: int = field(init=False, default=0)
+
+    def __post_init__(self):
+        self.cents += 50
+        self.fee = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenBasket:
+    cents: int
+    shown: str = field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "shown", f"{self.cents} cents")
+        object.__setattr__(self, "cents", self.cents + 50)
+
+
+@dataclass
+class Scaled:
+    """Takes more than it keeps."""
+
+    size: int
+    factor: dataclasses.InitVar[int] = 2
+
+    def __post_init__(self, factor):
+        self.size *= factor
+
+
+class StructBasket(msgspec.Struct, frozen=True, kw_only=True):
+    cents: int
+    names: list = []
+
+    def __post_init__(self):
+        self.names.append("made")
+
+
+class Doubled(NamedTuple("Doubled", [("n", int)])):
+    __slots__ = ()
+
+    def __new__(cls, n):
+        return super().__new__(cls, n * 2)
+
+
+@dataclass
+class Cached:
+    n: int
+
+    @functools.cached_property
+    def twice(self):
+        return self.n * 2
+
+
+@dataclass
+class Extra:
+    n: int
+
+    def __post_init__(self):
+        self.beside = self.n
+
+
+@dataclass
+class Unset:
+    n: int = field(init=False)
+
+
+class Touchy:
+    """Raises whatever it is told to, as soon as one reads its attribute."""
+
+    raised: BaseException = ValueError("no")
+
+    @property
+    def n(self):
+        raise self.raised
+
+    @n.setter
+    def n(self, value):
+        pass
+
+
+TouchyData = dataclass(type("TouchyData", (Touchy,), {"__annotations__": {"n": int}, "__module__": __name__}))
+
+
+@dataclass(frozen=True)
+class Unprintable:
+    n: int
+
+    def __repr__(self):
+        raise RuntimeError("no text")

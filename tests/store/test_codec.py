@@ -1,5 +1,6 @@
 """Promises: a value that is stored comes back as it was, or is refused with its place; reading it runs no code."""
 
+import asyncio
 import contextlib
 import datetime as dt
 import decimal
@@ -18,9 +19,14 @@ from actorflow.errors import PayloadError
 from actorflow.store.codec import decode, encode
 from tests.store.payloads import (
     Address,
+    Basket,
+    Cached,
     Colour,
+    Doubled,
+    Extra,
     Flags,
     Frozen,
+    FrozenBasket,
     Gift,
     Level,
     MyList,
@@ -30,8 +36,13 @@ from tests.store.payloads import (
     Pair,
     Plain,
     Point,
+    Scaled,
     Sent,
-    Strict,
+    StructBasket,
+    Touchy,
+    TouchyData,
+    Unprintable,
+    Unset,
 )
 
 # --- round trips -----------------------------------------------------------------------------------------------------
@@ -295,7 +306,6 @@ def test_a_class_is_looked_up_by_the_function_that_is_given():
         b'{"$type":"tests.store.payloads.Address","fields":[]}',
         b'{"$type":"tests.store.payloads.Address","fields":{}}',
         b'{"$type":7,"fields":{}}',
-        b'{"$type":"tests.store.payloads.Strict","fields":{"n":-1}}',
         b'{"$datetime":"yesterday"}',
         b'{"$decimal":"x"}',
         b'{"$int":"' + b"9" * 5000 + b'"}',
@@ -324,8 +334,79 @@ def test_fields_that_a_class_has_lost_or_got_since_are_left_out_or_get_defaults(
     assert decode(old) == Sent(1)
 
 
-def test_a_class_that_refuses_its_fields_is_a_payload_error():
-    assert decode(encode(Strict(1))) == Strict(1)
+@pytest.mark.parametrize(
+    "value",
+    [Basket(1000), FrozenBasket(7), Scaled(3, 4), StructBasket(cents=1), Doubled(4)],
+    ids=lambda v: type(v).__name__,
+)
+def test_reading_runs_no_constructor_again(value):
+    for _ in range(3):
+        back = decode(encode(value))
+        assert same(back, value)
+        assert encode(back) == encode(value)
+
+
+def test_a_struct_that_is_read_is_whole():
+    back = decode(encode(StructBasket(cents=1)))
+    assert type(back) is StructBasket
+    assert repr(back) == "StructBasket(cents=1, names=['made'])"
+    with pytest.raises(AttributeError):
+        back.cents = 2
+
+
+def test_what_was_valid_when_it_was_written_is_not_checked_again():
+    assert decode(b'{"$type":"tests.store.payloads.Strict","fields":{"n":-1}}').n == -1
+
+
+def test_a_new_field_without_a_default_is_named():
+    with pytest.raises(PayloadError, match="a stored Address has no 'street': give the new field a default"):
+        decode(b'{"$type":"tests.store.payloads.Address","fields":{}}')
+    with pytest.raises(PayloadError, match="a stored Pair has 1 items, not 2"):
+        decode(b'{"$named":["tests.store.payloads.Pair",[1]]}')
+
+
+def test_a_cached_property_is_made_anew_and_an_attribute_that_is_no_field_is_refused():
+    value = Cached(2)
+    assert value.twice == 4
+    assert decode(encode(value)).twice == 4
+    with pytest.raises(PayloadError, match=r"value\.beside is no field"):
+        encode(Extra(1))
+
+
+# --- users' code that raises -----------------------------------------------------------------------------------------
+
+RAISED = [
+    ValueError("no"),
+    SystemExit(3),
+    GeneratorExit(),
+    asyncio.CancelledError(),
+    BaseException("bare"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("raised", RAISED, ids=repr)
+def test_whatever_a_field_raises_when_it_is_read_is_a_payload_error_that_names_it(raised, monkeypatch):
+    monkeypatch.setattr(Touchy, "raised", raised)
+    value = TouchyData(1)
+    with pytest.raises(PayloadError, match=r"value\['order'\]\.n cannot be read.*" + type(raised).__name__):
+        encode({"order": value})
+
+
+def test_a_signal_that_raises_while_a_value_is_encoded_is_not_swallowed(monkeypatch):
+    monkeypatch.setattr(Touchy, "raised", KeyboardInterrupt())
+    value = TouchyData(1)
+    with pytest.raises(KeyboardInterrupt):
+        encode(value)
+
+
+def test_a_field_that_was_never_set_is_named():
+    with pytest.raises(PayloadError, match=r"value\.n cannot be read \(a field that was never set\?\)"):
+        encode(Unset())
+
+
+def test_a_key_whose_repr_raises_is_stored():
+    assert decode(encode({Unprintable(1): Sent(2)}))[Unprintable(1)] == Sent(2)
 
 
 def test_plain_data_is_plain_json():

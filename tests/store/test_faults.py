@@ -1,0 +1,152 @@
+"""Promises: writing an error never raises, and is bounded, whatever the error is."""
+
+import asyncio
+import json
+
+import pytest
+
+from actorflow.errors import JobFailed, StoreError
+from actorflow.store.faults import LARGEST_ARGS, LONGEST_TEXT, cut, read_error, write_error
+from tests.store.payloads import Plain, TouchyData
+
+RAISED = [RuntimeError("no text"), SystemExit(3), GeneratorExit(), asyncio.CancelledError(), BaseException("bare")]
+
+
+class Raising(Exception):
+    """Its text, its repr and its arguments raise."""
+
+    raised: BaseException = ValueError()
+
+    def __str__(self):
+        raise self.raised
+
+    __repr__ = __str__
+
+    @property
+    def args(self):
+        raise self.raised
+
+
+class Mute(Exception):
+    def __str__(self):
+        return None  # noqa: PLE0307 - a mistake on purpose
+
+
+class Sly(str):
+    __slots__ = ()
+
+    def __len__(self):
+        raise RuntimeError
+
+    def __getitem__(self, key):
+        raise RuntimeError
+
+
+class Subtle(Exception):
+    def __str__(self):
+        return Sly("a text of a class of its own")
+
+
+class Meta(type):
+    @property
+    def __module__(cls):
+        raise SystemExit
+
+
+class Nameless(Exception, metaclass=Meta):
+    pass
+
+
+@pytest.mark.parametrize("raised", RAISED, ids=repr)
+def test_an_error_whose_text_and_arguments_raise_is_written(raised):
+    error = Raising()
+    error.raised = raised
+    text, back = read_error(write_error(error), (Raising,))
+    assert text == f"Raising: <its __str__ raised {type(raised).__name__}>"
+    assert not isinstance(back, Raising) or back.args == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (Mute(), "Mute: <its __str__ raised TypeError>"),
+        (Subtle(), "Subtle: a text of a class of its own"),
+        (Nameless("x"), "Error: x"),
+        (ValueError("\ud800\x00"), "ValueError: \ud800\x00"),
+        (ValueError(Plain), "ValueError: <class 'tests.store.payloads.Plain'>"),
+        (ValueError(TouchyData(1)), None),
+        (SystemExit(3), "SystemExit: 3"),
+        (ExceptionGroup("several", [ValueError(1)]), "ExceptionGroup: several (1 sub-exception)"),
+        (type("Long" * 100_000, (Exception,), {})("x"), None),
+    ],
+    ids=lambda value: type(value).__name__[:20],
+)
+def test_strange_errors_are_written(error, text):
+    read, _ = read_error(write_error(error))
+    assert text is None or read == text
+
+
+def test_a_signal_that_raises_meanwhile_is_not_swallowed():
+    error = Raising()
+    error.raised = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        write_error(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x" * 40_000_000),
+        ValueError("x" * 40_000_000, 1),
+        ValueError(b"x" * 40_000_000),
+        ValueError(["x" * 1000] * 10_000),
+        ValueError("\U0001f600" * 1_000_000),
+        OSError(2, "y" * 1_000_000),
+    ],
+    ids=range(6),
+)
+def test_a_long_text_is_cut_with_a_mark(error):
+    data = write_error(error)
+    assert len(data) < 12 * 2 * LONGEST_TEXT + 2 * LARGEST_ARGS + 1000
+    text, back = read_error(data)
+    assert "letters are cut here]" in text
+    assert back is None or str(back) in text
+
+
+def test_of_a_long_text_the_beginning_and_the_end_stay():
+    text = cut("begin" + "x" * 100_000 + "end")
+    assert text.startswith("begin")
+    assert text.endswith("end")
+    assert len(text) < LONGEST_TEXT + 100
+
+
+def test_an_error_comes_back_as_it_was():
+    for error in (ValueError("a", 1), KeyError("k"), StoreError("disk"), JobFailed("7", "dead", "lost")):
+        text, back = read_error(write_error(error))
+        assert text == f"{type(error).__name__}: {error}"
+        assert type(back) is type(error)
+        assert str(back) == str(error)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[]", b"7", b"null", b'{"name":7,"text":"x"}', b'{"text":"x"}'])
+def test_a_stored_error_that_is_damaged_is_read_all_the_same(data):
+    assert read_error(data) == ("its stored error is damaged and cannot be read", None)
+
+
+class Exits(Exception):
+    def __init__(self, *_):
+        super().__init__(*_)
+        if Exits.now:
+            raise SystemExit
+
+    now = False
+
+
+def test_a_class_that_exits_when_its_error_is_made_again_leaves_the_text():
+    data = write_error(Exits("x"))
+    Exits.now = True
+    try:
+        assert read_error(data, (Exits,)) == ("Exits: x", None)
+    finally:
+        Exits.now = False
+    assert json.loads(data)["text"] == "x"
