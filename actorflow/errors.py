@@ -14,6 +14,8 @@ from typing import Any
 
 import pykka
 
+from actorflow.text import text_of
+
 __all__ = [
     "ActorDeadError",
     "ActorflowError",
@@ -99,7 +101,7 @@ class RestartLimitReached(ActorflowError):
     def __init__(self, path: str, history: tuple[tuple[float, str, BaseException | None], ...] = ()) -> None:
         self.path = path
         self.history = history
-        lines = "".join(f"\n  {at:.3f}s {who}: {why!r}" for at, who, why in history)
+        lines = "".join(f"\n  {at:.3f}s {who}: {text_of(why)}" for at, who, why in history)
         super().__init__(f"{path} restarted its children too often; the last crashes:{lines}")
 
     def __reduce__(self) -> tuple[type[RestartLimitReached], tuple[Any, ...]]:
@@ -233,7 +235,7 @@ class TransitionRefused(ActorflowError, ValueError):
         self.what = what
         named = event in legal
         why = "its guards veto it" if named else f"legal are {', '.join(legal)}" if legal else "no event is legal there"
-        super().__init__(f"{what or 'a machine'} refuses {event!r} in state {state!r}: {why}")
+        super().__init__(f"{what or 'a machine'} refuses {text_of(event)} in state {state!r}: {why}")
 
     def __reduce__(self) -> tuple[type[TransitionRefused], tuple[Any, ...]]:
         """Pickle by the arguments, since `args` holds the text."""

@@ -9,9 +9,11 @@ from actorflow.core.actor import Actor
 from actorflow.core.children import Children
 from actorflow.core.events import Subscription
 from actorflow.core.future import Future
+from actorflow.core.log import logger
 from actorflow.core.messages import Call
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import IDLE, ActorRef
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
@@ -69,5 +71,7 @@ class Caller(Actor):
         """Call one function; its error is logged and the others are called all the same."""
         try:
             function(event)
-        except Exception:
-            self.ctx.log.exception("A subscriber failed on %r", event)
+        except KeyboardInterrupt:
+            raise  # it ends the system, wherever it is raised
+        except BaseException:  # noqa: BLE001 - a SystemExit is no business of the other subscribers
+            logger.exception("[%s] A subscriber failed on %s", self.actor_ref.path, text_of(event))

@@ -28,6 +28,7 @@ from actorflow.process.pool.pool import ProcessPool
 from actorflow.process.pool.setup import check_positive, check_setup
 from actorflow.store.store import open_store
 from actorflow.supervision.window import RestartWindow
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.child import Child
@@ -182,7 +183,7 @@ class ActorSystem(System):
         """
         if event not in EVENTS:
             known = ", ".join(kind.__name__ for kind in EVENTS)
-            msg = f"nothing publishes {event!r}; subscribe to one of {known}"
+            msg = f"nothing publishes {text_of(event)}; subscribe to one of {known}"
             raise DefinitionError(msg)
         return self._subscribers.subscribe(event, to)
 
@@ -299,7 +300,7 @@ class ActorSystem(System):
 
         check_type("id", id, str)
         if not isinstance(ref, DurableRef) or not id:
-            msg = f"deliver({ref}, id={id!r}): give the ref of a durable actor, and an id that is not empty"
+            msg = f"deliver({ref}, id={text_of(id)}): give the ref of a durable actor, and an id that is not empty"
             raise DefinitionError(msg)
         return ref.deliver(message, id)
 

@@ -9,6 +9,7 @@ from actorflow.core.actor import Actor
 from actorflow.core.arguments import Constructor, check_arguments, signature_of
 from actorflow.core.traits import OPTION_NAMES, Options, Traits
 from actorflow.errors import DefinitionError
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.traits import ChildKeywords
@@ -60,7 +61,7 @@ class Child(Generic[A_co]):
         return Child(self.actor_class, self.args, self.kwargs, self.traits.options.override(**options))
 
     def __repr__(self) -> str:
-        given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        given = [*map(text_of, self.args), *(f"{key}={text_of(value)}" for key, value in self.kwargs.items())]
         return f"child({', '.join([self.actor_class.__name__, *given])})"
 
 
@@ -88,5 +89,5 @@ def actor_type(actor_class: Any) -> type[Any]:
     if isinstance(actor_class, type) and Actor in actor_class.__mro__:  # issubclass asks ABCMeta, for 400 ns
         return actor_class
     hint = "; subclass af.Actor" if isinstance(actor_class, type) else ""
-    msg = f"{actor_class!r} is no actor class{hint}"
+    msg = f"{text_of(actor_class)} is no actor class{hint}"
     raise DefinitionError(msg)

@@ -15,6 +15,7 @@ from actorflow.core.ref import ENDING, ActorRef
 from actorflow.core.reply import Reply
 from actorflow.core.timers import Timer, TimerEntry
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     import random
@@ -189,7 +190,7 @@ class Context:
 
     def _check_method(self, method: Callable[..., Any]) -> None:
         if getattr(method, "__self__", None) is not self._actor:
-            msg = f"{method!r} is no method of this actor: pass self.method"
+            msg = f"{text_of(method)} is no method of this actor: pass self.method"
             raise DefinitionError(msg)
 
     def _handling(self, what: str) -> Execution:

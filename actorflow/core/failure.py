@@ -21,6 +21,7 @@ from actorflow.core.registry import REFS
 from actorflow.core.unread import fail
 from actorflow.core.waits import dead_before
 from actorflow.errors import Crash, DefinitionError, Stopping, TransitionRefused
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.current import Execution, Item
@@ -65,9 +66,9 @@ def answer_failure(
         future = asker
         take_back(ref, asker)
     if ref is None:  # abandoned: its callers were answered, its supervisor knows
-        logger.info("An abandoned handler ended with %r", error)
+        logger.info("An abandoned handler ended with %s", text_of(error))
         return None
-    if isinstance(error, RuntimeError) and "no running event loop" in str(error):
+    if isinstance(error, RuntimeError) and "no running event loop" in text_of(error, render=str):
         error.add_note("actorflow: handlers that use asyncio need loop=True: af.child(...).options(loop=True)")
     if isinstance(error, KeyboardInterrupt):
         scheduler.events.interrupted()
@@ -109,7 +110,7 @@ def contained(ref: ActorRef[Any], error: BaseException) -> BaseException:
     """Wrap an error that would end the caller's thread too."""
     if isinstance(error, Exception):
         return error
-    crash = Crash(f"{ref.path} crashed with {error!r}")
+    crash = Crash(f"{ref.path} crashed with {text_of(error)}")
     crash.__cause__ = error
     return crash
 
@@ -140,7 +141,7 @@ def run_last(ref: ActorRef[Any]) -> None:
     """End the actor's life with `on_stop`, at once; an error is logged and the end goes on."""
     retire(ref)
     if logger.isEnabledFor(logging.DEBUG):
-        logger.debug("Stopped %s", ref._actor)
+        logger.debug("Stopped %s", ref)
     actor: Any = ref._actor
     if ref._traits.has_on_stop:
         run_hook_now(ref, actor.on_stop)
@@ -162,7 +163,7 @@ def run_hook_now(ref: ActorRef[Any], hook: Callable[[], Any]) -> None:
 
 def stop_all(ref: ActorRef[Any], error: BaseException, item: Item) -> Ended:
     """Stop all actors of the process: pykka's rule for a BaseException that is not contained."""
-    logger.debug("%r in %s. Stopping all actors.", error, ref._actor)
+    logger.debug("%s in %s. Stopping all actors.", text_of(error), ref)
     run_last(ref)
     pykka.ActorRegistry.stop_all(block=False)  # waiting for them here could close a cycle
     return Ended(error, item, final=True, last_done=True)

@@ -24,6 +24,7 @@ from actorflow.core.ref import ABANDONED, ACTOR_STOP, CHANGING, DEAD, ENDING, ID
 from actorflow.core.task import Task
 from actorflow.core.timers import Timer, run_timer
 from actorflow.core.waits import dead_before
+from actorflow.text import text_of
 
 # --- messages that run in the actor ----------------------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ def run_last_message(ref: ActorRef[Any], _message: Last) -> Any:
     exit_ = ref._life.exit if ref._life is not None else None
     if not ((exit_ is not None and exit_.restart) or (exit_ is None and ref._parent.will_restart(ref, None))):
         retire(ref)
-        logger.debug("Stopped %s", ref._actor)
+        logger.debug("Stopped %s", ref)
     actor: Any = ref._actor  # none any more, if it was abandoned while its children ended
     return actor.on_stop() if actor is not None and ref._traits.has_on_stop else None
 
@@ -201,7 +202,7 @@ async def run_hook(ref: ActorRef[Any]) -> None:
     try:
         await completed(ref._scheduler.run(ref, Last()))
     except Exception as error:  # noqa: BLE001 - logged in failure.failed
-        logger.debug("on_stop failed in %s: %r", ref, error)
+        logger.debug("on_stop failed in %s: %s", ref, text_of(error))
     await stop_children(ref)
 
 

@@ -1,8 +1,16 @@
-"""Log lines of the runtime, worded as pykka words them. Layer 1."""
+"""Log lines of the runtime, worded as pykka words them. Layer 1.
+
+A handler or filter of the user's that raises, whatever it raises, takes no more than its own line: the runtime logs in
+the midst of its work.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
+import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import ActorDeadError
@@ -10,8 +18,33 @@ from actorflow.errors import ActorDeadError
 if TYPE_CHECKING:
     from actorflow.core.future import Future
 
-logger = logging.getLogger("actorflow")
-logger.addHandler(logging.NullHandler())
+
+class ContainedLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger that never raises; what went wrong is printed to stderr, as `logging` itself does.
+
+    Only a Ctrl-C in the main thread goes through, since it concerns the whole program.
+    """
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a line."""
+        try:
+            if self.logger.isEnabledFor(level):
+                self.logger.log(level, msg, *args, stacklevel=2, **kwargs)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
+            complain(msg)
+
+
+def complain(msg: object) -> None:
+    """Print what a handler of log records has just raised, if there is a place to print to."""
+    if logging.raiseExceptions and sys.stderr is not None:
+        with contextlib.suppress(BaseException):  # a stream that is closed, an error without a text
+            sys.stderr.write(f"actorflow: the line {msg!r} could not be logged:\n{traceback.format_exc()}")
+
+
+logger = ContainedLogger(logging.getLogger("actorflow"))
+logger.logger.addHandler(logging.NullHandler())
 
 
 def report_lost_reply(future: Future[Any], path: str) -> None:

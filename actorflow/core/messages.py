@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.text import text_of
+
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
     from actorflow.core.ref import ActorRef
@@ -24,7 +26,7 @@ class Call:
         return type(self), (self.name, self.args, self.kwargs)
 
     def __repr__(self) -> str:
-        given = [repr(arg) for arg in self.args] + [f"{key}={value!r}" for key, value in self.kwargs.items()]
+        given = [*map(text_of, self.args), *(f"{key}={text_of(value)}" for key, value in self.kwargs.items())]
         return f"{self.name}({', '.join(given)})"
 
 

@@ -20,6 +20,7 @@ from actorflow.core.messages import Call, Sent, Stop
 from actorflow.core.unread import fail
 from actorflow.core.views import Inbox, Proxy, StoppedEvent
 from actorflow.errors import ActorDeadError, DefinitionError
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
@@ -151,7 +152,8 @@ class ActorRef(Address, Generic[A_co]):
     def _dead(self) -> ActorDeadError:
         self._scheduler.check_usable()
         cause = self._life.cause if self._life is not None else None
-        error = ActorDeadError(f"{self} not found" if cause is None else f"{self} not found: it crashed with {cause!r}")
+        why = "" if cause is None else f": it crashed with {text_of(cause)}"
+        error = ActorDeadError(f"{self} not found{why}")
         error.__cause__ = cause
         return error
 
@@ -328,7 +330,7 @@ class ActorRef(Address, Generic[A_co]):
         # By name: an actor of another class may stand in for the one that is meant, in tests say.
         name: str | None = getattr(method, "__name__", None)
         if name is None or not hasattr(self._traits.actor_class, name):
-            msg = f"{method!r} is no method of {self.actor_class.__name__}: call and cast take Class.method"
+            msg = f"{text_of(method)} is no method of {self.actor_class.__name__}: call and cast take Class.method"
             raise DefinitionError(msg)
         return name
 

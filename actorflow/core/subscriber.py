@@ -11,6 +11,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages import Call
 from actorflow.core.ref import ActorRef
 from actorflow.errors import ActorDeadError, DefinitionError
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.children import Children
@@ -27,8 +28,10 @@ class Subscriber(Actor):
         """Call it."""
         try:
             self._function(message)
-        except Exception:  # noqa: BLE001 - a listener that raises changes nothing
-            logger.exception("A listener failed: %r", self._function)
+        except KeyboardInterrupt:
+            raise  # it ends the system, wherever it is raised
+        except BaseException:  # noqa: BLE001 - a listener that raises changes nothing
+            logger.exception("A listener failed: %s", text_of(self._function))
 
 
 class RecordSubscription:
@@ -54,7 +57,7 @@ def subscribe(machine: ActorRef[Any], to: ActorRef[Any] | Callable[[Any], Any]) 
     if isinstance(to, ActorRef):
         receiver, own = to, False
     elif not callable(to):
-        msg = f"subscribe({to!r}): give a ref or a function"
+        msg = f"subscribe({text_of(to)}): give a ref or a function"
         raise DefinitionError(msg)
     else:
         receiver, own = root_of(machine).spawn(Subscriber._traits, (to,), {}), True

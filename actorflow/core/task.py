@@ -13,6 +13,7 @@ from actorflow.core.life import must_stop
 from actorflow.core.messages import LIFE_CYCLE, SUSPENDED
 from actorflow.core.waits import cycle_error
 from actorflow.errors import DefinitionError, Stopping
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.current import Item
@@ -119,7 +120,7 @@ def stopping() -> Stopping:
 def foreign_await(awaited: object) -> DefinitionError:
     """Make the error for an await of something that needs an asyncio loop."""
     return DefinitionError(
-        f"an async handler awaited {awaited!r}, which needs an asyncio loop: spawn the actor with loop=True"
+        f"an async handler awaited {text_of(awaited)}, which needs an asyncio loop: spawn the actor with loop=True"
     )
 
 

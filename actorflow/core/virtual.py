@@ -22,6 +22,9 @@ from actorflow.core.scheduler import Ahead, Scheduler, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import ActorflowError, DeadlockError, ThreadLimit
+from actorflow.text import text_of
+
+TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
 
 
 class Parked:
@@ -143,7 +146,7 @@ class VirtualScheduler(Scheduler):
         if ref is None:
             return
         if self.trace is not None:
-            self.trace.append((self.clock.now, ref.path, repr(item[1])))
+            self.trace.append((self.clock.now, ref.path, text_of(item[1], TRACED)))
         if ref._traits.pinned:
             pinned = self.pinned(ref)
             pinned.given = (entry, ref, item)

@@ -23,6 +23,7 @@ from actorflow.core.system import System
 from actorflow.core.traits import check_choice
 from actorflow.errors import DefinitionError, HostDied, RestartLimitReached
 from actorflow.supervision.window import RestartWindow
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ class SupervisedChildren(Children):
         """Start a child from a class with arguments, or from a recipe."""
         if isinstance(cls, Child):
             if args or kwargs:
-                msg = f"spawn({cls!r}, ...): a child has its arguments already"
+                msg = f"spawn({text_of(cls)}, ...): a child has its arguments already"
                 raise DefinitionError(msg)
             return self.spawn(cls.traits, cls.args, cls.kwargs)
         actor_class, args = constructed(cls, args)
@@ -213,7 +214,7 @@ class SupervisedChildren(Children):
         """Give up: the parent crashes, or the system ends."""
         limit = RestartLimitReached(self.path, tuple(self.history))
         limit.__cause__ = error
-        logger.error("%s gives up after %s crashed with %r", self.path, ref.path, error)
+        logger.error("%s gives up after %s crashed with %s", self.path, ref.path, text_of(error))
         self._between.discard(ref.uid)
         bury(ref, error, limit)
         if self.owner is None:

@@ -13,6 +13,7 @@ from actorflow.core.procedure import start_procedure
 from actorflow.core.ref import CHANGING
 from actorflow.core.traits import check_choice, check_intensity
 from actorflow.errors import DefinitionError
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -79,7 +80,7 @@ class Supervisor(Actor):
         super().__init__()
         for recipe in children:
             if not isinstance(recipe, Child):
-                msg = f"a supervisor's children are made by af.child(Class, ...), not {recipe!r}"
+                msg = f"a supervisor's children are made by af.child(Class, ...), not {text_of(recipe)}"
                 raise DefinitionError(msg)
         check_choice("strategy", strategy, ("one_for_one", "one_for_all", "rest_for_one"))
         intensity = self._intensity if intensity is None else intensity
@@ -108,7 +109,7 @@ class Supervisor(Actor):
     async def start_child(self, child: Child[A], /) -> ActorRef[A]:
         """Start one more child, at the right end; gone after the supervisor's own restart, as in OTP."""
         if not isinstance(child, Child):
-            msg = f"start_child takes af.child(Class, ...), not {child!r}"
+            msg = f"start_child takes af.child(Class, ...), not {text_of(child)}"
             raise DefinitionError(msg)
         return await self._members.start_child(child)
 

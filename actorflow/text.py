@@ -1,0 +1,56 @@
+"""Text: bounded, harmless text of objects that are not ours. Layer 0.
+
+The `repr` or `str` of a message, a result or an error is code of its user: it may raise anything, return megabytes, or
+hold characters that a file or a database refuses. Whoever logs such an object, stores its text or puts it into an error
+takes the text from here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+LIMIT: Final = 200  # characters, as much as a log line carries
+
+_KIND_NAME: Final = type.__dict__["__qualname__"].__get__  # no metaclass can answer in its place
+_LONG: Final = (str, bytes, bytearray)  # cut before their repr is made: that takes four times their size
+
+
+def text_of(value: object, limit: int = LIMIT, render: Callable[[Any], str] = repr) -> str:
+    r"""Return text of any object: never an error, at most about `limit` characters, fit for every log and database.
+
+    Text that is cut ends with a mark that says how long it was. An object whose own `repr` (or `render`, say `str`)
+    raises is named by its class. Only a Ctrl-C in the main thread goes through, since it concerns the whole program.
+
+    >>> text_of(["an", "order"])
+    "['an', 'order']"
+    >>> text_of("x" * 10_000_000, 20)
+    "'xxxxxxxxxxxxxxxxxxx... [10000000 characters in all]"
+    >>> text_of(ValueError("a NUL \0"), render=str)
+    'a NUL \\x00'
+    """
+    try:
+        whole = len(value) if type(value) in _LONG else 0  # type: ignore[arg-type]
+        text = "".join((render(value[:limit] if whole > limit else value),))  # type: ignore[index]  # a plain str
+        whole = max(whole, len(text))
+        shown = text[:limit]
+        if not shown.isascii() or "\0" in shown:
+            shown = shown.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
+        return f"<{_KIND_NAME(type(value))}, whose text cannot be made: {_KIND_NAME(type(error))}>"
+    return shown if whole <= limit else f"{shown}... [{whole} characters in all]"
+
+
+def reason_of(error: BaseException | None, limit: int = LIMIT) -> str:
+    """Return the class of an error and its message, as the last line of a traceback has them.
+
+    >>> reason_of(KeyError("order-7"))
+    "KeyError: 'order-7'"
+    """
+    if error is None:
+        return "None"
+    said = text_of(error, limit, str)
+    return f"{_KIND_NAME(type(error))}: {said}" if said else _KIND_NAME(type(error))
