@@ -191,22 +191,17 @@ class _Structure:
     def _after(self, here: _Here, moves: tuple[Transition, ...]) -> _Here:
         chart, remembered = self.chart, dict(here.remembered)
         exits = sets.Exit(chart, here.names, moves, remembered)
-        remembered |= exits.remembered
-        entry = sets.Entry(chart, remembered)
+        entry = sets.Entry(chart, remembered, remembered | exits.remembered)
         entry.add(moves)
+        remembered |= exits.remembered
         names = (here.names - exits.states) | entry.states
         done = tuple(self._done(chart.in_order(entry.states), names))
         return _Here(frozenset(names), tuple(sorted(remembered.items())), here.raised + done)
 
     def _done(self, entered: Iterable[str], names: frozenset[str]) -> Iterator[str]:
-        states = self.chart.states
         for name in entered:
-            parent = states[states[name].parent]
-            if states[name].kind != "final" or parent.name == ROOT:
-                continue
-            yield f"done.state.{parent.name}"
-            if states[parent.parent].kind == "parallel" and sets.is_in_final(self.chart, names, parent.parent):
-                yield f"done.state.{parent.parent}"
+            if self.chart.states[name].kind == "final":
+                yield from (f"done.state.{state}" for state in sets.completed(self.chart, names, name))
 
 
 def _waits_for(event: str) -> Callable[[Transition], bool]:

@@ -208,16 +208,9 @@ class Program:
 
     def done_events(self, name: str, active: frozenset[str]) -> tuple[tuple[str, Function | None], ...]:
         """Return the events that follow from a final state, with what makes their data; appendix D, `enterStates`."""
-        chart = self.chart
-        parent = chart.states[chart.states[name].parent]
-        data = self.function(chart.states[name].donedata)
-        if parent.name == ROOT:
-            return ()
-        events: list[tuple[str, Function | None]] = [(f"done.state.{parent.name}", data)]
-        outer = chart.states[parent.parent]
-        if outer.kind == "parallel" and sets.is_in_final(chart, active, outer.name):
-            events.append((f"done.state.{outer.name}", None))
-        return tuple(events)
+        data = self.function(self.chart.states[name].donedata)
+        done = sets.completed(self.chart, active, name)
+        return tuple((f"done.state.{each}", None if number else data) for number, each in enumerate(done))
 
     # --- configurations and steps ------------------------------------------------------------------------------------
 
@@ -288,7 +281,7 @@ class Program:
         transitions = [move.transition for move in moves]
         exits = sets.Exit(self.chart, configuration.names, transitions, remembered)
         # A history that is a target may be of what is left just now, as in appendix D: exits come first there.
-        entry = sets.Entry(self.chart, {**remembered, **exits.remembered})
+        entry = sets.Entry(self.chart, remembered, {**remembered, **exits.remembered})
         entry.add(transitions)
         step = Step(self, configuration, moves, exits, entry)
         if not entry.consulted:

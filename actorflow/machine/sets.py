@@ -6,7 +6,7 @@ It runs once for each step that a chart can take (see `program`), so it is writt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
 
@@ -37,10 +37,18 @@ class Entry:
         states: names of the states to enter.
         defaults: transitions whose actions run after a state's own at enter: of its initial, of a history within it.
         consulted: names of the history states that were looked at.
+
+    Args:
+        chart: the definition.
+        before: what the history states held when the transitions were chosen. Each is exited and entered within one
+            and the same domain, by this; with appendix D's second look, after the exits, a parallel state drops out if
+            a transition to its own history leaves it.
+        remembered: what they hold after the exits.
     """
 
-    def __init__(self, chart: Chart, remembered: Remembered) -> None:
+    def __init__(self, chart: Chart, before: Remembered, remembered: Remembered) -> None:
         self.chart = chart
+        self.before = before
         self.remembered = remembered
         self.states: set[str] = set()
         self.defaults: dict[str, list[Transition]] = {}
@@ -49,7 +57,7 @@ class Entry:
     def add(self, transitions: Iterable[Transition]) -> None:
         """Add what the transitions enter."""
         for transition in transitions:
-            outer = domain(self.chart, transition, self.remembered)
+            outer = domain(self.chart, transition, self.before)
             for name in transition.targets:
                 self._with_descendants(self.chart.states[name])
             for name in effective_targets(self.chart, transition, self.remembered):
@@ -203,6 +211,22 @@ def is_in_final(chart: Chart, active: frozenset[str], name: str) -> bool:
     if node.kind == "parallel":
         return all(is_in_final(chart, active, child) for child in children)
     return False
+
+
+def completed(chart: Chart, active: frozenset[str], name: str) -> Iterator[str]:
+    """Go through the states that are done as a final state is entered, from inside out.
+
+    A parallel state is done once all its children are (SCXML section 3.4), and it may be the last child of another.
+    Appendix D looks at one parallel state only: with two of them, "done" would depend on which child comes last.
+    """
+    parent = chart.states[chart.states[name].parent]
+    if parent.name == ROOT:
+        return
+    yield parent.name
+    outer = chart.states[parent.parent]
+    while outer.kind == "parallel" and is_in_final(chart, active, outer.name):
+        yield outer.name
+        outer = chart.states[outer.parent]
 
 
 def matches(pattern: str, event: str) -> bool:

@@ -6,6 +6,7 @@ No hook runs at a restore, and timers keep their deadlines: what came due meanwh
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError, PayloadError
@@ -14,12 +15,14 @@ from actorflow.machine.event import Event, Record
 from actorflow.machine.pending import Due, TimerKey, pending_of
 from actorflow.machine.sets import is_atomic
 from actorflow.machine.steps import macrostep, timers
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.machine.chart import Chart
     from actorflow.machine.interpreter import Interpreter
 
 PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+LONGEST = 1000  # characters of the text of an argument, in the history of a snapshot
 SEQUENCES = frozenset({list, tuple, set, frozenset})
 
 
@@ -34,6 +37,7 @@ def take(machine: Interpreter) -> dict[str, Any]:
         msg = f"a snapshot of {machine.chart.name} in the middle of an event: take it between two"
         raise DefinitionError(msg)
     pending = machine._pending
+    data_of_model = getattr(machine.model, "_snapshot_data", None)  # a model that is the chart's own keeps it here
     return {
         "machine": machine.chart.name,
         "version": machine.chart.version,
@@ -42,6 +46,7 @@ def take(machine: Interpreter) -> dict[str, Any]:
         "timers": [] if pending is None else [timer_to_dict(due) for due in pending.timers.values()],
         "deferred": [] if pending is None else [event_to_dict(event, "deferred") for event in pending.deferred],
         "history": [[*record[:3], shown(list(record.data)), record.time] for record in machine.history],
+        **({} if data_of_model is None else {"data": data_of_model()}),
     }
 
 
@@ -81,6 +86,9 @@ def _put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
             sent = event_of(timer["event"]) if timer["event"] is not None else None
             due = Due(key_of(timer), float(timer["due"]), sent, int(timer.get("crashes", 0)))
             pending.timers[due.key] = due
+    restore_data = getattr(machine.model, "_restore_data", None)
+    if restore_data is not None:
+        restore_data(data_of(snapshot))
 
 
 def data_of(snapshot: dict[str, Any]) -> dict[str, Any]:
@@ -159,6 +167,9 @@ def misfit(chart: Chart, snapshot: dict[str, Any]) -> str:
             return f"{name!r} is no history"
     if not is_legal(chart, frozenset(names)):
         return f"{sorted(names)} cannot be active together"
+    for name, held in snapshot["remembered"].items():
+        if not was_active(chart, name, held):
+            return f"{sorted(held)} is no past of {chart.states[name].parent!r}, as {name!r} holds it"
     for timer in snapshot["timers"]:
         state, place = timer["state"], timer["place"]
         if state is not None and (state not in names or not has_timeout(chart, state, place)):
@@ -174,17 +185,36 @@ def has_timeout(chart: Chart, state: str, place: int) -> bool:
 
 def is_legal(chart: Chart, names: frozenset[str]) -> bool:
     """Say whether these states may be active together (SCXML section 3.11)."""
-    for name in ("", *names):
-        node = chart.states[name]
-        inside = [child for child in node.children if child in names]
-        regions = [child for child in node.children if chart.states[child].kind not in ("shallow", "deep")]
-        if name and node.parent and node.parent not in names:
-            return False
-        if node.kind == "compound" and len(inside) != 1:
-            return False
-        if node.kind == "parallel" and len(inside) != len(regions):
-            return False
-    return any(is_atomic(chart, name) for name in names)
+    parents = all(chart.states[name].parent in ("", *names) for name in names)
+    return parents and any(is_atomic(chart, name) for name in names) and _is_full(chart, names, ROOT)
+
+
+def was_active(chart: Chart, history: str, held: Collection[str]) -> bool:
+    """Say whether a history state may hold these states: a legal configuration enters them."""
+    node = chart.states[history]
+    if not all(chart.is_within(name, node.parent) for name in held):
+        return False
+    if node.kind == "shallow":
+        return _has_its_children(chart, frozenset(held), node.parent) and all(
+            chart.states[name].parent == node.parent for name in held
+        )
+    around = {outer.name for name in held for outer in chart.ancestors(name)}
+    names = frozenset(name for name in (*held, *around) if name != ROOT and chart.is_within(name, node.parent))
+    return all(is_atomic(chart, name) for name in held) and _is_full(chart, names, node.parent)
+
+
+def _is_full(chart: Chart, names: frozenset[str], outer: str) -> bool:
+    """Say whether a state, and each of the names, has as many active children as its kind asks for."""
+    return all(_has_its_children(chart, names, name) for name in (outer, *names))
+
+
+def _has_its_children(chart: Chart, names: frozenset[str], outer: str) -> bool:
+    node = chart.states[outer]
+    real = [child for child in node.children if chart.states[child].kind not in HISTORY]
+    inside = sum(child in names for child in real)
+    if any(child in names for child in node.children if child not in real):
+        return False
+    return inside == (1 if node.kind == "compound" else len(real) if node.kind == "parallel" else 0)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -255,5 +285,5 @@ def shown(data: list[Any]) -> list[Any]:
         try:
             values.append(copied(value, ""))
         except PayloadError:
-            values.append(repr(value))
+            values.append(text_of(value, LONGEST))
     return values

@@ -14,7 +14,7 @@ from actorflow.queue import ledger, packing
 from actorflow.queue.attempt import Attempt
 from actorflow.queue.ledger import endings
 from actorflow.queue.line import Line
-from actorflow.queue.schedules import Firing
+from actorflow.queue.schedules import Schedules
 from actorflow.store.postgres import connection as postgres
 from actorflow.store.sqlite import connection as sqlite
 from actorflow.store.sqlite.node import SqliteNode
@@ -81,9 +81,11 @@ def unique_unseen(store: Any, _harm: Harm) -> None:
 
 def schedule_apart(store: Any, harm: Harm) -> None:
     """A schedule's row is moved on in a later transaction than the one that adds its jobs."""
-    fire = Firing.fire
+    work = Schedules.work
 
-    def apart(self: Firing, transaction: Any) -> Any:
+    def apart(self: Schedules, *args: Any) -> Any:
+        fire = work(self, *args)
+
         class Later:
             """A transaction that moves no schedule."""
 
@@ -100,9 +102,9 @@ def schedule_apart(store: Any, harm: Harm) -> None:
             def __getattr__(self, name: str) -> Any:
                 return getattr(self.transaction, name)
 
-        return fire(self, Later(transaction))  # type: ignore[arg-type]
+        return lambda transaction: fire(Later(transaction))
 
-    Firing.fire = apart  # type: ignore[method-assign]
+    Schedules.work = apart  # type: ignore[method-assign]
 
 
 def nobody_buried(_store: Any, _harm: Harm) -> None:
