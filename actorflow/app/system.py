@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from actorflow.queue.line import Line
     from actorflow.queue.queue import Queue
     from actorflow.queue.waits import Waits
+    from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
 
@@ -222,6 +223,7 @@ class ActorSystem(System):
                 self._store = open_store(self._store_url, durability=self._durability, waits=self._patience())
                 if self.scheduler.is_virtual:
                     self._store.clock = self.scheduler.clock
+                self._store.members.register("jobs", partial(jobs_of, self._store))
             return self._store
 
     def _patience(self) -> Callable[[], bool]:
@@ -390,6 +392,15 @@ class ActorSystem(System):
         self.stop()
         if self.error is not None and error is None:
             raise self.error
+
+
+def jobs_of(store: Store, node: str) -> Inheriting | None:
+    """Return what takes over the jobs of a dead node in a system that has no queue open; None if it has left none."""
+    if store.read(lambda transaction: transaction.one("jobs.owned", {"owner": node})) is None:
+        return None
+    from actorflow.queue.retention import taking_over  # noqa: PLC0415 - most systems have no queue
+
+    return taking_over(store)(node)
 
 
 def check_name(name: str) -> None:

@@ -1,4 +1,4 @@
-"""Keeper: shared commits, and what a node does for all its durable actors. Layer 3.
+"""Keeper: the shared commits of a node's durable actors. Layer 3.
 
 A commit is worth many messages. What handlers leave is collected while others run, and is committed when nobody is
 left to run, at 512 messages, or after 2 ms: on the thread that has nothing else to do, or beside the others.
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from actorflow.core.actor import Actor
 from actorflow.core.children import Children
-from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Call
@@ -24,16 +23,12 @@ from actorflow.errors import StoreError
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
-    from actorflow.core.timers import TimerEntry
     from actorflow.durable.registry import Registry
     from actorflow.durable.unit import Unit
     from actorflow.store.transaction import Durability, Transaction
 
 BATCH: Final = 512  # messages in one commit
 BATCH_SECONDS: Final = 0.002
-LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died, while names are waited for
-BEAT_SECONDS: Final = 10.0
-PRUNE_SECONDS: Final = 60.0
 
 
 class KeeperTraits(Traits):
@@ -46,11 +41,27 @@ class KeeperTraits(Traits):
 
 
 class Clerk(Actor):
-    """Does the keeper's work with the store, one piece after the other. It is no member of the tree."""
+    """Does work with the store, one piece after the other. It is no member of the tree."""
 
     def do(self, work: Callable[[], None]) -> None:
         """Do a piece of work; it deals with its errors itself."""
         work()
+
+
+def clerk_of(scheduler: Scheduler, name: str) -> ActorRef[Clerk]:
+    """Start a clerk of a system."""
+    traits = KeeperTraits(Clerk, Options())
+    traits.blocks = True
+    clerk: ActorRef[Clerk] = ActorRef(0, scheduler, Children(scheduler, None, f"/{scheduler.name}"), traits, name)
+    clerk._actor = Clerk.__new__(Clerk)
+    clerk._actor._actor_ref = clerk
+    clerk._state = IDLE
+    return clerk
+
+
+def give(clerk: ActorRef[Clerk], work: Callable[[], None]) -> None:
+    """Have a clerk do a piece of work, behind what it was given before."""
+    clerk._scheduler.post(clerk, Call("do", (work,), {}), None)
 
 
 class Keeper:
@@ -62,22 +73,11 @@ class Keeper:
         self._units: deque[Unit] = deque()
         self._is_looking = False
         self._since = 0.0
-        traits = KeeperTraits(Clerk, Options())
-        traits.blocks = True
-        clerk: ActorRef[Clerk] = ActorRef(
-            0, scheduler, Children(scheduler, None, f"/{scheduler.name}"), traits, "store"
-        )
-        clerk._actor = Clerk.__new__(Clerk)
-        clerk._actor._actor_ref = clerk
-        clerk._state = IDLE
-        self.clerk = clerk
-        self._beaten = SystemClock.monotonic()
-        self._pruned = self._beaten - PRUNE_SECONDS
-        self._timer: TimerEntry | None = None
+        self.clerk = clerk_of(scheduler, "store")
 
     def do(self, work: Callable[[], None]) -> None:
-        """Have work with the store done, beside or between the handlers."""
-        self.scheduler.post(self.clerk, Call("do", (work,), {}), None)
+        """Have work with the store done, beside or between the handlers, in order."""
+        give(self.clerk, work)
 
     # --- shared commits ----------------------------------------------------------------------------------------------
 
@@ -169,37 +169,3 @@ class Keeper:
 
         self.do(commit)
         return done
-
-    # --- now and then ------------------------------------------------------------------------------------------------
-
-    def start_looking(self) -> None:
-        """Look around from now on, unless time is virtual: nobody else is on the store then."""
-        if not self.scheduler.is_virtual:
-            self.scheduler.post_work(self._look_later)
-
-    def _look_later(self) -> None:
-        """Look again soon if names are waited for; else only so often that this node is not given up."""
-        scheduler = self.scheduler
-        if self._timer is not None:
-            scheduler.timers.cancel(self._timer)
-        seconds = LOOK_SECONDS if self.registry.owners.standbys else BEAT_SECONDS / 2
-        self._timer = scheduler.add_timer(scheduler.clock.monotonic() + seconds, lambda: self.do(self.look_around))
-
-    def look_around(self) -> None:
-        """Take over what is waited for, say that this node lives, and delete what was kept long enough."""
-        now = SystemClock.monotonic()
-        try:
-            if self.registry.owners.standbys:
-                self.registry.owners.look()
-            if self.registry.asks:
-                self.registry.fetch_answers()
-            if now - self._beaten > BEAT_SECONDS / 2:
-                self._beaten = now
-                self.registry.beat()
-            if now - self._pruned > PRUNE_SECONDS:
-                self._pruned = now
-                self.registry.prune()
-        except StoreError as error:
-            logger.error("The store failed, tried again in %.3g s: %s", LOOK_SECONDS, error)
-        finally:
-            self.scheduler.post_work(self._look_later)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from actorflow.errors import MailboxFull, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from actorflow.core.future import Future
-    from actorflow.store.transaction import Row, Transaction
+    from actorflow.store.transaction import Transaction
 
 Ending: TypeAlias = Literal["done", "kept", "promised", "again", "dead"]
 
@@ -110,6 +111,11 @@ class Effects:
     new_timers: list[TimerRow] = field(default_factory=list)
     moved_timers: list[tuple[int, float]] = field(default_factory=list)
     dropped_timers: list[int] = field(default_factory=list)
+
+    @property
+    def has_more_than_state(self) -> bool:
+        """Say whether there is something to be written beside the state."""
+        return bool(self.letters or self.answers or self.new_timers or self.moved_timers or self.dropped_timers)
 
     @property
     def is_plain(self) -> bool:
@@ -340,7 +346,7 @@ def own(
     name: str,
     node: str,
     now: float,
-    is_living: Callable[[Transaction, str], bool],
+    is_living: Callable[[str], bool],
     suspect: Callable[[bytes, float], bytes] | None,
 ) -> Owned | None:
     """Make an actor this node's; None if another node that lives has it.
@@ -353,7 +359,7 @@ def own(
         row = transaction.one("actors.lock", {"name": name})
         assert row is not None
     _, owner, _, state, following = row
-    if owner is not None and owner != node and is_living(transaction, owner):
+    if owner is not None and owner != node and is_living(owner):
         return None
     unclean = owner is not None and owner != node
     taken = transaction.one("actors.take", {"name": name, "owner": node})
@@ -372,14 +378,21 @@ def own(
     return Owned(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)
 
 
-def is_living(row: Row | None, dead: Iterable[str], stale: float) -> bool:
-    """Say whether a node, by its row, is at work: it holds its lock, and has beaten since `stale`."""
-    return row is not None and row[0] not in dead and row[5] >= stale
+def release(transaction: Transaction, name: str, node: str, epoch: int) -> None:
+    """Let other nodes have an actor, and see to it that those that wait for one look."""
+    if transaction.run("actors.release", {"name": name, "owner": node, "epoch": epoch}):
+        transaction.run("actors.count_release")
 
 
-def bury_node(transaction: Transaction, id: str) -> bool:
-    """Delete a dead node, unless it has jobs: who takes these over does it. Its actors are anybody's without it."""
-    return transaction.run("actors.bury_node", {"id": id}) > 0
+def release_all(transaction: Transaction, node: str) -> None:
+    """Let other nodes have all actors of this one."""
+    if transaction.run("actors.release_all", {"owner": node}):
+        transaction.run("actors.count_release")
+
+
+def owners_of(transaction: Transaction, names: list[str]) -> dict[str, str | None]:
+    """Return who has which of these actors, by one statement."""
+    return dict(transaction.all("actors.owners", {"names": json.dumps(names)}))
 
 
 def prune(transaction: Transaction, now: float) -> int:

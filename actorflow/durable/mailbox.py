@@ -63,6 +63,8 @@ class Mailbox:
         self.address = encode(ref)
         self.epoch = 0
         self.is_owner = False
+        self.taken: Owned | None = None  # it was taken over, and has not begun
+        self.heard = 0  # the number up to which there was mail while it was not this node's
         self.stored: bytes | None = None
         self.is_doubtful = False  # after an error: what is stored may be newer than `stored`
         self.failures = 0  # of a machine's timers, in a row
@@ -122,6 +124,8 @@ class Mailbox:
     def handle_next(self, mail: Mail) -> Any:
         """Handle the next row, if there is one."""
         if not self.is_owner:
+            self.heard = max(self.heard, mail.upto)
+            self.handed -= mail.entry is not None
             return None
         try:
             self.refresh()

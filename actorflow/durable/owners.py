@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT
+from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.log import logger
 from actorflow.durable import ledger, timeouts
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from actorflow.errors import ActorDeadError
     from actorflow.store.transaction import Transaction
 
-LEASE_SECONDS: Final = 30.0  # without a beat, after which an owner that holds its lock counts as cut off
+WHOLE_SECONDS: Final = 10.0  # between two looks at all names that are waited for, should there be no sign of a change
+NAMES: Final = 1000  # that one statement looks at
+PART: Final = 64  # actors that are taken in one transaction: own commits wait for it
 
 
 class TakeOver:
@@ -47,6 +50,9 @@ class Owners:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self.standbys: dict[str, Mailbox] = {}
+        self._of_others: frozenset[str] = frozenset()  # the nodes that have them, as of the last look at all names
+        self._releases: object = None  # how many there were on the store by then
+        self._whole_look = float("-inf")  # when to look at all of them whatever was seen; a new name has it done soon
 
     def start(self, ref: DurableRef) -> Any:
         """Begin an incarnation: load what is stored, and run `on_start` as its first commit.
@@ -54,10 +60,12 @@ class Owners:
         If another node has the actor, wait for its end; until then the ref sends to where it is.
         """
         box: Mailbox = ref._box
-        owned = self._own(box)
+        owned = box.taken or self._own(box)
+        box.taken = None
         if owned is None:
             self.standbys[box.name] = box
-            self.registry.keeper.start_looking()
+            self._whole_look = float("-inf")
+            self.registry.housekeeping.start()
             logger.info("%s is another node's; taken over when that ends", ref)
             return None
         self.standbys.pop(box.name, None)
@@ -85,8 +93,9 @@ class Owners:
         effects.state = box.state_bytes()
         check_size(effects.state, f"the state of {box.ref.path}", registry.scheduler.payload_limit)
         effects.next = owned.next
-        work = partial(ledger.save, desk=registry, unit=effects, capacities=registry.capacity)
-        registry.store.write(work, durability=box.durability)
+        if effects.state != owned.state or effects.has_more_than_state:  # most are what they were
+            work = partial(ledger.save, desk=registry, unit=effects, capacities=registry.capacity)
+            registry.store.write(work, durability=box.durability)
         box.stored = effects.state
 
         def begin() -> None:
@@ -96,7 +105,7 @@ class Owners:
                 registry.announce(letter)
 
         registry.scheduler.post_work(begin)
-        registry.scheduler.post(box.ref, Mail(owned.newest), None)
+        registry.scheduler.post(box.ref, Mail(max(owned.newest, box.heard)), None)
 
     def load_again(self, box: Mailbox) -> None:
         """Begin anew with what is stored: after an error nobody knows whether a commit is there.
@@ -121,40 +130,86 @@ class Owners:
         registry.scheduler.post(box.ref, Mail(owned.newest), None)
 
     def _own(self, box: Mailbox) -> Owned | None:
-        def attempt(dead: list[str]) -> Owned | None:
-            stale = self.registry.lease_time() - LEASE_SECONDS
+        """Make an actor this node's; None if another node that lives has it."""
+        registry, members = self.registry, self.registry.store.members
+        known = members.dead
+        owned = registry.store.write(partial(self._own_one, box), durability=box.durability)
+        if owned is None and not members.find_dead() <= known:
+            owned = registry.store.write(partial(self._own_one, box), durability=box.durability)
+        return owned
 
-            def is_living(transaction: Transaction, node: str) -> bool:
-                return ledger.is_living(transaction.one("nodes.get", {"id": node}), dead, stale)
+    def _own_one(self, box: Mailbox, transaction: Transaction) -> Owned | None:
+        members = self.registry.store.members
 
-            work = partial(
-                ledger.own,
-                name=box.name,
-                node=self.registry.node,
-                now=self.registry.now(),
-                is_living=is_living,
-                suspect=timeouts.suspect if box.is_machine else None,
-            )
-            return self.registry.store.write(work, durability=box.durability)
+        def is_living(node: str) -> bool:
+            return members.is_living(transaction.one("nodes.get", {"id": node}))
 
-        return attempt([]) or attempt(self.registry.store.node.dead())
+        return ledger.own(
+            transaction,
+            box.name,
+            self.registry.node,
+            self.registry.now(),
+            is_living,
+            timeouts.suspect if box.is_machine else None,
+        )
+
+    # --- actors of other nodes ---------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Take over the actors that are waited for and whose owners have ended."""
-        dead = set(self.registry.store.node.dead())
-        stale = self.registry.lease_time() - LEASE_SECONDS
-        for name, box in list(self.standbys.items()):
+        """Take over the actors that are waited for and whose owners have ended.
 
-            def is_free(transaction: Transaction, name: str = name) -> bool:
-                row = transaction.one("actors.get", {"name": name})
-                owner = row[1] if row is not None else None
-                if owner is None or owner == self.registry.node:
-                    return True
-                return not ledger.is_living(transaction.one("nodes.get", {"id": owner}), dead, stale)
+        As long as no actor was released, and the nodes that have them live, none can be free: then that is all that is
+        asked, whatever their number.
+        """
+        store = self.registry.store
+        releases, rows = store.read(lambda tx: (tx.one("actors.releases"), tx.all("nodes.others", {"id": ""})))
+        living = frozenset(row[0] for row in rows if store.members.is_living(row))
+        now = SystemClock.monotonic()
+        if releases == self._releases and self._of_others <= living and now < self._whole_look:
+            return
+        self._whole_look = now + WHOLE_SECONDS
+        try:
+            self._of_others = self._look_at_all(list(self.standbys), living)
+        except BaseException:
+            self._whole_look = now
+            raise
+        self._releases = releases
 
-            if self.registry.store.read(is_free):
-                self.standbys.pop(name, None)
+    def _look_at_all(self, names: list[str], living: frozenset[str]) -> frozenset[str]:
+        """Take over those that are free; return the nodes that have the others."""
+        registry = self.registry
+        others: set[str] = set()
+        free: list[str] = []
+        for place in range(0, len(names), NAMES):
+            owners = registry.store.read(partial(ledger.owners_of, names=names[place : place + NAMES]))
+            for name in names[place : place + NAMES]:
+                owner = owners.get(name)
+                if owner is None or owner == registry.node or owner not in living:
+                    free.append(name)
+                else:
+                    others.add(owner)
+        for place in range(0, len(free), PART):
+            self._take([box for name in free[place : place + PART] if (box := self.standbys.get(name)) is not None])
+        return frozenset(others)
+
+    def _take(self, boxes: list[Mailbox]) -> None:
+        """Take over some actors in one transaction, and have them begin."""
+        try:
+            taken = self.registry.store.write(lambda transaction: [self._own_one(box, transaction) for box in boxes])
+        except StoreError:
+            raise
+        except Exception:  # noqa: BLE001 - the row of one is damaged: it hears so itself
+            taken = [None] * len(boxes)
+            boxes_to_start = boxes
+        else:
+            boxes_to_start = [box for box, owned in zip(boxes, taken, strict=True) if owned is not None]
+        for box, owned in zip(boxes, taken, strict=True):
+            box.taken = owned
+        for box in boxes_to_start:
+            if self.standbys.pop(box.name, None) is box:
                 self.registry.scheduler.post(box.ref, TakeOver(), None)
+            else:  # it was stopped meanwhile
+                self._let_go(box)
 
     def forget(self, box: Mailbox, error: ActorDeadError) -> None:
         """An actor ended here: answer who asked, and let other nodes have it."""
@@ -167,14 +222,26 @@ class Owners:
                 future._settle(None, error)
         if box.is_owner:
             box.is_owner = False
-            values = {"name": box.name, "owner": box.node, "epoch": box.epoch}
-            self.registry.keeper.do(partial(self._release, values))
+            self._release(box.name, box.epoch)
+        self._let_go(box)
 
-    def _release(self, values: dict[str, Any]) -> None:
-        try:
-            self.registry.store.write(lambda tx: tx.run("actors.release", values), durability="process")
-        except StoreError as error:
-            logger.warning("%s could not be released; others get it when this process ends: %s", values["name"], error)
+    def _let_go(self, box: Mailbox) -> None:
+        """Release an actor that was taken over for one that has ended before it could begin."""
+        taken, box.taken = box.taken, None
+        if taken is not None:
+            self._release(box.name, taken.epoch)
+
+    def _release(self, name: str, epoch: int) -> None:
+        registry = self.registry
+
+        def release() -> None:
+            work = partial(ledger.release, name=name, node=registry.node, epoch=epoch)
+            try:
+                registry.store.write(work, durability="process")
+            except StoreError as error:
+                logger.warning("%s could not be released; others get it when this process ends: %s", name, error)
+
+        registry.keeper.do(release)
 
 
 def run_take_over(ref: Any, _message: TakeOver) -> Any:

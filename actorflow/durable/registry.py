@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actor import Actor
-from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Start
 from actorflow.core.ref import DEAD, ENDING, ActorRef
 from actorflow.durable import ledger, requests  # noqa: F401 - it adds what child processes may ask
 from actorflow.durable.context import DurableReply
+from actorflow.durable.housekeeping import Housekeeping
 from actorflow.durable.keeper import Keeper
 from actorflow.durable.ledger import Entry, Letter, TimerRow
 from actorflow.durable.mailbox import Mailbox
@@ -48,14 +48,15 @@ class Registry(ledger.Desk):
         self.boxes: dict[str, Mailbox] = {}
         self.node = store.node.id
         self.keeper = Keeper(self, scheduler)
+        self.housekeeping = Housekeeping(self, scheduler)
         self.owners = Owners(self)
         self._last_number = self._gaps = self._known_gaps = 0
         self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
-        self._closed = False
+        self.is_closed = False
         self._seen = self._newest()
         self._unwatch = store.watch(self.look)
-        self.keeper.start_looking()
+        self.housekeeping.start()
 
     def _newest(self) -> int:
         row = self.store.read(lambda tx: tx.one("actors.newest"))
@@ -247,24 +248,6 @@ class Registry(ledger.Desk):
         self.scheduler.post_work(lambda: box.timers.disarm(id))
         return dropped > 0
 
-    # --- what a node does for all its actors -------------------------------------------------------------------------
-
-    def prune(self) -> None:
-        """Delete what was kept long enough, and nodes that have died and left nothing to take over but actors."""
-        self.store.write(lambda tx: ledger.prune(tx, self.now()), durability="process")
-        for id_ in self.store.node.dead():
-            if self.store.write(partial(ledger.bury_node, id=id_), durability="process"):
-                self.store.node.forget(id_)
-
-    def lease_time(self) -> float:
-        """Return the time that beats are written in: it never goes back, and all nodes of the store share it."""
-        return self.store.now() if self.store.dialect == "postgres" else SystemClock.monotonic()
-
-    def beat(self) -> None:
-        """Say that this node lives."""
-        values = {"id": self.node, "beat": self.lease_time()}
-        self.store.write(lambda tx: tx.run("nodes.beat", values), durability="process")
-
     # --- other nodes -------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
@@ -285,29 +268,20 @@ class Registry(ledger.Desk):
             if box is not None:
                 self.scheduler.post(box.ref, Mail(number), None)
         if self.asks:
-            self.keeper.do(self._quietly(self.fetch_answers))
+            self.housekeeping.do("a look for answers", self.fetch_answers)
         if self.owners.standbys:
-            self.keeper.do(self._quietly(self.owners.look))
-
-    def _quietly(self, act: Callable[[], None]) -> Callable[[], None]:
-        def run() -> None:
-            try:
-                act()
-            except ActorflowError as error:
-                logger.warning("The store failed, tried again soon: %s", error)
-
-        return run
+            self.housekeeping.do("a look at actors of other nodes", self.owners.look)
 
     def close(self) -> None:
         """The system has ended: answer who still asks, and give the actors back."""
-        if self._closed:
+        if self.is_closed:
             return
-        self._closed = True
+        self.is_closed = True
         self._unwatch()
         for number, (name, future) in list(self.asks.items()):
             self.asks.pop(number, None)
             future._settle(None, ActorDeadError(f"{name}: this system has ended; the message stays in the store"))
         try:
-            self.store.write(lambda tx: tx.run("actors.release_all", {"owner": self.node}), durability="process")
+            self.store.write(partial(ledger.release_all, node=self.node), durability="process")
         except ActorflowError as error:
             logger.warning("The durable actors could not be released; others get them all the same: %s", error)

@@ -358,7 +358,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         line, now = self.line, self.line.clock.monotonic()
         try:
             if not line.store_is_private:
-                line.bury_dead_nodes()
+                line.store.members.look()
                 line.take_overdue()
                 if now - self.beaten_at > min(BEAT_SECONDS, LEASE_SECONDS / 3):
                     self.beaten_at = now

@@ -14,7 +14,6 @@ from actorflow.core.log import logger
 from actorflow.queue import ledger
 from actorflow.queue.desk import Desk, InProcess
 from actorflow.queue.listeners import Listeners
-from actorflow.queue.retention import bury
 from actorflow.queue.stats import Latencies
 from actorflow.store.codec import check_size
 from actorflow.workflow.task import TASKS
@@ -248,13 +247,6 @@ class Line:
                 self.disown()
             except Exception as error:  # noqa: BLE001 - the store is gone; others take the jobs over as of a dead node
                 logger.error("Queue %s: its jobs could not be given back: %s", self.name, error)
-
-    def bury_dead_nodes(self) -> None:
-        """Take the jobs of nodes that have died, so that any node may claim them."""
-        store = self.store
-        for id_ in store.node.dead():
-            news = ledger.News()
-            self.taken(bury(store, id_, self.now(), news), news)
 
     def take_overdue(self) -> None:
         """Take the jobs of nodes that were stopped, or are cut off, so that any node may claim them."""

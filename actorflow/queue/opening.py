@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actorflow.core.child import child
@@ -15,12 +16,14 @@ from actorflow.queue.claimer import Claimer
 from actorflow.queue.limits import Limit, check_count, parse_rate
 from actorflow.queue.line import Line
 from actorflow.queue.queue import Queue
+from actorflow.queue.retention import JOBS, taking_over
 from actorflow.workflow.options import is_text
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
     from actorflow.process.pool.pool import ProcessPool
+    from actorflow.queue.ledger import News
     from actorflow.queue.waits import Waits
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
@@ -82,6 +85,8 @@ def open_queue(
         if line is None:
             pool: Callable[[], ProcessPool] = lambda: home.pool("cpu")  # noqa: E731
             scheduler = home.scheduler
+            if not home.lines:
+                home.store.members.register(JOBS, taking_over(home.store, partial(tell_of_taken, home)))
             line = home.lines[name] = Line(
                 name,
                 home.store,
@@ -108,6 +113,15 @@ def open_queue(
             recipe = child(Claimer, line, workers).options(name=f"queue-{name}", restart="permanent")
             line.claimer = home.spawn(recipe)
     return Queue(line, line.workers, home.spawn)
+
+
+def tell_of_taken(home: Home, moved: list[tuple[int, str, str]], news: News) -> None:
+    """The jobs of a dead node may be claimed: who waits for one hears, and each queue looks for work."""
+    for place, line in enumerate(list(home.lines.values())):
+        if place:
+            line.wake()
+        else:  # it tells for all
+            line.taken(moved, news)
 
 
 def declare(line: Line, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:

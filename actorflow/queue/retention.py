@@ -6,7 +6,7 @@ A queue that works does the same now and then; this is for a file that no proces
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.durable import ledger as durable_ledger
 from actorflow.queue import ledger
@@ -14,8 +14,14 @@ from actorflow.queue import ledger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actorflow.store.members import Heir
     from actorflow.store.store import Store
     from actorflow.store.transaction import Transaction
+
+    Told: TypeAlias = Callable[[list[tuple[int, str, str]], ledger.News], object]
+
+JOBS: Final = "jobs"  # the kind of work that is taken over
+CAUSE: Final = "was killed or has crashed"
 
 
 def prune(store: Store) -> dict[str, int]:
@@ -29,10 +35,9 @@ def prune(store: Store) -> dict[str, int]:
     jobs = _all(store, partial(ledger.prune, now=now))
     messages = _all(store, partial(durable_ledger.prune, now=now))
     schedules = sum(_schedules(store, queue, now) for queue in _queues(store))
-    dead = store.node.dead()
-    for node in dead:
-        bury(store, node, now, ledger.News())
-    return {"jobs": jobs, "messages": messages, "schedules": schedules, "nodes": len(dead)}
+    store.members.register(JOBS, taking_over(store))
+    store.members.bury_dead()
+    return {"jobs": jobs, "messages": messages, "schedules": schedules, "nodes": store.members.buried}
 
 
 def _all(store: Store, work: Callable[[Transaction], int]) -> int:
@@ -52,10 +57,17 @@ def _schedules(store: Store, queue: str, now: float) -> int:
     return store.write(lambda transaction: transaction.run("schedules.prune", values))
 
 
-def bury(store: Store, node: str, now: float, news: ledger.News) -> list[tuple[int, str, str]]:
-    """Take the jobs of a node that has died, and forget it; return (id, queue, status) of the jobs."""
-    cause = "was killed or has crashed"
-    begun = store.node.begun(node)
-    moved = store.write(partial(ledger.take_over, owner=node, now=now, cause=cause, news=news, begun=begun))
-    store.node.forget(node)
-    return moved
+def taking_over(store: Store, tell: Told | None = None) -> Heir:
+    """Return what takes the jobs of a dead node, in all queues; `tell` hears which, after the commit."""
+
+    def prepare(node: str) -> Callable[[Transaction], Callable[[], Any] | None]:
+        begun = store.node.begun(node)
+
+        def work(transaction: Transaction) -> Callable[[], Any] | None:
+            news = ledger.News()
+            moved = ledger.take_over(transaction, node, store.now(), CAUSE, news, begun)
+            return None if tell is None else partial(tell, moved, news)
+
+        return work
+
+    return prepare

@@ -6,7 +6,7 @@ awaited. The lock is a dialect's: of a file beside the database, or of a Postgre
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Node(Protocol):
@@ -14,9 +14,11 @@ class Node(Protocol):
 
     Attributes:
         id: unique, and never used again: a process that starts anew is another node.
+        row: what the others read of it.
     """
 
     id: str
+    row: dict[str, Any]
 
     def dead(self) -> list[str]:
         """Return the ids of nodes that have died and are not buried yet."""

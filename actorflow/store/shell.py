@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from actorflow.errors import ActorDeadError
 from actorflow.store.commits import Commits, Turn
+from actorflow.store.members import Members
 from actorflow.store.node import Node
 from actorflow.store.watchers import Watchers
 
@@ -35,6 +36,7 @@ class StoreShell(ABC, Generic[N]):
         self._ended = threading.Event()
         self._watchers = Watchers()
         self._node: N | None = None
+        self.members = Members(self)  # type: ignore[arg-type]  # the dialects have the rest of it
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
         """Do a piece of work in a transaction, and return its value once that is committed."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.future import Future
     from actorflow.store.held import Held
+    from actorflow.store.members import Members
     from actorflow.store.node import Node
     from actorflow.store.transaction import Access, Durability, Transaction
 
@@ -32,6 +33,7 @@ class Store(Protocol):
         found: the version that the tables had when it was opened; 0 without any.
         durability: what a write gets that asks for nothing else.
         clock: what `now` asks, where the database has no clock of its own.
+        members: the processes that work on the database: who lives, and what the dead have left.
     """
 
     url: str
@@ -40,6 +42,7 @@ class Store(Protocol):
     found: int
     clock: Clock
     durability: Durability
+    members: Members
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
         """Do a piece of work in a transaction, and return its value once that is committed.

@@ -15,6 +15,7 @@ from actorflow.queue.attempt import Attempt
 from actorflow.queue.ledger import endings
 from actorflow.queue.line import Line
 from actorflow.queue.schedules import Schedules
+from actorflow.store.members import Members
 from actorflow.store.postgres import connection as postgres
 from actorflow.store.sqlite import connection as sqlite
 from actorflow.store.sqlite.node import SqliteNode
@@ -109,7 +110,7 @@ def schedule_apart(store: Any, harm: Harm) -> None:
 
 def nobody_buried(_store: Any, _harm: Harm) -> None:
     """Nobody takes the jobs of nodes that have died."""
-    Line.bury_dead_nodes = lambda _: None  # type: ignore[method-assign, assignment]
+    Members.bury_dead = lambda _: None  # type: ignore[method-assign, assignment]
 
 
 def nothing_noted(_store: Any, _harm: Harm) -> None:

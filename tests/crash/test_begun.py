@@ -86,7 +86,7 @@ line = system.lines["begun"]
 claimed = []
 until = time.monotonic() + 30
 while len(claimed) < 3 and time.monotonic() < until:  # the server has to notice that a session is gone
-    line.bury_dead_nodes()
+    line.store.members.bury_dead()
     claimed += line.settle_and_claim([], 3)[0]
 assert line.attempt_begins(Attempt(claimed[0], line))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -102,7 +102,7 @@ def die_far(url, turn, how):
 def bury(system):
     """Take over the jobs of those that have died."""
     queue, line = system.queue("begun"), system.lines["begun"]
-    until(lambda: line.bury_dead_nodes() or queue.count(status="running") == 0)
+    until(lambda: line.store.members.bury_dead() or queue.count(status="running") == 0)
 
 
 def test_on_postgres_a_job_that_was_only_taken_counts_one_death_and_no_more(postgres_server):

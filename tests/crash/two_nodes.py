@@ -57,7 +57,7 @@ class Node:
 
     def look_around(self) -> None:
         """Take what others have lost."""
-        self.line.bury_dead_nodes()
+        self.line.store.members.bury_dead()
         self.line.take_overdue()
 
 

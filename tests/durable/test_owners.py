@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 
 import actorflow as af
+from actorflow.durable import ledger
 from actorflow.store.sqlite.connection import STATEMENTS
 from tests.durable.actors import Account, Collector
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_state import named
+
+
+@af.task
+def noop() -> None: ...
 
 
 def test_a_name_that_another_node_has_gives_a_ref_that_reaches_it(start):
@@ -205,12 +210,89 @@ def test_an_actor_in_a_process_of_its_own_and_a_durable_one_send_to_each_other(s
         wait_for(lambda: lodger.call(Lodger.last).get(timeout=30) == 42)
 
 
-def test_dead_nodes_are_swept_out(start):
+def test_dead_nodes_are_swept_out(start, monkeypatch):
     with start() as system:
         system.spawn(named(Account))
         node = {"id": "dead", "pid": 1, "host": "x", "boot": "x", "started": 0.0, "beat": 0.0}
         system.store.write(lambda tx: tx.run("nodes.add", node))
-        if system.store.dialect == "postgres":
-            pytest.skip("a server waits five seconds before it counts a node as dead")
-        system.scheduler.durable.prune()
-        assert rows(system, "af_node") == 1
+        monkeypatch.setattr(system.store.node, "dead", lambda: ["dead"])
+        system.scheduler.durable.housekeeping.look_around()
+        wait_for(lambda: rows(system, "af_node") == 1)
+
+
+def test_a_system_without_a_queue_takes_the_jobs_of_a_dead_process_over_too(start, monkeypatch):
+    with start() as one, start() as two:
+        job = one.queue("q").enqueue(noop)
+        claimed, _ = one.lines["q"].settle_and_claim([], 1)
+        assert [str(one_.id) for one_ in claimed] == [job.id]
+        two.spawn(named(Account))
+        assert not two.lines
+        monkeypatch.setattr(two.store.node, "dead", lambda: [one.store.node.id])
+        two.store.members.bury_dead()
+        assert job.status == "queued"
+        assert rows(two, "af_node") == 1
+
+
+def test_names_that_are_waited_for_are_not_looked_at_until_something_has_changed(start, monkeypatch):
+    looks = []
+    owners_of = ledger.owners_of
+    monkeypatch.setattr(ledger, "owners_of", lambda *args, **options: looks.append(1) or owners_of(*args, **options))
+    with start() as one, start() as two:
+        here = [one.spawn(named(Account, f"a{n}")) for n in range(4)]
+        for n in range(4):
+            two.spawn(named(Account, f"a{n}"))
+        owners = two.scheduler.durable.owners
+        wait_for(lambda: looks and owners._whole_look > 0 and len(owners.standbys) == 4)
+        owners.look()
+        looks.clear()
+        for _ in range(3):
+            owners.look()
+            here[0].call(Account.add, 1).get(timeout=30)
+        assert looks == []
+        here[0].stop()
+        wait_for(lambda: len(owners.standbys) == 3)
+        assert looks
+
+
+def sql(system, statement, *values):
+    """Change rows behind the system's back."""
+
+    def change(transaction):
+        if system.store.dialect == "sqlite":
+            transaction._connection.execute(statement, values)
+        else:
+            transaction._session.execute(statement.replace("af_", "actorflow.").replace("?", "%s"), values)
+
+    system.store.write(change)
+
+
+def test_actors_are_taken_over_some_at_a_time_and_one_whose_row_is_damaged_stops_no_other(start, monkeypatch):
+    class Begins(Account):
+        def on_start(self):
+            self.state.n += 1
+
+    class Door(af.StateMachine, durable=True):
+        shut, wide = af.State(initial=True), af.State(final=True)
+
+        @shut.to(wide)
+        def open(self) -> None: ...
+
+    names = [f"a{n}" for n in range(70)]
+    with start() as one:
+        for name in names:
+            one.spawn(named(Begins, name))
+        one.spawn(named(Door, "bad"))
+    with start() as two:
+        node = {"id": "gone", "pid": 1, "host": "x", "boot": "x", "started": 0.0, "beat": 1e18}
+        two.store.write(lambda tx: tx.run("nodes.add", node))
+        sql(two, "update af_actor set owner = ?", "gone")
+        sql(two, "update af_actor set state = ? where name = ?", b"{bad", "bad")
+        dead = []
+        monkeypatch.setattr(two.store.node, "dead", lambda: dead)
+        there = [two.spawn(named(Begins, name)) for name in names]
+        bad = two.spawn(named(Door, "bad"))
+        assert len(two.scheduler.durable.owners.standbys) == 71
+        dead.append("gone")
+        assert [ref.call(Begins.total).get(timeout=30) for ref in there] == [2] * 70
+        wait_for(lambda: not bad.is_alive())
+        assert there[0].call(Begins.add, 1).get(timeout=30) == 3

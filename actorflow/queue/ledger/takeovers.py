@@ -18,16 +18,14 @@ if TYPE_CHECKING:
 def take_over(
     transaction: Transaction, owner: str, now: float, cause: str, news: News, begun: frozenset[int] | None = None
 ) -> list[tuple[int, str, str]]:
-    """End the leases of a node that has died; return (id, queue, status) of its jobs.
+    """End the leases of a node that has died, before its row goes; return (id, queue, status) of its jobs.
 
     Each that was begun has one more crash: it is tried again, unless it may run once only, or has killed too many. The
     others were only taken ahead, and are given back; for `begun` see `Owned.was_begun`.
     """
     news.begin()
     rows = [Owned(*row) for row in transaction.all("jobs.owned", {"owner": owner})]
-    moved = [_take_over_one(transaction, owner, job, begun, now, cause, news) for job in rows]
-    transaction.run("nodes.remove", {"id": owner})
-    return moved
+    return [_take_over_one(transaction, owner, job, begun, now, cause, news) for job in rows]
 
 
 def take_overdue(

@@ -19,6 +19,16 @@ update actorflow.actor set owner = null where name = :name and owner = :owner an
 -- name: release_all
 update actorflow.actor set owner = null where owner = :owner;
 
+-- name: releases
+select value from actorflow.meta where key = 'releases';
+
+-- name: count_release
+insert into actorflow.meta (key, value) values ('releases', 1)
+on conflict (key) do update set value = meta.value + 1;
+
+-- name: owners
+select name, owner from actorflow.actor where name in (select json_array_elements_text(:names::json));
+
 -- name: put
 with turn as (select pg_advisory_xact_lock(hashtextextended(:receiver, 1))) -- so that numbers are committed in their order
 insert into actorflow.mail (receiver, sender, asker, body) select :receiver, :sender::bytea, :asker, :body::bytea from turn;
@@ -144,10 +154,6 @@ select id from actorflow.dead_mail where id > :after and id <= :upto and (:recei
 
 -- name: take_dead
 delete from actorflow.dead_mail where id in (select json_array_elements_text(:ids::json)::bigint) returning id, receiver, sender, body;
-
--- name: bury_node
-delete from actorflow.node where id = :id
-    and not exists (select 1 from actorflow.job where owner = :id and stage = 4);
 
 -- name: prune_marks
 delete from actorflow.mark where (receiver, id) in (select receiver, id from actorflow.mark where at <= :before limit :limit);

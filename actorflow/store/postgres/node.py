@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
 from actorflow.errors import StoreError
@@ -25,7 +25,7 @@ class PostgresNode:
         self.id = secrets.token_hex(8)
         self._store = store
         started = store.now()
-        node = {
+        self.row: dict[str, Any] = {
             "id": self.id,
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -33,7 +33,7 @@ class PostgresNode:
             "started": started,
             "beat": started,
         }
-        store._link.hold(node)  # the row is made with it
+        store._link.hold(self.row)  # the row is made with it
 
     def dead(self) -> list[str]:
         """Return the ids of nodes whose locks are free: their processes, machines or networks have failed."""

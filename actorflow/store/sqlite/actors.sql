@@ -19,6 +19,16 @@ update af_actor set owner = null where name = :name and owner = :owner and epoch
 -- name: release_all
 update af_actor set owner = null where owner = :owner;
 
+-- name: releases
+select value from af_meta where key = 'releases';
+
+-- name: count_release
+insert into af_meta (key, value) values ('releases', 1)
+on conflict (key) do update set value = af_meta.value + 1;
+
+-- name: owners
+select name, owner from af_actor where name in (select value from json_each(:names));
+
 -- name: put
 insert into af_mail (receiver, sender, asker, body) values (:receiver, :sender, :asker, :body);
 
@@ -142,10 +152,6 @@ select id from af_dead_mail where id > :after and id <= :upto and (:receiver is 
 
 -- name: take_dead
 delete from af_dead_mail where id in (select value from json_each(:ids)) returning id, receiver, sender, body;
-
--- name: bury_node
-delete from af_node where id = :id
-    and not exists (select 1 from af_job where owner = :id and stage = 4);
 
 -- name: prune_marks
 delete from af_mark where (receiver, id) in (select receiver, id from af_mark where at <= :before limit :limit);

@@ -36,7 +36,7 @@ class SqliteNode:
         if not store.is_memory:
             with file_errors(store.path), self._or_nothing():
                 self._make_file()
-        row = {
+        self.row: dict[str, Any] = {
             "id": self.id,
             "pid": os.getpid(),
             "host": socket.gethostname(),
@@ -45,7 +45,7 @@ class SqliteNode:
             "beat": SystemClock.monotonic(),
         }
         with self._or_nothing():
-            store.write(lambda transaction: transaction.run("nodes.add", row))
+            store.write(lambda transaction: transaction.run("nodes.add", self.row))
         if not store.is_memory:
             self._sweep()
 

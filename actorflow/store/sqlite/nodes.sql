@@ -1,6 +1,10 @@
 -- name: add
 insert into af_node (id, pid, host, boot, started, beat) values (:id, :pid, :host, :boot, :started, :beat);
 
+-- name: join
+insert into af_node (id, pid, host, boot, started, beat) values (:id, :pid, :host, :boot, :started, :beat)
+on conflict (id) do update set beat = excluded.beat;
+
 -- name: beat
 update af_node set beat = :beat where id = :id;
 

@@ -1,0 +1,106 @@
+"""Housekeeping: what a node does now and then for all its durable actors. Layer 3.
+
+It has an actor of its own for it, beside the one that commits: no message waits for a look at other nodes' actors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from actorflow.core.clock import SystemClock
+from actorflow.core.log import logger
+from actorflow.durable import ledger
+from actorflow.durable.keeper import clerk_of, give
+from actorflow.errors import ActorDeadError, StoreError
+from actorflow.store.members import BEAT_SECONDS, PERIOD_SECONDS
+
+if TYPE_CHECKING:
+    from actorflow.core.scheduler import Scheduler
+    from actorflow.core.timers import TimerEntry
+    from actorflow.durable.registry import Registry
+
+PRUNE_SECONDS: Final = 60.0
+
+
+class Housekeeping:
+    """See the module; of one system."""
+
+    def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
+        self._registry = registry
+        self._scheduler = scheduler
+        self._clerk = clerk_of(scheduler, "housekeeping")
+        self._queued: set[str] = set()
+        self._pruned = SystemClock.monotonic() - PRUNE_SECONDS
+        self._timer: TimerEntry | None = None
+        self._due = float("inf")
+
+    def do(self, name: str, act: Callable[[], object]) -> None:
+        """Have a piece of work done soon; what is queued already, by its name, is done once."""
+        if name in self._queued:
+            return
+        self._queued.add(name)
+
+        def run() -> None:
+            self._queued.discard(name)  # first: what comes meanwhile may have been missed
+            self._contained(name, act)
+
+        give(self._clerk, run)
+
+    def _contained(self, name: str, act: Callable[[], object]) -> None:
+        """Do a piece of work; its failure is no other's."""
+        try:
+            act()
+        except ActorDeadError:
+            logger.debug("The store was closed before %s", name)
+        except StoreError as error:
+            logger.error("The store failed at %s, tried again soon: %s", name, error)
+        except Exception:  # noqa: BLE001 - the rest has to go on
+            logger.exception("%s failed, tried again soon", name)
+
+    # --- now and then ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Look around from now on, unless time is virtual: nobody else is on the store then."""
+        if not self._scheduler.is_virtual:
+            self._scheduler.post_work(self._look_later)
+
+    def _look_later(self) -> None:
+        """Look again soon if names are waited for; else only so often that this node is not given up."""
+        scheduler = self._scheduler
+        seconds = PERIOD_SECONDS if self._registry.owners.standbys else BEAT_SECONDS
+        due = scheduler.clock.monotonic() + seconds
+        if self._timer is not None:
+            if self._due <= due:
+                return
+            scheduler.timers.cancel(self._timer)
+        self._due = due
+        self._timer = scheduler.add_timer(due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self.do("a look around", self.look_around)
+
+    def look_around(self) -> None:
+        """Say that this node lives, take over what is waited for, and delete what was kept long enough."""
+        registry = self._registry
+        try:
+            self._contained("a look at other nodes", registry.store.members.look)
+            if registry.owners.standbys:
+                self._contained("a look at actors of other nodes", registry.owners.look)
+            if registry.asks:
+                self._contained("a look for answers", registry.fetch_answers)
+            now = SystemClock.monotonic()
+            if now - self._pruned > PRUNE_SECONDS:
+                self._pruned = now
+                self._contained("the removal of what is old", self.prune)
+        finally:
+            self._scheduler.post_work(self._look_later)
+
+    def prune(self) -> None:
+        """Delete what was kept long enough, in parts, until nothing of it is left: it may come fast."""
+        registry = self._registry
+        while not registry.is_closed and registry.store.write(
+            lambda transaction: ledger.prune(transaction, registry.now()), durability="process"
+        ):
+            pass

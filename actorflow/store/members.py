@@ -1,0 +1,142 @@
+"""Members: the processes that work on a store, as one of them sees the others. Layer 2.
+
+A node beats, looks for nodes that have died, and takes over what each of these has left: jobs, actors, and whatever
+else is registered, all in one transaction, which ends with the dead node's row. Each store has one object for that, and
+whoever has something on the store that lasts calls `look` now and then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from actorflow.core.clock import SystemClock
+from actorflow.core.log import logger
+from actorflow.errors import ActorDeadError, StoreError
+
+if TYPE_CHECKING:
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Row, Transaction
+
+PERIOD_SECONDS: Final = 0.25  # between two looks for nodes that have died
+BEAT_SECONDS: Final = 5.0
+LEASE_SECONDS: Final = 30.0  # without a beat, after which a node that holds its lock counts as cut off
+AGAIN_SECONDS: Final = 10.0  # until a burial that failed is tried again
+
+# What a take-over does once it is committed; what it does in the transaction; how it prepares for the death of a node.
+After: TypeAlias = Callable[[], object]
+Inheriting: TypeAlias = "Callable[[Transaction], After | None]"
+Heir: TypeAlias = "Callable[[str], Inheriting | None]"
+
+
+class Members:
+    """See the module.
+
+    Attributes:
+        dead: ids of the nodes that the last look found dead, and could not bury yet.
+        buried: how many nodes this process has buried.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.dead: frozenset[str] = frozenset()
+        self.buried = 0
+        self._store = store
+        self._heirs: dict[str, Heir] = {}
+        self._turn = threading.Lock()  # one look at a time; who comes meanwhile does not wait for it
+        self._looked = self._beaten = float("-inf")
+        self._failed: dict[str, float] = {}  # when a burial failed
+
+    def register(self, kind: str, heir: Heir) -> None:
+        """Have the work of one kind that dead nodes have left taken over by a function, in place of an earlier one.
+
+        It is called with the id of a node, outside of a transaction. It returns the part that is done in the
+        transaction of the burial, which may return what is to be called after the commit; or None if it has nothing.
+        """
+        self._heirs[kind] = heir
+
+    def lease_time(self) -> float:
+        """Return the time that beats are written in: it never goes back, and all nodes of the store share it."""
+        return self._store.now() if self._store.dialect == "postgres" else SystemClock.monotonic()
+
+    def is_living(self, row: Row | None) -> bool:
+        """Say whether a node, by its row, is at work: it holds its lock, and has beaten within the lease."""
+        return row is not None and row[0] not in self.dead and row[5] >= self.lease_time() - LEASE_SECONDS
+
+    def look(self) -> None:
+        """Beat if it is time, and bury who has died; a second call within a period does nothing.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        if not self._turn.acquire(blocking=False):
+            return
+        try:
+            now = SystemClock.monotonic()
+            if now - self._looked < PERIOD_SECONDS / 2:
+                return
+            self._looked = now
+            if now - self._beaten >= BEAT_SECONDS:
+                self.beat()
+            self.bury_dead()
+        finally:
+            self._turn.release()
+
+    def beat(self) -> None:
+        """Say that this node lives; if others have taken it for dead, it joins again."""
+        store, node = self._store, self._store.node
+        beat = self.lease_time()
+
+        def work(transaction: Transaction) -> bool:
+            if transaction.run("nodes.beat", {"id": node.id, "beat": beat}):
+                return True
+            transaction.run("nodes.join", {**node.row, "beat": beat})
+            return False
+
+        if not store.write(work, durability="process"):
+            logger.warning("Node %s was taken for dead by another process, and has joined again", node.id)
+        self._beaten = SystemClock.monotonic()
+
+    def bury_dead(self) -> None:
+        """Take over what the dead have left, each in a transaction of its own: one that fails is no other's matter."""
+        now = SystemClock.monotonic()
+        for id_ in sorted(self.find_dead()):
+            if now - self._failed.get(id_, float("-inf")) < AGAIN_SECONDS:
+                continue
+            try:
+                self.bury(id_)
+            except (StoreError, ActorDeadError):  # it is the store's, and so of all of them
+                raise
+            except Exception:  # noqa: BLE001 - the other dead have left something too
+                self._failed[id_] = now
+                logger.exception("Node %s has died, and could not be buried; tried again in 10 s", id_)
+
+    def find_dead(self) -> frozenset[str]:
+        """Look which nodes have died, and return their ids."""
+        self.dead = frozenset(self._store.node.dead())
+        return self.dead
+
+    def bury(self, node: str) -> None:
+        """Take over what a dead node has left, and remove it.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        prepared = [heir(node) for heir in self._heirs.values()]
+        after: list[After | None] = []
+
+        def work(transaction: Transaction) -> None:
+            after[:] = [act(transaction) for act in prepared if act is not None]
+            transaction.run("nodes.remove", {"id": node})
+
+        self._store.write(work)
+        self._store.node.forget(node)
+        self.dead -= {node}
+        self._failed.pop(node, None)
+        self.buried += 1
+        for act in after:
+            try:
+                if act is not None:
+                    act()
+            except Exception:  # noqa: BLE001 - the burial stands
+                logger.exception("After the burial of node %s, %r failed", node, act)
