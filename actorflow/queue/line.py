@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.process.pool.pool import ProcessPool
     from actorflow.queue.attempt import Attempt
-    from actorflow.queue.schedules import Schedule
+    from actorflow.queue.cron import Schedule
     from actorflow.queue.waits import Waits
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability, Transaction

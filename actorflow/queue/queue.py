@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, ove
 from actorflow.errors import DefinitionError
 from actorflow.queue import ledger, slots
 from actorflow.queue.claimer import Claimer
+from actorflow.queue.cron import Schedule
 from actorflow.queue.inline import run_inline
 from actorflow.queue.job import Job, JobInfo
 from actorflow.queue.packing import CALL, Packed, check_each, pack, put, put_many, put_plain
-from actorflow.queue.schedules import Schedule, Schedules
+from actorflow.queue.schedules import Schedules
 from actorflow.queue.selection import Selection
 from actorflow.queue.stats import QueueStats, stats_of
 from actorflow.store.transaction import NEWEST

@@ -138,6 +138,18 @@ class Commits:
         self._lead()
         return future
 
+    def submit_each(
+        self, runs: Iterable[Callable[[Transaction], T]], durability: Durability | None = None
+    ) -> list[Future[T]]:
+        """Do pieces of work in one commit, unless they are more than one takes; each has its own future and error."""
+        if self.is_held_here:
+            return [self.submit(run, durability) for run in runs]
+        works = [Work(run, durability or self.durability, patient(None)) for run in runs]  # type: ignore[arg-type]
+        self.turn.check_outside()
+        self._waiting.extend(works)
+        self._lead()
+        return [work.future for work in works]
+
     def exclusively(self, act: Callable[[Writer], T]) -> T:
         """Use the writer outside of a transaction: for checkpoints, and to read in memory."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from actorflow.errors import ActorDeadError
@@ -51,6 +51,15 @@ class StoreShell(ABC, Generic[N]):
         future = self._commits.submit(work, durability)
         self._tidy()
         return future
+
+    def submit_each(
+        self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
+    ) -> list[Future[T]]:
+        """Do pieces of work together in one commit; what one raises undoes that one alone."""
+        self._check_open()
+        futures = self._commits.submit_each(works, durability)
+        self._tidy()
+        return futures
 
     @property
     def is_held_here(self) -> bool:

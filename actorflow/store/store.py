@@ -6,7 +6,7 @@ actors or workflows: they bring statements of their own, in the dialects' SQL fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actorflow.core.traits import check_choice
@@ -59,6 +59,15 @@ class Store(Protocol):
 
     def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
         """Do a piece of work like `write`; the future is set once it is committed."""
+        ...
+
+    def submit_each(
+        self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
+    ) -> list[Future[T]]:
+        """Do pieces of work like `write`, together in one commit; what one raises undoes that one alone.
+
+        The value or the error of each is in its future.
+        """
         ...
 
     def read(self, work: Callable[[Transaction], T], /) -> T:

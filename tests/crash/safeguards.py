@@ -14,7 +14,7 @@ from actorflow.queue import ledger, packing
 from actorflow.queue.attempt import Attempt
 from actorflow.queue.ledger import endings
 from actorflow.queue.line import Line
-from actorflow.queue.schedules import Schedules
+from actorflow.queue.schedules import Firing
 from actorflow.store.members import Members
 from actorflow.store.postgres import connection as postgres
 from actorflow.store.sqlite import connection as sqlite
@@ -82,11 +82,9 @@ def unique_unseen(store: Any, _harm: Harm) -> None:
 
 def schedule_apart(store: Any, harm: Harm) -> None:
     """A schedule's row is moved on in a later transaction than the one that adds its jobs."""
-    work = Schedules.work
+    fire = Firing.fire
 
-    def apart(self: Schedules, *args: Any) -> Any:
-        fire = work(self, *args)
-
+    def apart(self: Firing, transaction: Any) -> Any:
         class Later:
             """A transaction that moves no schedule."""
 
@@ -103,9 +101,9 @@ def schedule_apart(store: Any, harm: Harm) -> None:
             def __getattr__(self, name: str) -> Any:
                 return getattr(self.transaction, name)
 
-        return lambda transaction: fire(Later(transaction))
+        return fire(self, Later(transaction))  # type: ignore[arg-type]
 
-    Schedules.work = apart  # type: ignore[method-assign]
+    Firing.fire = apart  # type: ignore[method-assign]
 
 
 def nobody_buried(_store: Any, _harm: Harm) -> None:

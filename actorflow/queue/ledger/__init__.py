@@ -9,6 +9,7 @@ from actorflow.queue.ledger.claims import claim, claim_one, expire
 from actorflow.queue.ledger.endings import after_end, cancel_queued, settle
 from actorflow.queue.ledger.records import BATCH, CRASHES, DAY, DEAD_SECONDS, FINAL, Claimed, News, Outcome
 from actorflow.queue.ledger.requests import cancel, cancel_each, prune, purge, revive, revive_each
+from actorflow.queue.ledger.schedules import ScheduleRow, declare_schedule, schedule_row, schedule_rows
 from actorflow.queue.ledger.takeovers import disown, interrupted, take_over, take_overdue
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Claimed",
     "News",
     "Outcome",
+    "ScheduleRow",
     "after_end",
     "cancel",
     "cancel_each",
@@ -27,6 +29,7 @@ __all__ = [
     "check_needs",
     "claim",
     "claim_one",
+    "declare_schedule",
     "disown",
     "expire",
     "interrupted",
@@ -37,6 +40,8 @@ __all__ = [
     "put_many",
     "revive",
     "revive_each",
+    "schedule_row",
+    "schedule_rows",
     "settle",
     "take_over",
     "take_overdue",
