@@ -13,6 +13,7 @@ from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterable
 
     from actorflow.core.actor import Actor
     from actorflow.core.ref import ActorRef
@@ -163,7 +164,7 @@ def check_intensity(intensity: int, period: float) -> None:
         raise DefinitionError(msg)
 
 
-def check_known(given: dict[str, Any], known: tuple[str, ...]) -> None:
+def check_known(given: Iterable[str], known: tuple[str, ...]) -> None:
     """Refuse unknown option names, and name the nearest known one."""
     for name in given:
         if name not in known:

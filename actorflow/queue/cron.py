@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import zoneinfo
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from cronsim import CronSim, CronSimError
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 LATE_SECONDS: Final = 60.0  # after which a time counts as missed
 MOST: Final = 1000  # times that are enqueued at once; more follow
+
+
+class ScheduleKeywords(TypedDict, total=False):
+    """Options of `queue.cron()`, for checkers of types."""
+
+    tz: str
+    catch_up: Literal["skip", "latest", "all"]
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from actorflow.errors import DefinitionError
 from actorflow.queue import ledger, slots
 from actorflow.queue.claimer import Claimer
-from actorflow.queue.cron import Schedule
+from actorflow.queue.cron import Schedule, ScheduleKeywords
 from actorflow.queue.inline import run_inline
 from actorflow.queue.job import Job, JobInfo
 from actorflow.queue.packing import CALL, Packed, check_each, pack, put, put_many, put_plain
@@ -25,10 +25,17 @@ if TYPE_CHECKING:
     from actorflow.queue.line import Line
     from actorflow.queue.listeners import Listener
     from actorflow.store.transaction import Transaction
+    from actorflow.workflow.signatures import TakesFour, TakesNone, TakesOne, TakesThree, TakesTwo
 
 P = ParamSpec("P")
 R = TypeVar("R")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 T = TypeVar("T")
+
+MoreThanFour: TypeAlias = tuple[Any, Any, Any, Any, Any, *tuple[Any, ...]]
 
 
 class Group(Generic[R]):
@@ -242,10 +249,30 @@ class Queue:
 
     # --- schedules ---------------------------------------------------------------------------------------------------
 
+    @overload
+    def cron(
+        self, cron: str, task: TakesNone, /, *, args: tuple[()] = (), **when: Unpack[ScheduleKeywords]
+    ) -> None: ...
+    @overload
+    def cron(self, cron: str, task: TakesOne[A], /, *, args: tuple[A], **when: Unpack[ScheduleKeywords]) -> None: ...
+    @overload
+    def cron(
+        self, cron: str, task: TakesTwo[A, B], /, *, args: tuple[A, B], **when: Unpack[ScheduleKeywords]
+    ) -> None: ...
+    @overload
+    def cron(
+        self, cron: str, task: TakesThree[A, B, C], /, *, args: tuple[A, B, C], **when: Unpack[ScheduleKeywords]
+    ) -> None: ...
+    @overload
+    def cron(
+        self, cron: str, task: TakesFour[A, B, C, D], /, *, args: tuple[A, B, C, D], **when: Unpack[ScheduleKeywords]
+    ) -> None: ...
+    @overload
+    def cron(self, cron: str, task: AnyTask, /, *, args: MoreThanFour, **when: Unpack[ScheduleKeywords]) -> None: ...
     def cron(
         self,
         cron: str,
-        task: AnyTask,
+        task: Any,
         /,
         *,
         args: Sequence[Any] = (),

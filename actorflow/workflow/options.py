@@ -7,7 +7,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypedDict, Unpack
 
 from actorflow.core.traits import check_choice, check_known, check_type
 from actorflow.errors import DefinitionError
@@ -20,6 +20,25 @@ class HasId(Protocol):
     """A job, as far as the options of another need it."""
 
     id: str
+
+
+class JobKeywords(TypedDict, total=False):
+    """Options of one job, for checkers of types; `JobOptions` says what they mean, and its fields are the same."""
+
+    priority: int
+    delay: float
+    due: dt.datetime | None
+    retry: Retry | None
+    timeout: float | None
+    key: str | None
+    unique: str | None
+    on_duplicate: Literal["existing", "reject", "replace"]
+    after: Sequence[HasId]
+    expires: float | None
+    tags: Sequence[str]
+    at_most_once: bool
+    keep: float
+    conn: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +98,7 @@ class JobOptions:
         check_list("after", self.after, "jobs: after=[job]", lambda job: hasattr(job, "id"))
         check_list("tags", self.tags, "words of one line: tags=['night']", is_word)
 
-    def replace(self, **options: Any) -> JobOptions:
+    def replace(self, **options: Unpack[JobKeywords]) -> JobOptions:
         """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
         check_known(options, NAMES)
         return dataclasses.replace(self, **options)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, Unpack, overload
 
 from actorflow.core.modules import module_of
 from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError
-from actorflow.workflow.options import PLAIN
+from actorflow.text import text_of
+from actorflow.workflow.options import NAMES, PLAIN, JobKeywords
 from actorflow.workflow.retry import ONCE, Retry
 
 P = ParamSpec("P")
@@ -81,7 +82,7 @@ class AnyTask:
     def __reduce__(self) -> str | tuple[Any, ...]:
         return find_task, (self.name, self.function)
 
-    def options(self, **options: Any) -> Self:
+    def options(self, **options: Unpack[JobKeywords]) -> Self:
         """Return the task with options for one job: `jobs.enqueue(shrink.options(priority=1), "a.jpg")`.
 
         See `JobOptions` for what there is.
@@ -108,7 +109,7 @@ class AnyTask:
         try:
             self.signature.bind(*args, **kwargs)
         except TypeError as mismatch:
-            msg = f"{self.name}{self.signature}: {mismatch}"
+            msg = f"{self.name}{self.signature}: {mismatch}{options_among(kwargs, self.signature)}"
             raise DefinitionError(msg) from mismatch
 
 
@@ -189,6 +190,14 @@ def counts_of(signature: inspect.Signature) -> range:
         elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
             return range(0)
     return range(least, most + 1)
+
+
+def options_among(kwargs: dict[str, Any], signature: inspect.Signature) -> str:
+    """Return the cure, if options of a job were given as arguments of its task."""
+    options = [
+        f"{name}={text_of(kwargs[name], 40)}" for name in kwargs if name in NAMES and name not in signature.parameters
+    ]
+    return f"; options of a job go to its task: enqueue(task.options({', '.join(options)}), ...)" if options else ""
 
 
 def find_task(name: str, function: Callable[..., Any]) -> AnyTask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 
 import actorflow as af
 from actorflow.queue import claimer
+from actorflow.workflow.options import JobKeywords, JobOptions
 
 from . import tasks
 
@@ -20,6 +22,22 @@ def test_options_are_of_one_job_and_not_of_the_task():
     assert tasks.double.options(priority=3).job_options.priority == 3
     assert tasks.double.options(priority=3).options(delay=1).job_options.priority == 3
     assert tasks.double.job_options is before
+
+
+def test_checkers_of_types_know_the_options_that_there_are():
+    known = {field.name: field.type for field in dataclasses.fields(JobOptions)}
+    annotated = {name: hint.__forward_arg__ for name, hint in JobKeywords.__annotations__.items()}
+    assert annotated == known
+
+
+def test_an_option_that_is_given_as_an_argument_names_the_cure(shop):
+    jobs = shop.queue("q")
+    cure = r"options of a job go to its task: enqueue\(task.options\(priority=3, delay=1\), ...\)"
+    with pytest.raises(af.DefinitionError, match=cure):
+        jobs.enqueue(tasks.double, 1, priority=3, delay=1)
+    with pytest.raises(af.DefinitionError, match=r"unexpected keyword argument 'm'$"):
+        jobs.enqueue(tasks.double, 1, m=3)
+    assert jobs.count() == 0
 
 
 def test_a_job_expires_while_all_workers_are_busy(shop):

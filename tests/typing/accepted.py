@@ -321,6 +321,16 @@ async def awaited_jobs(jobs: af.Queue) -> None:
     await jobs.enqueue_many_async(shrink, [("b.jpg",)])
 
 
+@af.task
+def sweep(days: int = 30) -> None:
+    """A task that needs no arguments."""
+
+
+@af.task
+def copy(path: str, to: str, first: int, last: int, step: int = 1) -> None:
+    """A task of many arguments."""
+
+
 def queues(system: af.ActorSystem) -> None:
     """A queue knows the types of its tasks."""
     assert_type(fetch("paris"), list[str])
@@ -332,7 +342,13 @@ def queues(system: af.ActorSystem) -> None:
     group = jobs.group([(shrink, "a.jpg"), (shrink, "b.jpg")], then=count)
     assert_type(group.then.result(), int)
     jobs.enqueue_many(shrink, [("b.jpg",), ("c.jpg",)])
+    jobs.enqueue(shrink.options(retry=af.Retry(3), after=[job], tags=["night"], due=None), photo="a.jpg")
     jobs.cron("*/5 * * * *", fetch, args=("paris",), tz="UTC", catch_up="skip")
+    jobs.cron("* * * * *", shrink, args=("a.jpg",), name="small")
+    jobs.cron("* * * * *", shrink.options(priority=2), args=("a.jpg", 3))
+    jobs.cron("* * * * *", sweep)
+    jobs.cron("* * * * *", copy, args=("a", "b", 1, 2))
+    jobs.cron("* * * * *", copy, args=("a", "b", 1, 2, 3))
     with jobs.inline():
         jobs.pause()
     assert_type(jobs.stats().completed, int)

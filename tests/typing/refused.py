@@ -219,9 +219,28 @@ def shrink(photo: str) -> str:
     return photo
 
 
+def plain(path: str) -> str:
+    return path
+
+
 def queues(system: af.ActorSystem) -> None:
     jobs = system.queue("images")
     jobs.enqueue(shrink, 3)  # refused: a photo is a str
     jobs.enqueue(shrink)  # refused: an argument is missing
     jobs.cron("* * * * *", shrink, args=("a.jpg",), catch_up="some")  # refused: no such policy
+    jobs.cron("* * * * *", shrink)  # refused: an argument is missing
+    jobs.cron("* * * * *", shrink, args=(3,))  # refused: a photo is a str
+    jobs.cron("* * * * *", shrink, args=("a.jpg", 1))  # refused: too many arguments
+    jobs.cron("* * * * *", shrink, args="a.jpg")  # refused: no tuple of arguments
+    jobs.cron("* * * * *", shrink, args=("a.jpg",), catchup="all")  # refused: a misspelt option
+    jobs.cron("* * * * *", shrink, args=("a.jpg",), tz=None)  # refused: no zone
+    jobs.cron("* * * * *", shrink, args=("a.jpg",), priority=1)  # refused: an option of the job
+    jobs.cron("* * * * *", plain, args=("a.jpg",))  # refused: no task
+    shrink.options(prio=3)  # refused: a misspelt option
+    shrink.options(priority="high")  # refused: not a number
+    shrink.options(after="7")  # refused: not a list of jobs
+    shrink.options(on_duplicate="ignore")  # refused: no such way
+    jobs.enqueue(shrink, "a.jpg", priority=3)  # refused: an option of the job
+    jobs.enqueue(shrink.options(delay=3), 3)  # refused: a photo is a str
+    jobs.enqueue(plain, "a.jpg")  # refused: no task
     number: int = jobs.enqueue(shrink, "a.jpg").result()  # refused: the result is a str
