@@ -7,12 +7,14 @@ handlers that lost the baton. It works without locks since `append`, `pop` and `
 from __future__ import annotations
 
 import _thread
+import contextlib
 import math
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.atomic import rouser
 from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.log import logger
@@ -42,6 +44,7 @@ class Baton(Scheduler):
         super().__init__(SystemClock(), ask_timeout=ask_timeout, threads=threads)
         self.name = name
         self.spares: list[Worker] = []
+        self._rouse = rouser(self.idle)
         self.workers: dict[Worker, None] = {}
 
     def loop(self, worker: Worker, context: contextvars.Context) -> bool:
@@ -60,10 +63,9 @@ class Baton(Scheduler):
             self.close_inbox()
             return
         try:
-            worker = self.idle.pop()
-        except IndexError:
+            self._rouse()
+        except IndexError:  # somebody else has just woken it
             return
-        worker.park.release()
 
     def find_spare(self) -> Worker | None:
         """Take a spare thread, or start one, for the baton; None if there is none to be had."""
@@ -183,10 +185,8 @@ class Baton(Scheduler):
         self.timers.clear()
         self.timers.next_due = math.inf
         self.pulse.ring()
-        resting, self.idle = self.idle, [Worker(self)]  # never empty again: a late sender calls `wake`
-        for workers in (resting, self.spares):
-            while workers:
-                try:
-                    workers.pop().park.release()
-                except IndexError:
-                    break
+        self.idle = [Worker(self)]  # never empty again: a late sender calls `wake`
+        for rouse in (self._rouse, rouser(self.spares)):
+            with contextlib.suppress(IndexError):
+                while True:
+                    rouse()

@@ -33,10 +33,15 @@ def wait_outside(future: Future[Any], timeout: float | None) -> None:
         target._scheduler.check_usable()
     lock = threading.Lock()
     lock.acquire()
-    if future._add_waiter(lock.release) and not acquire(lock, timeout):
+    try:
+        if not future._add_waiter(lock.release) or acquire(lock, timeout):
+            return
+    except BaseException:  # a signal: the future may be waited for again, any number of times
         future._drop_waiter(lock.release)
-        if not future._done:
-            raise ask_timeout(future, timeout)
+        raise
+    future._drop_waiter(lock.release)
+    if not future._done:
+        raise ask_timeout(future, timeout)
 
 
 def acquire(lock: Any, timeout: float | None) -> bool:

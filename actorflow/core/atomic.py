@@ -1,0 +1,33 @@
+"""Atomic: steps that no handler of a signal can come between. Layer 1.
+
+The handler of a signal runs between two bytecodes of the main thread and may raise there (Ctrl-C, a time-out by
+SIGALRM). It never runs inside of a call that C code makes. So steps that must not be torn apart are given to C as a
+whole: an iterator in C that calls one after the other. No other thread of Python's comes between them either.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from operator import attrgetter, call
+from typing import Any
+
+_RELEASE = attrgetter("park.release")
+
+
+def at_once(*steps: Callable[[], object]) -> None:
+    """Call functions that are written in C, one after the other, as one step; the first that raises is the last."""
+    deque(map(call, steps), maxlen=0)
+
+
+def rouser(resting: list[Any]) -> Callable[[], Any]:
+    """Return what wakes the last of the threads that rest in a list: it takes the thread out and releases its lock.
+
+    Calling it raises IndexError if nobody rests.
+
+    >>> rouser([])()
+    Traceback (most recent call last):
+    IndexError: pop from empty list
+    """
+    rouse: Callable[[], Any] = map(call, map(_RELEASE, iter(resting.pop, None))).__next__
+    return rouse
