@@ -11,6 +11,8 @@ import os
 from _pickle import dumps as c_dumps
 from _pickle import loads as c_loads
 
+from actorflow.process.sources import show
+
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,10 +68,10 @@ def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]
 
 def by_value(obj: Any, what: str, keep: Callable[[PickleBuffer], Any]) -> bytes:
     """Pickle by cloudpickle, which takes functions and classes that no import would find along by value."""
-    import cloudpickle  # noqa: PLC0415 - 27 ms, and most messages do without
+    from actorflow.process.by_value import dumps_by_value  # noqa: PLC0415 - 27 ms, and most messages do without
 
     try:
-        data: bytes = cloudpickle.dumps(obj, PROTOCOL, buffer_callback=keep)
+        data = dumps_by_value(obj, PROTOCOL, keep)
     except Exception as error:
         raise payload_error(obj, what, error) from error
     return fitting(data, what)
@@ -172,7 +174,16 @@ def dump_error(error: BaseException, depth: int = 0) -> bytes:
     called with its `args`, which is what breaks most process pools. Of one that is too big its text is left.
     """
     cls = type(error)
-    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    name = f"{cls.__module__}.{cls.__qualname__}".removeprefix("builtins.")
+    try:
+        return dump_whole(error, name, depth)
+    except BaseException:  # noqa: BLE001 - user code: a `__dict__`, or `args`, that cannot be read
+        return marshal.dumps((None, None, (), {}, name, str_of(error), trace_of(error, name, ""), None, False))
+
+
+def dump_whole(error: BaseException, name: str, depth: int) -> bytes:
+    """Return an error as bytes; raises what its class does."""
+    cls = type(error)
     state = {str(key): attempt(value) for key, value in getattr(error, "__dict__", {}).items()}
     args: list[Any] = [attempt(arg) or (repr_of(arg),) for arg in getattr(error, "args", ())]
     chained = error.__cause__ if error.__cause__ is not None or error.__suppress_context__ else error.__context__
@@ -201,7 +212,7 @@ def load_error(data: bytes | memoryview) -> BaseException:
 
         error = RemoteError(name, text)
     if trace:
-        error.add_note(trace)
+        BaseException.add_note(error, trace)
     if chain is not None:
         chained = load_error(chain)
         if is_cause:
@@ -216,10 +227,9 @@ def rebuilt(whole: bytes | None) -> BaseException | None:
     if whole is None:
         return None
     try:
-        error = loads(whole)
-    except Exception:  # noqa: BLE001 - its class may raise what it likes
+        return noted(loads(whole))
+    except BaseException:  # noqa: BLE001 - its class may raise what it likes, SystemExit too
         return None
-    return error if isinstance(error, BaseException) else None
 
 
 def assembled(cls: bytes | None, args: list[Any], state: dict[str, bytes | None]) -> BaseException | None:
@@ -234,16 +244,24 @@ def assembled(cls: bytes | None, args: list[Any], state: dict[str, bytes | None]
         for key, value in state.items():
             if value is not None:
                 error.__dict__[key] = loads(value)
-    except Exception:  # noqa: BLE001 - its class may raise what it likes
+        return noted(error)
+    except BaseException:  # noqa: BLE001 - its class may raise what it likes
         return None
-    return error if isinstance(error, BaseException) else None
+
+
+def noted(error: Any) -> BaseException | None:
+    """Return an error that takes notes; None if it is none, or has no room for them."""
+    if not issubclass(type(error), BaseException):
+        return None
+    notes = getattr(error, "__notes__", None)
+    return error if notes is None or notes.__class__ is list else None
 
 
 def attempt(part: Any) -> bytes | None:
     """Pickle a part of an error, if that works."""
     try:
         data = dumps(part)[0]
-    except Exception:  # noqa: BLE001 - then it stays behind
+    except BaseException:  # noqa: BLE001 - then it stays behind
         return None
     return data
 
@@ -255,8 +273,9 @@ def trace_of(error: BaseException, name: str, text: str) -> str:
     try:
         import traceback  # noqa: PLC0415 - 3 ms, and most results are no errors
 
+        show()
         lines = "".join(traceback.format_tb(error.__traceback__))
-    except Exception:  # noqa: BLE001 - a traceback must not hide the error
+    except BaseException:  # noqa: BLE001 - a traceback must not hide the error
         return ""
     return f"Traceback in process {os.getpid()}:\n{lines}{name}: {text}"
 
@@ -265,7 +284,7 @@ def str_of(error: BaseException) -> str:
     """Return its text, also if its `__str__` fails."""
     try:
         return cut(str(error))
-    except Exception as failure:  # noqa: BLE001 - user code
+    except BaseException as failure:  # noqa: BLE001 - user code
         return f"(its text could not be had: {type(failure).__name__})"
 
 
@@ -273,10 +292,11 @@ def repr_of(value: Any) -> str:
     """Return its representation, also if its `__repr__` fails."""
     try:
         return object.__repr__(value) if value.__class__ in ATOMS else cut(repr(value))  # atoms pickle if not too big
-    except Exception:  # noqa: BLE001 - user code
+    except BaseException:  # noqa: BLE001 - user code
         return object.__repr__(value)
 
 
 def cut(text: str) -> str:
     """Return the beginning of a text that is too long for anybody to read."""
+    text = str.__str__(text)  # of a subclass, which `marshal` would not take
     return text if len(text) <= TEXT else f"{text[:TEXT]}... ({len(text):,} characters)"

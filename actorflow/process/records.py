@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
+from actorflow.process.imports import when_loaded
 from actorflow.process.payload import TEXT, dumps
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
-    from typing import Any
 
 
 def forward_records(send: Callable[[bytes], object], levels: dict[str, int]) -> None:
@@ -20,10 +18,7 @@ def forward_records(send: Callable[[bytes], object], levels: dict[str, int]) -> 
         send: what takes a record.
         levels: the levels of the parent's loggers by name, "" being the root; so that what it would drop is not sent.
     """
-    if "logging" in sys.modules:
-        install(send, levels)
-    else:
-        sys.meta_path.insert(0, Finder(lambda: install(send, levels)))  # pyright: ignore[reportArgumentType]
+    when_loaded("logging", lambda: install(send, levels))
 
 
 def install(
@@ -52,38 +47,10 @@ def install(
                 ]
             try:
                 send(data)
-            except OSError:  # the parent has gone, or this is a process that the task has forked
-                return
+            except OSError:  # this is a process that the task has forked: it is no part of the system
+                if logging.lastResort is not None:
+                    logging.lastResort.handle(record)  # on the error output, as of a program without a set-up
 
     logging.root.handlers[:] = [Forward()]
     for name, level in levels.items():
         logging.getLogger(name or None).setLevel(level)
-
-
-class Finder:
-    """An import hook that is called back once `logging` is loaded, and then is gone."""
-
-    def __init__(self, loaded: Callable[[], object]) -> None:
-        self.loaded = loaded
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Let the others find it, and have its loader call back."""
-        if name != "logging":
-            return None
-        sys.meta_path.remove(self)  # pyright: ignore[reportArgumentType]
-        for finder in sys.meta_path:
-            spec = finder.find_spec(name, path, target)
-            if spec is not None and spec.loader is not None:
-                loader: Any = spec.loader
-                loader.exec_module = self.call_after(loader.exec_module)
-                return spec
-        return None
-
-    def call_after(self, execute: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Return the function with the call back behind it."""
-
-        def exec_module(module: Any) -> None:
-            execute(module)
-            self.loaded()
-
-        return exec_module

@@ -331,6 +331,13 @@ def copy(path: str, to: str, first: int, last: int, step: int = 1) -> None:
     """A task of many arguments."""
 
 
+def pools(system: af.ActorSystem) -> None:
+    """Options of a pool's tasks, and the standard library's name for the number of workers."""
+    pool = system.pool("cpu", workers=2).options(timeout=2, memory="512M", priority=1, retries=3)
+    assert_type(pool.options(timeout=None, memory=None).submit(shrink, "a.jpg", by=3).result(), str)
+    af.ProcessPool(max_workers=2, name="own").shutdown()
+
+
 def queues(system: af.ActorSystem) -> None:
     """A queue knows the types of its tasks."""
     assert_type(fetch("paris"), list[str])

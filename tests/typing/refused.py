@@ -223,6 +223,14 @@ def plain(path: str) -> str:
     return path
 
 
+def pools(pool: af.ProcessPool) -> None:
+    pool.options(retry=3)  # refused: it is `retries`
+    pool.options(timeout="2s")  # refused: seconds are a number
+    pool.options(memory=0.5)  # refused: bytes, or text
+    pool.options(priority=None)  # refused: the usual is 0
+    af.ProcessPool(max_worker=2)  # refused: no such argument
+
+
 def queues(system: af.ActorSystem) -> None:
     jobs = system.queue("images")
     jobs.enqueue(shrink, 3)  # refused: a photo is a str

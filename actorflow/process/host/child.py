@@ -21,6 +21,7 @@ from actorflow.process.host.node import Node
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.scheduler import HostLink, HostScheduler
 from actorflow.process.payload import dump_error, dumps
+from actorflow.process.proxies import take_authkey
 from actorflow.process.wire import Connection
 
 _ = sys.modules["actorflow"].ActorSystem  # runs the package's __init__ here, in the zygote, and not in each host
@@ -51,12 +52,13 @@ class HostNode(Node):
 
 def main(argument: Any, fds: list[int]) -> None:
     """Serve the guests until the parent says "close", or is gone."""
-    key, system_key, name, system_name, base, ask_timeout, threads, limits, levels, share, first_uid = argument
+    key, system_key, name, system_name, base, ask_timeout, threads, limits, levels, share, first_uid, auth = argument
     connection = Connection(socket(fileno=fds[0]))
     connection.send([key])
     PAGES[:] = [mmap.mmap(fds[1], PAGE)]
     os.close(fds[1])
     os.register_at_fork(after_in_child=connection.close_here)
+    take_authkey(auth)
     FIRST_UID[0] = first_uid
     REFS.uids = itertools.count(base)
     scheduler = HostScheduler(name=system_name, ask_timeout=ask_timeout, threads=threads)

@@ -22,6 +22,7 @@ from actorflow.process.host.wait import CAN_BORROW, Ear
 from actorflow.process.launch.launcher import Launch, Launcher, acquire
 from actorflow.process.logs import levels, records_of
 from actorflow.process.options import Process
+from actorflow.process.proxies import authkey
 from actorflow.process.shared import create
 from actorflow.process.watch import MemoryWatch
 from actorflow.process.wire import pair
@@ -183,6 +184,7 @@ class Host:
             levels(),
             options.max_messages or 0,
             scheduler.first_uid,
+            authkey(),
         )
         launch = Launch(preload=options.preload, env=options.variables, start=options.start_method)
         with contextlib.ExitStack() as undo:

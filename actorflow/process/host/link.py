@@ -18,6 +18,7 @@ from actorflow.errors import ActorDeadError, PayloadError
 from actorflow.process.host.outbox import ANSWER, ASK, FAILURE, FORGET, INTRODUCE, RUNTIME, TELL, Outbox, own
 from actorflow.process.host.wait import Ear, RemoteFuture
 from actorflow.process.payload import dump_error, dumps, load_error, loads
+from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 from actorflow.process.wire import WAITING
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Link(Outbox):
     def ask(self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None, future: Any) -> None:
         """Send a message at once; its answer will settle the future."""
         data, buffers = dumps(message)
+        if MANAGERS in MODULES:
+            keep_proxies(message, data, future)
         uid = 0 if sender is None else self.known(sender)
         number = self.expect(future)
         item = (ASK, ref.uid, node, data, len(buffers), uid, number)

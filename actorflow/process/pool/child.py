@@ -31,6 +31,7 @@ from actorflow.process.pool.page import (
     UPTO,
     WHOLE,
 )
+from actorflow.process.proxies import take_authkey
 from actorflow.process.records import forward_records
 from actorflow.process.wire import Connection
 
@@ -83,7 +84,7 @@ class Worker:
                 if items[0] == RUN:
                     _, seq, calls, learn, forget = items
                     self.run(seq, calls, learn, forget, buffers)
-                elif not self.initialize(items[1], items[2], buffers):
+                elif not self.initialize(items[1:], buffers):
                     return
         except (EOFError, OSError):
             return
@@ -95,10 +96,13 @@ class Worker:
 
     def _leave_to_parent(self) -> None:
         """In a process that a task has forked: the socket is the worker's alone, else its end would go unnoticed."""
-        os.close(self.connection.fileno())
+        self.connection.close_here()  # the object, too: else it would write to whatever file gets the number next
+        self.sending = _thread.allocate_lock()  # a thread that is not here may have held it
 
-    def initialize(self, data: bytes, levels: dict[str, int], buffers: Sequence[memoryview]) -> bool:
-        """Run the pool's initializer; False if it failed."""
+    def initialize(self, setup: tuple[Any, ...], buffers: Sequence[memoryview]) -> bool:
+        """Be set up as the pool's process is, and run its initializer; False if that failed."""
+        data, levels, key = setup
+        take_authkey(key)
         forward_records(lambda record: self.send((RECORD, record)), levels)
         try:
             if data:

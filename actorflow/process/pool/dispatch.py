@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
-from actorflow.errors import ActorDeadError, DeadlockError, HostDied
+from actorflow.errors import ActorDeadError, DeadlockError
 from actorflow.process.pool.queue import TaskQueue
 from actorflow.process.pool.task import Functions
 
@@ -41,6 +41,7 @@ class Dispatch:
         self.launched: list[Lane] = []  # successors of dead ones, which no worker has taken yet
         self.functions = Functions()
         self.closing = False
+        self.forked = False  # this is a fork of the process that has the pool
         self.broken: BaseException | None = None
         self.ended: Future[None] = Future()  # closed, and nothing is left to do
         self.restarts = self.done = self.failed = self.cancelled = 0
@@ -109,20 +110,29 @@ class Dispatch:
         """Refuse a wait in a callback of a future: it would block the thread that brings the results.
 
         Raises:
+            ActorDeadError: this is a fork of the process that has the pool.
             DeadlockError: this is such a callback.
         """
+        if self.forked:
+            raise self.refusal()
         if threading.get_ident() in self.threads:
             msg = f"a callback of a future of {self.path} waits for the pool, whose results its own thread brings"
             raise DeadlockError(msg)
 
     def refusal(self) -> BaseException:
         """Make the error for a task that the pool does not take any more."""
+        if self.forked:
+            return ActorDeadError(
+                f"the pool {self.path} belongs to the process that this one was forked from: make another here"
+            )
         if self.broken is None:
             return ActorDeadError(f"the pool {self.path} was shut down and takes no more tasks")
         if isinstance(self.broken, Stopped):
             return ActorDeadError(f"the pool {self.path} was stopped before it could run the task")
         what = f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed"
-        error = HostDied(what, how=f"the last with {type(self.broken).__name__}: {self.broken}")
+        from actorflow.process.pool.death import WorkerDied  # noqa: PLC0415 - 20 ms, and most pools see no death
+
+        error = WorkerDied(what, how=f"the last with {type(self.broken).__name__}: {self.broken}")
         error.__cause__ = self.broken
         return error
 
@@ -202,6 +212,8 @@ class Dispatch:
 
     def close(self) -> None:
         """Take no more tasks; workers end when there are none left."""
+        if self.forked:
+            return
         self.closing = True
         for lane in list(self.lanes):
             lane.bell.ring()
@@ -225,14 +237,20 @@ class Dispatch:
         self.check_drained()
 
     def forget(self) -> None:
-        """In a fork of this process: the workers are not ours, and must see it when their pool is gone."""
-        self.closing = True
-        self.broken = Stopped()
-        for lane in (*self.lanes, *self.launched):
+        """In a fork of this process: the workers are not ours, and must see it when their pool is gone.
+
+        Who waits for a task here gets an error at once. Callbacks do not run: they are the parent's, which runs them.
+        """
+        self.closing = self.forked = True
+        lanes, self.lanes, self.launched, self.idle = [*self.lanes, *self.launched], [], [], []
+        tasks = [task for lane in lanes for task in lane.in_flight.values()]
+        tasks += self.queue.forget()
+        for lane in lanes:
             lane.connection.close_here()
-        self.lanes = []
-        self.launched = []
-        self.idle = []
+        self.lock = threading.Lock()  # a thread that is not here may have held it
+        self.functions = Functions()  # and theirs
+        for task in tasks:
+            task._disown(self.refusal())
 
 
 class Stopped(Exception):

@@ -92,10 +92,20 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
         return False
 
     def add_done_callback(self, fn: Callable[[concurrent.futures.Future[T]], Any]) -> None:
-        """Have `fn(future)` called once it is done, by the thread that sets it; at once if it is. Errors are logged."""
+        """Have `fn(future)` called once it is done, by the thread that sets it; at once if it is. Errors are logged.
+
+        Whoever waits for the future is woken before.
+        """
         callback = _Callback(fn, self)
-        if not self._add_waiter(callback):
+        if not super()._add_waiter(callback):
             callback()
+
+    def _add_waiter(self, wake: Callable[[], Any]) -> bool:
+        """Have `wake` called once the future is done, ahead of the callbacks of users, which may take their time."""
+        self._wakes.insert(0, wake)
+        if not self._done:
+            return True
+        return not self._drop_waiter(wake)  # else the setter took it and calls it
 
     def _withdraw(self) -> None:
         """Undo what was done for a task that is cancelled now."""
@@ -202,5 +212,5 @@ class _Callback:
     def __call__(self) -> None:
         try:
             self.fn(self.future)
-        except Exception:
+        except BaseException:  # SystemExit, say: it is the callback's, and the thread has others to call
             _logger.exception("exception calling callback for %r", self.future)

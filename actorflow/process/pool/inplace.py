@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from actorflow.process.pool.options import TaskKeywords
 
 T = TypeVar("T")
 
@@ -43,6 +45,6 @@ class InPlace(concurrent.futures.Executor):
                 progress(done, len(calls))
         return iter(results)
 
-    def options(self, **_options: Any) -> Self:
+    def options(self, **_options: Unpack[TaskKeywords]) -> Self:
         """Return itself: limits are the outer task's."""
         return self

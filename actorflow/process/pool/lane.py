@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import HostDied, MemoryLimit, TaskTimeout
+from actorflow.errors import HostDied, TaskTimeout
 from actorflow.process.logs import levels
 from actorflow.process.pool import child
 from actorflow.process.pool.batching import SMALL, fits_behind, gather
 from actorflow.process.pool.line import Line, Outcome
 from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
+from actorflow.process.proxies import authkey
 from actorflow.process.watch import PERIOD, rss_of
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Lane(Line):
             self.theirs.close_here()
             os.close(self.page)
         data, buffers = self.dispatch.setup.initializer or (b"", ())
-        self.connection.send((child.INITIALIZE, data, levels()), buffers)
+        self.connection.send((child.INITIALIZE, data, levels(), authkey()), buffers)
 
     def work(self) -> None:
         """Loop until the worker is not needed any more."""
@@ -117,7 +118,7 @@ class Lane(Line):
         if not self.in_flight:
             return LOOK
         last = self.next_seq - 1
-        seconds = STALL if len(self.in_flight) > 1 and self.recalled < last else LOOK
+        seconds = STALL if len(self.in_flight) > 1 and self.recalled < last else self.until_look()
         if self.watched:
             self.watched = False
             running, since = self.words[SEQ], self.words[SINCE]
@@ -131,6 +132,19 @@ class Lane(Line):
                     if options.memory is not None:
                         seconds = min(seconds, PERIOD)
         return seconds
+
+    def until_look(self) -> float:
+        """Return in how many seconds to look at what runs, if that is a chunk: it may withhold results.
+
+        The worker sends finished items after the next; if that one is slow, they are taken from the journal. The longer
+        the item runs, the rarer the looks.
+        """
+        seq = self.words[SEQ]
+        task = self.in_flight.get(seq) or next(iter(self.in_flight.values()))
+        if task.count == 1:
+            return LOOK
+        spent = (perf_counter_ns() - self.words[SINCE]) / 1e9 if seq in self.in_flight else 0.0
+        return min(max(STALL, spent), LOOK)
 
     # --- sending: with the lock held ---------------------------------------------------------------------------------
 
@@ -180,7 +194,7 @@ class Lane(Line):
                 return False
             self.resting = False
             self.send([task], math.inf if task.cost is None else task.cost)
-        if self.watched:
+        if self.watched or task.count > 1:  # it is to be looked at while it runs
             self.bell.ring()
         return True
 
@@ -243,8 +257,10 @@ class Lane(Line):
                 return
             if options.memory is not None and (rss := self.rss()) > options.memory:
                 what = f"{task.function.name}, limited to {options.memory / 2**20:.0f} MB,"
-                self.kill_for(seq, MemoryLimit(what, rss=rss, maybe_ran=True, host=str(self.pid)))
+                self.kill_for(seq, too_big(what, rss=rss, maybe_ran=True, host=str(self.pid)))
                 return
+            if seconds > STALL and task.count > 1:
+                self.collect()
             if len(in_flight) > 1 and seconds > STALL and self.recalled < self.next_seq - 1:
                 self.collect()
                 self.recall()
@@ -395,6 +411,15 @@ class Lane(Line):
 
     def death(self, what: str, end: Exit | None, *, maybe_ran: bool = False) -> BaseException:
         """Make the error for a death that we did not want."""
+        from actorflow.process.pool.death import of_worker  # noqa: PLC0415 - 20 ms, and most pools see no death
+
         if end is None:
-            return HostDied(what, maybe_ran=maybe_ran)
-        return end.failure(what, maybe_ran=maybe_ran, host="" if self.pid is None else str(self.pid))
+            return of_worker(HostDied(what, maybe_ran=maybe_ran))
+        return of_worker(end.failure(what, maybe_ran=maybe_ran, host="" if self.pid is None else str(self.pid)))
+
+
+def too_big(what: str, **details: Any) -> BaseException:
+    """Make the error for a task whose worker is killed as it used too much memory."""
+    from actorflow.process.pool.death import WorkerMemoryLimit  # noqa: PLC0415 - see `Lane.death`
+
+    return WorkerMemoryLimit(what, **details)

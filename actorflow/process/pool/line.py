@@ -132,7 +132,8 @@ class Line:
                 continue
             if reply.__class__ is bytes:
                 try:
-                    append((task, loads(reply, buffers), None))  # pyright: ignore[reportArgumentType]
+                    value = loads(reply, buffers)  # pyright: ignore[reportArgumentType]
+                    append((task, task.take_all(value) if task.__class__ is Chunk else value, None))
                     self.done += task.count
                 except Exception as error:  # noqa: BLE001 - the task's own failure
                     self.fail(task, undecoded(task, error))

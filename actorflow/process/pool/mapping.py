@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from actorflow.process.pool.dispatch import Dispatch
-    from actorflow.process.pool.task import Function, TaskOptions
+    from actorflow.process.pool.options import TaskOptions
+    from actorflow.process.pool.task import Function
 
 CHUNK_SECONDS: Final = 0.0015  # that a chunk takes about: it may wait behind another, so that the worker has no pause
 CHUNK_BYTES: Final = 90 * 1024
@@ -44,7 +46,8 @@ class Mapping:
         self.progress = progress
         self.total = len(columns[0])
         self.given = 0  # items
-        self.finished = 0  # items
+        self.finished = 0  # items of chunks that are done
+        self.reported = 0  # items
         self.item_bytes = 0.0
         self.chunks: deque[Chunk] = deque()
         self.under_way = 0
@@ -106,35 +109,42 @@ class Mapping:
         return min(left, max(1, int(min(most, max(share, least)))))
 
     def results(self, deadline: float | None) -> Iterator[Any]:
-        """Give out the results in order; each chunk is forgotten as it is passed."""
+        """Give out the results in order, each as it is there; a chunk is forgotten as it is passed."""
         try:
             while self.chunks:
                 chunk = self.chunks[0]
-                self._wait(chunk, deadline)
+                given = 0
+                while not chunk._done:
+                    for item in islice(chunk.items, given, None):
+                        given += 1
+                        yield item
+                    self._wait(chunk, given, deadline)
+                self._report()
                 self.chunks.popleft()
-                if chunk._error is None:
-                    yield from chunk._value
-                else:
-                    yield from chunk.items
+                items = chunk._value if chunk._error is None else chunk.items
+                yield from islice(items, given, None) if given else items
+                if chunk._error is not None:
                     raise chunk._error
         finally:
             self.stop()
 
-    def _wait(self, chunk: Chunk, deadline: float | None) -> None:
-        while not chunk._done:
+    def _wait(self, chunk: Chunk, given: int, deadline: float | None) -> None:
+        """Wait for the next result of a chunk; report meanwhile."""
+        while not chunk._done and len(chunk.items) <= given:
             left = None if deadline is None else max(0.0, deadline - SystemClock.monotonic())
             slices = self.progress is not None and (left is None or left > REPORT)
             try:
-                chunk._wait(REPORT if slices else left)
+                chunk.wait_for_more(given, REPORT if slices else left)
             except TimeoutError:
                 if not slices:
                     raise
             self._report()
-        self._report()
 
     def _report(self) -> None:
         if self.progress is not None:
-            self.progress(self.finished, self.total)
+            begun = sum([len(chunk.items) for chunk in list(self.chunks) if not chunk._done])
+            self.reported = max(self.reported, self.finished + begun)  # one that ends now may be in neither
+            self.progress(self.reported, self.total)
 
     def stop(self) -> None:
         """Take back what has not begun, when nobody wants the rest."""

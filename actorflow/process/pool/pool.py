@@ -7,25 +7,26 @@ import dataclasses
 import itertools
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 from actorflow.core.child import child
 from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
 from actorflow.core.system import System
-from actorflow.core.traits import check_known, check_type
+from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError
 from actorflow.process.launch.launcher import acquire
 from actorflow.process.logs import records_of
-from actorflow.process.options import size
 from actorflow.process.pool.dispatch import WORKER, Dispatch
 from actorflow.process.pool.inplace import InPlace
 from actorflow.process.pool.mapping import Mapping
+from actorflow.process.pool.options import TaskKeywords, TaskOptions
 from actorflow.process.pool.setup import Setup, check_positive, check_setup
 from actorflow.process.pool.stats import stats_of
-from actorflow.process.pool.task import Task, TaskOptions, pack
+from actorflow.process.pool.task import Task, pack
 from actorflow.process.pool.worker import FOREVER, PoolSupervisor
+from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-OPTION_NAMES: Final = tuple(field.name for field in dataclasses.fields(TaskOptions))
 _numbers: Final = itertools.count(1)
 
 
@@ -69,6 +69,7 @@ class ProcessPool(concurrent.futures.Executor):
         self,
         workers: int | None = None,
         *,
+        max_workers: int | None = None,
         name: str | None = None,
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),
@@ -80,6 +81,7 @@ class ProcessPool(concurrent.futures.Executor):
 
         Args:
             workers: how many processes; as many as there are cores if left out.
+            max_workers: the same by the name that `ProcessPoolExecutor` has for it.
             name: first part of the paths of its actors, and the name in its errors.
             initializer: called as `initializer(*initargs)` in each process, replacements too, before its first task.
             initargs: the initializer's arguments.
@@ -92,7 +94,12 @@ class ProcessPool(concurrent.futures.Executor):
             PayloadError: the initializer or its arguments do not pickle.
         """
         check_type("name", name, str | None)
+        if workers is not None and max_workers is not None:
+            msg = f"workers={workers!r} and max_workers={max_workers!r} are two names of one number: give one of them"
+            raise DefinitionError(msg)
         check_positive("workers", workers)
+        check_positive("max_workers", max_workers)
+        workers = max_workers if workers is None else workers
         setup = check_setup(initializer, tuple(initargs), max_tasks, max_rss, host)
         name = name or f"pool-{next(_numbers)}"
         launcher = acquire(setup.launch, WORKER)  # before the system, for what comes first takes longest
@@ -175,6 +182,8 @@ class ProcessPool(concurrent.futures.Executor):
         dispatch = self._dispatch
         data, buffers = pack(args, kwargs)
         task: Task[T] = Task(dispatch, dispatch.functions.find(fn), data, buffers, self._options)
+        if MANAGERS in MODULES:
+            keep_proxies((args, kwargs), data, task)
         dispatch.submit(task)
         return task
 
@@ -216,7 +225,7 @@ class ProcessPool(concurrent.futures.Executor):
         mapping.feed()
         return mapping.results(deadline)
 
-    def options(self, **options: Any) -> Self:
+    def options(self, **options: Unpack[TaskKeywords]) -> Self:
         """Return the same pool with other options for what is submitted through it; those left out stay.
 
         Args:
@@ -234,18 +243,9 @@ class ProcessPool(concurrent.futures.Executor):
         Raises:
             DefinitionError: an option is unknown (the nearest known one is named), or its value makes no sense.
         """
-        check_known(options, OPTION_NAMES)
-        check_positive("timeout", options.get("timeout"), int | float)
-        check_type("priority", options.get("priority", 0), int)
-        check_type("retries", options.get("retries", 0), int)
-        if options.get("retries", 0) < 0:
-            msg = f"retries={options['retries']}: 0 or more"
-            raise DefinitionError(msg)
-        if options.get("memory") is not None:
-            options["memory"] = size("memory", options["memory"])
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__, _whole=self)  # which must not be collected before the view
-        view._options = dataclasses.replace(self._options, **options)
+        view._options = self._options.override(options)
         return view
 
     # --- the pool ----------------------------------------------------------------------------------------------------
@@ -285,6 +285,8 @@ class ProcessPool(concurrent.futures.Executor):
             cancel_futures: cancel what has not begun.
         """
         dispatch = self._dispatch
+        if dispatch.forked:  # the pool is the parent's, and goes on there
+            return
         dispatch.close()
         while cancel_futures and (task := dispatch.queue.take()) is not None:
             task.cancel()

@@ -63,3 +63,10 @@ class TaskQueue:
             if self._others and (self._others[0][0] < 0 or not self._usual):
                 return heapq.heappop(self._others)[2]
         return None
+
+    def forget(self) -> list[Task[Any]]:
+        """In a fork of this process: take all out."""
+        tasks = [*self._usual, *[entry[2] for entry in self._others]]
+        self._usual, self._others = deque(), []
+        self._lock = threading.Lock()  # a thread that is not here may have held it
+        return tasks

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pickle
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.current import CURRENT
+from actorflow.core.future import Future
 from actorflow.core.outside import DRIVERS
 from actorflow.process.payload import ATOMS, OUT_OF_BAND, PROTOCOL, by_value, dumps, fitting, loads
 from actorflow.process.pool.future import PoolFuture
@@ -19,26 +19,12 @@ if TYPE_CHECKING:
 
     from actorflow.process.pool.dispatch import Dispatch
     from actorflow.process.pool.line import Line
+    from actorflow.process.pool.options import TaskOptions
 
 T = TypeVar("T")
 
 KEPT: Final = 1000  # functions that a pool remembers
 NAMED: Final = (FunctionType, BuiltinFunctionType, type)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskOptions:
-    """What `pool.options()` sets; `memory` is in bytes."""
-
-    timeout: float | None = None
-    memory: int | None = None
-    priority: int = 0
-    retries: int = 0
-
-    @property
-    def watched(self) -> bool:
-        """Say whether its worker has to be watched while it runs."""
-        return self.timeout is not None or self.memory is not None
 
 
 class Function:
@@ -154,12 +140,16 @@ class Task(PoolFuture[T]):
         lane = self.lane
         return lane is not None and not self._done and lane.runs(self)
 
-    def _wait(self, timeout: float | None) -> None:
+    def borrow(self, timeout: float | None) -> None:
+        """Read the reply in this thread, for a moment, if that can be."""
         lane = self.lane
         if lane is not None and CURRENT.get() is None and not DRIVERS:
             lane.borrow(self, timeout)
-            if self._done:
-                return
+
+    def _wait(self, timeout: float | None) -> None:
+        self.borrow(timeout)
+        if self._done:
+            return
         self.dispatch.check_may_wait()
         super()._wait(timeout)
 
@@ -173,6 +163,13 @@ class Task(PoolFuture[T]):
         """Copy the big parts of the arguments: they must go out as they are now, and the caller may change them."""
         self.buffers = [memoryview(bytearray(buffer)) for buffer in self.buffers]
         self.copied = True
+
+    def _disown(self, error: BaseException) -> None:
+        """In a fork of this process: fail it for those who ask here, but call nobody."""
+        self._wakes.clear()
+        self.__dict__.pop("_twin", None)  # whose lock may be held by a thread that is not here
+        self.lane = None
+        self._settle(None, error)
 
     def renew(self) -> None:
         """Get ready to be run again, after a death."""
@@ -194,7 +191,7 @@ class Task(PoolFuture[T]):
 class Chunk(Task[list[Any]]):
     """Some items of a map: one task whose results come in groups."""
 
-    __slots__ = ("count", "items", "offset")
+    __slots__ = ("count", "items", "news", "offset")
 
     def __init__(
         self,
@@ -209,6 +206,7 @@ class Chunk(Task[list[Any]]):
         self.count = count
         self.items: list[Any] = []  # results so far
         self.offset = 0  # how many of them were there before the last try
+        self.news: Future[None] | None = None  # set once there are more of them: who iterates waits for that
 
     code = property(lambda self: ~self.function.number)
     cost = property(lambda self: None if self.function.cost is None else self.function.cost * self.count)
@@ -220,6 +218,28 @@ class Chunk(Task[list[Any]]):
             results = loads(data, buffers)
             self.items += results[known:] if known > 0 else results
             known -= len(results)
+        if self.news is not None:
+            self.news._settle(None, None)
+
+    def take_all(self, results: list[Any]) -> list[Any]:
+        """Take in the results of the last try at once; return those of all tries."""
+        self.items[self.offset :] = results
+        return self.items
+
+    def wait_for_more(self, known: int, timeout: float | None) -> None:
+        """Wait until there are more than so many results, or the last.
+
+        Raises:
+            TimeoutError: that took longer than `timeout` seconds.
+        """
+        self.borrow(timeout)
+        if self._done or len(self.items) > known:
+            return
+        self.dispatch.check_may_wait()
+        news = self.news = Future()
+        if len(self.items) > known or not self._add_waiter(lambda: news._settle(None, None)):
+            return
+        news.get(timeout=timeout)
 
     def compute(self) -> list[Any]:
         """Call the function for each item."""
