@@ -121,6 +121,7 @@ class Future(pykka.Future[T]):
 
     _get_hook: Callable[[float | None], T] | None = None
     _sources: tuple[pykka.Future[Any], ...] | None = None
+    _becomes_unread = False  # True of a subclass without slots of its own: see `unread`
     _patient = False  # True: a wait for room, a start or a stop, which `Settings.ask_timeout` does not bound
     _heard = False  # True: somebody has asked for the error, or a future was made of this one: see `unread`
     _delegated = False  # True: the target promised a Reply, and who will answer is not known

@@ -173,8 +173,8 @@ def text_of(body: bytes) -> str:
             text = f"{'.'.join(name) if isinstance(name, list) else name}({', '.join(given)})"
         else:
             text = json.dumps(parts[0] if len(parts) == 1 else parts, ensure_ascii=False)
-    except (ValueError, TypeError, AttributeError):
-        text = body.decode(errors="replace")  # it is damaged, or goes on
+    except (ValueError, TypeError, AttributeError):  # it is damaged, or goes on
+        text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
     return text if len(text) <= TEXT else f"{text[:TEXT]}..."
 
 
@@ -186,4 +186,4 @@ def sender_of(address: bytes | None) -> str | None:
         ((tag, parts),) = json.loads(address).items()
         return str(parts[0] if tag == "$actor" else parts[4])
     except (ValueError, TypeError, AttributeError, LookupError):
-        return address.decode(errors="replace")
+        return address.decode(errors="replace") if isinstance(address, bytes) else str(address)

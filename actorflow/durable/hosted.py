@@ -20,6 +20,7 @@ from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED
 from actorflow.durable import timeouts
+from actorflow.durable.asks import StoredFuture
 from actorflow.durable.envoy import DurableEnvoy
 from actorflow.durable.flight import Flight, HostedUnit
 from actorflow.durable.handle import Handle, Load
@@ -55,6 +56,8 @@ class HostedMailbox(Mailbox):
 
     def load(self, owned: Owned, *, again: bool = False) -> None:
         """Take over what is stored."""
+        if owned.state is not None:
+            read(self.registry, owned.state)  # here: the child could only say that it cannot start
         super().load(owned, again=again)
         self.must_load = again  # also if there is nothing: timers
         if again and self.is_machine:
@@ -178,7 +181,7 @@ class HostedDurableRef(DurableRef, Away):
 
     __slots__ = ("_epoch", "_flight", "_guest", "_host", "_last_link", "_link")
 
-    _future_class: ClassVar[type[Future[Any]]] = Future  # type: ignore[assignment]
+    _future_class: ClassVar[type[Future[Any]]] = StoredFuture  # type: ignore[assignment]
     _mailbox_class: ClassVar[type[Mailbox]] = HostedMailbox
     _backlog = _returned = ()  # nothing waits here: rows do
 

@@ -90,6 +90,8 @@ class Housekeeping:
                 self._contained("a look at actors of other nodes", registry.owners.look)
             if registry.asks:
                 self._contained("a look for answers", registry.fetch_answers)
+            if registry.asks.dropped:
+                self._contained("the end of asks", registry.forget_asks)
             now = SystemClock.monotonic()
             if now - self._pruned > PRUNE_SECONDS:
                 self._pruned = now

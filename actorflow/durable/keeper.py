@@ -20,6 +20,7 @@ from actorflow.core.ref import IDLE, ActorRef
 from actorflow.core.traits import Options, Traits
 from actorflow.durable import ledger, settling
 from actorflow.errors import StoreError
+from actorflow.text import reason_of
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
@@ -108,6 +109,14 @@ class Keeper:
         units = [waiting.popleft() for _ in range(len(waiting))]
         if not units:
             return
+        try:
+            self._save(units)
+            self._send_away(units)
+        finally:
+            self.scheduler.post_work(partial(self.settle, units))
+
+    def _save(self, units: list[Unit]) -> None:
+        """Commit a batch; who is refused hears of it, and whatever ends this, nobody of the batch is left waiting."""
         registry = self.registry
         try:
             registry.store.write(partial(self._save_all, units), durability=self._durability(units))
@@ -115,12 +124,12 @@ class Keeper:
             if len(units) == 1 or (
                 isinstance(error, StoreError) and not isinstance(error, (ledger.Lost, ledger.Twice))
             ):
-                for unit in units:
-                    unit.refused = error
+                refuse(units, error)
             else:
                 self._one_by_one(units)
-        self._send_away(units)
-        self.scheduler.post_work(partial(self.settle, units))
+        except BaseException as error:
+            refuse(units, StoreError(f"the commit was interrupted by {reason_of(error)}: it may be there"))
+            raise
 
     def _save_all(self, units: list[Unit], transaction: Transaction) -> None:
         registry = self.registry
@@ -156,8 +165,10 @@ class Keeper:
                     for letter in unit.effects.letters:
                         announce(letter)
                 settling.settle(unit)
-            except Exception:  # noqa: BLE001 - the others have to go on
+            except Exception as error:  # noqa: BLE001 - the others have to go on
                 logger.critical("%r could not go on after a commit; please report it", unit.box.ref, exc_info=True)
+                if unit.box.ref._actor is unit.actor:
+                    unit.box.crash_soon(error)
 
     def flushed(self) -> Future[None]:
         """Return a future that is set once what is in the batch now is committed."""
@@ -169,3 +180,9 @@ class Keeper:
 
         self.do(commit)
         return done
+
+
+def refuse(units: list[Unit], error: Exception) -> None:
+    """Note that what is in a batch is not in the store, or may not be."""
+    for unit in units:
+        unit.refused = error

@@ -6,7 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from actorflow.errors import MailboxFull, StoreError
+from actorflow.core.log import logger
+from actorflow.durable.asks import Asks
+from actorflow.errors import MailboxFull, PayloadError, StoreError
+from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +142,7 @@ class Desk:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
-        self.asks: dict[int, tuple[str, Future[Any]]] = {}  # who waits here for an answer, by message
+        self.asks = Asks()
 
     def numbered(self, letter: Letter, number: int) -> None:
         """Note the number of a row that was just put; in the transaction, so in the order of the numbers."""
@@ -161,8 +164,8 @@ def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | No
     row = transaction.one("actors.put_one", letter.values())
     assert row is not None
     if letter.future is not None:  # here, not after the commit: the answer may come before that is told
-        desk.asks.pop(letter.number, None)  # of a try that was undone
-        desk.asks[row[0]] = (letter.receiver, letter.future)
+        desk.asks.take(letter.number)  # of a try that was undone
+        desk.asks.add(row[0], letter.receiver, letter.future)
     desk.numbered(letter, row[0])
     return letter.number
 
@@ -179,6 +182,13 @@ def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str, capa
     return put(transaction, desk, letter, capacity)
 
 
+def forget_asks(transaction: Transaction, node: str, numbers: list[int]) -> None:
+    """Have nobody answer asks of this node for which nobody waits any more; their messages are handled all the same."""
+    values = {"ids": json.dumps(numbers), "asker": node}
+    transaction.run("actors.unask", values)
+    transaction.run("actors.drop_answers", values)
+
+
 def count(transaction: Transaction, receiver: str, limit: int) -> int:
     """Return how many messages wait, up to a limit."""
     row = transaction.one("actors.count", {"receiver": receiver, "limit": limit})
@@ -188,7 +198,15 @@ def count(transaction: Transaction, receiver: str, limit: int) -> int:
 def fetch(transaction: Transaction, receiver: str, after: int, limit: int) -> list[Entry]:
     """Return the next messages of a mailbox."""
     rows = transaction.all("actors.fetch", {"receiver": receiver, "after": after, "limit": limit})
-    return [Entry(*row) for row in rows]
+    return [
+        Entry(id_, sender, asker, count_in(attempt), count_in(crashes), body)
+        for id_, sender, asker, attempt, crashes, body in rows
+    ]
+
+
+def count_in(value: Any) -> int:
+    """Return a count of a row; one that is damaged, as SQLite has any type in any column, begins anew."""
+    return value if type(value) is int else 0
 
 
 # --- commits ---------------------------------------------------------------------------------------------------------
@@ -275,7 +293,7 @@ def _end_entry(transaction: Transaction, desk: Desk, unit: Effects, entry: Entry
             msg = f"message {entry.id} of {unit.name} was handled before"
             raise Twice(msg)
         if unit.ending == "dead":
-            _add_dead(transaction, desk, unit, entry.sender, entry.body, entry.attempt, entry.crashes)
+            _add_dead(transaction, desk.now(), unit.name, entry.sender, entry.body, unit.error, entry)
         put_answer(transaction, desk, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
 
 
@@ -301,7 +319,7 @@ def _end_timer(transaction: Transaction, desk: Desk, unit: Effects, timer: Timer
         transaction.run("actors.timer_again", {"id": timer.id, "attempt": timer.attempt})
         return
     if unit.ending == "dead":
-        _add_dead(transaction, desk, unit, None, timer.body, timer.attempt, timer.crashes)
+        _add_dead(transaction, desk.now(), unit.name, None, timer.body, unit.error, timer)
     if timer.id in unit.dropped_timers:
         return
     if unit.timer_due is None:
@@ -315,16 +333,15 @@ def _end_timer(transaction: Transaction, desk: Desk, unit: Effects, timer: Timer
 
 def _add_dead(
     transaction: Transaction,
-    desk: Desk,
-    unit: Effects,
+    now: float,
+    receiver: str,
     sender: bytes | None,
     body: bytes,
-    attempt: int,
-    crashes: int,
+    error: bytes | None,
+    counted: Entry | TimerRow,
 ) -> None:
-    now = desk.now()
-    row = {"receiver": unit.name, "sender": sender, "body": body, "error": unit.error, "attempt": attempt}
-    transaction.run("actors.add_dead", {**row, "crashes": crashes, "at": now, "keep": now + KEEP_DEAD})
+    row = {"receiver": receiver, "sender": sender, "body": body, "error": error, "attempt": counted.attempt}
+    transaction.run("actors.add_dead", {**row, "crashes": counted.crashes, "at": now, "keep": now + KEEP_DEAD})
 
 
 # --- owners ----------------------------------------------------------------------------------------------------------
@@ -373,9 +390,24 @@ def own(
             state = suspect(state, now)
             values = {"name": name, "owner": node, "epoch": taken[0], "state": state, "next": following}
             transaction.run("actors.save", values)
-    timers = [TimerRow(*timer) for timer in transaction.all("actors.timers", {"actor": name})]
+    timers = _sound_timers(transaction, name, now)
     newest = transaction.one("actors.newest_of", {"receiver": name})
     return Owned(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)
+
+
+def _sound_timers(transaction: Transaction, name: str, now: float) -> list[TimerRow]:
+    """Return the timers of an actor; one whose row is damaged is a dead letter, and the others fire."""
+    timers = []
+    for id_, due, period, attempt, body, crashes in transaction.all("actors.timers", {"actor": name}):
+        row = TimerRow(id_, due, period, count_in(attempt), body, count_in(crashes))
+        if isinstance(due, (int, float)) and (period is None or (isinstance(period, (int, float)) and period > 0)):
+            timers.append(row)
+            continue
+        error = write_error(PayloadError(f"the row of a timer is damaged: due {due!r}, period {period!r}"))
+        _add_dead(transaction, now, name, None, body, error, row)
+        transaction.run("actors.drop_timer", {"id": id_})
+        logger.error("%s: the row of timer %s is damaged; it is a dead letter", name, id_)
+    return timers
 
 
 def release(transaction: Transaction, name: str, node: str, epoch: int) -> None:

@@ -29,9 +29,10 @@ from actorflow.durable.signs import Again, Due, Fail, Mail, Pause
 from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.timers import Timers
 from actorflow.durable.unit import Unit
-from actorflow.errors import ActorDeadError, HostDied, StoreError
+from actorflow.errors import ActorDeadError, HostDied, PayloadError, StoreError
 from actorflow.store.codec import encode
 from actorflow.store.faults import write_error
+from actorflow.text import text_of
 from actorflow.workflow.retry import Retry
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Mailbox:
         self.epoch = 0
         self.is_owner = False
         self.taken: Owned | None = None  # it was taken over, and has not begun
+        self.aside: PayloadError | None = None  # its state cannot be read here, so it handles nothing
         self.heard = 0  # the number up to which there was mail while it was not this node's
         self.stored: bytes | None = None
         self.is_doubtful = False  # after an error: what is stored may be newer than `stored`
@@ -234,7 +236,7 @@ class Mailbox:
             unit.message = unpack(self.registry, poison.body)
         except Exception:  # noqa: BLE001 - it is dead in any case
             unit.message = poison.body
-        logger.error("%s: %r is a dead letter: %s", self.ref, unit.message, msg)
+        logger.error("%s: %s is a dead letter: %s", self.ref, text_of(unit.message), msg)
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()
 

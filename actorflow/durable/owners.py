@@ -16,8 +16,9 @@ from actorflow.durable.ledger import Owned
 from actorflow.durable.settling import follow_up
 from actorflow.durable.signs import Mail
 from actorflow.durable.unit import Unit, steps
-from actorflow.errors import StoreError
+from actorflow.errors import PayloadError, StoreError
 from actorflow.store.codec import check_size
+from actorflow.text import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -69,7 +70,11 @@ class Owners:
             logger.info("%s is another node's; taken over when that ends", ref)
             return None
         self.standbys.pop(box.name, None)
-        box.load(owned)
+        try:
+            box.load(owned)
+        except Exception as error:  # noqa: BLE001 - a class may raise anything when it is made
+            return self._stand_aside(box, owned, error)
+        box.aside = None
         unit = Unit(box, self.registry.START)
         actor: Any = ref._actor
         token = CURRENT.set(unit)
@@ -81,6 +86,28 @@ class Owners:
             return self._started_later(unit, owned, result)
         self._started(unit, owned)
         return None
+
+    def _stand_aside(self, box: Mailbox, owned: Owned, error: Exception) -> None:
+        """Leave an actor alone whose state cannot be read here: to start it again and again would end the system.
+
+        A process that can read it may have it; its messages stay. Who spawns an actor that nobody restarts hears so.
+
+        Raises:
+            Exception: nobody would restart the actor.
+        """
+        box.is_owner = False
+        box.timers.disarm_all()
+        self._release(box.name, owned.epoch)
+        ref = box.ref
+        if not ref._parent.will_restart(ref, error):
+            raise error
+        text = (
+            "%s: its stored state cannot be read here, so it handles nothing, and its messages stay. Import the "
+            "modules of its classes, or delete its state by `actorflow store actors delete`, and start it again: %s"
+        )
+        logger.error(text, ref, reason_of(error))
+        box.aside = PayloadError(f"{ref.path} handles nothing, as its stored state cannot be read here: {error}")
+        self.answer_all(box, box.aside)
 
     async def _started_later(self, unit: Unit, owned: Owned, coro: Coroutine[Any, Any, Any]) -> None:
         await steps(unit, coro)
@@ -119,10 +146,10 @@ class Owners:
             raise ledger.Lost(msg)
         registry = self.registry
         box.load(owned, again=True)
-        mine = [number for number, (name, _) in list(registry.asks.items()) if name == box.name]
+        mine = registry.asks.of(box.name)
         left = registry.store.read(lambda tx: [number for number in mine if tx.one("actors.exists", {"id": number})])
         for number in set(mine) - set(left):
-            _, future = registry.asks.pop(number, (None, None))
+            future = registry.asks.take(number)
             if future is not None:
                 msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
                 future._settle(None, StoreError(msg))
@@ -216,14 +243,19 @@ class Owners:
         if self.registry.boxes.get(box.name) is box:
             del self.registry.boxes[box.name]
         self.standbys.pop(box.name, None)
-        for number, (name, future) in list(self.registry.asks.items()) if self.registry.asks else ():
-            if name == box.name:
-                self.registry.asks.pop(number, None)
-                future._settle(None, error)
+        self.answer_all(box, error)
         if box.is_owner:
             box.is_owner = False
             self._release(box.name, box.epoch)
         self._let_go(box)
+
+    def answer_all(self, box: Mailbox, error: Exception) -> None:
+        """Answer who asks an actor on this node."""
+        asks = self.registry.asks
+        for number in asks.of(box.name):
+            future = asks.take(number)
+            if future is not None:
+                future._settle(None, error)
 
     def _let_go(self, box: Mailbox) -> None:
         """Release an actor that was taken over for one that has ended before it could begin."""

@@ -11,6 +11,7 @@ from actorflow.core.future import Future
 from actorflow.core.messages import Stop
 from actorflow.core.ref import ENDING, IDLE, ActorRef
 from actorflow.core.system import Gone
+from actorflow.durable.asks import StoredFuture
 from actorflow.durable.away import ELSEWHERE, Stored, key_of
 from actorflow.durable.context import DurableContext
 from actorflow.durable.mailbox import Mailbox
@@ -25,6 +26,7 @@ class DurableRef(Stored):
 
     __slots__ = ("_box", "_key", "_registry")
 
+    _future_class: ClassVar[type[Future[Any]]] = StoredFuture
     _mailbox_class: ClassVar[type[Mailbox]] = Mailbox
     _context_class: ClassVar[type[Context]] = DurableContext
 

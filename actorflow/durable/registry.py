@@ -111,6 +111,8 @@ class Registry(ledger.Desk):
         """
         letter = self._letter(ref, message, future, sender)
         box = self.boxes.get(ref._key)
+        if future is not None and box is not None and box.aside is not None:
+            raise box.aside
         if box is None or box.capacity is None:
             return self._commit(box, letter, None, id)
         while True:
@@ -148,7 +150,7 @@ class Registry(ledger.Desk):
         try:
             number = self.store.write(work, durability=box.durability if box is not None else None)
         except BaseException:
-            self.asks.pop(letter.number, None)
+            self.asks.take(letter.number)
             raise
         if number is not None:
             self.announce(letter)
@@ -202,10 +204,9 @@ class Registry(ledger.Desk):
 
     def answer(self, number: int, value: bytes | None, error: bytes | None, failure: BaseException | None) -> None:
         """Answer who asks on this node; a row does it for those of others."""
-        asked = self.asks.pop(number, None)
-        if asked is None:
+        future = self.asks.take(number)
+        if future is None:
             return
-        future = asked[1]
         if failure is not None or error is not None:
             future._settle(None, failure if isinstance(failure, Exception) else read_failure(error))
             return
@@ -231,7 +232,17 @@ class Registry(ledger.Desk):
         if self.store.read(lambda tx: tx.one("actors.has_answers", me)) is None:
             return
         for number, value, error in self.store.write(lambda tx: tx.all("actors.answers", me)):
-            self.answer(number, value, error, None)
+            try:
+                self.answer(number, value, error, None)
+            except Exception:  # noqa: BLE001 - the others' are gone from the store
+                logger.exception("The answer to message %s could not be passed on", number)
+
+    def forget_asks(self) -> None:
+        """Have other nodes leave no answers for which nobody here waits any more."""
+        dropped = self.asks.take_dropped()
+        numbers = [number for number, name in dropped if not ((box := self.boxes.get(name)) and box.is_owner)]
+        if numbers:
+            self.store.write(partial(ledger.forget_asks, node=self.node, numbers=numbers), durability="process")
 
     # --- timers from outside of handlers -----------------------------------------------------------------------------
 
@@ -278,9 +289,10 @@ class Registry(ledger.Desk):
             return
         self.is_closed = True
         self._unwatch()
-        for number, (name, future) in list(self.asks.items()):
-            self.asks.pop(number, None)
-            future._settle(None, ActorDeadError(f"{name}: this system has ended; the message stays in the store"))
+        for number, name in self.asks.all():
+            future = self.asks.take(number)
+            if future is not None:
+                future._settle(None, ActorDeadError(f"{name}: this system has ended; the message stays in the store"))
         try:
             self.store.write(partial(ledger.release_all, node=self.node), durability="process")
         except ActorflowError as error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
 from actorflow.durable.ledger import Lost, TimerRow, Twice
 from actorflow.durable.mailbox import STORE_SECONDS
 from actorflow.durable.signs import Again, Due, Mail
-from actorflow.errors import MailboxFull
+from actorflow.errors import MailboxFull, StoreError
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.durable.unit import Unit
@@ -49,9 +52,9 @@ def follow_up(unit: Unit) -> None:
     box, effects, ref = unit.box, unit.effects, unit.box.ref
     for receiver, message, future in unit.held:
         if not receiver._is_remote:
-            receiver._arrive(message, future, ref)
+            quietly(partial(receiver._arrive, message, future, ref))
     for act in unit.after:
-        act()
+        quietly(act)
     entry = effects.entry
     if entry is not None and effects.ending in ("done", "dead") and entry.asker is not None:
         box.registry.answer(entry.id, effects.answer, effects.error, unit.failure)
@@ -64,6 +67,14 @@ def follow_up(unit: Unit) -> None:
             box.timers.disarm(id_)
         for id_, due in effects.moved_timers:
             box.timers.move(id_, due)
+
+
+def quietly(act: Callable[[], object]) -> None:
+    """Do one of the things that follow a commit; an error of one keeps neither the others nor the actor."""
+    try:
+        act()
+    except Exception:  # noqa: BLE001 - the commit stands
+        logger.exception("After the commit of a message, %s failed", text_of(act))
 
 
 def end_timer(unit: Unit, row: TimerRow) -> None:
@@ -104,6 +115,10 @@ def not_committed(unit: Unit, error: Exception, *, alive: bool) -> None:
         box.give_away(error)
         box.crash_soon(error)
         return
+    if not isinstance(error, (StoreError, MailboxFull)):  # it cannot be written, now or later: a failure like any other
+        unit.refused, unit.is_over = None, False
+        unit.failed(error)
+        return
     if isinstance(error, Twice):
         logger.warning("%s: %s; what it did the second time is dropped", box.ref, error)
         pause = None
@@ -111,8 +126,8 @@ def not_committed(unit: Unit, error: Exception, *, alive: bool) -> None:
         logger.warning("%s: %s; rolled back, tried again", box.ref, error)
         pause = STORE_SECONDS
     else:
-        text = "%s: what came of %r could not be stored; rolled back, tried again in %.3g s: %s"
-        logger.error(text, box.ref, unit.message, STORE_SECONDS, error)
+        text = "%s: what came of %s could not be stored; rolled back, tried again in %.3g s: %s"
+        logger.error(text, box.ref, text_of(unit.message), STORE_SECONDS, error)
         pause = STORE_SECONDS
     box.is_doubtful = True
     unit.failure = error

@@ -12,17 +12,18 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.current import CURRENT, Execution, late_send
+from actorflow.core.failure import contained, is_contained
 from actorflow.core.failure import failed as core_failed
-from actorflow.core.failure import is_contained
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED, Stop
 from actorflow.durable.ledger import Effects, Entry, Letter, TimerRow
 from actorflow.durable.payload import pack
-from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, PayloadError, Stopping, TransitionRefused
+from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
 from actorflow.store.codec import check_size, encode
 from actorflow.store.faults import write_error
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -151,13 +152,14 @@ class Unit(Execution):
         for ref, message, future in held:
             try:
                 self.send(ref, message, future, outer)
-            except ActorflowError as error:
+            except BaseException as raised:  # noqa: BLE001 - it pickles what is the user's, and the others have to leave
+                error = contained(self.box.ref, raised)
                 if future is not None:
                     future._settle(None, error)
                 else:
                     self.undelivered(ref, message, error)
 
-    def undelivered(self, ref: ActorRef[Any], message: Any, error: Exception) -> None:
+    def undelivered(self, ref: ActorRef[Any], message: Any, error: BaseException) -> None:
         """Make a message a dead letter that could not be sent."""
         events = self.scheduler.events
         self.scheduler.post_work(lambda: events.dead_letter(ref, message, self.box.ref, error))
@@ -207,7 +209,7 @@ class Unit(Execution):
             limit = self.scheduler.payload_limit
             check_size(effects.state, f"the state of {self.box.ref.path}", limit)
             check_size(effects.answer, "the answer", limit)
-        except PayloadError as error:
+        except BaseException as error:  # noqa: BLE001 - users' code runs there: a failure like any other in the handler
             return self.failed(error)
         return self.submit()
 
@@ -275,12 +277,12 @@ class Unit(Execution):
         if pause is not None:
             effects.ending = "again"
             self.pause = pause
-            text = "%s failed on %r (try %d), rolled back; again in %.3g s"
-            logger.warning(text, box.ref, self.message, counted.attempt, pause, exc_info=error)
+            text = "%s failed on %s (try %d), rolled back; again in %.3g s"
+            logger.warning(text, box.ref, text_of(self.message), counted.attempt, pause, exc_info=error)
             return
         effects.ending = "dead"
-        text = "%s failed on %r %d times, rolled back; it is a dead letter"
-        logger.error(text, box.ref, self.message, counted.attempt, exc_info=error)
+        text = "%s failed on %s %d times, rolled back; it is a dead letter"
+        logger.error(text, box.ref, text_of(self.message), counted.attempt, exc_info=error)
         self.after.append(lambda: self.dead_letter(error))
 
     def dead_letter(self, error: BaseException) -> None:
@@ -290,8 +292,8 @@ class Unit(Execution):
     def drop_sends(self) -> None:
         """Forget what was to leave; who would wait for an answer to it hears so."""
         for letter in self.effects.letters:  # their commit may have failed after they were numbered
-            if self.box.registry.asks.get(letter.number, (None, None))[1] is letter.future:
-                self.box.registry.asks.pop(letter.number, None)
+            if letter.future is not None and self.box.registry.asks.get(letter.number) is letter.future:
+                self.box.registry.asks.take(letter.number)
         futures = [future for _, _, future in self.held] + [letter.future for letter in self.effects.letters]
         for future in futures:
             if future is not None:

@@ -48,7 +48,7 @@ def test_a_send_to_a_full_disk_raises_and_leaves_nothing(start, disk):
         with pytest.raises(af.StoreError, match="full"):
             ref.call(Account.add, 1)
         disk.full = False
-        assert system.scheduler.durable.asks == {}
+        assert system.scheduler.durable.asks.all() == []
         assert ref.call(Account.seen).get(timeout=30) == []
 
 

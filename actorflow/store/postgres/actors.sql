@@ -100,6 +100,12 @@ delete from actorflow.answer where asker = :asker returning id, value, error;
 -- name: has_answers
 select 1 from actorflow.answer where asker = :asker limit 1;
 
+-- name: unask
+update actorflow.mail set asker = null where id in (select json_array_elements_text(:ids::json)::bigint) and asker = :asker;
+
+-- name: drop_answers
+delete from actorflow.answer where id in (select json_array_elements_text(:ids::json)::bigint) and asker = :asker;
+
 -- name: add_timer
 insert into actorflow.actor_timer (actor, due, period, body) values (:actor, :due, :period, :body) returning id;
 

@@ -98,6 +98,12 @@ delete from af_answer where asker = :asker returning id, value, error;
 -- name: has_answers
 select 1 from af_answer where asker = :asker limit 1;
 
+-- name: unask
+update af_mail set asker = null where id in (select value from json_each(:ids)) and asker = :asker;
+
+-- name: drop_answers
+delete from af_answer where id in (select value from json_each(:ids)) and asker = :asker;
+
 -- name: add_timer
 insert into af_actor_timer (actor, due, period, body) values (:actor, :due, :period, :body) returning id;
 
