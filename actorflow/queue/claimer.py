@@ -173,9 +173,10 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def withdraw_offer(self) -> None:
         """Have nobody else claim; if somebody does just now, it is still out, and answered in a moment."""
-        with contextlib.suppress(IndexError):
-            self.line.offers.pop()
-            self.offering = False
+        if self.line.offers:
+            with contextlib.suppress(IndexError):  # who enqueues was faster
+                self.line.offers.pop()
+                self.offering = False
 
     def take_offered(self, offer: object, claimed: list[Any] | None, *, is_all: bool) -> None:
         """Somebody has enqueued a job, and claimed for a worker that was offered; nobody else does so meanwhile.

@@ -14,6 +14,7 @@ from actorflow.core.log import logger
 from actorflow.queue import ledger
 from actorflow.queue.desk import Desk, InProcess
 from actorflow.queue.listeners import Listeners
+from actorflow.queue.packing import Packed, put_plain
 from actorflow.queue.stats import Latencies
 from actorflow.store.codec import check_size
 from actorflow.workflow.task import TASKS
@@ -132,20 +133,24 @@ class Line:
         if claimer is not None and claimer.is_alive():
             claimer.cast(claimer.actor_class.wake)
 
-    def put_and_claim(self, put: Callable[[Transaction], int], now: float) -> tuple[int, list[ledger.Claimed]]:
+    def put_and_claim(self, packed: Packed, now: float) -> tuple[int, list[ledger.Claimed]]:
         """Add a job, and claim the next one in the same transaction: half the commits for a worker that waits."""
-        store, name, tasks, news = self.store, self.name, self.tasks, ledger.News()
-        owner, until = store.node.id, self.lease_now() + LEASE_SECONDS
+        store, name, news = self.store, self.name, None
+        owner, until, known = store.node.id, self.lease_now() + LEASE_SECONDS, store.version
 
         def work(transaction: Transaction) -> tuple[int, list[ledger.Claimed]]:
-            news.begin()
-            id_ = put(transaction)
+            nonlocal news
+            news = None
             if self.closed or self.is_ending():
-                return id_, []
-            return id_, ledger.claim(transaction, name, owner, tasks, 1, now, until, store.version, news)[0]
+                return put_plain(transaction, name, packed, now), []
+            job = ledger.put_running(transaction, name, owner, packed.task, packed.payload, now, until, known)
+            if job is not None:
+                return job.id, [job]
+            id_, news = put_plain(transaction, name, packed, now), ledger.News()
+            return id_, ledger.claim(transaction, name, owner, self.tasks, 1, now, until, known, news)[0]
 
         found = store.write(work, self.durability)
-        if news.ended or news.queues or news.newer is not None:
+        if news is not None:
             self.told([], news)
         return found
 

@@ -120,7 +120,7 @@ class Queue:
             return None
         assert claimer is not None
         try:
-            id_, claimed = line.put_and_claim(lambda transaction: put_plain(transaction, self.name, packed, now), now)
+            id_, claimed = line.put_and_claim(packed, now)
         except BaseException:
             claimer.cast(Claimer.take_offered, offer, None, is_all=False)
             raise

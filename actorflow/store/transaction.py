@@ -28,7 +28,7 @@ class Transaction(Protocol):
         ...
 
     def insert(self, name: str, parameters: Parameters, /) -> int:
-        """Run a statement that adds a row, and return its number."""
+        """Run a statement that adds a row, and return its number; 0 if it has added none."""
         ...
 
     def many(self, name: str, parameters: Iterable[Parameters], /) -> int:

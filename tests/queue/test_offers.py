@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -105,6 +106,38 @@ def test_a_paused_queue_begins_nothing(shop):
     assert job.status == "queued"
     jobs.resume()
     assert job.result(timeout=30) == "a"
+
+
+@pytest.mark.parametrize("limit", [{"concurrency": 1}, {"rate": "1/h"}])
+def test_limits_hold_for_a_job_that_finds_a_free_worker(shop, limit):
+    jobs = shop.queue("q", workers=2, **limit)
+    offered(shop)
+    jobs.enqueue(stay, "a")
+    until(lambda: ORDER == ["a"])
+    offered(shop)
+    assert jobs.enqueue(note, "b").status == "queued"
+    STAY.set()
+
+
+def test_a_job_whose_time_has_come_goes_first(shop):
+    jobs = shop.queue("q", workers=1)
+    offered(shop)
+    line_of(shop).wake = lambda: None  # type: ignore[method-assign]  # as if another process had enqueued it
+    due = jobs.enqueue(note.options(priority=-1, delay=0.000_1), "due")
+    until(lambda: line_of(shop).now() > due.info().due)
+    other = jobs.enqueue(note, "other")
+    assert (due.result(timeout=30), other.result(timeout=30)) == ("due", "other")
+    assert ORDER == ["due", "other"]
+
+
+def test_where_newer_code_has_changed_the_tables_a_job_is_left_to_it(tmp_path):
+    with af.ActorSystem("shop", store=f"sqlite:///{tmp_path / 'jobs.db'}") as system:
+        jobs = system.queue("q", workers=1)
+        offered(system)
+        with sqlite3.connect(tmp_path / "jobs.db") as other:
+            other.execute("update af_meta set value = value + 1 where key = 'version'")
+        other.close()
+        assert jobs.enqueue(note, "a").status == "queued"
 
 
 def test_after_drain_nothing_is_claimed_any_more(shop):

@@ -5,7 +5,7 @@ written about it says both: what comes late, after another node has taken over, 
 """
 
 from actorflow.queue.ledger.arrivals import check_needs, number, put, put_many
-from actorflow.queue.ledger.claims import claim, claim_one, expire
+from actorflow.queue.ledger.claims import claim, claim_one, expire, put_running
 from actorflow.queue.ledger.endings import after_end, cancel_queued, settle
 from actorflow.queue.ledger.records import BATCH, CRASHES, DAY, DEAD_SECONDS, FINAL, Claimed, News, Outcome
 from actorflow.queue.ledger.requests import cancel, cancel_each, prune, purge, revive, revive_each
@@ -38,6 +38,7 @@ __all__ = [
     "purge",
     "put",
     "put_many",
+    "put_running",
     "revive",
     "revive_each",
     "schedule_row",

@@ -52,6 +52,20 @@ def claim(
     return claimed, next_wake(transaction, queue, outlook) if len(claimed) < wanted else None
 
 
+def put_running(
+    transaction: Transaction, queue: str, owner: str, task: str, args: bytes, now: float, lease: float, known: int
+) -> Claimed | None:
+    """Add a job that this node has at once; None if others go first, or limits hold: then nothing is added.
+
+    One statement in place of three, for a job that finds a free worker and nothing that waits.
+    """
+    values = {"queue": queue, "owner": owner, "task": task, "args": args, "now": now, "lease": lease, "known": known}
+    id_ = transaction.insert("jobs.put_running", values)
+    if not id_:
+        return None
+    return Claimed(id_, task, args, None, 1, 0, 1, 0, None, at_most_once=False, created=now, due=None)
+
+
 def claim_one(transaction: Transaction, id_: int, owner: str, now: float, lease: float) -> Claimed | None:
     """Take a job that has not begun, past all limits; they count it all the same."""
     place = transaction.one("jobs.place", {"id": id_})

@@ -176,8 +176,9 @@ class PostgresTransaction:
         return self._run(name, parameters).rowcount
 
     def insert(self, name: str, parameters: Parameters, /) -> int:
-        """Run a statement that adds a row and returns its number."""
-        return int(self.all(name, parameters)[0][0])
+        """Run a statement that adds a row and returns its number; 0 if it has added none."""
+        row = self.one(name, parameters)
+        return 0 if row is None else int(row[0])
 
     def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
         """Run a statement once for each; they go to the server together. Return how many rows they changed."""

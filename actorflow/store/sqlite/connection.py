@@ -119,9 +119,10 @@ class SqliteTransaction:
             raise self._failed(error) from error
 
     def insert(self, name: str, parameters: Parameters, /) -> int:
-        """Run a statement that adds a row, and return its number."""
+        """Run a statement that adds a row, and return its number; 0 if it has added none."""
         try:
-            return self._connection.execute(STATEMENTS[name], parameters).lastrowid or 0
+            cursor = self._connection.execute(STATEMENTS[name], parameters)
+            return (cursor.lastrowid or 0) if cursor.rowcount else 0
         except sqlite3.Error as error:
             raise self._failed(error) from error
 

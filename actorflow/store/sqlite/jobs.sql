@@ -44,6 +44,15 @@ returning id;
 -- name: put_plain
 insert into af_job (queue, task, stage, priority, args, created) values (:queue, :task, 0, :priority, :args, :created);
 
+-- name: put_running
+insert into af_job (queue, task, stage, status, priority, args, created, owner, epoch, attempt, started, lease)
+select :queue, :task, 4, 'running', 0, :args, :now, :owner, 1, 1, :now, :lease
+from af_queue as limits
+where name = :queue and paused = 0 and concurrency is null and rate is null and key_concurrency is null and key_rate is null
+    and (select value from af_meta where key = 'version') <= :known
+    and not exists (select 1 from af_job where queue = :queue and stage = 0)
+    and not exists (select 1 from af_job where queue = :queue and stage = 1 and due <= :now);
+
 -- name: put_numbered
 insert into af_job (id, queue, task, stage, priority, args, created)
 values (:id, :queue, :task, 0, :priority, :args, :created);
