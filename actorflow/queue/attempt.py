@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, JobCancelled, PayloadError, Stopping
-from actorflow.queue.ledger import CRASHES, Claimed, Outcome, interrupted
-from actorflow.store.codec import encode
-from actorflow.store.faults import write_error
+from actorflow.queue.calls import text_of_call
+from actorflow.queue.ledger import CRASHES, DAY, Claimed, Outcome, interrupted
+from actorflow.store.codec import decode, encode
+from actorflow.store.faults import LONGEST_TEXT, write_error
+from actorflow.text import text_of
 from actorflow.workflow.current import Current
 from actorflow.workflow.task import TASKS, AnyTask
 
@@ -22,6 +24,13 @@ if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.queue.line import Line
     from actorflow.store.held import Held
+
+
+class NotBegun(Exception):
+    """Says that a task's function was not called, for want of something that its process should have had.
+
+    The cause is what was raised: no descriptor, no thread, no memory, no pool. It is no fault of the job.
+    """
 
 
 class Attempt:
@@ -35,38 +44,68 @@ class Attempt:
         waits_for: the job whose end its task waits for, in this process.
         began: seconds on the system's clock.
         seconds: how long it ran.
+        not_begun: what this process could not give it, so that its function was not called.
+
+    Raises:
+        PayloadError: the job's row is damaged.
     """
 
     def __init__(self, job: Claimed, line: Line) -> None:
         self.job = job
         self.line = line
         self.task: AnyTask = TASKS[job.task]
-        self.options: dict[str, Any] = json.loads(job.options) if job.options else {}
+        job.check()
+        self.timeout, self.keep, self.retry = self.task.timeout, DAY, self.task.retry
+        if job.options is not None:
+            self._read_options(job.options)
         self.cancelled = False
         self.abort: Callable[[], object] | None = None
         self.held: Held | None = None
         self.settled = False
         self.waits_for: int | None = None
         self.outcome: Outcome | None = None
+        self.not_begun: BaseException | None = None
         self.began = 0.0
         self.seconds = 0.0
+
+    def _read_options(self, stored: bytes) -> None:
+        """Take over the timeout, the retention and the retry that were given to this job."""
+        try:
+            options = json.loads(stored)
+            timeout = options.get("timeout", self.timeout)
+            self.timeout = None if timeout is None else float(timeout)
+            self.keep = float(options.get("keep", DAY))
+            numbers = options.get("retry")
+            if numbers is not None:
+                self.retry = self.task.retry.with_numbers(numbers)
+        except Exception as error:
+            msg = f"the options of job {self.job.id} are damaged: {error!r}"
+            raise PayloadError(msg) from error
 
     @property
     def key(self) -> str:
         """The idempotency key of the job."""
         return f"job-{self.job.id}"
 
-    @property
-    def timeout(self) -> float | None:
-        """Seconds that the attempt may take."""
-        timeout: float | None = self.options.get("timeout", self.task.timeout)
-        return timeout
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of the task.
 
-    @property
-    def keep(self) -> float:
-        """Seconds that the result is kept."""
-        keep: float = self.options.get("keep", 86400.0)
-        return keep
+        Raises:
+            NotBegun: there is no memory for them, or no descriptor for what they import.
+            PayloadError: they are damaged, or of a class that is not known here.
+        """
+        try:
+            args, kwargs = decode(self.job.args)
+            return [*args], {**kwargs}
+        except PayloadError as error:
+            if isinstance(error.__cause__, MemoryError | OSError):
+                raise NotBegun from error.__cause__
+            raise
+        except (MemoryError, OSError) as error:
+            raise NotBegun from error
+        except (TypeError, ValueError) as error:
+            msg = f"the arguments of job {self.job.id} are damaged: {error}"
+            raise PayloadError(msg) from error
 
     def current(self, *, may_write: bool) -> Current:
         """Return what the task knows of itself."""
@@ -142,10 +181,30 @@ class Attempt:
         self.line.check_size(result, what)
         return self._outcome("completed", result=result)
 
+    def end_by(self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None = None) -> None:
+        """Note the outcome of an attempt that raised; it does not raise itself, or the worker and the job were lost."""
+        try:
+            self.undo()
+        except Exception as problem:  # noqa: BLE001 - the connection is gone, and what was written with it
+            logger.error("%s failed, and what it wrote could not be undone", self, exc_info=problem)
+        if isinstance(error, NotBegun) and not self.cancelled:
+            self.not_begun = error.__cause__ or error
+            self.outcome = self.give_back()
+        else:
+            self.outcome = self.failed(error, now, rng, worker)
+
     def failed(
         self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None = None
     ) -> Outcome:
-        """Return the outcome of an attempt that raised: another try, or none."""
+        """Return the outcome of an attempt that raised: another try, or none; whatever it raised, this does not."""
+        try:
+            return self._failed(error, now, rng, worker)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as problem:  # noqa: BLE001 - a rule, an error or a handler of logs, of the user's
+            return self._outcome("failed", error=write_error(problem))
+
+    def _failed(self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None) -> Outcome:
         job = self.job
         if isinstance(error, Stopping) and worker is not None and (must_stop(worker) or self.line.is_ending()):
             return self.interrupted()  # not the job's fault
@@ -157,13 +216,13 @@ class Attempt:
         if isinstance(error, HostDied):  # it has killed its process, or was in one that somebody else killed
             is_dead = job.at_most_once or job.crashes + 1 >= CRASHES
             if is_dead:
-                logger.error("Job %s (%s) is a dead letter: %s", job.id, job.task, error)
+                logger.error("%s is a dead letter: %s", self, text_of(error, LONGEST_TEXT, str))
             return self._outcome("dead" if is_dead else "queued", error=stored, crashes=1)
         pause = self.pause_after(error, rng)
         if pause is not None:
-            logger.info("Job %s (%s) failed, tried again in %.3g s", job.id, job.task, pause, exc_info=error)
+            logger.warning("%s failed, tried again in %.3g s", self, pause, exc_info=error)
             return self._outcome("queued", error=stored, due=now + pause)
-        logger.error("Job %s (%s) failed for good", job.id, job.task, exc_info=error)
+        logger.error("%s failed for good", self, exc_info=error)
         return self._outcome("failed", error=stored)
 
     def _outcome(self, status: str, **more: Any) -> Outcome:
@@ -175,6 +234,14 @@ class Attempt:
         job = self.job
         if job.at_most_once or isinstance(error, PayloadError):
             return None
-        numbers = self.options.get("retry")
-        rule = self.task.retry if numbers is None else self.task.retry.with_numbers(numbers)
-        return rule.pause(job.attempt - job.crashes, error, rng)
+        return self.retry.pause(job.attempt - job.crashes, error, rng)
+
+    def __str__(self) -> str:
+        """Return how the log names it."""
+        job = self.job
+        return f"Job {job.id} of queue {self.line.name}, {text_of_call(job.task, job.args)},"
+
+
+def dead_letter(job: Claimed, error: Exception) -> Outcome:
+    """Return the outcome of a job that cannot become an attempt."""
+    return Outcome(job.id, job.epoch, job.key, "dead", error=write_error(error), task=job.task)

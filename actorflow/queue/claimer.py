@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.actor import Actor
 from actorflow.core.child import child
 from actorflow.core.log import logger
-from actorflow.errors import JobCancelled, TaskTimeout
-from actorflow.queue.attempt import Attempt
+from actorflow.errors import JobCancelled, PayloadError, TaskTimeout
+from actorflow.queue.apart import write_apart
+from actorflow.queue.attempt import Attempt, dead_letter
 from actorflow.queue.deadlock import DeadlockWatch
+from actorflow.queue.ledger import given_back
 from actorflow.queue.line import LEASE_SECONDS
+from actorflow.queue.shortage import Shortage
 from actorflow.queue.worker import AsyncWorker, Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from actorflow.core.ref import ActorRef
     from actorflow.core.reply import Reply
     from actorflow.core.timers import Timer
@@ -45,6 +50,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.line = line
         self.count = workers
         self.free: deque[ActorRef[Any]] = deque()
+        self.shortage = Shortage(line)
         self.async_workers: dict[ActorRef[Any], ActorRef[Any]] = {}  # the one beside each worker, made at first need
         self.backlog: deque[Attempt] = deque()
         self.running: dict[int, tuple[Attempt, ActorRef[Any]]] = {}
@@ -64,15 +70,19 @@ class Claimer(Actor, intensity=10, period=10.0):
         """Start the workers, and look for work."""
         self.line.offers.clear()
         self.line.disown()  # an incarnation that has crashed may have left jobs
-        self.free.extend(self.new_worker() for _ in range(self.count))
+        self.hire()
         if not self.line.store_is_private:  # at once: after the death of a whole tree its jobs wait for this process
             self.looking = True
             self.actor_ref.cast(Claimer.look_around)
         self.flush_soon()
 
-    def new_worker(self) -> ActorRef[Any]:
-        """Start a worker."""
-        return self.ctx.spawn(child(Worker, self.actor_ref, self.line).options(restart="permanent"))
+    def hire(self) -> None:
+        """Start the workers that are missing; if that cannot be, with the next try to begin a job."""
+        try:
+            while len(self.free) + len(self.running) < self.count:
+                self.free.append(self.ctx.spawn(child(Worker, self.actor_ref, self.line).options(restart="permanent")))
+        except Exception as error:  # noqa: BLE001 - no thread, no memory: for now
+            self.pause(error)
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -89,8 +99,12 @@ class Claimer(Actor, intensity=10, period=10.0):
             return  # it was given up: its time was over, or it was lost
         seconds = attempt.seconds
         self.duration = seconds if self.duration is None else self.duration + (seconds - self.duration) * 0.1
-        self.end(attempt)
         self.free.append(entry[1])
+        self.end(attempt)
+        if attempt.not_begun is not None:
+            self.pause(attempt.not_begun)
+        else:
+            self.shortage.over()
         if self.backlog:
             self.hand_out()
         if self.backlog and len(self.done) < BATCH:
@@ -101,10 +115,10 @@ class Claimer(Actor, intensity=10, period=10.0):
     def end(self, attempt: Attempt) -> None:
         """Note the outcome of an attempt, to be written with the next transaction."""
         del self.running[attempt.job.id]
-        self.line.attempt_ended(attempt)
         assert attempt.outcome is not None
         if not attempt.settled:
             self.done.append(attempt.outcome)
+        self.line.attempt_ended(attempt)
 
     def flush_soon(self) -> None:
         """Write and take once what is in the mailbox now is handled."""
@@ -135,9 +149,9 @@ class Claimer(Actor, intensity=10, period=10.0):
         if done or wanted > 0:
             try:
                 claimed, next_wake = self.line.settle_and_claim(done, wanted)
-            except Exception as error:  # noqa: BLE001 - the store is gone for now; nothing is forgotten
+            except Exception as error:  # noqa: BLE001 - the store is gone for now, or one of them cannot be written
+                self.done = write_apart(self.line, done) + self.done
                 logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
-                self.done = done + self.done
                 self.ctx.after(1.0, self.flush_soon)
                 return
             self.take(claimed, wanted, next_wake)
@@ -160,14 +174,27 @@ class Claimer(Actor, intensity=10, period=10.0):
     def accept(self, claimed: list[Any]) -> None:
         """Hand out jobs that this node has now, or have them wait for a worker."""
         ahead = bool(self.backlog)
-        self.backlog.extend(Attempt(job, self.line) for job in claimed)
+        self.backlog.extend(self.attempts(claimed))
         if ahead:  # what came later may be more urgent
             self.backlog = deque(sorted(self.backlog, key=lambda attempt: (attempt.job.priority, attempt.job.id)))
         self.hand_out()
 
+    def attempts(self, claimed: list[Any]) -> Iterator[Attempt]:
+        """Make attempts of jobs; one whose row is damaged is a dead letter."""
+        for job in claimed:
+            try:
+                yield Attempt(job, self.line)
+            except PayloadError as error:
+                logger.error("Job %s of queue %s is a dead letter: %s", job.id, self.line.name, error)
+                self.done.append(dead_letter(job, error))
+                self.flush_soon()
+            except Exception as error:  # noqa: BLE001 - no memory: no fault of the job
+                self.done.append(given_back(job))
+                self.pause(error)
+
     def offer_worker(self) -> None:
         """With a free worker and nothing to take, who enqueues next in this process may claim for it at once."""
-        if self.free and not (self.offering or self.draining):
+        if self.free and not (self.offering or self.draining or self.shortage):
             self.offering = True
             self.line.offers.append(self.offer)
 
@@ -188,8 +215,8 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.offering = self.offering and offer is not self.offer
         if claimed is None:
             self.disown_others()
-        elif offer is not self.offer or self.takes_no_more() or not self.free:
-            self.done += [Attempt(job, self.line).give_back() for job in claimed]
+        elif offer is not self.offer or self.takes_no_more() or self.shortage or not self.free:
+            self.done += [attempt.give_back() for attempt in self.attempts(claimed)]
         elif claimed:
             self.accept(claimed)
         if is_all and not (self.done or self.missed):
@@ -212,6 +239,8 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def wanted(self) -> int:
         """Return how many jobs to take: for the free workers, and some ahead."""
+        if self.shortage:
+            return int(self.shortage.may_try and not self.running)
         ahead = 0 if self.duration is None else min(AHEAD, int(self.count * AHEAD_SECONDS / max(self.duration, 1e-6)))
         have = len(self.backlog)
         target = len(self.free) + ahead
@@ -248,23 +277,50 @@ class Claimer(Actor, intensity=10, period=10.0):
         free, backlog = self.free, self.backlog
         while free and backlog:
             attempt = backlog.popleft()
-            if not self.line.attempt_begins(attempt):
+            try:
+                began = self.begin(attempt, free[0])
+            except Exception as error:  # noqa: BLE001 - no descriptor, no thread, no memory: no fault of the job
+                self.running.pop(attempt.job.id, None)
+                self.done.append(attempt.give_back())
+                self.pause(error)
+                return
+            if began:
+                free.popleft()
+            else:
                 self.done.append(attempt.give_back())
                 self.flush_soon()
-                continue
-            slot = free.popleft()
-            self.running[attempt.job.id] = (attempt, slot)
-            if attempt.task.is_async:
-                self.async_worker(slot).cast(AsyncWorker.run, attempt)
-            else:
-                slot.cast(Worker.run, attempt)
-                if attempt.timeout is not None and not attempt.task.cpu:
-                    self.ctx.after(attempt.timeout, self.time_out, attempt)
         if not free:
             self.withdraw_offer()
         if backlog and self.stall_timer is None:
             self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, backlog[0])
         self.look_soon()
+
+    def begin(self, attempt: Attempt, slot: ActorRef[Any]) -> bool:
+        """Give a worker a job; False if the job was lost, or the store is gone."""
+        if not self.line.attempt_begins(attempt):
+            return False
+        worker = self.async_worker(slot) if attempt.task.is_async else slot
+        self.running[attempt.job.id] = (attempt, slot)
+        if attempt.task.is_async:
+            worker.cast(AsyncWorker.run, attempt)
+            return True
+        worker.cast(Worker.run, attempt)
+        if attempt.timeout is not None and not attempt.task.cpu:
+            self.ctx.after(attempt.timeout, self.time_out, attempt)
+        return True
+
+    def pause(self, error: BaseException) -> None:
+        """Take no jobs for a while, as those that were taken could not begin here; others may have them."""
+        seconds = self.shortage.note(error, self.ctx.random)
+        self.withdraw_offer()
+        self.give_back()
+        if seconds is not None:
+            self.ctx.after(seconds, self.try_again)
+
+    def try_again(self) -> None:
+        """See whether jobs can begin here again: by one."""
+        self.hire()
+        self.flush_soon()
 
     def look_at_backlog(self, first: Attempt) -> None:
         """Give back what waits behind jobs that take longer than was thought."""
@@ -288,7 +344,7 @@ class Claimer(Actor, intensity=10, period=10.0):
             name, seconds = attempt.job.task, attempt.timeout
             self.give_up(
                 attempt,
-                TaskTimeout(f"{name} took over {seconds} s; its thread runs on, and what it returns is refused"),
+                TaskTimeout(f"{name} took over {seconds:g} s; its thread runs on, and what it returns is refused"),
             )
 
     def runs(self, attempt: Attempt) -> bool:
@@ -304,7 +360,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.end(attempt)
         attempt.cancelled = True  # its thread may look
         slot.stop(block=False)
-        self.free.append(self.new_worker())
+        self.hire()
         self.flush_soon()
 
     # --- cancel ------------------------------------------------------------------------------------------------------
@@ -398,6 +454,11 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.done += [attempt.outcome or attempt.interrupted() for attempt, _ in self.running.values()]
         self.backlog.clear()
         self.running.clear()
-        if self.done:
-            self.line.settle_and_claim(self.done, 0)
-            self.done = []
+        done, self.done = self.done, []
+        if not done:
+            return
+        try:
+            self.line.settle_and_claim(done, 0)
+        except Exception:
+            if write_apart(self.line, done):
+                raise

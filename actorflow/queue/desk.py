@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
+from actorflow.errors import HostDied
 from actorflow.store.sqlite.locks import give, is_free, take
 from actorflow.workflow.current import CURRENT_TASK, Current
 
@@ -58,18 +59,19 @@ class Desk:
             return None
         path = Path(self._folder, f"{job}.progress")
         try:
-            noted: list[Any] = json.loads(path.read_bytes())
-        except OSError:
+            done, total = json.loads(path.read_bytes())
+            path.unlink(missing_ok=True)
+        except (OSError, ValueError, TypeError):  # there is no note, or somebody else has written one
             return None
-        path.unlink(missing_ok=True)
-        return noted
+        return [done, total]
 
     def clear(self, job: int) -> None:
         """Forget a job that is over."""
         folder = self._folder
         if folder is not None:
             for kind in ("cancel", "progress"):
-                (folder / f"{job}.{kind}").unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    (folder / f"{job}.{kind}").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove the folder."""
@@ -138,6 +140,9 @@ class InProcess:
         token = CURRENT_TASK.set(Current(key, attempt, slip.report, slip.is_cancelled))
         try:
             return self.function(*args, **kwargs)
+        except HostDied as error:  # of a process that the task itself has used: the task had begun
+            error.maybe_ran = True
+            raise
         finally:
             CURRENT_TASK.reset(token)
 

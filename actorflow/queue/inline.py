@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.errors import PayloadError
 from actorflow.queue import ledger
-from actorflow.queue.attempt import Attempt
+from actorflow.queue.apart import write
+from actorflow.queue.attempt import Attempt, dead_letter
 from actorflow.queue.worker import run_here
 
 if TYPE_CHECKING:
     from actorflow.queue.line import Line
-    from actorflow.store.transaction import Transaction
 
 LEASE_SECONDS: Final = 86400.0
 
@@ -19,36 +20,33 @@ LEASE_SECONDS: Final = 86400.0
 def run_inline(line: Line, id_: int) -> None:
     """Run a job, and try it again as its retry says, without the pauses; what became of it is in the store."""
     rng = random.Random(id_)
-    owner = line.store.node.id
-    while True:
-        now, until = line.now(), line.lease_now() + LEASE_SECONDS
-
-        def take(transaction: Transaction, now: float = now, until: float = until) -> ledger.Claimed | None:
-            return ledger.claim_one(transaction, id_, owner, now, until)
-
-        job = line.store.write(take, line.durability)
-        if job is None:
-            return  # what it waits for is not over, or has failed
-        attempt = Attempt(job, line)
-        if not line.attempt_begins(attempt):
-            return  # another process has it
-        outcome = attempt.outcome = run(attempt, rng)
+    while (attempt := take(line, id_)) is not None:
+        try:
+            outcome = run(attempt, rng)
+        except BaseException:  # Ctrl-C: the attempt does not count
+            write(line, attempt.interrupted())
+            raise
         line.attempt_ended(attempt)
         if not attempt.settled:
-            news, now = ledger.News(), line.now()
-
-            def settle(
-                transaction: Transaction,
-                outcome: ledger.Outcome = outcome,
-                now: float = now,
-                news: ledger.News = news,
-            ) -> None:
-                ledger.settle(transaction, line.name, owner, [outcome], now, news, line.payload_limit)
-
-            line.store.write(settle, line.durability)
-            line.told([outcome], news)
+            write(line, outcome)
+        if attempt.not_begun is not None:
+            raise attempt.not_begun
         if outcome.status in ledger.FINAL:
             return
+
+
+def take(line: Line, id_: int) -> Attempt | None:
+    """Take a job; None if what it waits for is not over or has failed, or another process has it."""
+    owner, now, until = line.store.node.id, line.now(), line.lease_now() + LEASE_SECONDS
+    job = line.store.write(lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), line.durability)
+    if job is None:
+        return None
+    try:
+        attempt = Attempt(job, line)
+    except PayloadError as error:
+        write(line, dead_letter(job, error))
+        return None
+    return attempt if line.attempt_begins(attempt) else None
 
 
 def run(attempt: Attempt, rng: random.Random) -> ledger.Outcome:
@@ -60,12 +58,15 @@ def run(attempt: Attempt, rng: random.Random) -> ledger.Outcome:
         if attempt.task.is_async:
             value = awaited(value)
         outcome = attempt.completed(value)
-        outcome = attempt.commit(outcome) if attempt.held is not None else outcome
-    except Exception as error:  # noqa: BLE001 - the job's error, whatever it is
+        attempt.outcome = attempt.commit(outcome) if attempt.held is not None else outcome
+    except KeyboardInterrupt:
         attempt.undo()
-        outcome = attempt.failed(error, attempt.line.now(), rng)
+        raise
+    except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
+        attempt.end_by(error, attempt.line.now(), rng)
     attempt.seconds = clock.monotonic() - attempt.began
-    return outcome
+    assert attempt.outcome is not None
+    return attempt.outcome
 
 
 def awaited(coroutine: Any) -> Any:

@@ -70,16 +70,25 @@ class JobInfo:
             priority=priority,
             attempt=attempt,
             crashes=crashes,
-            progress=None if progress is None else tuple(json.loads(progress)),
+            progress=None if progress is None else read_progress(progress),
             created=created,
             started=started,
             ended=ended,
             due=due,
             key=key,
-            tags=tuple(tags.split("\n")) if tags else (),
+            tags=tuple(tags.split("\n")) if isinstance(tags, str) and tags else (),
             cancelling=bool(cancelling),
             error=None if error is None else read_error(error)[0],
         )
+
+
+def read_progress(stored: Any) -> tuple[float, float | None] | None:
+    """Return how far a job is; None if what is stored is damaged, so that one row hides no other."""
+    try:
+        done, total = json.loads(stored)
+    except (ValueError, TypeError):
+        return None
+    return done, total
 
 
 class Job(Generic[R_co]):

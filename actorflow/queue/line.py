@@ -181,10 +181,17 @@ class Line:
 
         claimed = store.write(work, durability=self.durability)
         self._latest = now
-        for outcome in done:
-            node.end(outcome.id)
-        self.told(done, news)
+        self.settled(done, news)
         return claimed
+
+    def settled(self, done: list[ledger.Outcome], news: ledger.News) -> None:
+        """Forget what was begun and is written now, and tell who waits. It does not raise: the commit stands."""
+        try:
+            for outcome in done:
+                self.store.node.end(outcome.id)
+            self.told(done, news)
+        except Exception:  # noqa: BLE001 - as above
+            logger.exception("Queue %s: after a commit, not all who wait could be told", self.name)
 
     def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
         """Write what became of a job into the transaction of its task; False if another node has the job."""

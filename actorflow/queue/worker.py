@@ -6,13 +6,15 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import Actor
-from actorflow.errors import ActorDeadError, Stopping, TaskTimeout
-from actorflow.store.codec import decode
+from actorflow.errors import ActorDeadError, HostDied, PayloadError, Stopping, TaskTimeout
+from actorflow.queue.attempt import NotBegun
 from actorflow.workflow.current import CURRENT_TASK
 
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.ref import ActorRef
+    from actorflow.process.pool.future import PoolFuture
+    from actorflow.process.pool.pool import ProcessPool
     from actorflow.queue.attempt import Attempt
     from actorflow.queue.line import Line
 
@@ -34,29 +36,42 @@ class Worker(Actor):
             outcome = attempt.completed(value)
             attempt.outcome = attempt.commit(outcome) if attempt.held is not None else outcome
         except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
-            attempt.undo()
-            attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random, self.actor_ref)
+            attempt.end_by(error, self.line.now(), self.ctx.random, self.actor_ref)
         attempt.seconds = clock.monotonic() - attempt.began
         self.claimer.tell((self.actor_ref, attempt))
 
     def _run_in_pool(self, attempt: Attempt) -> Any:
+        args, kwargs = attempt.arguments()
         try:
-            return self._result_of_pool(attempt)
-        except (ActorDeadError, CancelledError) as error:
+            pool = self.line.pool()
+            future = self._submit(pool, attempt, args, kwargs)
+        except PayloadError:
+            raise
+        except Exception as error:
             if self.line.is_ending():  # the pool has ended before the queue
                 raise Stopping from error
+            raise NotBegun from error
+        attempt.abort = future.cancel
+        try:
+            return future.result()
+        except HostDied as error:
+            if error.maybe_ran or self.line.is_ending():
+                raise
+            raise NotBegun from error
+        except (ActorDeadError, CancelledError) as error:
+            if self.line.is_ending():
+                raise Stopping from error
+            if isinstance(error, ActorDeadError) and not pool.is_open:  # somebody has stopped the pool
+                raise NotBegun from error
             raise
 
-    def _result_of_pool(self, attempt: Attempt) -> Any:
-        args, kwargs = decode(attempt.job.args)
-        pool = self.line.pool()
+    def _submit(self, pool: ProcessPool, attempt: Attempt, args: Any, kwargs: Any) -> PoolFuture[Any]:
+        """Have a process of the pool call the function; errors are for want of a process or a folder."""
         if attempt.timeout is not None:
             pool = pool.options(timeout=attempt.timeout)
         job = attempt.job
         function = self.line.in_process(attempt.task)
-        future = pool.submit(function, args, kwargs, attempt.key, job.attempt, self.line.desk.folder, job.id)
-        attempt.abort = future.cancel
-        return future.result()
+        return pool.submit(function, args, kwargs, attempt.key, job.attempt, self.line.desk.folder, job.id)
 
 
 class AsyncWorker(Actor, loop=True):
@@ -74,14 +89,14 @@ class AsyncWorker(Actor, loop=True):
         try:
             attempt.outcome = attempt.completed(await run_on_loop(attempt))
         except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
-            attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random, self.actor_ref)
+            attempt.end_by(error, self.line.now(), self.ctx.random, self.actor_ref)
         attempt.seconds = clock.monotonic() - attempt.began
         self.claimer.tell((self.actor_ref, attempt))
 
 
 def run_here(attempt: Attempt) -> Any:
     """Call the function of a task in this thread."""
-    args, kwargs = decode(attempt.job.args)
+    args, kwargs = attempt.arguments()
     token = CURRENT_TASK.set(attempt.current(may_write=True))
     try:
         return attempt.task.function(*args, **kwargs)
@@ -98,7 +113,7 @@ async def run_on_loop(attempt: Attempt) -> Any:
     import asyncio  # noqa: PLC0415 - it takes 30 ms
 
     CURRENT_TASK.set(attempt.current(may_write=False))
-    args, kwargs = decode(attempt.job.args)
+    args, kwargs = attempt.arguments()
     loop = asyncio.get_running_loop()
     running = loop.create_task(attempt.task.function(*args, **kwargs))
     attempt.abort = lambda: loop.call_soon_threadsafe(running.cancel)
@@ -110,6 +125,6 @@ async def run_on_loop(attempt: Attempt) -> Any:
     if not done:
         running.cancel()
         await asyncio.wait([running], timeout=1.0)
-        msg = f"{attempt.job.task} took over {attempt.timeout} s"
+        msg = f"{attempt.job.task} took over {attempt.timeout:g} s"
         raise TaskTimeout(msg)
     return running.result()

@@ -6,11 +6,11 @@ written about it says both: what comes late, after another node has taken over, 
 
 from actorflow.queue.ledger.arrivals import check_needs, number, put, put_many
 from actorflow.queue.ledger.claims import claim, claim_one, expire, put_running
-from actorflow.queue.ledger.endings import after_end, cancel_queued, settle
+from actorflow.queue.ledger.endings import after_end, cancel_queued, end_alone, settle
 from actorflow.queue.ledger.records import BATCH, CRASHES, DAY, DEAD_SECONDS, FINAL, Claimed, News, Outcome
 from actorflow.queue.ledger.requests import cancel, cancel_each, prune, purge, revive, revive_each
 from actorflow.queue.ledger.schedules import ScheduleRow, declare_schedule, schedule_row, schedule_rows
-from actorflow.queue.ledger.takeovers import disown, interrupted, take_over, take_overdue
+from actorflow.queue.ledger.takeovers import disown, given_back, interrupted, take_over, take_overdue
 
 __all__ = [
     "BATCH",
@@ -31,7 +31,9 @@ __all__ = [
     "claim_one",
     "declare_schedule",
     "disown",
+    "end_alone",
     "expire",
+    "given_back",
     "interrupted",
     "number",
     "prune",

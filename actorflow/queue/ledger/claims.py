@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorflow.queue.ledger.endings import cancel_queued
@@ -9,7 +10,7 @@ from actorflow.queue.ledger.records import BATCH, Claimed, Counts, News
 from actorflow.queue.slots import BEHIND, READY, Key, Limits, limits_of, promote, row_of
 
 if TYPE_CHECKING:
-    from actorflow.store.transaction import Transaction
+    from actorflow.store.transaction import Row, Transaction
 
 
 def claim(
@@ -46,7 +47,8 @@ def claim(
     if room:
         values = {"queue": queue, "owner": owner, "tasks": tasks, "now": now, "lease": lease, "limit": room}
         claimed = [Claimed(*row) for row in transaction.all("jobs.claim", values)]
-        claimed.sort(key=lambda job: (job.priority, job.id))
+        with contextlib.suppress(TypeError):  # of a damaged row, which is seen to later
+            claimed.sort(key=lambda job: (job.priority, job.id))
     if claimed:
         begin(transaction, queue, claimed, limits, now)
     return claimed, next_wake(transaction, queue, outlook) if len(claimed) < wanted else None
@@ -139,11 +141,17 @@ class Outlook(NamedTuple):
         """When something will be ready, or over, by itself."""
         return min((time for time in self[2:] if time is not None), default=None)
 
+    @classmethod
+    def of(cls, row: Row) -> Outlook:
+        """Make one of a row; a time that is none, in a damaged row, never comes."""
+        *limits, version, due, free_at, expires = row
+        times = (time if isinstance(time, float | int) else None for time in (due, free_at, expires))
+        return cls(Limits(tuple(limits)), version, *times)
+
 
 def look(transaction: Transaction, queue: str) -> Outlook:
     """Return what there is to know of a queue, in one statement."""
-    *limits, version, due, free_at, expires = row_of(transaction, "jobs.look", queue)
-    return Outlook(Limits(tuple(limits)), version, due, free_at, expires)
+    return Outlook.of(row_of(transaction, "jobs.look", queue))
 
 
 def next_wake(transaction: Transaction, queue: str, outlook: Outlook) -> float | None:

@@ -106,6 +106,13 @@ def _settle_one(transaction: Transaction, owner: str, outcome: Outcome, limits: 
     return bool(transaction.run("jobs.end", values))
 
 
+def end_alone(transaction: Transaction, owner: str, outcome: Outcome, now: float) -> bool:
+    """End a job, and nothing that follows from it: the last resort for one whose row is damaged."""
+    values = {"id": outcome.id, "owner": owner, "epoch": outcome.epoch, "status": outcome.status, "now": now}
+    values |= {"error": outcome.error, "crashes": outcome.crashes, "keep": now + DEAD_SECONDS}
+    return bool(transaction.run("jobs.end", values))
+
+
 def _queue_again(
     transaction: Transaction, values: dict[str, Any], outcome: Outcome, limits: Limits, now: float
 ) -> bool:

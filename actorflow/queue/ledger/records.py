@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from actorflow.errors import PayloadError
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
@@ -32,6 +35,40 @@ class Claimed:
     at_most_once: bool
     created: float
     due: float | None
+
+    def check(self) -> None:
+        """Refuse a row that nobody here has written so.
+
+        Raises:
+            PayloadError: a column holds something else than its kind of value.
+        """
+        values = (self.args, self.options, self.attempt, self.crashes, self.epoch, self.priority, self.key, self.due)
+        if (*map(type, values),) in SOUND and type(self.created) is float:
+            return
+        for name, kind in COLUMNS.items():
+            if not isinstance(getattr(self, name), kind):
+                msg = f"the row of job {self.id} is damaged: {name} is {text_of(getattr(self, name), 60)}"
+                raise PayloadError(msg)
+
+
+COLUMNS: Final[dict[str, Any]] = {
+    "args": bytes | str,
+    "options": bytes | str | None,
+    "attempt": int,
+    "crashes": int,
+    "epoch": int,
+    "priority": int,
+    "key": str | None,
+    "due": float | int | None,
+    "created": float | int,
+}
+ABSENT: Final = type(None)
+SOUND: Final = frozenset(
+    (bytes, options, int, int, int, int, key, due)
+    for options in (bytes, ABSENT)
+    for key in (str, ABSENT)
+    for due in (float, ABSENT)
+)  # of nearly all jobs
 
 
 class Owned(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actorflow.errors import HostDied, Stopping
 from actorflow.queue.ledger.endings import settle
-from actorflow.queue.ledger.records import BATCH, CRASHES, News, Outcome, Owned
+from actorflow.queue.ledger.records import BATCH, CRASHES, Claimed, News, Outcome, Owned
 from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def disown(
         settle(transaction, queue, owner, [outcome], now, news)
 
 
-def given_back(job: Owned) -> Outcome:
+def given_back(job: Owned | Claimed) -> Outcome:
     """Return the outcome of a job that was only taken ahead."""
     return Outcome(job.id, job.epoch, job.key, "queued", given_back=True)
 

@@ -1,0 +1,35 @@
+"""Calls: a job's call as people read it, in the log and on the command line. Layer 4.
+
+It is made of the stored JSON alone: no class of the user's is looked up, and nothing of his is called.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from actorflow.store.faults import cut
+
+LONGEST: Final = 200  # letters
+LARGEST: Final = 64_000  # bytes of arguments that are taken apart for it
+
+
+def text_of_call(task: str, args: bytes, longest: int = LONGEST) -> str:
+    """Return a call as text, cut if it is long; arguments that cannot be read are said to be damaged.
+
+    >>> text_of_call("shop.shrink", b'[["a.jpg"],{"by":4}]')
+    'shop.shrink("a.jpg", by=4)'
+    """
+    if len(args) > LARGEST:
+        return f"{cut(task, longest)}({len(args)} bytes)"
+    try:
+        positional, named = json.loads(args)
+        parts = [json_text(value) for value in positional] + [f"{name}={json_text(named[name])}" for name in named]
+    except (ValueError, TypeError, RecursionError):
+        parts = ["damaged arguments"]
+    return cut(f"{task}({', '.join(parts)})", longest)
+
+
+def json_text(plain: Any) -> str:
+    """Return what JSON has as text; of what it stands for, the tag shows."""
+    return json.dumps(plain, ensure_ascii=False)
