@@ -154,6 +154,13 @@ class Scheduler:
         if self.closed:
             self.close_inbox()
 
+    def tell_holder(self) -> None:
+        """Have the holder look at what was just put into the inbox."""
+        if self.idle:
+            self.wake()
+        if self.closed:
+            self.close_inbox()
+
     def post_work(self, work: Callable[[], Any]) -> None:
         """Have the holder of the baton call `work`; it must be short and must not wait."""
         self.inbox.append((WORK, work, None, None))

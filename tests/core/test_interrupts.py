@@ -3,6 +3,7 @@
 import pytest
 
 import actorflow as af
+from actorflow.core import mailbox
 from tests.core.actors import Echo
 from tests.interrupts import BOUND, at_every_bytecode, ends
 
@@ -48,4 +49,85 @@ def test_an_interrupted_send_or_wait_leaves_the_system_whole(system, send):
         assert server.ask("and so am I", timeout=BOUND)
 
     assert at_every_bytecode(lambda: send(server), mended) > 10
+    ends(system.stop)
+
+
+class Slow(Server):
+    """Handles what is in its mailbox once it is let."""
+
+    async def hold(self, started, until):
+        started.set()
+        await until
+
+
+class Releaser(af.Actor):
+    """Lets it go on, soon."""
+
+    def __init__(self, let):
+        super().__init__()
+        self.let = let
+        self.actor_ref.tell("soon")
+
+    def on_receive(self, _message):
+        self.let.set()
+
+
+def filled(system, overflow):
+    """Return a bounded actor whose mailbox is full, and what lets it go on."""
+    slow = system.spawn(af.child(Slow).options(capacity=2, overflow=overflow))
+    started, let = af.Future(), af.Future()
+    slow.cast(Slow.hold, started, let)
+    started.get(timeout=BOUND)
+    return slow, let, [slow.ask(n, block=False) for n in range(2)]
+
+
+@pytest.mark.parametrize("overflow", ["fail", "drop_oldest", "block"])
+@pytest.mark.parametrize("send", [SENDS["tell"], SENDS["call"]], ids=["tell", "call"])
+def test_an_interrupted_send_to_a_bounded_mailbox_costs_no_place_in_it(system, overflow, send):
+    server = system.spawn(af.child(Server).options(capacity=2, overflow=overflow))
+
+    def mended():
+        assert server.ask("room for one", timeout=BOUND)
+
+    assert at_every_bytecode(lambda: send(server), mended) > 10
+    assert len(server._room) == 2
+    ends(system.stop)
+
+
+@pytest.mark.parametrize("overflow", ["fail", "drop_oldest", "block"])
+@pytest.mark.parametrize("wanted", [True, False], ids=["ask", "tell"])
+def test_an_interrupted_send_to_a_full_mailbox_loses_no_answer(system, overflow, wanted):
+    full = []
+
+    def send():
+        slow, let, waiting = prepared.pop()
+        full[:] = [slow, let, waiting]
+        if overflow == "block":  # somebody makes room while the sender waits for it
+            system.spawn(Releaser, let)
+        try:
+            if wanted:
+                slow.ask(1, block=False)
+            else:
+                slow.tell(1)
+        except af.MailboxFull:
+            assert overflow == "fail"
+
+    prepared = [filled(system, overflow)]
+
+    def mended():
+        slow, let, waiting = full
+        if not let.done():
+            let.set()
+        for future in waiting:
+            try:
+                future.get(timeout=BOUND)
+            except af.MailboxFull:
+                assert overflow == "drop_oldest"
+        assert slow.ask("again", timeout=BOUND)
+        assert len(slow._room) == 2
+        slow.stop(block=False)
+        prepared[:] = [filled(system, overflow)]
+
+    assert at_every_bytecode(send, mended, within=mailbox.__file__) > 10
+    prepared.pop()[1].set()
     ends(system.stop)
