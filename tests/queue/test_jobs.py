@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import actorflow as af
+from actorflow.queue.ledger import arrivals
 
 from . import tasks
 
@@ -56,6 +57,44 @@ def test_plain_and_async_tasks_run_beside_each_other(shop, task):
     assert [job.result(timeout=30) for job in jobs.enqueue_many(task, [(n,) for n in range(50)])] == [
         2 * n for n in range(50)
     ]
+
+
+ODD = [
+    "",
+    "it's",
+    '"',
+    "\\",
+    "\0",
+    "\x1f\u2028",
+    "ünï",
+    "\U0001f680",
+    "x" * 3000,
+    {"$type": "x"},
+    [1e300, None],
+    b"\xff\0",
+    (1,),
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"priority": 2, "key": "k", "tags": ["t"], "delay": 3600}])
+def test_jobs_that_are_added_together_have_the_arguments_of_those_that_are_added_alone(shop, monkeypatch, options):
+    monkeypatch.setattr(arrivals, "TOGETHER", 1000)  # bytes: in several pieces
+    jobs, task = shop.queue("q"), tasks.note.options(**options)
+    alone = [jobs.enqueue(task, value) for value in ODD]
+    together = jobs.enqueue_many(task, [(value,) for value in ODD])
+
+    def stored(of):
+        rows = shop.store.read(lambda transaction: transaction.all("jobs.of_task", {"task": tasks.note.name}))
+        ids = [int(job.id) for job in of]
+        return [bytes(args) for id_, args in rows if id_ in ids]
+
+    assert stored(together) == stored(alone)
+    fields = ("task", "status", "priority", "attempt", "crashes", "key", "tags", "queue")
+    for one, other in zip(alone, together, strict=True):
+        infos = one.info(), other.info()
+        assert [getattr(infos[0], name) for name in fields] == [getattr(infos[1], name) for name in fields]
+        assert (infos[0].due is None) == (infos[1].due is None)
+    assert [int(job.id) for job in together] == sorted(int(job.id) for job in together)
 
 
 def test_a_cpu_task_runs_in_another_process(shop):

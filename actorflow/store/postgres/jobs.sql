@@ -59,11 +59,15 @@ returning id;
 
 -- name: put_numbered
 insert into actorflow.job (id, queue, task, stage, priority, args, created)
-values (:id, :queue, :task, 0, :priority, :args, :created);
+select job.id::bigint, :queue, :task, 0, :priority::bigint, convert_to(job.args, 'UTF8'), :created::double precision
+from rows from (json_array_elements_text(:ids::json), json_array_elements_text(:payloads::json)) as job (id, args);
 
 -- name: put_whole
 insert into actorflow.job (id, queue, task, stage, priority, due, expires, key, at_most_once, tags, args, options, created)
-values (:id, :queue, :task, :stage, :priority, :due, :expires, :key, :at_most_once, :tags, :args, :options, :created);
+select
+    job.id::bigint, :queue, :task, :stage::integer, :priority::bigint, :due::double precision, :expires::double precision, :key::text,
+    :at_most_once::integer, :tags::text, convert_to(job.args, 'UTF8'), :options::bytea, :created::double precision
+from rows from (json_array_elements_text(:ids::json), json_array_elements_text(:payloads::json)) as job (id, args);
 
 -- name: new_ids
 select nextval('actorflow.job_id_seq') from generate_series(1, :count::bigint);
