@@ -44,15 +44,18 @@ def check_arguments(actor_class: type[Any], args: tuple[Any, ...], kwargs: dict[
     try:
         signature.bind(*args, **kwargs)
     except TypeError as mismatch:
-        hints = [hint for name in kwargs if (hint := hint_for(name, signature))]
+        own = getattr(actor_class, "_argument_hints", {})
+        hints = [hint for name in kwargs if (hint := hint_for(name, signature, own))]
         text = "; ".join([f"{actor_class.__name__}(...): {mismatch}", *hints])
         raise DefinitionError(text) from mismatch
 
 
-def hint_for(name: str, signature: inspect.Signature) -> str:
-    """Return the cure for a keyword that the constructor does not have."""
+def hint_for(name: str, signature: inspect.Signature, own: dict[str, str]) -> str:
+    """Return the cure for a keyword that the constructor does not have; `own` are those that its class knows."""
     if name in signature.parameters:
         return ""
+    if name in own:
+        return own[name]
     if name in OPTION_NAMES:
         return f"{name!r} is an option: write .options({name}=...)"
     near = difflib.get_close_matches(name, list(signature.parameters), n=1)

@@ -231,6 +231,14 @@ class ActorRef(Address, Generic[A_co]):
         return self._read("configuration")  # type: ignore[no-any-return]
 
     @property
+    def legal(self: ActorRef[StateMachine]) -> tuple[str, ...]:
+        """Of a state machine, the events that are legal now: some rule of an active state is for them.
+
+        Guards are not asked, since they look at an event's arguments.
+        """
+        return self._read("legal")  # type: ignore[no-any-return]
+
+    @property
     def history(self: ActorRef[StateMachine]) -> list[Record]:
         """Of a state machine, its last transitions, oldest first: a copy."""
         return self._read("history")  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from actorflow.core.messages import Sent
 from actorflow.machine import snapshot
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.steps import failures
 from actorflow.machine.steps.macrostep import time_out
 from actorflow.machine.surroundings import Surroundings, answer_of, ended, hand_over
 
@@ -26,6 +27,8 @@ class Machine(Actor):
     _history: ClassVar[int] = 32
     _reports_to: tuple[ActorRef[Any], str] | None = None  # who invoked it, and by which id
     _is_machine: ClassVar[bool] = True
+    _inside: bool = False  # one of its own methods runs, of a machine without an actor
+    _placed: bool = False  # it is in the state that it was given, and nothing in that has begun yet
     _owed: Sequence[Event] = ()  # deferred events of a durable machine that somebody may wait for
 
     # --- what users read ---------------------------------------------------------------------------------------------
@@ -41,6 +44,11 @@ class Machine(Actor):
         return self._interpreter.configuration
 
     @property
+    def legal(self) -> tuple[str, ...]:
+        """Events that are legal now, in document order; guards are not asked."""
+        return self._interpreter.legal
+
+    @property
     def history(self) -> list[Record]:
         """The last transitions, oldest first: a copy."""
         return self._interpreter.history
@@ -50,10 +58,11 @@ class Machine(Actor):
     def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Handle an event, if the name is one; a hook is refused, any other method is called."""
         program = self._interpreter._program
-        if name in program.events:
-            return self._send(name, args, kwargs)
+        event = program.called.get(name)
+        if event is not None:
+            return self._send(event, args, kwargs)
         if name in program.hooks:
-            raise self._interpreter.refusal(name)
+            raise failures.not_for_callers(self._interpreter, name)
         method = getattr(self, name)
         if method is None:  # `pay = None` in a subclass takes an event away
             raise self._interpreter.refusal(name)
@@ -115,7 +124,10 @@ class Machine(Actor):
         """Enter the initial state, or go on where a snapshot was taken."""
         interpreter = self._interpreter
         try:
-            if interpreter.configuration:
+            if self._placed:
+                self._placed = False
+                snapshot.begin(interpreter)
+            elif interpreter.configuration:
                 for event in interpreter.deferred:  # of a snapshot: who has sent it is not known any more
                     event.answer = event.answer or answer_of(self, event)
                 snapshot.go_on(interpreter)

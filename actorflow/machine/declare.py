@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from actorflow.machine.chart import Chart, Hook, Invoke, Transition
-from actorflow.machine.checks import Problem, fail, problems
+from actorflow.machine.checks import Problem, covers, fail, problems
+from actorflow.machine.direct import action_of
 from actorflow.machine.draft import Draft, complete_history, freeze
 from actorflow.machine.hooks import cannot_follow, cannot_take, not_plain, shown, takes_model
 from actorflow.machine.rules import History, Rule, State, StateGroup, full_name, rules_of
@@ -36,7 +37,7 @@ def chart_of(cls: type, *, version: int = 1) -> Chart:
         inherited = {name for name in reading.states if name not in vars(cls)}
         reading.problems += problems(chart, whole=not reading.astray, inherited=inherited)
     if reading.problems:
-        raise fail(chart.name, reading.problems)
+        raise fail(chart.name, dict.fromkeys(reading.problems))
     return chart
 
 
@@ -107,6 +108,17 @@ def _has_other(base: type, name: str) -> bool:
     return name in vars(base) and not isinstance(vars(base)[name], State)
 
 
+def _own_events(method: str, rules: tuple[Rule, ...]) -> tuple[str, ...]:
+    """Return the events that a method is: the ends of children that it invokes, or its name, or what `event=` says."""
+    ids = [rule.invoke.id or method for rule in rules if rule.invoke is not None]
+    if ids:
+        return tuple(f"done.invoke.{id_}" for id_ in dict.fromkeys(ids))
+    moves = [rule.events for rule in rules if rule.kind == "move"]
+    if not moves or None in moves:
+        return (method,)
+    return tuple(dict.fromkeys(event for events in moves if events is not None for event in events))
+
+
 class _Reading:
     """Reads one class; mistakes are gathered, so that one error names them all."""
 
@@ -120,8 +132,11 @@ class _Reading:
         self.drafts: dict[str, Draft] = {}
         self._read_states()
         self._nest()
-        for method, rules in _rules(cls):
-            self._read_method(method, rules)
+        found = list(_rules(cls))
+        for method, rules in found:
+            self._read_method(method, rules, [rule for rule in rules if rule.sources])
+        for method, rules in found:  # behind all others: a state's own come first
+            self._read_method(method, rules, [rule for rule in rules if not rule.sources])
         for name, kind in _wrapped(cls):
             self.add(name, f"it has rules, but is a {kind}; make it an ordinary method", astray=True)
 
@@ -199,27 +214,45 @@ class _Reading:
 
     # --- rules -------------------------------------------------------------------------------------------------------
 
-    def _read_method(self, method: str, rules: tuple[Rule, ...]) -> None:
-        if not rules:
+    def _read_method(self, method: str, rules: tuple[Rule, ...], wanted: list[Rule]) -> None:
+        """Read those of a method's rules that are wanted now."""
+        if not wanted:
             return
-        function = getattr(self.cls, method)
         ours = next((base for base in self.cls.__mro__ if method in vars(base) and _is_ours(base)), None)
         if ours is not None:
             text = f"{ours.__name__} has a method of that name: name it otherwise, with event={method!r}"
             self.add(method, text, astray=True)
             return
+        function = action_of(getattr(self.cls, method))
         if wrong := not_plain(function):
             self.add(method, wrong)
         elif not takes_model(function):
             self.add(method, f"it takes nothing, not even the machine; write def {method}(self)")
-        ids = [rule.invoke.id or method for rule in rules if rule.invoke is not None]
-        own = tuple(f"done.invoke.{id_}" for id_ in dict.fromkeys(ids)) or (method,)
+        own = _own_events(method, rules)
         listens = any(rule.kind == "move" for rule in rules)
-        for rule in rules:
+        for rule in wanted:
             if takes_model(function):
                 self._check_call(method, function, rule)
-            for name in self._names(rule.sources, method):
+            names = self._names(rule.sources, method) if rule.sources else self._any_state(rule, own)
+            for name in list(names):
                 self._apply(self.drafts[name], rule, method, own, listens=listens)
+
+    def _any_state(self, rule: Rule, own: tuple[str, ...]) -> Iterator[str]:
+        """Go through the states that a rule for any state is for: a state with a rule of its own needs none.
+
+        Hooks are for all states. What events do is for those at the top, since inner states come first.
+        """
+        events = own if rule.events is None else rule.events
+        for name, draft in self.drafts.items():
+            if isinstance(self.states[name], History):
+                continue
+            if rule.kind in ("enter", "exit"):
+                yield name
+            elif not draft.parent and draft.kind != "final":
+                free = [one.events for one in draft.transitions if one.guard is None and one.after is None]
+                taken = [pattern for patterns in free for pattern in patterns]
+                if rule.kind != "move" or not all(any(covers(one, event) for one in taken) for event in events):
+                    yield name
 
     def _apply(self, draft: Draft, rule: Rule, method: str, own: tuple[str, ...], *, listens: bool) -> None:
         action = Hook(method)
@@ -248,20 +281,24 @@ class _Reading:
     def _transition(
         self, source: str, rule: Rule, targets: tuple[str, ...], action: Hook, own: tuple[str, ...]
     ) -> Transition:
-        events = () if rule.kind != "move" else own if rule.event is None else (rule.event,)
+        events = () if rule.kind != "move" else own if rule.events is None else rule.events
         guard = None if rule.guard is None else self._resolved(rule.guard)
         after = rule.seconds if rule.kind == "after" else None
         return Transition(source, events, targets, guard, (action,), rule.internal, after)
 
     def _resolved(self, hook: Hook) -> Hook:
         """Return a hook by name for a function that is a method, so that subclasses can override it."""
-        if any(vars(base).get(hook.name) is hook.function for base in self.cls.__mro__):
+        if any(action_of(vars(base).get(hook.name)) is hook.function for base in self.cls.__mro__):
             return Hook(hook.name)
         return hook
 
     def _check_call(self, method: str, function: Any, rule: Rule) -> None:
         """Compare what is called with what it is called with."""
-        if rule.kind in ("enter", "exit", "donedata", "after", "always"):
+        if rule.kind in ("enter", "exit"):
+            if cannot_take(function, (None,)) and cannot_take(function, (None, None)):
+                text = f"{rule.kind} calls it with the event or nothing, but it takes {shown(function)}"
+                self.add(method, f"{text}; leave all but one argument out")
+        elif rule.kind in ("donedata", "after", "always"):
             if cannot_take(function, (None,)):
                 self.add(
                     method, f"{rule.kind} calls it with no arguments, but it takes {shown(function)}; leave them out"
@@ -274,7 +311,7 @@ class _Reading:
 
     def _check_guard(self, method: str, function: Any, rule: Rule, hook: Hook) -> None:
         resolved = self._resolved(hook)
-        guard = hook.function if resolved.function is not None else getattr(self.cls, resolved.name)
+        guard = hook.function if resolved.function is not None else action_of(getattr(self.cls, resolved.name))
         if wrong := not_plain(guard):
             self.add(method, f"{hook.name!r}: {wrong}")
         elif rule.kind == "move" and (wrong := cannot_follow(guard, function)):

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import Hook
+from actorflow.machine.direct import action_of
 
 LAMBDA: Final = "<lambda>"
 OPENING, CLOSING = "([{", ")]}"
@@ -25,6 +26,7 @@ def hook_of(function: Any, what: str) -> Hook:
     """
     if not callable(function):
         raise DefinitionError(f"{what}={function!r}: give a function")
+    function = action_of(function)
     if wrong := not_plain(function):
         raise DefinitionError(f"{what}={name_of(function)}: {wrong}")
     return Hook(name_of(function), function)
@@ -124,6 +126,16 @@ def cannot_take(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | N
     except TypeError as mismatch:
         return str(mismatch)
     return ""
+
+
+def wants_event(function: Any) -> bool:
+    """Say whether a hook of a state takes the event: it has one more parameter that is required, or named so."""
+    signature = signature_of(function)
+    parameters = list(signature.parameters.values())[1:] if signature is not None else []
+    named = any(parameter.name == "event" and parameter.kind in _POSITIONAL for parameter in parameters)
+    return named or any(
+        parameter.default is inspect.Parameter.empty and parameter.kind in _POSITIONAL for parameter in parameters
+    )
 
 
 def cannot_follow(function: Any, method: Callable[..., Any]) -> str:

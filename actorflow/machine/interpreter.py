@@ -9,17 +9,21 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
 from actorflow.machine import snapshot
 from actorflow.machine.chart import Chart
 from actorflow.machine.event import Event, Record
+from actorflow.machine.initial import Initial, names_of
 from actorflow.machine.pending import Due, Pending, TimerKey
 from actorflow.machine.platform import ALONE, Platform
-from actorflow.machine.program import Configuration
+from actorflow.machine.program import Configuration, is_raised
 from actorflow.machine.steps import failures, invocations, macrostep, microstep, selection, termination, timers
+
+if TYPE_CHECKING:
+    from actorflow.machine.state_machine import StateMachine
 
 SAMPLE: Final = 63  # of so many events and one, one is timed: two clock readings cost 5 % of a flat transition
 
@@ -38,9 +42,12 @@ class Interpreter:
         platform: clock, timers and children; alone, real time, and timers fire in `advance`.
         history: how many records to keep.
         start: enter the initial state now, and run what that runs; else `start()` does.
+        initial: the state to start in instead: a `State`, a name, an Enum member, several of these for regions, or
+            what `state` or `configuration` of another instance said. Hooks of these states do not run, as they are
+            entered already; their timeouts start, their children too, and eventless transitions are taken.
 
     Raises:
-        DefinitionError: the model's class lacks a method that the chart names.
+        DefinitionError: the model's class lacks a method that the chart names, or nothing is ever in `initial`.
 
     >>> import actorflow as af
     >>> class Door(af.StateMachine):
@@ -76,7 +83,14 @@ class Interpreter:
     event: Event | None
 
     def __init__(
-        self, chart: Chart, model: Any = None, *, platform: Platform = ALONE, history: int = 32, start: bool = True
+        self,
+        chart: Chart,
+        model: Any = None,
+        *,
+        platform: Platform = ALONE,
+        history: int = 32,
+        start: bool = True,
+        initial: Initial = None,
     ) -> None:
         if history.__class__ is not int or history < 0:
             msg = f"history={history!r}: how many transitions to keep, 0 or more"
@@ -91,12 +105,29 @@ class Interpreter:
         self.event = None
         if platform is ALONE and program.adopts:
             model._adopt(self)
-        if start and program.start.plain and not program.start.enters:
+            initial = model._initial if initial is None else initial
+        if initial is not None:
+            self._configuration = program.nowhere
+            snapshot.place(self, names_of(chart, initial))
+            if start:
+                snapshot.begin(self)
+        elif start and program.start.plain and not program.start.enters:
             self._configuration = program.start.target
         else:
             self._configuration = program.nowhere
             if start:
                 self.start()
+
+    @staticmethod
+    def of(machine: StateMachine, /) -> Interpreter:
+        """Return the interpreter that runs a machine without an actor: one made by `Order.local(...)`, or a model.
+
+        Raises:
+            DefinitionError: an actor runs it, or nothing does.
+        """
+        from actorflow.machine.local import interpreter_of  # noqa: PLC0415 - it is made of interpreters
+
+        return interpreter_of(machine)
 
     def start(self) -> None:
         """Enter the initial state.
@@ -257,13 +288,16 @@ class Interpreter:
 
     @property
     def legal(self) -> tuple[str, ...]:
-        """Events that some transition of the active states waits for, in document order; guards are not asked."""
+        """Events that some transition of the active states waits for, in document order; guards are not asked.
+
+        Those that the machine itself raises, such as "done.state.on", are not among them.
+        """
         chart = self.chart
         active = chart.in_order(self._configuration.names)
         patterns = (
             event for name in active for transition in chart.states[name].transitions for event in transition.events
         )
-        return tuple(dict.fromkeys(patterns))
+        return tuple(dict.fromkeys(pattern for pattern in patterns if not is_raised(pattern)))
 
     @property
     def history(self) -> list[Record]:

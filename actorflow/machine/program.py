@@ -15,13 +15,26 @@ from typing import Any, Final, TypeAlias
 from actorflow.errors import DefinitionError
 from actorflow.machine import sets
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
-from actorflow.machine.hooks import not_plain
+from actorflow.machine.direct import action_of
+from actorflow.machine.hooks import not_plain, wants_event
 
 Function: TypeAlias = Callable[..., Any]
 
 KEPT: Final = 1000  # names of events, for each configuration
 REMEMBERED: Final = 100_000  # active states in kept configurations and steps, 60 B each; 20 regions have a million
 OVERHEAD: Final = 10  # of a configuration or step, in active states
+
+
+class EventHook:
+    """A hook of a state that gets the event, too; steps with one are not the common ones."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+
+
+StateHook: TypeAlias = Any  # a function or an EventHook: of the latter the common path has none
 
 
 class Move:
@@ -45,7 +58,7 @@ class Entered:
     def __init__(self, program: Program, name: str, defaults: Iterable[Transition], active: frozenset[str]) -> None:
         node = program.chart.states[name]
         self.name = name
-        self.hooks = program.functions(node.enter)
+        self.hooks = program.state_hooks(node.enter)
         self.actions = tuple(function for default in defaults for function in program.functions(default.actions))
         self.timeouts = program.timeouts_of(name)
         self.invokes = node.invoke
@@ -53,7 +66,7 @@ class Entered:
 
     def is_plain(self) -> bool:
         """Say whether it has no more than functions to call."""
-        return not (self.actions or self.timeouts or self.invokes or self.done)
+        return not (self.actions or self.timeouts or self.invokes or self.done or has_event_hook(self.hooks))
 
 
 class Step:
@@ -71,7 +84,7 @@ class Step:
         self.moves = moves
         self.actions = tuple(function for move in moves for function in move.actions)
         self.left = exits.in_order
-        self.exits = tuple(hook for name in self.left for hook in program.functions(chart.states[name].exit))
+        self.exits = tuple(hook for name in self.left for hook in program.state_hooks(chart.states[name].exit))
         active = source.names - exits.states  # as it grows: a parallel state is done with the last of its regions, once
         self.entered = tuple(
             Entered(program, name, entry.defaults.get(name, ()), active := active | {name})
@@ -79,7 +92,9 @@ class Step:
         )
         self.enters = tuple(hook for entered in self.entered for hook in entered.hooks)
         self.remembered = exits.remembered
-        holds = any(program.timeouts_of(name) or chart.states[name].invoke for name in self.left)
+        holds = has_event_hook(self.exits) or any(
+            program.timeouts_of(name) or chart.states[name].invoke for name in self.left
+        )
         restless = self.target.eventless or self.target.final or program.has_deferred or program.has_forwarded
         self.plain = not (holds or restless or self.remembered or not all(one.is_plain() for one in self.entered)) and (
             chart.order == "action first"
@@ -155,7 +170,8 @@ class Program:
             for name, node in chart.states.items()
         }
         self.events = frozenset(chart.events)
-        self.hooks = hooks_of(chart) - self.events  # methods that are neither events nor for callers
+        self.called = called_of(chart)
+        self.hooks = hooks_of(chart) - self.called.keys()  # methods that are neither events nor for callers
         self.has_deferred = any(node.defer for node in chart.states.values())
         self.has_forwarded = any(invoke.autoforward for node in chart.states.values() for invoke in node.invoke)
         for node in chart.states.values():  # all names are looked up now, not when a state is first entered
@@ -178,7 +194,7 @@ class Program:
         return known if known is not None else self._functions.setdefault(hook.name, self._method(hook.name))
 
     def _method(self, name: str) -> Function:
-        function: Function | None = getattr(self.model_class, name, None)
+        function: Function | None = action_of(getattr(self.model_class, name, None))
         if not callable(function):
             msg = (
                 f"chart {self.chart.name!r} names {name!r}, and {self.model_class.__name__} has no such method: "
@@ -189,6 +205,13 @@ class Program:
             msg = f"chart {self.chart.name!r} names {name!r} of {self.model_class.__name__}: {wrong}"
             raise DefinitionError(msg)
         return function
+
+    def state_hooks(self, hooks: Iterable[Hook]) -> tuple[StateHook, ...]:
+        """Return the functions behind what runs at enter or exit; a document has its own way to the event."""
+        functions = self.functions(hooks)
+        if self.scxml:
+            return functions
+        return tuple(EventHook(function) if wants_event(function) else function for function in functions)
 
     def functions(self, hooks: Iterable[Hook]) -> tuple[Function, ...]:
         """Return the functions behind hooks."""
@@ -337,3 +360,37 @@ def hooks_of(chart: Chart) -> frozenset[str]:
         hooks += node.initial.actions if node.initial else ()
         hooks += [action for transition in node.transitions for action in transition.actions]
     return frozenset(hook.name for hook in hooks)
+
+
+def has_event_hook(hooks: Iterable[StateHook]) -> bool:
+    """Say whether one of the hooks gets the event."""
+    return any(isinstance(hook, EventHook) for hook in hooks)
+
+
+def called_of(chart: Chart) -> dict[str, str]:
+    """Return which event a call by name is: of an event the name itself, of a method its event, if it has one only.
+
+    A method that handles an event of another name is called by its own: ``ref.call(Motor.halt)`` is the event "stop".
+    """
+    own = events_of_methods(chart)
+    called = {event: event for event in chart.events}
+    for method, events in own.items():
+        if method not in events and len(events) == 1:
+            called[method] = events[0]
+    return called
+
+
+def events_of_methods(chart: Chart) -> dict[str, tuple[str, ...]]:
+    """Return the events that each method handles, less patterns and what only the machine itself raises."""
+    found: dict[str, dict[str, None]] = {}
+    for transition in chart.transitions:
+        for action in transition.actions:
+            if action.function is None:
+                names = (event for event in transition.events if "*" not in event and not is_raised(event))
+                found.setdefault(action.name, {}).update(dict.fromkeys(names))
+    return {method: tuple(events) for method, events in found.items()}
+
+
+def is_raised(event: str) -> bool:
+    """Say whether an event is one that nobody sends: the machine itself raises it."""
+    return event.startswith(("done.state.", "done.invoke.", "error.")) or event == "error"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
 
@@ -17,17 +17,22 @@ from actorflow.core.actor import Actor
 from actorflow.core.child import Child
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import Chart, Hook, Invoke
+from actorflow.machine.direct import event_method
 from actorflow.machine.hooks import hook_of
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from actorflow.machine.event import Event
+
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")
 R = TypeVar("R")
+H = TypeVar("H", bound="Callable[[Any], Any] | Callable[[Any, Event], Any]")
 
 RuleKind: TypeAlias = Literal["move", "after", "always", "enter", "exit", "defer", "invoke", "donedata"]
 
+EVENTS: Final = frozenset({"move", "defer", "invoke"})  # kinds whose method is an event
 RULES: Final = "_machine_rules"  # key in the __dict__ of a decorated function
 _numbers = itertools.count()  # of states and rules, as they are written
 
@@ -38,11 +43,11 @@ class Rule:
 
     Attributes:
         kind: "move" for `to` and `stay`, else the decorator's name.
-        sources: the states that it holds in.
+        sources: the states that it holds in; none: in any state.
         targets: none: no change of state.
         guard: of `when=`.
         internal: of `internal=`.
-        event: of `event=`; None is the function's own name.
+        events: of `event=`; None is the function's own name.
         seconds: of `after`.
         invoke: of `invoke`; an empty id is the function's own name.
         number: counts rules as they are written: a class that was pickled has its methods in another order.
@@ -53,7 +58,7 @@ class Rule:
     targets: tuple[State, ...] = ()
     guard: Hook | None = None
     internal: bool = False
-    event: str | None = None
+    events: tuple[str, ...] | None = None
     seconds: float = 0.0
     invoke: Invoke | None = None
     number: int = field(default_factory=lambda: next(_numbers))
@@ -61,9 +66,11 @@ class Rule:
     def __call__(self, function: F) -> F:
         """Add the rule to a function. Decorators apply bottom-up, so it goes before those that are there."""
         if not inspect.isfunction(function):
-            raise DefinitionError(f"a rule of {self.sources[0]!r} decorates {function!r}: give it a method, by def")
-        function.__dict__[RULES] = (self, *rules_of(function))
-        return function  # pyright: ignore[reportReturnType] - isfunction narrowed it
+            place = repr(self.sources[0]) if self.sources else "any state"
+            raise DefinitionError(f"a rule of {place} decorates {function!r}: give it a method, by def")
+        method = event_method(function) if self.kind in EVENTS else function
+        method.__dict__[RULES] = (self, *rules_of(method))
+        return method  # pyright: ignore[reportReturnType] - isfunction narrowed it
 
 
 def rules_of(function: Any) -> tuple[Rule, ...]:
@@ -75,8 +82,8 @@ def rules_of(function: Any) -> tuple[Rule, ...]:
 class StateGroup:
     """Several states in one rule: ``(new | paid).to(dead)``. A state is a group of one.
 
-    Its methods are decorators. They return the function unchanged; of several at one function, or for one event, the
-    upper is tried first.
+    Its methods are decorators. They keep the method's type; of several at one method, or for one event, the upper is
+    tried first. A group contains its states and their names: ``order.state in Order.open_ones``.
     """
 
     def __init__(self, *states: State) -> None:
@@ -90,7 +97,16 @@ class StateGroup:
     def __or__(self, other: StateGroup) -> StateGroup:
         if not isinstance(other, StateGroup):
             return NotImplemented
-        return StateGroup(*dict.fromkeys((*self.states, *other.states)))
+        if isinstance(other, AnyState):
+            raise DefinitionError(f"{self!r} | {other!r}: any state includes these; leave them out")
+        new = [state for state in other.states if not any(state is one for one in self.states)]
+        return StateGroup(*self.states, *new)  # by identity: they have no names yet
+
+    def __iter__(self) -> Iterator[State]:
+        return iter(self.states)
+
+    def __contains__(self, state: object) -> bool:
+        return any(state == one for one in self.states)
 
     def __repr__(self) -> str:
         return " | ".join(map(repr, self.states))
@@ -111,10 +127,11 @@ class StateGroup:
             when: the guard: a method defined above or a lambda that gets what the method gets; if it returns what is
                 false, the next rule is tried.
             internal: a target within the state is entered without leaving the state.
-            event: the event's name, or a pattern ("done.state.on", "error.*", "*"); without it, the method's name.
+            event: the event's name, or a pattern ("done.state.on", "error.*", "*"), or several with spaces between;
+                without it, the method's name.
         """
         targets = _targets(self, target)
-        return Rule("move", self.states, targets, _guard(when), internal, _checked_event(event))
+        return Rule("move", self.states, targets, _guard(when), internal, _events_of(event))
 
     @overload
     def stay(self, action: F, /) -> F: ...
@@ -129,7 +146,7 @@ class StateGroup:
         event: str | None = None,
     ) -> Callable[..., Any]:
         """In these states, the event runs the method and changes no state. Arguments: see `to`."""
-        rule = Rule("move", self.states, (), _guard(when), event=_checked_event(event))
+        rule = Rule("move", self.states, (), _guard(when), events=_events_of(event))
         return rule if action is None else rule(action)
 
     def after(self, seconds: float, target: StateGroup, /) -> Callable[[Callable[[S], R]], Callable[[S], R]]:
@@ -144,12 +161,12 @@ class StateGroup:
         """As soon as the state is active and the guard allows, the machine goes on; the method is the action."""
         return Rule("always", self.states, _targets(self, target), _guard(when))
 
-    def enter(self, hook: Callable[[S], R], /) -> Callable[[S], R]:
-        """The method runs when the state is entered."""
+    def enter(self, hook: H, /) -> H:
+        """The method runs when the state is entered; one that takes an argument gets the `Event` that led there."""
         return Rule("enter", self.states)(hook)
 
-    def exit(self, hook: Callable[[S], R], /) -> Callable[[S], R]:
-        """The method runs when the state is left."""
+    def exit(self, hook: H, /) -> H:
+        """The method runs when the state is left; one that takes an argument gets the `Event`."""
         return Rule("exit", self.states)(hook)
 
     def defer(self, event: F, /) -> F:
@@ -157,8 +174,20 @@ class StateGroup:
         return Rule("defer", self.states)(event)
 
 
+class AnyState(StateGroup):
+    """Any state of the machine, those of subclasses too: made by `State.any()`."""
+
+    def __or__(self, other: StateGroup) -> StateGroup:
+        raise DefinitionError(f"{self!r} | {other!r}: any state includes these; leave them out")
+
+    def __repr__(self) -> str:
+        return "State.any()"
+
+
 class State(StateGroup):
     """A state of a `StateMachine` class, named after the attribute that it is assigned to.
+
+    It equals its own name, so ``order.state == Order.paid`` is what it says.
 
     Args:
         initial: it is entered first: with the machine, or with its parent.
@@ -167,7 +196,7 @@ class State(StateGroup):
         parallel: all states in it are active at once, as regions.
     """
 
-    name: str
+    name: str = ""
     final: bool
 
     def __init__(
@@ -187,6 +216,28 @@ class State(StateGroup):
         self.parent = parent
         self.parallel = parallel
         self.number = next(_numbers)
+
+    @staticmethod
+    def any() -> StateGroup:
+        """Return what stands for any state in a rule: ``@af.State.any().to(cancelled)``.
+
+        Its transitions, timeouts and deferred events are those of all states that are not final, and are tried after a
+        state's own; its hooks run when any state is entered or left.
+        """
+        return AnyState()
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, State):
+            return self is other or bool(self.name and (self.name, self.owner) == (other.name, other.owner))
+        if isinstance(other, str):
+            return self.name == other != ""
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        if not self.name:
+            msg = "a state has no name, and so no hash, before its class is made: write a group, new | paid, or a tuple"
+            raise TypeError(msg)
+        return hash(self.name)
 
     def __set_name__(self, owner: type, name: str) -> None:
         # Raises nothing: Python 3.11 would wrap it. A second name is found when the class is read.
@@ -247,7 +298,7 @@ class History(State):
     def __init__(self, of: State, /, *, deep: bool = False, default: StateGroup | None = None) -> None:
         if not isinstance(of, State):
             raise DefinitionError(f"History({of!r}): give the state whose past is meant")
-        if not isinstance(default, StateGroup | None):
+        if not isinstance(default, StateGroup | None) or isinstance(default, AnyState):
             raise DefinitionError(f"History(default={default!r}): give a state within {of!r}")
         super().__init__(parent=of)
         self.deep = deep
@@ -270,13 +321,16 @@ def _guard(when: Callable[..., bool] | None) -> Hook | None:
 
 
 def _targets(source: StateGroup, target: Any) -> tuple[State, ...]:
-    if not isinstance(target, StateGroup):
+    if not isinstance(target, StateGroup) or isinstance(target, AnyState):
         raise DefinitionError(f"a rule of {source!r} has the target {target!r}: give a state")
     return target.states
 
 
-def _checked_event(event: Any) -> str | None:
-    """Refuse what is no name of an event."""
-    if event is not None and (not isinstance(event, str) or event.split() != [event]):
-        raise DefinitionError(f"event={event!r}: give a name without spaces, or a pattern such as 'error.*' or '*'")
-    return event
+def _events_of(event: Any) -> tuple[str, ...] | None:
+    """Return the names in `event=`; None if there is none."""
+    if event is None:
+        return None
+    if not isinstance(event, str) or not event.split():
+        msg = f"event={event!r}: give a name, a pattern such as 'error.*' or '*', or several with spaces between"
+        raise DefinitionError(msg)
+    return tuple(event.split())

@@ -6,7 +6,7 @@ It runs once for each step that a chart can take (see `program`), so it is writt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
 
@@ -227,6 +227,40 @@ def completed(chart: Chart, active: frozenset[str], name: str) -> Iterator[str]:
     while outer.kind == "parallel" and is_in_final(chart, active, outer.name):
         yield outer.name
         outer = chart.states[outer.parent]
+
+
+def is_legal(chart: Chart, names: frozenset[str]) -> bool:
+    """Say whether these states may be active together (SCXML section 3.11)."""
+    parents = all(chart.states[name].parent in ("", *names) for name in names)
+    return parents and any(is_atomic(chart, name) for name in names) and _is_full(chart, names, ROOT)
+
+
+def was_active(chart: Chart, history: str, held: Collection[str]) -> bool:
+    """Say whether a history state may hold these states: a legal configuration enters them."""
+    node = chart.states[history]
+    if not all(chart.is_within(name, node.parent) for name in held):
+        return False
+    if node.kind == "shallow":
+        return _has_its_children(chart, frozenset(held), node.parent) and all(
+            chart.states[name].parent == node.parent for name in held
+        )
+    around = {outer.name for name in held for outer in chart.ancestors(name)}
+    names = frozenset(name for name in (*held, *around) if name != ROOT and chart.is_within(name, node.parent))
+    return all(is_atomic(chart, name) for name in held) and _is_full(chart, names, node.parent)
+
+
+def _is_full(chart: Chart, names: frozenset[str], outer: str) -> bool:
+    """Say whether a state, and each of the names, has as many active children as its kind asks for."""
+    return all(_has_its_children(chart, names, name) for name in (outer, *names))
+
+
+def _has_its_children(chart: Chart, names: frozenset[str], outer: str) -> bool:
+    node = chart.states[outer]
+    real = [child for child in node.children if chart.states[child].kind not in HISTORY]
+    inside = sum(child in names for child in real)
+    if any(child in names for child in node.children if child not in real):
+        return False
+    return inside == (1 if node.kind == "compound" else len(real) if node.kind == "parallel" else 0)
 
 
 def matches(pattern: str, event: str) -> bool:

@@ -6,14 +6,13 @@ No hook runs at a restore, and timers keep their deadlines: what came due meanwh
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError, PayloadError
 from actorflow.machine.chart import HISTORY, ROOT
 from actorflow.machine.event import Event, Record
 from actorflow.machine.pending import Due, TimerKey, pending_of
-from actorflow.machine.sets import is_atomic
+from actorflow.machine.sets import is_legal, was_active
 from actorflow.machine.steps import macrostep, timers
 from actorflow.text import text_of
 
@@ -104,6 +103,21 @@ def data_of(snapshot: dict[str, Any]) -> dict[str, Any]:
     return {name: copied(value, name) for name, value in data.items()}
 
 
+def place(machine: Interpreter, names: frozenset[str]) -> None:
+    """Put a fresh instance into states that are entered already: no hook runs. `begin` starts what lives in them."""
+    machine._configuration = machine._program.configuration(names)
+
+
+def begin(machine: Interpreter) -> None:
+    """Start an instance that was placed: the timeouts and the children of its states, and what follows from these."""
+    for name in machine.chart.in_order(machine.configuration):
+        for move in machine._program.timeouts_of(name):
+            assert move.transition.after is not None
+            timers.start_timer(machine, move.key, move.transition.after, None)
+    go_on(machine)
+    macrostep.complete(machine, lambda: None)
+
+
 def go_on(machine: Interpreter) -> None:
     """Start again what a restored instance had running: its timers, and the children of its active states."""
     pending = machine._pending
@@ -181,40 +195,6 @@ def has_timeout(chart: Chart, state: str, place: int) -> bool:
     """Say whether a state's transition at that place is a timeout."""
     transitions = chart.states[state].transitions
     return 0 <= place < len(transitions) and transitions[place].after is not None
-
-
-def is_legal(chart: Chart, names: frozenset[str]) -> bool:
-    """Say whether these states may be active together (SCXML section 3.11)."""
-    parents = all(chart.states[name].parent in ("", *names) for name in names)
-    return parents and any(is_atomic(chart, name) for name in names) and _is_full(chart, names, ROOT)
-
-
-def was_active(chart: Chart, history: str, held: Collection[str]) -> bool:
-    """Say whether a history state may hold these states: a legal configuration enters them."""
-    node = chart.states[history]
-    if not all(chart.is_within(name, node.parent) for name in held):
-        return False
-    if node.kind == "shallow":
-        return _has_its_children(chart, frozenset(held), node.parent) and all(
-            chart.states[name].parent == node.parent for name in held
-        )
-    around = {outer.name for name in held for outer in chart.ancestors(name)}
-    names = frozenset(name for name in (*held, *around) if name != ROOT and chart.is_within(name, node.parent))
-    return all(is_atomic(chart, name) for name in held) and _is_full(chart, names, node.parent)
-
-
-def _is_full(chart: Chart, names: frozenset[str], outer: str) -> bool:
-    """Say whether a state, and each of the names, has as many active children as its kind asks for."""
-    return all(_has_its_children(chart, names, name) for name in (outer, *names))
-
-
-def _has_its_children(chart: Chart, names: frozenset[str], outer: str) -> bool:
-    node = chart.states[outer]
-    real = [child for child in node.children if chart.states[child].kind not in HISTORY]
-    inside = sum(child in names for child in real)
-    if any(child in names for child in node.children if child not in real):
-        return False
-    return inside == (1 if node.kind == "compound" else len(real) if node.kind == "parallel" else 0)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self, Unpack
+from inspect import isfunction
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar, Unpack, cast
 
 from actorflow.core.actor import Actor
 from actorflow.core.messages import Call
@@ -13,7 +14,10 @@ from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
 from actorflow.machine.actor import Machine
 from actorflow.machine.declare import State, chart_of, check_class
+from actorflow.machine.direct import action_of, event_method
+from actorflow.machine.initial import Initial, names_of
 from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.local import make_local
 from actorflow.machine.stats import MachineStats, stats_of
 from actorflow.machine.surroundings import Surroundings, answer_of
 
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from actorflow.machine.chart import Chart
 
 P = ParamSpec("P")
+M = TypeVar("M")
 
 
 # Not in the classes: cloudpickle would send them along, and put them anew into a class that comes back.
@@ -81,9 +86,13 @@ class StateMachine(Machine):
     actorflow.errors.TransitionRefused: Order refuses 'pay' in state 'paid': legal are ship
     """
 
+    _initial: frozenset[str] | None = None  # the states to start in, if they are given
     chart: ClassVar[Chart] = ChartOfClass()  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     _version: ClassVar[int] = 1
     _constructors = ("restore",)
+    _argument_hints: ClassVar[dict[str, str]] = {
+        "initial": "let its __init__ take a state, and pass it on: super().__init__(initial=initial)"
+    }
 
     def __init_subclass__(
         cls,
@@ -102,6 +111,9 @@ class StateMachine(Machine):
         if type(cls._version) is not int:
             msg = f"version={version!r}: give a whole number; a snapshot has it"
             raise DefinitionError(msg)
+        for name, value in list(vars(cls).items()):
+            if isfunction(value) and any(action_of(found := vars(base).get(name)) is not found for base in cls.__mro__):
+                setattr(cls, name, event_method(value))  # it overrides an event's method without a rule of its own
         check_class(cls)
         super().__init_subclass__(**options)
         CHARTS.pop(cls, None)  # if it was wanted by now: cloudpickle fills the class after this
@@ -114,6 +126,26 @@ class StateMachine(Machine):
             cls.chart, machine, platform=Surroundings(machine), history=cls._history, start=start
         )
         return machine
+
+    def __init__(self, *args: Any, initial: Initial = None, **kwargs: Any) -> None:
+        """Create the machine; call it first in your own `__init__`, which runs in the thread that spawns.
+
+        Args:
+            args: for the next class, as in `Actor`.
+            initial: the state to start in instead of the chart's: a `State`, its name, an Enum member, or what `state`
+                of another machine said. Its enter hooks do not run, as it is entered already; its timeouts begin.
+            kwargs: for the next class, as in `Actor`.
+
+        Raises:
+            DefinitionError: there is no such state, or states that are never active together.
+        """
+        super().__init__(*args, **kwargs)
+        if initial is not None:
+            self._initial = names_of(self.chart, initial)
+            self._placed = True
+            snapshot.place(self._interpreter, self._initial)
+            if self._actor_ref.is_alive() and not self._actor_ref._traits.has_on_start:
+                self._actor_ref._scheduler.post(self._actor_ref, Call("_begin", (), {}), None)
 
     def _adopt(self, interpreter: Interpreter) -> None:
         """Be run by an interpreter without an actor: raised events, timers and the state are its."""
@@ -131,6 +163,32 @@ class StateMachine(Machine):
         if super()._has_on_start():
             return True
         return has_states(cls) and not cls.chart.program(cls).start.is_quiet
+
+    @classmethod
+    def local(cls: Callable[P, M], *args: P.args, **kwargs: P.kwargs) -> M:
+        """Make a machine without an actor: it takes what the class takes, and its events are called as methods.
+
+        Timers fire in `af.Interpreter.of(order).advance()`; `on_start` does not run, and there are no children.
+
+        >>> import actorflow as af
+        >>> class Door(af.StateMachine):
+        ...     shut, open = af.State(initial=True), af.State()
+        ...
+        ...     @shut.to(open)
+        ...     def push(self, force: int) -> str:
+        ...         return "squeak" * force
+        ...
+        ...     @open.to(shut)
+        ...     def pull(self) -> None: ...
+        >>> door = Door.local()
+        >>> door.push(2), door.state == Door.open, door.legal
+        ('squeaksqueak', True, ('pull',))
+
+        Raises:
+            Exception: what an enter hook of the initial state raised, if nothing handles "error.execution".
+        """
+        made: M = make_local(cast("type[StateMachine]", cls), args, kwargs)
+        return made
 
     # --- inside a machine --------------------------------------------------------------------------------------------
 
@@ -153,12 +211,13 @@ class StateMachine(Machine):
 
     def _event_of(self, method: Any) -> str:
         """Return the event that a method is."""
-        name = getattr(method, "__name__", None)
-        if name not in self._interpreter._program.events:
-            known = ", ".join(sorted(self._interpreter._program.events)) or "none"
+        program = self._interpreter._program
+        event = program.called.get(getattr(method, "__name__", ""))
+        if event is None:
+            known = ", ".join(sorted(program.events)) or "none"
             msg = f"{method!r} is no event of {type(self).__name__}: give one of its methods; events are {known}"
             raise DefinitionError(msg)
-        return str(name)
+        return event
 
     def cancel_timer(self, name: str, /) -> bool:
         """Cancel a named timer; True if it was to come."""

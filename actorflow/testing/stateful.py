@@ -208,7 +208,7 @@ class MachineRules(RuleBasedStateMachine):
     def _active_states_may_be_active_together(self) -> None:
         if self.ref.is_alive():
             names = self._interpreter.configuration
-            assert snapshot.is_legal(self.chart, names), f"{sorted(names)} are active together"
+            assert sets.is_legal(self.chart, names), f"{sorted(names)} are active together"
 
     @invariant()
     def _history_is_one_chain_that_ends_here(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import random
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, Literal, assert_type
 import pykka
 
 import actorflow as af
+from actorflow.machine import Event
 from actorflow.machine.builder import ChartBuilder
 from actorflow.machine.rules import StateGroup
 
@@ -232,6 +234,57 @@ def machines(system: af.ActorSystem) -> None:
     builder.add_transition("shut", "push", "open", when=lambda model, force: force > 3, action="note")
     builder.add_transition("open", None, ("shut", "open"), after=3).set_initial("shut")
     assert_type(builder.build(), af.Chart)
+
+
+class Kept(af.StateMachine):
+    """Starts where its row says, and has rules for any state."""
+
+    class Status(enum.Enum):
+        """What the row has."""
+
+        a = 1
+
+    a, b = af.State(initial=True), af.State()
+    both = a | b
+
+    def __init__(self, row: Status | str, *, factor: float = 1.0) -> None:
+        super().__init__(initial=row)
+
+    @af.State.any().to(b)
+    @a.stay(event="one other")
+    def go(self, by: int) -> str:
+        """Act."""
+        return str(by)
+
+    @b.enter
+    def entered(self, event: Event) -> None:
+        """Get the event."""
+        print(event.name, event.args, event.data)
+
+    @af.State.any().exit
+    def left(self) -> None:
+        """Get nothing."""
+
+
+def local_machines(system: af.ActorSystem) -> None:
+    """Call events as methods, compare states, start in a given one."""
+    order = Order.local(5)
+    assert_type(order, Order)
+    assert_type(order.pay(3), int)
+    assert_type(order.state, str)
+    assert_type(order.legal, tuple[str, ...])
+    kept = Kept.local(Kept.Status.a, factor=2)
+    assert_type(kept.go(3), str)
+    print(kept.state == Kept.a, kept.state in Kept.both, {Kept.a: 1}[Kept.a], list(Kept.both))
+    ref = system.spawn(Kept, "a")
+    assert_type(ref.legal, tuple[str, ...])
+    print(ref.state == Kept.b)
+    assert_type(system.spawn(Nested, initial=Nested.off).state, str)
+    assert_type(Nested.local(initial=Nested.idle | Nested.busy), Nested)
+    machine = af.Interpreter(Order.chart, Order(5), initial="paid")
+    af.Interpreter(Order.chart, Order(5), initial=Order.paid).listen(print)
+    af.Interpreter(Order.chart, Order(5), initial=machine.configuration)
+    assert_type(af.Interpreter.of(order), af.Interpreter)
 
 
 def heard(event: af.DeadLetter) -> None:

@@ -162,6 +162,14 @@ class Order(af.StateMachine):
 class Unheard(af.StateMachine, histroy=3): ...  # refused: no such option
 
 
+class Bill(Order):
+    def __init__(self, total: int) -> None:
+        super().__init__(initial=total)  # refused: no state
+
+    @Order.new.enter  # refused: a hook gets an Event
+    def entered(self, event: str) -> None: ...
+
+
 def machines(system: af.ActorSystem, order: af.ActorRef[Order], hits: af.ActorRef[Counter]) -> None:
     order.call(Order.pay, "3")  # refused: a wrong argument
     order.call(Order.pay)  # refused: an argument is missing
@@ -171,6 +179,13 @@ def machines(system: af.ActorSystem, order: af.ActorRef[Order], hits: af.ActorRe
     paid: str = order.call(Order.pay, 3).get()  # refused: an int
     order.send(Order.pay, 3)  # refused: an event's name is text
     system.spawn(Order.restore)  # refused: the snapshot is missing
+    Bill.local("5")  # refused: a wrong argument of the class
+    Bill.local()  # refused: an argument is missing
+    Order.local(5).pay("3")  # refused: a wrong argument of the event
+    Order.local(5).payed(3)  # refused: no such event
+    paid = Order.local(5).pay(3)  # refused: an int
+    print(hits.legal)  # refused: not a machine
+    af.Interpreter(Order.chart, Order(5), initial=3)  # refused: no state
     af.Chart.from_dict("{}")  # refused: text instead of a dict
     ChartBuilder()  # refused: a chart has a name
     builder = ChartBuilder("m").add_state("a")

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
-from actorflow.errors import TransitionRefused
+from actorflow.errors import DefinitionError, TransitionRefused
 from actorflow.machine.event import Event
 from actorflow.machine.pending import pending_of
+from actorflow.machine.program import events_of_methods
 
 if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
@@ -49,6 +50,16 @@ def refusal(machine: Interpreter, event: Event) -> TransitionRefused:
     error = TransitionRefused(machine.state, event.name, machine.legal, machine.chart.name)
     error.refused_by = id(machine._platform.owner)
     return error
+
+
+def not_for_callers(machine: Interpreter, name: str) -> Exception:
+    """Return the error of a call of a method that is a hook, a timeout, or the action of several events."""
+    events = events_of_methods(machine.chart).get(name, ())
+    if len(events) > 1:
+        told = ", ".join(map(repr, events))
+        msg = f"{machine.chart.name}.{name} handles {told}, and a call does not say which: send one by its name"
+        return DefinitionError(msg)
+    return machine.refusal(name)
 
 
 def is_own_refusal(machine: Interpreter, error: Exception) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.machine.event import Event
 from actorflow.machine.pending import pending_of, remembered_by
-from actorflow.machine.program import Configuration, Entered, Move, Step
+from actorflow.machine.program import Configuration, Entered, EventHook, Move, Step
 from actorflow.machine.steps.failures import guarded, name_part
 from actorflow.machine.steps.invocations import end_children_of
 from actorflow.machine.steps.timers import cancel_timer, start_timer
@@ -39,7 +39,10 @@ def take(machine: Interpreter, moves: tuple[Move, ...], event: Event) -> Any:
             value = action(machine.model, *event.args, **event.kwargs)
         part = "an exit hook"
         for hook in step.exits:
-            hook(machine.model)
+            if isinstance(hook, EventHook):
+                hook.function(machine.model, machine.event or event)
+            else:
+                hook(machine.model)
     except Exception as error:
         name_part(machine, error, part, event.name)
         raise
@@ -64,7 +67,10 @@ def move_to(machine: Interpreter, step: Step, event: Event, data: tuple[Any, ...
         machine._note(step.source, step.target, event.name or None, data)
     for entered in step.entered:
         for hook in entered.hooks:
-            guarded(machine, hook, (), "an enter hook", event.name)
+            if isinstance(hook, EventHook):
+                guarded(machine, hook.function, (machine.event or event,), "an enter hook", event.name)
+            else:
+                guarded(machine, hook, (), "an enter hook", event.name)
         _entered(machine, entered)
 
 
