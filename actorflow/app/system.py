@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
     from actorflow.core.traits import Traits
     from actorflow.durable.dead_mail import DeadMail
+    from actorflow.durable.stored_actors import StoredActors
     from actorflow.process.options import Process
     from actorflow.queue.job import Job
     from actorflow.queue.limits import Limit
@@ -313,6 +314,33 @@ class ActorSystem(System):
         from actorflow.durable.opening import registry_of  # noqa: PLC0415 - as above
 
         return DeadMail(self.store, lambda: registry_of(self.scheduler, lambda: self.store))
+
+    @property
+    def stored_actors(self) -> StoredActors:
+        """What the store has of durable actors, of this system and of others: list it, see mail, delete."""
+        from actorflow.durable.stored_actors import StoredActors  # noqa: PLC0415 - most systems have no durable actor
+
+        return StoredActors(self.store, lambda: self.scheduler.durable)
+
+    def durable(self, name: str, cls: type[A], /) -> ActorRef[A]:
+        """Return a ref to a durable actor by its name, also in a process that does not spawn it, or before one does.
+
+        What is sent through it is a row of the store. The process that has the actor handles it, or the next one that
+        spawns the actor; the answer to a `call` comes back as a row.
+
+        >>> system.durable("ann", Account).call(Account.deposit, 500).get(timeout=10)  # doctest: +SKIP
+        500
+
+        Args:
+            name: the actor's path below its system, such as "ann", or "sales/ann" under a supervisor named "sales".
+            cls: its class, for the types of `call`, and to find methods by.
+
+        Raises:
+            DefinitionError: the name is no such path, or the class is no actor.
+        """
+        from actorflow.durable.opening import ref_by_name  # noqa: PLC0415 - most systems have no durable actor
+
+        return ref_by_name(self.scheduler, lambda: self.store, name, cls)
 
     @cached_property
     def waits(self) -> Waits:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from actorflow.cli import USAGE_ERROR, fail
+from actorflow.cli.actors import actors, mail
 from actorflow.cli.dead import dead
 from actorflow.cli.queue import url_of
 from actorflow.errors import ActorflowError
@@ -24,8 +25,8 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one line of J
 def store() -> None:
     """Look after a SQLite file of actorflow; others may be working on it meanwhile.
 
-    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes what is old. `dead` and
-    `migrate` are for files and servers.
+    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes what is old. `actors`,
+    `dead`, `mail` and `migrate` are for files and servers.
     """
 
 
@@ -168,4 +169,6 @@ def show(as_json: bool, text: str, **values: Any) -> None:
     click.echo(json.dumps(values) if as_json else text)
 
 
+store.add_command(actors)
 store.add_command(dead)
+store.add_command(mail)

@@ -55,7 +55,9 @@ class DeadMessage:
     def of(cls, row: Row) -> DeadMessage:
         """Make one of a row."""
         id_, actor, sender, body, error, attempt, crashes, time = row
-        return cls(str(id_), actor, text_of(body), sender_of(sender), read_error(error)[0], attempt, crashes, time)
+        return cls(
+            str(id_), actor, shown_message(body), sender_of(sender), read_error(error)[0], attempt, crashes, time
+        )
 
 
 class DeadMail:
@@ -162,7 +164,7 @@ def name_of(actor: ActorRef[Any] | str | None) -> str | None:
     return actor
 
 
-def text_of(body: bytes) -> str:
+def shown_message(body: bytes) -> str:
     """Return a stored message, or its begin, as text for people."""
     try:
         kind, *parts = json.loads(body)

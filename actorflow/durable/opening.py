@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from actorflow.core.actor import Actor
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.registry import Registry
 from actorflow.errors import DefinitionError
 from actorflow.process.options import Process
+from actorflow.workflow.options import is_text
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
     from actorflow.core.traits import Traits
     from actorflow.store.store import Store
+
+A = TypeVar("A", bound=Actor)
 
 _lock = threading.Lock()
 
@@ -55,3 +59,19 @@ def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> Registry:
             scheduler.durable = Registry(scheduler, store())
         registry: Registry = scheduler.durable
         return registry
+
+
+def ref_by_name(scheduler: Scheduler, store: Callable[[], Store], name: str, cls: type[A]) -> ActorRef[A]:
+    """Return a ref to the durable actor of a name, wherever it is.
+
+    Raises:
+        DefinitionError: the name is no path below a system, or the class is no actor.
+    """
+    if not isinstance(cls, type) or not issubclass(cls, Actor):
+        msg = f"durable({name!r}, {cls!r}): give the class of the actor, as it is spawned"
+        raise DefinitionError(msg)
+    parts = name.split("/") if isinstance(name, str) else [""]
+    if not all(parts) or not is_text(name):
+        msg = f"durable({name!r}, ...): give the path of the actor below its system, such as 'ann' or 'sales/ann'"
+        raise DefinitionError(msg)
+    return registry_of(scheduler, store).ref_of(name, cls)

@@ -33,7 +33,7 @@ def test_help_lists_the_commands():
     ("args", "text"),
     [
         ([], "name a command (run, queue, graph, scxml, store)"),
-        (["store"], "name a command (backup, check, dead, dump, migrate, prune, vacuum)"),
+        (["store"], "name a command (actors, backup, check, dead, dump, mail, migrate, prune, vacuum)"),
         (["queue"], "name a command (cancel, "),
         (["rnu"], "did you mean 'run'?"),
         (["--verison"], "--version"),

@@ -110,7 +110,7 @@ def test_a_periodic_timer_that_kills_goes_on_and_may_kill_one_process_more_each_
     script = """
 import json
 for n in range(3):
-    assert c.forked(lambda: c.meet_timers(folder, [] if n else [(-1, 0.3, True)], 1)) is None
+    assert c.forked(lambda: c.meet_timers(folder, [] if n else [(-1, 1.0, True)], 1)) is None
     assert len(c.noted(folder / "tried")) == n + 1
 gone = c.forked(lambda: c.meet_timers(folder, [(2, 0.0, False)], 1))
 assert c.forked(lambda: c.meet_timers(folder, [], 2)) is None

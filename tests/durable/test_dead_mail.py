@@ -6,7 +6,7 @@ import pytest
 
 import actorflow as af
 from actorflow.durable import dead_mail
-from actorflow.durable.dead_mail import text_of
+from actorflow.durable.dead_mail import shown_message
 from actorflow.durable.payload import pack
 from actorflow.store.store import open_store
 from tests.durable.actors import Account
@@ -202,10 +202,10 @@ def test_an_actor_that_is_not_durable_has_no_dead_mail(start):
     ],
 )
 def test_a_message_is_shown_as_text(message, text):
-    assert text_of(pack(message, 10_000)[:1000]) == text
+    assert shown_message(pack(message, 10_000)[:1000]) == text
 
 
 def test_a_damaged_message_is_shown_all_the_same():
-    assert text_of(b"\xff{") == "\ufffd{"
-    assert text_of(b"[]") == "[]"
-    assert text_of(b"7") == "7"
+    assert shown_message(b"\xff{") == "\ufffd{"
+    assert shown_message(b"[]") == "[]"
+    assert shown_message(b"7") == "7"

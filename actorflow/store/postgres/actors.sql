@@ -161,6 +161,32 @@ select id from actorflow.dead_mail where id > :after and id <= :upto and (:recei
 -- name: take_dead
 delete from actorflow.dead_mail where id in (select json_array_elements_text(:ids::json)::bigint) returning id, receiver, sender, body;
 
+-- name: stored
+select found.name, node.id, octet_length(actor.state),
+    (select count(*) from actorflow.mail where receiver = found.name),
+    (select count(*) from actorflow.actor_timer as timer where timer.actor = found.name)
+from (select name from actorflow.actor where name > :after union select receiver from actorflow.mail where receiver > :after) as found
+    left join actorflow.actor as actor on actor.name = found.name
+    left join actorflow.node as node on node.id = actor.owner
+where :alone = 0 or node.id is null
+order by found.name limit :limit;
+
+-- name: mail
+select id, receiver, stage, sender, substring(body from 1 for 1000), attempt, crashes from actorflow.mail
+where (:receiver::text is null or receiver = :receiver) and id < :before order by id desc limit :limit;
+
+-- name: take_mail
+delete from actorflow.mail where id in (select json_array_elements_text(:ids::json)::bigint) returning id, asker;
+
+-- name: delete_actor
+delete from actorflow.actor where name = :name;
+
+-- name: delete_timers
+delete from actorflow.actor_timer where actor = :name;
+
+-- name: delete_marks
+delete from actorflow.mark where receiver = :name;
+
 -- name: prune_marks
 delete from actorflow.mark where (receiver, id) in (select receiver, id from actorflow.mark where at <= :before limit :limit);
 

@@ -159,6 +159,32 @@ select id from af_dead_mail where id > :after and id <= :upto and (:receiver is 
 -- name: take_dead
 delete from af_dead_mail where id in (select value from json_each(:ids)) returning id, receiver, sender, body;
 
+-- name: stored
+select found.name, node.id, length(actor.state),
+    (select count(*) from af_mail where receiver = found.name),
+    (select count(*) from af_actor_timer as timer where timer.actor = found.name)
+from (select name from af_actor where name > :after union select receiver from af_mail where receiver > :after) as found
+    left join af_actor as actor on actor.name = found.name
+    left join af_node as node on node.id = actor.owner
+where :alone = 0 or node.id is null
+order by found.name limit :limit;
+
+-- name: mail
+select id, receiver, stage, sender, substr(body, 1, 1000), attempt, crashes from af_mail
+where (:receiver is null or receiver = :receiver) and id < :before order by id desc limit :limit;
+
+-- name: take_mail
+delete from af_mail where id in (select value from json_each(:ids)) returning id, asker;
+
+-- name: delete_actor
+delete from af_actor where name = :name;
+
+-- name: delete_timers
+delete from af_actor_timer where actor = :name;
+
+-- name: delete_marks
+delete from af_mark where receiver = :name;
+
 -- name: prune_marks
 delete from af_mark where (receiver, id) in (select receiver, id from af_mark where at <= :before limit :limit);
 

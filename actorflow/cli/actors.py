@@ -1,0 +1,98 @@
+"""`actorflow store actors|mail COMMAND STORE`: what a store has of durable actors. Layer 6."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from actorflow.cli import fail
+from actorflow.cli.dead import on_store
+from actorflow.cli.queue import opened, show, told
+
+
+@click.group(short_help="State, timers and mail of durable actors.")
+def actors() -> None:
+    """List durable actors, or delete one.
+
+    STORE is a SQLite file or a URL, such as postgresql://...; no daemon need be running. An actor is named by its path
+    below the system, such as "ann" or "sales/ann".
+    """
+
+
+@actors.command("list")
+@on_store
+@click.option("--alone", is_flag=True, help="Only those that no process has.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="So many, by name.")
+@click.option("--after", metavar="NAME", default="", help="Those behind this name only: the next page.")
+def list_(url: str, alone: bool, limit: int, after: str, as_json: bool) -> None:
+    """List durable actors, and names that have mail: the process that has each, and how much of it there is."""
+    from actorflow.durable.stored_actors import StoredActors
+
+    with opened(url, "read") as store:
+        found = StoredActors(store).list(alone=alone, limit=limit, after=after)
+    show([dataclasses.asdict(actor) for actor in found], as_json, "there are no such actors")
+
+
+@actors.command(short_help="Delete the state, timers and mail of one.")
+@on_store
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(url: str, name: str, yes: bool, as_json: bool) -> None:
+    """Delete all that the store has of the durable actor NAME, but for its dead letters; no process may have it."""
+    from actorflow.durable.stored_actors import StoredActors
+
+    confirm(f"Delete the state, the timers and the mail of {name} for good?", yes=yes)
+    with opened(url, "write") as store:
+        found = StoredActors(store).delete(name)
+    if not found:
+        fail(f"{url}: there is nothing of {name}; `actorflow store actors list` shows the names", 1)
+    told({"deleted": name}, as_json, f"{name} is deleted")
+
+
+@click.group(short_help="Messages that wait for durable actors.")
+def mail() -> None:
+    """List messages that wait for durable actors, or drop them.
+
+    `actorflow store actors list --alone` shows whose mail nobody receives.
+    """
+
+
+@mail.command("list")
+@on_store
+@click.option("--actor", metavar="NAME", help="Of this actor only.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many, the newest first.")
+@click.option("--before", metavar="ID", help="Older ones than this only: the next page.")
+def list_mail(url: str, actor: str | None, limit: int, before: str | None, as_json: bool) -> None:
+    """List messages that wait."""
+    from actorflow.durable.stored_actors import StoredActors
+
+    with opened(url, "read") as store:
+        found = StoredActors(store).mail(actor, limit=limit, before=before)
+    show([dataclasses.asdict(message) for message in found], as_json, "there are no such messages")
+
+
+@mail.command(short_help="Remove messages for good.")
+@on_store
+@click.argument("ids", nargs=-1, type=int, metavar="[ID]...")
+@click.option("--actor", metavar="NAME", help="All of this actor.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop(url: str, ids: tuple[int, ...], actor: str | None, yes: bool, as_json: bool) -> None:
+    """Remove messages that wait, for good; who waits for an answer hears so."""
+    from actorflow.durable.stored_actors import StoredActors
+
+    if bool(ids) == (actor is not None):
+        fail("name messages by their ids, or an actor by --actor")
+    confirm("Remove these messages for good?", yes=yes)
+    with opened(url, "write") as store:
+        stored = StoredActors(store)
+        count = stored.drop_mail(*map(str, ids)) if actor is None else stored.drop_mail_of(actor)
+    told({"removed": count}, as_json, f"{count} messages removed")
+    if count < len(set(ids)):
+        fail(f"{count} of {len(set(ids))} were there; `actorflow store mail list` shows the others that are", 1)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless it was said already."""
+    if not (yes or click.confirm(question, err=True)):
+        fail("nothing was removed", 1)
