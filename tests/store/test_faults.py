@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from actorflow.errors import JobFailed, StoreError
+from actorflow.errors import StoreError
 from actorflow.store.faults import LARGEST_ARGS, LONGEST_TEXT, cut, read_error, write_error
 from tests.store.payloads import Plain, TouchyData
 
@@ -121,7 +121,7 @@ def test_of_a_long_text_the_beginning_and_the_end_stay():
 
 
 def test_an_error_comes_back_as_it_was():
-    for error in (ValueError("a", 1), KeyError("k"), StoreError("disk"), JobFailed("7", "dead", "lost")):
+    for error in (ValueError("a", 1), KeyError("k"), StoreError("disk")):
         text, back = read_error(write_error(error))
         assert text == f"{type(error).__name__}: {error}"
         assert type(back) is type(error)
