@@ -26,6 +26,7 @@ from actorflow.core.actor import Actor
 from actorflow.core.modules import module_named, module_of
 from actorflow.core.system import resolve
 from actorflow.errors import PayloadError
+from actorflow.text import reason_of
 
 ATOMS: Final = frozenset({type(None), bool, str})
 BIGGEST: Final = 2**63 - 1  # what JSON readers and databases have for an integer
@@ -131,17 +132,7 @@ def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any
 
 def unreadable(problem: str, error: BaseException) -> PayloadError:
     """Return the error for a value whose own code has raised."""
-    return PayloadError(f"{problem}: {type(error).__name__}: {text_or_why_not(error)[:1000]}")
-
-
-def text_or_why_not(value: object) -> str:
-    """Return a user's object as text; if its `__str__` raises, what it raised."""
-    try:
-        return str.__str__(str(value))  # of a subclass of str, the plain text
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 - it is the user's
-        return f"<its __str__ raised {type(error).__name__}>"
+    return PayloadError(f"{problem}: {reason_of(error, 1000)}")
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ import json
 from typing import Any, Final
 
 from actorflow.errors import ActorflowError
-from actorflow.store.codec import decode, encode, text_or_why_not
+from actorflow.store.codec import decode, encode
+from actorflow.text import text_of
 
-LONGEST_TEXT: Final = 16_000  # letters of an error's text that are stored: its beginning and its end
+LONGEST_TEXT: Final = 16_000  # characters of an error's text that are stored
 LARGEST_ARGS: Final = 64_000  # bytes of its arguments; with more, it comes back as its text
 
 
@@ -22,7 +23,7 @@ def write_error(error: BaseException) -> bytes:
 
     Only KeyboardInterrupt passes, as a signal may bring it at any time.
     """
-    text = cut(text_or_why_not(error))
+    text = text_of(error, LONGEST_TEXT, str)
     stored = {"name": name_of_class(type(error)), "text": text, "args": _args(error)}
     return json.dumps(stored).encode()
 
@@ -32,7 +33,7 @@ def _args(error: BaseException) -> str | None:
     try:
         args = list(error.args)
         if len(args) == 1 and type(args[0]) is str:
-            args = [cut(args[0])]
+            args = [text_of(args[0], LONGEST_TEXT, str)] if len(args[0]) > LONGEST_TEXT else args
         elif any(isinstance(one, (str, bytes)) and len(one) > LARGEST_ARGS for one in args):
             return None
         encoded = encode(args).decode()
@@ -43,22 +44,10 @@ def _args(error: BaseException) -> str | None:
     return encoded if len(encoded) <= LARGEST_ARGS else None
 
 
-def cut(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Return a text, or the beginning and the end of a long one with a mark between them.
-
-    >>> cut("a" * 30, 20)
-    'aaaaaaaaaaaaaaa [10 letters are cut here] aaaaa'
-    """
-    if len(text) <= longest:
-        return text
-    tail = longest // 4
-    return f"{text[: longest - tail]} [{len(text) - longest} letters are cut here] {text[len(text) - tail :]}"
-
-
 def name_of_class(kind: type) -> str:
     """Return the full name of a class, even of one whose metaclass or module name is broken."""
     try:
-        return cut(f"{kind.__module__}.{kind.__qualname__}")
+        return text_of(f"{kind.__module__}.{kind.__qualname__}", LONGEST_TEXT, str)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 - a metaclass may do anything

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from actorflow.errors import StoreError
-from actorflow.store.faults import LARGEST_ARGS, LONGEST_TEXT, cut, read_error, write_error
+from actorflow.store.faults import LARGEST_ARGS, LONGEST_TEXT, read_error, write_error
 from tests.store.payloads import Plain, TouchyData
 
 RAISED = [RuntimeError("no text"), SystemExit(3), GeneratorExit(), asyncio.CancelledError(), BaseException("bare")]
@@ -62,17 +62,17 @@ def test_an_error_whose_text_and_arguments_raise_is_written(raised):
     error = Raising()
     error.raised = raised
     text, back = read_error(write_error(error), (Raising,))
-    assert text == f"Raising: <its __str__ raised {type(raised).__name__}>"
+    assert text == f"Raising: <Raising, whose text cannot be made: {type(raised).__name__}>"
     assert not isinstance(back, Raising) or back.args == ()
 
 
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (Mute(), "Mute: <its __str__ raised TypeError>"),
+        (Mute(), "Mute: <Mute, whose text cannot be made: TypeError>"),
         (Subtle(), "Subtle: a text of a class of its own"),
         (Nameless("x"), "Error: x"),
-        (ValueError("\ud800\x00"), "ValueError: \ud800\x00"),
+        (ValueError("\ud800\x00"), r"ValueError: \ud800\x00"),
         (ValueError(Plain), "ValueError: <class 'tests.store.payloads.Plain'>"),
         (ValueError(TouchyData(1)), None),
         (SystemExit(3), "SystemExit: 3"),
@@ -109,15 +109,8 @@ def test_a_long_text_is_cut_with_a_mark(error):
     data = write_error(error)
     assert len(data) < 12 * 2 * LONGEST_TEXT + 2 * LARGEST_ARGS + 1000
     text, back = read_error(data)
-    assert "letters are cut here]" in text
+    assert "characters in all]" in text
     assert back is None or str(back) in text
-
-
-def test_of_a_long_text_the_beginning_and_the_end_stay():
-    text = cut("begin" + "x" * 100_000 + "end")
-    assert text.startswith("begin")
-    assert text.endswith("end")
-    assert len(text) < LONGEST_TEXT + 100
 
 
 def test_an_error_comes_back_as_it_was():
