@@ -28,11 +28,14 @@ __all__ = [
     "JobFailed",
     "MailboxFull",
     "MemoryLimit",
+    "OutcomeUnknown",
     "PayloadError",
     "RemoteError",
     "RestartLimitReached",
     "Stopping",
     "StoreError",
+    "StoreOutdated",
+    "StoreUnreachable",
     "TaskTimeout",
     "ThreadLimit",
     "TransitionRefused",
@@ -247,6 +250,22 @@ class StoreError(ActorflowError, OSError):
 
     What was being written is not there; nothing that was acknowledged is lost.
     """
+
+
+class OutcomeUnknown(StoreError):
+    """The store was lost in the midst of a commit: nobody knows yet whether what was written is there.
+
+    All of it is there, or nothing. Look before you write it again; or write it so that a second time does no harm: a job
+    with `unique=`, a message by `deliver(id=)`. The system's own work looks by itself.
+    """
+
+
+class StoreUnreachable(StoreError):
+    """The store could not be reached in time; nothing of the work was done, so it can be tried again."""
+
+
+class StoreOutdated(StoreError):
+    """A newer actorflow has changed the tables: this process reads and writes nothing more. Restart it, updated."""
 
 
 class JobFailed(ActorflowError, RuntimeError):

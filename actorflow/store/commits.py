@@ -7,6 +7,7 @@ the commit (8.0 k/s against 33.6 k/s).
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -16,14 +17,16 @@ from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.outside import wait_outside
-from actorflow.errors import ActorDeadError, DeadlockError, StoreError
-from actorflow.store.transaction import Durability, Transaction, Writer
+from actorflow.errors import ActorDeadError, AskTimeout, DeadlockError, OutcomeUnknown, StoreError, StoreUnreachable
+from actorflow.store.transaction import Durability, Last, Transaction, Writer
 
 T = TypeVar("T")
 After = list[Callable[[], object]]
 
 BATCH: Final = 512  # pieces of work in one commit
 TRIES: Final = 5  # of work that the server undoes because of other processes
+TURN_SECONDS: Final = 30.0  # that work waits while a task of this process has its transaction open
+LOOK_SECONDS: Final = 1.0  # between two looks whether to wait on
 
 
 class Turn:
@@ -59,7 +62,9 @@ class Turn:
 
     def __enter__(self) -> None:
         self.check_outside()
-        self.acquire()
+        if not self.acquire(seconds=TURN_SECONDS):
+            msg = f"a thread of this process has had the store for over {TURN_SECONDS:.0f} s; does a task hang in it?"
+            raise StoreError(msg)
 
     def __exit__(self, *_: object) -> None:
         self.release()
@@ -68,7 +73,7 @@ class Turn:
 class Work:
     """One piece of work that waits for a commit, and the future that is set after it."""
 
-    __slots__ = ("after", "durability", "error", "future", "run", "tries", "value")
+    __slots__ = ("after", "durability", "error", "future", "last", "run", "tries", "value")
 
     def __init__(self, run: Callable[[Transaction], Any], durability: Durability, future: Future[Any]) -> None:
         self.run = run
@@ -77,11 +82,12 @@ class Work:
         self.value: Any = None
         self.error: Exception | None = None
         self.after: After = []
+        self.last: list[Last] = []
         self.tries = 1
 
     def reset(self) -> None:
         """Forget what came of it: it was undone."""
-        self.value, self.error, self.after = None, None, []
+        self.value, self.error, self.after, self.last = None, None, [], []
 
 
 class Commits:
@@ -95,21 +101,35 @@ class Commits:
         self._waiting: deque[Work] = deque()
         self._closed = False
         self._holder = 0  # thread that has an open transaction, by `hold`
+        self._ending = threading.Lock()  # of whom it is that ends that transaction: its thread, or who gives it up
+        self._abandoned: set[int] = set()  # threads whose transaction was undone under their hands
 
     def write(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> T:
         """Do a piece of work, and return its value once it is committed. In a handler other actors run meanwhile.
 
         Raises:
             StoreError: the database failed, and nothing of the work is there.
+            OutcomeUnknown: the database failed, and nobody knows whether it is there.
             Exception: what the work raised; it is undone.
         """
-        if self.is_held_here:
-            return self._within(run)
+        if self._holder or self._abandoned:
+            self._check_not_abandoned()
+            if self.is_held_here:
+                return self._within(run)
+        deadline = self._writer.deadline()
+        while True:
+            try:
+                return self._once(run, durability or self.durability, deadline)
+            except StoreUnreachable:  # nothing was done, so it can be done again
+                if not self._writer.wait_until_back(deadline):
+                    raise
+
+    def _once(self, run: Callable[[Transaction], T], durability: Durability, deadline: float) -> T:
         if not self._waiting and self.turn.acquire(blocking=False):
             done: tuple[T, After] | None = None
             try:
                 self._check_open()
-                done = self._alone(run, durability or self.durability)
+                done = self._alone(run, durability)
             except Exception as error:
                 if not self._writer.is_passing(error):
                     raise
@@ -120,23 +140,48 @@ class Commits:
                 value, after = done
                 call(after)
                 return value
-        future = self.submit(run, durability)
-        execution = CURRENT.get()
-        if execution is not None and execution.on_loop:  # where no future is waited for; this one is short
-            wait_outside(future, None)
-        return future.get()
+        work = self._add(run, durability)
+        return self._result(work, deadline)  # type: ignore[no-any-return]
+
+    def _result(self, work: Work, deadline: float) -> Any:
+        """Wait for a piece of work that another thread does, as long as it may take.
+
+        Raises:
+            StoreError: it did not begin in time.
+        """
+        waited = 0.0
+        while not work.future._done:
+            try:
+                return work.future.get(timeout=LOOK_SECONDS)
+            except AskTimeout:
+                if work.future._done:
+                    break
+            waited += LOOK_SECONDS
+            if (self._holder and waited >= TURN_SECONDS) or self._writer.is_past(deadline):
+                try:
+                    self._waiting.remove(work)
+                except ValueError:
+                    continue  # it has begun
+                msg = f"{self._url}: another thread of this process has the store; this work did not begin in time"
+                raise StoreUnreachable(msg)
+        return work.future.get()
 
     def submit(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> Future[T]:
         """Do a piece of work; the future is set once it is committed. This thread may be the one that commits."""
-        future: Future[T] = patient(None)  # type: ignore[arg-type]
+        self._check_not_abandoned()
         if self.is_held_here:
+            future: Future[T] = patient(None)  # type: ignore[arg-type]
             value = self._within(run)
             self._writer.transaction.after_commit(lambda: future._settle(value, None))
             return future
+        return self._add(run, durability or self.durability).future
+
+    def _add(self, run: Callable[[Transaction], Any], durability: Durability) -> Work:
         self.turn.check_outside()
-        self._waiting.append(Work(run, durability or self.durability, future))
+        work = Work(run, durability, patient(None))  # type: ignore[arg-type]
+        self._waiting.append(work)
         self._lead()
-        return future
+        return work
 
     def submit_each(
         self, runs: Iterable[Callable[[Transaction], T]], durability: Durability | None = None
@@ -160,8 +205,12 @@ class Commits:
             self._lead()
 
     def close(self, act: Callable[[Writer], object]) -> None:
-        """Commit what waits, end the writer by `act`, and refuse all that comes later."""
+        """Commit what waits, end the writer by `act`, and refuse all that comes later.
+
+        A task that still has its transaction open hangs in it, since the system has ended: that is undone.
+        """
         done: list[list[Work]] = []
+        self.abandon(self._holder)
         try:
             with self.turn:
                 while self._waiting and not self._closed:
@@ -182,24 +231,60 @@ class Commits:
 
     def hold(self, durability: Durability) -> Transaction:
         """Open a transaction that this thread ends, by `let_go`; until then all that it writes is part of it."""
-        self.turn.check_outside()
-        self.turn.acquire()
-        try:
+        self._check_not_abandoned()
+        deadline = self._writer.deadline()
+        while True:
+            try:
+                return self._hold(durability)
+            except StoreUnreachable:
+                if not self._writer.wait_until_back(deadline):
+                    raise
+
+    def _hold(self, durability: Durability) -> Transaction:
+        with contextlib.ExitStack() as stack:
+            self.turn.__enter__()
+            stack.callback(self._lead)
+            stack.callback(self.turn.release)
             self._check_open()
+            stack.callback(self._writer.rollback)
             self._writer.begin(durability)
-        except BaseException:
-            self.turn.release()
-            self._lead()
-            raise
-        self._holder = threading.get_ident()
+            self._holder = threading.get_ident()
+            stack.pop_all()
         return self._writer.transaction
+
+    def abandon(self, thread: int) -> bool:
+        """Undo the transaction that a thread has open and hangs in; False if it has none, or is just committing it.
+
+        The others go on. What the thread writes afterwards is refused, until it leaves its transaction.
+        """
+        if not thread:
+            return False
+        with self._ending:
+            if self._holder != thread:
+                return False
+            self._abandoned.add(thread)
+            self._holder = 0
+        try:
+            self._writer.abandon(self._abandoned)
+        finally:
+            self._writer.take_after_commit()
+            self._writer.take_last()
+            self.turn.release()
+            if self._waiting:  # another thread, as who calls may have no time
+                threading.Thread(target=self._lead, name="actorflow-commit").start()
+        return True
+
+    def _check_not_abandoned(self) -> None:
+        if self._abandoned and threading.get_ident() in self._abandoned:
+            raise abandoned()
 
     def check_held(self) -> None:
         """See that the transaction of `hold` is still there.
 
         Raises:
-            StoreError: who had the connection has ended it.
+            StoreError: who had the connection has ended it, or it took longer than it may.
         """
+        self._check_not_abandoned()
         if not self._writer.is_open():
             msg = "the task has ended the transaction that it was given: it must not commit or roll back"
             raise StoreError(msg)
@@ -210,20 +295,27 @@ class Commits:
         Raises:
             StoreError: it cannot be committed, or who had the connection has ended it.
         """
-        if not self.is_held_here:
-            return
+        me = threading.get_ident()
+        with self._ending:
+            if me in self._abandoned:
+                self._abandoned.discard(me)
+                if commit:
+                    raise abandoned()
+                return
+            if self._holder != me:
+                return
+            self._holder = 0  # nobody can give it up any more
         writer = self._writer
         after: After = []
         try:
             if commit:
                 self.check_held()
                 writer.check()
-                writer.commit()
+                self._commit_writer()
                 after = writer.take_after_commit()
         finally:
             writer.take_after_commit()
             writer.rollback()  # does nothing after a commit
-            self._holder = 0
             self.turn.release()
             self._lead()
         call(after)
@@ -235,9 +327,11 @@ class Commits:
         writer.savepoint()
         try:
             value = run(writer.transaction)
+            run_last(writer.take_last())
             writer.check()
         except BaseException:
             writer.take_after_commit()
+            writer.take_last()
             writer.rollback_to_savepoint()
             raise
         else:
@@ -255,18 +349,40 @@ class Commits:
             msg = f"the store {self._url} is closed"
             raise ActorDeadError(msg)
 
+    def _commit_writer(self) -> None:
+        """Commit.
+
+        Raises:
+            OutcomeUnknown: it failed, and nobody knows whether it is there.
+        """
+        try:
+            self._writer.commit()
+        except OutcomeUnknown:
+            raise
+        except StoreError as error:
+            if self._writer.is_undone(error):
+                raise
+            msg = f"{error}; this was in a commit: look whether it is there before you repeat it"
+            raise OutcomeUnknown(msg) from error
+
     def _alone(self, run: Callable[[Transaction], T], durability: Durability) -> tuple[T, After]:
         writer = self._writer
         try:
             writer.begin(durability)
             value = run(writer.transaction)
+            run_last(writer.take_last())
             writer.check()
-            writer.commit()
+            self._commit_writer()
         except BaseException:
-            writer.take_after_commit()
-            writer.rollback()
+            self._undo()
             raise
         return value, writer.take_after_commit()
+
+    def _undo(self) -> None:
+        writer = self._writer
+        writer.take_after_commit()
+        writer.take_last()
+        writer.rollback()
 
     def _lead(self) -> None:
         """Commit what waits, unless another thread does; looks again once the lock is free: nobody is missed."""
@@ -307,23 +423,53 @@ class Commits:
             writer.begin(durability)
             for work in batch:
                 self._one(work, alone=len(batch) == 1)
-            writer.commit()
+            refused = self._run_last(batch)
+            if not refused:
+                self._commit_writer()
         except Exception as error:  # noqa: BLE001 - each of them hears of it
-            writer.take_after_commit()
-            writer.rollback()
+            self._undo()
             for work in batch:
                 own = work.error
                 work.reset()
                 work.error = own or error
         except BaseException:
-            writer.take_after_commit()
-            writer.rollback()
+            self._undo()
             for work in batch:
                 work.reset()
             raise
+        else:
+            if refused:
+                return self._without_failed(batch)
+        return self._over(batch)
+
+    def _over(self, batch: list[Work]) -> list[Work]:
+        """Have work wait again that other processes were in the way of, and return the rest."""
         again = [work for work in batch if self._is_to_be_repeated(work)]
         self._waiting.extendleft(reversed(again))
         return [work for work in batch if work not in again] if again else batch
+
+    def _run_last(self, batch: list[Work]) -> bool:
+        """Run the last statements of all work, in the order of their keys; True if those of one have failed."""
+        writer = self._writer
+        lasts = [(key, act, work) for work in batch if work.error is None for key, act in work.last]
+        for _, act, work in sorted(lasts, key=lambda one: one[0]):
+            try:
+                act()
+                writer.check()
+            except Exception as error:  # noqa: BLE001 - it is the work's
+                work.error = error
+                return True
+            work.after += writer.take_after_commit()
+        return False
+
+    def _without_failed(self, batch: list[Work]) -> list[Work]:
+        """Undo all, and do the others again: work whose last statements failed has no savepoint any more."""
+        self._undo()
+        failed = [work for work in batch if work.error is not None]
+        rest = [work for work in batch if work.error is None]
+        for work in rest:
+            work.reset()
+        return self._over(failed) + (self._commit(rest) if rest else [])
 
     def _is_to_be_repeated(self, work: Work) -> bool:
         if work.error is None or work.tries == TRIES or not self._writer.is_passing(work.error):
@@ -337,7 +483,7 @@ class Commits:
         if alone:
             work.value = work.run(writer.transaction)
             writer.check()
-            work.after = writer.take_after_commit()
+            self._keep(work)
             return
         writer.savepoint()
         try:
@@ -345,13 +491,29 @@ class Commits:
             writer.check()
         except Exception as error:
             writer.take_after_commit()
+            writer.take_last()
             work.error = error
             if not writer.is_open():  # the database has undone the whole transaction: a full disk, a lost server
                 raise
             writer.rollback_to_savepoint()
         else:
             writer.release()
-            work.after = writer.take_after_commit()
+            self._keep(work)
+
+    def _keep(self, work: Work) -> None:
+        work.last = self._writer.take_last()
+        work.after = self._writer.take_after_commit()
+
+
+def run_last(lasts: list[Last]) -> None:
+    """Run last statements in the order of their keys."""
+    for _, act in sorted(lasts, key=lambda one: one[0]) if lasts else ():
+        act()
+
+
+def abandoned() -> StoreError:
+    """Return what is said to a thread that goes on to write after its transaction was undone."""
+    return StoreError("the transaction was undone: it was open for longer than its task may take")
 
 
 def settle(batch: Iterable[Work]) -> None:

@@ -11,7 +11,7 @@ import re
 from importlib.resources import files
 from typing import Final
 
-from actorflow.errors import DefinitionError, StoreError
+from actorflow.errors import DefinitionError, StoreError, StoreOutdated
 
 NAME: Final = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
 PARAMETER: Final = re.compile(r"(?<![:\w]):(\w+)")
@@ -74,6 +74,11 @@ def check_current(place: str, found: int, known: int) -> None:
             f"processes that work there; or end them, then `actorflow store migrate {place}`"
         )
         raise StoreError(msg)
+
+
+def outdated(place: str, found: int, known: int) -> StoreOutdated:
+    """Return what is said of tables that newer code has changed."""
+    return StoreOutdated(f"{place}: its tables are of version {found}, this actorflow knows {known}: update actorflow")
 
 
 def with_percent(sql: str) -> str:

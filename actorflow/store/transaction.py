@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 Durability: TypeAlias = Literal["power", "process"]
@@ -10,6 +10,7 @@ Access: TypeAlias = Literal["migrate", "write", "read"]
 Row: TypeAlias = tuple[Any, ...]
 NEWEST: Final = 2**63 - 1  # above the numbers of all rows: where a look at the newest begins
 Parameters: TypeAlias = Mapping[str, Any]
+Last: TypeAlias = tuple[tuple[str, ...], Callable[[], object]]
 
 
 class Transaction(Protocol):
@@ -35,6 +36,14 @@ class Transaction(Protocol):
         """Run a statement once for each; return how many rows they changed."""
         ...
 
+    def last(self, key: tuple[str, ...], act: Callable[[], object], /) -> None:
+        """Have statements run that take a lock on what many processes write to: last, and in the order of the keys.
+
+        On a server they run at the end of the shared commit, sorted over all its work, so no two processes can wait for
+        each other; on SQLite, which has one lock, at once. What they raise undoes this piece of work.
+        """
+        ...
+
     def after_commit(self, act: Callable[[], object], /) -> None:
         """Have a function called once this work is committed: what is told others leaves then, not before."""
         ...
@@ -48,8 +57,25 @@ class Writer(Protocol):
         """The transaction that `begin` opens."""
         ...
 
+    def deadline(self) -> float:
+        """Return until when work that comes now waits for a store that is lost, in seconds on the monotonic clock."""
+        ...
+
+    def is_past(self, deadline: float, /) -> bool:
+        """Say whether the store is lost, and the deadline is over."""
+        ...
+
+    def wait_until_back(self, deadline: float, /) -> bool:
+        """Wait for a store that is lost; False if it was not back by the deadline."""
+        ...
+
     def begin(self, durability: Durability, /) -> None:
-        """Open a transaction."""
+        """Open a transaction.
+
+        Raises:
+            StoreUnreachable: the store is lost; `wait_until_back` may help.
+            StoreError: another process has it for long; its tables or its file are not what they were.
+        """
         ...
 
     def check(self) -> None:
@@ -61,7 +87,20 @@ class Writer(Protocol):
         ...
 
     def commit(self) -> None:
-        """Commit it."""
+        """Commit it.
+
+        Raises:
+            StoreError: nothing of it is there.
+            OutcomeUnknown: nobody knows whether it is there.
+        """
+        ...
+
+    def is_undone(self, error: StoreError, /) -> bool:
+        """Say whether nothing of a transaction is there whose commit has failed."""
+        ...
+
+    def abandon(self, threads: Container[int], /) -> None:
+        """Undo the transaction that one of some threads has open and hangs in; its connection works no more there."""
         ...
 
     def rollback(self) -> None:
@@ -86,6 +125,10 @@ class Writer(Protocol):
 
     def is_passing(self, error: Exception, /) -> bool:
         """Say whether the same work may well succeed next time: other processes were in its way."""
+        ...
+
+    def take_last(self) -> list[Last]:
+        """Return what is to run at the end of the transaction, and forget it."""
         ...
 
     def take_after_commit(self) -> list[Callable[[], object]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import StoreError
 from actorflow.store.postgres.driver import psycopg_module, shown, store_error
-from actorflow.store.statements import check_current, migrations
+from actorflow.store.statements import check_current, migrations, outdated
 
 if TYPE_CHECKING:
     import psycopg
@@ -53,6 +52,5 @@ def version_of(connection: psycopg.Connection[Any], url: str) -> int:
     row = connection.execute("select value from actorflow.meta where key = 'version'").fetchone()
     version = int(row[0]) if row is not None else 0
     if version > VERSION:
-        msg = f"{shown(url)}: its tables are of version {version}, this actorflow knows {VERSION}: update actorflow"
-        raise StoreError(msg)
+        raise outdated(shown(url), version, VERSION)
     return version

@@ -96,7 +96,7 @@ def _report(connection: sqlite3.Connection, path: str) -> Report:
         for name in tables(connection):
             rows[name] = connection.execute(f'select count(*) from "{name}"').fetchone()[0]  # noqa: S608 - a table's name
         for (id_,) in connection.execute("select id from af_node"):
-            nodes["dead" if is_free(f"{Path(path).absolute()}-af-nodes/{id_}") else "alive"] += 1
+            nodes["dead" if is_free(f"{os.path.realpath(path)}-af-nodes/{id_}") else "alive"] += 1
     return Report(
         file=path,
         version=version_of(connection, path),
@@ -137,6 +137,7 @@ def _plain(value: Any) -> Any:
 
 def vacuum(path: str) -> tuple[int, int]:
     """Give free room within the file back to the disk; return its size before and after."""
+    path = os.path.realpath(path)  # its lock is beside the file itself, not beside a link to it
     with look_into(path, "rw") as connection, file_errors(path), locked(path):
         before = Path(path).stat().st_size + log_size(path)
         connection.execute("vacuum")
@@ -155,6 +156,7 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
     if Path(target).exists() and Path(path).exists() and Path(target).samefile(path):
         msg = f"{target}: it is the file itself; give another name"
         raise DefinitionError(msg)
+    target = os.path.realpath(target)  # the file is replaced, not a link to it
     if Path(target).exists() and not replace:
         msg = f"{target}: it is there already; give another name, or --force"
         raise DefinitionError(msg)

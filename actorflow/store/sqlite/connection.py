@@ -7,23 +7,31 @@ the machine ("power": FULL). No checkpoints of SQLite's own: see `checkpoint`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import StoreError
-from actorflow.store.statements import Statements, statements
-from actorflow.store.transaction import Durability, Parameters, Row
+from actorflow.store.statements import Statements, outdated, statements
+from actorflow.store.transaction import Durability, Last, Parameters, Row
+
+if TYPE_CHECKING:
+    from actorflow.store.sqlite.place import FilePlace
 
 BUSY_SECONDS: Final = 30.0  # for another process to end its transaction
+LARGEST_BYTES: Final = 32 * 1024 * 1024  # that the log keeps when it is begun anew, after it had to grow
 SYNCHRONOUS: Final = {"process": 1, "power": 2}
 NOTHING: Final[Parameters] = {}
+VERSION_OF_TABLES: Final = "select value from af_meta where key = 'version'"
+UNDONE: Final = "the transaction was undone: it was open for longer than its task may take"
 
 
 class OwnConnection(sqlite3.Connection):
     """A connection of a store. Tasks may get it, but not close it: without it the process writes no more."""
 
     is_lent = False
+    refused: Container[int] = ()
 
     def close(self) -> None:
         """Close it, unless a task may have it.
@@ -39,6 +47,42 @@ class OwnConnection(sqlite3.Connection):
     def end(self) -> None:
         """Close it."""
         super().close()
+
+    def refuse(self, threads: Container[int]) -> None:
+        """Refuse it to threads; only a connection that is refused to some is as slow as to look who asks."""
+        self.refused = threads
+        self.__class__ = RefusingConnection  # type: ignore[assignment]
+
+
+class RefusingConnection(OwnConnection):
+    """A connection in memory, after a task has hung in its transaction: that is undone, and its thread gets no other.
+
+    Of a file, a new connection is made instead; to close this one would end the database.
+    """
+
+    def _check(self) -> None:
+        if threading.get_ident() in self.refused:
+            raise sqlite3.ProgrammingError(UNDONE)
+
+    def execute(self, *args: Any) -> sqlite3.Cursor:
+        """Execute a statement, unless the thread is refused."""
+        self._check()
+        return super().execute(*args)
+
+    def executemany(self, *args: Any) -> sqlite3.Cursor:
+        """Execute a statement many times, unless the thread is refused."""
+        self._check()
+        return super().executemany(*args)
+
+    def executescript(self, *args: Any) -> sqlite3.Cursor:
+        """Execute a script, unless the thread is refused."""
+        self._check()
+        return super().executescript(*args)
+
+    def cursor(self, *args: Any, **kwargs: Any) -> sqlite3.Cursor:
+        """Return a cursor, unless the thread is refused."""
+        self._check()
+        return super().cursor(*args, **kwargs)
 
 
 def connect(path: str) -> OwnConnection:
@@ -58,6 +102,12 @@ def connect(path: str) -> OwnConnection:
         )
         connection.execute("pragma foreign_keys = on")
         return connection
+
+
+def keep_log(connection: sqlite3.Connection) -> None:
+    """Have no checkpoints of SQLite's own: see `checkpoint`."""
+    connection.execute("pragma wal_autocheckpoint = 0")
+    connection.execute(f"pragma journal_size_limit = {LARGEST_BYTES}")
 
 
 @contextmanager
@@ -133,6 +183,10 @@ class SqliteTransaction:
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
+    def last(self, _key: tuple[str, ...], act: Callable[[], object], /) -> None:
+        """Run it now: who writes has the one lock of the file, so nobody else is in the way."""
+        act()
+
     def _failed(self, error: sqlite3.Error) -> StoreError:
         failure = store_error(self._path, error)
         self._error = self._error or failure
@@ -146,10 +200,12 @@ class SqliteTransaction:
 class SqliteWriter:
     """The one connection of a process that writes to a file."""
 
-    def __init__(self, connection: OwnConnection, path: str) -> None:
+    def __init__(self, connection: OwnConnection, path: str, version: int, place: FilePlace | None) -> None:
         self.connection = connection
         self.transaction = SqliteTransaction(connection, path)
         self._path = path
+        self._version = version
+        self._place = place  # None: in memory
         self._synchronous = 0
 
     def _execute(self, sql: str) -> None:
@@ -157,6 +213,18 @@ class SqliteWriter:
             self.connection.execute(sql)
         except sqlite3.Error as error:
             raise store_error(self._path, error) from error
+
+    def deadline(self) -> float:
+        """Return 0: a file is there or not, and others that have it are waited for by SQLite."""
+        return 0.0
+
+    def is_past(self, _deadline: float, /) -> bool:
+        """Say no."""
+        return False
+
+    def wait_until_back(self, _deadline: float, /) -> bool:
+        """Do not wait."""
+        return False
 
     def begin(self, durability: Durability, /) -> None:
         """Open a transaction, with the lock for writing; its commit will last as asked."""
@@ -166,6 +234,18 @@ class SqliteWriter:
             self._synchronous = wanted
         self._execute("begin immediate")
         self.transaction._error = None
+        if self._place is not None:
+            self._check_version()
+
+    def _check_version(self) -> None:
+        """Refuse to write into tables that a newer program has changed meanwhile; 1 us of 20 that a commit takes."""
+        try:
+            row = self.connection.execute(VERSION_OF_TABLES).fetchone()
+        except sqlite3.Error as error:
+            raise store_error(self._path, error) from error
+        version = self._version if row is None else row[0]
+        if version > self._version:
+            raise outdated(self._path, version, self._version)
 
     def check(self) -> None:
         """Refuse to go on after an error of the database that the work has hidden."""
@@ -175,8 +255,30 @@ class SqliteWriter:
             raise error
 
     def commit(self) -> None:
-        """Commit it."""
+        """Commit it, if the file is still where it was: what goes into one that was deleted is nobody's."""
+        if self._place is not None:
+            self._place.check()
         self._execute("commit")
+
+    def is_undone(self, error: StoreError, /) -> bool:
+        """Say whether nothing is there: so it is whenever SQLite says that a commit has failed."""
+        return self.connection.in_transaction or isinstance(error.__cause__, sqlite3.Error)
+
+    def abandon(self, threads: Container[int], /) -> None:
+        """Undo what a thread has open that hangs, and take the connection from it."""
+        connection = self.connection
+        connection.interrupt()
+        try:
+            self.rollback()
+        finally:
+            if self._place is None:
+                connection.refuse(threads)
+            else:
+                self.connection = connect(self._path)
+                keep_log(self.connection)
+                self.transaction = SqliteTransaction(self.connection, self._path)
+                self._synchronous = 0
+                connection.end()
 
     def rollback(self) -> None:
         """Undo it; does nothing if there is none: SQLite itself undoes some that fail."""
@@ -204,6 +306,10 @@ class SqliteWriter:
     def is_passing(self, _error: Exception, /) -> bool:
         """Say no: one process at a time has the lock for writing, so others are never in the way."""
         return False
+
+    def take_last(self) -> list[Last]:
+        """Return nothing: all was run."""
+        return []
 
     def take_after_commit(self) -> list[Callable[[], object]]:
         """Return what is to be called after the commit, and forget it."""

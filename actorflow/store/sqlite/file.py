@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from actorflow.errors import DefinitionError, StoreError
-from actorflow.store.sqlite.connection import BUSY_SECONDS, CURES, OwnConnection, connect, pragma, sqlite_errors
+from actorflow.store.sqlite.connection import (
+    BUSY_SECONDS,
+    CURES,
+    OwnConnection,
+    connect,
+    keep_log,
+    pragma,
+    sqlite_errors,
+)
 from actorflow.store.sqlite.locks import give, is_free, lock, locked, take
-from actorflow.store.statements import check_current, migrations
+from actorflow.store.statements import check_current, migrations, outdated
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Access
@@ -26,7 +34,6 @@ CHECKPOINT_BYTES: Final = 8 * 1024 * 1024  # of the log, before its pages are wr
 INSIST_BYTES: Final = 24 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
 STEP_BYTES: Final = 4 * 1024 * 1024  # by which it grows until the next such wait, if one was in vain
 BOUND_BYTES: Final = 64 * 1024 * 1024  # which it keeps to, unless somebody reads for seconds; beyond, waits are rarer
-LARGEST_BYTES: Final = 32 * 1024 * 1024  # that the log keeps when it is begun anew, after it had to grow
 LOG_HEADER: Final = struct.Struct(">8xI4x8s8x")  # page size and salts
 FRAME_HEADER: Final = struct.Struct(">8x8s8x")  # salts
 INSIST_MILLISECONDS: Final = 100
@@ -65,8 +72,7 @@ def open_file(path: str, access: Access) -> tuple[OwnConnection, int]:
                     if pragma(connection, "journal_mode = wal") != "wal":
                         msg = f"{path}: it cannot have a write-ahead log here: is it on a network file system?"
                         raise StoreError(msg)
-                connection.execute("pragma wal_autocheckpoint = 0")
-                connection.execute(f"pragma journal_size_limit = {LARGEST_BYTES}")
+                keep_log(connection)
             return connection, migrate(connection, path)
     except BaseException:
         connection.close()
@@ -107,8 +113,7 @@ def version_of(connection: sqlite3.Connection, path: str) -> int:
         msg = f"{path}: it has a table af_meta that actorflow did not make: give another path"
         raise StoreError(msg) from None  # nothing is wrong with the file
     if version > VERSION:
-        msg = f"{path}: its tables are of version {version}, this actorflow knows {VERSION}: update actorflow"
-        raise StoreError(msg)
+        raise outdated(path, version, VERSION)
     return version
 
 
@@ -149,7 +154,7 @@ def split(sql: str) -> Iterator[str]:
 def log_size(path: str) -> int:
     """Return the bytes of a file's log."""
     try:
-        return Path(f"{path}-wal").stat().st_size
+        return Path(f"{os.path.realpath(path)}-wal").stat().st_size
     except OSError:
         return 0
 

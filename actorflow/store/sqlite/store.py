@@ -7,7 +7,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import SystemClock
@@ -30,6 +29,7 @@ from actorflow.store.sqlite.file import (
     patience,
 )
 from actorflow.store.sqlite.node import SqliteNode
+from actorflow.store.sqlite.place import FilePlace, real_path
 
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
@@ -49,15 +49,16 @@ class SqliteStore(StoreShell[SqliteNode]):
 
     def __init__(self, url: str, path: str, durability: Durability, access: Access) -> None:
         super().__init__(url, durability)
-        self.path = path if path == ":memory:" else str(Path(path).absolute())  # a program may change its folder
         self.is_memory = path == ":memory:"
+        self.path = path if self.is_memory else real_path(path)
         self.clock: Clock = SystemClock()  # a virtual one in tests
         self._watching: threading.Thread | None = None
         self._count = 0
         self._is_long = False
         self._insist_at = INSIST_BYTES
         connection, self.found = open_file(self.path, access)
-        self._writer = SqliteWriter(connection, self.path)
+        self._place = None if self.is_memory else FilePlace(self.path)
+        self._writer = SqliteWriter(connection, self.path, VERSION, self._place)
         self._reader = self._writer.connection if self.is_memory else connect(self.path)
         self._read_transaction = SqliteTransaction(self._reader, self.path)
         self._commits = Commits(url, self._writer, durability)
@@ -123,8 +124,9 @@ class SqliteStore(StoreShell[SqliteNode]):
     def _tidy(self) -> None:
         """Look at the log now and then; when it is long, after each commit."""
         self._count += 1
-        if (self._count % COMMITS and not self._is_long) or self.is_memory or self._commits.is_held_here:
+        if (self._count % COMMITS and not self._is_long) or self._place is None or self._commits.is_held_here:
             return
+        self._place.look_at_log()
         is_due = is_filled(self.path, CHECKPOINT_BYTES)
         self._is_long = is_due and is_filled(self.path, INSIST_BYTES)
         if not self._is_long:

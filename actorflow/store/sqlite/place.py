@@ -1,0 +1,90 @@
+"""Place: a file is known by its real path, and is the same file as long as its device and inode are. Layer 2."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+from actorflow.errors import StoreError
+
+logger = logging.getLogger("actorflow.store")
+
+MOUNTS: Final = "/proc/self/mountinfo"
+
+
+class FilePlace:
+    """The file that a store has open, and its log; what is committed to a file that was deleted is nobody's."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._file = identity(path)
+        self._log: tuple[int, int] | None = None
+        self._has_lost_log = False
+
+    def check(self) -> None:
+        """See that the file is still there; 1 us, before each commit.
+
+        Raises:
+            StoreError: it was deleted, or another one is in its place.
+        """
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - each microsecond counts
+        except OSError as error:
+            raise self._gone("it was deleted, moved or unmounted") from error
+        if (found.st_dev, found.st_ino) != self._file:
+            raise self._gone("another file was put in its place")
+        if self._has_lost_log:
+            raise self._gone("the log beside it (-wal) was deleted or replaced")
+
+    def look_at_log(self) -> None:
+        """Note whether the log is still the one that was there at first, for the next `check`."""
+        found = identity(f"{self.path}-wal")
+        if self._log is None:
+            self._log = found
+        self._has_lost_log = found != self._log
+
+    def _gone(self, why: str) -> StoreError:
+        return StoreError(f"{self.path}: {why} while it was open; nothing of this was written: restart the program")
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Return by what the kernel knows a file; None if it is not there."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - each microsecond counts
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def real_path(path: str) -> str:
+    """Return the one path of a file, whatever symlinks or folder it was given by.
+
+    Raises:
+        StoreError: the file alone is mounted there, so its log and its locks would be elsewhere than for others.
+    """
+    real = os.path.realpath(path)
+    if is_mounted_alone(real):
+        msg = f"{real}: the file alone is mounted there, and its log would not be beside it: mount its folder"
+        raise StoreError(msg)
+    try:
+        names = Path(real).stat().st_nlink
+    except OSError:
+        names = 1
+    if names > 1:
+        text = "%s has %s names (hard links); SQLite loses data if two of them are open: open it by this one only"
+        logger.warning(text, real, names)
+    return real
+
+
+def is_mounted_alone(path: str) -> bool:
+    """Say whether a path is a mount point, as a file is that was given to a container by itself."""
+    if not Path(path).is_file():
+        return False
+    try:
+        mounts = Path(MOUNTS).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:  # not on Linux
+        return False
+    name = path.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
+    return any(line.split(" ")[4] == name for line in mounts.splitlines() if line.count(" ") > 4)
