@@ -255,8 +255,8 @@ class StoreError(ActorflowError, OSError):
 class OutcomeUnknown(StoreError):
     """The store was lost in the midst of a commit: nobody knows yet whether what was written is there.
 
-    All of it is there, or nothing. Look before you write it again; or write it so that a second time does no harm: a job
-    with `unique=`, a message by `deliver(id=)`. The system's own work looks by itself.
+    All of it is there, or nothing. Look before you write it again; or write it so that a second time does no harm: a
+    job with `unique=`, a message by `deliver(id=)`. The system's own work looks by itself.
     """
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
-from actorflow.core.outside import wait_outside
+from actorflow.core.scheduler import WORK
 from actorflow.errors import ActorDeadError, AskTimeout, DeadlockError, OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.transaction import Durability, Last, Transaction, Writer
 
@@ -102,7 +102,7 @@ class Commits:
         self._closed = False
         self._holder = 0  # thread that has an open transaction, by `hold`
         self._ending = threading.Lock()  # of whom it is that ends that transaction: its thread, or who gives it up
-        self._abandoned: set[int] = set()  # threads whose transaction was undone under their hands
+        self._abandoned: dict[int, Callable[[], object]] = {}  # threads whose transaction was undone under their hands
 
     def write(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> T:
         """Do a piece of work, and return its value once it is committed. In a handler other actors run meanwhile.
@@ -152,18 +152,22 @@ class Commits:
         waited = 0.0
         while not work.future._done:
             try:
-                return work.future.get(timeout=LOOK_SECONDS)
+                return wait_for(work.future, LOOK_SECONDS)
             except AskTimeout:
                 if work.future._done:
                     break
             waited += LOOK_SECONDS
-            if (self._holder and waited >= TURN_SECONDS) or self._writer.is_past(deadline):
+            is_past = self._writer.is_past(deadline)
+            if is_past or (self._holder and waited >= TURN_SECONDS):
                 try:
                     self._waiting.remove(work)
                 except ValueError:
                     continue  # it has begun
+                if is_past:
+                    msg = f"{self._url}: the store is lost; this work did not begin in time"
+                    raise StoreUnreachable(msg)
                 msg = f"{self._url}: another thread of this process has the store; this work did not begin in time"
-                raise StoreUnreachable(msg)
+                raise StoreError(msg)
         return work.future.get()
 
     def submit(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> Future[T]:
@@ -262,10 +266,10 @@ class Commits:
         with self._ending:
             if self._holder != thread:
                 return False
-            self._abandoned.add(thread)
+            self._abandoned[thread] = lambda: None
             self._holder = 0
         try:
-            self._writer.abandon(self._abandoned)
+            self._abandoned[thread] = self._writer.abandon(self._abandoned)
         finally:
             self._writer.take_after_commit()
             self._writer.take_last()
@@ -298,7 +302,7 @@ class Commits:
         me = threading.get_ident()
         with self._ending:
             if me in self._abandoned:
-                self._abandoned.discard(me)
+                self._abandoned.pop(me)()
                 if commit:
                     raise abandoned()
                 return
@@ -503,6 +507,22 @@ class Commits:
     def _keep(self, work: Work) -> None:
         work.last = self._writer.take_last()
         work.after = self._writer.take_after_commit()
+
+
+def wait_for(future: Future[T], seconds: float) -> T:
+    """Wait for a future; other actors run meanwhile, unless it is the scheduler's own work that waits, as at its end.
+
+    Raises:
+        AskTimeout: it is not done after so many seconds.
+    """
+    execution = CURRENT.get()
+    if execution is None or execution.item[0] is not WORK:
+        return future.get(timeout=seconds)
+    token = CURRENT.set(None)
+    try:
+        return future.get(timeout=seconds)
+    finally:
+        CURRENT.reset(token)
 
 
 def run_last(lasts: list[Last]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ class Held:
 
     def __init__(self, commits: Commits, connection: Callable[[], Any], durability: Durability) -> None:
         self._commits = commits
+        self._thread = threading.get_ident()
+        self._is_over = False
         self._transaction = commits.hold(durability)
         self.connection = connection()  # now: one that was lost is another after `hold`
 
@@ -32,14 +35,23 @@ class Held:
         self._commits.check_held()
         return self._transaction
 
+    def abandon(self) -> bool:
+        """Undo it from another thread, as its own hangs; False if it is over, or is just being committed.
+
+        What its thread does with the store afterwards is refused, until that has left the transaction.
+        """
+        return not self._is_over and self._commits.abandon(self._thread)
+
     def commit(self) -> None:
         """Commit it.
 
         Raises:
-            StoreError: the database failed, or who had the connection has ended the transaction.
+            StoreError: the database failed; or who had the connection has ended the transaction, or it was given up.
         """
+        self._is_over = True
         self._commits.let_go(commit=True)
 
     def rollback(self) -> None:
         """Undo it; does nothing if it is over."""
+        self._is_over = True
         self._commits.let_go(commit=False)

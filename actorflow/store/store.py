@@ -7,7 +7,7 @@ actors or workflows: they bring statements of their own, in the dialects' SQL fi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from actorflow.core.traits import check_choice
 from actorflow.errors import DefinitionError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
+
+PATIENCE_SECONDS: Final = 1.5
 
 
 class Store(Protocol):
@@ -118,6 +120,7 @@ def open_store(
     durability: Durability = "power",
     access: Access = "migrate",
     waits: Callable[[], bool] = lambda: False,
+    patience: float = PATIENCE_SECONDS,
 ) -> Store:
     """Open a database by its URL; a file, and the tables, are made at first use.
 
@@ -128,6 +131,7 @@ def open_store(
         access: "migrate" makes the tables, and brings older ones up to date; "write" and "read" refuse older ones, as
             other programs may be at work on them, and "read" writes nothing.
         waits: asked before each further try to reach a server that is not there yet, whether to wait for it.
+        patience: seconds that work waits for a server that is known to be lost.
 
     >>> store = open_store()
     >>> store.write(lambda transaction: transaction.one("nodes.others", {"id": ""}))
@@ -150,6 +154,6 @@ def open_store(
     if url.startswith(("postgresql://", "postgres://")):
         from actorflow.store.postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
 
-        return PostgresStore(url, durability, access, waits)
+        return PostgresStore(url, durability, access, waits, patience)
     msg = f"store={url!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
     raise DefinitionError(msg)

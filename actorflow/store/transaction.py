@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+from actorflow.errors import StoreError
+
 Durability: TypeAlias = Literal["power", "process"]
 Access: TypeAlias = Literal["migrate", "write", "read"]
 Row: TypeAlias = tuple[Any, ...]
@@ -99,8 +101,11 @@ class Writer(Protocol):
         """Say whether nothing of a transaction is there whose commit has failed."""
         ...
 
-    def abandon(self, threads: Container[int], /) -> None:
-        """Undo the transaction that one of some threads has open and hangs in; its connection works no more there."""
+    def abandon(self, threads: Container[int], /) -> Callable[[], object]:
+        """Undo the transaction that one of some threads has open and hangs in; its connection works no more there.
+
+        What is returned is called in that thread when it has left.
+        """
         ...
 
     def rollback(self) -> None:

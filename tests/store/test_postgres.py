@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,7 +15,7 @@ import psycopg
 import pytest
 
 import actorflow as af
-from actorflow.errors import DefinitionError, StoreError
+from actorflow.errors import DefinitionError, OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.commits import TRIES
 from actorflow.store.postgres import connection as postgres_connection
 from actorflow.store.postgres import driver, link, schema
@@ -196,16 +197,102 @@ def test_a_session_lost_within_the_work_undoes_it_and_says_so(base, postgres_ser
         assert ids(store) == {"c"}
 
 
-def test_a_session_lost_in_the_commit_says_that_the_fate_is_unknown(base, postgres_server):
+def test_a_session_lost_before_the_commit_is_asked_for_when_it_is_back(base, postgres_server):
     def work(transaction):
         add(transaction, "a")
         terminate(postgres_server, base)
 
     with opened(base) as store:
-        with pytest.raises(StoreError, match="look whether it is there"):
+        with pytest.raises(StoreError, match="nothing of it is there") as caught:
             store.write(work)
+        assert not isinstance(caught.value, OutcomeUnknown)
         store.write(adding("b"))
-        assert "b" in ids(store)
+        assert ids(store) == {"b"}
+
+
+def losing_answers(store, monkeypatch):
+    """Have the session end after the server has committed, and before its answer comes."""
+    session, real = store._writer.session, store._writer.session.execute
+
+    def execute(sql, parameters=None):
+        cursor = real(sql, parameters)
+        if sql == "commit":
+            session.connection.close()
+            raise StoreError("lost") from psycopg.OperationalError("lost")
+        return cursor
+
+    monkeypatch.setattr(session, "execute", execute)
+
+
+def test_a_commit_that_was_made_before_the_session_was_lost_is_acknowledged(base, monkeypatch):
+    with opened(base) as store:
+        with monkeypatch.context() as patch:
+            losing_answers(store, patch)
+            store.write(adding("a"))
+        assert ids(store) == {"a"}
+
+
+def test_a_commit_that_the_server_cannot_be_asked_for_is_an_unknown_outcome(base, monkeypatch):
+    with opened(base, patience=0.2) as store:
+        with monkeypatch.context() as patch:
+            losing_answers(store, patch)
+            patch.setattr(postgres_connection, "connect", refuse)
+            with pytest.raises(OutcomeUnknown, match="look whether it is there"):
+                store.write(adding("a"))
+        assert ids(store) == {"a"}
+
+
+def refuse(_url):
+    raise StoreError("Connection refused")
+
+
+def test_a_commit_is_not_asked_for_on_a_standby_that_has_taken_over(base, monkeypatch):
+    with opened(base, patience=0.2) as store:
+        with monkeypatch.context() as patch:
+            losing_answers(store, patch)
+            patch.setattr(store._writer, "_ask_timeline", iter(["00000001", "00000002"]).__next__)
+            with pytest.raises(OutcomeUnknown):
+                store.write(adding("a"))
+
+
+def test_while_a_server_is_known_to_be_lost_new_work_fails_soon_and_the_end_is_soon(own_server):
+    with LeakCheck(), own_server.database() as url, opened(url, patience=0.2) as store:
+        store.write(adding("a"))
+        assert store.node.id
+        own_server.stop()
+        try:
+            until(lambda: store._link.lost)
+            for verb in (lambda: store.write(adding("b")), lambda: ids(store), store.hold):
+                began = time.monotonic()
+                with pytest.raises(StoreUnreachable, match="nothing of this was done"):
+                    verb()
+                assert time.monotonic() - began < 5
+            began = time.monotonic()
+            store.close()
+            assert time.monotonic() - began < 5
+        finally:
+            own_server.start()
+
+
+def test_work_that_came_before_a_server_was_lost_waits_for_it(own_server):
+    with LeakCheck(), own_server.database() as url, opened(url, patience=20.0) as store:
+        store.write(adding("a"))
+        own_server.stop()
+        with ThreadPoolExecutor(2) as threads:
+            try:
+                until(lambda: store._link.lost)
+                writes = [threads.submit(store.write, adding(id)) for id in "bc"]
+            finally:
+                own_server.start()
+            assert [one.result(30) for one in writes] == ["b", "c"]
+        assert ids(store) == {"a", "b", "c"}
+
+
+def test_the_encoding_of_a_session_is_utf_8_whatever_the_environment_says(base, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    with opened(base) as store:
+        store.write(adding("\u20ac"))
+        assert ids(store) == {"\u20ac"}
 
 
 def test_durability_holds_after_a_lost_session(base, postgres_server):
@@ -410,11 +497,11 @@ def test_work_that_others_are_always_in_the_way_of_fails_in_the_end(base):
         assert len(tries) <= TRIES + 1
 
 
-def test_commits_that_change_nothing_are_not_told(base):
+def test_commits_that_change_nothing_are_not_told(base, monkeypatch):
     """Or two processes that find nothing to do would wake each other for ever."""
     with opened(base) as store:
         told = []
-        store._writer._announce = lambda: told.append(1)
+        monkeypatch.setattr(store._link, "announce", lambda: told.append(1))
         store.write(lambda transaction: transaction.run("nodes.remove", {"id": "nobody"}))
         store.write(lambda transaction: transaction.all("nodes.others", {"id": ""}))
         store.write(lambda transaction: transaction.many("nodes.remove", []))
@@ -433,6 +520,19 @@ def test_many_commits_are_told_of_together(base):
             store.write(adding(str(number)), durability="process")
         until(lambda: told)
         assert len(told) < 150
+
+
+def test_two_processes_that_take_turns_are_told_at_once(base, monkeypatch):
+    monkeypatch.setattr(link, "LOOK_SECONDS", 60.0)  # who waits for that waits for ever
+    with opened(base) as one, opened(base) as other:
+        monkeypatch.setattr(link, "TELL_SECONDS", 60.0)
+        for number in range(8):
+            for writer, reader in ((one, other), (other, one)):
+                heard = threading.Event()
+                end = reader.watch(heard.set)
+                writer.write(adding(f"{writer.node.id}-{number}"))
+                assert heard.wait(20)
+                end()
 
 
 def test_the_servers_clock_is_the_stores(base, postgres_server):

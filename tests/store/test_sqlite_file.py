@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from actorflow.errors import StoreError
+from actorflow.store.sqlite import connection as sqlite_connection
 from actorflow.store.sqlite import file as sqlite_file
 from actorflow.store.sqlite import store as sqlite_store
 from actorflow.store.sqlite.locks import give, is_free, take
@@ -377,10 +378,10 @@ def test_a_reader_that_stays_open_lets_the_log_grow_and_its_end_lets_it_shrink(t
             for number in range(180):
                 store.write(big(str(number)), durability="process")
             assert reader.execute("select count(*) from af_node").fetchone() == (0,)
-        assert sqlite_file.log_size(str(path)) > sqlite_file.LARGEST_BYTES + 1_000_000
+        assert sqlite_file.log_size(str(path)) > sqlite_connection.LARGEST_BYTES + 1_000_000
         for number in range(16):
             store.write(adding(f"small-{number}"))
-        assert sqlite_file.log_size(str(path)) <= sqlite_file.LARGEST_BYTES
+        assert sqlite_file.log_size(str(path)) <= sqlite_connection.LARGEST_BYTES
         assert not sqlite_file.is_filled(str(path), 1_000_000)
 
 

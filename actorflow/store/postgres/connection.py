@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
-from actorflow.errors import StoreError
+from actorflow.errors import OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.postgres.driver import connect, is_passing, is_yet_to_come, psycopg_module, shown, store_error
-from actorflow.store.statements import Statements, statements, with_percent
-from actorflow.store.transaction import Durability, Parameters, Row
+from actorflow.store.statements import Statements, outdated, statements, with_percent
+from actorflow.store.transaction import Durability, Last, Parameters, Row
 
 if TYPE_CHECKING:
     import psycopg
+
+    from actorflow.store.postgres.link import Link
 
 T = TypeVar("T")
 
@@ -25,9 +30,14 @@ STATEMENTS: Final = Statements(
 CHANGES: Final = re.compile(r"\b(insert into|delete from|update) actorflow\.")
 CHANGING: Final = frozenset(name for name, text in STATEMENTS.items() if CHANGES.search(text))
 SYNCHRONOUS: Final = {"process": "off", "power": "on"}
-LOST_SECONDS: Final = 30.0  # that a write waits for a lost server
+LOST_SECONDS: Final = 30.0  # that a write waits for a server if it came before that was known to be lost
 PAUSES: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)  # between two tries to reach it; the last one from then on
+ABANDON_SECONDS: Final = 2.0  # that a thread has to leave a connection that is ended
 NOTHING: Final[Parameters] = {}
+# One way to the server and back: the transaction, the version of the tables, and a number by which the server knows
+# what became of the transaction.
+BEGIN: Final = "begin; select value, pg_current_xact_id()::text from actorflow.meta where key = 'version'"
+BEGIN_READING: Final = "begin read only; select value, null from actorflow.meta where key = 'version'"
 
 
 class Session:
@@ -36,6 +46,7 @@ class Session:
     def __init__(self, url: str, ended: threading.Event, waits: Callable[[], bool] = lambda: False) -> None:
         self.url = url
         self._ended = ended
+        self.lost: Callable[[], StoreError | None] = lambda: None  # says why nobody should try to connect just now
         self.connection: psycopg.Connection[Any] = self._first(waits)
         self.error: type[Exception] = psycopg_module().Error
         self._durability: Durability | None = None
@@ -51,27 +62,62 @@ class Session:
         except self.error as error:
             raise store_error(self.url, error) from error
 
-    def begin(self, sql: str, durability: Durability | None = None) -> None:
-        """Open a transaction; a lost server is waited for, since nothing was done yet.
+    def begin(self, sql: str, durability: Durability | None = None) -> Row | None:
+        """Open a transaction; a lost session is made anew. Return the last row that the statements give.
 
         Raises:
-            StoreError: it was not there again in time.
+            StoreUnreachable: the server is not there, and nothing was done.
         """
         try:
             if not self.connection.closed:
-                self._begin(sql, durability)
-                return
+                return self._begin(sql, durability)
         except StoreError:
             if not self.connection.closed:
                 raise
-        self.reconnect(SystemClock.monotonic() + LOST_SECONDS)
-        self._begin(sql, durability)
+        self._connect_again()
+        return self._begin(sql, durability)
 
-    def _begin(self, sql: str, durability: Durability | None) -> None:
+    def _begin(self, sql: str, durability: Durability | None) -> Row | None:
         if durability is not None and durability != self._durability:
             sql = f"set synchronous_commit = {SYNCHRONOUS[durability]}; {sql}"
-        self.execute(sql)
+        cursor = self.execute(sql)
         self._durability = durability
+        while cursor.nextset():
+            pass
+        return cursor.fetchone() if cursor.description is not None else None
+
+    def _connect_again(self) -> None:
+        """Connect once more; while the link knows that the server is lost, leave that to it.
+
+        Raises:
+            StoreUnreachable: there is no server.
+        """
+        lost = self.lost()
+        if lost is not None:
+            raise unreachable(lost)
+        logger.warning("The server of %s is lost; waiting for it", shown(self.url))
+        self._durability = None
+        self.close()
+        try:
+            self.connection = connect(self.url)
+        except StoreError as error:
+            raise unreachable(error) from error
+        logger.warning("The server of %s is back", shown(self.url))
+
+    def abandon(self) -> None:
+        """End the session under the hands of a thread that hangs in its transaction: the server undoes it.
+
+        If the thread waits for the server just now, the end of the socket is what wakes it.
+        """
+        connection = self.connection
+        with contextlib.suppress(OSError, self.error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)
+        is_free = connection.lock.acquire(timeout=ABANDON_SECONDS)
+        try:
+            connection.close()
+        finally:
+            if is_free:
+                connection.lock.release()
 
     def reconnect(self, deadline: float) -> None:
         """Connect again, until a deadline or the end of the store.
@@ -128,6 +174,11 @@ class Session:
         self.connection.close()
 
 
+def unreachable(why: StoreError) -> StoreUnreachable:
+    """Return what is said of a server that is not there."""
+    return StoreUnreachable(f"{why}; nothing of this was done")
+
+
 class Guest:
     """A user's own connection, as far as a transaction needs it."""
 
@@ -149,11 +200,12 @@ class Guest:
 class PostgresTransaction:
     """Runs the statements of this dialect in a session, by name."""
 
-    __slots__ = ("_after", "_session", "changed")
+    __slots__ = ("_after", "_last", "_session", "changed")
 
     def __init__(self, session: Session | Guest) -> None:
         self._session = session
         self._after: list[Callable[[], object]] = []
+        self._last: list[Last] = []
         self.changed = False  # something is there that others may want to hear of
 
     def _run(self, name: str, parameters: Parameters) -> psycopg.Cursor[Any]:
@@ -191,6 +243,13 @@ class PostgresTransaction:
         except session.error as error:
             raise store_error(session.url, error) from error
 
+    def last(self, key: tuple[str, ...], act: Callable[[], object], /) -> None:
+        """Have statements run at the end of the shared transaction; in a user's own, now."""
+        if isinstance(self._session, Guest):
+            act()
+        else:
+            self._last.append((key, act))
+
     def _note(self, name: str, cursor: psycopg.Cursor[Any]) -> None:
         if name in CHANGING and cursor.rowcount > 0:
             self.changed = True
@@ -203,16 +262,41 @@ class PostgresTransaction:
 class PostgresWriter:
     """The one session of a process that writes."""
 
-    def __init__(self, session: Session, announce: Callable[[], object], begin: str) -> None:
+    def __init__(self, session: Session, link: Link, version: int, *, reads_only: bool) -> None:
         self.session = session
         self.transaction = PostgresTransaction(session)
-        self._announce = announce
-        self._begin = begin
+        self._link = link
+        self._version = version
+        self._begin = BEGIN_READING if reads_only else BEGIN
+        self._number: str | None = None  # of the transaction
+        self._timeline: tuple[Any, Any] = (None, None)  # of the server, and the connection that it was asked by
+
+    def deadline(self) -> float:
+        """Return until when work that comes now waits for the server."""
+        return SystemClock.monotonic() + (self._link.patience if self._link.lost else LOST_SECONDS)
+
+    def is_past(self, deadline: float, /) -> bool:
+        """Say whether the server is lost, and the deadline is over."""
+        return self._link.lost is not None and SystemClock.monotonic() > deadline
+
+    def wait_until_back(self, deadline: float, /) -> bool:
+        """Wait for the server; False if it was not back by the deadline."""
+        return self._link.wait_until_back(deadline)
 
     def begin(self, durability: Durability, /) -> None:
-        """Open a transaction whose commit will last as asked; a lost server is waited for."""
+        """Open a transaction whose commit will last as asked, and see that the tables are those that are known here."""
         self.transaction.changed = False
-        self.session.begin(self._begin, durability)
+        row = self.session.begin(self._begin, durability)
+        if row is None or row[0] > self._version:
+            raise outdated(shown(self.session.url), row[0] if row is not None else 0, self._version)
+        self._number = row[1]
+        if self._timeline[1] is not self.session.connection and self._number is not None:
+            self._timeline = (self._ask_timeline(), self.session.connection)
+
+    def _ask_timeline(self) -> Any:
+        """Return the history that the server is in: a standby that takes over begins another."""
+        row = self.session.execute(STATEMENTS["session.timeline"]).fetchone()
+        return row[0] if row is not None else None
 
     def check(self) -> None:
         """Refuse to go on after an error of the database that the work has hidden."""
@@ -221,10 +305,11 @@ class PostgresWriter:
             raise StoreError(msg)
 
     def commit(self) -> None:
-        """Commit it, and have the others told.
+        """Commit it, and have the others told. If the server is lost meanwhile, it is asked when it is back.
 
         Raises:
-            StoreError: it is not committed; or, if the server was lost, nobody knows.
+            StoreError: it is not committed.
+            OutcomeUnknown: the server was not back in time to be asked.
         """
         session = self.session
         try:
@@ -232,10 +317,47 @@ class PostgresWriter:
         except StoreError as error:
             if not session.connection.closed:
                 raise
-            msg = f"{error}; the server was lost in a commit: look whether it is there before you repeat it"
-            raise StoreError(msg) from error
+            is_there = self._look_whether_it_is_there()
+            if is_there is None:
+                msg = f"{error}; the server was lost in a commit: look whether it is there before you repeat it"
+                raise OutcomeUnknown(msg) from error
+            if not is_there:
+                msg = f"{error}; the server was lost in a commit, and nothing of it is there"
+                raise StoreError(msg) from error
         if self.transaction.changed:
-            self._announce()
+            self._link.announce()
+
+    def _look_whether_it_is_there(self) -> bool | None:
+        """Ask the server what became of the transaction, once it is back; None if it cannot be asked, or is another."""
+        deadline = SystemClock.monotonic() + self._link.patience
+        timeline, number = self._timeline[0], {"number": self._number}
+        while self._number is not None:
+            try:
+                self.session.begin("begin read only")
+                if self._ask_timeline() != timeline:
+                    return None
+                row = self.session.execute(STATEMENTS["session.fate"], number).fetchone()
+                self.session.rollback()
+                if row is None or row[0] is None:
+                    return None
+                if row[0] != "in progress":
+                    return bool(row[0] == "committed")
+            except StoreUnreachable:
+                pass
+            except StoreError:
+                return None
+            if not self.wait_until_back(deadline):
+                return None
+        return None
+
+    def is_undone(self, error: StoreError, /) -> bool:
+        """Say whether nothing is there: the server has said so."""
+        return error.__cause__ is not None
+
+    def abandon(self, _threads: Container[int], /) -> Callable[[], object]:
+        """Have the server undo what a thread has open that hangs; its connection is closed."""
+        self.session.abandon()
+        return lambda: None
 
     def rollback(self) -> None:
         """Undo it; does nothing if there is none."""
@@ -260,6 +382,13 @@ class PostgresWriter:
     def is_passing(self, error: Exception, /) -> bool:
         """Say whether other processes were in the way."""
         return is_passing(error)
+
+    def take_last(self) -> list[Last]:
+        """Return what is to run at the end of the transaction, and forget it."""
+        last = self.transaction._last
+        if last:
+            self.transaction._last = []
+        return last
 
     def take_after_commit(self) -> list[Callable[[], object]]:
         """Return what is to be called after the commit, and forget it."""

@@ -56,7 +56,8 @@ def connect(url: str) -> psycopg.Connection[Any]:
         msg = f"store={shown(url)!r}: {error}; write 'postgresql://user@host/database'"
         raise DefinitionError(msg) from error
     try:
-        connection = psycopg.connect(url, autocommit=True, **{key: SESSION[key] for key in SESSION if key not in given})
+        options = {key: SESSION[key] for key in SESSION if key not in given}
+        connection = psycopg.connect(url, autocommit=True, client_encoding="UTF8", **options)
         connection.execute(OPTIONS)
     except psycopg.Error as error:
         raise store_error(url, error) from error

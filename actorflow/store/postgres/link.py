@@ -14,29 +14,37 @@ import threading
 from typing import Any, Final
 
 from actorflow.core.clock import SystemClock
+from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
-from actorflow.errors import StoreError
+from actorflow.errors import AskTimeout, StoreError
+from actorflow.store.commits import wait_for
 from actorflow.store.postgres.connection import STATEMENTS, Session
 from actorflow.store.watchers import Watchers
 
 LOOK_SECONDS: Final = 1.0  # without news
-TELL_SECONDS: Final = 0.005  # between two NOTIFYs
+TELL_SECONDS: Final = 0.005  # between two NOTIFYs of a process that hears nothing, or has more commits than
+LONE: Final = 2  # since its last one; of two that take turns, as in an ask and its answer, each tells at once
 CLOCK_SECONDS: Final = 30.0  # between two looks at the server's clock
+PAUSE_SECONDS: Final = 0.1  # until a session of its own is tried again, while the link has one
 FOREVER: Final = float("inf")
 
 
 class Link:
     """The session of a store that listens, tells, holds the node's lock and knows the time."""
 
-    def __init__(self, url: str, name: str, watchers: Watchers) -> None:
+    def __init__(self, url: str, name: str, watchers: Watchers, patience: float) -> None:
+        self.patience = patience
+        self.lost: StoreError | None = None  # why the server is not there
         self._name = name
         self._watchers = watchers
         self._ended = threading.Event()
         self._session = Session(url, self._ended)
         self._bell, self._button = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._pressed = False
-        self._news = False
+        self._pressed = 0  # commits that nobody was told of yet
         self._told_at = 0.0
+        self._has_heard = False  # of another process, since others were told
+        self._waiters: list[Future[None]] = []
+        self._news = False
         self._set_at = 0.0
         self._ahead = 0.0  # of the server's clock before this machine's monotonic one
         self._node: dict[str, Any] | None = None
@@ -53,9 +61,24 @@ class Link:
 
     def announce(self) -> None:
         """Have others told soon that there was a commit."""
-        if not self._pressed:
-            self._pressed = True
+        self._pressed += 1  # two threads may count as one, which does no harm
+        if self._pressed == 1:
             self._ring()
+
+    def wait_until_back(self, deadline: float) -> bool:
+        """Wait for a lost server, or a moment; other actors run meanwhile. False if the deadline is over."""
+        seconds = deadline - SystemClock.monotonic()
+        if seconds <= 0 or self._ended.is_set():
+            return False
+        back: Future[None] = patient(None)  # type: ignore[arg-type]
+        self._waiters.append(back)
+        try:
+            wait_for(back, seconds if self.lost else min(seconds, PAUSE_SECONDS))
+        except AskTimeout:
+            return self.lost is None
+        finally:
+            self._waiters.remove(back)
+        return True
 
     def hold(self, node: dict[str, Any]) -> None:
         """Take a node's lock, as long as this process lives; a lost session takes it again.
@@ -73,10 +96,15 @@ class Link:
         """End it; the lock is free then."""
         self._ended.set()
         self._ring()
+        self._wake()
         if self._thread is not threading.current_thread():
             self._thread.join()
             os.close(self._bell)
             os.close(self._button)
+
+    def _wake(self) -> None:
+        for waiter in list(self._waiters):
+            waiter._settle(None, None)
 
     def _ring(self) -> None:
         with contextlib.suppress(OSError):  # full: it rings already; closed: it is over
@@ -96,10 +124,13 @@ class Link:
 
     def _lost(self, error: StoreError) -> None:
         if self._session.connection.closed:
+            self.lost = error
             with contextlib.suppress(StoreError):
                 self._session.reconnect(FOREVER)
                 self._held.clear()
                 self._open()
+                self.lost = None
+                self._wake()
                 if self._node is not None:  # at once: without its lock it is taken for dead
                     self._take()
                 self._watchers.notify()  # something may have been missed
@@ -118,7 +149,8 @@ class Link:
         if connection.closed:
             msg = "the connection is closed"
             raise StoreError(msg)
-        rest = self._told_at + TELL_SECONDS - SystemClock.monotonic()
+        takes_turns = self._has_heard and self._pressed <= LONE
+        rest = 0.0 if takes_turns else self._told_at + TELL_SECONDS - SystemClock.monotonic()
         if self._pressed and rest <= 0:
             self._tell()
         ready = self._wait(connection, max(0.0, min(LOOK_SECONDS, rest)) if self._pressed else LOOK_SECONDS)
@@ -139,7 +171,8 @@ class Link:
         return ready
 
     def _tell(self) -> None:
-        self._pressed = False
+        self._pressed = 0
+        self._has_heard = False
         self._told_at = SystemClock.monotonic()
         self._session.execute(STATEMENTS["session.tell"], {"from": self._name})
 
@@ -156,7 +189,8 @@ class Link:
             raise StoreError(msg) from error
 
     def _note(self, teller: str) -> None:
-        self._news = self._news or teller != self._name
+        if teller != self._name:
+            self._news = self._has_heard = True
 
     def _take(self) -> None:
         """Take the node's lock; its row is there again if others have taken it for dead."""

@@ -11,6 +11,12 @@ on conflict (id) do nothing;
 -- name: time
 select extract(epoch from clock_timestamp())::double precision;
 
+-- name: timeline
+select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
+
+-- name: fate
+select pg_xact_status(:number::xid8);
+
 -- name: listen
 listen actorflow;
 

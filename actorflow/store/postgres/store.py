@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import Clock, SystemClock
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, StoreUnreachable
 from actorflow.store.commits import Commits
 from actorflow.store.held import Held
 from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter, Session
@@ -35,18 +35,21 @@ class PostgresStore(StoreShell[PostgresNode]):
     version = VERSION
     clock: Clock = REAL  # a virtual one in tests
 
-    def __init__(self, url: str, durability: Durability, access: Access, waits: Callable[[], bool]) -> None:
+    def __init__(
+        self, url: str, durability: Durability, access: Access, waits: Callable[[], bool], patience: float
+    ) -> None:
         super().__init__(shown(url), durability)
         session = Session(url, self._ended, waits)
         try:
             self.found = prepare(session.connection, url, access)
             self._reader = Session(url, self._ended)
-            self._link = Link(url, secrets.token_hex(8), self._watchers)
+            self._link = Link(url, secrets.token_hex(8), self._watchers, patience)
         except BaseException:
             session.close()
             raise
         self._read_transaction = PostgresTransaction(self._reader)
-        self._writer = PostgresWriter(session, self._link.announce, "begin read only" if access == "read" else "begin")
+        session.lost = self._reader.lost = lambda: self._link.lost
+        self._writer = PostgresWriter(session, self._link, VERSION, reads_only=access == "read")
         self._commits = Commits(self.url, self._writer, durability)
         self._place = session.execute(PLACE).fetchone()
 
@@ -56,13 +59,21 @@ class PostgresStore(StoreShell[PostgresNode]):
         if self._commits.is_held_here:  # what this thread has written is not committed yet
             return work(self._writer.transaction)
         self._commits.turn.check_outside()
-        with self._reading:
-            self._check_open()
-            self._reader.begin("begin isolation level repeatable read read only")
-            try:
-                return work(self._read_transaction)
-            finally:
-                self._reader.rollback()
+        deadline = self._writer.deadline()
+        while True:
+            with self._reading:
+                self._check_open()
+                try:
+                    self._reader.begin("begin isolation level repeatable read read only")
+                except StoreUnreachable as error:
+                    lost = error
+                else:
+                    try:
+                        return work(self._read_transaction)
+                    finally:
+                        self._reader.rollback()
+            if not self._writer.wait_until_back(deadline):
+                raise lost
 
     def hold(self, durability: Durability | None = None) -> Held:
         """Open a transaction that this thread ends."""

@@ -51,14 +51,11 @@ class OwnConnection(sqlite3.Connection):
     def refuse(self, threads: Container[int]) -> None:
         """Refuse it to threads; only a connection that is refused to some is as slow as to look who asks."""
         self.refused = threads
-        self.__class__ = RefusingConnection  # type: ignore[assignment]
+        self.__class__ = RefusingConnection
 
 
 class RefusingConnection(OwnConnection):
-    """A connection in memory, after a task has hung in its transaction: that is undone, and its thread gets no other.
-
-    Of a file, a new connection is made instead; to close this one would end the database.
-    """
+    """A connection after a task has hung in its transaction: that is undone, and its thread can do no more with it."""
 
     def _check(self) -> None:
         if threading.get_ident() in self.refused:
@@ -79,10 +76,10 @@ class RefusingConnection(OwnConnection):
         self._check()
         return super().executescript(*args)
 
-    def cursor(self, *args: Any, **kwargs: Any) -> sqlite3.Cursor:
+    def cursor(self, factory: Any = None) -> Any:
         """Return a cursor, unless the thread is refused."""
         self._check()
-        return super().cursor(*args, **kwargs)
+        return super().cursor(factory or sqlite3.Cursor)
 
 
 def connect(path: str) -> OwnConnection:
@@ -264,21 +261,23 @@ class SqliteWriter:
         """Say whether nothing is there: so it is whenever SQLite says that a commit has failed."""
         return self.connection.in_transaction or isinstance(error.__cause__, sqlite3.Error)
 
-    def abandon(self, threads: Container[int], /) -> None:
-        """Undo what a thread has open that hangs, and take the connection from it."""
+    def abandon(self, threads: Container[int], /) -> Callable[[], object]:
+        """Undo what a thread has open that hangs, and take the connection from it.
+
+        It cannot be closed here: the thread may be within a call of SQLite's.
+        """
         connection = self.connection
         connection.interrupt()
-        try:
-            self.rollback()
-        finally:
-            if self._place is None:
-                connection.refuse(threads)
-            else:
-                self.connection = connect(self._path)
-                keep_log(self.connection)
-                self.transaction = SqliteTransaction(self.connection, self._path)
-                self._synchronous = 0
-                connection.end()
+        connection.refuse(threads)
+        self.rollback()
+        if self._place is None:  # the connection is the database
+            return lambda: None
+        self.connection = connect(self._path)
+        keep_log(self.connection)
+        self.transaction = SqliteTransaction(self.connection, self._path)
+        self._synchronous = 0
+        connection.execute("pragma query_only = on")  # a cursor that the thread has is not refused
+        return connection.end
 
     def rollback(self) -> None:
         """Undo it; does nothing if there is none: SQLite itself undoes some that fail."""

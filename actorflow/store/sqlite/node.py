@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.errors import StoreError
+from actorflow.store.members import LEASE_SECONDS
 from actorflow.store.sqlite.file import file_errors
-from actorflow.store.sqlite.locks import give, is_free, take
+from actorflow.store.sqlite.locks import give, is_free, is_lost, take
 from actorflow.store.sqlite.work import WorkNotes, read_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from actorflow.store.sqlite.store import SqliteStore
+    from actorflow.store.transaction import Row
 
 
 ORPHAN_SECONDS: Final = 60.0
@@ -93,8 +95,27 @@ class SqliteNode:
         """Return the ids of nodes whose locks are free: their processes have ended."""
         if self._store.is_memory:
             return []
+        self._keep_lock()
         rows: list[Any] = self._store.read(lambda transaction: transaction.all("nodes.others", {"id": self.id}))
-        return [row[0] for row in rows if is_free(str(self._folder / row[0]))]
+        return [row[0] for row in rows if is_free(str(self._folder / row[0]), missing=self._is_silent(row))]
+
+    def _is_silent(self, row: Row) -> bool:
+        """Say whether a node has not beaten for long, or not since the machine was started: with no lock, it is dead.
+
+        A lock file that is missing is no death by itself: somebody may have tidied up beside the database.
+        """
+        now = SystemClock.monotonic()
+        return bool(row[3] != self.row["boot"] or not now - LEASE_SECONDS <= row[5] <= now + LEASE_SECONDS)
+
+    def _keep_lock(self) -> None:
+        """Take this node's lock again, if its file was deleted."""
+        path = str(self._folder / self.id)
+        if is_lost(path):
+            logger.warning("The lock of node %s was deleted; it is made again: %s", self.id, path)
+            give(path)
+            with file_errors(self._store.path):
+                self._folder.mkdir(exist_ok=True)
+                take(path)
 
     def forget(self, id: str, /) -> None:
         """Take a dead node's file away."""
