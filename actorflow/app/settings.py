@@ -22,6 +22,7 @@ class Settings:
         send_limit: bytes (or "16M") that may wait to be written to one child process; above it a tell waits.
         payload_limit: bytes (or "16M") that one stored value may take: arguments and results of jobs; messages, timers,
             answers and state of durable actors.
+        store_patience: seconds that work waits for a PostgreSQL server that is known to be lost; then it has failed.
         move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow).
     """
 
@@ -32,6 +33,7 @@ class Settings:
     period: float = 5.0
     send_limit: int | str = "16M"
     payload_limit: int | str = "16M"
+    store_patience: float = 1.5
     move_baton: bool = False
 
     def __post_init__(self) -> None:
@@ -39,8 +41,14 @@ class Settings:
         object.__setattr__(self, "send_limit", size("send_limit", self.send_limit))
         object.__setattr__(self, "payload_limit", size("payload_limit", self.payload_limit))
         check_type("grace", self.grace, int | float)
+        check_type("store_patience", self.store_patience, int | float)
         check_type("threads", self.threads, int)
         check_type("ask_timeout", self.ask_timeout, int | float | None)
-        if self.grace < 0 or self.threads < 2 or (self.ask_timeout is not None and self.ask_timeout <= 0):
-            msg = f"{self}: grace must not be negative, threads be 2 or more, ask_timeout above 0"
+        if (
+            self.grace < 0
+            or self.store_patience < 0
+            or self.threads < 2
+            or (self.ask_timeout is not None and self.ask_timeout <= 0)
+        ):
+            msg = f"{self}: grace and store_patience must not be negative, threads be 2 or more, ask_timeout above 0"
             raise DefinitionError(msg)

@@ -196,6 +196,8 @@ class ActorSystem(System):
 
     def _close(self) -> None:
         super()._close()
+        if self._store is not None:
+            self._store.patience = 0.0  # the grace is over: a server that is gone is not waited for
         durable = self.scheduler.durable
         if durable is not None:
             durable.close()
@@ -221,7 +223,12 @@ class ActorSystem(System):
         """The store of the system; opened at first use."""
         with self._store_lock:
             if self._store is None:
-                self._store = open_store(self._store_url, durability=self._durability, waits=self._patience())
+                self._store = open_store(
+                    self._store_url,
+                    durability=self._durability,
+                    waits=self._patience(),
+                    patience=self.settings.store_patience,
+                )
                 if self.scheduler.is_virtual:
                     self._store.clock = self.scheduler.clock
                 self._store.members.register("jobs", partial(jobs_of, self._store))

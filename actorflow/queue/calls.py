@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from actorflow.store.faults import cut
+from actorflow.text import text_of
 
 LONGEST: Final = 200  # letters
 LARGEST: Final = 64_000  # bytes of arguments that are taken apart for it
@@ -21,13 +21,13 @@ def text_of_call(task: str, args: bytes, longest: int = LONGEST) -> str:
     'shop.shrink("a.jpg", by=4)'
     """
     if len(args) > LARGEST:
-        return f"{cut(task, longest)}({len(args)} bytes)"
+        return f"{text_of(task, longest, str)}({len(args)} bytes)"
     try:
         positional, named = json.loads(args)
         parts = [json_text(value) for value in positional] + [f"{name}={json_text(named[name])}" for name in named]
     except (ValueError, TypeError, RecursionError):
         parts = ["damaged arguments"]
-    return cut(f"{task}({', '.join(parts)})", longest)
+    return text_of(f"{task}({', '.join(parts)})", longest, str)
 
 
 def json_text(plain: Any) -> str:

@@ -30,6 +30,7 @@ class StoreShell(ABC, Generic[N]):
     def __init__(self, url: str, durability: Durability) -> None:
         self.url = url
         self.durability: Durability = durability
+        self.patience = 0.0
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._reading = Turn()

@@ -34,6 +34,7 @@ class Store(Protocol):
         version: of the tables that this program knows.
         found: the version that the tables had when it was opened; 0 without any.
         durability: what a write gets that asks for nothing else.
+        patience: seconds that work waits for a server that is known to be lost; 0 at the end of a system.
         clock: what `now` asks, where the database has no clock of its own.
         members: the processes that work on the database: who lives, and what the dead have left.
     """
@@ -44,6 +45,7 @@ class Store(Protocol):
     found: int
     clock: Clock
     durability: Durability
+    patience: float
     members: Members
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:

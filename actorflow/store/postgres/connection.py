@@ -262,10 +262,13 @@ class PostgresTransaction:
 class PostgresWriter:
     """The one session of a process that writes."""
 
-    def __init__(self, session: Session, link: Link, version: int, *, reads_only: bool) -> None:
+    def __init__(
+        self, session: Session, link: Link, patience: Callable[[], float], version: int, *, reads_only: bool
+    ) -> None:
         self.session = session
         self.transaction = PostgresTransaction(session)
         self._link = link
+        self._patience = patience
         self._version = version
         self._begin = BEGIN_READING if reads_only else BEGIN
         self._number: str | None = None  # of the transaction
@@ -273,7 +276,7 @@ class PostgresWriter:
 
     def deadline(self) -> float:
         """Return until when work that comes now waits for the server."""
-        return SystemClock.monotonic() + (self._link.patience if self._link.lost else LOST_SECONDS)
+        return SystemClock.monotonic() + (self._patience() if self._link.lost else LOST_SECONDS)
 
     def is_past(self, deadline: float, /) -> bool:
         """Say whether the server is lost, and the deadline is over."""
@@ -329,7 +332,7 @@ class PostgresWriter:
 
     def _look_whether_it_is_there(self) -> bool | None:
         """Ask the server what became of the transaction, once it is back; None if it cannot be asked, or is another."""
-        deadline = SystemClock.monotonic() + self._link.patience
+        deadline = SystemClock.monotonic() + self._patience()
         timeline, number = self._timeline[0], {"number": self._number}
         while self._number is not None:
             try:

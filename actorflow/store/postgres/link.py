@@ -32,8 +32,7 @@ FOREVER: Final = float("inf")
 class Link:
     """The session of a store that listens, tells, holds the node's lock and knows the time."""
 
-    def __init__(self, url: str, name: str, watchers: Watchers, patience: float) -> None:
-        self.patience = patience
+    def __init__(self, url: str, name: str, watchers: Watchers) -> None:
         self.lost: StoreError | None = None  # why the server is not there
         self._name = name
         self._watchers = watchers

@@ -39,17 +39,18 @@ class PostgresStore(StoreShell[PostgresNode]):
         self, url: str, durability: Durability, access: Access, waits: Callable[[], bool], patience: float
     ) -> None:
         super().__init__(shown(url), durability)
+        self.patience = patience
         session = Session(url, self._ended, waits)
         try:
             self.found = prepare(session.connection, url, access)
             self._reader = Session(url, self._ended)
-            self._link = Link(url, secrets.token_hex(8), self._watchers, patience)
+            self._link = Link(url, secrets.token_hex(8), self._watchers)
         except BaseException:
             session.close()
             raise
         self._read_transaction = PostgresTransaction(self._reader)
         session.lost = self._reader.lost = lambda: self._link.lost
-        self._writer = PostgresWriter(session, self._link, VERSION, reads_only=access == "read")
+        self._writer = PostgresWriter(session, self._link, lambda: self.patience, VERSION, reads_only=access == "read")
         self._commits = Commits(self.url, self._writer, durability)
         self._place = session.execute(PLACE).fetchone()
 
