@@ -145,6 +145,9 @@ class Actor(pykka.Actor):
     def _listen_again(self) -> None:
         """Serve those who have subscribed to an earlier incarnation; a state machine has them."""
 
+    def _give_up(self, error: BaseException | None) -> None:
+        """Tell of messages that the incarnation has kept and does not live to handle; a state machine defers some."""
+
     # --- pykka's hooks for runtimes ----------------------------------------------------------------------------------
 
     @staticmethod

@@ -50,6 +50,8 @@ SILENT: set[type] = {Timer, Notice}
 
 def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
     """End what dies with the incarnation: its open replies, watches and thread; timers see it by themselves."""
+    if ref._actor is not None:
+        ref._actor._give_up(error)
     life = ref._life
     if life is None:
         ref._actor = None

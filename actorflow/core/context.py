@@ -173,14 +173,25 @@ class Context:
         execution.item = (ref, message, None, sender)
         return reply
 
-    def pipe(self, future: Future[T], method: Callable[[T], Any], /) -> None:
+    def pipe(
+        self,
+        future: Future[T],
+        method: Callable[[T], Any],
+        /,
+        *,
+        on_error: Callable[[Exception], Any] | None = None,
+    ) -> None:
         """Have `method` called with the future's value, as a message, once it is there; the actor goes on meanwhile.
 
-        A future that ends with an error crashes the actor with that error, as if a cast had raised it.
+        A future that ends with an error crashes the actor with that error, as if a cast had raised it; with `on_error`,
+        that method is called with the error instead. Of a state machine, both may be events.
         """
         self._check_method(method)
+        if on_error is not None:
+            self._check_method(on_error)
         self._check_alive()
-        self._start_pipe(future, Piped(self._actor, future, method.__name__))
+        failed = None if on_error is None else on_error.__name__
+        self._start_pipe(future, Piped(self._actor, future, method.__name__, failed))
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -217,9 +228,10 @@ ActorRef._context_class = Context
 class Piped:
     """Turns the end of a future into a message."""
 
-    __slots__ = ("actor", "future", "name", "ref")
+    __slots__ = ("actor", "failed", "future", "name", "ref")
 
-    def __init__(self, actor: Actor, future: Future[Any], name: str) -> None:
+    def __init__(self, actor: Actor, future: Future[Any], name: str, failed: str | None = None) -> None:
+        self.failed = failed  # the method that gets an error
         self.ref = actor._actor_ref
         self.actor = weakref.ref(actor)  # a future that is never done must not keep a dead incarnation
         self.future = future
@@ -238,7 +250,19 @@ def run_piped(ref: Any, piped: Piped) -> Any:
     actor = piped.actor()
     if actor is None or ref._actor is not actor:
         return None
-    return ref._within(lambda: actor._perform(piped.name, (piped.future.get(),), {}))
+    return ref._within(lambda: _perform_piped(actor, piped))
+
+
+def _perform_piped(actor: Actor, piped: Piped) -> Any:
+    """Call the method for what became of the future."""
+    name = piped.name
+    try:
+        result = piped.future.get()
+    except Exception as error:
+        if piped.failed is None:
+            raise
+        name, result = piped.failed, error
+    return actor._perform(name, (result,), {})
 
 
 class PathLogger(logging.LoggerAdapter[logging.Logger]):

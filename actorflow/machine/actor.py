@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.messages import Sent
+from actorflow.core.waits import dead_before
 from actorflow.machine import snapshot
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.steps import failures
 from actorflow.machine.steps.macrostep import time_out
-from actorflow.machine.surroundings import Surroundings, answer_of, ended, hand_over
+from actorflow.machine.surroundings import Owed, Surroundings, ended, hand_over
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -114,6 +115,16 @@ class Machine(Actor):
         """Crash: an event that had to wait failed, and nobody waits for its answer."""
         raise error
 
+    def _give_up(self, error: BaseException | None) -> None:
+        """Make dead letters of the deferred events that nobody asked for; a durable machine has them in the store."""
+        pending = self._interpreter._pending
+        if pending is None or self._actor_ref._traits.options.durable:
+            return
+        for event in (*pending.deferred, *pending.external):
+            if event.answer is None or isinstance(event.answer, Owed):
+                owed = event.answer or Owed(self, event)
+                owed.drop(error or dead_before(self._actor_ref, None))
+
     def _read(self, what: str) -> Any:
         """Answer what a ref asks."""
         return getattr(self, what)
@@ -129,7 +140,7 @@ class Machine(Actor):
                 snapshot.begin(interpreter)
             elif interpreter.configuration:
                 for event in interpreter.deferred:  # of a snapshot: who has sent it is not known any more
-                    event.answer = event.answer or answer_of(self, event)
+                    event.answer = event.answer or Owed(self, event)
                 snapshot.go_on(interpreter)
             else:
                 interpreter.start()

@@ -19,7 +19,7 @@ from actorflow.machine.initial import Initial, names_of
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.local import make_local
 from actorflow.machine.stats import MachineStats, stats_of
-from actorflow.machine.surroundings import Surroundings, answer_of
+from actorflow.machine.surroundings import Owed, Surroundings
 
 if TYPE_CHECKING:
     from actorflow.core.traits import ClassKeywords
@@ -282,7 +282,7 @@ class StateMachine(Machine):
             same = next((one for one in owed if (one.name, one.args, one.kwargs) == key), None)
             if same is not None:
                 owed.remove(same)
-            event.answer = answer_of(self, event) if same is None else same.answer
+            event.answer = Owed(self, event) if same is None else same.answer
         snapshot.take_over(self._interpreter, old)
 
     @classmethod

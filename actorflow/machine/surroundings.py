@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
 from actorflow.core.messages import Call, Sent, Stop
@@ -88,22 +88,22 @@ def due_of(timer: Timer) -> Due | None:
     return fire.args[0] if isinstance(fire, partial) else None
 
 
-Answer: TypeAlias = "Callable[[Any, BaseException | None], None]"
+class Owed:
+    """Called with the end of an event that was deferred: answers who asked. Without an asker, an error is a crash."""
 
+    __slots__ = ("event", "ref", "reply", "sender")
 
-def hand_over(machine: Machine, event: Event) -> Answer:
-    """Return what answers the current message later: its event was deferred."""
-    context = machine.ctx
-    return answer_of(machine, event, context.sender, context.reply_later())
+    def __init__(
+        self, machine: Machine, event: Event, sender: ActorRef[Any] | None = None, reply: Reply | None = None
+    ) -> None:
+        self.ref = machine._actor_ref
+        self.event = event
+        self.sender = sender
+        self.reply = reply
 
-
-def answer_of(
-    machine: Machine, event: Event, sender: ActorRef[Any] | None = None, reply: Reply | None = None
-) -> Answer:
-    """Return what tells of the end of an event that was deferred. Without an asker, an error is a crash."""
-    ref = machine._actor_ref
-
-    def answer(value: Any, error: BaseException | None) -> None:
+    def __call__(self, value: Any, error: BaseException | None) -> None:
+        """Tell of the value or the error."""
+        ref, reply = self.ref, self.reply
         future = None if reply is None else reply._future
         if future is None and reply is not None and reply.is_wanted:  # a durable machine's: it is a row
             if error is None:
@@ -112,15 +112,24 @@ def answer_of(
                 reply.fail(error)
         elif future is None:
             if isinstance(error, TransitionRefused):
-                ref._scheduler.events.dead_letter(ref, event, sender, error)
+                self.drop(error)
             elif error is not None:
                 ref._scheduler.post(ref, Call("_fail", (error,), {}), None)
         elif error is not None:
-            fail(ref, event, future, sender, error)
+            fail(ref, self.event, future, self.sender, error)
         else:
             future._settle(value, None)
 
-    return answer
+    def drop(self, error: BaseException) -> None:
+        """Make it a dead letter, unless somebody waits for it, who is answered otherwise."""
+        if self.reply is None or not self.reply.is_wanted:
+            self.ref._scheduler.events.dead_letter(self.ref, self.event, self.sender, error)
+
+
+def hand_over(machine: Machine, event: Event) -> Owed:
+    """Return what answers the current message later: its event was deferred."""
+    context = machine.ctx
+    return Owed(machine, event, context.sender, context.reply_later())
 
 
 def ended(machine: Machine) -> None:

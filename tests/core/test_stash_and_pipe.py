@@ -131,6 +131,15 @@ class Piping(Held, Failing):
     def pipe(self, future):
         self.ctx.pipe(future, self.note)
 
+    def pipe_with_errors(self, future):
+        self.ctx.pipe(future, self.note, on_error=self.failed)
+
+    def failed(self, error):
+        self.note(("failed", str(error)))
+
+    def pipe_foreign_error(self, future):
+        self.ctx.pipe(future, self.note, on_error=print)
+
     def pipe_foreign(self, future, method):
         self.ctx.pipe(future, method)
 
@@ -166,6 +175,30 @@ def test_a_piped_error_crashes_the_actor(any_system, probe):
     ref.call(Piping.pipe, future).get(timeout=20)
     future.set_exception((KeyError, KeyError("piped"), None))
     assert str(probe.expect(af.Crashed, within=5).reason) == "'piped'"
+
+
+def test_a_piped_error_goes_to_the_method_that_is_there_for_it(any_system):
+    ref, failing, fine = any_system.spawn(Piping), af.Future(), af.Future()
+    for future in (failing, fine):
+        ref.call(Piping.pipe_with_errors, future).get(timeout=20)
+    failing.set_exception((ValueError, ValueError("late"), None))
+    fine.set(3)
+    any_system.spawn(Echo).ask("round", timeout=20)
+    assert ref.call(Log.read).get(timeout=20) == [("failed", "late"), 3]
+    with pytest.raises(af.DefinitionError, match=r"self\.method"):
+        ref.call(Piping.pipe_foreign_error, af.Future()).get(timeout=20)
+
+
+def test_an_error_in_the_method_itself_is_none_of_the_futures(any_system, probe):
+    class Odd(Piping):
+        def note(self, message):
+            raise LookupError(message)
+
+    any_system.subscribe(af.Crashed, probe.ref)
+    ref, future = any_system.spawn(Odd), af.Future()
+    ref.call(Piping.pipe_with_errors, future).get(timeout=20)
+    future.set("value")
+    assert isinstance(probe.expect(af.Crashed, within=5).reason, LookupError)
 
 
 def test_a_pipe_dies_with_its_incarnation(any_system):

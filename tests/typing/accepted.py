@@ -52,6 +52,7 @@ class Careful(Counter, blocking=True, capacity=10, overflow="fail", restart="tra
         assert_type(self.ctx.spawn(af.child(Counter, start=3).options(name="kid")), af.ActorRef[Counter])
         self.ctx.watch(kid)
         self.ctx.pipe(kid.call(Counter.add, 1), self.got)
+        self.ctx.pipe(kid.call(Counter.add, 1), self.got, on_error=print)
         self.ctx.sleep(0.5)
         self.ctx.stash()
         self.ctx.unstash()

@@ -37,6 +37,7 @@ class Inside(Counter):
         self.ctx.sleep("1")  # refused: not a number
         self.ctx.pipe(ref.call(Counter.add), self.rename)  # refused: an int for a method that takes a str
         self.ctx.pipe(3, self.add)  # refused: not a future
+        self.ctx.pipe(ref.call(Counter.add), self.add, on_error=self.rename)  # refused: an error is no str
         self.ctx.watch("/demo/hits")  # refused: a path is no ref
         self.ctx.spawn(Counter, "3")  # refused: a wrong constructor argument
         self.ctx.reply_later().set()  # refused: an answer is missing
