@@ -24,6 +24,7 @@ KEEP_DEAD: Final = 30 * 86_400.0  # seconds; so long a dead letter stays
 KEEP_ANSWER: Final = 86_400.0  # an answer that its node does not fetch
 KEEP_MARK: Final = 7 * 86_400.0  # the window in which a message from elsewhere is known again
 PRUNE: Final = 1000  # rows at once
+ELSEWHERE: Final = -1  # in place of a capacity: of an actor that is not known here
 
 
 class Lost(StoreError):
@@ -155,9 +156,17 @@ class Desk:
 def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | None = None) -> int:
     """Put a message into a mailbox; return its number.
 
+    Args:
+        transaction: in which.
+        desk: who notes it.
+        letter: the message.
+        capacity: messages that the mailbox holds; None: any number; ELSEWHERE: as many as its row says.
+
     Raises:
         MailboxFull: it holds as many as it may.
     """
+    if capacity == ELSEWHERE:
+        capacity, _ = bounds(transaction, [letter.receiver]).get(letter.receiver, (None, ""))
     if capacity is not None and count(transaction, letter.receiver, capacity) >= capacity:
         msg = f"{letter.receiver} holds its {capacity} messages"
         raise MailboxFull(msg)
@@ -187,6 +196,12 @@ def forget_asks(transaction: Transaction, node: str, numbers: list[int]) -> None
     values = {"ids": json.dumps(numbers), "asker": node}
     transaction.run("actors.unask", values)
     transaction.run("actors.drop_answers", values)
+
+
+def bounds(transaction: Transaction, names: list[str]) -> dict[str, tuple[int, str]]:
+    """Return the capacity of bounded mailboxes, and their overflow, as whoever had them last has written it."""
+    rows = transaction.all("actors.bounds", {"names": json.dumps(names)})
+    return {name: (capacity, overflow) for name, capacity, overflow in rows}
 
 
 def count(transaction: Transaction, receiver: str, limit: int) -> int:
@@ -220,12 +235,26 @@ def save_all(
     Raises:
         Lost, Twice, MailboxFull: of one of them; then they have to be written one by one.
     """
+    capacities = _with_bounds_of_others(transaction, units, capacities)
     plain = [unit for unit in units if unit.is_plain]
     if len(plain) > 1 and not any(capacities(letter.receiver) for unit in plain for letter in unit.letters):
         _save_plain(transaction, desk, plain)
         units = [unit for unit in units if not unit.is_plain]
     for unit in units:
         save(transaction, desk, unit, capacities)
+
+
+def _with_bounds_of_others(
+    transaction: Transaction, units: list[Effects], capacities: Callable[[str], int | None]
+) -> Callable[[str], int | None]:
+    """Return the capacities with those of actors that are not known here, by one look for a whole batch."""
+    receivers = {letter.receiver for unit in units for letter in unit.letters}
+    others = [name for name in receivers if capacities(name) == ELSEWHERE]
+    if not others:
+        return capacities
+    known = bounds(transaction, others)
+    others_too = {name: known[name][0] if name in known else None for name in others}
+    return lambda name: others_too[name] if name in others_too else capacities(name)
 
 
 def _save_plain(transaction: Transaction, desk: Desk, units: list[Effects]) -> None:
@@ -364,11 +393,13 @@ def own(
     node: str,
     now: float,
     is_living: Callable[[str], bool],
+    bound: tuple[int | None, str | None],
     suspect: Callable[[bytes, float], bytes] | None,
 ) -> Owned | None:
     """Make an actor this node's; None if another node that lives has it.
 
-    `suspect`: of a machine, what it is after the death of a process.
+    `bound`: its capacity and overflow, for senders on other nodes; `suspect`: of a machine, what it is after the death
+    of a process.
     """
     row = transaction.one("actors.lock", {"name": name})
     if row is None:
@@ -379,17 +410,19 @@ def own(
     if owner is not None and owner != node and is_living(owner):
         return None
     unclean = owner is not None and owner != node
-    taken = transaction.one("actors.take", {"name": name, "owner": node})
+    capacity, overflow = bound
+    values = {"name": name, "owner": node, "capacity": capacity, "overflow": overflow}
+    taken = transaction.one("actors.take", values)
     assert taken is not None
     if unclean:  # what it was at when it died counts one death more
-        values = {"receiver": name, "next": following}
-        transaction.run("actors.suspect_started", values)
-        transaction.run("actors.suspect", values)
+        of_mail = {"receiver": name, "next": following}
+        transaction.run("actors.suspect_started", of_mail)
+        transaction.run("actors.suspect", of_mail)
         transaction.run("actors.suspect_timers", {"actor": name, "now": now})
         if suspect is not None and state is not None:
             state = suspect(state, now)
-            values = {"name": name, "owner": node, "epoch": taken[0], "state": state, "next": following}
-            transaction.run("actors.save", values)
+            fence = {"name": name, "owner": node, "epoch": taken[0]}
+            transaction.run("actors.save", {**fence, "state": state, "next": following})
     timers = _sound_timers(transaction, name, now)
     newest = transaction.one("actors.newest_of", {"receiver": name})
     return Owned(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)

@@ -177,6 +177,7 @@ class Owners:
             self.registry.node,
             self.registry.now(),
             is_living,
+            (box.capacity, box.ref._traits.options.overflow if box.capacity is not None else None),
             timeouts.suspect if box.is_machine else None,
         )
 

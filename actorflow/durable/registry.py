@@ -54,6 +54,7 @@ class Registry(ledger.Desk):
         self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
         self.is_closed = False
+        self._rooms: list[Future[None]] = []  # senders that wait for room in mailboxes of other nodes
         self._seen = self._newest()
         self._unwatch = store.watch(self.look)
         self.housekeeping.start()
@@ -69,9 +70,9 @@ class Registry(ledger.Desk):
         return isinstance(ref, DurableRef) and ref._registry is self
 
     def capacity(self, name: str) -> int | None:
-        """Return how many messages an actor's mailbox holds."""
+        """Return how many messages an actor's mailbox holds; ELSEWHERE if that is in its row."""
         box = self.boxes.get(name)
-        return box.capacity if box is not None else None
+        return box.capacity if box is not None else ledger.ELSEWHERE
 
     def ref_to(self, address: tuple[str, str]) -> ActorRef[Any]:
         """Return the ref behind a stored address."""
@@ -113,7 +114,9 @@ class Registry(ledger.Desk):
         box = self.boxes.get(ref._key)
         if future is not None and box is not None and box.aside is not None:
             raise box.aside
-        if box is None or box.capacity is None:
+        if box is None:
+            return self._put_elsewhere(ref, letter, id)
+        if box.capacity is None:
             return self._commit(box, letter, None, id)
         while True:
             room: Future[None] = patient(ref)
@@ -134,6 +137,33 @@ class Registry(ledger.Desk):
                     box.room.remove(room)
             if ref._state >= ENDING:
                 raise ref._dead()
+
+    def _put_elsewhere(self, ref: DurableRef, letter: Letter, id: str | None) -> bool:
+        """Commit a message to an actor of another node; waits for room, if its mailbox is bounded and blocks."""
+        name = ref._key
+        while True:
+            try:
+                return self._commit(None, letter, ledger.ELSEWHERE, id)
+            except MailboxFull:
+                if self._overflow(ref, None) == "fail":
+                    raise
+            room: Future[None] = patient(ref)
+            self._rooms.append(room)
+            try:
+                with contextlib.suppress(AskTimeout):
+                    room.get(timeout=ROOM_SECONDS)
+            finally:
+                with contextlib.suppress(ValueError):  # there was news of another node
+                    self._rooms.remove(room)
+            if self.is_closed:
+                raise ActorDeadError(f"{name}: this system has ended while its mailbox was full")
+
+    def _overflow(self, ref: DurableRef, box: Mailbox | None) -> str:
+        """Return what happens to a message for a full mailbox: "block" or "fail"."""
+        if box is not None:
+            return ref._traits.options.overflow
+        _, overflow = self.store.read(lambda tx: ledger.bounds(tx, [ref._key])).get(ref._key, (0, "block"))
+        return overflow
 
     def _letter(
         self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
@@ -159,11 +189,21 @@ class Registry(ledger.Desk):
     def put_later(
         self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
     ) -> None:
-        """Commit a message soon, in order; errors are the asker's, or make it a dead letter."""
+        """Commit a message soon, in order; errors are the asker's, or make it a dead letter.
+
+        Nobody can wait for room here, so a full mailbox that would block takes it all the same.
+        """
 
         def put() -> None:
             try:
-                self._commit(self.boxes.get(ref._key), self._letter(ref, message, future, sender), None)
+                box = self.boxes.get(ref._key)
+                letter = self._letter(ref, message, future, sender)
+                try:
+                    self._commit(box, letter, self.capacity(ref._key))
+                except MailboxFull:
+                    if self._overflow(ref, box) == "fail":
+                        raise
+                    self._commit(box, letter, None)
             except ActorflowError as error:
                 if future is not None:
                     future._settle(None, error)
@@ -278,6 +318,8 @@ class Registry(ledger.Desk):
             box = self.boxes.get(name)
             if box is not None:
                 self.scheduler.post(box.ref, Mail(number), None)
+        for room in list(self._rooms):
+            room._settle(None, None)
         if self.asks:
             self.housekeeping.do("a look for answers", self.fetch_answers)
         if self.owners.standbys:

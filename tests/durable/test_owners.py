@@ -296,3 +296,88 @@ def test_actors_are_taken_over_some_at_a_time_and_one_whose_row_is_damaged_stops
         assert [ref.call(Begins.total).get(timeout=30) for ref in there] == [2] * 70
         wait_for(lambda: not bad.is_alive())
         assert there[0].call(Begins.add, 1).get(timeout=30) == 3
+
+
+class Slow(Account):
+    """Handles one message a go."""
+
+    gate = threading.Semaphore(0)
+
+    def on_receive(self, message):
+        self.gate.acquire(timeout=30)
+        return super().on_receive(message)
+
+
+class Passes(Account):
+    def pass_on(self, count):
+        for number in range(count):
+            self.to.tell(number)
+        self.state.n += 1
+
+
+@pytest.fixture
+def slow(start):
+    """A ref to an actor of another node, of two messages at most, and to its `gate`."""
+    Slow.gate = threading.Semaphore(0)
+    with start() as one, start() as two:
+
+        def spawn(overflow):
+            there = one.spawn(named(Slow, "slow", capacity=2, overflow=overflow))
+            return there, two.durable("slow", Slow), two
+
+        yield spawn
+        Slow.gate.release(100)
+
+
+def test_a_full_mailbox_refuses_senders_on_other_nodes(slow):
+    there, ref, two = slow("fail")
+    with pytest.raises(af.MailboxFull, match="slow holds its 2 messages"):
+        for number in range(10):
+            ref.tell(number)
+    with pytest.raises(af.MailboxFull):
+        ref.call(Slow.total)
+    with pytest.raises(af.MailboxFull):
+        two.deliver(ref, "x", id="1")
+    assert len(two.scheduler.durable.asks) == 0
+    Slow.gate.release(2)
+    wait_for(lambda: rows(two, "af_mail") == 0)
+    assert two.deliver(ref, "y", id="1")  # its id is not known
+    Slow.gate.release(100)
+    wait_for(lambda: "y" in there.call(Slow.seen).get(timeout=30))
+
+
+def test_a_full_mailbox_has_senders_on_other_nodes_wait(slow):
+    there, ref, two = slow("block")
+    sent = []
+
+    def send():
+        for number in range(5):
+            ref.tell(number)
+            sent.append(number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    wait_for(lambda: len(sent) == 2 and two.scheduler.durable._rooms)
+    for count in (3, 4, 5):
+        Slow.gate.release()
+        wait_for(lambda count=count: len(sent) == count)
+        assert rows(two, "af_mail") <= 2
+    sender.join(30)
+    Slow.gate.release(100)
+    wait_for(lambda: there.call(Slow.seen).get(timeout=30) == [0, 1, 2, 3, 4])
+
+
+def test_a_handler_that_sends_to_a_full_mailbox_of_another_node_is_rolled_back_and_tried_again(slow, monkeypatch):
+    monkeypatch.setattr("actorflow.durable.settling.STORE_SECONDS", 0.01)
+    there, ref, two = slow("block")
+    for number in (10, 11):
+        ref.tell(number)
+    passes = two.spawn(named(Passes, "passes", ref))
+    passes.cast(Passes.pass_on, 1)
+    asked = passes.call(Passes.total)
+    with pytest.raises(af.AskTimeout):
+        asked.get(timeout=0.1)
+    assert rows(two, "af_mail") == 4  # two there, two here
+    Slow.gate.release(100)
+    assert asked.get(timeout=30) == 1
+    wait_for(lambda: there.call(Slow.seen).get(timeout=30) == [10, 11, 0])

@@ -8,7 +8,8 @@ select name, owner, epoch, state, next from actorflow.actor where name = :name f
 insert into actorflow.actor (name) values (:name) on conflict (name) do nothing;
 
 -- name: take
-update actorflow.actor set owner = :owner, epoch = epoch + 1 where name = :name returning epoch;
+update actorflow.actor set owner = :owner, epoch = epoch + 1, capacity = :capacity, overflow = :overflow
+where name = :name returning epoch;
 
 -- name: save
 update actorflow.actor set state = :state, next = :next where name = :name and owner = :owner and epoch = :epoch;
@@ -25,6 +26,9 @@ select value from actorflow.meta where key = 'releases';
 -- name: count_release
 insert into actorflow.meta (key, value) values ('releases', 1)
 on conflict (key) do update set value = meta.value + 1;
+
+-- name: bounds
+select name, capacity, overflow from actorflow.actor where name in (select json_array_elements_text(:names::json)) and capacity is not null;
 
 -- name: owners
 select name, owner from actorflow.actor where name in (select json_array_elements_text(:names::json));

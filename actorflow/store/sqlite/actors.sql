@@ -8,7 +8,8 @@ select name, owner, epoch, state, next from af_actor where name = :name;
 insert into af_actor (name) values (:name) on conflict (name) do nothing;
 
 -- name: take
-update af_actor set owner = :owner, epoch = epoch + 1 where name = :name returning epoch;
+update af_actor set owner = :owner, epoch = epoch + 1, capacity = :capacity, overflow = :overflow
+where name = :name returning epoch;
 
 -- name: save
 update af_actor set state = :state, next = :next where name = :name and owner = :owner and epoch = :epoch;
@@ -25,6 +26,9 @@ select value from af_meta where key = 'releases';
 -- name: count_release
 insert into af_meta (key, value) values ('releases', 1)
 on conflict (key) do update set value = af_meta.value + 1;
+
+-- name: bounds
+select name, capacity, overflow from af_actor where name in (select value from json_each(:names)) and capacity is not null;
 
 -- name: owners
 select name, owner from af_actor where name in (select value from json_each(:names));
