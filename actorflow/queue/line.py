@@ -7,7 +7,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actorflow.queue.attempt import Attempt
     from actorflow.queue.cron import Schedule
     from actorflow.queue.waits import Waits
+    from actorflow.store.node import Node
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability, Transaction
     from actorflow.workflow.task import AnyTask
@@ -104,6 +105,11 @@ class Line:
             self._known = (names, count)
         return names
 
+    @cached_property
+    def node(self) -> Node:
+        """This process among those on the store; kept, as the store looks each time whether it is open."""
+        return self.store.node
+
     def now(self) -> float:
         """Return the store's time, in seconds since the epoch."""
         return self.store.now()
@@ -136,7 +142,7 @@ class Line:
     def put_and_claim(self, packed: Packed, now: float) -> tuple[int, list[ledger.Claimed]]:
         """Add a job, and claim the next one in the same transaction: half the commits for a worker that waits."""
         store, name, news = self.store, self.name, None
-        owner, until, known = store.node.id, self.lease_now() + LEASE_SECONDS, store.version
+        owner, until, known = self.node.id, self.lease_now() + LEASE_SECONDS, store.version
 
         def work(transaction: Transaction) -> tuple[int, list[ledger.Claimed]]:
             nonlocal news
@@ -164,7 +170,7 @@ class Line:
 
     def settle_and_claim(self, done: list[ledger.Outcome], wanted: int) -> tuple[list[ledger.Claimed], float | None]:
         """Write what became of jobs and take the next; also returns when to look again."""
-        store, name, node = self.store, self.name, self.store.node
+        store, name, node = self.store, self.name, self.node
         owner, now, until = node.id, self.now(), self.lease_now() + LEASE_SECONDS
         tasks, news = self.tasks, ledger.News()
         is_set_back = now < self._latest - SET_BACK_SECONDS
@@ -187,8 +193,9 @@ class Line:
     def settled(self, done: list[ledger.Outcome], news: ledger.News) -> None:
         """Forget what was begun and is written now, and tell who waits. It does not raise: the commit stands."""
         try:
+            node = self.node
             for outcome in done:
-                self.store.node.end(outcome.id)
+                node.end(outcome.id)
             self.told(done, news)
         except Exception:  # noqa: BLE001 - as above
             logger.exception("Queue %s: after a commit, not all who wait could be told", self.name)
@@ -368,7 +375,7 @@ class Line:
         and for one on which a process may have died.
         """
         job = attempt.job
-        if (job.at_most_once or job.crashes) and not (self.store.node.keeps_notes or self.store_is_private):
+        if (job.at_most_once or job.crashes) and not (self.node.keeps_notes or self.store_is_private):
             values = {"id": job.id, "owner": self.store.node.id, "epoch": job.epoch}
             try:
                 if not self.store.write(lambda transaction: transaction.run("jobs.begun", values), self.durability):
@@ -376,7 +383,7 @@ class Line:
             except Exception as error:  # noqa: BLE001 - the store is gone for now
                 logger.error("Queue %s: the store failed, job %s has not begun: %s", self.name, job.id, error)
                 return False
-        self.store.node.begin(job.id)
+        self.node.begin(job.id)
         self.latencies.wait.append(self.now() - (job.due or job.created))
         if self.listeners:
             self.listeners.tell("started", job.id, job.task)

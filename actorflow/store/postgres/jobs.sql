@@ -168,6 +168,11 @@ select id, epoch from actorflow.job
 where id in (select json_array_elements_text(:ids::json)::bigint) and owner = :owner and stage = 4
 for update;
 
+-- name: complete_alike
+update actorflow.job set
+    stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep
+where id in (select json_array_elements_text(:ids::json)::bigint);
+
 -- name: complete_mine
 update actorflow.job set
     stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep

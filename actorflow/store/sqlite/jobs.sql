@@ -155,6 +155,11 @@ update af_job set progress = :progress where id = :id and owner = :owner and epo
 -- name: mine
 select id, epoch from af_job where id in (select value from json_each(:ids)) and owner = :owner and stage = 4;
 
+-- name: complete_alike
+update af_job set
+    stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep
+where id in (select value from json_each(:ids));
+
 -- name: complete_mine
 update af_job set
     stage = 5, status = 'completed', owner = null, lease = null, ended = :now, result = :result, keep_until = :keep
