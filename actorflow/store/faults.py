@@ -45,8 +45,13 @@ def _args(error: BaseException) -> str | None:
 
 
 def name_of_class(kind: type) -> str:
-    """Return the full name of a class, even of one whose metaclass or module name is broken."""
+    """Return the full name of a class, even of one whose metaclass or module name is broken.
+
+    Of a class that a package of ours has made of a public error, it is that one's, which can be read again.
+    """
     try:
+        if issubclass(kind, ActorflowError) and kind.__module__.startswith("actorflow."):
+            kind = next(one for one in kind.__mro__ if one.__module__ == ActorflowError.__module__)
         return text_of(f"{kind.__module__}.{kind.__qualname__}", LONGEST_TEXT, str)
     except KeyboardInterrupt:
         raise

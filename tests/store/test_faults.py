@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from actorflow.errors import StoreError
+from actorflow.errors import HostDied, MemoryLimit, StoreError
+from actorflow.process.pool.death import of_worker
 from actorflow.store.faults import LARGEST_ARGS, LONGEST_TEXT, read_error, write_error
 from tests.store.payloads import Plain, TouchyData
 
@@ -143,3 +144,12 @@ def test_a_class_that_exits_when_its_error_is_made_again_leaves_the_text():
     finally:
         Exits.now = False
     assert json.loads(data)["text"] == "x"
+
+
+@pytest.mark.parametrize(
+    "died", [HostDied("w", signal=9), MemoryLimit("w", rss=5)], ids=lambda error: type(error).__name__
+)
+def test_an_error_that_a_pool_has_made_of_a_public_one_comes_back_as_the_public_one(died):
+    text, back = read_error(write_error(of_worker(died)))
+    assert type(back) is type(died)
+    assert text.startswith(f"{type(died).__name__}: ")
