@@ -16,8 +16,9 @@ from actorflow.app.tree import Tree, draw
 from actorflow.core.actor import Actor
 from actorflow.core.clock import SystemClock
 from actorflow.core.events import Subscription
+from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
-from actorflow.core.messages import Crashed, DeadLetter, Restarted, Started, Stopped
+from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import ActorRef
 from actorflow.core.system import System
@@ -32,6 +33,7 @@ from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.child import Child
+    from actorflow.core.drain import Drain
     from actorflow.core.scheduler import Scheduler
     from actorflow.core.traits import Traits
     from actorflow.durable.dead_mail import DeadMail
@@ -210,10 +212,18 @@ class ActorSystem(System):
                 if waits is not None:
                     waits.close()
 
+    async def finish_work(self, drain: Drain) -> None:
+        """Have the queues take nothing more, and what they run end, while the actors and pools are there."""
+        claimers = [line.claimer for line in self.lines.values() if line.claimer is not None]
+        drained: list[Future[Any]] = [Future() for _ in claimers]
+        for claimer, future in zip(claimers, drained, strict=True):
+            self.scheduler.post(claimer, Call("drain", (), {}), future)
+        await drain.finished(drained, lambda: (worker for claimer in claimers for worker in claimer._children or ()))
+
     async def flush(self) -> None:
         """Commit what durable actors have left, and let subscribed functions hear of the end."""
         if self.scheduler.durable is not None:
-            await completed_within(self.scheduler, self.scheduler.durable.keeper.flushed(), self.grace)
+            await completed_within(self.scheduler, self.scheduler.durable.keeper.flushed(), self._left())
         await self._subscribers.flush()
 
     # --- what lasts --------------------------------------------------------------------------------------------------

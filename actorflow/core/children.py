@@ -157,10 +157,17 @@ class Children:
         return False
 
     async def stop_all(self, *, seconds: float | None = None, cause: BaseException | None = None) -> None:
-        """Stop all children, the youngest first, each within its shutdown time, or within `seconds`."""
+        """Stop all children, the youngest first, each within its shutdown time, or within `seconds`.
+
+        At the end of the system only the grace time bounds them.
+        """
         self.closed = True
         while (ref := self.youngest()) is not None:
-            await self.stop_child(ref, restart=False, seconds=seconds, cause=cause)
+            drain = self.scheduler.drain
+            if drain is not None and seconds is None:
+                await drain.end_child(self, ref)
+            else:
+                await self.stop_child(ref, restart=False, seconds=seconds, cause=cause)
 
     def youngest(self) -> ActorRef[Any] | None:
         """Return the living child that was started last.

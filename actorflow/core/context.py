@@ -13,7 +13,7 @@ from actorflow.core.life import life_of
 from actorflow.core.messages import Call
 from actorflow.core.ref import ENDING, ActorRef
 from actorflow.core.reply import Reply
-from actorflow.core.timers import Timer, TimerEntry
+from actorflow.core.timers import Sleep, Timer, TimerEntry
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 from actorflow.text import text_of
 
@@ -281,8 +281,8 @@ def timer_future(ref: ActorRef[Any], seconds: float) -> tuple[Future[None], Call
         msg = f"a sleep of {seconds} seconds: it must not be negative"
         raise DefinitionError(msg)
     scheduler = ref._scheduler
-    over: Future[None] = Future()
     due = scheduler.clock.monotonic() + seconds
+    over: Future[None] = Sleep(due)
     entries: list[TimerEntry] = []
     scheduler.post_work(lambda: entries.append(scheduler.add_timer(due, lambda: over._settle(None, None))))
 

@@ -250,7 +250,7 @@ class LiveScheduler(Baton):
         ref = worker.item[0]
         if ref is None:
             raise stopping()
-        waiting = ThreadWait(future)
+        waiting = ThreadWait(future, timeout)
         ref._waiting = waiting
         try:
             cycle = find_cycle(ref, future)

@@ -34,6 +34,8 @@ class LoopTask(Execution):
     __slots__ = ("begun", "future", "interrupted", "task", "thread")
 
     on_loop = True
+    is_all = False
+    deadline = None
 
     def __init__(self, scheduler: Scheduler, item: Item, thread: LoopThread) -> None:
         self.scheduler = scheduler

@@ -40,12 +40,18 @@ from actorflow.errors import ActorflowError, DefinitionError
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.current import Item
+    from actorflow.core.drain import Drain
     from actorflow.core.traits import Traits
 
 
 class Waiting(Protocol):
-    """An actor's wait: for what, and how to wake it when the actor is to stop."""
+    """An actor's wait: for what, and how to wake it when the actor is to stop.
 
+    `is_all`: the future is all that it waits for; else it may go on by itself.
+    """
+
+    is_all: ClassVar[bool]
+    deadline: float | None
     future: Future[Any]
 
     def interrupt(self) -> None:
@@ -126,6 +132,7 @@ class Scheduler:
         self.events = Events(self)
         self.closed = False
         self.draining = False  # timers of actors fire no more
+        self.drain: Drain | None = None  # once the system is to end
         self.forked = False
         self.abandoned = 0
         self.abandoned_items: dict[int, Item] = {}  # by id; late reports of them are dropped

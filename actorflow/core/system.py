@@ -5,26 +5,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorflow.core.burial import bury
 from actorflow.core.children import Children
 from actorflow.core.current import CURRENT
+from actorflow.core.drain import Drain
 from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
-from actorflow.core.messages import Stop
-from actorflow.core.procedure import completed_within, start_procedure
-from actorflow.core.ref import DEAD, IDLE, ActorRef
+from actorflow.core.procedure import start_procedure
+from actorflow.core.ref import DEAD, ActorRef
 from actorflow.core.registry import REFS
+from actorflow.errors import AskTimeout
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
 LEAST: Final = 0.2  # seconds for processes, and for handlers of log records, also if the grace time is over
-DRAIN_SHARE: Final = 0.8  # of the grace time is for what is queued; the rest for handlers that are woken by Stopping
+CUT_SECONDS: Final = 1.0  # for the actors to end once an interruption has ended the grace time
 
 
 class System:
@@ -43,7 +44,6 @@ class System:
         self._stopping = False
         self._closing = threading.RLock()
         self.grace = 5.0
-        self._end = 0.0  # when the grace time is over, once it runs
         scheduler.events.interrupted = self.interrupt
         SYSTEMS.add(self)
         watch_exit()
@@ -71,36 +71,22 @@ class System:
             self._stopping = True
             if not self.scheduler.is_virtual:  # its threads end with it, whether or not somebody waits for that
                 self.ended._add_waiter(self._close)
-            start_procedure(self.scheduler, self._drain(grace), self.ended)
+            self.scheduler.drain = Drain(self.scheduler, self.root, grace, self.error)
+            start_procedure(self.scheduler, self._drain(self.scheduler.drain), self.ended)
 
-    async def _drain(self, grace: float) -> None:
-        """Stop the actors, newest first: each handles what is queued, until most of the grace time is over."""
-        scheduler, root = self.scheduler, self.root
-        start = scheduler.clock.monotonic()
-        self._end = start + grace
-        scheduler.draining = root.closed = True
+    async def _drain(self, drain: Drain) -> None:
+        """End the work that is not the actors' own, then the actors, newest first: see `actorflow.core.drain`."""
+        scheduler = self.scheduler
+        scheduler.draining = self.root.closed = True
         if scheduler.hosts is not None:
-            scheduler.hosts.begin_close()
-        while True:
-            scheduler.sort_all()
-            ref = root.youngest()
-            if ref is None:
-                break
-            if ref._state == IDLE and ref._life is None and not ref._children and not ref._traits.has_on_stop:
-                bury(ref, None)
-                continue
-            if root.bury_between(ref):
-                continue
-            shutdown = ref._traits.options.shutdown
-            spent = scheduler.clock.monotonic() - start
-            stopped: Future[bool] = Future()
-            if spent < grace * DRAIN_SHARE:
-                scheduler.post(ref, Stop(final=True), stopped)
-                if await completed_within(scheduler, stopped, min(shutdown, grace * DRAIN_SHARE - spent)):
-                    continue
-            left = max(0.0, grace - (scheduler.clock.monotonic() - start))
-            await root.stop_child(ref, restart=False, seconds=min(shutdown, left), cause=self.error)
+            scheduler.hosts.begin_close(drain.left())
+        await self.finish_work(drain)
+        await drain.end_all()
         await self.flush()
+        drain.close()
+
+    async def finish_work(self, drain: Drain) -> None:
+        """Let end what runs on behalf of others than the actors, while all of these are still there."""
 
     async def flush(self) -> None:
         """Let subscribers hear of the end."""
@@ -117,11 +103,26 @@ class System:
         self.wait_ended()
 
     def wait_ended(self) -> None:
-        """Wait for the end of all actors, and end the threads."""
+        """Wait for the end of all actors, and end the threads. An interruption (Ctrl-C) ends the grace time."""
         try:
-            self.ended.get()
+            try:
+                self.ended.get()
+            except BaseException:
+                self.cut()
+                with contextlib.suppress(AskTimeout):
+                    self.ended.get(timeout=CUT_SECONDS)
+                raise
         finally:
             self._close()
+
+    def cut(self) -> None:
+        """End the grace time now: what still runs is cut, and given back."""
+        self.begin_stop(0.0)  # if it has not begun
+        self.scheduler.post_work(self._cut_drain)
+
+    def _cut_drain(self) -> None:
+        if self.scheduler.drain is not None:
+            self.scheduler.drain.cut()
 
     def _close(self) -> None:
         SYSTEMS.discard(self)
@@ -138,7 +139,8 @@ class System:
 
     def _left(self) -> float:
         """Return the seconds of the grace time that are left, or a little if it is over."""
-        return max(LEAST, self._end - self.scheduler.clock.monotonic())
+        drain = self.scheduler.drain
+        return LEAST if drain is None else max(LEAST, drain.left())
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

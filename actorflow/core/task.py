@@ -26,6 +26,8 @@ class Task(Execution):
     __slots__ = ("asker", "coro", "future", "interrupted", "is_ahead", "resume_item", "send", "throw", "worker")
 
     suspends = True
+    is_all = True
+    deadline = None
 
     def __init__(self, scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
         self.scheduler = scheduler

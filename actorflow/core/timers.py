@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
 
+class Sleep(Future[None]):
+    """The end of a time that passes: it is set at `due`."""
+
+    __slots__ = ("due",)
+
+    def __init__(self, due: float) -> None:
+        super().__init__()
+        self.due = due
+
+
 class TimerEntry:
     """One callback in the heap; `fire` is None once it is cancelled."""
 
@@ -103,7 +113,7 @@ class Timer:
         self._period = period
         self._scheduler: Scheduler = actor._actor_ref._scheduler
         self._queued = False
-        self._fired: Future[None] = Future()
+        self._fired = Sleep(math.inf)
         self.cancelled = False
 
     def cancel(self) -> bool:
@@ -119,6 +129,7 @@ class Timer:
 
     def start(self, due: float) -> None:
         """Put it on the heap, from any thread."""
+        self._fired.due = due
         self._scheduler.post_work(lambda: self._schedule(due))
 
     def _schedule(self, due: float) -> None:
@@ -138,6 +149,7 @@ class Timer:
     def fire(self, due: float) -> None:
         """Queue the message, and the next firing; a firing that was not handled yet is not queued twice."""
         if not self.is_wanted():
+            self._fired._settle(None, None)  # a handler that awaits it goes on, also while the system drains
             return
         if not self._queued:
             self._queued = True
@@ -153,9 +165,11 @@ class Timer:
         self._entry = self._scheduler.add_timer(later, lambda: self.fire(later))
 
     def is_wanted(self) -> bool:
-        """Say whether its incarnation still lives and nobody cancelled it."""
+        """Say whether its incarnation still lives and nobody cancelled it; while the system drains few timers fire."""
         actor = self._actor
-        return not (self.cancelled or self._scheduler.draining) and actor._actor_ref._actor is actor
+        if self.cancelled or (self._scheduler.draining and not actor._works_in_drains):
+            return False
+        return actor._actor_ref._actor is actor
 
     def __repr__(self) -> str:
         return f"<Timer {self._call!r}>"

@@ -30,10 +30,13 @@ TRACED = 10_000  # characters of a message's text: two messages that differ are 
 class Parked:
     """A thread that waits without the baton: a handler in `get`, or the driver. Ready once its future is done."""
 
-    __slots__ = ("future", "interrupted", "lock", "over", "scheduler", "stuck", "timed_out", "until")
+    __slots__ = ("deadline", "future", "interrupted", "lock", "over", "scheduler", "stuck", "timed_out", "until")
 
-    def __init__(self, scheduler: VirtualScheduler, future: Future[Any]) -> None:
+    is_all = True
+
+    def __init__(self, scheduler: VirtualScheduler, future: Future[Any], timeout: float | None = None) -> None:
         self.scheduler = scheduler
+        self.deadline = None if timeout is None else scheduler.clock.now + max(0.0, timeout)
         self.future = future
         self.interrupted = self.timed_out = self.stuck = self.over = False
         self.until: float | None = None  # set while the driver sleeps
@@ -233,7 +236,7 @@ class VirtualScheduler(Scheduler):
         ref = worker.item[0]
         if ref is None:
             raise stopping()
-        parked = Parked(self, future)
+        parked = Parked(self, future, timeout)
         ref._waiting = parked
         item = worker.item
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.clock import SystemClock
 from actorflow.errors import ActorDeadError, DeadlockError
 
 if TYPE_CHECKING:
@@ -62,10 +63,13 @@ def dead_before(ref: ActorRef[Any], cause: BaseException | None) -> ActorDeadErr
 class ThreadWait:
     """A thread that waits for a future; also the callable that wakes it."""
 
-    __slots__ = ("future", "lock")
+    __slots__ = ("deadline", "future", "lock")
 
-    def __init__(self, future: Future[Any]) -> None:
+    is_all = True
+
+    def __init__(self, future: Future[Any], timeout: float | None = None) -> None:
         self.future = future
+        self.deadline = None if timeout is None else SystemClock.monotonic() + timeout
         self.lock = _thread.allocate_lock()
         self.lock.acquire()
 

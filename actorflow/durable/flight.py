@@ -161,6 +161,9 @@ class Flight:
 
     __slots__ = ("exit", "future", "link", "loads", "ref")
 
+    is_all = False
+    deadline = None
+
     def __init__(self, ref: HostedDurableRef, link: Link, loads: bool | None) -> None:
         self.ref = ref
         self.link = link

@@ -344,9 +344,9 @@ class Mailbox:
             lifecycle.finished(ref, CHANGED)
             return
         scheduler = ref._scheduler
-        pause = Pause(self)
-        ref._waiting = pause
-        scheduler.add_timer(scheduler.clock.monotonic() + seconds, pause.end)
+        due = scheduler.clock.monotonic() + seconds
+        ref._waiting = pause = Pause(self, due)
+        scheduler.add_timer(due, pause.end)
 
     # --- senders that wait for room, and the end ---------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
 from actorflow.core.burial import SILENT
 from actorflow.core.failure import crashed
-from actorflow.core.future import Future
 from actorflow.core.messages import CHANGED, Ended
+from actorflow.core.timers import Sleep
 
 if TYPE_CHECKING:
     from actorflow.durable.ledger import Entry, TimerRow
@@ -64,10 +64,13 @@ class Again:
 class Pause:
     """What an actor waits for between two tries; an exit ends it."""
 
-    def __init__(self, box: Mailbox) -> None:
+    is_all = True
+    deadline = None
+
+    def __init__(self, box: Mailbox, due: float) -> None:
         self.box = box
         self.actor = box.ref._actor
-        self.future: Future[None] = Future()
+        self.future = Sleep(due)
 
     def interrupt(self) -> None:
         """Let the exit begin."""

@@ -168,6 +168,12 @@ class Attempt:
     def interrupted(self) -> Outcome:
         """Return the outcome of an attempt whose process ends."""
         job = self.job
+        if job.at_most_once:
+            logger.warning(
+                "Job %s (%s) was cut by the end of its system, and runs once only: dead", job.id, job.task
+            )
+        else:
+            logger.info("Job %s (%s) was cut by the end of its system: given back", job.id, job.task)
         return interrupted(job.id, job.epoch, job.key, job.task, once=bool(job.at_most_once))
 
     def completed(self, value: Any) -> Outcome:
@@ -206,8 +212,8 @@ class Attempt:
 
     def _failed(self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None) -> Outcome:
         job = self.job
-        if isinstance(error, Stopping) and worker is not None and (must_stop(worker) or self.line.is_ending()):
-            return self.interrupted()  # not the job's fault
+        if worker is not None and self._is_cut(error, worker):
+            return self.interrupted()  # not the job's fault, whatever it has made of it
         if self.cancelled:
             if not isinstance(error, JobCancelled):
                 error = JobCancelled("it was cancelled while it ran")
@@ -224,6 +230,10 @@ class Attempt:
             return self._outcome("queued", error=stored, due=now + pause)
         logger.error("%s failed for good", self, exc_info=error)
         return self._outcome("failed", error=stored)
+
+    def _is_cut(self, error: BaseException, worker: ActorRef[Any]) -> bool:
+        """Say whether the end of the worker, or of the system, made it fail."""
+        return must_stop(worker) or self.line.is_cut() or (isinstance(error, Stopping) and self.line.is_ending())
 
     def _outcome(self, status: str, **more: Any) -> Outcome:
         job = self.job

@@ -45,6 +45,8 @@ LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
 class Claimer(Actor, intensity=10, period=10.0):
     """Takes jobs, hands them to workers, and writes what became of them."""
 
+    _works_in_drains = True  # what runs then needs its timeouts, its beats and its outcomes all the same
+
     def __init__(self, line: Line, workers: int) -> None:
         super().__init__()
         self.line = line
@@ -435,6 +437,8 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def give_back(self) -> None:
         """Let others have what waits for a worker here."""
+        if self.backlog and self.takes_no_more():
+            logger.info("Queue %s: %d jobs that have not begun are given back", self.line.name, len(self.backlog))
         while self.backlog:
             self.done.append(self.backlog.pop().give_back())
         self.flush_soon()

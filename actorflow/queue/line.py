@@ -58,6 +58,7 @@ class Line:
         payload_limit: int,
         after: Callable[[float, Callable[[], object]], object],
         is_ending: Callable[[], bool],
+        is_cut: Callable[[], bool],
     ) -> None:
         self.name = name
         self.store = store
@@ -69,6 +70,7 @@ class Line:
         self.payload_limit = payload_limit
         self.after = after  # calls a function in some seconds, in the holder of the baton
         self.is_ending = is_ending  # says whether the system drains
+        self.is_cut = is_cut  # says whether its grace time is over
         self.desk = Desk()
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None

@@ -98,6 +98,7 @@ def open_queue(
                 payload_limit=int(home.settings.payload_limit),
                 after=scheduler.call_later,
                 is_ending=lambda: scheduler.draining,
+                is_cut=lambda: scheduler.drain is not None and scheduler.drain.over.done(),
             )
             home.store.watch(line.wake)
     has_limits = concurrency is not None or rate is not None or per_key is not None

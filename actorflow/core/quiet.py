@@ -1,0 +1,64 @@
+"""Quiet: whether anybody is left who could answer a wait. Layer 1.
+
+Nobody is, if no handler runs or has a message to handle, none of them is about to go on by itself, no child process or
+other program works for this one, and no other thread of the program runs, which might set a future. A thread that
+waits for an answer itself, as the one does that ends the system, gives none. In doubt somebody is.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.timers import Sleep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from actorflow.core.ref import ActorRef
+    from actorflow.core.scheduler import Scheduler
+
+# What else may work for this process: each says whether it does. Filled by the layers above.
+OTHERS: Final[list[Callable[[], bool]]] = []
+
+RUN_HANDLERS: Final = ("actorflow.core.baton", "actorflow.core.pinned", "actorflow.core.virtual")
+REST: Final = "actorflow.core."  # where threads wait, or rest, that run handlers
+IDLE_EXECUTOR: Final = ("concurrent.futures.thread", "_worker")
+
+
+def is_quiet(scheduler: Scheduler, actors: Iterable[ActorRef[Any]], end: float) -> bool:
+    """Say whether nothing is left that could answer by `end`."""
+    if scheduler.inbox or scheduler.ready or scheduler.node or scheduler.durable is not None:
+        return False
+    if any(goes_on(ref, end) for ref in actors) or any(works() for works in OTHERS):
+        return False
+    me, names = threading.get_ident(), sys._current_frames()
+    return all(thread == me or rests(frame) for thread, frame in names.items())
+
+
+def goes_on(ref: ActorRef[Any], end: float) -> bool:
+    """Say whether a handler that waits goes on by itself before `end`, or may do so."""
+    waiting = ref._waiting
+    if waiting is None:
+        return False
+    if not waiting.is_all or waiting.future._done or (waiting.deadline is not None and waiting.deadline <= end):
+        return True
+    return waiting.future.__class__ is Sleep and waiting.future.due <= end  # type: ignore[attr-defined]
+
+
+def rests(frame: FrameType) -> bool:
+    """Say whether a thread waits for an answer, or for work, or serves the runtime."""
+    if module_of(frame).startswith(REST) or (module_of(frame), frame.f_code.co_name) == IDLE_EXECUTOR:
+        return True
+    outer = frame
+    while outer.f_back is not None and module_of(outer.f_back) != "threading":
+        outer = outer.f_back
+    module = module_of(outer)  # of the function that the thread was made for
+    return outer.f_back is not None and module.startswith("actorflow.") and module not in RUN_HANDLERS
+
+
+def module_of(frame: FrameType) -> str:
+    """Return the name of the module whose code runs in a frame."""
+    return str(frame.f_globals.get("__name__", ""))
