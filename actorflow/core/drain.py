@@ -165,7 +165,8 @@ class Drain:
     def actors(self) -> Iterator[ActorRef[Any]]:
         """Return all actors of the system in this process, without recursion: the tree may be deep."""
         if self.scheduler.node:  # guests of the parent's process have their place in the tree there
-            yield from [ref for ref in list(REFS.by_uid.values()) if ref._scheduler is self.scheduler]
+            refs: list[Any] = list(REFS.by_uid.values())
+            yield from [ref for ref in refs if getattr(ref, "_scheduler", None) is self.scheduler]
             return
         stack = list(self.root)
         while stack:
@@ -189,7 +190,7 @@ class Drain:
             if waiting is None or not waiting.is_all or waiting.future._done:
                 return False
             if waiting.future.__class__ is Sleep:
-                return waiting.future.due > self.end  # type: ignore[attr-defined, no-any-return]
+                return waiting.future.due > self.end
             if waiting.deadline is not None and waiting.deadline <= self.end:
                 return False
             target = answerer(waiting.future)

@@ -45,14 +45,19 @@ if TYPE_CHECKING:
 
 
 class Waiting(Protocol):
-    """An actor's wait: for what, and how to wake it when the actor is to stop.
+    """An actor's wait: for what, and how to wake it when the actor is to stop."""
 
-    `is_all`: the future is all that it waits for; else it may go on by itself.
-    """
-
-    is_all: ClassVar[bool]
-    deadline: float | None
     future: Future[Any]
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the future is all that it waits for; else it may go on by itself."""
+        ...
+
+    @property
+    def deadline(self) -> float | None:
+        """When it goes on in any case, on the scheduler's clock."""
+        ...
 
     def interrupt(self) -> None:
         """Make the wait raise Stopping."""

@@ -70,7 +70,7 @@ class Pause:
     def __init__(self, box: Mailbox, due: float) -> None:
         self.box = box
         self.actor = box.ref._actor
-        self.future = Sleep(due)
+        self.future: Any = Sleep(due)
 
     def interrupt(self) -> None:
         """Let the exit begin."""

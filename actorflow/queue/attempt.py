@@ -169,9 +169,7 @@ class Attempt:
         """Return the outcome of an attempt whose process ends."""
         job = self.job
         if job.at_most_once:
-            logger.warning(
-                "Job %s (%s) was cut by the end of its system, and runs once only: dead", job.id, job.task
-            )
+            logger.warning("Job %s (%s) was cut by the end of its system, and runs once only: dead", job.id, job.task)
         else:
             logger.info("Job %s (%s) was cut by the end of its system: given back", job.id, job.task)
         return interrupted(job.id, job.epoch, job.key, job.task, once=bool(job.at_most_once))

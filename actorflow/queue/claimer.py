@@ -51,6 +51,8 @@ class Claimer(Actor, intensity=10, period=10.0):
         super().__init__()
         self.line = line
         self.count = workers
+        # One recipe for all: that handlers block is learned of it, by overtaking the first two of 1,000 workers.
+        self.recipe = child(Worker, self.actor_ref, line).options(restart="permanent")
         self.free: deque[ActorRef[Any]] = deque()
         self.shortage = Shortage(line)
         self.async_workers: dict[ActorRef[Any], ActorRef[Any]] = {}  # the one beside each worker, made at first need
@@ -82,7 +84,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         """Start the workers that are missing; if that cannot be, with the next try to begin a job."""
         try:
             while len(self.free) + len(self.running) < self.count:
-                self.free.append(self.ctx.spawn(child(Worker, self.actor_ref, self.line).options(restart="permanent")))
+                self.free.append(self.ctx.spawn(self.recipe))
         except Exception as error:  # noqa: BLE001 - no thread, no memory: for now
             self.pause(error)
 
