@@ -17,10 +17,10 @@ from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
 if TYPE_CHECKING:
     from actorflow.store.transaction import Durability
 
-T = TypeVar("T")
+M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
 
-# A signal ends the app within five seconds; what the drain leaves of them is for the interpreter's own end.
-GRACE = 4.0
+ABANDONED = 3  # exit codes of a drain that was not clean
+CANCELLED = 4
 
 
 class App:
@@ -50,6 +50,7 @@ class App:
         settings: type[Any] | None = None,
         store: str = "memory:",
         durability: Durability = "power",
+        system: Settings | None = None,
     ) -> None:
         """Make an app without parts.
 
@@ -58,11 +59,15 @@ class App:
             settings: a dataclass whose fields are flags of `actorflow run`; main gets one.
             store: where its queues and durable actors are kept, as of `ActorSystem`.
             durability: what a commit outlives: "power" or "process".
+            system: the settings of its system, such as the grace time: `af.Settings(grace=30)`.
         """
         if settings is not None and not (isinstance(settings, type) and dataclasses.is_dataclass(settings)):
             raise DefinitionError(f"settings={settings!r}: give a dataclass (the class, not an instance)")
+        if system is not None and not isinstance(system, Settings):
+            raise DefinitionError(f"system={system!r}: give an af.Settings; the app's own settings are settings=")
         self.name = name
         self.settings = settings
+        self.system = system if system is not None else Settings()
         self.store = store
         self.durability: Durability = durability
         self._parts: list[Child[Any]] = []
@@ -91,10 +96,11 @@ class App:
                 raise DefinitionError(f"add({part!r}): an app takes actor classes and af.child(...) recipes")
         return self
 
-    def main(self, function: Callable[[ActorSystem, T], int], /) -> Callable[[ActorSystem, T], int]:
+    def main(self, function: M, /) -> M:
         """Decorate the function that is called, as ``main(system, settings)``, when the parts are up.
 
-        Its result is the exit code, and its end ends the app. An app without a main stays until a signal.
+        Its result is the exit code, 0 if it returns nothing, and its end ends the app. An app without a main stays
+        until a signal comes.
         """
         if self._main is not None:
             raise DefinitionError(f"{self!r} has a main already: {self._main.__qualname__}")
@@ -107,10 +113,9 @@ class App:
         Raises:
             ActorflowError: a part could not start; the error names it and its cause. Nothing is left running.
         """
-        system = ActorSystem(self.name, store=self.store, durability=self.durability, settings=Settings(grace=GRACE))
+        system = self._open()
         try:
-            for part in self._parts:
-                self._spawn(system, part)
+            self._start_parts(system)
         except BaseException:
             system.stop()
             raise
@@ -119,37 +124,58 @@ class App:
     def run(self, settings: Any = None) -> int:
         """Start the parts, call main, drain, and return the exit code; blocks until then.
 
-        In the main thread SIGINT and SIGTERM end main, drain, and give 130 or 143; a second one ends the process at
-        once. Without a main they are the way to end, and give 0.
+        In the main thread the first SIGINT or SIGTERM ends main and drains, a second one ends the process at once.
+        SIGHUP ends nothing.
+
+        Returns:
+            What main returned, if that is not 0; else 0 after a clean drain, 3 if handlers were abandoned that did not
+            end within the grace time, and 4 if all ended, but some were cut short by the end of the grace time.
 
         Raises:
             DefinitionError: settings that do not fit.
             ActorflowError: a part could not start, or a supervisor gave up.
         """
         settings = self._checked(settings)
-        with Signals() as signals:
+        with Signals() as signals, self._open() as system:
+            signals.drain(system)
             try:
-                with self.start() as system:
-                    try:
-                        return self._call_main(system, settings)
-                    finally:
-                        signals.draining()
-                        system.stop()
-            except Signalled as signal:
-                return signal.exit_code if self._main else 0
+                self._start_parts(system)
+            except ActorflowError:
+                if not signals.came:
+                    raise
+            code = self._main_code(system, settings, signals)
+        return code or drain_code(system)
 
-    def _call_main(self, system: ActorSystem, settings: Any) -> int:
+    def _open(self) -> ActorSystem:
+        return ActorSystem(self.name, store=self.store, durability=self.durability, settings=self.system)
+
+    def _start_parts(self, system: ActorSystem) -> None:
+        for part in self._parts:
+            self._spawn(system, part)
+
+    def _main_code(self, system: ActorSystem, settings: Any, signals: Signals) -> int:
+        """Call main, which a signal may end, and return its exit code."""
         if self._main is None:
             system.ended.get()
             return 0
         try:
-            code = self._main(system, settings)
+            try:
+                signals.raises = True
+                return 0 if signals.came else self._call_main(self._main, system, settings)
+            finally:
+                signals.raises = False
+        except Signalled:
+            return 0
+
+    def _call_main(self, main: Callable[[ActorSystem, Any], int | None], system: ActorSystem, settings: Any) -> int:
+        try:
+            code = main(system, settings)
         except ActorDeadError as error:
             if system.error is None:
                 raise
             raise system.error from error  # main only felt what a supervisor had done
-        if code is not None and not isinstance(code, int):
-            raise DefinitionError(f"{self._main.__qualname__} returned {code!r}; an exit code is a number")
+        if code is not None and (not isinstance(code, int) or isinstance(code, bool)):
+            raise DefinitionError(f"{main.__qualname__} returned {code!r}; an exit code is a number")
         return code or 0
 
     def _spawn(self, system: ActorSystem, part: Child[Any]) -> None:
@@ -181,3 +207,11 @@ class App:
         if not isinstance(settings, self.settings):
             raise DefinitionError(f"settings={settings!r}: {self!r} takes a {self.settings.__name__}")
         return settings
+
+
+def drain_code(system: ActorSystem) -> int:
+    """Return the exit code that says how a system has drained."""
+    drain = system.scheduler.drain
+    if drain is None or not (drain.abandoned or drain.was_cut):
+        return 0
+    return ABANDONED if drain.abandoned else CANCELLED

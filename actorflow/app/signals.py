@@ -1,6 +1,7 @@
-"""SIGINT and SIGTERM, while an app or a system runs. Layer 5.
+"""SIGINT, SIGTERM and SIGHUP, while an app or a system runs. Layer 5.
 
-The first ends an app's main, the second the process. Of a system that runs without an app, the first drains it.
+The first SIGINT or SIGTERM ends an app's main and has its system drain, the second ends the process. Of a system that
+runs without an app, the first drains it, and the second ends its grace time. SIGHUP ends nothing.
 """
 
 from __future__ import annotations
@@ -18,26 +19,42 @@ if TYPE_CHECKING:
 
 STDERR = 2
 NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
+HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # Windows has none
+NUDGE: Final[signal.Signals | None] = getattr(signal, "SIGURG", None)  # which nobody else uses, and which ends nothing
+NUDGES: Final = 5
+NUDGE_SECONDS: Final = 0.02
+NEVER: Final = threading.Lock()  # held for ever: to wait for it is to sleep
+NEVER.acquire()
 
 
 class Signalled(KeyboardInterrupt):
-    """Raised in the main thread by the first signal, so that `finally` and `with` blocks of main run."""
+    """Raised in the main thread by the first signal while main runs, so that its `finally` and `with` blocks do."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.exit_code = 128 + number
 
 
 class Signals:
-    """Takes SIGINT and SIGTERM for the length of a `with` block; in other threads than the main one it does nothing."""
+    """Takes the signals for the length of a `with` block; in other threads than the main one it does nothing.
+
+    Attributes:
+        raises: a signal raises Signalled just now, as main runs. At all other times it raises nothing: so there are no
+            two lines between which it could lose the system.
+    """
 
     def __init__(self) -> None:
+        self.raises = False
         self._taken = contextlib.ExitStack()
         self._seen = 0
-        self._draining = False
+        self._system: System | None = None
 
     def __enter__(self) -> Self:
-        self._taken.enter_context(taken_by(self._arrived))
+        if threading.current_thread() is threading.main_thread():
+            self._taken.enter_context(taken_by(self._arrived))
+            if HANGUP is not None:
+                self._taken.enter_context(taken_by(hung_up, (HANGUP,)))
+            if NUDGE is not None:
+                self._taken.enter_context(nudged(NUDGE))
         return self
 
     def __exit__(
@@ -45,9 +62,16 @@ class Signals:
     ) -> None:
         self._taken.close()
 
-    def draining(self) -> None:
-        """From now on a first signal adds nothing: the end is under way, within its time."""
-        self._draining = True
+    def drain(self, system: System) -> None:
+        """Have the first signal drain this system; at once if it has come already."""
+        self._system = system
+        if self._seen:
+            system.begin_stop(system.grace)
+
+    @property
+    def came(self) -> bool:
+        """Whether a signal has come."""
+        return self._seen > 0
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
         self._seen += 1
@@ -56,8 +80,46 @@ class Signals:
             say(f"{name} again: ended at once, without draining")
             os._exit(128 + number)
         say(f"{name}: draining; once more ends it at once")
-        if not self._draining:
+        if self.raises:
             raise Signalled(number)
+        if self._system is not None:
+            self._system.begin_stop(self._system.grace)
+
+
+def hung_up(_number: int, _frame: FrameType | None) -> None:
+    """Go on: a terminal that is closed, or a supervisor that asks for a reload, is no reason to end."""
+    say("SIGHUP: there is nothing to reload, and it ends nothing; SIGTERM drains")
+
+
+@contextlib.contextmanager
+def nudged(by: signal.Signals) -> Iterator[None]:
+    """See to it that handlers of signals run soon, whatever the main thread waits in.
+
+    A signal that comes just before a wait begins does not interrupt it, and its handler would run afterwards only:
+    never, in a main that waits for ever. A thread hears of each signal, and interrupts the main thread some times more.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    main = threading.get_ident()
+
+    def nudge() -> None:
+        with open(heard, "rb", buffering=0) as numbers:  # noqa: PTH123 - a descriptor has no path
+            while (number := numbers.read(1)) and number[0]:
+                for _ in range(NUDGES if number[0] != by else 0):
+                    NEVER.acquire(timeout=NUDGE_SECONDS)
+                    signal.pthread_kill(main, by)
+
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    thread = threading.Thread(target=nudge, name="actorflow-signals", daemon=True)
+    with taken_by(lambda _number, _frame: None, (by,)):
+        try:
+            thread.start()
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            os.write(told, bytes(1))
+            thread.join()
+            os.close(told)
 
 
 def draining_by_signals(system: System) -> contextlib.AbstractContextManager[None]:
@@ -72,12 +134,21 @@ def draining_by_signals(system: System) -> contextlib.AbstractContextManager[Non
 
 
 @contextlib.contextmanager
-def taken_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Have a function get the signals for the length of a `with` block. In other threads it does nothing."""
+def taken_by(
+    handler: Callable[[int, FrameType | None], None], numbers: tuple[signal.Signals, ...] = NUMBERS
+) -> Iterator[None]:
+    """Have a function get the signals for the length of a `with` block. In other threads it does nothing.
+
+    A hangup that is ignored, as under nohup, stays so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in NUMBERS}
+    before = {
+        number: signal.signal(number, handler)
+        for number in numbers
+        if not (number is HANGUP and signal.getsignal(number) is signal.SIG_IGN)
+    }
     try:
         yield
     finally:

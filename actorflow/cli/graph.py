@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actorflow.machine.chart import Chart
 
 FORMATS = {"mermaid": (".mmd", ".mermaid"), "dot": (".dot", ".gv"), "svg": (".svg",)}
+PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".pdf", ".ps", ".eps"}
 
 
 @click.command(short_help="Draw a state machine.", options_metavar="[OPTIONS]")
@@ -32,7 +33,7 @@ def graph(target: str, form: str | None, output: Path | None) -> None:
       actorflow graph shop.orders:Order
       actorflow graph lamp.json --output lamp.svg
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
-    form = form or next((name for name, ends in FORMATS.items() if output and output.suffix in ends), "mermaid")
+    form = form or _form_of(output)
     try:
         with warnings.catch_warnings(record=True) as doubts:
             warnings.simplefilter("always")
@@ -50,6 +51,14 @@ def graph(target: str, form: str | None, output: Path | None) -> None:
         output.write_bytes(picture)
     except OSError as error:
         fail(f"cannot write {output}: {error.strerror}; give another --output")
+
+
+def _form_of(output: Path | None) -> str:
+    """Return the format that a file's name asks for; text of any other name is mermaid."""
+    ending = "" if output is None else output.suffix.lower()
+    if ending in PICTURES:
+        fail(f"{output}: graph draws no {ending}: give a name that ends in .svg, .dot or .mmd, or convert the svg")
+    return next((name for name, ends in FORMATS.items() if ending in ends), "mermaid")
 
 
 def _chart(target: str) -> Chart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -27,46 +28,78 @@ class RunCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            text = f"run has no option {error.option_name}; flags of the app stand behind its name"
+            near = f" (did you mean {error.possibilities[0]}?)" if error.possibilities else ""
+            text = f"run has no option {error.option_name}{near}; flags of the app stand behind its name"
             raise click.UsageError(text, ctx) from error
 
 
 @click.command(
     cls=RunCommand,
     # What stands behind the app's name is left to the app's own flags.
-    context_settings={"allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False, "auto_envvar_prefix": "ACTORFLOW"},
     short_help="Run an app.",
-    options_metavar="[--help]",
+    options_metavar="[OPTIONS]",
+)
+@click.option("--grace", type=click.FloatRange(min=0), metavar="SECONDS", help="What runs at the end may take so long.")
+@click.option(
+    "--store", metavar="URL", help="Keep queues and durable actors there: sqlite:///file.db, postgresql://..."
+)
+@click.option("--durability", type=click.Choice(["power", "process"]), help="What a commit outlives.")
+@click.option("--ask-timeout", type=float, metavar="SECONDS", help="How long a get() without a timeout waits.")
+@click.option("--threads", type=int, metavar="N", help="How many threads may sit in blocking handlers.")
+@click.option("--payload-limit", metavar="BYTES", help="The most that one stored value may take, such as 16M.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    help="The least level that is logged (default WARNING, or the app's own).",
 )
 @click.argument("app", metavar="MODULE:ATTRIBUTE")
 @click.argument("flags", nargs=-1, type=click.UNPROCESSED, metavar="[FLAGS]")
-def run(app: str, flags: tuple[str, ...]) -> int:
+def run(
+    app: str, flags: tuple[str, ...], store: str | None, durability: Any, log_level: str | None, **system: Any
+) -> int:
     """Run an app: an `af.App` in a module that can be imported from here.
 
-    FLAGS are the fields of the app's settings; `actorflow run MODULE:ATTRIBUTE --help` lists them.
+    FLAGS are the fields of the app's settings; `actorflow run MODULE:ATTRIBUTE --help` lists them. OPTIONS stand before
+    the app's name, and go before what the app says of its system. Each may come from the environment too: --grace from
+    ACTORFLOW_GRACE, --store from ACTORFLOW_STORE, and so on.
 
-    The first SIGINT (Ctrl-C) or SIGTERM drains the app and ends it within 5 seconds, the second ends it at once.
+    The first SIGINT (Ctrl-C) or SIGTERM drains the app within its grace time, the second ends it at once. SIGHUP ends
+    nothing.
 
     \b
     Exit codes:
-      0          the app's main returned 0 or nothing; without a main: a signal came, and the app drained
+      0          the app's main returned 0 or nothing, or a signal came; and the app drained
       1          the app failed: a part could not start, its main raised, or a supervisor gave up
       2          the command line, or what it names, is wrong
-      130, 143   SIGINT or SIGTERM ended the app before its main was done
+      3          abandoned: a handler or job did not end within the grace time, and was left alone
+      4          cancelled: all ended, but some were cut short by the end of the grace time
+      130, 143   killed: by a second SIGINT or SIGTERM, or by a first one while the module was imported
       others     what the app's main returned
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
+    from actorflow.app.first_process import become_init
+
+    become_init()
     from actorflow.app.loading import load
 
     import_from_here()
-    _log_to_stderr()
     try:
         found = load(app)
+        _log_to_stderr(log_level)  # now that the app has had its say
         settings = _settings(found, app, list(flags))
+        _change(found, store, durability, {name: value for name, value in system.items() if value is not None})
         return found.run(settings)
     except DefinitionError as error:
         fail(str(error))
     except ActorflowError as error:
         fail(_text(error), FAILED)
+
+
+def _change(app: App, store: str | None, durability: Any, system: dict[str, Any]) -> None:
+    """Put what the command line says of the app's system in place of what the app says."""
+    app.store = store or app.store
+    app.durability = durability or app.durability
+    app.system = dataclasses.replace(app.system, **system)
 
 
 def _settings(app: App, target: str, flags: list[str]) -> Any:
@@ -75,8 +108,14 @@ def _settings(app: App, target: str, flags: list[str]) -> Any:
 
     known = flags_of(app.settings) if app.settings else []
     command = click.Command(f"run {target}", params=[_option(flag) for flag in known], help=app.description)
-    with command.make_context(f"actorflow run {target}", flags) as ctx:
-        values = ctx.params
+    try:
+        with command.make_context(f"actorflow run {target}", flags) as ctx:
+            values = ctx.params
+    except click.NoSuchOption as error:
+        if any(error.option_name in option.opts for option in run.params):
+            text = f"{error.option_name} is an option of run: it stands before {target}"
+            raise click.UsageError(text, error.ctx) from error
+        raise
     if app.settings is None:
         return None
     try:
@@ -117,7 +156,13 @@ class _Stderr(logging.StreamHandler[Any]):
     def stream(self, _stream: Any) -> None: ...
 
 
-def _log_to_stderr() -> None:
-    handler = _Stderr()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+def _log_to_stderr(level: str | None) -> None:
+    """Have log records written to stderr, unless the app has set up logging itself; a level that is given holds."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = _Stderr()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root.addHandler(handler)
+        root.setLevel(level or logging.WARNING)
+    elif level is not None:
+        root.setLevel(level)

@@ -40,6 +40,7 @@ class Drain:
         end: when the grace time is over, on the system's clock.
         over: set at that moment, or earlier by `cut`.
         was_cut: something still ran, or waited for its turn, at that moment.
+        abandoned: how many actors did not end in the moments after it.
     """
 
     def __init__(self, scheduler: Scheduler, root: Children, grace: float, cause: BaseException | None = None) -> None:
@@ -49,6 +50,7 @@ class Drain:
         self.end = scheduler.clock.monotonic() + grace
         self.over: Future[None] = Future()
         self.was_cut = self._was_quiet = False
+        self.abandoned = 0
         self._hooks = HOOKS
         self._entry = scheduler.add_timer(self.end, self.cut)
 
@@ -83,13 +85,13 @@ class Drain:
             ref = root.youngest()
             if ref is None:
                 return
-            await self.end_child(root, ref)
+            if ref._state == IDLE and ref._life is None and not ref._children and not ref._traits.has_on_stop:
+                bury(ref, None)
+            else:
+                await self.end_child(root, ref)
 
     async def end_child(self, children: Children, ref: ActorRef[Any]) -> None:
         """End one actor behind what is queued, and those below it."""
-        if ref._state == IDLE and ref._life is None and not ref._children and not ref._traits.has_on_stop:
-            bury(ref, None)
-            return
         if children.bury_between(ref):
             return
         if not (self.over._done or self.is_hopeless(ref)):
@@ -104,6 +106,7 @@ class Drain:
             await self.first_of(done, self.over)
             await self.last_moments(ref, done, works=works)
         if not done._done:
+            self.abandoned += 1
             await stop_children(ref, seconds=0.0, cause=self.cause)
             abandon(ref)
 

@@ -52,11 +52,19 @@ def rests(frame: FrameType) -> bool:
     """Say whether a thread waits for an answer, or for work, or serves the runtime."""
     if module_of(frame).startswith(REST) or (module_of(frame), frame.f_code.co_name) == IDLE_EXECUTOR:
         return True
-    outer = frame
-    while outer.f_back is not None and module_of(outer.f_back) != "threading":
-        outer = outer.f_back
-    module = module_of(outer)  # of the function that the thread was made for
-    return outer.f_back is not None and module.startswith("actorflow.") and module not in RUN_HANDLERS
+    module = module_of_target(frame)
+    return module.startswith("actorflow.") and module not in RUN_HANDLERS
+
+
+def module_of_target(frame: FrameType) -> str:
+    """Return the module of the function that a thread was made for; "" for the main thread, and foreign ones."""
+    target = ""
+    outer = frame.f_back
+    while outer is not None:
+        if module_of(outer) == "threading" and outer.f_code.co_name == "run":
+            target = module_of(frame)
+        frame, outer = outer, outer.f_back
+    return target
 
 
 def module_of(frame: FrameType) -> str:

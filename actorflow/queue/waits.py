@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from actorflow.core.clock import Clock
 from actorflow.core.future import Future, patient
+from actorflow.core.quiet import OTHERS
 from actorflow.queue.offload import Offload
+
+_ALL: Final[weakref.WeakSet[Waits]] = weakref.WeakSet()
 
 
 class Waits:
@@ -33,6 +38,12 @@ class Waits:
         self.cancels: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._futures: dict[int, list[Future[None]]] = {}
+        _ALL.add(self)
+
+    @property
+    def others_may_answer(self) -> bool:
+        """Whether a job is waited for that another process may end."""
+        return self.looks is not None and bool(self._futures)
 
     def add(self, job: int) -> Future[None]:
         """Return a future that is set once something may have happened to a job."""
@@ -91,3 +102,6 @@ class Waits:
         """Have all see that nobody here ends a job any more."""
         self.offload.close()
         self.look()
+
+
+OTHERS.append(lambda: any(waits.others_may_answer for waits in list(_ALL)))

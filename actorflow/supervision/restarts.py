@@ -102,8 +102,10 @@ class SupervisedChildren(Children):
             self.history.popleft()
 
     def incarnation_over(self, ref: ActorRef[Any]) -> None:
-        """Note that a child has no incarnation, and waits for the next."""
+        """Note that a child has no incarnation, and waits for the next; while all stop there is none to come."""
         self._between.add(ref.uid)
+        if self.closed:
+            self.bury_between(ref)
 
     def bury_between(self, ref: ActorRef[Any]) -> bool:
         """Bury a child that waits for its restart; False if it does not."""
@@ -197,9 +199,9 @@ class SupervisedChildren(Children):
                 if exit_ is not None:
                     finish_exit(sibling, exit_, failure)
                 else:
-                    self._between.add(sibling.uid)
+                    self.incarnation_over(sibling)
                 if sibling._state == DEAD:
-                    continue  # it was terminated meanwhile
+                    continue  # it was terminated meanwhile, or all stop
                 return sibling, failure
             self._publish_restarted(sibling, error)
             release(sibling)

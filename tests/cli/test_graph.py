@@ -98,6 +98,12 @@ def test_output_goes_to_a_file_in_the_format_of_its_ending(lamp, tmp_path, file,
     assert (tmp_path / file).read_text().startswith(begin)
 
 
+@pytest.mark.parametrize("file", ["lamp.png", "LAMP.PNG", "lamp.pdf"])
+def test_picture_that_cannot_be_drawn_is_refused_with_the_formats(lamp, tmp_path, file):
+    assert ".svg" in refused(graph(f"{lamp}:Lamp", "--output", file))
+    assert not (tmp_path / file).exists()
+
+
 def test_format_is_stronger_than_the_ending(lamp, tmp_path):
     graph(f"{lamp}:Lamp", "--output", "a.dot", "--format", "mermaid")
     assert (tmp_path / "a.dot").read_text() == TEXT

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -272,27 +277,35 @@ DAEMON = """
 
 
 @pytest.fixture
-def daemon(write_app):
-    """Start an app as a program, and wait until it is up."""
+def started():
+    """Start programs, and end them with the test."""
     programs = []
 
-    def start(ready="pass", stop="pass", main=""):
-        name = write_app(DAEMON.format(ready=ready, stop=stop, main=main))
-        program = subprocess.Popen(
-            [*PROGRAM, "run", f"{name}:app"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=ENVIRONMENT,
-        )
-        programs.append(program)
-        assert program.stdout.readline() == "ready\n"
-        return program
+    def start(*command):
+        pipe = subprocess.PIPE
+        programs.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT))
+        return programs[-1]
 
     yield start
     for program in programs:
-        program.kill()
+        below = psutil.Process(program.pid).children(recursive=True) if program.poll() is None else []
+        for process in (*below, program):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         program.communicate()
+
+
+@pytest.fixture
+def daemon(write_app, started):
+    """Start an app as a program, and wait until it is up."""
+
+    def start(*options, ready="pass", stop="pass", main=""):
+        name = write_app(DAEMON.format(ready=ready, stop=stop, main=main))
+        program = started(*PROGRAM, "run", *options, f"{name}:app")
+        assert program.stdout.readline() == "ready\n"
+        return program
+
+    return start
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -304,28 +317,268 @@ def test_app_without_main_drains_at_a_signal_and_ends_with_0(daemon, number):
     assert "Traceback" not in err
 
 
+MAIN = "app.main(lambda system, settings: threading.Event().wait())"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_app_with_main_drains_at_a_signal_and_ends_with_128_and_its_number(daemon, number):
-    program = daemon(main="app.main(lambda system, settings: threading.Event().wait())")
+def test_app_with_main_drains_at_a_signal_and_ends_with_0(daemon, number):
+    program = daemon(main=MAIN)
     program.send_signal(number)
-    out, err = program.communicate(timeout=20)
-    assert (program.returncode, out) == (128 + number, "stopped\n"), err
+    out, err = program.communicate(timeout=30)
+    assert (program.returncode, out) == (0, "stopped\n"), err
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("main", ["", "app.main(lambda system, settings: threading.Event().wait())"])
-def test_handler_that_never_returns_does_not_keep_the_app_beyond_five_seconds(daemon, main):
-    program = daemon(ready="threading.Event().wait()", main=main)
-    program.send_signal(signal.SIGTERM)
-    program.communicate(timeout=20)
-    assert program.returncode in {0, 143}
+def test_main_that_is_ended_by_a_signal_may_clean_up_and_name_its_exit_code(daemon):
+    program = daemon(
+        main="""
+    @app.main
+    def main(system, settings):
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return 9
+    """
+    )
+    program.terminate()
+    assert program.communicate(timeout=30)[0] == "stopped\n"
+    assert program.returncode == 9
 
 
-def test_second_signal_ends_the_app_at_once(daemon):
-    program = daemon(stop="threading.Event().wait()")
-    program.send_signal(signal.SIGTERM)
+@pytest.mark.parametrize("main", ["", MAIN], ids=["no main", "main"])
+def test_handler_that_never_returns_is_abandoned_after_the_grace_time_and_the_exit_code_is_3(daemon, main):
+    program = daemon("--grace", "0.2", ready="threading.Event().wait()", main=main)
+    program.terminate()
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == 3
+    assert "abandoned" in err
+
+
+@pytest.mark.parametrize("main", ["", MAIN], ids=["no main", "main"])
+def test_wait_that_is_cut_by_the_end_of_the_grace_time_is_exit_code_4(daemon, main):
+    # A daemon thread of its own might still answer, so the wait has the whole grace time.
+    ready = "threading.Thread(target=threading.Event().wait, daemon=True).start(); af.Future().get()"
+    program = daemon("--grace", "0.2", ready=ready, main=main)
+    program.terminate()
+    out, err = program.communicate(timeout=30)
+    assert (program.returncode, out) == (4, "stopped\n"), err
+
+
+def test_wait_that_nobody_can_answer_does_not_keep_the_app(daemon):
+    program = daemon("--grace", "600", ready="af.Future().get()")
+    program.terminate()
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, out) == (0, "stopped\n"), err
+
+
+@pytest.mark.parametrize("main", ["", MAIN], ids=["no main", "main"])
+def test_second_signal_ends_the_app_at_once(daemon, main):
+    program = daemon("--grace", "600", stop="threading.Event().wait()", main=main)
+    program.terminate()
     assert program.stdout.readline() == "stopped\n"
-    program.send_signal(signal.SIGTERM)
-    _, err = program.communicate(timeout=4.5)  # a drain has five seconds
+    program.terminate()
+    _, err = program.communicate(timeout=60)
     assert program.returncode == 143
     assert "at once" in err
+
+
+def test_two_signals_in_quick_succession_end_the_app_at_once(daemon):
+    program = daemon("--grace", "600", stop="threading.Event().wait()", main=MAIN)
+    program.send_signal(signal.SIGINT)
+    program.send_signal(signal.SIGTERM)
+    program.communicate(timeout=60)
+    assert program.returncode in {130, 143}
+
+
+@pytest.mark.parametrize("main", ["", MAIN], ids=["no main", "main"])
+def test_hangup_never_kills(daemon, main):
+    program = daemon(main=main)
+    for _ in range(3):
+        program.send_signal(signal.SIGHUP)
+        assert "SIGHUP" in program.stderr.readline()
+    program.terminate()
+    out, err = program.communicate(timeout=30)
+    assert (program.returncode, out) == (0, "stopped\n"), err
+
+
+def test_signal_while_a_part_starts_ends_the_app(write_app, started):
+    name = write_app("""
+        import actorflow as af
+
+        class Slow(af.Actor):
+            def on_start(self):
+                print("starts", flush=True)
+                self.ctx.sleep(3600)
+
+        app = af.App("shop").add(Slow)
+    """)
+    program = started(*PROGRAM, "run", f"{name}:app")
+    assert program.stdout.readline() == "starts\n"
+    program.terminate()
+    _, err = program.communicate(timeout=30)
+    assert program.returncode == 0, err
+    assert "cannot start" not in err
+
+
+# --- signals while the module is imported, and process 1 -------------------------------------------------------------
+
+IMPORTS = """
+    import sys, time
+    print("imports", flush=True)
+    time.sleep(3600)
+"""
+NAMESPACE = ["unshare", "--fork", "--pid", "--mount-proc"]
+
+
+def may_unshare() -> bool:
+    return (
+        shutil.which("unshare") is not None and not subprocess.run([*NAMESPACE, "true"], capture_output=True).returncode
+    )
+
+
+@pytest.fixture
+def in_a_container():
+    """Where the program is process 1, as in a container."""
+    if not may_unshare():
+        pytest.skip("this machine lets nobody have a process namespace")
+
+
+def first_process(namespace: subprocess.Popen[str]) -> int:
+    """Return the id, out here, of process 1 of a namespace."""
+    return psutil.Process(namespace.pid).children()[0].pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_while_the_module_is_imported_ends_at_once(write_app, started, number):
+    program = started(*PROGRAM, "run", f"{write_app(IMPORTS)}:app")
+    assert program.stdout.readline() == "imports\n"
+    program.send_signal(number)
+    program.communicate(timeout=30)
+    assert program.returncode in {-number, 128 + number, 1}
+
+
+@pytest.mark.usefixtures("in_a_container")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_while_the_module_is_imported_ends_process_1_at_once(write_app, started, number):
+    namespace = started(*NAMESPACE, *PROGRAM, "run", f"{write_app(IMPORTS)}:app")
+    assert namespace.stdout.readline() == "imports\n"
+    os.kill(first_process(namespace), number)
+    namespace.communicate(timeout=30)
+    assert namespace.returncode in {128 + number, 1}
+
+
+@pytest.mark.usefixtures("in_a_container")
+def test_process_1_drains_and_ends_with_the_programs_exit_code(write_app, started):
+    namespace = started(
+        *NAMESPACE, *PROGRAM, "run", f"{write_app(DAEMON.format(ready='pass', stop='pass', main=''))}:app"
+    )
+    assert namespace.stdout.readline() == "ready\n"
+    os.kill(first_process(namespace), signal.SIGTERM)
+    out, err = namespace.communicate(timeout=30)
+    assert (namespace.returncode, out) == (0, "stopped\n"), err
+
+
+@pytest.mark.usefixtures("in_a_container")
+def test_process_1_reaps_orphans(write_app, started):
+    orphan = "import subprocess; subprocess.run(['sh', '-c', 'sleep 0.01 & echo $!'])"
+    name = write_app(DAEMON.format(ready=orphan, stop="pass", main=""))
+    namespace = started(*NAMESPACE, *PROGRAM, "run", f"{name}:app")
+    assert namespace.stdout.readline() == "ready\n"
+    assert namespace.stdout.readline().strip().isdecimal()
+    first = psutil.Process(first_process(namespace))
+    deadline = time.monotonic() + 30
+    while any(
+        process.status() == psutil.STATUS_ZOMBIE or process.name() == "sleep" for process in first.children(True)
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGTERM)
+    namespace.communicate(timeout=30)
+    assert namespace.returncode == 0
+
+
+@pytest.mark.usefixtures("in_a_container")
+def test_process_1_ends_as_a_killed_program_does(write_app, started):
+    namespace = started(
+        *NAMESPACE, *PROGRAM, "run", f"{write_app(DAEMON.format(ready='pass', stop='pass', main=''))}:app"
+    )
+    assert namespace.stdout.readline() == "ready\n"
+    psutil.Process(first_process(namespace)).children()[0].kill()
+    namespace.communicate(timeout=30)
+    assert namespace.returncode == 137
+
+
+# --- the app's system ------------------------------------------------------------------------------------------------
+
+SYSTEM = """
+    import actorflow as af
+    app = af.App("shop", store="memory:", system=af.Settings(grace=3, threads=50))
+    @app.main
+    def main(system, settings):
+        print(system.grace, system.settings.threads, system.settings.payload_limit, app.store, app.durability)
+"""
+
+
+def test_app_names_the_settings_of_its_system(write_app):
+    assert run(f"{write_app(SYSTEM)}:app").stdout == "3 50 16777216 memory: power\n"
+
+
+def test_options_of_run_go_before_what_the_app_says(write_app):
+    options = ["--grace", "9", "--payload-limit", "1M", "--store", "sqlite:///a.db", "--durability", "process"]
+    result = run(*options, f"{write_app(SYSTEM)}:app")
+    assert result.stdout == "9.0 50 1048576 sqlite:///a.db process\n"
+
+
+def test_options_of_run_may_come_from_the_environment(write_app, monkeypatch):
+    monkeypatch.setenv("ACTORFLOW_GRACE", "8")
+    monkeypatch.setenv("ACTORFLOW_STORE", "sqlite:///b.db")
+    name = write_app(SYSTEM)
+    assert run(f"{name}:app").stdout == "8.0 50 16777216 sqlite:///b.db power\n"
+    assert run("--grace", "7", f"{name}:app").stdout.startswith("7.0 ")
+
+
+def test_option_of_run_behind_the_apps_name_says_where_it_stands(write_app):
+    assert "--grace is an option of run: it stands before" in refused(run(f"{write_app(SYSTEM)}:app", "--grace", "4"))
+
+
+@pytest.mark.parametrize(
+    "options", [("--grace", "-1"), ("--threads", "0"), ("--payload-limit", "lots"), ("--grcae", "3")]
+)
+def test_option_of_run_that_makes_no_sense_is_one_line(write_app, options):
+    assert options[0].strip("-") in refused(run(*options, f"{write_app(SYSTEM)}:app")).replace("_", "-")
+
+
+# --- logging ---------------------------------------------------------------------------------------------------------
+
+LOGS = """
+    import logging
+    {setup}
+    import actorflow as af
+    app = af.App("shop")
+    @app.main
+    def main(system, settings):
+        logging.getLogger("shop").info("hello")
+        logging.getLogger("shop").warning("watch out")
+"""
+
+
+def logged(started, name: str, *options: str) -> list[str]:
+    """Run an app, and return what it writes to stderr."""
+    return started(*PROGRAM, "run", *options, f"{name}:app").communicate(timeout=60)[1].splitlines()
+
+
+def test_logging_of_the_app_is_left_as_it_is(write_app, started):
+    setup = 'logging.basicConfig(level=logging.INFO, format="MINE %(levelname)s %(message)s")'
+    name = write_app(LOGS.format(setup=setup))
+    assert logged(started, name) == ["MINE INFO hello", "MINE WARNING watch out"]
+    assert logged(started, name, "--log-level", "ERROR") == []
+
+
+def test_app_without_logging_logs_warnings_with_their_times(write_app, started):
+    name = write_app(LOGS.format(setup=""))
+    (line,) = logged(started, name)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING shop: watch out", line)
+    assert [line[24:] for line in logged(started, name, "--log-level", "info")] == [
+        "INFO shop: hello",
+        "WARNING shop: watch out",
+    ]

@@ -91,8 +91,7 @@ def test_grace_bounds_the_whole_and_not_each_actor():
     assert system.scheduler.abandoned == 30
 
 
-def test_a_waiting_handler_gets_time_to_clean_up(system_class, monkeypatch):
-    monkeypatch.setattr("actorflow.core.system.DRAIN_SHARE", 0.01)  # the rest is for the cleaning
+def test_a_waiting_handler_gets_time_to_clean_up(system_class):
     cleaned = []
 
     class Tidy(af.Actor):
@@ -111,7 +110,7 @@ def test_a_waiting_handler_gets_time_to_clean_up(system_class, monkeypatch):
         entered = af.Future()
         system.spawn(Tidy).cast(Tidy.wait, entered)
         entered.get(timeout=20)
-        system.stop(grace=5)
+        system.stop(grace=0.3)
     assert cleaned == [True, "on_stop"]
     assert system.scheduler.abandoned == 0
 

@@ -10,6 +10,7 @@ import sys
 from _socket import socket
 from typing import Any
 
+from actorflow.core.drain import Drain
 from actorflow.core.ref import ActorRef
 from actorflow.core.registry import REFS
 from actorflow.core.system import System
@@ -103,4 +104,18 @@ def finish(link: Link) -> None:
     os._exit(0)
 
 
-REQUESTS["close"] = close
+def drain(request: Request, seconds: float) -> None:
+    """The system is to end: timers fire no more, and the ends of guests go by the grace time."""
+    scheduler, (system, _) = request.node.scheduler, closing[0]
+
+    def begin() -> None:
+        if scheduler.drain is None:
+            scheduler.draining = True
+            scheduler.drain = Drain(scheduler, system.root, seconds)
+            if scheduler.hosts is not None:
+                scheduler.hosts.begin_close(seconds)
+
+    scheduler.post_work(begin)
+
+
+REQUESTS.update({"close": close, "drain": drain})

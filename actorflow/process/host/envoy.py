@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.burial import SILENT
+from actorflow.core.drain import CLEANUP
 from actorflow.core.future import Future
 from actorflow.core.messages import Ended
 from actorflow.errors import ActorDeadError, HostDied, PayloadError, Stopping
@@ -24,8 +25,10 @@ OWN_SHARE = 0.9  # of the shutdown time: then the host abandons the actor itself
 
 
 def end_guest(link: Link, ref: ActorRef[Any], *, restart: bool = False) -> Future[Any]:
-    """Ask the process to end an incarnation, which has most of its shutdown time for that."""
-    return link.request(link.name, "exit", ref.uid, restart, ref._traits.options.shutdown * OWN_SHARE)
+    """Ask the process to end an incarnation, which has most of its shutdown time, or of the grace time, for that."""
+    drain = ref._scheduler.drain
+    seconds = ref._traits.options.shutdown if drain is None else drain.left() + CLEANUP
+    return link.request(link.name, "exit", ref.uid, restart, seconds * OWN_SHARE)
 
 
 class Envoy(Actor):
@@ -97,7 +100,8 @@ class Envoy(Actor):
         except HostDied:
             return
         except Stopping:  # a supervisor wants it at once, while it worked off its mailbox
-            link.note(link.name, "exit", ref.uid, False, 0.0)
+            seconds = 0.0 if ref._scheduler.drain is None else CLEANUP * OWN_SHARE
+            link.note(link.name, "exit", ref.uid, False, seconds)
         except GeneratorExit:  # abandoned: the host itself does not answer
             host.kill()
             raise

@@ -41,9 +41,17 @@ def stop(request: Request, uid: int) -> None:
     if ref is None:
         request.answer()
         return
+    scheduler = request.node.scheduler
     done: Future[Any] = Future()
     request.answer_with(done)
-    request.node.scheduler.post(ref, Stop(final=True), done)
+
+    def begin() -> None:
+        if scheduler.drain is None:
+            scheduler.post(ref, Stop(final=True), done)
+        else:
+            start_procedure(scheduler, scheduler.drain.end_child(ref._parent, ref), done)
+
+    scheduler.post_work(begin)
 
 
 EXITS: dict[int, Future[Any]] = {}  # that are under way: a guest in its `on_stop` is not found any more

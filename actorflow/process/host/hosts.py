@@ -14,6 +14,7 @@ from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future
 from actorflow.core.log import logger
 from actorflow.core.outside import LOOK_UP
+from actorflow.core.quiet import OTHERS
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, HostDied, MemoryLimit
 from actorflow.process.host import below, cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link
@@ -39,6 +40,7 @@ WARM: Final = "actorflow.process.host.child"  # imported by the zygote: then a h
 CLOSE_SECONDS: Final = 2.0  # for a host that has no more actors to end; then it is killed
 HURRY_SECONDS: Final = 0.2  # the same for one whose actors did not end in their time
 START_SECONDS: Final = 60.0  # from the order to start to the first word; a preload may take that long
+HEADSTART: Final = 0.1  # seconds, by which the grace time of hosts ends before ours
 EXIT_SECONDS: Final = 2.0  # for the news of how a process ended, once its socket has
 
 
@@ -112,11 +114,16 @@ class Hosts:
             if self.named.get(host.options.name or "") is host:
                 del self.named[host.options.name or ""]
 
-    def begin_close(self) -> None:
-        """The system is to end: hosts that are not up yet, and that nothing waits for, need not come up."""
+    def begin_close(self, seconds: float) -> None:
+        """The system is to end: hosts that are not up yet, and that nothing waits for, need not come up.
+
+        The others drain too, by the same rule; their grace time ends a little earlier, so that we hear of it.
+        """
         for host in list(self.all):
             if not host.ready._done and not any(ref._backlog or ref._returned for ref in list(host.guests)):
                 host.abandon()
+            elif host.link.closed is None:
+                host.link.note(host.name, "drain", seconds - min(HEADSTART, seconds / 10))
 
     def close(self, seconds: float) -> None:
         """End all hosts; those that do not end in time, of the system's end or their own, are killed."""
@@ -361,6 +368,14 @@ class Host:
         if self._limit_hit is not None:
             return MemoryLimit(what, signal=9, rss=self._limit_hit, host=self.name)
         return HostDied(what, host=self.name) if exit_ is None else exit_.failure(what, host=self.name)
+
+
+def any_lives() -> bool:
+    """Say whether any host of this process lives: what goes on in it is not known here."""
+    return any(not host._ended.is_set() for host in list(_living))
+
+
+OTHERS.append(any_lives)
 
 
 def _close_after_fork() -> None:

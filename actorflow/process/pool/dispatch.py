@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
+from actorflow.core.quiet import OTHERS
 from actorflow.errors import ActorDeadError, DeadlockError
 from actorflow.process.pool.queue import TaskQueue
 from actorflow.process.pool.task import Functions
@@ -203,9 +204,14 @@ class Dispatch:
         self.check_drained()
         return future
 
+    @property
+    def works(self) -> bool:
+        """Whether something waits or runs."""
+        return bool(self.queue) or any(lane.in_flight or lane.delivering for lane in list(self.lanes))
+
     def check_drained(self) -> None:
         """Tell who waits for the end of all tasks; lanes ask this when they have nothing to do."""
-        if self._drains and not self.queue and not any(lane.in_flight or lane.delivering for lane in list(self.lanes)):
+        if self._drains and not self.works:
             drains, self._drains = self._drains, []
             for future in drains:
                 future._settle(None, None)
@@ -258,6 +264,14 @@ class Stopped(Exception):
 
 
 DISPATCHES: weakref.WeakSet[Dispatch] = weakref.WeakSet()
+
+
+def any_works() -> bool:
+    """Say whether any pool of this process has something to do."""
+    return any(dispatch.works for dispatch in list(DISPATCHES))
+
+
+OTHERS.append(any_works)
 
 
 def _forget_all() -> None:
