@@ -304,6 +304,6 @@ def abandon(ref: ActorRef[Any]) -> None:
     if isinstance(waiting, Task):
         waiting.interrupt()
     scheduler.abandoned += 1
-    logger.error("%s did not stop in its shutdown time; its handler is abandoned (%d so far)", ref, scheduler.abandoned)
+    logger.error("%s did not end in time; its handler is abandoned (%d so far)", ref, scheduler.abandoned)
     close_incarnation(ref, None)
     finish_exit(ref, exit_, None)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.actor import Actor
 from actorflow.core.child import child
 from actorflow.core.log import logger
+from actorflow.core.procedure import start_procedure
 from actorflow.errors import JobCancelled, PayloadError, TaskTimeout
 from actorflow.queue.apart import write_apart
 from actorflow.queue.attempt import Attempt, dead_letter
@@ -62,6 +63,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.duration: float | None = None  # of a job, in seconds: a moving average
         self.flushing = self.draining = self.looking = False
         self.drained: list[Reply] = []
+        self.given_up: list[ActorRef[Any]] = []  # workers whose threads run on, though their jobs are over
         self.beaten_at = line.clock.monotonic()
         self.deadlocks = DeadlockWatch(line)
         self.offer = object()  # this incarnation's: an answer to another's is given back
@@ -364,6 +366,9 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.end(attempt)
         attempt.cancelled = True  # its thread may look
         slot.stop(block=False)
+        self.given_up = [*(ref for ref in self.given_up if ref.is_alive()), slot]
+        if self.draining:
+            self.abandon_given_up()
         self.hire()
         self.flush_soon()
 
@@ -450,7 +455,19 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.draining = True
         self.withdraw_offer()
         self.drained.append(self.ctx.reply_later())
+        self.abandon_given_up()
         self.give_back()
+
+    def abandon_given_up(self) -> None:
+        """Have the end wait for no thread whose job is over."""
+        scheduler, workers = self.actor_ref._scheduler, [ref for ref in self.given_up if ref.is_alive()]
+        self.given_up.clear()
+
+        def abandon() -> None:
+            for ref in workers:
+                start_procedure(scheduler, ref._parent.stop_child(ref, restart=False, seconds=0.0))
+
+        scheduler.post_work(abandon)
 
     def on_stop(self) -> None:
         """Write what is known, and give back the rest."""

@@ -74,7 +74,7 @@ def test_grace_bounds_the_end_and_what_is_left_is_abandoned_and_reported(caplog)
         event.set()
     assert system.scheduler.abandoned == 1
     assert system.dead_letters == 1
-    assert f"{ref} did not stop in its shutdown time" in caplog.text
+    assert f"{ref} did not end in time" in caplog.text
     assert order == ["bystander"]
 
 
