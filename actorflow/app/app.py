@@ -15,6 +15,7 @@ from actorflow.core.child import Child, child
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
+    from actorflow.queue.limits import Limit
     from actorflow.store.transaction import Durability
 
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
@@ -71,6 +72,7 @@ class App:
         self.store = store
         self.durability: Durability = durability
         self._parts: list[Child[Any]] = []
+        self._queues: list[Callable[[ActorSystem], None]] = []
         self._main: Callable[[ActorSystem, Any], int | None] | None = None
 
     def __repr__(self) -> str:
@@ -94,6 +96,38 @@ class App:
                 self._parts.append(child(part))
             else:
                 raise DefinitionError(f"add({part!r}): an app takes actor classes and af.child(...) recipes")
+        return self
+
+    def queue(
+        self,
+        name: str,
+        *,
+        workers: int = 0,
+        concurrency: int | None = None,
+        rate: str | None = None,
+        per_key: Limit | None = None,
+        durability: Durability | None = None,
+    ) -> Self:
+        """Have a queue opened when the parts are up, as `system.queue` does; with `workers`, the app runs its jobs.
+
+        >>> import actorflow as af
+        >>> app = af.App("shop", store="sqlite:///shop.db").queue("photos", workers=4)
+
+        Args:
+            name: all processes that use it on the store share the queue.
+            workers: how many jobs to run at once in this process; 0 only enqueues.
+            concurrency: jobs at once over all processes.
+            rate: jobs in a time over all processes, such as "100/m".
+            per_key: limits of the jobs of each key.
+            durability: "power" or "process", in place of the store's.
+        """
+
+        def open_queue(system: ActorSystem) -> None:
+            system.queue(
+                name, workers=workers, concurrency=concurrency, rate=rate, per_key=per_key, durability=durability
+            )
+
+        self._queues.append(open_queue)
         return self
 
     def main(self, function: M, /) -> M:
@@ -152,6 +186,8 @@ class App:
     def _start_parts(self, system: ActorSystem) -> None:
         for part in self._parts:
             self._spawn(system, part)
+        for open_queue in self._queues:  # whose jobs may use the parts
+            open_queue(system)
 
     def _main_code(self, system: ActorSystem, settings: Any, signals: Signals) -> int:
         """Call main, which a signal may end, and return its exit code."""

@@ -14,7 +14,7 @@ class Settings:
     """How a system behaves; `ActorSystem(name, settings=Settings(...))`.
 
     Attributes:
-        grace: seconds that the end of the system may take; what is left then is abandoned.
+        grace: seconds that what runs at the end of the system has to finish; what is left then is cut, and given back.
         ask_timeout: seconds that `get` waits when it is given no timeout; None waits as long as it takes.
         threads: how many threads may sit in blocking handlers before ThreadLimit is raised.
         intensity: restarts of the system's own children within `period` that are still fine.
@@ -45,7 +45,7 @@ class Settings:
         check_type("threads", self.threads, int)
         check_type("ask_timeout", self.ask_timeout, int | float | None)
         if (
-            self.grace < 0
+            not self.grace >= 0
             or self.store_patience < 0
             or self.threads < 2
             or (self.ask_timeout is not None and self.ask_timeout <= 0)
