@@ -27,6 +27,7 @@ from actorflow.errors import DefinitionError, HostDied
 from actorflow.process.host.below import ask_host, walk
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.process.pool.setup import check_positive, check_setup
+from actorflow.store.codec import decode
 from actorflow.store.store import open_store
 from actorflow.supervision.window import RestartWindow
 from actorflow.text import text_of
@@ -332,6 +333,15 @@ class ActorSystem(System):
 
         return DeadMail(self.store, lambda: registry_of(self.scheduler, lambda: self.store))
 
+    def _read(self, data: bytes) -> object:
+        """Return an argument or a result of a job; a ref of a durable actor is one of this system."""
+        if b'"$actor"' not in data and b'"$reply"' not in data:
+            return decode(data)
+        from actorflow.durable.opening import registry_of  # noqa: PLC0415 - most jobs have no refs
+        from actorflow.durable.payload import read  # noqa: PLC0415 - as above
+
+        return read(registry_of(self.scheduler, lambda: self.store), data)
+
     @property
     def stored_actors(self) -> StoredActors:
         """What the store has of durable actors, of this system and of others: list it, see mail, delete."""
@@ -365,7 +375,7 @@ class ActorSystem(System):
         from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
 
         alone = self.scheduler.is_virtual or self._store_url == "memory:"
-        waits = Waits(self.scheduler.clock, None if alone else LOOK_SECONDS, self.scheduler.call_later)
+        waits = Waits(self.scheduler.clock, None if alone else LOOK_SECONDS, self.scheduler.call_later, self._read)
         self.store.watch(waits.look)
         return waits
 

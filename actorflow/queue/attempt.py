@@ -11,7 +11,7 @@ from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, JobCancelled, PayloadError, Stopping
 from actorflow.queue.calls import text_of_call
 from actorflow.queue.ledger import CRASHES, DAY, Claimed, Outcome, interrupted
-from actorflow.store.codec import decode, encode
+from actorflow.store.codec import encode
 from actorflow.store.faults import LONGEST_TEXT, write_error
 from actorflow.text import text_of
 from actorflow.workflow.current import Current
@@ -95,7 +95,7 @@ class Attempt:
             PayloadError: they are damaged, or of a class that is not known here.
         """
         try:
-            args, kwargs = decode(self.job.args)
+            args, kwargs = self.line.waits.read(self.job.args)
             return [*args], {**kwargs}
         except PayloadError as error:
             if isinstance(error.__cause__, MemoryError | OSError):

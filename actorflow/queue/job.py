@@ -13,7 +13,6 @@ from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
 from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCancelled, JobFailed
 from actorflow.queue import ledger
-from actorflow.store.codec import decode
 from actorflow.store.faults import read_error
 from actorflow.workflow.current import CURRENT_TASK
 from actorflow.workflow.task import TASKS
@@ -215,7 +214,7 @@ class Job(Generic[R_co]):
 
     def _value(self, status: str, result: bytes | None, error: bytes | None, task: str) -> R_co:
         if status == "completed":
-            return decode(result) if result is not None else None  # type: ignore[return-value]
+            return self._waits.read(result) if result is not None else None  # type: ignore[return-value]
         text, cause = read_error(error, TASKS[task].raises if task in TASKS else ())
         if status == "cancelled":
             msg = f"job {self.id} was cancelled: {text.partition(': ')[2] or text}"

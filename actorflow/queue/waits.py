@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 from actorflow.core.clock import Clock
 from actorflow.core.future import Future, patient
@@ -21,15 +21,21 @@ class Waits:
     Attributes:
         clock: in whose seconds it is waited.
         looks: seconds between two looks at the store, should no news of a commit come; None if nobody else commits.
+        read: returns a value that was stored; refs of durable actors are this system's.
         offload: where asyncio code has the store looked at.
         wakes: for each queue, called when a job of it may be ready.
         cancels: called when a job was cancelled that runs.
     """
 
     def __init__(
-        self, clock: Clock, looks: float | None, after: Callable[[float, Callable[[], object]], object]
+        self,
+        clock: Clock,
+        looks: float | None,
+        after: Callable[[float, Callable[[], object]], object],
+        read: Callable[[bytes], Any],
     ) -> None:
         self.clock = clock
+        self.read = read
         self.looks = looks
         self.offload = Offload()
         self._after = after  # calls a function in some seconds
