@@ -1,17 +1,7 @@
 """The daemon: `actorflow run examples.web_app.worker:app`, as often as you like."""
 
-import threading
-
 import actorflow as af
 from examples.web_app import store
-from examples.web_app.tasks import QUEUE
+from examples.web_app.tasks import QUEUE  # and with it the tasks: a daemon runs those that it has imported
 
-app = af.App("books", store=store())
-
-
-@app.main
-def main(system: af.ActorSystem, _settings: None) -> int:
-    """Work until a signal comes."""
-    system.queue(QUEUE, workers=4)
-    threading.Event().wait()
-    return 0
+app = af.App("books", store=store(), system=af.Settings(grace=30)).queue(QUEUE, workers=4)
