@@ -211,19 +211,20 @@ class Chart:
         return chart_to_dict(self)
 
     @staticmethod
-    def from_scxml(document: str | Path, *, trust: bool = False) -> ScxmlChart:
+    def from_scxml(document: str | Path, *, trust: bool = False, datamodel: str = "python") -> ScxmlChart:
         """Read a chart from SCXML: from its text, which begins with "<", or from a file.
 
         Args:
             document: text or path.
             trust: run `<script>`, which is any Python code. Without it nothing in a document can run code.
+            datamodel: of a document that names none: "python", "ecmascript", "c89" or "null".
 
         Raises:
             DefinitionError: the document is wrong, too large or hostile; the text names file and line.
         """
         from actorflow.machine.scxml.reader import load  # noqa: PLC0415 - it makes charts
 
-        return load(document, trust=trust)
+        return load(document, trust=trust, datamodel=datamodel)
 
     def scxml(self) -> str:
         """Return the chart as an SCXML document; of Python's functions it has the names."""

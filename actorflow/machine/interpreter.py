@@ -245,8 +245,12 @@ class Interpreter:
         return next((invoke.id for invoke, token in children.values() if token == child), None)
 
     def child_ended(self, child: Any, event: Event, /) -> None:
-        """Handle the news of a child's end, unless its state was left meanwhile."""
-        if self.invokeid_of(child) is not None:
+        """Handle the news of a child's end, unless its state was left before that end."""
+        pending = self._pending
+        was_first = pending is not None and child in pending.ended
+        if pending is not None and was_first:
+            pending.ended.remove(child)
+        if was_first or self.invokeid_of(child) is not None:
             try:
                 self.send_event(event)
             finally:

@@ -34,7 +34,7 @@ class Due:
 class Pending:
     """Made at first need: most instances never have any of it."""
 
-    __slots__ = ("active", "children", "deferred", "external", "internal", "invoking", "remembered", "timers")
+    __slots__ = ("active", "children", "deferred", "ended", "external", "internal", "invoking", "remembered", "timers")
 
     def __init__(self) -> None:
         self.internal: deque[Event] = deque()
@@ -42,6 +42,7 @@ class Pending:
         self.deferred: deque[Event] = deque()
         self.timers: dict[TimerKey, Due] = {}
         self.children: dict[tuple[str, str], tuple[Invoke, Any]] = {}  # by state and id
+        self.ended: list[Any] = []  # children of states left meanwhile whose done event is on its way
         self.invoking: list[tuple[str, Invoke]] = []  # states entered whose children are to be started
         self.remembered: dict[str, tuple[str, ...]] = {}
         self.active: set[str] | None = None  # within a step of order "scxml", while it exits and enters

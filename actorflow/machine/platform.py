@@ -38,8 +38,8 @@ class Platform(Protocol):
         """Start what a state invokes; return what stands for it."""
         ...
 
-    def end_child(self, child: Any, /) -> None:
-        """End an invoked child: its state was left."""
+    def end_child(self, child: Any, /) -> bool:
+        """End an invoked child, since its state was left; True if it was done by then, and its news is on its way."""
         ...
 
     def forward(self, child: Any, event: Event, /) -> None:
@@ -71,8 +71,9 @@ class Alone:
         )
         raise DefinitionError(msg)
 
-    def end_child(self, child: Any, /) -> None:
+    def end_child(self, child: Any, /) -> bool:
         """Do nothing: there is none."""
+        return False
 
     def forward(self, child: Any, event: Event, /) -> None:
         """Do nothing: there is none."""

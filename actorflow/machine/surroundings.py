@@ -62,9 +62,12 @@ class Surroundings:
             child._send(Call("_report_to", (owner._actor_ref, invoke.id), {}), None)
         owner.ctx.pipe(child._scheduler.end_of(child).map(lambda _: child), owner._child_ended)
 
-    def end_child(self, child: ActorRef[Any], /) -> None:
-        """Stop a child; does not wait for it."""
+    def end_child(self, child: ActorRef[Any], /) -> bool:
+        """Stop a child; does not wait for it. True: it is a machine in a final state, and says so."""
+        interpreter = getattr(child._actor, "_interpreter", None)
+        is_done = interpreter is not None and interpreter.done
         child._scheduler.post(child, Stop(final=True), None)
+        return is_done
 
     def forward(self, child: ActorRef[Any], event: Event, /) -> None:
         """Send an event on to a child: a machine gets it as an event, another actor by `tell`."""

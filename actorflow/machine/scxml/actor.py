@@ -11,12 +11,15 @@ from actorflow.machine.actor import ChartActor
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.invoking import Invocation
+from actorflow.machine.scxml.session import new_session_id
+from actorflow.machine.steps.termination import terminate
 from actorflow.machine.surroundings import Surroundings, ended
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
+    from actorflow.machine.scxml.family import Family
     from actorflow.machine.scxml.session import Session
 
 
@@ -30,6 +33,8 @@ class ScxmlActor(ChartActor):
         values: of variables at the top, in place of what the document gives them.
         parent: the session that invoked it.
         invokeid: by which `<invoke>`.
+        sessionid: the session's id; else one that is new in this process.
+        family: the sessions whose costs are counted together: those of the parent.
         history: how many transitions to keep.
 
     >>> import actorflow as af
@@ -51,9 +56,11 @@ class ScxmlActor(ChartActor):
         values: dict[str, Any] | None = None,
         parent: ActorRef[Any] | None = None,
         invokeid: str | None = None,
+        sessionid: str | None = None,
+        family: Family | None = None,
         history: int = 32,
     ) -> None:
-        session = chart.session(values=values, invokeid=invokeid)
+        session = chart.session(id=sessionid, values=values, invokeid=invokeid, family=family)
         super().__init__(chart, session, history=history)
         self._interpreter = Interpreter(chart, session, platform=_Surroundings(self), history=history, start=False)
         session.attach(
@@ -62,11 +69,26 @@ class ScxmlActor(ChartActor):
             receive=receiver(self.actor_ref),
         )
 
+    def on_stop(self) -> None:
+        """Run the exit blocks of a session that its parent has cancelled (6.4); any other stop runs none."""
+        if self.model.cancelled and not self._interpreter.done:
+            terminate(self._interpreter)
+        self.model.close()
+
     def _deliver(self, event: Event) -> None:
         """An event of another session."""
+        if self.model.cancelled:
+            return
         self._interpreter.send_event(event)
         if self._interpreter.done:
             ended(self)
+
+    def _send(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return None if self.model.cancelled else super()._send(name, args, kwargs)
+
+    def _fire(self, fire: Callable[[], None]) -> None:
+        if not self.model.cancelled:
+            super()._fire(fire)
 
     def report(self) -> Report:
         """Say how the session stands."""
@@ -122,16 +144,33 @@ class _Surroundings(Surroundings):
     """An actor's, with documents as children."""
 
     __slots__ = ()
+    owner: ScxmlActor
 
     def start_child(self, interpreter: Interpreter, invoke: Invoke, /) -> ActorRef[Any]:
         """Spawn the document's actor."""
         if not isinstance(invoke.child, Invocation):
             return super().start_child(interpreter, invoke)
         owner = self.owner
-        chart, values = invoke.child.open(interpreter.model)
-        child = owner.ctx.spawn(ScxmlActor, chart, values=values, parent=owner.actor_ref, invokeid=invoke.id)
+        session: Session = interpreter.model
+        chart, values = invoke.child.open(session)
+        sessionid = new_session_id()
+        child = owner.ctx.spawn(
+            ScxmlActor,
+            chart,
+            values=values,
+            parent=owner.actor_ref,
+            invokeid=invoke.id,
+            sessionid=sessionid,
+            family=session.family,
+        )
+        session.invoked[child] = sessionid
         self.watch_child(child, invoke)
         return child
+
+    def end_child(self, child: ActorRef[Any], /) -> bool:
+        """Cancel a session: it exits its states, and what it sends from now on is dropped (6.4.3)."""
+        self.owner.model.cancel_invoked(child)
+        return super().end_child(child)
 
     def forward(self, child: ActorRef[Any], event: Event, /) -> None:
         """Send an event on; a session gets all of it."""

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.machine.event import Event
+from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.datamodels import READ_ONLY
 from actorflow.machine.scxml.elements import Element
-from actorflow.machine.scxml.limits import EvaluationError, copy
+from actorflow.machine.scxml.limits import EvaluationError, LimitExceeded, copy
 from actorflow.machine.scxml.sending import compile_cancel, compile_send
 from actorflow.machine.scxml.source import Source
 
@@ -118,23 +119,34 @@ def _raise(source: Source, element: Element) -> Step:
     return run
 
 
+def _holds(condition: Code, session: Session, source: Source, part: Element) -> bool:
+    """Evaluate the condition of a branch; an error counts as false, and error.execution follows (5.9.1)."""
+    try:
+        return bool(condition(session))
+    except LimitExceeded:
+        raise  # the budget is spent: nothing after it may go on
+    except Exception as error:  # noqa: BLE001 - the document may handle it
+        session.raise_error(error, source, part)
+        return False
+
+
 def _if(source: Source, element: Element) -> Step:
-    source.need(element, "cond")
+    source.has(element, "cond")
     parts: list[tuple[Element, list[Element]]] = [(element, [])]
     for child in element.elements:
         if child.tag in {"elseif", "else"}:
             if parts[-1][0].tag == "else":
                 raise source.error(child, "nothing follows <else>")
             if child.tag == "elseif":
-                source.need(child, "cond")
+                source.has(child, "cond")
             parts.append((child, []))
         else:
             parts[-1][1].append(child)
-    branches = [(source.condition(part), compile_steps(source, tuple(inside))) for part, inside in parts]
+    branches = [(part, source.condition(part), compile_steps(source, tuple(inside))) for part, inside in parts]
 
     def run(session: Session) -> None:
-        for condition, steps in branches:
-            if condition is None or condition(session):
+        for part, condition, steps in branches:
+            if condition is None or _holds(condition, session, source, part):
                 _run(steps, session)
                 return
 

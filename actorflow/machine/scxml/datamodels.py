@@ -1,4 +1,4 @@
-"""Data models: null, python and ecmascript behind one face. Layer 3."""
+"""Data models: null, python, c89 and ecmascript behind one face. Layer 3."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.ecma.expressions import compile_ecma, compile_ecma_place
 from actorflow.machine.scxml.ecma.operators import RESERVED
 from actorflow.machine.scxml.ecma.values import UNDEFINED, text_of, truth
-from actorflow.machine.scxml.limits import EvaluationError, Refused, Scope, copy, spend_size
+from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, Refused, Scope, copy, spend_size
 from actorflow.machine.scxml.python.expressions import compile_place, compile_python, literal, parse_python
 from actorflow.machine.scxml.python.nodes import Constants
 
@@ -106,6 +106,22 @@ class Python:
         return text.isidentifier() and not keyword.iskeyword(text) and not text.startswith("_")
 
 
+class C89(Python):
+    """C's expressions, as far as they are Python's: `&&`, `||` and `!` before a name are translated."""
+
+    name = "c89"
+    SIGNS: Final = re.compile(r"""("[^"]*"|'[^']*')|(&&)|(\|\|)|!\s*(?!=)([A-Za-z_][\w.]*(?:\([^()]*\)|\[[^][]*\])?)""")
+
+    def expression(self, source: str) -> Code:
+        """Compile an expression."""
+        return super().expression(self.SIGNS.sub(_python_sign, source))
+
+
+def _python_sign(match: re.Match[str]) -> str:
+    text, both, either, name = match.groups()
+    return text or (both and " and ") or (either and " or ") or f"(not {name})"
+
+
 class Ecmascript:
     """ECMAScript's expressions over plain data."""
 
@@ -190,12 +206,12 @@ class Null:
         return False
 
 
-DATAMODELS: Final[dict[str, Datamodel]] = {model.name: model for model in (Null(), Python(), Ecmascript())}
+DATAMODELS: Final[dict[str, Datamodel]] = {model.name: model for model in (Null(), Python(), C89(), Ecmascript())}
 
 
 def _json(text: str) -> Any:
     try:
-        return copy(Constants(), json.loads(text))
+        return copy(Constants(MAX_STEPS), json.loads(text))
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 

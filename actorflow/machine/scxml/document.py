@@ -10,6 +10,7 @@ from actorflow.machine.chart import Chart
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.platform import ALONE, Platform
 from actorflow.machine.scxml.elements import Element
+from actorflow.machine.scxml.family import Family
 from actorflow.machine.scxml.session import Session
 from actorflow.machine.scxml.source import Source
 
@@ -32,7 +33,12 @@ class ScxmlChart(Chart):
     source: Source = field(default_factory=lambda: Source(""))
 
     def session(
-        self, *, id: str | None = None, values: dict[str, Any] | None = None, invokeid: str | None = None
+        self,
+        *,
+        id: str | None = None,
+        values: dict[str, Any] | None = None,
+        invokeid: str | None = None,
+        family: Family | None = None,
     ) -> Session:
         """Make a model for one run.
 
@@ -40,10 +46,11 @@ class ScxmlChart(Chart):
             id: the session's id; else one that is new in this process.
             values: of variables at the top, in place of what the document gives them.
             invokeid: of the invoke that starts it.
+            family: the sessions that it is counted with.
         """
         known = {data.get("id") for model in self.document.all("datamodel") for data in model.all("data")}
         given = {name: value for name, value in (values or {}).items() if name in known}
-        return Session(self.name, id=id, values=given, invokeid=invokeid, language=self.source.language)
+        return Session(self.name, id=id, values=given, invokeid=invokeid, language=self.source.language, family=family)
 
     def interpreter(
         self, *, values: dict[str, Any] | None = None, platform: Platform = ALONE, history: int = 32, start: bool = True

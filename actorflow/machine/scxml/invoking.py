@@ -62,6 +62,8 @@ class Invocation:
 
         if self.source.level >= MAX_INVOKED:
             raise EvaluationError(f"documents invoke each other more than {MAX_INVOKED} deep")
+        family = session.family
+        family.check_room()
         kind = None if self._kind is None else str(self._kind(session)).rstrip("/")
         if kind is not None and kind not in TYPES:
             raise EvaluationError(f"invoke: the type {kind!r} is not supported")
@@ -70,15 +72,16 @@ class Invocation:
         if self._reference is not None:
             reference = str(self._reference(session))
             path = self.source.path(reference)
-            chart = read(
-                self.source.read(reference), dataclasses.replace(inner, file=path.name, folder=str(path.parent))
-            )
+            found = dataclasses.replace(inner, file=path.name, folder=str(path.parent))
+            text = self.source.read(reference)
         else:
             assert self._content is not None
             text = self._content(session)
             if not isinstance(text, str):
                 raise EvaluationError(f"invoke: the content is no document but a {type(text).__name__}")
-            chart = read(text, dataclasses.replace(inner, file=f"{self.source.file}, <invoke {self.id}>"))
+            found = dataclasses.replace(inner, file=f"{self.source.file}, <invoke {self.id}>")
+        session.spend(len(text) // 4)  # reading and compiling take some 5 us a character
+        chart = family.chart(text, f"{found.level} {found.folder} {found.file}", lambda: read(text, found))
         if self._place is not None:
             self._place(session, self.id)
         return chart, values

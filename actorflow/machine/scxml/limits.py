@@ -7,6 +7,8 @@ costs one, whatever makes or goes through data costs by its size, and what one e
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from actorflow.errors import ActorflowError, DefinitionError
@@ -17,6 +19,9 @@ MAX_BITS: Final = 10_000  # of a whole number; Python writes no more than 14,285
 MAX_DEPTH: Final = 60  # of data in data, and of an expression
 MAX_SOURCE: Final = 10_000  # characters of an expression
 SIZE_OF_STEP: Final = 16  # characters or items that are copied at the cost of one step
+MADE_BY_STEP: Final = 4  # objects that are made at the cost of one step
+STEP_BYTES: Final = 400  # that a step makes at most: four characters of 76 bytes as a list of its own
+MAX_DATA: Final = 16_000_000  # bytes of all variables, log lines and waiting events of a session and its descendants
 
 
 class EvaluationError(ActorflowError, ValueError):
@@ -59,6 +64,41 @@ def spend_size(scope: Scope, size: int) -> None:
     if size > MAX_LENGTH:
         raise LimitExceeded(f"data of {size:,} items or characters; the limit is {MAX_LENGTH:,}")
     scope.spend(size // SIZE_OF_STEP + 1)
+
+
+def spend_objects(scope: Scope, count: int) -> None:
+    """Pay for this many objects before they are made."""
+    if count > MAX_LENGTH:
+        raise LimitExceeded(f"data of {count:,} items; the limit is {MAX_LENGTH:,}")
+    scope.spend(count // MADE_BY_STEP + 1)
+
+
+def spend_comparison(scope: Scope, left: Any, right: Any) -> None:
+    """Pay for comparing two strings or two whole numbers, by the length that may be gone through."""
+    if isinstance(left, str) and isinstance(right, str):
+        scope.spend(min(len(left), len(right)) // SIZE_OF_STEP)
+
+
+def weight_of(values: Iterable[Any], limit: int) -> int:
+    """Return the bytes that data takes; parts that occur twice count once. Stops above the limit."""
+    weight = 0
+    left = list(values)
+    seen: set[int] = set()
+    while left and weight <= limit:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        weight += sys.getsizeof(value)
+        if isinstance(value, dict):
+            seen.add(id(value))
+            left += value
+            left += value.values()
+        elif isinstance(value, list | tuple):
+            seen.add(id(value))
+            left += value
+        elif isinstance(value, str):
+            seen.add(id(value))
+    return weight
 
 
 def check_bits(bits: float) -> None:

@@ -32,12 +32,13 @@ MAX_REGIONS: Final = 50  # of a parallel state: what a step costs grows with the
 MAX_TARGETS: Final = 50
 
 
-def load(document: str | Path, *, trust: bool = False) -> ScxmlChart:
+def load(document: str | Path, *, trust: bool = False, datamodel: str = "python") -> ScxmlChart:
     """Read a document from its text, or from a file.
 
     Args:
         document: text that begins with "<", or the path of a file.
         trust: run `<script>`, which is any Python code. Without it, nothing in a document can run code.
+        datamodel: of a document that names none: "python", "ecmascript", "c89" or "null".
 
     Raises:
         DefinitionError: the document is wrong, too large or hostile; the text names file and line.
@@ -47,14 +48,14 @@ def load(document: str | Path, *, trust: bool = False) -> ScxmlChart:
     ('scxml', ['', 'a', 'b'])
     """
     if isinstance(document, str) and document.lstrip("\ufeff \t\r\n").startswith("<"):
-        return read(document, Source("scxml", trust=trust))
+        return read(document, Source("scxml", trust=trust, default=datamodel))
     path = Path(document)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DefinitionError(f"{path}: {error.strerror}") from None
-    return read(raw, Source(str(path), folder=str(path.parent), trust=trust))
+    return read(raw, Source(str(path), folder=str(path.parent), trust=trust, default=datamodel))
 
 
 def read(document: str | bytes, source: Source) -> ScxmlChart:
@@ -67,7 +68,7 @@ def read_element(root: Element, source: Source) -> ScxmlChart:
     """Read a document that is parsed."""
     if root.tag != "scxml":
         raise DefinitionError(f"{source.file}:{root.line}: the root of an SCXML document is <scxml>, not <{root.tag}>")
-    source = dataclasses.replace(source, language=checked_language(root, source.file))
+    source = dataclasses.replace(source, language=checked_language(root, source.file, source.default))
     return _Reader(root, source).chart()
 
 

@@ -131,7 +131,7 @@ def compile_data(source: Source, element: Element, *, lenient: bool = False) -> 
     if not (listed or params):
         return None
 
-    def run(session: Session) -> dict[str, Any]:
+    def run(session: Session) -> dict[str, Any] | None:
         values: dict[str, Any] = {}
         for name, code in (*listed, *params):
             try:
@@ -140,7 +140,7 @@ def compile_data(source: Source, element: Element, *, lenient: bool = False) -> 
                 if not lenient:
                     raise
                 session.raise_error(error)
-        return values
+        return values or None  # where every param failed there is no data (5.7.1)
 
     return run
 

@@ -12,6 +12,7 @@ from actorflow.core.log import logger
 from actorflow.machine.event import Event
 from actorflow.machine.scxml.datamodels import DATAMODELS
 from actorflow.machine.scxml.elements import Element
+from actorflow.machine.scxml.family import Family
 from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, LimitExceeded
 from actorflow.machine.scxml.sending import PROCESSOR, event_of
 from actorflow.machine.scxml.source import Source
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
 
 NUMBERS: Final = itertools.count(1)
+MAX_LOG: Final = 10_000  # lines that a session keeps
 SESSIONS: Final[weakref.WeakValueDictionary[str, Session]] = weakref.WeakValueDictionary()
+
+
+def new_session_id() -> str:
+    """Return an id that is new in this process."""
+    return f"session-{next(NUMBERS)}"
 
 
 class Again(Event):
@@ -41,6 +48,8 @@ class Session:
         invokeid: of the `<invoke>` that made it.
         failure: the first limit that the document exceeded.
         sent: how many events it has sent.
+        family: the sessions that are counted with it: those that it has invoked, and that has invoked it.
+        cancelled: its parent has left the state that invoked it.
     """
 
     def __init__(
@@ -51,8 +60,13 @@ class Session:
         values: dict[str, Any] | None = None,
         invokeid: str | None = None,
         language: str = "python",
+        family: Family | None = None,
     ) -> None:
-        self.id = id or f"session-{next(NUMBERS)}"
+        self.id = id or new_session_id()
+        self.family = family or Family()
+        self.family.join(self)
+        self.cancelled = False
+        self.invoked: dict[Any, str] = {}  # ids of the sessions of its children, by child
         self.name = name
         self.language = language
         self.invokeid = invokeid
@@ -69,7 +83,7 @@ class Session:
         self._receive: Callable[[Event], bool] | None = None
         self._event: tuple[Event | None, Any] = (None, None)
         self._system: dict[str, Any] | None = None
-        self._delayed: dict[str, Callable[[], object]] = {}
+        self._delayed: dict[str, tuple[Event, str, Callable[[], object]]] = {}
         self._given = 0  # numbers in ids
 
     # --- what surrounds it -------------------------------------------------------------------------------------------
@@ -174,12 +188,46 @@ class Session:
         self._left -= steps
         if self._left < 0:
             raise LimitExceeded(f"more than {MAX_STEPS:,} steps of evaluation for one event")
+        family = self.family
+        family.steps += steps
+        if family.steps > family.room:
+            family.weigh()
+
+    def held(self) -> list[Any]:
+        """List what the session keeps alive: variables, log lines, and the data of events that wait."""
+        pending = self._interpreter._pending if self._interpreter is not None else None
+        held: list[Any] = [self.data, self.given, *self.log]
+        held += [event for event, _, _ in list(self._delayed.values())]
+        if pending is not None:
+            held += [*pending.internal, *pending.external]
+            held += [due.event for due in list(pending.timers.values()) if due.event is not None]
+        return [one.args if isinstance(one, Event) else one for one in held]
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def cancel_invoked(self, child: Any) -> None:
+        """Cancel the session of a child: what it sends from now on is dropped, and its states are exited (6.4)."""
+        session = SESSIONS.get(self.invoked.pop(child, ""))
+        if session is not None:
+            session.be_cancelled()
+
+    def be_cancelled(self) -> None:
+        """End with the state that has invoked the session; so do those that it has invoked."""
+        self.cancelled = True
+        for child in list(self.invoked):
+            self.cancel_invoked(child)
+
+    def close(self) -> None:
+        """Count no more: the session is over."""
+        self.family.leave(self)
 
     # --- what content asks for ---------------------------------------------------------------------------------------
 
     def write_log(self, label: str | None, value: Any) -> None:
-        """Keep what `<log>` says."""
+        """Keep what `<log>` says, and drop the oldest line of too many."""
         self.log.append([label, value])
+        if len(self.log) > MAX_LOG:
+            del self.log[0]
         logger.info("%s: %s: %s", self.name or self.id, label, value)
 
     def raise_error(
@@ -223,7 +271,7 @@ class Session:
         if not (isinstance(where, str) and where.startswith("#_")):
             raise EvaluationError(f"the target {where!r} is not supported")
         if seconds:
-            self._delay(lambda: self._deliver(event, where, sendid), seconds, sendid)
+            self._delay(event, where, seconds, sendid)
         else:
             self._deliver(event, where, sendid)
 
@@ -235,15 +283,15 @@ class Session:
             again = Again(event.name, event.args, sendid=sendid, origin=event.origin, origintype=event.origintype)
             self.interpreter.send_event(again)
 
-    def _delay(self, deliver: Callable[[], None], seconds: float, sendid: str | None) -> None:
+    def _delay(self, event: Event, where: str, seconds: float, sendid: str | None) -> None:
         key = f"{sendid or 'send'} #{self._number()}"
 
         def fire() -> None:
             del self._delayed[key]
             if not self.interpreter.done:  # what a session has not sent yet ends with it (6.2.4)
-                deliver()
+                self._deliver(event, where, sendid)
 
-        self._delayed[key] = self.interpreter._platform.add_timer(seconds, fire)
+        self._delayed[key] = event, where, self.interpreter._platform.add_timer(seconds, fire)
 
     @property
     def is_waiting(self) -> bool:
@@ -257,11 +305,13 @@ class Session:
                 self.interpreter.cancel_timer(key)
         for key in list(self._delayed):
             if key.rpartition(" #")[0] == sendid:
-                self._delayed.pop(key)()
+                self._delayed.pop(key)[2]()
 
     def _deliver(self, event: Event, where: str, sendid: str | None) -> None:
         """Give an event to another session; error.communication if there is none."""
         if where == "#_parent":
+            if self.cancelled:
+                return  # it ignores what it gets from a session that it has cancelled (6.4.3)
             receive = self._parent
         elif where.startswith("#_scxml_"):
             other = SESSIONS.get(where.removeprefix("#_scxml_"))

@@ -28,6 +28,7 @@ class Source:
         folder: what it may read files from; None: it has none.
         trust: whether its scripts run.
         level: how many documents invoke each other above it.
+        default: the data model of a document that names none.
     """
 
     file: str
@@ -35,6 +36,7 @@ class Source:
     folder: str | None = None
     trust: bool = False
     level: int = 0
+    default: str = "python"
 
     @property
     def datamodel(self) -> Datamodel:
@@ -72,6 +74,11 @@ class Source:
         if not value:
             raise self.error(element, f"the attribute {attribute} is missing")
         return value
+
+    def has(self, element: Element, attribute: str) -> None:
+        """Refuse an element without this attribute; an empty one is a matter of what it is compiled to."""
+        if element.get(attribute) is None:
+            raise self.error(element, f"the attribute {attribute} is missing")
 
     def one_of(self, element: Element, *attributes: str, needed: bool = False) -> str | None:
         """Return which of these attributes is there; the recommendation allows but one."""
@@ -133,9 +140,10 @@ class Source:
         return lambda scope: copy(scope, value)
 
 
-def checked_language(root: Element, file: str) -> str:
-    """Return the document's data model by name."""
-    language = (root.get("datamodel") or "null").strip()
+def checked_language(root: Element, file: str, default: str) -> str:
+    """Return the document's data model by name; one that names none gets the default."""
+    given = root.get("datamodel")
+    language = default if given is None or not given.strip() else given.strip()
     if language not in DATAMODELS:
         known = ", ".join(DATAMODELS)
         raise DefinitionError(f"{file}:{root.line}: <scxml>: no data model {language!r}; there are {known}")

@@ -32,7 +32,7 @@ def pass_on(machine: Interpreter, event: Event) -> None:
             function = machine._program.function(invoke.finalize)
             assert function is not None
             guarded(machine, function, event.args)
-        if invoke.autoforward and invoke.id != event.invokeid:
+        if invoke.autoforward:
             machine._platform.forward(child, event)
 
 
@@ -41,8 +41,8 @@ def end_children_of(machine: Interpreter, name: str) -> None:
     pending = pending_of(machine)
     for invoke in machine._program.invokes_of(name):
         _, child = pending.children.pop((name, invoke.id), (None, None))
-        if child is not None:
-            machine._platform.end_child(child)
+        if child is not None and machine._platform.end_child(child):
+            pending.ended.append(child)
     pending.invoking = [one for one in pending.invoking if one[0] != name]
 
 

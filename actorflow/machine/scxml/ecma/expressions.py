@@ -6,7 +6,7 @@ The expression part of the language over plain data: no functions of its own, no
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from actorflow.machine.scxml.code import Code, always, call, variable
 from actorflow.machine.scxml.ecma.functions import CONSTANTS, FUNCTIONS, METHODS
@@ -24,7 +24,9 @@ from actorflow.machine.scxml.ecma.operators import (
 )
 from actorflow.machine.scxml.ecma.tokens import Token, tokenize
 from actorflow.machine.scxml.ecma.values import UNDEFINED, member, truth, type_of
-from actorflow.machine.scxml.limits import MAX_DEPTH, EvaluationError, Refused, Scope
+from actorflow.machine.scxml.limits import MAX_DEPTH, EvaluationError, Refused, Scope, spend_objects
+
+TOKENS_OF_STEP: Final = 8  # tokens whose code is gone through at the cost of one step
 
 
 def compile_ecma(source: str) -> Code:
@@ -38,7 +40,17 @@ def compile_ecma(source: str) -> Code:
     >>> compile_ecma("[1, 2].length === 2 ? 'n' + 1 / 2 : null")(Session())
     'n0.5'
     """
-    return _Parser(source).whole()
+    parser = _Parser(source)
+    code = parser.whole()
+    steps = len(parser.tokens) // TOKENS_OF_STEP
+    if steps < 2:  # a short expression is part of the step that evaluates it
+        return code
+
+    def run(scope: Scope) -> Any:
+        scope.spend(steps)
+        return code(scope)
+
+    return run
 
 
 def compile_ecma_place(source: str) -> tuple[str, list[Code]]:
@@ -217,7 +229,12 @@ class _Parser:
             items.append(self.expression())
             if not self.is_next("]"):
                 self.expect(",")
-        return lambda scope: [item(scope) for item in items]
+
+        def run(scope: Scope) -> list[Any]:
+            spend_objects(scope, len(items))
+            return [item(scope) for item in items]
+
+        return run
 
     def object(self) -> Code:
         pairs: list[tuple[str, Code]] = []
@@ -235,7 +252,12 @@ class _Parser:
                 pairs.append((key, self.expression()))
             if not self.is_next("}"):
                 self.expect(",")
-        return lambda scope: {key: value(scope) for key, value in pairs}
+
+        def run(scope: Scope) -> dict[str, Any]:
+            spend_objects(scope, 2 * len(pairs))
+            return {key: value(scope) for key, value in pairs}
+
+        return run
 
     def postfix(self, code: Code) -> Code:
         for _ in range(MAX_DEPTH):

@@ -9,7 +9,18 @@ from typing import Any, Final
 
 from actorflow.machine.scxml.ecma.tokens import as_number
 from actorflow.machine.scxml.ecma.values import UNDEFINED, int32, number_of, power, strict_equal, text_of, truth
-from actorflow.machine.scxml.limits import SIZE_OF_STEP, EvaluationError, Scope, copy, spend_size
+from actorflow.machine.scxml.limits import (
+    MADE_BY_STEP,
+    MAX_LENGTH,
+    SIZE_OF_STEP,
+    EvaluationError,
+    LimitExceeded,
+    Scope,
+    copy,
+    spend_comparison,
+    spend_objects,
+    spend_size,
+)
 
 CONSTANTS: Final[dict[str, Any]] = {
     "undefined": UNDEFINED,
@@ -83,17 +94,33 @@ def _parse_float(scope: Scope, value: Any = UNDEFINED) -> Any:
 
 def _parse_json(scope: Scope, text: Any = UNDEFINED) -> Any:
     source = text_of(scope, text)
-    spend_size(scope, len(source))
+    spend_objects(scope, len(source) // 2)
     try:
         return copy(scope, json.loads(source))
     except (ValueError, RecursionError) as error:
         raise EvaluationError(f"JSON.parse: {error}") from None
 
 
+def _check_json(value: Any) -> None:
+    """Refuse data that would be too long a text: what refers twice to the same string has it written twice."""
+    length, left = 0, [value]
+    while left:
+        one = left.pop()
+        length += len(one) + 2 if isinstance(one, str | list | tuple | dict) else 1
+        if length > MAX_LENGTH:
+            raise LimitExceeded(f"a text of more than {MAX_LENGTH:,} characters")
+        if isinstance(one, dict):
+            left += one
+            left += one.values()
+        elif isinstance(one, list | tuple):
+            left += one
+
+
 def _to_json(scope: Scope, value: Any = UNDEFINED) -> Any:
     if value is UNDEFINED:
         return UNDEFINED
     plain = copy(scope, value)
+    _check_json(plain)
     text = json.dumps(plain, separators=(",", ":"), ensure_ascii=False, default=lambda _: None)
     spend_size(scope, len(text))
     return text
@@ -175,7 +202,10 @@ def _substring(scope: Scope, text: str, start: Any = UNDEFINED, end: Any = UNDEF
 def _index_of(scope: Scope, whole: Any, item: Any = UNDEFINED) -> int:
     spend_size(scope, len(whole))
     if isinstance(whole, str):
-        return whole.find(text_of(scope, item))
+        part = text_of(scope, item)
+        scope.spend(2 * (len(whole) + len(part)) // SIZE_OF_STEP)
+        return whole.find(part)
+    scope.spend(len(whole) // MADE_BY_STEP)
     return next((index for index, value in enumerate(whole) if strict_equal(scope, value, item)), -1)
 
 
@@ -200,6 +230,7 @@ def _split(scope: Scope, text: str, separator: Any = UNDEFINED) -> list[str]:
     spend_size(scope, len(text))
     if separator is UNDEFINED:
         return [text]
+    spend_objects(scope, len(text))
     glue = text_of(scope, separator)
     return text.split(glue) if glue else list(text)
 
@@ -207,6 +238,7 @@ def _split(scope: Scope, text: str, separator: Any = UNDEFINED) -> list[str]:
 def _replace(scope: Scope, text: str, old: Any = UNDEFINED, new: Any = UNDEFINED) -> str:
     one, other = text_of(scope, old), text_of(scope, new)
     spend_size(scope, len(text) + len(other))
+    scope.spend(2 * (len(text) + len(one)) // SIZE_OF_STEP)
     return text.replace(one, other, 1)
 
 
@@ -228,7 +260,13 @@ def _text(name: str) -> Callable[..., Any]:
 
 def _has(name: str) -> Callable[..., Any]:
     method = getattr(str, name)
-    return lambda scope, text, part=UNDEFINED: method(text, text_of(scope, part))
+
+    def run(scope: Scope, text: str, part: Any = UNDEFINED) -> bool:
+        given = text_of(scope, part)
+        spend_comparison(scope, text, given)
+        return bool(method(text, given))
+
+    return run
 
 
 def _to_fixed(_scope: Scope, number: Any, digits: Any = 0) -> str:

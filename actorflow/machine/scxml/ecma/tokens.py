@@ -12,7 +12,7 @@ PUNCTUATORS: Final = """=== !== >>> ** == != <= >= && || ?? ?. << >> => ++ -- +=
     ( ) [ ] { } . , : ; ? < > + - * / % ! ~ & | ^ =""".split()  # noqa: SIM905 - they are easier to read so
 PUNCTUATOR: Final = "|".join(re.escape(each) for each in sorted(PUNCTUATORS, key=len, reverse=True))
 PATTERN: Final = re.compile(
-    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
+    r"""(?P<space>\s+|//[^\n]*|/\*.*?(?:\*/|\Z))
       | (?P<number>0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
       | (?P<name>[^\W\d][\w$]*|\$[\w$]*)
       | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
@@ -53,6 +53,8 @@ def tokenize(source: str) -> list[Token]:
                 raise Refused("template strings are not supported; use +")
             raise EvaluationError(f"{source[at : at + 20]!r} is no ECMAScript expression")
         kind = str(match.lastgroup)
+        if kind == "space" and match.group().startswith("/*") and not match.group().endswith("*/"):
+            raise EvaluationError(f"{source[at : at + 20]!r}: this comment has no end")
         if kind != "space":
             tokens.append(Token(kind, READERS[kind](match.group()), at))
         at = match.end()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from actorflow.machine.scxml.ecma.tokens import as_number
-from actorflow.machine.scxml.limits import EvaluationError, Scope, is_number, spend_size
+from actorflow.machine.scxml.limits import EvaluationError, Scope, is_number, spend_comparison, spend_size
 
 
 class Undefined:
@@ -34,6 +34,7 @@ class Undefined:
 
 
 UNDEFINED: Final = Undefined()
+MAX_NUMBER: Final = 1_000  # characters of text that becomes a number; more is NaN
 
 
 def truth(value: Any) -> bool:
@@ -63,7 +64,7 @@ def number_of(value: Any) -> int | float:
     if isinstance(value, int | float):
         return as_number(value)
     if isinstance(value, str):
-        return _parse(value.strip())
+        return _parse(value.strip()) if len(value) <= MAX_NUMBER else math.nan
     if isinstance(value, list | tuple) and len(value) < 2:
         return number_of(value[0]) if value and not isinstance(value[0], list) else 0 if not value else math.nan
     return math.nan
@@ -114,11 +115,12 @@ def number_text(value: float) -> str:
     return repr(value).replace("e-0", "e-")
 
 
-def strict_equal(_scope: Scope, left: Any, right: Any) -> bool:
+def strict_equal(scope: Scope, left: Any, right: Any) -> bool:
     """Compare as `===`: same type and value; arrays and objects by identity."""
     if is_number(left) and is_number(right):
         return bool(left == right)
     if isinstance(left, str) and isinstance(right, str):
+        spend_comparison(scope, left, right)
         return left == right
     return left is right
 
@@ -194,8 +196,9 @@ def bitwise(operate: Callable[[int, int], int]) -> Callable[[Scope, Any, Any], A
 def compare(operate: Callable[[Any, Any], bool]) -> Callable[[Scope, Any, Any], bool]:
     """Make an order: of strings if both are, else of numbers."""
 
-    def run(_scope: Scope, left: Any, right: Any) -> bool:
+    def run(scope: Scope, left: Any, right: Any) -> bool:
         if isinstance(left, str) and isinstance(right, str):
+            spend_comparison(scope, left, right)
             return operate(left, right)
         return operate(number_of(left), number_of(right))
 

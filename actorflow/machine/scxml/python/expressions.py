@@ -6,8 +6,16 @@ import ast
 from typing import Any
 
 from actorflow.machine.scxml.code import Code, always
-from actorflow.machine.scxml.limits import MAX_SOURCE, EvaluationError, Refused, copy
-from actorflow.machine.scxml.python.nodes import Constants, check_name, compile_node, short
+from actorflow.machine.scxml.limits import MAX_SOURCE, EvaluationError, Refused, Scope, copy
+from actorflow.machine.scxml.python.nodes import (
+    NODES_OF_STEP,
+    Constants,
+    check_name,
+    compile_node,
+    refuse_huge,
+    short,
+    size_of,
+)
 
 
 def parse_python(source: str) -> ast.expr:
@@ -18,6 +26,8 @@ def parse_python(source: str) -> ast.expr:
         Refused: it is too long or too deep.
     """
     text = source.strip()
+    if not text:
+        raise EvaluationError("there is no expression: the attribute is empty")
     if len(text) > MAX_SOURCE:
         raise Refused(f"an expression of more than {MAX_SOURCE:,} characters")
     try:
@@ -42,7 +52,18 @@ def compile_python(source: str) -> Code:
     >>> compile_python("[n + 1 for n in range(3)]")(Session())
     [1, 2, 3]
     """
-    return compile_node(parse_python(source))
+    tree = parse_python(source)
+    code = compile_node(tree)
+    refuse_huge(tree)
+    steps = size_of(tree) // NODES_OF_STEP
+    if steps < 2:  # a short expression is part of the step that evaluates it
+        return code
+
+    def run(scope: Scope) -> Any:
+        scope.spend(steps)
+        return code(scope)
+
+    return run
 
 
 def compile_place(source: str) -> tuple[str, list[Code]]:

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from actorflow.machine.scxml.limits import (
+    MAX_LENGTH,
     SIZE_OF_STEP,
     EvaluationError,
+    LimitExceeded,
     Scope,
     check_depth,
     equal,
+    spend_objects,
     spend_size,
 )
 
@@ -23,8 +26,11 @@ def items_of(scope: Scope, value: Any) -> Sequence[Any]:
     """Return the items of a list, the keys of a dict, the characters of a string."""
     if not isinstance(value, list | tuple | dict | str | range):
         raise EvaluationError(f"a {type(value).__name__} has no items")
-    spend_size(scope, len(value))
-    return value if isinstance(value, list | tuple | range) else list(value)
+    if isinstance(value, list | tuple | range):
+        spend_size(scope, len(value))
+        return value
+    spend_objects(scope, len(value))
+    return list(value)
 
 
 def text_of(scope: Scope, value: Any, depth: int = 0) -> str:
@@ -39,16 +45,28 @@ def text_of(scope: Scope, value: Any, depth: int = 0) -> str:
     if isinstance(value, tuple):
         return _joined(scope, (text_of(scope, item, depth + 1) for item in value), "()", depth)
     if value is None or isinstance(value, bool | int | float | str):
-        scope.spend(1)
+        scope.spend(1 + cost_of_text(value))
         return repr(value)
     return f"<{type(value).__name__}>"
 
 
+def cost_of_text(value: Any) -> int:
+    """Return the steps that writing a value takes: a long number takes some microseconds."""
+    if isinstance(value, int):
+        return value.bit_length() // 64
+    return len(value) // SIZE_OF_STEP if isinstance(value, str) else 0
+
+
 def _joined(scope: Scope, parts: Any, brackets: str, depth: int) -> str:
     check_depth(depth)
-    text = brackets[0] + ", ".join(parts) + brackets[1]
-    spend_size(scope, len(text))
-    return text
+    pieces, length = [], 0
+    for piece in parts:
+        pieces.append(piece)
+        length += len(piece) + 2
+        if length > MAX_LENGTH:
+            raise LimitExceeded(f"a text of more than {MAX_LENGTH:,} characters")
+    spend_size(scope, length)
+    return brackets[0] + ", ".join(pieces) + brackets[1]
 
 
 def _in(scope: Scope, state: Any) -> bool:
@@ -64,15 +82,18 @@ def _len(_scope: Scope, value: Any) -> int:
 def _range(scope: Scope, *bounds: int) -> list[int]:
     numbers = range(*bounds)
     # len() of a huge range raises; its ends say the same.
-    spend_size(scope, len(numbers) if abs(numbers.start) + abs(numbers.stop) < 1 << 62 else 1 << 62)
+    spend_objects(scope, len(numbers) if abs(numbers.start) + abs(numbers.stop) < 1 << 62 else 1 << 62)
     return list(numbers)
 
 
-def _comparable(scope: Scope, values: Sequence[Any]) -> list[Any]:
+def _comparable(scope: Scope, values: Sequence[Any], *, sort: bool = False) -> list[Any]:
     given = items_of(scope, values[0]) if len(values) == 1 else values
     if not all(isinstance(value, int | float | str) for value in given):
         raise EvaluationError("only numbers and strings can be ordered")
-    scope.spend(len(given))
+    # Each is compared with others as often as the logarithm of their number.
+    rounds = 1 if not sort else max(1, len(given).bit_length())
+    length = sum(len(value) for value in given if isinstance(value, str))
+    scope.spend(rounds * (len(given) // 4 + 2 * length // SIZE_OF_STEP + 1))
     return list(given)
 
 
@@ -126,7 +147,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "range": _range,
     "reversed": lambda scope, values: list(items_of(scope, values))[::-1],
     "round": _round,
-    "sorted": lambda scope, values: sorted(_comparable(scope, [values])),
+    "sorted": lambda scope, values: sorted(_comparable(scope, [values], sort=True)),
     "sqrt": _sqrt,
     "str": lambda scope, value="": text_of(scope, value),
     "sum": _sum,
@@ -137,6 +158,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
 
 
 def _replace(scope: Scope, text: str, old: str, new: str) -> str:
+    scope.spend(2 * (len(text) + len(old)) // SIZE_OF_STEP + 1)
     spend_size(scope, len(text) + text.count(old) * len(new))
     return text.replace(old, new)
 
@@ -157,12 +179,19 @@ def _plain(name: str, *, kind: type = str, size: int = 2) -> tuple[type, Callabl
         if len(arguments) > size or not all(isinstance(part, str | int | None) for part in arguments):
             raise EvaluationError(f"{name}() takes up to {size} strings or numbers")
         spend_size(scope, len(whole))
+        length = sum(len(part) for part in arguments if isinstance(part, str))
+        if name in STRIPS:  # each character is looked up in the argument
+            scope.spend(len(whole) * length // SIZE_OF_STEP**2)
+        elif name == "split":
+            spend_objects(scope, len(whole) // 2)
+        scope.spend(2 * length // SIZE_OF_STEP)
         return method(whole, *arguments)
 
     return kind, run
 
 
 def _index(scope: Scope, values: Any, item: Any) -> int:
+    scope.spend(len(values) // SIZE_OF_STEP)
     for index, value in enumerate(values):
         if equal(scope, value, item):
             return index
@@ -175,7 +204,7 @@ def _count(scope: Scope, values: Any, item: Any) -> int:
 
 def _listed(name: str) -> tuple[type, Callable[..., Any]]:
     def run(scope: Scope, whole: dict[Any, Any]) -> list[Any]:
-        scope.spend(len(whole) // SIZE_OF_STEP + 1)
+        spend_objects(scope, len(whole))
         return list(getattr(whole, name)())
 
     return dict, run
@@ -186,6 +215,7 @@ def _get(_scope: Scope, whole: dict[Any, Any], key: Any, default: Any = None) ->
 
 
 Method = tuple[type | tuple[type, ...], Callable[..., Any]]
+STRIPS: Final = frozenset({"lstrip", "rstrip", "strip"})
 STRING_METHODS: Final = (
     "capitalize endswith find isalpha isdigit lower lstrip rstrip split startswith strip title upper"
 )

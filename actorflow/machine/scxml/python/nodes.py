@@ -14,11 +14,13 @@ from actorflow.machine.scxml.code import Code, always, call, variable
 from actorflow.machine.scxml.limits import (
     MAX_DEPTH,
     MAX_LENGTH,
+    SIZE_OF_STEP,
     EvaluationError,
     LimitExceeded,
     Refused,
     Scope,
     check_bits,
+    spend_objects,
     spend_size,
 )
 from actorflow.machine.scxml.python.functions import FUNCTIONS, METHODS, items_of, text_of
@@ -29,6 +31,10 @@ WRITTEN_OUT: Final = (
 )  # fmt: skip
 
 
+CONSTANT_STEPS: Final = 20_000  # for one constant; the longest string takes 12,500
+NODES_OF_STEP: Final = 8  # nodes that are gone through at the cost of one step
+
+
 def compile_node(node: ast.expr, depth: int = 0) -> Code:
     """Compile one node and those below it."""
     if depth > MAX_DEPTH:
@@ -36,27 +42,38 @@ def compile_node(node: ast.expr, depth: int = 0) -> Code:
     compiler = COMPILERS.get(type(node))
     if compiler is None:
         raise Refused(f"{short(ast.unparse(node))}: {_name(node)} is not allowed in a loaded document")
-    code = compiler(node, depth + 1)
-    if isinstance(node, ast.BinOp) and all(isinstance(each, WRITTEN_OUT) for each in ast.walk(node)):
-        _refuse_huge(node, code)
-    return code
+    return compiler(node, depth + 1)
 
 
-def _refuse_huge(node: ast.expr, code: Code) -> None:
+def size_of(*nodes: ast.AST) -> int:
+    """Count the nodes of expressions."""
+    return sum(1 for node in nodes for _ in ast.walk(node))
+
+
+def refuse_huge(tree: ast.expr) -> None:
     """Refuse the document for a constant that no run could work out."""
-    try:
-        code(Constants())
-    except LimitExceeded as error:
-        raise Refused(f"{short(ast.unparse(node))}: {error}") from None
-    except Exception:  # noqa: BLE001 - an error of the expression's own is error.execution when it is evaluated
-        return
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
+        if not isinstance(node, ast.BinOp) or not all(isinstance(each, WRITTEN_OUT) for each in ast.walk(node)):
+            left += ast.iter_child_nodes(node)
+            continue
+        try:
+            compile_node(node)(Constants())
+        except LimitExceeded as error:
+            raise Refused(f"{short(ast.unparse(node))}: {error}") from None
+        except Refused:
+            raise
+        except Exception:  # noqa: BLE001, S112 - an error of its own is error.execution when it is evaluated
+            continue
 
 
 class Constants:
     """A scope without variables: only what is written out has a value in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int = CONSTANT_STEPS) -> None:
         self.data: dict[str, Any] = {}
+        self.left = steps
 
     def system(self, name: str) -> Any:
         """There are none."""
@@ -67,7 +84,10 @@ class Constants:
         raise EvaluationError(f"no state is active here, {name!r} neither")
 
     def spend(self, steps: int) -> None:
-        """Spend nothing: each operation has its own limit."""
+        """Count steps, so that a document with many constants is not slow to load."""
+        self.left -= steps
+        if self.left < 0:
+            raise LimitExceeded(f"more than {CONSTANT_STEPS:,} steps for what is written out")
 
 
 # --- leaves -----------------------------------------------------------------------------------------------------------
@@ -156,7 +176,12 @@ def _choice(node: ast.IfExp, depth: int) -> Code:
 def _several(node: ast.List | ast.Tuple, depth: int) -> Code:
     parts = [compile_node(element, depth) for element in node.elts]
     kind = list if isinstance(node, ast.List) else tuple
-    return lambda scope: kind(part(scope) for part in parts)
+
+    def run(scope: Scope) -> Any:
+        spend_objects(scope, len(parts))
+        return kind([part(scope) for part in parts])
+
+    return run
 
 
 def _dict(node: ast.Dict, depth: int) -> Code:
@@ -167,7 +192,12 @@ def _dict(node: ast.Dict, depth: int) -> Code:
         for key, value in zip(node.keys, node.values, strict=True)
         if key is not None
     ]
-    return lambda scope: {key_of(key(scope)): value(scope) for key, value in pairs}
+
+    def run(scope: Scope) -> dict[Any, Any]:
+        spend_objects(scope, 2 * len(pairs))
+        return {key_of(key(scope)): value(scope) for key, value in pairs}
+
+    return run
 
 
 def _attribute(node: ast.Attribute, depth: int) -> Code:
@@ -242,6 +272,7 @@ class _Inner:
     """The scope of a comprehension: that around it, and the variables of its loops."""
 
     def __init__(self, outer: Scope) -> None:
+        outer.spend(len(outer.data) // SIZE_OF_STEP)
         self.data = dict(outer.data)
         self.system = outer.system
         self.in_state = outer.in_state
@@ -258,6 +289,7 @@ def _comprehension(node: ast.ListComp | ast.GeneratorExp, depth: int) -> Code:
         conditions = [compile_node(test, depth) for test in loop.ifs]
         loops.append(([name.id for name in names], single, compile_node(loop.iter, depth), conditions))
     result = compile_node(node.elt, depth)
+    turn_cost = 1 + size_of(node) // NODES_OF_STEP
 
     def turns(scope: Scope, level: int) -> Iterator[None]:
         if level == len(loops):
@@ -265,7 +297,7 @@ def _comprehension(node: ast.ListComp | ast.GeneratorExp, depth: int) -> Code:
             return
         names, single, items, conditions = loops[level]
         for item in items_of(scope, items(scope)):
-            scope.spend(1)
+            scope.spend(turn_cost)
             values = [item] if single else items_of(scope, item)
             if len(values) != len(names):
                 raise EvaluationError(f"{len(values)} values for {len(names)} names")

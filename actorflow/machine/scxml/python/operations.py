@@ -7,7 +7,16 @@ import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-from actorflow.machine.scxml.limits import EvaluationError, Scope, check_bits, equal, power, spend_size
+from actorflow.machine.scxml.limits import (
+    SIZE_OF_STEP,
+    EvaluationError,
+    Scope,
+    check_bits,
+    equal,
+    power,
+    spend_comparison,
+    spend_size,
+)
 from actorflow.machine.scxml.python.functions import items_of
 
 
@@ -19,7 +28,14 @@ def _add(scope: Scope, left: Any, right: Any) -> Any:
     size = _length(left) + _length(right)
     if size:
         spend_size(scope, size)
-    return left + right
+    return _small(left + right)
+
+
+def _small(value: Any) -> Any:
+    """Refuse a whole number that has grown too large."""
+    if isinstance(value, int):
+        check_bits(value.bit_length())
+    return value
 
 
 def _multiply(scope: Scope, left: Any, right: Any) -> Any:
@@ -45,7 +61,7 @@ def _remainder(_scope: Scope, left: Any, right: Any) -> Any:
 
 OPERATORS: Final[dict[type, Callable[[Scope, Any, Any], Any]]] = {
     ast.Add: _add,
-    ast.Sub: lambda _, left, right: left - right,
+    ast.Sub: lambda _, left, right: _small(left - right),
     ast.Mult: _multiply,
     ast.Div: lambda _, left, right: left / right,
     ast.FloorDiv: lambda _, left, right: left // right,
@@ -72,10 +88,18 @@ def ordered(value: Any) -> Any:
     return value
 
 
+def _order(compare: Callable[[Any, Any], bool]) -> Callable[[Scope, Any, Any], bool]:
+    def run(scope: Scope, left: Any, right: Any) -> bool:
+        spend_comparison(scope, left, right)
+        return compare(ordered(left), ordered(right))
+
+    return run
+
+
 def contains(scope: Scope, item: Any, whole: Any) -> bool:
     """Say whether something is in a list, a dict or a string."""
     if isinstance(whole, str):
-        scope.spend(len(whole) // 16 + 1)
+        scope.spend(2 * (len(whole) + _length(item)) // SIZE_OF_STEP + 1)
         return item in whole
     if isinstance(whole, dict):
         return item in whole
@@ -85,10 +109,10 @@ def contains(scope: Scope, item: Any, whole: Any) -> bool:
 COMPARISONS: Final[dict[type, Callable[[Scope, Any, Any], Any]]] = {
     ast.Eq: equal,
     ast.NotEq: lambda scope, left, right: not equal(scope, left, right),
-    ast.Lt: lambda _, left, right: ordered(left) < ordered(right),
-    ast.LtE: lambda _, left, right: ordered(left) <= ordered(right),
-    ast.Gt: lambda _, left, right: ordered(left) > ordered(right),
-    ast.GtE: lambda _, left, right: ordered(left) >= ordered(right),
+    ast.Lt: _order(operator.lt),
+    ast.LtE: _order(operator.le),
+    ast.Gt: _order(operator.gt),
+    ast.GtE: _order(operator.ge),
     ast.Is: lambda _, left, right: left is right,
     ast.IsNot: lambda _, left, right: left is not right,
     ast.In: contains,
