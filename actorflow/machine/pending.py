@@ -34,7 +34,18 @@ class Due:
 class Pending:
     """Made at first need: most instances never have any of it."""
 
-    __slots__ = ("active", "children", "deferred", "ended", "external", "internal", "invoking", "remembered", "timers")
+    __slots__ = (
+        "active",
+        "children",
+        "deferred",
+        "ended",
+        "external",
+        "internal",
+        "invoking",
+        "remembered",
+        "timers",
+        "work",
+    )
 
     def __init__(self) -> None:
         self.internal: deque[Event] = deque()
@@ -45,6 +56,7 @@ class Pending:
         self.ended: list[Any] = []  # children of states left meanwhile whose done event is on its way
         self.invoking: list[tuple[str, Invoke]] = []  # states entered whose children are to be started
         self.remembered: dict[str, tuple[str, ...]] = {}
+        self.work = 0  # of large steps, since the last look at the limit of steps
         self.active: set[str] | None = None  # within a step of order "scxml", while it exits and enters
 
 

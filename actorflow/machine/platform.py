@@ -71,7 +71,7 @@ class Alone:
         )
         raise DefinitionError(msg)
 
-    def end_child(self, child: Any, /) -> bool:
+    def end_child(self, _child: Any, /) -> bool:
         """Do nothing: there is none."""
         return False
 

@@ -11,6 +11,7 @@ from actorflow.machine.actor import ChartActor
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.invoking import Invocation
+from actorflow.machine.scxml.limits import LimitExceeded
 from actorflow.machine.scxml.session import new_session_id
 from actorflow.machine.steps.termination import terminate
 from actorflow.machine.surroundings import Surroundings, ended
@@ -152,7 +153,11 @@ class _Surroundings(Surroundings):
             return super().start_child(interpreter, invoke)
         owner = self.owner
         session: Session = interpreter.model
-        chart, values = invoke.child.open(session)
+        try:
+            chart, values = invoke.child.open(session)
+        except LimitExceeded as error:
+            session.failure = session.failure or str(error)
+            raise
         sessionid = new_session_id()
         child = owner.ctx.spawn(
             ScxmlActor,

@@ -15,7 +15,7 @@ OWN: Final = "urn:actorflow:machine"  # of what SCXML has no words for, such as 
 PREFIXES: Final = {OWN: "af", "http://www.w3.org/XML/1998/namespace": "xml"}
 VERBATIM: Final = frozenset({"assign", "content", "data", "script"})  # what stands inside is the author's own
 MAX_BYTES: Final = 2_000_000
-MAX_ELEMENTS: Final = 50_000  # 0.3 s and 40 MB in the worst case
+MAX_ELEMENTS: Final = 20_000  # 0.4 s and 40 MB in the worst case, with what is compiled from them
 MAX_DEPTH: Final = 100  # of elements in each other; what is compiled from them recurses
 
 Child: TypeAlias = "Element | str"

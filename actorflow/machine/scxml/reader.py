@@ -13,8 +13,9 @@ from actorflow.machine.chart import HISTORY, ROOT, Hook, Kind, StateNode, Transi
 from actorflow.machine.scxml.binding import BindState, DoneData, Start, data_of
 from actorflow.machine.scxml.content import Block, Condition
 from actorflow.machine.scxml.document import ScxmlChart
-from actorflow.machine.scxml.elements import MAX_BYTES, Element, parse
+from actorflow.machine.scxml.elements import MAX_BYTES, VERBATIM, Element, parse
 from actorflow.machine.scxml.invoking import read_invoke
+from actorflow.machine.scxml.limits import MAX_SOURCE
 from actorflow.machine.scxml.source import Source, checked_language
 
 STATES: Final = ("state", "parallel", "final", "history")
@@ -27,9 +28,14 @@ INSIDE: Final[dict[str, tuple[str, ...]]] = {
     "initial": ("transition",),
     "datamodel": ("data",),
 }
+EXPRESSIONS: Final = frozenset({"array", "cond", "location", "namelist"})  # and those that end in "expr"
 MAX_STATES: Final = 2_000
 MAX_REGIONS: Final = 50  # of a parallel state: what a step costs grows with their square
 MAX_TARGETS: Final = 50
+MAX_ACTIVE: Final = 200  # innermost states that may be active together, over all regions
+MAX_PAIRS: Final = 50_000  # of targets of one transition, which are compared with each other; 10 us each
+MAX_EXPRESSIONS: Final = 100_000  # characters of all expressions; compiling takes up to 5 us each
+EXPRESSION: Final = 20  # characters that the shortest expression counts for
 
 
 def load(document: str | Path, *, trust: bool = False, datamodel: str = "python") -> ScxmlChart:
@@ -81,12 +87,14 @@ class _Reader:
         self.elements: dict[str, Element] = {ROOT: root}
         self.nodes: dict[str, StateNode] = {}
         self.counts: dict[str, int] = {}
+        self.pairs = 0
 
     def chart(self) -> ScxmlChart:
         if self.root.get("binding") not in {None, "early", "late"}:
             raise self.source.error(self.root, "binding is 'early' or 'late'")
         if self.root.get("version") not in {None, "1.0"}:
             raise self.source.error(self.root, "version is '1.0'")
+        check_expressions(self.source, self.root)
         self.name_states()
         data_of(self.source, self.root)
         self.read_state(self.root, ROOT, ROOT)
@@ -99,7 +107,15 @@ class _Reader:
         )
         for node in self.nodes.values():
             self.check(chart, node)
+        if (width := self.width_of(ROOT)) > MAX_ACTIVE:
+            raise self.source.error(self.root, f"{width:,} states may be active together; the limit is {MAX_ACTIVE}")
         return chart
+
+    def width_of(self, name: str) -> int:
+        """Return how many innermost states may be active in a state at once."""
+        node = self.nodes[name]
+        inside = [self.width_of(child) for child in node.children if self.nodes[child].kind not in HISTORY]
+        return max(1, sum(inside) if node.kind == "parallel" else max(inside, default=1))
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -277,12 +293,33 @@ class _Reader:
 
     def check_together(self, chart: ScxmlChart, element: Element, targets: Iterable[str]) -> None:
         """Check that targets can be active at the same time: the state around two of them is parallel."""
+        targets = tuple(targets)
+        self.pairs += len(targets) ** 2 // 2
+        if self.pairs > MAX_PAIRS:
+            raise self.source.error(element, "the document has too many transitions with many targets")
         for one, other in itertools.combinations(targets, 2):
             if chart.is_within(one, other) or chart.is_within(other, one):
                 continue
             around = next(each for each in chart.ancestors(one) if each.name in _around(chart, other))
             if around.kind != "parallel":
                 raise self.source.error(element, f"{one!r} and {other!r} cannot be active at the same time")
+
+
+def check_expressions(source: Source, root: Element) -> None:
+    """Refuse a document whose expressions would take long to compile."""
+    length, left = 0, [root]
+    while left:
+        element = left.pop()
+        for name, text in element.attributes.items():
+            if name in EXPRESSIONS or name.endswith("expr"):
+                length += EXPRESSION + len(text)
+        if element.tag in VERBATIM:
+            text = element.content
+            length += len(text) if len(text) <= MAX_SOURCE else 0  # longer text is no expression
+        else:
+            left += element.elements
+        if length > MAX_EXPRESSIONS:
+            raise source.error(element, f"expressions of more than {MAX_EXPRESSIONS:,} characters in one document")
 
 
 def _around(chart: ScxmlChart, name: str) -> set[str]:

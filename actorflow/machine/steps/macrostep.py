@@ -248,9 +248,14 @@ def _settle(machine: Interpreter) -> Exception | None:
     """Take eventless transitions, then internal events, until there are none; then start children."""
     failure: Exception | None = None
     restless = True  # an eventless transition that failed is not tried again for this event
-    for _ in range(STEPS):
+    left = STEPS
+    while left > 0:
         configuration = machine._configuration
         pending = machine._pending
+        left -= 1
+        if pending is not None:
+            left -= pending.work
+            pending.work = 0
         if configuration.final:
             failure = failure or failure_at_end(machine)
             terminate(machine)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
 
 
+WIDE: Final = 8  # states left and entered for which a step counts once more: it takes as long as many steps
 START: Final = Event("start", kind="platform")
 
 
@@ -118,6 +119,7 @@ def take_in_scxml_order(machine: Interpreter, step: Step, event: Event) -> None:
     program = machine._program
     states = program.chart.states
     pending.remembered.update(step.remembered)
+    pending.work += (len(step.left) + len(step.entered)) // WIDE
     pending.active = active = set(step.source.names)
     try:
         for name in step.left:
