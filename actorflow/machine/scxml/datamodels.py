@@ -13,7 +13,7 @@ from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.ecma.expressions import compile_ecma, compile_ecma_place
 from actorflow.machine.scxml.ecma.operators import RESERVED
 from actorflow.machine.scxml.ecma.values import UNDEFINED, text_of, truth
-from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, Refused, Scope, copy, spend_size
+from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, LimitExceeded, Refused, Scope, copy, spend_size
 from actorflow.machine.scxml.python.expressions import compile_place, compile_python, literal, parse_python
 from actorflow.machine.scxml.python.nodes import Constants
 
@@ -94,6 +94,8 @@ class Python:
         """Return JSON's or Python's value, else the text with its white space normalised."""
         try:
             return _json(text)
+        except LimitExceeded:
+            raise
         except ValueError:
             pass
         try:
@@ -157,6 +159,8 @@ class Ecmascript:
         """Return JSON's value, else the text with its white space normalised (B.2.1)."""
         try:
             return _json(text)
+        except LimitExceeded:
+            raise
         except ValueError:
             return " ".join(text.split())
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actorflow.machine.scxml.document import ScxmlChart
     from actorflow.machine.scxml.session import Session
 
+INVOKE_STEPS: Final = 100  # that starting a session costs, some 300 us
 TYPES: Final = ("scxml", "http://www.w3.org/TR/scxml")
 
 
@@ -62,6 +63,8 @@ class Invocation:
 
         if self.source.level >= MAX_INVOKED:
             raise EvaluationError(f"documents invoke each other more than {MAX_INVOKED} deep")
+        session.begin()
+        session.spend(INVOKE_STEPS)
         family = session.family
         family.check_room()
         kind = None if self._kind is None else str(self._kind(session)).rstrip("/")

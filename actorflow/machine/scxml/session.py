@@ -172,9 +172,10 @@ class Session:
         event = self._interpreter.event if self._interpreter is not None else None
         if event is not None and event is not self._event[0]:
             self._current()
-            if event.kind == "external" and event.__class__ is not Again:
+            from_child = event.invokeid is not None
+            if (event.kind == "external" or from_child) and event.__class__ is not Again:
                 now = self.interpreter._platform.time()
-                if event.origin is None or now > self._since:
+                if now > self._since or not (from_child or event.origin):
                     self._left = MAX_STEPS
                 self._since = now
         self.spend(1)

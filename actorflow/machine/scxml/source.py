@@ -11,7 +11,7 @@ from actorflow.errors import DefinitionError
 from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.datamodels import DATAMODELS, Assign, Datamodel
 from actorflow.machine.scxml.elements import MAX_BYTES, Element
-from actorflow.machine.scxml.limits import EvaluationError, Refused, copy
+from actorflow.machine.scxml.limits import EvaluationError, LimitExceeded, Refused, copy
 
 MAX_INVOKED: Final = 8  # documents that invoke each other: one that invokes itself comes to an end
 
@@ -136,7 +136,10 @@ class Source:
             return None
         if self.language == "null" and element.tag != "content":
             raise self.error(element, "the null data model has no variables")
-        value = self.datamodel.content(inside)
+        try:
+            value = self.datamodel.content(inside)
+        except LimitExceeded as error:
+            raise self.error(element, f"too much data: {error}") from None
         return lambda scope: copy(scope, value)
 
 

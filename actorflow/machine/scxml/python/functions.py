@@ -110,15 +110,19 @@ def _round(_scope: Scope, number: float, digits: int | None = None) -> Any:
     return round(number, digits)
 
 
-def _int(_scope: Scope, value: Any = 0) -> int:
+def _int(scope: Scope, value: Any = 0) -> int:
     if not isinstance(value, int | float | str):
         raise EvaluationError(f"int() takes a number or a string, not a {type(value).__name__}")
+    if isinstance(value, str):
+        scope.spend(len(value) // 8)  # reading digits takes their square, up to Python's limit of 4,300
     return int(value)
 
 
-def _float(_scope: Scope, value: Any = 0) -> float:
+def _float(scope: Scope, value: Any = 0) -> float:
     if not isinstance(value, int | float | str):
         raise EvaluationError(f"float() takes a number or a string, not a {type(value).__name__}")
+    if isinstance(value, str):
+        scope.spend(len(value) // 8)
     return float(value)
 
 
