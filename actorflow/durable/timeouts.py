@@ -59,12 +59,14 @@ def without(state: bytes, key: TimerKey) -> tuple[bytes, TimerRow] | None:
 
 
 def timer_of(message: Timer) -> tuple[TimerKey, int]:
-    """Return by what a machine's timer is known, and how many processes have died on it."""
+    """Return by what a machine's timer is known, and how many processes have died on it.
+
+    A delayed send of an SCXML session to another one is known by nothing, and deaths on it are not counted.
+    """
     from actorflow.machine.surroundings import due_of  # noqa: PLC0415 - who has such a timer has imported it
 
     due = due_of(message)
-    assert due is not None
-    return due.key, due.crashes
+    return ("", 0) if due is None else (due.key, due.crashes)
 
 
 def is_known_by(timer: dict[str, Any], key: TimerKey) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actorflow.core.actor import HANDLERS, Actor
 from actorflow.core.messages import Sent
 from actorflow.core.waits import dead_before
+from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
@@ -159,6 +160,16 @@ class Machine(Actor):
         await result
         self._begin()
 
+    def _owe_again(self) -> None:
+        """Give the deferred events of a restored interpreter the answers of those that they were."""
+        owed = list(self._owed)
+        for event in self._interpreter.deferred:
+            key = event.name, event.args, event.kwargs
+            same = next((one for one in owed if (one.name, one.args, one.kwargs) == key), None)
+            if same is not None:
+                owed.remove(same)
+            event.answer = Owed(self, event) if same is None else same.answer
+
     # --- listeners and invoking machines -----------------------------------------------------------------------------
 
     def _subscribe(self, receiver: ActorRef[Any]) -> None:
@@ -239,8 +250,47 @@ class ChartActor(Machine):
 
     def __init__(self, chart: Chart, model: Any = None, *, history: int = 32) -> None:
         super().__init__()
+        self._limit = history
         self.model = model
         self._interpreter = Interpreter(chart, model, platform=Surroundings(self), history=history, start=False)
+        if self._actor_ref._traits.options.durable:
+            self._check_durable()
+
+    def _check_durable(self) -> None:
+        """Refuse to be durable with a model that no snapshot has."""
+        if self.model is not None and not hasattr(self.model, "_snapshot_data"):
+            msg = (
+                f"{self._actor_ref.path} is durable, and its model, a {type(self.model).__name__}, is in no snapshot: "
+                "write a class of af.StateMachine, whose attributes are, or give no model"
+            )
+            raise DefinitionError(msg)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return all that this actor is, as a dict of builtins: `ref.call(ChartActor.snapshot).get()`.
+
+        Raises:
+            PayloadError: an argument of what waits, or a variable, is no builtin.
+        """
+        return self._interpreter.snapshot()
+
+    def _restore(self, snap: dict[str, Any]) -> None:
+        snapshot.put(self._interpreter, snap)
+
+    def _roll_back(self, snap: dict[str, Any]) -> None:
+        """Be again what a snapshot says: an event of a durable actor failed."""
+        old = self._interpreter
+        snapshot.cancel_timers(old)
+        self._renew(old)
+        self._restore(snap)
+        self._listen_again()
+        self._owe_again()
+        snapshot.take_over(self._interpreter, old)
+
+    def _renew(self, old: Interpreter) -> None:
+        """Begin with a fresh interpreter in place of another."""
+        self._interpreter = Interpreter(
+            old.chart, self.model, platform=Surroundings(self), history=self._limit, start=False
+        )
 
     @classmethod
     def _has_on_start(cls) -> bool:

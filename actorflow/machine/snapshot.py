@@ -87,7 +87,7 @@ def _put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
             pending.timers[due.key] = due
     restore_data = getattr(machine.model, "_restore_data", None)
     if restore_data is not None:
-        restore_data(data_of(snapshot))
+        restore_data(machine, data_of(snapshot))
 
 
 def data_of(snapshot: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from actorflow.machine.initial import Initial, names_of
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.local import make_local
 from actorflow.machine.stats import MachineStats, stats_of
-from actorflow.machine.surroundings import Owed, Surroundings
+from actorflow.machine.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from actorflow.core.traits import ClassKeywords
@@ -276,13 +276,7 @@ class StateMachine(Machine):
             delattr(self, name)
         self._restore(snap)
         self._listen_again()
-        owed = list(self._owed)
-        for event in self._interpreter.deferred:
-            key = event.name, event.args, event.kwargs
-            same = next((one for one in owed if (one.name, one.args, one.kwargs) == key), None)
-            if same is not None:
-                owed.remove(same)
-            event.answer = Owed(self, event) if same is None else same.answer
+        self._owe_again()
         snapshot.take_over(self._interpreter, old)
 
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorflow.core.messages import Call
-from actorflow.errors import ActorDeadError
+from actorflow.errors import ActorDeadError, DefinitionError
 from actorflow.machine.actor import ChartActor
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.scxml.document import ScxmlChart
@@ -63,12 +63,31 @@ class ScxmlActor(ChartActor):
     ) -> None:
         session = chart.session(id=sessionid, values=values, invokeid=invokeid, family=family)
         super().__init__(chart, session, history=history)
-        self._interpreter = Interpreter(chart, session, platform=_Surroundings(self), history=history, start=False)
-        session.attach(
-            self._interpreter,
-            parent=None if parent is None else receiver(parent),
-            receive=receiver(self.actor_ref),
-        )
+        self._parent = None if parent is None else receiver(parent)
+        self._run(chart, session)
+
+    def _run(self, chart: ScxmlChart, session: Session) -> None:
+        """Be a session's actor from here on."""
+        self.model = session
+        self._interpreter = Interpreter(chart, session, platform=_Surroundings(self), history=self._limit, start=False)
+        session.attach(self._interpreter, parent=self._parent, receive=receiver(self.actor_ref))
+
+    def _check_durable(self) -> None:
+        """Refuse to be durable with documents inside: of the sessions that are invoked, nothing is kept."""
+        chart = self._interpreter.chart
+        invoking = next((node.name for node in chart.states.values() if node.invoke), None)
+        if invoking is not None:
+            msg = (
+                f"{self._actor_ref.path} is durable, and its state {invoking!r} invokes a document, whose session "
+                "would begin anew after a crash: leave durable out, or do without <invoke>"
+            )
+            raise DefinitionError(msg)
+
+    def _renew(self, old: Interpreter) -> None:
+        session = self.model
+        session.close()
+        assert isinstance(old.chart, ScxmlChart)
+        self._run(old.chart, old.chart.session(id=session.id, values=session.given, invokeid=session.invokeid))
 
     def on_stop(self) -> None:
         """Run the exit blocks of a session that its parent has cancelled (6.4); any other stop runs none."""

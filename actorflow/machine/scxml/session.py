@@ -6,9 +6,10 @@ import functools
 import itertools
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from actorflow.core.log import logger
+from actorflow.errors import PayloadError
 from actorflow.machine.event import Event
 from actorflow.machine.scxml.datamodels import DATAMODELS
 from actorflow.machine.scxml.elements import Element
@@ -16,6 +17,9 @@ from actorflow.machine.scxml.family import Family
 from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, LimitExceeded
 from actorflow.machine.scxml.sending import PROCESSOR, event_of
 from actorflow.machine.scxml.source import Source
+from actorflow.machine.scxml.stored import data_of, plain
+from actorflow.machine.snapshot import copied, event_to_dict, shown
+from actorflow.machine.snapshot import event_of as event_of_dict
 
 if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
@@ -34,6 +38,27 @@ class Again(Event):
     """An event that a session sends to itself without delay: it goes on with what is being done, on the same budget."""
 
     __slots__ = ()
+
+
+def kept(name: str, value: Any) -> Any:
+    """Return a variable's value as a snapshot keeps it.
+
+    Raises:
+        PayloadError: it contains itself, or something that is no builtin.
+    """
+    try:
+        return copied(plain(value), f"the variable {name!r}")
+    except RecursionError:
+        raise PayloadError(f"the variable {name!r} contains itself, or is nested too deep for a snapshot") from None
+
+
+class Delayed(NamedTuple):
+    """An event that is to be sent to another session at `due`, in seconds since the epoch."""
+
+    event: Event
+    where: str
+    due: float
+    cancel: Callable[[], object]
 
 
 class Session:
@@ -83,7 +108,7 @@ class Session:
         self._receive: Callable[[Event], bool] | None = None
         self._event: tuple[Event | None, Any] = (None, None)
         self._system: dict[str, Any] | None = None
-        self._delayed: dict[str, tuple[Event, str, Callable[[], object]]] = {}
+        self._delayed: dict[str, Delayed] = {}
         self._given = 0  # numbers in ids
 
     # --- what surrounds it -------------------------------------------------------------------------------------------
@@ -198,7 +223,7 @@ class Session:
         """List what the session keeps alive: variables, log lines, and the data of events that wait."""
         pending = self._interpreter._pending if self._interpreter is not None else None
         held: list[Any] = [self.data, self.given, *self.log]
-        held += [event for event, _, _ in list(self._delayed.values())]
+        held += [delayed.event for delayed in list(self._delayed.values())]
         if pending is not None:
             held += [*pending.internal, *pending.external]
             held += [due.event for due in list(pending.timers.values()) if due.event is not None]
@@ -219,8 +244,43 @@ class Session:
             self.cancel_invoked(child)
 
     def close(self) -> None:
-        """Count no more: the session is over."""
+        """Count no more, and send nothing more: the session is over."""
         self.family.leave(self)
+        for delayed in self._delayed.values():
+            delayed.cancel()
+        self._delayed.clear()
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    def _snapshot_data(self) -> dict[str, Any]:
+        """Return what a snapshot of the interpreter has not: variables, log, and what is to be sent to others."""
+        return {
+            "session": self.id,
+            "variables": {name: kept(name, value) for name, value in self.data.items()},
+            "bound": list(self.bound),
+            "log": [[label, shown([plain(value)])[0]] for label, value in self.log],
+            "counts": [self.sent, self._given],
+            "failure": self.failure,
+            "sends": [
+                {"key": key, "event": event_to_dict(one.event, "delayed"), "where": one.where, "due": one.due}
+                for key, one in self._delayed.items()
+            ],
+        }
+
+    def _restore_data(self, interpreter: Interpreter, data: dict[str, Any]) -> None:
+        """Be again what a snapshot says; what is to be sent to others keeps its time."""
+        SESSIONS.pop(self.id, None)
+        self.id = data["session"]
+        if self._interpreter is None:
+            self.attach(interpreter)
+        SESSIONS[self.id] = self
+        self.data = {name: data_of(value, self.missing) for name, value in data["variables"].items()}
+        self.bound, self.failure = data["bound"], data["failure"]
+        self.log = [[label, data_of(value, self.missing)] for label, value in data["log"]]
+        self.sent, self._given = data["counts"]
+        now = interpreter._platform.time()
+        for send in data["sends"]:
+            self._delay(send["key"], event_of_dict(send["event"]), send["where"], max(0.0, send["due"] - now))
 
     # --- what content asks for ---------------------------------------------------------------------------------------
 
@@ -272,7 +332,7 @@ class Session:
         if not (isinstance(where, str) and where.startswith("#_")):
             raise EvaluationError(f"the target {where!r} is not supported")
         if seconds:
-            self._delay(event, where, seconds, sendid)
+            self._delay(f"{sendid or 'send'} #{self._number()}", event, where, seconds)
         else:
             self._deliver(event, where, sendid)
 
@@ -284,15 +344,14 @@ class Session:
             again = Again(event.name, event.args, sendid=sendid, origin=event.origin, origintype=event.origintype)
             self.interpreter.send_event(again)
 
-    def _delay(self, event: Event, where: str, seconds: float, sendid: str | None) -> None:
-        key = f"{sendid or 'send'} #{self._number()}"
-
+    def _delay(self, key: str, event: Event, where: str, seconds: float) -> None:
         def fire() -> None:
             del self._delayed[key]
             if not self.interpreter.done:  # what a session has not sent yet ends with it (6.2.4)
-                self._deliver(event, where, sendid)
+                self._deliver(event, where, event.sendid)
 
-        self._delayed[key] = event, where, self.interpreter._platform.add_timer(seconds, fire)
+        platform = self.interpreter._platform
+        self._delayed[key] = Delayed(event, where, platform.time() + seconds, platform.add_timer(seconds, fire))
 
     @property
     def is_waiting(self) -> bool:
@@ -306,7 +365,7 @@ class Session:
                 self.interpreter.cancel_timer(key)
         for key in list(self._delayed):
             if key.rpartition(" #")[0] == sendid:
-                self._delayed.pop(key)[2]()
+                self._delayed.pop(key).cancel()
 
     def _deliver(self, event: Event, where: str, sendid: str | None) -> None:
         """Give an event to another session; error.communication if there is none."""
