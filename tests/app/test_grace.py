@@ -7,6 +7,7 @@ queue and a task of a pool.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import pathlib
 import subprocess
@@ -21,7 +22,8 @@ import actorflow as af
 from actorflow.testing import LeakCheck
 
 LIMIT = 30.0
-KINDS = ["supervised", "spawned", "async", "queue", "queue once", "async queue", "cpu queue", "pool"]
+ACTORS = ["supervised", "spawned", "async", "hosted", "below a host", "durable"]
+KINDS = [*ACTORS, "queue", "queue once", "async queue", "cpu queue", "pool"]
 LOOK = 0.005
 
 
@@ -59,8 +61,15 @@ async def in_loop(path: str) -> str:
     return await asyncio.to_thread(wait_for, path)
 
 
+@dataclasses.dataclass
+class Empty:
+    """The state of an actor that is durable for its messages only."""
+
+
 class Works(af.Actor):
     """Waits in a handler, out of reach."""
+
+    state = Empty()
 
     def work(self, path: str) -> str:
         return wait_for(path)
@@ -79,11 +88,16 @@ class Awaits(af.Actor):
 
 def begin(system: af.ActorSystem, kind: str, path: str) -> af.Future | af.Job:
     """Have work of a kind begin, and return its answer."""
-    if kind in {"supervised", "spawned", "async"}:
+    if kind in ACTORS:
         actor: type = Awaits if kind == "async" else Works
         recipe = af.child(actor).options(name="works", shutdown=0.01)  # which is for other ends than the system's
-        if kind == "supervised":
-            system.spawn(af.child(af.Supervisor, recipe).options(name="top"))
+        if kind == "durable":
+            recipe = recipe.options(durable=True)
+        if kind == "hosted":
+            recipe = recipe.options(host=af.Process())
+        if kind in {"supervised", "below a host"}:
+            top = af.child(af.Supervisor, recipe).options(name="top")
+            system.spawn(top if kind == "supervised" else top.options(host=af.Process()))
             answer = system.find("/test/top/works", actor).call(actor.work, path)
         else:
             answer = system.spawn(recipe).call(actor.work, path)
