@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
 import actorflow.supervision.restarts  # noqa: F401 - children of all systems restart by its rules
+from actorflow.app.bounded import within
 from actorflow.app.settings import Settings
 from actorflow.app.signals import draining_by_signals
 from actorflow.app.subscribers import Subscribers
@@ -55,6 +56,7 @@ E = TypeVar("E")
 
 FIND_SECONDS = 5.0  # for the answer of a host
 SERVER_SECONDS = 30.0  # for a server that starts at the same time as the program
+CLOSE_SECONDS = 2.0  # for the last commits, though the grace time is over
 LOOK_SECONDS = 0.5  # between two looks at the store for the end of a job, should no news of a commit come
 EVENTS = (Started, Crashed, Restarted, Stopped, DeadLetter)
 
@@ -117,6 +119,7 @@ class ActorSystem(System):
         self._durability: Durability = durability
         self._store: Store | None = None
         self._store_lock = threading.Lock()
+        self._store_is_closed = False
         self.lines: dict[str, Line] = {}
         scheduler.durable_kind = self._durable_kind  # type: ignore[method-assign]
 
@@ -198,9 +201,18 @@ class ActorSystem(System):
         return durable_kind(self.scheduler, lambda: self.store, path, traits)
 
     def _close(self) -> None:
-        super()._close()
-        if self._store is not None:
+        with self._closing:  # who comes second waits for the first
+            super()._close()
+            if self._store is None or self._store_is_closed:
+                return
+            self._store_is_closed = True
             self._store.patience = 0.0  # the grace is over: a server that is gone is not waited for
+            if self.scheduler.is_virtual or self._store_url == "memory:":
+                self._close_store()
+            else:
+                within(max(CLOSE_SECONDS, self._left()), self._close_store, f"{self.name}: its store did not close")
+
+    def _close_store(self) -> None:
         durable = self.scheduler.durable
         if durable is not None:
             durable.close()

@@ -180,6 +180,43 @@ def test_result_of_main_that_is_no_number_is_a_definition_error():
         app.run()
 
 
+def test_main_that_returns_nothing_is_exit_code_0():
+    app = af.App("shop")
+
+    @app.main
+    def main(system: af.ActorSystem, settings: None) -> None:
+        LOG.append("main")
+
+    assert app.run() == 0
+    assert LOG == ["main"]
+
+
+def test_main_that_returns_a_bool_is_a_definition_error():
+    app = af.App("shop")
+    app.main(lambda system, settings: True)
+    with pytest.raises(af.DefinitionError, match="returned True; an exit code is a number"):
+        app.run()
+
+
+def test_settings_of_the_system_are_the_apps():
+    app = af.App("shop", system=af.Settings(grace=7))
+    with app.start() as system:
+        assert system.grace == 7
+    assert af.App("shop").system == af.Settings()
+
+
+@pytest.mark.parametrize("wrong", [Settings(1), {"grace": 3}, af.Settings])
+def test_settings_of_the_system_are_an_af_settings(wrong):
+    with pytest.raises(af.DefinitionError, match=r"give an af\.Settings"):
+        af.App("shop", system=wrong)
+
+
+def test_queues_of_an_app_are_opened_behind_its_parts():
+    app = af.App("shop").queue("q", workers=1).add(part("first"))
+    app.main(lambda system, settings: system.queue("q").enqueue(noop).result(timeout=30))
+    assert app.run() == 0
+
+
 def test_exception_of_main_reaches_the_caller_after_the_parts_have_stopped():
     app = af.App("shop").add(part("first"))
 

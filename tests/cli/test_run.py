@@ -283,7 +283,7 @@ def started():
 
     def start(*command):
         pipe = subprocess.PIPE
-        programs.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT))
+        programs.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT))
         return programs[-1]
 
     yield start
@@ -388,6 +388,23 @@ def test_two_signals_in_quick_succession_end_the_app_at_once(daemon):
     program.send_signal(signal.SIGTERM)
     program.communicate(timeout=60)
     assert program.returncode in {130, 143}
+
+
+def test_first_signal_in_an_on_stop_after_main_has_ended_changes_nothing(daemon):
+    main = """
+    up = threading.Event()
+
+    @app.main
+    def main(system, settings):
+        up.wait()
+        return 5
+    """
+    program = daemon(ready="up.set()", stop="sys.stdin.readline()", main=main)
+    assert program.stdout.readline() == "stopped\n"
+    program.terminate()
+    assert "draining" in program.stderr.readline()
+    program.communicate("go on\n", timeout=30)
+    assert program.returncode == 5
 
 
 @pytest.mark.parametrize("main", ["", MAIN], ids=["no main", "main"])

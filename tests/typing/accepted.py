@@ -331,6 +331,15 @@ def main(system: af.ActorSystem, settings: Flags) -> int:
     return settings.chaos
 
 
+worker = af.App("worker", system=af.Settings(grace=30)).queue("photos", workers=4, rate="10/s")
+
+
+@worker.main
+def stay(system: af.ActorSystem, settings: None) -> None:
+    """Return nothing: the exit code is 0."""
+    system.ended.get()
+
+
 def errors() -> None:
     """Old `except` clauses keep working."""
     dead: pykka.ActorDeadError = af.ActorDeadError("dead")

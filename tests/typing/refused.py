@@ -221,6 +221,9 @@ class Flags:
 app = af.App("shop", settings=Flags)
 app.add(3)  # refused: not a part of an app
 af.App()  # refused: an app has a name
+af.App("shop", system=Flags)  # refused: the app's own settings are settings=
+app.queue("photos", worker=4)  # refused: no such option
+app.main(lambda system, settings: "done")  # refused: an exit code is a number
 
 
 @app.main  # refused: the exit code is an int

@@ -1,0 +1,34 @@
+"""Bounded: what may hang, at the end of a system. Layer 5."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from actorflow.core.log import logger
+
+
+def within(seconds: float, act: Callable[[], None], failure: str) -> None:
+    """Do what may hang, but return in so many seconds: the end of a system is bounded, whoever holds its file.
+
+    What takes longer is left alone, in a thread that does not keep the program.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - raised below, in the thread that asked for it
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="actorflow-close", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter starts no more threads: it ends
+        act()
+        return
+    thread.join(seconds)
+    if thread.is_alive():
+        logger.error("%s within %.3g s; another process may hold it, and takes over what is left", failure, seconds)
+    elif errors:
+        raise errors[0]
