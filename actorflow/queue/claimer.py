@@ -20,6 +20,7 @@ from actorflow.queue.attempt import Attempt, dead_letter
 from actorflow.queue.deadlock import DeadlockWatch
 from actorflow.queue.ledger import given_back
 from actorflow.queue.line import LEASE_SECONDS
+from actorflow.queue.pruner import Pruner
 from actorflow.queue.shortage import Shortage
 from actorflow.queue.worker import AsyncWorker, Worker
 
@@ -76,6 +77,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         """Start the workers, and look for work."""
         self.line.offers.clear()
         self.line.disown()  # an incarnation that has crashed may have left jobs
+        self.line.pruner = self.ctx.spawn(child(Pruner, self.line).options(restart="permanent"))
         self.hire()
         if not self.line.store_is_private:  # at once: after the death of a whole tree its jobs wait for this process
             self.looking = True

@@ -15,6 +15,7 @@ from actorflow.queue import ledger
 from actorflow.queue.desk import Desk, InProcess
 from actorflow.queue.listeners import Listeners
 from actorflow.queue.packing import Packed, put_plain
+from actorflow.queue.pruner import Pruner
 from actorflow.queue.stats import Latencies
 from actorflow.store.codec import check_size
 from actorflow.workflow.task import TASKS
@@ -79,6 +80,7 @@ class Line:
         self.outdated = 0  # version of tables that are too new for this program
         self.workers = 0
         self.schedules: ActorRef[Any] | None = None
+        self.pruner: ActorRef[Pruner] | None = None
         self.declared: dict[str, Schedule] = {}
         self.inline = 0  # blocks of `queue.inline()` that are open
         self.listeners = Listeners(name, store.now)
@@ -304,13 +306,12 @@ class Line:
         self.wake()
 
     def prune(self) -> None:
-        """Now and then, remove jobs that were kept long enough, and report those that no process here can run."""
+        """Now and then, have removed what was kept long enough, and report jobs that no process here can run."""
         now = self.clock.monotonic()
         if now - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = now
-            wall = self.now()
-            while self.store.write(lambda transaction: ledger.prune(transaction, wall)) == ledger.BATCH:
-                pass
+            if self.pruner is not None:
+                self.pruner.cast(Pruner.remove)
         if now - self._reported_at > UNKNOWN_SECONDS:
             self._reported_at = now
             self.report_unknown()

@@ -28,16 +28,17 @@ def prune(store: Store) -> dict[str, int]:
     """Remove what retention should have taken by now; return how many of each kind.
 
     Jobs that are over go when their time to be kept is, dead letters after 30 days, schedules that nobody has declared
-    for 30 days, and processes that have died, whose jobs may be claimed again. Of durable actors: dead letters, answers
-    that nobody fetches, and ids of messages from elsewhere.
+    for 30 days, rows of keys that are idle, and processes that have died, whose jobs may be claimed again. Of durable
+    actors: dead letters, answers that nobody fetches, and ids of messages from elsewhere.
     """
     now = store.now()
     jobs = _all(store, partial(ledger.prune, now=now))
     messages = _all(store, partial(durable_ledger.prune, now=now))
+    keys = _keys(store, now)
     schedules = sum(_schedules(store, queue, now) for queue in _queues(store))
     store.members.register(JOBS, taking_over(store))
     store.members.bury_dead()
-    return {"jobs": jobs, "messages": messages, "schedules": schedules, "nodes": store.members.buried}
+    return {"jobs": jobs, "messages": messages, "keys": keys, "schedules": schedules, "nodes": store.members.buried}
 
 
 def _all(store: Store, work: Callable[[Transaction], int]) -> int:
@@ -45,6 +46,15 @@ def _all(store: Store, work: Callable[[Transaction], int]) -> int:
     total = 0
     while count := store.write(work):
         total += count
+    return total
+
+
+def _keys(store: Store, now: float) -> int:
+    """Remove the rows of keys whose limits they do not fill, of all queues."""
+    total, begin = 0, ledger.FIRST_KEY
+    while keys := store.read(partial(ledger.keys_after, begin=begin)):
+        total += store.write(partial(ledger.prune_keys, begin=begin, end=keys[-1], now=now))
+        begin = keys[-1]
     return total
 
 

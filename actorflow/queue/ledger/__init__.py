@@ -8,7 +8,17 @@ from actorflow.queue.ledger.arrivals import check_needs, number, put, put_many
 from actorflow.queue.ledger.claims import claim, claim_one, expire, put_running
 from actorflow.queue.ledger.endings import after_end, cancel_queued, end_alone, settle
 from actorflow.queue.ledger.records import BATCH, CRASHES, DAY, DEAD_SECONDS, FINAL, Claimed, News, Outcome
-from actorflow.queue.ledger.requests import cancel, cancel_each, prune, purge, revive, revive_each
+from actorflow.queue.ledger.requests import (
+    FIRST_KEY,
+    cancel,
+    cancel_each,
+    keys_after,
+    prune,
+    prune_keys,
+    purge,
+    revive,
+    revive_each,
+)
 from actorflow.queue.ledger.schedules import ScheduleRow, declare_schedule, schedule_row, schedule_rows
 from actorflow.queue.ledger.takeovers import disown, given_back, interrupted, take_over, take_overdue
 
@@ -18,6 +28,7 @@ __all__ = [
     "DAY",
     "DEAD_SECONDS",
     "FINAL",
+    "FIRST_KEY",
     "Claimed",
     "News",
     "Outcome",
@@ -35,8 +46,10 @@ __all__ = [
     "expire",
     "given_back",
     "interrupted",
+    "keys_after",
     "number",
     "prune",
+    "prune_keys",
     "purge",
     "put",
     "put_many",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actorflow.errors import DefinitionError
 from actorflow.queue.ledger.arrivals import hold, tag_rows
@@ -14,6 +14,8 @@ from actorflow.queue.slots import HELD, OVER, count_keys, enter, limits_of
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
+
+FIRST_KEY: Final = ("", "")  # before the first key of the first queue
 
 
 def cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
@@ -120,3 +122,15 @@ def prune(transaction: Transaction, now: float) -> int:
     if rows:
         transaction.many("jobs.drop_tag", rows)
     return len(removed)
+
+
+def keys_after(transaction: Transaction, begin: tuple[str, str]) -> list[tuple[str, str]]:
+    """Return the next keys of all queues behind one, each with its queue."""
+    rows = transaction.all("jobs.keys_after", {"queue": begin[0], "key": begin[1], "limit": BATCH})
+    return [(row[0], row[1]) for row in rows]
+
+
+def prune_keys(transaction: Transaction, begin: tuple[str, str], end: tuple[str, str], now: float) -> int:
+    """Remove the rows of idle keys in a range whose buckets are full by now: a new row would say the same."""
+    values = {"queue": begin[0], "key": begin[1], "last_queue": end[0], "last_key": end[1], "now": now}
+    return transaction.run("jobs.prune_keys", values)

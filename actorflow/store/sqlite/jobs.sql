@@ -316,6 +316,17 @@ on conflict (queue, key) do update set
 -- name: drop_key
 delete from af_key where queue = :queue and key = :key;
 
+-- name: keys_after
+select queue, key from af_key where (queue, key) > (:queue, :key) order by queue, key limit :limit;
+
+-- name: prune_keys
+delete from af_key where (queue, key) in (
+    select one.queue, one.key from af_key as one join af_queue as limits on limits.name = one.queue
+    where (one.queue, one.key) > (:queue, :key) and (one.queue, one.key) <= (:last_queue, :last_key)
+    and one.slots = 0 and one.ready = 0 and one.free_at is null
+    and (limits.key_rate is null or one.filled + (limits.key_burst - one.tokens) / limits.key_rate <= :now)
+);
+
 -- name: free_keys
 select key from af_key where queue = :queue and free_at is not null and free_at <= :now order by free_at limit :limit;
 

@@ -1,0 +1,51 @@
+"""Pruner: takes away what a queue's store has kept long enough, in parts. Layer 4.
+
+It is an actor of its own beside the claimer, and no job waits for it; between two parts others write.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from actorflow.core.actor import Actor
+from actorflow.core.log import logger
+from actorflow.queue import ledger
+
+if TYPE_CHECKING:
+    from actorflow.queue.line import Line
+
+FEW: Final = ledger.BATCH // 10  # old keys among those of a part: with fewer, the rest can wait for the next look
+
+
+class Pruner(Actor):
+    """Removes jobs whose time to be kept is over, and the rows of keys that say nothing any more."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self.line = line
+        self.at = ledger.FIRST_KEY  # from there on the keys are looked at, and then from the first one again
+
+    def remove(self) -> None:
+        """Remove a part, and the next one behind what is in the mailbox, until little is left."""
+        line = self.line
+        if line.closed or line.is_ending():
+            return
+        try:
+            jobs = line.store.write(partial(ledger.prune, now=line.now()), durability="process")
+            goes_on = jobs == ledger.BATCH or self.remove_keys() > FEW
+        except Exception as error:  # noqa: BLE001 - the store is gone for now; it is done with the next look
+            logger.error("Queue %s: the store failed, what is old is removed later: %s", line.name, error)
+            return
+        if goes_on:
+            self.actor_ref.cast(Pruner.remove)
+
+    def remove_keys(self) -> int:
+        """Remove the rows of keys that are idle, with their buckets full; return how many."""
+        line, begin = self.line, self.at
+        keys = line.store.read(partial(ledger.keys_after, begin=begin))
+        self.at = keys[-1] if len(keys) == ledger.BATCH else ledger.FIRST_KEY
+        if not keys:
+            return 0
+        work = partial(ledger.prune_keys, begin=begin, end=keys[-1], now=line.now())
+        return line.store.write(work, durability="process")
