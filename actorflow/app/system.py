@@ -387,7 +387,8 @@ class ActorSystem(System):
         from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
 
         alone = self.scheduler.is_virtual or self._store_url == "memory:"
-        waits = Waits(self.scheduler.clock, None if alone else LOOK_SECONDS, self.scheduler.call_later, self._read)
+        scheduler, limit = self.scheduler, int(self.settings.payload_limit)
+        waits = Waits(scheduler.clock, None if alone else LOOK_SECONDS, scheduler.call_later, self._read, limit)
         self.store.watch(waits.look)
         return waits
 

@@ -259,6 +259,7 @@ def cancel(
     At once if they have not begun, else as soon as their tasks see it.
     """
     from actorflow.queue import ledger
+    from actorflow.queue.aftermath import finish
 
     if bool(jobs) is (name is not None):
         fail("name jobs by their numbers, or a queue by --queue")
@@ -274,6 +275,7 @@ def cancel(
             job: store.write(lambda transaction, job=job: ledger.cancel(transaction, job, now, ledger.News()))  # type: ignore[misc]
             for job in jobs
         }
+        finish(store, int(Settings().payload_limit))
     words = {True: "cancelled", False: "runs, and is to end", None: "is over, or there is no such job"}
     told_of({job: (what is not None, words[what]) for job, what in done.items()}, as_json)
 
@@ -301,6 +303,7 @@ def selected(store: Store, name: str, status: str | None, tag: str | None, task:
 def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
     """Remove all jobs of a queue that have not begun."""
     from actorflow.queue import ledger
+    from actorflow.queue.aftermath import finish
 
     with opened(url, "write") as store:
         check_queue(store, name)
@@ -308,6 +311,7 @@ def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
             fail("nothing was removed", 1)
         now = store.now()
         removed = store.write(lambda transaction: ledger.purge(transaction, name, now, ledger.News()))
+        finish(store, int(Settings().payload_limit))
     told({"name": name, "removed": removed}, as_json, f"{removed} jobs removed from {name}")
 
 

@@ -11,7 +11,7 @@ from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, JobCancelled, PayloadError, Stopping
 from actorflow.queue.calls import text_of_call
 from actorflow.queue.ledger import CRASHES, DAY, Claimed, Outcome, interrupted
-from actorflow.store.codec import encode
+from actorflow.store.codec import UnknownClass, encode
 from actorflow.store.faults import LONGEST_TEXT, write_error
 from actorflow.text import text_of
 from actorflow.workflow.current import Current
@@ -97,6 +97,8 @@ class Attempt:
         try:
             args, kwargs = self.line.waits.read(self.job.args)
             return [*args], {**kwargs}
+        except UnknownClass as error:
+            raise NotBegun from error
         except PayloadError as error:
             if isinstance(error.__cause__, MemoryError | OSError):
                 raise NotBegun from error.__cause__
@@ -191,11 +193,15 @@ class Attempt:
             self.undo()
         except Exception as problem:  # noqa: BLE001 - the connection is gone, and what was written with it
             logger.error("%s failed, and what it wrote could not be undone", self, exc_info=problem)
-        if isinstance(error, NotBegun) and not self.cancelled:
-            self.not_begun = error.__cause__ or error
-            self.outcome = self.give_back()
-        else:
+        cause = error.__cause__ if isinstance(error, NotBegun) else None
+        if self.cancelled or cause is None:
             self.outcome = self.failed(error, now, rng, worker)
+        elif isinstance(cause, UnknownClass):
+            self.line.report_unknown_class(self, cause)
+            self.outcome = self._outcome("queued", given_back=True, lacks=cause.kind, error=write_error(cause))
+        else:
+            self.not_begun = cause
+            self.outcome = self.give_back()
 
     def failed(
         self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None = None

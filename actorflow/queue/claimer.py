@@ -68,7 +68,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.beaten_at = line.clock.monotonic()
         self.deadlocks = DeadlockWatch(line)
         self.offer = object()  # this incarnation's: an answer to another's is given back
-        self.offering = self.missed = False
+        self.offering = self.missed = self.carrying = False
         self.wake_timer: Timer | None = None
         self.flush_timer: Timer | None = None
         self.stall_timer: Timer | None = None
@@ -412,6 +412,23 @@ class Claimer(Actor, intensity=10, period=10.0):
             text = "it was cancelled; its thread cannot be ended and runs on, and what it returns is refused"
             self.give_up(attempt, JobCancelled(text))
 
+    def carry_on(self) -> None:
+        """Tell a part of the jobs that wait for some which are over; a chain of them may be of any length."""
+        self.carrying = False
+        try:
+            is_unfinished = self.line.carry_on_once()
+        except Exception as error:  # noqa: BLE001 - the store is gone for now
+            logger.error("Queue %s: the store failed: %s", self.line.name, error)
+            return  # the next look around goes on
+        if is_unfinished and not self.takes_no_more():
+            self.carry_on_soon()
+
+    def carry_on_soon(self) -> None:
+        """Go on behind the messages that are there."""
+        if not self.carrying:
+            self.carrying = True
+            self.actor_ref.cast(Claimer.carry_on)
+
     # --- others, and the end -----------------------------------------------------------------------------------------
 
     def look_soon(self) -> None:
@@ -435,6 +452,8 @@ class Claimer(Actor, intensity=10, period=10.0):
             if not self.free:
                 line.expire()
                 self.deadlocks.look([attempt for attempt, _ in self.running.values()], self.backlog)
+            if line.is_anything_left():
+                self.carry_on_soon()
             line.prune()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             logger.error("Queue %s: the store failed: %s", line.name, error)

@@ -31,7 +31,7 @@ def run_inline(line: Line, id_: int) -> None:
             write(line, outcome)
         if attempt.not_begun is not None:
             raise attempt.not_begun
-        if outcome.status in ledger.FINAL:
+        if outcome.status in ledger.FINAL or outcome.given_back:
             return
 
 

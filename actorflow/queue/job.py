@@ -7,12 +7,15 @@ import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
+from actorflow.core.log import logger
 from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCancelled, JobFailed
 from actorflow.queue import ledger
+from actorflow.queue.aftermath import finish
+from actorflow.queue.reasons import Reason, reason_for
 from actorflow.store.faults import read_error
 from actorflow.workflow.current import CURRENT_TASK
 from actorflow.workflow.task import TASKS
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
 
 R_co = TypeVar("R_co", covariant=True)
+
+VAIN_SECONDS: Final = 5.0  # of a wait until it is said that nobody here can end it
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class JobInfo:
             due=due,
             key=key,
             tags=tuple(tags.split("\n")) if isinstance(tags, str) and tags else (),
-            cancelling=bool(cancelling),
+            cancelling=cancelling in {1, 3},
             error=None if error is None else read_error(error)[0],
         )
 
@@ -182,7 +187,9 @@ class Job(Generic[R_co]):
 
     def _wait(self, timeout: float | None) -> R_co:
         waits = self._waits
-        deadline = None if timeout is None else waits.clock.monotonic() + timeout
+        began = waits.clock.monotonic()
+        deadline = None if timeout is None else began + timeout
+        has_warned = False
         while True:
             over: Future[None] = waits.add(int(self.id))  # before the look: what comes after it wakes us
             try:
@@ -197,13 +204,28 @@ class Job(Generic[R_co]):
                     raise DeadlockError(msg)
                 left = None if deadline is None else deadline - waits.clock.monotonic()
                 if left is not None and left <= 0:
-                    msg = f"job {self.id} is not over after {timeout} s"
+                    msg = f"job {self.id} is not over after {timeout} s: {self._reason().text}"
                     raise AskTimeout(msg)
-                pause = min((time for time in (left, waits.looks) if time is not None), default=None)
+                silent = None if has_warned else began + VAIN_SECONDS - waits.clock.monotonic()
+                if silent is not None and silent <= 0:
+                    has_warned, silent = True, None
+                    self._warn_if_vain()
+                pause = min((time for time in (left, waits.looks, silent) if time is not None), default=None)
                 with contextlib.suppress(TimedOut):
                     wait(over, pause)
             finally:
                 waits.drop(int(self.id), over)
+
+    def _reason(self) -> Reason:
+        """Return why it is not over."""
+        now, waits = self._store.now(), self._waits
+        return self._store.read(lambda transaction: reason_for(transaction, int(self.id), now, waits.workers_of))
+
+    def _warn_if_vain(self) -> None:
+        """Say that it is waited for a job which nobody in this process can end."""
+        reason = self._reason()
+        if reason.is_vain:
+            logger.warning("Job %s is waited for: %s", self.id, reason.text)
 
     def _outcome(self, transaction: Transaction) -> tuple[Any, ...] | None:
         row = transaction.one("jobs.outcome", {"id": int(self.id)})
@@ -229,10 +251,11 @@ class Job(Generic[R_co]):
         """
         now, news = self._store.now(), ledger.News()
         done = self._store.write(lambda transaction: ledger.cancel(transaction, int(self.id), now, news))
-        self._waits.ended([job for job, _, _ in news.ended])
-        self._waits.ready(news.queues)
+        self._waits.told(news)
         if done is False:
             self._waits.cancelled()
+        if news.is_unfinished:
+            finish(self._store, self._waits.payload_limit, self._waits.told)
         return done is not None
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
 from actorflow.queue import ledger
+from actorflow.queue.aftermath import carry_on, finish, is_anything_left
 from actorflow.queue.desk import Desk, InProcess
 from actorflow.queue.listeners import Listeners
 from actorflow.queue.packing import Packed, put_plain
 from actorflow.queue.pruner import Pruner
 from actorflow.queue.stats import Latencies
-from actorflow.store.codec import check_size
+from actorflow.store.codec import UnknownClass, check_size
 from actorflow.workflow.task import TASKS
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class Line:
         self._reported_at = clock.monotonic() - UNKNOWN_SECONDS + FIRST_SECONDS
         self._reported: set[str] = set()
         waits.wakes[name] = self.wake
+        waits.workers[name] = lambda: self.workers
         waits.cancels.append(self.look_for_cancelled)
 
     @property
@@ -230,9 +232,37 @@ class Line:
                     self.listeners.tell(kind, outcome.id, outcome.task, outcome.due)
             for job, task, status in news.ended:
                 self.listeners.tell(status, job, task)
+        self.tell_waiters(done, news)
+        if news.is_unfinished:
+            self.carry_on()
+
+    def tell_waiters(self, done: Iterable[ledger.Outcome], news: ledger.News) -> None:
+        """Wake who waits in this process for what a transaction has done."""
         self.waits.ended([outcome.id for outcome in done if outcome.status in ledger.FINAL])
         self.waits.ended([job for job, _, _ in news.ended])
         self.waits.ready(news.queues)
+
+    def carry_on(self) -> None:
+        """Tell the jobs that others are over which a transaction has left for later: here, or the claimer does."""
+        claimer = self.claimer
+        if claimer is not None and claimer.is_alive():
+            claimer.cast(claimer.actor_class.carry_on)
+        else:
+            finish(self.store, self.payload_limit, self._carried_on)
+
+    def carry_on_once(self) -> bool:
+        """Do a part of that; return whether more is left."""
+        return carry_on(self.store, self.payload_limit, self._carried_on)
+
+    def is_anything_left(self) -> bool:
+        """Say whether somebody has left some of it: he may have been killed."""
+        return self.store.read(is_anything_left)
+
+    def _carried_on(self, news: ledger.News) -> None:
+        if self.listeners:
+            for job, task, status in news.ended:
+                self.listeners.tell(status, job, task)
+        self.tell_waiters([], news)
 
     def beat(self) -> None:
         """Say that this node lives."""
@@ -319,12 +349,20 @@ class Line:
 
     def report_unknown(self) -> None:
         """Say which ready jobs wait for a process that knows their tasks."""
-        values = {"queue": self.name, "tasks": self.tasks}
-        for task, count in self.store.read(lambda transaction: transaction.all("jobs.unknown", values)):
+        for task, count in self.store.read(lambda transaction: ledger.unknown(transaction, self.name, self._counts)):
             if task not in self._reported:
                 self._reported.add(task)
                 text = "Queue %s: %s jobs wait for task %r, which is not known here: import its module, or start a "
                 logger.warning(text + "process that does%s", self.name, count, task, same_function(task))
+
+    def _counts(self, task: str) -> bool:
+        return task not in TASKS and task not in self._reported
+
+    def report_unknown_class(self, attempt: Attempt, error: UnknownClass) -> None:
+        """Say that a job is left for a process that knows a class of its arguments."""
+        if error.kind not in self._reported:
+            self._reported.add(error.kind)
+            logger.warning("%s is left for a process that can read its arguments: %s", attempt, error)
 
     def report_stopped(self) -> None:
         """Say which schedules have stopped, as no living process declares them; after a month forget them."""

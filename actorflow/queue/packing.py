@@ -73,12 +73,14 @@ def put(
         return put_plain(transaction, queue, packed, now)
     after = [int(job.id) for job in options.after]
     ledger.check_needs(transaction, after)
+    replaced = None
     if options.unique is not None:
-        found = existing(transaction, queue, options, now, news)
+        found, replaced = existing(transaction, queue, options, now, news)
         if found is not None:
             return found
     values = {**columns(queue, packed, now), "gather": None if gather is None else json.dumps(gather)}
-    return ledger.put(transaction, values, [*after, *(gather or ())], now, news, limit)
+    needs = [*after, *(gather or ()), *(() if replaced is None else (replaced,))]
+    return ledger.put(transaction, values, needs, now, news, limit, replaced)
 
 
 def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
@@ -106,24 +108,28 @@ def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
     }
 
 
-def existing(transaction: Transaction, queue: str, options: JobOptions, now: float, news: ledger.News) -> int | None:
-    """Return the live job with the same unique key, unless it is replaced.
+def existing(
+    transaction: Transaction, queue: str, options: JobOptions, now: float, news: ledger.News
+) -> tuple[int | None, int | None]:
+    """Return the live job with the same unique key, unless it is replaced; and one that is replaced while it runs.
 
     Raises:
         DefinitionError: there is one, and `on_duplicate` is "reject".
     """
     found = transaction.one("jobs.unique", {"queue": queue, "unique": options.unique})
     if found is None:
-        return None
+        return None, None
     id_, stage = found
     if options.on_duplicate == "reject":
         msg = f"queue {queue!r} has a live job with unique={options.unique!r}: job {id_}"
         raise DefinitionError(msg)
-    if options.on_duplicate == "existing" or stage == slots.RUNNING:
+    if options.on_duplicate == "existing":
         news.duplicates.add(id_)
-        return int(id_)
-    ledger.cancel_queued(transaction, id_, "it was replaced", now, news)
-    return None
+        return int(id_), None
+    if stage == slots.RUNNING and transaction.run("jobs.supersede", {"id": id_}):
+        return None, int(id_)
+    ledger.cancel_queued(transaction, id_, "it was replaced", now, news, ledger.DAY)
+    return None, None
 
 
 def check_each(what: str, entries: list[Any], each: str) -> None:

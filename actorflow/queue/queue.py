@@ -214,7 +214,7 @@ class Queue:
             return work(transaction, news)
 
         ids = self._store.write(begin, line.durability)
-        if news.ended:
+        if news.ended or news.is_unfinished:
             line.told([], news)
         return self._added(ids, packed, news.duplicates)
 
@@ -333,8 +333,8 @@ class Queue:
 
     def peek(self) -> Job[Any] | None:
         """Return the job that would begin next; None if none is ready."""
-        row = self._store.read(lambda transaction: transaction.one("jobs.peek", {"queue": self.name}))
-        return None if row is None else self._job(row[0])
+        found = self._store.read(lambda transaction: ledger.first_ready(transaction, self.name))
+        return None if found is None else self._job(found)
 
     def jobs(
         self,
@@ -416,6 +416,13 @@ class Queue:
         `retry_all("dead")` queues all of them again.
         """
         return [self._job(int(info.id)) for info in self.jobs("dead", limit=limit)]
+
+    def failed(self, *, limit: int = 100) -> list[Job[Any]]:
+        """Return the newest jobs that have failed for good; they are kept for 30 days, whatever `keep` says.
+
+        `retry(job)` queues one again, `retry_all("failed")` all of them.
+        """
+        return [self._job(int(info.id)) for info in self.jobs("failed", limit=limit)]
 
     def retry(self, job: Job[Any]) -> bool:
         """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.

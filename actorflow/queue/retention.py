@@ -5,11 +5,13 @@ A queue that works does the same now and then; this is for a file that no proces
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.durable import ledger as durable_ledger
 from actorflow.queue import ledger
+from actorflow.queue.aftermath import finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,7 @@ def prune(store: Store) -> dict[str, int]:
     schedules = sum(_schedules(store, queue, now) for queue in _queues(store))
     store.members.register(JOBS, taking_over(store))
     store.members.bury_dead()
+    finish(store, sys.maxsize)
     return {"jobs": jobs, "messages": messages, "keys": keys, "schedules": schedules, "nodes": store.members.buried}
 
 

@@ -6,6 +6,7 @@ others write in between.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.traits import check_choice, check_type
 from actorflow.errors import DefinitionError
 from actorflow.queue import ledger
+from actorflow.queue.aftermath import finish
 from actorflow.store.transaction import NEWEST
 from actorflow.workflow.task import AnyTask
 
@@ -98,6 +100,7 @@ class Selection:
             done, runs = store.write(work)
             count += done
             told(news, runs)
+        finish(store, sys.maxsize)
         return count
 
     def retry(self, store: Store, limit: int) -> int:

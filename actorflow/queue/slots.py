@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
 
 READY, DUE, HELD, BEHIND, RUNNING, OVER = range(6)  # `stage` of a job: what it waits for
+LACKING: Final = -1  # a process that knows a class of its arguments
 
 ROUNDING: Final = 1e-9  # of tokens: a clock's seconds are no exact fractions
 

@@ -92,11 +92,11 @@ class QueueStats:
 
 def stats_of(transaction: Transaction, queue: str, workers: int, latencies: Latencies) -> QueueStats:
     """Return a queue's figures."""
-    depth = transaction.one("jobs.depth", {"queue": queue}) or (0, 0, 0, 0, 0)  # by stage
+    depth = transaction.one("jobs.depth", {"queue": queue}) or (0, 0, 0, 0, 0, 0)  # by stage; LACKING is last
     row = transaction.one("jobs.counts", {"name": queue}) or (0, 0, 0, 0, 0, 0)
     completed, failed, cancelled, retried, dead, paused = row
     return QueueStats(
-        queued=sum(depth[stage] for stage in (slots.READY, slots.HELD, slots.BEHIND)),
+        queued=sum(depth[stage] for stage in (slots.READY, slots.HELD, slots.BEHIND, slots.LACKING)),
         due=depth[slots.DUE],
         running=depth[slots.RUNNING],
         completed=completed,

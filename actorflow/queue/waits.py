@@ -10,6 +10,7 @@ from typing import Any, Final
 from actorflow.core.clock import Clock
 from actorflow.core.future import Future, patient
 from actorflow.core.quiet import OTHERS
+from actorflow.queue.ledger import News
 from actorflow.queue.offload import Offload
 
 _ALL: Final[weakref.WeakSet[Waits]] = weakref.WeakSet()
@@ -22,7 +23,9 @@ class Waits:
         clock: in whose seconds it is waited.
         looks: seconds between two looks at the store, should no news of a commit come; None if nobody else commits.
         read: returns a value that was stored; refs of durable actors are this system's.
+        payload_limit: bytes that the results of a group may have together.
         offload: where asyncio code has the store looked at.
+        workers: for each queue, says how many workers this process has for it.
         wakes: for each queue, called when a job of it may be ready.
         cancels: called when a job was cancelled that runs.
     """
@@ -33,13 +36,16 @@ class Waits:
         looks: float | None,
         after: Callable[[float, Callable[[], object]], object],
         read: Callable[[bytes], Any],
+        payload_limit: int,
     ) -> None:
         self.clock = clock
         self.read = read
+        self.payload_limit = payload_limit
         self.looks = looks
         self.offload = Offload()
         self._after = after  # calls a function in some seconds
         self._is_to_look = False
+        self.workers: dict[str, Callable[[], int]] = {}
         self.wakes: dict[str, Callable[[], None]] = {}
         self.cancels: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -87,6 +93,16 @@ class Waits:
             futures = [future for job in jobs for future in self._futures.pop(job, ())]
         for future in futures:
             future._settle(None, None)
+
+    def workers_of(self, queue: str) -> int:
+        """Return how many workers this process has for a queue."""
+        count = self.workers.get(queue)
+        return 0 if count is None else count()
+
+    def told(self, news: News) -> None:
+        """Wake who waits for what a transaction has done."""
+        self.ended([job for job, _, _ in news.ended])
+        self.ready(news.queues)
 
     def look(self) -> None:
         """Wake all: another process has committed something."""

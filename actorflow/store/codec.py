@@ -380,19 +380,45 @@ def named_tuple(kind: type, items: list[Any]) -> Any:
     return tuple.__new__(kind, items + [defaults[name] for name in names[len(items) :]])
 
 
+class UnknownClass(PayloadError):
+    """A stored value is of a class that this process does not know; another process, or a newer program, may.
+
+    Attributes:
+        kind: name of the class.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(
+            f"a stored value is of {kind!r}, which is not known here: import its module, or give the class to app.add()"
+        )
+
+    def __reduce__(self) -> tuple[type[UnknownClass], tuple[str]]:
+        """Pickle by the name, since `args` holds the text."""
+        return type(self), (self.kind,)
+
+
 def known(name: str, find: Callable[[str], type | None]) -> type:
     """Return a class that holds data, by its name.
 
     Raises:
-        PayloadError: it is not known here.
+        UnknownClass: it is not known here.
     """
     kind = find(name)
-    if kind is not None and (
-        dataclasses.is_dataclass(kind) or is_named_tuple(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))
-    ):
-        return kind
-    msg = f"a stored value is of {name!r}, which is not known here: import its module, or give the class to app.add()"
-    raise PayloadError(msg)
+    if kind is None or not holds_data(kind):
+        raise UnknownClass(name)
+    return kind
+
+
+def is_known(name: str) -> bool:
+    """Say whether this process can make values of a class."""
+    kind = find_imported(name)
+    return kind is not None and holds_data(kind)
+
+
+def holds_data(kind: type) -> bool:
+    """Say whether values of a class can be stored."""
+    return dataclasses.is_dataclass(kind) or is_named_tuple(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))
 
 
 def ref_at(key: str, node: str, first_uid: int, uid: int, path: str, class_name: str) -> Any:

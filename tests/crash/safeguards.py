@@ -36,15 +36,14 @@ def switch_off(name: str, store: Any, points: Points) -> None:
 
 def dependants_apart(store: Any, harm: Harm) -> None:
     """The jobs that wait for one go on in a later transaction than the one that ends it."""
-    together = endings.after_end
+    together = endings.spread
 
-    def apart(transaction: Any, id_: int, status: str, *others: Any) -> None:
-        args = id_, status, *others
-        if status == "completed":
+    def apart(transaction: Any, ended: list[tuple[int, str]], *others: Any) -> None:
+        if any(status == "completed" for _, status in ended):
             transaction.after_commit(harm)
-        transaction.after_commit(lambda: store.write(lambda later: together(later, *args)))
+        transaction.after_commit(lambda: store.write(lambda later: together(later, ended, *others)))
 
-    endings.after_end = apart
+    endings.spread = apart
 
 
 def told_before_commit(_store: Any, harm: Harm) -> None:

@@ -100,14 +100,72 @@ def test_who_waits_for_a_job_that_is_replaced_hears_of_it_and_so_do_listeners(sh
     assert ("cancelled", old.id) in seen
 
 
-def test_a_job_that_runs_is_not_replaced(shop):
-    jobs = shop.queue("q", workers=1)
+@af.task
+def hold_and_note(gate: str, what: str) -> str:
+    tasks.hold.function(gate)
+    tasks.SEEN.append(what)
+    return what
+
+
+def test_a_job_that_runs_goes_on_and_the_one_that_replaces_it_runs_after_it(shop):
+    jobs = shop.queue("q", workers=3)
     begun = tasks.begun("unique")
-    old = jobs.enqueue(tasks.hold.options(unique="u"), "unique")
+    tasks.SEEN.clear()
+    old = jobs.enqueue(hold_and_note.options(unique="u"), "unique", "version 1")
     assert begun.wait(30)
-    assert jobs.enqueue(tasks.hold.options(unique="u", on_duplicate="replace"), "unique").id == old.id
+    once = hold_and_note.options(unique="u", on_duplicate="replace")
+    between = jobs.enqueue(once, "unique", "version 2")
+    new = jobs.enqueue(once, "unique", "version 3")
+    assert len({old.id, between.id, new.id}) == 3
+    assert jobs.enqueue(tasks.double.options(unique="u"), 1).id == new.id  # the key is the new one's
+    assert not old.info().cancelling
     tasks.GATES["unique"].set()
-    old.result(timeout=30)
+    assert (old.result(timeout=30), new.result(timeout=30)) == ("version 1", "version 3")
+    with pytest.raises(af.JobCancelled, match="it was replaced"):
+        between.result(timeout=30)
+    assert tasks.SEEN == ["version 1", "version 3"]
+    assert jobs.enqueue(tasks.double.options(unique="u"), 1).result(timeout=30) == 2
+
+
+def test_a_job_that_was_replaced_while_it_ran_is_not_tried_again(shop):
+    jobs = shop.queue("q", workers=2)
+    begun = tasks.begun("again")
+
+    @af.task(name="tests.fails_when_opened", retry=af.Retry(5, af.Backoff(0)))
+    def fails_when_opened() -> None:
+        tasks.hold.function("again")
+        raise ValueError("old")
+
+    old = jobs.enqueue(fails_when_opened.options(unique="u"))
+    assert begun.wait(30)
+    new = jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace"), 4)
+    tasks.GATES["again"].set()
+    assert new.result(timeout=30) == 8
+    with pytest.raises(af.JobCancelled, match="it was replaced while it ran, so it is not tried again"):
+        old.result(timeout=30)
+    assert old.info().attempt == 1
+
+
+def test_a_job_that_was_replaced_while_it_ran_can_be_cancelled(shop):
+    jobs = shop.queue("q", workers=2)
+    begun = tasks.begun("both")
+    old = jobs.enqueue(tasks.until_cancelled.options(unique="u"), "both")
+    assert begun.wait(30)
+    new = jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace", delay=0.01), 4)
+    assert old.cancel()
+    assert new.result(timeout=30) == 8
+
+
+def test_a_job_that_is_being_cancelled_can_be_replaced(shop):
+    jobs = shop.queue("q", workers=2)
+    begun = tasks.begun("late")
+    old = jobs.enqueue(tasks.stubborn.options(unique="u"), "late")
+    assert begun.wait(30)
+    assert old.cancel()
+    new = jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace"), 4)
+    assert (old.status, new.status) == ("running", "queued")
+    tasks.GATES["late"].set()
+    assert new.result(timeout=30) == 8
 
 
 def test_a_key_is_unique_among_live_jobs_of_one_queue_only(shop):

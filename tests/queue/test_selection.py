@@ -210,7 +210,7 @@ def test_the_open_jobs_of_the_stats_are_counted_by_indexes(shop):
     statements["test.plan"] = "explain query plan " + statements["jobs.depth"]
     plan = [line[3] for line in shop.store.read(lambda tx: tx.all("test.plan", {"queue": "q"})) if "af_job" in line[3]]
     assert [line.partition("INDEX ")[2].partition(" ")[0] for line in plan] == [
-        "af_job_ready", "af_job_due", "af_job_held", "af_job_behind", "af_job_running",
+        "af_job_ready", "af_job_due", "af_job_held", "af_job_behind", "af_job_running", "af_job_lacking",
     ]  # fmt: skip
 
 

@@ -5,8 +5,9 @@ written about it says both: what comes late, after another node has taken over, 
 """
 
 from actorflow.queue.ledger.arrivals import check_needs, number, put, put_many
-from actorflow.queue.ledger.claims import claim, claim_one, expire, put_running
-from actorflow.queue.ledger.endings import after_end, cancel_queued, end_alone, settle
+from actorflow.queue.ledger.chains import cancel_queued, carry_on
+from actorflow.queue.ledger.claims import claim, claim_one, expire, first_ready, put_running, unknown
+from actorflow.queue.ledger.endings import end_alone, settle
 from actorflow.queue.ledger.records import BATCH, CRASHES, DAY, DEAD_SECONDS, FINAL, Claimed, News, Outcome
 from actorflow.queue.ledger.requests import (
     FIRST_KEY,
@@ -33,10 +34,10 @@ __all__ = [
     "News",
     "Outcome",
     "ScheduleRow",
-    "after_end",
     "cancel",
     "cancel_each",
     "cancel_queued",
+    "carry_on",
     "check_needs",
     "claim",
     "claim_one",
@@ -44,6 +45,7 @@ __all__ = [
     "disown",
     "end_alone",
     "expire",
+    "first_ready",
     "given_back",
     "interrupted",
     "keys_after",
@@ -61,4 +63,5 @@ __all__ = [
     "settle",
     "take_over",
     "take_overdue",
+    "unknown",
 ]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError
-from actorflow.queue.ledger.endings import cancel_queued, collect
-from actorflow.queue.ledger.records import FINAL, News
+from actorflow.queue.ledger.chains import cancel_queued, collect, members_of
+from actorflow.queue.ledger.records import FINAL, Counts, News
 from actorflow.queue.slots import BEHIND, HELD, Limits, enter, first_stage, limits_of, promote
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ def put(
     now: float,
     news: News,
     limit: int = sys.maxsize,
+    replaced: int | None = None,
 ) -> int:
-    """Add a job; return its id."""
+    """Add a job; return its id. It waits for the end of one that it has `replaced`, whatever that end is."""
     queue, key, due = job["queue"], job["key"], job["due"]
     limits = limits_of(transaction, queue)
     needs = list(needs)
@@ -37,7 +38,7 @@ def put(
     if job["tags"]:
         transaction.many("jobs.add_tag", tag_rows(id_, queue, job["tags"]))
     if needs:
-        hold(transaction, id_, needs, job, limits, now, news, limit)
+        hold(transaction, id_, needs, job, limits, now, news, limit, replaced)
     elif stage == BEHIND:
         promote(transaction, queue, key, limits, now)
     return id_
@@ -103,25 +104,28 @@ def hold(
     now: float,
     news: News,
     limit: int,
+    replaced: int | None = None,
 ) -> None:
     """Have a job wait for others; those that are over count at once: of one that was not completed it is cancelled."""
     open_needs = 0
-    members: Sequence[int] = () if job["gather"] is None else json.loads(job["gather"])
+    members: Sequence[int] = () if job["gather"] is None else members_of(job["gather"])
     for other in needs:
-        if transaction.run("jobs.add_need", {"needs": other, "job": id_}):
+        if transaction.run("jobs.add_need", {"needs": other, "job": id_, "anyway": int(other == replaced)}):
             open_needs += 1
             continue
-        row = transaction.one("jobs.outcome", {"id": other})
+        row = transaction.one("jobs.status", {"id": other})
         if row is None:
             raise unknown_need(other)
-        if row[0] in FINAL and row[0] != "completed":
+        if row[0] in FINAL and row[0] != "completed" and other != replaced:
             cancel_queued(transaction, id_, f"job {other}, which it waited for, is {row[0]}", now, news)
             return
         if other in members:
             transaction.run("jobs.keep_need", {"needs": other, "job": id_})
     if open_needs:
         transaction.run("jobs.set_needs", {"id": id_, "needs": open_needs})
-    else:
-        if job["gather"] is not None and not collect(transaction, id_, members, now, news, limit):
-            return
+        return
+    counts: dict[str, Counts] = {}
+    if job["gather"] is None or collect(transaction, id_, job["gather"], now, news, limit, counts) is None:
         enter(transaction, id_, job["queue"], job["key"], job["due"], limits, now)
+    for queue, count in counts.items():
+        count.write(transaction, queue)

@@ -1,16 +1,15 @@
-"""Endings: what became of jobs, and of those that wait for them. Layer 4."""
+"""Endings: what became of jobs that a node had. Layer 4."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import JobCancelled
-from actorflow.queue.ledger.records import DAY, DEAD_SECONDS, FINAL, Counts, News, Outcome
-from actorflow.queue.slots import BEHIND, DUE, HELD, READY, RUNNING, Limits, enter, free_slot, limits_of
-from actorflow.store.codec import too_big
+from actorflow.queue.ledger.chains import spread
+from actorflow.queue.ledger.records import DEAD_SECONDS, FINAL, Counts, News, Outcome
+from actorflow.queue.slots import BEHIND, DUE, READY, Limits, free_slot, limits_of
 from actorflow.store.faults import write_error
 
 if TYPE_CHECKING:
@@ -45,9 +44,9 @@ def settle(
         if outcome.key is not None and limits.has_keys:
             free_slot(transaction, queue, outcome.key, limits, now, begun=True, token=outcome.given_back)
     needed = needed_of(transaction, outcomes)  # now that they are over: nobody begins to wait for them any more
-    for outcome in outcomes:
-        if outcome.id in needed and outcome.status in FINAL and outcome.id not in news.lost:
-            after_end(transaction, outcome.id, outcome.status, now, news, limit)
+    if needed:
+        ended = [(one.id, one.status) for one in outcomes if one.id in needed and one.status in FINAL]
+        spread(transaction, [one for one in ended if one[0] not in news.lost], now, news, limit)
     if returned and limits.rate is not None:
         limits.fill(now)
         tokens = min(limits.burst, limits.tokens + returned)
@@ -107,12 +106,16 @@ def _settle_one(transaction: Transaction, owner: str, outcome: Outcome, limits: 
         if _queue_again(transaction, values, outcome, limits, now):
             return True
         # not ours any more, or somebody has cancelled it meanwhile
-        outcome.status, outcome.error, outcome.given_back = "cancelled", CANCELLED_MEANWHILE, False
+        row = transaction.one("jobs.cancelled_how", values)
+        error = REPLACED if row is not None and row[0] == SUPERSEDED else CANCELLED_MEANWHILE
+        outcome.status, outcome.error, outcome.given_back = "cancelled", error, False
     if outcome.status == "completed":
         values |= {"now": now, "result": outcome.result, "keep": now + outcome.keep}
         return bool(transaction.run("jobs.complete", values))
     values |= {"status": outcome.status, "error": outcome.error, "crashes": outcome.crashes}
-    values |= {"now": now, "keep": now + (DEAD_SECONDS if outcome.status == "dead" else outcome.keep)}
+    # What has failed is work that may still be wanted, whatever the time is that a result is kept.
+    keep = outcome.keep if outcome.status == "cancelled" else max(DEAD_SECONDS, outcome.keep)
+    values |= {"now": now, "keep": now + keep}
     return bool(transaction.run("jobs.end", values))
 
 
@@ -128,6 +131,8 @@ def _queue_again(
 ) -> bool:
     """Queue a job again; False if it is not ours any more, or is cancelled."""
     waits = BEHIND if outcome.key is not None and limits.has_keys else READY  # `free_slot` lets it go on
+    if outcome.lacks is not None:
+        return bool(transaction.run("jobs.park", {**values, "lacks": outcome.lacks, "error": outcome.error}))
     if outcome.given_back:
         return bool(transaction.run("jobs.give_back", {**values, "stage": waits}))
     stage = DUE if outcome.due is not None and outcome.due > now else waits
@@ -135,6 +140,8 @@ def _queue_again(
     return bool(transaction.run("jobs.again", {**values, **more, "undone": int(outcome.interrupted)}))
 
 
+SUPERSEDED: Final = 2  # `cancelling` of a job that runs and was replaced, plus 1 if it is to end at once
+REPLACED: Final = write_error(JobCancelled("it was replaced while it ran, so it is not tried again"))
 CANCELLED_MEANWHILE: Final = write_error(JobCancelled("it was cancelled while it ran"))
 
 
@@ -143,72 +150,3 @@ def _count(counts: Counts, outcome: Outcome) -> None:
         setattr(counts, outcome.status, getattr(counts, outcome.status) + 1)
     elif not (outcome.given_back or outcome.interrupted):
         counts.retried += 1
-
-
-def after_end(
-    transaction: Transaction, id_: int, status: str, now: float, news: News, limit: int = sys.maxsize
-) -> None:
-    """Let the jobs go on that waited for one that is over; if it was not completed, they are cancelled.
-
-    A completed member of a group stays needed until the results of all are gathered, so that retention leaves it.
-    """
-    for (job,) in transaction.all("jobs.dependants", {"needs": id_}):
-        if status != "completed":
-            cancel_queued(transaction, job, f"job {id_}, which it waited for, is {status}", now, news)
-            continue
-        row = transaction.one("jobs.need_met", {"id": job})
-        if row is not None and row[0] == 0:
-            _, due, key, queue, gather = row
-            if gather is not None and not collect(transaction, job, json.loads(gather), now, news, limit):
-                continue
-            enter(transaction, job, queue, key, due, limits_of(transaction, queue), now)
-            news.queues.add(queue)
-    transaction.run("jobs.drop_needs", {"needs": id_})
-
-
-def collect(transaction: Transaction, id_: int, members: Sequence[int], now: float, news: News, limit: int) -> bool:
-    """Make the results of a group's jobs the argument of the one that waited for them.
-
-    Returns:
-        False if they are too big together: then it is dead, and none of them was read.
-    """
-    ids = json.dumps(members)
-    size = (transaction.one("jobs.size_of_results", {"ids": ids}) or (0,))[0]
-    if size > limit:
-        error = too_big(f"the results of the group's {len(members)} jobs", size, limit)
-        return not end_queued(transaction, id_, "dead", error, now, news)
-    results: dict[int, bytes | None] = dict(transaction.all("jobs.results", {"ids": ids}))
-    transaction.run("jobs.drop_gathered", {"id": id_})
-    listed = b",".join(results.get(member) or b"null" for member in members)
-    transaction.run("jobs.set_args", {"id": id_, "args": b"[[[" + listed + b"]],{}]"})
-    return True
-
-
-def cancel_queued(transaction: Transaction, id_: int, why: str, now: float, news: News) -> bool:
-    """Cancel a job that has not begun; False if it has."""
-    return end_queued(transaction, id_, "cancelled", JobCancelled(why), now, news)
-
-
-def end_queued(
-    transaction: Transaction, id_: int, status: Literal["cancelled", "dead"], error: Exception, now: float, news: News
-) -> bool:
-    """End a job that has not begun; False if it has."""
-    row = transaction.one("jobs.place", {"id": id_})
-    if row is None or row[2] >= RUNNING:
-        return False
-    queue, key, stage, task = row
-    keep = now + (DEAD_SECONDS if status == "dead" else DAY)
-    values = {"id": id_, "status": status, "now": now, "error": write_error(error), "keep": keep}
-    if not transaction.run("jobs.end_queued", values):
-        return False  # another process has just claimed it
-    news.ended.append((id_, task, status))
-    news.queues.add(queue)
-    Counts(**{status: 1}).write(transaction, queue)
-    if stage == HELD:
-        transaction.run("jobs.drop_gathered", {"id": id_})
-    elif key is not None and stage == READY:
-        limits = limits_of(transaction, queue)
-        if limits.has_keys:
-            free_slot(transaction, queue, key, limits, now, begun=False)
-    after_end(transaction, id_, status, now, news)
-    return True

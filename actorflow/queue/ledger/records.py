@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 CRASHES: Final = 3  # processes that one job may kill before it is dead
+PART: Final = 1000  # jobs that one transaction tells of the end of others: 60 ms
 BATCH: Final = 500  # jobs that one transaction moves on besides its own
 DAY: Final = 86400.0
 DEAD_SECONDS: Final = 30 * DAY  # that a dead letter is kept
@@ -107,6 +108,7 @@ class Outcome:
         error: of another.
         crashes: 1 if it has killed its process.
         given_back: it was not begun.
+        lacks: class in its arguments that is not known here: it is left for a process that knows it.
         interrupted: it was begun, and the process ends: the attempt does not count.
     """
 
@@ -122,6 +124,7 @@ class Outcome:
     interrupted: bool = False
     keep: float = DAY
     task: str = ""
+    lacks: str | None = None
 
 
 @dataclass(slots=True)
@@ -134,6 +137,8 @@ class News:
         ended: jobs that will not begin, with their tasks and statuses: they expired, waited for one that failed, or are
             the last of a group whose results are too big.
         duplicates: jobs that were there already, and were to be added.
+        room: how many jobs more the transaction may tell that others are over.
+        is_unfinished: some are yet to be told; see `ledger.carry_on`.
         newer: the version of the tables, if it is newer than this program's; then no jobs were taken.
     """
 
@@ -141,6 +146,8 @@ class News:
     queues: set[str] = field(default_factory=set)
     ended: list[tuple[int, str, str]] = field(default_factory=list)
     duplicates: set[int] = field(default_factory=set)
+    room: int = PART
+    is_unfinished: bool = False
     newer: int | None = None
 
     def begin(self) -> None:
@@ -149,6 +156,7 @@ class News:
         self.queues.clear()
         self.ended.clear()
         self.duplicates.clear()
+        self.room, self.is_unfinished = PART, False
         self.newer = None
 
 

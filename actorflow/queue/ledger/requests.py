@@ -6,10 +6,10 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Final
 
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, PayloadError
 from actorflow.queue.ledger.arrivals import hold, tag_rows
-from actorflow.queue.ledger.endings import cancel_queued
-from actorflow.queue.ledger.records import BATCH, FINAL, News
+from actorflow.queue.ledger.chains import cancel_queued, members_of
+from actorflow.queue.ledger.records import BATCH, DAY, FINAL, News
 from actorflow.queue.slots import HELD, OVER, count_keys, enter, limits_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def cancel_each(transaction: Transaction, ids: list[int], now: float, news: News
 
 
 def _cancel(transaction: Transaction, id_: int, now: float, news: News) -> bool | None:
-    if cancel_queued(transaction, id_, "it was cancelled", now, news):
+    if cancel_queued(transaction, id_, "it was cancelled", now, news, DAY):
         return True
     return False if transaction.one("jobs.cancelling", {"id": id_}) is not None else None
 
@@ -56,7 +56,7 @@ def revive(transaction: Transaction, id_: int, now: float, limit: int) -> bool:
         msg = f"job {id_} cannot be queued again: job {found[0]} is live and has the same unique key"
         raise DefinitionError(msg)
     (gather,) = transaction.one("jobs.gather", {"id": id_}) or (None,)
-    members = None if gather is None else json.loads(gather)
+    members = None if gather is None else members_of(gather)
     if members is not None:
         check_members(transaction, id_, members)
     row = transaction.one("jobs.revive", {"id": id_})
@@ -76,7 +76,7 @@ def revive(transaction: Transaction, id_: int, now: float, limit: int) -> bool:
 def check_members(transaction: Transaction, id_: int, members: list[int]) -> None:
     """Refuse to gather the results of jobs that have none, and will have none."""
     for member in members:
-        row = transaction.one("jobs.outcome", {"id": member})
+        row = transaction.one("jobs.status", {"id": member})
         status = "gone" if row is None else row[0]
         if status != "completed" and (row is None or status in FINAL):
             msg = f"job {id_} cannot be queued again: it is to get the result of job {member}, which is {status}"
@@ -87,7 +87,7 @@ def revive_each(transaction: Transaction, ids: list[int], now: float, limit: int
     """Queue jobs again, and return how many; those that cannot be stay as they are."""
     revived = 0
     for id_ in ids:
-        with contextlib.suppress(DefinitionError):
+        with contextlib.suppress(DefinitionError, PayloadError):
             revived += revive(transaction, id_, now, limit)
     return revived
 

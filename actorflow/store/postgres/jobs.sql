@@ -73,23 +73,47 @@ from rows from (json_array_elements_text(:ids::json), json_array_elements_text(:
 select nextval('actorflow.job_id_seq') from generate_series(1, :count::bigint);
 
 -- name: unique
-select id, stage from actorflow.job where queue = :queue and "unique" = :unique and stage < 5;
+select id, stage from actorflow.job where queue = :queue and "unique" = :unique and stage < 5 and cancelling < 2;
 
 -- name: add_need
-insert into actorflow.need (needs, job)
-select id, :job::bigint from actorflow.job where id = :needs and stage < 5
+insert into actorflow.need (needs, job, anyway)
+select id, :job::bigint, :anyway::integer from actorflow.job where id = :needs and stage < 5
 for update -- so that it does not end meanwhile without seeing who waits for it
 on conflict do nothing;
 
 -- name: keep_need
-insert into actorflow.need (needs, job) values (:needs, :job) on conflict do nothing;
+insert into actorflow.need (needs, job, met) values (:needs, :job, 1) on conflict do nothing;
 
 -- name: claim
 with next as materialized (
-    select id from actorflow.job
-    where queue = :queue and stage = 0 and task in (select json_array_elements_text(:tasks::json))
-    order by priority, id limit :limit
+    select id from actorflow.job where queue = :queue and stage = 0 and task = :task order by priority, id limit :limit
     for update skip locked
+)
+update actorflow.job as job set
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
+from next where job.id = next.id
+returning job.id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
+
+-- name: ready_tasks
+with recursive ready (task) as (
+    select min(task) from actorflow.job where queue = :queue and stage = 0
+    union all
+    select (select min(task) from actorflow.job where queue = :queue and stage = 0 and task > ready.task) from ready where ready.task is not null
+)
+select task, task in (select json_array_elements_text(:tasks::json)) from ready where task is not null limit :limit;
+
+-- name: known_ready
+select task from json_array_elements_text(:tasks::json) as known (task)
+where exists (select 1 from actorflow.job as job where job.queue = :queue and job.stage = 0 and job.task = known.task);
+
+-- name: claim_of
+with next as materialized (
+    select job.id
+    from json_array_elements_text(:tasks::json) as known (task) cross join lateral (
+        select id, priority from actorflow.job where queue = :queue and stage = 0 and task = known.task order by priority, id limit :limit
+        for update skip locked
+    ) as job
+    order by job.priority, job.id limit :limit
 )
 update actorflow.job as job set
     stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
@@ -115,9 +139,26 @@ select
     (select value from actorflow.meta where key = 'version'),
     (select min(due) from actorflow.job where queue = :name and stage = 1),
     (select min(free_at) from actorflow.key where queue = :name and free_at is not null),
-    (select min(expires) from actorflow.job where queue = :name and stage < 4 and expires is not null)
+    (select min(expires) from actorflow.job where queue = :name and stage < 4 and expires is not null),
+    (select min(lacks) from actorflow.job where queue = :name and stage = -1)
 from actorflow.queue where name = :name
 for update; -- as `queue`
+
+-- name: lacking
+with recursive lacking (name) as (
+    select min(lacks) from actorflow.job where queue = :queue and stage = -1
+    union all
+    select (select min(lacks) from actorflow.job where queue = :queue and stage = -1 and lacks > lacking.name) from lacking where lacking.name is not null
+)
+select name from lacking where name is not null limit :limit;
+
+-- name: that_lack
+select id, key from actorflow.job where queue = :queue and stage = -1 and lacks = :lacks order by priority, id limit :limit;
+
+-- name: park
+update actorflow.job set
+    stage = -1, lacks = :lacks, status = 'queued', owner = null, lease = null, attempt = attempt - 1, error = :error
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: is_ready
 select 1 from actorflow.job where queue = :queue and stage = 0 limit 1;
@@ -151,10 +192,16 @@ where id = :id and stage < 4;
 select queue, key, stage, task from actorflow.job where id = :id;
 
 -- name: cancelling
-update actorflow.job set cancelling = 1 where id = :id and stage = 4 returning owner;
+update actorflow.job set cancelling = cancelling | 1 where id = :id and stage = 4 returning owner;
+
+-- name: supersede
+update actorflow.job set cancelling = cancelling + 2 where id = :id and stage = 4 and cancelling < 2;
+
+-- name: cancelled_how
+select cancelling from actorflow.job where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
 -- name: to_cancel
-select id from actorflow.job where owner = :owner and queue = :queue and stage = 4 and cancelling = 1;
+select id from actorflow.job where owner = :owner and queue = :queue and stage = 4 and cancelling in (1, 3);
 
 -- name: expired
 select id from actorflow.job where queue = :queue and stage < 4 and expires is not null and expires <= :now
@@ -179,24 +226,38 @@ update actorflow.job set
 where id = :id;
 
 -- name: needed
-select distinct needs from actorflow.need where needs in (select json_array_elements_text(:ids::json)::bigint);
+select distinct needs from actorflow.need where needs in (select json_array_elements_text(:ids::json)::bigint) and met = 0;
 
 -- name: dependants
-select job from actorflow.need where needs = :needs;
+select job, anyway from actorflow.need where needs = :needs and met = 0 order by job limit :limit;
 
 -- name: drop_needs
-delete from actorflow.need as need where needs = :needs
+delete from actorflow.need as need where needs = :needs and met = 0 and job <= :last
 and not exists (select 1 from actorflow.job as job where job.id = need.job and job.stage = 2 and job.gather is not null);
+
+-- name: keep_needs
+update actorflow.need set met = 1 where needs = :needs and met = 0 and job <= :last;
 
 -- name: need_met
 update actorflow.job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: add_ended
+insert into actorflow.ended (job) values (:id) on conflict do nothing;
+
+-- name: take_ended
+delete from actorflow.ended where job in (select job from actorflow.ended limit :limit for update skip locked) returning job;
+
+-- name: any_ended
+select 1 from actorflow.ended limit 1;
+
+-- name: status
+select status from actorflow.job where id = :id;
 
 -- name: gather
 select gather from actorflow.job where id = :id;
 
 -- name: drop_gathered
-delete from actorflow.need where job = :id
-and needs in (select json_array_elements_text((select gather from actorflow.job where id = :id)::json)::bigint);
+delete from actorflow.need where job = :id and needs in (select json_array_elements_text(:ids::json)::bigint);
 
 -- name: size_of_results
 select coalesce(sum(coalesce(length(result), 4) + 1), 0) from actorflow.job where id in (select json_array_elements_text(:ids::json)::bigint);
@@ -226,11 +287,18 @@ select id, owner from actorflow.job where stage = 4 and lease < :now and owner <
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from actorflow.job where id = :id;
 
+-- name: why
+select status, stage, queue, task, due, lacks, needs, (select paused from actorflow.queue where name = job.queue) from actorflow.job as job where id = :id;
+
 -- name: outcome
 select status, result, error, task from actorflow.job where id = :id;
 
 -- name: peek
-select id from actorflow.job where queue = :queue and stage = 0 order by priority, id limit 1;
+select job.id
+from json_array_elements_text(:tasks::json) as known (task) cross join lateral (
+    select id, priority from actorflow.job where queue = :queue and stage = 0 and task = known.task order by priority, id limit 1
+) as job
+order by job.priority, job.id limit 1;
 
 -- name: list
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
@@ -275,11 +343,11 @@ select
     (select count(*) from actorflow.job where queue = :queue and stage = 1),
     (select count(*) from actorflow.job where queue = :queue and stage = 2),
     (select count(*) from actorflow.job where queue = :queue and stage = 3),
-    (select count(*) from actorflow.job where queue = :queue and owner is not null and stage = 4);
+    (select count(*) from actorflow.job where queue = :queue and owner is not null and stage = 4),
+    (select count(*) from actorflow.job where queue = :queue and stage = -1);
 
--- name: unknown
-select task, count(*) from actorflow.job
-where queue = :queue and stage = 0 and task not in (select json_array_elements_text(:tasks::json)) group by task limit 20;
+-- name: count_ready
+select count(*) from actorflow.job where queue = :queue and stage = 0 and task = :task;
 
 -- name: prune
 with old as materialized (
@@ -304,7 +372,9 @@ delete from actorflow.job_tag
 where queue = :queue and job in (select id from actorflow.job where queue = :queue and stage < 4);
 
 -- name: purge_needs
-delete from actorflow.need where job in (select id from actorflow.job where queue = :queue and stage < 4);
+delete from actorflow.need
+where job in (select id from actorflow.job where queue = :queue and stage < 4)
+or needs in (select id from actorflow.job where queue = :queue and stage < 4);
 
 -- name: revive
 update actorflow.job set
@@ -314,7 +384,7 @@ where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, ke
 
 -- name: unique_of
 select other.id from actorflow.job as job join actorflow.job as other on other.queue = job.queue and other."unique" = job."unique"
-where job.id = :id and job."unique" is not null and other.stage < 5;
+where job.id = :id and job."unique" is not null and other.stage < 5 and other.cancelling < 2;
 
 -- name: key
 select slots, ready, tokens, filled, free_at from actorflow.key where queue = :queue and key = :key;

@@ -70,21 +70,45 @@ with recursive new (id, count) as (
 select id from new;
 
 -- name: unique
-select id, stage from af_job where queue = :queue and "unique" = :unique and stage < 5;
+select id, stage from af_job where queue = :queue and "unique" = :unique and stage < 5 and cancelling < 2;
 
 -- name: add_need
-insert into af_need (needs, job) select id, :job from af_job where id = :needs and stage < 5 on conflict do nothing;
+insert into af_need (needs, job, anyway) select id, :job, :anyway from af_job where id = :needs and stage < 5 on conflict do nothing;
 
 -- name: keep_need
-insert into af_need (needs, job) values (:needs, :job) on conflict do nothing;
+insert into af_need (needs, job, met) values (:needs, :job, 1) on conflict do nothing;
 
 -- name: claim
 update af_job set
     stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
 where id in (
-    select id from af_job
-    where queue = :queue and stage = 0 and task in (select value from json_each(:tasks))
-    order by priority, id limit :limit
+    select id from af_job where queue = :queue and stage = 0 and task = :task order by priority, id limit :limit
+)
+returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
+
+-- name: ready_tasks
+with recursive ready (task) as (
+    select min(task) from af_job where queue = :queue and stage = 0
+    union all
+    select (select min(task) from af_job where queue = :queue and stage = 0 and task > ready.task) from ready where ready.task is not null
+)
+select task, task in (select value from json_each(:tasks)) from ready where task is not null limit :limit;
+
+-- name: known_ready
+select value from json_each(:tasks)
+where exists (select 1 from af_job where queue = :queue and stage = 0 and task = value);
+
+-- name: claim_of
+update af_job set
+    stage = 4, status = 'running', owner = :owner, epoch = epoch + 1, attempt = attempt + 1, started = :now, lease = :lease, begun = 0
+where id in (
+    select job.id
+    from json_each(:tasks) as known, json_each((
+        select json_group_array(id) from (
+            select id from af_job where queue = :queue and stage = 0 and task = known.value order by priority, id limit :limit
+        )
+    )) as next join af_job as job on job.id = next.value
+    order by job.priority, job.id limit :limit
 )
 returning id, task, args, options, attempt, crashes, epoch, priority, key, at_most_once, created, due;
 
@@ -105,8 +129,25 @@ select
     (select value from af_meta where key = 'version'),
     (select min(due) from af_job where queue = :name and stage = 1),
     (select min(free_at) from af_key where queue = :name and free_at is not null),
-    (select min(expires) from af_job where queue = :name and stage < 4 and expires is not null)
+    (select min(expires) from af_job where queue = :name and stage < 4 and expires is not null),
+    (select min(lacks) from af_job where queue = :name and stage = -1)
 from af_queue where name = :name;
+
+-- name: lacking
+with recursive lacking (name) as (
+    select min(lacks) from af_job where queue = :queue and stage = -1
+    union all
+    select (select min(lacks) from af_job where queue = :queue and stage = -1 and lacks > lacking.name) from lacking where lacking.name is not null
+)
+select name from lacking where name is not null limit :limit;
+
+-- name: that_lack
+select id, key from af_job where queue = :queue and stage = -1 and lacks = :lacks order by priority, id limit :limit;
+
+-- name: park
+update af_job set
+    stage = -1, lacks = :lacks, status = 'queued', owner = null, lease = null, attempt = attempt - 1, error = :error
+where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: is_ready
 select 1 from af_job where queue = :queue and stage = 0 limit 1;
@@ -140,10 +181,16 @@ where id = :id and stage < 4;
 select queue, key, stage, task from af_job where id = :id;
 
 -- name: cancelling
-update af_job set cancelling = 1 where id = :id and stage = 4 returning owner;
+update af_job set cancelling = cancelling | 1 where id = :id and stage = 4 returning owner;
+
+-- name: supersede
+update af_job set cancelling = cancelling + 2 where id = :id and stage = 4 and cancelling < 2;
+
+-- name: cancelled_how
+select cancelling from af_job where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
 -- name: to_cancel
-select id from af_job where owner = :owner and queue = :queue and stage = 4 and cancelling = 1;
+select id from af_job where owner = :owner and queue = :queue and stage = 4 and cancelling in (1, 3);
 
 -- name: expired
 select id from af_job where queue = :queue and stage < 4 and expires is not null and expires <= :now
@@ -166,24 +213,38 @@ update af_job set
 where id = :id;
 
 -- name: needed
-select distinct needs from af_need where needs in (select value from json_each(:ids));
+select distinct needs from af_need where needs in (select value from json_each(:ids)) and met = 0;
 
 -- name: dependants
-select job from af_need where needs = :needs;
+select job, anyway from af_need where needs = :needs and met = 0 order by job limit :limit;
 
 -- name: drop_needs
-delete from af_need where needs = :needs
+delete from af_need where needs = :needs and met = 0 and job <= :last
 and not exists (select 1 from af_job as job where job.id = af_need.job and job.stage = 2 and job.gather is not null);
+
+-- name: keep_needs
+update af_need set met = 1 where needs = :needs and met = 0 and job <= :last;
 
 -- name: need_met
 update af_job set needs = needs - 1 where id = :id and stage = 2 returning needs, due, key, queue, gather;
+
+-- name: add_ended
+insert into af_ended (job) values (:id) on conflict do nothing;
+
+-- name: take_ended
+delete from af_ended where job in (select job from af_ended limit :limit) returning job;
+
+-- name: any_ended
+select 1 from af_ended limit 1;
+
+-- name: status
+select status from af_job where id = :id;
 
 -- name: gather
 select gather from af_job where id = :id;
 
 -- name: drop_gathered
-delete from af_need where job = :id
-and needs in (select value from json_each((select gather from af_job where id = :id)));
+delete from af_need where job = :id and needs in (select value from json_each(:ids));
 
 -- name: size_of_results
 select coalesce(sum(coalesce(length(result), 4) + 1), 0) from af_job where id in (select value from json_each(:ids));
@@ -213,11 +274,20 @@ select id, owner from af_job where stage = 4 and lease < :now and owner <> :owne
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from af_job where id = :id;
 
+-- name: why
+select status, stage, queue, task, due, lacks, needs, (select paused from af_queue where name = job.queue) from af_job as job where id = :id;
+
 -- name: outcome
 select status, result, error, task from af_job where id = :id;
 
 -- name: peek
-select id from af_job where queue = :queue and stage = 0 order by priority, id limit 1;
+select job.id
+from json_each(:tasks) as known, json_each((
+    select json_array(id) from (
+        select id from af_job where queue = :queue and stage = 0 and task = known.value order by priority, id limit 1
+    )
+)) as next join af_job as job on job.id = next.value
+order by job.priority, job.id limit 1;
 
 -- name: list
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
@@ -262,11 +332,11 @@ select
     (select count(*) from af_job where queue = :queue and stage = 1),
     (select count(*) from af_job where queue = :queue and stage = 2),
     (select count(*) from af_job where queue = :queue and stage = 3),
-    (select count(*) from af_job where queue = :queue and owner is not null and stage = 4);
+    (select count(*) from af_job where queue = :queue and owner is not null and stage = 4),
+    (select count(*) from af_job where queue = :queue and stage = -1);
 
--- name: unknown
-select task, count(*) from af_job
-where queue = :queue and stage = 0 and task not in (select value from json_each(:tasks)) group by task limit 20;
+-- name: count_ready
+select count(*) from af_job where queue = :queue and stage = 0 and task = :task;
 
 -- name: prune
 delete from af_job where id in (
@@ -291,7 +361,9 @@ delete from af_job_tag
 where queue = :queue and job in (select id from af_job where queue = :queue and stage < 4);
 
 -- name: purge_needs
-delete from af_need where job in (select id from af_job where queue = :queue and stage < 4);
+delete from af_need
+where job in (select id from af_job where queue = :queue and stage < 4)
+or needs in (select id from af_job where queue = :queue and stage < 4);
 
 -- name: revive
 update af_job set
@@ -301,7 +373,7 @@ where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, ke
 
 -- name: unique_of
 select other.id from af_job as job join af_job as other on other.queue = job.queue and other."unique" = job."unique"
-where job.id = :id and job."unique" is not null and other.stage < 5;
+where job.id = :id and job."unique" is not null and other.stage < 5 and other.cancelling < 2;
 
 -- name: key
 select slots, ready, tokens, filled, free_at from af_key where queue = :queue and key = :key;
