@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Final
 
 from actorflow.errors import DefinitionError, PayloadError
