@@ -1,8 +1,9 @@
 """State machines: charts, and what interprets them, with or without an actor. Layer 3.
 
 Read in this order: `chart` (what a chart is made of), `sets` (which states a step exits and enters: the algorithm of
-the SCXML recommendation), `program` (a chart ready to run, each step worked out once), `interpreter` and `steps`
-(one instance), then `rules` and `declare` (the class form), `actor`, `surroundings` and `state_machine` (the actor).
+the SCXML recommendation), `configuration` and `program` (a chart ready to run, each step worked out once),
+`interpreter` and `steps` (one instance), then `rules`, `direct` and `declare` (the class form), `actor`, `surroundings`
+and `state_machine` (the actor), `local` (a machine without one).
 Other ways to write a chart: `builder`, `mapping`, `scxml`.
 """
 

@@ -15,11 +15,12 @@ from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
 from actorflow.machine import snapshot
 from actorflow.machine.chart import Chart
+from actorflow.machine.configuration import Configuration
 from actorflow.machine.event import Event, Record
 from actorflow.machine.initial import Initial, names_of
 from actorflow.machine.pending import Due, Pending, TimerKey
 from actorflow.machine.platform import ALONE, Platform
-from actorflow.machine.program import Configuration, is_raised
+from actorflow.machine.program import is_raised
 from actorflow.machine.steps import failures, invocations, macrostep, microstep, selection, termination, timers
 
 if TYPE_CHECKING:
@@ -107,16 +108,20 @@ class Interpreter:
             model._adopt(self)
             initial = model._initial if initial is None else initial
         if initial is not None:
-            self._configuration = program.nowhere
-            snapshot.place(self, names_of(chart, initial))
-            if start:
-                snapshot.begin(self)
-        elif start and program.start.plain and not program.start.enters:
-            self._configuration = program.start.target
+            self._start_in(initial, start=start)
+        elif start and program.begun is not None:
+            self._configuration = program.begun
         else:
             self._configuration = program.nowhere
             if start:
                 self.start()
+
+    def _start_in(self, initial: Initial, *, start: bool) -> None:
+        """Be in the states that were given."""
+        self._configuration = self._program.nowhere
+        snapshot.place(self, names_of(self.chart, initial))
+        if start:
+            snapshot.begin(self)
 
     @staticmethod
     def of(machine: StateMachine, /) -> Interpreter:
@@ -157,7 +162,12 @@ class Interpreter:
         program = self._program
         program.seen += 1
         if self._running or not isinstance(choices, tuple) or not program.seen & SAMPLE:
-            return macrostep.send(self, Event(event, args, kwargs))
+            if choices is None and not (self._running or program.scxml) and program.seen & SAMPLE:
+                choices = program.prepare(source, event)  # a configuration that is new: the common step all the same
+            else:
+                choices = None
+            if not isinstance(choices, tuple):
+                return macrostep.send(self, Event(event, args, kwargs))
         model = self.model
         self._running = True
         part = "a guard"

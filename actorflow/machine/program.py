@@ -9,141 +9,29 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable
+from typing import Final
 
 from actorflow.errors import DefinitionError
 from actorflow.machine import sets
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.configuration import (
+    Candidates,
+    Change,
+    Configuration,
+    EventHook,
+    Function,
+    Move,
+    StateHook,
+    Step,
+    Waiting,
+)
 from actorflow.machine.direct import action_of
 from actorflow.machine.hooks import not_plain, wants_event
-
-Function: TypeAlias = Callable[..., Any]
 
 KEPT: Final = 1000  # names of events, for each configuration
 REMEMBERED: Final = 100_000  # active states in kept configurations and steps, 60 B each; 20 regions have a million
 OVERHEAD: Final = 10  # of a configuration or step, in active states
-
-
-class EventHook:
-    """A hook of a state that gets the event, too; steps with one are not the common ones."""
-
-    __slots__ = ("function",)
-
-    def __init__(self, function: Function) -> None:
-        self.function = function
-
-
-StateHook: TypeAlias = Any  # a function or an EventHook: of the latter the common path has none
-
-
-class Move:
-    """A transition with its functions."""
-
-    __slots__ = ("actions", "choose", "guard", "key", "transition")
-
-    def __init__(self, program: Program, transition: Transition, key: tuple[str, int]) -> None:
-        self.transition = transition
-        self.key = key  # its source, and its place there: what a snapshot calls it
-        self.guard = program.function(transition.guard)
-        self.actions = program.functions(transition.actions)
-        self.choose = program.function(transition.choose)
-
-
-class Entered:
-    """What is to be done for one state that a step enters."""
-
-    __slots__ = ("actions", "defers", "done", "hooks", "invokes", "name", "timeouts")
-
-    def __init__(self, program: Program, name: str, defaults: Iterable[Transition], active: frozenset[str]) -> None:
-        node = program.chart.states[name]
-        self.name = name
-        self.hooks = program.state_hooks(node.enter)
-        self.actions = tuple(function for default in defaults for function in program.functions(default.actions))
-        self.timeouts = program.timeouts_of(name)
-        self.invokes = node.invoke
-        self.done = program.done_events(name, active) if node.kind == "final" else ()
-
-    def is_plain(self) -> bool:
-        """Say whether it has no more than functions to call."""
-        return not (self.actions or self.timeouts or self.invokes or self.done or has_event_hook(self.hooks))
-
-
-class Step:
-    """From one configuration to another, by one or several moves."""
-
-    __slots__ = ("actions", "entered", "enters", "exits", "left", "moves", "plain", "remembered", "source", "target")
-
-    def __init__(
-        self, program: Program, source: Configuration, moves: tuple[Move, ...], exits: sets.Exit, entry: sets.Entry
-    ) -> None:
-        chart = program.chart
-        names = (source.names - exits.states) | entry.states
-        self.source = source
-        self.target = program.configuration(names)
-        self.moves = moves
-        self.actions = tuple(function for move in moves for function in move.actions)
-        self.left = exits.in_order
-        self.exits = tuple(hook for name in self.left for hook in program.state_hooks(chart.states[name].exit))
-        active = source.names - exits.states  # as it grows: a parallel state is done with the last of its regions, once
-        self.entered = tuple(
-            Entered(program, name, entry.defaults.get(name, ()), active := active | {name})
-            for name in chart.in_order(entry.states)
-        )
-        self.enters = tuple(hook for entered in self.entered for hook in entered.hooks)
-        self.remembered = exits.remembered
-        holds = has_event_hook(self.exits) or any(
-            program.timeouts_of(name) or chart.states[name].invoke for name in self.left
-        )
-        restless = self.target.eventless or self.target.final or program.has_deferred or program.has_forwarded
-        self.plain = not (holds or restless or self.remembered or not all(one.is_plain() for one in self.entered)) and (
-            chart.order == "action first"
-        )
-
-    @property
-    def is_quiet(self) -> bool:
-        """Say whether it does nothing but change the configuration."""
-        return self.plain and not (self.actions or self.exits or self.enters)
-
-
-class Choice:
-    """A candidate in a configuration, taken if its guard allows. `step` is set once it is known to be fixed."""
-
-    __slots__ = ("guard", "move", "step")
-
-    def __init__(self, move: Move) -> None:
-        self.move = move
-        self.guard = move.guard
-        self.step: Step | None = None
-
-
-Candidates: TypeAlias = "tuple[Choice, ...] | Regions"
-
-
-class Regions:
-    """Candidates for an event that several regions wait for: for each atomic state, its own in order."""
-
-    __slots__ = ("of_atomic",)
-
-    def __init__(self, of_atomic: list[tuple[Choice, ...]]) -> None:
-        self.of_atomic = of_atomic
-
-
-class Configuration:
-    """A set of active states, of which there is one object a program, and what events do in it."""
-
-    __slots__ = ("candidates", "defers", "eventless", "final", "names", "state", "steps", "together")
-
-    def __init__(self, program: Program, names: frozenset[str]) -> None:
-        chart = program.chart
-        self.names = names
-        self.state = "+".join(name for name in chart.in_order(names) if sets.is_atomic(chart, name))
-        self.final = any(chart.states[name].kind == "final" and chart.states[name].parent == ROOT for name in names)
-        self.defers = tuple(pattern for name in chart.in_order(names) for pattern in chart.states[name].defer)
-        self.candidates: dict[str, Candidates] = {}
-        self.steps: dict[Any, Any] = {}
-        self.together: dict[tuple[Move, ...], tuple[Move, ...]] = {}  # moves of regions, less those preempted
-        self.eventless = program.select(self, lambda transition: not transition.events and transition.after is None)
 
 
 class Program:
@@ -152,6 +40,42 @@ class Program:
     Raises:
         DefinitionError: the chart names a method that the class does not have.
     """
+
+    __slots__ = (  # more than 30 attributes in a dict would cost each event 20 ns
+        "_bit_of",
+        "_changes",
+        "_configurations",
+        "_functions",
+        "_limit",
+        "_lock",
+        "_moves",
+        "_order",
+        "_room",
+        "_room_of_changes",
+        "_waiting",
+        "_within",
+        "action_time",
+        "adopts",
+        "begun",
+        "called",
+        "chart",
+        "deferring",
+        "eventless",
+        "events",
+        "failed",
+        "finals",
+        "has_deferred",
+        "has_forwarded",
+        "hooks",
+        "model_class",
+        "nowhere",
+        "refused",
+        "sampled",
+        "scxml",
+        "seen",
+        "start",
+        "validation_time",
+    )
 
     def __init__(self, chart: Chart, model_class: type) -> None:
         self.chart = chart
@@ -163,12 +87,20 @@ class Program:
         self.validation_time = self.action_time = 0.0  # seconds, of the sampled ones
         self._lock = threading.RLock()
         self._functions: dict[str, Function] = {}
-        self._configurations: dict[frozenset[str], Configuration] = {}
-        self._room = self._limit = max(REMEMBERED, 100 * len(chart.states))
+        self._order = tuple(chart.states)
+        self._bit_of = {name: 1 << number for number, name in enumerate(self._order)}
+        self._configurations: dict[int, Configuration] = {}
+        self._room = self._room_of_changes = self._limit = max(REMEMBERED, 100 * len(chart.states))
         self._moves = {
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
         }
+        self._changes: dict[tuple[Move, int], Change] = {}  # by what is active within the move's domain
+        self._within: dict[str, int] = {}
+        self._waiting: dict[str, Waiting] = {}
+        self.eventless = Waiting(self, lambda transition: not transition.events and transition.after is None)
+        self.finals = self.bits(name for name in chart.states[ROOT].children if chart.states[name].kind == "final")
+        self.deferring = self.bits(name for name, node in chart.states.items() if node.defer)
         self.events = frozenset(chart.events)
         self.called = called_of(chart)
         self.hooks = hooks_of(chart) - self.called.keys()  # methods that are neither events nor for callers
@@ -180,7 +112,8 @@ class Program:
         self.nowhere = self.configuration(frozenset())
         root = chart.states[ROOT]
         initial = root.initial or Transition(ROOT)
-        self.start = self.step(self.nowhere, (Move(self, initial, (ROOT, 0)),), {})
+        self.start = start = self.step(self.nowhere, (Move(self, initial, (ROOT, 0)),), {})
+        self.begun = start.target if start.plain and not start.enters else None  # nothing runs at a start
 
     # --- functions ---------------------------------------------------------------------------------------------------
 
@@ -237,18 +170,55 @@ class Program:
 
     # --- configurations and steps ------------------------------------------------------------------------------------
 
+    def bits(self, names: Iterable[str]) -> int:
+        """Return states as bits."""
+        found = 0
+        for name in names:
+            found |= self._bit_of[name]
+        return found
+
+    def names(self, bits: int) -> list[str]:
+        """Return the names of states that are given as bits, in document order."""
+        found = []
+        while bits:
+            lowest = bits & -bits
+            found.append(self._order[lowest.bit_length() - 1])
+            bits ^= lowest
+        return found
+
+    def within(self, name: str) -> int:
+        """Return all states within a state, as bits."""
+        known = self._within.get(name)
+        if known is None:
+            known = self._within[name] = self.bits(sets.within(self.chart, name))
+        return known
+
+    def defers_of(self, bits: int) -> tuple[str, ...]:
+        """Return the patterns of the events that these states defer."""
+        states = self.chart.states
+        return tuple(pattern for name in self.names(bits & self.deferring) for pattern in states[name].defer)
+
     def configuration(self, names: frozenset[str]) -> Configuration:
         """Return the object for a set of states."""
+        return self._configuration(self.bits(names))
+
+    def _configuration(self, bits: int, leaves: tuple[str, ...] | None = None) -> Configuration:
+        """Return the object for a set of states; of one that has its atomic states, they need not be looked for."""
+        known = self._configurations.get(bits)
+        if known is not None:
+            return known
+        if leaves is None:
+            leaves = tuple(name for name in self.names(bits) if sets.is_atomic(self.chart, name))
         with self._lock:
-            known = self._configurations.get(names)
+            known = self._configurations.get(bits)
             if known is None:
-                self._make_room(names)
-                known = self._configurations[names] = Configuration(self, names)
+                self._make_room(bits.bit_count())
+                known = self._configurations[bits] = Configuration(self, bits, leaves)
             return known
 
-    def _make_room(self, names: frozenset[str]) -> None:
+    def _make_room(self, states: int) -> None:
         """Forget all configurations if they and their steps have become too many; machines keep those they are in."""
-        self._room -= len(names) + OVERHEAD
+        self._room -= states + OVERHEAD
         if self._room > 0:
             return
         self._room = self._limit
@@ -258,36 +228,26 @@ class Program:
             known.together.clear()
         self._configurations.clear()
 
+    def _keep_change(self, key: tuple[Move, int], change: Change) -> None:
+        """Keep what a move does; forget all of them if they have become too many."""
+        with self._lock:
+            self._room_of_changes -= key[1].bit_count() + OVERHEAD
+            if self._room_of_changes <= 0:
+                self._room_of_changes = self._limit
+                self._changes.clear()
+            self._changes[key] = change
+
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
         """Return who may take an event, and keep it, unless there are very many names: of a wildcard, say."""
-
-        def waits(transition: Transition) -> bool:
-            return any(sets.matches(pattern, event) for pattern in transition.events)
-
-        found = self.select(configuration, waits)
+        waiting = self._waiting.get(event)
+        if waiting is None:
+            waiting = Waiting(self, lambda transition: any(sets.matches(one, event) for one in transition.events))
+            if len(self._waiting) < KEPT:
+                self._waiting[event] = waiting
+        found = waiting.candidates(self, configuration)
         if len(configuration.candidates) < KEPT:
             configuration.candidates[event] = found
         return found
-
-    def select(self, configuration: Configuration, wanted: Callable[[Transition], bool]) -> Candidates:
-        """Return the candidates among the transitions of a configuration: for each atomic state, inner ones first."""
-        choices: dict[Move, Choice] = {}
-        chart = self.chart
-        of_atomic: dict[tuple[Choice, ...], None] = {}
-        for name in chart.in_order(configuration.names):
-            if not sets.is_atomic(chart, name):
-                continue
-            found = [
-                choices.setdefault(move, Choice(move))
-                for owner in (name, *(node.name for node in chart.ancestors(name)))
-                for move in self._moves[owner]
-                if wanted(move.transition)
-            ]
-            if found:
-                of_atomic[tuple(found)] = None
-        if len(of_atomic) == 1 and not self.scxml:  # the common step is not SCXML's
-            return next(iter(of_atomic))
-        return Regions(list(of_atomic)) if of_atomic else ()
 
     def step(self, configuration: Configuration, moves: tuple[Move, ...], remembered: sets.Remembered) -> Step:
         """Return the step that the moves make together, none of them preempted; worked out at first need."""
@@ -300,19 +260,52 @@ class Program:
             if step is not None:
                 return step  # type: ignore[no-any-return]
         with self._lock:
-            self._make_room(configuration.names)
+            self._make_room(configuration.bits.bit_count())
+        return self._local_step(configuration, moves) or self._any_step(configuration, moves, remembered)
+
+    def _local_step(self, configuration: Configuration, moves: tuple[Move, ...]) -> Step | None:
+        """Return the step of a move that does what it did, when its domain was as it is, beside other states."""
+        domain = moves[0].domain
+        if not domain or len(moves) > 1:
+            return None
+        change = self._changes.get((moves[0], self.within(domain) & configuration.bits))
+        if change is None:
+            return None
+        step = configuration.steps[moves] = self._joined(configuration, moves, change)
+        return step
+
+    def _any_step(self, configuration: Configuration, moves: tuple[Move, ...], remembered: sets.Remembered) -> Step:
+        """Work a step out by appendix D."""
         transitions = [move.transition for move in moves]
         exits = sets.Exit(self.chart, configuration.names, transitions, remembered)
         # A history that is a target may be of what is left just now, as in appendix D: exits come first there.
         entry = sets.Entry(self.chart, remembered, {**remembered, **exits.remembered})
         entry.add(transitions)
-        step = Step(self, configuration, moves, exits, entry)
+        change = Change(self, configuration.names, moves, exits, entry)
+        if change.is_local:
+            self._keep_change((moves[0], self.within(moves[0].domain) & configuration.bits), change)
+        step = self._joined(configuration, moves, change)
         if not entry.consulted:
             configuration.steps[moves] = step
         else:
             _, steps = configuration.steps.setdefault(moves, (tuple(dict.fromkeys(entry.consulted)), {}))
             steps[tuple(remembered.get(name) for name in dict.fromkeys(entry.consulted))] = step
         return step
+
+    def _joined(self, source: Configuration, moves: tuple[Move, ...], change: Change) -> Step:
+        """Return the step of a change from a configuration."""
+        bits = source.bits ^ change.flipped
+        leaves = change.leaves_after(source.leaves) if change.is_local else None
+        return Step(source, self._configuration(bits, leaves), moves, change)
+
+    def prepare(self, configuration: Configuration, event: str) -> Candidates:
+        """Return who may take an event in a configuration that is new, with the step of a lone one if it is known."""
+        found = self.candidates(configuration, event)
+        if isinstance(found, tuple) and len(found) == 1:
+            with self._lock:
+                self._make_room(configuration.bits.bit_count())
+            found[0].step = self._local_step(configuration, (found[0].move,))
+        return found
 
     def is_fixed(self, step: Step) -> bool:
         """Say whether the step is the same whatever the history states hold."""
@@ -346,7 +339,7 @@ class Program:
             targets = (target for transition in transitions for target in transition.targets)
             if not any(self.chart.states[target].kind in HISTORY for target in targets):
                 with self._lock:
-                    self._make_room(configuration.names)
+                    self._make_room(configuration.bits.bit_count())
                 configuration.together[key] = known
         return known
 
@@ -360,11 +353,6 @@ def hooks_of(chart: Chart) -> frozenset[str]:
         hooks += node.initial.actions if node.initial else ()
         hooks += [action for transition in node.transitions for action in transition.actions]
     return frozenset(hook.name for hook in hooks)
-
-
-def has_event_hook(hooks: Iterable[StateHook]) -> bool:
-    """Say whether one of the hooks gets the event."""
-    return any(isinstance(hook, EventHook) for hook in hooks)
 
 
 def called_of(chart: Chart) -> dict[str, str]:

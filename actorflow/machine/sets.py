@@ -197,6 +197,17 @@ def remembered_at_exit(chart: Chart, active: Iterable[str], exits: Iterable[str]
     return values
 
 
+def within(chart: Chart, name: str) -> frozenset[str]:
+    """Return all states within a state."""
+    found: list[str] = []
+    todo = [name]
+    while todo:
+        inner = chart.states[todo.pop()].children
+        found += inner
+        todo += inner
+    return frozenset(found)
+
+
 def is_atomic(chart: Chart, name: str) -> bool:
     """Say whether a state has none within it."""
     return chart.states[name].kind in {"atomic", "final"}

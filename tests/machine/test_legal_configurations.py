@@ -107,7 +107,11 @@ def test_a_configuration_is_legal_after_each_step_and_after_a_restore(order, see
     machine = af.Interpreter(chart)
     assert legal(chart, machine)
     for event in events:
+        fresh = af.Interpreter.restore(replace(chart), machine.snapshot())  # a chart of which nothing is worked out yet
         send(machine, event)
+        send(fresh, event)
+        assert fresh.snapshot() | {"history": []} == machine.snapshot() | {"history": []}
+        assert fresh.state == machine.state
         assert legal(chart, machine), machine.configuration
         again = af.Interpreter.restore(chart, machine.snapshot())
         assert again.configuration == machine.configuration

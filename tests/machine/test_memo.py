@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
 import actorflow as af
-from actorflow.machine import ChartBuilder, program
+from actorflow.machine import ChartBuilder, program, sets
 
 REGIONS = 7
 
@@ -52,3 +53,42 @@ def test_configurations_and_steps_that_are_kept_have_a_bound(monkeypatch: pytest
         kept = machines[which]._program._configurations
         most = max(most, sum((len(one.names) + program.OVERHEAD) * (1 + steps_of(one)) for one in kept.values()))
     assert most <= 100 * len(chart.states)
+
+
+def test_what_a_region_does_is_worked_out_once_whatever_the_others_are_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked_out: list[object] = []
+    real = sets.Exit
+
+    def counted(*args: Any) -> sets.Exit:
+        worked_out.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(sets, "Exit", counted)
+    builder = ChartBuilder("wide").add_state("all", initial=True, parallel=True)
+    for number in range(50):
+        builder.add_state(f"region{number}", parent="all")
+        builder.add_state(f"off{number}", parent=f"region{number}", initial=True)
+        builder.add_state(f"on{number}", parent=f"region{number}")
+        builder.add_transition(f"off{number}", f"turn{number}", f"on{number}")
+        builder.add_transition(f"on{number}", f"turn{number}", f"off{number}")
+    machine = af.Interpreter(builder.build(), history=3)
+    walk, on = random.Random(3), set()
+    for _ in range(2000):
+        number = walk.randrange(50)
+        on ^= {number}
+        machine.send(f"turn{number}")
+    assert machine.state == "+".join(f"{'on' if number in on else 'off'}{number}" for number in range(50))
+    assert len(machine._program._configurations) > 100, "they seldom come again"
+    assert len(worked_out) <= 1 + 2 * 50
+
+
+def test_changes_that_are_kept_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "REMEMBERED", 0)
+    machine = af.Interpreter(switches(), history=0)
+    made = machine._program
+    made._limit = made._room_of_changes = 40
+    for number in range(REGIONS):
+        for _ in range(2):
+            machine.send(f"turn{number}")
+            assert sum(key[1].bit_count() + program.OVERHEAD for key in made._changes) <= 40 + program.OVERHEAD + 1
+    assert machine.state == "+".join(f"off{number}" for number in range(REGIONS))

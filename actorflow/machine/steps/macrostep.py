@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError, TransitionRefused
 from actorflow.machine import sets
+from actorflow.machine.configuration import Choice, Configuration
 from actorflow.machine.event import Event
 from actorflow.machine.pending import Due, Pending, pending_of
-from actorflow.machine.program import Choice, Configuration
 from actorflow.machine.steps.failures import FAILED, is_own_refusal, log_hidden, refusal
 from actorflow.machine.steps.invocations import pass_on, start_children
 from actorflow.machine.steps.microstep import START, move_to, take, take_in_scxml_order

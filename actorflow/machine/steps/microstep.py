@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.machine.configuration import Configuration, Entered, EventHook, Move, Step
 from actorflow.machine.event import Event
 from actorflow.machine.pending import pending_of, remembered_by
-from actorflow.machine.program import Configuration, Entered, EventHook, Move, Step
 from actorflow.machine.steps.failures import guarded, name_part
 from actorflow.machine.steps.invocations import end_children_of
 from actorflow.machine.steps.timers import cancel_timer, start_timer

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from actorflow.machine.configuration import Candidates, Choice, Move, Regions
 from actorflow.machine.event import Event
 from actorflow.machine.pending import remembered_by
-from actorflow.machine.program import Candidates, Choice, Move, Regions
 from actorflow.machine.steps.failures import guarded, name_part
 
 if TYPE_CHECKING:
