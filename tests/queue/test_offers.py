@@ -130,14 +130,16 @@ def test_a_job_whose_time_has_come_goes_first(shop):
     assert ORDER == ["due", "other"]
 
 
-def test_where_newer_code_has_changed_the_tables_a_job_is_left_to_it(tmp_path):
+def test_where_newer_code_has_changed_the_tables_no_job_is_added_or_begun(tmp_path):
     with af.ActorSystem("shop", store=f"sqlite:///{tmp_path / 'jobs.db'}") as system:
         jobs = system.queue("q", workers=1)
         offered(system)
         with sqlite3.connect(tmp_path / "jobs.db") as other:
             other.execute("update af_meta set value = value + 1 where key = 'version'")
         other.close()
-        assert jobs.enqueue(note, "a").status == "queued"
+        with pytest.raises(af.StoreOutdated):
+            jobs.enqueue(note, "a")
+    assert not ORDER
 
 
 def test_after_drain_nothing_is_claimed_any_more(shop):
