@@ -8,7 +8,8 @@ import click
 
 from actorflow.cli import fail
 from actorflow.cli.dead import on_store
-from actorflow.cli.queue import opened, show, told
+from actorflow.cli.output import show, told
+from actorflow.cli.queue import opened
 
 
 @click.group(short_help="State, timers and mail of durable actors.")

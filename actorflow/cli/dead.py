@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from actorflow.cli import fail
-from actorflow.cli.queue import opened, show, told
+from actorflow.cli.output import show, told
+from actorflow.cli.queue import opened
 
 if TYPE_CHECKING:
     from actorflow.durable.dead_mail import DeadMail

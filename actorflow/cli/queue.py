@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +13,7 @@ import click
 
 from actorflow.app.settings import Settings
 from actorflow.cli import fail
+from actorflow.cli.output import COUNTED, ENDS, counted, plain_json, show, shown, told, told_of
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def list_(url: str, as_json: bool) -> None:
     with opened(url, "read") as store:
         names = [row[0] for row in store.read(lambda transaction: transaction.all("jobs.queue_names"))]
         rows = [{"name": name, **figures(store, name)} for name in names]
+    if not as_json:  # how jobs ended counts from when the queue was made, the others are there now
+        rows = [{f"{word} (ever)" if word in ENDS else word: value for word, value in row.items()} for row in rows]
     show(rows, as_json, f"there are no queues in {url}")
 
 
@@ -108,7 +110,7 @@ def stats(name: str, url: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"name": name, **found}))
     else:
-        show([{"": word, name: value} for word, value in found.items()], as_json)
+        show([{"": word, name: value, "what it counts": COUNTED[word]} for word, value in found.items()], as_json)
 
 
 def selecting(command: F) -> F:
@@ -143,15 +145,17 @@ def show_(
 
     with opened(url, "read") as store:
         if what.isascii() and what.isdecimal():
-            info = dataclasses.asdict(info_of(store, what))
-            rows = [{"": word, f"job {what}": written(word, value)} for word, value in info.items()]
+            info = contents_of(store, what)
+            rows = [{"": word, f"job {what}": shown(word, value)} for word, value in info.items()]
             show([info] if as_json else rows, as_json)
             return
         check_queue(store, what)
         selection = Selection(what, status, tag, task)
         if counts:
             count = selection.count(store)
-            click.echo(json.dumps({"name": what, "count": count}) if as_json else count)
+            click.echo(
+                json.dumps({"name": what, "count": count}) if as_json else counted(count, what, status, tag, task)
+            )
             return
         found = [JobInfo.of(row) for row in selection.rows(store, limit, NEWEST if before is None else before)]
     rows = [dataclasses.asdict(info) for info in found]
@@ -194,37 +198,53 @@ OF_QUEUE = click.option("--queue", "name", metavar="QUEUE", help="Those jobs of 
 
 @queue.command(short_help="Queue jobs again that are dead, failed or cancelled.")
 @on_store
-@JOBS
+@click.argument("what", nargs=-1, metavar="[JOB]...|QUEUE")
 @OF_QUEUE
 @selecting
-@click.option("--dead", metavar="QUEUE", help="All dead letters of this queue, one by one.")
+@click.option("--failed", is_flag=True, help="All jobs of the queue that have failed for good.")
+@click.option("--dead", is_flag=True, help="All dead letters of the queue.")
 def retry(
-    jobs: tuple[int, ...],
+    what: tuple[str, ...],
     name: str | None,
     status: str | None,
     tag: str | None,
     task: str | None,
-    dead: str | None,
+    failed: bool,
+    dead: bool,
     url: str,
     as_json: bool,
 ) -> None:
-    """Queue jobs again that are dead, failed or cancelled: by number, or --queue with --status, --tag or --task."""
-    from actorflow.queue.selection import Selection
+    """Queue jobs again that are dead, failed or cancelled: by number, or those of a queue.
 
-    if bool(jobs) + (name is not None) + (dead is not None) != 1:
-        fail("name jobs by their numbers, or a queue by --queue or --dead")
-    check_choosing(name, status, tag, task)
+    `actorflow queue retry photos --failed` takes all that have failed, --status, --tag and --task choose among others.
+    """
+    words = list(what)
+    if len(words) == 1 and name is None and not is_number(words[0]):
+        name = words.pop()
+    if bool(words) is (name is not None):
+        fail("name jobs by their numbers, or a queue: `actorflow queue retry QUEUE --failed`")
+    statuses = [status] * (status is not None) + ["failed"] * failed + ["dead"] * dead
+    check_choosing(name, statuses[0] if statuses else None, tag, task)
     with opened(url, "write") as store:
-        if name is not None:
-            selection = selected(store, name, status, tag, task)
-            count = selection.retry(store, int(Settings().payload_limit))
-            told({"name": name, "retried": count}, as_json, f"{count} jobs of {name} queued again")
+        if name is None:
+            told_of({job: revived(store, job) for job in numbers(words)}, as_json)
             return
-        if dead is not None:
-            check_queue(store, dead)
-            jobs += tuple(row[0] for row in Selection(dead, "dead").rows(store, 1_000_000))
-        done = {job: revived(store, job) for job in jobs}
-    told_of(done, as_json)
+        chosen = [selected(store, name, one, tag, task) for one in dict.fromkeys(statuses or [None])]
+        count = sum(selection.retry(store, int(Settings().payload_limit)) for selection in chosen)
+    told({"name": name, "retried": count}, as_json, f"{count} jobs of {name} queued again")
+
+
+def is_number(word: str) -> bool:
+    """Say whether a word is the number of a job, not the name of a queue."""
+    return word.isascii() and word.isdecimal()
+
+
+def numbers(words: list[str]) -> list[int]:
+    """Return the numbers of jobs."""
+    wrong = [word for word in words if not is_number(word) or not 0 < int(word) < 1 << 63]
+    if wrong:
+        fail(f"{wrong[0]!r} is no job: the number of a job, of up to 63 bits, or the name of one queue")
+    return [int(word) for word in words]
 
 
 def revived(store: Store, job: int) -> tuple[bool, str]:
@@ -344,51 +364,12 @@ def info_of(store: Store, job: str) -> JobInfo:
     return JobInfo.of(row)
 
 
-def told(found: dict[str, Any], as_json: bool, text: str) -> None:
-    """Say what was done."""
-    if as_json:
-        click.echo(json.dumps(found))
-    else:
-        click.echo(text, err=True)
-
-
-def told_of(done: dict[int, tuple[bool, str]], as_json: bool) -> None:
-    """Say what became of each job; one that could not be changed makes the exit code 1."""
-    if as_json:
-        click.echo(json.dumps([{"job": str(job), "done": ok} for job, (ok, _) in done.items()]))
-    else:
-        for job, (_, text) in done.items():
-            click.echo(f"job {job} {text}", err=True)
-    if not all(ok for ok, _ in done.values()):
-        raise click.exceptions.Exit(1)
-
-
-def show(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "") -> None:
-    """Print rows as a table, or as one JSON list."""
-    if as_json:
-        click.echo(json.dumps(list(rows)))
-        return
-    if not rows:
-        click.echo(nothing, err=True)
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in rows[0]:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(written(name, value) for name, value in row.items()))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 500  # a file or a pipe folds nothing
-    console.print(table)
-
-
-def written(name: str, value: Any) -> str:
-    """Return a value as a table shows it."""
-    if value is None or value == ():
-        return ""
-    if isinstance(value, float) and name in {"created", "due", "started", "ended", "time"}:
-        return dt.datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
-    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+def contents_of(store: Store, job: str) -> dict[str, Any]:
+    """Return all that is known of a job, with its arguments and its result as the JSON that is stored."""
+    info = dataclasses.asdict(info_of(store, job))
+    row = store.read(lambda transaction: transaction.one("jobs.contents", {"id": int(job)}))
+    if row is not None:
+        args, result = row
+        info["arguments"], info["result"] = plain_json(args), plain_json(result)
+    info["traceback"] = info.pop("traceback")  # the longest comes last
+    return info

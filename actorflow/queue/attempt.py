@@ -222,7 +222,7 @@ class Attempt:
             if not isinstance(error, JobCancelled):
                 error = JobCancelled("it was cancelled while it ran")
             return self._outcome("cancelled", error=write_error(error))
-        stored = write_error(error)
+        stored = write_error(error, has_traceback=not isinstance(error, HostDied))
         if isinstance(error, HostDied):  # it has killed its process, or was in one that somebody else killed
             is_dead = job.at_most_once or job.crashes + 1 >= CRASHES
             if is_dead:

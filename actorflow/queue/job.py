@@ -16,7 +16,7 @@ from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCanc
 from actorflow.queue import ledger
 from actorflow.queue.aftermath import finish
 from actorflow.queue.reasons import Reason, reason_for
-from actorflow.store.faults import read_error
+from actorflow.store.faults import read_error, read_traceback
 from actorflow.workflow.current import CURRENT_TASK
 from actorflow.workflow.task import TASKS
 
@@ -42,6 +42,7 @@ class JobInfo:
         created: when it was enqueued; this and the other times are seconds since the epoch.
         cancelling: it runs, and is to end.
         error: the last one, or why it was cancelled.
+        traceback: where the last error was raised.
     """
 
     id: str
@@ -60,6 +61,7 @@ class JobInfo:
     tags: tuple[str, ...]
     cancelling: bool
     error: str | None
+    traceback: str | None = None
 
     @classmethod
     def of(cls, row: tuple[Any, ...]) -> JobInfo:
@@ -83,6 +85,7 @@ class JobInfo:
             tags=tuple(tags.split("\n")) if isinstance(tags, str) and tags else (),
             cancelling=cancelling in {1, 3},
             error=None if error is None else read_error(error)[0],
+            traceback=read_traceback(error),
         )
 
 

@@ -12,20 +12,50 @@ from typing import Any, Final
 
 from actorflow.errors import ActorflowError
 from actorflow.store.codec import decode, encode
-from actorflow.text import text_of
+from actorflow.text import reason_of, text_of
 
 LONGEST_TEXT: Final = 16_000  # characters of an error's text that are stored
+LONGEST_LINE: Final = 1_000  # characters of an error's text below its traceback
+FRAMES: Final = 20  # of a traceback, the innermost
+CHAINED: Final = 4  # errors that came of each other
 LARGEST_ARGS: Final = 64_000  # bytes of its arguments; with more, it comes back as its text
 
 
-def write_error(error: BaseException) -> bytes:
+def write_error(error: BaseException, *, has_traceback: bool = False) -> bytes:
     """Return an error as JSON: a few hundred kB at most, whatever the error is; it does not raise.
 
-    Only KeyboardInterrupt passes, as a signal may bring it at any time.
+    Only KeyboardInterrupt passes, as a signal may bring it at any time. With `has_traceback`, people can read there
+    where it was raised, and from what.
     """
     text = text_of(error, LONGEST_TEXT, str)
     stored = {"name": name_of_class(type(error)), "text": text, "args": _args(error)}
+    if has_traceback:
+        stored["traceback"] = traceback_of(error)
     return json.dumps(stored).encode()
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error, and of those that it came from, as Python prints it; its innermost frames."""
+    from traceback import format_tb  # noqa: PLC0415 - it takes 5 ms, and most programs have no error
+
+    parts: list[str] = []
+    found: BaseException | None = error
+    try:
+        for _ in range(CHAINED):
+            if found is None:
+                break
+            frames = "".join(format_tb(found.__traceback__, limit=-FRAMES))
+            parts.insert(0, f"Traceback (most recent call last):\n{frames}{reason_of(found, LONGEST_LINE)}\n")
+            is_cause = found.__cause__ is not None
+            found = found.__cause__ if is_cause or found.__suppress_context__ else found.__context__
+            if found is not None:
+                between = "The above exception was the direct cause of this one" if is_cause else "Then came this one"
+                parts.insert(0, f"\n{between}:\n\n")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as problem:  # noqa: BLE001 - the user's class may do anything
+        parts.append(f"<its traceback cannot be made: {reason_of(problem)}>")
+    return text_of("".join(parts), LONGEST_TEXT, str)
 
 
 def _args(error: BaseException) -> str | None:
@@ -57,6 +87,15 @@ def name_of_class(kind: type) -> str:
         raise
     except BaseException:  # noqa: BLE001 - a metaclass may do anything
         return "unknown.Error"
+
+
+def read_traceback(data: bytes | None) -> str | None:
+    """Return the traceback that was stored with an error; None without one."""
+    try:
+        found = json.loads(data).get("traceback") if data is not None else None
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def read_error(data: bytes | None, declared: tuple[type[BaseException], ...] = ()) -> tuple[str, BaseException | None]:

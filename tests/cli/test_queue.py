@@ -67,7 +67,7 @@ def test_show_finds_jobs_by_tag_and_task_and_pages_them(url):
     assert [job["id"] for job in asked("show", "photos", "--task", tasks.fail.name, "--store", url)] == ["2"]
     assert [job["id"] for job in asked("show", "photos", "--before", "3", "--limit", "1", "--store", url)] == ["2"]
     assert asked("show", "photos", "--status", "queued", "--count", "--store", url) == {"name": "photos", "count": 2}
-    assert run("show", "photos", "--tag", "night", "--count", "--store", url).stdout == "1\n"
+    assert run("show", "photos", "--tag", "night", "--count", "--store", url).stdout == "1 job of photos, tag night\n"
     assert "night" in run("show", "photos", "--store", url).stdout
 
 
@@ -113,7 +113,8 @@ def test_retry_takes_all_dead_letters_of_a_queue(url):
         letter = jobs.enqueue(tasks.cpu_kill_self.options(at_most_once=True))
         with pytest.raises(af.JobFailed):
             letter.result(timeout=30)
-    assert asked("retry", "--dead", "photos", "--store", url) == [{"job": letter.id, "done": True}]
+    assert asked("retry", "photos", "--dead", "--store", url) == {"name": "photos", "retried": 1}
+    assert asked("show", letter.id, "--store", url)[0]["status"] == "queued"
 
 
 def test_cancel_ends_jobs(url):
@@ -206,3 +207,70 @@ def test_options_that_choose_jobs_go_with_a_queue(url):
 def test_one_job_is_shown_with_times_that_people_read(url):
     shown = run("show", "1", "--store", url).stdout
     assert re.search(r"^created +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", shown, re.MULTILINE)
+
+
+def test_one_job_is_shown_with_its_call_its_result_and_its_traceback(url):
+    (done,) = asked("show", "1", "--store", url)
+    assert (done["arguments"], done["result"], done["attempt"], done["traceback"]) == ([[1], {}], 2, 1, None)
+    (failed,) = asked("show", "2", "--store", url)
+    assert failed["error"] == "ValueError: broken lens"
+    assert "in fail\n    raise ValueError(text)\n" in failed["traceback"]
+    assert failed["traceback"].endswith("ValueError: broken lens\n")
+    shown = run("show", "2", "--store", url).stdout
+    assert re.search(r'^arguments +"broken lens"', shown, re.MULTILINE)
+    assert "raise ValueError(text)" in shown
+    assert re.search(r"^result +2", run("show", "1", "--store", url).stdout, re.MULTILINE)
+
+
+def test_a_job_whose_row_is_damaged_is_shown(url):
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as conn:
+        conn.execute("update af_job set args = x'ff', result = x'00', progress = '{', error = x'ff' where id = 1")
+        conn.commit()
+    (job,) = asked("show", "1", "--store", url)
+    assert job["arguments"] == repr(b"\xff")
+    assert "damaged" in job["error"]
+    assert run("show", "1", "--store", url).stdout
+    assert len(asked("show", "photos", "--store", url)) == 4
+
+
+def test_retry_takes_all_failed_jobs_of_a_queue(url):
+    assert asked("retry", "photos", "--failed", "--store", url) == {"name": "photos", "retried": 1}
+    assert asked("show", "2", "--store", url)[0]["status"] == "queued"
+    assert "0 jobs of photos queued again" in run("retry", "photos", "--failed", "--dead", "--store", url).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("photos",), "name a status, a tag or a task"),
+        (("films", "--failed"), "there is no queue 'films'"),
+        (("photos", "1"), "'photos' is no job"),
+        (("1", "--failed"), "--status, --tag and --task choose among the jobs of a queue"),
+    ],
+)
+def test_retry_says_what_it_was_not_told(url, arguments, text):
+    assert text in run("retry", *arguments, "--store", url, code=2).stderr
+
+
+def test_figures_say_what_they_count(url):
+    shown = run("stats", "photos", "--store", url).stdout
+    assert re.search(r"^failed +1 +jobs that failed for good since the queue was made", shown, re.MULTILINE)
+    assert re.search(r"^queued +1 +jobs now that could begin", shown, re.MULTILINE)
+    assert "failed (ever)" in run("list", "--store", url).stdout
+    chosen = ("show", "photos", "--status", "queued", "--tag", "night", "--count", "--store", url)
+    assert run(*chosen).stdout == "1 job of photos, status queued, tag night\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("list",), ("stats", "photos"), ("show", "photos"), ("show", "2"), ("show", "photos", "--count"),
+        ("retry", "photos", "--failed"), ("retry", "2"), ("cancel", "3"),
+        ("cancel", "--queue", "photos", "--tag", "night"),
+        ("pause", "photos"), ("resume", "photos"), ("purge", "photos", "--yes"),
+    ],
+)  # fmt: skip
+def test_every_command_prints_json_and_nothing_else(url, command):
+    result = run(*command, "--store", url, "--json")
+    json.loads(result.stdout)
+    assert not result.stderr

@@ -7,7 +7,7 @@ import pytest
 
 from actorflow.errors import HostDied, MemoryLimit, StoreError
 from actorflow.process.pool.death import of_worker
-from actorflow.store.faults import LARGEST_ARGS, LONGEST_TEXT, read_error, write_error
+from actorflow.store.faults import LARGEST_ARGS, LONGEST_TEXT, read_error, read_traceback, write_error
 from tests.store.payloads import Plain, TouchyData
 
 RAISED = [RuntimeError("no text"), SystemExit(3), GeneratorExit(), asyncio.CancelledError(), BaseException("bare")]
@@ -153,3 +153,29 @@ def test_an_error_that_a_pool_has_made_of_a_public_one_comes_back_as_the_public_
     text, back = read_error(write_error(of_worker(died)))
     assert type(back) is type(died)
     assert text.startswith(f"{type(died).__name__}: ")
+
+
+def test_a_traceback_is_stored_with_its_causes_and_is_bounded():
+    def deep(n: int) -> None:
+        if n:
+            deep(n - 1)
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            raise ValueError("x" * 1_000_000) from error
+
+    with pytest.raises(ValueError) as caught:
+        deep(100)
+    data = write_error(caught.value, has_traceback=True)
+    assert len(data) < 100_000
+    text = read_traceback(data)
+    assert text is not None
+    assert text.index("KeyError: 'inner'") < text.index("direct cause") < text.index("ValueError: xxx")
+    assert read_traceback(write_error(caught.value)) is None
+    assert read_traceback(b"\xff") is None
+
+
+def test_an_error_that_is_its_own_cause_has_a_traceback():
+    error = ValueError("round")
+    error.__cause__ = error
+    assert "round" in str(read_traceback(write_error(error, has_traceback=True)))

@@ -286,6 +286,9 @@ select id, owner from actorflow.job where stage = 4 and lease < :now and owner <
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from actorflow.job where id = :id;
 
+-- name: contents
+select args, result from actorflow.job where id = :id;
+
 -- name: why
 select status, stage, queue, task, due, lacks, needs, (select paused from actorflow.queue where name = job.queue) from actorflow.job as job where id = :id;
 

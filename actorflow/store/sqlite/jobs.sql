@@ -273,6 +273,9 @@ select id, owner from af_job where stage = 4 and lease < :now and owner <> :owne
 select id, queue, task, status, priority, attempt, crashes, progress, created, started, ended, due, key, tags, cancelling, error
 from af_job where id = :id;
 
+-- name: contents
+select args, result from af_job where id = :id;
+
 -- name: why
 select status, stage, queue, task, due, lacks, needs, (select paused from af_queue where name = job.queue) from af_job as job where id = :id;
 

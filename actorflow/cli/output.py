@@ -1,0 +1,109 @@
+"""Output of commands: a table or words for people, JSON for programs. Layer 6."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from actorflow.text import text_of
+
+LONGEST_FIELD = 20_000  # letters of a field in a table; --json prints all
+ENDS = ("completed", "failed", "cancelled", "retried", "dead")
+EVER = "since the queue was made"
+COUNTED = {
+    "queued": "jobs now that could begin, or wait for a worker, a limit or other jobs",
+    "due": "jobs now that wait for their time",
+    "running": "jobs now that have begun",
+    "completed": f"jobs that were completed {EVER}",
+    "failed": f"jobs that failed for good {EVER}, also if they were queued again",
+    "cancelled": f"jobs that were cancelled or expired {EVER}",
+    "retried": f"attempts that failed and were made again {EVER}",
+    "dead": f"jobs that became dead letters {EVER}, also if they were queued again",
+    "paused": "whether no more jobs begin",
+}
+
+
+def counted(count: int, name: str, status: str | None, tag: str | None, task: str | None) -> str:
+    """Say what a number counts."""
+    words = [f"{count} job{'' if count == 1 else 's'} of {name}"]
+    words += [f"status {status}"] if status else []
+    words += [f"tag {tag}"] if tag else []
+    words += [f"task {task}"] if task else []
+    return ", ".join(words)
+
+
+def plain_json(stored: bytes | None) -> Any:
+    """Return what is stored as JSON; if it is damaged, as text."""
+    if stored is None:
+        return None
+    try:
+        return json.loads(stored)
+    except ValueError:
+        return repr(stored)
+
+
+def shown(word: str, value: Any) -> str:
+    """Return a field of one job as a table shows it; arguments as a call has them."""
+    if word == "arguments":
+        try:
+            positional, named = value
+            value = ", ".join([*map(json.dumps, positional), *(f"{one}={json.dumps(named[one])}" for one in named)])
+        except (ValueError, TypeError, KeyError):
+            value = str(value)
+    elif word == "result" and value is not None:
+        value = json.dumps(value)
+    return text_of(written(word, value), LONGEST_FIELD, str)
+
+
+def told(found: dict[str, Any], as_json: bool, text: str) -> None:
+    """Say what was done."""
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        click.echo(text, err=True)
+
+
+def told_of(done: dict[int, tuple[bool, str]], as_json: bool) -> None:
+    """Say what became of each job; one that could not be changed makes the exit code 1."""
+    if as_json:
+        click.echo(json.dumps([{"job": str(job), "done": ok} for job, (ok, _) in done.items()]))
+    else:
+        for job, (_, text) in done.items():
+            click.echo(f"job {job} {text}", err=True)
+    if not all(ok for ok, _ in done.values()):
+        raise click.exceptions.Exit(1)
+
+
+def show(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "") -> None:
+    """Print rows as a table, or as one JSON list."""
+    if as_json:
+        click.echo(json.dumps(list(rows)))
+        return
+    if not rows:
+        click.echo(nothing, err=True)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(written(name, value) for name, value in row.items()))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 500  # a file or a pipe folds nothing
+    console.print(table)
+
+
+def written(name: str, value: Any) -> str:
+    """Return a value as a table shows it."""
+    if value is None or value == ():
+        return ""
+    if isinstance(value, float) and name in {"created", "due", "started", "ended", "time"}:
+        return dt.datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
