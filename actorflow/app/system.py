@@ -15,6 +15,7 @@ from actorflow.app.signals import draining_by_signals
 from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actor import Actor
+from actorflow.core.atomic import exclusively
 from actorflow.core.clock import SystemClock
 from actorflow.core.events import Subscription
 from actorflow.core.future import Future
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from actorflow.durable.dead_mail import DeadMail
     from actorflow.durable.stored_actors import StoredActors
     from actorflow.process.options import Process
+    from actorflow.process.pool.setup import Setup
     from actorflow.queue.job import Job
     from actorflow.queue.limits import Limit
     from actorflow.queue.line import Line
@@ -114,12 +116,11 @@ class ActorSystem(System):
         self.grace = settings.grace
         self._subscribers = Subscribers(scheduler, self.name)
         self._pools: dict[str, ProcessPool] = {}
-        self._pools_lock = threading.Lock()
+        self._pools_lock = threading.RLock()
         self._store_url = store
         self._durability: Durability = durability
         self._store: Store | None = None
-        self._store_lock = threading.Lock()
-        self._store_is_closed = False
+        self._store_lock = threading.RLock()
         self.lines: dict[str, Line] = {}
         scheduler.durable_kind = self._durable_kind  # type: ignore[method-assign]
 
@@ -200,30 +201,30 @@ class ActorSystem(System):
 
         return durable_kind(self.scheduler, lambda: self.store, path, traits)
 
-    def _close(self) -> None:
-        with self._closing:  # who comes second waits for the first
-            super()._close()
-            if self._store is None or self._store_is_closed:
-                return
-            self._store_is_closed = True
-            self._store.patience = 0.0  # the grace is over: a server that is gone is not waited for
-            if self.scheduler.is_virtual or self._store_url == "memory:":
-                self._close_store()
-            else:
-                within(max(CLOSE_SECONDS, self._left()), self._close_store, f"{self.name}: its store did not close")
+    def _end_threads(self) -> None:
+        super()._end_threads()
+        if self._store is None:
+            return
+        self._store.patience = 0.0  # the grace is over: a server that is gone is not waited for
+        if self.scheduler.is_virtual or self._store_url == "memory:":
+            self._close_store()
+        else:
+            within(max(CLOSE_SECONDS, self._left()), self._close_store, f"{self.name}: its store did not close")
 
     def _close_store(self) -> None:
         durable = self.scheduler.durable
         if durable is not None:
             durable.close()
-        with self._store_lock:
-            if self._store is not None:
-                for line in self.lines.values():
-                    line.close()
-                self._store.close()
-                waits: Waits | None = self.__dict__.get("waits")
-                if waits is not None:
-                    waits.close()
+        exclusively(self._store_lock, self._close_lines)
+
+    def _close_lines(self) -> None:
+        if self._store is not None:
+            for line in self.lines.values():
+                line.close()
+            self._store.close()
+            waits: Waits | None = self.__dict__.get("waits")
+            if waits is not None:
+                waits.close()
 
     async def finish_work(self, drain: Drain) -> None:
         """Have the queues take nothing more, and what they run end, while the actors and pools are there."""
@@ -244,18 +245,22 @@ class ActorSystem(System):
     @property
     def store(self) -> Store:
         """The store of the system; opened at first use."""
-        with self._store_lock:
-            if self._store is None:
-                self._store = open_store(
-                    self._store_url,
-                    durability=self._durability,
-                    waits=self._patience(),
-                    patience=self.settings.store_patience,
-                )
-                if self.scheduler.is_virtual:
-                    self._store.clock = self.scheduler.clock
-                self._store.members.register("jobs", partial(jobs_of, self._store))
-            return self._store
+        store = self._store
+        return store if store is not None else exclusively(self._store_lock, self._open_store)
+
+    def _open_store(self) -> Store:
+        if self._store is None:
+            store = open_store(
+                self._store_url,
+                durability=self._durability,
+                waits=self._patience(),
+                patience=self.settings.store_patience,
+            )
+            if self.scheduler.is_virtual:
+                store.clock = self.scheduler.clock
+            store.members.register("jobs", partial(jobs_of, store))
+            self._store = store
+        return self._store
 
     def _patience(self) -> Callable[[], bool]:
         """Return what says whether to wait on for a server that is starting."""
@@ -420,13 +425,15 @@ class ActorSystem(System):
         """
         check_positive("workers", workers)
         setup = check_setup(initializer, tuple(initargs), max_tasks, max_rss, host)
-        with self._pools_lock:
-            pool = self._pools.get(name)
-            if pool is None or not pool.is_open:
-                pool = self._pools[name] = ProcessPool.within(self, name, workers, setup)
-            else:
-                pool.check_same(workers, setup)
-            return pool
+        return exclusively(self._pools_lock, lambda: self._pool(name, workers, setup))
+
+    def _pool(self, name: str, workers: int | None, setup: Setup) -> ProcessPool:
+        pool = self._pools.get(name)
+        if pool is None or not pool.is_open:
+            pool = self._pools[name] = ProcessPool.within(self, name, workers, setup)
+        else:
+            pool.check_same(workers, setup)
+        return pool
 
     # --- life --------------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,14 @@ whole: an iterator in C that calls one after the other. No other thread of Pytho
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from operator import attrgetter, call
-from typing import Any
+from threading import RLock
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _RELEASE = attrgetter("park.release")
 
@@ -18,6 +22,22 @@ _RELEASE = attrgetter("park.release")
 def at_once(*steps: Callable[[], object]) -> None:
     """Call functions that are written in C, one after the other, as one step; the first that raises is the last."""
     deque(map(call, steps), maxlen=0)
+
+
+def exclusively(lock: RLock, section: Callable[[], T]) -> T:
+    """Call `section` with a re-entrant lock held; wherever it is interrupted, the lock is free afterwards.
+
+    A plain `with` block has five bytecodes between its body and the release of the lock.
+    """
+    try:
+        lock.acquire()
+        result = section()
+        lock.release()
+    except BaseException:
+        with contextlib.suppress(RuntimeError):  # this thread does not hold it: not yet, or not any more
+            lock.release()
+        raise
+    return result
 
 
 def rouser(resting: list[Any]) -> Callable[[], Any]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Python 3.12 refuses to start threads once the main thread has ended, so `on_stop` gets by with a reserve there.
 NO_THREADS_AT_EXIT: Final = sys.version_info[:2] == (3, 12)
 RESERVE: Final = 8 if NO_THREADS_AT_EXIT else 1
+SPARE_SECONDS: Final = 10.0  # that a thread waits for work before it ends
+KEPT: Final = max(RESERVE, 4)  # spare threads that stay in any case
 
 
 def main_thread_ended() -> bool:
@@ -121,16 +123,34 @@ class Baton(Scheduler):
         if self.inbox or self.closed:
             try:
                 self.idle.remove(worker)
-            except ValueError:
-                worker.park.acquire()  # someone is just waking this thread, or took the baton from it
-        else:
-            worker.park.acquire()
+            except ValueError:  # someone is just waking this thread, or took the baton from it
+                return self.rest(worker)
+            if self.pulse.asleep:
+                self.pulse.ring()
+            return not self.closed
+        return self.rest(worker)
+
+    def rest(self, worker: Worker) -> bool:
+        """Sleep until this thread is given the baton. False: it is not needed any more, or the system closed."""
+        worker.resting = False
+        worker.forget()
+        while not worker.park.acquire(timeout=SPARE_SECONDS):
+            if len(self.spares) > KEPT:
+                try:
+                    self.spares.remove(worker)
+                except ValueError:  # it has the baton, or is just about to
+                    continue
+                return False
         if self.pulse.asleep:
             self.pulse.ring()
         return not self.closed
 
     def lost(self, worker: Worker, ref: ActorRef[Any] | None, outcome: Any) -> bool:
-        """Report the end of a handler that lost the baton, and wait as a spare. False: the system closed."""
+        """Report the end of a handler that lost the baton. False: the system closed.
+
+        Without the baton the thread is a spare from then on: the loop has it `rest`, once all frames that know the
+        message are left.
+        """
         item = worker.item
         if item[0] is None:  # abandoned meanwhile: the actor has gone on without this thread
             ref = None
@@ -143,12 +163,8 @@ class Baton(Scheduler):
                 self.inbox.append((ref, Done(outcome, item), None, None))
                 if self.idle:
                     self.wake()
+            worker.resting = True
             self.spares.append(worker)
-            if self.closed:
-                return False
-            worker.park.acquire()
-            if self.pulse.asleep:
-                self.pulse.ring()
         else:
             self.spares.append(other)  # the idle holder rests on; its baton is ours
             self.unseated(other)
@@ -158,12 +174,13 @@ class Baton(Scheduler):
                 self.sort((ref, Done(outcome, item), None, None))
         return not self.closed
 
-    def pass_on(self, worker: Worker) -> None:
+    def pass_on(self, worker: Worker) -> bool:
         """Hand the baton to another thread: the debug switch that finds handlers bound to a thread."""
         spare = self.find_spare()
-        if spare is not None:
-            spare.park.release()
-            self.lost(worker, None, None)
+        if spare is None:
+            return True
+        spare.park.release()
+        return self.lost(worker, None, None) and (not worker.resting or self.rest(worker))
 
     def give_up(self, worker: Worker) -> None:
         """Give the baton away before the handler waits, unless it was taken before."""

@@ -14,7 +14,7 @@ from actorflow.core.lifecycle import abandon, begin_start, construct, publish_st
 from actorflow.core.mailbox import BoundedRef
 from actorflow.core.messages import Crashed
 from actorflow.core.procedure import completed_within
-from actorflow.core.ref import DEAD, IDLE, ActorRef
+from actorflow.core.ref import BUSY, DEAD, IDLE, READY, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, DefinitionError
 
@@ -63,7 +63,11 @@ class Children:
         """Make an actor, start it, and wait until its `on_start` has ended; raises what that raised."""
         ref, started = self.begin(traits, args, kwargs)
         if started is not None:
-            started.get()
+            try:
+                started.get()
+            except BaseException:  # its own error, or a signal: whoever gets no ref leaves no actor behind
+                self.scheduler.post_work(lambda: request_exit(ref, restart=False))
+                raise
         return ref
 
     def begin(
@@ -79,19 +83,26 @@ class Children:
             kind, traits = options.host.lodge(traits, scheduler)
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
+        begun: list[bool] = []
         try:
             construct(ref, args, kwargs)
             self.add(ref)
+            if (options.restart or self.default_restart) != "temporary":
+                life_of(ref).recipe = (args, kwargs)
+            REFS.by_uid[uid] = ref
+            started = self._open(ref, begun)
         except BaseException as error:  # the constructor may have handed out the ref
             cause = error
-            scheduler.post_work(lambda: bury(ref, cause))
+            scheduler.post_work(lambda: undo_start(ref, cause, begun=bool(begun)))
             raise
-        if (options.restart or self.default_restart) != "temporary":
-            life_of(ref).recipe = (args, kwargs)
-        REFS.by_uid[uid] = ref
+        return ref, started
+
+    def _open(self, ref: ActorRef[Any], begun: list[bool]) -> Future[Any] | None:
+        """Begin `on_start`, which `begun` notes and the future tells the end of; without one, open the mailbox."""
+        scheduler = self.scheduler
         started = None
-        if traits.has_on_start:
-            started = self._begin_with_on_start(ref)
+        if ref._traits.has_on_start:
+            started = self._begin_with_on_start(ref, begun)
         else:
             if ref._queue is None:
                 ref._state = IDLE
@@ -102,11 +113,16 @@ class Children:
         if self.closed or scheduler.closed:  # they may have closed meanwhile, and not seen this child
             scheduler.check_usable()
             scheduler.post_work(lambda: request_exit(ref, restart=False))
-        return ref, started
+        return started
 
-    def _begin_with_on_start(self, ref: ActorRef[Any]) -> Future[Any]:
+    def _begin_with_on_start(self, ref: ActorRef[Any], begun: list[bool]) -> Future[Any]:
         started: Future[Any] = patient(ref)
-        self.scheduler.post_work(lambda: begin_start(ref, started))
+
+        def begin() -> None:
+            begun.append(True)
+            begin_start(ref, started)
+
+        self.scheduler.post_work(begin)
         return started
 
     def add(self, ref: ActorRef[Any]) -> None:
@@ -191,3 +207,11 @@ class Children:
             if not await completed_within(self.scheduler, done, limit):
                 await stop_children(ref, seconds=0.0, cause=cause)
                 abandon(ref)
+
+
+def undo_start(ref: ActorRef[Any], error: BaseException, *, begun: bool) -> None:
+    """End an actor whose spawner was interrupted; `begun`: its `on_start` runs, or has run."""
+    if begun or ref._state in (IDLE, BUSY, READY):
+        request_exit(ref, restart=False, cause=error)
+    else:
+        bury(ref, error)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.atomic import exclusively
 from actorflow.core.log import logger
 from actorflow.core.messages import DeadLetter
 from actorflow.text import text_of
@@ -36,7 +37,7 @@ class Events:
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.listeners: dict[type, tuple[Callable[[Any], None], ...]] = {}
         self.dead_letters = 0
         self.interrupted: Callable[[], None] = lambda: None
@@ -45,18 +46,24 @@ class Events:
 
     def subscribe(self, kind: type, deliver: Callable[[Any], None]) -> Subscription:
         """Have `deliver` called with each event of the kind by the holder of the baton; it must only send."""
-        with self._lock:
+
+        def add() -> None:
             self.listeners = {**self.listeners, kind: (*self.listeners.get(kind, ()), deliver)}
+
+        exclusively(self._lock, add)
         return Subscription(self, kind, deliver)
 
     def unsubscribe(self, kind: type, deliver: Callable[[Any], None]) -> None:
         """Take a listener out."""
-        with self._lock:
+
+        def remove() -> None:
             left = tuple(other for other in self.listeners.get(kind, ()) if other is not deliver)
             listeners = {**self.listeners, kind: left}
             if not left:
                 del listeners[kind]
             self.listeners = listeners
+
+        exclusively(self._lock, remove)
 
     def publish(self, event: Any) -> None:
         """Give the event to all who listen to its class."""

@@ -10,7 +10,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pykka
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from actorflow.core.future import Future
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
+
+
+LOOP_HINT: Final = "actorflow: handlers that use asyncio need loop=True: af.child(...).options(loop=True)"
 
 
 def is_contained(error: BaseException) -> bool:
@@ -68,8 +71,9 @@ def answer_failure(
     if ref is None:  # abandoned: its callers were answered, its supervisor knows
         logger.info("An abandoned handler ended with %s", text_of(error))
         return None
-    if isinstance(error, RuntimeError) and "no running event loop" in text_of(error, render=str):
-        error.add_note("actorflow: handlers that use asyncio need loop=True: af.child(...).options(loop=True)")
+    no_loop = isinstance(error, RuntimeError) and "no running event loop" in text_of(error, render=str)
+    if no_loop and LOOP_HINT not in getattr(error, "__notes__", ()):
+        error.add_note(LOOP_HINT)
     if isinstance(error, KeyboardInterrupt):
         scheduler.events.interrupted()
     if message.__class__ is Start or message.__class__ is Last:

@@ -12,7 +12,8 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import pykka
 
@@ -123,6 +124,7 @@ class Future(pykka.Future[T]):
     _sources: tuple[pykka.Future[Any], ...] | None = None
     _becomes_unread = False  # True of a subclass without slots of its own: see `unread`
     _patient = False  # True: a wait for room, a start or a stop, which `Settings.ask_timeout` does not bound
+    _origin: TracebackType | Literal[False] | None = False  # of the error, as it was when it was first got
     _heard = False  # True: somebody has asked for the error, or a future was made of this one: see `unread`
     _delegated = False  # True: the target promised a Reply, and who will answer is not known
 
@@ -144,7 +146,9 @@ class Future(pykka.Future[T]):
         error = self._error
         if error is not None:
             self._heard = True
-            raise error.with_traceback(error.__traceback__)
+            if self._origin is False:
+                self._origin = error.__traceback__
+            raise BaseException.with_traceback(error, self._origin)  # each raise adds frames to it, get after get
         return self._value  # type: ignore[no-any-return]
 
     def _run_hook(self, timeout: float | None) -> None:

@@ -7,6 +7,8 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.atomic import exclusively
+
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
     from actorflow.core.current import Item
@@ -98,8 +100,12 @@ def life_of(ref: ActorRef[Any]) -> Life:
     """Return the ref's Life, made at first use."""
     life = ref._life
     if life is None:
-        with _lock:  # an overtaken handler may stash while the holder of the baton notes an exit
-            life = ref._life
-            if life is None:
-                life = ref._life = Life()
+        return exclusively(_lock, lambda: _made(ref))  # an overtaken handler may stash while an exit is noted
+    return life
+
+
+def _made(ref: ActorRef[Any]) -> Life:
+    life = ref._life
+    if life is None:
+        life = ref._life = Life()
     return life

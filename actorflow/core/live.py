@@ -63,8 +63,9 @@ class LiveScheduler(Baton):
                     found.append(worker.task)
         if isinstance(ref._waiting, Execution):
             found.append(ref._waiting)
-        if ref._life is not None and ref._life.pinned is not None:
-            found.append(ref._life.pinned.worker)
+        pinned = ref._life.pinned if ref._life is not None else None
+        if pinned is not None and pinned.worker.item[0] is ref:
+            found.append(pinned.worker)
         return found
 
     # --- the loop ----------------------------------------------------------------------------------------------------
@@ -74,8 +75,14 @@ class LiveScheduler(Baton):
         inbox, ready, slot, handle = self.inbox, self.ready, self.slot, self.handle
         popleft, append, remove, now = inbox.popleft, slot.append, slot.remove, time.perf_counter
         limit = 1 if self.move_baton else TURN
-        last: ActorRef[Any] | None = None
+        item: Any
+        ref: Any
+        message: Any
+        future: Any
+        result: Any
         outcome: Any
+        queue: Any
+        last: ActorRef[Any] | None = None
         turns = count = check = 0
         start = 0.0
         while True:
@@ -88,6 +95,10 @@ class LiveScheduler(Baton):
                 turns -= 1
                 item = self.next_ready(worker)
                 if item is None:
+                    if worker.resting:
+                        ref = message = future = result = outcome = last = None
+                        if not self.rest(worker):
+                            return False
                     if self.closed or len(context) > 1:
                         return not self.closed
                     continue
@@ -98,6 +109,7 @@ class LiveScheduler(Baton):
                 try:
                     item = popleft()
                 except IndexError:
+                    item = ref = message = future = result = outcome = last = None
                     if not self.rest_idle(worker):
                         return False
                     continue
@@ -107,7 +119,13 @@ class LiveScheduler(Baton):
                     last = None
                     if message.__class__ is not Task or inbox:
                         self.sort(item)
-                    elif not self.run_task(worker, message) or len(context) > 1:
+                    elif not self.run_task(worker, message):
+                        return False
+                    elif worker.resting:
+                        item = ref = message = future = result = outcome = None
+                        if not self.rest(worker):
+                            return False
+                    if len(context) > 1:
                         return not self.closed
                     continue
                 last = ref
@@ -119,7 +137,7 @@ class LiveScheduler(Baton):
                 if message.__class__ not in HANDLERS:  # as `handle` does, without its calls: a tenth of a tell's time
                     worker.item = item
                     try:
-                        result = ref._actor.on_receive(message)  # type: ignore[union-attr]
+                        result = ref._actor.on_receive(message)
                     except BaseException as error:  # noqa: BLE001 - each kind has its own rule
                         outcome = failed(self, worker, error, future) or CHANGED
                     else:
@@ -147,6 +165,9 @@ class LiveScheduler(Baton):
             except ValueError:
                 if not self.lost(worker, ref, outcome):
                     return False
+                item = ref = message = future = result = outcome = last = queue = None
+                if worker.resting and not self.rest(worker):
+                    return False
             else:
                 if outcome is not None:
                     self.after(worker, ref, outcome)
@@ -159,8 +180,8 @@ class LiveScheduler(Baton):
                 else:
                     self.free_queue(ref)
                     ref._state = IDLE
-            if self.move_baton:
-                self.pass_on(worker)
+            if self.move_baton and not self.pass_on(worker):
+                return False
             if len(context) > 1:  # more than CURRENT: a handler has set a variable
                 return True
 

@@ -15,6 +15,7 @@ from actorflow.core.scheduler import Done, Worker
 from actorflow.core.task import Task
 
 if TYPE_CHECKING:
+    from actorflow.core.current import Item
     from actorflow.core.live import LiveScheduler
     from actorflow.core.ref import ActorRef
 
@@ -28,6 +29,11 @@ class Pinned:
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.worker = Worker(scheduler)
         threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
+
+    def forget(self, item: Item) -> None:
+        """Hold on to an item no longer, which is handled; the holder of the baton calls it."""
+        if self.worker.item is item:
+            self.worker.forget()
 
     def end(self) -> None:
         """Let the thread end."""
@@ -44,6 +50,7 @@ class Pinned:
                 self.scheduler.abandoned_items.pop(id(self.worker.left), None)
             elif release and outcome is not SUSPENDED:
                 self.scheduler.post(self.ref, Done(outcome, item), None)
+            del given, entry, outcome, item  # a thread that waits keeps no message
 
     def _run(self, entry: Any) -> Any:
         if entry.__class__ is Task:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
+from actorflow.core.atomic import exclusively
 from actorflow.core.burial import notify_end, refuse
 from actorflow.core.current import Execution
 from actorflow.core.events import Events
@@ -94,23 +95,30 @@ class Done:
 
 
 WORK: Final[Any] = Work()
-CHILDREN_LOCK: Final = threading.Lock()
+AT_REST: Final[Any] = (WORK, None, None, None)  # the item of a thread that handles nothing
+CHILDREN_LOCK: Final = threading.RLock()
 HANDLER_OF = HANDLERS.get
 
 
 class Worker(Execution):
     """A thread of the run queue."""
 
-    __slots__ = ("cpu_clock", "park", "task")
+    __slots__ = ("cpu_clock", "park", "resting", "task")
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
-        self.item = (WORK, None, None, None)
+        self.item = AT_REST
         self.park = scheduler.allocate_lock()
         self.park.acquire()
         self.cpu_clock: int | None = None
         self.task: Task | None = None  # the coroutine whose step runs, or ran last, on this thread
         self.left = None
+        self.resting = False  # True: it is a spare, and is to park without holding on to what it handled
+
+    def forget(self) -> None:
+        """Hold on to nothing that was handled here."""
+        self.item = AT_REST
+        self.task = self.left = None
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block this thread, and let other actors run meanwhile."""
@@ -229,6 +237,9 @@ class Scheduler:
         if kind is Task:
             self.ready.append(message)
         elif kind is Done:
+            life = ref._life
+            if life is not None and life.pinned is not None:
+                life.pinned.forget(message.item)
             if not self.abandoned_items or self.abandoned_items.pop(id(message.item), None) is None:
                 lifecycle.finished(ref, message.outcome)
         else:
@@ -379,10 +390,12 @@ class Scheduler:
     def children_of(self, ref: ActorRef[Any]) -> Any:
         """Return the children of an actor; made at the first one."""
         if ref._children is None:
-            with CHILDREN_LOCK:
-                if ref._children is None:
-                    ref._children = self.make_children(self, ref)
+            exclusively(CHILDREN_LOCK, lambda: self._make_children(ref))
         return ref._children
+
+    def _make_children(self, ref: ActorRef[Any]) -> None:
+        if ref._children is None:
+            ref._children = self.make_children(self, ref)
 
     # --- end ---------------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from actorflow.core.atomic import exclusively
 from actorflow.core.children import Children
 from actorflow.core.current import CURRENT
 from actorflow.core.drain import Drain
@@ -41,7 +42,7 @@ class System:
         self.root = self.children_class(scheduler, None, f"/{name}")
         self.error: BaseException | None = None
         self.ended: Future[None] = Future()
-        self._stopping = False
+        self._stopping = self._closed = False
         self._closing = threading.RLock()
         self.grace = 5.0
         scheduler.events.interrupted = self.interrupt
@@ -105,15 +106,16 @@ class System:
     def wait_ended(self) -> None:
         """Wait for the end of all actors, and end the threads. An interruption (Ctrl-C) ends the grace time."""
         try:
+            self.ended.get()
+        except BaseException:
             try:
-                self.ended.get()
-            except BaseException:
                 self.cut()
                 with contextlib.suppress(AskTimeout):
                     self.ended.get(timeout=CUT_SECONDS)
-                raise
-        finally:
-            self._close()
+            finally:
+                self._close()
+            raise
+        self._close()
 
     def cut(self) -> None:
         """End the grace time now: what still runs is cut, and given back."""
@@ -126,16 +128,26 @@ class System:
 
     def _close(self) -> None:
         SYSTEMS.discard(self)
-        with self._closing:  # who comes second waits for the first: when `stop` returns, nothing is left
-            if not self.scheduler.closed:
-                self.scheduler.close()
-                if self.scheduler.hosts is not None:
-                    self.scheduler.hosts.close(self._left())
-                if self.scheduler.records is not None:
-                    self.scheduler.records.close(self._left())
-                self.scheduler.close_inbox()
-                if self.scheduler.loop_thread is not None:
-                    self.scheduler.loop_thread.close()
+        exclusively(self._closing, self._close_once)  # who is second waits: when `stop` returns, nothing is left
+
+    def _close_once(self) -> None:
+        if self._closed:
+            return
+        self._end_threads()
+        self._closed = True
+        self.ended._settle(None, None)  # it is not, if the wait for it was given up
+
+    def _end_threads(self) -> None:
+        """End all that runs; if that is interrupted, whoever comes next does all of it again."""
+        scheduler = self.scheduler
+        scheduler.close()
+        if scheduler.hosts is not None:
+            scheduler.hosts.close(self._left())
+        if scheduler.records is not None:
+            scheduler.records.close(self._left())
+        scheduler.close_inbox()
+        if scheduler.loop_thread is not None:
+            scheduler.loop_thread.close()
 
     def _left(self) -> float:
         """Return the seconds of the grace time that are left, or a little if it is over."""
@@ -203,10 +215,13 @@ _exit_watch: list[threading.Thread] = []
 
 def default_system() -> System:
     """Return the system of `Actor.start()`, made at first use and stopped at the end of the program."""
-    with _lock:
-        if not _default or _default[0]._stopping:
-            _default[:] = [System("default", LiveScheduler(name="default"))]
-        return _default[0]
+    return exclusively(_lock, _current_default)
+
+
+def _current_default() -> System:
+    if not _default or _default[0]._stopping:
+        _default[:] = [System("default", LiveScheduler(name="default"))]
+    return _default[0]
 
 
 def watch_exit() -> None:
@@ -215,11 +230,14 @@ def watch_exit() -> None:
     A thread that is no daemon waits for the main thread: the interpreter waits for it in turn, and it may still start
     threads, which an atexit function may not (Python 3.12).
     """
-    with _lock:
-        if not _exit_watch:
-            thread = threading.Thread(target=_stop_at_exit, name="actorflow-exit", daemon=False)
-            _exit_watch.append(thread)
-            thread.start()
+    exclusively(_lock, _start_exit_watch)
+
+
+def _start_exit_watch() -> None:
+    if not _exit_watch:
+        thread = threading.Thread(target=_stop_at_exit, name="actorflow-exit", daemon=False)
+        thread.start()
+        _exit_watch.append(thread)
 
 
 def _stop_at_exit() -> None:
@@ -246,7 +264,8 @@ class ForkedInbox:
 def _forget_after_fork() -> None:
     for system in list(SYSTEMS):
         scheduler = system.scheduler
-        scheduler.forked = scheduler.closed = True
+        scheduler.forked = scheduler.closed = system._closed = True
+        system._closing = threading.RLock()  # a thread of the parent may have held it
         scheduler.inbox = ForkedInbox(scheduler)  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     for uid, ref in list(REFS.by_uid.items()):
         if isinstance(ref, ActorRef):

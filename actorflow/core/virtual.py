@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from actorflow.core.clock import VirtualClock
-from actorflow.core.current import CURRENT, Execution
+from actorflow.core.current import CURRENT, Execution, Item
 from actorflow.core.future import Future
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
@@ -217,6 +217,7 @@ class VirtualScheduler(Scheduler):
 
     def pass_to(self, worker: Worker, lock: Any) -> None:
         """Wake a parked thread, which goes on with the baton, and rest."""
+        worker.forget()
         self.carriers.append(worker)
         lock.release()
         worker.park.acquire()
@@ -228,6 +229,7 @@ class VirtualScheduler(Scheduler):
             driver.stuck = driver.over = True
             self.ready.append(driver)
         else:  # the driver's thread is running: rest until it waits again
+            worker.forget()
             self.carriers.append(worker)
             worker.park.acquire()
 
@@ -338,6 +340,11 @@ class Pinned:
         self.given: tuple[Any, ActorRef[Any], Any] | None = None
         threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
 
+    def forget(self, item: Item) -> None:
+        """Hold on to an item no longer, which is handled."""
+        if self.worker.item is item:
+            self.worker.forget()
+
     def end(self) -> None:
         """Let the thread end; it has not got the baton."""
         self.given = None
@@ -350,4 +357,6 @@ class Pinned:
                 return
             given, self.given = self.given, None
             self.scheduler.run_entry(self.worker, *given)
+            del given
+            self.worker.forget()
             self.scheduler.hand_baton()

@@ -4,12 +4,13 @@ import queue
 import sys
 import threading
 import time
+import traceback
 
 import pykka
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Held, hold, run_in_threads, until
+from tests.core.actors import Echo, Failing, Held, hold, run_in_threads, until
 
 
 def failed(error):
@@ -291,3 +292,14 @@ def test_combinators_of_answers_work_in_handlers(any_system):
     ref, echo = any_system.spawn(Summing), any_system.spawn(Echo)
     assert ref.call(Summing.total, echo).get(timeout=20) == 3
     assert ref.call(Summing.total_async, echo).get(timeout=20) == 3
+
+
+def test_the_traceback_of_an_error_does_not_grow_when_it_is_got_often(any_system):
+    future = any_system.spawn(Failing).call(Failing.fail, ZeroDivisionError("boom"))
+
+    def depth():
+        with pytest.raises(ZeroDivisionError) as caught:
+            future.get(timeout=20)
+        return len(list(traceback.walk_tb(caught.value.__traceback__)))
+
+    assert depth() == max(depth() for _ in range(100))

@@ -131,3 +131,76 @@ def test_an_interrupted_send_to_a_full_mailbox_loses_no_answer(system, overflow,
     assert at_every_bytecode(send, mended, within=mailbox.__file__) > 10
     prepared.pop()[1].set()
     ends(system.stop)
+
+
+class Starting(Server):
+    def on_start(self):
+        self.seen = 1
+
+
+patiently = af.child(Server).options(shutdown=60)
+STARTS = {
+    "spawn": patiently,
+    "with on_start": af.child(Starting).options(shutdown=60),
+    "supervised": patiently.options(restart="permanent"),
+    "bounded": patiently.options(capacity=3, name="bounded"),
+    "own thread": patiently.options(blocking=True),
+}
+
+
+def anew(systems):
+    """End the system that was in use, quickly, and make the next."""
+    for system in systems:
+        ends(system.stop)
+    systems[:] = [af.ActorSystem("s", settings=af.Settings(grace=300))]
+
+
+@pytest.mark.parametrize("recipe", STARTS.values(), ids=STARTS)
+def test_an_interrupted_start_leaves_a_system_that_starts_others_and_ends_at_once(recipe):
+    systems = []
+    anew(systems)
+
+    def mended():
+        assert systems[0].spawn(Echo).ask("others start", timeout=BOUND)
+        anew(systems)
+
+    assert at_every_bytecode(lambda: systems[0].spawn(recipe), mended) > 10
+    ends(systems[0].stop)
+
+
+ENDS = {
+    "stop": lambda system, ref: ref.stop(),
+    "stop, without waiting": lambda system, ref: ref.stop(block=False).get(timeout=BOUND),
+    "the actor's own stop": lambda system, ref: ref.proxy().stop().get(timeout=BOUND),
+    "system.stop": lambda system, ref: system.stop(),
+    "with block": lambda system, ref: use(system),
+    "wait for the end": lambda system, ref: (ref.stop(block=False), ref.actor_stopped.wait(BOUND)),
+    "subscribe": lambda system, ref: system.subscribe(af.Stopped, print),
+    "subscribe and cancel": lambda system, ref: system.subscribe(af.Stopped, ref).cancel(),
+    "watch": lambda system, ref: ref.call(Parent.adopt).get(timeout=BOUND),
+    "tree": lambda system, ref: str(system.tree()),
+    "find": lambda system, ref: system.find(ref.path),
+}
+
+
+def use(system):
+    with system:
+        pass
+
+
+class Parent(Server):
+    def adopt(self):
+        self.ctx.watch(self.ctx.spawn(Server))
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_an_interrupted_end_is_finished_by_the_next_one(end, capsys):
+    systems, refs = [], []
+
+    def mended():
+        anew(systems)
+        refs[:] = [systems[0].spawn(af.child(Parent).options(shutdown=60))]
+
+    mended()
+    assert at_every_bytecode(lambda: end(systems[0], refs[0]), mended) > 10
+    ends(systems[0].stop)

@@ -106,7 +106,7 @@ class HostScheduler(LiveScheduler):
             self._listening = None
             self._ear.release()
         if not woken:  # somebody has taken the baton from this thread, or is just waking it
-            worker.park.acquire()
+            return self.rest(worker)
         if self.pulse.asleep:
             self.pulse.ring()
         return not self.closed

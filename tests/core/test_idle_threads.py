@@ -1,0 +1,99 @@
+"""Threads that wait for work: they keep nothing of what they handled, and those that are not needed end."""
+
+import contextlib
+import gc
+import threading
+import time
+import weakref
+
+import pytest
+
+import actorflow as af
+from actorflow.core import baton
+from tests.core.actors import until
+
+
+class Blob:
+    pass
+
+
+class Taker(af.Actor):
+    def take(self, _blob):
+        return None
+
+    def block(self, _blob):
+        time.sleep(0.05)  # unseen by the scheduler, which goes on with another thread
+
+    def wait(self, _blob, gate):
+        gate.get(timeout=20)
+
+    async def wait_async(self, _blob, gate):
+        await gate
+
+    def fail(self, _blob):
+        time.sleep(0.05)
+        raise ZeroDivisionError
+
+
+KINDS = {
+    "shared threads": af.child(Taker),
+    "own thread": af.child(Taker).options(blocking=True),
+    "bounded": af.child(Taker).options(capacity=9),
+}
+
+
+@pytest.mark.parametrize("recipe", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("method", [Taker.take, Taker.block, Taker.wait, Taker.wait_async, Taker.fail])
+def test_a_message_goes_when_it_was_handled(any_system, recipe, method):
+    takers = [any_system.spawn(recipe) for _ in range(6)]
+    gate, blobs, futures = af.Future(), [], []
+    for taker in takers:
+        blob = Blob()
+        blobs.append(weakref.ref(blob))
+        given = (blob, gate) if method in (Taker.wait, Taker.wait_async) else (blob,)
+        futures.append(taker.call(method, *given))
+    del blob, given, taker
+    gate.set()
+    for future in futures:
+        with contextlib.suppress(ZeroDivisionError):
+            future.get(timeout=20)
+    del future, futures
+
+    def kept():
+        gc.collect()
+        return sum(blob() is not None for blob in blobs)
+
+    if hasattr(any_system, "sleep"):  # virtual time: it stands still between waits
+        any_system.sleep(1)
+        assert kept() == 0
+    until(lambda: not kept())
+
+
+def test_a_message_of_a_loop_handler_goes_when_it_was_handled(system):
+    taker = system.spawn(af.child(Taker).options(loop=True))
+    gate, blob = af.Future(), Blob()
+    seen = weakref.ref(blob)
+    future = taker.call(Taker.wait_async, blob, gate)
+    del blob
+    gate.set()
+    future.get(timeout=20)
+    del future
+    until(lambda: gc.collect() is not None and seen() is None)
+
+
+def test_threads_that_have_nothing_to_do_end_but_for_a_few(system, monkeypatch):
+    monkeypatch.setattr(baton, "SPARE_SECONDS", 0.05)
+
+    def threads():
+        return sum(thread.name == f"{system.name}-worker" for thread in threading.enumerate())
+
+    for _ in range(2):
+        gate = af.Future()
+        takers = [system.spawn(Taker) for _ in range(30)]
+        futures = [taker.call(Taker.wait, None, gate) for taker in takers]
+        until(lambda: threads() >= 30)
+        gate.set()
+        for future in futures:
+            future.get(timeout=20)
+        until(lambda: threads() <= baton.KEPT + 2)
+    assert system.spawn(Taker).call(Taker.take, 1).get(timeout=20) is None
