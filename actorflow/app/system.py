@@ -182,6 +182,11 @@ class ActorSystem(System):
     def subscribe(self, event: type[E], to: ActorRef[Any] | Callable[[E], Any], /) -> Subscription:
         """Get life-cycle events or dead letters: a ref gets them by `tell`, a function is called as a message.
 
+        They are those of all actors of this system in this process, at any depth, and `event.ref` is the actor
+        concerned; compare it to hear of one actor only, or use `ctx.watch`. An actor with `host=` counts, as its ref
+        lives here; children of its own, which live in its process, are heard of by their dead letters only. Other
+        systems and other programs on the same store are not heard of.
+
         Args:
             event: af.Started, af.Crashed, af.Restarted, af.Stopped or af.DeadLetter.
             to: a ref or a function of one argument. Functions run one after the other, in an actor of the system; an

@@ -127,7 +127,10 @@ class Actor(pykka.Actor):
         return self._actor_ref._context_class(self)
 
     def stop(self) -> None:
-        """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows."""
+        """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows.
+
+        An actor that was made by its class and never started, as unit tests do, has nothing to end.
+        """
         self._actor_ref._stop_behind(Stop(final=False, actor=self))
 
     def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_RELEASE = attrgetter("park.release")
+_UNPARK = attrgetter("unpark")
 
 
 def at_once(*steps: Callable[[], object]) -> None:
@@ -49,5 +49,5 @@ def rouser(resting: list[Any]) -> Callable[[], Any]:
     Traceback (most recent call last):
     IndexError: pop from empty list
     """
-    rouse: Callable[[], Any] = map(call, map(_RELEASE, iter(resting.pop, None))).__next__
+    rouse: Callable[[], Any] = map(call, map(_UNPARK, iter(resting.pop, None))).__next__
     return rouse

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from actorflow.core.actor import Actor
     from actorflow.core.child import Child
+    from actorflow.core.scheduler import Scheduler
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,12 +60,12 @@ class Context:
 
     def now(self) -> float:
         """Return seconds since the epoch on the system's clock."""
-        return self._ref._scheduler.clock.time()
+        return self._running().clock.time()
 
     @property
     def random(self) -> random.Random:
         """The system's random numbers: seeded where the clock is virtual."""
-        return self._ref._scheduler.random
+        return self._running().random
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -214,9 +215,17 @@ class Context:
             raise DefinitionError(msg)
         return execution
 
+    def _running(self) -> Scheduler:
+        scheduler = self._ref._scheduler
+        if not hasattr(scheduler, "clock"):
+            name = type(self._actor).__name__
+            msg = f"this {name} was made by its class and has no system: start it by system.spawn({name}, ...)"
+            raise DefinitionError(msg)
+        return scheduler
+
     def _check_alive(self) -> None:
         ref = self._ref
-        ref._scheduler.check_usable()
+        self._running().check_usable()
         if ref._actor is not self._actor and ref._actor is not None:
             msg = f"this incarnation of {ref.path} is over; a new one has taken its place"
             raise Stopping(msg)

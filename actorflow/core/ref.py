@@ -266,7 +266,7 @@ class ActorRef(Address, Generic[A_co]):
         return future
 
     def subscribe(self: ActorRef[StateMachine], to: ActorRef[Any] | Callable[[Record], Any], /) -> RecordSubscription:
-        """Get each transition of a state machine: a ref by `tell`, a function is called as a message of an actor.
+        """Get each transition of this state machine: a ref by `tell`, a function is called as a message of an actor.
 
         The subscription outlives restarts of the machine. An error of the function is logged.
         """

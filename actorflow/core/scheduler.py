@@ -103,13 +103,14 @@ HANDLER_OF = HANDLERS.get
 class Worker(Execution):
     """A thread of the run queue."""
 
-    __slots__ = ("cpu_clock", "park", "resting", "task")
+    __slots__ = ("cpu_clock", "park", "resting", "task", "unpark")
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
         self.item = AT_REST
         self.park = scheduler.allocate_lock()
         self.park.acquire()
+        self.unpark = self.park.release
         self.cpu_clock: int | None = None
         self.task: Task | None = None  # the coroutine whose step runs, or ran last, on this thread
         self.left = None

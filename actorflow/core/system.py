@@ -172,6 +172,11 @@ class Gone:
     def check_usable(self) -> None:
         """Nothing to check: the ref is dead."""
 
+    def post(self, _ref: Any, _message: Any, future: Future[Any] | None) -> None:
+        """Take a stop that an actor asks for which was never started, as pykka does, or which is dead."""
+        if future is not None:
+            future._settle(value=False, error=None)
+
 
 UNSTARTED: Final = "unstarted"
 

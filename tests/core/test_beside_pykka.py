@@ -163,3 +163,28 @@ def internals_in(tree):
             if dotted[0] in names:
                 found.add(".".join([names[dotted[0]], *dotted[1:]]))
     return {name for name in found if any(part.startswith("_") for part in name.split("."))}
+
+
+@pytest.mark.parametrize("base", [pykka.ThreadingActor, af.Actor])
+def test_an_actor_that_was_made_by_its_class_can_be_told_to_stop(base):
+    class Server(base):
+        def end(self):
+            self.stop()
+
+    server = Server()
+    server.end()
+    assert server.actor_ref.stop(block=False) is not None
+    assert isinstance(server.actor_ref.is_alive(), bool)
+
+
+def test_the_ctx_of_an_actor_that_was_never_started_says_how_to_start_it():
+    log = Log()
+    for use in (
+        lambda: log.ctx.after(1, log.note, 1),
+        lambda: log.ctx.spawn(Echo),
+        lambda: log.ctx.now(),
+        lambda: log.ctx.random,
+        lambda: log.ctx.watch(log.actor_ref),
+    ):
+        with pytest.raises(af.DefinitionError, match=r"system.spawn\(Log"):
+            use()

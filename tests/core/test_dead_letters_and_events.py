@@ -152,6 +152,17 @@ def test_a_subscriber_that_is_dead_gets_nothing_and_makes_no_dead_letters(any_sy
     assert any_system.dead_letters == 0
 
 
+def test_events_are_those_of_all_actors_of_the_system_and_say_whose(any_system, probe):
+    class Parent(Log):
+        def grow(self):
+            return self.ctx.spawn(Echo)
+
+    any_system.subscribe(af.Started, probe.ref)
+    parent = any_system.spawn(Parent)
+    child = parent.call(Parent.grow).get(timeout=20)
+    assert [probe.expect(af.Started, within=5).ref for _ in range(2)] == [parent, child]
+
+
 def test_only_published_events_can_be_subscribed_to(any_system):
     with pytest.raises(af.DefinitionError, match="Started, Crashed, Restarted, Stopped, DeadLetter"):
         any_system.subscribe(int, print)
