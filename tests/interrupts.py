@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -87,13 +87,22 @@ def interrupt(action: Callable[[], object], number: int, within: str = PACKAGE) 
     gc.disable()
     sys.settrace(trace)
     try:
-        action()
+        next(apart(action), None)
     except Interrupted:
         pass
     finally:
         sys.settrace(before)
         gc.enable()
     return place
+
+
+def apart(action: Callable[[], object]) -> Iterator[None]:
+    """Run the action as a generator does, with a stack of handled errors of its own.
+
+    One of them stays there if the interruption comes between the bytecodes that end an `except` block.
+    """
+    action()
+    yield
 
 
 def in_finaliser(frame: FrameType | None) -> bool:

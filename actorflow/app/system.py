@@ -29,7 +29,6 @@ from actorflow.errors import DefinitionError, HostDied
 from actorflow.process.host.below import ask_host, walk
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.process.pool.setup import check_positive, check_setup
-from actorflow.store.codec import decode
 from actorflow.store.store import open_store
 from actorflow.supervision.window import RestartWindow
 from actorflow.text import text_of
@@ -358,6 +357,8 @@ class ActorSystem(System):
     def _read(self, data: bytes) -> object:
         """Return an argument or a result of a job; a ref of a durable actor is one of this system."""
         if b'"$actor"' not in data and b'"$reply"' not in data:
+            from actorflow.store.codec import decode  # noqa: PLC0415 - it needs msgspec, and most systems no store
+
             return decode(data)
         from actorflow.durable.opening import registry_of  # noqa: PLC0415 - most jobs have no refs
         from actorflow.durable.payload import read  # noqa: PLC0415 - as above

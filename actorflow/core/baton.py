@@ -134,7 +134,7 @@ class Baton(Scheduler):
         """Sleep until this thread is given the baton. False: it is not needed any more, or the system closed."""
         worker.resting = False
         worker.forget()
-        while not worker.park.acquire(timeout=SPARE_SECONDS):
+        while not (self.closed or worker.park.acquire(timeout=SPARE_SECONDS)):
             if len(self.spares) > KEPT:
                 try:
                     self.spares.remove(worker)

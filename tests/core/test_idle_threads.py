@@ -97,3 +97,18 @@ def test_threads_that_have_nothing_to_do_end_but_for_a_few(system, monkeypatch):
             future.get(timeout=20)
         until(lambda: threads() <= baton.KEPT + 2)
     assert system.spawn(Taker).call(Taker.take, 1).get(timeout=20) is None
+
+
+def test_a_thread_whose_handler_outlives_the_system_ends_with_the_handler():
+    let, began = threading.Event(), threading.Event()
+
+    class Stubborn(af.Actor):
+        def work(self):
+            began.set()
+            let.wait(20)
+
+    with af.ActorSystem("outlived", settings=af.Settings(grace=0.1)) as system:
+        system.spawn(Stubborn).cast(Stubborn.work)
+        assert began.wait(20)
+    let.set()
+    until(lambda: not any(thread.name.startswith("outlived") for thread in threading.enumerate()))
