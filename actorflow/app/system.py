@@ -237,6 +237,8 @@ class ActorSystem(System):
         for claimer, future in zip(claimers, drained, strict=True):
             self.scheduler.post(claimer, Call("drain", (), {}), future)
         await drain.finished(drained, lambda: (worker for claimer in claimers for worker in claimer._children or ()))
+        tasks = [task for pool in list(self._pools.values()) for task in pool._dispatch.under_way()]
+        await drain.finished(tasks, lambda: ())  # so that what is piped to an actor comes before its end
 
     async def flush(self) -> None:
         """Commit what durable actors have left, and let subscribed functions hear of the end."""
@@ -446,14 +448,13 @@ class ActorSystem(System):
     def run(self) -> None:
         """Stay until SIGINT or SIGTERM comes or the system ends by itself, then drain.
 
-        The first signal drains within `Settings.grace`; a second one ends the wait at once.
+        The first signal drains within `Settings.grace`; a second one ends the grace time, and raises KeyboardInterrupt.
 
         Raises:
             RestartLimitReached: a supervisor directly under the system gave up.
         """
         with draining_by_signals(self):
-            self.ended.get()
-        self.wait_ended()
+            self.wait_ended()
         if self.error is not None:
             raise self.error
 

@@ -53,6 +53,7 @@ class Actor(pykka.Actor):
     _options: ClassVar[Options] = Options()
     _traits: ClassVar[Traits]
     _constructors: ClassVar[tuple[str, ...]] = ()  # class methods that `spawn` takes instead of the class
+    _ends_last: ClassVar[bool] = False  # True: at the end of the system it outlives what may use it
     _works_in_drains: ClassVar[bool] = False  # True: its timers fire until its own end, though the system drains
     _intensity: ClassVar[int] = 1
     _period: ClassVar[float] = 5.0

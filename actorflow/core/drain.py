@@ -21,7 +21,7 @@ from actorflow.core.timers import Sleep
 from actorflow.core.waits import answerer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from actorflow.core.children import Children
     from actorflow.core.ref import ActorRef
@@ -78,8 +78,9 @@ class Drain:
     # --- actors ------------------------------------------------------------------------------------------------------
 
     async def end_all(self) -> None:
-        """End all actors, the youngest first."""
+        """End all actors, the youngest first; what serves all others is as good as the oldest."""
         root = self.root
+        root._stop_order[:] = sorted(root, key=lambda ref: not ref.actor_class._ends_last)
         while True:
             self.scheduler.sort_all()
             ref = root.youngest()
@@ -125,7 +126,7 @@ class Drain:
         if not works:
             self._hooks = max(0.0, self._hooks - (now() - begun))
 
-    async def finished(self, futures: list[Future[Any]], workers: Callable[[], Iterable[ActorRef[Any]]]) -> bool:
+    async def finished(self, futures: Sequence[Future[Any]], workers: Callable[[], Iterable[ActorRef[Any]]]) -> bool:
         """Wait until the work of some actors is done, at most until the grace time is over; say whether it is.
 
         Those among them that wait for what nobody can answer any more are woken meanwhile, and end.

@@ -246,6 +246,37 @@ def test_a_job_may_use_actors_and_pools_while_the_system_drains(tmp_path):
     assert outcome == [8]
 
 
+@pytest.mark.parametrize("how", ["get", "pipe"])
+def test_an_actor_that_is_older_than_its_pool_works_off_its_mailbox_with_it(how):
+    results: list[int] = []
+
+    class Computes(af.Actor):
+        def __init__(self, system: af.ActorSystem) -> None:
+            super().__init__()
+            self.system = system
+
+        def get(self, n: int) -> None:
+            results.append(self.system.pool("cpu", workers=1).submit(pow, 2, n).result(timeout=LIMIT))
+
+        def pipe(self, n: int) -> None:
+            self.ctx.pipe(self.system.pool("cpu", workers=1).submit(pow, 2, n), self.got)
+
+        def got(self, result: int) -> None:
+            results.append(result)
+
+    with af.ActorSystem("test", settings=af.Settings(grace=LIMIT)) as system:
+        computes = system.spawn(Computes, system)
+        first = computes.call(getattr(Computes, how), 1)
+        first.get(timeout=LIMIT)  # the pool is there, younger than who uses it
+        for n in range(2, 6):
+            computes.cast(getattr(Computes, how), n)
+        if how == "pipe":  # what is under way when the end begins is waited for
+            computes.call(Computes.got, 0).get(timeout=LIMIT)
+            results.remove(0)
+    assert results == [2, 4, 8, 16, 32]
+    assert system.dead_letters == 0
+
+
 # --- waits -----------------------------------------------------------------------------------------------------------
 
 HOPELESS = """

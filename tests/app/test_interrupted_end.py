@@ -89,15 +89,16 @@ def test_ctrl_c_in_a_with_block_drains(started, store):
     assert status(store) == "completed"
 
 
-def test_a_second_ctrl_c_ends_the_grace_time_and_what_runs_is_given_back(started, store):
-    program = started(work=HANG)
-    interrupted_twice(program)
-    assert status(store) == "queued"
-
-
 def test_a_second_ctrl_c_while_an_on_stop_hangs_ends_the_program(started):
     program = started(on_stop=HANG)
     interrupted_twice(program)
+
+
+@pytest.mark.parametrize("body", ["system.run()", "time.sleep(600)"], ids=["run", "with"])
+def test_a_second_ctrl_c_ends_the_grace_time_and_what_runs_is_given_back(started, store, body):
+    program = started(work=HANG, body=body)
+    interrupted_twice(program)
+    assert status(store) == "queued"
 
 
 def interrupted_twice(program: subprocess.Popen[str]) -> None:

@@ -209,6 +209,10 @@ class Dispatch:
         """Whether something waits or runs."""
         return bool(self.queue) or any(lane.in_flight or lane.delivering for lane in list(self.lanes))
 
+    def under_way(self) -> list[Task[Any]]:
+        """Return what waits or runs just now."""
+        return [*self.queue.waiting(), *(task for lane in list(self.lanes) for task in list(lane.in_flight.values()))]
+
     def check_drained(self) -> None:
         """Tell who waits for the end of all tasks; lanes ask this when they have nothing to do."""
         if self._drains and not self.works:

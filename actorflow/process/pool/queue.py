@@ -28,6 +28,10 @@ class TaskQueue:
     def __len__(self) -> int:
         return len(self._usual) + len(self._others)
 
+    def waiting(self) -> list[Task[Any]]:
+        """Return what waits just now."""
+        return [*self._usual.copy(), *(entry[2] for entry in self._others.copy())]
+
     def put(self, task: Task[Any]) -> None:
         """Append a task."""
         priority = task.options.priority

@@ -96,6 +96,8 @@ class Worker(Actor):
 class PoolSupervisor(Supervisor):
     """Restarts workers whenever they die: what tasks do to their processes is no fault of the program."""
 
+    _ends_last = True  # actors that are older than their pool may have work for it, too
+
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(
             *[recipe(dispatch, number) for number in range(1, dispatch.workers + 1)], intensity=UNLIMITED, period=SOON
