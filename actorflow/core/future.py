@@ -126,6 +126,7 @@ class Future(pykka.Future[T]):
     _patient = False  # True: a wait for room, a start or a stop, which `Settings.ask_timeout` does not bound
     _origin: TracebackType | Literal[False] | None = False  # of the error, as it was when it was first got
     _heard = False  # True: somebody has asked for the error, or a future was made of this one: see `unread`
+    _is_real = False  # True: threads or processes outside of all systems set it, in real time
     _delegated = False  # True: the target promised a Reply, and who will answer is not known
 
     def get(self, *, timeout: float | None = None) -> T:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _thread
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actorflow.core.clock import VirtualClock
 from actorflow.core.current import CURRENT, Execution, Item
@@ -22,6 +22,9 @@ from actorflow.core.scheduler import Ahead, Scheduler, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import ActorflowError, DeadlockError, ThreadLimit
+
+if TYPE_CHECKING:
+    from actorflow.core.current import Item
 from actorflow.text import text_of
 
 TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
@@ -30,7 +33,18 @@ TRACED = 10_000  # characters of a message's text: two messages that differ are 
 class Parked:
     """A thread that waits without the baton: a handler in `get`, or the driver. Ready once its future is done."""
 
-    __slots__ = ("deadline", "future", "interrupted", "lock", "over", "scheduler", "stuck", "timed_out", "until")
+    __slots__ = (
+        "deadline",
+        "future",
+        "interrupted",
+        "item",
+        "lock",
+        "over",
+        "scheduler",
+        "stuck",
+        "timed_out",
+        "until",
+    )
 
     is_all = True
 
@@ -40,6 +54,7 @@ class Parked:
         self.future = future
         self.interrupted = self.timed_out = self.stuck = self.over = False
         self.until: float | None = None  # set while the driver sleeps
+        self.item: Item | None = None  # what a handler that waits has at hand
         self.lock = _thread.allocate_lock()
         self.lock.acquire()
 
@@ -143,6 +158,8 @@ class VirtualScheduler(Scheduler):
             return
         entry = self.pick()
         if entry.__class__ is Parked:
+            if self.trace is not None and entry.item is not None:
+                self.trace.append((self.clock.now, entry.item[0].path, f"{entry.item[1]!r} goes on"))
             self.pass_to(worker, entry.lock)
             return
         ref, item = self.unpack(entry)
@@ -240,7 +257,7 @@ class VirtualScheduler(Scheduler):
             raise stopping()
         parked = Parked(self, future, timeout)
         ref._waiting = parked
-        item = worker.item
+        item = parked.item = worker.item
         try:
             cycle = find_cycle(ref, future)
             if cycle is not None:
@@ -281,7 +298,7 @@ class VirtualScheduler(Scheduler):
             AskTimeout: the virtual time ran out.
             DeadlockError: nothing is left that could run.
         """
-        if self.closed or self.driver is not None:
+        if self.closed or self.driver is not None or is_real(future):
             wait_outside(future, timeout)
             return
         parked = self.driver = Parked(self, future)
@@ -329,6 +346,12 @@ class VirtualScheduler(Scheduler):
                 DRIVERS[self.driver_thread] = self._previous_driver
         while self.carriers:
             self.carriers.pop().park.release()
+
+
+def is_real(future: Future[Any]) -> bool:
+    """Say whether a live system, or a process, is to set a future: that takes real time, and none of ours."""
+    target = future._target
+    return future._is_real if target is None else not getattr(target._scheduler, "is_virtual", True)
 
 
 class Pinned:

@@ -22,7 +22,7 @@ from actorflow.queue.ledger import given_back
 from actorflow.queue.line import LEASE_SECONDS
 from actorflow.queue.pruner import Pruner
 from actorflow.queue.shortage import Shortage
-from actorflow.queue.worker import AsyncWorker, Worker
+from actorflow.queue.worker import AsyncWorker, SteppedWorker, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -342,7 +342,8 @@ class Claimer(Actor, intensity=10, period=10.0):
     def async_worker(self, slot: ActorRef[Any]) -> ActorRef[Any]:
         """Return the worker for `async def` functions that shares a slot."""
         if slot not in self.async_workers:
-            recipe = child(AsyncWorker, self.actor_ref, self.line).options(restart="permanent")
+            kind = SteppedWorker if self.line.is_virtual else AsyncWorker
+            recipe = child(kind, self.actor_ref, self.line).options(restart="permanent")
             self.async_workers[slot] = self.ctx.spawn(recipe)
         return self.async_workers[slot]
 

@@ -87,11 +87,52 @@ class AsyncWorker(Actor, loop=True):
         clock: Clock = self.line.clock
         attempt.began = clock.monotonic()
         try:
-            attempt.outcome = attempt.completed(await run_on_loop(attempt))
+            attempt.outcome = attempt.completed(await self.result_of(attempt))
         except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
             attempt.end_by(error, self.line.now(), self.ctx.random, self.actor_ref)
         attempt.seconds = clock.monotonic() - attempt.began
         self.claimer.tell((self.actor_ref, attempt))
+
+    async def result_of(self, attempt: Attempt) -> Any:
+        """Await the function of the task."""
+        return await run_on_loop(attempt)
+
+
+class SteppedWorker(AsyncWorker, loop=False):
+    """Runs `async def` functions in virtual time, where they may await futures and timers, but no asyncio."""
+
+    async def result_of(self, attempt: Attempt) -> Any:
+        """Await the function of the task, no longer than it may take.
+
+        Raises:
+            TaskTimeout: it took longer.
+            DefinitionError: it awaits what needs an asyncio loop.
+        """
+        CURRENT_TASK.set(attempt.current(may_write=False))
+        args, kwargs = attempt.arguments()
+        ends = {"timed out": False, "over": False}
+
+        def end() -> None:
+            waiting = self.actor_ref._waiting
+            if waiting is not None and not ends["over"]:
+                waiting.interrupt()
+
+        def time_out() -> None:
+            ends["timed out"] = not ends["over"]
+            end()
+
+        attempt.abort = lambda: self.line.after(0.0, end)
+        if attempt.timeout is not None:
+            self.line.after(attempt.timeout, time_out)
+        try:
+            return await attempt.task.function(*args, **kwargs)
+        except Stopping:
+            if ends["timed out"]:
+                msg = f"{attempt.job.task} took over {attempt.timeout:g} s"
+                raise TaskTimeout(msg) from None
+            raise
+        finally:
+            ends["over"] = True
 
 
 def run_here(attempt: Attempt) -> Any:

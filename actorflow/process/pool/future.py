@@ -38,6 +38,8 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
 
     __slots__ = ()
 
+    _is_real = True
+
     _revoked: CancelledError | None = None  # the error of a cancelled one
     _twin: _Twin | None = None  # what the standard library's functions see; made at their first look
 
