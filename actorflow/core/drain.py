@@ -53,6 +53,7 @@ class Drain:
         self.abandoned = 0
         self._hooks = HOOKS
         self._entry = scheduler.add_timer(self.end, self.cut)
+        self._entry.is_silent = True
 
     # --- the grace time ----------------------------------------------------------------------------------------------
 
@@ -141,7 +142,9 @@ class Drain:
                 for ref in list(workers()):
                     if self.is_hopeless(ref):
                         request_exit(ref, restart=False, cause=self.cause)
-        return all(future._done for future in futures)
+        done = all(future._done for future in futures)
+        self.was_cut = self.was_cut or (self.over._done and not done)
+        return done
 
     async def first_of(self, *futures: Future[Any], seconds: float | None = None) -> None:
         """Wait for the first of some futures, or for so many seconds."""
@@ -155,6 +158,7 @@ class Drain:
         if len(waits) == len(futures):
             if seconds is not None:
                 entry = self.scheduler.add_timer(self.scheduler.clock.monotonic() + seconds, settle)
+                entry.is_silent = True
             await completed(first)
         for future in waits:
             future._drop_waiter(settle)

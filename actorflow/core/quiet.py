@@ -32,7 +32,7 @@ def is_quiet(scheduler: Scheduler, actors: Iterable[ActorRef[Any]], end: float) 
     """Say whether nothing is left that could answer by `end`."""
     if scheduler.inbox or scheduler.ready or scheduler.node or scheduler.durable is not None:
         return False
-    if any(goes_on(ref, end) for ref in actors) or any(works() for works in OTHERS):
+    if scheduler.timers.has_due(end) or any(goes_on(ref, end) for ref in actors) or any(works() for works in OTHERS):
         return False
     me, names = threading.get_ident(), sys._current_frames()
     return all(thread == me or rests(frame) for thread, frame in names.items())

@@ -28,14 +28,15 @@ class Sleep(Future[None]):
 
 
 class TimerEntry:
-    """One callback in the heap; `fire` is None once it is cancelled."""
+    """One callback in the heap; `fire` is None once it is cancelled, `is_silent` if nothing comes of it in a drain."""
 
-    __slots__ = ("due", "fire", "number")
+    __slots__ = ("due", "fire", "is_silent", "number")
 
     def __init__(self, due: float, number: int, fire: Callable[[], object]) -> None:
         self.due = due
         self.number = number
         self.fire: Callable[[], object] | None = fire
+        self.is_silent = False
 
     def __lt__(self, other: TimerEntry) -> bool:
         return (self.due, self.number) < (other.due, other.number)
@@ -68,6 +69,10 @@ class TimerHeap:
             heapq.heapify(self._heap)
             self._cancelled = 0
         self._skip_cancelled()
+
+    def has_due(self, until: float) -> bool:
+        """Say whether something may come of a timer by then, while the system drains."""
+        return any(entry.due <= until and entry.fire is not None and not entry.is_silent for entry in self._heap)
 
     def pop_due(self, now: float) -> list[Callable[[], object]]:
         """Take out all that is due."""
@@ -136,6 +141,7 @@ class Timer:
         if self.is_wanted():
             life_of(self._actor._actor_ref).timers.add(self)
             self._entry = self._scheduler.add_timer(due, lambda: self.fire(due))
+            self._entry.is_silent = True
 
     def forget(self) -> None:
         """Take it off the heap: it is cancelled, or its incarnation is over."""
@@ -163,6 +169,7 @@ class Timer:
         now = self._scheduler.clock.monotonic()
         later = due + self._period * max(1.0, math.floor((now - due) / self._period) + 1)
         self._entry = self._scheduler.add_timer(later, lambda: self.fire(later))
+        self._entry.is_silent = True
 
     def is_wanted(self) -> bool:
         """Say whether its incarnation still lives and nobody cancelled it; while the system drains few timers fire."""

@@ -105,3 +105,34 @@ def test_random_numbers_of_actors_come_from_the_seed():
 @pytest.mark.actorflow(seed=11)
 def test_the_marker_seeds_the_fixture(virtual_system):
     assert virtual_system.scheduler.seed == 11
+
+
+class Server(af.Actor):
+    def on_receive(self, message):
+        return message
+
+
+class Asker(af.Actor):
+    def __init__(self, server, order):
+        super().__init__()
+        self.server = server
+        self.order = order
+
+    def on_receive(self, n):
+        self.server.ask(n)
+        self.order.append(n)
+
+
+def test_a_trace_stands_for_one_order_of_effects():
+    orders = {}
+    for seed in range(100):
+        order = []
+        with VirtualSystem(seed=seed) as system:
+            trace = system.record()
+            server = system.spawn(Server)
+            for n, ref in enumerate([system.spawn(Asker, server, order) for _ in range(2)]):
+                ref.tell(n)
+            system.sleep(0)
+            orders.setdefault(str(trace), set()).add(tuple(order))
+    assert len(orders) > 1
+    assert all(len(each) == 1 for each in orders.values())
