@@ -64,3 +64,11 @@ def test_pages_state_no_example_that_is_not_run() -> None:
         if not block.startswith(">>> ")
     ]
     assert unrun == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_code_of_a_page_fits_beside_the_sidebar(page: Path) -> None:
+    """Lines of code scroll out of sight from 88 columns on."""
+    code = r"^```(?:python|pycon|py|sh|console|toml|ini|json)\n(.*?)^```$"
+    blocks = re.findall(code, page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert [line for block in blocks for line in block.splitlines() if len(line) > 88] == []
