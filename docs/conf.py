@@ -14,7 +14,13 @@ copyright = "actorflow contributors"
 release = installed("actorflow")
 version = ".".join(release.split(".")[:2])
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "pictures"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "pictures",
+]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"actorflow {version}"

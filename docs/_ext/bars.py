@@ -14,7 +14,9 @@ BAR, GAP, TITLE = 18, 6, 26
 class Bars:
     """The bars of some measures of a benchmark's results; lengths are logarithmic: rates differ by powers of ten."""
 
-    def __init__(self, results: Iterable[dict[str, Any]], measures: Iterable[str]) -> None:
+    def __init__(
+        self, results: Iterable[dict[str, Any]], measures: Iterable[str]
+    ) -> None:
         by_name = {result["measure"]: result for result in results}
         self.chosen = [by_name[measure] for measure in measures]
 
@@ -34,7 +36,9 @@ class Bars:
         yield f'<text class="title" x="0" y="{y + 16}">{escape(result["measure"])} ({better})</text>'
         low = min(medians.values())
         most = log10(max(medians.values()) / low * 2)
-        for row, (name, value) in enumerate(sorted(medians.items(), key=lambda item: item[1], reverse=unit == "/s")):
+        for row, (name, value) in enumerate(
+            sorted(medians.items(), key=lambda item: item[1], reverse=unit == "/s")
+        ):
             top = y + TITLE + row * (BAR + GAP)
             length = (WIDTH - LEFT - RIGHT) * log10(value / low * 2) / most
             kind = "ours" if name == "ours" else "peer"

@@ -12,13 +12,12 @@ import re
 from pathlib import Path
 from typing import Any, ClassVar
 
+from actorflow.machine.pictures import draw
 from bars import Bars
 from docutils import nodes
 from docutils.parsers.rst import Directive, directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-
-from actorflow.machine.pictures import draw
 
 DEFINITIONS = ("class ", "import ", "from ", "@")
 
@@ -28,7 +27,9 @@ def themed(svg: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'<polygon fill="white" stroke="none"[^>]*/>', "", svg, count=1)
     svg = re.sub(r"<text ", '<text fill="currentColor" ', svg)
-    svg = svg.replace('"black"', '"currentColor"').replace('fill="white"', 'fill="none"')
+    svg = svg.replace('"black"', '"currentColor"').replace(
+        'fill="white"', 'fill="none"'
+    )
     return svg.replace("<svg ", '<svg role="img" class="picture" ', 1)
 
 
@@ -96,7 +97,11 @@ class Comparison(Picture):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
-    kinds: dict[str, type[Directive]] = {"statechart": Statechart, "dot": Dot, "bars": Comparison}
+    kinds: dict[str, type[Directive]] = {
+        "statechart": Statechart,
+        "dot": Dot,
+        "bars": Comparison,
+    }
     for name, directive in kinds.items():
         app.add_directive(name, directive)
     return {"parallel_read_safe": True}
