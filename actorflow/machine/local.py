@@ -12,6 +12,7 @@ from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, cast
 
+from actorflow.core.arguments import check_arguments
 from actorflow.errors import DefinitionError
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.steps.failures import not_for_callers
@@ -80,7 +81,11 @@ class Local:
 def make_local(cls: type[StateMachine], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Make a machine, start it, and return what stands before it."""
     machine = cls.__new__(cls, *args, **kwargs)
-    run_inside(machine, machine.__init__, *args, **kwargs)  # type: ignore[misc]  # as the class itself does
+    try:
+        run_inside(machine, machine.__init__, *args, **kwargs)  # type: ignore[misc]  # as the class itself does
+    except TypeError:
+        check_arguments(cls, args, kwargs)
+        raise
     return stand_before(Interpreter(cls.chart, machine, history=cls._history))
 
 

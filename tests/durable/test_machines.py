@@ -283,3 +283,33 @@ def test_an_invoked_child_is_not_doubled_by_a_failed_event(start):
         assert len(started) == 1
         ref.call(Parent.end).get(timeout=30)
         wait_for(lambda: not started[0].is_alive())
+
+
+class Placed(Order, durable=True):
+    def __init__(self, state: str) -> None:
+        af.StateMachine.__init__(self, initial=state)
+        self.total, self.received = 5, 0
+
+
+def test_a_machine_that_was_started_in_a_given_state_goes_on_from_what_is_stored(start):
+    with start() as system:
+        ref = system.spawn(named(Placed, "a", "paid"))
+        assert ref.state == "paid"
+        ref.call(Order.ship, "fine").get(timeout=30)
+        assert ref.state == "shipped"
+    with start() as system:
+        ref = system.spawn(named(Placed, "a", "new"))
+        assert ref.state == "shipped"
+        assert ref.call(Placed.snapshot).get(timeout=30)["timers"] == []
+
+
+def test_a_timeout_of_the_given_state_is_stored_too(start):
+    with start() as system:
+        ref = system.spawn(named(Placed, "a", "new"))
+        (timer,) = ref.call(Placed.snapshot).get(timeout=30)["timers"]
+        due = timer["due"]
+        assert ref.call(Order.pay, 1).get(timeout=30) == 1
+    with start() as system:
+        ref = system.spawn(named(Placed, "a", "new"))
+        (timer,) = ref.call(Placed.snapshot).get(timeout=30)["timers"]
+        assert timer["due"] == due, "its deadline is kept"

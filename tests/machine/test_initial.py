@@ -113,6 +113,8 @@ def test_a_constructor_without_initial_says_how_it_gets_one(system: af.ActorSyst
 
     with pytest.raises(af.DefinitionError, match=r"super\(\)\.__init__\(initial=initial\)"):
         system.spawn(Fixed, 5, initial="b")
+    with pytest.raises(af.DefinitionError, match=r"super\(\)\.__init__\(initial=initial\)"):
+        Fixed.local(5, initial="b")
 
 
 def test_timeouts_of_the_given_state_begin_and_eventless_transitions_are_taken(virtual_system: VirtualSystem):
