@@ -512,11 +512,13 @@ class Commits:
 def wait_for(future: Future[T], seconds: float) -> T:
     """Wait for a future; other actors run meanwhile, unless it is the scheduler's own work that waits, as at its end.
 
+    A handler on a loop waits in its thread, where no future is waited for: the commit of another thread is short.
+
     Raises:
         AskTimeout: it is not done after so many seconds.
     """
     execution = CURRENT.get()
-    if execution is None or execution.item[0] is not WORK:
+    if execution is None or (execution.item[0] is not WORK and not execution.on_loop):
         return future.get(timeout=seconds)
     token = CURRENT.set(None)
     try:
