@@ -54,11 +54,12 @@ def durable_kind(
 
 def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> Registry:
     """Return the registry of a system, made at first use."""
-    with _lock:
-        if scheduler.durable is None:
-            scheduler.durable = Registry(scheduler, store())
-        registry: Registry = scheduler.durable
-        return registry
+    if scheduler.durable is None:
+        with _lock:
+            if scheduler.durable is None:
+                scheduler.durable = Registry(scheduler, store())
+    registry: Registry = scheduler.durable
+    return registry
 
 
 def ref_by_name(scheduler: Scheduler, store: Callable[[], Store], name: str, cls: type[A]) -> ActorRef[A]:

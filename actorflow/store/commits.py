@@ -11,6 +11,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from actorflow.core.current import CURRENT
@@ -19,6 +20,7 @@ from actorflow.core.log import logger
 from actorflow.core.scheduler import WORK
 from actorflow.errors import ActorDeadError, AskTimeout, DeadlockError, OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.transaction import Durability, Last, Transaction, Writer
+from actorflow.text import text_of
 
 T = TypeVar("T")
 After = list[Callable[[], object]]
@@ -30,13 +32,21 @@ LOOK_SECONDS: Final = 1.0  # between two looks whether to wait on
 
 
 class Turn:
-    """A lock that refuses its holder, who would wait for itself for ever."""
+    """A lock that refuses its holder, who would wait for itself for ever.
 
-    __slots__ = ("_holder", "_lock")
+    The handler of a signal may raise between any two bytecodes of the main thread. The lock knows itself who has it, so
+    `give_up`, in an `except` around all from `acquire` to `release`, frees it wherever that was.
+    """
+
+    __slots__ = ("_lock",)
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._holder = 0
+        self._lock: Any = threading.RLock()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread has it."""
+        return self._lock._is_owned()  # type: ignore[no-any-return]
 
     def check_outside(self) -> None:
         """Refuse a call from within.
@@ -44,21 +54,42 @@ class Turn:
         Raises:
             DeadlockError: this thread has the lock.
         """
-        if self._holder == threading.get_ident():
+        if self._lock._is_owned():
             msg = "work on a store called the store again, for which it waits: it may use its transaction only"
             raise DeadlockError(msg)
 
     def acquire(self, *, blocking: bool = True, seconds: float = -1) -> bool:
         """Take it; False if another thread has it, or this one."""
-        if self._holder == threading.get_ident() or not self._lock.acquire(blocking, seconds):
-            return False
-        self._holder = threading.get_ident()
-        return True
+        return not self._lock._is_owned() and self._lock.acquire(blocking, seconds)
 
     def release(self) -> None:
         """Give it back."""
-        self._holder = 0
         self._lock.release()
+
+    def give_up(self) -> None:
+        """Give it back if this thread has it, after an interruption."""
+        with contextlib.suppress(RuntimeError):
+            self._lock.release()
+
+    def take_away(self) -> None:
+        """Free it, though another thread has it."""
+        self._lock._release_save()
+
+    def within(self, section: Callable[[], T]) -> T:
+        """Do something with it; wherever that is interrupted, it is free afterwards.
+
+        Raises:
+            StoreError: another thread has it for long.
+        """
+        self.check_outside()
+        try:
+            self.__enter__()
+            value = section()
+            self._lock.release()
+        except BaseException:
+            self.give_up()
+            raise
+        return value
 
     def __enter__(self) -> None:
         self.check_outside()
@@ -67,13 +98,13 @@ class Turn:
             raise StoreError(msg)
 
     def __exit__(self, *_: object) -> None:
-        self.release()
+        self._lock.release()
 
 
 class Work:
     """One piece of work that waits for a commit, and the future that is set after it."""
 
-    __slots__ = ("after", "durability", "error", "future", "last", "run", "tries", "value")
+    __slots__ = ("after", "durability", "error", "future", "is_over", "last", "run", "tries", "value")
 
     def __init__(self, run: Callable[[Transaction], Any], durability: Durability, future: Future[Any]) -> None:
         self.run = run
@@ -83,6 +114,7 @@ class Work:
         self.error: Exception | None = None
         self.after: After = []
         self.last: list[Last] = []
+        self.is_over = False  # it is committed
         self.tries = 1
 
     def reset(self) -> None:
@@ -125,16 +157,23 @@ class Commits:
                     raise
 
     def _once(self, run: Callable[[Transaction], T], durability: Durability, deadline: float) -> T:
-        if not self._waiting and self.turn.acquire(blocking=False):
+        if not self._waiting and not self.turn.is_mine:
             done: tuple[T, After] | None = None
             try:
-                self._check_open()
-                done = self._alone(run, durability)
+                if self.turn.acquire(blocking=False):
+                    self._check_open()
+                    done = self._alone(run, durability)
+                    self.turn.release()
             except Exception as error:
+                self.turn.give_up()
+                self._lead()
                 if not self._writer.is_passing(error):
                     raise
-            finally:
-                self.turn.release()
+            except BaseException:  # a signal's handler, anywhere
+                self.turn.give_up()
+                self._lead_elsewhere()
+                raise
+            else:
                 self._lead()
             if done is not None:
                 value, after = done
@@ -156,6 +195,7 @@ class Commits:
             except AskTimeout:
                 if work.future._done:
                     break
+                self._lead()  # should who was to do so have been interrupted
             waited += LOOK_SECONDS
             is_past = self._writer.is_past(deadline)
             if is_past or (self._holder and waited >= TURN_SECONDS):
@@ -201,10 +241,13 @@ class Commits:
 
     def exclusively(self, act: Callable[[Writer], T]) -> T:
         """Use the writer outside of a transaction: for checkpoints, and to read in memory."""
+
+        def section() -> T:
+            self._check_open()
+            return act(self._writer)
+
         try:
-            with self.turn:
-                self._check_open()
-                return act(self._writer)
+            return self.turn.within(section)
         finally:
             self._lead()
 
@@ -218,7 +261,7 @@ class Commits:
         try:
             with self.turn:
                 while self._waiting and not self._closed:
-                    done.append(self._commit(self._take()))
+                    done.append(self._commit(self._take([])))
                 self._closed = True
                 act(self._writer)
         finally:
@@ -273,9 +316,8 @@ class Commits:
         finally:
             self._writer.take_after_commit()
             self._writer.take_last()
-            self.turn.release()
-            if self._waiting:  # another thread, as who calls may have no time
-                threading.Thread(target=self._lead, name="actorflow-commit").start()
+            self.turn.take_away()
+            self._lead_elsewhere()  # as who calls may have no time
         return True
 
     def _check_not_abandoned(self) -> None:
@@ -377,10 +419,11 @@ class Commits:
             run_last(writer.take_last())
             writer.check()
             self._commit_writer()
+            after = writer.take_after_commit()
         except BaseException:
             self._undo()
             raise
-        return value, writer.take_after_commit()
+        return value, after
 
     def _undo(self) -> None:
         writer = self._writer
@@ -390,23 +433,37 @@ class Commits:
 
     def _lead(self) -> None:
         """Commit what waits, unless another thread does; looks again once the lock is free: nobody is missed."""
-        while self._waiting and self.turn.acquire(blocking=False):
+        while self._waiting and not self.turn.is_mine:
             batch: list[Work] = []
             try:
-                batch = self._take()
+                if not self.turn.acquire(blocking=False):
+                    return
+                self._take(batch)
                 done = self._commit(batch)
-            except BaseException:  # Ctrl-C in the thread that leads: the others' work is not its own to drop
-                self._waiting.extendleft(reversed(batch))
                 self.turn.release()
-                threading.Thread(target=self._lead, name="actorflow-commit").start()
+                settle(done)
+            except BaseException:  # Ctrl-C in the thread that leads: the others' work is not its own to drop
+                self._hand_over(batch)
                 raise
-            self.turn.release()
-            settle(done)
 
-    def _take(self) -> list[Work]:
-        batch: list[Work] = []
-        while self._waiting and len(batch) < BATCH:
-            batch.append(self._waiting.popleft())
+    def _hand_over(self, batch: list[Work]) -> None:
+        """Leave a batch in whose midst this thread was interrupted: what is committed is told, the rest waits."""
+        waiting = set(map(id, list(self._waiting)))
+        again = [work for work in batch if not work.is_over and id(work) not in waiting]
+        self._waiting.extendleft(reversed(again))
+        self.turn.give_up()
+        self._lead_elsewhere()
+        settle(work for work in batch if work.is_over)
+
+    def _lead_elsewhere(self) -> None:
+        """Have another thread commit what waits."""
+        if self._waiting:
+            threading.Thread(target=self._lead, name="actorflow-commit").start()
+
+    def _take(self, batch: list[Work]) -> list[Work]:
+        batch.extend(islice(self._waiting, BATCH))  # as one step, so that none is in neither
+        for _ in batch:
+            self._waiting.popleft()
         return batch
 
     def _commit(self, batch: list[Work]) -> list[Work]:
@@ -423,13 +480,17 @@ class Commits:
             for work in batch:
                 work.error = error
             return batch
+        has_begun = False
         try:
             writer.begin(durability)
+            has_begun = True
             for work in batch:
                 self._one(work, alone=len(batch) == 1)
             refused = self._run_last(batch)
             if not refused:
                 self._commit_writer()
+                for work in batch:
+                    work.is_over = True
         except Exception as error:  # noqa: BLE001 - each of them hears of it
             self._undo()
             for work in batch:
@@ -437,9 +498,12 @@ class Commits:
                 work.reset()
                 work.error = own or error
         except BaseException:
+            is_committed = has_begun and not writer.is_open()
             self._undo()
             for work in batch:
-                work.reset()
+                work.is_over = is_committed
+                if not is_committed:
+                    work.reset()
             raise
         else:
             if refused:
@@ -547,8 +611,9 @@ def settle(batch: Iterable[Work]) -> None:
 
 def call(functions: After) -> None:
     """Call what waited for a commit; an error is logged, for the commit stands."""
-    for function in functions:
+    while functions:  # each goes once it was called: of one that is interrupted the next call begins anew
         try:
-            function()
+            functions[0]()
         except Exception:  # noqa: BLE001 - the commit stands
-            logger.exception("After a commit, %r failed", function)
+            logger.exception("After a commit, %s failed", text_of(functions[0]))
+        functions.pop(0)

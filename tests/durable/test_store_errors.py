@@ -157,7 +157,8 @@ def test_one_refusal_in_a_shared_commit_undoes_no_other(start):
     """Twenty actors share a commit; one has lost its row to another epoch."""
     with start() as system:
         refs = [system.spawn(named(Account, f"a{n}")) for n in range(20)]
-        system.store.write(lambda tx: tx.run("actors.take", {"name": "a7", "owner": "another"}))
+        taken = {"name": "a7", "owner": "another", "capacity": None, "overflow": None}
+        system.store.write(lambda tx: tx.run("actors.take", taken))
         futures = [ref.call(Account.add, 1) for ref in refs]
         results = []
         for future in futures:

@@ -8,6 +8,8 @@ from tests.durable.actors import Account
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_state import named
 
+UNBOUNDED = {"capacity": None, "overflow": None}
+
 
 class Clock(Account):
     def later(self, delay, k):
@@ -191,7 +193,7 @@ def test_an_actor_that_is_taken_over_from_a_dead_process_suspects_its_timers(sta
     with start() as system:
         (row,) = system.store.read(lambda tx: tx.all("actors.timers", {"actor": "a"}))
         system.store.write(lambda tx: tx.run("actors.move_timer", {"id": row[0], "due": 1.0}))
-        system.store.write(lambda tx: tx.run("actors.take", {"name": "a", "owner": "gone"}))
+        system.store.write(lambda tx: tx.run("actors.take", {"name": "a", "owner": "gone", **UNBOUNDED}))
         started = []
         write = system.store.write
 

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import SystemClock
@@ -75,10 +76,15 @@ class SqliteStore(StoreShell[SqliteNode]):
         if self.is_memory:  # one connection: a transaction of its own would be seen half done
             return self._commits.exclusively(lambda _: self._read_in_memory(work))
         self._commits.turn.check_outside()
-        with self._reading, sqlite_errors(self.path):
+        return self._reading.within(partial(self._read_at_once, work))
+
+    def _read_at_once(self, work: Callable[[Transaction], T]) -> T:
+        with sqlite_errors(self.path):
             self._check_open()
-            self._reader.execute("begin")
+            if self._reader.in_transaction:  # a read was interrupted
+                self._reader.execute("commit")
             try:
+                self._reader.execute("begin")
                 return work(self._read_transaction)
             finally:
                 if self._reader.in_transaction:
