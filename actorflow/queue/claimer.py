@@ -451,7 +451,8 @@ class Claimer(Actor, intensity=10, period=10.0):
                     line.beat()
                 self.look_for_cancelled()
             if not self.free:
-                line.expire()
+                if line.pruner is not None:
+                    line.pruner.cast(Pruner.expire)
                 self.deadlocks.look([attempt for attempt, _ in self.running.values()], self.backlog)
             if line.is_anything_left():
                 self.carry_on_soon()

@@ -313,19 +313,23 @@ class Line:
         )
         self.taken(moved, news)
 
-    def expire(self) -> None:
-        """Cancel what was to begin by now; taking jobs does so too, but none are taken while all workers are busy."""
+    def expire(self) -> bool:
+        """Cancel jobs that were to begin by now, and say whether there may be more.
+
+        Taking jobs does so too, but none are taken while all workers are busy.
+        """
         now, news = self.now(), ledger.News()
         values = {"queue": self.name, "now": now, "limit": 1}
         if self.store.read(lambda transaction: transaction.one("jobs.expired", values)) is None:
-            return
+            return False
 
-        def work(transaction: Transaction) -> None:
+        def work(transaction: Transaction) -> int:
             news.begin()
-            ledger.expire(transaction, self.name, now, news)
+            return ledger.expire(transaction, self.name, now, news)
 
-        self.store.write(work, self.durability)
+        expired = self.store.write(work, self.durability)
         self.told([], news)
+        return expired == ledger.BATCH
 
     def taken(self, moved: list[tuple[int, str, str]], news: ledger.News) -> None:
         """Report the jobs that were taken from others."""

@@ -119,7 +119,10 @@ def existing(
     found = transaction.one("jobs.unique", {"queue": queue, "unique": options.unique})
     if found is None:
         return None, None
-    id_, stage = found
+    id_, stage, expires = found
+    if expires is not None and expires <= now and stage < slots.RUNNING:  # no worker has come by to cancel it
+        ledger.cancel_queued(transaction, id_, "it expired before it began", now, news)
+        return None, None
     if options.on_duplicate == "reject":
         msg = f"queue {queue!r} has a live job with unique={options.unique!r}: job {id_}"
         raise DefinitionError(msg)

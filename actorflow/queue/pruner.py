@@ -1,4 +1,4 @@
-"""Pruner: takes away what a queue's store has kept long enough, in parts. Layer 4.
+"""Pruner: takes away what a queue's store has kept long enough, and what has expired, in parts. Layer 4.
 
 It is an actor of its own beside the claimer, and no job waits for it; between two parts others write.
 """
@@ -49,3 +49,11 @@ class Pruner(Actor):
             return 0
         work = partial(ledger.prune_keys, begin=begin, end=keys[-1], now=line.now())
         return line.store.write(work, durability="process")
+
+    def expire(self) -> None:
+        """Cancel jobs that have expired, a part at a time."""
+        try:
+            if self.line.expire():
+                self.actor_ref.cast(Pruner.expire)
+        except Exception as error:  # noqa: BLE001 - the store is gone for now; the claimer looks again
+            logger.error("Queue %s: the store failed, what has expired is cancelled later: %s", self.line.name, error)

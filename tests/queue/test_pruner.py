@@ -7,8 +7,8 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.queue import ledger, pruner
-from actorflow.queue.ledger import requests
+from actorflow.queue import claimer, ledger, pruner
+from actorflow.queue.ledger import claims, requests
 
 from . import tasks
 from .tasks import until
@@ -83,3 +83,34 @@ def test_a_removal_that_fails_is_said_and_stops_no_job(shop, monkeypatch, caplog
     assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
     until(lambda: "Queue q: the store failed, what is old is removed later: full" in caplog.text)
     assert jobs.enqueue(tasks.double, 2).result(timeout=30) == 4
+
+
+def test_a_unique_key_is_free_once_its_job_has_expired_though_no_worker_was_there(timed):
+    task, _ = recorder(timed)
+    jobs = timed.queue("q")
+    once = task.options(unique="report", expires=60, on_duplicate="reject")
+    first = jobs.enqueue(once, 1)
+    timed.sleep(30)
+    with pytest.raises(af.DefinitionError, match="has a live job"):
+        jobs.enqueue(once, 2)
+    timed.sleep(31)
+    second = jobs.enqueue(once, 3)
+    assert (first.status, second.status) == ("cancelled", "queued")
+    with pytest.raises(af.JobCancelled, match="expired before it began"):
+        first.result()
+
+
+def test_jobs_that_expire_by_the_thousand_while_all_workers_are_busy_are_cancelled_by_one_look(shop, monkeypatch):
+    monkeypatch.setattr(claims, "BATCH", 10)
+    monkeypatch.setattr(ledger, "BATCH", 10)
+    monkeypatch.setattr(claimer, "LOOK_SECONDS", 3600.0)  # one look, which is that of this test
+    jobs = shop.queue("q", workers=1)
+    begun = tasks.begun("busy")
+    busy = jobs.enqueue(tasks.hold, "busy")
+    assert begun.wait(30)
+    jobs.enqueue_many(tasks.double.options(expires=0.001), [(n,) for n in range(200)])
+    until(lambda: shop.store.now() > jobs.jobs("queued", limit=1)[0].created + 0.001)
+    shop.lines["q"].pruner.cast(pruner.Pruner.expire)
+    until(lambda: jobs.count("cancelled") == 200)
+    tasks.GATES["busy"].set()
+    busy.result(timeout=30)

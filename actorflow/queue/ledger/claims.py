@@ -171,10 +171,12 @@ def wake_lacking(transaction: Transaction, queue: str, limits: Limits, now: floa
                 enter(transaction, id_, queue, key, None, limits, now)
 
 
-def expire(transaction: Transaction, queue: str, now: float, news: News) -> None:
-    """Cancel jobs that were to begin by now."""
-    for (id_,) in transaction.all("jobs.expired", {"queue": queue, "now": now, "limit": BATCH}):
+def expire(transaction: Transaction, queue: str, now: float, news: News) -> int:
+    """Cancel jobs that were to begin by now, some of them if there are many; return how many."""
+    expired = transaction.all("jobs.expired", {"queue": queue, "now": now, "limit": BATCH})
+    for (id_,) in expired:
         cancel_queued(transaction, id_, "it expired before it began", now, news)
+    return len(expired)
 
 
 class Outlook(NamedTuple):

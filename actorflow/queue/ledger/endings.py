@@ -90,7 +90,8 @@ def settle_completed(
             rows += [{**row, "id": id_} for id_ in same]
         else:
             transaction.run("jobs.complete_alike", {**row, "ids": json.dumps(same)})
-    transaction.many("jobs.complete_mine", rows)
+    if rows:
+        transaction.many("jobs.complete_mine", rows)
     completed = sum(map(len, alike.values()))
     counts.running -= completed
     counts.completed += completed

@@ -72,7 +72,7 @@ from rows from (json_array_elements_text(:ids::json), json_array_elements_text(:
 select nextval('actorflow.job_id_seq') from generate_series(1, :count::bigint);
 
 -- name: unique
-select id, stage from actorflow.job where queue = :queue and "unique" = :unique and stage < 5 and cancelling < 2;
+select id, stage, expires from actorflow.job where queue = :queue and "unique" = :unique and stage < 5 and cancelling < 2;
 
 -- name: add_need
 insert into actorflow.need (needs, job, anyway)

@@ -69,7 +69,7 @@ with recursive new (id, count) as (
 select id from new;
 
 -- name: unique
-select id, stage from af_job where queue = :queue and "unique" = :unique and stage < 5 and cancelling < 2;
+select id, stage, expires from af_job where queue = :queue and "unique" = :unique and stage < 5 and cancelling < 2;
 
 -- name: add_need
 insert into af_need (needs, job, anyway) select id, :job, :anyway from af_job where id = :needs and stage < 5 on conflict do nothing;
