@@ -19,7 +19,7 @@ from actorflow.core.messages import Call
 from actorflow.core.ref import IDLE, ActorRef
 from actorflow.core.traits import Options, Traits
 from actorflow.durable import ledger, settling
-from actorflow.errors import StoreError
+from actorflow.errors import OutcomeUnknown, StoreError
 from actorflow.text import reason_of
 
 if TYPE_CHECKING:
@@ -164,6 +164,8 @@ class Keeper:
                 if unit.refused is None:
                     for letter in unit.effects.letters:
                         announce(letter)
+                elif isinstance(unit.refused, OutcomeUnknown):
+                    self.registry.doubt(letter.receiver for letter in unit.effects.letters)
                 settling.settle(unit)
             except Exception as error:  # noqa: BLE001 - the others have to go on
                 logger.critical("%r could not go on after a commit; please report it", unit.box.ref, exc_info=True)

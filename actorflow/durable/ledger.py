@@ -42,6 +42,7 @@ class Letter:
     Attributes:
         number: of its row, once it is put.
         after: the row of the receiver that is known to come right before it; None if that is not known.
+        is_put: it has a row; not so if one of its id was there before.
     """
 
     receiver: str
@@ -51,6 +52,7 @@ class Letter:
     future: Future[Any] | None = None
     number: int = 0
     after: int | None = None
+    is_put: bool = False
 
     def values(self) -> dict[str, Any]:
         """Return its row."""
@@ -153,8 +155,8 @@ class Desk:
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
-def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | None = None) -> int:
-    """Put a message into a mailbox; return its number.
+def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | None = None) -> None:
+    """Put a message into a mailbox, as one of the last statements of the commit: many nodes may write into one mailbox.
 
     Args:
         transaction: in which.
@@ -165,6 +167,26 @@ def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | No
     Raises:
         MailboxFull: it holds as many as it may.
     """
+    transaction.last((letter.receiver,), lambda: _put(transaction, desk, letter, capacity))
+
+
+def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str, capacity: int | None = None) -> None:
+    """Put a message from elsewhere into a mailbox, unless one of that id was put there before.
+
+    Raises:
+        MailboxFull: it holds as many as it may; then the id is as unknown as before.
+    """
+    mark = {"receiver": letter.receiver, "id": id, "at": desk.now()}
+
+    def act() -> None:
+        letter.is_put = False
+        if transaction.run("actors.mark", mark):
+            _put(transaction, desk, letter, capacity)
+
+    transaction.last((letter.receiver,), act)
+
+
+def _put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | None) -> None:
     if capacity == ELSEWHERE:
         capacity, _ = bounds(transaction, [letter.receiver]).get(letter.receiver, (None, ""))
     if capacity is not None and count(transaction, letter.receiver, capacity) >= capacity:
@@ -176,19 +198,7 @@ def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | No
         desk.asks.take(letter.number)  # of a try that was undone
         desk.asks.add(row[0], letter.receiver, letter.future)
     desk.numbered(letter, row[0])
-    return letter.number
-
-
-def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str, capacity: int | None = None) -> int | None:
-    """Put a message from elsewhere into a mailbox, unless one of that id was put there before.
-
-    Raises:
-        MailboxFull: it holds as many as it may; then the id is as unknown as before.
-    """
-    mark = {"receiver": letter.receiver, "id": id, "at": desk.now()}
-    if not transaction.run("actors.mark", mark):
-        return None
-    return put(transaction, desk, letter, capacity)
+    letter.is_put = True
 
 
 def forget_asks(transaction: Transaction, node: str, numbers: list[int]) -> None:

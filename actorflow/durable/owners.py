@@ -122,7 +122,8 @@ class Owners:
         effects.next = owned.next
         if effects.state != owned.state or effects.has_more_than_state:  # most are what they were
             work = partial(ledger.save, desk=registry, unit=effects, capacities=registry.capacity)
-            registry.store.write(work, durability=box.durability)
+            with registry.doubting(letter.receiver for letter in effects.letters):
+                registry.store.write(work, durability=box.durability)
         box.stored = effects.state
 
         def begin() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +23,7 @@ from actorflow.durable.owners import Owners
 from actorflow.durable.payload import pack, read, read_failure
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.signs import Mail
-from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull
+from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, OutcomeUnknown
 from actorflow.store.codec import encode, find_imported
 
 if TYPE_CHECKING:
@@ -174,17 +174,18 @@ class Registry(ledger.Desk):
 
     def _commit(self, box: Mailbox | None, letter: Letter, capacity: int | None, id: str | None = None) -> bool:
         if id is None:
-            work: Callable[..., int | None] = partial(ledger.put, desk=self, letter=letter, capacity=capacity)
+            work = partial(ledger.put, desk=self, letter=letter, capacity=capacity)
         else:
             work = partial(ledger.put_once, desk=self, letter=letter, id=id, capacity=capacity)
         try:
-            number = self.store.write(work, durability=box.durability if box is not None else None)
+            with self.doubting([letter.receiver]):
+                self.store.write(work, durability=box.durability if box is not None else None)
         except BaseException:
             self.asks.take(letter.number)
             raise
-        if number is not None:
+        if letter.is_put:
             self.announce(letter)
-        return number is not None
+        return letter.is_put
 
     def put_later(
         self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
@@ -240,6 +241,23 @@ class Registry(ledger.Desk):
             box.handed += 1
         self.scheduler.post(box.ref, Mail(letter.number, entry, letter.after), None)
 
+    @contextlib.contextmanager
+    def doubting(self, names: Iterable[str]) -> Iterator[None]:
+        """Have actors of this node read their rows anew, if nobody knows the outcome of a commit that concerns them."""
+        try:
+            yield
+        except OutcomeUnknown:
+            self.doubt(names)
+            raise
+
+    def doubt(self, names: Iterable[str]) -> None:
+        """Have actors of this node read their rows anew: something may have been committed of which nobody was told."""
+        for name in set(names):
+            box = self.boxes.get(name)
+            if box is not None:
+                box.is_doubtful = True
+                self.scheduler.post(box.ref, Mail(0), None)
+
     # --- answers -----------------------------------------------------------------------------------------------------
 
     def answer(self, number: int, value: bytes | None, error: bytes | None, failure: BaseException | None) -> None:
@@ -263,7 +281,11 @@ class Registry(ledger.Desk):
             if row is not None:
                 ledger.put_answer(transaction, self, self.node, number, row[0], value, error)
 
-        self.store.write(work)
+        try:
+            self.store.write(work)
+        except OutcomeUnknown:  # the promise may be gone from the store, and then nothing else would bring the answer
+            self.answer(number, value, error, None)
+            raise
         self.answer(number, value, error, None)
 
     def fetch_answers(self) -> None:
@@ -271,7 +293,20 @@ class Registry(ledger.Desk):
         me = {"asker": self.node}
         if self.store.read(lambda tx: tx.one("actors.has_answers", me)) is None:
             return
-        for number, value, error in self.store.write(lambda tx: tx.all("actors.answers", me)):
+        rows: list[Any] = []
+
+        def take(transaction: Transaction) -> None:
+            rows[:] = transaction.all("actors.answers", me)
+
+        try:
+            self.store.write(take)
+        except OutcomeUnknown:  # they may be gone from the store; if not, they are passed on twice, which does no harm
+            self._pass_on(rows)
+            raise
+        self._pass_on(rows)
+
+    def _pass_on(self, rows: list[Any]) -> None:
+        for number, value, error in rows:
             try:
                 self.answer(number, value, error, None)
             except Exception:  # noqa: BLE001 - the others' are gone from the store
@@ -289,13 +324,15 @@ class Registry(ledger.Desk):
     def add_timer(self, box: Mailbox, row: TimerRow) -> None:
         """Commit a timer."""
         values = {"actor": box.name, "due": row.due, "period": row.period, "body": row.body}
-        added = self.store.write(lambda tx: tx.one("actors.add_timer", values), durability=box.durability)
+        with self.doubting([box.name]):
+            added = self.store.write(lambda tx: tx.one("actors.add_timer", values), durability=box.durability)
         row.id = added[0] if added is not None else 0
         self.scheduler.post_work(lambda: box.timers.arm(row))
 
     def drop_timer(self, box: Mailbox, id: int) -> bool:
         """Commit the end of a timer."""
-        dropped = self.store.write(lambda tx: tx.run("actors.drop_timer", {"id": id}), durability=box.durability)
+        with self.doubting([box.name]):
+            dropped = self.store.write(lambda tx: tx.run("actors.drop_timer", {"id": id}), durability=box.durability)
         self.scheduler.post_work(lambda: box.timers.disarm(id))
         return dropped > 0
 

@@ -41,7 +41,7 @@ def write(line: Line, outcome: ledger.Outcome) -> None:
         news.begin()
         ledger.settle(transaction, line.name, owner, [outcome], now, news, line.payload_limit)
 
-    line.store.write(work, line.durability)
+    line.store.write(work, line.durability, line.order)
     line.settled([outcome], news)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
-from actorflow.errors import DefinitionError, HostDied, JobCancelled, PayloadError, Stopping
+from actorflow.errors import DefinitionError, HostDied, JobCancelled, OutcomeUnknown, PayloadError, Stopping
 from actorflow.queue.calls import text_of_call
 from actorflow.queue.ledger import CRASHES, DAY, Claimed, Outcome, interrupted
 from actorflow.store.codec import UnknownClass, encode
@@ -131,6 +131,7 @@ class Attempt:
             msg = f"{self.job.task} opens a second transaction(): one task has one, which its return commits"
             raise DefinitionError(msg)
         self.held = self.line.store.hold(self.line.durability)
+        self.line.watch_held(self, self.held)
         yield self.held.connection
 
     def commit(self, outcome: Outcome) -> Outcome:
@@ -156,10 +157,10 @@ class Attempt:
         if held is not None:
             held.rollback()
 
-    @property
     def can_be_given_up(self) -> bool:
-        """Whether it may be ended from outside: not while it writes into the store, nor once it is through."""
-        return self.held is None and not self.settled and self.outcome is None
+        """Say whether it may be ended from outside: not once it is through. What it has written is undone for that."""
+        held = self.held
+        return (held is None or held.abandon()) and not self.settled and self.outcome is None
 
     # --- outcomes ----------------------------------------------------------------------------------------------------
 
@@ -196,6 +197,7 @@ class Attempt:
         cause = error.__cause__ if isinstance(error, NotBegun) else None
         if self.cancelled or cause is None:
             self.outcome = self.failed(error, now, rng, worker)
+            self.outcome.is_doubtful = isinstance(error, OutcomeUnknown)
         elif isinstance(cause, UnknownClass):
             self.line.report_unknown_class(self, cause)
             self.outcome = self._outcome("queued", given_back=True, lacks=cause.kind, error=write_error(cause))

@@ -14,7 +14,7 @@ from actorflow.core.actor import Actor
 from actorflow.core.child import child
 from actorflow.core.log import logger
 from actorflow.core.procedure import start_procedure
-from actorflow.errors import JobCancelled, PayloadError, TaskTimeout
+from actorflow.errors import JobCancelled, OutcomeUnknown, PayloadError, TaskTimeout
 from actorflow.queue.apart import write_apart
 from actorflow.queue.attempt import Attempt, dead_letter
 from actorflow.queue.deadlock import DeadlockWatch
@@ -158,6 +158,8 @@ class Claimer(Actor, intensity=10, period=10.0):
             try:
                 claimed, next_wake = self.line.settle_and_claim(done, wanted)
             except Exception as error:  # noqa: BLE001 - the store is gone for now, or one of them cannot be written
+                if isinstance(error, OutcomeUnknown):
+                    self.doubt(done)
                 self.done = write_apart(self.line, done) + self.done
                 logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
                 self.ctx.after(1.0, self.flush_soon)
@@ -232,18 +234,30 @@ class Claimer(Actor, intensity=10, period=10.0):
         else:
             self.flush_soon()
 
+    def doubt(self, done: list[Outcome]) -> None:
+        """Nobody knows whether a transaction is there: look what it may have claimed, and what it may have written."""
+        for outcome in done:
+            outcome.is_doubtful = True
+        self.actor_ref.cast(Claimer.disown_others)
+
     def disown_others(self) -> None:
         """Queue again what this node has in the store, and nobody here knows of."""
         self.withdraw_offer()
         if self.offering:  # somebody claims just now, and we do not know of that job yet
             self.ctx.after(BATCH_SECONDS, self.disown_others)
             return
-        ours = {*self.running, *(attempt.job.id for attempt in self.backlog), *(outcome.id for outcome in self.done)}
+        ours = {
+            *self.running,
+            *(attempt.job.id for attempt in self.backlog),
+            *(outcome.id for outcome in self.done),
+        } | self.line.inlined
         try:
             self.line.disown(frozenset(ours))
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
             self.ctx.after(1.0, self.disown_others)
+        else:
+            self.flush_soon()  # they may be taken again
 
     def wanted(self) -> int:
         """Return how many jobs to take: for the free workers, and some ahead."""
@@ -349,7 +363,7 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def time_out(self, attempt: Attempt) -> None:
         """A plain function takes longer than it may: nothing can end its thread, so its worker is given up."""
-        if self.runs(attempt) and attempt.can_be_given_up:
+        if self.runs(attempt) and attempt.can_be_given_up():
             name, seconds = attempt.job.task, attempt.timeout
             self.give_up(
                 attempt,
@@ -405,7 +419,7 @@ class Claimer(Actor, intensity=10, period=10.0):
 
     def end_cancelled(self, attempt: Attempt) -> None:
         """End a task that has not looked whether it is cancelled: by its process, or by leaving its thread alone."""
-        if not (self.runs(attempt) and attempt.can_be_given_up):
+        if not (self.runs(attempt) and attempt.can_be_given_up()):
             return
         if attempt.abort is not None:
             attempt.abort()

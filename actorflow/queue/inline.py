@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import PayloadError
+from actorflow.errors import OutcomeUnknown, PayloadError
 from actorflow.queue import ledger
 from actorflow.queue.apart import write
 from actorflow.queue.attempt import Attempt, dead_letter
@@ -20,6 +20,15 @@ LEASE_SECONDS: Final = 86400.0
 def run_inline(line: Line, id_: int) -> None:
     """Run a job, and try it again as its retry says, without the pauses; what became of it is in the store."""
     rng = random.Random(id_)
+    line.inlined.add(id_)
+    try:
+        run_until_over(line, id_, rng)
+    finally:
+        line.inlined.discard(id_)
+
+
+def run_until_over(line: Line, id_: int, rng: random.Random) -> None:
+    """Take a job and run it, until it is over or somebody else's."""
     while (attempt := take(line, id_)) is not None:
         try:
             outcome = run(attempt, rng)
@@ -38,7 +47,13 @@ def run_inline(line: Line, id_: int) -> None:
 def take(line: Line, id_: int) -> Attempt | None:
     """Take a job; None if what it waits for is not over or has failed, or another process has it."""
     owner, now, until = line.store.node.id, line.now(), line.lease_now() + LEASE_SECONDS
-    job = line.store.write(lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), line.durability)
+    try:
+        job = line.store.write(
+            lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), line.durability
+        )
+    except OutcomeUnknown:
+        line.disown(frozenset(line.inlined - {id_}))  # it may be this process's now, and nobody would run it
+        raise
     if job is None:
         return None
     try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actorflow.queue.attempt import Attempt
     from actorflow.queue.cron import Schedule
     from actorflow.queue.waits import Waits
+    from actorflow.store.held import Held
     from actorflow.store.node import Node
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability, Transaction
@@ -41,6 +42,7 @@ FIRST_SECONDS: Final = 5.0  # until the first such look
 UNKNOWN_SECONDS: Final = 60.0  # between two looks for jobs and schedules that no process takes care of
 STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after which a schedule has stopped
 SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
+REPORT_SECONDS: Final = 30.0  # between two reports of a transaction that is open for long
 HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
 
 
@@ -63,6 +65,7 @@ class Line:
         is_cut: Callable[[], bool],
     ) -> None:
         self.name = name
+        self.order = order_of(name)
         self.store = store
         self.waits = waits
         self.pool = pool
@@ -83,6 +86,7 @@ class Line:
         self.schedules: ActorRef[Any] | None = None
         self.pruner: ActorRef[Pruner] | None = None
         self.declared: dict[str, Schedule] = {}
+        self.inlined: set[int] = set()  # jobs that run where they were enqueued
         self.inline = 0  # blocks of `queue.inline()` that are open
         self.listeners = Listeners(name, store.now)
         self._lock = threading.Lock()
@@ -161,7 +165,7 @@ class Line:
             id_, news = put_plain(transaction, name, packed, now), ledger.News()
             return id_, ledger.claim(transaction, name, owner, self.tasks, 1, now, until, known, news)[0]
 
-        found = store.write(work, self.durability)
+        found = store.write(work, self.durability, self.order)
         if news is not None:
             self.told([], news)
         return found
@@ -191,7 +195,7 @@ class Line:
                 return [], None
             return ledger.claim(transaction, name, owner, tasks, wanted, now, until, store.version, news)
 
-        claimed = store.write(work, durability=self.durability)
+        claimed = store.write(work, self.durability, self.order)
         self._latest = now
         self.settled(done, news)
         return claimed
@@ -222,10 +226,10 @@ class Line:
             self.outdated = news.newer
             text = "Queue %s: tables are of version %s now, this program knows %s: it takes no more jobs: restart it"
             logger.error(text, self.name, news.newer, self.store.version)
-        for job in news.lost:
+        lost = set(news.lost).difference(outcome.id for outcome in done if outcome.is_doubtful)
+        for job in lost:
             logger.warning("Job %s was taken over by another process; its late result is refused", job)
         if self.listeners:
-            lost = set(news.lost)
             for outcome in done:
                 if not (outcome.given_back or outcome.id in lost):
                     kind = "retried" if outcome.status == "queued" else outcome.status
@@ -327,7 +331,7 @@ class Line:
             news.begin()
             return ledger.expire(transaction, self.name, now, news)
 
-        expired = self.store.write(work, self.durability)
+        expired = self.store.write(work, self.durability, self.order)
         self.told([], news)
         return expired == ledger.BATCH
 
@@ -413,6 +417,34 @@ class Line:
 
         self.after(HELD_SECONDS, look)
 
+    def watch_held(self, attempt: Attempt, held: Held) -> None:
+        """Report a task that has its transaction open for long, and undo it when the task's time is over.
+
+        The claimer cannot do so: it may itself wait for the transaction.
+        """
+        if self.is_virtual:
+            return
+        job, timeout, began = attempt.job, attempt.timeout, self.clock.monotonic()
+
+        def look() -> None:
+            if not held.is_open:
+                return
+            if timeout is not None and self.clock.monotonic() - attempt.began >= timeout:
+                if held.abandon():
+                    text = "Job %s (%s) hung in its transaction(), which was undone at its timeout of %s s"
+                    logger.error(text, job.id, job.task, timeout)
+                return
+            seconds = self.clock.monotonic() - began
+            text = "Job %s (%s) has had its transaction() open for %.1f s; nobody else can write to %s meanwhile"
+            logger.warning(text, job.id, job.task, seconds, self.store.url)
+            self.after(next_look(), look)
+
+        def next_look(seconds: float = REPORT_SECONDS) -> float:
+            left = math.inf if timeout is None else attempt.began + timeout - self.clock.monotonic()
+            return max(0.0, min(seconds, left))
+
+        self.after(next_look(HELD_SECONDS), look)
+
     def attempt_begins(self, attempt: Attempt) -> bool:
         """A worker is to have a job; False if that cannot be noted: it was lost to another node, or the store is gone.
 
@@ -453,6 +485,11 @@ class Line:
         values = {"id": job.id, "progress": progress, "owner": self.store.node.id, "epoch": job.epoch}
         self.store.submit(lambda transaction: transaction.run("jobs.progress", values), durability="process")
         self.listeners.tell("progress", job.id, job.task, (done, total))
+
+
+def order_of(queue: str) -> str:
+    """Return by what work that has a queue's limits to itself is ordered in a shared commit: see `Store.write`."""
+    return f"queue {queue}"
 
 
 def same_function(task: str) -> str:

@@ -75,6 +75,8 @@ def put(
     ledger.check_needs(transaction, after)
     replaced = None
     if options.unique is not None:
+        if options.on_duplicate == "replace":  # one at a time, before a job is locked that others want to replace too
+            slots.limits_of(transaction, queue)
         found, replaced = existing(transaction, queue, options, now, news)
         if found is not None:
             return found

@@ -213,7 +213,7 @@ class Queue:
             news.begin()
             return work(transaction, news)
 
-        ids = self._store.write(begin, line.durability)
+        ids = self._store.write(begin, line.durability, line.order)
         if news.ended or news.is_unfinished:
             line.told([], news)
         return self._added(ids, packed, news.duplicates)

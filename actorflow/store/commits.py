@@ -104,12 +104,15 @@ class Turn:
 class Work:
     """One piece of work that waits for a commit, and the future that is set after it."""
 
-    __slots__ = ("after", "durability", "error", "future", "is_over", "last", "run", "tries", "value")
+    __slots__ = ("after", "durability", "error", "future", "is_over", "last", "order", "run", "tries", "value")
 
-    def __init__(self, run: Callable[[Transaction], Any], durability: Durability, future: Future[Any]) -> None:
+    def __init__(
+        self, run: Callable[[Transaction], Any], durability: Durability, future: Future[Any], order: str = ""
+    ) -> None:
         self.run = run
         self.durability = durability
         self.future = future
+        self.order = order
         self.value: Any = None
         self.error: Exception | None = None
         self.after: After = []
@@ -125,8 +128,12 @@ class Work:
 class Commits:
     """Runs work on the one writer, in order of arrival, each piece in a savepoint: one refusal undoes no other's."""
 
-    def __init__(self, url: str, writer: Writer, durability: Durability) -> None:
+    def __init__(
+        self, url: str, writer: Writer, durability: Durability, doubted: Callable[[], object] = lambda: None
+    ) -> None:
         self.durability: Durability = durability
+        self._doubted = doubted  # called after a commit of which nobody knows whether it is there
+        self._is_in_doubt = False
         self.turn = Turn()
         self._url = url
         self._writer = writer
@@ -136,7 +143,7 @@ class Commits:
         self._ending = threading.Lock()  # of whom it is that ends that transaction: its thread, or who gives it up
         self._abandoned: dict[int, Callable[[], object]] = {}  # threads whose transaction was undone under their hands
 
-    def write(self, run: Callable[[Transaction], T], durability: Durability | None = None) -> T:
+    def write(self, run: Callable[[Transaction], T], durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work, and return its value once it is committed. In a handler other actors run meanwhile.
 
         Raises:
@@ -151,12 +158,12 @@ class Commits:
         deadline = self._writer.deadline()
         while True:
             try:
-                return self._once(run, durability or self.durability, deadline)
+                return self._once(run, durability or self.durability, order, deadline)
             except StoreUnreachable:  # nothing was done, so it can be done again
                 if not self._writer.wait_until_back(deadline):
                     raise
 
-    def _once(self, run: Callable[[Transaction], T], durability: Durability, deadline: float) -> T:
+    def _once(self, run: Callable[[Transaction], T], durability: Durability, order: str, deadline: float) -> T:
         if not self._waiting and not self.turn.is_mine:
             done: tuple[T, After] | None = None
             try:
@@ -179,7 +186,7 @@ class Commits:
                 value, after = done
                 call(after)
                 return value
-        work = self._add(run, durability)
+        work = self._add(run, durability, order)
         return self._result(work, deadline)  # type: ignore[no-any-return]
 
     def _result(self, work: Work, deadline: float) -> Any:
@@ -218,11 +225,11 @@ class Commits:
             value = self._within(run)
             self._writer.transaction.after_commit(lambda: future._settle(value, None))
             return future
-        return self._add(run, durability or self.durability).future
+        return self._add(run, durability or self.durability, "").future
 
-    def _add(self, run: Callable[[Transaction], Any], durability: Durability) -> Work:
+    def _add(self, run: Callable[[Transaction], Any], durability: Durability, order: str) -> Work:
         self.turn.check_outside()
-        work = Work(run, durability, patient(None))  # type: ignore[arg-type]
+        work = Work(run, durability, patient(None), order)  # type: ignore[arg-type]
         self._waiting.append(work)
         self._lead()
         return work
@@ -404,10 +411,12 @@ class Commits:
         try:
             self._writer.commit()
         except OutcomeUnknown:
+            self._is_in_doubt = True
             raise
         except StoreError as error:
             if self._writer.is_undone(error):
                 raise
+            self._is_in_doubt = True
             msg = f"{error}; this was in a commit: look whether it is there before you repeat it"
             raise OutcomeUnknown(msg) from error
 
@@ -433,6 +442,7 @@ class Commits:
 
     def _lead(self) -> None:
         """Commit what waits, unless another thread does; looks again once the lock is free: nobody is missed."""
+        self._tell_of_doubt()
         while self._waiting and not self.turn.is_mine:
             batch: list[Work] = []
             try:
@@ -445,6 +455,13 @@ class Commits:
             except BaseException:  # Ctrl-C in the thread that leads: the others' work is not its own to drop
                 self._hand_over(batch)
                 raise
+            self._tell_of_doubt()
+
+    def _tell_of_doubt(self) -> None:
+        """Have all look who hear of commits: one may be there of which nobody was told."""
+        if self._is_in_doubt:
+            self._is_in_doubt = False
+            self._doubted()
 
     def _hand_over(self, batch: list[Work]) -> None:
         """Leave a batch in whose midst this thread was interrupted: what is committed is told, the rest waits."""
@@ -480,6 +497,8 @@ class Commits:
             for work in batch:
                 work.error = error
             return batch
+        if any(work.order for work in batch):  # what locks the same for long: in all processes in one order
+            batch = sorted(batch, key=lambda work: work.order)
         has_begun = False
         try:
             writer.begin(durability)

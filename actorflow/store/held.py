@@ -16,12 +16,14 @@ class Held:
 
     Attributes:
         connection: of the database's own package: `sqlite3` or `psycopg`.
+        is_abandoned: it was undone from outside.
     """
 
     def __init__(self, commits: Commits, connection: Callable[[], Any], durability: Durability) -> None:
         self._commits = commits
         self._thread = threading.get_ident()
         self._is_over = False
+        self.is_abandoned = False
         self._transaction = commits.hold(durability)
         self.connection = connection()  # now: one that was lost is another after `hold`
 
@@ -40,7 +42,14 @@ class Held:
 
         What its thread does with the store afterwards is refused, until that has left the transaction.
         """
-        return not self._is_over and self._commits.abandon(self._thread)
+        if not self._is_over and self._commits.abandon(self._thread):
+            self.is_abandoned = True
+        return self.is_abandoned
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its thread has it still."""
+        return not (self._is_over or self.is_abandoned)
 
     def commit(self) -> None:
         """Commit it.

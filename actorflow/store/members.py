@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
-from actorflow.errors import ActorDeadError, StoreError
+from actorflow.errors import ActorDeadError, OutcomeUnknown, StoreError
 
 if TYPE_CHECKING:
     from actorflow.store.store import Store
@@ -129,14 +129,21 @@ class Members:
             after[:] = [act(transaction) for act in prepared if act is not None]
             transaction.run("nodes.remove", {"id": node})
 
-        self._store.write(work)
+        try:
+            self._store.write(work)
+        except OutcomeUnknown:  # it may be there: then this is not said a second time
+            self._follow(after)
+            raise
         self._store.node.forget(node)
         self.dead -= {node}
         self._failed.pop(node, None)
         self.buried += 1
+        self._follow(after)
+
+    def _follow(self, after: list[After | None]) -> None:
         for act in after:
             try:
                 if act is not None:
                     act()
             except Exception:  # noqa: BLE001 - the burial stands
-                logger.exception("After the burial of node %s, %r failed", node, act)
+                logger.exception("After the burial of a node, %r failed", act)

@@ -39,10 +39,10 @@ class StoreShell(ABC, Generic[N]):
         self._node: N | None = None
         self.members = Members(self)  # type: ignore[arg-type]  # the dialects have the rest of it
 
-    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
+    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work in a transaction, and return its value once that is committed."""
         self._check_open()
-        value = self._commits.write(work, durability)
+        value = self._commits.write(work, durability, order)
         self._tidy()
         return value
 

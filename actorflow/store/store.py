@@ -48,12 +48,18 @@ class Store(Protocol):
     patience: float
     members: Members
 
-    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> T:
+    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work in a transaction, and return its value once that is committed.
 
         Work of several threads shares a commit; what one piece raises undoes that piece alone. Work is run in any
         thread, must be quick, and may use nothing but the transaction. It is run once; on PostgreSQL again, if the
         server has undone it because of what another process did at the same time.
+
+        Args:
+            work: what to do in the transaction.
+            durability: how long it has to last; None: as the store does.
+            order: what it locks from its first statement on, by a name that all processes use: of work that shares a
+                commit, the one with the smaller name is done first, so that two processes cannot wait for each other.
 
         Raises:
             StoreError: the database failed; nothing of the work is there.

@@ -12,6 +12,7 @@ import pytest
 import actorflow as af
 from actorflow.queue import line
 from actorflow.testing import LeakCheck
+from tests.core.actors import until
 
 from . import tasks
 
@@ -244,28 +245,37 @@ def test_a_task_does_not_wait_for_a_job_that_its_own_transaction_holds_up(shop):
     assert jobs.stats().completed == 1
 
 
-def test_a_task_over_its_timeout_that_has_committed_its_result_is_completed(shop, caplog):
-    begun = tasks.begun("commits")
-    caplog.set_level("INFO")
+def test_a_task_that_hangs_in_its_transaction_is_reported_and_undone_at_its_timeout(shop, caplog, monkeypatch):
+    monkeypatch.setattr(line, "HELD_SECONDS", 0.05)
+    begun, ended = tasks.begun("hangs"), []
 
-    @af.task(name="tests.late_but_committed", timeout=0.05)
-    def late() -> int:
-        with af.current().transaction():
-            begun.set()
-            tasks.GATES["commits"].wait(0.5)
+    @af.task(name="tests.hangs_in_its_transaction", timeout=0.3, retry=af.Retry(1))
+    def hangs() -> int:
+        try:
+            with af.current().transaction():
+                jobs.enqueue(tasks.double, 1)  # is undone with it
+                begun.set()
+                tasks.GATES["hangs"].wait(30)
+                jobs.enqueue(tasks.double, 2)  # is refused
+        except BaseException as error:
+            ended.append(error)
+            raise
         return 42
 
     jobs = shop.queue("q", workers=2)
-    other_begun = tasks.begun("other")
-    other = jobs.enqueue(tasks.hold, "other")
-    assert other_begun.wait(30)
-    job = jobs.enqueue(late)
+    job = jobs.enqueue(hangs)
     assert begun.wait(30)
-    tasks.GATES["other"].set()  # its end cannot be written meanwhile, and so the timeout is handled after the commit
-    assert job.result(timeout=30) == 42
-    assert other.result(timeout=30) == "other"
-    assert (jobs.stats().completed, jobs.stats().failed) == (2, 0)
-    assert "failed for good" not in caplog.text
+    other = jobs.enqueue(tasks.double, 3)  # waits for the transaction, and then goes on
+    assert other.result(timeout=30) == 6
+    with pytest.raises(af.JobFailed, match="TaskTimeout"):
+        job.result(timeout=30)
+    assert "has had its transaction() open for" in caplog.text
+    assert "hung in its transaction(), which was undone at its timeout" in caplog.text
+    tasks.GATES["hangs"].set()
+    until(lambda: ended)
+    assert isinstance(ended[0], af.StoreError)
+    assert (jobs.stats().completed, jobs.stats().failed) == (1, 1)
+    assert jobs.count() == 2
 
 
 @af.task(cpu=True)

@@ -175,3 +175,18 @@ def test_the_end_beside_another_threads_commit_is_quiet(tmp_path, caplog):
             threading.Timer(0.3, other.rollback).start()
         thread.join(30)
     assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
+
+
+def test_after_an_unknown_outcome_all_look_who_hear_of_commits(store):
+    heard = []
+    store.watch(lambda: heard.append(ids(store)))
+    with losing(store, is_made=True):
+        with pytest.raises(OutcomeUnknown):
+            store.write(adding("a"))
+    assert {"a"} in heard
+
+
+def test_last_statements_of_one_piece_are_not_run_for_another(store):
+    order = []
+    shared(store, adding("x"), last(order, "a"), adding("y"), last(order, "b"))
+    assert order == ["a", "b"]

@@ -110,6 +110,7 @@ class Outcome:
         given_back: it was not begun.
         lacks: class in its arguments that is not known here: it is left for a process that knows it.
         interrupted: it was begun, and the process ends: the attempt does not count.
+        is_doubtful: it may be written already, by a commit whose outcome is unknown; then it is not lost.
     """
 
     id: int
@@ -125,6 +126,7 @@ class Outcome:
     keep: float = DAY
     task: str = ""
     lacks: str | None = None
+    is_doubtful: bool = False
 
 
 @dataclass(slots=True)

@@ -24,7 +24,8 @@ def take_over(
     others were only taken ahead, and are given back; for `begun` see `Owned.was_begun`.
     """
     news.begin()
-    rows = [Owned(*row) for row in transaction.all("jobs.owned", {"owner": owner})]
+    owned = (Owned(*row) for row in transaction.all("jobs.owned", {"owner": owner}))
+    rows = sorted(owned, key=lambda job: job.queue)  # their limits are locked: in the order of all processes
     return [_take_over_one(transaction, owner, job, begun, now, cause, news) for job in rows]
 
 

@@ -139,7 +139,8 @@ update actorflow.actor_timer set crashes = :crashes where id = :id;
 delete from actorflow.actor_timer where id = :id;
 
 -- name: mark
-insert into actorflow.mark (receiver, id, at) values (:receiver, :id, :at) on conflict (receiver, id) do nothing;
+with turn as (select pg_advisory_xact_lock(hashtextextended(:receiver, 1))) -- as `put`, which follows: in this order for all
+insert into actorflow.mark (receiver, id, at) select :receiver, :id, :at::double precision from turn on conflict (receiver, id) do nothing;
 
 -- name: add_dead
 insert into actorflow.dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)

@@ -389,8 +389,7 @@ class PostgresWriter:
     def take_last(self) -> list[Last]:
         """Return what is to run at the end of the transaction, and forget it."""
         last = self.transaction._last
-        if last:
-            self.transaction._last = []
+        self.transaction._last = []  # always: the list itself is what others go on to fill
         return last
 
     def take_after_commit(self) -> list[Callable[[], object]]:

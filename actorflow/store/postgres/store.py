@@ -51,7 +51,7 @@ class PostgresStore(StoreShell[PostgresNode]):
         self._read_transaction = PostgresTransaction(self._reader)
         session.lost = self._reader.lost = lambda: self._link.lost
         self._writer = PostgresWriter(session, self._link, lambda: self.patience, VERSION, reads_only=access == "read")
-        self._commits = Commits(self.url, self._writer, durability)
+        self._commits = Commits(self.url, self._writer, durability, self._watchers.notify)
         self._place = session.execute(PLACE).fetchone()
 
     def read(self, work: Callable[[Transaction], T], /) -> T:

@@ -62,7 +62,7 @@ class SqliteStore(StoreShell[SqliteNode]):
         self._writer = SqliteWriter(connection, self.path, VERSION, self._place)
         self._reader = self._writer.connection if self.is_memory else connect(self.path)
         self._read_transaction = SqliteTransaction(self._reader, self.path)
-        self._commits = Commits(url, self._writer, durability)
+        self._commits = Commits(url, self._writer, durability, self._watchers.notify)
         if not self.is_memory:
             self._reader.execute("pragma query_only = on")
 
