@@ -50,6 +50,8 @@ def at_every_bytecode(
     """
     action()
     mended()
+    interrupt(action, sys.maxsize, within)  # since 3.12 the first trace of a function may miss its bytecodes
+    mended()
     for number in range(0, most, every):
         place = interrupt(action, number, within)
         try:
@@ -74,7 +76,8 @@ def interrupt(action: Callable[[], object], number: int, within: str = PACKAGE) 
             if not frame.f_code.co_filename.startswith(within) or in_finaliser(frame):
                 return None
             frame.f_trace_opcodes = True
-            frame.f_trace_lines = False
+        elif event == "line":
+            frame.f_trace_opcodes = True  # Python 3.13.0 may miss it at the call
         elif event == "opcode":
             if not left:
                 code = frame.f_code
@@ -85,6 +88,7 @@ def interrupt(action: Callable[[], object], number: int, within: str = PACKAGE) 
 
     before = sys.gettrace()
     gc.disable()
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         next(apart(action), None)
