@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import pykka
 
 from actorflow.core.current import CURRENT, Execution
+from actorflow.core.log import logger
 from actorflow.core.outside import DRIVERS, now, wait_outside
 from actorflow.errors import ActorflowError
 
@@ -104,19 +105,32 @@ class Future(pykka.Future[T]):
         """Set value or error and wake who waits; False if someone did before. Safe from any thread and finaliser."""
         try:
             del self._open
+            self._value = value
+            self._error = error
+            self._done = True
+            wakes = self._wakes
+            while wakes:
+                try:
+                    wake = wakes.pop(0)
+                except IndexError:  # a waiter that timed out took itself away meanwhile
+                    break
+                try:
+                    wake()
+                except BaseException as raised:  # noqa: BLE001 - the others are woken in any case
+                    wake_failed(raised)
         except AttributeError:
             return False
-        self._value = value
-        self._error = error
-        self._done = True
-        wakes = self._wakes
-        while wakes:
-            try:
-                wake = wakes.pop(0)
-            except IndexError:  # a waiter that timed out took itself away meanwhile
-                break
-            wake()
+        except BaseException:  # a signal: what was begun is finished, and the waiters that are left are woken
+            if not hasattr(self, "_open"):
+                self._finish(value, error)
+            raise
         return True
+
+    def _finish(self, value: Any, error: BaseException | None) -> None:
+        if not self._done:
+            self._value, self._error, self._done = value, error, True
+        while self._wakes:
+            self._wakes.pop(0)()
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
@@ -247,6 +261,13 @@ class Future(pykka.Future[T]):
     def reduce(self: Future[Iterable[J]], func: Callable[[R, J], R], *args: R) -> Future[R]:
         """Return a future of `functools.reduce(func, value, *args)`."""
         return Derived((self,), lambda: cast("R", functools.reduce(func, cast("Any", self.get()), *cast("Any", args))))
+
+
+def wake_failed(raised: BaseException) -> None:
+    """Log what a waiter raised when it was woken; an interruption of the main thread goes on."""
+    if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise raised
+    logger.critical("Who waited for a future failed when it was woken", exc_info=raised)
 
 
 def patient(target: ActorRef[Any]) -> Future[Any]:

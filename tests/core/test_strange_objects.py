@@ -1,7 +1,9 @@
 """Objects whose own methods raise: they take no more with them than the one who is concerned."""
 
 import logging
+import threading
 
+import pykka._envelope
 import pytest
 
 import actorflow as af
@@ -126,3 +128,23 @@ def test_a_listener_that_raises_is_logged_and_the_others_hear_the_event(raised):
             ref = system.spawn(Server)
         until(lambda: len(heard) == 3)
         assert heard[-1].ref is ref
+
+
+@pytest.mark.parametrize("raised", RAISED[:3], ids=lambda error: type(error).__name__)
+def test_a_foreign_future_that_raises_when_it_is_set_keeps_nobody_else_waiting(raised):
+    class Foreign:
+        def set(self, _value):
+            raise raised
+
+    future = af.Future()
+    with af.ActorSystem("s") as system:
+        server = system.spawn(Server)
+        server.actor_inbox.put(pykka._envelope.Envelope("hello", reply_to=Foreign()))
+        assert server.call(Server.take, 1).get(timeout=20) == 1
+        future._add_waiter(Foreign().set)  # called without a value: TypeError
+        waiting = threading.Thread(target=future.get, kwargs={"timeout": 20})
+        waiting.start()
+        until(lambda: len(future._wakes) == 2)
+        future.set(1)
+        waiting.join(20)
+        assert not waiting.is_alive()
