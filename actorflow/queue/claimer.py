@@ -37,6 +37,7 @@ AHEAD_SECONDS: Final = 0.05  # of work that is taken before a worker is free
 AHEAD: Final = 500  # jobs, at most
 BATCH: Final = 256  # outcomes that wait for a transaction, at most
 BATCH_SECONDS: Final = 0.002  # that the first of them waits, at most
+ANSWER_SECONDS: Final = 0.25  # that who has an offer has for his transaction, before it is revoked
 STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are given back for others
 CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
 BEAT_SECONDS: Final = 10.0
@@ -70,6 +71,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         self.offer = object()  # this incarnation's: an answer to another's is given back
         self.offering = self.missed = self.carrying = False
         self.wake_timer: Timer | None = None
+        self.answer_timer: Timer | None = None
         self.flush_timer: Timer | None = None
         self.stall_timer: Timer | None = None
 
@@ -153,6 +155,8 @@ class Claimer(Actor, intensity=10, period=10.0):
         done, self.done = self.done, []
         self.withdraw_offer()
         self.missed = self.offering  # who claims just now answers in a moment: nothing is to overtake that job
+        if self.missed and self.answer_timer is None:
+            self.answer_timer = self.ctx.after(ANSWER_SECONDS, self.revoke)
         wanted = 0 if self.missed or self.takes_no_more() else self.wanted()
         if done or wanted > 0:
             try:
@@ -215,6 +219,16 @@ class Claimer(Actor, intensity=10, period=10.0):
                 self.line.offers.pop()
                 self.offering = False
 
+    def revoke(self) -> None:
+        """Take an offer back that nobody answers, as a signal's handler has raised there; a late job is given back."""
+        self.answer_timer = None
+        self.withdraw_offer()
+        if self.offering:
+            self.offer = object()
+            self.offering = self.missed = False
+            self.disown_others()
+            self.flush_soon()
+
     def take_offered(self, offer: object, claimed: list[Any] | None, *, is_all: bool) -> None:
         """Somebody has enqueued a job, and claimed for a worker that was offered; nobody else does so meanwhile.
 
@@ -223,6 +237,9 @@ class Claimer(Actor, intensity=10, period=10.0):
             is_all: it was the one that was enqueued, so there is nothing else to take.
         """
         self.offering = self.offering and offer is not self.offer
+        if self.answer_timer is not None and not self.offering:
+            self.answer_timer.cancel()
+            self.answer_timer = None
         if claimed is None:
             self.disown_others()
         elif offer is not self.offer or self.takes_no_more() or self.shortage or not self.free:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections import deque
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -89,7 +88,6 @@ class Line:
         self.inlined: set[int] = set()  # jobs that run where they were enqueued
         self.inline = 0  # blocks of `queue.inline()` that are open
         self.listeners = Listeners(name, store.now)
-        self._lock = threading.Lock()
         self._known = ("", 0)
         self._latest = math.inf  # time of the latest look for work; before the first it is not known
         self._in_process: dict[str, InProcess] = {}

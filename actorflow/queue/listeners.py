@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -38,20 +37,18 @@ class Listeners:
     def __init__(self, queue: str, now: Callable[[], float]) -> None:
         self._queue = queue
         self._now = now
-        self._lock = threading.Lock()
-        self._functions: tuple[Listener, ...] = ()
+        self._functions: dict[object, Listener] = {}  # no lock: a signal's handler that raises would leave it taken
 
     def __bool__(self) -> bool:
         return bool(self._functions)
 
     def add(self, listener: Listener) -> Callable[[], None]:
         """Have a function called; return what ends that."""
-        with self._lock:
-            self._functions = (*self._functions, listener)
+        key = object()
+        self._functions[key] = listener
 
         def remove() -> None:
-            with self._lock:
-                self._functions = tuple(one for one in self._functions if one is not listener)
+            self._functions.pop(key, None)
 
         return remove
 
@@ -60,7 +57,7 @@ class Listeners:
         if not self._functions:
             return
         event = JobEvent(kind, str(job), task, self._now(), detail)
-        for listener in self._functions:
+        for listener in list(self._functions.values()):
             try:
                 listener(event)
             except KeyboardInterrupt:

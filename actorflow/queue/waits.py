@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -44,11 +44,10 @@ class Waits:
         self.looks = looks
         self.offload = Offload()
         self._after = after  # calls a function in some seconds
-        self._is_to_look = False
+        self._next_look = 0.0  # by the clock
         self.workers: dict[str, Callable[[], int]] = {}
         self.wakes: dict[str, Callable[[], None]] = {}
         self.cancels: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
         self._futures: dict[int, list[Future[None]]] = {}
         _ALL.add(self)
 
@@ -60,39 +59,38 @@ class Waits:
     def add(self, job: int) -> Future[None]:
         """Return a future that is set once something may have happened to a job."""
         future: Future[None] = patient(None)  # type: ignore[arg-type]
-        with self._lock:
-            self._futures.setdefault(job, []).append(future)
-        return future
+        while True:  # no lock: a signal's handler that raises would leave it taken
+            futures = self._futures.setdefault(job, [])
+            futures.append(future)
+            if self._futures.get(job) is futures:
+                return future  # else somebody has just taken the list: nobody would look into it again
 
     def add_awaited(self, job: int) -> Future[None]:
         """Return a future as `add` does, that is set in `looks` seconds at the latest: asyncio code waits without."""
         future = self.add(job)
-        if self.looks is not None and not self._is_to_look:
-            self._is_to_look = True
-            self._after(self.looks, self._look_by_time)
+        now = self.clock.monotonic()
+        if self.looks is not None and now >= self._next_look:
+            self._after(self.looks, self.look)
+            self._next_look = now + self.looks
         return future
-
-    def _look_by_time(self) -> None:
-        self._is_to_look = False
-        self.look()
 
     def drop(self, job: int, future: Future[None]) -> None:
         """Wait no more."""
-        with self._lock:
-            left = [one for one in self._futures.get(job, ()) if one is not future]
-            if left:
-                self._futures[job] = left
-            else:
-                self._futures.pop(job, None)
+        futures = self._futures.get(job)
+        if futures is None:
+            return
+        with contextlib.suppress(ValueError):
+            futures.remove(future)
+        if not futures:
+            self.ended([job])  # who has come in this moment looks again
 
     def ended(self, jobs: Iterable[int]) -> None:
         """Wake who waits for these."""
         if not self._futures:
             return
-        with self._lock:
-            futures = [future for job in jobs for future in self._futures.pop(job, ())]
-        for future in futures:
-            future._settle(None, None)
+        for job in jobs:
+            for future in self._futures.pop(job, ()):
+                future._settle(None, None)
 
     def workers_of(self, queue: str) -> int:
         """Return how many workers this process has for a queue."""
