@@ -77,12 +77,17 @@ class Actor(pykka.Actor):
         check_intensity(cls._intensity, cls._period)
         cls._traits = Traits(cls, cls._options)
 
-    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+    def __init__(self, *_args: Any, **kwargs: Any) -> None:
         """Create the actor; call it first in your own `__init__`, which runs in the thread that spawns."""
         if self._actor_ref is None:  # made by hand, not by start or spawn: give it the ref of an actor that never lived
             from actorflow.core.system import unstarted  # noqa: PLC0415 - the system is made of actors
 
             self._actor_ref = unstarted(type(self))  # pyright: ignore[reportIncompatibleVariableOverride]
+        if kwargs:
+            self._take_keywords(kwargs)
+
+    def _take_keywords(self, keywords: dict[str, Any]) -> None:
+        """Take what `__init__` was given by name; a state machine starts in a state that is given."""
 
     def __str__(self) -> str:
         return str(self._actor_ref)

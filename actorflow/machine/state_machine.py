@@ -61,6 +61,11 @@ class StateMachine(Machine):
     - stop_when_final: end for good once a final state at the top is reached, whatever the restart kind.
     - version: of the chart, for snapshots (1); see `migrate`.
 
+    `super().__init__(initial=row.state)` starts the machine in another state than the chart's initial one: a `State`,
+    its name, an Enum member, or what `state` of another machine said. Its enter hooks do not run, as it is entered
+    already; its timeouts begin. A class without an `__init__` takes `initial` itself. What is no state is a
+    DefinitionError.
+
     >>> import actorflow as af
     >>> class Order(af.StateMachine):
     ...     new, paid, shipped = af.State(initial=True), af.State(), af.State(final=True)
@@ -127,25 +132,23 @@ class StateMachine(Machine):
         )
         return machine
 
-    def __init__(self, *args: Any, initial: Initial = None, **kwargs: Any) -> None:
-        """Create the machine; call it first in your own `__init__`, which runs in the thread that spawns.
+    if TYPE_CHECKING:
 
-        Args:
-            args: for the next class, as in `Actor`.
-            initial: the state to start in instead of the chart's: a `State`, its name, an Enum member, or what `state`
-                of another machine said. Its enter hooks do not run, as it is entered already; its timeouts begin.
-            kwargs: for the next class, as in `Actor`.
+        def __init__(self, *, initial: Initial = None) -> None:
+            """Create the machine, in a given state if there is one."""
 
-        Raises:
-            DefinitionError: there is no such state, or states that are never active together.
-        """
-        super().__init__(*args, **kwargs)
-        if initial is not None:
-            self._initial = names_of(self.chart, initial)
-            self._placed = True
-            snapshot.place(self._interpreter, self._initial)
-            if self._actor_ref.is_alive() and not self._actor_ref._traits.has_on_start:
-                self._actor_ref._scheduler.post(self._actor_ref, Call("_begin", (), {}), None)
+    def _take_keywords(self, keywords: dict[str, Any]) -> None:
+        """Take what `super().__init__(initial=...)` was given; an `__init__` here would cost each spawn 5 %."""
+        if unknown := ", ".join(map(repr, keywords.keys() - {"initial"})):
+            raise DefinitionError(f"{type(self).__name__}: its __init__ takes no {unknown}; there is initial=")
+        initial = keywords["initial"]
+        if initial is None:
+            return
+        self._initial = names_of(self.chart, initial)
+        self._placed = True
+        snapshot.place(self._interpreter, self._initial)
+        if self._actor_ref.is_alive() and not self._actor_ref._traits.has_on_start:
+            self._actor_ref._scheduler.post(self._actor_ref, Call("_begin", (), {}), None)
 
     def _adopt(self, interpreter: Interpreter) -> None:
         """Be run by an interpreter without an actor: raised events, timers and the state are its."""

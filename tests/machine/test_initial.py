@@ -117,6 +117,12 @@ def test_a_constructor_without_initial_says_how_it_gets_one(system: af.ActorSyst
         Fixed.local(5, initial="b")
 
 
+def test_a_misspelt_keyword_is_refused(system: af.ActorSystem):
+    with pytest.raises(af.DefinitionError, match="Row: its __init__ takes no 'inital'; there is initial="):
+        system.spawn(Row, inital="b")
+    assert Row.local(initial=None).state == "a"
+
+
 def test_timeouts_of_the_given_state_begin_and_eventless_transitions_are_taken(virtual_system: VirtualSystem):
     order = virtual_system.spawn(Order, 5, state="paid")
     virtual_system.sleep(59)

@@ -182,6 +182,8 @@ def machines(system: af.ActorSystem, order: af.ActorRef[Order], hits: af.ActorRe
     system.spawn(Order.restore)  # refused: the snapshot is missing
     Bill.local("5")  # refused: a wrong argument of the class
     Bill.local()  # refused: an argument is missing
+    Order.local(inital="paid")  # refused: it is initial
+    system.spawn(Order, inital="paid")  # refused: it is initial
     Order.local(5).pay("3")  # refused: a wrong argument of the event
     Order.local(5).payed(3)  # refused: no such event
     paid = Order.local(5).pay(3)  # refused: an int
