@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FIRST_LOOK: Final = 0.01  # seconds until the first look whether a wait can still be answered; later ones take longer
 LAST_LOOK: Final = 0.25
+MOST: Final = 1e6  # seconds
 CLEANUP: Final = 0.2  # seconds that handlers have which are woken when the grace time is over
 HOOKS: Final = 1.0  # seconds that the `on_stop` of all others have together then
 
@@ -73,8 +74,8 @@ class Drain:
         self.scheduler.timers.cancel(self._entry)
 
     def left(self) -> float:
-        """Return the seconds until the grace time is over."""
-        return max(0.0, self.end - self.scheduler.clock.monotonic())
+        """Return the seconds until the grace time is over; no more than a thread can wait, if it is infinite."""
+        return min(max(0.0, self.end - self.scheduler.clock.monotonic()), MOST)
 
     # --- actors ------------------------------------------------------------------------------------------------------
 

@@ -129,6 +129,15 @@ def test_ctrl_c_is_ignored_in_a_child(launcher):
         assert child.handle.wait(0.1) is None
 
 
+def test_a_hangup_does_not_end_the_zygote_and_with_it_all_children(launcher):
+    with Child(launcher, "echo") as child:
+        child.heard()
+        os.kill(psutil.Process(child.handle.pid).ppid(), signal.SIGHUP)
+        with Child(launcher, "echo") as another:
+            another.heard()
+        assert child.handle.wait(0.1) is None
+
+
 def test_a_child_runs_on_the_processors_and_with_the_niceness_asked_for(launcher):
     with Child(launcher, "priority", cpu=[0], nice=3) as child:
         assert child.heard() == [str(os.getpriority(os.PRIO_PROCESS, 0) + 3), "0"]

@@ -201,7 +201,8 @@ class Zygote:
         """In a child: give back what is the zygote's."""
         os.setpgid(0, 0)
         _signal.set_wakeup_fd(-1)
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        for number in (_signal.SIGCHLD, _signal.SIGHUP):
+            _signal.signal(number, _signal.SIG_DFL)
         self._control.close()
         for fd in (self._life, self._wake, self._waker, *(life for _, life in self._children.values())):
             os.close(fd)
@@ -352,7 +353,8 @@ def main(arguments: list[str]) -> None:
         born_again(int(arguments[0])).run()
         return
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())  # the launcher's thread may have blocked some
-    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is for the launcher
+    for number in (_signal.SIGINT, _signal.SIGHUP):  # Ctrl-C, and the end of the terminal, are for the launcher
+        _signal.signal(number, _signal.SIG_IGN)
     control, life = map(int, arguments)
     for fd in (control, life):
         os.set_inheritable(fd, False)
