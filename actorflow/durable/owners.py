@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actorflow.errors import ActorDeadError
     from actorflow.store.transaction import Transaction
 
-WHOLE_SECONDS: Final = 10.0  # between two looks at all names that are waited for, should there be no sign of a change
+WHOLE_SECONDS: Final = 30.0  # between two looks at all names that are waited for, should there be no sign of a change
 NAMES: Final = 1000  # that one statement looks at
 PART: Final = 64  # actors that are taken in one transaction: own commits wait for it
 

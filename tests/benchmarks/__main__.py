@@ -22,6 +22,7 @@ from . import (
     pools,
     queues,
     restart,
+    standbys,
 )
 from .harness import Experiment, run
 from .table import environment, render, write_json
@@ -38,6 +39,7 @@ GROUPS = (
     hosts,
     deaths,
     durable,
+    standbys,
     machines,
     machine_actors,
     queues,
