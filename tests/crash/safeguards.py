@@ -75,7 +75,7 @@ def effect_apart(_store: Any, harm: Harm) -> None:
 
 def unique_unseen(store: Any, _harm: Harm) -> None:
     """A second job with a unique key is added like any other."""
-    packing.existing = lambda *_: None
+    packing.existing = lambda *_: (None, None)
     store.write(lambda transaction: transaction.run("test.no_index"))
 
 
