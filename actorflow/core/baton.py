@@ -19,7 +19,7 @@ from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.log import logger
 from actorflow.core.ref import ActorRef
-from actorflow.core.scheduler import Done, Scheduler, Worker
+from actorflow.core.scheduler import AT_REST, Done, Scheduler, Worker
 from actorflow.errors import ThreadLimit
 
 if TYPE_CHECKING:
@@ -125,16 +125,20 @@ class Baton(Scheduler):
                 self.idle.remove(worker)
             except ValueError:  # someone is just waking this thread, or took the baton from it
                 return self.rest(worker)
-            if self.pulse.asleep:
-                self.pulse.ring()
-            return not self.closed
-        return self.rest(worker)
+        else:  # what `rest` does, without its calls: each ask of a thread outside comes here
+            worker.item = AT_REST
+            worker.task = None
+            if not worker.park.acquire(True, SPARE_SECONDS):
+                return self.rest(worker)
+        if self.pulse.asleep:
+            self.pulse.ring()
+        return not self.closed
 
     def rest(self, worker: Worker) -> bool:
         """Sleep until this thread is given the baton. False: it is not needed any more, or the system closed."""
         worker.resting = False
         worker.forget()
-        while not (self.closed or worker.park.acquire(timeout=SPARE_SECONDS)):
+        while not (self.closed or worker.park.acquire(True, SPARE_SECONDS)):
             if len(self.spares) > KEPT:
                 try:
                     self.spares.remove(worker)

@@ -83,37 +83,37 @@ class Children:
             kind, traits = options.host.lodge(traits, scheduler)
         uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
-        begun: list[bool] = []
+        begun: list[bool] | None = [] if traits.has_on_start else None
+        started = None
         try:
             construct(ref, args, kwargs)
             self.add(ref)
             if (options.restart or self.default_restart) != "temporary":
                 life_of(ref).recipe = (args, kwargs)
             REFS.by_uid[uid] = ref
-            started = self._open(ref, begun)
+            if begun is not None:
+                started = self._begin_with_on_start(ref, begun)
+            else:
+                if ref._queue is None:
+                    ref._state = IDLE
+                if ref._queue is not None or scheduler.events.listeners:
+                    self._announce(ref)
+            if self.closed or scheduler.closed:  # they may have closed meanwhile, and not seen this child
+                scheduler.check_usable()
+                scheduler.post_work(lambda: request_exit(ref, restart=False))
         except BaseException as error:  # the constructor may have handed out the ref
             cause = error
             scheduler.post_work(lambda: undo_start(ref, cause, begun=bool(begun)))
             raise
         return ref, started
 
-    def _open(self, ref: ActorRef[Any], begun: list[bool]) -> Future[Any] | None:
-        """Begin `on_start`, which `begun` notes and the future tells the end of; without one, open the mailbox."""
+    def _announce(self, ref: ActorRef[Any]) -> None:
+        """Open the mailbox of an actor whose constructor has handed out its ref, and tell who listens that it lives."""
         scheduler = self.scheduler
-        started = None
-        if ref._traits.has_on_start:
-            started = self._begin_with_on_start(ref, begun)
-        else:
-            if ref._queue is None:
-                ref._state = IDLE
-            if ref._queue is not None:  # the constructor has handed out the ref
-                scheduler.post_work(lambda: scheduler.open(ref))
-            if scheduler.events.listeners:
-                scheduler.post_work(lambda: publish_started(ref))
-        if self.closed or scheduler.closed:  # they may have closed meanwhile, and not seen this child
-            scheduler.check_usable()
-            scheduler.post_work(lambda: request_exit(ref, restart=False))
-        return started
+        if ref._queue is not None:
+            scheduler.post_work(lambda: scheduler.open(ref))
+        if scheduler.events.listeners:
+            scheduler.post_work(lambda: publish_started(ref))
 
     def _begin_with_on_start(self, ref: ActorRef[Any], begun: list[bool]) -> Future[Any]:
         started: Future[Any] = patient(ref)
