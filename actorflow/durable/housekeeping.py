@@ -13,13 +13,14 @@ from actorflow.core.log import logger
 from actorflow.durable import ledger
 from actorflow.durable.keeper import clerk_of, give
 from actorflow.errors import ActorDeadError, StoreError
-from actorflow.store.members import BEAT_SECONDS, PERIOD_SECONDS
+from actorflow.store.members import BEAT_SECONDS
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
     from actorflow.core.timers import TimerEntry
     from actorflow.durable.registry import Registry
 
+LOOK_SECONDS: Final = 0.5  # while names are waited for; each look costs the 50 ticks of a pulse that was asleep
 PRUNE_SECONDS: Final = 60.0
 
 
@@ -68,7 +69,7 @@ class Housekeeping:
     def _look_later(self) -> None:
         """Look again soon if names are waited for; else only so often that this node is not given up."""
         scheduler = self._scheduler
-        seconds = PERIOD_SECONDS if self._registry.owners.standbys else BEAT_SECONDS
+        seconds = LOOK_SECONDS if self._registry.owners.standbys else BEAT_SECONDS
         due = scheduler.clock.monotonic() + seconds
         if self._timer is not None:
             if self._due <= due:
