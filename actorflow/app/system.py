@@ -346,6 +346,9 @@ class ActorSystem(System):
         if not isinstance(ref, DurableRef) or not id:
             msg = f"deliver({ref}, id={text_of(id)}): give the ref of a durable actor, and an id that is not empty"
             raise DefinitionError(msg)
+        from actorflow.workflow.options import check_text  # noqa: PLC0415 - as above
+
+        check_text("id", id)
         return ref.deliver(message, id)
 
     @property

@@ -11,7 +11,8 @@ from actorflow.durable.ref import DurableRef
 from actorflow.durable.registry import Registry
 from actorflow.errors import DefinitionError
 from actorflow.process.options import Process
-from actorflow.workflow.options import is_text
+from actorflow.text import text_of
+from actorflow.workflow.options import check_text, is_text
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -38,6 +39,7 @@ def durable_kind(
             f"a durable actor under {path.rpartition('/')[0]} has no name: its rows are found by it; .options(name=...)"
         )
         raise DefinitionError(msg)
+    check_text("the path of a durable actor", path)
     registry_of(scheduler, store)
     if options.host is None:
         return DurableRef, traits
@@ -69,10 +71,12 @@ def ref_by_name(scheduler: Scheduler, store: Callable[[], Store], name: str, cls
         DefinitionError: the name is no path below a system, or the class is no actor.
     """
     if not isinstance(cls, type) or not issubclass(cls, Actor):
-        msg = f"durable({name!r}, {cls!r}): give the class of the actor, as it is spawned"
+        msg = f"durable({text_of(name)}, {text_of(cls)}): give the class of the actor, as it is spawned"
         raise DefinitionError(msg)
     parts = name.split("/") if isinstance(name, str) else [""]
     if not all(parts) or not is_text(name):
-        msg = f"durable({name!r}, ...): give the path of the actor below its system, such as 'ann' or 'sales/ann'"
+        msg = (
+            f"durable({text_of(name)}, ...): give the path of the actor below its system, such as 'ann' or 'sales/ann'"
+        )
         raise DefinitionError(msg)
     return registry_of(scheduler, store).ref_of(name, cls)

@@ -17,7 +17,8 @@ from actorflow.queue.limits import Limit, check_count, parse_rate
 from actorflow.queue.line import Line
 from actorflow.queue.queue import Queue
 from actorflow.queue.retention import JOBS, taking_over
-from actorflow.workflow.options import is_text
+from actorflow.text import text_of
+from actorflow.workflow.options import STORABLE, is_text
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -69,7 +70,7 @@ def open_queue(
 ) -> Queue:
     """Return a queue of a system, and start its workers if they are not there yet."""
     if not isinstance(name, str) or not is_text(name) or "/" in name:
-        msg = f"queue name {name!r}: a name is not empty, and has no '/', NUL or lone surrogate"
+        msg = f"queue name {text_of(name)}: {STORABLE}, and no '/'"
         raise DefinitionError(msg)
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
         msg = f"workers={workers!r}: a whole number, 0 or more"

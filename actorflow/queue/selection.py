@@ -17,6 +17,7 @@ from actorflow.errors import DefinitionError
 from actorflow.queue import ledger
 from actorflow.queue.aftermath import finish
 from actorflow.store.transaction import NEWEST
+from actorflow.workflow.options import check_text
 from actorflow.workflow.task import AnyTask
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ class Selection:
         if status is not None:
             check_choice("status", status, STATUSES)
         check_type("tag", tag, str | None)
+        check_text("tag", tag)
         name = task.name if isinstance(task, AnyTask) else task
         check_type("task", name, str | None)
+        check_text("task", name)
         return cls(queue, status, tag, name)
 
     def check_narrow(self, what: str) -> None:

@@ -11,9 +11,12 @@ from typing import Any, Final, Literal, Protocol, TypedDict, Unpack
 
 from actorflow.core.traits import check_choice, check_known, check_type
 from actorflow.errors import DefinitionError
+from actorflow.text import text_of
 from actorflow.workflow.retry import Retry
 
 PRIORITIES: Final = 1 << 63  # below and above zero, that a database can hold
+LONGEST_NAME: Final = 1000  # bytes of UTF-8: an index of PostgreSQL has 2,700 for two of them
+STORABLE: Final = "text that is not empty, has at most 1,000 bytes, and neither NUL nor lone surrogates"
 
 
 class HasId(Protocol):
@@ -128,20 +131,27 @@ def check_due(due: Any, delay: float) -> None:
 def check_list(name: str, value: Any, what: str, fits: Callable[[Any], bool]) -> None:
     """Refuse what is no list, or has something else in it; a string is a list of letters, and never meant."""
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(fits, value)):
-        msg = f"{name}={value!r}: give a list of {what}"
+        msg = f"{name}={text_of(value)}: give a list of {what}"
         raise DefinitionError(msg)
 
 
 def check_text(name: str, value: str | None) -> None:
-    """Refuse text that a database cannot hold."""
+    """Refuse a name, a key or an id that not all databases can hold and find again.
+
+    Raises:
+        DefinitionError: it is empty or too long, or has NUL or lone surrogates.
+    """
     if value is not None and not is_text(value):
-        msg = f"{name}={value!r}: text that is not empty, without NUL and lone surrogates"
+        msg = f"{name}={text_of(value)}: {STORABLE}"
         raise DefinitionError(msg)
 
 
 def is_text(value: str) -> bool:
-    """Say whether all databases can hold it."""
-    return bool(value) and "\0" not in value and value.encode(errors="ignore").decode() == value
+    """Say whether all databases can hold it, and have it in an index."""
+    if not value or "\0" in value or len(value) > LONGEST_NAME:
+        return False
+    data = value.encode(errors="ignore")
+    return len(data) <= LONGEST_NAME and data.decode() == value
 
 
 def is_word(value: Any) -> bool:

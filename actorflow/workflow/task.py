@@ -11,7 +11,7 @@ from actorflow.core.modules import module_of
 from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError
 from actorflow.text import text_of
-from actorflow.workflow.options import NAMES, PLAIN, JobKeywords
+from actorflow.workflow.options import NAMES, PLAIN, JobKeywords, check_text
 from actorflow.workflow.retry import ONCE, Retry
 
 P = ParamSpec("P")
@@ -54,6 +54,7 @@ class AnyTask:
             raise DefinitionError(msg)
         self.function = function
         self.name = name or f"{module_of(function)}.{function.__qualname__}"
+        check_text("name", self.name)
         self.retry = retry or ONCE
         self.timeout = timeout
         self.cpu = cpu
