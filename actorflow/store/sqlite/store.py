@@ -91,11 +91,14 @@ class SqliteStore(StoreShell[SqliteNode]):
                     self._reader.execute("commit")
 
     def _read_in_memory(self, work: Callable[[Transaction], T]) -> T:
-        self._reader.execute("pragma query_only = on")
         try:
-            return work(self._read_transaction)
-        finally:
+            self._reader.execute("pragma query_only = on")
+            value = work(self._read_transaction)
             self._reader.execute("pragma query_only = off")
+        except BaseException:  # wherever a signal's handler has raised: it is the connection of the writer
+            self._reader.execute("pragma query_only = off")
+            raise
+        return value
 
     def hold(self, durability: Durability | None = None) -> Held:
         """Open a transaction that this thread ends."""
