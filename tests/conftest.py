@@ -14,6 +14,22 @@ from tests.servers import Postgres, postgres
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flag that runs everything."""
+    parser.addoption("--full", action="store_true", help="run the tests that are marked slow, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the slow tests out, unless they are asked for: by --full, by -m, or by name."""
+    if config.getoption("full") or config.getoption("markexpr") or any("::" in argument for argument in config.args):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
 CLASSES = {"live": af.ActorSystem, "virtual": VirtualSystem}
 
 
