@@ -298,6 +298,24 @@ def test_actors_are_taken_over_some_at_a_time_and_one_whose_row_is_damaged_stops
         assert there[0].call(Begins.add, 1).get(timeout=30) == 3
 
 
+def test_an_own_ask_does_not_wait_for_a_look_at_the_actors_of_others(start, monkeypatch):
+    with start() as one, start() as two:
+        one.spawn(named(Account, "theirs"))
+        two.spawn(named(Account, "theirs"))
+        own = two.spawn(named(Account, "own"))
+        inside, gate = threading.Event(), threading.Event()
+
+        def look():
+            inside.set()
+            gate.wait(30)
+
+        monkeypatch.setattr(two.scheduler.durable.owners, "look", look)
+        assert inside.wait(30)
+        assert own.call(Account.add, 1).get(timeout=30) == 1
+        assert not gate.is_set()
+        gate.set()
+
+
 class Slow(Account):
     """Handles one message a go."""
 

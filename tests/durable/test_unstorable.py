@@ -113,6 +113,56 @@ def test_a_timer_whose_state_cannot_be_stored_is_a_dead_letter(start, name):
         assert crashes == []
 
 
+class Gate(af.StateMachine, durable=True):
+    shut, wide = af.State(initial=True), af.State(final=True)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+
+    @shut.stay
+    def look(self) -> int:
+        return self.seen
+
+    @shut.stay
+    def spoil(self) -> None:
+        self.seen = Odd()
+
+    @shut.to(wide)
+    def open(self) -> None:
+        self.seen = Odd()
+
+
+def test_a_machine_whose_snapshot_cannot_be_stored_is_as_it_was(start):
+    with start() as system:
+        crashes = []
+        system.subscribe(af.Crashed, crashes.append)
+        ref = system.spawn(named(Gate, "gate", retry=QUICK, restart="permanent"))
+        for event in (Gate.spoil, Gate.open):
+            with pytest.raises((af.PayloadError, af.Crash)):
+                ref.call(event).get(timeout=30)
+            ref.cast(event)
+        wait_for(lambda: system.dead_mail.count() == 2)
+        assert ref.call(Gate.look).get(timeout=30) == 0
+        assert ref.state == "shut"
+        assert crashes == []
+
+
+@pytest.mark.timeout(120)
+def test_so_is_an_actor_in_a_process_of_its_own(start):
+    with start() as system:
+        crashes = []
+        system.subscribe(af.Crashed, crashes.append)
+        ref = system.spawn(named(Shop, "shop", retry=QUICK, restart="permanent", host=af.Process()))
+        for name in BAD:
+            ref.cast(getattr(Shop, name))
+        wait_for(lambda: system.dead_mail.count() == len(BAD))
+        with pytest.raises((af.PayloadError, af.Crash)):
+            ref.call(Shop.return_odd).get(timeout=30)
+        assert ref.call(Shop.total).get(timeout=30) == 0
+        assert crashes == []
+
+
 def test_effects_that_can_never_be_written_are_a_failed_message_and_its_batch_goes_on(start, monkeypatch):
     class Sends(Account):
         def on_receive(self, message):
