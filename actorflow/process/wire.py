@@ -23,6 +23,7 @@ from _socket import (
     SOL_SOCKET,
     socketpair,
 )
+from collections import deque
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
@@ -56,14 +57,14 @@ def pair() -> tuple[Connection, Connection]:
 class Connection:
     """One end. One thread may send while another receives; neither call is locked against itself."""
 
-    __slots__ = ("_at", "_rest", "_rooms", "_sock")
+    __slots__ = ("_at", "_rooms", "_sock", "frames")
 
     def __init__(self, sock: Socket) -> None:
         self._sock = sock
         self._rooms = [memoryview(bytearray(ROOM))]
         # A room, from where to where it holds what is not taken yet, what reads have added, and a large frame's state.
         self._at: tuple[memoryview, int, int, list[int], Large | None] = (self._rooms[0], 0, 0, [], None)
-        self._rest = b""  # of frames that `send_now` could not write at once
+        self.frames: deque[Frame] = deque()  # to be written yet; of the first a part may be
 
     def fileno(self) -> int:
         """Return the descriptor, -1 once closed."""
@@ -95,50 +96,40 @@ class Connection:
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
+    # A signal's handler may raise at any line of a send, and the other end must never get half a frame with another
+    # behind it. So a frame stays in `frames` until C code has entered that all of it is written; who writes next goes
+    # on there.
+
     def send(self, items: Any, buffers: Sequence[memoryview] = ()) -> None:
         """Write one frame; blocks while the other end does not read.
 
         Raises:
             OSError: the connection is closed.
         """
-        if self._rest:
-            self.send_rest()
-        body = marshal.dumps(items, MARSHAL_VERSION)
-        header = HEADER.pack(len(body), len(buffers))
-        if buffers:
-            header += b"".join([SIZE.pack(buffer.nbytes) for buffer in buffers])
-        sendall = self._sock.sendall
-        if len(body) <= JOINED:
-            sendall(header + body)
-        else:
-            sendall(header)
-            sendall(body)
-        for buffer in buffers:
-            sendall(buffer)
+        self.frames.append(Frame(items, buffers))
+        self.write()
 
-    def send_now(self, items: Any) -> bool:
-        """Write one frame without waiting; False if a part is left over, for `send_rest` or the next `send`.
+    def write(self, flags: tuple[int] = WAITING) -> None:
+        """Write all that is in `frames`; to do it again does no harm.
 
         Raises:
+            BlockingIOError: with AT_HAND, a part is left over: it would have to wait.
             OSError: the connection is closed.
         """
-        body = marshal.dumps(items, MARSHAL_VERSION)
-        frame = HEADER.pack(len(body), 0) + body
-        if self._rest:
-            self._rest += frame
-            return False
-        try:
-            sent = self._sock.send(frame, MSG_DONTWAIT)
-        except BlockingIOError:
-            sent = 0
-        self._rest = frame[sent:]
-        return not self._rest
+        frames, send = self.frames, self._sock.send
+        while frames:
+            frame = frames[0]
+            while (rest := frame.rest()) is not None:
+                sent = frame.sent
+                sent += map(send, (rest,), flags)
+            if frames and frames[0] is frame:
+                frames.popleft()
 
-    def send_rest(self) -> None:
-        """Write what `send_now` left over."""
-        rest, self._rest = self._rest, b""
-        if rest:
-            self._sock.sendall(rest)
+    def unsent(self) -> list[Frame]:
+        """Take out the frames of which not all is written."""
+        unsent = [frame for frame in self.frames if frame.rest() is not None]
+        self.frames.clear()
+        return unsent
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
@@ -224,6 +215,43 @@ class Connection:
     def take(self, after: Any) -> None:
         """Take the frame that `peek` returned."""
         self._at = after
+
+
+class Frame:
+    """What is written at once, and how much of it is."""
+
+    __slots__ = ("_at", "buffers", "items", "parts")
+
+    def __init__(self, items: Any, buffers: Sequence[memoryview] = ()) -> None:
+        body = marshal.dumps(items, MARSHAL_VERSION)
+        head = HEADER.pack(len(body), len(buffers))
+        if buffers:
+            head += b"".join([SIZE.pack(buffer.nbytes) for buffer in buffers])
+        self.items = items
+        self.buffers = buffers
+        self.parts: list[bytes | memoryview] = [head + body] if len(body) <= JOINED else [head, body]
+        self.parts += buffers
+        self._at: tuple[int, list[int]] = (0, [])  # the part that is being written, and what writes have taken of it
+
+    @property
+    def sent(self) -> list[int]:
+        """What writes have taken of the part that `rest` returned; who writes adds to it."""
+        return self._at[1]
+
+    def rest(self) -> bytes | memoryview | None:
+        """Return what is to be written next; None if all is."""
+        while True:
+            index, sent = self._at
+            if index == len(self.parts):
+                return None
+            part, done = self.parts[index], sum(sent)
+            if done < len(part):
+                return memoryview(part)[done:] if done else part
+            self._at = index + 1, []
+
+    def own(self) -> None:
+        """Copy the buffers: they are written later than their owner knows, and he may change them."""
+        self.parts[:] = [bytes(part) for part in self.parts]
 
 
 class Large:

@@ -36,7 +36,7 @@ class Stutters(Notes):
         frame = HEADER.pack(len(body), 0) + body
         with link._write_lock:
             link._write_all()
-            link._write_rest()
+            link._write()
             link.connection._sock.sendall(frame[:cut])
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # to this thread, which goes no step further
             link.connection._sock.sendall(frame[cut:])

@@ -6,6 +6,7 @@ import pickle
 import pytest
 
 import actorflow as af
+from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Here, Notes, call, hosted, pid_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -258,3 +259,41 @@ def test_the_end_of_the_outer_actor_ends_the_inner_host(system, there):
     there.stop(timeout=LIMIT)
     until_gone(*pids)
     assert not inner.is_alive()
+
+
+class Watcher(Notes):
+    """Watches an actor, and tells `to` of its end."""
+
+    def follow(self, ref, to):
+        self.to = to
+        self.ctx.watch(ref)
+
+    def on_receive(self, message):
+        if isinstance(message, af.Terminated):
+            self.to.tell("ended")
+
+
+def stopped(system, child, probe):
+    assert child.stop(timeout=LIMIT)
+
+
+def asked(system, child, probe):
+    call(child, Notes.end)
+    until(lambda: not child.is_alive())
+
+
+def watched(system, child, probe):
+    call(system.spawn(Watcher), Watcher.follow, child, probe.ref)
+    call(child, Notes.end)
+    probe.expect("ended", within=LIMIT)
+
+
+@pytest.mark.parametrize("learn", [stopped, asked, watched])
+def test_a_tell_to_an_actor_of_another_process_whose_end_is_known_here_raises(system, there, probe, learn):
+    child = call(there, Parent.start, af.child(Notes))
+    child.tell("alive")
+    learn(system, child, probe)
+    for send in (child.tell, lambda message: child.cast(Notes.note, message), child.ask):
+        with pytest.raises(af.ActorDeadError):
+            send("too late")
+    assert there.is_alive()

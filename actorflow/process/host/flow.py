@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.atomic import exclusively
 from actorflow.core.future import Future, patient
 from actorflow.errors import MailboxFull
 from actorflow.process.host.requests import REQUESTS, Request
@@ -99,16 +100,20 @@ class Flow:
         Raises:
             MailboxFull: its overflow is "fail".
         """
-        with self._lock:
-            entry = self.full.get(ref.uid)
-            if entry is None:
-                return
-            if entry.fails or ref._traits.options.overflow == "fail":
-                msg = f"too much waits to be sent to the process of {ref.path}, which does not read it"
-                raise MailboxFull(msg)
-            room = patient(ref) if entry.starting else room_for(ref)
-            entry.waiting.append(room)
-        room.get()
+        room = exclusively(self._lock, lambda: self._stand_by(ref))
+        if room is not None:
+            room.get()
+
+    def _stand_by(self, ref: ActorRef[Any]) -> Future[None] | None:
+        entry = self.full.get(ref.uid)
+        if entry is None:
+            return None
+        if entry.fails or ref._traits.options.overflow == "fail":
+            msg = f"too much waits to be sent to the process of {ref.path}, which does not read it"
+            raise MailboxFull(msg)
+        room = patient(ref) if entry.starting else room_for(ref)
+        entry.waiting.append(room)
+        return room
 
 
 def room_for(ref: ActorRef[Any]) -> Future[None]:

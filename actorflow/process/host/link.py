@@ -7,7 +7,7 @@ Messages are pickled by their sender at once, and written in batches. Who writes
 
 from __future__ import annotations
 
-import _thread
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -46,7 +46,7 @@ class Link(Outbox):
         self.introduced: set[int] = set()
         self.received = 0
         self._begun = False  # `read_answers` deals with the frame that is read next, or was interrupted there
-        self._top = 0
+        self._numbers = itertools.count()
         self.ear: Ear | None = None  # at the parent's end
 
     # --- out: any thread ---------------------------------------------------------------------------------------------
@@ -85,9 +85,7 @@ class Link(Outbox):
         try:
             number = self.free.popleft()
         except IndexError:
-            with self._number_lock:
-                number = self._top
-                self._top += 1
+            number = next(self._numbers)
         if self.page is not None and number < PAGE:
             try:  # noqa: SIM105 - contextlib's takes half a microsecond
                 self.page[number] = 0
@@ -97,8 +95,6 @@ class Link(Outbox):
         if self.closed is not None and self.pending.pop(number, None) is not None:  # too late: it will not be written
             future._settle(None, self.error_for(future, began=False))
         return number
-
-    _number_lock = _thread.allocate_lock()
 
     def known(self, sender: ActorRef[Any]) -> int:
         """Return the number of a sender, after the other end was let know it."""

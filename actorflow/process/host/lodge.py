@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import Actor
+from actorflow.core.atomic import at_once, exclusively
 from actorflow.core.future import Future, patient
 from actorflow.core.messages import Stop
 from actorflow.core.ref import ENDING, ActorRef
-from actorflow.core.traits import Traits
+from actorflow.core.traits import Options, Traits
 from actorflow.core.waits import dead_before
 from actorflow.errors import HostDied, MailboxFull
 from actorflow.process.host.envoy import Envoy
@@ -27,6 +30,7 @@ from actorflow.process.host.pickled import PickledBoundedRef, PickledRef
 from actorflow.process.host.remote import Away, held, holds, sender_of_this
 from actorflow.process.host.wait import RemoteFuture
 from actorflow.process.payload import dumps
+from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
@@ -119,7 +123,7 @@ class HostedRef(Away):
         if link is not None:
             link.tell(self, link.name, message, sender)
         else:
-            self._wait_for_host(*dumps(message), None, sender)
+            self._send_later(message, None)
 
     def _send(self, message: Any, future: Any) -> None:
         if self._state >= ENDING:
@@ -131,7 +135,14 @@ class HostedRef(Away):
         elif (link := self._link) is not None:
             self._send_by(link, message, future)
         else:
-            self._wait_for_host(*dumps(message), future, sender_of_this())
+            self._send_later(message, future)
+
+    def _send_later(self, message: Any, future: Any) -> None:
+        """Send a message by a way that is not there yet."""
+        data, buffers = dumps(message)
+        if future is not None and MANAGERS in MODULES:
+            keep_proxies(message, data, future)
+        self._wait_for_host(data, buffers, future, sender_of_this())
 
     def _send_by(self, link: Link, message: Any, future: Any) -> None:
         sender = sender_of_this()
@@ -155,7 +166,7 @@ class HostedRef(Away):
             if quiet is not None and not sending:
                 quiet._settle(None, None)
         if link is None:
-            self._wait_for_host(*dumps(message), future, sender_of_this())
+            self._send_later(message, future)
 
     def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Relay | None, origin: Link) -> None:
         """Send on a message that came from another process; never waits."""
@@ -170,27 +181,28 @@ class HostedRef(Away):
                 msg = f"{self._backlog_size} bytes wait for {self.path}, whose process is being started"
                 raise MailboxFull(msg)
             room: Future[None] = patient(self)
-            with self._gate:
-                self._room.append(room)
-                if self._link is not None or self._state >= ENDING:
-                    room._settle(None, None)
+            self._room.append(room)
+            if self._link is not None or self._state >= ENDING:
+                room._settle(None, None)
             room.get()
         self._hold(parcel)
 
     def _hold(self, parcel: Parcel, origin: Link | None = None) -> None:
-        with self._gate:
-            link = self._link
-            if link is not None:
-                self._pass(link, parcel, origin)
-            elif self._state < ENDING:
-                self._backlog.append(parcel)
-                self._backlog_size += len(parcel.data) + sum([buffer.nbytes for buffer in parcel.buffers])
-                hosts = hosts_of(self._scheduler)
-                if origin is not None and self._backlog_size > hosts.limit:
-                    fails = self._traits.options.overflow == "fail"
-                    hosts.node.flow.hold(self.uid, self, origin, fails=fails, starting=True)
-            else:
-                self._refuse(parcel, None)
+        exclusively(self._gate, lambda: self._keep(parcel, origin))
+
+    def _keep(self, parcel: Parcel, origin: Link | None) -> None:
+        link = self._link
+        if link is not None:
+            self._pass(link, parcel, origin)
+        elif self._state < ENDING:
+            self._backlog.append(parcel)
+            self._backlog_size += len(parcel.data) + sum([buffer.nbytes for buffer in parcel.buffers])
+            hosts = hosts_of(self._scheduler)
+            if origin is not None and self._backlog_size > hosts.limit:
+                fails = self._traits.options.overflow == "fail"
+                hosts.node.flow.hold(self.uid, self, origin, fails=fails, starting=True)
+        else:
+            self._refuse(parcel, None)
 
     def _take_back(self, parcel: Parcel) -> None:
         """Take what a host returns of the mailbox: it goes out before what has come meanwhile."""
@@ -319,56 +331,59 @@ class BoundedHostedRef(HostedRef):
 
     def tell(self, message: Any) -> None:
         """Send a message; when the mailbox is full, do what its `overflow` says."""
-        reserved = self._reserve()
-        try:
-            super().tell(message)
-        except BaseException:
-            self._taken(reserved)
-            raise
+        self._send_in(lambda: super(BoundedHostedRef, self).tell(message))
 
     def _send(self, message: Any, future: Any) -> None:
-        reserved = self._reserve()
+        self._send_in(lambda: super(BoundedHostedRef, self)._send(message, future))
+
+    def _send_in(self, send: Callable[[], None]) -> None:
+        """Send a message once there is a place for it; wherever that is interrupted, the place is another's then."""
+        place: Future[None] = patient(self)  # done once it is had
         try:
-            super()._send(message, future)
+            self._reserve(place)
+            send()
         except BaseException:
-            self._taken(reserved)
+            exclusively(self._gate, lambda: self._return(place))
             raise
 
-    def _reserve(self) -> int:
-        """Wait for room in the mailbox; returns how many places were taken: 1, or 0 if nobody has to wait."""
+    def _reserve(self, place: Future[None]) -> None:
+        """Wait for a place in the mailbox, unless nobody has to."""
         options = self._traits.options
         if options.overflow == "drop_oldest" or self._state >= ENDING:  # the host drops, a dead one refuses
-            return 0
+            return
+        if not exclusively(self._gate, lambda: self._enter(place, options)):
+            place.get()
+
+    def _enter(self, place: Future[None], options: Options) -> bool:
+        """Take a place, or stand in line for one: False."""
         assert options.capacity is not None
-        room: Future[None] = patient(self)
-        with self._gate:
-            if self._under_way < options.capacity:
-                self._under_way += 1
-                return 1
-            if options.overflow == "fail":
-                msg = f"{self.path} holds its {options.capacity} messages"
-                raise MailboxFull(msg)
-            self._senders.append(room)
-        try:
-            room.get()
-        except BaseException:
-            with self._gate:
-                if room in self._senders:
-                    self._senders.remove(room)
-                else:  # it was let in: the place is another's now
-                    self._taken(1)
-            raise
-        return 1
+        if self._under_way < options.capacity:
+            at_once(partial(setattr, self, "_under_way", self._under_way + 1), partial(setattr, place, "_done", True))
+            return True
+        if options.overflow == "fail":
+            msg = f"{self.path} holds its {options.capacity} messages"
+            raise MailboxFull(msg)
+        self._senders.append(place)
+        return False
+
+    def _return(self, place: Future[None]) -> None:
+        """Leave the line for a place, or give it back."""
+        if place in self._senders:
+            self._senders.remove(place)
+        elif place._done:
+            self._let_in(1)
 
     def _taken(self, count: int) -> None:
         """Let waiting senders go on."""
+        exclusively(self._gate, lambda: self._let_in(count))
+
+    def _let_in(self, count: int) -> None:
         capacity = self._traits.options.capacity
         assert capacity is not None
-        with self._gate:
-            self._under_way = max(0, self._under_way - count)
-            while self._senders and (self._under_way < capacity or self._state >= ENDING):
-                self._under_way += 1
-                self._senders.popleft()._settle(None, None)
+        self._under_way = max(0, self._under_way - count)
+        while self._senders and (self._under_way < capacity or self._state >= ENDING):
+            self._under_way += 1
+            self._senders.popleft()._settle(None, None)
 
     def _shut(self) -> None:
         super()._shut()

@@ -27,6 +27,7 @@ from actorflow.process.payload import loads
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
+ENDED = 10_000  # dead actors of other nodes that are known
 BURIED = 1000  # dead actors whose paths are known, for dead letters: a message from another process has a number only
 UNREADABLE = "a message that does not unpickle"
 
@@ -42,6 +43,7 @@ class Node:
         self.up: Link | None = None
         self.down: dict[str, Link] = {}
         self.flow = Flow()
+        self.ended: dict[int, None] = {}  # actors of other nodes whose end is known here, oldest first
         scheduler.buried = deque(maxlen=BURIED)
         NODES[self.key] = self
 
@@ -81,6 +83,12 @@ class Node:
             if number == uid:
                 return RemoteRef.gone(self, uid, known, traits)
         return RemoteRef.gone(self, uid, path or f"/gone/actor-{uid}", Actor._traits)
+
+    def note_end(self, uid: int) -> None:
+        """Note that an actor of another node is dead: what is sent to it from here is refused."""
+        self.ended[uid] = None
+        if len(self.ended) > ENDED:
+            self.ended.pop(next(iter(self.ended)), None)
 
     # --- what comes in -----------------------------------------------------------------------------------------------
 

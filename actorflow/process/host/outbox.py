@@ -7,16 +7,21 @@ what has come meanwhile.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.atomic import at_once, exclusively
 from actorflow.core.future import Future
 from actorflow.core.log import logger
 from actorflow.errors import MailboxFull
 from actorflow.process.host.flow import room_for
+from actorflow.process.wire import AT_HAND, Frame
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -51,11 +56,12 @@ class Outbox:
         self.outbox: deque[Any] = deque()  # items, or Heavy
         self.queued = 0  # bytes in the outbox; the bound may be overrun by what is being added
         self.sent_at = 0.0
-        self._left: list[list[Any]] = []  # frames that are written in part
-        self._write_lock = _thread.allocate_lock()
+        self._taken: list[Any] = []  # items out of the outbox that are in no frame yet
+        self._write_lock: Any = _thread.RLock()  # it knows whether this thread has it, wherever a signal came
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
         self._writer_rests = True
+        self._rouse = partial(at_once, partial(setattr, self, "_writer_rests", False), self._bell.release)
         self._room: deque[Future[None]] = deque()
         self._held: deque[int] = deque()  # actors that other processes were told not to send to, see `Flow`
 
@@ -94,9 +100,8 @@ class Outbox:
 
     def wake_writer(self) -> None:
         """Let the writer write."""
-        self._writer_rests = False
         try:
-            self._bell.release()
+            self._rouse()
         except RuntimeError:  # woken already
             return
 
@@ -106,17 +111,25 @@ class Outbox:
         """Start the thread that writes what the senders leave to it."""
         threading.Thread(target=self._write_on, name=f"{self.node.system}-writer-{self.name}", daemon=True).start()
 
+    # A signal's handler may raise at any line. What is taken out of the outbox is somewhere at each of them: in
+    # `_taken`, or in a frame of the connection; who writes next goes on there.
+
     def put_at_once(self, item: tuple[Any, ...], buffers: list[memoryview]) -> None:
         """Write an item with big buffers before returning: they are not copied, so they must not change before."""
+        frame = Frame([item], buffers)
         try:
-            with self._write_lock:
-                self._write_all()
-                self._write([item], buffers)
-        except BaseException:  # Ctrl-C in the middle of a frame: what follows would be read as its rest
-            self.connection.close()
+            exclusively(self._write_lock, lambda: self._write_behind(frame))
+        except BaseException:  # a signal: what is left of it is written later
+            exclusively(self._write_lock, frame.own)
+            self.wake_writer()
             raise
         if self.outbox:
             self.wake_writer()
+
+    def _write_behind(self, frame: Frame) -> None:
+        self._write_all()
+        self.connection.frames.append(frame)
+        self._write()
 
     def write_past(self, item: tuple[Any, ...]) -> bool:
         """Write an ask or an answer now, if nothing is queued before it: the common case, in fewer steps.
@@ -124,102 +137,134 @@ class Outbox:
         What cannot be written at once is the writer's. If the other end is gone, nobody misses it: the reader, which
         sees the end, answers the asks.
         """
-        if self.outbox or self.closed is not None or not self._write_lock.acquire(blocking=False):
+        lock = self._write_lock
+        if self.outbox or self._taken or self.closed is not None or lock._is_owned():
             return False
         try:
-            written = self.connection.send_now([item])
-        except OSError:
-            written = True
-        finally:
-            self._write_lock.release()
+            if not lock.acquire(blocking=False):
+                return False
+            self.connection.frames.append(Frame([item]))
+            written = self._push()
+            lock.release()
+        except BaseException:
+            self._give_back()
+            raise
         self.sent_at = time.perf_counter()
         if not written or self.outbox:
             self.wake_writer()
         return True
 
+    def _give_back(self) -> None:
+        """Give the right to write back after a signal, if this thread has it, and have the writer go on."""
+        lock = self._write_lock
+        if lock._is_owned():
+            lock.release()
+        self.wake_writer()
+
     def flush(self) -> None:
         """Write what is queued, unless another thread is about to."""
-        while self.outbox and not self._broken and self._write_lock.acquire(blocking=False):
-            try:
-                if not self._write_now():
+        lock = self._write_lock
+        if lock._is_owned():  # a finaliser, or a signal's handler, sends in the midst of a write
+            return
+        try:
+            while (self.outbox or self._taken) and not self._broken and lock.acquire(blocking=False):
+                written = self._write_now()
+                lock.release()
+                if not written:
                     self.wake_writer()
                     return
-            finally:
-                self._write_lock.release()
+        except BaseException:
+            self._give_back()
+            raise
 
     def _write_now(self) -> bool:
         """Write without waiting; False if there is more for the writer to do."""
+        if self._room or self._held:
+            return False  # it lets senders go on
         items, buffers = self._take()
         if buffers:
-            self.outbox.appendleft(Heavy(items[0], buffers, 0))  # not counted any more: it is as good as written
             return False
         if not items:
             return True
         self.sent_at = time.perf_counter()
+        self._enter(items)
+        return self._push()
+
+    def _push(self) -> bool:
+        """Write what the connection has, without waiting; False if there is more of it."""
         try:
-            written = self.connection.send_now(items)
-        except OSError:  # the reader sees the end
-            self._put_back(items)
-            return True
-        if not written:
-            self._left.append(items)
-        return written
+            self.connection.write(AT_HAND)
+        except BlockingIOError as error:
+            if error.errno is None:  # a signal's handler raised it
+                raise
+            return False
+        except OSError as error:
+            self._note_end(error)
+        return True
 
     def _take(self) -> tuple[list[tuple[Any, ...]], Sequence[memoryview]]:
-        """Take a frame's items out of the outbox, and the buffers of an item that has any."""
-        items: list[tuple[Any, ...]] = []
-        outbox = self.outbox
-        while len(items) < BATCH:
-            try:  # `drop_outbox` may empty it meanwhile
-                item = outbox.popleft()
-            except IndexError:
-                break
-            if item.__class__ is not Heavy:
-                items.append(item)
-            elif items:
-                outbox.appendleft(item)
-                break
-            else:
+        """Return a frame's items, which are in `_taken` then, and the buffers of an item that has any."""
+        taken, outbox = self._taken, self.outbox
+        if not taken:
+            with contextlib.suppress(IndexError):  # in C: an item is in the one or in the other
+                taken += islice(iter(outbox.popleft, None), BATCH)
+        for index, item in enumerate(taken):
+            if item.__class__ is Heavy:
+                keep = index or 1
+                if len(taken) > keep:
+                    back = partial(outbox.extendleft, taken[: keep - 1 : -1])
+                    at_once(back, partial(taken.__delitem__, slice(keep, None)))
+                if index:
+                    break
                 self.queued -= item.size
-                self._admit()
+                item.size = 0  # not counted any more: it is as good as written
                 return [item.item], item.buffers
         if outbox:
-            self.queued -= sum([len(item[3]) for item in items if item[0] <= ASK])
-        self._admit()
-        return items, ()
+            self.queued -= sum([len(item[3]) for item in taken if item[0] <= ASK])
+        else:
+            self.queued = 0
+        return taken, ()
+
+    def _enter(self, items: list[tuple[Any, ...]], buffers: Sequence[memoryview] = ()) -> None:
+        """Make a frame of what is in `_taken`; the connection has it then."""
+        frame = Frame(items.copy(), buffers)
+        at_once(partial(self.connection.frames.append, frame), self._taken.clear)
 
     def _write_all(self) -> None:
-        while self.outbox and not self._broken:
-            self._write(*self._take())
+        while (self._taken or self.outbox) and not self._broken:
+            items, buffers = self._take()
+            if items:
+                self._enter(items, buffers)
+                self._write()
+            self._admit()
 
     def flush_all(self) -> None:
         """Write all that is queued, and wait until it is written."""
         with self._write_lock:
             self._write_all()
-            self._write_rest()
+            self._write()
 
-    def _write(self, items: list[tuple[Any, ...]], buffers: Any) -> None:
-        if self._left:
-            self._write_rest()
+    def _write(self) -> None:
+        """Write what the connection has."""
         try:
-            self.connection.send(items, buffers)
-        except OSError:  # the reader sees the end, and answers what is open
-            self._put_back([Heavy(items[0], buffers, 0)] if buffers else items)
-            return
+            self.connection.write()
+        except OSError as error:
+            self._note_end(error)
         self.sent_at = time.perf_counter()
 
-    def _write_rest(self) -> None:
-        """Write what `send_now` has left over of its frames."""
-        try:
-            self.connection.send_rest()
-        except OSError:
-            self._put_back([item for items in self._left for item in items])
-        self._left.clear()
+    def _note_end(self, error: OSError) -> None:
+        """Keep what was not written, for the dead letters: the other end reads whole frames only.
 
-    def _put_back(self, items: list[Any]) -> None:
-        """Keep what was not written, for the dead letters: the other end reads whole frames only."""
+        The reader sees the end, and answers what is open.
+        """
+        if error.errno is None:  # a signal's handler raised it: a TimeoutError, say
+            raise error
         self._broken = True  # first: who writes may be the reader, which has yet to see the end
-        self.outbox.extendleft(reversed(items))
+        lost: list[Any] = []
+        for frame in self.connection.unsent():
+            lost += [Heavy(frame.items[0], frame.buffers, 0)] if frame.buffers else frame.items
+        self.outbox.extendleft(reversed([*lost, *self._taken]))
+        self._taken.clear()
         if self.closed is not None:
             self.drop_outbox()
 
@@ -238,7 +283,7 @@ class Outbox:
             while True:
                 with self._write_lock:
                     self._write_all()
-                    self._write_rest()
+                    self._write()
                     self._admit()
                 self._writer_rests = True
                 if not self.outbox or self._broken:

@@ -1,6 +1,7 @@
 """Remote: refs to actors that live in another process. Layer 2.
 
-Such a ref knows a node and a number. Whether the actor is alive is known there: a tell to a dead one is a dead letter.
+Such a ref knows a node and a number. Whether the actor is alive is known there: a tell to a dead one is a dead letter,
+unless its end is known here too, because somebody here was told of it.
 """
 
 from __future__ import annotations
@@ -58,9 +59,12 @@ class Elsewhere:
         """Return the link that leads there.
 
         Raises:
-            ActorDeadError: that process is gone.
+            ActorDeadError: that process is gone, or the end of the actor is known here.
         """
         self.check_usable()
+        if ref.uid in self._here.ended:
+            msg = f"{ref} not found: it is dead"
+            raise ActorDeadError(msg)
         link = self._here.way_to(self.node)
         if link is None or link.closed is not None:
             msg = f"{ref.path} is dead: its process has ended"
@@ -88,8 +92,14 @@ class Elsewhere:
         except ActorDeadError as error:
             future._settle(None, error)
         else:
+            future._add_waiter(lambda: self.note_answer(ref, future))
             link.request(self.node, "end", ref.uid, future=future)
         return future
+
+    def note_answer(self, ref: ActorRef[Any], future: Future[Any]) -> None:
+        """Note the end of an actor that its own process has told of."""
+        if future._error is None:
+            self._here.note_end(ref.uid)
 
 
 class Away(ActorRef[Any]):
@@ -156,7 +166,7 @@ class RemoteRef(Away):
 
         Raises:
             PayloadError: it does not pickle.
-            ActorDeadError: the actor's process is known to be dead.
+            ActorDeadError: its end is known here: its process is gone, or `watch`, `stop` or `is_alive` told so.
             MailboxFull: too much waits to be sent, and the actor's overflow is "fail".
         """
         if held(self, message, None):
@@ -197,7 +207,10 @@ class RemoteRef(Away):
             link = self._scheduler.way(self)
             future.link = link
             link.request(self._scheduler.node, "alive", self.uid, future=future)
-            return bool(future.get(timeout=ALIVE_SECONDS))
+            alive = bool(future.get(timeout=ALIVE_SECONDS))
+            if not alive:
+                self._scheduler._here.note_end(self.uid)
+            return alive
         except ActorflowError:
             return False
 
@@ -208,6 +221,8 @@ class RemoteRef(Away):
         stopped = future.map(bool)
         try:
             self._send(Stop(final=True), future)
+            if not future._add_waiter(lambda: self._scheduler.note_answer(self, future)):
+                self._scheduler.note_answer(self, future)
         except ActorDeadError:
             future._settle(value=False, error=None)
         return stopped.get(timeout=timeout) if block else stopped

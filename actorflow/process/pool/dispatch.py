@@ -7,6 +7,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.atomic import exclusively
 from actorflow.core.future import Future
 from actorflow.core.quiet import OTHERS
 from actorflow.errors import ActorDeadError, DeadlockError
@@ -47,7 +48,7 @@ class Dispatch:
         self.ended: Future[None] = Future()  # closed, and nothing is left to do
         self.restarts = self.done = self.failed = self.cancelled = 0
         self.leaving: set[str] = set()  # names of workers that a smaller size leaves over
-        self.lock = threading.Lock()  # of the counters and the list of lanes
+        self.lock = threading.RLock()  # of the counters and the list of lanes; see `exclusively`
         self.threads: set[int] = set()  # ids of the threads that bring the results
         self._drains: list[Future[None]] = []
         self._failed_starts = 0
@@ -72,17 +73,20 @@ class Dispatch:
             return
         if task.buffers and task.options.retries:
             task.copy_buffers()
+        try:
+            self._place(task)
+        except BaseException:  # a signal's handler, perhaps as a lane was taken from the idle ones
+            self.rouse()
+            raise
+
+    def _place(self, task: Task[Any]) -> None:
         while self.idle:
             try:
                 lane = self.idle.pop()
             except IndexError:
                 break
-            try:
-                if lane.hand(task):
-                    return
-            except BaseException:  # Ctrl-C
-                lane.bell.ring()
-                raise
+            if lane.hand(task):
+                return
         if task.buffers and not task.copied:
             task.copy_buffers()
         self.queue.put(task)
@@ -90,6 +94,11 @@ class Dispatch:
             self.wake(1)
         if self.closing:
             self.settle_leftovers()
+
+    def rouse(self) -> None:
+        """Have all workers look at what there is to do."""
+        for lane in list(self.lanes):
+            lane.bell.ring()
 
     def wake(self, count: int) -> None:
         """Have idle workers look at the queue."""
@@ -139,8 +148,10 @@ class Dispatch:
 
     def count_cancelled(self) -> None:
         """Count a task that was cancelled."""
-        with self.lock:
-            self.cancelled += 1
+        exclusively(self.lock, self._count_cancelled)
+
+    def _count_cancelled(self) -> None:
+        self.cancelled += 1
 
     def log_record(self, data: bytes) -> None:
         """Have a log record of a worker handed to the loggers of this process."""
@@ -207,7 +218,7 @@ class Dispatch:
     @property
     def works(self) -> bool:
         """Whether something waits or runs."""
-        return bool(self.queue) or any(lane.in_flight or lane.delivering for lane in list(self.lanes))
+        return bool(self.queue) or any(lane.holds_tasks() for lane in list(self.lanes))
 
     def under_way(self) -> list[Task[Any]]:
         """Return what waits or runs just now."""
@@ -225,8 +236,7 @@ class Dispatch:
         if self.forked:
             return
         self.closing = True
-        for lane in list(self.lanes):
-            lane.bell.ring()
+        self.rouse()
         self.settle_leftovers()
 
     def abort(self) -> None:
@@ -239,8 +249,9 @@ class Dispatch:
     def settle_leftovers(self) -> None:
         """At the end: refuse what has slipped in, and tell who waits."""
         if self.closing and (self.broken is not None or not (self.lanes or (self.queue and not self.ended._done))):
-            while (task := self.queue.take()) is not None:
+            for task in self.queue.waiting():  # they stay there until they are settled, wherever a signal comes
                 task._settle(None, self.refusal())
+            self.queue.discard_done()
             if not self.lanes:
                 self.discard_launched()
                 self.ended._settle(None, None)
@@ -254,11 +265,11 @@ class Dispatch:
         self.closing = self.forked = True
         lanes, self.lanes, self.launched, self.idle = [*self.lanes, *self.launched], [], [], []
         tasks = [task for lane in lanes for task in lane.in_flight.values()]
-        tasks += self.queue.forget()
+        tasks += self.queue.waiting()
         for lane in lanes:
             lane.connection.close_here()
-        self.lock = threading.Lock()  # a thread that is not here may have held it
-        self.functions = Functions()  # and theirs
+        self.lock = threading.RLock()  # a thread that is not here may have held it
+        self.queue = TaskQueue()
         for task in tasks:
             task._disown(self.refusal())
 

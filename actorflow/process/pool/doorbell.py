@@ -7,6 +7,8 @@ import socket
 import threading
 from typing import Any
 
+from actorflow.core.atomic import exclusively
+
 
 class Doorbell:
     """Waits for a socket and for `ring`; another thread may disarm the socket, to read it itself."""
@@ -34,13 +36,14 @@ class Doorbell:
 
     def ring(self) -> None:
         """Wake the thread. Safe from any thread, also after the end."""
-        with self._lock:
-            try:
-                self._rope.send(b"!")
-            except BlockingIOError:  # it has been rung often enough
-                return
-            except OSError:  # closed
-                return
+        exclusively(self._lock, self._ring)
+
+    def _ring(self) -> None:
+        try:
+            self._rope.send(b"!")
+        except OSError as error:  # it has been rung often enough, or is closed
+            if error.errno is None:  # a signal's handler raised it: a TimeoutError, say
+                raise
 
     def disarm(self) -> None:
         """Have the thread sleep on while another reads the socket; without epoll it wakes, and waits for the lock."""

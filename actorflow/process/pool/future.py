@@ -214,5 +214,7 @@ class _Callback:
     def __call__(self) -> None:
         try:
             self.fn(self.future)
-        except BaseException:  # SystemExit, say: it is the callback's, and the thread has others to call
+        except BaseException as error:  # SystemExit, say: it is the callback's, and the thread has others to call
             _logger.exception("exception calling callback for %r", self.future)
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise

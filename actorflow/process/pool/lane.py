@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import HostDied, TaskTimeout
+from actorflow.errors import HostDied, PayloadError, TaskTimeout
 from actorflow.process.logs import levels
+from actorflow.process.payload import loads
 from actorflow.process.pool import child
 from actorflow.process.pool.batching import SMALL, fits_behind, gather
-from actorflow.process.pool.line import Line, Outcome
+from actorflow.process.pool.line import Line
 from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
+from actorflow.process.pool.task import Chunk
 from actorflow.process.proxies import authkey
 from actorflow.process.watch import PERIOD, rss_of
 
@@ -39,6 +41,13 @@ NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
 
 
+class Unclear(BaseException):
+    """An error was raised while a value was unpickled: by the value itself, or by a signal's handler."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
 class Lane(Line):
     """See the module."""
 
@@ -50,6 +59,7 @@ class Lane(Line):
         self.resting = False  # in the list of idle lanes
         self.dead = False
         self.doomed = False  # killed by us, for a task
+        self.left_over = False  # a caller has left something to the thread: in the connection, say
         self.verdicts: dict[int, BaseException] = {}  # of tasks whose worker was killed for them
         self._pid: int | None = None
         self._rss = self._weighed = 0
@@ -84,6 +94,7 @@ class Lane(Line):
         """Loop until the worker is not needed any more."""
         while True:
             with self.lock:
+                self.mend()
                 self.fill()
                 if self.is_over():
                     return
@@ -91,21 +102,21 @@ class Lane(Line):
                 borrows = self.borrows
             readable = self.bell.wait(seconds)
             with self.lock:
-                if readable and borrows == self.borrows:
-                    self.read()
+                self.mend()
+                if self.left_over or (readable and borrows == self.borrows):
+                    self.read_left_over()
                 if not readable or self.watched:
                     self.look()
                 if self.dispatch.setup.max_rss is not None:
                     self.weigh()
                 outcomes = self.take_outcomes()
             self.deliver(outcomes)
-            if not readable and self.delivering:
-                self.deliver_again()
 
-    def deliver_again(self) -> None:
-        """Settle what a caller may have left unsettled, if a Ctrl-C interrupted it."""
-        for outcomes in list(self.delivering.values()):
-            self.deliver(outcomes)
+    def read_left_over(self) -> None:
+        """Read, also what a caller has left in the connection."""
+        left, self.left_over = self.left_over, False
+        if not left or self.connection.pending() or self.poll.poll(0):
+            self.read()
 
     def is_over(self) -> bool:
         """Say whether the worker has done what it was for."""
@@ -189,51 +200,140 @@ class Lane(Line):
 
     def hand(self, task: Task[Any]) -> bool:
         """Send a task from the thread of its caller, who has taken the lane from the idle ones. False: it is not."""
-        with self.lock:
-            if self.dead or self.retiring or self.doomed or self.in_flight:
-                return False
-            self.resting = False
-            self.send([task], math.inf if task.cost is None else task.cost)
-        if self.watched or task.count > 1:  # it is to be looked at while it runs
+        lock = self.lock
+        if lock._is_owned():  # a finaliser, or a signal's handler, submits in the midst of this
+            return False
+        try:  # no second one inside: its first bytecode would belong to none of them
+            lock.acquire()
+            handed = self.take_in(task)
+            lock.release()
+        except BaseException:
+            self.leave_to_thread()
+            raise
+        if handed and (self.watched or task.count > 1):  # it is to be looked at while it runs
             self.bell.ring()
+        return handed
+
+    def take_in(self, task: Task[Any]) -> bool:
+        """Send a task if the worker has nothing to do; with the lock held."""
+        self.mend()
+        if self.dead or self.retiring or self.doomed or self.in_flight:
+            return False
+        self.resting = False
+        self.send([task], math.inf if task.cost is None else task.cost)
         return True
+
+    def leave_to_thread(self) -> None:
+        """After a signal in a caller's turn: give the lock back, and have the lane's thread go on with what he left."""
+        lock = self.lock
+        if lock._is_owned():
+            self.left_over = True
+            with suppress(OSError, ValueError):  # it is closed
+                self.bell.arm()
+            lock.release()
+        self.bell.ring()
 
     # --- a caller that reads ------------------------------------------------------------------------------------------
 
     def borrow(self, task: Task[Any], timeout: float | None) -> None:
-        """Read a reply in the thread that waits for it, if that is the only one to come."""
-        if len(self.in_flight) != 1 or not self.lock.acquire(blocking=False):
+        """Read a reply in the thread that waits for it, if that is the only one to come.
+
+        In the main thread a signal's handler may raise at any line. So a reply is dealt with here only as far as that
+        can be done twice: a value for which nobody else waits. The rest is left to the lane's thread.
+        """
+        lock = self.lock
+        if len(self.in_flight) != 1 or lock._is_owned():
             return
-        rest = False
-        outcomes: list[Outcome] = []
         try:
-            if self.dead or len(self.in_flight) != 1 or task._done or self.watched:
+            if not lock.acquire(blocking=False):
                 return
-            self.borrows += 1
-            self.bell.disarm()
-            try:
-                wait = BORROW if timeout is None else min(timeout, BORROW)
-                if self.connection.pending() or self.poll.poll(wait * 1000):
-                    self.read()
-            finally:
-                self.bell.arm()
-            if not self.in_flight:
-                self.resting = rest = not (self.retiring or self.doomed or self.dispatch.closing)
-                if rest:
-                    self.dispatch.idle.append(self)
-        except (EOFError, OSError):  # the thread sees it too
+            rings = self.read_for(task, timeout)
+            lock.release()
+        except Unclear as unclear:
+            self.leave_to_thread()
+            if not self.is_of_result(task, unclear.error):
+                raise unclear.error from None
             return
-        except BaseException:  # Ctrl-C, perhaps in the middle of a frame
-            self.kill()
+        except BaseException:
+            self.leave_to_thread()
             raise
-        finally:
-            outcomes = self.take_outcomes()
-            self.lock.release()
-            self.deliver(outcomes)
+        if rings:
+            self.bell.ring()
         if not self.in_flight:
-            if not rest or self.dispatch.queue:
-                self.bell.ring()
             self.dispatch.check_drained()
+
+    def read_for(self, task: Task[Any], timeout: float | None) -> bool:
+        """Read a reply for a caller; True if the lane's thread has something to do then."""
+        self.mend()
+        if self.dead or len(self.in_flight) != 1 or task._done or self.watched or self.left_over:
+            return False
+        self.borrows += 1
+        self.bell.disarm()
+        rings = self.read_reply(task, BORROW if timeout is None else min(timeout, BORROW))
+        self.bell.arm()
+        return rings
+
+    def read_reply(self, task: Task[Any], seconds: float) -> bool:
+        """Read the reply to a task, the only one to come; True if the lane's thread has something to do then."""
+        connection = self.connection
+        try:
+            if not (connection.pending() or self.poll.poll(seconds * 1000)):
+                return False
+            items, buffers, after = connection.peek()
+        except (EOFError, OSError) as error:  # the thread sees it too
+            if not (connection.ended() or connection.fileno() < 0 or isinstance(error, ConnectionError)):
+                raise
+            return False
+        seq = next(iter(self.in_flight))
+        reply = self.value_in(items, seq)
+        if reply is None or task._wakes or self.in_flight[seq] is not task:
+            self.left_over = True
+            return True
+        value = self.load(reply, buffers)
+        task._settle(task.take_all(value) if isinstance(task, Chunk) else value, None)
+        if self.in_flight.pop(seq, None) is not None:
+            self.done += task.count
+        connection.take(after)
+        self.batches.clear()
+        if items[0] == child.RESULTS:
+            self.measure(items[3])
+        task.data, task.buffers, task.lane = b"", (), None
+        if self.retiring or self.doomed or self.dispatch.closing:
+            return True
+        self.resting = True
+        self.dispatch.idle.append(self)
+        return bool(self.dispatch.queue) or connection.pending()
+
+    def load(self, reply: bytes, buffers: list[memoryview]) -> Any:
+        """Unpickle a value.
+
+        Raises:
+            Unclear: that raised something.
+        """
+        try:
+            return loads(reply, buffers)
+        except BaseException as error:  # noqa: BLE001 - whose it is is found out later
+            raise Unclear(error) from None
+
+    def value_in(self, items: tuple[Any, ...], seq: int) -> Any:
+        """Return the pickled value of a task if a frame holds that and nothing else."""
+        if items[0] == child.RESULT and items[1] == seq:
+            return items[2]
+        if items[0] == child.RESULTS and items[1] == seq and len(items[2]) == 1 and items[2][0].__class__ is bytes:
+            return items[2][0]
+        return None
+
+    def is_of_result(self, task: Task[Any], error: BaseException) -> bool:
+        """Say whether the result itself raised an error as it was unpickled, and no signal's handler.
+
+        The lane's thread unpickles it again, and no handler runs there: then the task has an error, too.
+        """
+        done = _thread.allocate_lock()
+        done.acquire()
+        if task._add_waiter(done.release):
+            done.acquire(timeout=LOOK)
+        failure = task._error if task._done else None
+        return isinstance(failure, PayloadError) and type(failure.__cause__) is type(error)
 
     # --- looking after what runs: with the lock held -----------------------------------------------------------------
 
@@ -325,6 +425,7 @@ class Lane(Line):
         """Give back what the lane holds, and say what becomes of the tasks that are under way."""
         dispatch = self.dispatch
         with self.lock:
+            self.mend()
             self.dead = True
             with suppress(ValueError):
                 dispatch.idle.remove(self)
@@ -335,8 +436,8 @@ class Lane(Line):
         with self.lock:
             self.collect()
             ran = self.settle(end)
-            self.take_outcomes()
-        self.deliver_again()
+            outcomes = self.take_outcomes()
+        self.deliver(outcomes)
         failure = None
         if error is not None and not self.doomed:
             what = f"a worker of {dispatch.path}"

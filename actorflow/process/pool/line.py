@@ -10,7 +10,7 @@ import _thread
 import math
 import select
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from actorflow.errors import PayloadError
 from actorflow.process.payload import load_error, loads
@@ -19,7 +19,8 @@ from actorflow.process.pool.doorbell import Doorbell
 from actorflow.process.pool.page import SEQ, SIZE, WHOLE, read_journal
 from actorflow.process.pool.task import Chunk
 from actorflow.process.shared import create
-from actorflow.process.wire import pair
+from actorflow.process.wire import Frame, pair
+from actorflow.text import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +33,25 @@ Outcome: TypeAlias = "tuple[Task[Any], Any, BaseException | None]"
 KNOWN: Final = 500  # functions that a worker keeps
 
 
+class Batch(NamedTuple):
+    """Tasks on their way to a worker, and what is so once they are: the number behind them, tasks left, functions."""
+
+    tasks: list[Task[Any]]
+    first: int
+    behind: int
+    seconds: float
+    left: float
+    learn: dict[int, Function]
+    forget: list[int]
+    frame: Frame
+
+
 class Line:
     """See the module. What decides about tasks is in `Lane`."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch = dispatch
-        self.lock = _thread.allocate_lock()
+        self.lock: Any = _thread.RLock()  # it knows whether this thread has it, wherever a signal came
         self.connection, self.theirs = pair()
         self.page, self.memory = create(SIZE)
         self.words = memoryview(self.memory).cast("Q")
@@ -50,7 +64,8 @@ class Line:
         self.next_seq = 1
         self.outcomes: list[Outcome] = []  # replies that were read, for tasks that are not settled yet
         self.records: list[bytes] = []  # log records that were read
-        self.delivering: dict[int, list[Outcome]] = {}  # what `deliver` has not ended yet, by id
+        self.delivering = False  # outcomes were taken and are not all delivered yet
+        self.going: Batch | None = None  # what is being sent, or was interrupted there
         self.known: dict[int, Function] = {}  # functions that the worker has
         self.left: float = dispatch.setup.max_tasks or math.inf  # tasks until the worker is recycled
         self.done = self.failed = 0
@@ -60,45 +75,71 @@ class Line:
         self.start_error: BaseException | None = None
 
     def send(self, tasks: list[Task[Any]], seconds: float) -> None:
-        """Send tasks; if the worker has died, its thread finds that out."""
+        """Send tasks; if the worker has died, its thread finds that out.
+
+        A signal's handler may raise at any line. Before `going` is set nothing has happened; afterwards `mend` does the
+        rest, twice if need be.
+        """
         seq = first = self.next_seq
-        known, in_flight = self.known, self.in_flight
+        known = self.known
         calls: list[Any] = []
-        learn: list[Any] = []
+        learn: dict[int, Function] = {}
         forget: list[int] = []
         for task in tasks:
             function = task.function
-            if function.number not in known:
-                if len(known) >= KNOWN and not calls:
+            if function.number not in known and function.number not in learn:
+                if len(known) + len(learn) >= KNOWN and not calls:
                     forget.append(next(iter(known)))
-                    del known[forget[0]]
-                known[function.number] = function
-                learn += (function.number, function.data)
-            in_flight[seq] = task
+                learn[function.number] = function
+            calls += (task.code, task.data)
+            seq += 1
+        data = [part for function in learn.values() for part in (function.number, function.data)]
+        frame = Frame((child.RUN, first, calls, data, forget), tasks[0].buffers)
+        left = self.left - sum([task.count for task in tasks]) if self.left < math.inf else self.left
+        self.going = Batch(tasks, first, seq, seconds, left, learn, forget, frame)
+        self.mend()
+
+    def mend(self) -> None:
+        """Do what `send` has to do for its batch, or what is left of that."""
+        going = self.going
+        if going is None:
+            return
+        for number in going.forget:
+            self.known.pop(number, None)
+        self.known.update(going.learn)
+        for seq, task in enumerate(going.tasks, going.first):
+            self.in_flight[seq] = task
             task.lane = self
             if task.options.watched:
                 self.watched = True
-            calls.append(task.code)
-            calls.append(task.data)
-            seq += 1
-        self.next_seq = seq
-        self.batches.append((seq - 1, seconds))
-        self.left -= sum(task.count for task in tasks) if self.left < math.inf else 0
+        self.next_seq = going.behind
+        last = going.behind - 1
+        if not self.batches or self.batches[-1][0] != last:
+            self.batches.append((last, going.seconds))
+        self.left = going.left
         if self.left <= 0:
             self.retiring = True
+        frames = self.connection.frames
+        if going.frame.rest() is not None and going.frame not in frames:
+            frames.append(going.frame)
+        self.write()
+        self.going = None
+
+    def write(self) -> None:
+        """Write what is to be written."""
         try:
-            self.connection.send((child.RUN, first, calls, learn, forget), tasks[0].buffers)
-        except OSError:
-            return
-        except BaseException:  # Ctrl-C in the middle of a frame
-            self.kill()
-            raise
+            self.connection.write()
+        except OSError as error:
+            if error.errno is None:  # a signal's handler raised it: a TimeoutError, say
+                raise
 
     def read(self) -> None:
         """Take in what the worker has sent."""
-        receive, pending = self.connection.receive, self.connection.pending
+        connection = self.connection
+        pending = connection.pending
         while True:
-            items, buffers = receive()
+            items, buffers, after = connection.peek()
+            connection.take(after)
             kind = items[0]
             if kind == child.RESULTS:
                 self.take_results(*items[1:])
@@ -135,11 +176,11 @@ class Line:
                     value = loads(reply, buffers)  # pyright: ignore[reportArgumentType]
                     append((task, task.take_all(value) if task.__class__ is Chunk else value, None))
                     self.done += task.count
-                except Exception as error:  # noqa: BLE001 - the task's own failure
+                except BaseException as error:  # noqa: BLE001 - the task's own failure, a SystemExit too
                     self.fail(task, undecoded(task, error))
             else:
                 self.fail(task, load_error(reply[0]))  # type: ignore[arg-type]
-            del in_flight[seq]  # not before: a Ctrl-C may come at any line, and then the task counts as under way
+            del in_flight[seq]
 
     def measure(self, costs: Sequence[tuple[int, int, int]]) -> None:
         """Note what calls of functions have cost: number of the function, calls, nanoseconds."""
@@ -170,7 +211,7 @@ class Line:
         error: BaseException | None = None
         try:
             task.take(start, groups, buffers)
-        except Exception as failure:  # noqa: BLE001 - the task's own failure
+        except BaseException as failure:  # noqa: BLE001 - the task's own failure, a SystemExit too
             error = undecoded(task, failure)
         if isinstance(end, bytes) and error is None:
             error = load_error(end)
@@ -204,21 +245,22 @@ class Line:
         """Return what is to be delivered once the lock is released."""
         if not self.outcomes:
             return []
+        self.delivering = True
         outcomes, self.outcomes = self.outcomes, []
-        self.delivering[id(outcomes)] = outcomes
         return outcomes
 
-    def deliver(self, outcomes: list[Outcome]) -> None:
-        """Settle tasks. Without the lock, since it calls the callbacks of users, who may call the pool.
+    def holds_tasks(self) -> bool:
+        """Say whether some of its tasks are not settled."""
+        return bool(self.in_flight or self.outcomes) or self.delivering
 
-        Twice does no harm: the lane's thread repeats what a Ctrl-C has interrupted.
-        """
+    def deliver(self, outcomes: list[Outcome]) -> None:
+        """Settle tasks. Without the lock, since it calls the callbacks of users, who may call the pool."""
         while self.records:
             self.dispatch.log_record(self.records.pop(0))
         for task, value, error in outcomes:
             task._settle(value, error)
             task.data, task.buffers, task.lane = b"", (), None
-        self.delivering.pop(id(outcomes), None)
+        self.delivering = False
 
     def borrow(self, task: Task[Any], timeout: float | None) -> None:
         """Read a reply in the thread that waits for it, if that can be."""
@@ -239,6 +281,6 @@ class Line:
 
 def undecoded(task: Task[Any], error: BaseException) -> PayloadError:
     """Make the error for a result that cannot be unpickled here."""
-    failure = PayloadError(f"the result of {task.function.name} does not unpickle: {type(error).__name__}: {error}")
+    failure = PayloadError(f"the result of {task.function.name} does not unpickle: {reason_of(error)}")
     failure.__cause__ = error
     return failure

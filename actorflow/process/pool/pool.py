@@ -288,8 +288,9 @@ class ProcessPool(concurrent.futures.Executor):
         if dispatch.forked:  # the pool is the parent's, and goes on there
             return
         dispatch.close()
-        while cancel_futures and (task := dispatch.queue.take()) is not None:
-            task.cancel()
+        if cancel_futures:
+            for task in dispatch.queue.waiting():
+                task.cancel()
         dispatch.settle_leftovers()
         if wait:
             dispatch.check_may_wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +14,13 @@ if TYPE_CHECKING:
 class TaskQueue:
     """Smaller priority goes first; within one, in the order of the submits.
 
-    Tasks of priority 0, the usual ones, go through a deque and take no lock.
+    It takes no lock, which a signal's handler could have left held: all steps are single calls of C code. Tasks of
+    priority 0, the usual ones, go through a deque.
     """
 
     def __init__(self) -> None:
         self._usual: deque[Task[Any]] = deque()
-        self._others: list[tuple[int, int, Task[Any]]] = []
-        self._lock = threading.Lock()
+        self._others: list[tuple[int, int, Task[Any]]] = []  # a heap; the second numbers differ, so no tasks compare
         self._behind = itertools.count()
         self._ahead = itertools.count(-1, -1)
 
@@ -38,8 +37,7 @@ class TaskQueue:
         if priority == 0:
             self._usual.append(task)
         else:
-            with self._lock:
-                heapq.heappush(self._others, (priority, next(self._behind), task))
+            heapq.heappush(self._others, (priority, next(self._behind), task))
 
     def put_back(self, task: Task[Any]) -> None:
         """Put a task that was taken, and has not run, to the front."""
@@ -47,8 +45,7 @@ class TaskQueue:
         if priority == 0:
             self._usual.appendleft(task)
         else:
-            with self._lock:
-                heapq.heappush(self._others, (priority, next(self._ahead), task))
+            heapq.heappush(self._others, (priority, next(self._ahead), task))
 
     def take(self) -> Task[Any] | None:
         """Take the next task; None if there is none. Cancelled ones are thrown away here."""
@@ -58,19 +55,24 @@ class TaskQueue:
                 try:
                     task = self._usual.popleft()
                 except IndexError:
-                    return None
+                    if not self._others:
+                        return None
+                    continue
             if not task._done:
                 return task
 
     def _take_other(self) -> Task[Any] | None:
-        with self._lock:
-            if self._others and (self._others[0][0] < 0 or not self._usual):
-                return heapq.heappop(self._others)[2]
-        return None
+        try:
+            entry = heapq.heappop(self._others)
+        except IndexError:  # another lane was faster
+            return None
+        if entry[0] > 0 and self._usual:
+            heapq.heappush(self._others, entry)
+            return None
+        return entry[2]
 
-    def forget(self) -> list[Task[Any]]:
-        """In a fork of this process: take all out."""
-        tasks = [*self._usual, *[entry[2] for entry in self._others]]
-        self._usual, self._others = deque(), []
-        self._lock = threading.Lock()  # a thread that is not here may have held it
-        return tasks
+    def discard_done(self) -> None:
+        """Throw away what is done at the front; all, if all is."""
+        while (task := self.take()) is not None:
+            self.put_back(task)
+            return

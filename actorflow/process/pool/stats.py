@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Literal
 
+from actorflow.core.atomic import exclusively
 from actorflow.process.pool.page import SEQ, SINCE
 from actorflow.process.watch import usage
 
@@ -67,10 +68,7 @@ class PoolStats:
 
 def stats_of(dispatch: Dispatch) -> PoolStats:
     """Look at a pool."""
-    with dispatch.lock:
-        lanes = list(dispatch.lanes)
-        done = dispatch.done + sum(lane.done for lane in lanes)
-        failed = dispatch.failed + sum(lane.failed for lane in lanes)
+    lanes, done, failed = exclusively(dispatch.lock, lambda: count(dispatch))
     running = [task for lane in lanes if (task := running_in(lane)) is not None]
     return PoolStats(
         queued=len(dispatch.queue),
@@ -81,6 +79,13 @@ def stats_of(dispatch: Dispatch) -> PoolStats:
         restarts=dispatch.restarts,
         workers=tuple(worker_of(lane) for lane in lanes),
     )
+
+
+def count(dispatch: Dispatch) -> tuple[list[Lane], int, int]:
+    """Return the lanes, and how many calls are done and have failed; with the lock held."""
+    lanes = list(dispatch.lanes)
+    done = dispatch.done + sum(lane.done for lane in lanes)
+    return lanes, done, dispatch.failed + sum(lane.failed for lane in lanes)
 
 
 def running_in(lane: Lane) -> RunningTask | None:

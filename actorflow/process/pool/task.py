@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
-import threading
 from collections import OrderedDict
+from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -50,8 +51,7 @@ class Functions:
     def __init__(self) -> None:
         self._named: dict[Any, Function] = {}
         self._by_data: OrderedDict[bytes, Function] = OrderedDict()
-        self._lock = threading.Lock()
-        self._count = 0
+        self._numbers = itertools.count(1)
 
     def find(self, fn: Callable[..., Any]) -> Function:
         """Return the record of a function.
@@ -75,16 +75,17 @@ class Functions:
         return record
 
     def _record(self, data: bytes, name: str) -> Function:
-        with self._lock:
-            record = self._by_data.get(data)
-            if record is None:
-                self._count += 1
-                record = self._by_data[data] = Function(self._count, name, data)
-                if len(self._by_data) > KEPT:
-                    self._by_data.popitem(last=False)
-            else:
-                self._by_data.move_to_end(data)
-            return record
+        """Return the record of a pickle. Without a lock, which a signal's handler could leave held."""
+        by_data = self._by_data
+        record = by_data.get(data)
+        if record is None:
+            record = by_data.setdefault(data, Function(next(self._numbers), name, data))
+            if len(by_data) > KEPT:
+                by_data.popitem(last=False)
+        else:
+            with suppress(KeyError):  # another thread has just thrown it away
+                by_data.move_to_end(data)
+        return record
 
 
 def bool_of(_buffer: object) -> bool:

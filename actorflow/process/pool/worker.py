@@ -62,8 +62,10 @@ class Worker(Actor):
         """Run the lane in its thread."""
         ident = threading.get_ident()
         self.dispatch.threads.add(ident)
-        error = lane.serve()
-        self.dispatch.threads.discard(ident)
+        try:
+            error = lane.serve()
+        finally:
+            self.dispatch.threads.discard(ident)  # another thread may have that number next
         self.actor_ref.ask(Over(error), block=False)  # it may be dead: it waits in `on_stop`, or has been abandoned
 
     def on_receive(self, message: object) -> None:
