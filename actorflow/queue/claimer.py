@@ -165,7 +165,7 @@ class Claimer(Actor, intensity=10, period=10.0):
                 if isinstance(error, OutcomeUnknown):
                     self.doubt(done)
                 self.done = write_apart(self.line, done) + self.done
-                logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
+                self.line.report_failure("tried again in a second", error)
                 self.ctx.after(1.0, self.flush_soon)
                 return
             self.take(claimed, wanted, next_wake)
@@ -489,7 +489,7 @@ class Claimer(Actor, intensity=10, period=10.0):
                 self.carry_on_soon()
             line.prune()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            logger.error("Queue %s: the store failed: %s", line.name, error)
+            line.report_failure("tried again soon", error)
         for attempt, _ in self.running.values():
             if attempt.task.cpu:
                 line.look_at_desk(attempt)

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
+from actorflow.errors import StoreOutdated
 from actorflow.queue import ledger
 from actorflow.queue.aftermath import carry_on, finish, is_anything_left
 from actorflow.queue.desk import Desk, InProcess
@@ -80,6 +81,7 @@ class Line:
         self.claimer: ActorRef[Any] | None = None
         self.offers: deque[object] = deque()  # of the claimer: who enqueues next may claim in the same transaction
         self.closed = False
+        self.is_outdated = False  # it was said that a newer program has changed the tables
         self.outdated = 0  # version of tables that are too new for this program
         self.workers = 0
         self.schedules: ActorRef[Any] | None = None
@@ -167,6 +169,14 @@ class Line:
         if news is not None:
             self.told([], news)
         return found
+
+    def report_failure(self, follows: str, error: Exception) -> None:
+        """Report that the store has failed; of tables that a newer program has changed, once."""
+        if not isinstance(error, StoreOutdated):
+            logger.error("Queue %s: the store failed, %s: %s", self.name, follows, error)
+        elif not self.is_outdated:
+            self.is_outdated = True
+            logger.error("Queue %s takes no more jobs in this process, restart it: %s", self.name, error)
 
     def look_for_cancelled(self) -> None:
         """A job was cancelled while it ran."""

@@ -198,3 +198,20 @@ def test_last_statements_of_one_piece_are_not_run_for_another(store):
     order = []
     shared(store, adding("x"), last(order, "a"), adding("y"), last(order, "b"))
     assert order == ["a", "b"]
+
+
+def test_a_queue_and_a_durable_actor_stop_and_say_so_once_when_a_newer_program_changes_the_tables(tmp_path, caplog):
+    url = f"sqlite:///{tmp_path}/shop.db"
+    with af.ActorSystem("shop", store=url, settings=af.Settings(grace=1)) as system:
+        queue = system.queue("q", workers=1)
+        assert queue.enqueue(nothing).result(timeout=30) is None
+        migrate(url, 99)
+        with pytest.raises(StoreOutdated):
+            queue.enqueue(nothing)
+        until(lambda: "takes no more jobs in this process, restart it" in caplog.text)
+        for _ in range(20):
+            queue._line.wake()
+        said = [record for record in caplog.records if "takes no more jobs" in record.message]
+        assert len(said) == 1
+        migrate(url, system.store.version)
+    assert "the store failed, tried again in a second" not in caplog.text
