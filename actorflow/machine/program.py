@@ -265,10 +265,9 @@ class Program:
 
     def _local_step(self, configuration: Configuration, moves: tuple[Move, ...]) -> Step | None:
         """Return the step of a move that does what it did, when its domain was as it is, beside other states."""
-        domain = moves[0].domain
-        if not domain or len(moves) > 1:
+        if len(moves) != 1 or not moves[0].domain:
             return None
-        change = self._changes.get((moves[0], self.within(domain) & configuration.bits))
+        change = self._changes.get((moves[0], self.within(moves[0].domain) & configuration.bits))
         if change is None:
             return None
         step = configuration.steps[moves] = self._joined(configuration, moves, change)
