@@ -104,12 +104,22 @@ class RestartLimitReached(ActorflowError):
     def __init__(self, path: str, history: tuple[tuple[float, str, BaseException | None], ...] = ()) -> None:
         self.path = path
         self.history = history
-        lines = "".join(f"\n  {at:.3f}s {who}: {text_of(why)}" for at, who, why in history)
+        lines = "".join(f"\n  {at:.3f}s {who}: {_cause_of(why)}" for at, who, why in history)
         super().__init__(f"{path} restarted its children too often; the last crashes:{lines}")
 
     def __reduce__(self) -> tuple[type[RestartLimitReached], tuple[Any, ...]]:
         """Pickle by the two arguments, since `args` holds the text."""
         return type(self), (self.path, self.history)
+
+
+def _cause_of(error: BaseException | None) -> str:
+    """Show what has crashed a child; of one that gave up too, what that was, since texts within texts are cut."""
+    inner = error
+    for _ in range(100):  # levels of supervisors
+        if not isinstance(inner, RestartLimitReached) or not inner.history:
+            break
+        inner = inner.history[-1][2]
+    return text_of(error) if inner is error else f"{type(error).__name__}, at last by {text_of(inner)}"
 
 
 class PayloadError(ActorflowError, pickle.PicklingError, TypeError):
