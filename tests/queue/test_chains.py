@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 
@@ -191,17 +192,16 @@ def test_a_chain_of_100_000_is_told_while_others_write(tmp_path):
         jobs = shop.queue("q", workers=2)
         jobs.pause()
         first = jobs.enqueue(tasks.fail, "x")
-        rows = ({"id": int(first.id) + n, "needs": int(first.id) + n - 1} for n in range(1, 100_001))
-
-        def fill(transaction):
-            for row in rows:
-                job = {"queue": "q", "task": tasks.double.name, "priority": 0, "args": b"[[1],{}]", "created": 0.0}
-                transaction.insert("jobs.put_plain", job)
-                transaction.run("jobs.set_stage", {"id": row["id"], "stage": 2})
-                transaction.run("jobs.set_needs", {"id": row["id"], "needs": 1})
-                transaction.run("jobs.add_need", {"needs": row["needs"], "job": row["id"], "anyway": 0})
-
-        shop.store.write(fill)
+        numbers = (
+            "with recursive link (n) as (select :first + 1 union all select n + 1 from link where n < :first + 100000)"
+        )
+        columns = "id, queue, task, stage, needs, args, created"
+        with contextlib.closing(sqlite3.connect(tmp_path / "jobs.db", timeout=30)) as conn:
+            row = "n, 'q', :task, 2, 1, x'5b5b315d2c7b7d5d', 0"
+            where = {"first": int(first.id), "task": tasks.double.name}
+            conn.execute(f"insert into af_job ({columns}) {numbers} select {row} from link", where)
+            conn.execute(f"insert into af_need (needs, job) {numbers} select n - 1, n from link", where)
+            conn.commit()
         jobs.resume()
         other = jobs.enqueue(tasks.double, 2)
         assert other.result(timeout=60) == 4

@@ -48,8 +48,8 @@ def spread(transaction: Transaction, ended: Iterable[End], now: float, news: New
             if end is not None:
                 work.append(end)
         told = {"needs": id_, "last": waiting[-1][0]}
-        transaction.run("jobs.drop_needs", told)
-        transaction.run("jobs.keep_needs", told)
+        if transaction.run("jobs.drop_needs", told) < len(waiting):
+            transaction.run("jobs.keep_needs", told)
         if not is_all:
             work.append((id_, status))
     for queue in sorted(counts):
@@ -146,7 +146,7 @@ def end_one(
     row = transaction.one("jobs.place", {"id": id_})
     if row is None or row[2] >= RUNNING:
         return None
-    queue, key, stage, task = row
+    queue, key, stage, task, gather = row
     values = {"id": id_, "status": status, "now": now, "error": write_error(error), "keep": now + keep}
     if not transaction.run("jobs.end_queued", values):
         return None  # another process has just claimed it
@@ -155,7 +155,7 @@ def end_one(
     count = counts.setdefault(queue, Counts())
     setattr(count, status, getattr(count, status) + 1)
     if stage == HELD:
-        gather_no_more(transaction, id_)
+        gather_no_more(transaction, id_, gather)
     elif key is not None and stage == READY:
         limits = limits_of(transaction, queue)
         if limits.has_keys:
@@ -163,9 +163,8 @@ def end_one(
     return id_, status
 
 
-def gather_no_more(transaction: Transaction, id_: int) -> None:
+def gather_no_more(transaction: Transaction, id_: int, gather: str | None) -> None:
     """Let retention have the members of a group, as the one that was to get their results is over."""
-    (gather,) = transaction.one("jobs.gather", {"id": id_}) or (None,)
     if gather is None:
         return
     try:

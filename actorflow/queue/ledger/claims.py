@@ -121,7 +121,7 @@ def claim_one(transaction: Transaction, id_: int, owner: str, now: float, lease:
     rows = transaction.all("jobs.claim_one", {"id": id_, "owner": owner, "now": now, "lease": lease})
     if place is None or not rows:
         return None
-    queue, key, stage, _ = place
+    queue, key, stage, *_ = place
     job = Claimed(*rows[0])
     limits = limits_of(transaction, queue)
     if key is not None and limits.has_keys and stage != READY:

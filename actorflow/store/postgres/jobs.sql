@@ -188,7 +188,7 @@ update actorflow.job set stage = 5, status = :status, ended = :now, error = :err
 where id = :id and stage < 4;
 
 -- name: place
-select queue, key, stage, task from actorflow.job where id = :id;
+select queue, key, stage, task, gather from actorflow.job where id = :id;
 
 -- name: cancelling
 update actorflow.job set cancelling = cancelling | 1 where id = :id and stage = 4 returning owner;

@@ -177,7 +177,7 @@ update af_job set stage = 5, status = :status, ended = :now, error = :error, kee
 where id = :id and stage < 4;
 
 -- name: place
-select queue, key, stage, task from af_job where id = :id;
+select queue, key, stage, task, gather from af_job where id = :id;
 
 -- name: cancelling
 update af_job set cancelling = cancelling | 1 where id = :id and stage = 4 returning owner;
