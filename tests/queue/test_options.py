@@ -100,17 +100,20 @@ def test_who_waits_for_a_job_that_is_replaced_hears_of_it_and_so_do_listeners(sh
     assert ("cancelled", old.id) in seen
 
 
+VERSIONS: list[str] = []
+
+
 @af.task
 def hold_and_note(gate: str, what: str) -> str:
     tasks.hold.function(gate)
-    tasks.SEEN.append(what)
+    VERSIONS.append(what)
     return what
 
 
 def test_a_job_that_runs_goes_on_and_the_one_that_replaces_it_runs_after_it(shop):
     jobs = shop.queue("q", workers=3)
     begun = tasks.begun("unique")
-    tasks.SEEN.clear()
+    VERSIONS.clear()
     old = jobs.enqueue(hold_and_note.options(unique="u"), "unique", "version 1")
     assert begun.wait(30)
     once = hold_and_note.options(unique="u", on_duplicate="replace")
@@ -123,7 +126,7 @@ def test_a_job_that_runs_goes_on_and_the_one_that_replaces_it_runs_after_it(shop
     assert (old.result(timeout=30), new.result(timeout=30)) == ("version 1", "version 3")
     with pytest.raises(af.JobCancelled, match="it was replaced"):
         between.result(timeout=30)
-    assert tasks.SEEN == ["version 1", "version 3"]
+    assert VERSIONS == ["version 1", "version 3"]
     assert jobs.enqueue(tasks.double.options(unique="u"), 1).result(timeout=30) == 2
 
 
