@@ -87,6 +87,10 @@ class TimerHeap:
         self._skip_cancelled()
         return fires
 
+    def look(self) -> None:
+        """See anew what is due next, after an `add` that was interrupted."""
+        self._skip_cancelled()
+
     def _skip_cancelled(self) -> None:
         while self._heap and self._heap[0].fire is None:
             heapq.heappop(self._heap)

@@ -8,9 +8,12 @@ driver), whose waits are what makes the system run. When nothing can run, the cl
 from __future__ import annotations
 
 import _thread
+import contextlib
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.atomic import at_once, rouser
 from actorflow.core.clock import VirtualClock
 from actorflow.core.current import CURRENT, Execution, Item
 from actorflow.core.future import Future
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from actorflow.core.current import Item
 from actorflow.text import text_of
 
+RECALL_SECONDS = 2.0  # of real time
 TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
 
 
@@ -34,6 +38,7 @@ class Parked:
     """A thread that waits without the baton: a handler in `get`, or the driver. Ready once its future is done."""
 
     __slots__ = (
+        "away",
         "deadline",
         "future",
         "interrupted",
@@ -53,6 +58,7 @@ class Parked:
         self.deadline = None if timeout is None else scheduler.clock.now + max(0.0, timeout)
         self.future = future
         self.interrupted = self.timed_out = self.stuck = self.over = False
+        self.away: list[bool] = []  # not empty while another thread has the baton
         self.until: float | None = None  # set while the driver sleeps
         self.item: Item | None = None  # what a handler that waits has at hand
         self.lock = _thread.allocate_lock()
@@ -63,6 +69,12 @@ class Parked:
         if not self.over:
             self.over = True
             self.scheduler.post_work(lambda: self.scheduler.ready.append(self))
+
+    def enter(self) -> None:
+        """Enter the run queue; the holder of the baton calls it."""
+        if not self.over:
+            self.over = True
+            self.scheduler.ready.append(self)
 
     def interrupt(self) -> None:
         """Enter the run queue with Stopping."""
@@ -95,7 +107,9 @@ class VirtualScheduler(Scheduler):
         self.trace: list[tuple[float, str, str]] | None = None
         self.carriers: list[Worker] = []  # threads that rest without the baton
         self.workers: dict[Worker, None] = {}
+        self._rouse = rouser(self.carriers)
         self.driver: Parked | None = None
+        self.lost_baton = False  # True: a wait was interrupted, and the handler that has the baton did not return
         self.driver_thread = threading.get_ident()
         self._previous_driver = DRIVERS.get(self.driver_thread)
         DRIVERS[self.driver_thread] = self.drive
@@ -113,8 +127,12 @@ class VirtualScheduler(Scheduler):
 
     def hand_baton(self) -> None:
         """Let another thread run the loop; the caller parks right after."""
+        self.find_carrier()
+        self._rouse()
+
+    def find_carrier(self) -> None:
+        """See to it that a thread rests that can run the loop."""
         if self.carriers:
-            self.carriers.pop().park.release()
             return
         if len(self.workers) >= self.max_threads:
             msg = f"all {self.max_threads} threads of the system wait"
@@ -122,8 +140,10 @@ class VirtualScheduler(Scheduler):
         worker = Worker(self)
         self.workers[worker] = None
         threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-carrier", daemon=True).start()
+        self.carriers.append(worker)
 
     def _work(self, worker: Worker) -> None:
+        worker.park.acquire()
         try:
             while not self.closed:
                 self.step(worker)
@@ -291,6 +311,39 @@ class VirtualScheduler(Scheduler):
             if entry is not None:
                 self.timers.cancel(entry)
 
+    def park_driver(self, parked: Parked, timeout: float | None) -> None:
+        """Park the driver's thread, where a signal's handler may raise at any bytecode: it has the baton afterwards."""
+        if self.lost_baton:
+            msg = "an earlier wait was interrupted while a handler ran that has not returned: make a new system"
+            raise ActorflowError(msg)
+        entry = None
+        try:
+            self.driver = parked
+            if not parked.future._add_waiter(parked):
+                return
+            if timeout is not None:
+                entry = self.timers.add(self.clock.now + max(0.0, timeout), parked.time_out)
+            self.find_carrier()
+            at_once(self._rouse, partial(parked.away.append, True))
+            at_once(parked.lock.acquire, parked.away.clear)
+        except BaseException:
+            if parked.away:
+                self.recall(parked)
+            self.timers.look()
+            raise
+        finally:
+            parked.over = True
+            parked.future._drop_waiter(parked)
+            if entry is not None:
+                self.post_work(partial(self.timers.cancel, entry))  # by a thread that is not interrupted
+            self.driver = None
+
+    def recall(self, parked: Parked) -> None:
+        """Get the baton back for a driver that was interrupted; it comes when the running handler waits or ends."""
+        self.post_work(parked.enter)
+        self.lost_baton = not parked.lock.acquire(timeout=RECALL_SECONDS)
+        parked.away.clear()
+
     def drive(self, future: Future[Any], timeout: float | None) -> None:
         """Run the system until the driver's future is done.
 
@@ -298,14 +351,11 @@ class VirtualScheduler(Scheduler):
             AskTimeout: the virtual time ran out.
             DeadlockError: nothing is left that could run.
         """
-        if self.closed or self.driver is not None or is_real(future):
+        if self.closed or (self.driver is not None and self.driver.away) or is_real(future):
             wait_outside(future, timeout)
             return
-        parked = self.driver = Parked(self, future)
-        try:
-            self.park(parked, timeout)
-        finally:
-            self.driver = None
+        parked = Parked(self, future)
+        self.park_driver(parked, timeout)
         if future._done:
             return
         if parked.stuck:
@@ -316,12 +366,9 @@ class VirtualScheduler(Scheduler):
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass, and all that is due in it happen; call it in the driver's thread."""
-        parked = self.driver = Parked(self, Future())
+        parked = Parked(self, Future())
         parked.until = self.clock.now + seconds
-        try:
-            self.park(parked, None)
-        finally:
-            self.driver = None
+        self.park_driver(parked, None)
         if parked.stuck:
             msg = "the virtual scheduler failed; the log says why"
             raise ActorflowError(msg)
@@ -346,6 +393,9 @@ class VirtualScheduler(Scheduler):
                 DRIVERS[self.driver_thread] = self._previous_driver
         while self.carriers:
             self.carriers.pop().park.release()
+        for worker in list(self.workers):  # whose start was interrupted: they rest, and nobody knows
+            with contextlib.suppress(RuntimeError):
+                worker.unpark()
 
 
 def is_real(future: Future[Any]) -> bool:
