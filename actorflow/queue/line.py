@@ -159,7 +159,7 @@ class Line:
             news = None
             if self.closed or self.is_ending():
                 return put_plain(transaction, name, packed, now), []
-            job = ledger.put_running(transaction, name, owner, packed.task, packed.payload, now, until)
+            job = ledger.put_running(transaction, name, owner, packed.task, packed.payload, now, until, known)
             if job is not None:
                 return job.id, [job]
             id_, news = put_plain(transaction, name, packed, now), ledger.News()

@@ -102,13 +102,13 @@ def unknown(transaction: Transaction, queue: str, counts: Callable[[str], bool])
 
 
 def put_running(
-    transaction: Transaction, queue: str, owner: str, task: str, args: bytes, now: float, lease: float
+    transaction: Transaction, queue: str, owner: str, task: str, args: bytes, now: float, lease: float, known: int
 ) -> Claimed | None:
     """Add a job that this node has at once; None if others go first, or limits hold: then nothing is added.
 
     One statement in place of three, for a job that finds a free worker and nothing that waits.
     """
-    values = {"queue": queue, "owner": owner, "task": task, "args": args, "now": now, "lease": lease}
+    values = {"queue": queue, "owner": owner, "task": task, "args": args, "now": now, "lease": lease, "known": known}
     id_ = transaction.insert("jobs.put_running", values)
     if not id_:
         return None
