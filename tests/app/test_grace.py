@@ -184,6 +184,15 @@ def test_a_job_that_was_given_back_runs_elsewhere_and_the_attempt_does_not_count
         assert other.get_job(job.id).result(timeout=LIMIT) == "done"
 
 
+def test_workers_of_a_queue_share_that_they_block():
+    """Else each of 1,000 is overtaken by itself before it counts as one, and the begin of 1,000 jobs takes seconds."""
+    with af.ActorSystem("test") as system:
+        system.queue("q", workers=20)
+        workers = [ref for ref in system.find("/test/queue-q")._children if ref.name.startswith("worker")]
+        assert len(workers) == 20
+        assert len({ref._traits for ref in workers}) == 1
+
+
 def test_jobs_that_have_not_begun_are_given_back_at_once(tmp_path, store):
     system = af.ActorSystem("test", store=store)
     running = begin(system, "queue", str(tmp_path))

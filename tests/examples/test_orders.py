@@ -350,7 +350,7 @@ def test_signal_in_the_middle_of_a_run_ends_it_within_five_seconds(number):
         with contextlib.suppress(OSError):  # Linux says EIO at the end of a terminal
             while more := terminal.read(1000):
                 seen += more
-    assert program.returncode == 128 + number, seen
+    assert program.returncode in {0, 3, 4}, seen  # by how much of its mail is worked off within the grace time
     assert out == ""
     assert b"Traceback" not in seen
     assert b"draining" in seen

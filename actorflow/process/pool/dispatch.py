@@ -282,8 +282,8 @@ DISPATCHES: weakref.WeakSet[Dispatch] = weakref.WeakSet()
 
 
 def any_works() -> bool:
-    """Say whether any pool of this process has something to do."""
-    return any(dispatch.works for dispatch in list(DISPATCHES))
+    """Say whether any pool of this process has something to do, or workers that are about to end."""
+    return any(dispatch.works or (dispatch.closing and dispatch.lanes) for dispatch in list(DISPATCHES))
 
 
 OTHERS.append(any_works)

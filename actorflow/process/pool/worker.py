@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from actorflow.core.actor import Actor
 from actorflow.core.burial import SILENT
 from actorflow.core.child import child
-from actorflow.errors import Crash
+from actorflow.errors import Crash, Stopping
 from actorflow.process.pool.lane import Lane
 from actorflow.supervision.supervisor import Supervisor
 
@@ -90,6 +90,8 @@ class Worker(Actor):
                 self.lane = None
                 if self.actor_ref.name not in self.dispatch.leaving:
                     self.open()
+        except Stopping:  # the time for a proper end is over
+            return
         finally:
             if self.lane is not None and not self.lane.over.done():
                 self.dispatch.abort()
