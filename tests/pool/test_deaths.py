@@ -1,5 +1,6 @@
 """Deaths: of all tasks that a worker had, only the one that ran is hurt."""
 
+import errno
 import os
 import signal
 
@@ -7,6 +8,7 @@ import psutil
 import pytest
 
 import actorflow as af
+from actorflow.process.pool.dispatch import Dispatch
 from actorflow.process.pool.lane import Lane
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
@@ -326,3 +328,20 @@ def test_a_task_that_dies_after_a_map_does_not_get_the_results_of_the_map(end, b
             os.kill(pool.stats().workers[0].pid, signal.SIGKILL)
         with pytest.raises(af.TaskTimeout if end == "timed out" else af.HostDied):
             future.result(timeout=30)
+
+
+@pytest.mark.parametrize("times", [3, 8])
+def test_a_lack_of_descriptors_for_workers_fails_no_task(monkeypatch, caplog, times):
+    """Eight are more than the failed starts that break a pool."""
+    lacks, launch = iter(range(times)), Dispatch.launch
+
+    def without_room(self, descriptors):
+        if next(lacks, None) is not None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return launch(self, descriptors)
+
+    monkeypatch.setattr(Dispatch, "launch", without_room)
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        futures = [pool.submit(tasks.add, number) for number in range(3)]
+        assert [future.result(timeout=30) for future in futures] == [0, 1, 2]
+    assert caplog.text.count("cannot be started, its tasks wait") == 1

@@ -51,7 +51,7 @@ class Dispatch:
         self.lock = threading.RLock()  # of the counters and the list of lanes; see `exclusively`
         self.threads: set[int] = set()  # ids of the threads that bring the results
         self._drains: list[Future[None]] = []
-        self._failed_starts = 0
+        self._failed_starts = self._lacks = 0
         DISPATCHES.add(self)
 
     # --- tasks -------------------------------------------------------------------------------------------------------
@@ -190,15 +190,21 @@ class Dispatch:
 
     def started(self) -> None:
         """Note that a worker is ready."""
-        self._failed_starts = 0
+        self._failed_starts = self._lacks = 0
 
-    def lane_over(self, lane: Lane, error: BaseException | None) -> None:
-        """Note the end of a worker; with an error, it died."""
+    def lacked(self) -> int:
+        """Note that there was no room for a process; returns how often in a row that is so."""
+        with self.lock:
+            self._lacks += 1
+            return self._lacks
+
+    def lane_over(self, lane: Lane, error: BaseException | None, *, lacked: bool = False) -> None:
+        """Note the end of a worker; with an error, it died. A lack of room for its process is no fault of the pool."""
         with self.lock:
             self.lanes.remove(lane)
             self.done += lane.done
             self.failed += lane.failed
-            if error is not None and not lane.ready:
+            if error is not None and not lane.ready and not lacked:
                 self._failed_starts += 1
             if self._failed_starts >= STARTS and self.broken is None:
                 self.broken = error

@@ -36,6 +36,7 @@ STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken ba
 DECIDE: Final = 0.001  # seconds until each core sees what another has written to the page, with much to spare
 BORROW: Final = 0.002  # seconds that a caller reads by itself; after that a thread switch does not matter
 ENDING: Final = 5.0  # seconds for a process to end once its socket is closed
+FIRST_PAUSE: Final = 0.01  # seconds before another start is tried, if there was no room for a process
 LOOK: Final = 1.0  # seconds between two looks of a thread that nobody rings
 NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
@@ -433,6 +434,9 @@ class Lane(Line):
         if error is not None and self.ready and not self.retiring:
             self.launch_successor()
         end = self.wait_for_end()
+        lacked = error is not None and self.never_ran(end)
+        if lacked:
+            self.pause(end)
         with self.lock:
             self.collect()
             ran = self.settle(end)
@@ -446,9 +450,24 @@ class Lane(Line):
             else:
                 failure = self.start_error or self.death(f"{what}, not ready yet", end)
         self.free()
-        dispatch.lane_over(self, failure)
+        dispatch.lane_over(self, failure, lacked=lacked)
         self.over._settle(None, None)
         return failure
+
+    def never_ran(self, end: Exit | None) -> bool:
+        """Say whether there was not even a process: no descriptor, no memory or no number was to be had for one."""
+        if end is None:
+            return self.handle is None
+        return end.exitcode is None and end.signal is None and not end.refused
+
+    def pause(self, end: Exit | None) -> None:
+        """Wait before the next start is tried, longer each time, unless the pool ends."""
+        lacks = self.dispatch.lacked()
+        if lacks == 1:
+            why = end.error if end is not None else "no more files or memory"
+            logger.warning("%s: a worker cannot be started, its tasks wait: %s", self.dispatch.path, why)
+        if not self.dispatch.closing:
+            NEVER.acquire(timeout=min(FIRST_PAUSE * 2**lacks, LOOK))
 
     def launch_successor(self) -> None:
         """Have a process started for the worker's next lane: it comes up while this one is buried.
