@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import threading
 
 import psutil
 import pytest
@@ -345,3 +346,20 @@ def test_a_lack_of_descriptors_for_workers_fails_no_task(monkeypatch, caplog, ti
         futures = [pool.submit(tasks.add, number) for number in range(3)]
         assert [future.result(timeout=30) for future in futures] == [0, 1, 2]
     assert caplog.text.count("cannot be started, its tasks wait") == 1
+
+
+@pytest.mark.parametrize("lacking", [Lane, threading.Thread], ids=["files", "threads"])
+def test_a_lack_of_files_or_threads_for_workers_fails_no_task(monkeypatch, lacking):
+    lacks, error = iter(range(6)), OSError if lacking is Lane else RuntimeError
+
+    def begin(self, *args, **kwargs):
+        if (lacking is Lane or self.name.endswith("worker-1")) and next(lacks, None) is not None:
+            raise error("no room")
+        return known(self, *args, **kwargs)
+
+    name = "__init__" if lacking is Lane else "start"
+    known = getattr(lacking, name)
+    monkeypatch.setattr(lacking, name, begin)
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        assert pool.submit(tasks.add, 1).result(timeout=30) == 1
+    assert next(lacks, None) is None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.atomic import exclusively
 from actorflow.core.future import Future
+from actorflow.core.log import logger
 from actorflow.core.quiet import OTHERS
 from actorflow.errors import ActorDeadError, DeadlockError
 from actorflow.process.pool.queue import TaskQueue
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from actorflow.process.pool.task import Task
 
 WORKER: Final = "actorflow.process.pool.child"
+PAUSE: Final = 0.01  # seconds before another start is tried, if there was no room for a worker; doubled each time
+LONGEST_PAUSE: Final = 1.0
 STARTS: Final = 5  # failed starts in a row after which the pool is broken
 
 
@@ -192,11 +195,20 @@ class Dispatch:
         """Note that a worker is ready."""
         self._failed_starts = self._lacks = 0
 
-    def lacked(self) -> int:
-        """Note that there was no room for a process; returns how often in a row that is so."""
+    def put_off(self, why: str) -> float:
+        """Note that there was no room for a worker; returns the seconds until the next try, more each time."""
         with self.lock:
             self._lacks += 1
-            return self._lacks
+        if self._lacks == 1:
+            logger.warning("%s: a worker cannot be started, its tasks wait: %s", self.path, why)
+        return min(PAUSE * 2.0**self._lacks, LONGEST_PAUSE)
+
+    def withdraw(self, lane: Lane) -> None:
+        """Take back a lane that could not begin."""
+        with self.lock:
+            if lane in self.lanes:
+                self.lanes.remove(lane)
+        lane.discard()
 
     def lane_over(self, lane: Lane, error: BaseException | None, *, lacked: bool = False) -> None:
         """Note the end of a worker; with an error, it died. A lack of room for its process is no fault of the pool."""

@@ -36,7 +36,6 @@ STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken ba
 DECIDE: Final = 0.001  # seconds until each core sees what another has written to the page, with much to spare
 BORROW: Final = 0.002  # seconds that a caller reads by itself; after that a thread switch does not matter
 ENDING: Final = 5.0  # seconds for a process to end once its socket is closed
-FIRST_PAUSE: Final = 0.01  # seconds before another start is tried, if there was no room for a process
 LOOK: Final = 1.0  # seconds between two looks of a thread that nobody rings
 NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
@@ -86,10 +85,16 @@ class Lane(Line):
         try:
             self.handle = self.dispatch.launch([self.theirs.fileno(), self.page])
         finally:
-            self.theirs.close_here()
-            os.close(self.page)
+            self.close_theirs()
         data, buffers = self.dispatch.setup.initializer or (b"", ())
         self.connection.send((child.INITIALIZE, data, levels(), authkey()), buffers)
+
+    def close_theirs(self) -> None:
+        """Give back what the worker has its own copies of; twice is fine."""
+        page, self.page = self.page, -1
+        if page >= 0:
+            self.theirs.close_here()
+            os.close(page)
 
     def work(self) -> None:
         """Loop until the worker is not needed any more."""
@@ -461,13 +466,10 @@ class Lane(Line):
         return end.exitcode is None and end.signal is None and not end.refused
 
     def pause(self, end: Exit | None) -> None:
-        """Wait before the next start is tried, longer each time, unless the pool ends."""
-        lacks = self.dispatch.lacked()
-        if lacks == 1:
-            why = end.error if end is not None else "no more files or memory"
-            logger.warning("%s: a worker cannot be started, its tasks wait: %s", self.dispatch.path, why)
+        """Wait before the next start is tried, unless the pool ends."""
+        seconds = self.dispatch.put_off(end.error if end is not None else "no more files or memory")
         if not self.dispatch.closing:
-            NEVER.acquire(timeout=min(FIRST_PAUSE * 2**lacks, LOOK))
+            NEVER.acquire(timeout=seconds)
 
     def launch_successor(self) -> None:
         """Have a process started for the worker's next lane: it comes up while this one is buried.
@@ -487,6 +489,7 @@ class Lane(Line):
     def discard(self) -> None:
         """End a lane that was launched, and that no worker has taken."""
         self.kill()
+        self.close_theirs()
         self.connection.close()
         self.free()
 

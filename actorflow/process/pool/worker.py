@@ -50,13 +50,23 @@ class Worker(Actor):
         self.open()
 
     def open(self) -> None:
-        """Start a process, unless there is nothing left to do."""
+        """Start a process, unless there is nothing left to do; later, if there is no room for its files or thread."""
         self.lane = None
-        if self.dispatch.needs_worker():
-            self.lane = self.dispatch.take_launched() or Lane(self.dispatch)
+        if not self.dispatch.needs_worker():
+            return
+        lane: Lane | None = None
+        try:
+            lane = self.dispatch.take_launched() or Lane(self.dispatch)
+            thread = threading.Thread(target=self.serve, args=(lane,), name=f"{self.actor_ref.path}", daemon=True)
             with self.dispatch.lock:
-                self.dispatch.lanes.append(self.lane)
-            threading.Thread(target=self.serve, args=(self.lane,), name=f"{self.actor_ref.path}", daemon=True).start()
+                self.dispatch.lanes.append(lane)
+            self.lane = lane
+            thread.start()
+        except (OSError, RuntimeError) as error:  # too many files or threads
+            self.lane = None
+            if lane is not None:
+                self.dispatch.withdraw(lane)
+            self.ctx.after(self.dispatch.put_off(str(error)), self.open)
 
     def serve(self, lane: Lane) -> None:
         """Run the lane in its thread."""
