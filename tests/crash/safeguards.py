@@ -199,5 +199,5 @@ def without(name: str, patch: Any) -> Iterator[None]:
 
 def without_node_locks(patch: Any) -> None:
     """Take every other node for dead."""
-    patch.setattr("actorflow.store.sqlite.node.is_free", lambda _: True)
+    patch.setattr("actorflow.store.sqlite.node.is_free", lambda *_, **_more: True)
     patch.setitem(postgres.STATEMENTS, "session.dead", "select id from actorflow.node where id <> %(id)s")
