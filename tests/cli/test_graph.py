@@ -11,7 +11,9 @@ import textwrap
 import pytest
 from click.testing import CliRunner
 
-import actorflow.machine.state_machine  # noqa: F401 - before a test forgets what it has imported: no class twice
+# Before a test forgets what it has imported: no class twice, and one module to patch.
+import actorflow.machine.pictures.graphviz
+import actorflow.machine.state_machine  # noqa: F401
 from actorflow.cli import main
 
 NUMBERS = itertools.count()
