@@ -19,7 +19,8 @@ from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.log import logger
 from actorflow.core.ref import ActorRef
-from actorflow.core.scheduler import AT_REST, Done, Scheduler, Worker
+from actorflow.core.run_queue import AT_REST, Done, Worker
+from actorflow.core.scheduler import Scheduler
 from actorflow.errors import ThreadLimit
 
 if TYPE_CHECKING:

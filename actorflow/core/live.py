@@ -21,7 +21,7 @@ from actorflow.core.outside import ask_timeout
 from actorflow.core.pinned import Pinned
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
-from actorflow.core.scheduler import Ahead, Worker
+from actorflow.core.run_queue import Ahead, Worker
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import ThreadWait, deadlock, find_cycle
 

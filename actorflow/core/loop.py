@@ -14,7 +14,7 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.messages import CHANGED, LIFE_CYCLE, SUSPENDED
-from actorflow.core.scheduler import Done
+from actorflow.core.run_queue import Done
 from actorflow.core.task import stopping
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import DefinitionError

@@ -15,7 +15,7 @@ from actorflow.core.burial import SILENT, refuse
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.ref import DEAD, ENDING, ActorRef
-from actorflow.core.scheduler import WORK
+from actorflow.core.run_queue import WORK
 from actorflow.core.waits import dead_before, deadlock
 from actorflow.errors import MailboxFull
 

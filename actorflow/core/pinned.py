@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.current import CURRENT
 from actorflow.core.messages import SUSPENDED
-from actorflow.core.scheduler import Done, Worker
+from actorflow.core.run_queue import Done, Worker
 from actorflow.core.task import Task
 
 if TYPE_CHECKING:

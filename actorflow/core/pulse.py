@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.scheduler import WORK
+from actorflow.core.run_queue import WORK
 
 if TYPE_CHECKING:
     from actorflow.core.live import LiveScheduler

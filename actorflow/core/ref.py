@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from actorflow.core.context import Context
     from actorflow.core.current import Item
     from actorflow.core.life import Life
-    from actorflow.core.scheduler import Scheduler, Waiting
+    from actorflow.core.run_queue import Waiting
+    from actorflow.core.scheduler import Scheduler
     from actorflow.core.subscriber import RecordSubscription
     from actorflow.core.traits import Traits
     from actorflow.machine.event import Record

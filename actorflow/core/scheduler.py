@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
@@ -34,6 +34,7 @@ from actorflow.core.future import Future
 from actorflow.core.messages import CHANGED, Ended, Stop
 from actorflow.core.ref import CHANGING, DEAD, IDLE, READY, ActorRef
 from actorflow.core.registry import REFS
+from actorflow.core.run_queue import WORK, Ahead, Done, Worker
 from actorflow.core.task import Task, run_in_loop
 from actorflow.core.timers import TimerEntry, TimerHeap
 from actorflow.errors import ActorflowError, DefinitionError
@@ -45,85 +46,8 @@ if TYPE_CHECKING:
     from actorflow.core.traits import Traits
 
 
-class Waiting(Protocol):
-    """An actor's wait: for what, and how to wake it when the actor is to stop."""
-
-    future: Future[Any]
-
-    @property
-    def is_all(self) -> bool:
-        """Whether the future is all that it waits for; else it may go on by itself."""
-        ...
-
-    @property
-    def deadline(self) -> float | None:
-        """When it goes on in any case, on the scheduler's clock."""
-        ...
-
-    def interrupt(self) -> None:
-        """Make the wait raise Stopping."""
-        ...
-
-
-class Work:
-    """The receiver of the scheduler's own work: its messages are functions that the holder calls, without a token."""
-
-    __slots__ = ("_queue", "_state")
-
-    def __init__(self) -> None:
-        self._queue = None
-        self._state = CHANGING  # never run straight from the inbox
-
-
-class Ahead:
-    """A life-cycle message in the ready queue: it comes ahead of the actor's mailbox."""
-
-    __slots__ = ("item",)
-
-    def __init__(self, item: Item) -> None:
-        self.item = item
-
-
-class Done:
-    """Reports the end of a handler that lost the baton. Its item may be abandoned before the report is read."""
-
-    __slots__ = ("item", "outcome")
-
-    def __init__(self, outcome: Any, item: Item) -> None:
-        self.outcome = outcome
-        self.item = item
-
-
-WORK: Final[Any] = Work()
-AT_REST: Final[Any] = (WORK, None, None, None)  # the item of a thread that handles nothing
 CHILDREN_LOCK: Final = threading.RLock()
 HANDLER_OF = HANDLERS.get
-
-
-class Worker(Execution):
-    """A thread of the run queue."""
-
-    __slots__ = ("cpu_clock", "park", "resting", "task", "unpark")
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self.scheduler = scheduler
-        self.item = AT_REST
-        self.park = scheduler.allocate_lock()
-        self.park.acquire()
-        self.unpark = self.park.release
-        self.cpu_clock: int | None = None
-        self.task: Task | None = None  # the coroutine whose step runs, or ran last, on this thread
-        self.left = None
-        self.resting = False  # True: it is a spare, and is to park without holding on to what it handled
-
-    def forget(self) -> None:
-        """Hold on to nothing that was handled here."""
-        self.item = AT_REST
-        self.task = self.left = None
-
-    def wait(self, future: Future[Any], timeout: float | None) -> None:
-        """Block this thread, and let other actors run meanwhile."""
-        self.scheduler.wait(self, future, timeout)
 
 
 class Scheduler:

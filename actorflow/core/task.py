@@ -17,7 +17,8 @@ from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.current import Item
-    from actorflow.core.scheduler import Scheduler, Worker
+    from actorflow.core.run_queue import Worker
+    from actorflow.core.scheduler import Scheduler
 
 
 class Task(Execution):

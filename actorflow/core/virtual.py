@@ -11,7 +11,7 @@ import _thread
 import contextlib
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actorflow.core.atomic import at_once, rouser
 from actorflow.core.clock import VirtualClock
@@ -20,72 +20,17 @@ from actorflow.core.future import Future
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
 from actorflow.core.outside import DRIVERS, ask_timeout, wait_outside
+from actorflow.core.parked import Parked
 from actorflow.core.ref import BUSY, READY, ActorRef
-from actorflow.core.scheduler import Ahead, Scheduler, Worker
+from actorflow.core.run_queue import Ahead, Worker
+from actorflow.core.scheduler import Scheduler
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
 from actorflow.errors import ActorflowError, DeadlockError, ThreadLimit
-
-if TYPE_CHECKING:
-    from actorflow.core.current import Item
 from actorflow.text import text_of
 
 RECALL_SECONDS = 2.0  # of real time
 TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
-
-
-class Parked:
-    """A thread that waits without the baton: a handler in `get`, or the driver. Ready once its future is done."""
-
-    __slots__ = (
-        "away",
-        "deadline",
-        "future",
-        "interrupted",
-        "item",
-        "lock",
-        "over",
-        "scheduler",
-        "stuck",
-        "timed_out",
-        "until",
-    )
-
-    is_all = True
-
-    def __init__(self, scheduler: VirtualScheduler, future: Future[Any], timeout: float | None = None) -> None:
-        self.scheduler = scheduler
-        self.deadline = None if timeout is None else scheduler.clock.now + max(0.0, timeout)
-        self.future = future
-        self.interrupted = self.timed_out = self.stuck = self.over = False
-        self.away: list[bool] = []  # not empty while another thread has the baton
-        self.until: float | None = None  # set while the driver sleeps
-        self.item: Item | None = None  # what a handler that waits has at hand
-        self.lock = _thread.allocate_lock()
-        self.lock.acquire()
-
-    def __call__(self) -> None:
-        """Enter the run queue: the next to have the baton may be this thread."""
-        if not self.over:
-            self.over = True
-            self.scheduler.post_work(lambda: self.scheduler.ready.append(self))
-
-    def enter(self) -> None:
-        """Enter the run queue; the holder of the baton calls it."""
-        if not self.over:
-            self.over = True
-            self.scheduler.ready.append(self)
-
-    def interrupt(self) -> None:
-        """Enter the run queue with Stopping."""
-        self.interrupted = True
-        self()
-
-    def time_out(self) -> None:
-        """Enter the run queue with AskTimeout."""
-        if not self.over:
-            self.timed_out = True
-            self()
 
 
 class VirtualScheduler(Scheduler):

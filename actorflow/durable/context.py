@@ -13,8 +13,8 @@ from actorflow.core.messages import Call
 from actorflow.core.reply import Reply
 from actorflow.core.timers import Timer
 from actorflow.durable.away import reply_at
-from actorflow.durable.ledger import TimerRow
 from actorflow.durable.payload import pack
+from actorflow.durable.rows import TimerRow
 from actorflow.durable.unit import CURE, Unit
 from actorflow.errors import DefinitionError, Stopping
 from actorflow.store.codec import check_size, encode

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.ref import ActorRef
 from actorflow.durable import ledger
-from actorflow.durable.ledger import Letter
 from actorflow.durable.ref import DurableRef
+from actorflow.durable.rows import Letter
 from actorflow.errors import DefinitionError
 from actorflow.store.faults import read_error
 from actorflow.store.transaction import NEWEST

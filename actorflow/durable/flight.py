@@ -10,7 +10,7 @@ from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.messages import CHANGED, SUSPENDED
 from actorflow.durable.handle import FAILED
-from actorflow.durable.ledger import Letter, TimerRow
+from actorflow.durable.rows import Letter, TimerRow
 from actorflow.durable.signs import Blame, Own
 from actorflow.durable.unit import Unit
 from actorflow.errors import ActorDeadError, HostDied

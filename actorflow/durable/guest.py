@@ -24,7 +24,7 @@ from actorflow.core.timers import Timer
 from actorflow.durable.away import ELSEWHERE, Stored, StoredAway, key_of
 from actorflow.durable.context import DurableContext, DurableReply
 from actorflow.durable.handle import FAILED, Handle, Load
-from actorflow.durable.ledger import Entry, TimerRow
+from actorflow.durable.rows import Entry, TimerRow
 from actorflow.durable.signs import Fail
 from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.timeouts import timer_of
@@ -35,7 +35,8 @@ from actorflow.process.host.remote import Elsewhere
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.wait import RemoteFuture
 from actorflow.process.payload import dump_error, load_error
-from actorflow.store.codec import decode, encode, find_imported
+from actorflow.store.classes import find_imported
+from actorflow.store.codec import decode, encode
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from actorflow.durable.ledger import TimerRow
+    from actorflow.durable.rows import TimerRow
 
 FAILED: Final = "failed"  # in place of an ending
 

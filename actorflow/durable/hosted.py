@@ -24,10 +24,11 @@ from actorflow.durable.asks import StoredFuture
 from actorflow.durable.envoy import DurableEnvoy
 from actorflow.durable.flight import Flight, HostedUnit
 from actorflow.durable.handle import Handle, Load
-from actorflow.durable.ledger import Owned, TimerRow
+from actorflow.durable.ledger import Owned
 from actorflow.durable.mailbox import Mailbox
 from actorflow.durable.payload import read
 from actorflow.durable.ref import DurableRef
+from actorflow.durable.rows import TimerRow
 from actorflow.durable.signs import Again, Blame, Own
 from actorflow.durable.unit import Behalf, Unit
 from actorflow.errors import StoreError

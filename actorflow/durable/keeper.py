@@ -19,6 +19,7 @@ from actorflow.core.messages import Call
 from actorflow.core.ref import IDLE, ActorRef
 from actorflow.core.traits import Options, Traits
 from actorflow.durable import ledger, settling
+from actorflow.durable.rows import Lost, Twice
 from actorflow.errors import OutcomeUnknown, StoreError
 from actorflow.text import reason_of
 
@@ -121,9 +122,7 @@ class Keeper:
         try:
             registry.store.write(partial(self._save_all, units), durability=self._durability(units))
         except Exception as error:  # noqa: BLE001 - each of them hears of it
-            if len(units) == 1 or (
-                isinstance(error, StoreError) and not isinstance(error, (ledger.Lost, ledger.Twice))
-            ):
+            if len(units) == 1 or (isinstance(error, StoreError) and not isinstance(error, (Lost, Twice))):
                 refuse(units, error)
             else:
                 self._one_by_one(units)

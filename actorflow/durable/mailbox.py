@@ -23,8 +23,9 @@ from actorflow.core.messages import CHANGED, SUSPENDED
 from actorflow.core.timers import Timer
 from actorflow.core.waits import dead_before
 from actorflow.durable import ledger, timeouts
-from actorflow.durable.ledger import Entry, Lost, Owned, TimerRow
+from actorflow.durable.ledger import Owned
 from actorflow.durable.payload import read, unpack
+from actorflow.durable.rows import KILLS, Entry, Lost, TimerRow
 from actorflow.durable.signs import Again, Due, Fail, Mail, Pause
 from actorflow.durable.state import is_machine, put_state, state_bytes
 from actorflow.durable.timers import Timers
@@ -135,7 +136,7 @@ class Mailbox:
             if not self.rows:
                 return None
             entry = self.rows[0]
-            if 0 < entry.crashes < ledger.KILLS:  # a process may have died on it: should this one, that shows
+            if 0 < entry.crashes < KILLS:  # a process may have died on it: should this one, that shows
                 self.write_soon("actors.start", {"id": entry.id})
         except Lost as error:
             return self.lost(error)
@@ -144,7 +145,7 @@ class Mailbox:
         self.rows.popleft()
         unit = self.unit_class(self, None, entry=entry)
         unit.upto = mail.upto
-        if entry.crashes >= ledger.KILLS:
+        if entry.crashes >= KILLS:
             return self.give_up(unit, entry)
         return unit.perform(partial(self.run_entry, unit, entry))
 
@@ -283,7 +284,7 @@ class Mailbox:
         try:
             if self.refresh() and is_timer:
                 return None  # a machine's timers fire anew
-            if 0 < crashes < ledger.KILLS and self.stored is not None:  # as of a message
+            if 0 < crashes < KILLS and self.stored is not None:  # as of a message
                 self.save(timeouts.begin(self.stored, key))
         except Lost as error:
             return self.lost(error)
@@ -292,7 +293,7 @@ class Mailbox:
         unit = self.unit_class(self, message)
         unit.run = again.run
         unit.attempt = self.failures if is_timer else again.attempt
-        if crashes >= ledger.KILLS and self.stored is not None:
+        if crashes >= KILLS and self.stored is not None:
             left = timeouts.without(self.stored, key)
             if left is not None:  # else it was cancelled meanwhile
                 state, unit.effects.timer = left
@@ -309,7 +310,7 @@ class Mailbox:
         try:
             if self.refresh():
                 return None  # its timers fire anew
-            if 0 < row.crashes < ledger.KILLS:  # as of a message
+            if 0 < row.crashes < KILLS:  # as of a message
                 self.write_soon("actors.start_timer", {"id": row.id})
         except Lost as error:
             return self.lost(error)
@@ -320,7 +321,7 @@ class Mailbox:
         if row.period is not None:  # missed ones are skipped
             unit.effects.timer_due = row.due + row.period * max(1.0, math.floor((now - row.due) / row.period) + 1)
 
-        if row.crashes >= ledger.KILLS:
+        if row.crashes >= KILLS:
             return self.give_up(unit, row)
 
         def run() -> Any:

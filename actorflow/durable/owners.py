@@ -13,6 +13,7 @@ from actorflow.core.current import CURRENT
 from actorflow.core.log import logger
 from actorflow.durable import ledger, timeouts
 from actorflow.durable.ledger import Owned
+from actorflow.durable.rows import Lost
 from actorflow.durable.settling import follow_up
 from actorflow.durable.signs import Mail
 from actorflow.durable.unit import Unit, steps
@@ -144,7 +145,7 @@ class Owners:
         owned = self._own(box)
         if owned is None:
             msg = f"{box.name} was taken over by another node"
-            raise ledger.Lost(msg)
+            raise Lost(msg)
         registry = self.registry
         box.load(owned, again=True)
         mine = registry.asks.of(box.name)

@@ -10,7 +10,8 @@ import msgspec
 from actorflow.core.actor import ProxyCall, ProxyGetAttr, ProxySetAttr
 from actorflow.core.messages import Call, Sent
 from actorflow.errors import ActorflowError, PayloadError
-from actorflow.store.codec import READERS, check_size, decode, encode_json, find_imported, from_plain, to_plain
+from actorflow.store.classes import find_imported
+from actorflow.store.codec import READERS, check_size, decode, encode_json, from_plain, to_plain
 from actorflow.store.faults import read_error
 
 if TYPE_CHECKING:

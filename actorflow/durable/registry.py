@@ -17,14 +17,15 @@ from actorflow.durable import ledger, requests  # noqa: F401 - it adds what chil
 from actorflow.durable.context import DurableReply
 from actorflow.durable.housekeeping import Housekeeping
 from actorflow.durable.keeper import Keeper
-from actorflow.durable.ledger import Entry, Letter, TimerRow
 from actorflow.durable.mailbox import Mailbox
 from actorflow.durable.owners import Owners
 from actorflow.durable.payload import pack, read, read_failure
 from actorflow.durable.ref import DurableRef
+from actorflow.durable.rows import Entry, Letter, TimerRow
 from actorflow.durable.signs import Mail
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, OutcomeUnknown
-from actorflow.store.codec import encode, find_imported
+from actorflow.store.classes import find_imported
+from actorflow.store.codec import encode
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler

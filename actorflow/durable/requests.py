@@ -11,7 +11,7 @@ from actorflow.durable.signs import Own
 from actorflow.process.host.requests import REQUESTS, Request
 
 if TYPE_CHECKING:
-    from actorflow.durable.ledger import TimerRow
+    from actorflow.durable.rows import TimerRow
     from actorflow.machine.pending import TimerKey
 
 

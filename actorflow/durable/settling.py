@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
-from actorflow.durable.ledger import Lost, TimerRow, Twice
 from actorflow.durable.mailbox import STORE_SECONDS
+from actorflow.durable.rows import Lost, TimerRow, Twice
 from actorflow.durable.signs import Again, Due, Mail
 from actorflow.errors import MailboxFull, StoreError
 from actorflow.text import text_of

@@ -13,8 +13,8 @@ from actorflow.core.messages import CHANGED, Ended
 from actorflow.core.timers import Sleep
 
 if TYPE_CHECKING:
-    from actorflow.durable.ledger import Entry, TimerRow
     from actorflow.durable.mailbox import Mailbox
+    from actorflow.durable.rows import Entry, TimerRow
     from actorflow.machine.pending import TimerKey
 
 

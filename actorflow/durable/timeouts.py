@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.messages import Call, Sent
 from actorflow.core.timers import Timer
-from actorflow.durable.ledger import KILLS, TimerRow
 from actorflow.durable.payload import pack
+from actorflow.durable.rows import KILLS, TimerRow
 from actorflow.store.codec import decode, encode
 
 if TYPE_CHECKING:

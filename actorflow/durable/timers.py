@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.durable.ledger import TimerRow
+from actorflow.durable.rows import TimerRow
 from actorflow.durable.signs import Due
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED, Stop
-from actorflow.durable.ledger import Effects, Entry, Letter, TimerRow
 from actorflow.durable.payload import pack
+from actorflow.durable.rows import Effects, Entry, Letter, TimerRow
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
 from actorflow.store.codec import check_size, encode
 from actorflow.store.faults import write_error

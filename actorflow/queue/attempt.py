@@ -11,7 +11,8 @@ from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, JobCancelled, OutcomeUnknown, PayloadError, Stopping
 from actorflow.queue.calls import text_of_call
 from actorflow.queue.ledger import CRASHES, DAY, Claimed, Outcome, interrupted
-from actorflow.store.codec import UnknownClass, encode
+from actorflow.store.classes import UnknownClass
+from actorflow.store.codec import encode
 from actorflow.store.faults import LONGEST_TEXT, write_error
 from actorflow.text import text_of
 from actorflow.workflow.current import Current

@@ -18,7 +18,8 @@ from actorflow.queue.listeners import Listeners
 from actorflow.queue.packing import Packed, put_plain
 from actorflow.queue.pruner import Pruner
 from actorflow.queue.stats import Latencies
-from actorflow.store.codec import UnknownClass, check_size
+from actorflow.store.classes import UnknownClass
+from actorflow.store.codec import check_size
 from actorflow.workflow.task import TASKS
 
 if TYPE_CHECKING:

@@ -23,9 +23,10 @@ from typing import Any, Final
 import msgspec
 
 from actorflow.core.actor import Actor
-from actorflow.core.modules import module_named, module_of
+from actorflow.core.modules import module_of
 from actorflow.core.system import resolve
 from actorflow.errors import PayloadError
+from actorflow.store.classes import find_imported, is_named_tuple, known, named_tuple, rebuilt
 from actorflow.text import reason_of
 
 ATOMS: Final = frozenset({type(None), bool, str})
@@ -326,123 +327,11 @@ def from_plain(value: Any, find: Callable[[str], type | None]) -> Any:
     raise PayloadError(msg)
 
 
-def rebuilt(kind: type, fields: dict[str, Any]) -> Any:
-    """Make an object of its fields as they were: its constructor and `__post_init__` are not run again.
-
-    Fields that the class does not have any more are left out, new ones get their defaults.
-    """
-    if not dataclasses.is_dataclass(kind):
-        names: tuple[str, ...] = kind.__struct_fields__  # type: ignore[attr-defined]
-        return struct_of(kind, {name: item for name, item in fields.items() if name in names})
-    value = kind.__new__(kind)
-    for field in dataclasses.fields(kind):
-        item = fields[field.name] if field.name in fields else default_of(field, kind)
-        object.__setattr__(value, field.name, item)  # also of a frozen one
-    return value
-
-
-def default_of(field: dataclasses.Field[Any], kind: type) -> Any:
-    """Return the default of a field that was added to a class after an object was stored.
-
-    Raises:
-        PayloadError: it has none.
-    """
-    if field.default is not dataclasses.MISSING:
-        return field.default
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    msg = f"a stored {kind.__qualname__} has no {field.name!r}: give the new field a default"
-    raise PayloadError(msg)
-
-
-def struct_of(kind: type, fields: dict[str, Any]) -> Any:
-    """Make a Struct of its fields; msgspec runs `__post_init__` always, so one with it is made of a class without."""
-    if not hasattr(kind, "__post_init__"):
-        return kind(**fields)
-    value = without_post_init(kind)(**fields)
-    object.__dict__["__class__"].__set__(value, kind)
-    return value
-
-
-@functools.lru_cache(256)
-def without_post_init(kind: type) -> type:
-    """Return a Struct that is laid out as another, but does nothing after it is made."""
-    return msgspec.defstruct(kind.__name__, [], bases=(kind,), namespace={"__post_init__": lambda _: None})
-
-
-def named_tuple(kind: type, items: list[Any]) -> Any:
-    """Make a NamedTuple; fields that are new get their defaults."""
-    names: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
-    defaults: dict[str, Any] = kind._field_defaults  # type: ignore[attr-defined]
-    if len(items) > len(names) or any(name not in defaults for name in names[len(items) :]):
-        msg = f"a stored {kind.__qualname__} has {len(items)} items, not {len(names)}: give new fields a default"
-        raise PayloadError(msg)
-    return tuple.__new__(kind, items + [defaults[name] for name in names[len(items) :]])
-
-
-class UnknownClass(PayloadError):
-    """A stored value is of a class that this process does not know; another process, or a newer program, may.
-
-    Attributes:
-        kind: name of the class.
-    """
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        super().__init__(
-            f"a stored value is of {kind!r}, which is not known here: import its module, or give the class to app.add()"
-        )
-
-    def __reduce__(self) -> tuple[type[UnknownClass], tuple[str]]:
-        """Pickle by the name, since `args` holds the text."""
-        return type(self), (self.kind,)
-
-
-def known(name: str, find: Callable[[str], type | None]) -> type:
-    """Return a class that holds data, by its name.
-
-    Raises:
-        UnknownClass: it is not known here.
-    """
-    kind = find(name)
-    if kind is None or not holds_data(kind):
-        raise UnknownClass(name)
-    return kind
-
-
-def is_known(name: str) -> bool:
-    """Say whether this process can make values of a class."""
-    kind = find_imported(name)
-    return kind is not None and holds_data(kind)
-
-
-def holds_data(kind: type) -> bool:
-    """Say whether values of a class can be stored."""
-    return dataclasses.is_dataclass(kind) or is_named_tuple(kind) or issubclass(kind, (msgspec.Struct, enum.Enum))
-
-
 def ref_at(key: str, node: str, first_uid: int, uid: int, path: str, class_name: str) -> Any:
     """Return the ref behind a stored address."""
     kind = find_imported(class_name)
     is_actor = isinstance(kind, type) and issubclass(kind, Actor)
     return resolve(key, node, first_uid, uid, path, kind if is_actor else Actor)  # type: ignore[arg-type]
-
-
-def is_named_tuple(kind: type) -> bool:
-    """Say whether a class is a NamedTuple."""
-    return issubclass(kind, tuple) and hasattr(kind, "_fields")
-
-
-def find_imported(name: str) -> type | None:
-    """Look a class up among those of imported modules; nothing is imported."""
-    parts = name.split(".")
-    for length in range(len(parts) - 1, 0, -1):
-        found: Any = module_named(".".join(parts[:length]))
-        for part in parts[length:]:
-            found = getattr(found, "__dict__", {}).get(part)  # not getattr: a module may import what it is asked for
-        if isinstance(found, type):
-            return found
-    return None
 
 
 def _microseconds(value: dt.timedelta) -> int:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
-from actorflow.core.scheduler import WORK
+from actorflow.core.run_queue import WORK
 from actorflow.errors import ActorDeadError, AskTimeout, DeadlockError, OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.transaction import Durability, Last, Transaction, Writer
 from actorflow.text import text_of

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import actorflow as af
-from actorflow.durable import ledger
+from actorflow.durable.rows import Letter
 from tests.durable.actors import Account
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_owners import sql
@@ -170,7 +170,7 @@ def test_effects_that_can_never_be_written_are_a_failed_message_and_its_batch_go
             if message == "bad":
                 self.to.tell(message)
 
-    values = ledger.Letter.values
+    values = Letter.values
 
     def refuse(letter):
         if b"bad" in letter.body and letter.sender is not None:
@@ -178,7 +178,7 @@ def test_effects_that_can_never_be_written_are_a_failed_message_and_its_batch_go
             raise ValueError(msg)
         return values(letter)
 
-    monkeypatch.setattr(ledger.Letter, "values", refuse)
+    monkeypatch.setattr(Letter, "values", refuse)
     with start() as system:
         crashes = []
         system.subscribe(af.Crashed, crashes.append)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from actorflow.machine.event import Event
 from actorflow.machine.scxml.code import Code
@@ -155,3 +155,18 @@ def event_of(session: Session, name: str, value: Any, sendid: str | None) -> Eve
         origintype=PROCESSOR,
         invokeid=session.invokeid,
     )
+
+
+class Again(Event):
+    """An event that a session sends to itself without delay: it goes on with what is being done, on the same budget."""
+
+    __slots__ = ()
+
+
+class Delayed(NamedTuple):
+    """An event that is to be sent to another session at `due`, in seconds since the epoch."""
+
+    event: Event
+    where: str
+    due: float
+    cancel: Callable[[], object]

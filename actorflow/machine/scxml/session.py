@@ -6,20 +6,19 @@ import functools
 import itertools
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
-from actorflow.errors import PayloadError
 from actorflow.machine.event import Event
 from actorflow.machine.scxml.datamodels import DATAMODELS
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.family import Family
 from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, LimitExceeded
-from actorflow.machine.scxml.sending import PROCESSOR, event_of
+from actorflow.machine.scxml.sending import PROCESSOR, Again, Delayed, event_of
 from actorflow.machine.scxml.source import Source
-from actorflow.machine.scxml.stored import data_of, plain
-from actorflow.machine.snapshot import copied, event_to_dict, shown
+from actorflow.machine.scxml.stored import data_of, kept, plain
 from actorflow.machine.snapshot import event_of as event_of_dict
+from actorflow.machine.snapshot import event_to_dict, shown
 
 if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
@@ -32,33 +31,6 @@ SESSIONS: Final[weakref.WeakValueDictionary[str, Session]] = weakref.WeakValueDi
 def new_session_id() -> str:
     """Return an id that is new in this process."""
     return f"session-{next(NUMBERS)}"
-
-
-class Again(Event):
-    """An event that a session sends to itself without delay: it goes on with what is being done, on the same budget."""
-
-    __slots__ = ()
-
-
-def kept(name: str, value: Any) -> Any:
-    """Return a variable's value as a snapshot keeps it.
-
-    Raises:
-        PayloadError: it contains itself, or something that is no builtin.
-    """
-    try:
-        return copied(plain(value), f"the variable {name!r}")
-    except RecursionError:
-        raise PayloadError(f"the variable {name!r} contains itself, or is nested too deep for a snapshot") from None
-
-
-class Delayed(NamedTuple):
-    """An event that is to be sent to another session at `due`, in seconds since the epoch."""
-
-    event: Event
-    where: str
-    due: float
-    cancel: Callable[[], object]
 
 
 class Session:

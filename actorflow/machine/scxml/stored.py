@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from actorflow.errors import PayloadError
 from actorflow.machine.scxml.ecma.values import UNDEFINED
+from actorflow.machine.snapshot import copied
 
 UNDEFINED_FORM: Final = {"$": "undefined"}
 
@@ -40,3 +42,15 @@ def data_of(value: Any, missing: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(data_of(item, missing) for item in value)
     return value
+
+
+def kept(name: str, value: Any) -> Any:
+    """Return a variable's value as a snapshot keeps it.
+
+    Raises:
+        PayloadError: it contains itself, or something that is no builtin.
+    """
+    try:
+        return copied(plain(value), f"the variable {name!r}")
+    except RecursionError:
+        raise PayloadError(f"the variable {name!r} contains itself, or is nested too deep for a snapshot") from None

@@ -19,7 +19,7 @@ from actorflow.process.host.link import Link
 from actorflow.process.host.outbox import QUIET
 
 if TYPE_CHECKING:
-    from actorflow.core.scheduler import Worker
+    from actorflow.core.run_queue import Worker
 
 
 class HostLink(Link):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from actorflow.queue.ledger.chains import cancel_queued
 from actorflow.queue.ledger.records import BATCH, Claimed, Counts, News
 from actorflow.queue.slots import BEHIND, READY, Key, Limits, enter, limits_of, promote, row_of
-from actorflow.store.codec import is_known
+from actorflow.store.classes import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
