@@ -361,8 +361,6 @@ class ActorSystem(System):
 
     def _read(self, data: bytes) -> object:
         """Return an argument or a result of a job; a ref of a durable actor is one of this system."""
-        from actorflow.store.codec import decode  # noqa: PLC0415 - its msgspec takes as long as all the rest
-
         if b'"$actor"' not in data and b'"$reply"' not in data:
             from actorflow.store.codec import decode  # noqa: PLC0415 - it needs msgspec, and most systems no store
 

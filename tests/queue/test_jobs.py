@@ -271,7 +271,7 @@ def test_many_are_all_there_or_none(shop):
         ({"at_most_once": "no"}, "at_most_once='no'"),
         ({"tags": "night"}, r"tags='night': give a list.*tags=\['night'\]"),
         ({"tags": ["one\ntwo"]}, "words of one line"),
-        ({"key": "a\0b"}, "key=.*without NUL"),
+        ({"key": "a\0b"}, "key=.*neither NUL"),
         ({"unique": "\ud800"}, "unique=.*lone surrogates"),
         ({"unique": ""}, "unique='': text that is not empty"),
         ({"tags": [""]}, "words of one line"),

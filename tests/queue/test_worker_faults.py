@@ -9,13 +9,13 @@ import sqlite3
 import pytest
 
 import actorflow as af
-from actorflow.app import system as app_system
 from actorflow.errors import StoreError
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.queue import attempt, ledger, shortage
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.desk import Desk
 from actorflow.queue.line import Line
+from actorflow.store import codec
 from actorflow.store.sqlite.node import SqliteNode
 
 from . import tasks
@@ -199,9 +199,9 @@ STEPS = {
     "its begin is noted": (SqliteNode, "begin", tasks.double),
     "it is noted, told and measured": (Line, "attempt_begins", tasks.double),
     "a worker for coroutines is started": (Claimer, "async_worker", tasks.await_double),
-    "the arguments are read": (app_system, "decode", tasks.double),
-    "the arguments are read on the loop": (app_system, "decode", tasks.await_double),
-    "the arguments are read for a process": (app_system, "decode", tasks.cpu_double),
+    "the arguments are read": (codec, "decode", tasks.double),
+    "the arguments are read on the loop": (codec, "decode", tasks.await_double),
+    "the arguments are read for a process": (codec, "decode", tasks.cpu_double),
     "the pool is made": (af.ActorSystem, "pool", tasks.cpu_double),
     "a folder is made": (Desk, "folder", tasks.cpu_double),
     "a process is given the job": (ProcessPool, "submit", tasks.cpu_double),

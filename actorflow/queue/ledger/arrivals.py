@@ -68,7 +68,7 @@ def number(transaction: Transaction, statement: str, row: dict[str, Any], payloa
         size += len(payload)
         if size > TOGETHER or end == len(payloads):
             part = json.dumps([args.decode() for args in payloads[begin:end]], ensure_ascii=False)
-            values = {**row, "first": ids[begin], "ids": json.dumps(ids[begin:end]), "payloads": part}
+            values = {**row, "ids": json.dumps(ids[begin:end]), "payloads": part}
             transaction.run(statement, values)
             begin, size = end, 0
     return ids

@@ -55,11 +55,11 @@ where name = :queue and paused = 0 and concurrency is null and rate is null and 
 
 -- name: put_numbered
 insert into af_job (id, queue, task, stage, priority, args, created)
-select :first + key, :queue, :task, 0, :priority, cast(value as blob), :created from json_each(:payloads);
+select json_extract(:ids, '$[0]') + key, :queue, :task, 0, :priority, cast(value as blob), :created from json_each(:payloads);
 
 -- name: put_whole
 insert into af_job (id, queue, task, stage, priority, due, expires, key, at_most_once, tags, args, options, created)
-select :first + job.key, :queue, :task, :stage, :priority, :due, :expires, :key, :at_most_once, :tags, cast(value as blob), :options, :created
+select json_extract(:ids, '$[0]') + job.key, :queue, :task, :stage, :priority, :due, :expires, :key, :at_most_once, :tags, cast(value as blob), :options, :created
 from json_each(:payloads) as job;
 
 -- name: new_ids
