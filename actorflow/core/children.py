@@ -5,6 +5,7 @@ Here every child is temporary: it ends when it crashes. `actorflow.supervision` 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.burial import bury
@@ -100,10 +101,9 @@ class Children:
                     self._announce(ref)
             if self.closed or scheduler.closed:  # they may have closed meanwhile, and not seen this child
                 scheduler.check_usable()
-                scheduler.post_work(lambda: request_exit(ref, restart=False))
+                scheduler.post_work(partial(request_exit, ref, restart=False))  # a lambda would cost each spawn a cell
         except BaseException as error:  # the constructor may have handed out the ref
-            cause = error
-            scheduler.post_work(lambda: undo_start(ref, cause, begun=bool(begun)))
+            scheduler.post_work(partial(undo_start, ref, error, begun))
             raise
         return ref, started
 
@@ -209,8 +209,8 @@ class Children:
                 abandon(ref)
 
 
-def undo_start(ref: ActorRef[Any], error: BaseException, *, begun: bool) -> None:
-    """End an actor whose spawner was interrupted; `begun`: its `on_start` runs, or has run."""
+def undo_start(ref: ActorRef[Any], error: BaseException, begun: list[bool] | None) -> None:
+    """End an actor whose spawner was interrupted; `begun` is not empty if its `on_start` runs, or has run."""
     if begun or ref._state in (IDLE, BUSY, READY):
         request_exit(ref, restart=False, cause=error)
     else:
