@@ -164,7 +164,7 @@ class Commits:
                     raise
 
     def _once(self, run: Callable[[Transaction], T], durability: Durability, order: str, deadline: float) -> T:
-        if not self._waiting and not self.turn.is_mine:
+        if not self._waiting:
             done: tuple[T, After] | None = None
             try:
                 if self.turn.acquire(blocking=False):
@@ -180,11 +180,12 @@ class Commits:
                 self.turn.give_up()
                 self._lead_elsewhere()
                 raise
-            else:
-                self._lead()
             if done is not None:
+                if self._waiting or self._is_in_doubt:
+                    self._lead()
                 value, after = done
-                call(after)
+                if after:
+                    call(after)
                 return value
         work = self._add(run, durability, order)
         return self._result(work, deadline)  # type: ignore[no-any-return]
@@ -425,7 +426,9 @@ class Commits:
         try:
             writer.begin(durability)
             value = run(writer.transaction)
-            run_last(writer.take_last())
+            lasts = writer.take_last()
+            if lasts:
+                run_last(lasts)
             writer.check()
             self._commit_writer()
             after = writer.take_after_commit()
@@ -612,7 +615,7 @@ def wait_for(future: Future[T], seconds: float) -> T:
 
 def run_last(lasts: list[Last]) -> None:
     """Run last statements in the order of their keys."""
-    for _, act in sorted(lasts, key=lambda one: one[0]) if lasts else ():
+    for _, act in sorted(lasts, key=lambda one: one[0]):
         act()
 
 

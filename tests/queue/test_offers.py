@@ -12,6 +12,7 @@ import pytest
 import actorflow as af
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.line import Line
+from actorflow.store.sqlite.place import touch
 
 from . import tasks
 from .tasks import until
@@ -136,6 +137,7 @@ def test_where_newer_code_has_changed_the_tables_no_job_is_added_or_begun(tmp_pa
         offered(system)
         with sqlite3.connect(tmp_path / "jobs.db") as other:
             other.execute("update af_meta set value = value + 1 where key = 'version'")
+            touch(str(tmp_path / "jobs.db"))
         other.close()
         with pytest.raises(af.StoreOutdated):
             jobs.enqueue(note, "a")

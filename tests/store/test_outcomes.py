@@ -10,6 +10,7 @@ import actorflow as af
 from actorflow.core.future import patient
 from actorflow.errors import OutcomeUnknown, StoreError, StoreOutdated
 from actorflow.store.commits import Work
+from actorflow.store.sqlite.place import touch
 from tests.core.actors import until
 from tests.store.rows import add, adding, ids
 
@@ -147,6 +148,7 @@ def migrate(url, version):
     if url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as connection:
             connection.execute("update af_meta set value = ? where key = 'version'", (version,))
+            touch(url.removeprefix("sqlite:///"))
     else:
         import psycopg
 

@@ -1,15 +1,18 @@
 """Promises: a file is known by its real path, and a file that is deleted or replaced while it is open is noticed."""
 
+import contextlib
 import logging
 import os
 import shutil
+import sqlite3
 
 import pytest
 
 from actorflow.core.clock import SystemClock
-from actorflow.errors import StoreError
+from actorflow.errors import StoreError, StoreOutdated
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.store.sqlite import care, place
+from actorflow.store.sqlite import file as sqlite_file
 from actorflow.store.sqlite import store as sqlite_store
 from actorflow.store.sqlite.locks import give, is_free, take
 from actorflow.store.store import open_store
@@ -206,3 +209,63 @@ def test_a_node_whose_lock_file_was_deleted_makes_it_again(opened, tmp_path, cap
     assert (tmp_path / "shop.db-af-nodes" / first.node.id).exists()
     assert not is_free(str(tmp_path / "shop.db-af-nodes" / first.node.id))
     assert "was deleted; it is made again" in caplog.text
+
+
+# --- tables that change ----------------------------------------------------------------------------------------------
+
+
+def test_a_newer_program_that_changes_the_tables_is_noticed_by_the_next_commit(opened, tmp_path, monkeypatch):
+    path = tmp_path / "shop.db"
+    store = opened(path)
+    for number in range(3):
+        store.write(adding(f"before-{number}"))
+        newer = [(sqlite_file.VERSION + 1, "create table af_newer (id integer)")]
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite_file, "MIGRATIONS", newer)
+            patch.setattr(sqlite_file, "VERSION", sqlite_file.VERSION + 1)
+            opened(path).close()
+        with pytest.raises(StoreOutdated):
+            store.write(adding("after"))
+        with pytest.raises(StoreOutdated):
+            store.hold()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("drop table af_newer")
+            connection.execute("update af_meta set value = ? where key = 'version'", (store.version,))
+    assert ids(store) == {"before-0", "before-1", "before-2"}
+
+
+def test_tables_that_were_changed_by_hand_are_noticed_soon(opened, tmp_path):
+    path = tmp_path / "shop.db"
+    store = opened(path)
+    store.write(adding("a"))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("update af_meta set value = value + 1 where key = 'version'")
+    with pytest.raises(StoreOutdated):
+        for number in range(sqlite_store.COMMITS + 1):
+            store.write(adding(f"after-{number}"))
+
+
+def test_a_touch_changes_the_time_of_a_file_that_was_written_in_the_same_tick(tmp_path):
+    path = tmp_path / "shop.db"
+    path.write_text("")
+    seen = {path.stat().st_mtime_ns}
+    for _ in range(100):
+        place.touch(str(path))
+        seen.add(path.stat().st_mtime_ns)
+    assert len(seen) == 101
+
+
+def test_a_touch_of_a_file_of_another_user_sets_the_present_time(tmp_path, monkeypatch):
+    path = tmp_path / "shop.db"
+    path.write_text("")
+    os.utime(path, ns=(1, 1))
+    utime = os.utime
+
+    def refuse(file, **ns):
+        if ns:
+            raise PermissionError(1, "Operation not permitted")
+        utime(file)
+
+    monkeypatch.setattr(os, "utime", refuse)
+    place.touch(str(path))
+    assert path.stat().st_mtime_ns > 1

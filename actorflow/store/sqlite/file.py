@@ -23,6 +23,7 @@ from actorflow.store.sqlite.connection import (
     sqlite_errors,
 )
 from actorflow.store.sqlite.locks import give, is_free, lock, locked, take
+from actorflow.store.sqlite.place import touch
 from actorflow.store.statements import check_current, migrations, outdated
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def migrate(connection: sqlite3.Connection, path: str) -> int:
                 for statement in split(sql):
                     connection.execute(statement)
                 connection.execute("update af_meta set value = ? where key = 'version'", (number,))
+                if path != ":memory:":
+                    with file_errors(path):
+                        touch(path)
             connection.execute("commit")
         except BaseException:
             if connection.in_transaction:

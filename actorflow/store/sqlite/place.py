@@ -12,6 +12,7 @@ from actorflow.errors import StoreError
 logger = logging.getLogger("actorflow.store")
 
 MOUNTS: Final = "/proc/self/mountinfo"
+STEP: Final = 2_000_000_000  # nanoseconds: what the coarsest file systems tell apart
 
 
 class FilePlace:
@@ -20,26 +21,54 @@ class FilePlace:
     def __init__(self, path: str) -> None:
         self.path = path
         self._file = identity(path)
+        self._found: os.stat_result | OSError | None = None  # by the last look
+        self._known = 0  # when the file was last written, as of the tables' last check
         self._log: tuple[int, int] | None = None
         self._has_lost_log = False
 
+    def look(self) -> bool:
+        """Look at the file where a transaction begins: 1 us, the one look for all that shares a commit.
+
+        Returns:
+            whether it was written beside the log since `know`. So it is after a checkpoint; and who changes the
+            tables says so by it, see `touch`. All others write into the log, which costs nobody a look at the tables.
+        """
+        try:
+            self._found = found = os.stat(self.path)  # noqa: PTH116 - each microsecond counts
+        except OSError as error:
+            self._found = error
+            return False
+        return found.st_mtime_ns != self._known
+
+    def know(self) -> None:
+        """Note that the tables were looked at, as of the last `look`."""
+        if isinstance(self._found, os.stat_result):
+            self._known = self._found.st_mtime_ns
+
+    def forget(self) -> None:
+        """Have the tables looked at by the next transaction."""
+        self._known = 0
+
     def check(self) -> None:
-        """See that the file is still there; 1 us, before each commit.
+        """See that the file was still there when the transaction began.
 
         Raises:
             StoreError: it was deleted, or another one is in its place.
         """
-        try:
-            found = os.stat(self.path)  # noqa: PTH116 - each microsecond counts
-        except OSError as error:
-            raise self._gone("it was deleted, moved or unmounted") from error
+        found = self._found
+        if found.__class__ is not os.stat_result:
+            raise self._gone("it was deleted, moved or unmounted") from found  # type: ignore[misc]
         if (found.st_dev, found.st_ino) != self._file:
             raise self._gone("another file was put in its place")
         if self._has_lost_log:
             raise self._gone("the log beside it (-wal) was deleted or replaced")
 
     def look_at_log(self) -> None:
-        """Note whether the log is still the one that was there at first, for the next `check`."""
+        """Note whether the log is still the one that was there at first, for the next `check`.
+
+        The tables are looked at anew as well, should somebody have changed them by hand, without a `touch`.
+        """
+        self.forget()
         found = identity(f"{self.path}-wal")
         if self._log is None:
             self._log = found
@@ -47,6 +76,18 @@ class FilePlace:
 
     def _gone(self, why: str) -> StoreError:
         return StoreError(f"{self.path}: {why} while it was open; nothing of this was written: restart the program")
+
+
+def touch(path: str) -> None:
+    """Have all processes that have a file open look at its tables before they write; call it before a commit.
+
+    The time is set, not taken: two changes within a tick of the kernel's clock would be one.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 - as below
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + STEP))
+    except PermissionError:  # who does not own it may set it to the present time only
+        os.utime(path)
 
 
 def identity(path: str) -> tuple[int, int] | None:

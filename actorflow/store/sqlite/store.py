@@ -194,6 +194,8 @@ class SqliteStore(StoreShell[SqliteNode]):
                 version = self._version(connection)
                 if version != seen:
                     seen = version
+                    if self._place is not None:
+                        self._place.forget()  # it may have been the tables that were changed
                     self._watchers.notify()
 
     def _version(self, connection: sqlite3.Connection) -> Any:
