@@ -2,7 +2,7 @@
 
 Each image is a job; the work is done in processes, as it computes. The queue is a file, so that nothing is lost: end
 the program as you like, also with kill -9, and start it again. With --chaos it kills its own processes while it works.
-Needs Pillow: pip install actorflow[examples].
+Needs Pillow: pip install '.[examples]' in a clone.
 """
 
 from __future__ import annotations

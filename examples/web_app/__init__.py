@@ -4,7 +4,7 @@
     actorflow run examples.web_app.worker:app
 
 Both are on one store, `books.db` here, or what `ACTORFLOW_STORE` names. `tasks` has the work, `web` the routes, and
-`worker` the daemon. Needs `pip install actorflow[examples]`.
+`worker` the daemon. Needs `pip install '.[examples]'` in a clone.
 """
 
 import os

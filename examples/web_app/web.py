@@ -41,10 +41,11 @@ async def count(book: Book, request: Request, response: Response) -> dict[str, s
 async def show(id: str, request: Request, wait: Seconds = 0) -> dict[str, Any]:
     """Show how far a job is; with `wait`, answer when it is over, or after so many seconds."""
     job = find(request, id)
+    info = await info_of(job)
     if wait:
         with suppress(TimeoutError, af.JobFailed, af.JobCancelled):
             await asyncio.wait_for(job, wait)
-    info = await info_of(job)
+        info = await info_of(job)
     is_done = info.status == "completed"
     return {
         "status": info.status,

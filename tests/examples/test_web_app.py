@@ -101,6 +101,7 @@ def test_a_job_that_was_cancelled_or_has_failed_says_so(book):
     ("way", "path", "code"),
     [
         ("GET", "/jobs/7", 404),
+        ("GET", "/jobs/7?wait=1", 404),
         ("GET", "/jobs/seven", 404),
         ("DELETE", "/jobs/7", 404),
         ("POST", "/books/unknown/count", 404),
