@@ -80,7 +80,12 @@ def text_of(error: click.ClickException) -> str:
         group = error.ctx.command
         names = group.list_commands(error.ctx) if isinstance(group, click.Group) else []
         return f"name a command ({', '.join(names)}); --help describes them"
-    return error.format_message()
+    text = error.format_message()
+    if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option) and error.ctx is not None:
+        name = error.param.name or ""
+        if error.ctx.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT:  # it stands in a unit file
+            return f"{error.param.envvar or f'{error.ctx.auto_envvar_prefix}_{name.upper()}'}: {error.message}"
+    return text
 
 
 def fail(text: str, code: int = USAGE_ERROR) -> NoReturn:

@@ -8,7 +8,7 @@ import click
 
 from actorflow.cli import fail
 from actorflow.cli.dead import on_store
-from actorflow.cli.output import show, told
+from actorflow.cli.output import confirm, show, told
 from actorflow.cli.queue import opened
 
 
@@ -91,9 +91,3 @@ def drop(url: str, ids: tuple[int, ...], actor: str | None, yes: bool, as_json: 
     told({"removed": count}, as_json, f"{count} messages removed")
     if count < len(set(ids)):
         fail(f"{count} of {len(set(ids))} were there; `actorflow store mail list` shows the others that are", 1)
-
-
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless it was said already."""
-    if not (yes or click.confirm(question, err=True)):
-        fail("nothing was removed", 1)

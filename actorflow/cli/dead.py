@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from actorflow.cli import fail
-from actorflow.cli.output import show, told
+from actorflow.cli.output import confirm, show, told
 from actorflow.cli.queue import opened
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ def retry(url: str, ids: tuple[int, ...], actor: str | None, everything: bool, a
 def purge(url: str, ids: tuple[int, ...], actor: str | None, everything: bool, yes: bool, as_json: bool) -> None:
     """Remove dead letters for good."""
     check_choice(ids, actor, everything=everything)
-    if not (yes or click.confirm("Remove these dead letters for good?", err=True)):
-        fail("nothing was removed", 1)
+    confirm("Remove these dead letters for good?", yes=yes)
     count = changed(url, ids, lambda mail: mail.purge(*map(str, ids)) if ids else mail.purge_all(actor))
     told({"removed": count}, as_json, f"{count} dead letters removed")
 

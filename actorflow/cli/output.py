@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
+from actorflow.cli import fail
 from actorflow.text import text_of
 
 LONGEST_FIELD = 20_000  # letters of a field in a table; --json prints all
@@ -56,6 +58,8 @@ def shown(word: str, value: Any) -> str:
             value = str(value)
     elif word == "result" and value is not None:
         value = json.dumps(value)
+    elif word == "traceback" and value is not None:
+        value = value.rstrip()
     return text_of(written(word, value), LONGEST_FIELD, str)
 
 
@@ -76,6 +80,19 @@ def told_of(done: dict[int, tuple[bool, str]], as_json: bool) -> None:
             click.echo(f"job {job} {text}", err=True)
     if not all(ok for ok, _ in done.values()):
         raise click.exceptions.Exit(1)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless it was said already; a script that nobody answers is told how to say it."""
+    try:
+        if yes or click.confirm(question, err=True):
+            return
+    except click.Abort:
+        if sys.stdin.isatty():  # Ctrl-C, or Ctrl-D
+            raise
+        click.echo(err=True)
+        fail("nothing was removed, as nobody answered: in a script give --yes")
+    fail("nothing was removed", 1)
 
 
 def show(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "") -> None:

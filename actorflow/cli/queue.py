@@ -13,7 +13,7 @@ import click
 
 from actorflow.app.settings import Settings
 from actorflow.cli import fail
-from actorflow.cli.output import COUNTED, ENDS, counted, plain_json, show, shown, told, told_of
+from actorflow.cli.output import COUNTED, ENDS, confirm, counted, plain_json, show, shown, told, told_of
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def retry(
             return
         chosen = [selected(store, name, one, tag, task) for one in dict.fromkeys(statuses or [None])]
         count = sum(selection.retry(store, int(Settings().payload_limit)) for selection in chosen)
-    told({"name": name, "retried": count}, as_json, f"{count} jobs of {name} queued again")
+    told({"name": name, "retried": count}, as_json, f"{counted(count, name, None, None, None)} queued again")
 
 
 def is_number(word: str) -> bool:
@@ -288,7 +288,7 @@ def cancel(
         if name is not None:
             selection = selected(store, name, status, tag, task)
             count = selection.cancel(store, lambda _news, _runs: None)
-            told({"name": name, "cancelled": count}, as_json, f"{count} jobs of {name} cancelled")
+            told({"name": name, "cancelled": count}, as_json, f"{counted(count, name, None, None, None)} cancelled")
             return
         now = store.now()
         done = {
@@ -327,8 +327,7 @@ def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
 
     with opened(url, "write") as store:
         check_queue(store, name)
-        if not (yes or click.confirm(f"Remove all jobs of {name} that have not begun?", err=True)):
-            fail("nothing was removed", 1)
+        confirm(f"Remove all jobs of {name} that have not begun?", yes=yes)
         now = store.now()
         removed = store.write(lambda transaction: ledger.purge(transaction, name, now, ledger.News()))
         finish(store, int(Settings().payload_limit))

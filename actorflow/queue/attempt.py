@@ -228,8 +228,11 @@ class Attempt:
         stored = write_error(error, has_traceback=not isinstance(error, HostDied))
         if isinstance(error, HostDied):  # it has killed its process, or was in one that somebody else killed
             is_dead = job.at_most_once or job.crashes + 1 >= CRASHES
+            text = text_of(error, LONGEST_TEXT, str)
             if is_dead:
-                logger.error("%s is a dead letter: %s", self, text_of(error, LONGEST_TEXT, str))
+                logger.error("%s is a dead letter: %s", self, text)
+            else:
+                logger.warning("%s lost its process and is queued again: %s", self, text)
             return self._outcome("dead" if is_dead else "queued", error=stored, crashes=1)
         pause = self.pause_after(error, rng)
         if pause is not None:

@@ -47,6 +47,13 @@ def test_an_actor_is_deleted_once_that_is_confirmed(path):
     assert "there is nothing of ann" in run("actors", "delete", path, "ann", "--yes", code=1).stderr
 
 
+def test_a_question_that_nobody_answers_names_the_option_for_scripts(path):
+    text = run("actors", "delete", path, "ann", input="", code=2).stderr
+    assert "nothing was removed" in text
+    assert "--yes" in text
+    assert len(answer("actors", "list", path)) == 2
+
+
 def test_an_actor_of_a_process_that_lives_is_not_deleted(path):
     with af.ActorSystem("bank", store=f"sqlite:///{path}") as system:
         system.spawn(named(Account, "ann"))

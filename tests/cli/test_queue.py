@@ -76,7 +76,7 @@ def test_jobs_are_cancelled_and_queued_again_by_tag_status_and_task(url):
     assert asked("show", "3", "--store", url)[0]["status"] == "cancelled"
     found = asked("retry", "--queue", "photos", "--status", "failed", "--task", tasks.fail.name, "--store", url)
     assert found == {"name": "photos", "retried": 1}
-    assert "1 jobs of photos queued again" in run("retry", "--queue", "photos", "--tag", "night", "--store", url).stderr
+    assert "1 job of photos queued again" in run("retry", "--queue", "photos", "--tag", "night", "--store", url).stderr
     assert asked("show", "photos", "--status", "queued", "--count", "--store", url)["count"] == 3
 
 

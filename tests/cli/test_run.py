@@ -565,6 +565,13 @@ def test_option_of_run_that_makes_no_sense_is_one_line(write_app, options):
     assert options[0].strip("-") in refused(run(*options, f"{write_app(SYSTEM)}:app")).replace("_", "-")
 
 
+def test_mistake_in_the_environment_names_the_variable(write_app, monkeypatch):
+    monkeypatch.setenv("ACTORFLOW_GRACE", "a minute")
+    text = refused(run(f"{write_app(SYSTEM)}:app"))
+    assert "ACTORFLOW_GRACE: 'a minute'" in text
+    assert "--grace" not in text
+
+
 # --- logging ---------------------------------------------------------------------------------------------------------
 
 LOGS = """

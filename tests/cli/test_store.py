@@ -249,6 +249,18 @@ def test_backup_replaces_nothing_unless_told_to(path, tmp_path):
     assert answer("check", target)["ok"]
 
 
+def test_backup_of_a_damaged_file_leaves_the_older_copy_as_it_was(path, tmp_path):
+    target = tmp_path / "copy.db"
+    answer("backup", path, target)
+    good = target.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xff" * 2000)
+    assert "was not written" in refusal("backup", path, target, "--force")
+    assert target.read_bytes() == good
+    assert [one.name for one in tmp_path.glob("copy.db*")] == ["copy.db"]
+
+
 def test_backup_over_a_file_with_a_log_is_what_was_copied_and_not_what_the_log_has(path, tmp_path):
     target = tmp_path / "crashed.db"
     store = open_store(f"sqlite:///{path}")

@@ -152,6 +152,7 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
 
     Raises:
         DefinitionError: the target is there, and is not to be replaced, or somebody works on it; it is the file itself.
+        StoreError: the file is damaged, and so would be the copy.
     """
     if Path(target).exists() and Path(path).exists() and Path(target).samefile(path):
         msg = f"{target}: it is the file itself; give another name"
@@ -167,6 +168,7 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
             with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as copy:
                 connection.backup(copy)  # all in one step: others' commits meanwhile would have it begin again
                 copy.execute("pragma journal_mode = delete")
+                check_copy(copy, path, target)
             with open(part, "rb") as file:  # noqa: PTH123 - the descriptor is what is wanted
                 os.fsync(file.fileno())
             give_way(target)
@@ -174,6 +176,21 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
         finally:
             Path(part).unlink(missing_ok=True)
     return Path(target).stat().st_size
+
+
+def check_copy(copy: sqlite3.Connection, path: str, target: str) -> None:
+    """Refuse a copy of a damaged file: it would take the place of a backup that is in order.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    try:
+        (problem,) = copy.execute("pragma quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        problem = str(error)
+    if problem != "ok":
+        msg = f"{path} is damaged, so {target} was not written: `actorflow store check` says where; restore a backup"
+        raise StoreError(msg)
 
 
 def give_way(target: str) -> None:
