@@ -323,11 +323,12 @@ def test_prune_takes_what_was_kept_long_enough_and_nothing_else(path, monkeypatc
     assert answer("prune", path) == {"jobs": 0, "messages": 0, "keys": 0, "schedules": 0, "nodes": 2}
     now = time.time()
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + 2 * 86400.0))
-    assert answer("prune", path) == {"jobs": 2, "messages": 0, "keys": 0, "schedules": 0, "nodes": 0}
+    assert answer("prune", path) == {"jobs": 1, "messages": 0, "keys": 0, "schedules": 0, "nodes": 0}
     rows = [json.loads(text)["row"] for text in run("dump", path, "--table", "af_job").stdout.splitlines()]
-    assert [(one["status"], one["result"]) for one in rows] == [("queued", None), ("completed", 8), ("queued", None)]
+    found = [(one["status"], one["result"]) for one in rows]
+    assert found == [("queued", None), ("failed", None), ("completed", 8), ("queued", None)]
     monkeypatch.setattr("actorflow.core.clock.SystemClock.time", staticmethod(lambda: now + ledger.DEAD_SECONDS * 2))
-    assert answer("prune", path)["jobs"] == 1
+    assert answer("prune", path)["jobs"] == 2
     rows = answer("check", path)["rows"]
     assert {table: count for table, count in rows.items() if count} == {"af_job": 2, "af_meta": 1, "af_queue": 1}
     assert not Path(f"{path}-af-nodes").exists()
