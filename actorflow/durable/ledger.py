@@ -149,7 +149,9 @@ def _with_bounds_of_others(
     transaction: Transaction, units: list[Effects], capacities: Callable[[str], int | None]
 ) -> Callable[[str], int | None]:
     """Return the capacities with those of actors that are not known here, by one look for a whole batch."""
-    receivers = {letter.receiver for unit in units for letter in unit.letters}
+    receivers = {letter.receiver for unit in units if unit.letters for letter in unit.letters}
+    if not receivers:
+        return capacities
     others = [name for name in receivers if capacities(name) == ELSEWHERE]
     if not others:
         return capacities

@@ -179,9 +179,10 @@ class Registry(ledger.Desk):
         else:
             work = partial(ledger.put_once, desk=self, letter=letter, id=id, capacity=capacity)
         try:
-            with self.doubting([letter.receiver]):
-                self.store.write(work, durability=box.durability if box is not None else None)
-        except BaseException:
+            self.store.write(work, durability=box.durability if box is not None else None)
+        except BaseException as error:
+            if isinstance(error, OutcomeUnknown):
+                self.doubt([letter.receiver])
             self.asks.take(letter.number)
             raise
         if letter.is_put:

@@ -7,141 +7,38 @@ the commit (8.0 k/s against 33.6 k/s).
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from actorflow.core.current import CURRENT
 from actorflow.core.future import Future, patient
-from actorflow.core.log import logger
-from actorflow.core.run_queue import WORK
-from actorflow.errors import ActorDeadError, AskTimeout, DeadlockError, OutcomeUnknown, StoreError, StoreUnreachable
-from actorflow.store.transaction import Durability, Last, Transaction, Writer
-from actorflow.text import text_of
+from actorflow.errors import ActorDeadError, AskTimeout, StoreError, StoreUnreachable
+from actorflow.store.holding import Holding
+from actorflow.store.pieces import After, Work, call, run_last, settle, wait_for
+from actorflow.store.transaction import Durability, Transaction, Writer
+from actorflow.store.turn import TURN_SECONDS
 
 T = TypeVar("T")
-After = list[Callable[[], object]]
 
 BATCH: Final = 512  # pieces of work in one commit
 TRIES: Final = 5  # of work that the server undoes because of other processes
-TURN_SECONDS: Final = 30.0  # that work waits while a task of this process has its transaction open
 LOOK_SECONDS: Final = 1.0  # between two looks whether to wait on
 
 
-class Turn:
-    """A lock that refuses its holder, who would wait for itself for ever.
-
-    The handler of a signal may raise between any two bytecodes of the main thread. The lock knows itself who has it, so
-    `give_up`, in an `except` around all from `acquire` to `release`, frees it wherever that was.
-    """
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        self._lock: Any = threading.RLock()
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether this thread has it."""
-        return self._lock._is_owned()  # type: ignore[no-any-return]
-
-    def check_outside(self) -> None:
-        """Refuse a call from within.
-
-        Raises:
-            DeadlockError: this thread has the lock.
-        """
-        if self._lock._is_owned():
-            msg = "work on a store called the store again, for which it waits: it may use its transaction only"
-            raise DeadlockError(msg)
-
-    def acquire(self, *, blocking: bool = True, seconds: float = -1) -> bool:
-        """Take it; False if another thread has it, or this one."""
-        return not self._lock._is_owned() and self._lock.acquire(blocking, seconds)
-
-    def release(self) -> None:
-        """Give it back."""
-        self._lock.release()
-
-    def give_up(self) -> None:
-        """Give it back if this thread has it, after an interruption."""
-        with contextlib.suppress(RuntimeError):
-            self._lock.release()
-
-    def take_away(self) -> None:
-        """Free it, though another thread has it."""
-        self._lock._release_save()
-
-    def within(self, section: Callable[[], T]) -> T:
-        """Do something with it; wherever that is interrupted, it is free afterwards.
-
-        Raises:
-            StoreError: another thread has it for long.
-        """
-        self.check_outside()
-        try:
-            self.__enter__()
-            value = section()
-            self._lock.release()
-        except BaseException:
-            self.give_up()
-            raise
-        return value
-
-    def __enter__(self) -> None:
-        self.check_outside()
-        if not self.acquire(seconds=TURN_SECONDS):
-            msg = f"a thread of this process has had the store for over {TURN_SECONDS:.0f} s; does a task hang in it?"
-            raise StoreError(msg)
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-class Work:
-    """One piece of work that waits for a commit, and the future that is set after it."""
-
-    __slots__ = ("after", "durability", "error", "future", "is_over", "last", "order", "run", "tries", "value")
-
-    def __init__(
-        self, run: Callable[[Transaction], Any], durability: Durability, future: Future[Any], order: str = ""
-    ) -> None:
-        self.run = run
-        self.durability = durability
-        self.future = future
-        self.order = order
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.after: After = []
-        self.last: list[Last] = []
-        self.is_over = False  # it is committed
-        self.tries = 1
-
-    def reset(self) -> None:
-        """Forget what came of it: it was undone."""
-        self.value, self.error, self.after, self.last = None, None, [], []
-
-
-class Commits:
+class Commits(Holding):
     """Runs work on the one writer, in order of arrival, each piece in a savepoint: one refusal undoes no other's."""
 
     def __init__(
         self, url: str, writer: Writer, durability: Durability, doubted: Callable[[], object] = lambda: None
     ) -> None:
+        super().__init__(writer)
         self.durability: Durability = durability
         self._doubted = doubted  # called after a commit of which nobody knows whether it is there
-        self._is_in_doubt = False
-        self.turn = Turn()
         self._url = url
-        self._writer = writer
         self._waiting: deque[Work] = deque()
         self._closed = False
-        self._holder = 0  # thread that has an open transaction, by `hold`
-        self._ending = threading.Lock()  # of whom it is that ends that transaction: its thread, or who gives it up
-        self._abandoned: dict[int, Callable[[], object]] = {}  # threads whose transaction was undone under their hands
 
     def write(self, run: Callable[[Transaction], T], durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work, and return its value once it is committed. In a handler other actors run meanwhile.
@@ -277,149 +174,12 @@ class Commits:
                 settle(batch)
             self._lead()
 
-    # --- a transaction that stays open -------------------------------------------------------------------------------
-
-    @property
-    def is_held_here(self) -> bool:
-        """Say whether this thread has an open transaction."""
-        return self._holder == threading.get_ident()
-
-    def hold(self, durability: Durability) -> Transaction:
-        """Open a transaction that this thread ends, by `let_go`; until then all that it writes is part of it."""
-        self._check_not_abandoned()
-        deadline = self._writer.deadline()
-        while True:
-            try:
-                return self._hold(durability)
-            except StoreUnreachable:
-                if not self._writer.wait_until_back(deadline):
-                    raise
-
-    def _hold(self, durability: Durability) -> Transaction:
-        with contextlib.ExitStack() as stack:
-            self.turn.__enter__()
-            stack.callback(self._lead)
-            stack.callback(self.turn.release)
-            self._check_open()
-            stack.callback(self._writer.rollback)
-            self._writer.begin(durability)
-            self._holder = threading.get_ident()
-            stack.pop_all()
-        return self._writer.transaction
-
-    def abandon(self, thread: int) -> bool:
-        """Undo the transaction that a thread has open and hangs in; False if it has none, or is just committing it.
-
-        The others go on. What the thread writes afterwards is refused, until it leaves its transaction.
-        """
-        if not thread:
-            return False
-        with self._ending:
-            if self._holder != thread:
-                return False
-            self._abandoned[thread] = lambda: None
-            self._holder = 0
-        try:
-            self._abandoned[thread] = self._writer.abandon(self._abandoned)
-        finally:
-            self._writer.take_after_commit()
-            self._writer.take_last()
-            self.turn.take_away()
-            self._lead_elsewhere()  # as who calls may have no time
-        return True
-
-    def _check_not_abandoned(self) -> None:
-        if self._abandoned and threading.get_ident() in self._abandoned:
-            raise abandoned()
-
-    def check_held(self) -> None:
-        """See that the transaction of `hold` is still there.
-
-        Raises:
-            StoreError: who had the connection has ended it, or it took longer than it may.
-        """
-        self._check_not_abandoned()
-        if not self._writer.is_open():
-            msg = "the task has ended the transaction that it was given: it must not commit or roll back"
-            raise StoreError(msg)
-
-    def let_go(self, *, commit: bool) -> None:
-        """End the transaction that this thread has opened.
-
-        Raises:
-            StoreError: it cannot be committed, or who had the connection has ended it.
-        """
-        me = threading.get_ident()
-        with self._ending:
-            if me in self._abandoned:
-                self._abandoned.pop(me)()
-                if commit:
-                    raise abandoned()
-                return
-            if self._holder != me:
-                return
-            self._holder = 0  # nobody can give it up any more
-        writer = self._writer
-        after: After = []
-        try:
-            if commit:
-                self.check_held()
-                writer.check()
-                self._commit_writer()
-                after = writer.take_after_commit()
-        finally:
-            writer.take_after_commit()
-            writer.rollback()  # does nothing after a commit
-            self.turn.release()
-            self._lead()
-        call(after)
-
-    def _within(self, run: Callable[[Transaction], T]) -> T:
-        """Do a piece of work as a part of the open transaction."""
-        writer = self._writer
-        before = writer.take_after_commit()
-        writer.savepoint()
-        try:
-            value = run(writer.transaction)
-            run_last(writer.take_last())
-            writer.check()
-        except BaseException:
-            writer.take_after_commit()
-            writer.take_last()
-            writer.rollback_to_savepoint()
-            raise
-        else:
-            writer.release()
-            before += writer.take_after_commit()
-            return value
-        finally:
-            for act in before:
-                writer.transaction.after_commit(act)
-
     # --- the leader --------------------------------------------------------------------------------------------------
 
     def _check_open(self) -> None:
         if self._closed:
             msg = f"the store {self._url} is closed"
             raise ActorDeadError(msg)
-
-    def _commit_writer(self) -> None:
-        """Commit.
-
-        Raises:
-            OutcomeUnknown: it failed, and nobody knows whether it is there.
-        """
-        try:
-            self._writer.commit()
-        except OutcomeUnknown:
-            self._is_in_doubt = True
-            raise
-        except StoreError as error:
-            if self._writer.is_undone(error):
-                raise
-            self._is_in_doubt = True
-            msg = f"{error}; this was in a commit: look whether it is there before you repeat it"
-            raise OutcomeUnknown(msg) from error
 
     def _alone(self, run: Callable[[Transaction], T], durability: Durability) -> tuple[T, After]:
         writer = self._writer
@@ -593,49 +353,3 @@ class Commits:
     def _keep(self, work: Work) -> None:
         work.last = self._writer.take_last()
         work.after = self._writer.take_after_commit()
-
-
-def wait_for(future: Future[T], seconds: float) -> T:
-    """Wait for a future; other actors run meanwhile, unless it is the scheduler's own work that waits, as at its end.
-
-    A handler on a loop waits in its thread, where no future is waited for: the commit of another thread is short.
-
-    Raises:
-        AskTimeout: it is not done after so many seconds.
-    """
-    execution = CURRENT.get()
-    if execution is None or (execution.item[0] is not WORK and not execution.on_loop):
-        return future.get(timeout=seconds)
-    token = CURRENT.set(None)
-    try:
-        return future.get(timeout=seconds)
-    finally:
-        CURRENT.reset(token)
-
-
-def run_last(lasts: list[Last]) -> None:
-    """Run last statements in the order of their keys."""
-    for _, act in sorted(lasts, key=lambda one: one[0]):
-        act()
-
-
-def abandoned() -> StoreError:
-    """Return what is said to a thread that goes on to write after its transaction was undone."""
-    return StoreError("the transaction was undone: it was open for longer than its task may take")
-
-
-def settle(batch: Iterable[Work]) -> None:
-    """Tell who waits; what was to be called after the commit is called before that, so it keeps its order."""
-    for work in batch:
-        call(work.after)
-        work.future._settle(work.value, work.error)
-
-
-def call(functions: After) -> None:
-    """Call what waited for a commit; an error is logged, for the commit stands."""
-    while functions:  # each goes once it was called: of one that is interrupted the next call begins anew
-        try:
-            functions[0]()
-        except Exception:  # noqa: BLE001 - the commit stands
-            logger.exception("After a commit, %s failed", text_of(functions[0]))
-        functions.pop(0)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from actorflow.errors import ActorDeadError
-from actorflow.store.commits import Commits, Turn
+from actorflow.store.commits import Commits
 from actorflow.store.members import Members
 from actorflow.store.node import Node
+from actorflow.store.turn import Turn
 from actorflow.store.watchers import Watchers
 
 if TYPE_CHECKING:

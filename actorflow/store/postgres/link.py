@@ -17,7 +17,7 @@ from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.errors import AskTimeout, StoreError
-from actorflow.store.commits import wait_for
+from actorflow.store.pieces import wait_for
 from actorflow.store.postgres.connection import STATEMENTS, Session
 from actorflow.store.watchers import Watchers
 

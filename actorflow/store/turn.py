@@ -1,0 +1,84 @@
+"""Turn: the lock of a store's writer, and of its reader. Layer 2."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from actorflow.errors import DeadlockError, StoreError
+
+T = TypeVar("T")
+
+TURN_SECONDS: Final = 30.0  # that work waits while a task of this process has its transaction open
+
+
+class Turn:
+    """A lock that refuses its holder, who would wait for itself for ever.
+
+    The handler of a signal may raise between any two bytecodes of the main thread. The lock knows itself who has it, so
+    `give_up`, in an `except` around all from `acquire` to `release`, frees it wherever that was.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock: Any = threading.RLock()
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread has it."""
+        return self._lock._is_owned()  # type: ignore[no-any-return]
+
+    def check_outside(self) -> None:
+        """Refuse a call from within.
+
+        Raises:
+            DeadlockError: this thread has the lock.
+        """
+        if self._lock._is_owned():
+            msg = "work on a store called the store again, for which it waits: it may use its transaction only"
+            raise DeadlockError(msg)
+
+    def acquire(self, *, blocking: bool = True, seconds: float = -1) -> bool:
+        """Take it; False if another thread has it, or this one."""
+        return not self._lock._is_owned() and self._lock.acquire(blocking, seconds)
+
+    def release(self) -> None:
+        """Give it back."""
+        self._lock.release()
+
+    def give_up(self) -> None:
+        """Give it back if this thread has it, after an interruption."""
+        with contextlib.suppress(RuntimeError):
+            self._lock.release()
+
+    def take_away(self) -> None:
+        """Free it, though another thread has it."""
+        self._lock._release_save()
+
+    def within(self, section: Callable[[], T]) -> T:
+        """Do something with it; wherever that is interrupted, it is free afterwards.
+
+        Raises:
+            StoreError: another thread has it for long.
+        """
+        self.check_outside()
+        try:
+            self.__enter__()
+            value = section()
+            self._lock.release()
+        except BaseException:
+            self.give_up()
+            raise
+        return value
+
+    def __enter__(self) -> None:
+        self.check_outside()
+        if not self.acquire(seconds=TURN_SECONDS):
+            msg = f"a thread of this process has had the store for over {TURN_SECONDS:.0f} s; does a task hang in it?"
+            raise StoreError(msg)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
