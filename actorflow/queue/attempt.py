@@ -11,6 +11,7 @@ from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, HostDied, JobCancelled, OutcomeUnknown, PayloadError, Stopping
 from actorflow.queue.calls import text_of_call
 from actorflow.queue.ledger import CRASHES, DAY, Claimed, Outcome, interrupted
+from actorflow.queue.open_transactions import watch_held
 from actorflow.store.classes import UnknownClass
 from actorflow.store.codec import encode
 from actorflow.store.faults import LONGEST_TEXT, write_error
@@ -132,7 +133,7 @@ class Attempt:
             msg = f"{self.job.task} opens a second transaction(): one task has one, which its return commits"
             raise DefinitionError(msg)
         self.held = self.line.store.hold(self.line.durability)
-        self.line.watch_held(self, self.held)
+        watch_held(self.line, self, self.held)
         yield self.held.connection
 
     def commit(self, outcome: Outcome) -> Outcome:
@@ -200,7 +201,7 @@ class Attempt:
             self.outcome = self.failed(error, now, rng, worker)
             self.outcome.is_doubtful = isinstance(error, OutcomeUnknown)
         elif isinstance(cause, UnknownClass):
-            self.line.report_unknown_class(self, cause)
+            self.line.upkeep.report_unknown_class(self, cause)
             self.outcome = self._outcome("queued", given_back=True, lacks=cause.kind, error=write_error(cause))
         else:
             self.not_begun = cause

@@ -79,7 +79,7 @@ class Claimer(Actor, intensity=10, period=10.0):
         """Start the workers, and look for work."""
         self.line.offers.clear()
         self.line.disown()  # an incarnation that has crashed may have left jobs
-        self.line.pruner = self.ctx.spawn(child(Pruner, self.line).options(restart="permanent"))
+        self.line.upkeep.pruner = self.ctx.spawn(child(Pruner, self.line).options(restart="permanent"))
         self.hire()
         if not self.line.store_is_private:  # at once: after the death of a whole tree its jobs wait for this process
             self.looking = True
@@ -169,7 +169,7 @@ class Claimer(Actor, intensity=10, period=10.0):
                 self.ctx.after(1.0, self.flush_soon)
                 return
             self.take(claimed, wanted, next_wake)
-            self.line.prune()
+            self.line.upkeep.look()
         if self.drained and not (self.running or self.done):
             for reply in self.drained:
                 reply.set(None)
@@ -476,18 +476,18 @@ class Claimer(Actor, intensity=10, period=10.0):
         try:
             if not line.store_is_private:
                 line.store.members.look()
-                line.take_overdue()
+                line.upkeep.take_overdue()
                 if now - self.beaten_at > min(BEAT_SECONDS, LEASE_SECONDS / 3):
                     self.beaten_at = now
                     line.beat()
                 self.look_for_cancelled()
             if not self.free:
-                if line.pruner is not None:
-                    line.pruner.cast(Pruner.expire)
+                if line.upkeep.pruner is not None:
+                    line.upkeep.pruner.cast(Pruner.expire)
                 self.deadlocks.look([attempt for attempt, _ in self.running.values()], self.backlog)
             if line.is_anything_left():
                 self.carry_on_soon()
-            line.prune()
+            line.upkeep.look()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             line.report_failure("tried again soon", error)
         for attempt, _ in self.running.values():

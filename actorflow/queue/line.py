@@ -6,7 +6,7 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
@@ -16,9 +16,8 @@ from actorflow.queue.aftermath import carry_on, finish, is_anything_left
 from actorflow.queue.desk import Desk, InProcess
 from actorflow.queue.listeners import Listeners
 from actorflow.queue.packing import Packed, put_plain
-from actorflow.queue.pruner import Pruner
 from actorflow.queue.stats import Latencies
-from actorflow.store.classes import UnknownClass
+from actorflow.queue.upkeep import Upkeep
 from actorflow.store.codec import check_size
 from actorflow.workflow.task import TASKS
 
@@ -31,20 +30,13 @@ if TYPE_CHECKING:
     from actorflow.queue.attempt import Attempt
     from actorflow.queue.cron import Schedule
     from actorflow.queue.waits import Waits
-    from actorflow.store.held import Held
     from actorflow.store.node import Node
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability, Transaction
     from actorflow.workflow.task import AnyTask
 
 LEASE_SECONDS: Final = 30.0
-PRUNE_SECONDS: Final = 10.0  # between two looks for jobs that were kept long enough
-FIRST_SECONDS: Final = 5.0  # until the first such look
-UNKNOWN_SECONDS: Final = 60.0  # between two looks for jobs and schedules that no process takes care of
-STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after which a schedule has stopped
 SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
-REPORT_SECONDS: Final = 30.0  # between two reports of a transaction that is open for long
-HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
 
 
 class Line:
@@ -86,7 +78,6 @@ class Line:
         self.outdated = 0  # version of tables that are too new for this program
         self.workers = 0
         self.schedules: ActorRef[Any] | None = None
-        self.pruner: ActorRef[Pruner] | None = None
         self.declared: dict[str, Schedule] = {}
         self.inlined: set[int] = set()  # jobs that run where they were enqueued
         self.inline = 0  # blocks of `queue.inline()` that are open
@@ -94,9 +85,7 @@ class Line:
         self._known = ("", 0)
         self._latest = math.inf  # time of the latest look for work; before the first it is not known
         self._in_process: dict[str, InProcess] = {}
-        self._pruned_at = float("-inf")  # with the first look: who is killed again and again prunes all the same
-        self._reported_at = clock.monotonic() - UNKNOWN_SECONDS + FIRST_SECONDS
-        self._reported: set[str] = set()
+        self.upkeep = Upkeep(self)
         waits.wakes[name] = self.wake
         waits.workers[name] = lambda: self.workers
         waits.cancels.append(self.look_for_cancelled)
@@ -314,146 +303,6 @@ class Line:
             except Exception as error:  # noqa: BLE001 - the store is gone; others take the jobs over as of a dead node
                 logger.error("Queue %s: its jobs could not be given back: %s", self.name, error)
 
-    def take_overdue(self) -> None:
-        """Take the jobs of nodes that were stopped, or are cut off, so that any node may claim them."""
-        owner, lease_now, news = self.store.node.id, self.lease_now(), ledger.News()
-        values = {"queue": self.name, "owner": owner, "now": lease_now, "limit": 1}
-        if self.store.read(lambda transaction: transaction.one("jobs.overdue", values)) is None:
-            return
-        begun = cache(self.store.node.begun)  # a file is read for each node
-        moved = self.store.write(
-            lambda transaction: ledger.take_overdue(transaction, self.name, owner, begun, lease_now, self.now(), news)
-        )
-        self.taken(moved, news)
-
-    def expire(self) -> bool:
-        """Cancel jobs that were to begin by now, and say whether there may be more.
-
-        Taking jobs does so too, but none are taken while all workers are busy.
-        """
-        now, news = self.now(), ledger.News()
-        values = {"queue": self.name, "now": now, "limit": 1}
-        if self.store.read(lambda transaction: transaction.one("jobs.expired", values)) is None:
-            return False
-
-        def work(transaction: Transaction) -> int:
-            news.begin()
-            return ledger.expire(transaction, self.name, now, news)
-
-        expired = self.store.write(work, self.durability, self.order)
-        self.told([], news)
-        return expired == ledger.BATCH
-
-    def taken(self, moved: list[tuple[int, str, str]], news: ledger.News) -> None:
-        """Report the jobs that were taken from others."""
-        for job, queue, status in moved:
-            logger.warning("Job %s of queue %s was in a process that died or hangs; it is %s", job, queue, status)
-        self.told([], news)
-        self.waits.ended([job for job, _, status in moved if status in ledger.FINAL])
-        self.wake()
-
-    def prune(self) -> None:
-        """Now and then, have removed what was kept long enough, and report jobs that no process here can run."""
-        now = self.clock.monotonic()
-        if now - self._pruned_at > PRUNE_SECONDS:
-            self._pruned_at = now
-            if self.pruner is not None:
-                self.pruner.cast(Pruner.remove)
-        if now - self._reported_at > UNKNOWN_SECONDS:
-            self._reported_at = now
-            self.report_unknown()
-            self.report_stopped()
-
-    def report_unknown(self) -> None:
-        """Say which ready jobs wait for a process that knows their tasks."""
-        for task, count in self.store.read(lambda transaction: ledger.unknown(transaction, self.name, self._counts)):
-            if task not in self._reported:
-                self._reported.add(task)
-                text = "Queue %s: %s jobs wait for task %r, which is not known here: import its module, or start a "
-                logger.warning(text + "process that does%s", self.name, count, task, same_function(task))
-
-    def _counts(self, task: str) -> bool:
-        return task not in TASKS and task not in self._reported
-
-    def report_unknown_class(self, attempt: Attempt, error: UnknownClass) -> None:
-        """Say that a job is left for a process that knows a class of its arguments."""
-        if error.kind not in self._reported:
-            self._reported.add(error.kind)
-            logger.warning("%s is left for a process that can read its arguments: %s", attempt, error)
-
-    def report_stopped(self) -> None:
-        """Say which schedules have stopped, as no living process declares them; after a month forget them."""
-        now = self.now()
-        values = {"queue": self.name, "before": now - STOPPED_SECONDS}
-        if self.store.read(lambda transaction: transaction.one("schedules.stale", values)) is None:
-            return
-
-        def work(transaction: Transaction) -> list[Any]:
-            transaction.run("schedules.prune", {"queue": self.name, "before": now - ledger.DEAD_SECONDS})
-            return transaction.all("schedules.stop", values)
-
-        for (name,) in self.store.write(work):
-            logger.warning("Queue %s: no living process declares schedule %r any more; it has stopped", self.name, name)
-
-    # --- a user's transaction ----------------------------------------------------------------------------------------
-
-    def watch_transaction(self, conn: Any, job: int) -> None:
-        """See that a user's transaction ends soon: on SQLite nobody else can write until then."""
-        if self.is_virtual or self.store.dialect != "sqlite":
-            return
-        began = self.clock.monotonic()
-
-        def look() -> None:
-            try:
-                warn()
-            except Exception as error:  # noqa: BLE001 - the connection was closed, or the store: so it is over
-                logger.debug("Queue %s: a transaction is looked at no more: %s", self.name, error)
-
-        def warn() -> None:
-            if not conn.in_transaction or self.store.read(
-                lambda transaction: transaction.one("jobs.place", {"id": job})
-            ):
-                return
-            age = self.clock.monotonic() - began
-            logger.warning(
-                "The transaction in which job %s of queue %s was enqueued is open for %.1f s; on SQLite nobody can "
-                "write meanwhile: commit it",
-                job,
-                self.name,
-                age,
-            )
-            self.after(age, look)
-
-        self.after(HELD_SECONDS, look)
-
-    def watch_held(self, attempt: Attempt, held: Held) -> None:
-        """Report a task that has its transaction open for long, and undo it when the task's time is over.
-
-        The claimer cannot do so: it may itself wait for the transaction.
-        """
-        if self.is_virtual:
-            return
-        job, timeout, began = attempt.job, attempt.timeout, self.clock.monotonic()
-
-        def look() -> None:
-            if not held.is_open:
-                return
-            if timeout is not None and self.clock.monotonic() - attempt.began >= timeout:
-                if held.abandon():
-                    text = "Job %s (%s) hung in its transaction(), which was undone at its timeout of %s s"
-                    logger.error(text, job.id, job.task, timeout)
-                return
-            seconds = self.clock.monotonic() - began
-            text = "Job %s (%s) has had its transaction() open for %.1f s; nobody else can write to %s meanwhile"
-            logger.warning(text, job.id, job.task, seconds, self.store.url)
-            self.after(next_look(), look)
-
-        def next_look(seconds: float = REPORT_SECONDS) -> float:
-            left = math.inf if timeout is None else attempt.began + timeout - self.clock.monotonic()
-            return max(0.0, min(seconds, left))
-
-        self.after(next_look(HELD_SECONDS), look)
-
     def attempt_begins(self, attempt: Attempt) -> bool:
         """A worker is to have a job; False if that cannot be noted: it was lost to another node, or the store is gone.
 
@@ -499,12 +348,3 @@ class Line:
 def order_of(queue: str) -> str:
     """Return by what work that has a queue's limits to itself is ordered in a shared commit: see `Store.write`."""
     return f"queue {queue}"
-
-
-def same_function(task: str) -> str:
-    """Say that a task has another name here, as it has where its file is run as a script."""
-    function = task.rpartition(".")[2]
-    for known in TASKS:
-        if "__main__" in (known + task) and known.rpartition(".")[2] == function:
-            return f"; if it is {known!r}, run its file by `python -m`, or name it: @af.task(name=...)"
-    return ""

@@ -123,7 +123,7 @@ def tell_of_taken(home: Home, moved: list[tuple[int, str, str]], news: News) -> 
         if place:
             line.wake()
         else:  # it tells for all
-            line.taken(moved, news)
+            line.upkeep.taken(moved, news)
 
 
 def declare(line: Line, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:

@@ -53,7 +53,7 @@ class Pruner(Actor):
     def expire(self) -> None:
         """Cancel jobs that have expired, a part at a time."""
         try:
-            if self.line.expire():
+            if self.line.upkeep.expire():
                 self.actor_ref.cast(Pruner.expire)
         except Exception as error:  # noqa: BLE001 - the store is gone for now; the claimer looks again
             logger.error("Queue %s: the store failed, what has expired is cancelled later: %s", self.line.name, error)

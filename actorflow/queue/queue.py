@@ -12,6 +12,7 @@ from actorflow.queue.claimer import Claimer
 from actorflow.queue.cron import Schedule, ScheduleKeywords
 from actorflow.queue.inline import run_inline
 from actorflow.queue.job import Job, JobInfo
+from actorflow.queue.open_transactions import watch_transaction
 from actorflow.queue.packing import CALL, Packed, check_each, pack, put, put_many, put_plain
 from actorflow.queue.schedules import Schedules
 from actorflow.queue.selection import Selection
@@ -206,7 +207,7 @@ class Queue:
         line, news, conn = self._line, ledger.News(), packed[0].options.conn
         if conn is not None:
             ids = work(self._store.join(conn), news)
-            line.watch_transaction(conn, ids[-1])
+            watch_transaction(line, conn, ids[-1])
             return [self._job(id_) for id_ in ids]
 
         def begin(transaction: Transaction) -> list[int]:

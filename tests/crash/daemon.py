@@ -5,7 +5,7 @@ import sys
 import threading
 
 import actorflow as af
-from actorflow.queue import line
+from actorflow.queue import upkeep
 from actorflow.store.sqlite import store
 from tests.crash import tasks  # noqa: F401 - a node claims jobs of tasks that it knows
 
@@ -15,7 +15,7 @@ CHECKPOINT_BYTES = 1024 * 1024
 
 def main(url: str, queue: str, durability: str) -> None:
     """Work until a signal comes."""
-    line.PRUNE_SECONDS = PRUNE_SECONDS  # kills are to meet retention and checkpoints too
+    upkeep.PRUNE_SECONDS = PRUNE_SECONDS  # kills are to meet retention and checkpoints too
     store.CHECKPOINT_BYTES = CHECKPOINT_BYTES
     over = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())

@@ -58,7 +58,7 @@ class Node:
     def look_around(self) -> None:
         """Take what others have lost."""
         self.line.store.members.bury_dead()
-        self.line.take_overdue()
+        self.line.upkeep.take_overdue()
 
 
 def outcome(job: Claimed, status: str, value: object = None, **others: Any) -> Outcome:

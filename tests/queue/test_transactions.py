@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 import actorflow as af
-from actorflow.queue import line
+from actorflow.queue import open_transactions
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
 
@@ -119,7 +119,7 @@ def test_a_memory_store_has_no_connection_to_share():
 
 
 def test_a_transaction_that_stays_open_is_warned_of_with_its_age(on_file, path, caplog, monkeypatch):
-    monkeypatch.setattr(line, "HELD_SECONDS", 0.05)
+    monkeypatch.setattr(open_transactions, "HELD_SECONDS", 0.05)
     jobs = on_file.queue("q")
     with closing(sqlite3.connect(path)) as conn:
         jobs.enqueue(tasks.double.options(conn=conn), 4)
@@ -246,7 +246,7 @@ def test_a_task_does_not_wait_for_a_job_that_its_own_transaction_holds_up(shop):
 
 
 def test_a_task_that_hangs_in_its_transaction_is_reported_and_undone_at_its_timeout(shop, caplog, monkeypatch):
-    monkeypatch.setattr(line, "HELD_SECONDS", 0.05)
+    monkeypatch.setattr(open_transactions, "HELD_SECONDS", 0.05)
     begun, ended = tasks.begun("hangs"), []
 
     @af.task(name="tests.hangs_in_its_transaction", timeout=0.3, retry=af.Retry(1))

@@ -218,7 +218,7 @@ def test_an_unknown_task_waits_and_is_reported(shop, caplog):
     shop.queue("q", workers=1)
     assert known.result(timeout=30) == 2
     assert unknown.status == "queued"
-    shop.lines["q"].report_unknown()
+    shop.lines["q"].upkeep.report_unknown()
     assert "1 jobs wait for task 'tests.known_elsewhere'" in caplog.text
     TASKS["tests.known_elsewhere"] = known_elsewhere
     shop.lines["q"]._known = ("", 0)
@@ -238,7 +238,7 @@ def test_a_task_that_has_another_name_in_a_script_is_reported_with_the_cure(shop
 
     del TASKS["__main__.only_in_a_script"]
     try:
-        shop.lines["q"].report_unknown()
+        shop.lines["q"].upkeep.report_unknown()
     finally:
         del TASKS["shop.only_in_a_script"]
     assert "if it is 'shop.only_in_a_script', run its file by `python -m`, or name it" in caplog.text
