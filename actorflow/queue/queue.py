@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
 from actorflow.errors import DefinitionError
 from actorflow.queue import ledger, slots
+from actorflow.queue.adding import put_all, put_and_claim, tell_added
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.cron import Schedule, ScheduleKeywords
-from actorflow.queue.inline import run_inline
+from actorflow.queue.group import Group, add_group
 from actorflow.queue.job import Job, JobInfo
-from actorflow.queue.open_transactions import watch_transaction
-from actorflow.queue.packing import CALL, Packed, check_each, pack, put, put_many, put_plain
+from actorflow.queue.packing import check_each, pack, put, put_many, put_plain
 from actorflow.queue.schedules import Schedules
 from actorflow.queue.selection import Selection
 from actorflow.queue.stats import QueueStats, stats_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.queue.line import Line
     from actorflow.queue.listeners import Listener
-    from actorflow.store.transaction import Transaction
     from actorflow.workflow.signatures import TakesFour, TakesNone, TakesOne, TakesThree, TakesTwo
 
 P = ParamSpec("P")
@@ -37,22 +36,6 @@ D = TypeVar("D")
 T = TypeVar("T")
 
 MoreThanFour: TypeAlias = tuple[Any, Any, Any, Any, Any, *tuple[Any, ...]]
-
-
-class Group(Generic[R]):
-    """Jobs that were enqueued together, and the one that gets their results.
-
-    Attributes:
-        jobs: the members, in the order in which they were given.
-        then: the job whose argument is the list of their results.
-    """
-
-    def __init__(self, jobs: list[Job[Any]], then: Job[R]) -> None:
-        self.jobs = jobs
-        self.then = then
-
-    def __repr__(self) -> str:
-        return f"<Group of {len(self.jobs)} jobs, then {self.then.id}>"
 
 
 class Queue:
@@ -96,38 +79,21 @@ class Queue:
         packed = pack(self._line, task, args, kwargs)
         line, name, now = self._line, self.name, self._line.now()
         if packed.options is not PLAIN:
-            job = self._put_all([packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
+            job = put_all(line, [packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
             line.latencies.enqueue.append(line.clock.monotonic() - began)
             return job
         if line.offers and not (line.inline or self._store.is_held_here):
-            id_ = self._put_and_claim(packed, now)
+            id_ = put_and_claim(line, packed, now)
             if id_ is not None:
                 line.latencies.enqueue.append(line.clock.monotonic() - began)
                 return Job(self._store, line.waits, str(id_))
         id_ = self._store.write(lambda transaction: put_plain(transaction, name, packed, now), line.durability)
         line.latencies.enqueue.append(line.clock.monotonic() - began)
         if line.inline:
-            return self._added([id_], [packed])[0]
+            return tell_added(line, [id_], [packed])[0]
         line.listeners.tell("queued", id_, packed.task)
         line.wake()
         return Job(self._store, line.waits, str(id_))
-
-    def _put_and_claim(self, packed: Packed, now: float) -> int | None:
-        """Add a job for a worker that the claimer here has offered; None if there is no such offer any more."""
-        line, claimer = self._line, self._line.claimer
-        try:
-            offer = line.offers.pop()
-        except IndexError:  # another thread was faster
-            return None
-        assert claimer is not None
-        try:
-            id_, claimed = line.put_and_claim(packed, now)
-        except BaseException:
-            claimer.cast(Claimer.take_offered, offer, None, is_all=False)
-            raise
-        line.listeners.tell("queued", id_, packed.task)
-        claimer.cast(Claimer.take_offered, offer, claimed, is_all=[job.id for job in claimed] == [id_])
-        return id_
 
     @overload
     async def enqueue_async(self, task: AsyncTask[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
@@ -170,7 +136,7 @@ class Queue:
         if not packed:
             return []
         name, now = self.name, self._line.now()
-        return self._put_all(packed, lambda transaction, news: put_many(transaction, name, packed, now, news))
+        return put_all(self._line, packed, lambda transaction, news: put_many(transaction, name, packed, now, news))
 
     def group(self, calls: Iterable[tuple[Any, ...]], /, *, then: Task[[list[Any]], R]) -> Group[R]:
         """Add jobs, and one that gets the list of their results once all are completed; all in one transaction.
@@ -186,51 +152,7 @@ class Queue:
             calls: tuples of a task and its arguments.
             then: a task of one argument.
         """
-        given = list(calls)
-        check_each("group()", given, CALL)
-        packed = [pack(self._line, call[0], tuple(call[1:]), {}) for call in given]
-        last = pack(self._line, then, ([],), {})
-        name, now, limit = self.name, self._line.now(), self._line.payload_limit
-
-        def work(transaction: Transaction, news: ledger.News) -> list[int]:
-            ids = [put(transaction, name, one, now, news) for one in packed]
-            return [*ids, put(transaction, name, last, now, news, gather=ids, limit=limit)]
-
-        if any(one.options.conn is not last.options.conn for one in packed):
-            msg = "group(): it is put in as a whole: give options(conn=) to each of its tasks and to then=, or to none"
-            raise DefinitionError(msg)
-        *jobs, job = self._put_all([*packed, last], work)
-        return Group(jobs, job)
-
-    def _put_all(self, packed: list[Packed], work: Callable[[Transaction, ledger.News], list[int]]) -> list[Job[Any]]:
-        """Add jobs together: in a transaction of ours, or in the user's own."""
-        line, news, conn = self._line, ledger.News(), packed[0].options.conn
-        if conn is not None:
-            ids = work(self._store.join(conn), news)
-            watch_transaction(line, conn, ids[-1])
-            return [self._job(id_) for id_ in ids]
-
-        def begin(transaction: Transaction) -> list[int]:
-            news.begin()
-            return work(transaction, news)
-
-        ids = self._store.write(begin, line.durability, line.order)
-        if news.ended or news.is_unfinished:
-            line.told([], news)
-        return self._added(ids, packed, news.duplicates)
-
-    def _added(self, ids: list[int], packed: list[Packed], duplicates: Collection[int] = ()) -> list[Job[Any]]:
-        """Tell others of new jobs."""
-        line = self._line
-        for id_, one in zip(ids, packed, strict=True):
-            if id_ not in duplicates:
-                line.listeners.tell("queued", id_, one.task)
-        if line.inline:
-            for id_ in ids:
-                run_inline(line, id_)
-        else:
-            line.wake()
-        return [self._job(id_) for id_ in ids]
+        return add_group(self._line, list(calls), then)
 
     @contextmanager
     def inline(self) -> Iterator[None]:
