@@ -6,21 +6,19 @@ functions to call, is taken here in a row; everything else is in `steps`.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
-from actorflow.machine import snapshot
+from actorflow.machine import pickling, snapshot
 from actorflow.machine.chart import Chart
 from actorflow.machine.configuration import Configuration
 from actorflow.machine.event import Event, Record
 from actorflow.machine.initial import Initial, names_of
 from actorflow.machine.pending import Due, Pending, TimerKey
 from actorflow.machine.platform import ALONE, Platform
-from actorflow.machine.program import is_raised
 from actorflow.machine.steps import failures, invocations, macrostep, microstep, selection, termination, timers
 
 if TYPE_CHECKING:
@@ -108,20 +106,13 @@ class Interpreter:
             model._adopt(self)
             initial = model._initial if initial is None else initial
         if initial is not None:
-            self._start_in(initial, start=start)
+            snapshot.start_in(self, names_of(chart, initial), begins=start)
         elif start and program.begun is not None:
             self._configuration = program.begun
         else:
             self._configuration = program.nowhere
             if start:
                 self.start()
-
-    def _start_in(self, initial: Initial, *, start: bool) -> None:
-        """Be in the states that were given."""
-        self._configuration = self._program.nowhere
-        snapshot.place(self, names_of(self.chart, initial))
-        if start:
-            snapshot.begin(self)
 
     @staticmethod
     def of(machine: StateMachine, /) -> Interpreter:
@@ -256,15 +247,7 @@ class Interpreter:
 
     def child_ended(self, child: Any, event: Event, /) -> None:
         """Handle the news of a child's end, unless its state was left before that end."""
-        pending = self._pending
-        was_first = pending is not None and child in pending.ended
-        if pending is not None and was_first:
-            pending.ended.remove(child)
-        if was_first or self.invokeid_of(child) is not None:
-            try:
-                self.send_event(event)
-            finally:
-                invocations.drop_child(self, child)
+        invocations.child_ended(self, child, event)
 
     # --- what it is in -----------------------------------------------------------------------------------------------
 
@@ -306,12 +289,7 @@ class Interpreter:
 
         Those that the machine itself raises, such as "done.state.on", are not among them.
         """
-        chart = self.chart
-        active = chart.in_order(self._configuration.names)
-        patterns = (
-            event for name in active for transition in chart.states[name].transitions for event in transition.events
-        )
-        return tuple(dict.fromkeys(pattern for pattern in patterns if not is_raised(pattern)))
+        return selection.legal(self)
 
     @property
     def history(self) -> list[Record]:
@@ -347,11 +325,7 @@ class Interpreter:
         Raises:
             DefinitionError: the time is no number, negative, or for ever.
         """
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-            msg = f"timer {name!r} of {seconds!r} seconds: give a number of seconds, 0 or more"
-            raise DefinitionError(msg)
-        self.cancel_timer(name)
-        timers.start_timer(self, name, seconds, event)
+        timers.start_named(self, name, seconds, event)
 
     def cancel_timer(self, name: str, /) -> bool:
         """Cancel a named timer; True if there was one."""
@@ -373,18 +347,7 @@ class Interpreter:
         Raises:
             Exception: what a guard, an action or a hook raised; the next call goes on with the other timers.
         """
-        fired = 0
-        pending = self._pending
-        while pending is not None and pending.timers and not self._running:
-            first = min(pending.timers.values(), key=lambda one: one.due)
-            if first.due > self._platform.time():
-                break
-            if fired == macrostep.STEPS:
-                msg = f"{self.chart.name} fired {fired:,} timers without an end: {first.key!r} starts itself again"
-                raise DefinitionError(msg)
-            fired += 1
-            self._fire(first)
-        return fired
+        return macrostep.advance(self)
 
     def _fire(self, due: Due) -> None:
         """A timer is due."""
@@ -422,34 +385,13 @@ class Interpreter:
         if self._running:
             msg = f"{self!r} is handling an event: pickle it between two"
             raise PayloadError(msg)
-        pending = self._pending
-        limit = self._records if isinstance(self._records, int) else self._records.maxlen
-        of_class = getattr(type(self.model), "chart", None) is self.chart  # which has it there too, lambdas and all
-        return {
-            "chart": None if of_class else self.chart,
-            "model": self.model,
-            "names": self.configuration,
-            "records": self.history,
-            "limit": limit,
-            "remembered": {} if pending is None else pending.remembered,
-            "timers": [] if pending is None else [(due.key, due.due, due.event) for due in pending.timers.values()],
-            "deferred": [] if pending is None else list(pending.deferred),
-        }
+        return pickling.take(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         chart, model = state["chart"], state["model"]
         chart = type(model).chart if chart is None else chart
         Interpreter.__init__(self, chart, model, history=state["limit"], start=False)
-        self._configuration = self._program.configuration(state["names"])
-        if state["records"]:
-            self._records = deque(state["records"], maxlen=state["limit"])
-        if state["remembered"] or state["timers"] or state["deferred"]:
-            pending = self._pending = Pending()
-            pending.remembered.update(state["remembered"])
-            pending.deferred.extend(state["deferred"])
-            for event in pending.deferred:
-                event.waits = True
-            pending.timers.update({key: Due(key, due, event) for key, due, event in state["timers"]})
+        pickling.put(self, state)
 
     def __repr__(self) -> str:
         return f"<Interpreter of {self.chart.name} in {self.state or 'no state'}>"

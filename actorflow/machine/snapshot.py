@@ -108,6 +108,14 @@ def place(machine: Interpreter, names: frozenset[str]) -> None:
     machine._configuration = machine._program.configuration(names)
 
 
+def start_in(machine: Interpreter, names: frozenset[str], *, begins: bool) -> None:
+    """Be in states that were given, instead of the initial ones; `begins`: what they start is started too."""
+    machine._configuration = machine._program.nowhere
+    place(machine, names)
+    if begins:
+        begin(machine)
+
+
 def begin(machine: Interpreter) -> None:
     """Start an instance that was placed: the timeouts and the children of its states, and what follows from these."""
     for name in machine.chart.in_order(machine.configuration):

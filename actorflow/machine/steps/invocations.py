@@ -53,3 +53,16 @@ def drop_child(machine: Interpreter, child: Any) -> None:
         if token == child:
             del children[key]
             machine._platform.end_child(child)
+
+
+def child_ended(machine: Interpreter, child: Any, event: Event) -> None:
+    """Handle the news of a child's end, unless its state was left before that end."""
+    pending = machine._pending
+    was_first = pending is not None and child in pending.ended
+    if pending is not None and was_first:
+        pending.ended.remove(child)
+    if was_first or machine.invokeid_of(child) is not None:
+        try:
+            machine.send_event(event)
+        finally:
+            drop_child(machine, child)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from actorflow.machine.configuration import Candidates, Choice, Move, Regions
 from actorflow.machine.event import Event
 from actorflow.machine.pending import remembered_by
+from actorflow.machine.program import is_raised
 from actorflow.machine.steps.failures import guarded, name_part
 
 if TYPE_CHECKING:
@@ -70,3 +71,13 @@ def allowed(machine: Interpreter, move: Move, event: Event) -> Move | None:
         return move
     target = move.choose(machine.model, event)
     return None if target is None else machine._program.chosen(move, target)
+
+
+def legal(machine: Interpreter) -> tuple[str, ...]:
+    """Return the events that some transition of the active states waits for, but for those that the machine raises."""
+    chart = machine.chart
+    active = chart.in_order(machine._configuration.names)
+    patterns = (
+        event for name in active for transition in chart.states[name].transitions for event in transition.events
+    )
+    return tuple(dict.fromkeys(pattern for pattern in patterns if not is_raised(pattern)))

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
+from actorflow.errors import DefinitionError
 from actorflow.machine.event import Event
 from actorflow.machine.pending import Due, TimerKey, pending_of
 
 if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
+
+
+def start_named(machine: Interpreter, name: str, seconds: float, event: Event) -> None:
+    """Start a timer that has a name, in place of the one of that name.
+
+    Raises:
+        DefinitionError: the time is no number, negative, or for ever.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        msg = f"timer {name!r} of {seconds!r} seconds: give a number of seconds, 0 or more"
+        raise DefinitionError(msg)
+    cancel_timer(machine, name)
+    start_timer(machine, name, seconds, event)
 
 
 def start_timer(machine: Interpreter, key: TimerKey, seconds: float, event: Event | None) -> None:

@@ -1,0 +1,41 @@
+"""Pickling: an interpreter as pickle takes it: with its model and its chart, unlike a snapshot. Layer 3."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actorflow.machine.pending import Due, Pending
+
+if TYPE_CHECKING:
+    from actorflow.machine.interpreter import Interpreter
+
+
+def take(machine: Interpreter) -> dict[str, Any]:
+    """Return all that an interpreter is, between two events."""
+    pending, records = machine._pending, machine._records
+    of_class = getattr(type(machine.model), "chart", None) is machine.chart  # which has it there too, lambdas and all
+    return {
+        "chart": None if of_class else machine.chart,
+        "model": machine.model,
+        "names": machine.configuration,
+        "records": machine.history,
+        "limit": records if isinstance(records, int) else records.maxlen,
+        "remembered": {} if pending is None else pending.remembered,
+        "timers": [] if pending is None else [(due.key, due.due, due.event) for due in pending.timers.values()],
+        "deferred": [] if pending is None else list(pending.deferred),
+    }
+
+
+def put(machine: Interpreter, state: dict[str, Any]) -> None:
+    """Make an interpreter that has not started what `take` returned."""
+    machine._configuration = machine._program.configuration(state["names"])
+    if state["records"]:
+        machine._records = deque(state["records"], maxlen=state["limit"])
+    if state["remembered"] or state["timers"] or state["deferred"]:
+        pending = machine._pending = Pending()
+        pending.remembered.update(state["remembered"])
+        pending.deferred.extend(state["deferred"])
+        for event in pending.deferred:
+            event.waits = True
+        pending.timers.update({key: Due(key, due, event) for key, due, event in state["timers"]})
