@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 
 import actorflow.supervision.restarts  # noqa: F401 - children of all systems restart by its rules
-from actorflow.app.bounded import within
 from actorflow.app.settings import Settings
 from actorflow.app.signals import draining_by_signals
+from actorflow.app.stored import StoredSystem
 from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actor import Actor
 from actorflow.core.atomic import exclusively
-from actorflow.core.clock import SystemClock
 from actorflow.core.events import Subscription
 from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
 from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import ActorRef
-from actorflow.core.system import System
-from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError, HostDied
 from actorflow.process.host.below import ask_host, walk
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.process.pool.setup import check_positive, check_setup
-from actorflow.store.store import open_store
 from actorflow.supervision.window import RestartWindow
 from actorflow.text import text_of
 
@@ -37,18 +32,8 @@ if TYPE_CHECKING:
     from actorflow.core.child import Child
     from actorflow.core.drain import Drain
     from actorflow.core.scheduler import Scheduler
-    from actorflow.core.traits import Traits
-    from actorflow.durable.dead_mail import DeadMail
-    from actorflow.durable.stored_actors import StoredActors
     from actorflow.process.options import Process
     from actorflow.process.pool.setup import Setup
-    from actorflow.queue.job import Job
-    from actorflow.queue.limits import Limit
-    from actorflow.queue.line import Line
-    from actorflow.queue.queue import Queue
-    from actorflow.queue.waits import Waits
-    from actorflow.store.members import Inheriting
-    from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
 
 P = ParamSpec("P")
@@ -56,13 +41,10 @@ A = TypeVar("A", bound=Actor)
 E = TypeVar("E")
 
 FIND_SECONDS = 5.0  # for the answer of a host
-SERVER_SECONDS = 30.0  # for a server that starts at the same time as the program
-CLOSE_SECONDS = 2.0  # for the last commits, though the grace time is over
-LOOK_SECONDS = 0.5  # between two looks at the store for the end of a job, should no news of a commit come
 EVENTS = (Started, Crashed, Restarted, Stopped, DeadLetter)
 
 
-class ActorSystem(System):
+class ActorSystem(StoredSystem):
     """A tree of actors with one run queue. A ``with`` block drains it at its end.
 
     A program may have several; each has its own threads, clock and supervision. Actors that are spawned here are
@@ -99,7 +81,7 @@ class ActorSystem(System):
         if settings is not None and not isinstance(settings, Settings):
             msg = f"settings={settings!r}: give an af.Settings"
             raise DefinitionError(msg)
-        self.settings = settings = settings if settings is not None else Settings()
+        settings = settings if settings is not None else Settings()
         if scheduler is None:
             scheduler = LiveScheduler(
                 name=name,
@@ -109,19 +91,13 @@ class ActorSystem(System):
             )
         scheduler.send_limit = int(settings.send_limit)
         scheduler.payload_limit = int(settings.payload_limit)
-        super().__init__(name, scheduler)
+        super().__init__(name, scheduler, settings, store, durability)
         self.root.window = RestartWindow(settings.intensity, settings.period)  # type: ignore[attr-defined]
         self.root.give_up = self.fail  # type: ignore[attr-defined]
         self.grace = settings.grace
         self._subscribers = Subscribers(scheduler, self.name)
         self._pools: dict[str, ProcessPool] = {}
         self._pools_lock = threading.RLock()
-        self._store_url = store
-        self._durability: Durability = durability
-        self._store: Store | None = None
-        self._store_lock = threading.RLock()
-        self.lines: dict[str, Line] = {}
-        scheduler.durable_kind = self._durable_kind  # type: ignore[method-assign]
 
     # --- actors ------------------------------------------------------------------------------------------------------
 
@@ -200,36 +176,6 @@ class ActorSystem(System):
             raise DefinitionError(msg)
         return self._subscribers.subscribe(event, to)
 
-    def _durable_kind(self, path: str, traits: Traits) -> tuple[type[ActorRef[Any]], Traits]:
-        from actorflow.durable.opening import durable_kind  # noqa: PLC0415 - most systems have no durable actor
-
-        return durable_kind(self.scheduler, lambda: self.store, path, traits)
-
-    def _end_threads(self) -> None:
-        super()._end_threads()
-        if self._store is None:
-            return
-        self._store.patience = 0.0  # the grace is over: a server that is gone is not waited for
-        if self.scheduler.is_virtual or self._store_url == "memory:":
-            self._close_store()
-        else:
-            within(max(CLOSE_SECONDS, self._left()), self._close_store, f"{self.name}: its store did not close")
-
-    def _close_store(self) -> None:
-        durable = self.scheduler.durable
-        if durable is not None:
-            durable.close()
-        exclusively(self._store_lock, self._close_lines)
-
-    def _close_lines(self) -> None:
-        if self._store is not None:
-            for line in self.lines.values():
-                line.close()
-            self._store.close()
-            waits: Waits | None = self.__dict__.get("waits")
-            if waits is not None:
-                waits.close()
-
     async def finish_work(self, drain: Drain) -> None:
         """Have the queues take nothing more, and what they run end, while the actors and pools are there."""
         claimers = [line.claimer for line in self.lines.values() if line.claimer is not None]
@@ -245,168 +191,6 @@ class ActorSystem(System):
         if self.scheduler.durable is not None:
             await completed_within(self.scheduler, self.scheduler.durable.keeper.flushed(), self._left())
         await self._subscribers.flush()
-
-    # --- what lasts --------------------------------------------------------------------------------------------------
-
-    @property
-    def store(self) -> Store:
-        """The store of the system; opened at first use."""
-        store = self._store
-        return store if store is not None else exclusively(self._store_lock, self._open_store)
-
-    def _open_store(self) -> Store:
-        if self._store is None:
-            store = open_store(
-                self._store_url,
-                durability=self._durability,
-                waits=self._patience(),
-                patience=self.settings.store_patience,
-            )
-            if self.scheduler.is_virtual:
-                store.clock = self.scheduler.clock
-            store.members.register("jobs", partial(jobs_of, store))
-            self._store = store
-        return self._store
-
-    def _patience(self) -> Callable[[], bool]:
-        """Return what says whether to wait on for a server that is starting."""
-        end = SystemClock.monotonic() + SERVER_SECONDS
-        return lambda: not self._stopping and SystemClock.monotonic() < end
-
-    def queue(
-        self,
-        name: str,
-        *,
-        workers: int = 0,
-        concurrency: int | None = None,
-        rate: str | None = None,
-        per_key: Limit | None = None,
-        durability: Durability | None = None,
-    ) -> Queue:
-        """Return the queue of that name on the system's store.
-
-        Args:
-            name: all processes that use it on the store share the queue.
-            workers: how many jobs to run at once in this process; 0 only enqueues.
-            concurrency: jobs at once over all processes.
-            rate: jobs in a time over all processes, such as "100/m".
-            per_key: limits of the jobs of each key.
-            durability: "power" or "process", in place of the store's.
-
-        >>> import actorflow as af
-        >>> @af.task
-        ... def double(n: int) -> int:
-        ...     return 2 * n
-        >>> with af.ActorSystem("demo") as system:
-        ...     jobs = system.queue("numbers", workers=1)
-        ...     jobs.enqueue(double, 21).result(timeout=10)
-        42
-
-        Raises:
-            DefinitionError: an argument makes no sense.
-        """
-        from actorflow.queue.opening import open_queue  # noqa: PLC0415 - most systems have no queue
-
-        return open_queue(self, name, workers, concurrency, rate, per_key, durability)
-
-    def get_job(self, id: str, /) -> Job[Any]:
-        """Return a handle on a job by its id, from any process on the store. What is asked of it says if it is there.
-
-        Raises:
-            DefinitionError: no job has such an id: it is a number.
-        """
-        from actorflow.queue.job import Job, check_id  # noqa: PLC0415 - most systems have no queue
-
-        return Job(self.store, self.waits, check_id(id))
-
-    def deliver(self, ref: ActorRef[Any], message: Any, /, *, id: str) -> bool:
-        """Send a message to a durable actor, once for each `id`, however often this is called.
-
-        For what comes from elsewhere at least once: a broker, a webhook, a client that tries again. The id and the
-        message are one commit; it is there when this returns.
-
-        >>> system.deliver(account, Deposit(500), id="payment-17")  # doctest: +SKIP
-        True
-
-        Args:
-            ref: of a durable actor, on this node or another.
-            message: as `tell` takes it.
-            id: the sender's own; the receiver knows it for a week.
-
-        Returns:
-            False if the actor was sent a message of that id before; then this one is dropped.
-
-        Raises:
-            DefinitionError: the actor is not durable, or this is called in the handler of one, where `tell` is enough.
-            ActorDeadError, MailboxFull, PayloadError, StoreError: as of `tell`; the id is as unknown as before.
-        """
-        from actorflow.durable.ref import DurableRef  # noqa: PLC0415 - most systems have no durable actor
-
-        check_type("id", id, str)
-        if not isinstance(ref, DurableRef) or not id:
-            msg = f"deliver({ref}, id={text_of(id)}): give the ref of a durable actor, and an id that is not empty"
-            raise DefinitionError(msg)
-        from actorflow.workflow.options import check_text  # noqa: PLC0415 - as above
-
-        check_text("id", id)
-        return ref.deliver(message, id)
-
-    @property
-    def dead_mail(self) -> DeadMail:
-        """Messages of durable actors that no try could handle: list them, send them again, remove them."""
-        from actorflow.durable.dead_mail import DeadMail  # noqa: PLC0415 - most systems have no durable actor
-        from actorflow.durable.opening import registry_of  # noqa: PLC0415 - as above
-
-        return DeadMail(self.store, lambda: registry_of(self.scheduler, lambda: self.store))
-
-    def _read(self, data: bytes) -> object:
-        """Return an argument or a result of a job; a ref of a durable actor is one of this system."""
-        if b'"$actor"' not in data and b'"$reply"' not in data:
-            from actorflow.store.codec import decode  # noqa: PLC0415 - it needs msgspec, and most systems no store
-
-            return decode(data)
-        from actorflow.durable.opening import registry_of  # noqa: PLC0415 - most jobs have no refs
-        from actorflow.durable.payload import read  # noqa: PLC0415 - as above
-
-        return read(registry_of(self.scheduler, lambda: self.store), data)
-
-    @property
-    def stored_actors(self) -> StoredActors:
-        """What the store has of durable actors, of this system and of others: list it, see mail, delete."""
-        from actorflow.durable.stored_actors import StoredActors  # noqa: PLC0415 - most systems have no durable actor
-
-        return StoredActors(self.store, lambda: self.scheduler.durable)
-
-    def durable(self, name: str, cls: type[A], /) -> ActorRef[A]:
-        """Return a ref to a durable actor by its name, also in a process that does not spawn it, or before one does.
-
-        What is sent through it is a row of the store. The process that has the actor handles it, or the next one that
-        spawns the actor; the answer to a `call` comes back as a row.
-
-        >>> system.durable("ann", Account).call(Account.deposit, 500).get(timeout=10)  # doctest: +SKIP
-        500
-
-        Args:
-            name: the actor's path below its system, such as "ann", or "sales/ann" under a supervisor named "sales".
-            cls: its class, for the types of `call`, and to find methods by.
-
-        Raises:
-            DefinitionError: the name is no such path, or the class is no actor.
-        """
-        from actorflow.durable.opening import ref_by_name  # noqa: PLC0415 - most systems have no durable actor
-
-        return ref_by_name(self.scheduler, lambda: self.store, name, cls)
-
-    @cached_property
-    def waits(self) -> Waits:
-        """Who in this system waits for jobs."""
-        from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
-
-        alone = self.scheduler.is_virtual or self._store_url == "memory:"
-        scheduler, limit = self.scheduler, int(self.settings.payload_limit)
-        waits = Waits(scheduler.clock, None if alone else LOOK_SECONDS, scheduler.call_later, self._read, limit)
-        self.store.watch(waits.look)
-        return waits
 
     # --- processes ---------------------------------------------------------------------------------------------------
 
@@ -477,15 +261,6 @@ class ActorSystem(System):
         self.stop()
         if self.error is not None and error is None:
             raise self.error
-
-
-def jobs_of(store: Store, node: str) -> Inheriting | None:
-    """Return what takes over the jobs of a dead node in a system that has no queue open; None if it has left none."""
-    if store.read(lambda transaction: transaction.one("jobs.owned", {"owner": node})) is None:
-        return None
-    from actorflow.queue.retention import taking_over  # noqa: PLC0415 - most systems have no queue
-
-    return taking_over(store)(node)
 
 
 def check_name(name: str) -> None:
