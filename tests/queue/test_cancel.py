@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError
 import pytest
 
 import actorflow as af
-from actorflow.queue import claimer
+from actorflow.queue import worker_slots
 
 from . import tasks
 
@@ -17,12 +17,12 @@ from . import tasks
 @pytest.fixture(autouse=True)
 def _long_grace(monkeypatch):
     """A busy machine may take longer than the two seconds that a task has to see its cancel."""
-    monkeypatch.setattr(claimer, "CANCEL_SECONDS", 30.0)
+    monkeypatch.setattr(worker_slots, "CANCEL_SECONDS", 30.0)
 
 
 @pytest.fixture
 def _short_grace(monkeypatch, _long_grace):
-    monkeypatch.setattr(claimer, "CANCEL_SECONDS", 0.3)
+    monkeypatch.setattr(worker_slots, "CANCEL_SECONDS", 0.3)
 
 
 @pytest.mark.parametrize("options", [{}, {"delay": 60}, {"key": "k"}])
