@@ -244,7 +244,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         try:
             self.line.disown(frozenset(ours))
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            logger.error("Queue %s: the store failed, tried again in a second: %s", self.line.name, error)
+            self.line.report_failure("tried again in a second", error)
             self.ctx.after(1.0, self.disown_others)
         else:
             self.flush_soon()  # they may be taken again

@@ -19,6 +19,8 @@ from actorflow.queue.packing import Packed, put_plain
 from actorflow.queue.stats import Latencies
 from actorflow.queue.upkeep import Upkeep
 from actorflow.store.codec import check_size
+from actorflow.store.faults import LONGEST_TEXT
+from actorflow.text import text_of
 from actorflow.workflow.task import TASKS
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS: Final = 30.0
 SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
+REPORT_SECONDS: Final = 30.0  # between two reports of one failure of the store that lasts
 
 
 class Line:
@@ -74,6 +77,7 @@ class Line:
         self.claimer: ActorRef[Any] | None = None
         self.offers: deque[object] = deque()  # of the claimer: who enqueues next may claim in the same transaction
         self.closed = False
+        self.reported = ("", -math.inf)  # the last failure of the store that was logged, and when
         self.is_outdated = False  # it was said that a newer program has changed the tables
         self.outdated = 0  # version of tables that are too new for this program
         self.workers = 0
@@ -161,9 +165,13 @@ class Line:
         return found
 
     def report_failure(self, follows: str, error: Exception) -> None:
-        """Report that the store has failed; of tables that a newer program has changed, once."""
+        """Report that the store has failed, again only while that lasts; of tables of a newer program, once."""
         if not isinstance(error, StoreOutdated):
-            logger.error("Queue %s: the store failed, %s: %s", self.name, follows, error)
+            now, text = self.clock.monotonic(), f"{follows}: {text_of(error, LONGEST_TEXT, str)}"
+            last, logged_at = self.reported
+            if text != last or now - logged_at >= REPORT_SECONDS:  # a damaged file fails each second, for good
+                self.reported = text, now
+                logger.error("Queue %s: the store failed, %s", self.name, text)
         elif not self.is_outdated:
             self.is_outdated = True
             logger.error("Queue %s takes no more jobs in this process, restart it: %s", self.name, error)

@@ -19,6 +19,7 @@ from actorflow.store import codec
 from actorflow.store.sqlite.node import SqliteNode
 
 from . import tasks
+from .test_time import recorder
 
 
 class Mute(Exception):
@@ -251,3 +252,21 @@ def test_a_job_that_could_not_begin_is_given_back_without_an_attempt(monkeypatch
         assert jobs.stats().retried == 0
     assert caplog.text.count("jobs cannot begin in this process") == 1
     assert not next(failures, None)
+
+
+def test_a_store_that_stays_broken_is_a_log_line_each_half_minute_and_jobs_go_on_afterwards(timed, monkeypatch, caplog):
+    task, ran = recorder(timed)
+    jobs = timed.queue("q", workers=1)
+    jobs.enqueue(task.options(delay=5), "late", 0.0)
+    timed.sleep(1)
+    settle_and_claim = Line.settle_and_claim
+
+    def broken(*_arguments):
+        raise af.StoreError("it is damaged")
+
+    monkeypatch.setattr(Line, "settle_and_claim", broken)
+    timed.sleep(300)
+    assert 5 <= caplog.text.count("Queue q: the store failed, tried again in a second: it is damaged") <= 11
+    monkeypatch.setattr(Line, "settle_and_claim", settle_and_claim)
+    timed.sleep(10)
+    assert len(ran) == 1
