@@ -8,7 +8,7 @@ import click
 
 from actorflow.cli import fail
 from actorflow.cli.dead import on_store
-from actorflow.cli.output import confirm, show, told
+from actorflow.cli.output import NUMBER, confirm, show, told
 from actorflow.cli.queue import opened
 
 
@@ -24,7 +24,7 @@ def actors() -> None:
 @actors.command("list")
 @on_store
 @click.option("--alone", is_flag=True, help="Only those that no process has.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="So many, by name.")
+@click.option("--limit", type=NUMBER, default=100, show_default=True, help="So many, by name.")
 @click.option("--after", metavar="NAME", default="", help="Those behind this name only: the next page.")
 def list_(url: str, alone: bool, limit: int, after: str, as_json: bool) -> None:
     """List durable actors, and names that have mail: the process that has each, and how much of it there is."""
@@ -62,20 +62,20 @@ def mail() -> None:
 @mail.command("list")
 @on_store
 @click.option("--actor", metavar="NAME", help="Of this actor only.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many, the newest first.")
-@click.option("--before", metavar="ID", help="Older ones than this only: the next page.")
-def list_mail(url: str, actor: str | None, limit: int, before: str | None, as_json: bool) -> None:
+@click.option("--limit", type=NUMBER, default=20, show_default=True, help="So many, the newest first.")
+@click.option("--before", type=NUMBER, metavar="ID", help="Older ones than this only: the next page.")
+def list_mail(url: str, actor: str | None, limit: int, before: int | None, as_json: bool) -> None:
     """List messages that wait."""
     from actorflow.durable.stored_actors import StoredActors
 
     with opened(url, "read") as store:
-        found = StoredActors(store).mail(actor, limit=limit, before=before)
+        found = StoredActors(store).mail(actor, limit=limit, before=None if before is None else str(before))
     show([dataclasses.asdict(message) for message in found], as_json, "there are no such messages")
 
 
 @mail.command(short_help="Remove messages for good.")
 @on_store
-@click.argument("ids", nargs=-1, type=int, metavar="[ID]...")
+@click.argument("ids", nargs=-1, type=NUMBER, metavar="[ID]...")
 @click.option("--actor", metavar="NAME", help="All of this actor.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(url: str, ids: tuple[int, ...], actor: str | None, yes: bool, as_json: bool) -> None:

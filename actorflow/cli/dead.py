@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from actorflow.cli import fail
-from actorflow.cli.output import confirm, show, told
+from actorflow.cli.output import NUMBER, confirm, show, told
 from actorflow.cli.queue import opened
 
 if TYPE_CHECKING:
@@ -37,20 +37,20 @@ def choosing(command: F) -> F:
     """Add the ways to choose dead letters."""
     command = click.option("--all", "everything", is_flag=True, help="All of the store.")(command)
     command = click.option("--actor", metavar="NAME", help="All of this actor.")(command)
-    return click.argument("ids", nargs=-1, type=int, metavar="[ID]...")(command)
+    return click.argument("ids", nargs=-1, type=NUMBER, metavar="[ID]...")(command)
 
 
 @dead.command("list")
 @on_store
 @click.option("--actor", metavar="NAME", help="Of this actor only, by its name below the system.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many, the newest first.")
-@click.option("--before", metavar="ID", help="Older ones than this only: the next page.")
-def list_(url: str, actor: str | None, limit: int, before: str | None, as_json: bool) -> None:
+@click.option("--limit", type=NUMBER, default=20, show_default=True, help="So many, the newest first.")
+@click.option("--before", type=NUMBER, metavar="ID", help="Older ones than this only: the next page.")
+def list_(url: str, actor: str | None, limit: int, before: int | None, as_json: bool) -> None:
     """List dead letters, with their causes."""
     from actorflow.durable.dead_mail import DeadMail
 
     with opened(url, "read") as store:
-        found = DeadMail(store).messages(actor, limit=limit, before=before)
+        found = DeadMail(store).messages(actor, limit=limit, before=None if before is None else str(before))
     show([dataclasses.asdict(message) for message in found], as_json, "there are no such dead letters")
 
 

@@ -13,6 +13,7 @@ import click
 from actorflow.cli import fail
 from actorflow.text import text_of
 
+NUMBER = click.IntRange(1, 2**63 - 1)  # ids and limits, as databases have them
 LONGEST_FIELD = 20_000  # letters of a field in a table; --json prints all
 ENDS = ("completed", "failed", "cancelled", "retried", "dead")
 EVER = "since the queue was made"

@@ -13,7 +13,7 @@ import click
 
 from actorflow.app.settings import Settings
 from actorflow.cli import fail
-from actorflow.cli.output import COUNTED, ENDS, confirm, counted, plain_json, show, shown, told, told_of
+from actorflow.cli.output import COUNTED, ENDS, NUMBER, confirm, counted, plain_json, show, shown, told, told_of
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST = 19  # digits of a number that a database has for sure
-JOBS = click.argument("jobs", nargs=-1, type=click.IntRange(1, 2**63 - 1), metavar="JOB...")
+JOBS = click.argument("jobs", nargs=-1, type=NUMBER, metavar="JOB...")
 STATUSES = ("queued", "running", "completed", "failed", "cancelled", "dead")
 
 
@@ -124,8 +124,8 @@ def selecting(command: F) -> F:
 @on_store
 @click.argument("what", metavar="QUEUE|JOB")
 @selecting
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="So many jobs, the newest first.")
-@click.option("--before", type=int, metavar="JOB", help="Older jobs than this one only: the next page.")
+@click.option("--limit", type=NUMBER, default=20, show_default=True, help="So many jobs, the newest first.")
+@click.option("--before", type=NUMBER, metavar="JOB", help="Older jobs than this one only: the next page.")
 @click.option("--count", "counts", is_flag=True, help="Say how many there are, and no more.")
 def show_(
     what: str,

@@ -92,8 +92,8 @@ class Asks:
 
     def all(self) -> list[tuple[int, str]]:
         """Return the numbers of all messages that are asks, and the names of their receivers."""
-        found = list(self._entries.items())
-        return [(number, one.name if isinstance(one, Asking) else one[0]) for number, one in found]
+        found = self._entries.copy()  # one step; within `list(items)` a collection may end other entries, up to 3.11
+        return [(number, one.name if isinstance(one, Asking) else one[0]) for number, one in found.items()]
 
     def of(self, name: str) -> list[int]:
         """Return the numbers of the asks of an actor."""

@@ -18,6 +18,7 @@ from actorflow.durable.rows import Letter
 from actorflow.errors import DefinitionError
 from actorflow.store.faults import read_error
 from actorflow.store.transaction import NEWEST
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.durable.registry import Registry
@@ -86,7 +87,7 @@ class DeadMail:
             limit: so many.
             before: an id; only older ones, such as those behind the last one of the page before.
         """
-        values = {"receiver": name_of(actor), "limit": limit, "before": NEWEST if before is None else int(before)}
+        values = {"receiver": name_of(actor), "limit": limit, "before": NEWEST if before is None else number_of(before)}
         name = "actors.dead_all" if values["receiver"] is None else "actors.dead_of"
         return [DeadMessage.of(row) for row in self._store.read(lambda transaction: transaction.all(name, values))]
 
@@ -102,7 +103,7 @@ class DeadMail:
         They have all their tries again. That a message came from elsewhere with an id of its own stays known: the
         retry is taken, and the same id is not taken a second time.
         """
-        return self._retry([int(id_) for id_ in ids])
+        return self._retry([number_of(id_) for id_ in ids])
 
     def retry_all(self, actor: ActorRef[Any] | str | None = None) -> int:
         """Put all, of one actor or of all, back into their mailboxes, the oldest first; return how many."""
@@ -110,7 +111,7 @@ class DeadMail:
 
     def purge(self, *ids: str) -> int:
         """Remove dead letters for good; return how many."""
-        return self._remove([int(id_) for id_ in ids])
+        return self._remove([number_of(id_) for id_ in ids])
 
     def purge_all(self, actor: ActorRef[Any] | str | None = None) -> int:
         """Remove all dead letters, of one actor or of all, for good; return how many."""
@@ -149,6 +150,18 @@ class DeadMail:
 
     def _remove(self, ids: list[int]) -> int:
         return len(self._store.write(lambda transaction: transaction.all("actors.take_dead", {"ids": json.dumps(ids)})))
+
+
+def number_of(id: str) -> int:
+    """Return the number of the row that an id stands for.
+
+    Raises:
+        DefinitionError: it is no id of a message.
+    """
+    if not (id.isascii() and id.isdigit() and len(id) < len(str(NEWEST))):
+        msg = f"{text_of(id)} is no id of a message: ids are those that the lists of messages show"
+        raise DefinitionError(msg)
+    return int(id)
 
 
 def name_of(actor: ActorRef[Any] | str | None) -> str | None:

@@ -218,6 +218,7 @@ class Owners:
                     free.append(name)
                 else:
                     others.add(owner)
+        free.sort()  # all processes lock the rows in one order, so no two wait for each other
         for place in range(0, len(free), PART):
             self._take([box for name in free[place : place + PART] if (box := self.standbys.get(name)) is not None])
         return frozenset(others)

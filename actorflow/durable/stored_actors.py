@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.durable import ledger
-from actorflow.durable.dead_mail import name_of, sender_of, shown_message
+from actorflow.durable.dead_mail import name_of, number_of, sender_of, shown_message
 from actorflow.errors import ActorDeadError, DefinitionError
 from actorflow.store.faults import write_error
 from actorflow.store.transaction import NEWEST
@@ -97,7 +97,8 @@ class StoredActors:
             limit: so many.
             after: a name; only those behind it, such as behind the last one of the page before.
         """
-        values = {"after": after, "limit": limit, "alone": int(alone)}
+        dead = json.dumps([*self._store.dead()])  # their rows stay until a process that lives takes over
+        values = {"after": after, "limit": limit, "alone": int(alone), "dead": dead}
         rows = self._store.read(lambda transaction: transaction.all("actors.stored", values))
         return [StoredActor(*row) for row in rows]
 
@@ -111,7 +112,7 @@ class StoredActors:
             limit: so many.
             before: an id; only older ones.
         """
-        values = {"receiver": name_of(actor), "limit": limit, "before": NEWEST if before is None else int(before)}
+        values = {"receiver": name_of(actor), "limit": limit, "before": NEWEST if before is None else number_of(before)}
         rows = self._store.read(lambda transaction: transaction.all("actors.mail", values))
         return [StoredMessage.of(row) for row in rows]
 
@@ -120,7 +121,8 @@ class StoredActors:
 
         Those that their actor is handling just now are handled all the same, if its process has read them.
         """
-        return sum(self._drop([int(id_) for id_ in ids[place : place + PART]]) for place in range(0, len(ids), PART))
+        numbers = [number_of(id_) for id_ in ids]
+        return sum(self._drop(numbers[place : place + PART]) for place in range(0, len(ids), PART))
 
     def drop_mail_of(self, actor: ActorRef[Any] | str) -> int:
         """Remove all messages that wait for an actor, for good; return how many."""
@@ -156,7 +158,7 @@ class StoredActors:
             raise DefinitionError(msg)
         values = {"name": name}
         gone = [transaction.run(f"actors.delete_{part}", values) for part in ("marks", "timers", "actor")]
-        transaction.run("actors.count_release")  # a process that stands by for it looks
+        ledger.count_release(transaction)
         return any(gone)
 
     def _drop(self, ids: Sequence[int]) -> int:

@@ -15,6 +15,7 @@ import enum
 import functools
 import math
 import pathlib
+import types
 import uuid
 import zoneinfo
 from collections.abc import Callable
@@ -57,6 +58,8 @@ LISTS: Final[dict[type, tuple[str, Callable[[list[Any]], Any]]]] = {
     set: ("$set", set),
     frozenset: ("$frozenset", frozenset),
 }
+# A dataclass that is one of them too has contents of which its fields say nothing.
+CONTENTS: Final = (list, tuple, set, frozenset, dict, str, bytes, bytearray, int, float, complex)
 TIMES: Final[dict[type, tuple[str, Callable[[str], Any]]]] = {
     dt.datetime: ("$datetime", dt.datetime.fromisoformat),
     dt.time: ("$time", dt.time.fromisoformat),
@@ -234,10 +237,14 @@ def _time(value: dt.datetime | dt.time, path: str) -> Any:
 
 def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
     if is_named_tuple(kind):
+        check_fields_hold_all(value, [], path)
         items = [to_plain(item, f"{path}[{place}]", depth + 1) for place, item in enumerate(value)]
         return {"$named": [name_of(kind, path), items]}
     if dataclasses.is_dataclass(kind):
         names = _names_of_fields(kind)
+        if names is None:
+            msg = f"{path} is {name_of(kind, path)}, which holds more than its fields: make that a field"
+            raise PayloadError(msg)
     elif issubclass(kind, msgspec.Struct):
         names = list(kind.__struct_fields__)
     else:
@@ -252,8 +259,13 @@ def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
 
 
 @functools.lru_cache(1024)
-def _names_of_fields(kind: type) -> list[str]:
-    """Return the names of a dataclass's fields, which never change; 3 us without the cache."""
+def _names_of_fields(kind: type[Any]) -> list[str] | None:
+    """Return the names of a dataclass's fields, which never change; 3 us without the cache.
+
+    None if it holds more than that, as one that is a list too.
+    """
+    if issubclass(kind, CONTENTS):
+        return None
     return [field.name for field in dataclasses.fields(kind)]
 
 
@@ -273,6 +285,10 @@ def check_fields_hold_all(value: Any, names: list[str], path: str) -> None:
     Raises:
         PayloadError: there is one; a `functools.cached_property` is none, as it is made anew.
     """
+    for name in slots_beside_fields(type(value)):  # type: ignore[arg-type]  # a class has a hash
+        if hasattr(value, name):
+            msg = f"{path}.{name} is a slot and no field, so it would be lost: declare it as a field"
+            raise PayloadError(msg)
     own = getattr(value, "__dict__", None)
     if not own or list(own) == names or own.keys() <= set(names):
         return
@@ -284,6 +300,20 @@ def check_fields_hold_all(value: Any, names: list[str], path: str) -> None:
                 "make it by functools.cached_property"
             )
             raise PayloadError(msg)
+
+
+@functools.lru_cache(256)
+def slots_beside_fields(kind: type) -> tuple[str, ...]:
+    """Return the slots of a class that hold what its fields do not."""
+    fields = getattr(kind, "__dataclass_fields__", ()) or getattr(kind, "__struct_fields__", ())
+    slots = [
+        name
+        for one in kind.__mro__
+        if "__slots__" in vars(one)
+        for name, found in vars(one).items()
+        if isinstance(found, types.MemberDescriptorType) and name not in fields and not name.startswith("__")
+    ]
+    return tuple(slots)
 
 
 def name_of(kind: type, path: str = "") -> str:

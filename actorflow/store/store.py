@@ -96,6 +96,10 @@ class Store(Protocol):
         """This process among those that work on the database; registered at first use."""
         ...
 
+    def dead(self) -> list[str]:
+        """Return the ids of nodes that have died and are not buried yet; who asks need be no node."""
+        ...
+
     def hold(self, durability: Durability | None = None) -> Held:
         """Open a transaction that this thread ends, by `commit` or `rollback`; its writes meanwhile are part of it."""
         ...

@@ -1,6 +1,8 @@
 """`actorflow store actors|mail`: what a store has of durable actors, while nobody works on it."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -73,3 +75,36 @@ def test_mail_is_listed_and_dropped(path):
 @pytest.mark.parametrize("chosen", [(), ("1", "--actor", "ann")])
 def test_one_way_to_choose(path, chosen):
     assert "name messages by their ids" in run("mail", "drop", path, *chosen, "--yes", code=2).stderr
+
+
+def test_a_process_that_was_killed_has_no_actors(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        row = ("gone", 1, "here", "another start of the machine", 0.0, 0.0)
+        file.execute("insert into af_node (id, pid, host, boot, started, beat) values (?, ?, ?, ?, ?, ?)", row)
+        file.execute("update af_actor set owner = 'gone'")
+    assert [(one["name"], one["node"]) for one in answer("actors", "list", path)] == [("ann", None), ("nobody", None)]
+    assert len(answer("actors", "list", path, "--alone")) == 2
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "-1", "9" * 30])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("mail", "list", "--before"),
+        ("mail", "list", "--limit"),
+        ("actors", "list", "--limit"),
+        ("dead", "list", "--before"),
+        ("dead", "list", "--limit"),
+        ("mail", "drop", "--yes", "--"),
+        ("dead", "retry", "--"),
+        ("dead", "purge", "--yes", "--"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_one_line(path_that_is_not_there, command, number):
+    group, verb, *rest = command
+    assert "Invalid value" in run(group, verb, path_that_is_not_there, *rest, number, code=2).stderr
+
+
+@pytest.fixture
+def path_that_is_not_there(tmp_path):
+    return str(tmp_path / "none.db")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import sys
@@ -289,6 +290,15 @@ def test_backup_over_a_file_that_others_work_on_is_refused(path, tmp_path):
 def test_backup_onto_the_file_itself_is_refused(path):
     assert "it is the file itself" in refusal("backup", path, path, "--force")
     assert answer("check", path)["ok"]
+
+
+def test_backup_replaces_no_device_and_no_folder(path, tmp_path):
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for target in (pipe, folder):
+        assert "it is no file" in refusal("backup", path, target, "--force")
+    assert pipe.is_fifo()
 
 
 def test_backup_that_fails_leaves_nothing(path, tmp_path):

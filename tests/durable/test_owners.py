@@ -1,6 +1,8 @@
 """One owner for each name, over all nodes of a store."""
 
+import contextlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 import actorflow as af
 from actorflow.durable import ledger
 from actorflow.store.sqlite.connection import STATEMENTS
+from actorflow.store.store import open_store
 from tests.durable.actors import Account, Collector
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_state import named
@@ -296,6 +299,42 @@ def test_actors_are_taken_over_some_at_a_time_and_one_whose_row_is_damaged_stops
         assert [ref.call(Begins.total).get(timeout=30) for ref in there] == [2] * 70
         wait_for(lambda: not bad.is_alive())
         assert there[0].call(Begins.add, 1).get(timeout=30) == 3
+
+
+def test_all_processes_take_over_in_one_order_of_names(start, monkeypatch):
+    names, taken, dead = [f"a{n:03}" for n in range(70)], [], []  # in more than one transaction
+    with start() as system:
+        node = {"id": "gone", "pid": 1, "host": "x", "boot": "x", "started": 0.0, "beat": 1e18}
+        system.store.write(lambda tx: tx.run("nodes.add", node))
+        for name in names:
+            sql(system, "insert into af_actor (name, owner) values (?, ?)", name, "gone")
+        monkeypatch.setattr(system.store.node, "dead", lambda: dead)
+        refs = [system.spawn(named(Account, name)) for name in reversed(names)]
+        own = ledger.own
+        monkeypatch.setattr(ledger, "own", lambda tx, name, *rest: taken.append(name) or own(tx, name, *rest))
+        dead.append("gone")
+        assert [ref.call(Account.add, 1).get(timeout=30) for ref in refs] == [1] * 70
+    assert taken == names
+
+
+def test_a_process_that_gives_an_actor_back_keeps_no_other_from_doing_so(postgres_server):
+    with postgres_server.database() as url, contextlib.ExitStack() as stack:
+        one, two = (stack.enter_context(contextlib.closing(open_store(url))) for _ in range(2))
+        for store, name in ((one, "a"), (two, "b")):
+            owner = {"name": name, "owner": store.node.id, "capacity": None, "overflow": None}
+            store.write(lambda tx, name=name: tx.run("actors.add", {"name": name}))
+            store.write(lambda tx, owner=owner: tx.one("actors.take", owner))
+        is_given = threading.Event()
+
+        def give_slowly(transaction):
+            ledger.release(transaction, "a", one.node.id, 1)
+            return is_given.wait(20)
+
+        slow = stack.enter_context(ThreadPoolExecutor(1)).submit(one.write, give_slowly)
+        two.write(lambda tx: ledger.release(tx, "b", two.node.id, 1))
+        is_given.set()
+        assert slow.result(timeout=30)
+        assert one.read(lambda tx: tx.one("actors.releases")) == (2,)
 
 
 def test_an_own_ask_does_not_wait_for_a_look_at_the_actors_of_others(start, monkeypatch):

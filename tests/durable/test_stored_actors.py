@@ -44,7 +44,8 @@ def test_a_ref_by_name_in_a_message_works(start):
         to = system.durable("to", Account)
         ref = system.spawn(named(Account, "from", to))
         ref.tell("on")
-        assert system.spawn(named(Account, "to")).call(Account.seen).get(timeout=30) == ["on"]
+        there = system.spawn(named(Account, "to"))
+        wait_for(lambda: there.call(Account.seen).get(timeout=30) == ["on"])
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,26 @@ def test_names_are_listed_with_their_owner_state_mail_and_timers(start):
         assert [message.message for message in stored.mail("nobody")] == ["2", "1", "0"]
         older = stored.mail(before=stored.mail()[0].id, limit=1)
         assert [(one.actor, one.message, one.sender, one.promised) for one in older] == [("nobody", "1", None, False)]
+
+
+def test_an_actor_whose_process_has_died_is_alone_before_anybody_has_taken_it_over(start, url, monkeypatch):
+    with start() as system:
+        system.spawn(named(Account, "ann"))
+        monkeypatch.setattr(system.store, "dead", lambda: [system.store.node.id])
+        assert [(actor.name, actor.node) for actor in system.stored_actors.list(alone=True)] == [("ann", None)]
+        monkeypatch.undo()
+        assert system.stored_actors.list(alone=True) == []
+
+
+@pytest.mark.parametrize("id", ["abc", "", "-1", "1.5", "9" * 30, "\u0661"])
+def test_what_is_no_id_of_a_message_is_refused(start, id):
+    with start() as system:
+        for act in (system.stored_actors.drop_mail, system.dead_mail.retry, system.dead_mail.purge):
+            with pytest.raises(af.DefinitionError, match="is no id of a message"):
+                act(id)
+        for look in (system.stored_actors.mail, system.dead_mail.messages):
+            with pytest.raises(af.DefinitionError, match="is no id of a message"):
+                look(before=id)
 
 
 def test_mail_is_dropped_one_by_one_or_all_of_an_actor_and_who_asks_hears_so(start):

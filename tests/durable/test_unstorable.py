@@ -34,6 +34,13 @@ class Order:
         self.paid_at = 0.0
 
 
+class Light(af.StateMachine, durable=True):
+    off, on = af.State(initial=True), af.State(final=True)
+
+    @off.to(on)
+    def switch(self) -> None: ...
+
+
 class Shop(af.Actor, durable=True):
     def __init__(self):
         super().__init__()
@@ -321,6 +328,21 @@ def test_an_actor_whose_state_cannot_be_read_stands_aside_and_all_others_go_on(s
         with pytest.raises(af.PayloadError):  # whoever spawns one that nobody restarts hears so
             sql(system, "insert into af_actor (name, state) values (?, ?)", "single", b"{bad")
             system.spawn(named(Shop, "single"))
+        assert good.call(Shop.total).get(timeout=30) == 0
+
+
+@pytest.mark.parametrize(
+    "state", [b"{bad", b"3", b'{"timers": [{}]}', b'{"timers": [], "data": {"$type": "no.Such", "fields": {}}}']
+)
+def test_so_does_a_machine_whose_process_has_died(start, state):
+    with start() as system:
+        system.spawn(named(Account))
+        sql(system, "insert into af_actor (name, owner, state) values (?, ?, ?)", "all/bad", "dead", state)
+        children = named(Light, "bad", restart="permanent"), named(Shop, "good", restart="permanent")
+        system.spawn(af.child(af.Supervisor, *children).options(name="all"))
+        bad, good = system.find("/test/all/bad", Light), system.find("/test/all/good", Shop)
+        with pytest.raises(af.PayloadError, match="/test/all/bad handles nothing"):
+            bad.call(Light.switch).get(timeout=30)
         assert good.call(Shop.total).get(timeout=30) == 0
 
 

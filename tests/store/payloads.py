@@ -189,3 +189,28 @@ class Unprintable:
 
     def __repr__(self):
         raise RuntimeError("no text")
+
+
+@dataclass
+class Crate(list):
+    """Has items, of which its fields say nothing."""
+
+    owner: str = "ann"
+
+
+@dataclass(slots=True)
+class Slotted:
+    n: int = 0
+
+
+class MoreSlots(Slotted):
+    __slots__ = ("more",)
+
+
+class Couple(NamedTuple):
+    a: int
+    b: int = 0
+
+
+class NotedCouple(Couple):
+    """Has a `__dict__`."""

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from actorflow.errors import PayloadError
 from actorflow.store.codec import decode, encode
+from tests.store import payloads
 from tests.store.payloads import (
     Address,
     Basket,
@@ -412,3 +413,22 @@ def test_a_key_whose_repr_raises_is_stored():
 def test_plain_data_is_plain_json():
     value = {"a": [1, 2.5, None, True, "x"]}
     assert msgspec.json.decode(encode(value)) == value
+
+
+def with_more(value, name="more"):
+    setattr(value, name, 1)
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", [payloads.Crate(), with_more(payloads.MoreSlots()), with_more(payloads.NotedCouple(1))], ids=repr
+)
+def test_what_holds_more_than_its_fields_is_refused(value):
+    with pytest.raises(PayloadError, match="more"):
+        encode(value)
+
+
+@pytest.mark.parametrize("value", [payloads.MoreSlots(3), payloads.NotedCouple(1), payloads.Slotted(2)], ids=repr)
+def test_what_could_and_does_not_comes_back(value):
+    assert decode(encode(value)) == value
+    assert type(decode(encode(value))) is type(value)

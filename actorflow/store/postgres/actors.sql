@@ -172,7 +172,7 @@ select found.name, node.id, octet_length(actor.state),
     (select count(*) from actorflow.actor_timer as timer where timer.actor = found.name)
 from (select name from actorflow.actor where name > :after union select receiver from actorflow.mail where receiver > :after) as found
     left join actorflow.actor as actor on actor.name = found.name
-    left join actorflow.node as node on node.id = actor.owner
+    left join actorflow.node as node on node.id = actor.owner and node.id not in (select json_array_elements_text(:dead::json))
 where :alone = 0 or node.id is null
 order by found.name limit :limit;
 

@@ -115,6 +115,10 @@ class PostgresStore(StoreShell[PostgresNode]):
     def _make_node(self) -> PostgresNode:
         return PostgresNode(self)
 
+    def dead(self) -> list[str]:
+        """Return the ids of nodes that have died and are not buried yet."""
+        return [row[0] for row in self.read(lambda transaction: transaction.all("session.dead", {"id": ""}))]
+
     def _tidy(self) -> None:
         """Leave that to the server."""
 

@@ -169,7 +169,7 @@ select found.name, node.id, length(actor.state),
     (select count(*) from af_actor_timer as timer where timer.actor = found.name)
 from (select name from af_actor where name > :after union select receiver from af_mail where receiver > :after) as found
     left join af_actor as actor on actor.name = found.name
-    left join af_node as node on node.id = actor.owner
+    left join af_node as node on node.id = actor.owner and node.id not in (select value from json_each(:dead))
 where :alone = 0 or node.id is null
 order by found.name limit :limit;
 

@@ -151,13 +151,17 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
     The copy is one file: what is in the log beside the original is in it. It is there whole, or not at all.
 
     Raises:
-        DefinitionError: the target is there, and is not to be replaced, or somebody works on it; it is the file itself.
+        DefinitionError: the target is there, and is not to be replaced, or somebody works on it; it is no file, or is
+            the file itself.
         StoreError: the file is damaged, and so would be the copy.
     """
     if Path(target).exists() and Path(path).exists() and Path(target).samefile(path):
         msg = f"{target}: it is the file itself; give another name"
         raise DefinitionError(msg)
     target = os.path.realpath(target)  # the file is replaced, not a link to it
+    if Path(target).exists() and not Path(target).is_file():
+        msg = f"{target}: it is no file, but a folder or a device; give another name"
+        raise DefinitionError(msg)
     if Path(target).exists() and not replace:
         msg = f"{target}: it is there already; give another name, or --force"
         raise DefinitionError(msg)

@@ -33,7 +33,7 @@ class SqliteNode:
     def __init__(self, store: SqliteStore) -> None:
         self.id = secrets.token_hex(8)
         self._store = store
-        self._folder = Path(f"{store.path}-af-nodes")
+        self._folder = folder_of(store)
         self._notes: WorkNotes | None = None
         if not store.is_memory:
             with file_errors(store.path), self._or_nothing():
@@ -93,19 +93,9 @@ class SqliteNode:
 
     def dead(self) -> list[str]:
         """Return the ids of nodes whose locks are free: their processes have ended."""
-        if self._store.is_memory:
-            return []
-        self._keep_lock()
-        rows: list[Any] = self._store.read(lambda transaction: transaction.all("nodes.others", {"id": self.id}))
-        return [row[0] for row in rows if is_free(str(self._folder / row[0]), missing=self._is_silent(row))]
-
-    def _is_silent(self, row: Row) -> bool:
-        """Say whether a node has not beaten for long, or not since the machine was started: with no lock, it is dead.
-
-        A lock file that is missing is no death by itself: somebody may have tidied up beside the database.
-        """
-        now = SystemClock.monotonic()
-        return bool(row[3] != self.row["boot"] or not now - LEASE_SECONDS <= row[5] <= now + LEASE_SECONDS)
+        if not self._store.is_memory:
+            self._keep_lock()
+        return dead_nodes(self._store, self.id)
 
     def _keep_lock(self) -> None:
         """Take this node's lock again, if its file was deleted."""
@@ -155,6 +145,29 @@ class SqliteNode:
         except StoreError as error:  # the others see by the lock that it is gone
             logger.warning("Node %s could not take its row away: %s", self.id, error)
         self._remove_file()
+
+
+def dead_nodes(store: SqliteStore, me: str = "") -> list[str]:
+    """Return the ids of the nodes of a file, other than this one, whose locks are free."""
+    if store.is_memory:
+        return []
+    folder, boot = folder_of(store), boot_id()
+    rows: list[Any] = store.read(lambda transaction: transaction.all("nodes.others", {"id": me}))
+    return [row[0] for row in rows if is_free(str(folder / row[0]), missing=is_silent(row, boot))]
+
+
+def folder_of(store: SqliteStore) -> Path:
+    """Return where the nodes of a file have their locks."""
+    return Path(f"{store.path}-af-nodes")
+
+
+def is_silent(row: Row, boot: str) -> bool:
+    """Say whether a node has not beaten for long, or not since the machine was started: with no lock, it is dead.
+
+    A lock file that is missing is no death by itself: somebody may have tidied up beside the database.
+    """
+    now = SystemClock.monotonic()
+    return bool(row[3] != boot or not now - LEASE_SECONDS <= row[5] <= now + LEASE_SECONDS)
 
 
 def boot_id() -> str:

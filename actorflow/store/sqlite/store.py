@@ -29,7 +29,7 @@ from actorflow.store.sqlite.file import (
     open_file,
     patience,
 )
-from actorflow.store.sqlite.node import SqliteNode
+from actorflow.store.sqlite.node import SqliteNode, dead_nodes
 from actorflow.store.sqlite.place import FilePlace, real_path
 
 if TYPE_CHECKING:
@@ -208,6 +208,10 @@ class SqliteStore(StoreShell[SqliteNode]):
 
     def _make_node(self) -> SqliteNode:
         return SqliteNode(self)
+
+    def dead(self) -> list[str]:
+        """Return the ids of nodes that have died and are not buried yet."""
+        return dead_nodes(self)
 
     def _end_watching(self) -> None:
         if self._watching is not None and self._watching is not threading.current_thread():
