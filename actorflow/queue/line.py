@@ -79,7 +79,6 @@ class Line:
         self.closed = False
         self.reported = ("", -math.inf)  # the last failure of the store that was logged, and when
         self.is_outdated = False  # it was said that a newer program has changed the tables
-        self.outdated = 0  # version of tables that are too new for this program
         self.workers = 0
         self.schedules: ActorRef[Any] | None = None
         self.declared: dict[str, Schedule] = {}
@@ -146,18 +145,18 @@ class Line:
     def put_and_claim(self, packed: Packed, now: float) -> tuple[int, list[ledger.Claimed]]:
         """Add a job, and claim the next one in the same transaction: half the commits for a worker that waits."""
         store, name, news = self.store, self.name, None
-        owner, until, known = self.node.id, self.lease_now() + LEASE_SECONDS, store.version
+        owner, until = self.node.id, self.lease_now() + LEASE_SECONDS
 
         def work(transaction: Transaction) -> tuple[int, list[ledger.Claimed]]:
             nonlocal news
             news = None
             if self.closed or self.is_ending():
                 return put_plain(transaction, name, packed, now), []
-            job = ledger.put_running(transaction, name, owner, packed.task, packed.payload, now, until, known)
+            job = ledger.put_running(transaction, name, owner, packed.task, packed.payload, now, until)
             if job is not None:
                 return job.id, [job]
             id_, news = put_plain(transaction, name, packed, now), ledger.News()
-            return id_, ledger.claim(transaction, name, owner, self.tasks, 1, now, until, known, news)[0]
+            return id_, ledger.claim(transaction, name, owner, self.tasks, 1, now, until, news)[0]
 
         found = store.write(work, self.durability, self.order)
         if news is not None:
@@ -199,7 +198,7 @@ class Line:
                 ledger.settle(transaction, name, owner, done, now, news, self.payload_limit)
             if wanted < 1:
                 return [], None
-            return ledger.claim(transaction, name, owner, tasks, wanted, now, until, store.version, news)
+            return ledger.claim(transaction, name, owner, tasks, wanted, now, until, news)
 
         claimed = store.write(work, self.durability, self.order)
         self._latest = now
@@ -228,10 +227,6 @@ class Line:
 
     def told(self, done: Iterable[ledger.Outcome], news: ledger.News) -> None:
         """Tell who waits and who listens, after a commit."""
-        if news.newer is not None and self.outdated != news.newer:  # another program has changed the tables
-            self.outdated = news.newer
-            text = "Queue %s: tables are of version %s now, this program knows %s: it takes no more jobs: restart it"
-            logger.error(text, self.name, news.newer, self.store.version)
         lost = set(news.lost).difference(outcome.id for outcome in done if outcome.is_doubtful)
         for job in lost:
             logger.warning("Job %s was taken over by another process; its late result is refused", job)

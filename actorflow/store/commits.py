@@ -65,7 +65,8 @@ class Commits(Holding):
             done: tuple[T, After] | None = None
             try:
                 if self.turn.acquire(blocking=False):
-                    self._check_open()
+                    if self._closed:
+                        self._check_open()
                     done = self._alone(run, durability)
                     self.turn.release()
             except Exception as error:

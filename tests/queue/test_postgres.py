@@ -126,7 +126,7 @@ def test_two_claims_at_the_same_time_keep_the_limit(database, postgres_server):
     inside, go, claimed = threading.Event(), threading.Event(), []
 
     def claim(transaction, owner):
-        jobs, _ = ledger.claim(transaction, "q", owner, f'["{tasks.double.name}"]', 5, 0.0, 30.0, 99, ledger.News())
+        jobs, _ = ledger.claim(transaction, "q", owner, f'["{tasks.double.name}"]', 5, 0.0, 30.0, ledger.News())
         claimed.extend(jobs)
         return jobs
 

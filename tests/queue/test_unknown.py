@@ -104,7 +104,7 @@ def test_unknown_tasks_in_front_are_not_read_by_a_claim(tmp_path):
             shop.store._writer.connection.set_progress_handler(step, 10)
             claimed = shop.store.write(
                 lambda transaction: ledger.claim(
-                    transaction, "q", "node", f'["{tasks.double.name}"]', 20, 1.0, 2.0, 99, ledger.News()
+                    transaction, "q", "node", f'["{tasks.double.name}"]', 20, 1.0, 2.0, ledger.News()
                 )
             )[0]
             shop.store._writer.connection.set_progress_handler(None, 0)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from actorflow.errors import ActorDeadError, StoreError
-from actorflow.store import commits
+from actorflow.store import commits, turn
 from actorflow.store.store import open_store
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
@@ -104,7 +104,8 @@ def test_the_next_transaction_after_one_that_hung_is_like_any_other(store):
 
 
 def test_work_behind_a_transaction_that_hangs_fails_in_bounded_time(store, monkeypatch):
-    monkeypatch.setattr(commits, "TURN_SECONDS", 0.1)
+    for module in (commits, turn):
+        monkeypatch.setattr(module, "TURN_SECONDS", 0.1)
     monkeypatch.setattr(commits, "LOOK_SECONDS", 0.05)
     with Hanging(store, lambda held: held.commit()) as hanging:
         with pytest.raises(StoreError, match="another thread of this process has the store"):

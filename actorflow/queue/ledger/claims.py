@@ -28,7 +28,6 @@ def claim(
     wanted: int,
     now: float,
     lease: float,
-    known: int,
     news: News,
 ) -> tuple[list[Claimed], float | None]:
     """Take the next jobs for a node, the smallest priority first, as far as the limits of the queue allow.
@@ -36,15 +35,11 @@ def claim(
     Args:
         tasks: names of the tasks that the node knows, as a JSON list.
         lease: when others may take them over, if the node does not say that it still works.
-        known: version of the tables that the node knows; if they are newer, it takes nothing.
 
     Returns:
         The jobs; and, if there are fewer than were wanted, when some will be ready by themselves.
     """
     outlook = look(transaction, queue)
-    if outlook.version > known:
-        news.newer = outlook.version
-        return [], None
     if outlook.next_time is not None and outlook.next_time <= now:
         wake(transaction, queue, outlook.limits, now, news)
         outlook = look(transaction, queue)
@@ -102,13 +97,13 @@ def unknown(transaction: Transaction, queue: str, counts: Callable[[str], bool])
 
 
 def put_running(
-    transaction: Transaction, queue: str, owner: str, task: str, args: bytes, now: float, lease: float, known: int
+    transaction: Transaction, queue: str, owner: str, task: str, args: bytes, now: float, lease: float
 ) -> Claimed | None:
     """Add a job that this node has at once; None if others go first, or limits hold: then nothing is added.
 
     One statement in place of three, for a job that finds a free worker and nothing that waits.
     """
-    values = {"queue": queue, "owner": owner, "task": task, "args": args, "now": now, "lease": lease, "known": known}
+    values = {"queue": queue, "owner": owner, "task": task, "args": args, "now": now, "lease": lease}
     id_ = transaction.insert("jobs.put_running", values)
     if not id_:
         return None
@@ -183,13 +178,11 @@ class Outlook(NamedTuple):
     """What a transaction finds of a queue before it takes jobs.
 
     Attributes:
-        version: of the tables.
         due, free_at, expires: when the next job is due, a key is free again, a job expires; None if that will not be.
         lacking: some jobs wait for a process that knows a class of their arguments.
     """
 
     limits: Limits
-    version: int
     due: float | None
     free_at: float | None
     expires: float | None
@@ -198,14 +191,14 @@ class Outlook(NamedTuple):
     @property
     def next_time(self) -> float | None:
         """When something will be ready, or over, by itself."""
-        return min((time for time in self[2:5] if time is not None), default=None)
+        return min((time for time in self[1:4] if time is not None), default=None)
 
     @classmethod
     def of(cls, row: Row) -> Outlook:
         """Make one of a row; a time that is none, in a damaged row, never comes."""
-        *limits, version, due, free_at, expires, lacks = row
+        *limits, due, free_at, expires, lacks = row
         due, free_at, expires = (one if isinstance(one, float | int) else None for one in (due, free_at, expires))
-        return cls(Limits(tuple(limits)), version, due, free_at, expires, lacks is not None)
+        return cls(Limits(tuple(limits)), due, free_at, expires, lacks is not None)
 
 
 def look(transaction: Transaction, queue: str) -> Outlook:

@@ -141,7 +141,6 @@ class News:
         duplicates: jobs that were there already, and were to be added.
         room: how many jobs more the transaction may tell that others are over.
         is_unfinished: some are yet to be told; see `ledger.carry_on`.
-        newer: the version of the tables, if it is newer than this program's; then no jobs were taken.
     """
 
     lost: list[int] = field(default_factory=list)
@@ -150,7 +149,6 @@ class News:
     duplicates: set[int] = field(default_factory=set)
     room: int = PART
     is_unfinished: bool = False
-    newer: int | None = None
 
     def begin(self) -> None:
         """Forget all: a database may have a transaction undone and done again."""
@@ -159,7 +157,6 @@ class News:
         self.ended.clear()
         self.duplicates.clear()
         self.room, self.is_unfinished = PART, False
-        self.newer = None
 
 
 @dataclass(slots=True)

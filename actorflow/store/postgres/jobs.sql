@@ -51,7 +51,6 @@ insert into actorflow.job (queue, task, stage, status, priority, args, created, 
 select :queue, :task, 4, 'running', 0, :args::bytea, :now::double precision, :owner, 1, 1, :now::double precision, :lease::double precision
 from actorflow.queue as limits
 where name = :queue and paused = 0 and concurrency is null and rate is null and key_concurrency is null and key_rate is null
-    and (select value from actorflow.meta where key = 'version') <= :known
     and not exists (select 1 from actorflow.job where queue = :queue and stage = 0)
     and not exists (select 1 from actorflow.job where queue = :queue and stage = 1 and due <= :now)
 for update of limits -- as `queue`
@@ -136,7 +135,6 @@ update actorflow.job as job set stage = 0 from next where job.id = next.id retur
 -- name: look
 select
     paused, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst, running,
-    (select value from actorflow.meta where key = 'version'),
     (select min(due) from actorflow.job where queue = :name and stage = 1),
     (select min(free_at) from actorflow.key where queue = :name and free_at is not null),
     (select min(expires) from actorflow.job where queue = :name and stage < 4 and expires is not null),

@@ -204,7 +204,7 @@ class SqliteWriter:
         self._path = path
         self._version = version
         self._place = place  # None: in memory
-        self._synchronous = 0
+        self._durability: Durability | None = None  # of the last transaction
         self._run = connection.cursor().execute  # a cursor for each statement costs 0.2 us more
 
     def _execute(self, sql: str) -> None:
@@ -227,10 +227,9 @@ class SqliteWriter:
 
     def begin(self, durability: Durability, /) -> None:
         """Open a transaction, with the lock for writing; its commit will last as asked."""
-        wanted = SYNCHRONOUS[durability]
-        if wanted != self._synchronous:
-            self._execute(f"pragma synchronous = {wanted}")
-            self._synchronous = wanted
+        if durability != self._durability:
+            self._execute(f"pragma synchronous = {SYNCHRONOUS[durability]}")
+            self._durability = durability
         try:
             self._run("begin immediate")
             self.transaction._error = None
@@ -282,7 +281,7 @@ class SqliteWriter:
         self.connection = connect(self._path)
         keep_log(self.connection)
         self.transaction = SqliteTransaction(self.connection, self._path)
-        self._synchronous = 0
+        self._durability = None
         self._run = self.connection.cursor().execute
         connection.execute("pragma query_only = on")  # a cursor that the thread has is not refused
         return connection.end

@@ -49,7 +49,6 @@ insert into af_job (queue, task, stage, status, priority, args, created, owner, 
 select :queue, :task, 4, 'running', 0, :args, :now, :owner, 1, 1, :now, :lease
 from af_queue as limits
 where name = :queue and paused = 0 and concurrency is null and rate is null and key_concurrency is null and key_rate is null
-    and (select value from af_meta where key = 'version') <= :known
     and not exists (select 1 from af_job where queue = :queue and stage = 0)
     and not exists (select 1 from af_job where queue = :queue and stage = 1 and due <= :now);
 
@@ -126,7 +125,6 @@ returning id, key;
 -- name: look
 select
     paused, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst, running,
-    (select value from af_meta where key = 'version'),
     (select min(due) from af_job where queue = :name and stage = 1),
     (select min(free_at) from af_key where queue = :name and free_at is not null),
     (select min(expires) from af_job where queue = :name and stage < 4 and expires is not null),
