@@ -119,15 +119,20 @@ class Connection:
         frames, send = self.frames, self._sock.send
         while frames:
             frame = frames[0]
-            while (rest := frame.rest()) is not None:
-                sent = frame.sent
-                sent += map(send, (rest,), flags)
+            at = frame.at
+            while at is not None:
+                part, sent, after = at
+                if sent:
+                    part = memoryview(part)[sum(sent) :]
+                sent += map(send, (part,), flags)
+                if sent[-1] == len(part):
+                    frame.at = at = after
             if frames and frames[0] is frame:
                 frames.popleft()
 
     def unsent(self) -> list[Frame]:
         """Take out the frames of which not all is written."""
-        unsent = [frame for frame in self.frames if frame.rest() is not None]
+        unsent = [frame for frame in self.frames if not frame.is_written]
         self.frames.clear()
         return unsent
 
@@ -140,7 +145,7 @@ class Connection:
     def pending(self) -> bool:
         """Say whether a frame, or the beginning of one, has been read already: then a poll would not tell of it."""
         _, start, end, got, large = self._at
-        return end + sum(got) > start or large is not None
+        return end > start or large is not None or sum(got) > 0
 
     def ended(self) -> bool:
         """Say whether a read has come to the end."""
@@ -183,11 +188,13 @@ class Connection:
         while True:
             room, start, end, got, large = self._at
             target = room
-            if self.ended():
-                raise EOFError
             if got:
+                if not got[-1]:
+                    raise EOFError
                 end += sum(got)
             if large is not None:
+                if self.ended():
+                    raise EOFError
                 rest = large.rest()
                 if rest is None:
                     return (*large.parts(), (room, start, end, [], None))
@@ -220,38 +227,43 @@ class Connection:
 class Frame:
     """What is written at once, and how much of it is."""
 
-    __slots__ = ("_at", "buffers", "items", "parts")
+    __slots__ = ("at", "buffers", "items")
 
     def __init__(self, items: Any, buffers: Sequence[memoryview] = ()) -> None:
-        body = marshal.dumps(items, MARSHAL_VERSION)
-        head = HEADER.pack(len(body), len(buffers))
-        if buffers:
-            head += b"".join([SIZE.pack(buffer.nbytes) for buffer in buffers])
         self.items = items
         self.buffers = buffers
-        self.parts: list[bytes | memoryview] = [head + body] if len(body) <= JOINED else [head, body]
-        self.parts += buffers
-        self._at: tuple[int, list[int]] = (0, [])  # the part that is being written, and what writes have taken of it
+        body = marshal.dumps(items, MARSHAL_VERSION)
+        head = HEADER.pack(len(body), len(buffers))
+        # The part that is being written, what writes have taken of it, and the same of the parts behind it; None: all
+        # is written.
+        self.at: Any
+        if not buffers and len(body) <= JOINED:  # nearly all are
+            self.at = (head + body, [], None)
+            return
+        head += b"".join([SIZE.pack(buffer.nbytes) for buffer in buffers])
+        at = None
+        for part in reversed([head + body, *buffers] if len(body) <= JOINED else [head, body, *buffers]):
+            at = (part, [], at)
+        self.at = at
 
     @property
-    def sent(self) -> list[int]:
-        """What writes have taken of the part that `rest` returned; who writes adds to it."""
-        return self._at[1]
-
-    def rest(self) -> bytes | memoryview | None:
-        """Return what is to be written next; None if all is."""
-        while True:
-            index, sent = self._at
-            if index == len(self.parts):
-                return None
-            part, done = self.parts[index], sum(sent)
-            if done < len(part):
-                return memoryview(part)[done:] if done else part
-            self._at = index + 1, []
+    def is_written(self) -> bool:
+        """Whether all of it is written, be it that a signal has come before that was noted."""
+        if self.at is None:
+            return True
+        part, sent, after = self.at
+        return after is None and sum(sent) == len(part)
 
     def own(self) -> None:
         """Copy the buffers: they are written later than their owner knows, and he may change them."""
-        self.parts[:] = [bytes(part) for part in self.parts]
+        parts = []
+        at = self.at
+        while at is not None:
+            part, sent, at = at
+            parts.append((bytes(part), sent))
+        for part, sent in reversed(parts):
+            at = (part, sent, at)
+        self.at = at
 
 
 class Large:

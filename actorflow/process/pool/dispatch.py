@@ -53,7 +53,7 @@ class Dispatch:
         self.leaving: set[str] = set()  # names of workers that a smaller size leaves over
         self.lock = threading.RLock()  # of the counters and the list of lanes; see `exclusively`
         self.threads: set[int] = set()  # ids of the threads that bring the results
-        self._drains: list[Future[None]] = []
+        self.drains: list[Future[None]] = []
         self._failed_starts = self._lacks = 0
         DISPATCHES.add(self)
 
@@ -76,20 +76,21 @@ class Dispatch:
             return
         if task.buffers and task.options.retries:
             task.copy_buffers()
+        idle = self.idle
         try:
-            self._place(task)
+            while idle:
+                try:
+                    lane = idle.pop()
+                except IndexError:
+                    break
+                if lane.hand(task):
+                    return
+            self._enqueue(task)
         except BaseException:  # a signal's handler, perhaps as a lane was taken from the idle ones
             self.rouse()
             raise
 
-    def _place(self, task: Task[Any]) -> None:
-        while self.idle:
-            try:
-                lane = self.idle.pop()
-            except IndexError:
-                break
-            if lane.hand(task):
-                return
+    def _enqueue(self, task: Task[Any]) -> None:
         if task.buffers and not task.copied:
             task.copy_buffers()
         self.queue.put(task)
@@ -229,7 +230,7 @@ class Dispatch:
     def drained(self) -> Future[None]:
         """Return a future that is set once nothing waits or runs."""
         future: Future[None] = Future()
-        self._drains.append(future)
+        self.drains.append(future)
         self.check_drained()
         return future
 
@@ -244,8 +245,8 @@ class Dispatch:
 
     def check_drained(self) -> None:
         """Tell who waits for the end of all tasks; lanes ask this when they have nothing to do."""
-        if self._drains and not self.works:
-            drains, self._drains = self._drains, []
+        if self.drains and not self.works:
+            drains, self.drains = self.drains, []
             for future in drains:
                 future._settle(None, None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+from functools import partial
 from typing import Any
 
 from actorflow.core.atomic import exclusively
@@ -21,6 +22,10 @@ class Doorbell:
         self._poll: Any = select.epoll() if hasattr(select, "epoll") else select.poll()
         self._poll.register(descriptor, select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
+        # `disarm` has the thread sleep on while another reads the socket; without epoll it wakes, and waits for the lock.
+        # `arm` has it watch again. In C, for each call of a caller that waits does both.
+        self.disarm = partial(self._poll.modify, descriptor, 0)
+        self.arm = partial(self._poll.modify, descriptor, select.POLLIN)
         self._unit = 1 if hasattr(select, "epoll") else 1000  # seconds, or milliseconds
         self._lock = threading.RLock()  # so that nobody rings what was closed; a signal handler may ring, too
 
@@ -44,14 +49,6 @@ class Doorbell:
         except OSError as error:  # it has been rung often enough, or is closed
             if error.errno is None:  # a signal's handler raised it: a TimeoutError, say
                 raise
-
-    def disarm(self) -> None:
-        """Have the thread sleep on while another reads the socket; without epoll it wakes, and waits for the lock."""
-        self._poll.modify(self._socket, 0)
-
-    def arm(self) -> None:
-        """Have the thread watch the socket again."""
-        self._poll.modify(self._socket, select.POLLIN)
 
     def close(self) -> None:
         """Give the descriptors back."""

@@ -209,9 +209,16 @@ class Lane(Line):
         lock = self.lock
         if lock._is_owned():  # a finaliser, or a signal's handler, submits in the midst of this
             return False
+        handed = False
         try:  # no second one inside: its first bytecode would belong to none of them
             lock.acquire()
-            handed = self.take_in(task)
+            if self.going is not None:
+                self.mend()
+            if not (self.dead or self.retiring or self.doomed or self.in_flight):
+                self.resting = False
+                cost = task.cost
+                self.send([task], math.inf if cost is None else cost)
+                handed = True
             lock.release()
         except BaseException:
             self.leave_to_thread()
@@ -219,15 +226,6 @@ class Lane(Line):
         if handed and (self.watched or task.count > 1):  # it is to be looked at while it runs
             self.bell.ring()
         return handed
-
-    def take_in(self, task: Task[Any]) -> bool:
-        """Send a task if the worker has nothing to do; with the lock held."""
-        self.mend()
-        if self.dead or self.retiring or self.doomed or self.in_flight:
-            return False
-        self.resting = False
-        self.send([task], math.inf if task.cost is None else task.cost)
-        return True
 
     def leave_to_thread(self) -> None:
         """After a signal in a caller's turn: give the lock back, and have the lane's thread go on with what he left."""
@@ -265,12 +263,13 @@ class Lane(Line):
             raise
         if rings:
             self.bell.ring()
-        if not self.in_flight:
+        if self.dispatch.drains and not self.in_flight:
             self.dispatch.check_drained()
 
     def read_for(self, task: Task[Any], timeout: float | None) -> bool:
         """Read a reply for a caller; True if the lane's thread has something to do then."""
-        self.mend()
+        if self.going is not None:
+            self.mend()
         if self.dead or len(self.in_flight) != 1 or task._done or self.watched or self.left_over:
             return False
         self.borrows += 1
@@ -280,7 +279,11 @@ class Lane(Line):
         return rings
 
     def read_reply(self, task: Task[Any], seconds: float) -> bool:
-        """Read the reply to a task, the only one to come; True if the lane's thread has something to do then."""
+        """Read the reply to a task, the only one to come; True if the lane's thread has something to do then.
+
+        Raises:
+            Unclear: something was raised as the value was unpickled.
+        """
         connection = self.connection
         try:
             if not (connection.pending() or self.poll.poll(seconds * 1000)):
@@ -295,7 +298,10 @@ class Lane(Line):
         if reply is None or task._wakes or self.in_flight[seq] is not task:
             self.left_over = True
             return True
-        value = self.load(reply, buffers)
+        try:
+            value = loads(reply, buffers)
+        except BaseException as error:  # noqa: BLE001 - whose it is is found out later
+            raise Unclear(error) from None
         task._settle(task.take_all(value) if isinstance(task, Chunk) else value, None)
         if self.in_flight.pop(seq, None) is not None:
             self.done += task.count
@@ -309,17 +315,6 @@ class Lane(Line):
         self.resting = True
         self.dispatch.idle.append(self)
         return bool(self.dispatch.queue) or connection.pending()
-
-    def load(self, reply: bytes, buffers: list[memoryview]) -> Any:
-        """Unpickle a value.
-
-        Raises:
-            Unclear: that raised something.
-        """
-        try:
-            return loads(reply, buffers)
-        except BaseException as error:  # noqa: BLE001 - whose it is is found out later
-            raise Unclear(error) from None
 
     def value_in(self, items: tuple[Any, ...], seq: int) -> Any:
         """Return the pickled value of a task if a frame holds that and nothing else."""

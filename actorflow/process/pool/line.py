@@ -10,7 +10,7 @@ import _thread
 import math
 import select
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.errors import PayloadError
 from actorflow.process.payload import load_error, loads
@@ -33,17 +33,9 @@ Outcome: TypeAlias = "tuple[Task[Any], Any, BaseException | None]"
 KNOWN: Final = 500  # functions that a worker keeps
 
 
-class Batch(NamedTuple):
-    """Tasks on their way to a worker, and what is so once they are: the number behind them, tasks left, functions."""
-
-    tasks: list[Task[Any]]
-    first: int
-    behind: int
-    seconds: float
-    left: float
-    learn: dict[int, Function]
-    forget: list[int]
-    frame: Frame
+# What is sent, and what is so then: the tasks by number, the last number, the seconds they take, how many more tasks the
+# worker may get, the functions that it has learnt and forgotten, and the frame. A tuple: with names it takes longer.
+Batch: TypeAlias = "tuple[dict[int, Task[Any]], int, float, float, dict[int, Function], list[int], Frame]"
 
 
 class Line:
@@ -77,11 +69,12 @@ class Line:
     def send(self, tasks: list[Task[Any]], seconds: float) -> None:
         """Send tasks; if the worker has died, its thread finds that out.
 
-        A signal's handler may raise at any line. Before `going` is set nothing has happened; afterwards `mend` does the
-        rest, twice if need be.
+        A signal's handler may raise at any line. Before `going` is set nothing has happened that counts; afterwards
+        `mend` does the rest, twice if need be.
         """
         seq = first = self.next_seq
         known = self.known
+        flight: dict[int, Task[Any]] = {}
         calls: list[Any] = []
         learn: dict[int, Function] = {}
         forget: list[int] = []
@@ -92,46 +85,44 @@ class Line:
                     forget.append(next(iter(known)))
                 learn[function.number] = function
             calls += (task.code, task.data)
+            flight[seq] = task
+            task.lane = self
+            if task.options.watched:
+                self.watched = True
             seq += 1
-        data = [part for function in learn.values() for part in (function.number, function.data)]
+        left = self.left
+        if left < math.inf:
+            left -= sum([task.count for task in tasks])
+        data = [part for function in learn.values() for part in (function.number, function.data)] if learn else []
         frame = Frame((child.RUN, first, calls, data, forget), tasks[0].buffers)
-        left = self.left - sum([task.count for task in tasks]) if self.left < math.inf else self.left
-        self.going = Batch(tasks, first, seq, seconds, left, learn, forget, frame)
+        self.going = (flight, seq - 1, seconds, left, learn, forget, frame)
         self.mend()
 
     def mend(self) -> None:
         """Do what `send` has to do for its batch, or what is left of that."""
-        going = self.going
-        if going is None:
+        if self.going is None:
             return
-        for number in going.forget:
-            self.known.pop(number, None)
-        self.known.update(going.learn)
-        for seq, task in enumerate(going.tasks, going.first):
-            self.in_flight[seq] = task
-            task.lane = self
-            if task.options.watched:
-                self.watched = True
-        self.next_seq = going.behind
-        last = going.behind - 1
-        if not self.batches or self.batches[-1][0] != last:
-            self.batches.append((last, going.seconds))
-        self.left = going.left
-        if self.left <= 0:
+        flight, last, seconds, left, learn, forget, frame = self.going
+        if learn:
+            for number in forget:
+                self.known.pop(number, None)
+            self.known.update(learn)
+        self.in_flight.update(flight)
+        self.next_seq = last + 1
+        batches, connection = self.batches, self.connection
+        if not batches or batches[-1][0] != last:
+            batches.append((last, seconds))
+        self.left = left
+        if left <= 0:
             self.retiring = True
-        frames = self.connection.frames
-        if going.frame.rest() is not None and going.frame not in frames:
-            frames.append(going.frame)
-        self.write()
-        self.going = None
-
-    def write(self) -> None:
-        """Write what is to be written."""
+        if frame.at is not None and frame not in connection.frames:
+            connection.frames.append(frame)
         try:
-            self.connection.write()
+            connection.write()
         except OSError as error:
             if error.errno is None:  # a signal's handler raised it: a TimeoutError, say
                 raise
+        self.going = None
 
     def read(self) -> None:
         """Take in what the worker has sent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from actorflow.core.traits import check_known, check_type
@@ -29,11 +29,10 @@ class TaskOptions:
     memory: int | None = None
     priority: int = 0
     retries: int = 0
+    watched: bool = field(init=False, repr=False)  # its worker has to be watched while it runs
 
-    @property
-    def watched(self) -> bool:
-        """Say whether its worker has to be watched while it runs."""
-        return self.timeout is not None or self.memory is not None
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "watched", self.timeout is not None or self.memory is not None)
 
     def override(self, keywords: TaskKeywords) -> TaskOptions:
         """Return options with these changed.
@@ -54,4 +53,4 @@ class TaskOptions:
         return dataclasses.replace(self, **options)
 
 
-OPTION_NAMES = tuple(field.name for field in dataclasses.fields(TaskOptions))
+OPTION_NAMES = tuple(option.name for option in dataclasses.fields(TaskOptions) if option.init)

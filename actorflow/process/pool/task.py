@@ -115,7 +115,7 @@ def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Sequence
 class Task(PoolFuture[T]):
     """A call on its way, and the future of its result."""
 
-    __slots__ = ("buffers", "copied", "data", "dispatch", "function", "lane", "options", "tries")
+    __slots__ = ("buffers", "code", "copied", "data", "dispatch", "function", "lane", "options", "tries")
 
     count = 1  # calls
 
@@ -125,6 +125,7 @@ class Task(PoolFuture[T]):
         self._open, self._done, self._wakes, self._target = True, False, [], None  # Future.__init__, 200 ns less
         self.dispatch = dispatch
         self.function = function
+        self.code = function.number  # as the worker reads it; of a chunk another
         self.data = data
         self.buffers: Sequence[memoryview] = buffers
         self.options = options
@@ -132,8 +133,7 @@ class Task(PoolFuture[T]):
         self.lane: Line | None = None
         self.tries = 0
 
-    # How the parts below differ for a chunk of a map:
-    code = property(lambda self: self.function.number)
+    # Seconds; for a chunk of a map as many times as it has items.
     cost = property(lambda self: self.function.cost)
 
     def running(self) -> bool:
@@ -204,12 +204,12 @@ class Chunk(Task[list[Any]]):
         count: int,
     ) -> None:
         super().__init__(dispatch, function, data, buffers, options)
+        self.code = ~function.number
         self.count = count
         self.items: list[Any] = []  # results so far
         self.offset = 0  # how many of them were there before the last try
         self.news: Future[None] | None = None  # set once there are more of them: who iterates waits for that
 
-    code = property(lambda self: ~self.function.number)
     cost = property(lambda self: None if self.function.cost is None else self.function.cost * self.count)
 
     def take(self, start: int, groups: Sequence[bytes], buffers: Sequence[memoryview]) -> None:
