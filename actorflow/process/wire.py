@@ -241,7 +241,7 @@ class Frame:
             self.at = (head + body, [], None)
             return
         head += b"".join([SIZE.pack(buffer.nbytes) for buffer in buffers])
-        at = None
+        at: Any = None
         for part in reversed([head + body, *buffers] if len(body) <= JOINED else [head, body, *buffers]):
             at = (part, [], at)
         self.at = at

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from actorflow.process.launch.handle import Handle
     from actorflow.process.launch.launcher import Launcher
     from actorflow.process.logs import RecordQueue
+    from actorflow.process.pool.direct import DirectLine
     from actorflow.process.pool.lane import Lane
     from actorflow.process.pool.setup import Setup
     from actorflow.process.pool.task import Task
@@ -41,7 +42,7 @@ class Dispatch:
         self.path = path
         self.workers = workers
         self.queue = TaskQueue()
-        self.idle: list[Lane] = []
+        self.idle: list[DirectLine] = []
         self.lanes: list[Lane] = []
         self.launched: list[Lane] = []  # successors of dead ones, which no worker has taken yet
         self.functions = Functions()

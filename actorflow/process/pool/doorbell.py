@@ -22,8 +22,8 @@ class Doorbell:
         self._poll: Any = select.epoll() if hasattr(select, "epoll") else select.poll()
         self._poll.register(descriptor, select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
-        # `disarm` has the thread sleep on while another reads the socket; without epoll it wakes, and waits for the lock.
-        # `arm` has it watch again. In C, for each call of a caller that waits does both.
+        # `disarm` has the thread sleep on while another reads the socket; without epoll it waits for the lock.
+        # `arm` has it watch again. All in C: a caller that reads by itself does both each time.
         self.disarm = partial(self._poll.modify, descriptor, 0)
         self.arm = partial(self._poll.modify, descriptor, select.POLLIN)
         self._unit = 1 if hasattr(select, "epoll") else 1000  # seconds, or milliseconds

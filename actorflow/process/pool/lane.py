@@ -1,8 +1,4 @@
-"""Lane: the thread of one worker process, and what it decides: what is sent when, and what must end. Layer 2.
-
-A caller that submits to an idle worker sends by itself, and a caller that waits for the only task under way reads its
-reply by itself: that saves the two thread switches, which cost as much as the way to the other process.
-"""
+"""Lane: the thread of one worker process, and what it decides: what is sent when, and what must end. Layer 2."""
 
 from __future__ import annotations
 
@@ -15,14 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import HostDied, PayloadError, TaskTimeout
+from actorflow.errors import HostDied, TaskTimeout
 from actorflow.process.logs import levels
-from actorflow.process.payload import loads
 from actorflow.process.pool import child
 from actorflow.process.pool.batching import SMALL, fits_behind, gather
-from actorflow.process.pool.line import Line
+from actorflow.process.pool.direct import LOOK, DirectLine
 from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
-from actorflow.process.pool.task import Chunk
 from actorflow.process.proxies import authkey
 from actorflow.process.watch import PERIOD, rss_of
 
@@ -34,32 +28,18 @@ if TYPE_CHECKING:
 BATCHES: Final = 2  # under way at once, so that the worker has the next when it ends one
 STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken back
 DECIDE: Final = 0.001  # seconds until each core sees what another has written to the page, with much to spare
-BORROW: Final = 0.002  # seconds that a caller reads by itself; after that a thread switch does not matter
 ENDING: Final = 5.0  # seconds for a process to end once its socket is closed
-LOOK: Final = 1.0  # seconds between two looks of a thread that nobody rings
 NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
 
 
-class Unclear(BaseException):
-    """An error was raised while a value was unpickled: by the value itself, or by a signal's handler."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-class Lane(Line):
+class Lane(DirectLine):
     """See the module."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(dispatch)
         self.over: Future[None] = Future()  # the process has ended and all is given back
         self.recalled = 0  # up to which number tasks were taken back
-        self.borrows = 0
-        self.resting = False  # in the list of idle lanes
-        self.dead = False
-        self.doomed = False  # killed by us, for a task
-        self.left_over = False  # a caller has left something to the thread: in the connection, say
         self.verdicts: dict[int, BaseException] = {}  # of tasks whose worker was killed for them
         self._pid: int | None = None
         self._rss = self._weighed = 0
@@ -203,138 +183,6 @@ class Lane(Line):
         else:
             self.send([first], cost)
         return True
-
-    def hand(self, task: Task[Any]) -> bool:
-        """Send a task from the thread of its caller, who has taken the lane from the idle ones. False: it is not."""
-        lock = self.lock
-        if lock._is_owned():  # a finaliser, or a signal's handler, submits in the midst of this
-            return False
-        handed = False
-        try:  # no second one inside: its first bytecode would belong to none of them
-            lock.acquire()
-            if self.going is not None:
-                self.mend()
-            if not (self.dead or self.retiring or self.doomed or self.in_flight):
-                self.resting = False
-                cost = task.cost
-                self.send([task], math.inf if cost is None else cost)
-                handed = True
-            lock.release()
-        except BaseException:
-            self.leave_to_thread()
-            raise
-        if handed and (self.watched or task.count > 1):  # it is to be looked at while it runs
-            self.bell.ring()
-        return handed
-
-    def leave_to_thread(self) -> None:
-        """After a signal in a caller's turn: give the lock back, and have the lane's thread go on with what he left."""
-        lock = self.lock
-        if lock._is_owned():
-            self.left_over = True
-            with suppress(OSError, ValueError):  # it is closed
-                self.bell.arm()
-            lock.release()
-        self.bell.ring()
-
-    # --- a caller that reads ------------------------------------------------------------------------------------------
-
-    def borrow(self, task: Task[Any], timeout: float | None) -> None:
-        """Read a reply in the thread that waits for it, if that is the only one to come.
-
-        In the main thread a signal's handler may raise at any line. So a reply is dealt with here only as far as that
-        can be done twice: a value for which nobody else waits. The rest is left to the lane's thread.
-        """
-        lock = self.lock
-        if len(self.in_flight) != 1 or lock._is_owned():
-            return
-        try:
-            if not lock.acquire(blocking=False):
-                return
-            rings = self.read_for(task, timeout)
-            lock.release()
-        except Unclear as unclear:
-            self.leave_to_thread()
-            if not self.is_of_result(task, unclear.error):
-                raise unclear.error from None
-            return
-        except BaseException:
-            self.leave_to_thread()
-            raise
-        if rings:
-            self.bell.ring()
-        if self.dispatch.drains and not self.in_flight:
-            self.dispatch.check_drained()
-
-    def read_for(self, task: Task[Any], timeout: float | None) -> bool:
-        """Read a reply for a caller; True if the lane's thread has something to do then."""
-        if self.going is not None:
-            self.mend()
-        if self.dead or len(self.in_flight) != 1 or task._done or self.watched or self.left_over:
-            return False
-        self.borrows += 1
-        self.bell.disarm()
-        rings = self.read_reply(task, BORROW if timeout is None else min(timeout, BORROW))
-        self.bell.arm()
-        return rings
-
-    def read_reply(self, task: Task[Any], seconds: float) -> bool:
-        """Read the reply to a task, the only one to come; True if the lane's thread has something to do then.
-
-        Raises:
-            Unclear: something was raised as the value was unpickled.
-        """
-        connection = self.connection
-        try:
-            if not (connection.pending() or self.poll.poll(seconds * 1000)):
-                return False
-            items, buffers, after = connection.peek()
-        except (EOFError, OSError) as error:  # the thread sees it too
-            if not (connection.ended() or connection.fileno() < 0 or isinstance(error, ConnectionError)):
-                raise
-            return False
-        seq = next(iter(self.in_flight))
-        reply = self.value_in(items, seq)
-        if reply is None or task._wakes or self.in_flight[seq] is not task:
-            self.left_over = True
-            return True
-        try:
-            value = loads(reply, buffers)
-        except BaseException as error:  # noqa: BLE001 - whose it is is found out later
-            raise Unclear(error) from None
-        task._settle(task.take_all(value) if isinstance(task, Chunk) else value, None)
-        if self.in_flight.pop(seq, None) is not None:
-            self.done += task.count
-        connection.take(after)
-        self.batches.clear()
-        if items[0] == child.RESULTS:
-            self.measure(items[3])
-        task.data, task.buffers, task.lane = b"", (), None
-        if self.retiring or self.doomed or self.dispatch.closing:
-            return True
-        self.resting = True
-        self.dispatch.idle.append(self)
-        return bool(self.dispatch.queue) or connection.pending()
-
-    def value_in(self, items: tuple[Any, ...], seq: int) -> Any:
-        """Return the pickled value of a task if a frame holds that and nothing else."""
-        if items[0] == child.RESULT and items[1] == seq:
-            return items[2]
-        if items[0] == child.RESULTS and items[1] == seq and len(items[2]) == 1 and items[2][0].__class__ is bytes:
-            return items[2][0]
-        return None
-
-    def is_of_result(self, task: Task[Any], error: BaseException) -> bool:
-        """Say whether the result itself raised an error as it was unpickled, and no signal's handler.
-
-        The lane's thread unpickles it again, and no handler runs there: then the task has an error, too.
-        """
-        done = _thread.allocate_lock()
-        done.acquire()
-        if task._add_waiter(done.release):
-            done.acquire(timeout=LOOK)
-        failure = task._error if task._done else None
-        return isinstance(failure, PayloadError) and type(failure.__cause__) is type(error)
 
     # --- looking after what runs: with the lock held -----------------------------------------------------------------
 

@@ -33,8 +33,8 @@ Outcome: TypeAlias = "tuple[Task[Any], Any, BaseException | None]"
 KNOWN: Final = 500  # functions that a worker keeps
 
 
-# What is sent, and what is so then: the tasks by number, the last number, the seconds they take, how many more tasks the
-# worker may get, the functions that it has learnt and forgotten, and the frame. A tuple: with names it takes longer.
+# What is sent, and what is so then: the tasks by number, the last number, the seconds they take, how many more tasks
+# the worker may get, the functions that it has learnt and forgotten, and the frame. A tuple, since names take time.
 Batch: TypeAlias = "tuple[dict[int, Task[Any]], int, float, float, dict[int, Function], list[int], Frame]"
 
 
