@@ -10,6 +10,7 @@ import pytest
 
 from actorflow.process import wire
 from actorflow.process.wire import AT_HAND, Connection, pair
+from tests.interrupts import interrupt
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -19,12 +20,14 @@ BIG = wire.ROOM + 1000
 class Tape:
     """Stands for the socket of a sender: keeps what is written."""
 
-    def __init__(self):
+    def __init__(self, most=sys.maxsize):
         self.data = b""
+        self.most = most  # bytes that one write takes
 
     def send(self, data, _flags):
-        self.data += bytes(data)
-        return len(data)
+        taken = bytes(data)[: self.most]
+        self.data += taken
+        return len(taken)
 
 
 def frames(seed=0):
@@ -159,3 +162,23 @@ def test_nothing_is_lost_or_read_twice_wherever_a_reader_is_interrupted(ends):
         read_now(ours, got)
         assert got == some
     assert number > 200
+
+
+@pytest.mark.parametrize("most", [sys.maxsize, 7])
+@pytest.mark.parametrize("buffers", [[], [bytes(20), b"", b"x"]], ids=["plain", "buffers"])
+def test_a_frame_is_written_whole_and_once_wherever_its_writer_is_interrupted(buffers, most):
+    frame = ["items", 1], buffers
+    whole = written([frame])
+    for number in itertools.count():
+        tape = Tape(most)
+        sender = Connection(tape)
+        place = interrupt(lambda sender=sender: sender.send(frame[0], [memoryview(part) for part in buffers]), number)
+        begun = bool(sender.frames)
+        if tape.data == whole:
+            assert all(left.is_written for left in sender.frames), place
+        sender.write()
+        assert tape.data == (whole if begun or tape.data else b""), place
+        assert not sender.frames
+        if not place:
+            break
+    assert number > 20
