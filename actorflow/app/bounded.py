@@ -29,6 +29,6 @@ def within(seconds: float, act: Callable[[], None], failure: str) -> None:
         return
     thread.join(seconds)
     if thread.is_alive():
-        logger.error("%s within %.3g s; another process may hold it, and takes over what is left", failure, seconds)
+        logger.error("%s within %.3g s; another process may hold it, and will take over the rest", failure, seconds)
     elif errors:
         raise errors[0]

@@ -141,7 +141,7 @@ class ActorSystem(StoredSystem):
             except HostDied:
                 return None
         if cls is not None and ref is not None and not issubclass(ref.actor_class, cls):
-            msg = f"{path} is a {ref.actor_class.__name__}, no {cls.__name__}"
+            msg = f"{path} is of class {ref.actor_class.__name__}, not {cls.__name__}"
             raise DefinitionError(msg)
         return ref
 

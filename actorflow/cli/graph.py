@@ -89,7 +89,7 @@ def _from_file(path: Path) -> Chart:
     except OSError as error:
         raise DefinitionError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise DefinitionError(f"{path} is no UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from error
+        raise DefinitionError(f"{path} is not UTF-8: {error.reason} at byte {error.start}; save it as UTF-8") from error
     try:
         return _from_json(text)
     except DefinitionError as error:
@@ -102,7 +102,7 @@ def _from_json(text: str) -> Chart:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise DefinitionError(f"it is no JSON: {error}") from error
+        raise DefinitionError(f"the file is not JSON: {error}") from error
     except RecursionError:
-        raise DefinitionError("it is nested too deep") from None
+        raise DefinitionError("the file is nested too deep") from None
     return Chart.from_dict(data)

@@ -110,7 +110,7 @@ def stats(name: str, url: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"name": name, **found}))
     else:
-        show([{"": word, name: value, "what it counts": COUNTED[word]} for word, value in found.items()], as_json)
+        show([{"": word, name: value, "counts": COUNTED[word]} for word, value in found.items()], as_json)
 
 
 def selecting(command: F) -> F:

@@ -40,11 +40,13 @@ class RunCommand(click.Command):
     short_help="Run an app.",
     options_metavar="[OPTIONS]",
 )
-@click.option("--grace", type=click.FloatRange(min=0), metavar="SECONDS", help="What runs at the end may take so long.")
+@click.option(
+    "--grace", type=click.FloatRange(min=0), metavar="SECONDS", help="Seconds that running work may take at the end."
+)
 @click.option(
     "--store", metavar="URL", help="Keep queues and durable actors there: sqlite:///file.db, postgresql://..."
 )
-@click.option("--durability", type=click.Choice(["power", "process"]), help="What a commit outlives.")
+@click.option("--durability", type=click.Choice(["power", "process"]), help="The worst event that a commit survives.")
 @click.option("--ask-timeout", type=float, metavar="SECONDS", help="How long a get() without a timeout waits.")
 @click.option("--threads", type=int, metavar="N", help="How many threads may sit in blocking handlers.")
 @click.option("--payload-limit", metavar="BYTES", help="The most that one stored value may take, such as 16M.")

@@ -38,7 +38,7 @@ def parse_event(text: str) -> tuple[str, tuple[Any, ...]]:
     try:
         return name, ((json.loads(data),) if has_data else ())
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"--event {text!r}: what stands behind = is no JSON: {error}") from None
+        raise click.UsageError(f"--event {text!r}: the value after = is not JSON: {error}") from None
 
 
 @click.command(short_help="Run SCXML documents.")

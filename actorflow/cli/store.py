@@ -114,7 +114,7 @@ def backup(file: str, target: str, force: bool, as_json: bool) -> None:
     show(as_json, f"{target}: {size:,} bytes", target=target, bytes=size)
 
 
-@store.command(short_help="Remove what was kept long enough.")
+@store.command(short_help="Remove rows that were kept long enough.")
 @FILE
 @JSON
 def prune(file: str, as_json: bool) -> None:

@@ -93,7 +93,7 @@ class Actor(pykka.Actor):
         return str(self._actor_ref)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        msg = "an actor stays in its process: send its ref, self.actor_ref"
+        msg = "an actor cannot leave its process: send its ref, self.actor_ref"
         raise TypeError(msg)
 
     @classmethod

@@ -56,7 +56,7 @@ class Child(Generic[A_co]):
         for name in options:
             if name not in OPTION_NAMES and name in signature_of(self.actor_class).parameters:
                 cls = self.actor_class.__name__
-                msg = f"{name!r} is no option but an argument of {cls}: write af.child({cls}, {name}=...)"
+                msg = f"{name!r} is an argument of {cls}, not an option: write af.child({cls}, {name}=...)"
                 raise DefinitionError(msg)
         return Child(self.actor_class, self.args, self.kwargs, self.traits.options.override(**options))
 

@@ -43,7 +43,7 @@ class Context:
         self._ref = actor._actor_ref
 
     def __reduce__(self) -> tuple[Any, ...]:
-        msg = "a context belongs to one actor: send the actor's ref, self.actor_ref, or what you read from the context"
+        msg = "a context belongs to one actor: send the actor's ref, self.actor_ref, or a value from the context"
         raise TypeError(msg)
 
     # --- who and when ------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ class Context:
         Firings never pile up: one that was not handled yet stands for those that follow.
         """
         if period <= 0:
-            msg = f"every({period}): a period is longer than 0 seconds"
+            msg = f"every({period}): give a period above 0 seconds"
             raise DefinitionError(msg)
         return self._timer(period, period, method, args, kwargs)
 
@@ -211,7 +211,7 @@ class Context:
             if execution is not None and execution.item[0] is None:
                 msg = f"this incarnation was abandoned; ctx.{what} is over"
                 raise Stopping(msg)
-            msg = f"ctx.{what} is about the current message: use it inside a handler of this actor"
+            msg = f"ctx.{what} concerns the current message: use it inside a handler of this actor"
             raise DefinitionError(msg)
         return execution
 
@@ -219,7 +219,7 @@ class Context:
         scheduler = self._ref._scheduler
         if not hasattr(scheduler, "clock"):
             name = type(self._actor).__name__
-            msg = f"this {name} was made by its class and has no system: start it by system.spawn({name}, ...)"
+            msg = f"this {name} was made by its class and has no system: start it with system.spawn({name}, ...)"
             raise DefinitionError(msg)
         return scheduler
 

@@ -47,7 +47,7 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException, ask
     try:
         return answer_failure(scheduler, execution, error, asker)
     except BaseException as unexpected:  # noqa: BLE001 - a log handler or the error's own methods raised
-        logger.critical("The failure of a handler could not be dealt with", exc_info=unexpected)
+        logger.critical("The failure of a handler could not be processed", exc_info=unexpected)
         if item[0] is None:
             return None
         if asker is not None:

@@ -209,7 +209,7 @@ class Future(pykka.Future[T]):
         return (self,)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        msg = "a future stays in its process: send its value, or the ref that it came from"
+        msg = "a future cannot leave its process: send its value, or the ref that gave it"
         raise TypeError(msg)
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -267,7 +267,7 @@ def wake_failed(raised: BaseException) -> None:
     """Log what a waiter raised when it was woken; an interruption of the main thread goes on."""
     if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
         raise raised
-    logger.critical("Who waited for a future failed when it was woken", exc_info=raised)
+    logger.critical("A waiter of a future failed when it was woken", exc_info=raised)
 
 
 def patient(target: ActorRef[Any]) -> Future[Any]:

@@ -52,4 +52,4 @@ def report_lost_reply(future: Future[Any], path: str) -> None:
     try:
         logger.warning("A Reply of %s was collected unset; its asker gets ActorDeadError", path)
     finally:
-        future._settle(None, ActorDeadError(f"{path} threw its Reply away without an answer"))
+        future._settle(None, ActorDeadError(f"{path} dropped its Reply without an answer"))

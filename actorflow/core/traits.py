@@ -127,7 +127,7 @@ class Options:
             msg = "retry= and durability= are for durable actors: say durable=True as well"
             raise DefinitionError(msg)
         if self.durable and self.overflow == "drop_oldest":
-            msg = "overflow='drop_oldest' would lose what a durable actor was sent: choose 'block' or 'fail'"
+            msg = "overflow='drop_oldest' would lose messages of a durable actor: choose 'block' or 'fail'"
             raise DefinitionError(msg)
 
     def override(self, **options: Any) -> Options:
@@ -160,7 +160,7 @@ def check_intensity(intensity: int, period: float) -> None:
     check_type("intensity", intensity, int)
     check_type("period", period, int | float)
     if intensity < 0 or not period > 0:
-        msg = f"intensity={intensity}, period={period}: so many restarts (0 or more) in so many seconds (above 0)"
+        msg = f"intensity={intensity}, period={period}: give a number of restarts (0 or more) and of seconds (above 0)"
         raise DefinitionError(msg)
 
 

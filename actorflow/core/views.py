@@ -141,5 +141,5 @@ class StoppedEvent:
     def set(self) -> None:
         """Refuse, unless it is set already: pykka's code never calls it on our actors."""
         if not self.is_set():
-            msg = "stop an actor by ref.stop()"
+            msg = "stop an actor with ref.stop()"
             raise DefinitionError(msg)

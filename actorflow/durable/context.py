@@ -40,7 +40,7 @@ class DurableContext(Context):
                 msg = f"this incarnation was abandoned; ctx.{what} is over"
                 raise Stopping(msg)
             return execution
-        msg = f"ctx.{what} is about the current message: use it inside a handler of this actor"
+        msg = f"ctx.{what} concerns the current message: use it inside a handler of this actor"
         raise DefinitionError(msg)
 
     @property
@@ -52,7 +52,7 @@ class DurableContext(Context):
         """Put the current message aside: its row stays where it is, and is handled after `unstash` or a restart."""
         unit = self._unit("stash")
         if unit.effects.entry is None:
-            msg = "ctx.stash() of what is no message: timers, Terminated and piped results cannot wait in the mailbox"
+            msg = "ctx.stash() without a message: timers, Terminated and piped results cannot wait in the mailbox"
             raise DefinitionError(msg)
         unit.stashed = True
         unit.effects.ending = "kept"

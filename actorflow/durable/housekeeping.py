@@ -96,7 +96,7 @@ class Housekeeping:
             now = SystemClock.monotonic()
             if now - self._pruned > PRUNE_SECONDS:
                 self._pruned = now
-                self._contained("the removal of what is old", self.prune)
+                self._contained("the removal of old rows", self.prune)
         finally:
             self._scheduler.post_work(self._look_later)
 

@@ -176,7 +176,7 @@ class Mailbox:
 
     def give_away(self, error: Lost) -> None:
         """Handle nothing more: another node has the actor."""
-        logger.error("%s: %s; what its last message did is dropped", self.ref, error)
+        logger.error("%s: %s; the work of its last message is dropped", self.ref, error)
         self.is_owner = False
 
     def crash(self, error: BaseException) -> Any:

@@ -49,7 +49,7 @@ def durable_kind(
     if scheduler.is_virtual:
         return CopiedDurableRef, traits
     if not isinstance(options.host, Process):
-        msg = f"{path} is durable: host={options.host!r} is no place for it, an af.Process is"
+        msg = f"{path} is durable: host={options.host!r} cannot run it; give an af.Process"
         raise DefinitionError(msg)
     return HostedDurableRef, HostedTraits(traits.actor_class, options)
 

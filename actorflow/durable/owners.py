@@ -68,7 +68,7 @@ class Owners:
             self.standbys[box.name] = box
             self._whole_look = float("-inf")
             self.registry.housekeeping.start()
-            logger.info("%s is another node's; taken over when that ends", ref)
+            logger.info("%s belongs to another node; taken over when that node ends", ref)
             return None
         self.standbys.pop(box.name, None)
         try:
@@ -275,7 +275,7 @@ class Owners:
             try:
                 registry.store.write(work, durability="process")
             except StoreError as error:
-                logger.warning("%s could not be released; others get it when this process ends: %s", name, error)
+                logger.warning("%s could not be released; other nodes get it when this process ends: %s", name, error)
 
         registry.keeper.do(release)
 

@@ -96,7 +96,7 @@ class DurableRef(Stored):
     def stop(self, **options: Any) -> Any:
         """End the actor on this node; its state and what it has not handled stay for whoever spawns it next."""
         if self._box is None:
-            msg = f"{self.path} is not of this process: only who spawned it can stop it"
+            msg = f"{self.path} was spawned by another process, and only that one can stop it"
             raise DefinitionError(msg)
         return super().stop(**options)
 

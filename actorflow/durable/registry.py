@@ -377,4 +377,4 @@ class Registry(ledger.Desk):
         try:
             self.store.write(partial(ledger.release_all, node=self.node), durability="process")
         except ActorflowError as error:
-            logger.warning("The durable actors could not be released; others get them all the same: %s", error)
+            logger.warning("The durable actors could not be released; other nodes get them all the same: %s", error)

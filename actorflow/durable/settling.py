@@ -120,13 +120,13 @@ def not_committed(unit: Unit, error: Exception, *, alive: bool) -> None:
         unit.failed(error)
         return
     if isinstance(error, Twice):
-        logger.warning("%s: %s; what it did the second time is dropped", box.ref, error)
+        logger.warning("%s: %s; the second handling is dropped", box.ref, error)
         pause = None
     elif isinstance(error, MailboxFull):
         logger.warning("%s: %s; rolled back, tried again", box.ref, error)
         pause = STORE_SECONDS
     else:
-        text = "%s: what came of %s could not be stored; rolled back, tried again in %.3g s: %s"
+        text = "%s: the outcome of %s could not be stored; rolled back, tried again in %.3g s: %s"
         logger.error(text, box.ref, text_of(unit.message), STORE_SECONDS, error)
         pause = STORE_SECONDS
     box.is_doubtful = True

@@ -29,7 +29,7 @@ def state_bytes(actor: Any) -> bytes:
     kind = type(state)
     if not dataclasses.is_dataclass(kind) and not issubclass(kind, msgspec.Struct):
         msg = (
-            f"{actor.actor_ref.path} is durable: what it keeps is self.state, and that is {state!r}; set it in "
+            f"{actor.actor_ref.path} is durable: it stores self.state, which is {state!r}; set it in "
             "__init__ to a dataclass or a msgspec.Struct"
         )
         raise DefinitionError(msg)

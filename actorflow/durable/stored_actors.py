@@ -154,7 +154,7 @@ class StoredActors:
         row = transaction.one("actors.lock", {"name": name})
         owner = row[1] if row is not None else None
         if owner is not None and self._store.members.is_living(transaction.one("nodes.get", {"id": owner})):
-            msg = f"{name} is an actor of a process that lives (node {owner}): stop it there, then delete it"
+            msg = f"{name} belongs to a living process (node {owner}): stop it there, then delete it"
             raise DefinitionError(msg)
         values = {"name": name}
         gone = [transaction.run(f"actors.delete_{part}", values) for part in ("marks", "timers", "actor")]

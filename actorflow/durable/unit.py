@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from actorflow.durable.mailbox import Mailbox
 
 CURE: Final = (
-    "a durable handler cannot wait for an answer: what it sends leaves after its commit. Have the answer come as a "
+    "a durable handler cannot wait for an answer: its sends leave after its commit. Have the answer come as a "
     "message: self.ctx.pipe(ref.call(...), self.method), or give the other your self.actor_ref"
 )
 

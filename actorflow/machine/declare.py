@@ -316,7 +316,7 @@ class _Reading:
             self.add(method, f"{hook.name!r}: {wrong}")
         elif rule.kind == "move" and (wrong := cannot_follow(guard, function)):
             text = (
-                f"its guard {hook.name!r} takes {shown(guard)}, but gets what {method!r} takes, {shown(function)}: "
+                f"its guard {hook.name!r} takes {shown(guard)}, but gets those of {method!r}, {shown(function)}: "
                 f"{wrong}; let it take the same"
             )
             self.add(method, text)

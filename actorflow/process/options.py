@@ -105,7 +105,7 @@ class Process:
         variables = {str(key): str(value) for key, value in env.items()}
         for key, value in variables.items():
             if not key or "=" in key or "\0" in key + value:
-                msg = f"env: {key!r}: {value!r} cannot be a variable: no name is empty or has a '=', and nothing a null"
+                msg = f"env: {key!r}: {value!r} cannot be set: give a name without '=', and no nulls"
                 raise DefinitionError(msg)
         return variables
 

@@ -89,7 +89,7 @@ def fitting(data: bytes, what: str) -> bytes:
 
     msg = (
         f"too big to be sent: {what}, {len(data):,} bytes when pickled; the limit is {MOST:,}. Send arrays (numpy, or"
-        " pickle.PickleBuffer), which travel beside the pickle and have no limit, or smaller parts, or a file's path"
+        " pickle.PickleBuffer), which have no limit, or smaller parts, or a file's path"
     )
     raise PayloadError(msg)
 

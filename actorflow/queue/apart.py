@@ -54,7 +54,9 @@ def set_aside(line: Line, outcome: ledger.Outcome, error: Exception) -> None:
     try:
         write(line, dead)
     except Exception as problem:  # noqa: BLE001 - the row alone, without what follows from its end
-        logger.error("Job %s of queue %s could not be ended with all that follows: %s", outcome.id, line.name, problem)
+        logger.error(
+            "Job %s of queue %s could not be ended with all its consequences: %s", outcome.id, line.name, problem
+        )
         try:
             owner, now = line.store.node.id, line.now()
             line.store.write(lambda transaction: ledger.end_alone(transaction, owner, dead, now), line.durability)

@@ -130,7 +130,7 @@ class Attempt:
     def transaction(self) -> Iterator[Any]:
         """Open the transaction that the result goes into."""
         if self.held is not None:
-            msg = f"{self.job.task} opens a second transaction(): one task has one, which its return commits"
+            msg = f"{self.job.task} opens a second transaction(): a task has one, which its return commits"
             raise DefinitionError(msg)
         self.held = self.line.store.hold(self.line.durability)
         watch_held(self.line, self, self.held)
@@ -174,7 +174,9 @@ class Attempt:
         """Return the outcome of an attempt whose process ends."""
         job = self.job
         if job.at_most_once:
-            logger.warning("Job %s (%s) was cut by the end of its system, and runs once only: dead", job.id, job.task)
+            logger.warning(
+                "Job %s (%s) was cut by the end of its system, and may run only once: dead", job.id, job.task
+            )
         else:
             logger.info("Job %s (%s) was cut by the end of its system: given back", job.id, job.task)
         return interrupted(job.id, job.epoch, job.key, job.task, once=bool(job.at_most_once))
@@ -195,7 +197,7 @@ class Attempt:
         try:
             self.undo()
         except Exception as problem:  # noqa: BLE001 - the connection is gone, and what was written with it
-            logger.error("%s failed, and what it wrote could not be undone", self, exc_info=problem)
+            logger.error("%s failed, and its writes could not be undone", self, exc_info=problem)
         cause = error.__cause__ if isinstance(error, NotBegun) else None
         if self.cancelled or cause is None:
             self.outcome = self.failed(error, now, rng, worker)

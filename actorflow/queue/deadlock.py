@@ -44,8 +44,8 @@ class DeadlockWatch:
         if self._stuck:
             logger.error(
                 "Queue %s: all %s workers of this process wait for jobs of the same queue that have not begun (%s); "
-                "unless another process runs these, nobody ever will: give the queue more workers, put such jobs on a "
-                "queue of their own, or have the job that needs them begin behind them, by options(after=)",
+                "unless another process runs these, they never begin: give the queue more workers, put such jobs on a "
+                "queue of their own, or let the job that needs them wait with options(after=)",
                 self._line.name,
                 workers,
                 ", ".join(map(str, sorted(self._stuck))),

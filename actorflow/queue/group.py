@@ -46,7 +46,7 @@ def add_group(line: Line, calls: list[tuple[Any, ...]], then: Task[[list[Any]], 
         return [*ids, put(transaction, name, last, now, news, gather=ids, limit=limit)]
 
     if any(one.options.conn is not last.options.conn for one in packed):
-        msg = "group(): it is put in as a whole: give options(conn=) to each of its tasks and to then=, or to none"
+        msg = "group(): a group is enqueued whole: give options(conn=) to all its tasks and to then=, or to none"
         raise DefinitionError(msg)
     *jobs, job = put_all(line, [*packed, last], work)
     return Group(jobs, job)

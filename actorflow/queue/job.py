@@ -123,7 +123,7 @@ class Job(Generic[R_co]):
         """
         row = self._store.read(lambda transaction: transaction.one("jobs.get", {"id": int(self.id)}))
         if row is None:
-            msg = f"there is no job {self.id} in {self._store.url}: was it done long ago?"
+            msg = f"there is no job {self.id} in {self._store.url}; it may have been removed after its time"
             raise DefinitionError(msg)
         return JobInfo.of(row)
 
@@ -228,12 +228,12 @@ class Job(Generic[R_co]):
         """Say that it is waited for a job which nobody in this process can end."""
         reason = self._reason()
         if reason.is_vain:
-            logger.warning("Job %s is waited for: %s", self.id, reason.text)
+            logger.warning("A wait for job %s may not end: %s", self.id, reason.text)
 
     def _outcome(self, transaction: Transaction) -> tuple[Any, ...] | None:
         row = transaction.one("jobs.outcome", {"id": int(self.id)})
         if row is None:
-            msg = f"there is no job {self.id} in {self._store.url}: was it done long ago?"
+            msg = f"there is no job {self.id} in {self._store.url}; it may have been removed after its time"
             raise DefinitionError(msg)
         return row if row[0] in ledger.FINAL else None
 

@@ -213,7 +213,7 @@ class Line:
                 node.end(outcome.id)
             self.told(done, news)
         except Exception:  # noqa: BLE001 - as above
-            logger.exception("Queue %s: after a commit, not all who wait could be told", self.name)
+            logger.exception("Queue %s: after a commit, some waiters could not be told", self.name)
 
     def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
         """Write what became of a job into the transaction of its task; False if another node has the job."""

@@ -141,7 +141,7 @@ def check_each(what: str, entries: list[Any], each: str) -> None:
     """Refuse what is no tuple where each job has one."""
     for entry in entries:
         if not isinstance(entry, tuple | list) or (each == CALL and not entry):
-            msg = f"{what}: {entry!r} is no {each}"
+            msg = f"{what}: {entry!r} is not a {each}"
             raise DefinitionError(msg)
 
 

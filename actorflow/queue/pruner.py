@@ -35,7 +35,7 @@ class Pruner(Actor):
             jobs = line.store.write(partial(ledger.prune, now=line.now()), durability="process")
             goes_on = jobs == ledger.BATCH or self.remove_keys() > FEW
         except Exception as error:  # noqa: BLE001 - the store is gone for now; it is done with the next look
-            logger.error("Queue %s: the store failed, what is old is removed later: %s", line.name, error)
+            logger.error("Queue %s: the store failed, old rows are removed later: %s", line.name, error)
             return
         if goes_on:
             self.actor_ref.cast(Pruner.remove)
@@ -56,4 +56,4 @@ class Pruner(Actor):
             if self.line.upkeep.expire():
                 self.actor_ref.cast(Pruner.expire)
         except Exception as error:  # noqa: BLE001 - the store is gone for now; the claimer looks again
-            logger.error("Queue %s: the store failed, what has expired is cancelled later: %s", self.line.name, error)
+            logger.error("Queue %s: the store failed, expired jobs are cancelled later: %s", self.line.name, error)

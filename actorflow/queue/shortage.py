@@ -49,8 +49,8 @@ class Shortage:
         if now - self._reported_at >= SILENCE_SECONDS:
             self._reported_at = now
             logger.error(
-                "Queue %s: jobs cannot begin in this process (%s); they are given back, and none are taken until "
-                "one can; tried again in %.2g s, and then less often",
+                "Queue %s: jobs cannot begin in this process (%s); they are given back, and no more are taken until "
+                "one can begin; next try in %.2g s, then less often",
                 self._line.name,
                 reason_of(error),
                 seconds,

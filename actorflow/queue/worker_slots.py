@@ -162,7 +162,7 @@ class WorkerSlots(Actor):
             name, seconds = attempt.job.task, attempt.timeout
             self.give_up(
                 attempt,
-                TaskTimeout(f"{name} took over {seconds:g} s; its thread runs on, and what it returns is refused"),
+                TaskTimeout(f"{name} took over {seconds:g} s; its thread runs on, and its result is refused"),
             )
 
     def runs(self, attempt: Attempt) -> bool:
@@ -228,5 +228,5 @@ class WorkerSlots(Actor):
         if attempt.abort is not None:
             attempt.abort()
         elif not attempt.task.is_async:
-            text = "it was cancelled; its thread cannot be ended and runs on, and what it returns is refused"
+            text = "it was cancelled; its thread cannot be ended and runs on, and its result is refused"
             self.give_up(attempt, JobCancelled(text))

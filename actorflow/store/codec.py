@@ -253,7 +253,7 @@ def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
     else:
         msg = (
             f"{path} is {kind.__module__}.{kind.__qualname__}, which cannot be stored: use a dataclass, a "
-            "msgspec.Struct or builtins, or store what it is made from"
+            "msgspec.Struct or builtins, or store the values it is made from"
         )
         raise PayloadError(msg)
     check_fields_hold_all(value, names, path)
@@ -323,7 +323,7 @@ def name_of(kind: type, path: str = "") -> str:
     """Return the name by which a class is stored."""
     name = f"{module_of(kind)}.{kind.__qualname__}"
     if "<locals>" in name:
-        msg = f"{path or name} is of {name}, a class in a function: nobody else can find it; define it in a module"
+        msg = f"{path or name} is of {name}, a class in a function, which others cannot find: define it in a module"
         raise PayloadError(msg)
     return name
 

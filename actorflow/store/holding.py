@@ -171,7 +171,7 @@ class Holding(ABC):
             if self._writer.is_undone(error):
                 raise
             self._is_in_doubt = True
-            msg = f"{error}; this was in a commit: look whether it is there before you repeat it"
+            msg = f"{error}; this was in a commit: check whether its work is there before you repeat it"
             raise OutcomeUnknown(msg) from error
 
 

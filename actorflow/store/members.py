@@ -109,7 +109,7 @@ class Members:
                 raise
             except Exception:  # noqa: BLE001 - the other dead have left something too
                 self._failed[id_] = now
-                logger.exception("Node %s has died, and could not be buried; tried again in 10 s", id_)
+                logger.exception("Node %s has died, and its jobs could not be taken over; next try in 10 s", id_)
 
     def find_dead(self) -> frozenset[str]:
         """Look which nodes have died, and return their ids."""

@@ -66,7 +66,7 @@ def check_current(place: str, found: int, known: int) -> None:
         StoreError: they are older.
     """
     if found == 0:
-        msg = f"{place}: it has no tables of actorflow: is it the right place?"
+        msg = f"{place}: the database has no tables of actorflow: is it the right one?"
         raise DefinitionError(msg)
     if found < known:
         msg = (

@@ -38,7 +38,9 @@ class Turn:
             DeadlockError: this thread has the lock.
         """
         if self._lock._is_owned():
-            msg = "work on a store called the store again, for which it waits: it may use its transaction only"
+            msg = (
+                "a piece of work on a store called the store again, which waits for that work: use only its transaction"
+            )
             raise DeadlockError(msg)
 
     def acquire(self, *, blocking: bool = True, seconds: float = -1) -> bool:

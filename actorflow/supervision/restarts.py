@@ -249,7 +249,7 @@ class SupervisedChildren(Children):
         recipe = self.terminated.get(name)
         if recipe is None:
             if self.find(name) is not None:
-                msg = f"{self.path}/{name} runs; terminate_child comes first"
+                msg = f"{self.path}/{name} is running: call terminate_child first"
                 raise DefinitionError(msg)
             raise unknown_child(self, name)
         del self.terminated[name]

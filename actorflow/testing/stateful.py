@@ -178,7 +178,7 @@ class MachineRules(RuleBasedStateMachine):
         else:
             taken = bool(self._records) or self.chart.order == "action first"
         if not taken:
-            assert self._seen() == before, f"{event!r} was refused in {state!r}, and changed what the machine is"
+            assert self._seen() == before, f"{event!r} was refused in {state!r}, and changed the machine"
             return
         assert legal, f"{event!r} is not legal in {state!r}, and was not refused"
         begin = [record[:3:2] for record in self._records[:1]]

@@ -121,7 +121,7 @@ def check_due(due: Any, delay: float) -> None:
     if due is None:
         return
     if due.utcoffset() is None:
-        msg = f"due={due!r}: it has no zone: give datetime.now(UTC) + ..., or datetime(..., tzinfo=ZoneInfo(...))"
+        msg = f"due={due!r}: the time has no zone: give datetime.now(UTC) + ..., or datetime(..., tzinfo=ZoneInfo(...))"
         raise DefinitionError(msg)
     if delay:
         msg = f"due={due!r}, delay={delay!r}: give one of them"

@@ -61,7 +61,7 @@ class AnyTask:
         self.raises = check_raises(raises)
         self.is_async = inspect.iscoroutinefunction(function)
         if cpu and self.is_async:
-            msg = f"{self.name} is async and cpu=True: what computes is a plain function, what waits is async"
+            msg = f"{self.name} is async and cpu=True: make CPU-bound work a plain function, and work that waits async"
             raise DefinitionError(msg)
         self.signature = inspect.signature(function)
         self._counts = counts_of(self.signature)
@@ -212,7 +212,7 @@ def check_function(function: Any, name: str | None) -> None:
         msg = f"@task on {function!r}: decorate a function"
         raise DefinitionError(msg)
     if name is None and ("<lambda>" in function.__qualname__):
-        msg = "@task on a lambda: give it a name, @af.task(name=...)"
+        msg = "@task on a lambda: name the task, @af.task(name=...)"
         raise DefinitionError(msg)
 
 

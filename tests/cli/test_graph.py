@@ -158,10 +158,10 @@ def test_doubts_about_a_json_chart_are_lines_on_stderr_and_it_is_drawn(lamp, tmp
         ("none.json", "cannot read none.json: No such file"),
         ("none.scxml", "none.scxml: No such file"),
         ("bad.scxml", "bad.scxml:1: no well-formed XML"),
-        ("bad.json", "bad.json: it is no JSON"),
+        ("bad.json", "bad.json: the file is not JSON"),
         ("list.json", "list.json: "),
-        ("latin.json", "latin.json is no UTF-8"),
-        ("deep.json", "deep.json: it is nested too deep"),
+        ("latin.json", "latin.json is not UTF-8"),
+        ("deep.json", "deep.json: the file is nested too deep"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line_with_the_cure(lamp, tmp_path, target, text):

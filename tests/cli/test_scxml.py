@@ -96,7 +96,7 @@ def test_a_bad_file_is_an_error_in_its_line_and_the_others_go_on(write: Any) -> 
 def test_an_event_that_is_none_is_a_usage_error(write: Any, event: str) -> None:
     result = scxml(write("lamp.scxml", LAMP), "--event", event)
     assert result.exit_code == 2
-    assert "NAME or NAME=JSON" in result.stderr or "no JSON" in result.stderr
+    assert "NAME or NAME=JSON" in result.stderr or "not JSON" in result.stderr
 
 
 def test_what_json_does_not_have_is_null(write: Any) -> None:

@@ -281,14 +281,14 @@ def test_backup_over_a_file_with_a_log_is_what_was_copied_and_not_what_the_log_h
 def test_backup_over_a_file_that_others_work_on_is_refused(path, tmp_path):
     answer("backup", path, tmp_path / "copy.db")
     with contextlib.closing(open_store(f"sqlite:///{path}")) as store:
-        assert "others work on it" in refusal("backup", tmp_path / "copy.db", path, "--force")
+        assert "other processes use the file" in refusal("backup", tmp_path / "copy.db", path, "--force")
         store.write(adding("late"))
     with contextlib.closing(open_store(f"sqlite:///{path}")) as store:
         assert "late" in ids(store)
 
 
 def test_backup_onto_the_file_itself_is_refused(path):
-    assert "it is the file itself" in refusal("backup", path, path, "--force")
+    assert "is the file itself" in refusal("backup", path, path, "--force")
     assert answer("check", path)["ok"]
 
 

@@ -225,7 +225,7 @@ def test_a_reply_that_is_thrown_away_unset_gets_actor_dead_error_and_a_log_line(
     ref = any_system.spawn(Promising)
     with caplog.at_level(logging.WARNING, "actorflow"):
         future = ref.call(Promising.throw_away)
-        with pytest.raises(af.ActorDeadError, match="threw its Reply away"):
+        with pytest.raises(af.ActorDeadError, match="dropped its Reply"):
             future.get(timeout=20)
     assert f"A Reply of {ref.path} was collected unset" in caplog.text
 

@@ -214,8 +214,8 @@ def test_many_timers_cost_no_thread():
 @pytest.mark.parametrize(
     ("method", "arguments", "match"),
     [
-        (Ticker.every, (0,), "longer than 0"),
-        (Ticker.every, (-1,), "longer than 0"),
+        (Ticker.every, (0,), "a period above 0"),
+        (Ticker.every, (-1,), "a period above 0"),
         (Ticker.every, (float("nan"),), "period|delay"),
         (Ticker.after, (-1,), "negative"),
         (Ticker.after, (float("nan"),), "negative"),

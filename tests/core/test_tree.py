@@ -64,7 +64,7 @@ def test_find_checks_the_class_when_it_is_given(any_system):
     ref = any_system.spawn(af.child(Held).options(name="held"))
     assert any_system.find("/test/held", Held) is ref
     assert any_system.find("/test/held", Log) is ref  # a subclass is fine
-    with pytest.raises(af.DefinitionError, match="is a Held, no Echo"):
+    with pytest.raises(af.DefinitionError, match="is of class Held, not Echo"):
         any_system.find("/test/held", Echo)
 
 

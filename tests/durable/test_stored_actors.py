@@ -24,7 +24,7 @@ def test_a_ref_by_name_reaches_an_actor_of_another_process_and_is_answered(start
             ref.call(Account.fail).get(timeout=30)
         assert two.deliver(ref, "y", id="1")
         assert ref.path == "/test/sales/ann"
-        with pytest.raises(af.DefinitionError, match="only who spawned it"):
+        with pytest.raises(af.DefinitionError, match="only that one can stop it"):
             ref.stop()
 
 

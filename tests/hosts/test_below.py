@@ -36,7 +36,7 @@ def test_an_actor_below_one_in_a_host_is_found_by_its_path(system, kids):
     assert pid_of(found) == pid_of(far)
     assert system.find("/test/top/none") is None
     assert system.find("/test/top/kid/far/none") is None
-    with pytest.raises(af.DefinitionError, match="Parent, no Notes"):
+    with pytest.raises(af.DefinitionError, match="of class Parent, not Notes"):
         system.find("/test/top/kid", Notes)
 
 

@@ -638,12 +638,12 @@ def test_a_guard_takes_what_its_event_takes():
 
     mistakes(
         Machine,
-        "Machine.pay: its guard 'enough' takes (amount, currency), but gets what 'pay' takes, (amount): missing",
-        "Machine.pay: its guard 'lambda self: True' takes (), but gets what 'pay' takes, (amount): too many",
-        "Machine.default: its guard 'lambda self, n: n' takes (n), but gets what 'default' takes, (n=1): missing",
-        "Machine.keyword: its guard 'lambda self, n: n' takes (n), but gets what 'keyword' takes, (n, *, key)",
-        "Machine.several: its guard 'lambda self, n: n' takes (n), but gets what 'several' takes, (*n)",
-        "Machine.anything: its guard 'lambda self, *n: n' takes (*n), but gets what 'anything' takes, (*n, **more)",
+        "Machine.pay: its guard 'enough' takes (amount, currency), but gets those of 'pay', (amount): missing",
+        "Machine.pay: its guard 'lambda self: True' takes (), but gets those of 'pay', (amount): too many",
+        "Machine.default: its guard 'lambda self, n: n' takes (n), but gets those of 'default', (n=1): missing",
+        "Machine.keyword: its guard 'lambda self, n: n' takes (n), but gets those of 'keyword', (n, *, key)",
+        "Machine.several: its guard 'lambda self, n: n' takes (n), but gets those of 'several', (*n)",
+        "Machine.anything: its guard 'lambda self, *n: n' takes (*n), but gets those of 'anything', (*n, **more)",
     )
 
 
@@ -659,7 +659,7 @@ def test_an_overridden_guard_is_compared_anew():
     class Other(Guarded):
         def pay(self): ...
 
-    mistakes(Other, "Other.pay: its guard 'enough' takes (amount), but gets what 'pay' takes, ()")
+    mistakes(Other, "Other.pay: its guard 'enough' takes (amount), but gets those of 'pay', ()")
 
 
 def test_hooks_and_timeouts_take_no_arguments_and_the_end_of_a_child_takes_one():
@@ -880,7 +880,7 @@ def test_a_method_that_takes_no_machine_is_refused():
     mistakes(
         Machine,
         "Machine.go: it takes nothing, not even the machine; write def go(self)",
-        "Machine.pay: its guard 'lambda: True' takes nothing, not even self, but gets what 'pay' takes, ()",
+        "Machine.pay: its guard 'lambda: True' takes nothing, not even self, but gets those of 'pay', ()",
         "Machine.begin: it takes nothing, not even the machine; write def begin(self)",
     )
 

@@ -242,7 +242,7 @@ def test_guard_that_changes_the_machine_and_refuses_is_found():
         @here.to(there, when=count)
         def go(self) -> None: ...
 
-    with pytest.raises(AssertionError, match="'go' was refused in 'here', and changed what the machine is"):
+    with pytest.raises(AssertionError, match="'go' was refused in 'here', and changed the machine"):
         run(machine_rules(Counting))
 
 

@@ -672,5 +672,5 @@ def test_a_machine_that_a_system_runs_is_not_pickled(any_system):
         def look(self) -> None:
             pickle.dumps(self)
 
-    with pytest.raises(TypeError, match="an actor stays in its process: send its ref"):
+    with pytest.raises(TypeError, match="an actor cannot leave its process: send its ref"):
         any_system.spawn(Sending).call(Sending.look).get()

@@ -345,7 +345,7 @@ def test_a_lack_of_descriptors_for_workers_fails_no_task(monkeypatch, caplog, ti
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         futures = [pool.submit(tasks.add, number) for number in range(3)]
         assert [future.result(timeout=30) for future in futures] == [0, 1, 2]
-    assert caplog.text.count("cannot be started, its tasks wait") == 1
+    assert caplog.text.count("cannot be started, so its tasks wait") == 1
 
 
 @pytest.mark.parametrize("lacking", [Lane, threading.Thread], ids=["files", "threads"])

@@ -238,11 +238,13 @@ def test_what_can_be_no_job_is_refused(id):
 
 def test_what_is_no_list_of_arguments_is_refused(shop):
     jobs = shop.queue("numbers")
-    with pytest.raises(af.DefinitionError, match=r"enqueue_many\(\): 'a' is no tuple of arguments"):
+    with pytest.raises(af.DefinitionError, match=r"enqueue_many\(\): 'a' is not a tuple of arguments"):
         jobs.enqueue_many(tasks.note, "ab")
-    with pytest.raises(af.DefinitionError, match=r"enqueue_many\(\): 1 is no tuple of arguments"):
+    with pytest.raises(af.DefinitionError, match=r"enqueue_many\(\): 1 is not a tuple of arguments"):
         jobs.enqueue_many(tasks.double, [1, 2])
-    with pytest.raises(af.DefinitionError, match=r"group\(\): <task .*double> is no tuple of a task and its arguments"):
+    with pytest.raises(
+        af.DefinitionError, match=r"group\(\): <task .*double> is not a tuple of a task and its arguments"
+    ):
         jobs.group([tasks.double], then=tasks.note)
     assert jobs.stats().queued == 0
 

@@ -184,7 +184,7 @@ def test_a_key_is_unique_among_live_jobs_of_one_queue_only(shop):
 
 def test_a_due_time_that_may_mean_several_moments_is_refused():
     when = dt.datetime(2027, 3, 1, 9, tzinfo=dt.UTC)
-    with pytest.raises(af.DefinitionError, match="it has no zone"):
+    with pytest.raises(af.DefinitionError, match="the time has no zone"):
         tasks.double.options(due=when.replace(tzinfo=None))
     with pytest.raises(af.DefinitionError, match="give one of them"):
         tasks.double.options(due=when, delay=5)
@@ -351,7 +351,7 @@ def test_the_callback_of_a_group_is_queued_again_with_the_results_of_all(shop):
     with pytest.raises(af.JobCancelled):
         group.then.result(timeout=30)
     group.jobs[1].result(timeout=30)
-    with pytest.raises(af.DefinitionError, match=f"result of job {group.jobs[0].id}, which is failed: queue that one"):
+    with pytest.raises(af.DefinitionError, match=f"result of job {group.jobs[0].id}, which is failed: queue that job"):
         jobs.retry(group.then)
     assert group.then.status == "cancelled"
     jobs.pause()

@@ -81,7 +81,7 @@ def test_a_removal_that_fails_is_said_and_stops_no_job(shop, monkeypatch, caplog
     monkeypatch.setattr(ledger, "prune", prune)
     jobs = shop.queue("q", workers=1)
     assert jobs.enqueue(tasks.double, 1).result(timeout=30) == 2
-    until(lambda: "Queue q: the store failed, what is old is removed later: full" in caplog.text)
+    until(lambda: "Queue q: the store failed, old rows are removed later: full" in caplog.text)
     assert jobs.enqueue(tasks.double, 2).result(timeout=30) == 4
 
 

@@ -191,7 +191,7 @@ def test_other_nonsense_is_refused(timed):
             jobs.cron("* * * * *", tasks.double, args=(1,), name=name)
     with pytest.raises(af.DefinitionError, match="cron=None"):
         jobs.cron(None, tasks.double, args=(1,))
-    with pytest.raises(af.DefinitionError, match=r"cron\(args=\): 'ab' is no tuple of arguments"):
+    with pytest.raises(af.DefinitionError, match=r"cron\(args=\): 'ab' is not a tuple of arguments"):
         jobs.cron("* * * * *", tasks.double, args="ab")
     with pytest.raises(af.DefinitionError, match="skip"):
         jobs.cron("* * * * *", tasks.double, args=(1,), catch_up="some")

@@ -208,4 +208,4 @@ def test_an_endless_wait_that_nobody_here_can_end_is_logged(timed, caplog):
     job = timed.queue("q").enqueue(tasks.double, 1)
     with pytest.raises(af.DeadlockError):
         job.result()
-    assert "Job 1 is waited for: this process has no workers for queue 'q'" in caplog.text
+    assert "A wait for job 1 may not end: this process has no workers for queue 'q'" in caplog.text

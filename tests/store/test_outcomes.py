@@ -52,7 +52,7 @@ def shared(store, *work):
 
 def test_a_commit_whose_answer_is_lost_is_an_unknown_outcome_of_all_its_work(store):
     with losing(store, is_made=True):
-        with pytest.raises(OutcomeUnknown, match="look whether it is there"):
+        with pytest.raises(OutcomeUnknown, match="check whether its work is there"):
             store.write(adding("a"))
         for piece in shared(store, adding("b"), adding("c")):
             assert isinstance(piece.error, OutcomeUnknown)

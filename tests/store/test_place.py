@@ -171,7 +171,7 @@ def test_a_log_that_is_deleted_is_noticed_soon(opened, tmp_path):
     for number in range(sqlite_store.COMMITS):
         store.write(adding(f"before-{number}"))
     (tmp_path / "shop.db-wal").unlink()
-    with pytest.raises(StoreError, match=r"the log beside it \(-wal\)"):
+    with pytest.raises(StoreError, match=r"its log \(-wal\)"):
         for number in range(2 * sqlite_store.COMMITS):
             store.write(adding(f"after-{number}"))
 

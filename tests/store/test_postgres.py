@@ -203,7 +203,7 @@ def test_a_session_lost_before_the_commit_is_asked_for_when_it_is_back(base, pos
         terminate(postgres_server, base)
 
     with opened(base) as store:
-        with pytest.raises(StoreError, match="nothing of it is there") as caught:
+        with pytest.raises(StoreError, match="the commit was not made") as caught:
             store.write(work)
         assert not isinstance(caught.value, OutcomeUnknown)
         store.write(adding("b"))
@@ -237,7 +237,7 @@ def test_a_commit_that_the_server_cannot_be_asked_for_is_an_unknown_outcome(base
         with monkeypatch.context() as patch:
             losing_answers(store, patch)
             patch.setattr(postgres_connection, "connect", refuse)
-            with pytest.raises(OutcomeUnknown, match="look whether it is there"):
+            with pytest.raises(OutcomeUnknown, match="check whether its work is there"):
                 store.write(adding("a"))
         assert ids(store) == {"a"}
 
@@ -546,7 +546,7 @@ def test_a_statement_that_waits_for_others_for_long_is_a_store_error_with_the_cu
         store.write(adding("a"))
         other.execute("select * from actorflow.node for update")
         store._writer.session.execute("set lock_timeout = '50ms'")
-        with pytest.raises(StoreError, match="another process has held what it needs"):
+        with pytest.raises(StoreError, match="another process has held rows that this work needs"):
             store.write(partial(transaction_beat, id="a"))
         other.rollback()
         store.write(partial(transaction_beat, id="a"))

@@ -180,7 +180,7 @@ def test_a_read_only_file_is_a_store_error_with_the_cure(as_user):
     with opened(path) as store:
         store.write(adding("a"))
     path.chmod(0o400)
-    with pytest.raises(StoreError, match=r"shop\.db.*check who owns them"):
+    with pytest.raises(StoreError, match=r"shop\.db.*check their owner"):
         open_store(f"sqlite:///{path}")
     path.chmod(0o600)
     with opened(path) as store:

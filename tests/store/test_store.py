@@ -410,7 +410,7 @@ def test_work_that_calls_the_store_again_is_refused_and_does_not_hang(store, ver
         add(transaction, "a")
         getattr(store, verb)(lambda inner: add(inner, "b"))
 
-    with pytest.raises(DeadlockError, match="its transaction only"):
+    with pytest.raises(DeadlockError, match="use only its transaction"):
         store.write(work)
     assert ids(store) == set()
 

@@ -99,7 +99,7 @@ def test_unknown_names_are_refused_and_the_known_ones_named(sup, verb):
 
 
 def test_restart_child_of_a_running_child_is_refused(sup):
-    with pytest.raises(af.DefinitionError, match="terminate_child comes first"):
+    with pytest.raises(af.DefinitionError, match="call terminate_child first"):
         do(sup, Sup.restart_child, "a")
 
 

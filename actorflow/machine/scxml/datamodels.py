@@ -217,7 +217,7 @@ def _json(text: str) -> Any:
     try:
         return copy(Constants(MAX_STEPS), json.loads(text))
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("JSON that is nested too deep") from None
 
 
 def _no_place(error: EvaluationError) -> Assign:

@@ -126,7 +126,7 @@ def compile_data(source: Source, element: Element, *, lenient: bool = False) -> 
     listed, params = compile_params(source, element)
     if contents:
         if len(contents) > 1 or listed or params:
-            raise source.error(element, "there is one <content>, and neither namelist nor <param> beside it")
+            raise source.error(element, "there is one <content>, and neither namelist nor <param> with it")
         return source.value_of(contents[0])
     if not (listed or params):
         return None

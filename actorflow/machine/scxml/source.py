@@ -111,7 +111,7 @@ class Source:
         if "://" in name or not path.is_relative_to(folder):
             raise EvaluationError(f"src={reference!r}: a document may read files of its own folder only")
         if not path.is_file():
-            raise EvaluationError(f"src={reference!r}: there is no file {path.name} beside the document")
+            raise EvaluationError(f"src={reference!r}: there is no file {path.name} in the document's folder")
         return path
 
     def read(self, reference: str) -> str:

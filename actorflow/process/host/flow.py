@@ -109,7 +109,7 @@ class Flow:
         if entry is None:
             return None
         if entry.fails or ref._traits.options.overflow == "fail":
-            msg = f"too much waits to be sent to the process of {ref.path}, which does not read it"
+            msg = f"too many bytes wait for the process of {ref.path}, which does not read them"
             raise MailboxFull(msg)
         room = patient(ref) if entry.starting else room_for(ref)
         entry.waiting.append(room)

@@ -117,7 +117,7 @@ class Node:
             self.dead_letter(ref, UNREADABLE, link.sender(item[5]), error)
         else:
             logger.error(
-                "%s could not deal with %.200r of %s", self.name or "the root", item, link.name, exc_info=error
+                "%s failed to process %.200r from %s", self.name or "the root", item, link.name, exc_info=error
             )
 
     def accept(self, link: Link, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:

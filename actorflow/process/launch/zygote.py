@@ -284,7 +284,7 @@ def import_before_fork(name: str, what: str) -> None:
     if threads := threads_left():
         raise Refused(
             f"{what} of {name!r} started {threads} threads, and a process with threads cannot be forked safely. "
-            'Leave it out, or have it start none: for numpy, env={"OPENBLAS_NUM_THREADS": "1"}'
+            'Leave it out, or keep it from starting threads: for numpy, env={"OPENBLAS_NUM_THREADS": "1"}'
         )
 
 

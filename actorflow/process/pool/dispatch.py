@@ -131,7 +131,7 @@ class Dispatch:
         if self.forked:
             raise self.refusal()
         if threading.get_ident() in self.threads:
-            msg = f"a callback of a future of {self.path} waits for the pool, whose results its own thread brings"
+            msg = f"a callback of a future of {self.path} waits for the pool, but delivers its results"
             raise DeadlockError(msg)
 
     def refusal(self) -> BaseException:
@@ -202,7 +202,7 @@ class Dispatch:
         with self.lock:
             self._lacks += 1
         if self._lacks == 1:
-            logger.warning("%s: a worker cannot be started, its tasks wait: %s", self.path, why)
+            logger.warning("%s: a worker cannot be started, so its tasks wait: %s", self.path, why)
         return min(PAUSE * 2.0**self._lacks, LONGEST_PAUSE)
 
     def withdraw(self, lane: Lane) -> None:

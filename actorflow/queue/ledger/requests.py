@@ -78,8 +78,8 @@ def check_members(transaction: Transaction, id_: int, members: list[int]) -> Non
         row = transaction.one("jobs.status", {"id": member})
         status = "gone" if row is None else row[0]
         if status != "completed" and (row is None or status in FINAL):
-            msg = f"job {id_} cannot be queued again: it is to get the result of job {member}, which is {status}"
-            raise DefinitionError(msg if row is None else f"{msg}: queue that one again first")
+            msg = f"job {id_} cannot be queued again: it needs the result of job {member}, which is {status}"
+            raise DefinitionError(msg if row is None else f"{msg}: queue that job again first")
 
 
 def revive_each(transaction: Transaction, ids: list[int], now: float, limit: int) -> int:

@@ -304,7 +304,7 @@ class PostgresWriter:
     def check(self) -> None:
         """Refuse to go on after an error of the database that the work has hidden."""
         if self.session.connection.info.transaction_status != 2:
-            msg = f"{shown(self.session.url)}: a statement has failed, so nothing of this work can be committed"
+            msg = f"{shown(self.session.url)}: a statement has failed, so this transaction cannot be committed"
             raise StoreError(msg)
 
     def commit(self) -> None:
@@ -322,10 +322,10 @@ class PostgresWriter:
                 raise
             is_there = self._look_whether_it_is_there()
             if is_there is None:
-                msg = f"{error}; the server was lost in a commit: look whether it is there before you repeat it"
+                msg = f"{error}; the server was lost in a commit: check whether its work is there before you repeat it"
                 raise OutcomeUnknown(msg) from error
             if not is_there:
-                msg = f"{error}; the server was lost in a commit, and nothing of it is there"
+                msg = f"{error}; the server was lost in a commit, and the commit was not made"
                 raise StoreError(msg) from error
         if self.transaction.changed:
             self._link.announce()

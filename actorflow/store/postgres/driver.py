@@ -85,7 +85,7 @@ def store_error(url: str, error: Exception) -> StoreError:
 CURES: Final = {
     "42501": "this user must be allowed to make the schema `actorflow`, or to use it",
     "53100": "nothing of it was written; make room on the server's disk, and it goes on",
-    "55P03": "another process has held what it needs for over 30 s in one transaction",
+    "55P03": "another process has held rows that this work needs for over 30 s in one transaction",
     "25P03": "this process had a transaction open for over 10 s (a task 60 s); was it stopped?",
 }
 REFUSALS: Final = {

@@ -88,7 +88,7 @@ class Link:
         self._node = node
         self._ring()
         if not self._held.wait(30.0):
-            msg = "the server does not answer to a new node"
+            msg = "the server does not answer a new node"
             raise StoreError(msg)
 
     def close(self) -> None:

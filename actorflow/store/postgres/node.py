@@ -60,4 +60,4 @@ class PostgresNode:
         try:
             self._store._commits.write(lambda transaction: transaction.run("nodes.remove", {"id": self.id}))
         except StoreError as error:  # the others see by the lock that it is gone
-            logger.warning("Node %s could not take its row away: %s", self.id, error)
+            logger.warning("Node %s could not remove its row: %s", self.id, error)

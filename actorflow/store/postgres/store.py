@@ -94,7 +94,7 @@ class PostgresStore(StoreShell[PostgresNode]):
             msg = f"options(conn={connection!r}): {self.url} takes a psycopg.Connection"
             raise DefinitionError(msg)
         if connection.autocommit and connection.info.transaction_status == IDLE:
-            msg = "options(conn=): the connection has no transaction, so nothing could be undone: begin one"
+            msg = "options(conn=): the connection has no transaction that could be rolled back: begin one"
             raise DefinitionError(msg)
         guest = Guest(self.url, connection)
         if guest.execute(PLACE).fetchone() != self._place:

@@ -65,7 +65,7 @@ def look_into(path: str, mode: str = "ro") -> Iterator[sqlite3.Connection]:
         with contextlib.closing(connection):
             connection.execute("pragma wal_autocheckpoint = 0")
             if version_of(connection, path) == 0:
-                msg = f"{path}: it has no tables of actorflow: is it the right file?"
+                msg = f"{path}: the file has no tables of actorflow: is it the right file?"
                 raise DefinitionError(msg)
             yield connection
 
@@ -156,14 +156,14 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
         StoreError: the file is damaged, and so would be the copy.
     """
     if Path(target).exists() and Path(path).exists() and Path(target).samefile(path):
-        msg = f"{target}: it is the file itself; give another name"
+        msg = f"{target} is the file itself; give another name"
         raise DefinitionError(msg)
     target = os.path.realpath(target)  # the file is replaced, not a link to it
     if Path(target).exists() and not Path(target).is_file():
         msg = f"{target}: it is no file, but a folder or a device; give another name"
         raise DefinitionError(msg)
     if Path(target).exists() and not replace:
-        msg = f"{target}: it is there already; give another name, or --force"
+        msg = f"{target} exists already; give another name, or --force"
         raise DefinitionError(msg)
     part = f"{target}.part"
     with look_into(path) as connection, file_errors(target), sqlite_errors(target):
@@ -213,7 +213,7 @@ def give_way(target: str) -> None:
     except sqlite3.DatabaseError:  # it is damaged, and so nobody's any more
         is_free_now = True
     if not is_free_now:
-        msg = f"{target}: others work on it; end them first, as what they write would be lost"
+        msg = f"{target}: other processes use the file, and their writes would be lost: end them first"
         raise DefinitionError(msg)
     for log in (f"{target}-wal", f"{target}-shm"):
         Path(log).unlink(missing_ok=True)

@@ -126,7 +126,7 @@ def store_error(path: str, error: sqlite3.Error) -> StoreError:
 
 CURES: Final = {
     "SQLITE_FULL": "nothing of it was written; make room on the disk, and it goes on",
-    "SQLITE_READONLY": "the file or its folder cannot be written: check who owns them",
+    "SQLITE_READONLY": "the file or its folder cannot be written: check their owner",
     "SQLITE_CANTOPEN": "does its folder exist, and may this user write there?",
     "SQLITE_NOTADB": "it is no SQLite file: give another path",
     "SQLITE_CORRUPT": "it is damaged: `actorflow store check` says where; restore a backup",

@@ -71,7 +71,7 @@ def open_file(path: str, access: Access) -> tuple[OwnConnection, int]:
                 with file_errors(path), locked(path):  # of two processes that make the same file, one changes the mode
                     check_writable(path)
                     if pragma(connection, "journal_mode = wal") != "wal":
-                        msg = f"{path}: it cannot have a write-ahead log here: is it on a network file system?"
+                        msg = f"{path}: the file cannot have a write-ahead log here: is it on a network file system?"
                         raise StoreError(msg)
                 keep_log(connection)
             return connection, migrate(connection, path)
@@ -114,7 +114,7 @@ def version_of(connection: sqlite3.Connection, path: str) -> int:
     try:
         version = int(connection.execute("select value from af_meta where key = 'version'").fetchone()[0])
     except (sqlite3.OperationalError, TypeError, ValueError):
-        msg = f"{path}: it has a table af_meta that actorflow did not make: give another path"
+        msg = f"{path}: the file has a table af_meta that actorflow did not make: give another path"
         raise StoreError(msg) from None  # nothing is wrong with the file
     if version > VERSION:
         raise outdated(path, version, VERSION)
@@ -125,7 +125,7 @@ def check_writable(path: str) -> None:
     """Refuse a file that can only be read: SQLite would say so at the first write."""
     file = Path(path)
     if file.exists() and not os.access(file, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        msg = f"{path}: it can only be read; {CURES['SQLITE_READONLY']}"
+        msg = f"{path}: the file is read-only; {CURES['SQLITE_READONLY']}"
         raise StoreError(msg)
 
 
@@ -138,8 +138,8 @@ def file_errors(path: str) -> Iterator[None]:
         raise
     except OSError as error:
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        cure = CURES["SQLITE_FULL"] if is_full else "locks are kept beside it: may this user write there?"
-        msg = f"{path}: {error.strerror} ({error.filename or 'beside it'}); {cure}"
+        cure = CURES["SQLITE_FULL"] if is_full else "its locks are kept in its folder: may this user write there?"
+        msg = f"{path}: {error.strerror} ({error.filename or 'in its folder'}); {cure}"
         raise StoreError(msg) from error
 
 

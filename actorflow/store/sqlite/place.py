@@ -61,7 +61,7 @@ class FilePlace:
         if (found.st_dev, found.st_ino) != self._file:
             raise self._gone("another file was put in its place")
         if self._has_lost_log:
-            raise self._gone("the log beside it (-wal) was deleted or replaced")
+            raise self._gone("its log (-wal) was deleted or replaced")
 
     def look_at_log(self) -> None:
         """Note whether the log is still the one that was there at first, for the next `check`.
@@ -107,7 +107,7 @@ def real_path(path: str) -> str:
     """
     real = os.path.realpath(path)
     if is_mounted_alone(real):
-        msg = f"{real}: the file alone is mounted there, and its log would not be beside it: mount its folder"
+        msg = f"{real}: only the file is mounted, without the log next to it: mount its folder"
         raise StoreError(msg)
     try:
         names = Path(real).stat().st_nlink

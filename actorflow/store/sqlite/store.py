@@ -120,7 +120,7 @@ class SqliteStore(StoreShell[SqliteNode]):
             raise DefinitionError(msg)
         if not connection.in_transaction:
             if connection.isolation_level is None:
-                msg = "options(conn=): the connection has no transaction, so nothing could be undone: begin one"
+                msg = "options(conn=): the connection has no transaction that could be rolled back: begin one"
                 raise DefinitionError(msg)
             with sqlite_errors(self.path):  # as Python's own mode does before a write
                 connection.execute("begin immediate")

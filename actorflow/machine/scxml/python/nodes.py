@@ -87,7 +87,7 @@ class Constants:
         """Count steps, so that a document with many constants is not slow to load."""
         self.left -= steps
         if self.left < 0:
-            raise LimitExceeded("too many steps for what is written out")
+            raise LimitExceeded("too many steps in the expression's text")
 
 
 # --- leaves -----------------------------------------------------------------------------------------------------------
