@@ -166,7 +166,7 @@ class StoredSystem(System):
 
     @property
     def stored_actors(self) -> StoredActors:
-        """What the store has of durable actors, of this system and of others: list it, see mail, delete."""
+        """The durable actors in the store, of this system and of others: list them, see their mail, delete them."""
         from actorflow.durable.stored_actors import StoredActors  # noqa: PLC0415 - most systems have no durable actor
 
         return StoredActors(self.store, lambda: self.scheduler.durable)

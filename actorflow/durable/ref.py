@@ -93,12 +93,12 @@ class DurableRef(Stored):
         else:
             self._registry.put_later(self, message, future, sender)
 
-    def stop(self, **options: Any) -> Any:
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
         """End the actor on this node; its state and what it has not handled stay for whoever spawns it next."""
         if self._box is None:
             msg = f"{self.path} was spawned by another process, and only that one can stop it"
             raise DefinitionError(msg)
-        return super().stop(**options)
+        return super().stop(block=block, timeout=timeout)
 
     # --- life --------------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ PART: Final = 500  # messages that one transaction removes
 
 @dataclass(frozen=True, slots=True)
 class StoredActor:
-    """What a store has of one name.
+    """The rows of a store under one name.
 
     Attributes:
         name: of the actor, below its system.
@@ -75,7 +75,7 @@ class StoredMessage:
 
 
 class StoredActors:
-    """What a store has of durable actors: `system.stored_actors`.
+    """The durable actors in a store: `system.stored_actors`.
 
     An actor is named by its ref, or by its name below the system, such as "ann" or "sales/ann".
 

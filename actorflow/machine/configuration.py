@@ -78,7 +78,7 @@ class Entered:
 
 
 class Change:
-    """What moves do: a step without its two ends.
+    """The effect of moves: a step without its two ends.
 
     Attributes:
         flipped: states that are active either before or after it, and not both times, as bits.
@@ -188,7 +188,7 @@ class Regions:
         self.of_atomic = of_atomic
 
 
-class Waiting:
+class WaitingMoves:
     """The moves that some event may take, by the states that they belong to; for the eventless ones too."""
 
     __slots__ = ("_bits", "_moves", "_of_atomic")

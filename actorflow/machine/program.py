@@ -24,7 +24,7 @@ from actorflow.machine.configuration import (
     Move,
     StateHook,
     Step,
-    Waiting,
+    WaitingMoves,
 )
 from actorflow.machine.direct import action_of
 from actorflow.machine.hooks import not_plain, wants_event
@@ -97,8 +97,8 @@ class Program:
         }
         self._changes: dict[tuple[Move, int], Change] = {}  # by what is active within the move's domain
         self._within: dict[str, int] = {}
-        self._waiting: dict[str, Waiting] = {}
-        self.eventless = Waiting(self, lambda transition: not transition.events and transition.after is None)
+        self._waiting: dict[str, WaitingMoves] = {}
+        self.eventless = WaitingMoves(self, lambda transition: not transition.events and transition.after is None)
         self.finals = self.bits(name for name in chart.states[ROOT].children if chart.states[name].kind == "final")
         self.deferring = self.bits(name for name, node in chart.states.items() if node.defer)
         self.events = frozenset(chart.events)
@@ -241,7 +241,7 @@ class Program:
         """Return who may take an event, and keep it, unless there are very many names: of a wildcard, say."""
         waiting = self._waiting.get(event)
         if waiting is None:
-            waiting = Waiting(self, lambda transition: any(sets.matches(one, event) for one in transition.events))
+            waiting = WaitingMoves(self, lambda transition: any(sets.matches(one, event) for one in transition.events))
             if len(self._waiting) < KEPT:
                 self._waiting[event] = waiting
         found = waiting.candidates(self, configuration)

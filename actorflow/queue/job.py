@@ -15,7 +15,7 @@ from actorflow.core.log import logger
 from actorflow.errors import AskTimeout, DeadlockError, DefinitionError, JobCancelled, JobFailed
 from actorflow.queue import ledger
 from actorflow.queue.aftermath import finish
-from actorflow.queue.reasons import Reason, reason_for
+from actorflow.queue.reasons import DelayReason, reason_for
 from actorflow.store.faults import read_error, read_traceback
 from actorflow.workflow.current import CURRENT_TASK
 from actorflow.workflow.task import TASKS
@@ -219,7 +219,7 @@ class Job(Generic[R_co]):
             finally:
                 waits.drop(int(self.id), over)
 
-    def _reason(self) -> Reason:
+    def _reason(self) -> DelayReason:
         """Return why it is not over."""
         now, waits = self._store.now(), self._waits
         return self._store.read(lambda transaction: reason_for(transaction, int(self.id), now, waits.workers_of))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
 
 
-class Reason(NamedTuple):
+class DelayReason(NamedTuple):
     """Why a job is not over.
 
     Attributes:
@@ -24,26 +24,26 @@ class Reason(NamedTuple):
     is_vain: bool
 
 
-def reason_for(transaction: Transaction, job: int, now: float, workers: Callable[[str], int]) -> Reason:
+def reason_for(transaction: Transaction, job: int, now: float, workers: Callable[[str], int]) -> DelayReason:
     """Say why a job is not over; `workers` says how many this process has for a queue."""
     row = transaction.one("jobs.why", {"id": job})
     if row is None:
-        return Reason("it is not there any more", is_vain=True)
+        return DelayReason("it is not there any more", is_vain=True)
     status, stage, queue, task, due, lacks, needs, paused = row
     if stage >= RUNNING:
-        return Reason(f"it is {status}", is_vain=False)
+        return DelayReason(f"it is {status}", is_vain=False)
     if stage == LACKING:
-        return Reason(f"it waits for a process that knows the class {lacks!r} of its arguments", is_vain=True)
+        return DelayReason(f"it waits for a process that knows the class {lacks!r} of its arguments", is_vain=True)
     if stage == DUE:
-        return Reason(f"it is due in {max(0.0, due - now):.4g} s", is_vain=False)
+        return DelayReason(f"it is due in {max(0.0, due - now):.4g} s", is_vain=False)
     if stage == HELD:
-        return Reason(f"it waits for {needs} other job{'' if needs == 1 else 's'}", is_vain=False)
+        return DelayReason(f"it waits for {needs} other job{'' if needs == 1 else 's'}", is_vain=False)
     if paused:
-        return Reason(f"its queue {queue!r} is paused: resume() it", is_vain=True)
+        return DelayReason(f"its queue {queue!r} is paused: resume() it", is_vain=True)
     if not workers(queue):
         cure = f"start some, here or in another process, by system.queue({queue!r}, workers=2)"
-        return Reason(f"this process has no workers for queue {queue!r}: {cure}", is_vain=True)
+        return DelayReason(f"this process has no workers for queue {queue!r}: {cure}", is_vain=True)
     if task not in TASKS:
         cure = "import its module, or start a process that does"
-        return Reason(f"its task {task!r} is not known in this process: {cure}", is_vain=True)
-    return Reason("its key has no slot" if stage == BEHIND else "no worker is free for it", is_vain=False)
+        return DelayReason(f"its task {task!r} is not known in this process: {cure}", is_vain=True)
+    return DelayReason("its key has no slot" if stage == BEHIND else "no worker is free for it", is_vain=False)

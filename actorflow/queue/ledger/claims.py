@@ -175,7 +175,7 @@ def expire(transaction: Transaction, queue: str, now: float, news: News) -> int:
 
 
 class Outlook(NamedTuple):
-    """What a transaction finds of a queue before it takes jobs.
+    """The state of a queue as a transaction finds it before it takes jobs.
 
     Attributes:
         due, free_at, expires: when the next job is due, a key is free again, a job expires; None if that will not be.

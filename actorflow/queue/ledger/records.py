@@ -100,7 +100,7 @@ class Owned(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a job that this node had.
+    """The outcome of a job that this node had.
 
     Attributes:
         status: "completed", "failed", "dead", "cancelled"; "queued" to try it again at `due`, or to give it back.
@@ -131,7 +131,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class News:
-    """What a transaction has done besides what it was asked for; it is told once that is committed.
+    """The further effects of a transaction, beside those that were asked for; they are told once it is committed.
 
     Attributes:
         lost: jobs whose outcome came too late: another node has them.
