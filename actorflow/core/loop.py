@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
+from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, LIFE_CYCLE, SUSPENDED
 from actorflow.core.run_queue import Done
 from actorflow.core.task import stopping
@@ -93,13 +94,15 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
+        self._is_closing = False
         self._thread = threading.Thread(target=self._work, name=f"{name}-loop", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            while not self._is_closing:
+                self._run()
         finally:
             pending = asyncio.all_tasks(self.loop)
             for task in pending:
@@ -107,6 +110,13 @@ class LoopThread:
             self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
+
+    def _run(self) -> None:
+        """Run the loop until it is stopped. asyncio lets a SystemExit of any task end it: that is the task's alone."""
+        try:
+            self.loop.run_forever()
+        except BaseException:  # noqa: BLE001 - as above
+            logger.exception("A task on the asyncio loop has raised what would end the loop; all others go on")
 
     def call(self, func: Any) -> bool:
         """Call a function on the loop; False after its end, when its tasks are cancelled."""
@@ -118,6 +128,7 @@ class LoopThread:
 
     def close(self) -> None:
         """Cancel what runs and end the thread."""
+        self._is_closing = True
         self.call(self.loop.stop)
         self._thread.join(timeout=1.0)
 

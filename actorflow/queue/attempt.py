@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from actorflow.core.ref import ActorRef
+    from actorflow.process.pool.future import PoolFuture
     from actorflow.queue.line import Line
     from actorflow.store.held import Held
 
@@ -41,6 +43,7 @@ class Attempt:
     Attributes:
         cancelled: somebody wants it to end.
         abort: ends what runs, where that is possible: a process, or a coroutine.
+        in_pool: the call of a cpu task.
         held: the open transaction that the task writes into; its result goes into it too.
         settled: the outcome is in the store already.
         waits_for: the job whose end its task waits for, in this process.
@@ -62,6 +65,7 @@ class Attempt:
             self._read_options(job.options)
         self.cancelled = False
         self.abort: Callable[[], object] | None = None
+        self.in_pool: PoolFuture[Any] | None = None
         self.held: Held | None = None
         self.settled = False
         self.waits_for: int | None = None
@@ -121,6 +125,10 @@ class Attempt:
             self.transaction if may_write else None,
             self.wait_for,
         )
+
+    def has_begun(self) -> bool:
+        """Say whether an attempt that a worker has had for a while runs: one of a cpu task may wait for a process."""
+        return not self.task.cpu or (self.in_pool is not None and self.in_pool.running())
 
     def wait_for(self, job: int | None) -> None:
         """Note the job whose end the task waits for."""
@@ -215,9 +223,10 @@ class Attempt:
         """Return the outcome of an attempt that raised: another try, or none; whatever it raised, this does not."""
         try:
             return self._failed(error, now, rng, worker)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as problem:  # noqa: BLE001 - a rule, an error or a handler of logs, of the user's
+        except BaseException as problem:
+            if isinstance(problem, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # Ctrl-C, beside a job that runs inline
+            # a rule, an error or a handler of logs, of the user's
             return self._outcome("failed", error=write_error(problem))
 
     def _failed(self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None) -> Outcome:

@@ -11,6 +11,8 @@ from actorflow.queue.attempt import NotBegun
 from actorflow.workflow.current import CURRENT_TASK
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from actorflow.core.clock import Clock
     from actorflow.core.ref import ActorRef
     from actorflow.process.pool.future import PoolFuture
@@ -51,7 +53,7 @@ class Worker(Actor):
             if self.line.is_ending():  # the pool has ended before the queue
                 raise Stopping from error
             raise NotBegun from error
-        attempt.abort = future.cancel
+        attempt.in_pool, attempt.abort = future, future.cancel
         try:
             return future.result()
         except HostDied as error:
@@ -156,7 +158,7 @@ async def run_on_loop(attempt: Attempt) -> Any:
     CURRENT_TASK.set(attempt.current(may_write=False))
     args, kwargs = attempt.arguments()
     loop = asyncio.get_running_loop()
-    running = loop.create_task(attempt.task.function(*args, **kwargs))
+    running = loop.create_task(contained(attempt.task.function(*args, **kwargs)))
     attempt.abort = lambda: loop.call_soon_threadsafe(running.cancel)
     try:
         done, _ = await asyncio.wait([running], timeout=attempt.timeout)
@@ -168,4 +170,15 @@ async def run_on_loop(attempt: Attempt) -> Any:
         await asyncio.wait([running], timeout=1.0)
         msg = f"{attempt.job.task} took over {attempt.timeout:g} s"
         raise TaskTimeout(msg)
-    return running.result()
+    value, error = running.result()
+    if error is not None:
+        raise error
+    return value
+
+
+async def contained(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
+    """Await a task's coroutine; return its value, or what asyncio would let end the loop."""
+    try:
+        return await coroutine, None
+    except (SystemExit, KeyboardInterrupt) as error:
+        return None, error

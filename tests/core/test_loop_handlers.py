@@ -1,6 +1,7 @@
 """loop=True: handlers are tasks on the system's one asyncio loop."""
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 
@@ -213,3 +214,27 @@ def test_contexts_of_loop_handlers_do_not_leak(system):
 def test_loop_true_is_refused_on_virtual_time(virtual_system):
     with pytest.raises(af.ActorflowError, match="loop"):
         virtual_system.spawn(Net).call(Net.sleep, 1).get(timeout=20)
+
+
+class Spawning(af.Actor, loop=True):
+    async def leave(self, error):
+        """Have a task of its own raise what asyncio ends a loop for."""
+
+        async def raise_it():
+            raise error
+
+        with contextlib.suppress(BaseException):
+            await asyncio.create_task(raise_it())
+
+    async def sleep(self):
+        await asyncio.sleep(0.001)
+        return "slept"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+def test_a_task_that_asyncio_would_end_its_loop_for_ends_no_other(system, caplog, error):
+    ref = system.spawn(Spawning)
+    other = system.spawn(Spawning)
+    ref.call(Spawning.leave, error).get(timeout=30)
+    assert [one.call(Spawning.sleep).get(timeout=30) for one in (ref, other)] == ["slept", "slept"]
+    assert "all others go on" in caplog.text
