@@ -252,7 +252,8 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
     def wanted(self) -> int:
         """Return how many jobs to take: for the free workers, and some ahead."""
         if self.shortage:
-            return int(self.shortage.may_try and not self.running)
+            is_trying = self.shortage.trial is not None and self.runs(self.shortage.trial)
+            return int(self.shortage.may_try and bool(self.free) and not (is_trying or self.backlog))
         ahead = 0 if self.duration is None else min(AHEAD, int(self.count * AHEAD_SECONDS / max(self.duration, 1e-6)))
         have = len(self.backlog)
         target = len(self.free) + ahead

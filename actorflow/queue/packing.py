@@ -124,7 +124,7 @@ def existing(
     id_, stage, expires = found
     if expires is not None and expires <= now and stage < slots.RUNNING:  # no worker has come by to cancel it
         ledger.cancel_queued(transaction, id_, "it expired before it began", now, news)
-        return None, None
+        return existing(transaction, queue, options, now, news) if stage == slots.HELD else (None, None)
     if options.on_duplicate == "reject":
         msg = f"queue {queue!r} has a live job with unique={options.unique!r}: job {id_}"
         raise DefinitionError(msg)
@@ -134,7 +134,8 @@ def existing(
     if stage == slots.RUNNING and transaction.run("jobs.supersede", {"id": id_}):
         return None, int(id_)
     ledger.cancel_queued(transaction, id_, "it was replaced", now, news, ledger.DAY)
-    return None, None
+    # The one that it was to follow has the key again, if it still runs.
+    return existing(transaction, queue, options, now, news) if stage == slots.HELD else (None, None)
 
 
 def check_each(what: str, entries: list[Any], each: str) -> None:

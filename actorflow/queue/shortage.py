@@ -15,6 +15,7 @@ from actorflow.text import reason_of
 if TYPE_CHECKING:
     import random
 
+    from actorflow.queue.attempt import Attempt
     from actorflow.queue.line import Line
 
 PAUSES: Final = Backoff(0.5, limit=30.0)
@@ -29,6 +30,7 @@ class Shortage:
         self._misses = 0  # in a row
         self._until = 0.0
         self._reported_at = float("-inf")
+        self.trial: Attempt | None = None  # the job that was begun to see whether it can
 
     def __bool__(self) -> bool:
         return self._misses > 0
@@ -59,6 +61,7 @@ class Shortage:
 
     def over(self) -> None:
         """Note that a job has begun."""
+        self.trial = None
         if self._misses:
             self._misses, self._until = 0, 0.0
             logger.info("Queue %s: jobs begin in this process again", self._line.name)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from actorflow.queue.line import Line
 
 STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are given back for others
+TRIAL_SECONDS: Final = 0.5  # that a job runs after which it has begun, where others could not
 CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
 
 
@@ -108,6 +109,9 @@ class WorkerSlots(Actor):
             return False
         worker = self.async_worker(slot) if attempt.task.is_async else slot
         self.running[attempt.job.id] = (attempt, slot)
+        if self.shortage:
+            self.shortage.trial = attempt
+            self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
         if attempt.task.is_async:
             worker.cast(AsyncWorker.run, attempt)
             return True
@@ -136,6 +140,16 @@ class WorkerSlots(Actor):
         """See whether jobs can begin here again: by one."""
         self.hire()
         self.flush_soon()
+
+    def see_trial(self, attempt: Attempt) -> None:
+        """A job that runs for a while has begun, however long it takes."""
+        if self.shortage.trial is not attempt or not self.runs(attempt):
+            return
+        if attempt.has_begun():
+            self.shortage.over()
+            self.flush_soon()
+        else:
+            self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
 
     def look_at_backlog(self, first: Attempt) -> None:
         """Give back what waits behind jobs that take longer than was thought."""

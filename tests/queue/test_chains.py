@@ -140,6 +140,24 @@ def test_each_part_is_a_transaction_of_its_own_and_two_processes_share_the_work(
         assert jobs.stats().cancelled == 4 * 31
 
 
+def test_a_job_that_was_queued_again_does_not_hide_that_more_is_left(shop, monkeypatch):
+    """Of the jobs that one transaction goes on with, one is not over any more."""
+    monkeypatch.setattr(ledger.chains, "TAKEN", 1)
+    jobs = shop.queue("q")
+    one, other = jobs.enqueue_many(tasks.double, [(1,), (2,)])
+    behind = jobs.enqueue(tasks.double.options(after=[other]), 3)
+    other.cancel()
+
+    def leave(transaction):
+        for job in (one, other):
+            transaction.run("jobs.add_ended", {"id": int(job.id)})
+
+    shop.store.write(leave)
+    aftermath.finish(shop.store, 1 << 20)
+    assert not shop.store.read(aftermath.is_anything_left)
+    assert behind.status == "cancelled"
+
+
 def test_a_chain_on_virtual_time_ends_too():
     with VirtualSystem("shop") as shop:
         jobs = shop.queue("q", workers=1)

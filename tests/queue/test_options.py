@@ -130,6 +130,27 @@ def test_a_job_that_runs_goes_on_and_the_one_that_replaces_it_runs_after_it(shop
     assert jobs.enqueue(tasks.double.options(unique="u"), 1).result(timeout=30) == 2
 
 
+@pytest.mark.parametrize("end", ["replace", "cancel", "expire"])
+def test_a_job_that_runs_has_its_key_again_once_the_one_that_was_to_follow_it_is_over(shop, end):
+    jobs = shop.queue("q", workers=2)
+    begun = tasks.begun(end)
+    old = jobs.enqueue(tasks.hold.options(unique="u"), end)
+    assert begun.wait(30)
+    newer = tasks.double.options(unique="u", on_duplicate="replace")
+    between = jobs.enqueue(newer.options(expires=0.001 if end == "expire" else None), 1)
+    if end == "cancel":
+        between.cancel()
+        assert jobs.enqueue(tasks.double.options(unique="u"), 1).id == old.id
+    elif end == "expire":
+        tasks.until(lambda: between.info().created + 0.001 < shop.store.now())
+    new = jobs.enqueue(newer, 2)
+    assert new.id not in {old.id, between.id}
+    assert jobs.enqueue(tasks.double, 3).result(timeout=30) == 6  # a worker is free, and yet:
+    assert (old.status, between.status, new.status) == ("running", "cancelled", "queued")
+    tasks.GATES[end].set()
+    assert (old.result(timeout=30), new.result(timeout=30)) == (end, 4)
+
+
 def test_a_job_that_was_replaced_while_it_ran_is_not_tried_again(shop):
     jobs = shop.queue("q", workers=2)
     begun = tasks.begun("again")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import random
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -50,6 +52,22 @@ def test_a_schedule_passes_arguments_and_options(timed):
     timed.sleep(30)
     info = jobs.peek().info()
     assert (info.priority, info.tags) == (7, ("nightly",))
+
+
+@pytest.mark.parametrize("column", ["next", "declared", "last"])
+def test_a_damaged_row_is_written_anew_and_delays_no_other_schedule(alone, tmp_path, column):
+    task, ran = noted(alone)
+    jobs = alone.queue("q", workers=1)
+    jobs.cron("* * * * *", task, name="sound")
+    jobs.cron("*/2 * * * *", task, name="damaged")
+    with contextlib.closing(sqlite3.connect(tmp_path / "jobs.db")) as other, other:
+        other.execute(f"update af_schedule set {column} = 'x' where name = 'damaged'")
+    alone.sleep(210)
+    assert {20, 80, 140, 200} <= {*ran}
+    ran.clear()
+    jobs.cron("*/2 * * * *", task, name="damaged")
+    alone.sleep(120)
+    assert len(ran) == 3  # both
 
 
 def test_zones_count(timed):

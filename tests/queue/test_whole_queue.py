@@ -135,6 +135,32 @@ def test_a_job_is_not_queued_again_beside_a_live_one_with_its_unique_key(shop):
         jobs.retry(job)
 
 
+def test_a_job_that_is_queued_again_has_forgotten_what_it_waited_for(shop):
+    jobs = shop.queue("q")
+    needed = jobs.enqueue(tasks.double, 1)
+    job = jobs.enqueue(tasks.double.options(after=[needed]), 2)
+    job.cancel()
+    assert jobs.retry(job)
+    needed.cancel()
+    assert job.status == "queued"
+    shop.queue("q", workers=1)
+    assert job.result(timeout=30) == 4
+
+
+def test_the_last_of_a_group_that_is_queued_again_waits_for_its_members_alone(shop):
+    jobs, begun = shop.queue("q"), tasks.begun("member")
+    first = jobs.enqueue(tasks.double, 1)
+    group = jobs.group([(tasks.hold, "member")], then=tasks.note.options(after=[first]))
+    group.then.cancel()
+    assert jobs.retry(group.then)
+    shop.queue("q", workers=2)
+    assert begun.wait(30)
+    assert first.result(timeout=30) == 2
+    assert group.then.status == "queued"
+    tasks.GATES["member"].set()
+    assert group.then.result(timeout=30) == ["member"]
+
+
 def test_the_systems_end_fails_no_job_though_the_pool_ends_before_the_queue(tmp_path):
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     with af.ActorSystem("shop", store=url, durability="process") as system:

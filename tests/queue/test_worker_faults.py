@@ -11,7 +11,7 @@ import pytest
 import actorflow as af
 from actorflow.errors import StoreError
 from actorflow.process.pool.pool import ProcessPool
-from actorflow.queue import attempt, ledger, shortage
+from actorflow.queue import attempt, ledger, shortage, worker_slots
 from actorflow.queue.claimer import Claimer
 from actorflow.queue.desk import Desk
 from actorflow.queue.line import Line
@@ -44,7 +44,12 @@ class Unclear(Exception, metaclass=Picky):
     """A class of which nobody can say whether an error is of it."""
 
 
-ERRORS = {"RuntimeError": RuntimeError, "SystemExit": SystemExit, "GeneratorExit": GeneratorExit}
+ERRORS = {
+    "RuntimeError": RuntimeError,
+    "SystemExit": SystemExit,
+    "GeneratorExit": GeneratorExit,
+    "KeyboardInterrupt": KeyboardInterrupt,
+}
 
 
 @af.task
@@ -67,6 +72,11 @@ def leave(kind: str) -> None:
     raise ERRORS[kind]("left")
 
 
+@af.task
+async def leave_in_loop(kind: str) -> None:
+    raise ERRORS[kind]("left")
+
+
 class Unwritable:
     def __repr__(self) -> str:
         raise SystemExit("no text")
@@ -78,7 +88,9 @@ def give_unwritable() -> object:
 
 
 @pytest.mark.parametrize("kind", ERRORS)
-@pytest.mark.parametrize("task", [raise_mute, raise_mute_in_loop, leave], ids=lambda task: task.function.__name__)
+@pytest.mark.parametrize(
+    "task", [raise_mute, raise_mute_in_loop, leave, leave_in_loop], ids=lambda task: task.function.__name__
+)
 def test_an_error_without_a_text_ends_its_job_and_the_next_one_runs(shop, task, kind):
     jobs = shop.queue("q", workers=1)
     bad = jobs.enqueue(task, kind)
@@ -92,6 +104,27 @@ def test_an_error_without_a_text_ends_its_job_and_the_next_one_runs(shop, task, 
 def test_a_retry_rule_or_a_result_that_raises_ends_its_job_alone(shop, task):
     jobs = shop.queue("q", workers=1)
     bad = jobs.enqueue(task)
+    assert jobs.enqueue(tasks.double, 2).result(timeout=30) == 4
+    assert bad.status == "failed"
+
+
+class Breaking(type):
+    def __instancecheck__(cls, instance: object) -> bool:
+        raise KeyboardInterrupt
+
+
+class Unbearable(Exception, metaclass=Breaking):
+    """A class that ends whoever asks whether an error is of it."""
+
+
+@af.task(retry=af.Retry(3, on=Unbearable))
+def raise_unbearable() -> None:
+    raise ValueError("unclear")
+
+
+def test_a_retry_rule_that_raises_a_keyboard_interrupt_costs_no_worker(shop):
+    jobs = shop.queue("q", workers=1)
+    bad = jobs.enqueue(raise_unbearable)
     assert jobs.enqueue(tasks.double, 2).result(timeout=30) == 4
     assert bad.status == "failed"
 
@@ -270,3 +303,44 @@ def test_a_store_that_stays_broken_is_a_log_line_each_half_minute_and_jobs_go_on
     monkeypatch.setattr(Line, "settle_and_claim", settle_and_claim)
     timed.sleep(10)
     assert len(ran) == 1
+
+
+@pytest.mark.parametrize("trial", [tasks.double, tasks.hold], ids=["short", "long"])
+def test_a_lack_that_is_over_is_seen_beside_a_long_job_and_by_a_long_one(monkeypatch, trial):
+    monkeypatch.setattr(shortage, "PAUSES", af.Backoff(0.01))
+    monkeypatch.setattr(worker_slots, "TRIAL_SECONDS", 0.05)
+    fails, begins = iter([OSError(errno.EMFILE, "Too many open files")]), Line.attempt_begins
+
+    def attempt_begins(line, attempt):
+        if attempt.job.task == tasks.double.name or attempt.job.args == b'[["trial"],{}]':
+            for error in fails:
+                raise error
+        return begins(line, attempt)
+
+    monkeypatch.setattr(Line, "attempt_begins", attempt_begins)
+    with af.ActorSystem("shop") as shop:
+        jobs = shop.queue("q", workers=3)
+        begun, tried = tasks.begun("long"), tasks.begun("trial")
+        long = jobs.enqueue(tasks.hold, "long")
+        assert begun.wait(30)
+        first = jobs.enqueue(trial, *([1] if trial is tasks.double else ["trial"]))
+        assert trial is tasks.double or tried.wait(30)
+        assert jobs.enqueue(tasks.double, 2).result(timeout=10) == 4
+        assert long.status == "running"
+        for gate in ("long", "trial"):
+            tasks.GATES[gate].set()
+        assert first.result(timeout=30) in {2, "trial"}
+
+
+def test_a_task_that_waits_for_a_process_has_not_begun(shop):
+    """As one that was tried to see whether the lack is over."""
+    line = shop.queue("q")._line
+    job = ledger.Claimed(
+        1, tasks.cpu_double.name, b"", None, 1, 0, 1, 0, None, at_most_once=False, created=0.0, due=None
+    )
+    waiting = attempt.Attempt(job, line)
+    assert not waiting.has_begun()
+    with shop.pool("one", workers=1) as pool:
+        waiting.in_pool = pool.submit(sum, [1])
+        assert waiting.in_pool.result(timeout=30) == 1
+        assert not waiting.has_begun()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError
@@ -108,7 +108,7 @@ def hold(
 ) -> None:
     """Have a job wait for others; those that are over count at once: of one that was not completed it is cancelled."""
     open_needs = 0
-    members: Sequence[int] = () if job["gather"] is None else members_of(job["gather"])
+    members: frozenset[int] = frozenset() if job["gather"] is None else frozenset(members_of(job["gather"]))
     for other in needs:
         if transaction.run("jobs.add_need", {"needs": other, "job": id_, "anyway": int(other == replaced)}):
             open_needs += 1

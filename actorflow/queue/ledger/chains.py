@@ -87,11 +87,12 @@ def carry_on(transaction: Transaction, now: float, news: News, limit: int) -> No
     """Go on with what other transactions have left, in part; `news.is_unfinished` says whether more may be left."""
     news.begin()
     ended = []
-    for (id_,) in transaction.all("jobs.take_ended", {"limit": TAKEN}):
+    taken = transaction.all("jobs.take_ended", {"limit": TAKEN})
+    for (id_,) in taken:
         row = transaction.one("jobs.status", {"id": id_})
         if row is not None and row[0] in FINAL:  # else it was queued again, and tells them at its next end
             ended.append((id_, row[0]))
-    news.is_unfinished = len(ended) == TAKEN
+    news.is_unfinished = len(taken) == TAKEN
     spread(transaction, ended, now, news, limit)
 
 
@@ -146,7 +147,10 @@ def end_one(
     row = transaction.one("jobs.place", {"id": id_})
     if row is None or row[2] >= RUNNING:
         return None
-    queue, key, stage, task, gather = row
+    queue, key, stage, task, gather, unique = row
+    follows = stage == HELD and unique is not None  # maybe one that it has replaced, and that still runs
+    if follows:
+        limits_of(transaction, queue)  # first, as for all who replace or end jobs
     values = {"id": id_, "status": status, "now": now, "error": write_error(error), "keep": now + keep}
     if not transaction.run("jobs.end_queued", values):
         return None  # another process has just claimed it
@@ -156,6 +160,8 @@ def end_one(
     setattr(count, status, getattr(count, status) + 1)
     if stage == HELD:
         gather_no_more(transaction, id_, gather)
+        if follows:  # that one has its key again, so that whoever comes next runs after it
+            transaction.run("jobs.reinstate", {"queue": queue, "unique": unique})
     elif key is not None and stage == READY:
         limits = limits_of(transaction, queue)
         if limits.has_keys:

@@ -61,7 +61,10 @@ def revive(transaction: Transaction, id_: int, now: float, limit: int) -> bool:
     row = transaction.one("jobs.revive", {"id": id_})
     if row is None:
         return False
-    queue, key = row
+    queue, key, needs = row
+    if needs:
+        transaction.run("jobs.forget_needs", {"job": id_})
+        transaction.run("jobs.set_needs", {"id": id_, "needs": 0})
     limits = limits_of(transaction, queue)
     if members is None:
         enter(transaction, id_, queue, key, None, limits, now)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from actorflow.store.transaction import Transaction
+    from actorflow.store.transaction import Row, Transaction
 
 SKEW_SECONDS: Final = 60.0  # by which a row may be ahead of the clock; what is further was written while that was wrong
 
@@ -26,6 +27,17 @@ class ScheduleRow(NamedTuple):
     last: float | None
     declared: float
 
+    @classmethod
+    def of(cls, row: Row) -> ScheduleRow:
+        """Make one of a row; a damaged one, with a time that is none, counts as ahead, and so is written anew."""
+        found = cls(*row)
+        times = (found.next, found.declared, found.last or 0.0)
+        return (
+            found
+            if all(isinstance(one, float | int) for one in times)
+            else found._replace(last=None, declared=math.inf)
+        )
+
     def is_ahead(self, now: float) -> bool:
         """Say whether it was written by a clock that was wrong: its next time may be a long way off."""
         return max(self.declared, self.last or 0.0) > now + SKEW_SECONDS
@@ -33,13 +45,13 @@ class ScheduleRow(NamedTuple):
 
 def schedule_rows(transaction: Transaction, queue: str) -> dict[str, ScheduleRow]:
     """Return the schedules of a queue, by name."""
-    return {row[0]: ScheduleRow(*row) for row in transaction.all("schedules.list", {"queue": queue})}
+    return {row[0]: ScheduleRow.of(row) for row in transaction.all("schedules.list", {"queue": queue})}
 
 
 def schedule_row(transaction: Transaction, queue: str, name: str) -> ScheduleRow | None:
     """Return a schedule."""
     row = transaction.one("schedules.get", {"queue": queue, "name": name})
-    return None if row is None else ScheduleRow(*row)
+    return None if row is None else ScheduleRow.of(row)
 
 
 def declare_schedule(

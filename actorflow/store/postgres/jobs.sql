@@ -187,13 +187,19 @@ update actorflow.job set stage = 5, status = :status, ended = :now, error = :err
 where id = :id and stage < 4;
 
 -- name: place
-select queue, key, stage, task, gather from actorflow.job where id = :id;
+select queue, key, stage, task, gather, "unique" from actorflow.job where id = :id;
 
 -- name: cancelling
 update actorflow.job set cancelling = cancelling | 1 where id = :id and stage = 4 returning owner;
 
 -- name: supersede
 update actorflow.job set cancelling = cancelling + 2 where id = :id and stage = 4 and cancelling < 2;
+
+-- name: reinstate
+update actorflow.job set cancelling = cancelling - 2
+where id = (
+    select max(id) from actorflow.job where owner is not null and stage = 4 and queue = :queue and "unique" = :unique and cancelling >= 2
+);
 
 -- name: cancelled_how
 select cancelling from actorflow.job where id = :id and owner = :owner and epoch = :epoch and stage = 4;
@@ -381,7 +387,7 @@ or needs in (select id from actorflow.job where queue = :queue and stage < 4);
 update actorflow.job set
     stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
     expires = null, cancelling = 0, progress = null
-where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key, needs;
 
 -- name: unique_of
 select other.id from actorflow.job as job join actorflow.job as other on other.queue = job.queue and other."unique" = job."unique"
@@ -440,6 +446,9 @@ delete from actorflow.key where queue = :queue;
 insert into actorflow.key (queue, key, slots, tokens, filled)
 select queue, key, count(*), :tokens::double precision, :now::double precision from actorflow.job
 where queue = :queue and stage = 4 and key is not null group by queue, key;
+
+-- name: forget_needs
+delete from actorflow.need where job = :job;
 
 -- name: set_needs
 update actorflow.job set needs = :needs where id = :id;

@@ -176,13 +176,19 @@ update af_job set stage = 5, status = :status, ended = :now, error = :error, kee
 where id = :id and stage < 4;
 
 -- name: place
-select queue, key, stage, task, gather from af_job where id = :id;
+select queue, key, stage, task, gather, "unique" from af_job where id = :id;
 
 -- name: cancelling
 update af_job set cancelling = cancelling | 1 where id = :id and stage = 4 returning owner;
 
 -- name: supersede
 update af_job set cancelling = cancelling + 2 where id = :id and stage = 4 and cancelling < 2;
+
+-- name: reinstate
+update af_job set cancelling = cancelling - 2
+where id = (
+    select max(id) from af_job where owner is not null and stage = 4 and queue = :queue and "unique" = :unique and cancelling >= 2
+);
 
 -- name: cancelled_how
 select cancelling from af_job where id = :id and owner = :owner and epoch = :epoch and stage = 4;
@@ -370,7 +376,7 @@ or needs in (select id from af_job where queue = :queue and stage < 4);
 update af_job set
     stage = 3, status = 'queued', attempt = 0, crashes = 0, error = null, ended = null, keep_until = null, due = null,
     expires = null, cancelling = 0, progress = null
-where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key;
+where id = :id and status in ('dead', 'failed', 'cancelled') returning queue, key, needs;
 
 -- name: unique_of
 select other.id from af_job as job join af_job as other on other.queue = job.queue and other."unique" = job."unique"
@@ -428,6 +434,9 @@ delete from af_key where queue = :queue;
 insert into af_key (queue, key, slots, tokens, filled)
 select queue, key, count(*), :tokens, :now from af_job
 where queue = :queue and stage = 4 and key is not null group by queue, key;
+
+-- name: forget_needs
+delete from af_need where job = :job;
 
 -- name: set_needs
 update af_job set needs = :needs where id = :id;
