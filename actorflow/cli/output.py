@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import sys
@@ -45,7 +46,7 @@ def plain_json(stored: bytes | None) -> Any:
         return None
     try:
         return json.loads(stored)
-    except ValueError:
+    except (ValueError, RecursionError):
         return repr(stored)
 
 
@@ -99,7 +100,7 @@ def confirm(question: str, *, yes: bool) -> None:
 def show(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "") -> None:
     """Print rows as a table, or as one JSON list."""
     if as_json:
-        click.echo(json.dumps(list(rows)))
+        click.echo(json.dumps(list(rows), default=repr))  # of a damaged row: bytes in place of text
         return
     if not rows:
         click.echo(nothing, err=True)
@@ -123,5 +124,6 @@ def written(name: str, value: Any) -> str:
     if value is None or value == ():
         return ""
     if isinstance(value, float) and name in {"created", "due", "started", "ended", "time"}:
-        return dt.datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
+        with contextlib.suppress(ValueError, OverflowError, OSError):  # of a damaged row: no time
+            return dt.datetime.fromtimestamp(value).astimezone().isoformat(" ", "seconds")
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

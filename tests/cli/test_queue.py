@@ -233,6 +233,17 @@ def test_a_job_whose_row_is_damaged_is_shown(url):
     assert len(asked("show", "photos", "--store", url)) == 4
 
 
+def test_columns_that_are_damaged_hide_no_job(url):
+    damaged = "key = x'ff', tags = x'ff', created = 1e300, due = 'x', priority = 'x', task = x'ff', args = ?"
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as conn:
+        conn.execute(f"update af_job set {damaged} where id = 1", (b"[" * 100_000,))
+        conn.commit()
+    assert len(asked("show", "photos", "--store", url)) == 4
+    assert asked("show", "1", "--store", url)[0]["key"] == repr(b"\xff")
+    assert "1e+300" in run("show", "1", "--store", url).stdout
+    assert "1e+300" in run("show", "photos", "--store", url).stdout
+
+
 def test_retry_takes_all_failed_jobs_of_a_queue(url):
     assert asked("retry", "photos", "--failed", "--store", url) == {"name": "photos", "retried": 1}
     assert asked("show", "2", "--store", url)[0]["status"] == "queued"
