@@ -199,7 +199,7 @@ class Drain:
             if waiting is None or not waiting.is_all or waiting.future._done:
                 return False
             if waiting.future.__class__ is Sleep:
-                return waiting.future.due > self.end
+                return waiting.future.due > self.end  # pyright: ignore[reportAttributeAccessIssue]
             if waiting.deadline is not None and waiting.deadline <= self.end:
                 return False
             target = answerer(waiting.future)

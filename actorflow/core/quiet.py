@@ -45,7 +45,7 @@ def goes_on(ref: ActorRef[Any], end: float) -> bool:
         return False
     if not waiting.is_all or waiting.future._done or (waiting.deadline is not None and waiting.deadline <= end):
         return True
-    return waiting.future.__class__ is Sleep and waiting.future.due <= end
+    return isinstance(waiting.future, Sleep) and waiting.future.due <= end
 
 
 def rests(frame: FrameType) -> bool:

@@ -30,7 +30,8 @@ class ByValue(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         if obj.__class__ is not CodeType:
             return super().reducer_override(obj)
         self.files.add(obj.co_filename)
-        make, args = self.dispatch_table[CodeType](obj)
+        reduced: tuple[Any, Any] = self.dispatch_table[CodeType](obj)  # pyright: ignore[reportAssignmentType]
+        make, args = reduced
         # A copy of its own each time: then equal functions give equal pickles, which the pool knows them by.
         return make, tuple(["".join(obj.co_filename) if is_nameless(arg) else arg for arg in args])
 

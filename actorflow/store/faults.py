@@ -113,8 +113,9 @@ def read_error(data: bytes | None, declared: tuple[type[BaseException], ...] = (
         kind = next((one for one in all_errors(ActorflowError) if one.__name__ == short), None)
     if kind is None:
         kind = next((one for one in declared if name_of_class(one) == name), None)
-    is_error = isinstance(kind, type) and issubclass(kind, BaseException) and args is not None
-    return f"{short}: {text}", _made_again(kind, args, text) if is_error else None
+    if args is None or not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        return f"{short}: {text}", None
+    return f"{short}: {text}", _made_again(kind, args, text)
 
 
 def _made_again(kind: Any, args: str, text: str) -> BaseException | None:

@@ -165,7 +165,7 @@ class Line:
             if reply.__class__ is bytes:
                 try:
                     value = loads(reply, buffers)  # pyright: ignore[reportArgumentType]
-                    append((task, task.take_all(value) if task.__class__ is Chunk else value, None))
+                    append((task, task.take_all(value) if isinstance(task, Chunk) else value, None))
                     self.done += task.count
                 except BaseException as error:  # noqa: BLE001 - the task's own failure, a SystemExit too
                     self.fail(task, undecoded(task, error))

@@ -52,7 +52,7 @@ class OwnConnection(sqlite3.Connection):
     def refuse(self, threads: Container[int]) -> None:
         """Refuse it to threads; only a connection that is refused to some is as slow as to look who asks."""
         self.refused = threads
-        self.__class__ = RefusingConnection
+        self.__class__ = RefusingConnection  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class RefusingConnection(OwnConnection):

@@ -56,8 +56,8 @@ class FilePlace:
             StoreError: it was deleted, or another one is in its place.
         """
         found = self._found
-        if found.__class__ is not os.stat_result:
-            raise self._gone("it was deleted, moved or unmounted") from found  # type: ignore[misc]
+        if not isinstance(found, os.stat_result):
+            raise self._gone("it was deleted, moved or unmounted") from found
         if (found.st_dev, found.st_ino) != self._file:
             raise self._gone("another file was put in its place")
         if self._has_lost_log:
