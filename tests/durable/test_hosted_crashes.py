@@ -9,7 +9,7 @@ import time
 import pytest
 
 import actorflow as af
-from actorflow.durable import ledger
+from actorflow.durable import mailbox, rows, timeouts
 from tests.durable import crashing
 from tests.durable.test_crashes import run
 from tests.durable.test_messages import wait_for
@@ -31,7 +31,8 @@ def kill_one(refs, rng):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 def test_of_processes_that_are_killed_all_the_time_nothing_is_lost_or_done_twice(tmp_path, monkeypatch, seed, store):
-    monkeypatch.setattr(ledger, "KILLS", 1000)  # else a message that is unlucky three times is a dead letter
+    for module in (mailbox, rows, timeouts):  # else a message that is unlucky three times is a dead letter
+        monkeypatch.setattr(module, "KILLS", 1000)
     url = "memory:" if store == "memory" else f"sqlite:///{tmp_path / 'a.db'}"
     rng, numbers = random.Random(seed), list(range(N))
     with af.ActorSystem("crash", store=url, durability="process") as system:

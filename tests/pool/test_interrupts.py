@@ -87,7 +87,8 @@ PROGRAM = """
 
     over, answers = threading.Event(), 0
     with af.ProcessPool(2) as pool:
-        pool.submit(abs, -1).result(timeout=20)
+        known = pool.submit(pow, 2, 3)
+        known.result(timeout=20)
         thread = threading.Thread(target=interrupt)
         try:
             thread.start()

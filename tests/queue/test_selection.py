@@ -261,4 +261,5 @@ def test_an_older_store_is_brought_up_to_date_with_its_tags(shared_url, monkeypa
         jobs = shop.queue("q")
         assert ids(jobs.jobs(tag="night")) == ["3", "1"]
         assert ids(jobs.jobs(tag="user-7")) == ["1"]
-        assert jobs.count(tag="") == 0
+        with pytest.raises(af.DefinitionError, match="text that is not empty"):
+            jobs.count(tag="")

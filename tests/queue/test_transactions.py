@@ -75,7 +75,7 @@ def test_a_group_is_there_once_the_users_transaction_commits(on_file, path):
     jobs = on_file.queue("q", workers=1)
     with closing(sqlite3.connect(path)) as conn:
         mine = tasks.double.options(conn=conn)
-        with pytest.raises(af.DefinitionError, match=r"give options\(conn=\) to each"):
+        with pytest.raises(af.DefinitionError, match=r"give options\(conn=\) to all its tasks"):
             jobs.group([(mine, 1), (tasks.double, 2)], then=add_up)
         jobs.group([(mine, 1), (mine, 2)], then=add_up.options(conn=conn))
         conn.rollback()

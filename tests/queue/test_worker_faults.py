@@ -12,7 +12,6 @@ import actorflow as af
 from actorflow.errors import StoreError
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.queue import attempt, ledger, shortage, worker_slots
-from actorflow.queue.claimer import Claimer
 from actorflow.queue.desk import Desk
 from actorflow.queue.line import Line
 from actorflow.store import codec
@@ -232,7 +231,7 @@ STEPS = {
     "the attempt is made": (attempt.Attempt, "__init__", tasks.double),
     "its begin is noted": (SqliteNode, "begin", tasks.double),
     "it is noted, told and measured": (Line, "attempt_begins", tasks.double),
-    "a worker for coroutines is started": (Claimer, "async_worker", tasks.await_double),
+    "a worker for coroutines is started": (worker_slots.WorkerSlots, "async_worker", tasks.await_double),
     "the arguments are read": (codec, "decode", tasks.double),
     "the arguments are read on the loop": (codec, "decode", tasks.await_double),
     "the arguments are read for a process": (codec, "decode", tasks.cpu_double),
