@@ -44,6 +44,25 @@ def text_of(value: object, limit: int = LIMIT, render: Callable[[Any], str] = re
     return shown if whole <= limit else f"{shown}... [{whole} characters in all]"
 
 
+class Shown:
+    """An object as the argument of a log line: its text is made by `text_of`, and filters find itself in `value`.
+
+    >>> "failed: %s" % Shown(ValueError("no such order"))
+    'failed: no such order'
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __str__(self) -> str:
+        return text_of(self.value, render=str)
+
+    def __repr__(self) -> str:
+        return text_of(self.value)
+
+
 def reason_of(error: BaseException | None, limit: int = LIMIT) -> str:
     """Return the class of an error and its message, as the last line of a traceback has them.
 

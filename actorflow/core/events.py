@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.atomic import exclusively
 from actorflow.core.log import logger
 from actorflow.core.messages import DeadLetter
-from actorflow.text import text_of
+from actorflow.text import Shown, text_of
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -81,9 +81,8 @@ class Events:
         if self._logged_at is None or now - self._logged_at >= 1.0:
             more = f" ({self._unlogged} more since the last line)" if self._unlogged else ""
             level = logging.INFO if self._scheduler.draining else logging.WARNING  # an end that was asked for
-            logger.log(
-                level, "Dead letter for %s: %s: %s%s", ref.path, text_of(message), text_of(reason, render=str), more
-            )
+            # The reason itself, not its text: filters of log records choose by its class.
+            logger.log(level, "Dead letter for %s: %s: %s%s", ref.path, text_of(message), Shown(reason), more)
             self._logged_at, self._unlogged = now, 0
         else:
             self._unlogged += 1

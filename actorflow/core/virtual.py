@@ -125,7 +125,9 @@ class VirtualScheduler(Scheduler):
         if entry.__class__ is Parked:
             if self.trace is not None and entry.item is not None:
                 self.trace.append((self.clock.now, entry.item[0].path, f"{entry.item[1]!r} goes on"))
-            self.pass_to(worker, entry.lock)
+            lock = entry.lock
+            del entry  # while this thread rests it holds no request, or nobody would miss an unread error
+            self.pass_to(worker, lock)
             return
         ref, item = self.unpack(entry)
         if ref is None:

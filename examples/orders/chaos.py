@@ -88,6 +88,7 @@ def quiet(crashes: int) -> Iterator[None]:
     """Keep out of the log what the report tells: refusals, and what chaos has ordered. All else is news."""
 
     def told(part: object) -> bool:
+        part = getattr(part, "value", part)  # the reason of a dead letter
         killed = isinstance(part, af.HostDied) and part.signal == signal.SIGKILL
         return isinstance(part, af.TransitionRefused) or (crashes > 0 and (killed or isinstance(part, Chaos)))
 

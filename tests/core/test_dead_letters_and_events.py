@@ -69,6 +69,22 @@ def test_dead_letters_are_logged_at_most_once_a_second(virtual_system, caplog):
     assert "(199 more since the last line)" in second
 
 
+def test_a_filter_of_log_records_finds_the_reason_of_a_dead_letter(virtual_system, caplog):
+    class Untold(Exception):
+        def __str__(self):
+            raise ValueError
+
+    class Fails(af.Actor):
+        def fail(self):
+            raise Untold
+
+    virtual_system.spawn(Fails).cast(Fails.fail)
+    virtual_system.sleep(1)
+    (record,) = [record for record in caplog.records if record.getMessage().startswith("Dead letter")]
+    assert isinstance(record.args[2].value, Untold)
+    assert "Untold, whose text cannot be made: ValueError" in record.getMessage()
+
+
 def test_a_function_may_subscribe_and_runs_outside_of_the_scheduler(system):
     seen, blocked = [], threading.Event()
 
