@@ -77,6 +77,21 @@ class Baton(Scheduler):
         except IndexError:
             return self._start_spare()
 
+    def put_back(self, spare: Worker) -> None:
+        """Return a thread that was found and is not needed; if the system closed meanwhile, let it end.
+
+        `close` wakes the spares that it sees: one that was out of the list just then would wait forever.
+        """
+        self.spares.append(spare)
+        if self.closed:
+            self._end_spares()
+
+    def _end_spares(self) -> None:
+        rouse = rouser(self.spares)
+        with contextlib.suppress(IndexError):
+            while True:
+                rouse()
+
     def _start_spare(self) -> Worker | None:
         if len(self.workers) >= self.max_threads or (NO_THREADS_AT_EXIT and main_thread_ended()):
             return None
@@ -171,7 +186,7 @@ class Baton(Scheduler):
             worker.resting = True
             self.spares.append(worker)
         else:
-            self.spares.append(other)  # the idle holder rests on; its baton is ours
+            self.put_back(other)  # the idle holder rests on; its baton is ours
             self.unseated(other)
             if self.pulse.asleep:
                 self.pulse.ring()
@@ -197,7 +212,7 @@ class Baton(Scheduler):
         try:
             self.slot.remove(worker)
         except ValueError:
-            self.spares.append(spare)
+            self.put_back(spare)
         else:
             spare.park.release()
 
@@ -208,7 +223,7 @@ class Baton(Scheduler):
         self.timers.next_due = math.inf
         self.pulse.ring()
         self.idle = [Worker(self)]  # never empty again: a late sender calls `wake`
-        for rouse in (self._rouse, rouser(self.spares)):
-            with contextlib.suppress(IndexError):
-                while True:
-                    rouse()
+        with contextlib.suppress(IndexError):
+            while True:
+                self._rouse()
+        self._end_spares()

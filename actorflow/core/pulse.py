@@ -118,7 +118,7 @@ class Pulse:
         try:
             scheduler.slot.remove(worker)
         except ValueError:
-            scheduler.spares.append(spare)
+            scheduler.put_back(spare)
             return
         if learn and ref is not None:
             ref._traits.learn()

@@ -10,6 +10,9 @@ import pytest
 
 import actorflow as af
 from actorflow.core import baton
+from actorflow.core.live import LiveScheduler
+from actorflow.core.run_queue import Worker
+from actorflow.testing import LeakCheck
 from tests.core.actors import until
 
 
@@ -112,3 +115,49 @@ def test_a_thread_whose_handler_outlives_the_system_ends_with_the_handler():
         assert began.wait(20)
     let.set()
     until(lambda: not any(thread.name.startswith("outlived") for thread in threading.enumerate()))
+
+
+def overtake(scheduler, worker):
+    scheduler.pulse._overtake(worker, learn=False)
+
+
+def give_up(scheduler, worker):
+    scheduler.give_up(worker)
+
+
+@pytest.mark.parametrize("take_baton", [overtake, give_up])
+@pytest.mark.parametrize("spares", [0, 1])
+def test_a_thread_that_was_taken_in_vain_just_as_the_system_closed_ends(monkeypatch, take_baton, spares):
+    with LeakCheck():
+        scheduler = LiveScheduler(name="taken", threads=20)
+        until(lambda: scheduler.idle)
+        find, worker = scheduler.find_spare, Worker(scheduler)
+        taken = [] if spares else [find() for _ in list(scheduler.spares)]
+
+        def find_late():
+            spare = find()
+            scheduler.slot.remove(worker)  # its handler has just ended, and that of the end as well
+            scheduler.close()
+            return spare
+
+        monkeypatch.setattr(scheduler, "find_spare", find_late)
+        scheduler.slot.append(worker)
+        take_baton(scheduler, worker)
+        for spare in taken:
+            scheduler.put_back(spare)
+
+
+def test_an_idle_thread_that_lost_the_baton_just_as_the_system_closed_ends_at_once(monkeypatch):
+    monkeypatch.setattr(baton, "SPARE_SECONDS", 1000.0)
+
+    class Closing(list):
+        def pop(self):
+            other = scheduler_idle.pop()
+            scheduler.close()
+            return other
+
+    with LeakCheck():
+        scheduler = LiveScheduler(name="lost", threads=4)
+        until(lambda: scheduler.idle)
+        scheduler_idle, scheduler.idle = scheduler.idle, Closing()
+        assert not scheduler.lost(Worker(scheduler), None, None)

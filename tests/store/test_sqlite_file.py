@@ -502,3 +502,16 @@ def test_a_lock_that_is_looked_at_is_not_lost(tmp_path):
         os._exit(3 if is_free(path) else 4)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
     give(path)
+
+
+def test_a_store_closes_its_files_at_once_after_a_transaction_that_could_not_begin(tmp_path, no_collection):
+    url = f"sqlite:///{tmp_path}/shop.db"
+    with contextlib.closing(open_store(url)) as store:
+        store.write(adding("a"))
+    with LeakCheck():
+        with (
+            contextlib.closing(open_store(url, access="read")) as store,
+            pytest.raises(StoreError, match="read") as kept,
+        ):
+            store.write(adding("b"))
+    assert kept.value.__traceback__ is not None  # whose frames know the store

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import StoreError
@@ -205,7 +205,8 @@ class SqliteWriter:
         self._version = version
         self._place = place  # None: in memory
         self._durability: Durability | None = None  # of the last transaction
-        self._run = connection.cursor().execute  # a cursor for each statement costs 0.2 us more
+        self._cursor = connection.cursor()  # one for each statement costs 0.2 us more
+        self._run = self._cursor.execute
 
     def _execute(self, sql: str) -> None:
         try:
@@ -282,9 +283,20 @@ class SqliteWriter:
         keep_log(self.connection)
         self.transaction = SqliteTransaction(self.connection, self._path)
         self._durability = None
-        self._run = self.connection.cursor().execute
+        self._cursor = self.connection.cursor()
+        self._run = self._cursor.execute
         connection.execute("pragma query_only = on")  # a cursor that the thread has is not refused
         return connection.end
+
+    def end(self) -> None:
+        """Close the connection, and its files with it.
+
+        A cursor keeps a statement that failed, such as a `begin` that found the file busy, and SQLite keeps the files
+        open for as long as there is one: that is until the garbage collector comes.
+        """
+        with suppress(sqlite3.Error):
+            self._cursor.close()
+        self.connection.end()
 
     def rollback(self) -> None:
         """Undo it; does nothing if there is none: SQLite itself undoes some that fail."""

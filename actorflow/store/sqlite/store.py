@@ -220,4 +220,4 @@ class SqliteStore(StoreShell[SqliteNode]):
     def _end(self, _writer: Any, /) -> None:
         if not self.is_memory:
             self._reader.close()
-        self._writer.connection.end()  # the last to close the file writes the log back, and removes it
+        self._writer.end()  # the last to close the file writes the log back, and removes it
