@@ -106,6 +106,7 @@ print(json.dumps([found, c.noted(folder / "tried")]))
     assert found == [[[2], [DEAD], 1], [-1, -1, -1, 2]]  # the one that is not due stays
 
 
+@pytest.mark.slow
 def test_a_periodic_timer_that_kills_goes_on_and_may_kill_one_process_more_each_time(tmp_path):
     script = """
 import json

@@ -94,6 +94,7 @@ def test_it_waits_for_room_in_a_mailbox_that_blocks(start, gate):
         assert taken == [True]
 
 
+@pytest.mark.slow
 def test_who_has_found_room_waits_for_none(start, gate):
     with start() as system:
         ref = system.spawn(named(Held, capacity=5))

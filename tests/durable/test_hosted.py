@@ -584,6 +584,7 @@ def test_what_an_owner_did_that_lost_its_actor_is_refused_and_its_process_ends(s
         wait_for(lambda: not Path(f"/proc/{begun(tmp_path)[0]}").exists())
 
 
+@pytest.mark.slow
 def test_a_process_that_is_replaced_hands_the_actor_on(start):
     with start() as system:
         ref = system.spawn(hosted(Here, host=af.Process(max_messages=10)))
@@ -648,6 +649,7 @@ def test_on_stop_is_waited_for_though_the_end_was_asked_for_while_a_handler_work
         assert (tmp_path / "ended").exists()
 
 
+@pytest.mark.slow
 def test_a_handler_that_waits_is_woken_and_its_message_handled_in_the_next_life(start, tmp_path):
     with start() as system:
         ref = system.spawn(hosted(Here))

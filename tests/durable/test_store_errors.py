@@ -52,6 +52,7 @@ def test_a_send_to_a_full_disk_raises_and_leaves_nothing(start, disk):
         assert ref.call(Account.seen).get(timeout=30) == []
 
 
+@pytest.mark.slow
 def test_a_message_whose_commit_fails_is_handled_again_on_the_old_state(start, disk, caplog):
     tries = []
 
@@ -84,6 +85,7 @@ class Expiring(af.StateMachine, durable=True):
         self.count += 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"host": af.Process()}], ids=["here", "hosted"])
 def test_a_timeout_of_a_state_whose_commit_fails_is_handled_again(start, disk, options):
     with start() as system:

@@ -329,6 +329,7 @@ def test_flags_that_make_no_sense_are_one_line_and_exit_code_2(flags, text):
 # --- as a program ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_in_the_middle_of_a_run_ends_it_within_five_seconds(number):
     ours, theirs = pty.openpty()  # a terminal for stderr, so that the progress bar shows when the run is under way

@@ -63,6 +63,7 @@ def test_replay_of_the_log_refuses_nothing(events):
     assert replay(events).faults == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_shuffled_log_is_refused_at_exactly_the_lines_that_are_not_legal(events):
     mixed = shuffled(events, seed=1)

@@ -40,6 +40,7 @@ def system():
 # --- kills -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_counts_come_out_equal_when_workers_and_hosts_are_killed(system, capsys):
     restarts = []
@@ -64,6 +65,7 @@ def test_kill_at_the_very_end_is_counted_and_kept_out_of_the_log(orders, system,
     assert [record for record in caplog.records if record.name == "actorflow"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_program_with_chaos_100_exits_with_0_and_leaves_no_process():
     mark = uuid.uuid4().hex  # all its processes have it in their environment

@@ -149,6 +149,7 @@ def judge(future, number, size, begun):
     return None if begun <= 1 else f"run twice: {error!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(LIMIT)
 def test_killed_workers_lose_only_what_they_ran_and_nothing_grows(tmp_path, caplog):
     caplog.set_level(
@@ -175,6 +176,7 @@ def test_killed_workers_lose_only_what_they_ran_and_nothing_grows(tmp_path, capl
     assert_not_grown(found)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(LIMIT)
 def test_killed_hosts_say_which_messages_had_begun_and_nothing_grows(tmp_path, caplog):
     caplog.set_level(logging.CRITICAL, "actorflow")

@@ -193,6 +193,7 @@ def test_when_it_dies_tellers_go_on_and_what_was_not_written_is_dead_letters(sys
     assert not flow_of(system).full
 
 
+@pytest.mark.slow
 def test_while_its_process_starts_again_tellers_of_other_processes_wait(system, teller):
     ref = system.spawn(hosted(Numbers, restart="permanent", backoff=af.Backoff(3.0, factor=1, jitter=0)))
     os.kill(pid_of(ref), signal.SIGKILL)

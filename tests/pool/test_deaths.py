@@ -331,6 +331,7 @@ def test_a_task_that_dies_after_a_map_does_not_get_the_results_of_the_map(end, b
             future.result(timeout=30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [3, 8])
 def test_a_lack_of_descriptors_for_workers_fails_no_task(monkeypatch, caplog, times):
     """Eight are more than the failed starts that break a pool."""

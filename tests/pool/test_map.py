@@ -100,6 +100,7 @@ def test_a_chunk_that_died_goes_on_where_it_was_if_retries_are_left(pool, tmp_pa
     assert tasks.begun(count) == 101
 
 
+@pytest.mark.slow
 def test_the_timeout_of_a_map_is_for_all_and_that_of_the_options_for_one_item(pool):
     with pytest.raises(TimeoutError):
         list(pool.map(tasks.spin, [0.2] * 10, timeout=0.3))

@@ -72,6 +72,7 @@ def read_now(connection, got):
         connection.take(after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", [1, 5, 11, 1000, 60_000])
 def test_frames_that_come_in_pieces_are_put_together_without_waiting(ends, piece):
     ours, theirs = ends

@@ -170,6 +170,7 @@ def test_a_unique_job_that_two_systems_add_at_once_is_one_job(database):
             assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_jobs_go_on_after_the_server_was_restarted(testrun_uid, worker_id):
     with (
         postgres(f"{testrun_uid[:12]}-{worker_id}-q", worker_id) as server,

@@ -67,6 +67,7 @@ def test_two_processes_share_the_work(home, start, tmp_path):
     assert {job.result(timeout=30)[1] for job in jobs} == {one.pid, other.pid}
 
 
+@pytest.mark.slow
 def test_each_job_of_many_is_done_once(home, start, tmp_path):
     start(), start()
     jobs = home.queue("q").enqueue_many(quick, [(n,) for n in range(2000)])
@@ -119,6 +120,7 @@ def test_a_job_whose_processes_were_killed_three_times_is_a_dead_letter(home, st
     assert job.result(timeout=30)[0] == 0
 
 
+@pytest.mark.slow
 def test_the_late_result_of_a_stopped_process_is_refused_and_reported(home, start, tmp_path):
     stopped = start("1.0")
     job = home.queue("q").enqueue(work, 0)
@@ -144,6 +146,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     return lines
 
 
+@pytest.mark.slow
 def test_a_cancel_reaches_the_process_that_runs_the_job(home, start, tmp_path):
     start()
     job = home.queue("q").enqueue(work, 0)
@@ -178,6 +181,7 @@ def test_concurrency_holds_over_all_systems(tmp_path):
         assert [job.result(timeout=30) for job in jobs] == ["at once 0", "at once 1"]
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_gives_its_jobs_back(home, start, tmp_path):
     first = start()
     job = home.queue("q").enqueue(work, 0)
