@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,7 +54,9 @@ def at_every_bytecode(
     interrupt(action, sys.maxsize, within)  # since 3.12 the first trace of a function may miss its bytecodes
     mended()
     for number in range(0, most, every):
-        place = interrupt(action, number, within)
+        with warnings.catch_warnings():  # a file object that is made when the handler raises is closed as it is dropped
+            warnings.simplefilter("ignore", ResourceWarning)
+            place = interrupt(action, number, within)
         try:
             mended()
         except BaseException as error:

@@ -169,16 +169,13 @@ def is_filled(path: str, size: int) -> bool:
     A page was written since then if it bears the log's present salts (sqlite.org/fileformat2.html, 4.1 and 4.2).
     """
     try:
-        log = os.open(f"{path}-wal", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            page_size, salts = LOG_HEADER.unpack(os.pread(log, LOG_HEADER.size, 0))
+        with open(f"{path}-wal", "rb", buffering=0) as log:  # noqa: PTH123 - closed wherever a signal's handler raises
+            page_size, salts = LOG_HEADER.unpack(os.pread(log.fileno(), LOG_HEADER.size, 0))
             if not page_size:
                 return False  # it was made longer, and its beginning is not written yet
             frame = FRAME_HEADER.size + page_size
-            last = os.pread(log, FRAME_HEADER.size, LOG_HEADER.size + (size // frame - 1) * frame)
+            last = os.pread(log.fileno(), FRAME_HEADER.size, LOG_HEADER.size + (size // frame - 1) * frame)
             return FRAME_HEADER.unpack(last) == (salts,)
-        finally:
-            os.close(log)
     except (OSError, struct.error):  # there is none, it is just being made, or it is shorter
         return False
 
