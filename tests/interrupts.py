@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import gc
 import sys
-import warnings
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
