@@ -123,8 +123,9 @@ def test_a_child_that_a_task_forks_logs_into_no_file_of_its_own_but_to_its_error
 
 
 FORK = """
-    import concurrent.futures as cf, os, sys, time
+    import concurrent.futures as cf, os, sys, time, warnings
     import actorflow as af
+    warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # Python's own, of a fork beside threads
     with af.ProcessPool(workers=1) as pool:
         pool.submit(abs, 1).result(timeout=30)
         running, waiting = pool.submit(time.sleep, 0.2), pool.submit(pow, 2, 2)
