@@ -246,11 +246,20 @@ def refuse(_url):
     raise StoreError("Connection refused")
 
 
-def test_a_commit_is_not_asked_for_on_a_standby_that_has_taken_over(base, monkeypatch):
+@pytest.mark.parametrize(
+    "histories",
+    [
+        [("00000001", "9:00", "9:00"), ("00000002", "9:00", "9:00")],  # a standby has taken over
+        [("00000001", "9:00", "9:00"), ("00000001", "9:05", "9:05")],  # the server has started anew
+        [("00000001", "9:00", "9:00"), ("00000001", "9:00", "9:05")],  # after the crash of a session
+        [("00000001", "9:00", None), ("00000001", "9:00", None)],  # nobody may see that
+    ],
+)
+def test_a_commit_is_not_asked_for_where_its_number_may_be_anothers(base, monkeypatch, histories):
     with opened(base, patience=0.2) as store:
         with monkeypatch.context() as patch:
             losing_answers(store, patch)
-            patch.setattr(store._writer, "_ask_timeline", iter(["00000001", "00000002"]).__next__)
+            patch.setattr(store._writer, "_ask_timeline", iter(histories).__next__)
             with pytest.raises(OutcomeUnknown):
                 store.write(adding("a"))
 

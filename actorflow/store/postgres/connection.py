@@ -297,9 +297,8 @@ class PostgresWriter:
             self._timeline = (self._ask_timeline(), self.session.connection)
 
     def _ask_timeline(self) -> Any:
-        """Return the history that the server is in: a standby that takes over begins another."""
-        row = self.session.execute(STATEMENTS["session.timeline"]).fetchone()
-        return row[0] if row is not None else None
+        """Return the history that the server is in: a standby that takes over begins another, and so does a start."""
+        return self.session.execute(STATEMENTS["session.timeline"]).fetchone()
 
     def check(self) -> None:
         """Refuse to go on after an error of the database that the work has hidden."""
@@ -337,7 +336,8 @@ class PostgresWriter:
         while self._number is not None:
             try:
                 self.session.begin("begin read only")
-                if self._ask_timeline() != timeline:
+                if timeline is None or None in timeline or self._ask_timeline() != timeline:
+                    self.session.rollback()
                     return None
                 row = self.session.execute(STATEMENTS["session.fate"], number).fetchone()
                 self.session.rollback()

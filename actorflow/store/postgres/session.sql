@@ -12,7 +12,10 @@ on conflict (id) do nothing;
 select extract(epoch from clock_timestamp())::double precision;
 
 -- name: timeline
-select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
+-- After a crash the server gives numbers of transactions that it had not written down to others: so each start of its
+-- own is a history of its own. Its checkpointer starts anew with it, also when only its sessions have crashed.
+select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), pg_postmaster_start_time()::text,
+    (select max(backend_start)::text from pg_stat_activity where backend_type = 'checkpointer');
 
 -- name: fate
 select pg_xact_status(:number::xid8);
