@@ -36,3 +36,15 @@ def call(scope: Scope, function: Callable[..., Any], arguments: list[Code], *fir
         return function(scope, *first, *(argument(scope) for argument in arguments))
     except (TypeError, AttributeError) as error:
         raise EvaluationError(str(error)) from None
+
+
+def billed(code: Code, steps: int) -> Code:
+    """Return code that pays for the size of its expression; a short one is part of the step that evaluates it."""
+    if steps < 2:
+        return code
+
+    def run(scope: Scope) -> Any:
+        scope.spend(steps)
+        return code(scope)
+
+    return run

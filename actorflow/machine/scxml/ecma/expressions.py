@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from actorflow.machine.scxml.code import Code, always, call, variable
+from actorflow.machine.scxml.code import Code, always, billed, call, variable
 from actorflow.machine.scxml.ecma.functions import CONSTANTS, FUNCTIONS, METHODS
 from actorflow.machine.scxml.ecma.operators import (
     ASSIGNMENTS,
@@ -43,14 +43,7 @@ def compile_ecma(source: str) -> Code:
     parser = _Parser(source)
     code = parser.whole()
     steps = len(parser.tokens) // TOKENS_OF_STEP
-    if steps < 2:  # a short expression is part of the step that evaluates it
-        return code
-
-    def run(scope: Scope) -> Any:
-        scope.spend(steps)
-        return code(scope)
-
-    return run
+    return billed(code, steps)
 
 
 def compile_ecma_place(source: str) -> tuple[str, list[Code]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from actorflow.machine.scxml.code import Code, always
-from actorflow.machine.scxml.limits import MAX_SOURCE, EvaluationError, Refused, Scope, copy
+from actorflow.machine.scxml.code import Code, always, billed
+from actorflow.machine.scxml.limits import MAX_SOURCE, EvaluationError, Refused, copy
 from actorflow.machine.scxml.python.nodes import (
     NODES_OF_STEP,
     Constants,
@@ -56,14 +56,7 @@ def compile_python(source: str) -> Code:
     code = compile_node(tree)
     refuse_huge(tree)
     steps = size_of(tree) // NODES_OF_STEP
-    if steps < 2:  # a short expression is part of the step that evaluates it
-        return code
-
-    def run(scope: Scope) -> Any:
-        scope.spend(steps)
-        return code(scope)
-
-    return run
+    return billed(code, steps)
 
 
 def compile_place(source: str) -> tuple[str, list[Code]]:
