@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import psutil
@@ -22,7 +24,7 @@ class Snapshot:
     """What the process has open."""
 
     threads: frozenset[threading.Thread]
-    files: int
+    files: frozenset[str]
     processes: frozenset[int]
 
 
@@ -56,8 +58,9 @@ class LeakCheck:
         now, before = snapshot(), self._before
         left = [f"thread {thread.name}" for thread in now.threads - before.threads]
         left += [f"process {pid}" for pid in now.processes - before.processes]
-        if now.files > before.files:
-            left.append(f"{now.files - before.files} file descriptors")
+        if len(now.files) > len(before.files):
+            names = ", ".join(sorted(now.files - before.files))
+            left.append(f"{len(now.files) - len(before.files)} file descriptors (new: {names})")
         return left
 
 
@@ -66,6 +69,18 @@ def snapshot() -> Snapshot:
     process = psutil.Process()
     return Snapshot(
         frozenset(thread for thread in threading.enumerate() if not thread.name.startswith(SHARED)),
-        process.num_fds() if hasattr(process, "num_fds") else 0,
+        open_files(process),
         frozenset(child.pid for child in process.children(recursive=True)),
     )
+
+
+def open_files(process: psutil.Process) -> frozenset[str]:
+    """Name the open file descriptors: number and, on Linux, what it points to; none where the platform has none."""
+    folder = Path("/proc/self/fd")
+    if not folder.exists():
+        return frozenset(map(str, range(process.num_fds()))) if hasattr(process, "num_fds") else frozenset()
+    names = set()
+    for entry in folder.iterdir():
+        with contextlib.suppress(OSError):  # the folder's own descriptor is closed by now
+            names.add(f"{entry.name}: {entry.readlink()}")
+    return frozenset(names)
