@@ -154,5 +154,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """List what is imported later, too."""
+    """List the names that are imported at first use, too."""
     return sorted({*globals(), *__all__})

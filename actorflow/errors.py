@@ -1,4 +1,4 @@
-"""The error tree: every error that actorflow raises on purpose. Layer 0.
+"""The error tree: every error that actorflow raises on purpose.
 
 Each error is also a subclass of pykka's or the standard library's twin, so that `except` clauses written for those keep
 working, and each survives pickling with its attributes.
@@ -57,7 +57,7 @@ class DefinitionError(ActorflowError, ValueError, TypeError):
 class ActorDeadError(ActorflowError, pykka.ActorDeadError, RuntimeError):
     """The actor is dead: it was stopped, or it crashed and was not restarted. `__cause__` holds the crash, if any.
 
-    It is a `RuntimeError` too, as what `concurrent.futures` raises for a submit after the shutdown.
+    It is a `RuntimeError` too, like the error that `concurrent.futures` raises for a submit after the shutdown.
     """
 
 
@@ -113,7 +113,7 @@ class RestartLimitReached(ActorflowError):
 
 
 def _cause_of(error: BaseException | None) -> str:
-    """Show what has crashed a child; of one that gave up too, what that was, since texts within texts are cut."""
+    """Describe the error that crashed a child; if the child is a supervisor that gave up, the crash behind that."""
     inner = error
     for _ in range(100):  # levels of supervisors
         if not isinstance(inner, RestartLimitReached) or not inner.history:
@@ -125,7 +125,8 @@ def _cause_of(error: BaseException | None) -> str:
 class PayloadError(ActorflowError, pickle.PicklingError, TypeError):
     """A message, argument or result does not survive the way to another process.
 
-    The text names the attribute that does not pickle. Leave it out in `__getstate__`, or send what it was made from.
+    The text names the attribute that does not pickle. Leave it out in `__getstate__`, or send the values it was made
+    from.
     """
 
 
@@ -133,13 +134,13 @@ class HostDied(ActorDeadError, BrokenExecutor):
     """The process that ran the actor or the task has died.
 
     Attributes:
-        exitcode: what it exited with; None if a signal ended it.
+        exitcode: the exit code of the process; None if a signal ended it.
         signal: the signal that ended it; None if it exited.
         rss: the most memory that it used, in bytes; None if that is not known.
         maybe_ran: whether the message or task had begun. False: it never started, and is safe to send again. None: the
             error is about the process, not about one message.
         host: which process it was: its name, or its number.
-        how: how it ended, in words; "" says what exit code and signal tell.
+        how: how it ended, in words; "" if exit code and signal say all.
     """
 
     def __init__(
@@ -258,15 +259,15 @@ class TransitionRefused(ActorflowError, ValueError):
 class StoreError(ActorflowError, OSError):
     """The store failed: the disk is full, the file is no database, the server is gone. The text has the database's own.
 
-    What was being written is not there; nothing that was acknowledged is lost.
+    The write that failed is not there; no acknowledged write is lost.
     """
 
 
 class OutcomeUnknown(StoreError):
-    """The store was lost in the midst of a commit: nobody knows yet whether what was written is there.
+    """The store was lost in the midst of a commit: nobody knows yet whether that write is there.
 
-    All of it is there, or nothing. Look before you write it again; or write it so that a second time does no harm: a
-    job with `unique=`, a message by `deliver(id=)`. The system's own work looks by itself.
+    The transaction is there as a whole, or not at all. Look before you write it again; or write it so that a second
+    time does no harm: a job with `unique=`, a message by `deliver(id=)`. The system checks its own writes by itself.
     """
 
 

@@ -1,8 +1,8 @@
-"""Text: bounded, harmless text of objects that are not ours. Layer 0.
+"""Text: bounded, harmless text of objects that belong to the user.
 
 The `repr` or `str` of a message, a result or an error is code of its user: it may raise anything, return megabytes, or
-hold characters that a file or a database refuses. Whoever logs such an object, stores its text or puts it into an error
-takes the text from here.
+hold characters that a file or a database refuses. Code that logs such an object, stores its text or puts it into an
+error takes the text from here.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The public system, its settings, and the App that `actorflow run` starts. Layer 5."""
+"""The public system, its settings, and the App that `actorflow run` starts."""

@@ -1,4 +1,4 @@
-"""App: the parts of a program and its main, as one value that `actorflow run` and tests can start. Layer 5."""
+"""App: the parts of a program and its main, as one value that `actorflow run` and tests can start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounded: what may hang, at the end of a system. Layer 5."""
+"""Bounded: what may hang, at the end of a system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first process of a container: it starts the program below itself, and is its init. Layer 5.
+"""The first process of a container: it starts the program below itself, and is its init.
 
 Process 1 gets no signal that it has no handler for, so a SIGTERM while a module is imported would be lost; and orphans
 of the container are its children, which stay zombies until it waits for them. Here process 1 only passes signals on,

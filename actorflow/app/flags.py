@@ -1,4 +1,4 @@
-"""Flags: what the fields of an app's settings dataclass are on the command line. Layer 5. Knows nothing of click."""
+"""Flags: what the fields of an app's settings dataclass are on the command line. Knows nothing of click."""
 
 from __future__ import annotations
 

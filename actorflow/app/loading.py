@@ -1,4 +1,4 @@
-"""Find an app, or something else, by ``module:attribute``, and say in one line what stands in the way. Layer 5."""
+"""Find an app, or something else, by ``module:attribute``, and say in one line what stands in the way."""
 
 from __future__ import annotations
 

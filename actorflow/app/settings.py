@@ -1,4 +1,4 @@
-"""Settings of a system. Layer 5."""
+"""Settings of a system."""
 
 from __future__ import annotations
 

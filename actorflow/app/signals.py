@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP, while an app or a system runs. Layer 5.
+"""SIGINT, SIGTERM and SIGHUP, while an app or a system runs.
 
 The first SIGINT or SIGTERM ends an app's main and has its system drain, the second ends the process. Of a system that
 runs without an app, the first drains it, and the second ends its grace time. SIGHUP ends nothing.

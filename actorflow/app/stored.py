@@ -1,4 +1,4 @@
-"""Stored systems: a system with a store, and all that lasts in it: queues, jobs and durable actors. Layer 5."""
+"""Stored systems: a system with a store, and all that lasts in it: queues, jobs and durable actors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Subscribers: who gets a system's life-cycle events and dead letters. Layer 5."""
+"""Subscribers: who gets a system's life-cycle events and dead letters."""
 
 from __future__ import annotations
 

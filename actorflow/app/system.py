@@ -1,4 +1,4 @@
-"""ActorSystem: where actors live. Layer 5."""
+"""ActorSystem: where actors live."""
 
 from __future__ import annotations
 

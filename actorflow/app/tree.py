@@ -1,4 +1,4 @@
-"""Tree: a picture of the actors of a system. Layer 5."""
+"""Tree: a picture of the actors of a system."""
 
 from __future__ import annotations
 

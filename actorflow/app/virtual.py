@@ -1,4 +1,4 @@
-"""VirtualSystem: an actor system on a virtual clock. Layer 5."""
+"""VirtualSystem: an actor system on a virtual clock."""
 
 from __future__ import annotations
 

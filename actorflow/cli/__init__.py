@@ -1,4 +1,4 @@
-"""The command line: `actorflow COMMAND`. Layer 6.
+"""The command line: `actorflow COMMAND`.
 
 Data goes to stdout, words to stderr, colour only to a terminal. A mistake of the user is one line that names the cure,
 and exit code 2. Commands are imported when they are called, so `actorflow --version` loads none of them.

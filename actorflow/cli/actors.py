@@ -1,4 +1,4 @@
-"""`actorflow store actors|mail COMMAND STORE`: what a store has of durable actors. Layer 6."""
+"""`actorflow store actors|mail COMMAND STORE`: what a store has of durable actors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`actorflow store dead COMMAND STORE`: messages of durable actors that no try could handle. Layer 6."""
+"""`actorflow store dead COMMAND STORE`: messages of durable actors that no try could handle."""
 
 from __future__ import annotations
 

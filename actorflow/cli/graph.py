@@ -1,4 +1,4 @@
-"""`actorflow graph TARGET`: draw a state machine. Layer 6."""
+"""`actorflow graph TARGET`: draw a state machine."""
 
 from __future__ import annotations
 

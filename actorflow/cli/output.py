@@ -1,4 +1,4 @@
-"""Output of commands: a table or words for people, JSON for programs. Layer 6."""
+"""Output of commands: a table or words for people, JSON for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A progress bar that is a callback, for anything that reports ``(done, total)``. Layer 6."""
+"""A progress bar that is a callback, for anything that reports ``(done, total)``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`actorflow queue COMMAND`: look into the queues of a store, and change them; no daemon need be running. Layer 6."""
+"""`actorflow queue COMMAND`: look into the queues of a store, and change them; no daemon need be running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`actorflow run module:attribute [flags]`: run an app until it ends or a signal ends it. Layer 6."""
+"""`actorflow run module:attribute [flags]`: run an app until it ends or a signal ends it."""
 
 from __future__ import annotations
 

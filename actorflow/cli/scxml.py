@@ -1,4 +1,4 @@
-"""`actorflow scxml FILE...`: run SCXML documents as actors, and print what became of them. Layer 6."""
+"""`actorflow scxml FILE...`: run SCXML documents as actors, and print what became of them."""
 
 from __future__ import annotations
 

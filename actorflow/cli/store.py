@@ -1,4 +1,4 @@
-"""`actorflow store COMMAND FILE`: look after a SQLite file of actorflow. Layer 6."""
+"""`actorflow store COMMAND FILE`: look after a SQLite file of actorflow."""
 
 from __future__ import annotations
 

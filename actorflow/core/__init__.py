@@ -1,6 +1,6 @@
-"""The actor runtime: actors, refs, futures and the scheduler under them. Layer 1.
+"""The actor runtime: actors, refs, futures and the scheduler under them.
 
-Read in this order: `scheduler` (who runs, and the one thread that may touch what), `baton` and `live`, `virtual` (the
-two ways to drive it), `ref` and `actor` (what users hold and write), `future`, `lifecycle`, then the rest. Only this
-package and `actorflow.errors` import pykka.
+Read in this order: `scheduler` (the run queue, and which thread may touch which state), `baton` and `live`, `virtual`
+(the two drivers), `ref` and `actor` (the classes that users hold and write), `future`, `lifecycle`, then the rest. Only
+this package and `actorflow.errors` import pykka.
 """

@@ -1,4 +1,4 @@
-"""Actor: the class that users subclass, pykka's API on a light runtime. Layer 1."""
+"""Actor: the class that users subclass, pykka's API on a light runtime."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Actor(pykka.Actor):
             self._take_keywords(kwargs)
 
     def _take_keywords(self, keywords: dict[str, Any]) -> None:
-        """Take what `__init__` was given by name; a state machine starts in a state that is given."""
+        """Take the keyword arguments of `__init__`; a state machine takes `initial`, the state to start in."""
 
     def __str__(self) -> str:
         return str(self._actor_ref)
@@ -129,13 +129,13 @@ class Actor(pykka.Actor):
 
     @property
     def ctx(self) -> Context:
-        """What the actor asks of its system: children, timers, watches, stash, clock. Safe from any thread."""
+        """The actor's access to its system: children, timers, watches, stash, clock. Safe from any thread."""
         return self._actor_ref._context_class(self)
 
     def stop(self) -> None:
         """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows.
 
-        An actor that was made by its class and never started, as unit tests do, has nothing to end.
+        An actor that was made by its class and never started, as in unit tests, has nothing to end.
         """
         self._actor_ref._stop_behind(Stop(final=False, actor=self))
 
@@ -149,11 +149,11 @@ class Actor(pykka.Actor):
         return cls.on_start is not BASE_HOOKS["on_start"]
 
     def _run_on_start(self) -> Any:
-        """Run what comes before the first message."""
+        """Run `on_start`, before the first message is handled."""
         return self.on_start()
 
     def _listen_again(self) -> None:
-        """Serve those who have subscribed to an earlier incarnation; a state machine has them."""
+        """Tell the subscribers of earlier incarnations of this one's transitions, too; state machines have subscribers."""
 
     def _give_up(self, error: BaseException | None) -> None:
         """Tell of messages that the incarnation has kept and does not live to handle; a state machine defers some."""

@@ -1,4 +1,4 @@
-"""Address: what a ref is known by, in this process and in others: system, path and uid. Layer 1."""
+"""Address: the system, path and uid that identify an actor in all processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Address(pykka.ActorRef[Any]):
-    """The part of a ref that pickles. Equal addresses are those of one actor, whatever incarnation it is in."""
+    """The part of a ref that pickles. Addresses are equal if they name the same actor, in any of its incarnations."""
 
     __slots__ = ("_name", "_parent", "_scheduler", "_traits", "uid")
 

@@ -1,4 +1,4 @@
-"""Arguments: do they fit the constructor of an actor class? Layer 1. Says what is wrong, and the cure."""
+"""Arguments: a check that they fit the constructor of an actor class. Its error names the cure."""
 
 from __future__ import annotations
 

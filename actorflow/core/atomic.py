@@ -1,4 +1,4 @@
-"""Atomic: steps that no handler of a signal can come between. Layer 1.
+"""Atomic: steps that no handler of a signal can come between.
 
 The handler of a signal runs between two bytecodes of the main thread and may raise there (Ctrl-C, a time-out by
 SIGALRM). It never runs inside of a call that C code makes. So steps that must not be torn apart are given to C as a
@@ -41,9 +41,9 @@ def exclusively(lock: RLock, section: Callable[[], T]) -> T:
 
 
 def rouser(resting: list[Any]) -> Callable[[], Any]:
-    """Return what wakes the last of the threads that rest in a list: it takes the thread out and releases its lock.
+    """Return a function that wakes the last of the threads that rest in a list.
 
-    Calling it raises IndexError if nobody rests.
+    It takes the thread out of the list and releases its lock. It raises IndexError if no thread rests.
 
     >>> rouser([])()
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""Backoff: how long to wait before the next try. Layer 1. Computes; never sleeps."""
+"""Backoff: how long to wait before the next try. Computes; never sleeps."""
 
 from __future__ import annotations
 

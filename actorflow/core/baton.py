@@ -1,4 +1,4 @@
-"""Baton: threads that hand the run queue to each other. Layer 1.
+"""Baton: threads that hand the run queue to each other.
 
 One worker thread holds the baton: it runs the loop, or rests idle and waits for work. The others are spares, or sit in
 handlers that lost the baton. It works without locks since `append`, `pop` and `remove` of a list are atomic.
@@ -61,7 +61,7 @@ class Baton(Scheduler):
         return _thread.allocate_lock()
 
     def wake(self) -> None:
-        """Wake the idle holder, if there is one; after the end, answer what a late sender put into the inbox."""
+        """Wake the idle holder, if there is one; after the end, answer a late sender's message in the inbox."""
         if self.closed:
             self.close_inbox()
             return

@@ -1,4 +1,4 @@
-"""Burial: what the end of an incarnation, and of an actor, does to others. Layer 1. Runs on the holder of the baton."""
+"""Burial: the effects of an incarnation's or actor's end on others. Runs on the holder of the baton."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SILENT: set[type] = {Timer, Notice}
 
 
 def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
-    """End what dies with the incarnation: its open replies, watches and thread; timers see it by themselves."""
+    """End the open replies, watches and thread of an incarnation; its timers notice the end by themselves."""
     if ref._actor is not None:
         ref._actor._give_up(error)
     life = ref._life
@@ -83,9 +83,9 @@ def unstash(ref: ActorRef[Any]) -> None:
 
 
 def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException | None = None) -> None:
-    """The actor is dead for good: answer what waits, tell the watchers.
+    """Answer the waiting callers of an actor that is dead for good, and tell its watchers.
 
-    `cause` is what the askers see behind their ActorDeadError, if not `error`: a parent that gave up, say.
+    `cause` is the cause of the askers' ActorDeadError, if not `error`: a parent that gave up, say.
     """
     if ref._state == DEAD:
         return

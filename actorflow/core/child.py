@@ -1,4 +1,4 @@
-"""Child: a recipe for an actor, with its options. Layer 1."""
+"""Child: a recipe for an actor, with its options."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Child(Generic[A_co]):
         self.traits = actor_class._traits if plain else Traits(actor_class, options)
 
     def options(self, **options: Unpack[ChildKeywords]) -> Child[A_co]:
-        """Return the recipe with options set; what is left out keeps the class's keywords or the default.
+        """Return the recipe with options set; an option left out keeps the class's keywords or the default.
 
         Args:
             name: last part of the path; unique among siblings.
@@ -42,12 +42,12 @@ class Child(Generic[A_co]):
             shutdown: seconds to end by itself when its supervisor stops it (default 5).
             backoff: pauses between a crash and the restart.
             capacity: user messages that the mailbox holds (default: unbounded).
-            overflow: what a send to a full mailbox does: "block", "fail" or "drop_oldest".
+            overflow: the effect of a send to a full mailbox: "block", "fail" or "drop_oldest".
             blocking: one thread of its own for `on_start`, all handlers and `on_stop`.
             loop: run `async def` handlers on the system's asyncio loop.
             host: run it in a child process: `af.Process(...)`.
             durable: keep its state, mailbox and timers in the system's store.
-            durability: what a durable actor's commits outlive: "power" or "process" (default: the store's).
+            durability: "power" or "process", the failure that its commits outlive (default: the store's).
             retry: how often, and when, a durable actor tries a message again (default: `af.Retry(5)`).
 
         Raises:
@@ -85,7 +85,7 @@ def constructed(make: Any, args: tuple[Any, ...]) -> tuple[type[Any], tuple[Any,
 
 
 def actor_type(actor_class: Any) -> type[Any]:
-    """Return the class, or say what is wrong with it."""
+    """Return the class, or raise an error that says what is wrong with it."""
     if isinstance(actor_class, type) and Actor in actor_class.__mro__:  # issubclass asks ABCMeta, for 400 ns
         return actor_class
     hint = "; subclass af.Actor" if isinstance(actor_class, type) else ""

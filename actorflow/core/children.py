@@ -1,4 +1,4 @@
-"""Children: the actors under one parent, or under the system, by name. Layer 1.
+"""Children: the actors under one parent, or under the system, by name.
 
 Here every child is temporary: it ends when it crashes. `actorflow.supervision` adds restarts.
 """
@@ -61,7 +61,7 @@ class Children:
     # --- start -------------------------------------------------------------------------------------------------------
 
     def spawn(self, traits: Traits, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ActorRef[Any]:
-        """Make an actor, start it, and wait until its `on_start` has ended; raises what that raised."""
+        """Make an actor, start it, and wait until its `on_start` has ended; raise the error of either."""
         ref, started = self.begin(traits, args, kwargs)
         if started is not None:
             try:
@@ -108,7 +108,7 @@ class Children:
         return ref, started
 
     def _announce(self, ref: ActorRef[Any]) -> None:
-        """Open the mailbox of an actor whose constructor has handed out its ref, and tell who listens that it lives."""
+        """Open the mailbox of an actor whose constructor has handed out its ref, and tell listeners that it lives."""
         scheduler = self.scheduler
         if ref._queue is not None:
             scheduler.post_work(lambda: scheduler.open(ref))
@@ -156,13 +156,13 @@ class Children:
         return False
 
     def crashed(self, ref: ActorRef[Any], error: BaseException) -> None:
-        """Tell who listens that a child crashed."""
+        """Tell the listeners that a child crashed."""
         events = self.scheduler.events
         if events.listeners:
             events.publish(Crashed(ref, self.scheduler.clock.time(), error))
 
     def child_ended(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:  # noqa: ARG002
-        """Decide what becomes of a child whose incarnation is over."""
+        """Decide the fate of a child whose incarnation is over."""
         bury(ref, error)
 
     def incarnation_over(self, ref: ActorRef[Any]) -> None:

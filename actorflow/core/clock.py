@@ -1,4 +1,4 @@
-"""Clock: the only place where the runtime asks for the time. Layer 1."""
+"""Clock: the only place where the runtime asks for the time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the scheduler and `ctx` ask for the time; a virtual clock answers in simulations and tests."""
+    """The clock that the scheduler and `ctx` ask for the time; simulations and tests put a virtual one in its place."""
 
     def monotonic(self) -> float:
         """Return seconds for differences and timers; they never go back."""

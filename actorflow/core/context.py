@@ -1,4 +1,4 @@
-"""Context: `self.ctx`, what an actor asks of its system. Layer 1."""
+"""Context: `self.ctx`, an actor's access to its system."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ A = TypeVar("A", bound="Actor")
 
 
 class Context:
-    """What an actor asks of its system. You get it as `self.ctx`; it belongs to one incarnation.
+    """An actor's access to its system. You get it as `self.ctx`; it belongs to one incarnation.
 
-    Times are seconds. All of it may be called from any thread; what concerns "the current message" (`sender`, `stash`,
-    `reply_later`) only makes sense inside a handler.
+    Times are seconds. All methods may be called from any thread; those about "the current message" (`sender`, `stash`,
+    `reply_later`) only make sense inside a handler.
     """
 
     __slots__ = ("_actor", "_ref")
@@ -50,7 +50,7 @@ class Context:
 
     @property
     def sender(self) -> ActorRef[Any] | None:
-        """Who sent the current message; None if it came from outside of actors."""
+        """The sender of the current message; None if it came from outside of actors."""
         return self._handling("sender").item[3]
 
     @property
@@ -81,7 +81,7 @@ class Context:
     def spawn(self, child: Any, /, *args: Any, **kwargs: Any) -> ActorRef[Any]:
         """Start a child: `spawn(Class, ...)` or `spawn(af.child(Class, ...).options(...))`.
 
-        It stops before this actor stops or restarts. Returns once its `on_start` has ended.
+        The child stops before this actor stops or restarts. Returns once the child's `on_start` has ended.
 
         Raises:
             DefinitionError: the arguments do not fit, or a sibling has that name.
@@ -263,7 +263,7 @@ def run_piped(ref: Any, piped: Piped) -> Any:
 
 
 def _perform_piped(actor: Actor, piped: Piped) -> Any:
-    """Call the method for what became of the future."""
+    """Call the method with the value or the error of the future."""
     name = piped.name
     try:
         result = piped.future.get()
@@ -285,7 +285,7 @@ class PathLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def timer_future(ref: ActorRef[Any], seconds: float) -> tuple[Future[None], Callable[[], None]]:
-    """Return a future that is done in `seconds` on the clock of the ref's system, and what takes its timer back."""
+    """Return a future that is done in `seconds` on the clock of the ref's system, and a function to cancel it."""
     if not seconds >= 0:
         msg = f"a sleep of {seconds} seconds: it must not be negative"
         raise DefinitionError(msg)

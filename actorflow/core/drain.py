@@ -1,8 +1,8 @@
-"""Drain: the end of a system, by one rule for all that it runs. Layer 1. Runs on the holder of the baton.
+"""Drain: the end of a system, by one rule for all parts. Runs on the holder of the baton.
 
-New work stops at once. What runs, and what is queued, may finish within the grace time. A wait that nobody can answer
-any more is woken with Stopping. When the grace time is over the rest is cut: its waits are woken, all at the same time,
-and after a moment for their `finally` blocks the handlers that still run are abandoned.
+New work stops at once. Running and queued work may finish within the grace time. A wait that nothing can answer any
+more is woken with Stopping. When the grace time is over the rest is cut: all its waits are woken at the same time, and
+after a moment for their `finally` blocks the handlers that still run are abandoned.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Drain:
     # --- actors ------------------------------------------------------------------------------------------------------
 
     async def end_all(self) -> None:
-        """End all actors, the youngest first; what serves all others is as good as the oldest."""
+        """End all actors, the youngest first; the actors that serve all others count as the oldest."""
         root = self.root
         root._stop_order[:] = sorted(root, key=lambda ref: not ref.actor_class._ends_last)
         while True:
@@ -94,7 +94,7 @@ class Drain:
                 await self.end_child(root, ref)
 
     async def end_child(self, children: Children, ref: ActorRef[Any]) -> None:
-        """End one actor behind what is queued, and those below it."""
+        """End one actor behind its queued messages, and the actors below it."""
         if children.bury_between(ref):
             return
         if not (self.over._done or self.is_hopeless(ref)):
@@ -131,7 +131,7 @@ class Drain:
     async def finished(self, futures: Sequence[Future[Any]], workers: Callable[[], Iterable[ActorRef[Any]]]) -> bool:
         """Wait until the work of some actors is done, at most until the grace time is over; say whether it is.
 
-        Those among them that wait for what nobody can answer any more are woken meanwhile, and end.
+        Actors among them that wait for an answer that cannot come any more are woken meanwhile, and end.
         """
         look = FIRST_LOOK
         for future in futures:
@@ -167,7 +167,7 @@ class Drain:
             self.scheduler.timers.cancel(entry)
 
     def is_quiet(self) -> bool:
-        """Say whether nobody is left who could answer; twice, as a thread that was just woken looks as if it rested."""
+        """Say whether nothing is left that could answer; asked twice, as a thread just woken looks as if it rested."""
         was_quiet, self._was_quiet = self._was_quiet, is_quiet(self.scheduler, self.actors(), self.end)
         return was_quiet and self._was_quiet
 
@@ -187,10 +187,10 @@ class Drain:
     # --- waits -------------------------------------------------------------------------------------------------------
 
     def is_hopeless(self, ref: ActorRef[Any]) -> bool:
-        """Say whether the actor's handler waits for what cannot come within the grace time.
+        """Say whether the actor's handler waits for an answer that cannot come within the grace time.
 
-        The chain of waits is followed to its end. There a sleep says when it is over. For all else somebody must be
-        left who could answer: see `is_quiet`.
+        The chain of waits is followed to its end. A sleep at the end says when it is over. For any other wait something
+        must be left that could answer: see `is_quiet`.
         """
         seen: set[int] = set()
         while ref.uid not in seen:

@@ -1,4 +1,4 @@
-"""Events: life-cycle events and dead letters, for those who subscribe. Layer 1."""
+"""Events: life-cycle events and dead letters, and the subscriptions to them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Subscription:
         self._deliver = deliver
 
     def cancel(self) -> None:
-        """Deliver no more events. What is queued at the subscriber still arrives."""
+        """Deliver no more events. Events queued at the subscriber still arrive."""
         self._events.unsubscribe(self._kind, self._deliver)
 
 
 class Events:
-    """Who listens to what. Publishing costs one test while nobody does."""
+    """The subscriptions to events, by class. Publishing costs one test while there are none."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -66,7 +66,7 @@ class Events:
         exclusively(self._lock, remove)
 
     def publish(self, event: Any) -> None:
-        """Give the event to all who listen to its class."""
+        """Give the event to all subscribers of its class."""
         for deliver in self.listeners.get(event.__class__, ()):
             deliver(event)
 

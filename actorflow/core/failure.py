@@ -1,7 +1,8 @@
-"""Failure: who gets the error of a handler. Layer 1. Runs as user code: `on_failure` and `on_stop` are the user's.
+"""Failure: the receiver of a handler's error, which is the caller or the supervisor.
 
-The caller of an ask or call gets it and the actor lives; in a tell, cast, timer or event it is a crash and belongs to
-the supervisor; `raise af.Crash from error` does both.
+The caller of an ask or call gets the error and the actor lives; in a tell, cast, timer or event the error is a crash
+and goes to the supervisor; `raise af.Crash from error` does both. Runs as user code: `on_failure` and `on_stop` are the
+user's.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def is_contained(error: BaseException) -> bool:
 
 
 def failed(scheduler: Scheduler, execution: Execution, error: BaseException, asker: Future[Any] | None) -> Ended | None:
-    """Do what `answer_failure` does; whatever goes wrong in that, the caller is answered and the actor crashes."""
+    """Do what `answer_failure` does; if that raises in turn, the caller is still answered and the actor crashes."""
     item = execution.item
     try:
         return answer_failure(scheduler, execution, error, asker)
@@ -152,7 +153,7 @@ def run_last(ref: ActorRef[Any]) -> None:
 
 
 def run_hook_now(ref: ActorRef[Any], hook: Callable[[], Any]) -> None:
-    """Run a last hook of the user; whatever it raises is logged, and the end goes on."""
+    """Run a last hook of the user; an error of it, of any kind, is logged, and the end goes on."""
     try:
         result = hook()
         if inspect.iscoroutine(result):

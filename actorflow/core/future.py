@@ -1,7 +1,7 @@
-"""Future: the answer that is still to come. Layer 1.
+"""Future: the answer that is still to come.
 
-A pykka future without a lock: a deleted slot is the atomic claim of the one who sets it, and waiters are callables in
-a list. Combinators (`map` and the like) are lazy as in pykka: their function runs once, where the value is first asked
+A pykka future without a lock: deleting a slot is the atomic claim to set the future, and waiters are callables in a
+list. Combinators (`map` and the like) are lazy as in pykka: their function runs once, where the value is first asked
 for.
 """
 
@@ -69,10 +69,10 @@ class Future(pykka.Future[T]):
     # --- setting -----------------------------------------------------------------------------------------------------
 
     def set(self, value: T | None = None) -> None:
-        """Set the value and wake who waits.
+        """Set the value and wake the waiters.
 
         Raises:
-            queue.Full: it was set before, or has a get hook.
+            queue.Full: the future was set before, or has a get hook.
         """
         if not self._settle(value, None):
             raise queue.Full
@@ -102,7 +102,7 @@ class Future(pykka.Future[T]):
         self._get_hook = func
 
     def _settle(self, value: Any, error: BaseException | None) -> bool:
-        """Set value or error and wake who waits; False if someone did before. Safe from any thread and finaliser."""
+        """Set value or error and wake the waiters; False if it was set before. Safe from any thread and finaliser."""
         try:
             del self._open
             self._value = value
@@ -264,7 +264,7 @@ class Future(pykka.Future[T]):
 
 
 def wake_failed(raised: BaseException) -> None:
-    """Log what a waiter raised when it was woken; an interruption of the main thread goes on."""
+    """Log the error of a waiter that was woken; an interruption of the main thread is raised on."""
     if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
         raise raised
     logger.critical("A waiter of a future failed when it was woken", exc_info=raised)
@@ -278,7 +278,7 @@ def patient(target: ActorRef[Any]) -> Future[Any]:
 
 
 class Derived(Future[T]):
-    """A future computed from others, once, by whoever asks first."""
+    """A future computed from others, once, by the first thread that asks for it."""
 
     __slots__ = ("_compute", "_turn")
 
@@ -323,7 +323,7 @@ class Derived(Future[T]):
             self._settle(None, error)
 
     def _add_waiter(self, wake: Callable[[], Any]) -> bool:
-        """Wake once all sources are there; who is woken then computes by `get`."""
+        """Wake once all sources are there; a woken waiter then computes the value by `get`."""
         pending = [future for future in self._awaited() if not future._done]
         if pending:
             return _Chain(pending, wake).advance(called=False)

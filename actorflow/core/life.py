@@ -1,4 +1,4 @@
-"""Life: what only some actors need; made at first use, so that an idle actor stays small. Layer 1."""
+"""Life: the fields that only some actors need; made at first use, so that an idle actor stays small."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Life:
     Attributes:
         recipe: constructor arguments, kept when the actor may be restarted.
         cause: of a dead actor, the error that ended it.
-        crashes: how many in a row, and when the last was; for the pauses between restarts.
+        crashes: the number of crashes in a row, and the time of the last; for the pauses between restarts.
         exit: set once a supervisor wants the incarnation to end; it comes after the current handler.
-        watchers: who gets Terminated at the actor's end, and the incarnation that asked for it.
-        watching: whom this incarnation watches; ends with it.
+        watchers: the refs that get Terminated at the actor's end, each with the incarnation that asked for it.
+        watching: the refs that this incarnation watches; its watches end with it.
         stash: messages put aside by `ctx.stash()`; `unstash` asks for them back after the current handler.
         timers: started by this incarnation and still to fire.
         replies: promised by `ctx.reply_later()`; answered at the incarnation's end if still open.
         ended: futures to set at the actor's end.
-        listeners: of a state machine, who gets its transitions; they outlive the incarnation.
+        listeners: of a state machine, the subscribers to its transitions; they outlive the incarnation.
     """
 
     __slots__ = (
@@ -77,8 +77,8 @@ class Life:
 class Exit:
     """A supervisor's request that the incarnation end after the current handler.
 
-    `done` is set when it has; `restart`: the mailbox is kept for the next incarnation; `cause`: what open asks get as
-    the cause of their ActorDeadError; `begun`: no handler is to be woken any more, so `on_stop` may wait.
+    `done` is set once the incarnation has ended; `restart`: the mailbox is kept for the next incarnation; `cause`: the
+    cause of the ActorDeadError that open asks get; `begun`: no handler is to be woken any more, so `on_stop` may wait.
     """
 
     __slots__ = ("begun", "cause", "done", "restart")

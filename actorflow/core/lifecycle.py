@@ -1,4 +1,4 @@
-"""Life cycle: start, stop, exit, abandonment and burial of actors. Layer 1.
+"""Life cycle: start, stop, exit, abandonment and burial of actors.
 
 The `run_` functions are messages that run in the actor, as user code; `construct` runs where an actor is spawned. All
 else runs on the holder of the baton without a token, so it neither waits nor runs user code: steps that must wait for
@@ -126,7 +126,7 @@ async def _start(ref: ActorRef[Any]) -> None:
 
 
 def publish_started(ref: ActorRef[Any]) -> None:
-    """Tell who listens that the actor lives."""
+    """Tell the listeners that the actor lives."""
     events = ref._scheduler.events
     if events.listeners:
         events.publish(Started(ref, ref._scheduler.clock.time()))
@@ -207,7 +207,7 @@ async def run_hook(ref: ActorRef[Any]) -> None:
 
 
 def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
-    """Let a pending exit, or else the parent, decide what becomes of the actor."""
+    """Let a pending exit, or else the parent, decide the fate of the actor."""
     exit_ = ref._life.exit if ref._life is not None else None
     if outcome.error is not None:
         if outcome.item is not None and outcome.item[2] is None:
@@ -224,7 +224,7 @@ def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
 
 
 def answer_stop(outcome: Ended) -> None:
-    """Tell who called `stop()` that the actor has ended."""
+    """Tell the caller of `stop()` that the actor has ended."""
     if outcome.item is not None and outcome.item[2] is not None:
         outcome.item[2]._settle(value=True, error=None)
 
@@ -252,7 +252,7 @@ def request_exit(ref: ActorRef[Any], *, restart: bool, cause: BaseException | No
 
 
 def begin_exit(ref: ActorRef[Any]) -> None:
-    """Stop the children, run `on_stop`, and tell who asked."""
+    """Stop the children, run `on_stop`, and answer the exit's request."""
     ref._state = CHANGING
     exit_ = life_of(ref).exit
     assert exit_ is not None
@@ -275,7 +275,7 @@ async def _exit(ref: ActorRef[Any], exit_: Exit) -> None:
 
 
 def finish_exit(ref: ActorRef[Any], exit_: Exit, error: BaseException | None) -> None:
-    """The incarnation is gone: bury the actor, or leave it to whoever restarts it."""
+    """Bury the actor whose incarnation is gone, or leave it to its supervisor for a restart."""
     life_of(ref).exit = None
     if exit_.restart:
         ref._parent.incarnation_over(ref)

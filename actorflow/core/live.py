@@ -1,4 +1,4 @@
-"""Live: the scheduler on threads and the machine's clock. Layer 1.
+"""Live: the scheduler on threads and the machine's clock.
 
 `actorflow.core.baton` has the threads; here is the loop that the one with the baton runs: whose message is next, for
 how long, and on which thread. `actorflow.core.pulse` fires timers, and overtakes handlers that block unseen.
@@ -39,7 +39,7 @@ TURN_SECONDS: Final = 0.002
 
 
 class LiveScheduler(Baton):
-    """See the module."""
+    """Runs actors on threads and the machine's clock."""
 
     def __init__(
         self, *, name: str, ask_timeout: float | None = None, threads: int = 2000, move_baton: bool = False

@@ -1,7 +1,7 @@
-"""Log lines of the runtime, worded as pykka words them. Layer 1.
+"""Log: lines of the runtime, worded as pykka words them.
 
-A handler or filter of the user's that raises, whatever it raises, takes no more than its own line: the runtime logs in
-the midst of its work.
+A handler or filter of the user's that raises, of any class, loses no more than its own line: the runtime logs in the
+midst of its work.
 """
 
 from __future__ import annotations
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 
 class ContainedLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger that never raises; what went wrong is printed to stderr, as `logging` itself does.
-
-    Only a Ctrl-C in the main thread goes through, since it concerns the whole program.
-    """
+    """A logger that never raises; an error of a handler is printed to stderr, as `logging` itself does."""
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a line."""
@@ -37,7 +34,7 @@ class ContainedLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def complain(msg: object) -> None:
-    """Print what a handler of log records has just raised, if there is a place to print to."""
+    """Print the error that a handler of log records has just raised, if there is a place to print to."""
     if logging.raiseExceptions and sys.stderr is not None:
         with contextlib.suppress(BaseException):  # a stream that is closed, an error without a text
             sys.stderr.write(f"actorflow: the line {msg!r} could not be logged:\n{traceback.format_exc()}")

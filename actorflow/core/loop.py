@@ -1,4 +1,4 @@
-"""Loop: where actorflow and asyncio meet. Layer 1. Imported at first need, since asyncio takes 30 ms.
+"""Loop: where actorflow and asyncio meet. Imported at first need, since asyncio takes 30 ms.
 
 Handlers of actors with loop=True are tasks on the system's one loop thread; and any asyncio code may await our futures.
 """
@@ -127,7 +127,7 @@ class LoopThread:
         return True
 
     def close(self) -> None:
-        """Cancel what runs and end the thread."""
+        """Cancel the running tasks and end the thread."""
         self._is_closing = True
         self.call(self.loop.stop)
         self._thread.join(timeout=1.0)

@@ -1,4 +1,4 @@
-"""Mailbox: the bounded kind, and what happens when it is full. Layer 1. An unbounded one is just the run queue."""
+"""Mailbox: the bounded kind, and the overflow of a full one. An unbounded mailbox is just the run queue."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class BoundedRef(ActorRef[Any]):
     # --- sends: any thread, interrupted anywhere ----------------------------------------------------------------------
 
     def tell(self, message: Any) -> None:
-        """Send a message; when the mailbox is full, do what its `overflow` says."""
+        """Send a message; when the mailbox is full, follow its `overflow`."""
         self._send(message, None)
 
     def _send(self, message: Any, future: Future[Any] | None) -> None:
@@ -185,7 +185,7 @@ class BoundedRef(ActorRef[Any]):
             self._scheduler.post_work(self._admit)
 
     def _admit(self) -> None:
-        """Let in who waits in line, as far as there is room."""
+        """Let waiting senders in, in line, as far as there is room."""
         if self._state == DEAD:
             self._close(self._life.cause if self._life is not None else None)
         while self._senders and (self._room or self._find_room()):

@@ -1,4 +1,4 @@
-"""What travels besides user messages: calls, life-cycle requests, and events to subscribe to. Layer 1."""
+"""Messages: the runtime's own kinds: calls, life-cycle requests, and events to subscribe to."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Sent(Call):
 
 
 class Stop:
-    """End the actor behind what is queued. `final`: for good, whatever its restart kind (OTP's terminate_child).
+    """Ends the actor behind its queued messages. `final`: for good, whatever its restart kind (OTP's terminate_child).
 
-    One that an actor sends itself (`self.stop()`) ends that incarnation only; the next drops it.
+    A stop that an actor sends itself (`self.stop()`) ends that incarnation only; the next one drops it.
     """
 
     __slots__ = ("actor", "final")
@@ -95,7 +95,7 @@ CHANGED: Final = Ended(None, None)  # the handler is through, and changed its ow
 
 @dataclass(frozen=True, slots=True)
 class Terminated:
-    """Sent to those who `ctx.watch` an actor, once it is dead. `reason` is None for a normal end."""
+    """The message that watchers (`ctx.watch`) of an actor get once it is dead. `reason` is None for a normal end."""
 
     ref: ActorRef[Any]
     reason: BaseException | None

@@ -1,6 +1,6 @@
-"""Modules: names under which other programs find what a program defines. Layer 1.
+"""Modules: the names under which other programs find the definitions of a program.
 
-What `python -m shop` runs is named `__main__`, but is `shop` for whoever imports it.
+The module run by `python -m shop` is named `__main__`, but is `shop` for every importer.
 """
 
 from __future__ import annotations

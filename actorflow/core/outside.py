@@ -1,4 +1,4 @@
-"""Outside: how a thread that runs no handler waits for a future, and what every wait that runs out raises. Layer 1."""
+"""Outside: how a thread that runs no handler waits for a future, and the error of every wait that runs out."""
 
 from __future__ import annotations
 

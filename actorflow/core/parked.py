@@ -1,4 +1,4 @@
-"""Parked: a thread of a virtual system that waits without the baton. Layer 1."""
+"""Parked: a thread of a virtual system that waits without the baton."""
 
 from __future__ import annotations
 

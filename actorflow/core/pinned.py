@@ -1,6 +1,7 @@
-"""Pinned: the own thread of an actor with blocking=True, on a live scheduler. Layer 1.
+"""Pinned: the own thread of an actor with blocking=True, on a live scheduler.
 
-`on_start`, all handlers and `on_stop` run there, for what is bound to a thread: sqlite3 connections, thread-locals.
+`on_start`, all handlers and `on_stop` run there, for objects that are bound to a thread: sqlite3 connections,
+thread-locals.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Pinned:
-    """A thread that runs what the holder of the baton gives it, and never holds the baton itself."""
+    """A thread that runs the calls given by the holder of the baton, and never holds the baton itself."""
 
     def __init__(self, scheduler: LiveScheduler, ref: ActorRef[Any]) -> None:
         self.scheduler = scheduler

@@ -1,6 +1,7 @@
-"""Procedure: a coroutine of the runtime's own, driven by the holder of the baton. Layer 1.
+"""Procedure: a coroutine of the runtime's own, driven by the holder of the baton.
 
-It runs without a token and never waits: what it must wait for, it awaits. So supervision reads like a straight program.
+It runs without a token and never blocks: it awaits all it has to wait for. So supervision reads like a straight
+program.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Procedure:
         self.done = done
 
     def __call__(self) -> None:
-        """Queue the next step: what it awaited is done."""
+        """Queue the next step, as the awaited future is done."""
         self.scheduler.post_work(self.step)
 
     def step(self) -> None:

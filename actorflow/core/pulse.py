@@ -1,4 +1,4 @@
-"""Pulse: the thread that fires timers and overtakes handlers that block unseen. Layer 1.
+"""Pulse: the thread that fires timers and overtakes handlers that block unseen.
 
 It ticks each millisecond while handlers run, and sleeps when the system has idled for a while.
 """

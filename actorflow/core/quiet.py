@@ -1,8 +1,8 @@
-"""Quiet: whether anybody is left who could answer a wait. Layer 1.
+"""Quiet: whether anything is left that could answer a wait.
 
-Nobody is, if no handler runs or has a message to handle, none of them is about to go on by itself, no child process or
-other program works for this one, and no other thread of the program runs, which might set a future. A thread that
-waits for an answer itself, as the one does that ends the system, gives none. In doubt somebody is.
+Nothing is left if no handler runs or has a message to handle, none of them is about to go on by itself, no child
+process or other program works for this one, and no other thread of the program runs, which might set a future. A thread
+that waits for an answer itself, such as the one that ends the system, gives none. In doubt something is left.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""ActorRef: the address of an actor, and the sends. Layer 1.
+"""ActorRef: the address of an actor, and the sends.
 
-A ref stays valid over restarts; it is what messages carry and what pickles. All fields that are not part of the
-address belong to the scheduler: only the thread that holds the baton changes them.
+A ref stays valid over restarts; messages carry refs, and a ref pickles. All fields that are not part of the address
+belong to the scheduler: only the thread that holds the baton changes them.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class ActorRef(Address, Generic[A_co]):
         Raises:
             AskTimeout: no answer came in time.
             ActorDeadError: the actor is dead, or died before it handled the message.
-            Exception: what the handler raised.
+            Exception: the error that the handler raised.
         """
         future = self._future_class(self)
         try:
@@ -186,9 +186,9 @@ class ActorRef(Address, Generic[A_co]):
     @overload
     def call(self, method: Callable[Concatenate[A_co, P], R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]: ...
     def call(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Request a method by name, typed: `ref.call(Counter.add, 2)`. An override in a subclass is what runs.
+        """Request a method by name, typed: `ref.call(Counter.add, 2)`. An override in a subclass is respected.
 
-        Errors, a dead actor's included, are raised by the future's `get`.
+        Errors, that of a dead actor included, are raised by the future's `get`.
 
         Raises:
             DefinitionError: the actor's class has no such method.
@@ -212,7 +212,7 @@ class ActorRef(Address, Generic[A_co]):
 
     @property
     def _incarnation_class(self) -> type[Any]:
-        """Class of what is made here to run the messages; for an actor of another process, what stands in for it."""
+        """The class of the object that runs the messages here; for an actor of another process, of its stand-in."""
         return self._traits.actor_class
 
     # --- state machines ----------------------------------------------------------------------------------------------
@@ -284,15 +284,15 @@ class ActorRef(Address, Generic[A_co]):
             raise DefinitionError(msg)
 
     def _run_on_start(self) -> Any:
-        """Run what comes before the first message of an incarnation."""
+        """Run `on_start` of an incarnation, before its first message."""
         return self._actor._run_on_start() if self._traits.has_on_start else None  # type: ignore[union-attr]
 
     def _within(self, run: Callable[[], Any]) -> Any:
-        """Run a message of the runtime's own that ends in user code; a durable actor commits what comes of it."""
+        """Run a message of the runtime's own that ends in user code; a durable actor commits the effects of it."""
         return run()
 
     def _stop_behind(self, stop: Stop) -> None:
-        """Queue a stop that the actor wants itself, behind what is in its mailbox."""
+        """Queue a stop that the actor asks for itself, behind the messages in its mailbox."""
         self._scheduler.post(self, stop, None)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -313,7 +313,7 @@ class ActorRef(Address, Generic[A_co]):
         self._scheduler.post_work(lambda: watch(watcher, self, actor))
 
     def _close(self, cause: BaseException | None) -> None:
-        """Release what a dead actor still holds; a bounded mailbox has waiting senders."""
+        """Release the resources of a dead actor; a bounded mailbox has waiting senders."""
 
     def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
         """Put a message that came from another process into the mailbox; never waits."""
@@ -350,12 +350,12 @@ class ActorRef(Address, Generic[A_co]):
     @overload
     def stop(self, *, block: bool, timeout: float | None = None) -> bool | Future[bool]: ...
     def stop(self, *, block: bool = True, timeout: float | None = None) -> bool | Future[bool]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """End the actor for good behind what is queued, its children first; True if it was alive.
+        """End the actor for good behind its queued messages, its children first; True if it was alive.
 
-        Also a supervised actor is not restarted afterwards. With block=False a Future of that result is returned.
+        A supervised actor is not restarted afterwards either. With block=False a Future of that result is returned.
 
         Raises:
-            AskTimeout: it did not end in `timeout` seconds; it still will, once its handler returns.
+            AskTimeout: the actor did not end in `timeout` seconds; it still will, once its handler returns.
         """
         future: Future[bool] = patient(self)
         execution = CURRENT_GET()

@@ -1,4 +1,4 @@
-"""Reply: an answer that a handler gives later. Layer 1."""
+"""Reply: an answer that a handler gives later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run queue: the threads that take from it, and the entries in it that are no plain messages. Layer 1."""
+"""Run queue: the threads that take from it, and the entries in it that are no plain messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Waiting(Protocol):
-    """An actor's wait: for what, and how to wake it when the actor is to stop."""
+    """An actor's wait: the future it is for, and a way to wake it when the actor is to stop."""
 
     future: Future[Any]
 

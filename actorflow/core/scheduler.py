@@ -1,16 +1,16 @@
-"""Scheduler: one run queue and one baton. Layer 1.
+"""Scheduler: one run queue and one baton.
 
-Everything undelivered is in one `inbox`, which any thread may append to. One thread at a time holds the baton; it
-takes items out, runs handlers, and is the only one that changes refs, ready queue and timers, so these need no locks.
-While it is in user code it puts a token into `slot`: who takes the token out owns the baton from then on. So a handler
-that waits can give the baton away, and one that blocks unseen can be overtaken; such a handler reports its end through
-the inbox.
+Everything undelivered is in one `inbox`, which any thread may append to. One thread at a time holds the baton; it takes
+items out, runs handlers, and is the only one that changes refs, ready queue and timers, so these need no locks. While
+it is in user code it puts a token into `slot`: the thread that takes the token out owns the baton from then on. So a
+handler that waits can give the baton away, and one that blocks unseen can be overtaken; such a handler reports its end
+through the inbox.
 
 - Few messages: they run straight from the inbox, and an idle actor owns no queue at all.
 - Many, or the receiver is busy: the holder sorts them into a queue a ref, and gives each ready ref a turn.
 
-`actorflow.core.live` drives this with threads and the machine's clock, `actorflow.core.virtual` one step at a time
-with a virtual clock and a seeded order.
+`actorflow.core.live` drives this with threads and the machine's clock, `actorflow.core.virtual` one step at a time with
+a virtual clock and a seeded order.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ HANDLER_OF = HANDLERS.get
 
 
 class Scheduler:
-    """What the two drivers share: sorting, running one message, and the life cycle around it."""
+    """The scheduling that both drivers share: sorting, running one message, and the life cycle around it."""
 
     is_virtual: ClassVar[bool] = False
 
@@ -100,7 +100,7 @@ class Scheduler:
             self.close_inbox()
 
     def tell_holder(self) -> None:
-        """Have the holder look at what was just put into the inbox."""
+        """Have the holder look at an item just put into the inbox."""
         if self.idle:
             self.wake()
         if self.closed:
@@ -187,12 +187,12 @@ class Scheduler:
                     self.open(ref)
 
     def open(self, ref: ActorRef[Any]) -> None:
-        """Let an actor whose constructor is through handle what was sent to it meanwhile."""
+        """Let an actor whose constructor has returned handle the messages sent to it meanwhile."""
         if ref._state == IDLE or (ref._state == CHANGING and ref._actor is not None and not ref._traits.has_on_start):
             lifecycle.release(ref)
 
     def sort_all(self) -> None:
-        """Sort what has come in so far."""
+        """Sort the items that have come in so far."""
         popleft, sort = self.inbox.popleft, self.sort
         last: Any = None
         append: Any = None
@@ -278,7 +278,7 @@ class Scheduler:
         return None
 
     def finish(self, worker: Worker, item: Item, result: Any) -> Any:
-        """Deal with what a handler returned: an answer, a coroutine, or an outcome."""
+        """Deal with the result of a handler: an answer, a coroutine, or an outcome."""
         kind = result.__class__
         if kind is CoroutineType:
             return self.begin(worker, item, result)
@@ -308,7 +308,7 @@ class Scheduler:
         return task.step(worker)
 
     def after(self, worker: Worker, ref: ActorRef[Any], outcome: Any) -> None:
-        """Do what the outcome of a handler asks for, with the baton in hand."""
+        """Act on the outcome of a handler, with the baton in hand."""
         if worker.item[0] is not None:  # else the incarnation was abandoned meanwhile
             lifecycle.finished(ref, outcome)
 
@@ -331,7 +331,7 @@ class Scheduler:
         return future
 
     def close_inbox(self) -> None:
-        """Answer what came in after the end."""
+        """Answer the messages that came in after the end."""
         while self.inbox:
             try:
                 item = self.inbox.popleft()

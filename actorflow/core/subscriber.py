@@ -1,4 +1,4 @@
-"""Subscriber: an actor that calls a function with what a state machine tells of. Layer 1."""
+"""Subscriber: an actor that calls a function with the transitions of a state machine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RecordSubscription:
         self._own = own
 
     def cancel(self) -> None:
-        """Deliver no more transitions. What is queued at the subscriber still arrives."""
+        """Deliver no more transitions. Transitions queued at the subscriber still arrive."""
         with contextlib.suppress(ActorDeadError):  # then nothing more will come
             self._machine._send(Call("_unsubscribe", (self._receiver,), {}), None)
         if self._own and self._receiver.is_alive():

@@ -1,4 +1,4 @@
-"""System: the bare actor system, and the default one behind `Actor.start()`. Layer 1.
+"""System: the bare actor system, and the default one behind `Actor.start()`.
 
 `actorflow.app.system.ActorSystem` is the public one; it adds settings, signals and subscriptions.
 """
@@ -87,16 +87,13 @@ class System:
         drain.close()
 
     async def finish_work(self, drain: Drain) -> None:
-        """Let end what runs on behalf of others than the actors, while all of these are still there."""
+        """Finish the work of queues and pools while all the actors are still there."""
 
     async def flush(self) -> None:
         """Let subscribers hear of the end."""
 
     def stop(self, *, grace: float = 5.0) -> None:
-        """End all actors, newest first, within `grace` seconds; what is left then is abandoned.
-
-        Called in a handler it returns at once, since the handler must end first.
-        """
+        """End all actors, newest first, within `grace` seconds; handlers left then are abandoned."""
         self.begin_stop(grace)
         execution = CURRENT.get()
         if execution is not None and execution.scheduler is self.scheduler:
@@ -118,7 +115,7 @@ class System:
         self._close()
 
     def cut(self) -> None:
-        """End the grace time now: what still runs is cut, and given back."""
+        """End the grace time now: running work is cut, and given back."""
         self.begin_stop(0.0)  # if it has not begun
         self.scheduler.post_work(self._cut_drain)
 
@@ -138,7 +135,7 @@ class System:
         self.ended._settle(None, None)  # it is not, if the wait for it was given up
 
     def _end_threads(self) -> None:
-        """End all that runs; if that is interrupted, whoever comes next does all of it again."""
+        """End all threads; if that is interrupted, the next caller does all of it again."""
         scheduler = self.scheduler
         scheduler.close()
         if scheduler.hosts is not None:

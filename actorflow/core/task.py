@@ -1,4 +1,4 @@
-"""Task: an `async def` handler on the run queue. Layer 1. Its actor stays busy while it is suspended."""
+"""Task: an `async def` handler on the run queue. Its actor stays busy while it is suspended."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Task(Execution):
             self()
 
     def step(self, worker: Worker) -> Any:
-        """Run until the next wait; returns what `Scheduler.handle` returns."""
+        """Run until the next wait; return the result of `Scheduler.handle`."""
         self.worker = worker
         worker.task = self
         ref = self.item[0]

@@ -1,4 +1,4 @@
-"""Timers: what is due when, on the scheduler's clock. Layer 1. Only the holder of the baton touches the heap."""
+"""Timers: the heap of pending timers, on the scheduler's clock. Only the holder of the baton touches the heap."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class TimerHeap:
         return fires
 
     def look(self) -> None:
-        """See anew what is due next, after an `add` that was interrupted."""
+        """Find the next timer that is due, after an `add` that was interrupted."""
         self._skip_cancelled()
 
     def _skip_cancelled(self) -> None:

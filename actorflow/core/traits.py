@@ -1,4 +1,4 @@
-"""Traits: what the scheduler needs to know of an actor class and of the options it was spawned with. Layer 1."""
+"""Traits: the scheduler's view of an actor class and of the options it was spawned with."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ClassKeywords(TypedDict, total=False):
 
 
 class ChildKeywords(ClassKeywords, total=False):
-    """What `.options()` takes: the class keywords and a name."""
+    """The options that `.options()` takes: the class keywords and a name."""
 
     name: str
 
@@ -72,12 +72,12 @@ class Options:
         shutdown: seconds that it gets to end by itself when its supervisor stops it, before it is abandoned.
         backoff: pauses between a crash and the restart.
         capacity: how many user messages the mailbox holds; `None` is unbounded.
-        overflow: what a send to a full mailbox does: wait, raise MailboxFull, or drop the oldest message.
+        overflow: the effect of a send to a full mailbox: wait, raise MailboxFull, or drop the oldest message.
         blocking: one thread of its own for `on_start`, all handlers and `on_stop`.
         loop: `async def` handlers run on the system's asyncio loop.
         host: the process that it runs in; `None` is this one.
         durable: its state, mailbox and timers are rows of the system's store.
-        durability: what the commits of a durable actor outlive; `None`: what the store says.
+        durability: the failure that the commits of a durable actor outlive; `None`: the store's own setting.
         retry: how often a durable actor tries a message again; `None`: `Retry(5)`.
     """
 

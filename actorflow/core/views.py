@@ -1,4 +1,4 @@
-"""Views: what pykka's API shows of an actor, made of its ref when it is asked for. Layer 1."""
+"""Views: pykka's attributes of an actor, made of its ref when they are asked for."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Proxy(pykka.ActorProxy[Any]):
 
 
 def attributes_of(actor: Any) -> dict[tuple[str, ...], tuple[bool, bool]]:
-    """Return what a proxy may reach: (callable, traversable) for each path of attributes."""
+    """Return the attributes that a proxy may reach: (callable, traversable) for each path of attributes."""
     nobody: Any = object()
     return {path: tuple(about) for path, about in introspect_attrs(root=actor, proxy=nobody).items()}  # type: ignore[misc]
 
 
 class RemoteProxy(Proxy):
-    """A proxy of an actor in another process: what attributes it has is asked there."""
+    """A proxy of an actor in another process, which it asks for the actor's attributes."""
 
     def __init__(self, *, actor_ref: Any, attr_path: Any = None) -> None:
         super().__init__(actor_ref=actor_ref, attr_path=attr_path)
@@ -70,7 +70,7 @@ class RemoteProxy(Proxy):
 def proxy_at(actor_ref: Any, attr_path: tuple[str, ...]) -> Proxy:
     """Return a proxy of an attribute, or a pickled proxy.
 
-    What the actor has is looked up when the proxy is used: this may run in the thread that would read the answer.
+    The actor's attributes are looked up when the proxy is used: this may run in the thread that would read the answer.
     """
     kind = RemoteProxy if actor_ref._is_remote else Proxy
     proxy = kind.__new__(kind)

@@ -1,8 +1,8 @@
-"""Virtual: the scheduler on one virtual clock, one step at a time, in an order that a seed chooses. Layer 1.
+"""Virtual: the scheduler on one virtual clock, one step at a time, in an order that a seed chooses.
 
-The same handlers, futures and supervision; only who runs next and what time it is differ. One thread runs at any
+Handlers, futures and supervision are the same; only the order of runs and the time differ. One thread runs at any
 moment: the baton passes between carrier threads, handlers that wait, and the thread that made the scheduler (the
-driver), whose waits are what makes the system run. When nothing can run, the clock jumps to the next timer.
+driver), whose waits make the system run. When nothing can run, the clock jumps to the next timer.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ TRACED = 10_000  # characters of a message's text: two messages that differ are 
 
 
 class VirtualScheduler(Scheduler):
-    """See the module. Make it, use it and close it in one thread.
+    """Runs actors step by step on a virtual clock. Make it, use it and close it in one thread.
 
-    `seed` None keeps the live order, first in first out; a number chooses among all that could run, and is repeatable.
+    `seed` None keeps the live order, first in first out; a number chooses among all runnable actors, and is repeatable.
     `trace` collects (virtual time, path, message) of each step when it is a list.
     """
 
@@ -157,7 +157,7 @@ class VirtualScheduler(Scheduler):
         return ref, item
 
     def run_entry(self, worker: Worker, entry: Any, ref: ActorRef[Any], item: Any) -> None:
-        """Run a handler, or a step of one, and what its end asks for."""
+        """Run a handler, or a step of one, and act on its outcome."""
         context = self.context.copy()
         context.run(CURRENT.set, worker)
         if entry.__class__ is Task:
@@ -169,7 +169,7 @@ class VirtualScheduler(Scheduler):
             self.after(worker, ref, outcome)
 
     def pick(self) -> Any:
-        """Choose who runs next."""
+        """Choose the next actor to run."""
         if self.seed is None or len(self.ready) == 1:
             return self.ready.popleft()
         index = self.random.randrange(len(self.ready))

@@ -1,4 +1,4 @@
-"""Durable actors: state, mailbox and timers are rows of the store; what comes of one message is one commit. Layer 3.
+"""Durable actors: state, mailbox and timers are rows of the store; what comes of one message is one commit.
 
 Read in this order: `ledger` (the rows, and what a commit does to them), `payload` (messages as JSON), `unit` (one
 message: what its handler does is held until the commit), `mailbox` (whose turn it is, tries, stash), `timers` (those

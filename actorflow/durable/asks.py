@@ -1,4 +1,4 @@
-"""Asks: who on this node waits for the answer to a message that is a row. Layer 3.
+"""Asks: who on this node waits for the answer to a message that is a row.
 
 An ask that timed out, or whose future was dropped, leaves no entry: the entry of a `StoredFuture` does not keep it.
 """

@@ -1,4 +1,4 @@
-"""Away: refs of durable actors in child processes, which have no store: the parent puts what they send. Layer 3."""
+"""Away: refs of durable actors in child processes, which have no store: the parent puts what they send."""
 
 from __future__ import annotations
 

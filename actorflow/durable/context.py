@@ -1,4 +1,4 @@
-"""Context: `self.ctx` of a durable actor. Layer 3. What it does in a handler is done with the handler's commit."""
+"""Context: `self.ctx` of a durable actor. What it does in a handler is done with the handler's commit."""
 
 from __future__ import annotations
 

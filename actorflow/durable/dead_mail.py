@@ -1,4 +1,4 @@
-"""DeadMail: messages that no try could handle: listed, sent again, removed. Layer 3.
+"""DeadMail: messages that no try could handle: listed, sent again, removed.
 
 It works on a store that no system runs on, too: nothing in a row is decoded into an object here.
 """

@@ -1,4 +1,4 @@
-"""Envoy: stands in the tree for a durable actor in a child process; starts and stops it there. Layer 3."""
+"""Envoy: stands in the tree for a durable actor in a child process; starts and stops it there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guest: a durable actor in a child process, which has no store. Layer 3. The child's side of `hosted`.
+"""Guest: a durable actor in a child process, which has no store. The child's side of `hosted`.
 
 Its mailbox is the parent's. Messages come one at a time, as a `Handle`; the handler runs in a unit, as it would there.
 What it did goes back as the answer, the new state included, and the parent commits it. What is not for the store (sends

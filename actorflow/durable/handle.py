@@ -1,4 +1,4 @@
-"""Handle: how a durable actor's message, and what is stored, go to its child process. Layer 3."""
+"""Handle: how a durable actor's message, and what is stored, go to its child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosted: durable actors whose handlers run in a child process. Layer 3. The parent's side of `guest`.
+"""Hosted: durable actors whose handlers run in a child process. The parent's side of `guest`.
 
 Rows, tries, commits and timers are here, as of any durable actor. Only the handling of a message goes to the child, and
 what came of it comes back; the actor is busy meanwhile, and no thread waits. When the process dies the message is what

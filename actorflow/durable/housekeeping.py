@@ -1,4 +1,4 @@
-"""Housekeeping: what a node does now and then for all its durable actors. Layer 3.
+"""Housekeeping: what a node does now and then for all its durable actors.
 
 It has an actor of its own for it, beside the one that commits: no message waits for a look at other nodes' actors.
 """

@@ -1,4 +1,4 @@
-"""Keeper: the shared commits of a node's durable actors. Layer 3.
+"""Keeper: the shared commits of a node's durable actors.
 
 A commit is worth many messages. What handlers leave is collected while others run, and is committed when nobody is
 left to run, at 512 messages, or after 2 ms: on the thread that has nothing else to do, or beside the others.

@@ -1,4 +1,4 @@
-"""Ledger: the rows of durable actors, and what a commit does to them. Layer 3."""
+"""Ledger: the rows of durable actors, and what a commit does to them."""
 
 from __future__ import annotations
 

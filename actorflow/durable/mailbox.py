@@ -1,4 +1,4 @@
-"""Mailbox: the rows that wait for one durable actor: their order, tries and stash. Layer 3.
+"""Mailbox: the rows that wait for one durable actor: their order, tries and stash.
 
 What is in memory is a window on the rows: it is read anew after each start, and nothing is lost with it.
 """

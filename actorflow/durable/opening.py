@@ -1,4 +1,4 @@
-"""Opening: durable actors for a system with a store. Layer 3."""
+"""Opening: durable actors for a system with a store."""
 
 from __future__ import annotations
 

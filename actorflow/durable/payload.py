@@ -1,4 +1,4 @@
-"""Payload: messages, answers and errors as JSON. Layer 3. Never pickle, and no name in it is imported."""
+"""Payload: messages, answers and errors as JSON. Never pickle, and no name in it is imported."""
 
 from __future__ import annotations
 

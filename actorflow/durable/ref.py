@@ -1,4 +1,4 @@
-"""DurableRef: the ref of a durable actor. Layer 3. A send returns once its row is committed."""
+"""DurableRef: the ref of a durable actor. A send returns once its row is committed."""
 
 from __future__ import annotations
 

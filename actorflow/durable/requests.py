@@ -1,4 +1,4 @@
-"""Requests: what child processes ask of the one with the store. Layer 3. They run in the thread that reads the link."""
+"""Requests: what child processes ask of the one with the store. They run in the thread that reads the link."""
 
 from __future__ import annotations
 

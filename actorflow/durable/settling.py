@@ -1,4 +1,4 @@
-"""Settling: what follows the commit of a message; the holder of the baton does it. Layer 3."""
+"""Settling: what follows the commit of a message; the holder of the baton does it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs: what stands in the run queue for rows and timers of a durable actor; and its pause. Layer 3."""
+"""Signs: what stands in the run queue for rows and timers of a durable actor; and its pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State: what a durable actor keeps, out of the incarnation and back into it. Layer 3."""
+"""State: what a durable actor keeps, out of the incarnation and back into it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StoredActors: what a store has of durable actors: listed, looked into, deleted. Layer 3.
+"""StoredActors: what a store has of durable actors: listed, looked into, deleted.
 
 It works on a store that no system runs on, too: nothing in a row is decoded into an object here.
 """

@@ -1,4 +1,4 @@
-"""Timeouts: the timers of a durable machine, and the processes that have died on them. Layer 3.
+"""Timeouts: the timers of a durable machine, and the processes that have died on them.
 
 They are part of its snapshot, and no rows. So is what is known of deaths: `crashes` counts them, and `started` says
 that one on which a process may have died is being handled; the interpreter keeps the first, and not the second.

@@ -1,4 +1,4 @@
-"""Timers: those of one durable actor that are rows, and when they fire. Layer 3. Those of machines: `timeouts`."""
+"""Timers: those of one durable actor that are rows, and when they fire. Those of machines: `timeouts`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unit: one message of a durable actor. Layer 3. What its handler does to others is held until it is committed.
+"""Unit: one message of a durable actor. What its handler does to others is held until it is committed.
 
 While the handler runs no transaction is open. At its end the effects go into the open batch of the `keeper`; the actor
 stays busy until they are committed, and the baton goes on.

@@ -1,4 +1,4 @@
-"""State machines: charts, and what interprets them, with or without an actor. Layer 3.
+"""State machines: charts, and what interprets them, with or without an actor.
 
 Read in this order: `chart` (what a chart is made of), `sets` (which states a step exits and enters: the algorithm of
 the SCXML recommendation), `configuration` and `program` (a chart ready to run, each step worked out once),

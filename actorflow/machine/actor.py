@@ -1,4 +1,4 @@
-"""Machine: an actor with an interpreter, whose messages are events; and ChartActor, one of any chart. Layer 3."""
+"""Machine: an actor with an interpreter, whose messages are events; and ChartActor, one of any chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builder: a chart made step by step at run time, also from state objects. Layer 3."""
+"""Builder: a chart made step by step at run time, also from state objects."""
 
 from __future__ import annotations
 

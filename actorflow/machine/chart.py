@@ -1,4 +1,4 @@
-"""Chart: the definition of a state machine, shared by all its instances. Layer 3.
+"""Chart: the definition of a state machine, shared by all its instances.
 
 Pure data: states by name, transitions in document order, and the user's functions by name. Nothing in it changes after
 it is made, so it can be shared, compared and pickled. The words are those of the SCXML recommendation (W3C, 2015).

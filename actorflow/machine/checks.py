@@ -1,4 +1,4 @@
-"""Checks: what is wrong with a chart, found before it runs. Layer 3.
+"""Checks: what is wrong with a chart, found before it runs.
 
 A way out of a state is any transition that it, or a state around it, has, or one elsewhere that exits it: a state that
 only reacts is no trap. Charts from SCXML are not checked so, since the recommendation allows most of it.

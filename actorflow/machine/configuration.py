@@ -1,4 +1,4 @@
-"""Configuration: a set of active states, and what events do in it, worked out once. Layer 3. A `Program` makes them.
+"""Configuration: a set of active states, and what events do in it, worked out once. A `Program` makes them.
 
 What a transition does is the same whatever is active beside it: it is worked out once for what is active within the
 state in which it happens, its domain. So a chart of many regions, whose configurations hardly come again, pays for what

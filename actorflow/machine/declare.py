@@ -1,4 +1,4 @@
-"""Declare: the chart of a class that states and rules are written in. Layer 3.
+"""Declare: the chart of a class that states and rules are written in.
 
 The states are those of the class and of its bases; of a method's rules, those of the nearest class that gives it any.
 Nothing is kept here: a class that cloudpickle builds gets its body after `__init_subclass__`, so its chart is made when

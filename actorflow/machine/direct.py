@@ -1,4 +1,4 @@
-"""Direct: the method of an event, called on a machine itself: `order.pay(3)`. Layer 3.
+"""Direct: the method of an event, called on a machine itself: `order.pay(3)`.
 
 Inside the machine, in a handler of its actor or a step of its interpreter, that is the action alone. Outside of one it
 would be the action without guard and transition, so it is refused; on a machine made by `local` it is the event.

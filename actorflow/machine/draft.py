@@ -1,4 +1,4 @@
-"""Draft: a chart while it is being written, and how it becomes one. Layer 3."""
+"""Draft: a chart while it is being written, and how it becomes one."""
 
 from __future__ import annotations
 

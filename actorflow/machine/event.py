@@ -1,4 +1,4 @@
-"""Event: what happens to a machine; and Record: what came of it. Layer 3."""
+"""Event: what happens to a machine; and Record: what came of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks: a name for each function of the user's, and whether it can be called as it will be. Layer 3."""
+"""Hooks: a name for each function of the user's, and whether it can be called as it will be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Initial: which states a machine is in that starts in a given one. Layer 3.
+"""Initial: which states a machine is in that starts in a given one.
 
 For those who keep the state in a table of their own: what they have there is a name, an Enum member, or the names of
 several regions.

@@ -1,4 +1,4 @@
-"""Interpreter: one instance of a chart. Layer 3. It needs no actor.
+"""Interpreter: one instance of a chart. It needs no actor.
 
 An event runs to completion: one step, then what follows from it. The common step, one transition with nothing but
 functions to call, is taken here in a row; everything else is in `steps`.

@@ -1,4 +1,4 @@
-"""Local: a machine without an actor whose events are called as methods: `Order.local(5).pay(3)`. Layer 3.
+"""Local: a machine without an actor whose events are called as methods: `Order.local(5).pay(3)`.
 
 The object that `local` returns stands before the machine itself, so that a call from outside and one from inside are
 two things: `order.pay(3)` is the event, and `self.pay(3)` in a method of the machine the action alone, as in an actor.

@@ -1,4 +1,4 @@
-"""Paths: the shortest series of events to each state of a chart. Layer 3. For tests, and to see what a chart can do.
+"""Paths: the shortest series of events to each state of a chart. For tests, and to see what a chart can do.
 
 Two searches, both breadth first. Without a model only the structure is known: a guarded transition may be taken or not,
 so both are followed. With models, each path is really run, guards, actions and timeouts included.

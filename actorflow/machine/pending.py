@@ -1,4 +1,4 @@
-"""Pending: what few instances have: queued and deferred events, timers, children, history states. Layer 3."""
+"""Pending: what few instances have: queued and deferred events, timers, children, history states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pickling: an interpreter as pickle takes it: with its model and its chart, unlike a snapshot. Layer 3."""
+"""Pickling: an interpreter as pickle takes it: with its model and its chart, unlike a snapshot."""
 
 from __future__ import annotations
 

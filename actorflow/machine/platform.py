@@ -1,4 +1,4 @@
-"""Platform: what surrounds an interpreter: the clock, timers, and children to invoke. Layer 3.
+"""Platform: what surrounds an interpreter: the clock, timers, and children to invoke.
 
 SCXML's word for it. An actor is one (see `surroundings`); `Alone` is the one of an interpreter that nobody drives.
 """

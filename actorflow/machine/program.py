@@ -1,4 +1,4 @@
-"""Program: a chart ready to run on models of one class. Layer 3. Shared by all instances, and filled as they run.
+"""Program: a chart ready to run on models of one class. Shared by all instances, and filled as they run.
 
 What an event does in a configuration is the same each time, up to guards and history. So each configuration keeps its
 candidates by event, and each step (what is exited and entered, and the functions to call) is worked out once. What is

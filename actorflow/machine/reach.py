@@ -1,4 +1,4 @@
-"""Reach: which states of a chart can ever be active. Layer 3."""
+"""Reach: which states of a chart can ever be active."""
 
 from __future__ import annotations
 

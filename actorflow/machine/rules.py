@@ -1,4 +1,4 @@
-"""Rules: states of the class form, and the decorators that say what happens in them. Layer 3.
+"""Rules: states of the class form, and the decorators that say what happens in them.
 
 A rule is kept at the function that it decorates, so the class whose body holds the function owns the rule, and pickling
 the class by value keeps both. It means its states by their names, since a copy of a class has copies of its states.

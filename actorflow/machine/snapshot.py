@@ -1,4 +1,4 @@
-"""Snapshot: all that an instance is, as builtins; and the way back. Layer 3.
+"""Snapshot: all that an instance is, as builtins; and the way back.
 
 No hook runs at a restore, and timers keep their deadlines: what came due meanwhile fires at once.
 """

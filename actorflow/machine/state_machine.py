@@ -1,4 +1,4 @@
-"""StateMachine: a machine as an actor, in class form. Layer 3."""
+"""StateMachine: a machine as an actor, in class form."""
 
 from __future__ import annotations
 

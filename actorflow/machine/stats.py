@@ -1,4 +1,4 @@
-"""Stats: what the machines of a chart did, and the parts of a transition's time. Layer 3."""
+"""Stats: what the machines of a chart did, and the parts of a transition's time."""
 
 from __future__ import annotations
 

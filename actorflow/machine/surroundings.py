@@ -1,4 +1,4 @@
-"""Surroundings: an actor as the platform of its interpreter. Layer 3."""
+"""Surroundings: an actor as the platform of its interpreter."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Processes: actors in child processes, and the pool for CPU-bound work. Layer 2."""
+"""Processes: actors in child processes, and the pool for CPU-bound work."""

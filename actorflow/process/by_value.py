@@ -1,4 +1,4 @@
-"""By value: cloudpickle, with the text of functions that are in no file. Layer 2. Imported at first need: 27 ms."""
+"""By value: cloudpickle, with the text of functions that are in no file. Imported at first need: 27 ms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports: what is to be done to a module once it is loaded, if it ever is. Layer 2. Lean: children import it first."""
+"""Imports: what is to be done to a module once it is loaded, if it ever is. Lean: children import it first."""
 
 from __future__ import annotations
 

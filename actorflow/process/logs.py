@@ -1,4 +1,4 @@
-"""Logs: what children log is handled by the loggers of their parent. Layer 2. The parent's side of `records`."""
+"""Logs: what children log is handled by the loggers of their parent. The parent's side of `records`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options: `af.Process`, how a child process is to be. Layer 2."""
+"""Options: `af.Process`, how a child process is to be."""
 
 from __future__ import annotations
 

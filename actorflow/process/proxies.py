@@ -1,4 +1,4 @@
-"""Proxies: what those of a `multiprocessing.Manager` need to work in children. Layer 2. Lean: children import it first.
+"""Proxies: what those of a `multiprocessing.Manager` need to work in children. Lean: children import it first.
 
 A child must have the key of its parent, by which the processes of a program know each other in `multiprocessing`; and
 the manager forgets an object whose last proxy is gone, so one that is sent has to live until it has arrived.

@@ -1,4 +1,4 @@
-"""Records: log records of a child on their way to its parent. Layer 2. Lean: children import it first."""
+"""Records: log records of a child on their way to its parent. Lean: children import it first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources: the text of functions that are in no file, for tracebacks in other processes. Layer 2. Lean.
+"""Sources: the text of functions that are in no file, for tracebacks in other processes. Lean.
 
 A function of a notebook, a shell or a doctest is pickled by value, and only the process that it was typed in has its
 text. So the text travels in front of the function, as a call that the unpickling makes first.

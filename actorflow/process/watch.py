@@ -1,4 +1,4 @@
-"""Watch: the memory and CPU time of processes, and limits of memory. Layer 2."""
+"""Watch: the memory and CPU time of processes, and limits of memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wire: frames over a Unix socket between two processes of one user. Layer 2. Lean: children import it first.
+"""Wire: frames over a Unix socket between two processes of one user. Lean: children import it first.
 
 A frame is a 12-byte header (length of the body, number of buffers), the buffers' sizes, the body, and the buffers. The
 body is marshalled: one C call for a whole batch, a tenth of what packing each message costs. Marshal is right here

@@ -1,4 +1,4 @@
-"""Queues: jobs that outlive the process, on a store. Layer 4.
+"""Queues: jobs that outlive the process, on a store.
 
 Read in this order: `job` (what users hold), `packing` (a call as the store takes it), `slots` and `ledger` (what
 happens to jobs in the store, one function a transition), `claimer` (takes jobs for the workers of this process),

@@ -1,4 +1,4 @@
-"""Aftermath: goes on, part by part, with what the end of a job means for those that wait for it. Layer 4.
+"""Aftermath: goes on, part by part, with what the end of a job means for those that wait for it.
 
 See `ledger.chains`: a transaction tells some thousand jobs. Whoever leaves more goes on with it, and should he be
 killed meanwhile, the claimer of any process does.

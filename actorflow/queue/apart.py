@@ -1,4 +1,4 @@
-"""Apart: outcomes are written one by one once they could not be written together. Layer 4.
+"""Apart: outcomes are written one by one once they could not be written together.
 
 One that cannot be written is set aside: its job is a dead letter that says so. All others are written as they are.
 """

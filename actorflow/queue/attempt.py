@@ -1,4 +1,4 @@
-"""Attempt: one try of a job on its way through a worker, and what became of it. Layer 4."""
+"""Attempt: one try of a job on its way through a worker, and what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls: a job's call as people read it, in the log and on the command line. Layer 4.
+"""Calls: a job's call as people read it, in the log and on the command line.
 
 It is made of the stored JSON alone: no class of the user's is looked up, and nothing of his is called.
 """

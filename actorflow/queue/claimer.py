@@ -1,4 +1,4 @@
-"""Claimer: the one actor of a queue and a process that takes jobs from the store. Layer 4.
+"""Claimer: the one actor of a queue and a process that takes jobs from the store.
 
 It takes for the workers that are free, and about 50 ms of work more, by the durations that it has seen. What became of
 jobs rides in the transaction that takes the next ones, so a job costs half a commit at most, and far less under load.

@@ -1,4 +1,4 @@
-"""Cron: a schedule, and its times. Layer 4. Computes; knows no store."""
+"""Cron: a schedule, and its times. Computes; knows no store."""
 
 from __future__ import annotations
 

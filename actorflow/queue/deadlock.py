@@ -1,4 +1,4 @@
-"""Deadlock: all workers of a process wait for jobs of their own queue, which no worker is left to run. Layer 4."""
+"""Deadlock: all workers of a process wait for jobs of their own queue, which no worker is left to run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Group: jobs that are enqueued together, with one behind them that gets their results. Layer 4."""
+"""Group: jobs that are enqueued together, with one behind them that gets their results."""
 
 from __future__ import annotations
 

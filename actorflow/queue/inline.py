@@ -1,4 +1,4 @@
-"""Inline: a job that runs in the thread that enqueues it, for tests. Layer 4."""
+"""Inline: a job that runs in the thread that enqueues it, for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Job: a handle on one job; it works in any process on the store. Layer 4."""
+"""Job: a handle on one job; it works in any process on the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits: how many jobs at once, and how many in a time. Layer 4."""
+"""Limits: how many jobs at once, and how many in a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Line: one queue as one process has it: the store, the tasks known here, who waits, who listens. Layer 4."""
+"""Line: one queue as one process has it: the store, the tasks known here, who waits, who listens."""
 
 from __future__ import annotations
 

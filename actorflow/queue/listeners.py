@@ -1,4 +1,4 @@
-"""Listeners: who hears in this process what becomes of jobs. Layer 4."""
+"""Listeners: who hears in this process what becomes of jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Offload: calls of asyncio code that may block, made in a few threads of their own. Layer 4.
+"""Offload: calls of asyncio code that may block, made in a few threads of their own.
 
 A look at the store takes microseconds, or as long as the server is gone; either way the event loop goes on. The threads
 are not those of `asyncio.to_thread`: a program that has these busy would make every job wait. There is no lock: what a

@@ -1,4 +1,4 @@
-"""Open transactions: they are watched, and reported or undone if they keep others from writing for long. Layer 4."""
+"""Open transactions: they are watched, and reported or undone if they keep others from writing for long."""
 
 from __future__ import annotations
 

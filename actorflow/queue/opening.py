@@ -1,4 +1,4 @@
-"""Opening: a queue of a system, with its claimer if it works here. Layer 4."""
+"""Opening: a queue of a system, with its claimer if it works here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packing: a call of a task as the store takes it. Layer 4."""
+"""Packing: a call of a task as the store takes it."""
 
 from __future__ import annotations
 

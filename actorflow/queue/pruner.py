@@ -1,4 +1,4 @@
-"""Pruner: takes away what a queue's store has kept long enough, and what has expired, in parts. Layer 4.
+"""Pruner: takes away what a queue's store has kept long enough, and what has expired, in parts.
 
 It is an actor of its own beside the claimer, and no job waits for it; between two parts others write.
 """

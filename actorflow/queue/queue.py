@@ -1,4 +1,4 @@
-"""Queue: what users enqueue jobs into. Layer 4."""
+"""Queue: what users enqueue jobs into."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reasons: why a job is not over yet, for who waits for it in vain. Layer 4."""
+"""Reasons: why a job is not over yet, for who waits for it in vain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retention: take away what was kept long enough, in a store that nobody may be working on. Layer 4.
+"""Retention: take away what was kept long enough, in a store that nobody may be working on.
 
 A queue that works does the same now and then; this is for a file that no process has open.
 """

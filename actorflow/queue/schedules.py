@@ -1,4 +1,4 @@
-"""Schedules: the actor that enqueues jobs at the times of cron expressions. Layer 4.
+"""Schedules: the actor that enqueues jobs at the times of cron expressions.
 
 Each process that declares a schedule looks when it is due; the row in the store, moved on in the transaction that adds
 the jobs, lets one of them win. The row has the text of the last declaration, and a process whose own text is another

@@ -1,4 +1,4 @@
-"""Selection: the jobs of a queue by status, tag and task; listed, counted, cancelled, queued again. Layer 4.
+"""Selection: the jobs of a queue by status, tag and task; listed, counted, cancelled, queued again.
 
 Looking is done on a connection that only reads. What changes jobs takes them in parts, each a short transaction, so
 others write in between.

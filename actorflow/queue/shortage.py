@@ -1,4 +1,4 @@
-"""Shortage: a process that cannot begin jobs for now: no descriptor, no thread, no memory, no pool. Layer 4.
+"""Shortage: a process that cannot begin jobs for now: no descriptor, no thread, no memory, no pool.
 
 Jobs that could not begin are given back without an attempt, and this process takes no more for a while, then one, to
 see whether it can again. Otherwise it would drain the whole queue in a moment.

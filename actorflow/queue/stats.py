@@ -1,4 +1,4 @@
-"""Stats: what a queue holds and has done. Layer 4."""
+"""Stats: what a queue holds and has done."""
 
 from __future__ import annotations
 

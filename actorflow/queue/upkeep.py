@@ -1,4 +1,4 @@
-"""Upkeep: cares for a queue in one process: for jobs of nodes that hang, expired jobs, old rows, reports. Layer 4."""
+"""Upkeep: cares for a queue in one process: for jobs of nodes that hang, expired jobs, old rows, reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits: who in this process waits for the end of a job. Layer 4."""
+"""Waits: who in this process waits for the end of a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Worker: an actor that runs one job at a time. Layer 4."""
+"""Worker: an actor that runs one job at a time."""
 
 from __future__ import annotations
 

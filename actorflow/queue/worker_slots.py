@@ -1,4 +1,4 @@
-"""Worker slots: the workers of a queue in one process, the jobs that wait for one, and those that run. Layer 4."""
+"""Worker slots: the workers of a queue in one process, the jobs that wait for one, and those that run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes: finds the classes of stored values among the imported ones, and makes their objects again. Layer 2."""
+"""Classes: finds the classes of stored values among the imported ones, and makes their objects again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codec: values as JSON that says of itself what it is. Layer 2. Never pickle, and no name in it is imported.
+"""Codec: values as JSON that says of itself what it is. Never pickle, and no name in it is imported.
 
 Plain data is plain JSON. What JSON would change carries a tag: a tuple is `{"$tuple": [...]}`, a dataclass
 `{"$type": "shop.Order", "fields": {...}}`. So a value that is written comes back as it was, whatever annotations say,

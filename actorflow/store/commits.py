@@ -1,4 +1,4 @@
-"""Commits: work of many threads and actors, in as few commits as possible. Layer 2.
+"""Commits: work of many threads and actors, in as few commits as possible.
 
 Leader and followers: who finds the writer free commits its own work and that of all who wait meanwhile; the others wait
 for it. A thread of its own for writes costs four times as much for one who writes alone: the hand-over is dearer than

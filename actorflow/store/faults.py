@@ -1,4 +1,4 @@
-"""Faults: errors as they are stored: name, text and arguments, never pickle. Layer 2.
+"""Faults: errors as they are stored: name, text and arguments, never pickle.
 
 An error is a user's object: its text, its arguments and its class may raise, or be of any size. Whoever stores one does
 so where a job or a message ends, so writing never raises, and is bounded.

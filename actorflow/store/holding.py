@@ -1,4 +1,4 @@
-"""Holding: a transaction that stays open until its thread ends it, or another thread undoes it. Layer 2."""
+"""Holding: a transaction that stays open until its thread ends it, or another thread undoes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Members: the processes that work on a store, as one of them sees the others. Layer 2.
+"""Members: the processes that work on a store, as one of them sees the others.
 
 A node beats, looks for nodes that have died, and takes over what each of these has left: jobs, actors, and whatever
 else is registered, all in one transaction, which ends with the dead node's row. Each store has one object for that, and

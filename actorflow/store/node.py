@@ -1,4 +1,4 @@
-"""Node: a process that works on a store, and how the others see that it has died. Layer 2.
+"""Node: a process that works on a store, and how the others see that it has died.
 
 A node holds a lock of the kernel's as long as it lives, so its death shows at once, whatever killed it; no heartbeat is
 awaited. The lock is a dialect's: of a file beside the database, or of a PostgreSQL session.

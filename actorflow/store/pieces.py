@@ -1,4 +1,4 @@
-"""Pieces: work that waits for a shared commit, and what is done once that is made. Layer 2."""
+"""Pieces: work that waits for a shared commit, and what is done once that is made."""
 
 from __future__ import annotations
 

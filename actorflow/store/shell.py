@@ -1,4 +1,4 @@
-"""Shell: what all stores have in common: who may use them, and how they end. Layer 2."""
+"""Shell: what all stores have in common: who may use them, and how they end."""
 
 from __future__ import annotations
 

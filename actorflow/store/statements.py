@@ -1,4 +1,4 @@
-"""Statements: SQL by name, from the files beside a dialect's code. Layer 2.
+"""Statements: SQL by name, from the files beside a dialect's code.
 
 A file `jobs.sql` holds statements, each under a line `-- name: claim`; they are known as `jobs.claim`. Parameters are
 written `:name` in every dialect.

@@ -1,4 +1,4 @@
-"""Store: what other layers hold of a database. Layer 2.
+"""Store: what other layers hold of a database.
 
 All writes of a process go through one connection (`commits`), reads through others. Nothing in here knows queues,
 actors or workflows: they bring statements of their own, in the dialects' SQL files.

@@ -1,4 +1,4 @@
-"""Transaction: what a piece of work may do within a commit. Layer 2."""
+"""Transaction: what a piece of work may do within a commit."""
 
 from __future__ import annotations
 

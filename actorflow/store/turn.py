@@ -1,4 +1,4 @@
-"""Turn: the lock of a store's writer, and of its reader. Layer 2."""
+"""Turn: the lock of a store's writer, and of its reader."""
 
 from __future__ import annotations
 

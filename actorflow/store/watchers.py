@@ -1,4 +1,4 @@
-"""Watchers: functions that are called when others have committed. Layer 2."""
+"""Watchers: functions that are called when others have committed."""
 
 from __future__ import annotations
 

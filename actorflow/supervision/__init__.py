@@ -1,1 +1,1 @@
-"""Supervision by OTP's rules: restart window, restarts, and the Supervisor actor. Layer 2."""
+"""Supervision by OTP's rules: restart window, restarts, and the Supervisor actor."""

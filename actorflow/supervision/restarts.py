@@ -1,4 +1,4 @@
-"""Restarts: the children of a parent that restarts them by OTP's rules. Layer 2.
+"""Restarts: the children of a parent that restarts them by OTP's rules.
 
 Runs on the holder of the baton. Crashes are handled one after the other: while a restart is under way, later ones wait.
 The model is Erlang/OTP's `supervisor` (stdlib design principles, "Supervisor Behaviour").

@@ -1,4 +1,4 @@
-"""Supervisor: an actor that only starts, watches and restarts its children. Layer 2."""
+"""Supervisor: an actor that only starts, watches and restarts its children."""
 
 from __future__ import annotations
 

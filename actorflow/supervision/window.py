@@ -1,4 +1,4 @@
-"""Restart window: may a child restart once more? Layer 2. Is told the time; starts and stops nothing."""
+"""Restart window: may a child restart once more? Is told the time; starts and stops nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tools for tests of actors: virtual time, a probe that expects messages, a check for leaks. Layer 6.
+"""Tools for tests of actors: virtual time, a probe that expects messages, a check for leaks.
 
 The fixtures `system`, `virtual_system` and `probe` come with the package (see `actorflow.testing.plugin`).
 """

@@ -1,4 +1,4 @@
-"""Jobs: what a test expects to have been enqueued. Layer 6."""
+"""Jobs: what a test expects to have been enqueued."""
 
 from __future__ import annotations
 

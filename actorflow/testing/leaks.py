@@ -1,4 +1,4 @@
-"""Leaks: what a test may not leave behind. Layer 6."""
+"""Leaks: what a test may not leave behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures for tests of actors. Layer 6. It comes with the package; nothing is to be imported.
+"""The pytest plugin: fixtures for tests of actors. It comes with the package; nothing is to be imported.
 
 - `system`: an ActorSystem on threads; at the end it is stopped and checked for leaks.
 - `virtual_system`: a VirtualSystem; `@pytest.mark.actorflow(seed=7)` seeds it.

@@ -1,4 +1,4 @@
-"""Probe: an actor that stands in for another, and a test that expects messages at it. Layer 6."""
+"""Probe: an actor that stands in for another, and a test that expects messages at it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hypothesis test made of a chart: any events in any order, and what must hold after each. Layer 6.
+"""A hypothesis test made of a chart: any events in any order, and what must hold after each.
 
 Not imported by the package: hypothesis is a tool of tests, and slow to import.
 """

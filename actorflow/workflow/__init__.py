@@ -1,1 +1,1 @@
-"""Tasks: functions that queues and workflows run. Layer 3."""
+"""Tasks: functions that queues and workflows run."""

@@ -1,4 +1,4 @@
-"""Current: what a running task knows of itself. Layer 3."""
+"""Current: what a running task knows of itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options: what one job differs in, from `task.options(...)`. Layer 3."""
+"""Options: what one job differs in, from `task.options(...)`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retry: how often a failed task is tried again, and when. Layer 3. Computes; never sleeps."""
+"""Retry: how often a failed task is tried again, and when. Computes; never sleeps."""
 
 from __future__ import annotations
 

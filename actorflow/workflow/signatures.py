@@ -1,4 +1,4 @@
-"""Signatures: tasks by how many arguments they take, for checkers of types. Layer 3.
+"""Signatures: tasks by how many arguments they take, for checkers of types.
 
 A task whose last parameters have defaults fits several: `shrink(path, by=2)` takes one argument, or two.
 """

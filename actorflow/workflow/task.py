@@ -1,4 +1,4 @@
-"""Task: a function that a queue or a workflow runs, known by name. Layer 3."""
+"""Task: a function that a queue or a workflow runs, known by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mapping: charts as plain dicts, ready for JSON, and back. Layer 3. Nothing in a dict is evaluated or imported.
+"""Mapping: charts as plain dicts, ready for JSON, and back. Nothing in a dict is evaluated or imported.
 
 The form, each key of which may be left out::
 

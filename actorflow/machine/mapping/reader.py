@@ -1,4 +1,4 @@
-"""Reader: a chart from a dict, with the path of each mistake. Layer 3."""
+"""Reader: a chart from a dict, with the path of each mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writer: a chart as a dict of builtins. Layer 3."""
+"""Writer: a chart as a dict of builtins."""
 
 from __future__ import annotations
 

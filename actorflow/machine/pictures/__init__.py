@@ -1,4 +1,4 @@
-"""Pictures of a chart: Mermaid's text, Graphviz's text, and SVG where Graphviz is installed. Layer 3.
+"""Pictures of a chart: Mermaid's text, Graphviz's text, and SVG where Graphviz is installed.
 
 All three show the same: `labels` says what is written, `mermaid` and `graphviz` how.
 """

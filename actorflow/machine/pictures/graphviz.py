@@ -1,4 +1,4 @@
-"""Graphviz's text of a chart, and the SVG that its program `dot` makes of it. Layer 3."""
+"""Graphviz's text of a chart, and the SVG that its program `dot` makes of it."""
 
 from __future__ import annotations
 

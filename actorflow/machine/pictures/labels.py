@@ -1,4 +1,4 @@
-"""What is written in the pictures, in UML's form: trigger, guard in brackets, actions after a slash. Layer 3."""
+"""What is written in the pictures, in UML's form: trigger, guard in brackets, actions after a slash."""
 
 from __future__ import annotations
 

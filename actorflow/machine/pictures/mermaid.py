@@ -1,4 +1,4 @@
-"""Mermaid's text of a chart, a `stateDiagram-v2`: what GitHub and most wikis draw. Layer 3."""
+"""Mermaid's text of a chart, a `stateDiagram-v2`: what GitHub and most wikis draw."""
 
 from __future__ import annotations
 

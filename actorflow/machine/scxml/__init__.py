@@ -1,4 +1,4 @@
-"""SCXML: documents of the W3C recommendation of 2015 as charts, and charts as documents. Layer 3.
+"""SCXML: documents of the W3C recommendation of 2015 as charts, and charts as documents.
 
 Read in this order: `elements` (XML without its dangers), `limits`, `datamodels` (two languages of expressions stand
 behind it, `python` and `ecma`), `content`, `sending`, `invoking` (what is executable), `reader`, `document` (the

@@ -1,4 +1,4 @@
-"""ScxmlActor: a document as an actor; what it invokes are actors too. Layer 3."""
+"""ScxmlActor: a document as an actor; what it invokes are actors too."""
 
 from __future__ import annotations
 

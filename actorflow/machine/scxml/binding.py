@@ -1,4 +1,4 @@
-"""Data and done data: `<datamodel>`, its two bindings, the script at the top, `<donedata>`. Layer 3."""
+"""Data and done data: `<datamodel>`, its two bindings, the script at the top, `<donedata>`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code: what an expression of either language is compiled to, a function of the scope. Layer 3."""
+"""Code: what an expression of either language is compiled to, a function of the scope."""
 
 from __future__ import annotations
 

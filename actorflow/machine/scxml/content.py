@@ -1,4 +1,4 @@
-"""Executable content: raise, if, foreach, log, assign, script, compiled once to functions of the session. Layer 3.
+"""Executable content: raise, if, foreach, log, assign, script, compiled once to functions of the session.
 
 `send`, `cancel` and `invoke` have their own modules.
 """

@@ -1,4 +1,4 @@
-"""Data models: null, python, c89 and ecmascript behind one face. Layer 3."""
+"""Data models: null, python, c89 and ecmascript behind one face."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ScxmlChart: a chart that was read from SCXML, with what the chart itself has no place for: its data. Layer 3."""
+"""ScxmlChart: a chart that was read from SCXML, with what the chart itself has no place for: its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elements of an SCXML document: a parser that refuses what is hostile and keeps lines, and its opposite. Layer 3."""
+"""Elements of an SCXML document: a parser that refuses what is hostile and keeps lines, and its opposite."""
 
 from __future__ import annotations
 

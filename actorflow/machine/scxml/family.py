@@ -1,4 +1,4 @@
-"""Family: a session and those that it has invoked, whose number and data are bounded together. Layer 3."""
+"""Family: a session and those that it has invoked, whose number and data are bounded together."""
 
 from __future__ import annotations
 

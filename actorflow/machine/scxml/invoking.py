@@ -1,4 +1,4 @@
-"""`<invoke>`: what a state starts (6.4), as `Invoke.child` of the chart. Layer 3."""
+"""`<invoke>`: what a state starts (6.4), as `Invoke.child` of the chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an expression of a loaded document may cost: steps, sizes, depths. Layer 3.
+"""What an expression of a loaded document may cost: steps, sizes, depths.
 
 A document comes from anywhere, so nothing in it may take the process down. Each step of an expression and of a loop
 costs one, whatever makes or goes through data costs by its size, and what one external event leads to has a budget.

@@ -1,4 +1,4 @@
-"""Reader: an SCXML document (W3C recommendation, 2015) becomes a chart. Layer 3."""
+"""Reader: an SCXML document (W3C recommendation, 2015) becomes a chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`<script>`: Python of a document that the user trusts; the one place where loaded text runs as code. Layer 3."""
+"""`<script>`: Python of a document that the user trusts; the one place where loaded text runs as code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`<send>`, `<cancel>`, and what sends and invokes have in common: param, namelist, content. Layer 3."""
+"""`<send>`, `<cancel>`, and what sends and invokes have in common: param, namelist, content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Session: the model of a chart that was read from SCXML: variables, log, and what its content asks for. Layer 3."""
+"""Session: the model of a chart that was read from SCXML: variables, log, and what its content asks for."""
 
 from __future__ import annotations
 

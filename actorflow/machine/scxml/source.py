@@ -1,4 +1,4 @@
-"""Source: the document that an element stands in; it compiles what the element's attributes hold. Layer 3."""
+"""Source: the document that an element stands in; it compiles what the element's attributes hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of variables as a snapshot keeps them: builtins with text as keys, and a form for `undefined`. Layer 3."""
+"""Values of variables as a snapshot keeps them: builtins with text as keys, and a form for `undefined`."""
 
 from __future__ import annotations
 

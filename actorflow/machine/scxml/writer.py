@@ -1,4 +1,4 @@
-"""Writer: a chart becomes an SCXML document. Layer 3.
+"""Writer: a chart becomes an SCXML document.
 
 A chart that was read from SCXML is written whole: reading it again gives an equal chart. Of any other, states,
 transitions, history and timeouts survive; guards, actions and hooks are Python, so they are named, in a namespace of

@@ -1,4 +1,4 @@
-"""Steps: how an instance handles an event, by the SCXML recommendation's algorithm, appendix D. Layer 3.
+"""Steps: how an instance handles an event, by the SCXML recommendation's algorithm, appendix D.
 
 Functions on an interpreter, whose own methods are the common step and what users call. Each module imports only those
 named before it: `failures`; `timers` and `invocations`; `selection`, `microstep` and `termination`; `macrostep`, the

@@ -1,4 +1,4 @@
-"""Invocations: the children of active states. Layer 3."""
+"""Invocations: the children of active states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Macrostep: an event run to completion, with all that charts may have. Layer 3.
+"""Macrostep: an event run to completion, with all that charts may have.
 
 Appendix D's `mainEventLoop`, for one external event at a time. Two orders, and two rules for errors:
 

@@ -1,4 +1,4 @@
-"""Microstep: transitions taken together, from one configuration to the next. Layer 3. Appendix D's `microstep`.
+"""Microstep: transitions taken together, from one configuration to the next. Appendix D's `microstep`.
 
 What a function's error does to it, in either order of its parts, is said in `macrostep`.
 """

@@ -1,4 +1,4 @@
-"""Selection: which transitions an event takes in a configuration. Layer 3. Appendix D's `selectTransitions`."""
+"""Selection: which transitions an event takes in a configuration. Appendix D's `selectTransitions`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Termination: a final state at the top is reached. Layer 3. Appendix D's `exitInterpreter`."""
+"""Termination: a final state at the top is reached. Appendix D's `exitInterpreter`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timers: named ones, and the timeouts of states. Layer 3. The platform's clock tells when one is due."""
+"""Timers: named ones, and the timeouts of states. The platform's clock tells when one is due."""
 
 from __future__ import annotations
 

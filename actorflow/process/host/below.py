@@ -1,4 +1,4 @@
-"""Below: what an actor of another process has under it: to find it by its path, and to describe it. Layer 2."""
+"""Below: what an actor of another process has under it: to find it by its path, and to describe it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Child: what runs in a host's process. Layer 2. The zygote imports this module before it forks the first host."""
+"""Child: what runs in a host's process. The zygote imports this module before it forks the first host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Envoy: what stands in the parent's tree for an incarnation in a host, and the news that end it. Layer 2."""
+"""Envoy: what stands in the parent's tree for an incarnation in a host, and the news that end it."""
 
 from __future__ import annotations
 

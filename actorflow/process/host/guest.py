@@ -1,4 +1,4 @@
-"""Guest: the ref, in its host, of an actor that lives in the tree of the parent process. Layer 2.
+"""Guest: the ref, in its host, of an actor that lives in the tree of the parent process.
 
 It has the number and the path that it has in its parent's tree; once it has moved out, what comes for it is sent after.
 """

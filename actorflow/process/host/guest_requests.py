@@ -1,4 +1,4 @@
-"""Requests of the parent to a host, about its guests. Layer 2. The parent's side is `lodge`."""
+"""Requests of the parent to a host, about its guests. The parent's side is `lodge`."""
 
 from __future__ import annotations
 

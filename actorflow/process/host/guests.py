@@ -1,4 +1,4 @@
-"""Guests: the actors of a host that live in the tree of its parent process. Layer 2. The host's side of `lodge`.
+"""Guests: the actors of a host that live in the tree of its parent process. The host's side of `lodge`.
 
 What becomes of a guest when its incarnation ends is decided in the parent's process; until then its mailbox is kept.
 """

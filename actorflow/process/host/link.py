@@ -1,4 +1,4 @@
-"""Link: what two processes of one system send each other. Layer 2. Both ends run this code.
+"""Link: what two processes of one system send each other. Both ends run this code.
 
 Messages are pickled by their sender at once, and written in batches. Who writes them is told in
 `actorflow.process.host.outbox`; who reads at the parent's end in `actorflow.process.host.wait`, and who in the host in

@@ -1,4 +1,4 @@
-"""Node: this process in the tree of processes of one system, and the ways to the others. Layer 2.
+"""Node: this process in the tree of processes of one system, and the ways to the others.
 
 The root is "", its third host "3", that one's first host "3.1". A host knows its parent and its own hosts; what is for
 others goes through them. Numbers of actors (`uid`) are unique in the tree, so whoever finds one knows that it is here.

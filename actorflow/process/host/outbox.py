@@ -1,4 +1,4 @@
-"""Outbox: what is to be written to another process, and who writes it. Layer 2. The writing half of a `Link`.
+"""Outbox: what is to be written to another process, and who writes it. The writing half of a `Link`.
 
 The sending thread writes if nothing was written for `QUIET` seconds, else the outbox's own thread, which takes along
 what has come meanwhile.

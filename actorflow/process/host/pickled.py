@@ -1,4 +1,4 @@
-"""Pickled: hosts on a virtual clock. Layer 2.
+"""Pickled: hosts on a virtual clock.
 
 There all processes are one, but what goes to a hosted actor and comes back is pickled all the same: a test sees that a
 message does not survive the way, or that sender and receiver do not share it.

@@ -1,4 +1,4 @@
-"""Requests: what one process's runtime asks of another's. Layer 2.
+"""Requests: what one process's runtime asks of another's.
 
 Those here are understood by every node; `actorflow.process.host.guest_requests` adds what only hosts do, and
 `actorflow.process.host.envoy` what hosts tell their parent. They run in the thread that reads the link, so they are

@@ -1,4 +1,4 @@
-"""Scheduler of a host: while it has nothing to do, the holder of the baton reads the link. Layer 2.
+"""Scheduler of a host: while it has nothing to do, the holder of the baton reads the link.
 
 So a message to an idle host wakes one thread, which handles it and writes the answer. While handlers run, what they
 send is left in the link's outbox until the run queue is empty, or a fifth of a millisecond is over; then the link is

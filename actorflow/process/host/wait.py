@@ -1,4 +1,4 @@
-"""Wait: who reads a link's socket at the parent's end. Layer 2.
+"""Wait: who reads a link's socket at the parent's end.
 
 Normally the link's reader thread does. A thread outside of the system that waits for an answer may read in its stead:
 two threads that wake up for one answer cost as much as the way to the other process and back. The first such thread

@@ -1,1 +1,1 @@
-"""Launch: starts child processes by a fork server of our own, and tells how they end. Layer 2."""
+"""Launch: starts child processes by a fork server of our own, and tells how they end."""

@@ -1,4 +1,4 @@
-"""Handle: one child process, as the process that started it sees it. Layer 2."""
+"""Handle: one child process, as the process that started it sees it."""
 
 from __future__ import annotations
 

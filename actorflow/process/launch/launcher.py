@@ -1,4 +1,4 @@
-"""Launcher: starts child processes; what is alike is started by one fork server. Layer 2."""
+"""Launcher: starts child processes; what is alike is started by one fork server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fork server: one running zygote, as the process that started it sees it. Layer 2."""
+"""Fork server: one running zygote, as the process that started it sees it."""
 
 from __future__ import annotations
 

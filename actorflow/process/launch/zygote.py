@@ -1,4 +1,4 @@
-"""Zygote: the fork server, a small program that starts child processes by forking itself. Layer 2. Lean.
+"""Zygote: the fork server, a small program that starts child processes by forking itself. Lean.
 
 It has one thread, and never had the sockets and locks of the process that started it: that makes its forks safe. It
 imports as little as possible before the first fork, and while it is idle what later children need.

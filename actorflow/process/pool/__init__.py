@@ -1,1 +1,1 @@
-"""Pool: CPU-bound work in child processes, as a `concurrent.futures.Executor`. Layer 2."""
+"""Pool: CPU-bound work in child processes, as a `concurrent.futures.Executor`."""

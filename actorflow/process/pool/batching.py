@@ -1,4 +1,4 @@
-"""Batching: which tasks go to a worker together, and which may wait there for others to end. Layer 2."""
+"""Batching: which tasks go to a worker together, and which may wait there for others to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Death: the errors of a pool's task whose process died, which are those of the standard library's pool too. Layer 2.
+"""Death: the errors of a pool's task whose process died, which are those of the standard library's pool too.
 
 Imported at the first death: `concurrent.futures.process` takes 20 ms.
 """

@@ -1,4 +1,4 @@
-"""Dispatch: brings tasks and idle workers together. Layer 2."""
+"""Dispatch: brings tasks and idle workers together."""
 
 from __future__ import annotations
 

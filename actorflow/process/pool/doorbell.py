@@ -1,4 +1,4 @@
-"""Doorbell: what the thread of a worker sleeps on, its socket and a bell that other threads ring. Layer 2."""
+"""Doorbell: what the thread of a worker sleeps on, its socket and a bell that other threads ring."""
 
 from __future__ import annotations
 

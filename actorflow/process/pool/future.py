@@ -1,4 +1,4 @@
-"""Pool futures: one object that is an actorflow future and a `concurrent.futures.Future`. Layer 2.
+"""Pool futures: one object that is an actorflow future and a `concurrent.futures.Future`.
 
 Half of the time of the standard library's process pool goes into its future: a condition, and so two locks, for each.
 Here it costs what a future of actorflow costs. What the standard library's `wait` and `as_completed` touch, the

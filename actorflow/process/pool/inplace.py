@@ -1,4 +1,4 @@
-"""In place: what a pool is inside one of its own tasks. Layer 2."""
+"""In place: what a pool is inside one of its own tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lane: the thread of one worker process, and what it decides: what is sent when, and what must end. Layer 2."""
+"""Lane: the thread of one worker process, and what it decides: what is sent when, and what must end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Line: what goes to one worker process and comes back. Layer 2.
+"""Line: what goes to one worker process and comes back.
 
 A socket and a page for each worker: no queue and no lock is shared with another process, so nobody's death can hold
 one. Who holds `lock` may send and read.

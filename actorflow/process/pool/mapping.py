@@ -1,4 +1,4 @@
-"""Mapping: `pool.map`, many calls of one function in chunks. Layer 2."""
+"""Mapping: `pool.map`, many calls of one function in chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of a pool's tasks: what `pool.options()` takes, checked. Layer 2."""
+"""Options of a pool's tasks: what `pool.options()` takes, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ProcessPool: CPU-bound calls in child processes. Layer 2."""
+"""ProcessPool: CPU-bound calls in child processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Setup: what a pool was made with, checked. Layer 2."""
+"""Setup: what a pool was made with, checked."""
 
 from __future__ import annotations
 

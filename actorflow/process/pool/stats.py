@@ -1,4 +1,4 @@
-"""Stats: how a pool stands. Layer 2."""
+"""Stats: how a pool stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Task: one call on its way through the pool, and the functions that are called. Layer 2."""
+"""Task: one call on its way through the pool, and the functions that are called."""
 
 from __future__ import annotations
 

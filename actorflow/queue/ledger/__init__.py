@@ -1,4 +1,4 @@
-"""Ledger: what happens to jobs in the store. Layer 4.
+"""Ledger: what happens to jobs in the store.
 
 Each function is a piece of work for one transaction. A running job belongs to a node and an epoch, and whatever is
 written about it says both: what comes late, after another node has taken over, changes nothing and is told so.

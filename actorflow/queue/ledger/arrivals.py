@@ -1,4 +1,4 @@
-"""Arrivals: jobs that are added. Layer 4."""
+"""Arrivals: jobs that are added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chains: what the end of a job means for those that wait for it, and for those that wait for these. Layer 4.
+"""Chains: what the end of a job means for those that wait for it, and for those that wait for these.
 
 It is a list of work, not a recursion: users chain as many jobs as they like. One transaction tells some thousand jobs;
 what is left then is written down, and `carry_on` goes on with it, in this process or in any other.

@@ -1,4 +1,4 @@
-"""Claims: the next jobs that a node takes. Layer 4."""
+"""Claims: the next jobs that a node takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endings: what became of jobs that a node had. Layer 4."""
+"""Endings: what became of jobs that a node had."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records: a job that was claimed, what became of it, and what a transaction tells. Layer 4."""
+"""Records: a job that was claimed, what became of it, and what a transaction tells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules: their rows, which all processes share. Layer 4."""
+"""Schedules: their rows, which all processes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takeovers: jobs of nodes that have died, hang or end. Layer 4."""
+"""Takeovers: jobs of nodes that have died, hang or end."""
 
 from __future__ import annotations
 

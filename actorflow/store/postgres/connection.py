@@ -1,4 +1,4 @@
-"""Connection: PostgreSQL as the store uses it: one session that writes, one that reads. Layer 2."""
+"""Connection: PostgreSQL as the store uses it: one session that writes, one that reads."""
 
 from __future__ import annotations
 

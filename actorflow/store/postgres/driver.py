@@ -1,4 +1,4 @@
-"""Driver: psycopg, imported when the first PostgreSQL store is opened. Layer 2."""
+"""Driver: psycopg, imported when the first PostgreSQL store is opened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Link: the session of a process that is always there. Layer 2.
+"""Link: the session of a process that is always there.
 
 One thread has it. It hears what others commit (LISTEN) and tells them of this process's commits (NOTIFY), which would
 hold a lock of the whole server until its flush if it were part of the commit; it holds the lock that says that the node

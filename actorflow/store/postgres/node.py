@@ -1,4 +1,4 @@
-"""PostgresNode: a process that works on a server has an advisory lock in a session of its own. Layer 2."""
+"""PostgresNode: a process that works on a server has an advisory lock in a session of its own."""
 
 from __future__ import annotations
 

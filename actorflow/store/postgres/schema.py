@@ -1,4 +1,4 @@
-"""Schema: the tables on a server, made and brought up to date. Layer 2."""
+"""Schema: the tables on a server, made and brought up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgresStore: the store on a server, which any number of machines may share. Layer 2."""
+"""PostgresStore: the store on a server, which any number of machines may share."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""SQLite: the store in one file, or in memory. Layer 2."""
+"""SQLite: the store in one file, or in memory."""

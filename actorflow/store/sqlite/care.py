@@ -1,4 +1,4 @@
-"""Care: look at a file, copy it, make it smaller, without a system that runs on it. Layer 2.
+"""Care: look at a file, copy it, make it smaller, without a system that runs on it.
 
 Nothing in here decodes a stored value into an object: what is read is JSON.
 """

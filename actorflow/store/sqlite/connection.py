@@ -1,4 +1,4 @@
-"""Connection: SQLite as the store uses it. Layer 2.
+"""Connection: SQLite as the store uses it.
 
 WAL, `begin immediate` always, and commits that last over a crash of the process ("process": synchronous NORMAL) or of
 the machine ("power": FULL). No checkpoints of SQLite's own: see `checkpoint`.

@@ -1,4 +1,4 @@
-"""File: a SQLite file made ready: whose it is, its tables, its mode, its checkpoints. Layer 2."""
+"""File: a SQLite file made ready: whose it is, its tables, its mode, its checkpoints."""
 
 from __future__ import annotations
 

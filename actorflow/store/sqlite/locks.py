@@ -1,4 +1,4 @@
-"""Locks: files beside the database that the kernel locks for a process, and frees when it ends. Layer 2.
+"""Locks: files beside the database that the kernel locks for a process, and frees when it ends.
 
 They are POSIX locks, which a fork does not inherit: with `flock`, a child that a user forks would keep a dead parent's
 lock. A POSIX lock says nothing between two stores of one process, and is lost when the process closes any descriptor of

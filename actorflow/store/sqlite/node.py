@@ -1,4 +1,4 @@
-"""SqliteNode: a process that works on a file holds a lock on a file of its own. Layer 2."""
+"""SqliteNode: a process that works on a file holds a lock on a file of its own."""
 
 from __future__ import annotations
 

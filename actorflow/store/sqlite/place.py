@@ -1,4 +1,4 @@
-"""Place: a file is known by its real path, and is the same file as long as its device and inode are. Layer 2."""
+"""Place: a file is known by its real path, and is the same file as long as its device and inode are."""
 
 from __future__ import annotations
 

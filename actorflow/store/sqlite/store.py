@@ -1,4 +1,4 @@
-"""SqliteStore: the store on one file, or in memory. Layer 2."""
+"""SqliteStore: the store on one file, or in memory."""
 
 from __future__ import annotations
 

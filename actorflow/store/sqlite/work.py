@@ -1,4 +1,4 @@
-"""WorkNotes: what a process works on, in a file that outlives its kill -9. Layer 2.
+"""WorkNotes: what a process works on, in a file that outlives its kill -9.
 
 Who buries a dead process sees there which pieces of work it had begun, and which it had only taken. A page of shared
 memory with a file behind it: a note costs 0.3 us, no call of the kernel, and is lost with the machine only, which loses

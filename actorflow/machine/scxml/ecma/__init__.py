@@ -1,4 +1,4 @@
-"""The ecmascript data model's expressions. Layer 3.
+"""The ecmascript data model's expressions.
 
 Read in this order: `tokens`, `values`, `functions`, `operators`, `expressions` (the parser).
 """

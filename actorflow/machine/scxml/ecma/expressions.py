@@ -1,4 +1,4 @@
-"""Expressions of the ecmascript data model: an operator-precedence parser that makes closures. Layer 3.
+"""Expressions of the ecmascript data model: an operator-precedence parser that makes closures.
 
 The expression part of the language over plain data: no functions of its own, no prototypes, no assignment (that is
 `<assign>`), so there is nothing to break out of.

@@ -1,4 +1,4 @@
-"""Functions and methods that an ECMAScript expression may call. Layer 3."""
+"""Functions and methods that an ECMAScript expression may call."""
 
 from __future__ import annotations
 

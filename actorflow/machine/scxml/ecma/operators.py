@@ -1,4 +1,4 @@
-"""Words and operators of an ECMAScript expression: what each does, how tightly it binds, what is refused. Layer 3."""
+"""Words and operators of an ECMAScript expression: what each does, how tightly it binds, what is refused."""
 
 from __future__ import annotations
 

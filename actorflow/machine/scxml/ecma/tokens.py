@@ -1,4 +1,4 @@
-"""Tokens of an ECMAScript expression. Layer 3."""
+"""Tokens of an ECMAScript expression."""
 
 from __future__ import annotations
 

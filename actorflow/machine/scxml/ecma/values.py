@@ -1,4 +1,4 @@
-"""What ECMAScript's operators do with values that are plain data. Layer 3.
+"""What ECMAScript's operators do with values that are plain data.
 
 null is None, undefined its own value, a number an int or a float, an array a list, an object a dict.
 """

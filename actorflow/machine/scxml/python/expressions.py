@@ -1,4 +1,4 @@
-"""Expressions of the python data model: parsed, and compiled once to closures. Layer 3. See `nodes` for what exists."""
+"""Expressions of the python data model: parsed, and compiled once to closures. See `nodes` for what exists."""
 
 from __future__ import annotations
 

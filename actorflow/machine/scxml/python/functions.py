@@ -1,4 +1,4 @@
-"""Functions and methods that a python expression may call. Layer 3.
+"""Functions and methods that a python expression may call.
 
 Each takes the scope first and pays for what it goes through; none reaches a Python object's attributes.
 """

@@ -1,4 +1,4 @@
-"""Nodes of a Python expression: an allowlist of syntax, each compiled to a closure. Layer 3.
+"""Nodes of a Python expression: an allowlist of syntax, each compiled to a closure.
 
 Nothing here is ever given to `eval`: what is not in `COMPILERS` does not exist. Values are plain data, so `a.b` reads
 the item "b" of a dict, never an attribute of an object.

@@ -1,4 +1,4 @@
-"""What Python's operators, comparisons and subscripts do with plain data. Layer 3. Each pays for what it makes."""
+"""What Python's operators, comparisons and subscripts do with plain data. Each pays for what it makes."""
 
 from __future__ import annotations
 
