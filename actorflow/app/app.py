@@ -25,7 +25,7 @@ CANCELLED = 4
 
 
 class App:
-    """The parts of a program: what `actorflow run module:attribute` starts.
+    """The parts of a program, which `actorflow run module:attribute` starts.
 
     Its parts are started in order, under the system, and are `restart="permanent"` unless their options say otherwise.
 
@@ -56,10 +56,10 @@ class App:
         """Make an app without parts.
 
         Args:
-            name: of its system.
+            name: the name of its system.
             settings: a dataclass whose fields are flags of `actorflow run`; main gets one.
-            store: where its queues and durable actors are kept, as of `ActorSystem`.
-            durability: what a commit outlives: "power" or "process".
+            store: the place of its queues and durable actors, as in `ActorSystem`.
+            durability: the failure that a commit outlives: "power" or "process".
             system: the settings of its system, such as the grace time: `af.Settings(grace=30)`.
         """
         if settings is not None and not (isinstance(settings, type) and dataclasses.is_dataclass(settings)):
@@ -80,7 +80,7 @@ class App:
 
     @property
     def description(self) -> str:
-        """What the help text says of the app: the docstring of its main."""
+        """The app's description in the help text: the docstring of its main."""
         return inspect.getdoc(self._main) or "" if self._main else ""
 
     def add(self, *parts: type[Actor] | Child[Any]) -> Self:
@@ -162,7 +162,7 @@ class App:
         SIGHUP ends nothing.
 
         Returns:
-            What main returned, if that is not 0; else 0 after a clean drain, 3 if handlers were abandoned that did not
+            The result of main, if that is not 0; else 0 after a clean drain, 3 if handlers were abandoned that did not
             end within the grace time, and 4 if all ended, but some were cut short by the end of the grace time.
 
         Raises:

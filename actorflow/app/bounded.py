@@ -1,4 +1,4 @@
-"""Bounded: what may hang, at the end of a system."""
+"""Bounded: calls that may hang, made with a time limit at the end of a system."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from actorflow.core.log import logger
 
 
 def within(seconds: float, act: Callable[[], None], failure: str) -> None:
-    """Do what may hang, but return in so many seconds: the end of a system is bounded, whoever holds its file.
+    """Make a call that may hang, but return in so many seconds: the end of a system is bounded, whoever holds its file.
 
-    What takes longer is left alone, in a thread that does not keep the program.
+    A call that takes longer is left alone, in a thread that does not keep the program alive.
     """
     errors: list[BaseException] = []
 

@@ -2,7 +2,7 @@
 
 Process 1 gets no signal that it has no handler for, so a SIGTERM while a module is imported would be lost; and orphans
 of the container are its children, which stay zombies until it waits for them. Here process 1 only passes signals on,
-waits for whoever ends, and ends as the program does.
+waits for its children to end, and ends as the program does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Flags: what the fields of an app's settings dataclass are on the command line. Knows nothing of click."""
+"""Flags: the fields of an app's settings dataclass as flags of the command line. Knows nothing of click."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Flag:
 
     Attributes:
         field: the field's name; the flag is called ``--field-name``.
-        kind: what its text is turned into.
+        kind: the type that its text is turned into.
         default: its value when the flag is not given; `NEEDED` if it must be.
         help: the text of the field's ``metadata={"help": ...}``.
     """

@@ -1,4 +1,4 @@
-"""Find an app, or something else, by ``module:attribute``, and say in one line what stands in the way."""
+"""Loading: finds an app, or another object, by ``module:attribute``, and says in one line why it cannot."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load(target: str) -> App:
 
 
 def find(target: str, as_wanted: Callable[[Any], T | None], noun: str, wanted: str, example: str) -> T:
-    """Import the module and return what its attribute is, or stands for.
+    """Import the module and return the object that its attribute is, or stands for.
 
     Args:
         target: ``module:attribute``.

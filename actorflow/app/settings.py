@@ -11,7 +11,7 @@ from actorflow.process.options import size
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a system behaves; `ActorSystem(name, settings=Settings(...))`.
+    """The settings of a system: `ActorSystem(name, settings=Settings(...))`.
 
     Attributes:
         grace: seconds that what runs at the end of the system has to finish; what is left then is cut, and given back.

@@ -93,10 +93,11 @@ def hung_up(_number: int, _frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def nudged(by: signal.Signals) -> Iterator[None]:
-    """See to it that handlers of signals run soon, whatever the main thread waits in.
+    """Make handlers of signals run soon, whatever the main thread waits in.
 
     A signal that comes just before a wait begins does not interrupt it, and its handler would run afterwards only:
-    never, in a main that waits for ever. A thread hears of each signal, and interrupts the main thread some times more.
+    never, in a main that waits for ever. A thread is told of each signal, and interrupts the main thread some times
+    more.
     """
     heard, told = os.pipe()
     os.set_blocking(told, False)

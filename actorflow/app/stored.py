@@ -74,7 +74,7 @@ class StoredSystem(System):
         return self._store
 
     def _patience(self) -> Callable[[], bool]:
-        """Return what says whether to wait on for a server that is starting."""
+        """Return a function that says whether to wait on for a server that is starting."""
         end = SystemClock.monotonic() + SERVER_SECONDS
         return lambda: not self._stopping and SystemClock.monotonic() < end
 
@@ -115,7 +115,7 @@ class StoredSystem(System):
         return open_queue(self, name, workers, concurrency, rate, per_key, durability)
 
     def get_job(self, id: str, /) -> Job[Any]:
-        """Return a handle on a job by its id, from any process on the store. What is asked of it says if it is there.
+        """Return a handle on a job by its id, from any process on the store. Its methods say whether the job exists.
 
         Raises:
             DefinitionError: no job has such an id: it is a number.
@@ -127,14 +127,14 @@ class StoredSystem(System):
     def deliver(self, ref: ActorRef[Any], message: Any, /, *, id: str) -> bool:
         """Send a message to a durable actor, once for each `id`, however often this is called.
 
-        For what comes from elsewhere at least once: a broker, a webhook, a client that tries again. The id and the
-        message are one commit; it is there when this returns.
+        It is made for sources that send at least once: a broker, a webhook, a client that tries again. The id and the
+        message are one commit, which is made when this returns.
 
         >>> system.deliver(account, Deposit(500), id="payment-17")  # doctest: +SKIP
         True
 
         Args:
-            ref: of a durable actor, on this node or another.
+            ref: the ref of a durable actor, on this node or another.
             message: as `tell` takes it.
             id: the sender's own; the receiver knows it for a week.
 
@@ -174,8 +174,8 @@ class StoredSystem(System):
     def durable(self, name: str, cls: type[A], /) -> ActorRef[A]:
         """Return a ref to a durable actor by its name, also in a process that does not spawn it, or before one does.
 
-        What is sent through it is a row of the store. The process that has the actor handles it, or the next one that
-        spawns the actor; the answer to a `call` comes back as a row.
+        A message sent through it is a row of the store. The process that has the actor handles the message, or the next
+        one that spawns the actor; the answer to a `call` comes back as a row.
 
         >>> system.durable("ann", Account).call(Account.deposit, 500).get(timeout=10)  # doctest: +SKIP
         500
@@ -193,7 +193,7 @@ class StoredSystem(System):
 
     @cached_property
     def waits(self) -> Waits:
-        """Who in this system waits for jobs."""
+        """The waits for jobs in this system."""
         from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
 
         alone = self.scheduler.is_virtual or self._store_url == "memory:"
@@ -245,7 +245,7 @@ class StoredSystem(System):
 
 
 def jobs_of(store: Store, node: str) -> Inheriting | None:
-    """Return what takes over the jobs of a dead node in a system that has no queue open; None if it has left none."""
+    """Return a function that takes over the jobs of a dead node in a system without open queues; None without jobs."""
     if store.read(lambda transaction: transaction.one("jobs.owned", {"owner": node})) is None:
         return None
     from actorflow.queue.retention import taking_over  # noqa: PLC0415 - most systems have no queue

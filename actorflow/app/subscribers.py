@@ -1,4 +1,4 @@
-"""Subscribers: who gets a system's life-cycle events and dead letters."""
+"""Subscribers: the refs and functions that get a system's life-cycle events and dead letters."""
 
 from __future__ import annotations
 

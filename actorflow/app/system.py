@@ -48,7 +48,7 @@ class ActorSystem(StoredSystem):
     """A tree of actors with one run queue. A ``with`` block drains it at its end.
 
     A program may have several; each has its own threads, clock and supervision. Actors that are spawned here are
-    `temporary` unless their options say otherwise: put what must be restarted under an `af.Supervisor`.
+    `temporary` unless their options say otherwise: put actors that must be restarted under an `af.Supervisor`.
 
     >>> import actorflow as af
     >>> class Echo(af.Actor):
@@ -72,8 +72,8 @@ class ActorSystem(StoredSystem):
 
         Args:
             name: first part of all paths.
-            store: where queues and durable actors are kept: "memory:", "sqlite:///file.db", "postgresql://...".
-            durability: what a commit outlives: "power", or "process" for kill -9 only, which is much faster.
+            store: the place of queues and durable actors: "memory:", "sqlite:///file.db", "postgresql://...".
+            durability: the failure that a commit outlives: "power", or "process": kill -9 only, and much faster.
             settings: see `Settings`.
             scheduler: a virtual scheduler, for tests (`actorflow.testing` makes one).
         """
@@ -112,7 +112,7 @@ class ActorSystem(StoredSystem):
 
         Raises:
             DefinitionError: the arguments do not fit, the class is no actor, or the name is taken.
-            Exception: what the constructor or `on_start` raised; nothing is left of the actor then.
+            Exception: the error of the constructor or `on_start`; nothing is left of the actor then.
         """
         spawn_child: Callable[..., ActorRef[Any]] = self.root.spawn_child  # type: ignore[attr-defined]
         return spawn_child(child, args, kwargs)
@@ -177,7 +177,7 @@ class ActorSystem(StoredSystem):
         return self._subscribers.subscribe(event, to)
 
     async def finish_work(self, drain: Drain) -> None:
-        """Have the queues take nothing more, and what they run end, while the actors and pools are there."""
+        """Have the queues take no more jobs and end their running ones, while the actors and pools are there."""
         claimers = [line.claimer for line in self.lines.values() if line.claimer is not None]
         drained: list[Future[Any]] = [Future() for _ in claimers]
         for claimer, future in zip(claimers, drained, strict=True):
@@ -187,7 +187,7 @@ class ActorSystem(StoredSystem):
         await drain.finished(tasks, lambda: ())  # so that what is piped to an actor comes before its end
 
     async def flush(self) -> None:
-        """Commit what durable actors have left, and let subscribed functions hear of the end."""
+        """Commit the last writes of durable actors, and let subscribed functions hear of the end."""
         if self.scheduler.durable is not None:
             await completed_within(self.scheduler, self.scheduler.durable.keeper.flushed(), self._left())
         await self._subscribers.flush()
@@ -208,7 +208,7 @@ class ActorSystem(StoredSystem):
         """Return the system's pool of that name; made at the first call, by the rules of `ProcessPool`.
 
         Its actors are in the tree, and the end of the system drains it within its grace time. Later calls need the name
-        only; what they give must be what the pool was made with.
+        only; any options they give must equal those that the pool was made with.
 
         >>> import actorflow as af
         >>> with af.ActorSystem("demo") as system:
@@ -246,7 +246,7 @@ class ActorSystem(StoredSystem):
             raise self.error
 
     def stop(self, *, grace: float | None = None) -> None:
-        """End all actors, newest first; each handles what is queued. `grace` seconds (the setting) bound the whole.
+        """End all actors, newest first; each handles its queued messages. `grace` seconds bound the whole.
 
         Called in a handler it returns at once, since the handler must end first.
         """

@@ -29,14 +29,14 @@ STATUS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """An actor and those below it; `print` draws it.
+    """An actor and the actors below it; `print` draws them.
 
     Attributes:
         name: last part of the path.
         path: the whole path.
         actor_class: name of the class, "" for the system.
         status: idle, busy, changing (starts, stops or restarts), stopping or dead; "does not answer" if its host
-            has not said in a second what is below.
+            has not listed its actors within a second.
         queued: messages that wait in its mailbox.
         children: in start order.
     """
@@ -62,7 +62,7 @@ class Tree:
 
 
 def draw(children: Children) -> list[Tree]:
-    """Describe the children and all below them; what is in hosts, they are asked for."""
+    """Describe the children and all actors below them; hosts are asked for theirs."""
     return paint([describe(ref) for ref in children], None, SystemClock.monotonic() + SECONDS)
 
 

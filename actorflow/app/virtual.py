@@ -8,10 +8,10 @@ from actorflow.core.virtual import VirtualScheduler
 
 
 class VirtualSystem(ActorSystem):
-    """An actor system whose time jumps: an hour of timers passes in milliseconds, and a seed fixes who runs when.
+    """An actor system whose time jumps: an hour of timers passes in milliseconds, and a seed fixes the order of runs.
 
-    It runs while the thread that made it waits: in `get`, `ask`, `sleep` or `stop`. Between those it stands still, so a
-    test sees no races. With a seed, all that could run next is chosen among by it: the same seed gives the same run.
+    The system runs while the thread that made it waits: in `get`, `ask`, `sleep` or `stop`. Between those it stands
+    still, so a test sees no races. A seed chooses among all that could run next: the same seed gives the same run.
 
     >>> import actorflow as af
     >>> class Clock(af.Actor):
@@ -49,6 +49,6 @@ class VirtualSystem(ActorSystem):
         return self.scheduler.clock.now
 
     def record(self) -> list[tuple[float, str, str]]:
-        """Collect from now on what runs: (virtual time, path, message); the list grows as the system runs."""
+        """Collect each step from now on: (virtual time, path, message); the list grows as the system runs."""
         self.scheduler.trace = []
         return self.scheduler.trace

@@ -153,7 +153,7 @@ class Actor(pykka.Actor):
         return self.on_start()
 
     def _listen_again(self) -> None:
-        """Tell the subscribers of earlier incarnations of this one's transitions, too; state machines have subscribers."""
+        """Tell earlier subscribers of this incarnation's transitions, too; state machines have subscribers."""
 
     def _give_up(self, error: BaseException | None) -> None:
         """Tell of messages that the incarnation has kept and does not live to handle; a state machine defers some."""

@@ -1,4 +1,4 @@
-"""Adding: writes new jobs into the store, for a worker that waits too, and tells those who wait for jobs."""
+"""Adding: writes new jobs into the store, also for a waiting worker, and tells the waits for jobs."""
 
 from __future__ import annotations
 

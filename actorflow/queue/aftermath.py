@@ -1,7 +1,7 @@
-"""Aftermath: goes on, part by part, with what the end of a job means for those that wait for it.
+"""Aftermath: continues, part by part, the effect of a job's end on the jobs that wait for it.
 
-See `ledger.chains`: a transaction tells some thousand jobs. Whoever leaves more goes on with it, and should he be
-killed meanwhile, the claimer of any process does.
+See `ledger.chains`: a transaction tells some thousand jobs. The process that leaves more goes on with it; should that
+be killed meanwhile, the claimer of any process does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def carry_on(store: Store, limit: int, told: Callable[[ledger.News], object]) -> bool:
-    """Do a part of what is left, in a transaction; return whether more may be left. `told` hears after the commit."""
+    """Do a part of the rest, in a transaction; return whether more may be left. `told` hears after the commit."""
     now, news = store.now(), ledger.News()
     store.write(lambda transaction: ledger.carry_on(transaction, now, news, limit))
     told(news)

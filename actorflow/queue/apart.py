@@ -66,7 +66,7 @@ def set_aside(line: Line, outcome: ledger.Outcome, error: Exception) -> None:
 
 
 def is_of_value(error: BaseException) -> bool:
-    """Say whether an error came of what was to be written, so that it would come again."""
+    """Say whether an error was caused by the value to be written, so that it would come again."""
     if not isinstance(error, StoreError):
         return True
     cause = error.__cause__

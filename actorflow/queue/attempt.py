@@ -1,4 +1,4 @@
-"""Attempt: one try of a job on its way through a worker, and what became of it."""
+"""Attempt: one try of a job on its way through a worker, and its outcome."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 class NotBegun(Exception):
-    """Says that a task's function was not called, for want of something that its process should have had.
+    """Says that a task's function was not called, for lack of a resource that its process should have had.
 
-    The cause is what was raised: no descriptor, no thread, no memory, no pool. It is no fault of the job.
+    The cause is the error that was raised: no descriptor, no thread, no memory, no pool. The job is not at fault.
     """
 
 
@@ -41,15 +41,15 @@ class Attempt:
     """One attempt of a job.
 
     Attributes:
-        cancelled: somebody wants it to end.
-        abort: ends what runs, where that is possible: a process, or a coroutine.
+        cancelled: its end was asked for.
+        abort: ends the running process or coroutine, where that is possible.
         in_pool: the call of a cpu task.
         held: the open transaction that the task writes into; its result goes into it too.
         settled: the outcome is in the store already.
         waits_for: the job whose end its task waits for, in this process.
         began: seconds on the system's clock.
         seconds: how long it ran.
-        not_begun: what this process could not give it, so that its function was not called.
+        not_begun: the resource that this process lacked, so that its function was not called.
 
     Raises:
         PayloadError: the job's row is damaged.
@@ -97,7 +97,7 @@ class Attempt:
         """Return the arguments of the task.
 
         Raises:
-            NotBegun: there is no memory for them, or no descriptor for what they import.
+            NotBegun: there is no memory for them, or no descriptor for the modules they import.
             PayloadError: they are damaged, or of a class that is not known here.
         """
         try:
@@ -116,7 +116,7 @@ class Attempt:
             raise PayloadError(msg) from error
 
     def current(self, *, may_write: bool) -> Current:
-        """Return what the task knows of itself."""
+        """Return the task's view of this attempt."""
         return Current(
             self.key,
             self.job.attempt,
@@ -162,13 +162,13 @@ class Attempt:
         return outcome  # the claimer finds out that it is lost, and says so
 
     def undo(self) -> None:
-        """Undo what the task has written."""
+        """Undo the writes of the task."""
         held, self.held = self.held, None
         if held is not None:
             held.rollback()
 
     def can_be_given_up(self) -> bool:
-        """Say whether it may be ended from outside: not once it is through. What it has written is undone for that."""
+        """Say whether the attempt may be ended from outside: until it is through. The task's writes are undone then."""
         held = self.held
         return (held is None or held.abandon()) and not self.settled and self.outcome is None
 
@@ -220,7 +220,7 @@ class Attempt:
     def failed(
         self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None = None
     ) -> Outcome:
-        """Return the outcome of an attempt that raised: another try, or none; whatever it raised, this does not."""
+        """Return the outcome of an attempt that raised: another try, or none. This never raises, whatever the error."""
         try:
             return self._failed(error, now, rng, worker)
         except BaseException as problem:

@@ -31,5 +31,5 @@ def text_of_call(task: str, args: bytes, longest: int = LONGEST) -> str:
 
 
 def json_text(plain: Any) -> str:
-    """Return what JSON has as text; of what it stands for, the tag shows."""
+    """Return a plain value as JSON text; a tagged value shows its tag."""
     return json.dumps(plain, ensure_ascii=False)

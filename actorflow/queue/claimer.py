@@ -1,7 +1,7 @@
 """Claimer: the one actor of a queue and a process that takes jobs from the store.
 
-It takes for the workers that are free, and about 50 ms of work more, by the durations that it has seen. What became of
-jobs rides in the transaction that takes the next ones, so a job costs half a commit at most, and far less under load.
+The claimer takes for the free workers, and about 50 ms of work more, by the durations that it has seen. The outcomes of
+jobs ride in the transaction that takes the next ones, so a job costs half a commit at most, and far less under load.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
 
 
 class Claimer(WorkerSlots, intensity=10, period=10.0):
-    """Takes jobs, hands them to workers, and writes what became of them."""
+    """Takes jobs, hands them to workers, and writes their outcomes."""
 
     _works_in_drains = True  # what runs then needs its timeouts, its beats and its outcomes all the same
 
@@ -104,7 +104,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         self.line.attempt_ended(attempt)
 
     def flush_soon(self) -> None:
-        """Write and take once what is in the mailbox now is handled."""
+        """Write and take once the messages now in the mailbox are handled."""
         if not self.flushing:
             self.flushing = True
             self.actor_ref.cast(Claimer.flush)
@@ -120,7 +120,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         self.flush_soon()
 
     def flush(self) -> None:
-        """Write what became of jobs, and take the next ones, in one transaction."""
+        """Write the outcomes of jobs, and take the next ones, in one transaction."""
         self.flushing = False
         if self.flush_timer is not None:
             self.flush_timer.cancel()
@@ -149,7 +149,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.drained = []
 
     def take(self, claimed: list[Any], wanted: int, next_wake: float | None) -> None:
-        """Hand out what was claimed, and see to it that the next look is not missed."""
+        """Hand out claimed jobs, and make sure that the next look is not missed."""
         if claimed:
             self.accept(claimed)
         if len(claimed) < wanted:
@@ -180,7 +180,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
                 self.pause(error)
 
     def offer_worker(self) -> None:
-        """With a free worker and nothing to take, who enqueues next in this process may claim for it at once."""
+        """Offer a free worker without work: the next one to enqueue in this process may claim for it at once."""
         if self.free and not (self.offering or self.draining or self.shortage):
             self.offering = True
             self.line.offers.append(self.offer)
@@ -203,11 +203,11 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.flush_soon()
 
     def take_offered(self, offer: object, claimed: list[Any] | None, *, is_all: bool) -> None:
-        """Somebody has enqueued a job, and claimed for a worker that was offered; nobody else does so meanwhile.
+        """Take in a job that another thread has enqueued and claimed for an offered worker; only one does so at a time.
 
         Args:
-            claimed: what was claimed; None if the transaction failed, or was interrupted, and may be there.
-            is_all: it was the one that was enqueued, so there is nothing else to take.
+            claimed: the claimed job; None if the transaction failed, or was interrupted, and may be there.
+            is_all: the claimed job is the enqueued one, so there is nothing else to take.
         """
         self.offering = self.offering and offer is not self.offer
         if self.answer_timer is not None and not self.offering:
@@ -225,13 +225,13 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.flush_soon()
 
     def doubt(self, done: list[Outcome]) -> None:
-        """Nobody knows whether a transaction is there: look what it may have claimed, and what it may have written."""
+        """Look what a transaction of unknown outcome may have claimed, and what it may have written."""
         for outcome in done:
             outcome.is_doubtful = True
         self.actor_ref.cast(Claimer.disown_others)
 
     def disown_others(self) -> None:
-        """Queue again what this node has in the store, and nobody here knows of."""
+        """Queue again the jobs that this node has in the store, but that nothing here knows of."""
         self.withdraw_offer()
         if self.offering:  # somebody claims just now, and we do not know of that job yet
             self.ctx.after(BATCH_SECONDS, self.disown_others)
@@ -307,7 +307,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.ctx.after(LOOK_SECONDS, self.look_around)
 
     def look_around(self) -> None:
-        """Take over from nodes that have died, say that this one lives, and see what others want."""
+        """Take over from nodes that have died, show that this one lives, and see the requests of others."""
         self.looking = False
         line, now = self.line, self.line.clock.monotonic()
         try:
@@ -334,7 +334,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.look_soon()
 
     def drain(self) -> None:
-        """Take nothing more, give back what has not begun, and answer once nothing runs."""
+        """Take nothing more, give back jobs that have not begun, and answer once nothing runs."""
         self.draining = True
         self.withdraw_offer()
         self.drained.append(self.ctx.reply_later())
@@ -342,7 +342,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         self.give_back()
 
     def on_stop(self) -> None:
-        """Write what is known, and give back the rest."""
+        """Write the known outcomes, and give back the rest."""
         self.draining = True
         self.withdraw_offer()
         self.done += [attempt.give_back() for attempt in self.backlog]

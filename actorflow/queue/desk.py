@@ -54,7 +54,7 @@ class Desk:
         Path(self.folder, f"{job}.cancel").touch()
 
     def progress(self, job: int) -> list[Any] | None:
-        """Return what the task has noted since it was last looked at."""
+        """Return the notes of the task since they were last read."""
         if self._folder is None:
             return None
         path = Path(self._folder, f"{job}.progress")
@@ -92,7 +92,7 @@ def sweep() -> None:
 
 
 class Slip:
-    """What the task has of the folder, in its process."""
+    """The task's side of the folder, in its process."""
 
     def __init__(self, folder: str, job: int) -> None:
         self._path = os.path.join(folder, str(job))  # noqa: PTH118 - each import counts in a worker process
@@ -121,7 +121,7 @@ class Slip:
 class InProcess:
     """A task's function as a process of the pool calls it. One object a task: a worker process reads it once.
 
-    It travels as the names of its module and in it, as what stands there is the task and not the function.
+    It travels as the names of its module and in it, as the object found there is the task and not the function.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

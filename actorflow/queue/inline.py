@@ -18,7 +18,7 @@ LEASE_SECONDS: Final = 86400.0
 
 
 def run_inline(line: Line, id_: int) -> None:
-    """Run a job, and try it again as its retry says, without the pauses; what became of it is in the store."""
+    """Run a job, and try it again as its retry says, without the pauses; the outcome is in the store."""
     rng = random.Random(id_)
     line.inlined.add(id_)
     try:
@@ -45,7 +45,7 @@ def run_until_over(line: Line, id_: int, rng: random.Random) -> None:
 
 
 def take(line: Line, id_: int) -> Attempt | None:
-    """Take a job; None if what it waits for is not over or has failed, or another process has it."""
+    """Take a job; None if a job that it waits for is not over or has failed, or another process has it."""
     owner, now, until = line.store.node.id, line.now(), line.lease_now() + LEASE_SECONDS
     try:
         job = line.store.write(
@@ -65,7 +65,7 @@ def take(line: Line, id_: int) -> Attempt | None:
 
 
 def run(attempt: Attempt, rng: random.Random) -> ledger.Outcome:
-    """Run an attempt, and return what became of it."""
+    """Run an attempt, and return its outcome."""
     clock = attempt.line.clock
     attempt.began = clock.monotonic()
     try:

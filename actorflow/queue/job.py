@@ -38,7 +38,7 @@ class JobInfo:
         status: "queued", "running", "completed", "failed" (no try was left), "dead" or "cancelled".
         attempt: tries so far.
         crashes: processes that died on it.
-        progress: what its task said last: (done, total).
+        progress: the last report of its task: (done, total).
         created: when it was enqueued; this and the other times are seconds since the epoch.
         cancelling: it runs, and is to end.
         error: the last one, or why it was cancelled.
@@ -90,7 +90,7 @@ class JobInfo:
 
 
 def read_progress(stored: Any) -> tuple[float, float | None] | None:
-    """Return how far a job is; None if what is stored is damaged, so that one row hides no other."""
+    """Return the progress of a job; None if the stored one is damaged, so that one row hides no other."""
     try:
         done, total = json.loads(stored)
     except (ValueError, TypeError):
@@ -99,10 +99,10 @@ def read_progress(stored: Any) -> tuple[float, float | None] | None:
 
 
 class Job(Generic[R_co]):
-    """One job of a queue: `job.result()` waits for what its task returns, and so does `await job`.
+    """One job of a queue: `job.result()` waits for the result of its task, and so does `await job`.
 
     Attributes:
-        id: by which `system.get_job(id)` finds it again.
+        id: the id by which `system.get_job(id)` finds it again.
     """
 
     __slots__ = ("_store", "_waits", "id")
@@ -116,7 +116,7 @@ class Job(Generic[R_co]):
         return f"<Job {self.id}>"
 
     def info(self) -> JobInfo:
-        """Return what the store knows of it.
+        """Return the job as the store has it now.
 
         Raises:
             DefinitionError: there is no such job; done ones go after some time.
@@ -129,11 +129,11 @@ class Job(Generic[R_co]):
 
     @property
     def status(self) -> str:
-        """What it is: "queued", "running", "completed", "failed", "dead" or "cancelled"."""
+        """The job's status: "queued", "running", "completed", "failed", "dead" or "cancelled"."""
         return self.info().status
 
     def result(self, *, timeout: float | None = None) -> R_co:
-        """Return what the task returned; wait for it at most `timeout` seconds. Meanwhile other actors run.
+        """Return the result of the task; wait for it at most `timeout` seconds. Meanwhile other actors run.
 
         Raises:
             JobFailed: it failed for good.
@@ -154,7 +154,7 @@ class Job(Generic[R_co]):
             return self._wait(timeout)
 
     def __await__(self) -> Generator[Any, Any, R_co]:
-        """Return what `result` does, without blocking: in asyncio code, in async tasks and in `async def` handlers.
+        """Return the result as `result` does, without blocking: in asyncio code, async tasks and `async def` handlers.
 
         `await asyncio.wait_for(job, seconds)` and `asyncio.gather(*jobs)` work as with any coroutine. A wait that is
         cancelled leaves the job alone.

@@ -41,7 +41,7 @@ def parse_rate(text: str | None) -> Rate | None:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What holds for the jobs of each key: `system.queue("mail", per_key=af.Limit(concurrency=1, rate="10/s"))`.
+    """Limits the jobs of each key: `system.queue("mail", per_key=af.Limit(concurrency=1, rate="10/s"))`.
 
     Attributes:
         concurrency: jobs of one key at once, over all processes.

@@ -1,4 +1,4 @@
-"""Line: one queue as one process has it: the store, the tasks known here, who waits, who listens."""
+"""Line: one queue as one process has it: the store, the tasks known here, the waits and the listeners."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ REPORT_SECONDS: Final = 30.0  # between two reports of one failure of the store 
 
 
 class Line:
-    """What the claimer and the users of a queue share in one process."""
+    """The state that the claimer and the users of a queue share in one process."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Line:
 
     @cached_property
     def node(self) -> Node:
-        """This process among those on the store; kept, as the store looks each time whether it is open."""
+        """This process among those on the store; kept here, as the store checks each time whether it is open."""
         return self.store.node
 
     def now(self) -> float:
@@ -122,7 +122,7 @@ class Line:
         return self.clock.monotonic() if self.store.dialect == "sqlite" else self.store.now()
 
     def check_size(self, data: bytes | None, what: str) -> None:
-        """Refuse what is too big for a store.
+        """Refuse data that is too big for a store.
 
         Raises:
             PayloadError: it is over the limit, which the text names.
@@ -184,7 +184,7 @@ class Line:
     # --- for the claimer ---------------------------------------------------------------------------------------------
 
     def settle_and_claim(self, done: list[ledger.Outcome], wanted: int) -> tuple[list[ledger.Claimed], float | None]:
-        """Write what became of jobs and take the next; also returns when to look again."""
+        """Write the outcomes of jobs and take the next ones; return also when to look again."""
         store, name, node = self.store, self.name, self.node
         owner, now, until = node.id, self.now(), self.lease_now() + LEASE_SECONDS
         tasks, news = self.tasks, ledger.News()
@@ -206,7 +206,7 @@ class Line:
         return claimed
 
     def settled(self, done: list[ledger.Outcome], news: ledger.News) -> None:
-        """Forget what was begun and is written now, and tell who waits. It does not raise: the commit stands."""
+        """Forget notes of begun jobs that are written now, and tell the waits. It does not raise: the commit stands."""
         try:
             node = self.node
             for outcome in done:
@@ -216,7 +216,7 @@ class Line:
             logger.exception("Queue %s: after a commit, some waiters could not be told", self.name)
 
     def settle_within(self, transaction: Transaction, outcome: ledger.Outcome) -> bool:
-        """Write what became of a job into the transaction of its task; False if another node has the job."""
+        """Write a job's outcome into the transaction of its task; False if another node has the job."""
         news = ledger.News()
         ledger.settle(transaction, self.name, self.store.node.id, [outcome], self.now(), news, self.payload_limit)
         if news.lost:
@@ -226,7 +226,7 @@ class Line:
         return True
 
     def told(self, done: Iterable[ledger.Outcome], news: ledger.News) -> None:
-        """Tell who waits and who listens, after a commit."""
+        """Tell the waits and the listeners, after a commit."""
         lost = set(news.lost).difference(outcome.id for outcome in done if outcome.is_doubtful)
         for job in lost:
             logger.warning("Job %s was taken over by another process; its late result is refused", job)
@@ -242,7 +242,7 @@ class Line:
             self.carry_on()
 
     def tell_waiters(self, done: Iterable[ledger.Outcome], news: ledger.News) -> None:
-        """Wake who waits in this process for what a transaction has done."""
+        """Wake the waits in this process for jobs that a transaction has ended."""
         self.waits.ended([outcome.id for outcome in done if outcome.status in ledger.FINAL])
         self.waits.ended([job for job, _, _ in news.ended])
         self.waits.ready(news.queues)
@@ -281,7 +281,7 @@ class Line:
         return [row[0] for row in rows]
 
     def disown(self, held: frozenset[int] = frozenset()) -> None:
-        """Queue again what this node has of the queue, and nobody here runs; `held` are jobs that somebody does."""
+        """Queue again the jobs of the queue that this node has but does not run; `held` are those that it runs."""
         news, owner = ledger.News(), self.store.node.id
         owned = self.store.read(lambda transaction: transaction.all("jobs.owned", {"owner": owner}))
         left = {row[0] for row in owned if row[1] == self.name} - held
@@ -295,7 +295,7 @@ class Line:
             self.told([], news)
 
     def close(self) -> None:
-        """Give back what a claimer that was abandoned could not, when the system is over."""
+        """Give back the jobs that an abandoned claimer could not, when the system is over."""
         if self.closed:
             return
         self.closed = True
@@ -349,5 +349,5 @@ class Line:
 
 
 def order_of(queue: str) -> str:
-    """Return by what work that has a queue's limits to itself is ordered in a shared commit: see `Store.write`."""
+    """Return the name by which work that locks a queue's limits is ordered in a shared commit: see `Store.write`."""
     return f"queue {queue}"

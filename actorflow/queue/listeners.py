@@ -1,4 +1,4 @@
-"""Listeners: who hears in this process what becomes of jobs."""
+"""Listeners: functions that hear in this process of the events of jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from actorflow.core.log import logger
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """What listeners of a queue get.
+    """An event of a job, which listeners of a queue get.
 
     Attributes:
         kind: "queued", "started", "progress", "completed", "failed", "retried", "cancelled" or "dead".
@@ -43,7 +43,7 @@ class Listeners:
         return bool(self._functions)
 
     def add(self, listener: Listener) -> Callable[[], None]:
-        """Have a function called; return what ends that."""
+        """Have a function called for each event; return a function that ends that."""
         key = object()
         self._functions[key] = listener
 

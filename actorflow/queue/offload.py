@@ -1,8 +1,8 @@
 """Offload: calls of asyncio code that may block, made in a few threads of their own.
 
 A look at the store takes microseconds, or as long as the server is gone; either way the event loop goes on. The threads
-are not those of `asyncio.to_thread`: a program that has these busy would make every job wait. There is no lock: what a
-signal's handler raises would leave it taken.
+are not those of `asyncio.to_thread`: a program that has these busy would make every job wait. There is no lock: an
+error of a signal's handler would leave it taken.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Offload:
         return pool
 
     def close(self) -> None:
-        """Have the threads end once they are through with what they have."""
+        """Have the threads end once their calls are done."""
         self._closed = True
         for pool in list(self._pools.values()):
             pool.shutdown(wait=False)

@@ -44,7 +44,7 @@ class Home(Protocol):
 
     @property
     def waits(self) -> Waits:
-        """Who waits for jobs."""
+        """The waits for jobs."""
         ...
 
     def pool(self, name: str, /) -> ProcessPool:
@@ -118,7 +118,7 @@ def open_queue(
 
 
 def tell_of_taken(home: Home, moved: list[tuple[int, str, str]], news: News) -> None:
-    """The jobs of a dead node may be claimed: who waits for one hears, and each queue looks for work."""
+    """Tell of a dead node's jobs that may be claimed now: waits for them hear, and each queue looks for work."""
     for place, line in enumerate(list(home.lines.values())):
         if place:
             line.wake()

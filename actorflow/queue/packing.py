@@ -139,7 +139,7 @@ def existing(
 
 
 def check_each(what: str, entries: list[Any], each: str) -> None:
-    """Refuse what is no tuple where each job has one."""
+    """Refuse a value that is no tuple with an entry for each job."""
     for entry in entries:
         if not isinstance(entry, tuple | list) or (each == CALL and not entry):
             msg = f"{what}: {entry!r} is not a {each}"

@@ -1,4 +1,4 @@
-"""Pruner: takes away what a queue's store has kept long enough, and what has expired, in parts.
+"""Pruner: removes jobs that a queue's store has kept long enough, and expired ones, in parts.
 
 It is an actor of its own beside the claimer, and no job waits for it; between two parts others write.
 """
@@ -27,7 +27,7 @@ class Pruner(Actor):
         self.at = ledger.FIRST_KEY  # from there on the keys are looked at, and then from the first one again
 
     def remove(self) -> None:
-        """Remove a part, and the next one behind what is in the mailbox, until little is left."""
+        """Remove a part, and the next one behind the messages in the mailbox, until little is left."""
         line = self.line
         if line.closed or line.is_ending():
             return

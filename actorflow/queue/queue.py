@@ -1,4 +1,4 @@
-"""Queue: what users enqueue jobs into."""
+"""Queue: the object that users enqueue jobs into."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ MoreThanFour: TypeAlias = tuple[Any, Any, Any, Any, Any, *tuple[Any, ...]]
 class Queue:
     """A queue of jobs on the system's store: `system.queue("images", workers=4)`.
 
-    A job that `enqueue` has returned is done, whatever is killed meanwhile: at least once, or with
-    `at_most_once=True` at most once. The smallest priority goes first, and of equal ones the oldest.
+    A job that `enqueue` has returned is run, whatever is killed meanwhile: at least once, or with `at_most_once=True`
+    at most once. The smallest priority goes first, and of equal ones the oldest.
 
     Attributes:
-        name: all processes that use this name on the store share the queue.
+        name: the queue's name; all processes that use it on the store share the queue.
     """
 
     def __init__(self, line: Line, workers: int, spawn: Callable[..., ActorRef[Any]]) -> None:
@@ -119,7 +119,7 @@ class Queue:
         return await self._offload(lambda: self.enqueue_many(task, given), task)
 
     async def _offload(self, act: Callable[[], T], task: Any) -> T:
-        """Do what may block in another thread, unless it must be in this one."""
+        """Make a call that may block in another thread, unless it must be made in this one."""
         is_bound = self._line.is_virtual or self._store.is_held_here
         if is_bound or (isinstance(task, AnyTask) and task.job_options.conn is not None):
             return act()  # part of a transaction of this thread; or its time stands still until this is through
@@ -141,9 +141,9 @@ class Queue:
     def group(self, calls: Iterable[tuple[Any, ...]], /, *, then: Task[[list[Any]], R]) -> Group[R]:
         """Add jobs, and one that gets the list of their results once all are completed; all in one transaction.
 
-        The count of those that are left is kept in the transactions that end them, so `then` runs exactly when the last
-        one is completed, whatever is killed. If one of them fails, `then` is cancelled; once that one was queued again,
-        by `retry`, so can be `then`. Until then retention leaves the results of the others. If these are over
+        The count of open jobs is kept in the transactions that end them, so `then` runs exactly when the last one is
+        completed, whatever is killed. If one of them fails, `then` is cancelled; once that one was queued again, by
+        `retry`, so can be `then`. Until then retention leaves the results of the others. If these are over
         `Settings(payload_limit=)` together, `then` is a dead letter with a `PayloadError`.
 
         >>> jobs.group([(shrink, "a.jpg"), (shrink, "b.jpg")], then=publish)  # doctest: +SKIP
@@ -156,9 +156,9 @@ class Queue:
 
     @contextmanager
     def inline(self) -> Iterator[None]:
-        """Run jobs at once, in the thread that enqueues them: for tests of what they do.
+        """Run jobs at once, in the thread that enqueues them: for tests of their effects.
 
-        Delays, limits and pauses between attempts are left out. What a task raises is in its job, as ever. Left in the
+        Delays, limits and pauses between attempts are left out. An error of a task is in its job, as ever. Left in the
         queue are jobs that wait for others, and those that are part of a transaction of yours, by `options(conn=)`.
 
         >>> with jobs.inline():  # doctest: +SKIP
@@ -205,17 +205,17 @@ class Queue:
     ) -> None:
         """Enqueue a task at the times of a cron expression, once, however many processes declare it.
 
-        It goes on as long as a living process declares it. Where clocks are set forward, what falls into the hour that
-        is missing runs right after it; where they are set back, a fixed time runs once.
+        The schedule goes on as long as a living process declares it. Where clocks are set forward, times in the hour
+        that is missing run right after it; where they are set back, a fixed time runs once.
 
         Args:
             cron: five fields, or six with seconds in front, as in Debian's cron: ``"*/5 * * * *"``.
             task: options of its jobs go to it, such as `.options(unique="sweep")`.
             args: its arguments.
             tz: name of the time zone.
-            catch_up: what becomes of times that passed while no process ran it: "skip" leaves them out, "latest" runs
+            catch_up: the fate of times that passed while no process ran it: "skip" leaves them out, "latest" runs
                 the last of them, "all" runs each.
-            name: by which the store knows it, if not by task and expression: then it may be changed.
+            name: the store's name for it, in place of task and expression: then these may be changed.
 
         Raises:
             DefinitionError: the expression, the zone or the arguments make no sense.
@@ -343,14 +343,14 @@ class Queue:
     def failed(self, *, limit: int = 100) -> list[Job[Any]]:
         """Return the newest jobs that have failed for good; they are kept for 30 days, whatever `keep` says.
 
-        `retry(job)` queues one again, `retry_all("failed")` all of them.
+        `retry(job)` queues one of them again, `retry_all("failed")` all.
         """
         return [self._job(int(info.id)) for info in self.jobs("failed", limit=limit)]
 
     def retry(self, job: Job[Any]) -> bool:
         """Queue a job again that is dead, failed or cancelled, with all its attempts; False if it is not.
 
-        What it waited for (`after`) is forgotten; the last of a group still gets the results of all.
+        The jobs it waited for (`after`) are forgotten; the last of a group still gets the results of all.
 
         Raises:
             DefinitionError: another live job has its unique key; or a member of its group is not completed.
@@ -370,7 +370,9 @@ class Queue:
         return self._store.read(lambda transaction: stats_of(transaction, self.name, self.workers, latencies))
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
-        """Call a function with each `JobEvent` of this process; return what ends that. An error of it is logged.
+        """Call a function with each `JobEvent` of this process; return a function that ends that.
+
+        An error of the function is logged.
 
         Raises:
             DefinitionError: it is no function.

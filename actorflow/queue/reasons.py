@@ -1,4 +1,4 @@
-"""Reasons: why a job is not over yet, for who waits for it in vain."""
+"""Reasons: why a job is not over yet, for waits that run out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Retention: take away what was kept long enough, in a store that nobody may be working on.
-
-A queue that works does the same now and then; this is for a file that no process has open.
-"""
+"""Retention: removes rows that were kept long enough, in a store that nothing may be working on."""
 
 from __future__ import annotations
 
@@ -27,12 +24,7 @@ CAUSE: Final = "was killed or has crashed"
 
 
 def prune(store: Store) -> dict[str, int]:
-    """Remove what retention should have taken by now; return how many of each kind.
-
-    Jobs that are over go when their time to be kept is, dead letters after 30 days, schedules that nobody has declared
-    for 30 days, rows of keys that are idle, and processes that have died, whose jobs may be claimed again. Of durable
-    actors: dead letters, answers that nobody fetches, and ids of messages from elsewhere.
-    """
+    """Remove the rows that retention should have removed by now; return how many of each kind."""
     now = store.now()
     jobs = _all(store, partial(ledger.prune, now=now))
     messages = _all(store, partial(durable_ledger.prune, now=now))
@@ -45,7 +37,7 @@ def prune(store: Store) -> dict[str, int]:
 
 
 def _all(store: Store, work: Callable[[Transaction], int]) -> int:
-    """Do what removes some at a time until there are none."""
+    """Repeat work that removes some rows at a time until there are none."""
     total = 0
     while count := store.write(work):
         total += count
@@ -71,7 +63,7 @@ def _schedules(store: Store, queue: str, now: float) -> int:
 
 
 def taking_over(store: Store, tell: Told | None = None) -> Heir:
-    """Return what takes the jobs of a dead node, in all queues; `tell` hears which, after the commit."""
+    """Return a function that takes the jobs of a dead node, in all queues; `tell` hears which, after the commit."""
 
     def prepare(node: str) -> Callable[[Transaction], Callable[[], Any] | None]:
         begun = store.node.begun(node)

@@ -37,7 +37,7 @@ Entry: TypeAlias = tuple[float, float, str]  # when to fire a schedule, for whic
 
 
 class Firing:
-    """A schedule that is due, the jobs that are added for it, and what was refused of them."""
+    """A schedule that is due, the jobs that are added for it, and the refused ones among them."""
 
     def __init__(self, line: Line, schedule: Schedule, first: float, now: float) -> None:
         self.queue = line.name
@@ -81,14 +81,14 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
         self.timer: Timer | None = None
 
     def on_start(self) -> None:
-        """Go on with what was declared before a crash."""
+        """Go on with the schedules declared before a crash."""
         if self.declared:
             self.tick()
 
     # --- declarations ------------------------------------------------------------------------------------------------
 
     def declare(self, schedule: Schedule) -> None:
-        """Add a schedule, or change it: the last declaration holds, in all processes. What it has missed comes now."""
+        """Add a schedule, or change it: the last declaration holds, in all processes. Its missed times are run now."""
         following = self.line.store.write(self.declaration(schedule))
         self.declared[schedule.name] = schedule
         self.declared_again(schedule, following)
@@ -112,7 +112,7 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
     # --- ticks -------------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Enqueue what is due, and come again."""
+        """Enqueue the jobs that are due, and come again."""
         line, now = self.line, self.line.now()
         pause = math.inf
         try:

@@ -1,7 +1,7 @@
 """Selection: the jobs of a queue by status, tag and task; listed, counted, cancelled, queued again.
 
-Looking is done on a connection that only reads. What changes jobs takes them in parts, each a short transaction, so
-others write in between.
+Reads use a connection that only reads. Changes take jobs in parts, each a short transaction, so others write in
+between.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Selection:
 
     @classmethod
     def of(cls, queue: str, status: str | None, tag: str | None, task: AnyTask | str | None) -> Selection:
-        """Check what users give.
+        """Make a selection of arguments that users give, and check them.
 
         Raises:
             DefinitionError: it makes no sense.
@@ -94,7 +94,7 @@ class Selection:
         """Cancel them, as far as they are not over; return how many.
 
         Args:
-            told: called after each commit, with what was done, and whether jobs that run are to end.
+            told: called after each commit, with the changes made, and whether jobs that run are to end.
         """
         count = 0
         for ids in self._parts(store, LIVE):

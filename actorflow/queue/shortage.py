@@ -23,7 +23,7 @@ SILENCE_SECONDS: Final = 60.0  # between two lines in the log, should jobs of on
 
 
 class Shortage:
-    """Whether jobs can begin in this process. It is true while they cannot."""
+    """A lack of resources in this process: true while jobs cannot begin in it."""
 
     def __init__(self, line: Line) -> None:
         self._line = line

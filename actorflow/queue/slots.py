@@ -50,7 +50,7 @@ def limits_of(transaction: Transaction, queue: str) -> Limits:
 
 
 def row_of(transaction: Transaction, statement: str, queue: str) -> Row:
-    """Return what a statement says of a queue's row; it is made if there is none."""
+    """Return the columns of a queue's row that a statement reads; the row is made if there is none."""
     row = transaction.one(statement, {"name": queue})
     if row is None:
         transaction.run("jobs.add_queue", {"name": queue})
@@ -60,10 +60,7 @@ def row_of(transaction: Transaction, statement: str, queue: str) -> Row:
 
 
 def declare(transaction: Transaction, queue: str, values: dict[str, Any], now: float) -> Row | None:
-    """Write the limits of a queue; return what they were, if they were others.
-
-    Jobs of limited keys hold slots from when they are ready, so a change of these limits counts all slots anew.
-    """
+    """Write the limits of a queue; return the earlier ones, if they were others."""
     before = transaction.one("jobs.limits", {"name": queue})
     transaction.run("jobs.declare_queue", {"name": queue, "now": now, **values})
     after = transaction.one("jobs.limits", {"name": queue})
@@ -197,7 +194,7 @@ def free_slot(
 
 
 def first_stage(key: str | None, due: float | None, limits: Limits, now: float) -> int:
-    """Return what a job waits for that waits for no other; of a limited key, `promote` lets it go on."""
+    """Return the first stage of a job that waits for no other; with a limited key, `promote` lets it go on."""
     if due is not None and due > now:
         return DUE
     return BEHIND if key is not None and limits.has_keys else READY

@@ -1,4 +1,4 @@
-"""Stats: what a queue holds and has done."""
+"""Stats: the counts and latencies of a queue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class QueueLatency:
-    """What a job's time from `enqueue` to its end is made of, as this process has seen it.
+    """The parts of a job's time from `enqueue` to its end, as this process has seen them.
 
     Attributes:
         enqueue: the call of `enqueue`: encoding and commit.

@@ -78,7 +78,7 @@ class Upkeep:
         self.line.wake()
 
     def look(self) -> None:
-        """Now and then, have removed what was kept long enough, and report jobs that no process here can run."""
+        """Now and then, have old rows removed, and report jobs that no process here can run."""
         now = self.line.clock.monotonic()
         if now - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = now

@@ -1,4 +1,4 @@
-"""Waits: who in this process waits for the end of a job."""
+"""Waits: the threads and coroutines of this process that wait for the end of a job."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Waits:
             self.ended([job])  # who has come in this moment looks again
 
     def ended(self, jobs: Iterable[int]) -> None:
-        """Wake who waits for these."""
+        """Wake the waits for these jobs."""
         if not self._futures:
             return
         for job in jobs:
@@ -98,7 +98,7 @@ class Waits:
         return 0 if count is None else count()
 
     def told(self, news: News) -> None:
-        """Wake who waits for what a transaction has done."""
+        """Wake the waits for jobs that a transaction has ended."""
         self.ended([job for job, _, _ in news.ended])
         self.ready(news.queues)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Worker(Actor):
-    """Runs plain functions here, and those that compute in the pool; whatever they raise is the job's, not its own."""
+    """Runs plain functions here, and CPU-bound ones in the pool; any error of theirs is the job's, not its own."""
 
     def __init__(self, claimer: ActorRef[Any], line: Line) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Worker(Actor):
         self.line = line
 
     def run(self, attempt: Attempt) -> None:
-        """Run a job, and report what became of it."""
+        """Run a job, and report its outcome."""
         clock = self.line.clock
         attempt.began = clock.monotonic()
         try:
@@ -85,7 +85,7 @@ class AsyncWorker(Actor, loop=True):
         self.line = line
 
     async def run(self, attempt: Attempt) -> None:
-        """Run a job, and report what became of it."""
+        """Run a job, and report its outcome."""
         clock: Clock = self.line.clock
         attempt.began = clock.monotonic()
         try:
@@ -104,11 +104,11 @@ class SteppedWorker(AsyncWorker, loop=False):
     """Runs `async def` functions in virtual time, where they may await futures and timers, but no asyncio."""
 
     async def result_of(self, attempt: Attempt) -> Any:
-        """Await the function of the task, no longer than it may take.
+        """Await the function of the task, within its timeout.
 
         Raises:
             TaskTimeout: it took longer.
-            DefinitionError: it awaits what needs an asyncio loop.
+            DefinitionError: it awaits an object that needs an asyncio loop.
         """
         CURRENT_TASK.set(attempt.current(may_write=False))
         args, kwargs = attempt.arguments()
@@ -177,7 +177,7 @@ async def run_on_loop(attempt: Attempt) -> Any:
 
 
 async def contained(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
-    """Await a task's coroutine; return its value, or what asyncio would let end the loop."""
+    """Await a task's coroutine; return its value, or an exception that asyncio would let end the loop."""
     try:
         return await coroutine, None
     except (SystemExit, KeyboardInterrupt) as error:

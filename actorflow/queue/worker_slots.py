@@ -53,7 +53,7 @@ class WorkerSlots(Actor):
         raise NotImplementedError  # pragma: no cover - the claimer has it
 
     def flush_soon(self) -> None:
-        """Write and take once what is in the mailbox now is handled."""
+        """Write and take once the messages now in the mailbox are handled."""
         raise NotImplementedError  # pragma: no cover - the claimer has it
 
     def withdraw_offer(self) -> None:
@@ -152,7 +152,7 @@ class WorkerSlots(Actor):
             self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
 
     def look_at_backlog(self, first: Attempt) -> None:
-        """Give back what waits behind jobs that take longer than was thought."""
+        """Give back jobs that wait behind others that take longer than was thought."""
         self.stall_timer = None
         if self.backlog and self.backlog[0] is first:
             self.duration = max(self.duration or 0.0, STALLED_SECONDS)
@@ -161,7 +161,7 @@ class WorkerSlots(Actor):
             self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, self.backlog[0])
 
     def give_back(self) -> None:
-        """Let others have what waits for a worker here."""
+        """Let others have the jobs that wait for a worker here."""
         if self.backlog and self.takes_no_more():
             logger.info("Queue %s: %d jobs that have not begun are given back", self.line.name, len(self.backlog))
         while self.backlog:

@@ -69,7 +69,7 @@ class Supervisor(Actor):
 
         Args:
             children: recipes made by `af.child`, in start order.
-            strategy: who is restarted with a crashed child: "one_for_one" nobody, "one_for_all" all,
+            strategy: the children restarted with a crashed one: "one_for_one" none, "one_for_all" all,
                 "rest_for_one" those that were started after it.
             intensity: restarts within `period` that are still fine; 1, or the class's keyword.
             period: seconds; 5, or the class's keyword.

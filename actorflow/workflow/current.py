@@ -1,4 +1,4 @@
-"""Current: what a running task knows of itself."""
+"""Current: the running task's view of its own attempt."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Current:
 
 
 def current() -> Current:
-    """Return what the running task knows of itself.
+    """Return the running task's view of its own attempt.
 
     Raises:
         DefinitionError: called outside of a task.

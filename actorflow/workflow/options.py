@@ -1,4 +1,4 @@
-"""Options: what one job differs in, from `task.options(...)`."""
+"""Options: the settings of one job, from `task.options(...)`, where they differ from its task's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HasId(Protocol):
 
 
 class JobKeywords(TypedDict, total=False):
-    """Options of one job, for checkers of types; `JobOptions` says what they mean, and its fields are the same."""
+    """Options of one job, for type checkers; `JobOptions` explains them, and has the same fields."""
 
     priority: int
     delay: float
@@ -46,17 +46,17 @@ class JobKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """What `.options()` of a task sets.
+    """The options that `.options()` of a task sets.
 
     Attributes:
         priority: the smallest goes first.
         delay: seconds until it may run.
         due: the time from which on it may run, with its zone; in place of a delay.
-        retry: in place of the task's; after which errors (`on`) stays as the task has it.
+        retry: in place of the task's; the errors it follows (`on`) stay those of the task.
         timeout: seconds for one attempt, in place of the task's.
-        key: what the queue's `per_key` limits count.
+        key: the key under which the queue's `per_key` limits count it.
         unique: at most one live job of the queue has it.
-        on_duplicate: what a second one does: "existing" returns the first, "reject" is a DefinitionError, "replace"
+        on_duplicate: the effect of a second one: "existing" returns the first, "reject" is a DefinitionError, "replace"
             cancels the first if it has not begun.
         after: jobs that must be completed first; if one fails, this one is cancelled.
         expires: seconds after which it is cancelled if it has not begun.
@@ -108,7 +108,7 @@ class JobOptions:
 
 
 def check_seconds(name: str, value: Any, *, zero: bool) -> None:
-    """Refuse what is no time; NaN and infinity are none."""
+    """Refuse a value that is no time in seconds; NaN and infinity are none."""
     check_type(name, value, int | float)
     if not (0 <= value < math.inf) or (value == 0 and not zero):
         msg = f"{name}={value}: seconds, {'0 or more' if zero else 'above 0'}"
@@ -129,7 +129,7 @@ def check_due(due: Any, delay: float) -> None:
 
 
 def check_list(name: str, value: Any, what: str, fits: Callable[[Any], bool]) -> None:
-    """Refuse what is no list, or has something else in it; a string is a list of letters, and never meant."""
+    """Refuse a value that is no list, or has a wrong item in it; a string is a list of letters, and never meant."""
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(fits, value)):
         msg = f"{name}={text_of(value)}: give a list of {what}"
         raise DefinitionError(msg)

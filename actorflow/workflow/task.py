@@ -24,12 +24,12 @@ TASKS: dict[str, AnyTask] = {}
 
 
 class AnyTask:
-    """What tasks of both kinds have.
+    """The attributes and options that tasks of both kinds have.
 
     Attributes:
-        function: what was decorated.
-        name: by which it is stored: `module.qualname`, unless it was given another.
-        retry: after which errors, and how often, it is tried again.
+        function: the decorated function.
+        name: the name by which it is stored: `module.qualname`, unless it was given another.
+        retry: the errors after which it is tried again, and how often.
         timeout: seconds for one attempt.
         cpu: it runs in the system's process pool.
         raises: classes of errors that come back as themselves, as the cause of a JobFailed.
@@ -86,7 +86,7 @@ class AnyTask:
     def options(self, **options: Unpack[JobKeywords]) -> Self:
         """Return the task with options for one job: `jobs.enqueue(shrink.options(priority=1), "a.jpg")`.
 
-        See `JobOptions` for what there is.
+        `JobOptions` lists them all.
 
         Raises:
             DefinitionError: an unknown option (the nearest known one is named), or a value that makes no sense.
@@ -151,11 +151,11 @@ def task(
     raises: Raises = (),
 ) -> _TaskMaker: ...
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a function a task: what queues and workflows run. Called directly, it is the function that it was.
+    """Make a function a task, which queues and workflows run. Called directly, it is still the plain function.
 
     Args:
         function: plain or `async def`.
-        name: by which it is stored, if not `module.qualname`: then it may be moved and renamed.
+        name: the name by which it is stored, if not `module.qualname`: then it may be moved and renamed.
         retry: how often it is tried again after an error; without it, never.
         timeout: seconds for one attempt, from its start.
         cpu: run it in the system's process pool: it computes, and a timeout or a cancel can kill it.
@@ -207,7 +207,7 @@ def find_task(name: str, function: Callable[..., Any]) -> AnyTask:
 
 
 def check_function(function: Any, name: str | None) -> None:
-    """Refuse what cannot be found by name again."""
+    """Refuse a function that cannot be found by name again."""
     if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
         msg = f"@task on {function!r}: decorate a function"
         raise DefinitionError(msg)

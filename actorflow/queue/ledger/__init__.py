@@ -1,7 +1,7 @@
-"""Ledger: what happens to jobs in the store.
+"""Ledger: the changes that jobs go through in the store.
 
-Each function is a piece of work for one transaction. A running job belongs to a node and an epoch, and whatever is
-written about it says both: what comes late, after another node has taken over, changes nothing and is told so.
+Each function is a piece of work for one transaction. A running job belongs to a node and an epoch, and each write about
+it names both: a late write, after another node has taken over, changes nothing and is told so.
 """
 
 from actorflow.queue.ledger.arrivals import check_needs, number, put, put_many

@@ -27,7 +27,7 @@ def put(
     limit: int = sys.maxsize,
     replaced: int | None = None,
 ) -> int:
-    """Add a job; return its id. It waits for the end of one that it has `replaced`, whatever that end is."""
+    """Add a job; return its id. The job waits until the job that it has `replaced` is over, in whatever way."""
     queue, key, due = job["queue"], job["key"], job["due"]
     limits = limits_of(transaction, queue)
     needs = list(needs)
@@ -86,7 +86,7 @@ def check_needs(transaction: Transaction, needs: Iterable[int]) -> None:
 
 
 def unknown_need(other: int) -> DefinitionError:
-    """Return what is said of a job that is not there."""
+    """Return the text of the error for a job that does not exist."""
     return DefinitionError(f"after=[job {other}]: there is no such job; was it done long ago?")
 
 

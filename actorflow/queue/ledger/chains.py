@@ -1,7 +1,7 @@
-"""Chains: what the end of a job means for those that wait for it, and for those that wait for these.
+"""Chains: the effect of a job's end on the jobs that wait for it, and on those that wait for these.
 
-It is a list of work, not a recursion: users chain as many jobs as they like. One transaction tells some thousand jobs;
-what is left then is written down, and `carry_on` goes on with it, in this process or in any other.
+The chain is a list of work, not a recursion: users chain as many jobs as they like. One transaction tells some thousand
+jobs; the rest is written down, and `carry_on` goes on with it, in this process or in any other.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def tell(
 
 
 def carry_on(transaction: Transaction, now: float, news: News, limit: int) -> None:
-    """Go on with what other transactions have left, in part; `news.is_unfinished` says whether more may be left."""
+    """Go on with work that other transactions have left, in part; `news.is_unfinished` says if more may be left."""
     news.begin()
     ended = []
     taken = transaction.all("jobs.take_ended", {"limit": TAKEN})

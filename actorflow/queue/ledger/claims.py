@@ -79,7 +79,7 @@ def ready_tasks(transaction: Transaction, queue: str, tasks: str) -> list[str]:
 
 
 def first_ready(transaction: Transaction, queue: str) -> int | None:
-    """Return the job that would begin next, of whatever task; None if none is ready."""
+    """Return the job of any task that would begin next; None if none is ready."""
     names = [name for name, _ in transaction.all("jobs.ready_tasks", {"queue": queue, "tasks": "[]", "limit": 10_000})]
     row = transaction.one("jobs.peek", {"queue": queue, "tasks": json.dumps(names)})
     return None if row is None else int(row[0])
@@ -144,7 +144,7 @@ def begin(transaction: Transaction, queue: str, claimed: list[Claimed], limits: 
 
 
 def wake(transaction: Transaction, queue: str, limits: Limits, now: float, news: News) -> None:
-    """Make ready what has waited for its time, or for its key's; cancel what has expired."""
+    """Make ready the jobs that have waited for their time, or for their key's; cancel those that have expired."""
     where = {"queue": queue, "now": now, "limit": BATCH}
     expire(transaction, queue, now, news)
     keys = set()
@@ -202,7 +202,7 @@ class Outlook(NamedTuple):
 
 
 def look(transaction: Transaction, queue: str) -> Outlook:
-    """Return what there is to know of a queue, in one statement."""
+    """Return the state of a queue that a claimer needs, in one statement."""
     return Outlook.of(row_of(transaction, "jobs.look", queue))
 
 

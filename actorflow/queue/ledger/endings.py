@@ -1,4 +1,4 @@
-"""Endings: what became of jobs that a node had."""
+"""Endings: the outcomes of jobs that a node had."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def settle(
     news: News,
     limit: int = sys.maxsize,
 ) -> None:
-    """Write what became of jobs; nothing is written for those that the node has lost.
+    """Write the outcomes of jobs; nothing is written for jobs that the node has lost.
 
     `limit`: bytes that the results of a group may have together.
     """
@@ -71,7 +71,7 @@ def settle_completed(
     now: float,
     news: News,
 ) -> list[Outcome]:
-    """Write together what was completed without a limited key; return the outcomes that are left, for one by one."""
+    """Write completed jobs without a limited key together; return the other outcomes, to be written one by one."""
     plain = [one for one in outcomes if one.status == "completed" and (one.key is None or not limits.has_keys)]
     if len(plain) < 4:
         return outcomes

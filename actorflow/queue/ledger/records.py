@@ -1,4 +1,4 @@
-"""Records: a job that was claimed, what became of it, and what a transaction tells."""
+"""Records: a claimed job, its outcome, and the news of a transaction."""
 
 from __future__ import annotations
 
@@ -89,9 +89,10 @@ class Owned(NamedTuple):
     begun: int
 
     def was_begun(self, notes: frozenset[int] | None) -> bool:
-        """Say whether it may have begun; `notes` are what its node had begun, None if nobody can tell.
+        """Say whether the job may have begun, by the notes that its node left of begun jobs; None if they are unknown.
 
-        Then it counts once as if it had: after that, and for a job that may run once only, there is a note in its row.
+        Then the crash counts once even if the job had not begun: after that, and for a job that may run once only,
+        there is a note in its row.
         """
         if notes is not None:
             return self.id in notes

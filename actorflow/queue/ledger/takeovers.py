@@ -91,6 +91,6 @@ def given_back(job: Owned | Claimed) -> Outcome:
 
 
 def interrupted(id_: int, epoch: int, key: str | None, task: str, *, once: bool) -> Outcome:
-    """Return the outcome of an attempt whose process ends: it does not count; what may run once only is dead."""
+    """Return the outcome of an attempt whose process ends: it does not count; a job that may run once only is dead."""
     error = write_error(Stopping("its process ended while it ran")) if once else None
     return Outcome(id_, epoch, key, "dead" if once else "queued", error=error, interrupted=True, task=task)
