@@ -74,18 +74,18 @@ class Holding(ABC):
         """
         if not thread:
             return False
-        with self._ending:
+        with self._ending:  # a thread that leaves meanwhile, as its statement was ended, waits until this is through
             if self._holder != thread:
                 return False
             self._abandoned[thread] = lambda: None
             self._holder = 0
-        try:
-            self._abandoned[thread] = self._writer.abandon(self._abandoned)
-        finally:
-            self._writer.take_after_commit()
-            self._writer.take_last()
-            self.turn.take_away()
-            self._lead_elsewhere()  # as who calls may have no time
+            try:
+                self._abandoned[thread] = self._writer.abandon(self._abandoned)
+            finally:
+                self._writer.take_after_commit()
+                self._writer.take_last()
+                self.turn.take_away()
+        self._lead_elsewhere()  # as who calls may have no time
         return True
 
     def _check_not_abandoned(self) -> None:

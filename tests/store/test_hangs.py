@@ -1,5 +1,6 @@
 """Promises: a transaction in which a task hangs is undone from outside; nobody waits for it for ever."""
 
+import contextlib
 import threading
 
 import pytest
@@ -141,3 +142,23 @@ def test_a_statement_that_runs_for_long_is_ended_too(opened, url):
         hanging.thread.join(30)
         assert [isinstance(error, Exception) for error in hanging.results] == [True, True]
     assert ids(store) == {"a"}
+
+
+def test_a_thread_that_leaves_its_transaction_while_that_is_undone_leaves_nothing_open(url):
+    with LeakCheck(), contextlib.closing(open_store(url)) as store:
+        undo = store._writer.abandon
+        with Hanging(store, lambda held: held.commit(), lambda _: store.write(adding("b"))) as hanging:
+
+            def abandon(threads):
+                end = undo(threads)
+                hanging.ended.set()
+                hanging.thread.join(0.2)  # it must not leave yet
+                return end
+
+            store._writer.abandon = abandon
+            assert hanging.held.abandon()
+            hanging.thread.join(30)
+            refused, written = hanging.results
+        assert isinstance(refused, StoreError)
+        assert written is None
+        assert ids(store) == {"b"}
