@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class ContainedLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger that never raises; an error of a handler is printed to stderr, as `logging` itself does."""
+    """A logger that never raises; an error of a handler is printed to stderr, as `logging` itself does.
+
+    Only a Ctrl-C in the main thread goes through, since it concerns the whole program.
+    """
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Log a line."""

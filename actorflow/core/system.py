@@ -93,7 +93,10 @@ class System:
         """Let subscribers hear of the end."""
 
     def stop(self, *, grace: float = 5.0) -> None:
-        """End all actors, newest first, within `grace` seconds; handlers left then are abandoned."""
+        """End all actors, newest first, within `grace` seconds; handlers left then are abandoned.
+
+        Called in a handler it returns at once, since the handler must end first.
+        """
         self.begin_stop(grace)
         execution = CURRENT.get()
         if execution is not None and execution.scheduler is self.scheduler:

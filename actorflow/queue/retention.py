@@ -1,4 +1,7 @@
-"""Retention: removes rows that were kept long enough, in a store that nothing may be working on."""
+"""Retention: removes rows that were kept long enough, in a store that nothing may be working on.
+
+A queue at work does the same now and then; this is for a file that no process has open.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,12 @@ CAUSE: Final = "was killed or has crashed"
 
 
 def prune(store: Store) -> dict[str, int]:
-    """Remove the rows that retention should have removed by now; return how many of each kind."""
+    """Remove the rows that retention should have removed by now; return how many of each kind.
+
+    These are jobs that are over and were kept their time, dead letters after 30 days, schedules that nobody has
+    declared for 30 days, rows of keys that are idle, and processes that have died, whose jobs may be claimed again. Of
+    durable actors: dead letters, answers that nobody fetches, and ids of messages from elsewhere.
+    """
     now = store.now()
     jobs = _all(store, partial(ledger.prune, now=now))
     messages = _all(store, partial(durable_ledger.prune, now=now))

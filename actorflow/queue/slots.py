@@ -60,7 +60,10 @@ def row_of(transaction: Transaction, statement: str, queue: str) -> Row:
 
 
 def declare(transaction: Transaction, queue: str, values: dict[str, Any], now: float) -> Row | None:
-    """Write the limits of a queue; return the earlier ones, if they were others."""
+    """Write the limits of a queue; return the earlier ones, if they were others.
+
+    Jobs of limited keys hold slots from when they are ready, so a change of these limits counts all slots anew.
+    """
     before = transaction.one("jobs.limits", {"name": queue})
     transaction.run("jobs.declare_queue", {"name": queue, "now": now, **values})
     after = transaction.one("jobs.limits", {"name": queue})

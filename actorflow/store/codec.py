@@ -1,6 +1,6 @@
-"""Codec: values as JSON that says of itself what it is. Never pickle, and no name in it is imported.
+"""Codec: values as JSON that names their types. Never pickle, and no name in it is imported.
 
-Plain data is plain JSON. What JSON would change carries a tag: a tuple is `{"$tuple": [...]}`, a dataclass
+Plain data is plain JSON. A value that JSON would change carries a tag: a tuple is `{"$tuple": [...]}`, a dataclass
 `{"$type": "shop.Order", "fields": {...}}`. So a value that is written comes back as it was, whatever annotations say,
 or is refused when it is written.
 """
@@ -78,7 +78,8 @@ def encode(value: object, what: str = "value") -> bytes:
     """Return a value as JSON.
 
     Builtins, dataclasses, msgspec Structs, NamedTuples, enums, dates and times, Decimal, UUID, paths and refs of
-    actors, in lists, tuples, sets and dicts of these. What is decoded is equal to it, and of the same types.
+    actors, in lists, tuples, sets and dicts of these. The decoded value is equal to the original, and of the same
+    types.
 
     Raises:
         PayloadError: a part of the value is of another type; the text names its path, beginning with `what`.
@@ -95,17 +96,17 @@ def encode(value: object, what: str = "value") -> bytes:
 
 
 def check_size(data: bytes | None, what: str, limit: int) -> None:
-    """Refuse what is too big for a store.
+    """Refuse data that is too big for a store.
 
     Raises:
-        PayloadError: it is over the limit, which the text names.
+        PayloadError: the data is over the limit, which the text names.
     """
     if data is not None and len(data) > limit:
         raise too_big(what, len(data), limit)
 
 
 def too_big(what: str, size: int, limit: int) -> PayloadError:
-    """Return what is said of that which is over the limit."""
+    """Return the text about a value that is over the limit."""
     return PayloadError(
         f"{what}: {size / 1e6:.1f} MB, over Settings(payload_limit=) of {limit / 1e6:.1f} MB: "
         "store it in a file, and its path here"
@@ -116,7 +117,7 @@ def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any
     """Return the value that was encoded.
 
     Args:
-        data: what `encode` returned.
+        data: JSON as `encode` returns it.
         find: looks a class up by its name; without it, among those of imported modules.
 
     Raises:
@@ -169,7 +170,7 @@ def is_plain(value: Any, depth: int) -> bool:
 
 
 def to_plain(value: Any, path: str, depth: int) -> Any:
-    """Return a value as what JSON has, tagged where JSON would change it."""
+    """Return a value in JSON's own types, tagged where JSON would change it."""
     kind = type(value)
     if kind in ATOMS:
         return value
@@ -227,7 +228,7 @@ def shown_key(key: Any) -> str:
 
 
 def _time(value: dt.datetime | dt.time, path: str) -> Any:
-    """Return a time as text; of a named zone the name, since what it is off by depends on the day."""
+    """Return a time as text; for a named zone the name, since its offset depends on the day."""
     zone = value.tzinfo
     if zone is None or type(zone) is dt.timezone:
         return value.isoformat()
@@ -307,7 +308,7 @@ def check_fields_hold_all(value: Any, names: list[str], path: str) -> None:
 
 @functools.lru_cache(256)
 def slots_beside_fields(kind: type) -> tuple[str, ...]:
-    """Return the slots of a class that hold what its fields do not."""
+    """Return the slots of a class that are not fields of it."""
     fields = getattr(kind, "__dataclass_fields__", ()) or getattr(kind, "__struct_fields__", ())
     slots = [
         name
@@ -332,7 +333,7 @@ def name_of(kind: type, path: str = "") -> str:
 
 
 def from_plain(value: Any, find: Callable[[str], type | None]) -> Any:
-    """Return what JSON stands for."""
+    """Return the value that JSON's own types stand for."""
     kind = type(value)
     if kind is list:
         return [from_plain(item, find) for item in value]

@@ -1,7 +1,7 @@
 """Faults: errors as they are stored: name, text and arguments, never pickle.
 
-An error is a user's object: its text, its arguments and its class may raise, or be of any size. Whoever stores one does
-so where a job or a message ends, so writing never raises, and is bounded.
+An error is a user's object: its text, its arguments and its class may raise, or be of any size. Errors are stored where
+a job or a message ends, so writing one never raises, and is bounded.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ LARGEST_ARGS: Final = 64_000  # bytes of its arguments; with more, it comes back
 def write_error(error: BaseException, *, has_traceback: bool = False) -> bytes:
     """Return an error as JSON: a few hundred kB at most, whatever the error is; it does not raise.
 
-    Only KeyboardInterrupt passes, as a signal may bring it at any time. With `has_traceback`, people can read there
-    where it was raised, and from what.
+    Only KeyboardInterrupt passes, as a signal may bring it at any time. With `has_traceback` the text shows where the
+    error was raised, and its causes.
     """
     text = text_of(error, LONGEST_TEXT, str)
     stored = {"name": name_of_class(type(error)), "text": text, "args": _args(error)}

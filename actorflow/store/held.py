@@ -29,18 +29,18 @@ class Held:
 
     @property
     def transaction(self) -> Transaction:
-        """It, for statements by name.
+        """The open transaction, for statements by name.
 
         Raises:
-            StoreError: who had the connection has ended it.
+            StoreError: the user of the connection has ended it.
         """
         self._commits.check_held()
         return self._transaction
 
     def abandon(self) -> bool:
-        """Undo it from another thread, as its own hangs; False if it is over, or is just being committed.
+        """Undo the transaction from another thread, as its own hangs; False if it is over, or is just being committed.
 
-        What its thread does with the store afterwards is refused, until that has left the transaction.
+        Later writes of its thread to the store are refused, until the thread has left the transaction.
         """
         if not self._is_over and self._commits.abandon(self._thread):
             self.is_abandoned = True
@@ -52,10 +52,10 @@ class Held:
         return not (self._is_over or self.is_abandoned)
 
     def commit(self) -> None:
-        """Commit it.
+        """Commit the transaction.
 
         Raises:
-            StoreError: the database failed; or who had the connection has ended the transaction, or it was given up.
+            StoreError: the database failed; or the user of the connection has ended it, or it was given up.
         """
         self._is_over = True
         self._commits.let_go(commit=True)

@@ -29,15 +29,15 @@ class Holding(ABC):
 
     @abstractmethod
     def _check_open(self) -> None:
-        """Refuse what comes after the end."""
+        """Refuse work that comes after the end."""
 
     @abstractmethod
     def _lead(self) -> None:
-        """Commit what waits, unless another thread does."""
+        """Commit the waiting work, unless another thread does."""
 
     @abstractmethod
     def _lead_elsewhere(self) -> None:
-        """Have another thread commit what waits."""
+        """Have another thread commit the waiting work."""
 
     @property
     def is_held_here(self) -> bool:
@@ -68,9 +68,9 @@ class Holding(ABC):
         return self._writer.transaction
 
     def abandon(self, thread: int) -> bool:
-        """Undo the transaction that a thread has open and hangs in; False if it has none, or is just committing it.
+        """Undo the transaction in which a thread hangs; False if it has none, or is just committing it.
 
-        The others go on. What the thread writes afterwards is refused, until it leaves its transaction.
+        Other threads go on. Later writes of the hanging one are refused, until it leaves its transaction.
         """
         if not thread:
             return False
@@ -96,7 +96,7 @@ class Holding(ABC):
         """See that the transaction of `hold` is still there.
 
         Raises:
-            StoreError: who had the connection has ended it, or it took longer than it may.
+            StoreError: the user of the connection has ended it, or it took too long.
         """
         self._check_not_abandoned()
         if not self._writer.is_open():
@@ -107,7 +107,7 @@ class Holding(ABC):
         """End the transaction that this thread has opened.
 
         Raises:
-            StoreError: it cannot be committed, or who had the connection has ended it.
+            StoreError: it cannot be committed, or the user of the connection has ended it.
         """
         me = threading.get_ident()
         with self._ending:
@@ -176,5 +176,5 @@ class Holding(ABC):
 
 
 def abandoned() -> StoreError:
-    """Return what is said to a thread that goes on to write after its transaction was undone."""
+    """Return the error for a thread that goes on to write after its transaction was undone."""
     return StoreError("the transaction was undone: it was open for longer than its task may take")

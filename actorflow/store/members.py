@@ -1,8 +1,8 @@
 """Members: the processes that work on a store, as one of them sees the others.
 
-A node beats, looks for nodes that have died, and takes over what each of these has left: jobs, actors, and whatever
-else is registered, all in one transaction, which ends with the dead node's row. Each store has one object for that, and
-whoever has something on the store that lasts calls `look` now and then.
+A node beats, looks for nodes that have died, and takes over the jobs, actors and other registered kinds that each has
+left, all in one transaction, which ends with the dead node's row. Each store has one object for that, and each owner of
+lasting rows on the store calls `look` now and then.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Heir: TypeAlias = "Callable[[str], Inheriting | None]"
 
 
 class Members:
-    """See the module.
+    """The processes on a store: beats for this one, and buries those that have died.
 
     Attributes:
         dead: ids of the nodes that the last look found dead, and could not bury yet.
@@ -48,10 +48,11 @@ class Members:
         self._failed: dict[str, float] = {}  # when a burial failed
 
     def register(self, kind: str, heir: Heir) -> None:
-        """Have the work of one kind that dead nodes have left taken over by a function, in place of an earlier one.
+        """Register the function that takes over the rows of one kind that dead nodes leave, in place of an earlier one.
 
-        It is called with the id of a node, outside of a transaction. It returns the part that is done in the
-        transaction of the burial, which may return what is to be called after the commit; or None if it has nothing.
+        It is called with the id of a node, outside of a transaction, and returns None if the node has left nothing.
+        Else it returns a function to call in the transaction of the burial, which may return another for after the
+        commit.
         """
         self._heirs[kind] = heir
 
@@ -64,7 +65,7 @@ class Members:
         return row is not None and row[0] not in self.dead and row[5] >= self.lease_time() - LEASE_SECONDS
 
     def look(self) -> None:
-        """Beat if it is time, and bury who has died; a second call within a period does nothing.
+        """Beat if it is time, and bury dead nodes; a second call within a period does nothing.
 
         Raises:
             StoreError: the database failed.
@@ -98,7 +99,7 @@ class Members:
         self._beaten = SystemClock.monotonic()
 
     def bury_dead(self) -> None:
-        """Take over what the dead have left, each in a transaction of its own: one that fails is no other's matter."""
+        """Take over from each dead node in a transaction of its own: one that fails does not affect the others."""
         now = SystemClock.monotonic()
         for id_ in sorted(self.find_dead()):
             if now - self._failed.get(id_, float("-inf")) < AGAIN_SECONDS:
@@ -117,7 +118,7 @@ class Members:
         return self.dead
 
     def bury(self, node: str) -> None:
-        """Take over what a dead node has left, and remove it.
+        """Take over the work that a dead node has left, and remove the node.
 
         Raises:
             StoreError: the database failed.

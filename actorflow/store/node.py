@@ -1,7 +1,7 @@
 """Node: a process that works on a store, and how the others see that it has died.
 
-A node holds a lock of the kernel's as long as it lives, so its death shows at once, whatever killed it; no heartbeat is
-awaited. The lock is a dialect's: of a file beside the database, or of a PostgreSQL session.
+A node holds a lock of the kernel's as long as it lives, so any death of it shows at once; no heartbeat is awaited. The
+lock is a dialect's: of a file beside the database, or of a PostgreSQL session.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class Node(Protocol):
 
     Attributes:
         id: unique, and never used again: a process that starts anew is another node.
-        row: what the others read of it.
+        row: the node as the others read it.
     """
 
     id: str
@@ -30,19 +30,19 @@ class Node(Protocol):
 
     @property
     def keeps_notes(self) -> bool:
-        """Whether what it notes by `begin` can be read once it has died."""
+        """Whether the node's notes of begun work can be read once it has died."""
         ...
 
     def begin(self, number: int, /) -> None:
-        """Note, for whoever buries this process, that it begins a piece of work."""
+        """Note, for the node that buries this one, that a piece of work begins here."""
         ...
 
     def end(self, number: int, /) -> None:
-        """Forget a piece of work, once what became of it is committed."""
+        """Forget a piece of work, once its outcome is committed."""
         ...
 
     def begun(self, id: str, /) -> frozenset[int] | None:
-        """Return what a node had begun when it died; None where that cannot be known."""
+        """Return the work that a node had begun when it died; None where that cannot be known."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Pieces: work that waits for a shared commit, and what is done once that is made."""
+"""Pieces: work that waits for a shared commit, and the calls to make after that."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Work:
         self.tries = 1
 
     def reset(self) -> None:
-        """Forget what came of it: it was undone."""
+        """Forget the outcome: the work was undone."""
         self.value, self.error, self.after, self.last = None, None, [], []
 
 
@@ -65,14 +65,14 @@ def run_last(lasts: list[Last]) -> None:
 
 
 def settle(batch: Iterable[Work]) -> None:
-    """Tell who waits; what was to be called after the commit is called before that, so it keeps its order."""
+    """Tell the threads that wait; calls for after the commit are made before that, so they keep their order."""
     for work in batch:
         call(work.after)
         work.future._settle(work.value, work.error)
 
 
 def call(functions: After) -> None:
-    """Call what waited for a commit; an error is logged, for the commit stands."""
+    """Make the calls that waited for a commit; an error is logged, for the commit stands."""
     while functions:  # each goes once it was called: of one that is interrupted the next call begins anew
         try:
             functions[0]()

@@ -1,4 +1,4 @@
-"""Shell: what all stores have in common: who may use them, and how they end."""
+"""Shell: the parts that all stores share: the check of who may use them, and their end."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class StoreShell(ABC, Generic[N]):
     def submit_each(
         self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
     ) -> list[Future[T]]:
-        """Do pieces of work together in one commit; what one raises undoes that one alone."""
+        """Do pieces of work together in one commit; an error of one undoes that one alone."""
         self._check_open()
         futures = self._commits.submit_each(works, durability)
         self._tidy()
@@ -70,7 +70,7 @@ class StoreShell(ABC, Generic[N]):
 
     @property
     def node(self) -> N:
-        """This process among those that work on the database."""
+        """This process among the nodes of the database."""
         self._check_open()
         with self._lock:
             if self._node is None:
@@ -78,7 +78,7 @@ class StoreShell(ABC, Generic[N]):
             return self._node
 
     def close(self) -> None:
-        """End it; what was written is there, and what waits is committed."""
+        """End the store; earlier writes are there, and waiting ones are committed."""
         with self._lock:
             if self._ended.is_set():
                 return
@@ -105,11 +105,11 @@ class StoreShell(ABC, Generic[N]):
 
     @abstractmethod
     def _tidy(self) -> None:
-        """Do now and then what keeps the database small."""
+        """Do now and then the work that keeps the database small."""
 
     @abstractmethod
     def _end_watching(self) -> None:
-        """End what may still want to write."""
+        """End the threads that may still want to write."""
 
     @abstractmethod
     def _end(self, writer: Writer, /) -> None:

@@ -77,7 +77,7 @@ def check_current(place: str, found: int, known: int) -> None:
 
 
 def outdated(place: str, found: int, known: int) -> StoreOutdated:
-    """Return what is said of tables that newer code has changed."""
+    """Return the error for tables that newer code has changed."""
     return StoreOutdated(f"{place}: its tables are of version {found}, this actorflow knows {known}: update actorflow")
 
 

@@ -1,4 +1,4 @@
-"""Store: what other layers hold of a database.
+"""Store: the interface of a database for other layers.
 
 All writes of a process go through one connection (`commits`), reads through others. Nothing in here knows queues,
 actors or workflows: they bring statements of their own, in the dialects' SQL files.
@@ -29,14 +29,14 @@ class Store(Protocol):
     """A database that is open. `close` ends it; all methods may be called from any thread.
 
     Attributes:
-        url: what it was opened by.
+        url: the URL by which it was opened.
         dialect: "sqlite" or "postgres".
         version: of the tables that this program knows.
         found: the version that the tables had when it was opened; 0 without any.
-        durability: what a write gets that asks for nothing else.
+        durability: the durability of a write that asks for none.
         patience: seconds that work waits for a server that is known to be lost; 0 at the end of a system.
-        clock: what `now` asks, where the database has no clock of its own.
-        members: the processes that work on the database: who lives, and what the dead have left.
+        clock: the clock that `now` asks, where the database has none of its own.
+        members: the processes that work on the database, living and dead.
     """
 
     url: str
@@ -51,19 +51,20 @@ class Store(Protocol):
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work in a transaction, and return its value once that is committed.
 
-        Work of several threads shares a commit; what one piece raises undoes that piece alone. Work is run in any
+        Work of several threads shares a commit; an error of one piece undoes that piece alone. Work is run in any
         thread, must be quick, and may use nothing but the transaction. It is run once; on PostgreSQL again, if the
-        server has undone it because of what another process did at the same time.
+        server has undone it because of a clash with another process.
 
         Args:
-            work: what to do in the transaction.
+            work: the function to run in the transaction.
             durability: how long it has to last; None: as the store does.
-            order: what it locks from its first statement on, by a name that all processes use: of work that shares a
-                commit, the one with the smaller name is done first, so that two processes cannot wait for each other.
+            order: the rows that it locks from its first statement on, by a name that all processes use: of work that
+                shares a commit, the one with the smaller name is done first, so that two processes cannot wait for each
+                other.
 
         Raises:
             StoreError: the database failed; nothing of the work is there.
-            Exception: what the work raised.
+            Exception: the error of the work.
         """
         ...
 
@@ -74,30 +75,31 @@ class Store(Protocol):
     def submit_each(
         self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
     ) -> list[Future[T]]:
-        """Do pieces of work like `write`, together in one commit; what one raises undoes that one alone.
+        """Do pieces of work like `write`, together in one commit; an error of one undoes that one alone.
 
         The value or the error of each is in its future.
         """
         ...
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
-        """Read: what the work sees is one moment of the database. It does not wait for writers."""
+        """Run work that only reads: it sees one moment of the database, and does not wait for writers."""
         ...
 
     def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
-        """Have a function called, from a thread of the store, soon after other processes commit; return what ends that.
+        """Have a function called soon after other processes commit; return a function to end it.
 
-        It is a hint that something may have changed, 20 ms late at most on SQLite.
+        The call is made from a thread of the store. It is a hint that something may have changed, 20 ms late at most on
+        SQLite.
         """
         ...
 
     @property
     def node(self) -> Node:
-        """This process among those that work on the database; registered at first use."""
+        """This process among the nodes of the database; registered at first use."""
         ...
 
     def dead(self) -> list[str]:
-        """Return the ids of nodes that have died and are not buried yet; who asks need be no node."""
+        """Return the ids of nodes that have died and are not buried yet; the caller need be no node."""
         ...
 
     def hold(self, durability: Durability | None = None) -> Held:
@@ -106,7 +108,7 @@ class Store(Protocol):
 
     @property
     def is_held_here(self) -> bool:
-        """Whether this thread has a transaction open, by `hold`: what it writes is not committed yet."""
+        """Whether this thread has a transaction open, by `hold`: its writes are not committed yet."""
         ...
 
     def join(self, connection: Any, /) -> Transaction:
@@ -122,7 +124,7 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """End it. What was written is there; what waits for a commit is committed."""
+        """End the store. Earlier writes are there; those that wait for a commit are committed."""
         ...
 
 

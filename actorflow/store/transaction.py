@@ -1,4 +1,4 @@
-"""Transaction: what a piece of work may do within a commit."""
+"""Transaction: the calls open to a piece of work within a commit."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ class Transaction(Protocol):
         ...
 
     def last(self, key: tuple[str, ...], act: Callable[[], object], /) -> None:
-        """Have statements run that take a lock on what many processes write to: last, and in the order of the keys.
+        """Have statements run that lock rows which many processes write: last, and in the order of the keys.
 
         On a server they run at the end of the shared commit, sorted over all its work, so no two processes can wait for
-        each other; on SQLite, which has one lock, at once. What they raise undoes this piece of work.
+        each other; on SQLite, which has one lock, at once. An error of theirs undoes this piece of work.
         """
         ...
 
     def after_commit(self, act: Callable[[], object], /) -> None:
-        """Have a function called once this work is committed: what is told others leaves then, not before."""
+        """Have a function called once this work is committed: messages to others leave then, not before."""
         ...
 
 
@@ -102,9 +102,9 @@ class Writer(Protocol):
         ...
 
     def abandon(self, threads: Container[int], /) -> Callable[[], object]:
-        """Undo the transaction that one of some threads has open and hangs in; its connection works no more there.
+        """Undo the transaction of a hanging thread; its connection works no more in that thread.
 
-        What is returned is called in that thread when it has left.
+        The function returned is called in that thread when it has left.
         """
         ...
 
@@ -133,9 +133,9 @@ class Writer(Protocol):
         ...
 
     def take_last(self) -> list[Last]:
-        """Return what is to run at the end of the transaction, and forget it."""
+        """Return the statements to run at the end of the transaction, and forget them."""
         ...
 
     def take_after_commit(self) -> list[Callable[[], object]]:
-        """Return what is to be called after the commit, and forget it."""
+        """Return the functions to call after the commit, and forget them."""
         ...

@@ -17,8 +17,8 @@ TURN_SECONDS: Final = 30.0  # that work waits while a task of this process has i
 class Turn:
     """A lock that refuses its holder, who would wait for itself for ever.
 
-    The handler of a signal may raise between any two bytecodes of the main thread. The lock knows itself who has it, so
-    `give_up`, in an `except` around all from `acquire` to `release`, frees it wherever that was.
+    The handler of a signal may raise between any two bytecodes of the main thread. The lock knows its holder, so
+    `give_up`, in an `except` around all from `acquire` to `release`, frees it wherever the handler raised.
     """
 
     __slots__ = ("_lock",)

@@ -17,7 +17,7 @@ class Watchers:
         return bool(self._notices)
 
     def add(self, notice: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called at each notice; return what ends that."""
+        """Have a function called at each notice; return a function to end that."""
         key = object()
         self._notices[key] = notice
 

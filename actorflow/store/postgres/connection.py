@@ -107,7 +107,7 @@ class Session:
     def abandon(self) -> None:
         """End the session under the hands of a thread that hangs in its transaction: the server undoes it.
 
-        If the thread waits for the server just now, the end of the socket is what wakes it.
+        If the thread waits for the server just now, the end of the socket wakes it.
         """
         connection = self.connection
         with contextlib.suppress(OSError, self.error), socket.socket(fileno=os.dup(connection.fileno())) as end:
@@ -160,7 +160,7 @@ class Session:
                 number += 1
 
     def rollback(self) -> None:
-        """Undo what is open; a connection that cannot do that is given up."""
+        """Undo the open transaction; a connection that cannot do that is given up."""
         connection = self.connection
         if connection.closed or connection.info.transaction_status == 0:
             return
@@ -175,7 +175,7 @@ class Session:
 
 
 def unreachable(why: StoreError) -> StoreUnreachable:
-    """Return what is said of a server that is not there."""
+    """Return the text about a server that is not there."""
     return StoreUnreachable(f"{why}; nothing of this was done")
 
 
@@ -188,7 +188,7 @@ class Guest:
         self.error: type[Exception] = psycopg_module().Error
 
     def execute(self, sql: Any, parameters: Parameters | None = None) -> psycopg.Cursor[Any]:
-        """Run SQL; rows come as tuples, whatever the user has them made."""
+        """Run SQL; rows come as tuples, whatever row factory the user has set."""
         from psycopg.rows import tuple_row  # noqa: PLC0415 - an extra
 
         try:
@@ -330,7 +330,7 @@ class PostgresWriter:
             self._link.announce()
 
     def _look_whether_it_is_there(self) -> bool | None:
-        """Ask the server what became of the transaction, once it is back; None if it cannot be asked, or is another."""
+        """Ask the server for the outcome of the transaction, once it is back; None if it cannot be asked."""
         deadline = SystemClock.monotonic() + self._patience()
         timeline, number = self._timeline[0], {"number": self._number}
         while self._number is not None:
@@ -358,7 +358,7 @@ class PostgresWriter:
         return error.__cause__ is not None
 
     def abandon(self, _threads: Container[int], /) -> Callable[[], object]:
-        """Have the server undo what a thread has open that hangs; its connection is closed."""
+        """Have the server undo the transaction of a thread that hangs; the thread's connection is closed."""
         self.session.abandon()
         return lambda: None
 
@@ -387,13 +387,13 @@ class PostgresWriter:
         return is_passing(error)
 
     def take_last(self) -> list[Last]:
-        """Return what is to run at the end of the transaction, and forget it."""
+        """Return the statements to run at the end of the transaction, and forget them."""
         last = self.transaction._last
         self.transaction._last = []  # always: the list itself is what others go on to fill
         return last
 
     def take_after_commit(self) -> list[Callable[[], object]]:
-        """Return what is to be called after the commit, and forget it."""
+        """Return the functions to call after the commit, and forget them."""
         after = self.transaction._after
         self.transaction._after = []
         return after

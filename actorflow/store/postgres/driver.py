@@ -73,7 +73,7 @@ def shown(url: str) -> str:
 
 
 def store_error(url: str, error: Exception) -> StoreError:
-    """Say what the server said, and the cure."""
+    """Return the error with the server's own words, and the cure."""
     state = getattr(error, "sqlstate", None) or ""
     text = " ".join(str(error).split())
     cure = next((cure for start, cure in CURES.items() if state.startswith(start)), "")
@@ -119,7 +119,7 @@ def is_yet_to_come(error: StoreError) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Say whether the server refused because of what others did at the same time."""
+    """Say whether the server refused because of a clash with other transactions, so that another try may succeed."""
     return getattr(error.__cause__, "sqlstate", None) in PASSING
 
 

@@ -1,8 +1,8 @@
-"""Link: the session of a process that is always there.
+"""Link: the session of a process that is always open.
 
-One thread has it. It hears what others commit (LISTEN) and tells them of this process's commits (NOTIFY), which would
-hold a lock of the whole server until its flush if it were part of the commit; it holds the lock that says that the node
-lives; and it sets the clock by the server's. A second without news is followed by a look all the same.
+One thread has it. It hears of the commits of others (LISTEN) and tells them of this process's commits (NOTIFY), which
+would hold a lock of the whole server until its flush if it were part of the commit; it holds the lock that says that
+the node lives; and it sets the clock by the server's. A second without news is followed by a look all the same.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Link:
         self._session.execute(STATEMENTS["session.tell"], {"from": self._name})
 
     def _hear(self, pg: Any, *, has_input: bool) -> None:
-        """Read what has come."""
+        """Read the notices that have come."""
         try:
             if has_input:
                 pg.consume_input()

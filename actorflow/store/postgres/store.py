@@ -55,7 +55,7 @@ class PostgresStore(StoreShell[PostgresNode]):
         self._place = session.execute(PLACE).fetchone()
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
-        """Read: what the work sees is one moment of the database."""
+        """Run work that only reads: it sees one moment of the database."""
         self._check_open()
         if self._commits.is_held_here:  # what this thread has written is not committed yet
             return work(self._writer.transaction)

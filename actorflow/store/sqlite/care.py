@@ -1,6 +1,6 @@
-"""Care: look at a file, copy it, make it smaller, without a system that runs on it.
+"""Care: checks, copies and shrinks a file, without a system that runs on it.
 
-Nothing in here decodes a stored value into an object: what is read is JSON.
+Nothing in here decodes a stored value into an object: values are read as JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PROBLEMS: Final = 20  # that are listed of a damaged file
 
 @dataclass(frozen=True)
 class Report:
-    """What a look at a file has found.
+    """The findings of a check of a file.
 
     Attributes:
         version: of its tables; `known` is this actorflow's, which brings older ones up to date when it opens them.
@@ -34,7 +34,7 @@ class Report:
         free: bytes within the file that `vacuum` would give back.
         rows: how many each table has.
         nodes: processes that work on it now, and such as have died and are not yet cleared away.
-        problems: what is damaged, in SQLite's words; empty if all is well.
+        problems: the damage, in SQLite's words; empty if all is well.
     """
 
     file: str
@@ -148,10 +148,10 @@ def vacuum(path: str) -> tuple[int, int]:
 def backup(path: str, target: str, *, replace: bool = False) -> int:
     """Copy a file as it is at one moment, while others work on it; return the bytes of the copy.
 
-    The copy is one file: what is in the log beside the original is in it. It is there whole, or not at all.
+    The copy is one file, which includes the pages in the original's log. It is there whole, or not at all.
 
     Raises:
-        DefinitionError: the target is there, and is not to be replaced, or somebody works on it; it is no file, or is
+        DefinitionError: the target is there, and is not to be replaced, or is in use; it is no file, or is
             the file itself.
         StoreError: the file is damaged, and so would be the copy.
     """
@@ -198,10 +198,10 @@ def check_copy(copy: sqlite3.Connection, path: str, target: str) -> None:
 
 
 def give_way(target: str) -> None:
-    """Have a file be replaced: its log would be written into what comes in its place, whoever opens that first.
+    """Make way for a file that replaces the target, whose log would be written into the new file at its first opening.
 
     Raises:
-        DefinitionError: somebody works on it.
+        DefinitionError: the target is in use.
     """
     if not Path(target).exists():
         return

@@ -50,7 +50,7 @@ class OwnConnection(sqlite3.Connection):
         super().close()
 
     def refuse(self, threads: Container[int]) -> None:
-        """Refuse it to threads; only a connection that is refused to some is as slow as to look who asks."""
+        """Refuse the connection to threads; only one that is refused to some pays for the check."""
         self.refused = threads
         self.__class__ = RefusingConnection  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -118,7 +118,7 @@ def sqlite_errors(path: str) -> Iterator[None]:
 
 
 def store_error(path: str, error: sqlite3.Error) -> StoreError:
-    """Say what is wrong with a file, in SQLite's words and ours."""
+    """Return the error for a file, in SQLite's words and ours."""
     name = getattr(error, "sqlite_errorname", "") or ""
     cure = next((text for start, text in CURES.items() if name.startswith(start)), "")
     return StoreError(f"{path}: {error}{f' ({name})' if name else ''}{f'; {cure}' if cure else ''}")
@@ -182,7 +182,7 @@ class SqliteTransaction:
             raise self._failed(error) from error
 
     def last(self, _key: tuple[str, ...], act: Callable[[], object], /) -> None:
-        """Run it now: who writes has the one lock of the file, so nobody else is in the way."""
+        """Run the statement now: the writer has the one lock of the file, so nothing is in the way."""
         act()
 
     def _failed(self, error: sqlite3.Error) -> StoreError:
@@ -256,7 +256,7 @@ class SqliteWriter:
             raise error
 
     def commit(self) -> None:
-        """Commit it, if the file is still where it was: what goes into one that was deleted is nobody's."""
+        """Commit, if the file is still in its place: a commit to a deleted file would be lost."""
         if self._place is not None:
             self._place.check()
         try:
@@ -269,9 +269,9 @@ class SqliteWriter:
         return self.connection.in_transaction or isinstance(error.__cause__, sqlite3.Error)
 
     def abandon(self, threads: Container[int], /) -> Callable[[], object]:
-        """Undo what a thread has open that hangs, and take the connection from it.
+        """Undo the transaction of a thread that hangs, and take the connection from it.
 
-        It cannot be closed here: the thread may be within a call of SQLite's.
+        The connection cannot be closed here: the thread may be within a call of SQLite's.
         """
         connection = self.connection
         connection.interrupt()
@@ -330,7 +330,7 @@ class SqliteWriter:
         return NO_LAST
 
     def take_after_commit(self) -> list[Callable[[], object]]:
-        """Return what is to be called after the commit, and forget it."""
+        """Return the functions to call after the commit, and forget them."""
         after = self.transaction._after
         if not after:
             return []  # not the list itself, which others go on to fill

@@ -164,7 +164,7 @@ def log_size(path: str) -> int:
 
 
 def is_filled(path: str, size: int) -> bool:
-    """Say whether a file's log holds so many bytes of pages since it was last begun anew: what is behind is stale.
+    """Say whether a file's log holds so many bytes of pages since it was last begun anew; pages behind are stale.
 
     A page was written since then if it bears the log's present salts (sqlite.org/fileformat2.html, 4.1 and 4.2).
     """
@@ -227,7 +227,7 @@ def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
 
 
 def begin_anew(connection: sqlite3.Connection) -> bool:
-    """Write something, which goes to the beginning of the log; so it is the holder of our lock who restarts it."""
+    """Write a row, which goes to the beginning of the log; so the holder of our lock restarts the log."""
     try:
         connection.execute("update af_meta set value = value where key = 'version'")
     except sqlite3.OperationalError as error:

@@ -2,7 +2,7 @@
 
 They are POSIX locks, which a fork does not inherit: with `flock`, a child that a user forks would keep a dead parent's
 lock. A POSIX lock says nothing between two stores of one process, and is lost when the process closes any descriptor of
-the file; so what this process holds is noted here, and asked first. It is noted by device and inode, by which the
+the file; so the locks of this process are noted here, and asked first. They are noted by device and inode, by which the
 kernel knows a file: a path may be a link, or lead through a folder that is mounted twice.
 """
 
@@ -75,7 +75,7 @@ def is_lost(path: str) -> bool:
 
 
 def is_free(path: str, *, missing: bool = True) -> bool:
-    """Say whether nobody has a file locked; of one that is not there, what `missing` says."""
+    """Say whether a file is locked by nobody; for a file that is not there, `missing` is the answer."""
     with _inner:
         if _is_held(path):
             return False
@@ -119,7 +119,7 @@ def locked(path: str) -> Iterator[None]:
 
 
 def _after_fork() -> None:
-    """Forget, in a child, what its parent holds; another thread may have been at it."""
+    """Forget, in a child, the locks of its parent; another thread may have been at them."""
     global _inner
     _inner = threading.Lock()
 

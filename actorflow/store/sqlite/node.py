@@ -119,7 +119,7 @@ class SqliteNode:
 
     @property
     def keeps_notes(self) -> bool:
-        """Whether what it notes can be read once it has died."""
+        """Whether the node's notes can be read once it has died."""
         return self._notes is not None
 
     def begin(self, number: int, /) -> None:
@@ -128,12 +128,12 @@ class SqliteNode:
             self._notes.add(number)
 
     def end(self, number: int, /) -> None:
-        """Forget it, once what became of it is committed."""
+        """Forget a piece of work, once its outcome is committed."""
         if self._notes is not None:
             self._notes.remove(number)
 
     def begun(self, id: str, /) -> frozenset[int] | None:
-        """Return what a node had begun when it died; None if its notes are gone."""
+        """Return the work that a node had begun when it died; None if its notes are gone."""
         return None if self._notes is None else read_notes(self._notes_of(id))
 
     # --- the end -----------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def is_silent(row: Row, boot: str) -> bool:
 
 
 def boot_id() -> str:
-    """Return what is the same until the machine is started again."""
+    """Return an id that stays the same until the machine is started again."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -16,7 +16,7 @@ STEP: Final = 2_000_000_000  # nanoseconds: what the coarsest file systems tell 
 
 
 class FilePlace:
-    """The file that a store has open, and its log; what is committed to a file that was deleted is nobody's."""
+    """The file that a store has open, and its log; a commit to a file that was deleted would be lost."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -27,11 +27,11 @@ class FilePlace:
         self._has_lost_log = False
 
     def look(self) -> bool:
-        """Look at the file where a transaction begins: 1 us, the one look for all that shares a commit.
+        """Look at the file where a transaction begins: 1 us, one look for all work that shares a commit.
 
         Returns:
-            whether it was written beside the log since `know`. So it is after a checkpoint; and who changes the
-            tables says so by it, see `touch`. All others write into the log, which costs nobody a look at the tables.
+            whether it was written beside the log since `know`. So it is after a checkpoint, and after a change of the
+            tables, see `touch`. All others write into the log, which costs nobody a look at the tables.
         """
         try:
             self._found = found = os.stat(self.path)  # noqa: PTH116 - each microsecond counts
@@ -91,7 +91,7 @@ def touch(path: str) -> None:
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return by what the kernel knows a file; None if it is not there."""
+    """Return the pair by which the kernel knows a file; None if it is not there."""
     try:
         found = os.stat(path)  # noqa: PTH116 - each microsecond counts
     except OSError:

@@ -69,7 +69,7 @@ class SqliteStore(StoreShell[SqliteNode]):
     # --- work --------------------------------------------------------------------------------------------------------
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
-        """Read: what the work sees is one moment of the database."""
+        """Run work that only reads: it sees one moment of the database."""
         self._check_open()
         if self._commits.is_held_here:  # what this thread has written is not committed yet
             return work(self._writer.transaction)
@@ -155,7 +155,7 @@ class SqliteStore(StoreShell[SqliteNode]):
             return  # the store was closed meanwhile
 
     def _insist(self) -> None:
-        """Write the log back, and wait for who is in the way; if that is in vain, again when it has grown by a step."""
+        """Write the log back, and wait for readers in the way; if that is in vain, again once it has grown a step."""
         if self._checkpoint(patience(self._insist_at)):
             return
         while is_filled(self.path, self._insist_at):

@@ -1,8 +1,8 @@
-"""WorkNotes: what a process works on, in a file that outlives its kill -9.
+"""WorkNotes: the work that a process has begun, in a file that outlives its kill -9.
 
-Who buries a dead process sees there which pieces of work it had begun, and which it had only taken. A page of shared
-memory with a file behind it: a note costs 0.3 us, no call of the kernel, and is lost with the machine only, which loses
-the processes of all nodes as well.
+The node that buries a dead process sees there which pieces of work it had begun, and which it had only taken. The file
+is mapped as a page of shared memory: a note costs 0.3 us, no call of the kernel, and is lost with the machine only,
+which loses the processes of all nodes as well.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class WorkNotes:
 
 
 def read_notes(path: str) -> frozenset[int] | None:
-    """Return what a process had noted when it died; None if there is no such file."""
+    """Return the notes of a process that died; None if there is no such file."""
     try:
         data = Path(path).read_bytes()
     except OSError:
