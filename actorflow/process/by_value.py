@@ -42,7 +42,7 @@ def is_nameless(arg: Any) -> bool:
 
 
 def dumps_by_value(obj: Any, protocol: int, keep: Callable[[PickleBuffer], Any] | None = None) -> bytes:
-    """Pickle an object; raises whatever its classes raise."""
+    """Pickle an object; raise the errors of its classes."""
     with io.BytesIO() as file:
         pickler = ByValue(file, protocol, keep)
         pickler.dump(obj)

@@ -1,4 +1,4 @@
-"""Imports: what is to be done to a module once it is loaded, if it ever is. Lean: children import it first."""
+"""Imports: hooks to run on a module once it is loaded, if it ever is. Lean: children import it first."""
 
 from __future__ import annotations
 

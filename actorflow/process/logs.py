@@ -1,4 +1,4 @@
-"""Logs: what children log is handled by the loggers of their parent. The parent's side of `records`."""
+"""Logs: the log records of children, handled by the loggers of their parent. The parent's side of `records`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def levels() -> dict[str, int]:
 
 
 def records_of(scheduler: Scheduler) -> RecordQueue:
-    """Return the queue for what the children of a system log; it ends with the system."""
+    """Return the queue for log records of a system's children; it ends with the system."""
     if scheduler.records is None:
         with _lock:
             if scheduler.records is None:
@@ -42,9 +42,9 @@ _lock = threading.Lock()
 
 
 class RecordQueue:
-    """Has log records handled by a thread of its own: a slow handler is not to stop what else comes from a child.
+    """A queue of log records with a thread of its own, so that a slow handler stops nothing else from a child.
 
-    When it is full, what comes is dropped until half is handled; a warning then says how much that was.
+    When the queue is full, new records are dropped until half is handled; a warning then says how many.
     """
 
     def __init__(self, name: str) -> None:
@@ -62,7 +62,7 @@ class RecordQueue:
         self.call(partial(handle, data, extra), len(data))
 
     def call(self, act: Callable[[], object], size: int = 0) -> None:
-        """Have something called behind the records that are there; what has no size is never dropped."""
+        """Have a function called behind the records that are there; a call without a size is never dropped."""
         with self._changed:
             if self._closed or (self._full and size):
                 self._dropped += 1
@@ -76,7 +76,7 @@ class RecordQueue:
             self._changed.notify()
 
     def close(self, seconds: float) -> None:
-        """Wait so long until all is handled; what is left then is dropped, for a handler hangs."""
+        """Wait so long until all is handled; records left then are dropped, for a handler hangs."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -97,7 +97,7 @@ class RecordQueue:
                     logger.exception("A log record of a child process could not be handled")
 
     def _next(self) -> Callable[[], object] | None:
-        """Wait for what is to be called next; None at the end."""
+        """Wait for the next call; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._calls or self._closed)
             if not self._calls:

@@ -36,7 +36,8 @@ def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]
     """Return the object as bytes, and its big buffers, which are not copied: send or copy them before they change.
 
     Raises:
-        PayloadError: it does not pickle; the text names the attribute, `what` being the whole. Or it is too big.
+        PayloadError: it does not pickle; the text names the attribute, `what` being the whole. Or the object is too
+            big.
     """
     if obj.__class__ in ATOMS:  # 0.15 us, and what follows 0.5
         data = c_dumps(obj, PROTOCOL)
@@ -95,7 +96,7 @@ def fitting(data: bytes, what: str) -> bytes:
 
 
 def loads(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
-    """Return the object; raises whatever its classes raise."""
+    """Return the object; raise the errors of its classes."""
     return c_loads(data, buffers=buffers)
 
 
@@ -141,7 +142,7 @@ def failure_of(part: Any) -> BaseException | None:
 
 
 def parts(obj: Any) -> Iterator[tuple[str, Any]]:
-    """Give what the object is made of, with how it is reached: ".name", "[3]", "['key']"."""
+    """Yield the parts of an object, each with the way to reach it: ".name", "[3]", "['key']"."""
     if isinstance(obj, dict):
         for key, value in obj.items():
             yield f" (key {key!r:.40})", key
@@ -170,8 +171,8 @@ def parts(obj: Any) -> Iterator[tuple[str, Any]]:
 def dump_error(error: BaseException, depth: int = 0) -> bytes:
     """Return an error as bytes, its traceback as text; never fails.
 
-    It travels twice: as pickle would have it, and in parts, from which `load_error` makes it if its class cannot be
-    called with its `args`, which is what breaks most process pools. Of one that is too big its text is left.
+    The error travels twice: as pickle would have it, and in parts, from which `load_error` makes it if its class cannot
+    be called with its `args`, which breaks most process pools. Of an error that is too big only its text is left.
     """
     cls = type(error)
     name = f"{cls.__module__}.{cls.__qualname__}".removeprefix("builtins.")
@@ -182,7 +183,7 @@ def dump_error(error: BaseException, depth: int = 0) -> bytes:
 
 
 def dump_whole(error: BaseException, name: str, depth: int) -> bytes:
-    """Return an error as bytes; raises what its class does."""
+    """Return an error as bytes; raises the errors of its class."""
     cls = type(error)
     state = {str(key): attempt(value) for key, value in getattr(error, "__dict__", {}).items()}
     args: list[Any] = [attempt(arg) or (repr_of(arg),) for arg in getattr(error, "args", ())]

@@ -1,4 +1,4 @@
-"""Proxies: what those of a `multiprocessing.Manager` need to work in children. Lean: children import it first.
+"""Proxies: the support that those of a `multiprocessing.Manager` need in children. Lean: children import it first.
 
 A child must have the key of its parent, by which the processes of a program know each other in `multiprocessing`; and
 the manager forgets an object whose last proxy is gone, so one that is sent has to live until it has arrived.
@@ -37,7 +37,7 @@ def take_authkey(key: bytes) -> None:
 
 
 def keep_proxies(sent: Any, data: bytes, future: Any) -> None:
-    """Keep what was pickled to `data` until the future is done, if there is a proxy in it.
+    """Keep the object that was pickled to `data` until the future is done, if there is a proxy in it.
 
     Call it only if MANAGERS is in MODULES: else there are no proxies, and most programs have none.
     """

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def forward_records(send: Callable[[bytes], object], levels: dict[str, int]) -> None:
-    """Have the records of all loggers sent. `logging` need not be there yet: the first import of it sets this up.
+    """Have the records of all loggers sent. `logging` need not be imported yet: its first import sets this up.
 
     Args:
-        send: what takes a record.
-        levels: the levels of the parent's loggers by name, "" being the root; so that what it would drop is not sent.
+        send: the function that takes a record.
+        levels: the levels of the parent's loggers by name, "" being the root; so that records it would drop are not
+            sent.
     """
     when_loaded("logging", lambda: install(send, levels))
 

@@ -28,8 +28,8 @@ def read(names: Iterable[str]) -> dict[str, str]:
 def in_front(data: bytes, texts: dict[str, str]) -> bytes:
     r"""Return a pickle that hands over the texts before it makes its object.
 
-    By hand, for what is to be called is known only when the object is pickled: a name, an argument, a call whose result
-    is thrown away (c, B, \x85, R, 0); then the pickle as it is.
+    The bytes are written by hand, for the call is known only when the object is pickled: a name, an argument, a call
+    whose result is thrown away (c, B, \x85, R, 0); then the pickle as it is.
     """
     argument = marshal.dumps(texts, 2)
     call = b"cactorflow.process.sources\ntake\nB" + len(argument).to_bytes(4, "little") + argument + b"\x85R0"
@@ -44,7 +44,7 @@ def take(argument: bytes) -> None:
 
 
 def show() -> None:
-    """Have tracebacks of this process show the lines of what has come."""
+    """Have tracebacks of this process show the lines of the sources that have come."""
     if PENDING:
         import linecache  # noqa: PLC0415 - 3 ms, and most tasks do not fail
 

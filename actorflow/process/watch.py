@@ -84,8 +84,8 @@ class Limit:
 class MemoryWatch:
     """Looks at the memory of processes ten times a second, and calls back when one has passed its limit.
 
-    Its thread runs while there are limits. It measures: what a process takes and gives back between two looks is not
-    seen, and what it takes in a tenth of a second comes on top of the limit.
+    Its thread runs while there are limits. Memory is measured: a process that takes some and gives it back between two
+    looks is not seen, and memory taken within a tenth of a second comes on top of the limit.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 A frame is a 12-byte header (length of the body, number of buffers), the buffers' sizes, the body, and the buffers. The
 body is marshalled: one C call for a whole batch, a tenth of what packing each message costs. Marshal is right here
-because both ends are the same interpreter and what users send is pickled before, into bytes. Big buffers follow raw and
+because both ends are the same interpreter and users' objects are pickled before, into bytes. Big buffers follow raw and
 are read straight into their own memory, with huge pages where the system has them: 80 MB take 16 ms instead of 55, no
 name is left in shared memory when a process is killed, and arrays arrive writable.
 """
@@ -84,7 +84,7 @@ class Connection:
         self._sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, TIMEVAL.pack(whole, int((seconds - whole) * 1e6)))
 
     def end_reads(self) -> None:
-        """Have reads end after what has been sent already, whoever else holds the other end."""
+        """Have reads end after the bytes already sent, whoever else holds the other end."""
         try:  # noqa: SIM105 - contextlib takes 2 ms to import
             self._sock.shutdown(SHUT_RD)
         except OSError:  # it is closed
@@ -173,7 +173,7 @@ class Connection:
 
         Raises:
             EOFError: the other end has closed, or its process has ended.
-            BlockingIOError: see `interrupt_reads`; what has come of a frame is kept for the next call.
+            BlockingIOError: see `interrupt_reads`; the part of a frame that has come is kept for the next call.
         """
         items, buffers, self._at = self.peek()
         return items, buffers
@@ -225,7 +225,7 @@ class Connection:
 
 
 class Frame:
-    """What is written at once, and how much of it is."""
+    """The bytes that are written at once, and how many of them are."""
 
     __slots__ = ("at", "buffers", "items")
 
@@ -278,11 +278,11 @@ class Large:
 
     @property
     def got(self) -> list[int]:
-        """What reads have brought for the memory that `rest` returned; who reads adds to it."""
+        """The bytes read into the memory that `rest` returned, in a list: the reader adds to it."""
         return self._at[1]
 
     def rest(self) -> memoryview | None:
-        """Return the memory for what comes next; None if all is there."""
+        """Return the memory for the bytes still to come; None if all are there."""
         while True:
             index, got = self._at
             if index == len(self._views):
@@ -304,7 +304,7 @@ class Large:
 
 
 def begin_large(room: memoryview, start: int, end: int, large: Large) -> Any:
-    """Copy what has come of a frame already into its own memory; return the state from which it goes on."""
+    """Copy the part of a frame that has come into its own memory; return the state from which it goes on."""
     while start < end and (rest := large.rest()) is not None:
         size = min(rest.nbytes, end - start)
         rest[:size] = room[start : start + size]

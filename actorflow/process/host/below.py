@@ -1,4 +1,4 @@
-"""Below: what an actor of another process has under it: to find it by its path, and to describe it."""
+"""Below: the actors below one of another process: finding one by its path, and describing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Child: what runs in a host's process. The zygote imports this module before it forks the first host."""
+"""Child: the main function of a host's process. The zygote imports this module before it forks the first host."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def close(_request: Request) -> None:
 
 
 def finish(link: Link) -> None:
-    """Write what is left, and end. Interpreter exit would wait for threads that sit in user code."""
+    """Write the rest, and end. Interpreter exit would wait for threads that sit in user code."""
     for stream in (sys.stdout, sys.stderr):  # first: what follows may take until this process is killed
         try:
             stream.flush()

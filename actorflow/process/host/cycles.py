@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 
 class Probed:
-    """A wait whose probe is under way: `future` is what the actor `ref` waits for."""
+    """A wait whose probe is under way: `future` is the one that the actor `ref` waits for."""
 
     __slots__ = ("__weakref__", "future", "ref")
 

@@ -1,4 +1,4 @@
-"""Envoy: what stands in the parent's tree for an incarnation in a host, and the news that end it."""
+"""Envoy: the stand-in, in the parent's tree, of an incarnation in a host, and the news that end it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Envoy(Actor):
             ref._scheduler.post(ref, Move(host), None)
 
     async def on_stop(self) -> None:  # type: ignore[override]
-        """Stop the actor: behind what is queued, or, if a supervisor wants it, after its current handler."""
+        """Stop the actor: behind its queued messages, or, if a supervisor wants it, after its current handler."""
         ref: Any = self._actor_ref
         host = ref._host
         if host is None or not ref._guest or host.link.closed is not None:

@@ -1,9 +1,10 @@
 """Flow: back-pressure over more than one link.
 
-What one host sends to another goes through their parent, which reads both links and never waits. So when too much waits
-there for an actor whose process does not read, or is being started, the parent says "full" to the process that such
-messages come from, and "room" once half is gone. There the senders wait. By actor and not by process: an actor that is
-restarted has another one. Each process knows of those it sends to, and passes the news on to those that send by it.
+A message from one host to another goes through their parent, which reads both links and never waits. So when too much
+waits there for an actor whose process does not read, or is being started, the parent says "full" to the process that
+such messages come from, and "room" once half is gone. There the senders wait. News are by actor and not by process, as
+a restarted actor has another process. Each process knows of those it sends to, and passes the news on to those that
+send by it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Full:
-    """One actor that is not to be sent to: why, who waits for that to end, and which links were told."""
+    """One actor that is not to be sent to: the reasons, the waits for their end, and the links that were told."""
 
     __slots__ = ("causes", "fails", "starting", "told", "waiting")
 
@@ -42,11 +43,11 @@ class Flow:
         self._lock = threading.RLock()  # a finaliser may send while its thread is in here
 
     def hold(self, uid: int, cause: Any, origin: Link | None, *, fails: bool = False, starting: bool = False) -> bool:
-        """Note that an actor is not to be sent to, and tell it to where such a message came from.
+        """Note that an actor is not to be sent to, and tell the process that such a message came from.
 
         Args:
             uid: the actor.
-            cause: what `release` is to be called with.
+            cause: the argument of the `release` to come.
             origin: the link that the message came by.
             fails: senders are to get MailboxFull.
             starting: its process is being started.
@@ -129,7 +130,7 @@ def full(request: Request, uid: int, fails: bool, starting: bool) -> None:
 
 
 def room(request: Request, uid: int) -> None:
-    """It has room again."""
+    """Note that an actor has room again."""
     request.node.flow.release(uid, ("told by", request.link))
 
 

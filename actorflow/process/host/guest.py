@@ -1,6 +1,7 @@
 """Guest: the ref, in its host, of an actor that lives in the tree of the parent process.
 
-It has the number and the path that it has in its parent's tree; once it has moved out, what comes for it is sent after.
+The ref has the same number and path as in the parent's tree; once the actor has moved out, messages for it are sent
+after it.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ SILENT.add(Leave)
 
 
 class Lodger(ActorRef[Any]):
-    """What makes a ref that of a guest: its address, in all processes, is the one that it has in its parent's tree."""
+    """Makes a ref that of a guest: its address, in all processes, is the one that it has in its parent's tree."""
 
     __slots__ = ()
 
@@ -82,7 +83,7 @@ class Lodger(ActorRef[Any]):
     # --- when it has moved out, and others in this process still send to it ------------------------------------------
 
     def tell(self, message: Any) -> None:
-        """Send a message; to one that has left, behind what is in its mailbox yet."""
+        """Send a message; to a guest that has left, behind the messages still in its mailbox."""
         if self._state >= ENDING and self._parent.has_left:
             self._arrive(message, None, sender_of_this())
         else:
@@ -126,7 +127,7 @@ class Lodger(ActorRef[Any]):
         return super().is_alive() if far is None else far.is_alive()
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
-        """End the actor for good behind what is queued."""
+        """End the actor for good behind its queued messages."""
         far = self._far()
         if far is None:
             return super().stop(block=block, timeout=timeout)
@@ -173,7 +174,7 @@ def give_back(link: Link, ref: ActorRef[Any], message: Any, future: Any, sender:
 
 
 class BoundedGuestRef(Lodger, BoundedRef):  # pyright: ignore[reportIncompatibleVariableOverride]
-    """The same, with a bounded mailbox: what it takes out is reported, so that the senders may go on."""
+    """A guest's ref with a bounded mailbox: messages taken out are reported, so that the senders may go on."""
 
     __slots__ = ("_taken",)
 

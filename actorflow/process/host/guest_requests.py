@@ -36,7 +36,7 @@ def start_again(request: Request, uid: int, epoch: int) -> None:
 
 
 def stop(request: Request, uid: int) -> None:
-    """End a guest behind what is queued."""
+    """End a guest behind its queued messages."""
     ref = request.node.find(uid)
     if ref is None:
         request.answer()
@@ -87,7 +87,7 @@ def leave(request: Request, uid: int, restart: bool, seconds: float) -> None:
 
 
 def move_out(request: Request, uid: int) -> None:
-    """End a guest behind what is queued, for its parent to start it in another process."""
+    """End a guest behind its queued messages, for its parent to start it in another process."""
     _take_out(request, uid, Guests.leave)
 
 

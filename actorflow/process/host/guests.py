@@ -1,6 +1,6 @@
 """Guests: the actors of a host that live in the tree of its parent process. The host's side of `lodge`.
 
-What becomes of a guest when its incarnation ends is decided in the parent's process; until then its mailbox is kept.
+The fate of a guest whose incarnation ends is decided in the parent's process; until then its mailbox is kept.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Guests(SupervisedChildren):
         return self._parent_path
 
     def crashed(self, ref: ActorRef[Any], error: BaseException) -> None:
-        """The parent's process tells who listens."""
+        """Do nothing: the parent's process tells the listeners."""
 
     def child_ended(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:
         """Keep the mailbox if the restart kind allows for a new incarnation, and leave the rest to the parent."""
@@ -66,7 +66,7 @@ class Guests(SupervisedChildren):
             leaving.answer(value=False)
 
     def leave(self, ref: ActorRef[Any], request: Request) -> None:
-        """End the guest behind what is queued; the answer is False if it ends by itself before."""
+        """End the guest behind its queued messages; the answer is False if it ends by itself before."""
         if ref._state == DEAD or ref.uid in self._between:
             request.answer(value=False)
             return
@@ -83,7 +83,7 @@ class Guests(SupervisedChildren):
         self._go(ref, request)
 
     def _go(self, ref: ActorRef[Any], request: Request) -> None:
-        """Take the guest out; what is in its mailbox is returned, and then the request answered."""
+        """Take the guest out; the messages in its mailbox are returned, and then the request answered."""
         far = self.link.node.ref_to(self.link.name, self.first_uid, ref.uid, ref.path, ref.actor_class)
         life = ref._life
         if life is not None:  # its end is to be known to those who wait for it here
@@ -110,7 +110,7 @@ class Guests(SupervisedChildren):
 
 
 def run_leave(ref: Any, _message: Leave) -> Ended | None:
-    """End normally, unless nobody waits for that any more: a crash came before, and what follows begins anew."""
+    """End normally, unless nothing waits for that any more, as a crash came before; its restart begins anew."""
     if ref._parent.leaving is None:
         return None
     ref._parent.has_left = True

@@ -75,7 +75,7 @@ class Hosts:
         self._launchers: dict[Any, Launcher] = {}
 
     def launcher(self, launch: Launch) -> Launcher:
-        """Return what starts such processes; it is kept for the next one, which then starts in milliseconds."""
+        """Return a launcher for such processes; it is kept for the next one, which then starts in milliseconds."""
         with self.lock:
             key = launch.key()
             if key not in self._launchers:
@@ -169,7 +169,7 @@ class Host:
 
     @property
     def what(self) -> str:
-        """What it is called in errors."""
+        """The host's name in errors."""
         label = self.options.name or ", ".join([ref.path for ref in list(self.guests)][:3]) or self.name
         return f"host {label}"
 
@@ -233,7 +233,7 @@ class Host:
             self.kill()
 
     def _read(self) -> None:
-        """Read what the process sends, up to its end."""
+        """Read the frames of the process, up to its end."""
         try:
             if self._first_frame() == [self._key]:  # else it is not ours
                 self._watch_memory()
@@ -278,7 +278,7 @@ class Host:
             self.hosts.scheduler.timers.cancel(timer)
 
     def recycle(self) -> None:
-        """Have all guests move to a new process, each when it has handled what is queued."""
+        """Have all guests move to a new process, each when it has handled its queued messages."""
         from actorflow.process.host.envoy import Move  # noqa: PLC0415 - it is made of hosts
 
         with self.hosts.lock:
@@ -335,7 +335,7 @@ class Host:
         self.link.connection.end_reads()
 
     def _over(self) -> None:
-        """The process is gone, and all that it has sent is read: say so to all who wait for it."""
+        """Tell all waits that the process is gone, now that all its frames are read."""
         self.lost = True
         self.hosts.forget(self)
         self.link.connection.close()
@@ -371,7 +371,7 @@ class Host:
 
 
 def any_lives() -> bool:
-    """Say whether any host of this process lives: what goes on in it is not known here."""
+    """Say whether any host of this process lives: its work is not known here."""
     return any(not host._ended.is_set() for host in list(_living))
 
 

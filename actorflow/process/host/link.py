@@ -1,8 +1,7 @@
-"""Link: what two processes of one system send each other. Both ends run this code.
+"""Link: the messages between two processes of one system. Both ends run this code.
 
-Messages are pickled by their sender at once, and written in batches. Who writes them is told in
-`actorflow.process.host.outbox`; who reads at the parent's end in `actorflow.process.host.wait`, and who in the host in
-`actorflow.process.host.scheduler`.
+Messages are pickled by their sender at once, and written in batches. `actorflow.process.host.outbox` writes them; at
+the parent's end `actorflow.process.host.wait` reads, and in the host `actorflow.process.host.scheduler`.
 """
 
 from __future__ import annotations
@@ -118,9 +117,9 @@ class Link(Outbox):
         asker: Any,
         origin: Link | None = None,
     ) -> None:
-        """Send a message that is pickled already; never waits. `asker` is what its answer settles, or None.
+        """Send a message that is pickled already; never waits. `asker` is the future its answer settles, or None.
 
-        `origin`: where it came from. When too much waits here, senders there are to wait.
+        `origin`: the node it came from. When too much waits here, senders there are to wait.
         """
         item: tuple[Any, ...] = (TELL, uid, node, data, len(buffers), 0 if sender is None else self.known(sender))
         if asker is not None:
@@ -161,7 +160,7 @@ class Link(Outbox):
         self.nudge()
 
     def reply(self, number: int, value: Any, error: BaseException | None) -> None:
-        """Send what an ask of the other end came to."""
+        """Send the outcome of an ask of the other end."""
         if error is not None:
             self.fail(number, error)
         else:
@@ -292,7 +291,7 @@ class Link(Outbox):
                 entry._settle(value, None)
 
     def _close_ask(self, number: int) -> Any:
-        """Return what waits for an answer, and free its number; None if it was answered or given up before."""
+        """Return the future that waits for an answer, and free its number; None if it was answered or given up."""
         entry = self.pending.pop(number, None)
         if entry is not None:
             self.free.append(number)
@@ -301,7 +300,7 @@ class Link(Outbox):
     # --- end ---------------------------------------------------------------------------------------------------------
 
     def close(self, error: BaseException) -> None:
-        """Note that the other end is gone: answer what is open, and wake who waits."""
+        """Note that the other end is gone: answer all open asks, and wake the waits."""
         if self.closed is not None:
             return
         self.closed = error

@@ -1,7 +1,7 @@
 """Lodge: the parent's side of an actor that runs in a child process.
 
 In its parent's tree such an actor is an ordinary child whose incarnation is an Envoy: its `on_start` starts the real
-one in the host, its `on_stop` stops it, and what ends the real one, a crash or the death of the host, ends it. So
+one in the host, its `on_stop` stops it, and the end of the real one, by a crash or the death of the host, ends it. So
 supervision needs no other rules for it. User messages do not pass here: they go from the sender to the host.
 """
 
@@ -45,7 +45,7 @@ def lodge(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Tr
 
 
 class HostedTraits(Traits):
-    """Traits of an actor whose incarnation here is an Envoy: what its class says holds in the host."""
+    """Traits of an actor whose incarnation here is an Envoy: those of its class hold in the host."""
 
     __slots__ = ()
 
@@ -154,7 +154,7 @@ class HostedRef(Away):
         link.ask(self, link.name, message, sender, future)
 
     def _send_counted(self, sending: deque[None], message: Any, future: Any) -> None:
-        """Send by a way that may be shut at any time: who shuts it waits for the sends that are under way."""
+        """Send by a way that may be shut at any time: the shutting thread waits for sends under way."""
         sending.append(None)  # before the link is looked up
         link = self._link
         try:
@@ -173,7 +173,7 @@ class HostedRef(Away):
         self._hold(Parcel(data, buffers, asker, sender), origin)
 
     def _wait_for_host(self, data: bytes, buffers: Any, future: Any, sender: ActorRef[Any] | None) -> None:
-        """Keep a message until the host is there; above the limit of what may wait, the sender waits."""
+        """Keep a message until the host is there; above the limit of waiting bytes, the sender waits."""
         parcel = Parcel(data, [memoryview(bytes(buffer)) for buffer in buffers], future, sender)
         limit = hosts_of(self._scheduler).limit
         if self._backlog_size > limit and self._link is None:
@@ -205,7 +205,7 @@ class HostedRef(Away):
             self._refuse(parcel, None)
 
     def _take_back(self, parcel: Parcel) -> None:
-        """Take what a host returns of the mailbox: it goes out before what has come meanwhile."""
+        """Take back messages of the mailbox from a host: they go out before those that have come meanwhile."""
         with self._gate:
             if self._link is None and self._state < ENDING:
                 self._returned.append(parcel)
@@ -226,7 +226,7 @@ class HostedRef(Away):
         hosts_of(self._scheduler).node.dead_letter(self, message, parcel.sender, cause or error)
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
-        """End the actor for good behind what is queued; True if it was alive."""
+        """End the actor for good behind its queued messages; True if it was alive."""
         link = self._link
         if link is None or self._state >= ENDING:
             return super().stop(block=block, timeout=timeout)
@@ -247,7 +247,7 @@ class HostedRef(Away):
     # --- the way to the host -----------------------------------------------------------------------------------------
 
     def _open(self, link: Link) -> None:
-        """The actor is up: what has waited goes out first."""
+        """Send the waiting messages first, as the actor is up."""
         with self._gate:
             if link.closed is not None or (self._host is not None and self._host.lost):
                 return  # it has died or is to be left, and the news is in the mailbox: messages wait for the next host
@@ -264,7 +264,7 @@ class HostedRef(Away):
             self._link = None
 
     def _guest_ended(self, epoch: int) -> None:
-        """An incarnation is over; the news of it comes behind what is in the mailbox."""
+        """Take the news that an incarnation is over, which comes behind the messages in the mailbox."""
 
     async def _shut_after_sends(self) -> None:
         """Shut the way, and wait until all that was being sent on it is: then nothing comes too late."""
@@ -282,7 +282,7 @@ class HostedRef(Away):
             self._scheduler.hosts.node.flow.release(self.uid, self)
 
     def _close(self, cause: BaseException | None) -> None:
-        """The actor is dead: refuse what waits, and leave the host."""
+        """Refuse the waiting messages of a dead actor, and leave the host."""
         with self._gate:
             self._link = None
             parcels = [*self._returned, *self._backlog]
@@ -317,7 +317,7 @@ class HostedRef(Away):
 
 
 class BoundedHostedRef(HostedRef):
-    """The same for a bounded mailbox: senders of this process keep to its capacity, by what the host reports.
+    """A hosted ref with a bounded mailbox: senders of this process keep to its capacity, by the host's reports.
 
     Messages that come from other processes do not wait here; those that find the mailbox full wait in the host.
     """
@@ -330,7 +330,7 @@ class BoundedHostedRef(HostedRef):
         self._senders: deque[Future[None]] = deque()
 
     def tell(self, message: Any) -> None:
-        """Send a message; when the mailbox is full, do what its `overflow` says."""
+        """Send a message; when the mailbox is full, follow its `overflow`."""
         self._send_in(lambda: super(BoundedHostedRef, self).tell(message))
 
     def _send(self, message: Any, future: Any) -> None:

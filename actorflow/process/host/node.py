@@ -1,7 +1,8 @@
 """Node: this process in the tree of processes of one system, and the ways to the others.
 
-The root is "", its third host "3", that one's first host "3.1". A host knows its parent and its own hosts; what is for
-others goes through them. Numbers of actors (`uid`) are unique in the tree, so whoever finds one knows that it is here.
+The root is "", its third host "3", that one's first host "3.1". A host knows its parent and its own hosts; messages for
+others go through them. Numbers of actors (`uid`) are unique in the tree, so a number found in a table here is an
+actor's of this process.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ UNREADABLE = "a message that does not unpickle"
 
 
 class Node:
-    """See the module. One for each system that has child processes, in each of its processes."""
+    """This process among those of one system. Each process of a system that has child processes has one."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
@@ -85,7 +86,7 @@ class Node:
         return RemoteRef.gone(self, uid, path or f"/gone/actor-{uid}", Actor._traits)
 
     def note_end(self, uid: int) -> None:
-        """Note that an actor of another node is dead: what is sent to it from here is refused."""
+        """Note that an actor of another node is dead: messages to it from here are refused."""
         self.ended[uid] = None
         if len(self.ended) > ENDED:
             self.ended.pop(next(iter(self.ended)), None)

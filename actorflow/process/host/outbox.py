@@ -1,7 +1,7 @@
-"""Outbox: what is to be written to another process, and who writes it. The writing half of a `Link`.
+"""Outbox: the items to be written to another process, and their writer. The writing half of a `Link`.
 
 The sending thread writes if nothing was written for `QUIET` seconds, else the outbox's own thread, which takes along
-what has come meanwhile.
+the items that have come meanwhile.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BATCH: Final = 1000  # items a frame: the reader handles them before the next
 
 
 class Outbox:
-    """See the module. `node` is this process; `name` is the other's node."""
+    """Writes the items for another process. `node` is this process; `name` is the other's node."""
 
     def __init__(self, node: Node, name: str, connection: Connection, *, limit: int) -> None:
         self.node = node
@@ -68,7 +68,7 @@ class Outbox:
     # --- in: any thread ----------------------------------------------------------------------------------------------
 
     def _append(self, item: tuple[Any, ...], buffers: Sequence[memoryview], size: int) -> None:
-        """Queue an item for the writer; never waits. `size`: bytes of a message or request, 0 of what answers one."""
+        """Queue an item for the writer; never waits. `size`: bytes of a message or request, 0 of an answer."""
         heavy = Heavy(item, buffers, size + sum([buffer.nbytes for buffer in buffers])) if buffers else None
         self.queued += size if heavy is None else heavy.size
         self.outbox.append(item if heavy is None else heavy)
@@ -108,7 +108,7 @@ class Outbox:
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def start_writer(self) -> None:
-        """Start the thread that writes what the senders leave to it."""
+        """Start the thread that writes the items left to it by senders."""
         threading.Thread(target=self._write_on, name=f"{self.node.system}-writer-{self.name}", daemon=True).start()
 
     # A signal's handler may raise at any line. What is taken out of the outbox is somewhere at each of them: in
@@ -134,8 +134,8 @@ class Outbox:
     def write_past(self, item: tuple[Any, ...]) -> bool:
         """Write an ask or an answer now, if nothing is queued before it: the common case, in fewer steps.
 
-        What cannot be written at once is the writer's. If the other end is gone, nobody misses it: the reader, which
-        sees the end, answers the asks.
+        Bytes that cannot be written at once are the writer's. If the other end is gone, nothing misses them: the
+        reader, which sees the end, answers the asks.
         """
         lock = self._write_lock
         if self.outbox or self._taken or self.closed is not None or lock._is_owned():
@@ -165,7 +165,7 @@ class Outbox:
         self.wake_writer()
 
     def flush(self) -> None:
-        """Write what is queued, unless another thread is about to."""
+        """Write the queued items, unless another thread is about to."""
         lock = self._write_lock
         if lock._is_owned():  # a finaliser, or a signal's handler, sends in the midst of a write
             return
@@ -194,7 +194,7 @@ class Outbox:
         return self._push()
 
     def _push(self) -> bool:
-        """Write what the connection has, without waiting; False if there is more of it."""
+        """Write the connection's bytes, without waiting; False if there are more."""
         try:
             self.connection.write(AT_HAND)
         except BlockingIOError as error:
@@ -233,7 +233,7 @@ class Outbox:
         return taken, ()
 
     def _enter(self, items: list[tuple[Any, ...]], buffers: Sequence[memoryview] = ()) -> None:
-        """Make a frame of what is in `_taken`; the connection has it then."""
+        """Make a frame of the items in `_taken`; the connection has it then."""
         frame = Frame(items, buffers)
         if buffers:
             at_once(partial(self.connection.frames.append, frame), self._taken.clear)
@@ -256,7 +256,7 @@ class Outbox:
             self._write()
 
     def _write(self) -> None:
-        """Write what the connection has."""
+        """Write the connection's bytes."""
         try:
             self.connection.write()
         except OSError as error:
@@ -264,9 +264,9 @@ class Outbox:
         self.sent_at = time.perf_counter()
 
     def _note_end(self, error: OSError) -> None:
-        """Keep what was not written, for the dead letters: the other end reads whole frames only.
+        """Keep the unwritten items, for the dead letters: the other end reads whole frames only.
 
-        The reader sees the end, and answers what is open.
+        The reader sees the end, and answers open asks.
         """
         if error.errno is None:  # a signal's handler raised it: a TimeoutError, say
             raise error
@@ -304,7 +304,7 @@ class Outbox:
     # --- back-pressure -----------------------------------------------------------------------------------------------
 
     def _wait_for_room(self, ref: ActorRef[Any]) -> None:
-        """Wait until the other end has read some of what is queued; others run meanwhile. See `room_for`."""
+        """Wait until the other end has read some of the queued items; others run meanwhile. See `room_for`."""
         if ref._traits.options.overflow == "fail":
             msg = f"{self.queued} bytes wait to be sent to the process of {ref.path}, which does not read them"
             raise MailboxFull(msg)
@@ -345,7 +345,7 @@ class Outbox:
     # --- end ---------------------------------------------------------------------------------------------------------
 
     def drop_outbox(self) -> None:
-        """Report what was not written as dead letters; asks among it are answered by `drop_pending`."""
+        """Report unwritten messages as dead letters; asks among them are answered by `drop_pending`."""
         while self.outbox:
             try:
                 entry = self.outbox.popleft()

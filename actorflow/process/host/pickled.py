@@ -1,6 +1,6 @@
 """Pickled: hosts on a virtual clock.
 
-There all processes are one, but what goes to a hosted actor and comes back is pickled all the same: a test sees that a
+There all processes are one, but messages to a hosted actor and its answers are pickled all the same: a test sees that a
 message does not survive the way, or that sender and receiver do not share it.
 """
 
@@ -15,7 +15,7 @@ from actorflow.process.payload import dump_error, dumps, load_error, loads
 
 
 def copied(value: Any, what: str = "the message") -> Any:
-    """Return what another process would get."""
+    """Return the copy that another process would get."""
     return loads(*dumps(value, what))
 
 
@@ -36,7 +36,7 @@ class CopiedFuture(Future[Any]):
 
 
 class Copied(ActorRef[Any]):
-    """What the two kinds share: each incarnation gets its own copy of the arguments."""
+    """The part that both kinds share: each incarnation gets its own copy of the arguments."""
 
     __slots__ = ()
 

@@ -48,7 +48,7 @@ class Elsewhere:
 
     @property
     def ask_timeout(self) -> float | None:
-        """What holds for asks of this process."""
+        """Return the timeout of this process's asks."""
         return self._here.scheduler.ask_timeout
 
     def check_usable(self) -> None:
@@ -103,7 +103,7 @@ class Elsewhere:
 
 
 class Away(ActorRef[Any]):
-    """What refs share whose actor runs in another process."""
+    """The base of refs whose actor runs in another process."""
 
     __slots__ = ()
 
@@ -125,7 +125,7 @@ class Away(ActorRef[Any]):
         return RemoteProxy(actor_ref=self)
 
     def _attributes(self) -> dict[Any, Any] | None:
-        """Return what a proxy may reach; None if that is not to be had, and the class must do."""
+        """Return the attributes that a proxy may reach; None if they cannot be had: those of the class must do then."""
         link, node = self._whereabouts()
         if link is None:
             return None
@@ -215,7 +215,7 @@ class RemoteRef(Away):
             return False
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
-        """End the actor for good behind what is queued; True if it was alive."""
+        """End the actor for good behind its queued messages; True if it was alive."""
         future = RemoteFuture(self)
         future._patient = not holds()
         stopped = future.map(bool)
@@ -251,7 +251,7 @@ class RemoteRef(Away):
 
 
 def holds() -> bool:
-    """Say whether the handler of a durable actor runs here: it cannot wait for what it sends."""
+    """Say whether the handler of a durable actor runs here: it cannot wait for the answers to its own sends."""
     execution = CURRENT.get()
     return execution is not None and execution.holds
 

@@ -1,8 +1,8 @@
-"""Requests: what one process's runtime asks of another's.
+"""Requests: those that one process's runtime makes of another's.
 
-Those here are understood by every node; `actorflow.process.host.guest_requests` adds what only hosts do, and
-`actorflow.process.host.envoy` what hosts tell their parent. They run in the thread that reads the link, so they are
-short and never wait.
+Those here are understood by every node; `actorflow.process.host.guest_requests` adds those for hosts only, and
+`actorflow.process.host.envoy` the news from hosts to their parent. They run in the thread that reads the link, so they
+are short and never wait.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Request:
             self.link.answer(self.number, value)
 
     def answer_with(self, future: Future[Any]) -> None:
-        """Answer it with what the future is set to."""
+        """Answer the request with the value or error of the future."""
 
         def settle() -> None:
             if self.number is not None:

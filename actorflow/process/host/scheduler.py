@@ -1,8 +1,8 @@
 """Scheduler of a host: while it has nothing to do, the holder of the baton reads the link.
 
-So a message to an idle host wakes one thread, which handles it and writes the answer. While handlers run, what they
-send is left in the link's outbox until the run queue is empty, or a fifth of a millisecond is over; then the link is
-looked at each millisecond, by a thread of its own.
+So a message to an idle host wakes one thread, which handles it and writes the answer. While handlers run, their
+messages are left in the link's outbox until the run queue is empty, or a fifth of a millisecond is over; then the link
+is looked at each millisecond, by a thread of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HostLink(Link):
             self.wake_writer()
 
     def put_answer(self, item: tuple[Any, ...]) -> None:
-        """Write an answer by the rule of `nudge`: now, or with what comes after it."""
+        """Write an answer by the rule of `nudge`: now, or with the items after it."""
         scheduler = self.node.scheduler
         if (scheduler.inbox or scheduler.ready) and time.perf_counter() - self.sent_at <= QUIET:
             self.outbox.append(item)
@@ -55,7 +55,7 @@ class HostLink(Link):
 
 
 class HostScheduler(LiveScheduler):
-    """See the module. `attach` gives it the link."""
+    """Runs the actors of a host, and reads the link while they rest. `attach` gives it the link."""
 
     link: HostLink | None = None
 
@@ -84,7 +84,7 @@ class HostScheduler(LiveScheduler):
     # --- the idle holder ---------------------------------------------------------------------------------------------
 
     def rest_idle(self, worker: Worker) -> bool:
-        """Write what is left, and wait for work, on the link or from other threads. False: the system closed."""
+        """Write the rest, and wait for work, on the link or from other threads. False: the system closed."""
         link = self.link
         if link is not None and link.outbox:
             link.flush()

@@ -1,12 +1,12 @@
-"""Wait: who reads a link's socket at the parent's end.
+"""Wait: the right to read a link's socket at the parent's end.
 
-Normally the link's reader thread does. A thread outside of the system that waits for an answer may read in its stead:
+Normally the link's reader thread reads. A thread outside of the system that waits for an answer may read in its stead:
 two threads that wake up for one answer cost as much as the way to the other process and back. The first such thread
 takes the socket out of the reader's epoll; the reader then looks each `LOOK` seconds whether that goes on, and takes
 the socket back when it does not.
 
-In the main thread the handler of a signal may raise at any line (Ctrl-C). So what that thread reads it deals with only
-as far as this can be done twice: answers for which nobody else waits. The rest stays in the connection, as does a frame
+In the main thread the handler of a signal may raise at any line (Ctrl-C). So that thread deals with frames only as far
+as this can be done twice: answers for which no other thread waits. The rest stays in the connection, as does a frame
 that is there in part, and the reader thread takes it from there.
 """
 
@@ -75,7 +75,7 @@ class Ear:
             return
 
     def _wait_for_turn(self, epoll: select.epoll) -> None:
-        """Wait until there is something to read, and nobody else who does."""
+        """Wait until there is something to read, and no other thread reads."""
         while True:
             seen = self.borrows
             events = epoll.poll(LOOK if self.lent else -1)
@@ -91,7 +91,7 @@ class Ear:
                 return  # to look once: what has come meanwhile may be in the connection already
 
     def borrow(self) -> bool:
-        """Take the right to read, if nobody has it; `give_back` returns it, and must be called whatever this does."""
+        """Take the right to read, if no thread has it; `give_back` returns it, and must be called in any case."""
         if not self.lock.acquire(blocking=False):
             return False
         self.borrows += 1
@@ -135,7 +135,7 @@ class Ear:
 
 
 class RemoteFuture(Future[Any]):
-    """The answer of an actor in another process; who waits for it outside of the system reads the socket itself."""
+    """The answer of an actor in another process; a thread outside of the system reads the socket itself for it."""
 
     __slots__ = ("link",)
 

@@ -1,4 +1,4 @@
-"""Frames: what launcher and zygote write to each other, with descriptors. Lean.
+"""Frames: the messages between launcher and zygote, with descriptors. Lean.
 
 A frame is its length and a marshalled tuple. Descriptors ride on the length. It uses `_socket` and `marshal`, since
 `socket` takes 10 ms to import, `array` 4 and `pickle` 14, and a whole cold start 20.

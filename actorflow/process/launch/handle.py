@@ -20,10 +20,10 @@ START_LIMIT = 60.0  # seconds for a child to be forked: a preload may take that 
 
 
 class Exit(NamedTuple):
-    """How a child has ended.
+    """The end of a child.
 
     Attributes:
-        exitcode: what it exited with; None if a signal ended it, or if it never ran.
+        exitcode: its exit code; None if a signal ended it, or if it never ran.
         signal: the signal that ended it, or None.
         max_rss: the most memory that it had in use at once, in bytes.
         error: why it could not start, or the traceback of the error that ended it; "" if there is none.
@@ -38,7 +38,7 @@ class Exit(NamedTuple):
     refused: bool = False
 
     def failure(self, what: str = "a process", *, maybe_ran: bool | None = None, host: str = "") -> ActorflowError:
-        """Return the error for those who wait for the child: `DefinitionError` if it was refused, else `HostDied`.
+        """Return the error for callers that wait for the child: `DefinitionError` if it was refused, else `HostDied`.
 
         `maybe_ran` and `host` are those of HostDied.
 

@@ -1,4 +1,4 @@
-"""Launcher: starts child processes; what is alike is started by one fork server."""
+"""Launcher: starts child processes; those alike are started by one fork server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from actorflow.process.launch.server import ForkServer, forking
 
 @dataclass(frozen=True)
 class Launch:
-    """What a fork server is started with.
+    """The settings that a fork server is started with.
 
     Attributes:
         preload: modules that it imports before the first fork; children have them at once. They may not start threads.
@@ -35,7 +35,7 @@ class Launch:
 
 
 class Launcher:
-    """Starts children. Get one by `acquire`, and `release` it; the last release kills what still runs."""
+    """Starts children. Get one by `acquire`, and `release` it; the last release kills those that still run."""
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
@@ -55,15 +55,15 @@ class Launcher:
     ) -> Handle:
         """Start a child that calls the entry function with the argument and its own copies of the descriptors.
 
-        It returns before the child is there. The child has this process's current import path, environment and folder,
-        a process group of its own, and no standard input; it ignores SIGINT. What goes wrong shows in the handle.
+        The call returns before the child is there. The child has this process's current import path, environment and
+        folder, a process group of its own, and no standard input; it ignores SIGINT. Errors show in the handle.
 
         Args:
             entry: "module:function".
             argument: anything that `marshal` takes.
             fds: open files that the child gets; close your own after the call.
             cpu: the processors that it may run on.
-            nice: what is added to its niceness.
+            nice: added to its niceness.
             warm: a module that the fork server imports before, so that this child and later ones have it at once.
 
         Raises:
@@ -87,7 +87,7 @@ class Launcher:
             return handle
 
     def prepare(self, warm: str | None) -> None:
-        """Start the fork server, so that it comes up while the caller makes what is to be launched."""
+        """Start the fork server, so that it comes up while the caller prepares the launch."""
         with self._lock, suppress(OSError, RuntimeError):  # the launch tries again, and tells
             if self._server is None and self._users:
                 self._server = self._serve()
@@ -97,7 +97,7 @@ class Launcher:
         return ForkServer(self._launch.preload, dict(self._launch.env))
 
     def release(self) -> None:
-        """Give it back. The last one to do so kills what still runs, and waits for the end of all that."""
+        """Give the launcher back. The last release kills the children that still run, and waits for the end of all."""
         with forking:
             self._users = max(self._users - 1, 0)
             if self._users:
@@ -144,7 +144,7 @@ _launchers: dict[tuple[Any, ...], Launcher] = {}
 
 @atexit.register
 def _end_all() -> None:
-    """End what was never released, so that no process is left when the interpreter goes."""
+    """End the launchers that were never released, so that no process is left when the interpreter goes."""
     while _launchers:
         _launchers.popitem()[1]._end()
 

@@ -18,10 +18,10 @@ REFUSED = b"!"  # before the text of an error: the caller's definition is wrong,
 
 
 class Newborn:
-    """What a child is to do.
+    """A child's orders.
 
     Attributes:
-        life: the write end of a pipe. The zygote holds the other end, and reads there what went wrong.
+        life: the write end of a pipe. The zygote holds the other end, and reads errors there.
     """
 
     def __init__(
@@ -93,8 +93,8 @@ def born_again(request: int) -> Newborn:
 def die_with_reader(pipe: int) -> None:
     """Have the kernel kill this process when nobody holds the read end of the pipe any more.
 
-    It works whatever the process does, in C code too. PR_SET_PDEATHSIG would do the same, but needs ctypes, which takes
-    longer to import. Elsewhere than on Linux the launcher kills what a dead zygote leaves.
+    This works whatever the process does, in C code too. PR_SET_PDEATHSIG would do the same, but needs ctypes, which
+    takes longer to import. Elsewhere than on Linux the launcher kills the children that a dead zygote leaves.
     """
     if sys.platform == "linux":
         fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())

@@ -41,7 +41,7 @@ forking = threading.RLock()
 
 
 class ForkServer:
-    """One zygote with its children. A thread starts it, hears what it tells, and buries it."""
+    """One zygote with its children. A thread starts it, reads its reports, and buries it."""
 
     def __init__(self, preload: Sequence[str], env: dict[str, str]) -> None:
         self._preload = list(preload)
@@ -81,7 +81,7 @@ class ForkServer:
             return handle
 
     def prepare(self, warm: str | None) -> None:
-        """Have done what the first launch would wait for.
+        """Do the slow steps that the first launch would wait for.
 
         Raises:
             OSError: the zygote is gone.
@@ -108,7 +108,7 @@ class ForkServer:
                     self._send("kill", number, int(signal))
 
     def end(self) -> None:
-        """Kill what is left, and end the zygote. Waits for that, unless called by its own thread."""
+        """Kill the children left, and end the zygote. Waits for that, unless called by its own thread."""
         with self._lock:
             if self._ended:
                 return
@@ -179,7 +179,7 @@ class ForkServer:
                 self._its_life = -1
 
     def _hear(self, what: str, number: int, *rest: Any) -> None:
-        """Take what the zygote tells of one child."""
+        """Take the zygote's report on one child."""
         if what == "started":
             self._has_forked = True
             self._handles[number]._started(*rest)
@@ -211,7 +211,7 @@ class ForkServer:
 
 
 def exit_of(status: int, max_rss: int, error: str) -> Exit:
-    """Read what `wait4` and the child's pipe said."""
+    """Return the end of a child, read from its `wait4` status and its pipe."""
     code = os.waitstatus_to_exitcode(status)
     exitcode, signal = (code, None) if code >= 0 else (None, -code)
     return Exit(exitcode, signal, max_rss, error.removeprefix(REFUSED), error.startswith(REFUSED))

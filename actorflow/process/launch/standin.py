@@ -1,9 +1,9 @@
 """Stand-in: the package `actorflow` in a process that may never need all of it. Lean: a zygote's first import.
 
 `import actorflow.process.wire` would run `actorflow/__init__.py` first, which imports everything and takes 180 ms. So a
-zygote enters a stand-in for the package. It has the package's path, which is all that imports of modules below it ask
-for. The first look at a name that it does not have (`actorflow.Actor`, `from actorflow import child`) runs the real
-`__init__` in it.
+zygote enters a stand-in for the package. The stand-in has the package's path, which is all that imports of modules
+below it need. The first look at a name that it does not have (`actorflow.Actor`, `from actorflow import child`) runs
+the real `__init__` in it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Module = type(sys)
 
 
 class Package(Module):  # type: ignore[misc, valid-type]
-    """A package whose `__init__` runs when somebody asks for what it defines."""
+    """A package whose `__init__` runs at the first look at a name that it defines."""
 
     def __getattr__(self, name: str) -> Any:
         """Run the real `__init__`, once, and look again."""
@@ -37,7 +37,7 @@ class Package(Module):  # type: ignore[misc, valid-type]
         return __import__, (self.__name__,)
 
     def _run_init(self, name: str) -> None:
-        """Run the real `__init__` in this module; what is imported already keeps its identity."""
+        """Run the real `__init__` in this module; modules already imported keep their identity."""
         if "_running" in self.__dict__:  # an import within __init__ looks for what is not there yet
             raise AttributeError(f"partially initialized module {self.__name__!r} has no attribute {name!r}")
         self._running = True
@@ -65,7 +65,7 @@ def install(name: str, folder: str) -> None:
 
 
 def start() -> None:
-    """Be what was imported first in a new interpreter, from this folder, which goes out of the import path again."""
+    """Run the zygote as the first import of a new interpreter; this folder goes out of the import path again."""
     gc.disable()  # what is imported is no garbage, and looking takes 0.2 ms
     launch = sys.path.pop(0)
     install("actorflow", launch.rpartition("/")[0].rpartition("/")[0])

@@ -1,7 +1,7 @@
 """Zygote: the fork server, a small program that starts child processes by forking itself. Lean.
 
 It has one thread, and never had the sockets and locks of the process that started it: that makes its forks safe. It
-imports as little as possible before the first fork, and while it is idle what later children need.
+imports as little as possible before the first fork, and while it is idle the modules that later children need.
 
 Its control socket is its life line: at the end of it, the zygote kills the process groups of all its children and goes.
 A child is in turn killed by the kernel when its zygote dies, by a pipe of which the zygote alone has the read end.
@@ -78,7 +78,7 @@ class Zygote:
         self._poll.register(self._wake, select.POLLIN)
 
     def serve(self) -> Newborn | None:
-        """Obey until the launcher has gone, then return None. In a child: return what it is to do."""
+        """Obey until the launcher has gone, then return None; in a child, return its orders."""
         newborn = None
         while newborn is None:
             ready = self._wait(QUIET if self._wanted else None)
@@ -98,7 +98,7 @@ class Zygote:
         return {fd for fd, _ in self._poll.poll(milliseconds)}
 
     def _obey(self, message: tuple[Any, ...], fds: list[int]) -> Newborn | None:
-        """Do what the message says."""
+        """Carry out one message."""
         match message:
             case ("launch", *rest):
                 return self._launch(fds, *rest)
@@ -198,7 +198,7 @@ class Zygote:
         return 0, theirs
 
     def _leave(self) -> None:
-        """In a child: give back what is the zygote's."""
+        """Close, in a child, the zygote's descriptors, and restore the handlers of signals."""
         os.setpgid(0, 0)
         _signal.set_wakeup_fd(-1)
         for number in (_signal.SIGCHLD, _signal.SIGHUP):
@@ -256,7 +256,7 @@ class Zygote:
             live_without_reader(self._life)
 
     def _want(self, module: str) -> None:
-        """Have the module of an entry function imported when there is time, and what any child will want."""
+        """Have the module of an entry function imported when there is time, and those that any child will need."""
         if not self._entries:
             self._wanted += WANTED
         if module not in self._entries:
@@ -289,7 +289,7 @@ def import_before_fork(name: str, what: str) -> None:
 
 
 def flush() -> None:
-    """Write out what a preload has printed, or each child would write it again."""
+    """Write out the output of a preload, or each child would write it again."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -325,7 +325,7 @@ def kill_group(pid: int, signal: int) -> None:
 
 
 def read_error(life: int) -> str:
-    """Return what a dead child has left in its pipe, and close that."""
+    """Return the error that a dead child has left in its pipe, and close that."""
     os.set_blocking(life, False)
     try:
         return os.read(life, LONGEST_ERROR + 1).decode(errors="backslashreplace")
