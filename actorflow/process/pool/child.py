@@ -199,7 +199,7 @@ class Worker:
         self.end = words[END] = end + size + 4
 
     def flush(self) -> None:
-        """Send the results that are finished, and what the functions cost."""
+        """Send the results that are finished, and the costs of the functions."""
         if self.chunk:
             self.flush_items(0)
         elif self.results:
@@ -237,7 +237,7 @@ class Worker:
         self.chunk = 0
 
     def run_groups(self, seq: int, number: int, items: Iterator[Any], total: int) -> list[Any] | None:
-        """Run all items, and raise what one of them raised, after the results of those before it.
+        """Run all items, and raise the first error of one, after the results of those before it.
 
         Returns the results if one group was enough; else they are noted and on their way.
         """
@@ -287,7 +287,7 @@ class Worker:
             self.reply(seq, data, out)
 
     def begin_items(self, seq: int) -> None:
-        """Send what other tasks have left, before results of this chunk are noted."""
+        """Send the results that other tasks have left, before results of this chunk are noted."""
         if not self.chunk:
             self.flush()
             self.chunk = seq
@@ -319,7 +319,7 @@ class Worker:
 
 
 class Unread:
-    """A function that was not called yet. It is unpickled by its first task, which so answers for what that imports."""
+    """A function that was not called yet. Its first task unpickles it, and so answers for the errors of its imports."""
 
     __slots__ = ("data",)
 

@@ -33,7 +33,7 @@ class Unclear(BaseException):
 
 
 class DirectLine(Line):
-    """See the module. What the thread does is in `Lane`."""
+    """Sends a task from the thread of its caller. The work of the worker's own thread is in `Lane`."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(dispatch)
@@ -46,7 +46,7 @@ class DirectLine(Line):
     # --- a caller that sends ------------------------------------------------------------------------------------------
 
     def hand(self, task: Task[Any]) -> bool:
-        """Send a task from the thread of its caller, who has taken the lane from the idle ones. False: it is not."""
+        """Send a task from the thread of its caller, which has taken the lane from the idle ones; False if it is not."""
         lock = self.lock
         if lock._is_owned():  # a finaliser, or a signal's handler, submits in the midst of this
             return False
@@ -69,7 +69,7 @@ class DirectLine(Line):
         return handed
 
     def leave_to_thread(self) -> None:
-        """After a signal in a caller's turn: give the lock back, and have the lane's thread go on with what he left."""
+        """Give the lock back after a signal in a caller's turn, and leave the rest of it to the lane's thread."""
         lock = self.lock
         if lock._is_owned():
             self.left_over = True

@@ -33,7 +33,7 @@ STARTS: Final = 5  # failed starts in a row after which the pool is broken
 
 
 class Dispatch:
-    """What a pool's parts share. Without locks on the way of a task: see `submit` and `Lane.fill`."""
+    """The state that a pool's parts share. Without locks on the way of a task: see `submit` and `Lane.fill`."""
 
     def __init__(self, setup: Setup, launcher: Launcher | None, path: str, workers: int, records: RecordQueue) -> None:
         self.setup = setup
@@ -101,7 +101,7 @@ class Dispatch:
             self.settle_leftovers()
 
     def rouse(self) -> None:
-        """Have all workers look at what there is to do."""
+        """Have all workers look for work."""
         for lane in list(self.lanes):
             lane.bell.ring()
 
@@ -241,11 +241,11 @@ class Dispatch:
         return bool(self.queue) or any(lane.holds_tasks() for lane in list(self.lanes))
 
     def under_way(self) -> list[Task[Any]]:
-        """Return what waits or runs just now."""
+        """Return the tasks that wait or run just now."""
         return [*self.queue.waiting(), *(task for lane in list(self.lanes) for task in list(lane.in_flight.values()))]
 
     def check_drained(self) -> None:
-        """Tell who waits for the end of all tasks; lanes ask this when they have nothing to do."""
+        """Tell the waits for the end of all tasks; lanes ask this when they have nothing to do."""
         if self.drains and not self.works:
             drains, self.drains = self.drains, []
             for future in drains:
@@ -267,7 +267,7 @@ class Dispatch:
             lane.kill()
 
     def settle_leftovers(self) -> None:
-        """At the end: refuse what has slipped in, and tell who waits."""
+        """Refuse, at the end, tasks that have slipped in, and tell the waits."""
         if self.closing and (self.broken is not None or not (self.lanes or (self.queue and not self.ended._done))):
             for task in self.queue.waiting():  # they stay there until they are settled, wherever a signal comes
                 task._settle(None, self.refusal())
@@ -278,9 +278,9 @@ class Dispatch:
         self.check_drained()
 
     def forget(self) -> None:
-        """In a fork of this process: the workers are not ours, and must see it when their pool is gone.
+        """Disown the workers in a fork of this process; they must see it when their pool is gone.
 
-        Who waits for a task here gets an error at once. Callbacks do not run: they are the parent's, which runs them.
+        Waits for a task here get an error at once. Callbacks do not run: they are the parent's, which runs them.
         """
         self.closing = self.forked = True
         lanes, self.lanes, self.launched, self.idle = [*self.lanes, *self.launched], [], [], []

@@ -1,4 +1,4 @@
-"""Doorbell: what the thread of a worker sleeps on, its socket and a bell that other threads ring."""
+"""Doorbell: the socket and the bell that the thread of a worker sleeps on; other threads ring the bell."""
 
 from __future__ import annotations
 

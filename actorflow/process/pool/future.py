@@ -1,8 +1,8 @@
 """Pool futures: one object that is an actorflow future and a `concurrent.futures.Future`.
 
 Half of the time of the standard library's process pool goes into its future: a condition, and so two locks, for each.
-Here it costs what a future of actorflow costs. What the standard library's `wait` and `as_completed` touch, the
-condition and the list of waiters, exists only once they asked for it.
+Here it costs what a future of actorflow costs. The condition and the list of waiters, which the standard library's
+`wait` and `as_completed` touch, exist only once they asked for them.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
         return False
 
     def add_done_callback(self, fn: Callable[[concurrent.futures.Future[T]], Any]) -> None:
-        """Have `fn(future)` called once it is done, by the thread that sets it; at once if it is. Errors are logged.
+        """Have `fn(future)` called once the future is done, by the thread that sets it; at once if it is done.
 
-        Whoever waits for the future is woken before.
+        Errors of the function are logged. Waits for the future are woken before.
         """
         callback = _Callback(fn, self)
         if not super()._add_waiter(callback):
@@ -110,7 +110,7 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
         return not self._drop_waiter(wake)  # else the setter took it and calls it
 
     def _withdraw(self) -> None:
-        """Undo what was done for a task that is cancelled now."""
+        """Undo the bookkeeping for a task that is cancelled now."""
 
     # --- what executors set ------------------------------------------------------------------------------------------
 
@@ -177,8 +177,8 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
 class _Twin:
     """The condition and the waiters that `wait` and `as_completed` use.
 
-    They hold the condition while they count who is done, so in their eyes nothing may become so meanwhile: they see it
-    only when `announce` has had the condition. That it comes is the promise of `Future._add_waiter`.
+    They hold the condition while they count the futures that are done, so in their eyes none may become done meanwhile:
+    they see it only when `announce` has had the condition. That it comes is the promise of `Future._add_waiter`.
     """
 
     __slots__ = ("announced", "condition", "future", "waiters")

@@ -1,4 +1,4 @@
-"""In place: what a pool is inside one of its own tasks."""
+"""In place: a pool inside one of its own tasks, where it runs tasks in the same process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lane: the thread of one worker process, and what it decides: what is sent when, and what must end."""
+"""Lane: the thread of one worker process, and its decisions: the tasks to send, and the ends to force."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NEVER.acquire()
 
 
 class Lane(DirectLine):
-    """See the module."""
+    """The thread of one worker process, which sends tasks and ends those that must not run on."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(dispatch)
@@ -70,7 +70,7 @@ class Lane(DirectLine):
         self.connection.send((child.INITIALIZE, data, levels(), authkey()), buffers)
 
     def close_theirs(self) -> None:
-        """Give back what the worker has its own copies of; twice is fine."""
+        """Close the copies of descriptors that the worker has its own of; calling it twice is fine."""
         page, self.page = self.page, -1
         if page >= 0:
             self.theirs.close_here()
@@ -99,13 +99,13 @@ class Lane(DirectLine):
             self.deliver(outcomes)
 
     def read_left_over(self) -> None:
-        """Read, also what a caller has left in the connection."""
+        """Read the worker's replies, also those that a caller has left in the connection."""
         left, self.left_over = self.left_over, False
         if not left or self.connection.pending() or self.poll.poll(0):
             self.read()
 
     def is_over(self) -> bool:
-        """Say whether the worker has done what it was for."""
+        """Say whether the worker has done its last task and may be replaced."""
         if self.in_flight:
             return False
         return self.retiring or (self.dispatch.closing and not self.dispatch.queue)
@@ -131,7 +131,7 @@ class Lane(DirectLine):
         return seconds
 
     def until_look(self) -> float:
-        """Return in how many seconds to look at what runs, if that is a chunk: it may withhold results.
+        """Return in how many seconds to look at the running task, since a chunk of a map may withhold results.
 
         The worker sends finished items after the next; if that one is slow, they are taken from the journal. The longer
         the item runs, the rarer the looks.
@@ -146,7 +146,7 @@ class Lane(DirectLine):
     # --- sending: with the lock held ---------------------------------------------------------------------------------
 
     def fill(self) -> None:
-        """Give the worker what it may have, or rest idle."""
+        """Give the worker the tasks that it may have, or rest idle."""
         dispatch = self.dispatch
         while not (self.retiring or self.doomed):
             if self.resting:
@@ -167,7 +167,7 @@ class Lane(DirectLine):
                 return
 
     def send_batch(self) -> bool:
-        """Send what is next in the queue: one task, or many cheap ones. False if the worker has to end others first."""
+        """Send the next tasks of the queue: one, or many cheap ones. False if the worker has to end others first."""
         queue = self.dispatch.queue
         first = queue.take()
         if first is None:
@@ -187,7 +187,7 @@ class Lane(DirectLine):
     # --- looking after what runs: with the lock held -----------------------------------------------------------------
 
     def look(self) -> None:
-        """End what must not run on, and take back what waits behind a task that got stuck."""
+        """End tasks that must not run on, and take back those that wait behind a task that got stuck."""
         in_flight = self.in_flight
         if not in_flight:
             return
@@ -257,7 +257,7 @@ class Lane(DirectLine):
             self.retiring = True
 
     def retire(self) -> None:
-        """Let the process end what it has."""
+        """Let the process end the tasks it has."""
         self.retiring = True
         self.bell.ring()
 
@@ -271,7 +271,7 @@ class Lane(DirectLine):
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def close(self, error: BaseException | None) -> BaseException | None:
-        """Give back what the lane holds, and say what becomes of the tasks that are under way."""
+        """Give back the tasks that the lane holds, and settle those that are under way."""
         dispatch = self.dispatch
         with self.lock:
             self.mend()
@@ -337,7 +337,7 @@ class Lane(DirectLine):
         self.free()
 
     def free(self) -> None:
-        """Give back what it holds beside the connection."""
+        """Release the lane's resources beside the connection."""
         self.words.release()
         self.memory.close()
         self.bell.close()

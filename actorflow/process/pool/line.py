@@ -1,7 +1,7 @@
-"""Line: what goes to one worker process and comes back.
+"""Line: the messages to one worker process and back.
 
-A socket and a page for each worker: no queue and no lock is shared with another process, so nobody's death can hold
-one. Who holds `lock` may send and read.
+A socket and a page for each worker: no queue and no lock is shared with another process, so no death of a process can
+hold one. The thread that holds `lock` may send and read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Batch: TypeAlias = "tuple[dict[int, Task[Any]], int, float, float, dict[int, Fun
 
 
 class Line:
-    """See the module. What decides about tasks is in `Lane`."""
+    """Sends tasks to one worker process and reads its replies. The decisions about tasks are in `Lane`."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch = dispatch
@@ -99,7 +99,7 @@ class Line:
         self.mend()
 
     def mend(self) -> None:
-        """Do what `send` has to do for its batch, or what is left of that."""
+        """Do the bookkeeping that `send` owes for its batch, or the rest of it."""
         if self.going is None:
             return
         flight, last, seconds, left, learn, forget, frame = self.going
@@ -125,7 +125,7 @@ class Line:
         self.going = None
 
     def read(self) -> None:
-        """Take in what the worker has sent."""
+        """Take in the worker's replies."""
         connection = self.connection
         pending = connection.pending
         while True:
@@ -174,7 +174,7 @@ class Line:
             del in_flight[seq]
 
     def measure(self, costs: Sequence[tuple[int, int, int]]) -> None:
-        """Note what calls of functions have cost: number of the function, calls, nanoseconds."""
+        """Note the costs of calls of functions: number of the function, calls, nanoseconds."""
         for number, count, nanoseconds in costs:
             function = self.known.get(number)
             if function is not None:
@@ -225,7 +225,7 @@ class Line:
             self.records.append(items[1])
 
     def collect(self) -> None:
-        """Take in what is finished and stands in the journal, as the worker died or is stuck before it was sent."""
+        """Take in finished results that stand in the journal, as the worker died or is stuck before they were sent."""
         first, start, replies = read_journal(self.memory, self.words)
         if start == WHOLE:
             self.take_results(first, replies, ())
@@ -233,7 +233,7 @@ class Line:
             self.take_items(first, start, replies, 0, ())  # type: ignore[arg-type]
 
     def take_outcomes(self) -> list[Outcome]:
-        """Return what is to be delivered once the lock is released."""
+        """Return the outcomes to be delivered once the lock is released."""
         if not self.outcomes:
             return []
         self.delivering = True
@@ -265,7 +265,7 @@ class Line:
             return False
 
     def kill(self) -> None:
-        """Kill the process, and what it has started."""
+        """Kill the process, and those that it has started."""
         if self.handle is not None:
             self.handle.kill()
 

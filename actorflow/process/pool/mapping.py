@@ -147,7 +147,7 @@ class Mapping:
             self.progress(self.reported, self.total)
 
     def stop(self) -> None:
-        """Take back what has not begun, when nobody wants the rest."""
+        """Take back the items that have not begun, when the rest is not wanted."""
         self.stopped = True
         for chunk in self.chunks:
             if chunk.lane is None:

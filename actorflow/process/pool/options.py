@@ -1,4 +1,4 @@
-"""Options of a pool's tasks: what `pool.options()` takes, checked."""
+"""Options of a pool's tasks: those that `pool.options()` takes, checked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TaskKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class TaskOptions:
-    """What `pool.options()` sets; `memory` is in bytes."""
+    """The options that `pool.options()` sets; `memory` is in bytes."""
 
     timeout: float | None = None
     memory: int | None = None

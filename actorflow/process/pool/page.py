@@ -1,8 +1,8 @@
 """Page: the memory that a worker process shares with the pool. Lean: children import it first.
 
-Words tell what the worker does, written before each task, so that after its death, or while it is stuck, the pool knows
-which task is to blame. Behind them lies a journal of the replies that have not been sent yet: replies go out in groups,
-and what is finished must not be lost with what comes after it.
+Words tell which task the worker runs, written before each task, so that after its death, or while it is stuck, the pool
+knows which task is to blame. Behind them lies a journal of the replies that have not been sent yet: replies go out in
+groups, and finished ones must not be lost with those that come after them.
 
     SEQ, SINCE   number of the task that runs, or ran last, and when it began (`perf_counter_ns`, one clock for all)
     ITEM         of a task that is a chunk of a map: which item runs

@@ -44,18 +44,18 @@ _numbers: Final = itertools.count(1)
 
 
 class ProcessPool(concurrent.futures.Executor):
-    """Runs functions in child processes: for CPU-bound work, of which one process does one thing at a time only.
+    """Runs functions in child processes: for CPU-bound work, as one process runs Python code in one thread at a time.
 
     It is a `concurrent.futures.Executor`, so `as_completed`, `wait` and `loop.run_in_executor` take it and its futures;
     these are futures of actorflow as well. `system.pool(name)` makes one that belongs to a system; this class alone
     makes one with a system of its own.
 
-    A worker that dies takes no other task with it: what had finished keeps its result, what had not begun runs
+    A worker that dies takes no other task with it: finished tasks keep their results, those that had not begun run
     elsewhere, and the task that ran gets `HostDied` with `maybe_ran`, or runs again if `retries` are left. Lambdas,
     closures and functions of a script or a shell work. Arguments are pickled at the submit; later changes do not count.
 
-    A pool that is handed to one of its own tasks runs there in place what is submitted to it, so that tasks which wait
-    for tasks cannot wait for ever. A pool that a task makes for itself is one like any other.
+    A pool that is handed to one of its own tasks runs the tasks submitted there in place, so that tasks which wait for
+    tasks cannot wait for ever. A pool that a task makes for itself is like any other.
 
     >>> import actorflow as af
     >>> with af.ProcessPool(workers=2) as pool:
@@ -77,7 +77,7 @@ class ProcessPool(concurrent.futures.Executor):
         max_rss: int | str | None = None,
         host: Process | None = None,
     ) -> None:
-        """Start a pool; its processes take some milliseconds, which nobody waits for.
+        """Start a pool; its processes come up within some milliseconds, and the call does not wait for them.
 
         Args:
             workers: how many processes; as many as there are cores if left out.
@@ -87,7 +87,7 @@ class ProcessPool(concurrent.futures.Executor):
             initargs: the initializer's arguments.
             max_tasks: after about so many calls a process is replaced, between two tasks.
             max_rss: above so many bytes of memory (or "512M") a process is replaced, between two tasks.
-            host: what the processes are like: `af.Process(threads=1, nice=5)`.
+            host: the kind of its processes: `af.Process(threads=1, nice=5)`.
 
         Raises:
             DefinitionError: an argument makes no sense.
@@ -197,14 +197,14 @@ class ProcessPool(concurrent.futures.Executor):
     ) -> Iterator[T]:
         """Have `fn` called with each item, in chunks of items; give the results in order.
 
-        All items are read now; the calls begin now. The first error ends the iteration, and what has not begun is taken
-        back; results before it are not lost. Options hold for each item, but `retries` count per chunk.
+        All items are read now; the calls begin now. The first error ends the iteration, and items that have not begun
+        are taken back; results before it are not lost. Options hold for each item, but `retries` count per chunk.
 
         Args:
             fn: the function, called as `map` does.
             iterables: the items; the shortest counts.
             timeout: seconds from now until the last result; then TimeoutError is raised.
-            chunksize: items of a chunk; by default as many as take about a millisecond, by what they cost so far.
+            chunksize: items of a chunk; by default as many as take about a millisecond, by their cost so far.
             progress: called as `progress(done, total)` while results are waited for, by the thread that does so.
                 `actorflow.cli.progress_bar()` makes one.
 
@@ -226,11 +226,11 @@ class ProcessPool(concurrent.futures.Executor):
         return mapping.results(deadline)
 
     def options(self, **options: Unpack[TaskKeywords]) -> Self:
-        """Return the same pool with other options for what is submitted through it; those left out stay.
+        """Return the same pool with other options for the tasks submitted through it; options left out stay.
 
         Args:
             timeout: seconds that a call may run; then its process is killed, and it gets `TaskTimeout`.
-            memory: bytes (or "512M") that its process, with what it starts, may use while the call runs; above it is
+            memory: bytes (or "512M") that its process, with its children, may use while the call runs; above it is
                 killed, and the call gets `MemoryLimit`. It is measured ten times a second.
             priority: smaller goes first; the usual is 0.
             retries: how often a call is run again that may have run when its process died. Never after its own error.
@@ -255,7 +255,7 @@ class ProcessPool(concurrent.futures.Executor):
         return stats_of(self._dispatch)
 
     def resize(self, workers: int) -> None:
-        """Change the number of workers while the pool runs; those that are left over end what they have.
+        """Change the number of workers while the pool runs; surplus workers end the tasks they have.
 
         Raises:
             DefinitionError: the number is not above 0.
@@ -281,8 +281,8 @@ class ProcessPool(concurrent.futures.Executor):
         """Take no more tasks, and end the workers once all are done; a `with` block does so at its end.
 
         Args:
-            wait: return only when that has happened.
-            cancel_futures: cancel what has not begun.
+            wait: return only when the workers have ended.
+            cancel_futures: cancel tasks that have not begun.
         """
         dispatch = self._dispatch
         if dispatch.forked:  # the pool is the parent's, and goes on there

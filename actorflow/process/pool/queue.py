@@ -28,7 +28,7 @@ class TaskQueue:
         return len(self._usual) + len(self._others)
 
     def waiting(self) -> list[Task[Any]]:
-        """Return what waits just now."""
+        """Return the tasks that wait just now."""
         return [*self._usual.copy(), *(entry[2] for entry in self._others.copy())]
 
     def put(self, task: Task[Any]) -> None:
@@ -72,7 +72,7 @@ class TaskQueue:
         return entry[2]
 
     def discard_done(self) -> None:
-        """Throw away what is done at the front; all, if all is."""
+        """Throw away tasks that are done at the front; all, if all are."""
         while (task := self.take()) is not None:
             self.put_back(task)
             return

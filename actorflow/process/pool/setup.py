@@ -1,4 +1,4 @@
-"""Setup: what a pool was made with, checked."""
+"""Setup: the arguments that a pool was made with, checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setup:
-    """What the processes of a pool are like; equal ones may share the name of a pool.
+    """The kind of a pool's processes; pools with an equal setup may share a name.
 
     Attributes:
         initializer: pickled with its arguments, and run by each process before its first task; None without one.
@@ -49,10 +49,10 @@ def check_setup(
     max_rss: int | str | None,
     host: Process | None,
 ) -> Setup:
-    """Check what a pool is made with.
+    """Check the arguments that a pool is made with.
 
     Raises:
-        DefinitionError: something makes no sense.
+        DefinitionError: an argument makes no sense.
         PayloadError: the initializer or its arguments do not pickle.
     """
     if initializer is not None and not callable(initializer):
@@ -68,7 +68,7 @@ def check_setup(
 
 
 def check_positive(name: str, value: float | None, kind: Any = int) -> None:
-    """Refuse what is no number above 0, unless it is None."""
+    """Refuse a value that is no number above 0, unless it is None."""
     check_type(name, value, kind | None)
     if value is not None and not value > 0:
         msg = f"{name}={value!r}: give a number above 0"

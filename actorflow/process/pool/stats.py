@@ -89,7 +89,7 @@ def count(dispatch: Dispatch) -> tuple[list[Lane], int, int]:
 
 
 def running_in(lane: Lane) -> RunningTask | None:
-    """Return what a worker runs."""
+    """Return the tasks that a worker runs."""
     try:
         seq, since = lane.words[SEQ], lane.words[SINCE]
     except ValueError:  # the lane has just been closed

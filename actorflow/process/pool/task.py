@@ -29,7 +29,7 @@ NAMED: Final = (FunctionType, BuiltinFunctionType, type)
 
 
 class Function:
-    """A function as the workers know it: by number; and what a call of it costs."""
+    """A function as the workers know it: by number; and the cost of a call."""
 
     __slots__ = ("cost", "data", "name", "number")
 
@@ -166,7 +166,7 @@ class Task(PoolFuture[T]):
         self.copied = True
 
     def _disown(self, error: BaseException) -> None:
-        """In a fork of this process: fail it for those who ask here, but call nobody."""
+        """Fail the task, in a fork of this process, for waits there, but call no callbacks."""
         self._wakes.clear()
         self.__dict__.pop("_twin", None)  # whose lock may be held by a thread that is not here
         self.lane = None
@@ -176,7 +176,7 @@ class Task(PoolFuture[T]):
         """Get ready to be run again, after a death."""
 
     def run_here(self) -> None:
-        """Run it in this process; what goes in and comes out is pickled all the same."""
+        """Run the task in this process; its arguments and result are pickled all the same."""
         try:
             self._settle(loads(*dumps(self.compute(), "the result")), None)
         except BaseException as error:  # noqa: BLE001 - it is the task's
@@ -248,7 +248,7 @@ class Chunk(Task[list[Any]]):
         return self.items
 
     def renew(self) -> None:
-        """Leave out what is done."""
+        """Leave out the items that are done."""
         columns = loads(self.data, self.buffers)
         done, self.offset = len(self.items) - self.offset, len(self.items)
         self.copied = True

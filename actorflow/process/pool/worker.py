@@ -88,7 +88,7 @@ class Worker(Actor):
             self.open()
 
     async def on_stop(self) -> None:  # type: ignore[override]
-        """Let the process do what is left, and end it."""
+        """Let the process do its remaining tasks, and end it."""
         lane = self.lane
         if self.actor_ref.name not in self.dispatch.leaving:
             self.dispatch.close()
@@ -108,7 +108,7 @@ class Worker(Actor):
 
 
 class PoolSupervisor(Supervisor):
-    """Restarts workers whenever they die: what tasks do to their processes is no fault of the program."""
+    """Restarts workers whenever they die: a task that kills its process is no fault of the program."""
 
     _ends_last = True  # actors that are older than their pool may have work for it, too
 
@@ -119,7 +119,7 @@ class PoolSupervisor(Supervisor):
         self.dispatch = dispatch
 
     async def resize(self, workers: int) -> None:
-        """Start workers, or end the last ones after what they run."""
+        """Start workers, or end the last ones after their tasks."""
         leaving = self.dispatch.leaving
         rows = {row.name: row.status for row in self.which_children()}
         for number in range(1, workers + 1):
