@@ -1,4 +1,4 @@
-"""Asks: who on this node waits for the answer to a message that is a row.
+"""Asks: the callers on this node that wait for the answers to messages that are rows.
 
 An ask that timed out, or whose future was dropped, leaves no entry: the entry of a `StoredFuture` does not keep it.
 """
@@ -17,7 +17,7 @@ MOST: Final = 65_536  # asks for which nobody waits, between two looks; the answ
 
 
 class StoredFuture(Future[Any]):
-    """The answer to a message that is a row: it is kept by those who wait for it, and not by the list of asks."""
+    """The answer to a message that is a row; its waits keep it alive, and not the list of asks."""
 
     __slots__ = ()
 
@@ -54,10 +54,10 @@ class Asking(weakref.ref[Future[Any]]):
 
 
 class Asks:
-    """See the module.
+    """The open asks of one system on this node.
 
     Attributes:
-        dropped: numbers of the messages for whose answers nobody waits any more.
+        dropped: numbers of the messages whose answers are not waited for any more.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Asks:
         return len(self._entries)
 
     def add(self, number: int, name: str, future: Future[Any]) -> None:
-        """Note who waits for the answer to a message."""
+        """Note the future that waits for the answer to a message."""
         if future.__class__ is not StoredFuture:
             self._entries[number] = (name, future)
             return
@@ -83,11 +83,11 @@ class Asks:
             self.dropped.append((entry.number, entry.name))
 
     def take(self, number: int) -> Future[Any] | None:
-        """Return who waits for the answer to a message, and forget it."""
+        """Return the future that waits for the answer to a message, and forget it."""
         return future_of(self._entries.pop(number, None))
 
     def get(self, number: int) -> Future[Any] | None:
-        """Return who waits for the answer to a message."""
+        """Return the future that waits for the answer to a message."""
         return future_of(self._entries.get(number))
 
     def all(self) -> list[tuple[int, str]]:
@@ -100,7 +100,7 @@ class Asks:
         return [number for number, receiver in self.all() if receiver == name] if self._entries else []
 
     def take_dropped(self) -> list[tuple[int, str]]:
-        """Return what nobody waits for any more, once."""
+        """Return the numbers of messages whose answers are not waited for any more, once."""
         return [self.dropped.popleft() for _ in range(len(self.dropped))]
 
 

@@ -1,4 +1,4 @@
-"""Away: refs of durable actors in child processes, which have no store: the parent puts what they send."""
+"""Away: refs of durable actors in child processes, which have no store: the parent writes their sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ELSEWHERE: Final = -1  # uid of refs whose actor is not in the tree of this syst
 
 
 class Stored(ActorRef[Any]):
-    """What refs of durable actors share in all processes: two are equal if they are of one name."""
+    """The base of refs of durable actors in all processes: two are equal if they are of one name."""
 
     __slots__ = ()
 
@@ -98,7 +98,7 @@ def resolve_stored(key: str, first_uid: int, uid: int, path: str, cls: type[Any]
 
 
 def registry_at(key: str) -> Any:
-    """Return what knows the durable actors of a system in this process; None if nothing does."""
+    """Return the registry of a system's durable actors in this process; None if there is none."""
     here = NODES.get(key)
     if here is None:
         return next((system.scheduler.durable for system in list(SYSTEMS) if system.scheduler.key == key), None)

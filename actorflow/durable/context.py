@@ -1,4 +1,4 @@
-"""Context: `self.ctx` of a durable actor. What it does in a handler is done with the handler's commit."""
+"""Context: `self.ctx` of a durable actor. Its effects in a handler are part of the handler's commit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class DurableContext(Context):
 
     @property
     def sender(self) -> ActorRef[Any] | None:
-        """Who sent the current message; None if it came from outside of actors."""
+        """The sender of the current message; None if it came from outside of actors."""
         return self._unit("sender").sender
 
     def stash(self) -> None:
@@ -100,7 +100,7 @@ class DurableContext(Context):
 
 
 class DurableTimer(Timer):
-    """A timer that is a row: it outlives the incarnation and the process, and fires once for what it missed."""
+    """A timer that is a row: it outlives the incarnation and the process, and fires once for all firings it missed."""
 
     __slots__ = ("_box", "_row")
 

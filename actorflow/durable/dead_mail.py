@@ -36,7 +36,7 @@ class DeadMessage:
     Attributes:
         id: of the dead letter.
         actor: name of the actor, below its system.
-        message: what it was: "deposit(5)", or the message as JSON; cut after 200 characters.
+        message: its text: "deposit(5)", or the message as JSON; cut after 200 characters.
         sender: name or path of the actor that sent it; None if it came from outside of actors, or from a timer.
         cause: the last error.
         attempt: tries that failed.
@@ -98,10 +98,10 @@ class DeadMail:
         return 0 if row is None else int(row[0])
 
     def retry(self, *ids: str) -> int:
-        """Put dead letters back into the mailboxes of their actors, behind what waits there; return how many.
+        """Put dead letters back into the mailboxes of their actors, behind the messages there; return how many.
 
-        They have all their tries again. That a message came from elsewhere with an id of its own stays known: the
-        retry is taken, and the same id is not taken a second time.
+        They have all their tries again. The id of a message from elsewhere stays known: the retry is taken, and the
+        same id is not taken a second time.
         """
         return self._retry([number_of(id_) for id_ in ids])
 
@@ -118,7 +118,7 @@ class DeadMail:
         return sum(self._remove(ids) for ids in self._parts(name_of(actor)))
 
     def _parts(self, actor: str | None) -> Iterator[list[int]]:
-        """Yield ids, some at a time, the oldest first; what dies meanwhile is left out."""
+        """Yield ids, some at a time, the oldest first; messages that become dead letters meanwhile are left out."""
         newest = self._store.read(lambda transaction: transaction.one("actors.dead_newest"))
         upto, after = (newest[0] if newest is not None else None) or 0, 0
         while True:

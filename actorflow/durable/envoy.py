@@ -63,7 +63,7 @@ class DurableEnvoy(Envoy):
             ref._scheduler.post(ref, Move(host), None)
 
     async def clear_host(self) -> None:
-        """Leave a host that is to go, and end what an earlier incarnation has left in one."""
+        """Leave a host that is to go, and end the guest that an earlier incarnation has left in one."""
         ref: Any = self._actor_ref
         host = ref._host
         if host is None:

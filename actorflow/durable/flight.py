@@ -47,7 +47,7 @@ class HostedUnit(Unit):
         return self.refused_there
 
     def replied(self) -> None:
-        """Go on with what came of it; the holder of the baton calls this."""
+        """Go on with the outcome of the message; the holder of the baton calls this."""
         box: Any = self.box
         ref, flight = box.ref, self.flight
         assert flight is not None
@@ -74,7 +74,7 @@ class HostedUnit(Unit):
             lifecycle.finished(ref, outcome)
 
     def lost(self, flight: Flight, error: BaseException | None) -> None:
-        """The guest is gone, and with it what it did: the message is handled again by the next incarnation."""
+        """Have the next incarnation handle the message again, as the guest is gone with all effects of it."""
         ref: Any = self.box.ref
         entry = self.effects.entry
         self.is_over = True
@@ -90,7 +90,7 @@ class HostedUnit(Unit):
         lifecycle.finished(ref, CHANGED)
 
     def submit(self) -> Any:
-        """Hand it to the keeper; what waits in the child is told of the commit."""
+        """Hand the outcome to the keeper; sends held in the child are told of the commit."""
         again = self.effects.ending == "again" and not self.box.is_timer_of_machine(self.message)
         if self.follows or (self.own is not None and not again):
             self.after.append(self.tell_settled)
@@ -103,7 +103,7 @@ class HostedUnit(Unit):
         settled_there(self, self.flight.link, self.number, own)
 
     def drop_sends(self) -> None:
-        """Forget what was to leave, also in the child."""
+        """Forget the held sends, also in the child."""
         super().drop_sends()
         if self.follows and self.flight is not None:
             self.follows = False
@@ -112,7 +112,7 @@ class HostedUnit(Unit):
 
 
 def fill(unit: Unit, link: Link, done: tuple[Any, ...]) -> bool:
-    """Put what came of a message into its unit; True if something waits in the child for the commit."""
+    """Put the outcome of a message into its unit; True if something waits in the child for the commit."""
     box: Any = unit.box
     effects = unit.effects
     ending, state, effects.answer, letters, answers, timers, effects.dropped_timers, flags = done
@@ -157,7 +157,7 @@ class PassedOn(Future[Any]):
 
 
 class Flight:
-    """What an actor waits for while its message is in the child; `exit` is its word that it ends there, if it is to."""
+    """The wait of an actor whose message is in the child; `exit` is its word that it ends there, if it is to."""
 
     __slots__ = ("exit", "future", "link", "loads", "ref")
 

@@ -1,8 +1,8 @@
 """Guest: a durable actor in a child process, which has no store. The child's side of `hosted`.
 
 Its mailbox is the parent's. Messages come one at a time, as a `Handle`; the handler runs in a unit, as it would there.
-What it did goes back as the answer, the new state included, and the parent commits it. What is not for the store (sends
-to ordinary actors, pipes) waits here until the parent says that this was so.
+The effects go back as the answer, the new state included, and the parent commits them. Effects outside of the store
+(sends to ordinary actors, pipes) wait here until the parent says that it has.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class GuestRegistry:
 
 
 class Cell:
-    """What a guest has in place of a mailbox."""
+    """Stands in for a mailbox in the guest: the messages and the state that the parent sends."""
 
     node = ""
     epoch = 0
@@ -114,11 +114,11 @@ class Cell:
         self.numbers = itertools.count(1)
 
     def state_bytes(self) -> bytes:
-        """Return what the actor is now, as it is stored."""
+        """Return the actor's state as it is stored."""
         return state_bytes(self.ref._actor)
 
     def load(self, load: Load) -> None:
-        """Be what is stored."""
+        """Take over the stored state."""
         self.timers = {row.id: row for row in load.timers}
         if load.value is None:
             return
@@ -129,13 +129,13 @@ class Cell:
             self.stored = encode(load.value)
 
     def roll_back(self) -> None:
-        """Be what was stored. A machine has timers, so it has to at once; of others the parent sends the state."""
+        """Go back to the stored state: a machine at once, since it has timers; for others the parent sends the state."""
         if self.is_machine and self.stored is not None:
             self.drop_timers()
             put_state(self.ref._actor, decode(self.stored), again=True)
 
     def drop_timers(self) -> None:
-        """Forget a machine's timers that have fired: those that are not handled are made anew of what is stored."""
+        """Forget a machine's timers that have fired: those that are not handled are made anew from the stored state."""
         for number, message in list(self.waiting.items()):
             if message.__class__ is Timer:
                 del self.waiting[number]
@@ -149,7 +149,7 @@ class GuestUnit(Unit):
     number: int
 
     def submit(self) -> Any:
-        """Return what came of it, as the parent is to commit it."""
+        """Return the effects of the message, for the parent to commit."""
         box, effects = self.box, self.effects
         self.is_over = True
         if box.is_machine:
@@ -192,7 +192,7 @@ class GuestUnit(Unit):
         return FAILED, dump_error(error), refusal
 
     def settled(self, ids: list[int]) -> None:
-        """It is committed: what it has held may leave."""
+        """Let the held sends leave, as the effects are committed."""
         box = self.box
         for row, id_ in zip(self.effects.new_timers, ids, strict=True):
             row.id = id_
@@ -203,7 +203,7 @@ class GuestUnit(Unit):
             self.scheduler.post(STEWARDS[0], Leaving(self), None)
 
     def dropped(self) -> None:
-        """It was refused."""
+        """Drop the held sends, as the commit was refused."""
         self.drop_sends()
 
 
@@ -217,7 +217,7 @@ class Leaving:
 
 
 class GuestOfStore(Stored, GuestRef):
-    """The ref of a durable actor in the process where its handlers run; what is sent by it goes to the parent."""
+    """The ref of a durable actor in the process where its handlers run; its sends go to the parent."""
 
     __slots__ = ("_box", "_key", "_sent_by")
 
@@ -257,7 +257,7 @@ class GuestOfStore(Stored, GuestRef):
         link.note(link.name, "durable stop", self.uid, self._parent.epoch, stop.final)
 
     def _run_on_start(self) -> Any:
-        """Wait for the parent's word: what is stored comes first."""
+        """Wait for the parent's word: the stored state comes first."""
 
     def _within(self, run: Any) -> Any:
         """Have a message of this process wait for its turn among the rows."""
@@ -308,12 +308,12 @@ def run_message(ref: Any, message: Any) -> Any:
 
 
 def run_load(ref: Any, load: Load) -> None:
-    """Be what is stored."""
+    """Take over the stored state."""
     ref._box.load(load)
 
 
 def run_leaving(_ref: Any, leaving: Leaving) -> None:
-    """Send what a unit has held."""
+    """Make the sends that a unit has held."""
     leaving.unit.send_away(leaving.unit.held)
 
 

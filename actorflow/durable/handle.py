@@ -1,4 +1,4 @@
-"""Handle: how a durable actor's message, and what is stored, go to its child process."""
+"""Handle: the requests that take a durable actor's messages and its stored state to its child process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FAILED: Final = "failed"  # in place of an ending
 
 
 class Load:
-    """What is stored: a guest is to be that; without a value it is new. `timers` are its rows."""
+    """Carries the stored state, which a guest takes over; without a value the guest is new. `timers` are its rows."""
 
     __slots__ = ("again", "timers", "value")
 
@@ -22,11 +22,11 @@ class Load:
 
 
 class Handle:
-    """A message to be handled, in the unit of a number; before it, `load`, if what the guest is has been dropped.
+    """Asks a guest to handle one message as unit `number`; a guest whose state is out of date takes over `load` first.
 
     Attributes:
-        message: it; None to run `on_start`, or if it is in the guest's process, and there known as `own`.
-        entry: the row, and whether somebody asks; None if it is of a timer or none.
+        message: the message; None to run `on_start`, or if it is in the guest's process, and there known as `own`.
+        entry: the row, and whether it has a caller; None for a timer's message, or one without a row.
     """
 
     __slots__ = ("entry", "load", "message", "number", "own", "sender", "timer")

@@ -1,8 +1,8 @@
 """Hosted: durable actors whose handlers run in a child process. The parent's side of `guest`.
 
-Rows, tries, commits and timers are here, as of any durable actor. Only the handling of a message goes to the child, and
-what came of it comes back; the actor is busy meanwhile, and no thread waits. When the process dies the message is what
-it was: a row. In the tree stands an Envoy, so what becomes of the actor then is its supervisor's as ever.
+Rows, tries, commits and timers are here, as for any durable actor. Only the handling of a message goes to the child,
+and its effects come back; the actor is busy meanwhile, and no thread waits. When the process dies the message is still
+a row. In the tree stands an Envoy, so the fate of the actor is its supervisor's decision as ever.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class HostedMailbox(Mailbox):
         self.numbers = itertools.count(1)
 
     def load(self, owned: Owned, *, again: bool = False) -> None:
-        """Take over what is stored."""
+        """Take over the stored state."""
         if owned.state is not None:
             read(self.registry, owned.state)  # here: the child could only say that it cannot start
         super().load(owned, again=again)
@@ -65,7 +65,7 @@ class HostedMailbox(Mailbox):
             self.load_now()
 
     def load_now(self) -> None:
-        """Have a machine be what is stored at once: its timers are there, and a next message may never come."""
+        """Have a machine take over the stored state at once: its timers are there, and no next message may come."""
         link = self.ref._link
         if link is not None:
             link.tell(self.ref, link.name, self.what_is_stored(), None)
@@ -77,21 +77,21 @@ class HostedMailbox(Mailbox):
         self.load_now()
 
     def put_state(self, stored: bytes, *, again: bool) -> None:  # noqa: ARG002 - it comes with the next message
-        """Have the guest be what is stored."""
+        """Have the guest take over the stored state."""
         self.must_load = again
 
     def roll_back(self) -> None:
-        """Have the guest be what is stored; a machine has seen to that itself."""
+        """Have the guest go back to the stored state; a machine has done so itself."""
         if not self.is_machine and self.must_load is None:
             self.must_load = True
 
     def state_bytes(self) -> bytes:
-        """Return what the guest said that it is."""
+        """Return the guest's state, as its last answer said."""
         assert self.latest is not None
         return self.latest
 
     def what_is_stored(self) -> Load | None:
-        """Return what the guest is to be, if it is not."""
+        """Return the state that the guest has to take over first; None if it has it."""
         if self.must_load is None:
             return None
         value = read(self.registry, self.stored) if self.stored is not None else None
@@ -114,12 +114,12 @@ class HostedMailbox(Mailbox):
         return self.is_machine and message.__class__ is Own and message.timer is not None
 
     def timer_of(self, message: Any) -> tuple[TimerKey, int]:
-        """Return by what such a timer is known, and how many processes have died on it."""
+        """Return the key of a timer's message, and how many processes have died while handling it."""
         known: tuple[TimerKey, int] = message.timer
         return known
 
     def run(self, message: Any) -> Any:
-        """Send a message to the guest; what comes of it is dealt with when it has answered."""
+        """Send a message to the guest; its effects are dealt with when the guest has answered."""
         unit: Any = CURRENT.get()
         ref = self.ref
         link = ref._link or ref._last_link
@@ -148,10 +148,10 @@ class HostedMailbox(Mailbox):
         return SUSPENDED
 
     def blame(self, blame: Blame) -> None:
-        """Count the death of a process against what it handled.
+        """Count the death of a process against the message or timer that it handled.
 
         Raises:
-            StoreError: it could not be counted.
+            StoreError: the death could not be counted.
         """
         if blame.entry is not None:
             self.write_soon("actors.blame", {"id": blame.entry.id})

@@ -1,4 +1,4 @@
-"""Housekeeping: what a node does now and then for all its durable actors.
+"""Housekeeping: a node's regular work for all its durable actors.
 
 It has an actor of its own for it, beside the one that commits: no message waits for a look at other nodes' actors.
 """
@@ -25,7 +25,7 @@ PRUNE_SECONDS: Final = 60.0
 
 
 class Housekeeping:
-    """See the module; of one system."""
+    """Does the regular work of one system, in an actor of its own."""
 
     def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
         self._registry = registry
@@ -37,7 +37,7 @@ class Housekeeping:
         self._due = float("inf")
 
     def do(self, name: str, act: Callable[[], object]) -> None:
-        """Have a piece of work done soon; what is queued already, by its name, is done once."""
+        """Have a piece of work done soon; work that is queued already, by its name, is done once."""
         if name in self._queued:
             return
         self._queued.add(name)
@@ -83,7 +83,7 @@ class Housekeeping:
         self.do("a look around", self.look_around)
 
     def look_around(self) -> None:
-        """Say that this node lives, take over what is waited for, and delete what was kept long enough."""
+        """Show that this node lives, take over actors that are waited for, and delete rows kept long enough."""
         registry = self._registry
         try:
             self._contained("a look at other nodes", registry.store.members.look)
@@ -101,7 +101,7 @@ class Housekeeping:
             self._scheduler.post_work(self._look_later)
 
     def prune(self) -> None:
-        """Delete what was kept long enough, in parts, until nothing of it is left: it may come fast."""
+        """Delete rows that were kept long enough, in parts, until none is left: they may come fast."""
         registry = self._registry
         while not registry.is_closed and registry.store.write(
             lambda transaction: ledger.prune(transaction, registry.now()), durability="process"

@@ -1,6 +1,6 @@
 """Keeper: the shared commits of a node's durable actors.
 
-A commit is worth many messages. What handlers leave is collected while others run, and is committed when nobody is
+A commit is worth many messages. The effects of handlers are collected while others run, and are committed when none is
 left to run, at 512 messages, or after 2 ms: on the thread that has nothing else to do, or beside the others.
 """
 
@@ -43,7 +43,7 @@ class KeeperTraits(Traits):
 
 
 class Clerk(Actor):
-    """Does work with the store, one piece after the other. It is no member of the tree."""
+    """Does work with the store, one piece after the other. It is an actor, but no member of the tree."""
 
     def do(self, work: Callable[[], None]) -> None:
         """Do a piece of work; it deals with its errors itself."""
@@ -62,12 +62,12 @@ def clerk_of(scheduler: Scheduler, name: str) -> ActorRef[Clerk]:
 
 
 def give(clerk: ActorRef[Clerk], work: Callable[[], None]) -> None:
-    """Have a clerk do a piece of work, behind what it was given before."""
+    """Have a clerk do a piece of work, behind the earlier ones."""
     clerk._scheduler.post(clerk, Call("do", (work,), {}), None)
 
 
 class Keeper:
-    """See the module."""
+    """Collects the effects of handlers in batches, and commits them."""
 
     def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
         self.registry = registry
@@ -117,7 +117,7 @@ class Keeper:
             self.scheduler.post_work(partial(self.settle, units))
 
     def _save(self, units: list[Unit]) -> None:
-        """Commit a batch; who is refused hears of it, and whatever ends this, nobody of the batch is left waiting."""
+        """Commit a batch; a refused unit hears of it, and however this ends, no unit of the batch is left waiting."""
         registry = self.registry
         try:
             registry.store.write(partial(self._save_all, units), durability=self._durability(units))
@@ -145,12 +145,12 @@ class Keeper:
                 unit.refused = error
 
     def _durability(self, units: list[Unit]) -> Durability:
-        """Return what the strictest of them asks for."""
+        """Return the durability that the strictest of the units asks for."""
         own = self.registry.store.durability
         return "power" if any((unit.box.durability or own) == "power" for unit in units) else "process"
 
     def _send_away(self, units: list[Unit]) -> None:
-        """Send what is for other processes: that may wait, and so is nothing for the holder of the baton."""
+        """Make the sends to other processes: they may wait, and so are nothing for the holder of the baton."""
         for unit in units:
             if unit.refused is None and unit.held:
                 unit.send_away([one for one in unit.held if one[0]._is_remote])
@@ -172,7 +172,7 @@ class Keeper:
                     unit.box.crash_soon(error)
 
     def flushed(self) -> Future[None]:
-        """Return a future that is set once what is in the batch now is committed."""
+        """Return a future that is set once the effects now in the batch are committed."""
         done: Future[None] = patient(self.clerk)
 
         def commit() -> None:
@@ -184,6 +184,6 @@ class Keeper:
 
 
 def refuse(units: list[Unit], error: Exception) -> None:
-    """Note that what is in a batch is not in the store, or may not be."""
+    """Note that the effects in a batch are not in the store, or may not be."""
     for unit in units:
         unit.refused = error

@@ -1,4 +1,4 @@
-"""Ledger: the rows of durable actors, and what a commit does to them."""
+"""Ledger: the rows of durable actors, and the changes that a commit makes to them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ELSEWHERE: Final = -1  # in place of a capacity: of an actor that is not known h
 
 
 class Desk:
-    """What the ledger must know of a registry: who asks here, and the time.
+    """The ledger's view of a registry: the asks on this node, and the time.
 
     Attributes:
         in_a_row: rows that are put one after the other in one transaction get numbers without gaps.
@@ -51,13 +51,13 @@ def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | No
     """Put a message into a mailbox, as one of the last statements of the commit: many nodes may write into one mailbox.
 
     Args:
-        transaction: in which.
-        desk: who notes it.
+        transaction: the transaction to write in.
+        desk: takes note of the message.
         letter: the message.
         capacity: messages that the mailbox holds; None: any number; ELSEWHERE: as many as its row says.
 
     Raises:
-        MailboxFull: it holds as many as it may.
+        MailboxFull: the mailbox is full.
     """
     transaction.last((letter.receiver,), lambda: _put(transaction, desk, letter, capacity))
 
@@ -101,7 +101,7 @@ def forget_asks(transaction: Transaction, node: str, numbers: list[int]) -> None
 
 
 def bounds(transaction: Transaction, names: list[str]) -> dict[str, tuple[int, str]]:
-    """Return the capacity of bounded mailboxes, and their overflow, as whoever had them last has written it."""
+    """Return the capacity of bounded mailboxes, and their overflow, as their last owner has written them."""
     rows = transaction.all("actors.bounds", {"names": json.dumps(names)})
     return {name: (capacity, overflow) for name, capacity, overflow in rows}
 
@@ -132,10 +132,10 @@ def count_in(value: Any) -> int:
 def save_all(
     transaction: Transaction, desk: Desk, units: list[Effects], capacities: Callable[[str], int | None]
 ) -> None:
-    """Write what came of many messages.
+    """Write the effects of many messages.
 
     Raises:
-        Lost, Twice, MailboxFull: of one of them; then they have to be written one by one.
+        Lost, Twice, MailboxFull: one of them is refused, so they have to be written one by one.
     """
     capacities = _with_bounds_of_others(transaction, units, capacities)
     plain = [unit for unit in units if unit.is_plain]
@@ -179,12 +179,12 @@ def _save_plain(transaction: Transaction, desk: Desk, units: list[Effects]) -> N
 
 
 def save(transaction: Transaction, desk: Desk, unit: Effects, capacities: Callable[[str], int | None]) -> None:
-    """Write what came of one message.
+    """Write the effects of one message.
 
     Raises:
         Lost: the actor has another owner by now.
         Twice: the message was handled before.
-        MailboxFull: a receiver has no room for what was sent.
+        MailboxFull: a receiver has no room for a message that was sent.
     """
     if transaction.run("actors.save", _state_of(unit)) != 1:
         msg = f"{unit.name} was taken over by another node"
@@ -239,7 +239,7 @@ def put_answer(
     value: bytes | None,
     error: bytes | None,
 ) -> None:
-    """Put an answer for another node into the store; who asks here hears of it after the commit."""
+    """Put an answer for another node into the store; a caller on this node hears of it after the commit."""
     if asker is None or asker == here:
         return
     keep = desk.now() + KEEP_ANSWER
@@ -302,8 +302,8 @@ def own(
 ) -> Owned | None:
     """Make an actor this node's; None if another node that lives has it.
 
-    `bound`: its capacity and overflow, for senders on other nodes; `suspect`: of a machine, what it is after the death
-    of a process.
+    `bound`: its capacity and overflow, for senders on other nodes; `suspect`: a function that returns a machine's state
+    after the death of its process.
     """
     row = transaction.one("actors.lock", {"name": name})
     if row is None:
@@ -366,12 +366,12 @@ def count_release(transaction: Transaction) -> None:
 
 
 def owners_of(transaction: Transaction, names: list[str]) -> dict[str, str | None]:
-    """Return who has which of these actors, by one statement."""
+    """Return the owners of these actors, by one statement."""
     return dict(transaction.all("actors.owners", {"names": json.dumps(names)}))
 
 
 def prune(transaction: Transaction, now: float) -> int:
-    """Delete some of what was kept long enough; return how many rows."""
+    """Delete some of the rows that were kept long enough; return how many."""
     return (
         transaction.run("actors.prune_marks", {"before": now - KEEP_MARK, "limit": PRUNE})
         + transaction.run("actors.prune_answers", {"now": now, "limit": PRUNE})

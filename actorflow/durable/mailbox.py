@@ -1,6 +1,6 @@
 """Mailbox: the rows that wait for one durable actor: their order, tries and stash.
 
-What is in memory is a window on the rows: it is read anew after each start, and nothing is lost with it.
+Memory holds a window on the rows: it is read anew after each start, and nothing is lost with it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ STORE_SECONDS: Final = 1.0  # between two tries when the store fails
 
 
 class Mailbox:
-    """See the module. Its actor's handlers touch it, or the holder of the baton while none runs."""
+    """The window on the rows of one actor. Its handlers touch it, or the holder of the baton while none runs."""
 
     unit_class: ClassVar[type[Unit]] = Unit
 
@@ -82,7 +82,7 @@ class Mailbox:
     # --- state -------------------------------------------------------------------------------------------------------
 
     def load(self, owned: Owned, *, again: bool = False) -> None:
-        """Take over what is stored: at the begin of an incarnation, or in the midst of one."""
+        """Take over the stored state and rows: at the start of an incarnation, or in the midst of one."""
         self.node = self.registry.node
         self.epoch = owned.epoch
         self.is_owner = True
@@ -97,11 +97,11 @@ class Mailbox:
             self.put_state(owned.state, again=again)
 
     def put_state(self, stored: bytes, *, again: bool) -> None:
-        """Make the actor what is stored; `again`: it was that before."""
+        """Give the actor a stored state; `again`: it has had that before."""
         put_state(self.ref._actor, read(self.registry, stored), again=again)
 
     def state_bytes(self) -> bytes:
-        """Return what the actor is now, as it is stored.
+        """Return the actor's state as it is stored.
 
         Raises:
             PayloadError: a part of it cannot be stored.
@@ -109,7 +109,7 @@ class Mailbox:
         return state_bytes(self.ref._actor)
 
     def roll_back(self) -> None:
-        """Make the actor what is stored."""
+        """Give the actor its stored state back."""
         if self.stored is not None:  # else its start failed, and it ends
             self.put_state(self.stored, again=True)
 
@@ -150,19 +150,19 @@ class Mailbox:
         return unit.perform(partial(self.run_entry, unit, entry))
 
     def write_soon(self, statement: str, values: dict[str, Any]) -> int:
-        """Commit what need not outlive the machine, only this process; return how many rows there are.
+        """Commit a write that need not outlive the machine, only this process; return how many rows there are.
 
         Raises:
-            StoreError: it is not there.
+            StoreError: the write is not there.
         """
         return self.registry.store.write(lambda tx: tx.run(statement, values), durability="process")
 
     def save(self, state: bytes) -> None:
-        """Commit what is known of a machine's timers, while it handles nothing.
+        """Commit the known state of a machine's timers, while it handles nothing.
 
         Raises:
             Lost: another node has the actor.
-            StoreError: it is not there.
+            StoreError: the write is not there.
         """
         fence = {"name": self.name, "owner": self.node, "epoch": self.epoch}
         if not self.write_soon("actors.save", {**fence, "state": state, "next": self.next_number()}):
@@ -335,7 +335,7 @@ class Mailbox:
         return self.is_machine and message.__class__ is Timer
 
     def timer_of(self, message: Any) -> tuple[TimerKey, int]:
-        """Return by what such a timer is known, and how many processes have died on it."""
+        """Return the key of a timer's message, and how many processes have died while handling it."""
         return timeouts.timer_of(message)
 
     def pause(self, seconds: float | None) -> None:
@@ -358,7 +358,7 @@ class Mailbox:
                 return
 
     def close(self, cause: BaseException | None) -> None:
-        """The actor is dead: answer who asked here. Its rows stay for whoever spawns it next."""
+        """Answer the callers on this node, as the actor is dead. Its rows stay for the next one to spawn it."""
         self.timers.disarm_all()
         while self.room:
             self.room.popleft()._settle(None, None)

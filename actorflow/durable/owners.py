@@ -43,7 +43,7 @@ class TakeOver:
 
 
 class Owners:
-    """See the module; what one node has to do with it.
+    """The ownership of durable actors, as far as one node is concerned.
 
     Attributes:
         standbys: mailboxes of actors that are other nodes', and wait for their end, by name.
@@ -57,9 +57,9 @@ class Owners:
         self._whole_look = float("-inf")  # when to look at all of them whatever was seen; a new name has it done soon
 
     def start(self, ref: DurableRef) -> Any:
-        """Begin an incarnation: load what is stored, and run `on_start` as its first commit.
+        """Begin an incarnation: load the stored state, and run `on_start` as its first commit.
 
-        If another node has the actor, wait for its end; until then the ref sends to where it is.
+        If another node has the actor, wait for its end; until then the ref sends to the actor there.
         """
         box: Mailbox = ref._box
         owned = box.taken or self._own(box)
@@ -91,10 +91,11 @@ class Owners:
     def _stand_aside(self, box: Mailbox, owned: Owned, error: Exception) -> None:
         """Leave an actor alone whose state cannot be read here: to start it again and again would end the system.
 
-        A process that can read it may have it; its messages stay. Who spawns an actor that nobody restarts hears so.
+        A process that can read it may have the actor; its messages stay. The spawn of an actor that nothing restarts
+        raises the error.
 
         Raises:
-            Exception: nobody would restart the actor.
+            Exception: nothing would restart the actor.
         """
         box.is_owner = False
         box.timers.disarm_all()
@@ -115,7 +116,7 @@ class Owners:
         self._started(unit, owned)
 
     def _started(self, unit: Unit, owned: Owned) -> None:
-        """Commit what `on_start` has done."""
+        """Commit the effects of `on_start`."""
         registry, box, effects = self.registry, unit.box, unit.effects
         unit.is_over = True
         effects.state = box.state_bytes()
@@ -137,7 +138,7 @@ class Owners:
         registry.scheduler.post(box.ref, Mail(max(owned.newest, box.heard)), None)
 
     def load_again(self, box: Mailbox) -> None:
-        """Begin anew with what is stored: after an error nobody knows whether a commit is there.
+        """Begin anew with the stored state: after an error it is not known whether a commit is there.
 
         Raises:
             Lost: another node has the actor.
@@ -188,8 +189,8 @@ class Owners:
     def look(self) -> None:
         """Take over the actors that are waited for and whose owners have ended.
 
-        As long as no actor was released, and the nodes that have them live, none can be free: then that is all that is
-        asked, whatever their number.
+        As long as no actor was released, and the nodes that have them live, none can be free: then these two questions
+        are all that is asked, whatever their number.
         """
         store = self.registry.store
         releases, rows = store.read(lambda tx: (tx.one("actors.releases"), tx.all("nodes.others", {"id": ""})))
@@ -243,7 +244,7 @@ class Owners:
                 self._let_go(box)
 
     def forget(self, box: Mailbox, error: ActorDeadError) -> None:
-        """An actor ended here: answer who asked, and let other nodes have it."""
+        """Answer the callers of an actor that ended here, and let other nodes have it."""
         if self.registry.boxes.get(box.name) is box:
             del self.registry.boxes[box.name]
         self.standbys.pop(box.name, None)
@@ -254,7 +255,7 @@ class Owners:
         self._let_go(box)
 
     def answer_all(self, box: Mailbox, error: Exception) -> None:
-        """Answer who asks an actor on this node."""
+        """Answer the callers of an actor on this node."""
         asks = self.registry.asks
         for number in asks.of(box.name):
             future = asks.take(number)

@@ -49,12 +49,12 @@ def pack(message: Any, limit: int) -> bytes:
 
 
 def plain_args(args: tuple[Any, ...]) -> list[Any]:
-    """Return positional arguments as what JSON has."""
+    """Return positional arguments as plain JSON values."""
     return [to_plain(value, f"argument {place}", 1) for place, value in enumerate(args)]
 
 
 def plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return keyword arguments as what JSON has."""
+    """Return keyword arguments as plain JSON values."""
     return {name: to_plain(value, f"argument {name!r}", 1) for name, value in kwargs.items()}
 
 

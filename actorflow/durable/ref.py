@@ -94,7 +94,7 @@ class DurableRef(Stored):
             self._registry.put_later(self, message, future, sender)
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
-        """End the actor on this node; its state and what it has not handled stay for whoever spawns it next."""
+        """End the actor on this node; its state and unhandled messages stay for the next one to spawn it."""
         if self._box is None:
             msg = f"{self.path} was spawned by another process, and only that one can stop it"
             raise DefinitionError(msg)

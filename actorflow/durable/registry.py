@@ -38,7 +38,7 @@ OVERLAP: Final = {"sqlite": 0, "postgres": 1000}  # numbers may become visible o
 
 
 class Registry(ledger.Desk):
-    """See the module. One for each system that has a durable actor."""
+    """The durable actors of one system in this process."""
 
     START: Final = Start()  # what the handler of `on_start` handles
 
@@ -160,7 +160,7 @@ class Registry(ledger.Desk):
                 raise ActorDeadError(f"{name}: this system has ended while its mailbox was full")
 
     def _overflow(self, ref: DurableRef, box: Mailbox | None) -> str:
-        """Return what happens to a message for a full mailbox: "block" or "fail"."""
+        """Return the effect of a message to a full mailbox: "block" or "fail"."""
         if box is not None:
             return ref._traits.options.overflow
         _, overflow = self.store.read(lambda tx: ledger.bounds(tx, [ref._key])).get(ref._key, (0, "block"))
@@ -263,7 +263,7 @@ class Registry(ledger.Desk):
     # --- answers -----------------------------------------------------------------------------------------------------
 
     def answer(self, number: int, value: bytes | None, error: bytes | None, failure: BaseException | None) -> None:
-        """Answer who asks on this node; a row does it for those of others."""
+        """Answer the caller on this node; callers on others get a row."""
         future = self.asks.take(number)
         if future is None:
             return
@@ -365,7 +365,7 @@ class Registry(ledger.Desk):
             self.housekeeping.do("a look at actors of other nodes", self.owners.look)
 
     def close(self) -> None:
-        """The system has ended: answer who still asks, and give the actors back."""
+        """Answer the callers that still wait, and give the actors back, as the system has ended."""
         if self.is_closed:
             return
         self.is_closed = True

@@ -1,4 +1,4 @@
-"""Requests: what child processes ask of the one with the store. They run in the thread that reads the link."""
+"""Requests: those of child processes to the one with the store. They run in the thread that reads the link."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def own(request: Request, uid: int, epoch: int, number: int, timer: tuple[TimerK
 
 
 def stop(request: Request, uid: int, epoch: int, final: bool) -> None:
-    """A guest wants to end, behind what is in its mailbox."""
+    """End a guest at its own wish, behind the messages in its mailbox."""
     ref: Any = request.node.find(uid)
     if ref is not None and ref._epoch == epoch:
         ref._scheduler.post(ref, Stop(final=final, actor=None if final else ref._actor), None)
 
 
 def do(request: Request, work: Callable[[], Any]) -> None:
-    """Do something with the store, and answer with what that returns."""
+    """Do a piece of work with the store, and answer with its result."""
 
     def act() -> None:
         try:

@@ -79,15 +79,15 @@ class TimerRow:
 
 @dataclass(slots=True)
 class Effects:
-    """What is to be committed of one message, of an actor's start, or of one timer.
+    """The effects to commit of one message, of an actor's start, or of one timer.
 
     Attributes:
-        name: of the actor; `owner` and `epoch` are what the commit is fenced by.
+        name: of the actor; `owner` and `epoch` fence the commit.
         state: the new one.
-        next: what it handles next: this row, or the first behind it.
-        entry: the row that was handled, and in `ending` what becomes of it.
+        next: the row that it handles next: this one, or the first behind it.
+        entry: the row that was handled, and in `ending` its fate.
         timer: the timer that fired, and in `timer_due` when it does so again; None: never.
-        answer: to who asked, with its error as the other one of the two.
+        answer: to the caller: value and error, one of them None.
         answers: of promised ones, by row.
     """
 

@@ -1,4 +1,4 @@
-"""Settling: what follows the commit of a message; the holder of the baton does it."""
+"""Settling: the steps that follow the commit of a message; the holder of the baton takes them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def settle(unit: Unit) -> None:
 
 
 def follow_up(unit: Unit) -> None:
-    """Let leave what was held, answer who asked here, start and end timers."""
+    """Let the held sends leave, answer the callers on this node, start and end timers."""
     box, effects, ref = unit.box, unit.effects, unit.box.ref
     for receiver, message, future in unit.held:
         if not receiver._is_remote:

@@ -1,4 +1,4 @@
-"""Signs: what stands in the run queue for rows and timers of a durable actor; and its pause."""
+"""Signs: items in the run queue that stand for rows and timers of a durable actor; and its pause."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Mail:
-    """Stands in the run queue for rows up to a number; whoever stops the actor comes behind them.
+    """Stands in the run queue for rows up to a number; a stop of the actor comes behind them.
 
     It may have the row itself, and know the number of the one right before it.
     """
@@ -62,7 +62,7 @@ class Again:
 
 
 class Pause:
-    """What an actor waits for between two tries; an exit ends it."""
+    """The wait of an actor between two tries; an exit ends it."""
 
     is_all = True
     deadline = None
@@ -105,12 +105,14 @@ class Own:
 
 
 class Blame:
-    """Counts the death of a process against what was handled there, and comes before the news of that: one of these.
+    """Tells a mailbox that a process died while it handled one message or timer, so that the row's crashes go up.
+
+    It comes before the news of the death. Exactly one of the three attributes is set.
 
     Attributes:
         entry: the message.
         timer: the timer that had fired.
-        key: that of a machine, by what it is known.
+        key: the key of a machine's timer.
     """
 
     __slots__ = ("entry", "key", "timer")
@@ -122,7 +124,7 @@ class Blame:
 
 
 class Fail:
-    """Ends an incarnation as a crash does that comes of no message; what follows is its supervisor's."""
+    """Ends an incarnation by a crash that comes of no message; the rest is its supervisor's decision."""
 
     __slots__ = ("actor", "error")
 

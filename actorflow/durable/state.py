@@ -1,4 +1,4 @@
-"""State: what a durable actor keeps, out of the incarnation and back into it."""
+"""State: a durable actor's state, out of the incarnation and back into it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def is_machine(actor: Any) -> bool:
 
 
 def state_bytes(actor: Any) -> bytes:
-    """Return what an actor is now, as it is stored.
+    """Return an actor's state as it is stored.
 
     Raises:
         PayloadError: a part of it cannot be stored.
-        DefinitionError: it has no state that could be.
+        DefinitionError: it has no state that can be stored.
     """
     if is_machine(actor):
         return encode(actor.snapshot(), type(actor).__name__)
@@ -37,7 +37,7 @@ def state_bytes(actor: Any) -> bytes:
 
 
 def put_state(actor: Any, value: Any, *, again: bool) -> None:
-    """Make an actor what was stored; `again`: it was that before."""
+    """Give an actor a stored state; `again`: it has had that before."""
     if not is_machine(actor):
         actor.state = value
     elif again:

@@ -1,4 +1,4 @@
-"""StoredActors: what a store has of durable actors: listed, looked into, deleted.
+"""StoredActors: the durable actors in a store: listed, looked into, deleted.
 
 It works on a store that no system runs on, too: nothing in a row is decoded into an object here.
 """
@@ -52,11 +52,11 @@ class StoredMessage:
     Attributes:
         id: of the message; larger ones came later.
         actor: name of the receiver, below its system.
-        message: what it is: "deposit(5)", or the message as JSON; cut after 200 characters.
+        message: its text: "deposit(5)", or the message as JSON; cut after 200 characters.
         sender: name or path of the actor that sent it; None if it came from outside of actors.
         attempt: tries that failed.
         crashes: processes that died on it.
-        promised: it was handled, and its answer is still to be given.
+        promised: it was handled, and its answer is still to come.
     """
 
     id: str
@@ -90,10 +90,10 @@ class StoredActors:
         self._registry = registry
 
     def list(self, *, alone: bool = False, limit: int = 100, after: str = "") -> Sequence[StoredActor]:
-        """Return what there is by name, in the order of names.
+        """Return the durable actors in the store, in the order of names.
 
         Args:
-            alone: only what no process has: its messages wait until one spawns the actor.
+            alone: only actors that no process has: their messages wait until one spawns the actor.
             limit: so many.
             after: a name; only those behind it, such as behind the last one of the page before.
         """
@@ -117,7 +117,7 @@ class StoredActors:
         return [StoredMessage.of(row) for row in rows]
 
     def drop_mail(self, *ids: str) -> int:
-        """Remove messages for good; who waits for an answer gets `ActorDeadError`. Returns how many there were.
+        """Remove messages for good; their callers get `ActorDeadError`. Returns how many there were.
 
         Those that their actor is handling just now are handled all the same, if its process has read them.
         """
@@ -135,7 +135,7 @@ class StoredActors:
             count += self._drop(ids)
 
     def delete(self, actor: ActorRef[Any] | str) -> bool:
-        """Delete an actor: its state, its timers, its mail, and the ids of what came from elsewhere.
+        """Delete an actor: its state, its timers, its mail, and the ids of messages from elsewhere.
 
         Its dead letters stay, for as long as others do. Returns False if there is nothing of that name.
 

@@ -1,7 +1,7 @@
 """Timeouts: the timers of a durable machine, and the processes that have died on them.
 
-They are part of its snapshot, and no rows. So is what is known of deaths: `crashes` counts them, and `started` says
-that one on which a process may have died is being handled; the interpreter keeps the first, and not the second.
+They are part of its snapshot, and no rows. So is the count of deaths: `crashes` counts them, and `started` says that
+one on which a process may have died is being handled; the interpreter keeps the first, and not the second.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def suspect(state: bytes, now: float) -> bytes:
-    """Return what a machine is whose process has died: a timer that was handled counts that, or may have been."""
+    """Return the state of a machine whose process has died: a timer counts that if it was handled, or may have been."""
     return changed(state, lambda timer: timer.pop("started", False) or (not count_of(timer) and timer["due"] <= now))
 
 
 def blame(state: bytes, key: TimerKey) -> bytes:
-    """Return what a machine is whose process has died while a timer was handled."""
+    """Return the state of a machine whose process has died while it handled a timer."""
     return changed(state, lambda timer: is_known_by(timer, key))
 
 
@@ -59,9 +59,9 @@ def without(state: bytes, key: TimerKey) -> tuple[bytes, TimerRow] | None:
 
 
 def timer_of(message: Timer) -> tuple[TimerKey, int]:
-    """Return by what a machine's timer is known, and how many processes have died on it.
+    """Return the key of a machine's timer, and how many processes have died while handling it.
 
-    A delayed send of an SCXML session to another one is known by nothing, and deaths on it are not counted.
+    A delayed send of an SCXML session to another one has no key, and deaths on it are not counted.
     """
     from actorflow.machine.surroundings import due_of  # noqa: PLC0415 - who has such a timer has imported it
 
@@ -80,7 +80,7 @@ def count_of(timer: dict[str, Any]) -> int:
 
 
 def body_of(timer: dict[str, Any]) -> bytes:
-    """Return the message that does what the timer was to do, for whoever retries it; the state was within the limit."""
+    """Return a message that does the work of a timer, for a retry of it; the state was within the limit."""
     if timer["event"] is None:
         return pack(Call("_time_out", (timer["state"], timer["place"]), {}), sys.maxsize)
     event = timer["event"]

@@ -1,4 +1,4 @@
-"""Unit: one message of a durable actor. What its handler does to others is held until it is committed.
+"""Unit: one message of a durable actor. Its handler's effects on others are held until they are committed.
 
 While the handler runs no transaction is open. At its end the effects go into the open batch of the `keeper`; the actor
 stays busy until they are committed, and the baton goes on.
@@ -36,7 +36,7 @@ CURE: Final = (
 
 
 class Behalf(Execution):
-    """Sends what a handler has sent, in its actor's name, once that is committed."""
+    """Makes the sends of a handler, in its actor's name, once its effects are committed."""
 
     __slots__ = ("outer",)
 
@@ -51,13 +51,13 @@ class Behalf(Execution):
 
 
 class Unit(Execution):
-    """Where the handler of one message runs, as `CURRENT` has it; and what is to be committed of it.
+    """The place where the handler of one message runs, as `CURRENT` has it; it collects the effects to commit.
 
     Attributes:
         box: the actor's mailbox.
         outer: the thread, or the coroutine, that it runs on.
         held: sends to ordinary actors; they leave after the commit, in this order.
-        after: what else is to happen then.
+        after: the other calls to make then.
         run: runs the message once more, if it is in memory only.
         failure: why it failed; None so far.
         pause: seconds until the next try.
@@ -146,7 +146,7 @@ class Unit(Execution):
             CURRENT.reset(token)
 
     def send_away(self, held: list[tuple[ActorRef[Any], Any, Future[Any] | None]]) -> None:
-        """Send what was held: to other processes that may wait, and so is nothing for the holder of the baton."""
+        """Make the held sends: to other processes they may wait, and so are nothing for the holder of the baton."""
         outer = CURRENT.get()
         assert outer is not None
         for ref, message, future in held:
@@ -165,10 +165,10 @@ class Unit(Execution):
         self.scheduler.post_work(lambda: events.dead_letter(ref, message, self.box.ref, error))
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
-        """Wait for what is no answer: the end of a sleep, of a task, of a spawn.
+        """Wait for an event that is no answer: the end of a sleep, of a task, of a spawn.
 
         Raises:
-            DefinitionError: it is an answer.
+            DefinitionError: the future is an answer.
         """
         if is_answer(future):
             raise DefinitionError(CURE)
@@ -177,7 +177,7 @@ class Unit(Execution):
     # --- its end -----------------------------------------------------------------------------------------------------
 
     def perform(self, run: Callable[[], Any]) -> Any:
-        """Run the handler; returns what the scheduler is to do: SUSPENDED until the commit."""
+        """Run the handler; return the scheduler's next step: SUSPENDED until the commit."""
         token = CURRENT.set(self)
         try:
             result = run()
@@ -286,11 +286,11 @@ class Unit(Execution):
         self.after.append(lambda: self.dead_letter(error))
 
     def dead_letter(self, error: BaseException) -> None:
-        """Tell who listens."""
+        """Publish the message as a dead letter."""
         self.scheduler.events.dead_letter(self.box.ref, self.message, self.sender, error)
 
     def drop_sends(self) -> None:
-        """Forget what was to leave; who would wait for an answer to it hears so."""
+        """Forget the held sends; the waits for answers to them hear so."""
         for letter in self.effects.letters:  # their commit may have failed after they were numbered
             if letter.future is not None and self.box.registry.asks.get(letter.number) is letter.future:
                 self.box.registry.asks.take(letter.number)
