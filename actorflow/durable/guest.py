@@ -129,7 +129,7 @@ class Cell:
             self.stored = encode(load.value)
 
     def roll_back(self) -> None:
-        """Go back to the stored state: a machine at once, since it has timers; for others the parent sends the state."""
+        """Go back to the stored state: a machine at once, since it has timers; others get it from the parent."""
         if self.is_machine and self.stored is not None:
             self.drop_timers()
             put_state(self.ref._actor, decode(self.stored), again=True)

@@ -1,10 +1,10 @@
-"""State machines: charts, and what interprets them, with or without an actor.
+"""State machines: charts, and their interpreters, with or without an actor.
 
-Read in this order: `chart` (what a chart is made of), `sets` (which states a step exits and enters: the algorithm of
+Read in this order: `chart` (the parts of a chart), `sets` (the states that a step exits and enters: the algorithm of
 the SCXML recommendation), `configuration` and `program` (a chart ready to run, each step worked out once),
 `interpreter` and `steps` (one instance), then `rules`, `direct` and `declare` (the class form), `actor`, `surroundings`
-and `state_machine` (the actor), `local` (a machine without one).
-Other ways to write a chart: `builder`, `mapping`, `scxml`.
+and `state_machine` (the actor), `local` (a machine without one). Other ways to write a chart: `builder`, `mapping`,
+`scxml`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ LATER = {"ChartBuilder": "builder", "shortest_paths": "paths"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import at first need what few processes use: the builder, and the search for paths."""
+    """Import at first need the modules that few processes use: the builder, and the search for paths."""
     if name not in LATER:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Machine(Actor):
-    """What machines of either form have: an interpreter, and events instead of calls. Not for users to subclass."""
+    """The base of machines of either form: an interpreter, and events instead of calls. Not for users to subclass."""
 
     _interpreter: Interpreter
     _stop_when_final: ClassVar[bool] = False
@@ -104,7 +104,7 @@ class Machine(Actor):
             self._fire(lambda: time_out(interpreter, state, place))
 
     def _after_message(self) -> None:
-        """Do what follows a message that was no event by name: the event behind it may be deferred, or the last."""
+        """Do the steps after a message that was no event by name: the event behind it may be deferred, or the last."""
         pending = self._interpreter._pending
         if pending is not None and pending.deferred and pending.deferred[-1].answer is None:
             event = pending.deferred[-1]
@@ -127,7 +127,7 @@ class Machine(Actor):
                 owed.drop(error or dead_before(self._actor_ref, None))
 
     def _read(self, what: str) -> Any:
-        """Answer what a ref asks."""
+        """Answer a question of a ref."""
         return getattr(self, what)
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Machine(Actor):
             self._listen_again()
 
     def _listen_again(self) -> None:
-        """Tell those who subscribed to the ref: a new incarnation has to, too."""
+        """Tell the subscribers of the ref of this incarnation's transitions, too."""
         life = self._actor_ref._life
         for receiver in life.listeners if life is not None else ():
             self._tell_of_transitions(receiver)
@@ -266,10 +266,10 @@ class ChartActor(Machine):
             raise DefinitionError(msg)
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that this actor is, as a dict of builtins: `ref.call(ChartActor.snapshot).get()`.
+        """Return the whole state of this actor as a dict of builtins: `ref.call(ChartActor.snapshot).get()`.
 
         Raises:
-            PayloadError: an argument of what waits, or a variable, is no builtin.
+            PayloadError: an argument of a waiting event, or a variable, is no builtin.
         """
         return self._interpreter.snapshot()
 
@@ -277,7 +277,7 @@ class ChartActor(Machine):
         snapshot.put(self._interpreter, snap)
 
     def _roll_back(self, snap: dict[str, Any]) -> None:
-        """Be again what a snapshot says: an event of a durable actor failed."""
+        """Go back to the state of a snapshot, as an event of a durable actor failed."""
         old = self._interpreter
         snapshot.cancel_timers(old)
         self._renew(old)

@@ -91,7 +91,7 @@ class ChartBuilder:
         return self
 
     def add_history(self, name: str, /, *, of: Any, deep: bool = False, default: Any = None) -> Self:
-        """Add a target that stands for what was last active in a state; without a past, for `default`."""
+        """Add a target that stands for the states last active in a state; without a past, for `default`."""
         draft = self._new(name, of, "deep" if deep else "shallow")
         if default is not None:
             draft.initial = Transition(name, targets=(self._known(default),))
@@ -160,7 +160,7 @@ class ChartBuilder:
         return self
 
     def build(self) -> Chart:
-        """Return the chart. What can be doubted, such as a missing initial state, is a `ChartWarning`."""
+        """Return the chart. A doubtful part, such as a missing initial state, is a `ChartWarning`."""
         drafts = {name: self._finished(draft) for name, draft in self._drafts.items()}
         for draft in drafts.values():
             if draft.kind in HISTORY and draft.initial is None:
@@ -185,7 +185,7 @@ class ChartBuilder:
         around.initial = Transition(draft.parent, targets=(draft.name,))
 
     def _adopt(self, draft: Draft, state: Any) -> Transition | None:
-        """Take over what a state object can do; returns the transition by its `handle`."""
+        """Take over the parts of a state object; return the transition by its `handle`."""
         for hooks, what in ((draft.enter, "enter"), (draft.exit, "exit")):
             method = getattr(state, what, None)
             if method is not None:

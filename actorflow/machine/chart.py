@@ -28,12 +28,12 @@ HISTORY: Final = ("shallow", "deep")
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A function of the user's: a guard, an action, or what runs when a state is entered or left.
+    """A function of the user's: a guard, an action, or a hook that runs when a state is entered or left.
 
     Attributes:
-        name: what pictures and `to_dict` show; without a function, the method of the model that is meant.
+        name: its name in pictures and `to_dict`; without a function, the method of the model that is meant.
         function: it is called with the model first: `function(model, *args)`. A guard and an action get the event's
-            arguments, what runs at enter and exit gets none.
+            arguments, a hook at enter or exit gets none.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What leads from a state, at an event, to others.
+    """A way from a state, at an event, to others.
 
     Attributes:
         source: the state that it belongs to.
         events: patterns, any of which is to match: "pay", "error.*", "*". None at all: eventless, taken as soon as its
             guard allows.
         targets: none: the configuration stays, and nothing is exited or entered.
-        guard: vetoes the transition by returning what is false.
+        guard: vetoes the transition by returning a false value.
         actions: run when it is taken.
         internal: a transition into descendants of its source that does not exit the source.
         after: seconds in the source state after which it is taken by itself; it has no events then.
@@ -73,7 +73,7 @@ class Invoke:
 
     Attributes:
         id: its name; its end is the event "done.invoke.<id>".
-        child: what to start, for the platform: an actor class or recipe, a chart, or SCXML's attributes.
+        child: the child that the platform starts: an actor class or recipe, a chart, or SCXML's attributes.
         autoforward: it gets each external event that the machine gets.
         finalize: run on each event that comes from the child, before transitions are selected.
     """
@@ -93,7 +93,7 @@ class StateNode:
         kind: "atomic", "compound", "parallel", "final", or the pseudo-states "shallow" and "deep" history.
         parent: name of the state around it; `ROOT` for those at the top.
         children: names of the states within, history included, in document order.
-        initial: of a compound state, what is entered with it; of a history, what is entered while it is empty.
+        initial: of a compound state, the state entered with it; of a history, the one entered while it is empty.
         enter: run when the state is entered.
         exit: run when it is left.
         transitions: in document order.
@@ -126,9 +126,9 @@ class Chart:
     Attributes:
         name: of the machine.
         states: by name, in document order; the first is the root, named "".
-        order: what a transition runs: "action first" is action, exit, record, listeners, enter; "scxml" is exit,
-            action, record, listeners, enter.
-        version: what a snapshot says about the chart that it belongs to.
+        order: the order of a transition's parts: "action first" is action, exit, record, listeners, enter; "scxml" is
+            exit, action, record, listeners, enter.
+        version: a snapshot says for which version of the chart it is.
     """
 
     name: str
@@ -198,7 +198,7 @@ class Chart:
         Names of guards and actions are methods of the model, or are looked up in `functions`; nothing is evaluated.
 
         Raises:
-            DefinitionError: an unknown key, with its place; what else is wrong is warned of.
+            DefinitionError: an unknown key, with its place; other mistakes are warned of.
         """
         from actorflow.machine.mapping import chart_from_dict  # noqa: PLC0415 - it is made of charts
 
@@ -257,10 +257,10 @@ class Chart:
     # --- running -----------------------------------------------------------------------------------------------------
 
     def program(self, model_class: type) -> Program:
-        """Return the chart made ready for models of a class; made at first need.
+        """Return the chart made ready for models of a class; it is made at first need.
 
         Raises:
-            DefinitionError: the class lacks what the chart names, or the states are nested too deep.
+            DefinitionError: the class lacks a method that the chart names, or the states are nested too deep.
         """
         program = self._programs.get(model_class)
         if program is None:

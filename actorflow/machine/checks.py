@@ -1,4 +1,4 @@
-"""Checks: what is wrong with a chart, found before it runs.
+"""Checks: the mistakes in a chart, found before it runs.
 
 A way out of a state is any transition that it, or a state around it, has, or one elsewhere that exits it: a state that
 only reacts is no trap. Charts from SCXML are not checked so, since the recommendation allows most of it.
@@ -20,7 +20,7 @@ from actorflow.machine.reach import reachable
 
 
 class Problem(NamedTuple):
-    """One mistake: where it is, and what is wrong with the cure."""
+    """One mistake in a chart: its place, and a text with the cure."""
 
     place: str
     text: str
@@ -31,7 +31,7 @@ class ChartWarning(UserWarning):
 
 
 def check(chart: Chart, *, loud: Literal["error", "warning"]) -> None:
-    """Say what is wrong with a chart.
+    """Check a chart; report its mistakes by a warning or an error.
 
     Raises:
         DefinitionError: with `loud="error"`, one that lists all places; else it is a `ChartWarning`.
@@ -63,7 +63,7 @@ def problems(chart: Chart, *, whole: bool = True, inherited: Collection[str] = (
     """Find the mistakes in a chart; each text says the cure.
 
     Args:
-        chart: what is checked.
+        chart: the chart to check.
         whole: also look for states that nothing leads to or out of; without sense where some transitions are missing.
         inherited: states that need not be in reach: a subclass may do without them.
     """
@@ -205,7 +205,7 @@ def _choices(_: Chart, node: StateNode) -> Iterator[str]:
 
 
 def _endless(chart: Chart, node: StateNode) -> Iterator[str]:
-    """Find what goes round for ever: in each state, an eventless transition without a guard is the first."""
+    """Find chains of transitions that never end: in each state, the first eventless transition has no guard."""
     passed: list[str] = []
     name: str | None = node.name
     while name is not None and name not in passed:
@@ -217,7 +217,7 @@ def _endless(chart: Chart, node: StateNode) -> Iterator[str]:
 
 
 def _forced(node: StateNode) -> str | None:
-    """Return where a state leads to, whatever happens: itself, if it stays."""
+    """Return the states that a state certainly leads to: itself, if it stays."""
     first = next((each for each in node.transitions if not each.events and each.after is None), None)
     if first is None or first.guard is not None or first.choose is not None or len(first.targets) > 1:
         return None
@@ -313,7 +313,7 @@ def _named_in(event: str, prefix: str) -> str:
 
 
 def _told(transition: Transition, event: str | None = None) -> str:
-    """Name a transition by what sets it off."""
+    """Name a transition by its trigger."""
     event = " ".join(transition.events) if event is None else event
     if event:
         return f"event {event!r}"

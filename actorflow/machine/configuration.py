@@ -1,8 +1,8 @@
-"""Configuration: a set of active states, and what events do in it, worked out once. A `Program` makes them.
+"""Configuration: a set of active states, and the effects of events in it, worked out once. A `Program` makes them.
 
-What a transition does is the same whatever is active beside it: it is worked out once for what is active within the
-state in which it happens, its domain. So a chart of many regions, whose configurations hardly come again, pays for what
-changes in a region and not for all regions.
+The effect of a transition does not depend on the states active beside it: it is worked out once for the states active
+within its domain, the state in which it happens. So a chart of many regions, whose configurations hardly come again,
+pays for the changes in a region and not for all regions.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def domain_of(chart: Chart, transition: Transition) -> str:
 
 
 class Entered:
-    """What is to be done for one state that a step enters."""
+    """The calls and timers of one state that a step enters."""
 
     __slots__ = ("actions", "done", "hooks", "invokes", "name", "timeouts")
 
@@ -83,7 +83,7 @@ class Change:
     Attributes:
         flipped: states that are active either before or after it, and not both times, as bits.
         plain: it has no more than functions to call.
-        is_local: it is the same whatever is active outside of the domain of its only move.
+        is_local: it does not depend on states outside of the domain of its only move.
     """
 
     __slots__ = (
@@ -230,7 +230,7 @@ class WaitingMoves:
 
 
 class Configuration:
-    """A set of active states, of which there is one object a program, and what events do in it.
+    """A set of active states, of which there is one object a program, and the effects of events in it.
 
     Attributes:
         bits: the states, each as the bit of its place in document order: a set of 100 names takes 8 kB.

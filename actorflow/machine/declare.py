@@ -85,7 +85,7 @@ def _rules(cls: type) -> Iterator[tuple[str, tuple[Rule, ...]]]:
 
 
 def _wrapped(cls: type) -> Iterator[tuple[str, str]]:
-    """Go through descriptors with rules inside, where nothing reads them: their names, and what they are."""
+    """Go through the descriptors with rules inside, where nothing reads them: their names, and their kinds."""
     for base in cls.__mro__:
         for name, value in vars(base).items():
             if isinstance(value, staticmethod | classmethod):
@@ -109,7 +109,7 @@ def _has_other(base: type, name: str) -> bool:
 
 
 def _own_events(method: str, rules: tuple[Rule, ...]) -> tuple[str, ...]:
-    """Return the events that a method is: the ends of children that it invokes, or its name, or what `event=` says."""
+    """Return a method's events: the ends of children that it invokes, or its name, or those that `event=` says."""
     ids = [rule.invoke.id or method for rule in rules if rule.invoke is not None]
     if ids:
         return tuple(f"done.invoke.{id_}" for id_ in dict.fromkeys(ids))
@@ -240,7 +240,7 @@ class _Reading:
     def _any_state(self, rule: Rule, own: tuple[str, ...]) -> Iterator[str]:
         """Go through the states that a rule for any state is for: a state with a rule of its own needs none.
 
-        Hooks are for all states. What events do is for those at the top, since inner states come first.
+        Hooks are for all states. Rules of events are for those at the top, since inner states come first.
         """
         events = own if rule.events is None else rule.events
         for name, draft in self.drafts.items():
@@ -293,7 +293,7 @@ class _Reading:
         return hook
 
     def _check_call(self, method: str, function: Any, rule: Rule) -> None:
-        """Compare what is called with what it is called with."""
+        """Compare the parameters of a function with the arguments it is called with."""
         if rule.kind in ("enter", "exit"):
             if cannot_take(function, (None,)) and cannot_take(function, (None, None)):
                 text = f"{rule.kind} calls it with the event or nothing, but it takes {shown(function)}"

@@ -39,7 +39,7 @@ def action_of(function: Any) -> Any:
 
 
 def is_inside(machine: Any) -> bool:
-    """Say whether something runs the machine now. What is no machine, such as a mixin alone, is nobody's event."""
+    """Say whether an event of the machine is handled now; never for an object that is no machine, such as a mixin."""
     if not getattr(machine, "_is_machine", False):
         return True
     ref = machine._actor_ref

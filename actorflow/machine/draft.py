@@ -73,7 +73,7 @@ def _in_order(root: Draft, by_name: dict[str, Draft], children: dict[str, list[s
 
 
 def complete_history(history: Draft, drafts: dict[str, Draft]) -> None:
-    """Let a history without a default enter what its parent enters by default."""
+    """Let a history without a default enter the states that its parent enters by default."""
     parent = drafts.get(history.parent)
     if parent is None:
         return

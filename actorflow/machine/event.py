@@ -1,4 +1,4 @@
-"""Event: what happens to a machine; and Record: what came of it."""
+"""Event: an occurrence that a machine handles; and Record: the outcome of one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Record(NamedTuple):
 
 
 class Event:
-    """An event with its arguments, and what SCXML's `_event` tells of it.
+    """An event with its arguments, and the fields of SCXML's `_event`.
 
     Attributes:
         name: as transitions name it.

@@ -103,7 +103,7 @@ def _length(tokens: list[tokenize.TokenInfo]) -> int:
 
 
 def signature_of(function: Any) -> inspect.Signature | None:
-    """Return a signature; None for what has none, such as some builtins."""
+    """Return a signature; None for an object that has none, such as some builtins."""
     try:
         return inspect.signature(function)
     except (ValueError, TypeError):
@@ -160,7 +160,7 @@ def _calls(signature: inspect.Signature) -> Iterator[tuple[tuple[Any, ...], dict
 
 
 def shown(function: Any) -> str:
-    """Show what a method takes, less the model: "(amount)"."""
+    """Show the parameters of a method, less the model: "(amount)"."""
     signature = signature_of(function)
     if signature is None:
         return "(...)"

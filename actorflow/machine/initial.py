@@ -1,7 +1,7 @@
-"""Initial: which states a machine is in that starts in a given one.
+"""Initial: the states of a machine that starts in a given one.
 
-For those who keep the state in a table of their own: what they have there is a name, an Enum member, or the names of
-several regions.
+It serves users who keep the state in a table of their own: they have a name, an Enum member, or the names of several
+regions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Initial: TypeAlias = "str | enum.Enum | Iterable[str | enum.Enum | State] | None
 
 
 def names_of(chart: Chart, given: Any) -> frozenset[str]:
-    """Return all states that are active with the given ones: those around them, and what is entered by default.
+    """Return all states that are active with the given ones: those around them, and those entered by default.
 
     Raises:
         DefinitionError: there is no such state, or they are never active together.
@@ -39,7 +39,7 @@ def names_of(chart: Chart, given: Any) -> frozenset[str]:
 
 
 def _given(chart: Chart, given: Any) -> list[str]:
-    """Return the names of states in what a user gave."""
+    """Return the names of states in a value that a user gave."""
     if isinstance(given, str) and not isinstance(given, enum.Enum) and given not in chart.states:
         parts: Iterable[Any] = given.split("+")  # as `state` shows several regions
     elif isinstance(given, str | enum.Enum):

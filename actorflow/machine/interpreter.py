@@ -1,7 +1,7 @@
 """Interpreter: one instance of a chart. It needs no actor.
 
-An event runs to completion: one step, then what follows from it. The common step, one transition with nothing but
-functions to call, is taken here in a row; everything else is in `steps`.
+An event runs to completion: one step, then the steps that follow from it. The common step, one transition with nothing
+but functions to call, is taken here in a row; everything else is in `steps`.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Interpreter:
     """Runs one instance of a chart on a model, whose methods are its guards and actions.
 
     An event is handled to its end before the next: events that are sent meanwhile wait. After a failed guard, action or
-    exit, the configuration and the history are as before the event. Not for several threads: an actor gives that.
+    exit, the configuration and the history are as before the event. It is not for several threads: an actor is.
 
     Args:
         chart: the definition; it is shared.
-        model: what guards and actions get first; its class has the methods that the chart names.
+        model: the first argument of guards and actions; its class has the methods that the chart names.
         platform: clock, timers and children; alone, real time, and timers fire in `advance`.
         history: how many records to keep.
-        start: enter the initial state now, and run what that runs; else `start()` does.
-        initial: the state to start in instead: a `State`, a name, an Enum member, several of these for regions, or
-            what `state` or `configuration` of another instance said. Hooks of these states do not run, as they are
-            entered already; their timeouts start, their children too, and eventless transitions are taken.
+        start: enter the initial state now, and run its hooks; else `start()` does.
+        initial: the state to start in instead: a `State`, a name, an Enum member, several of these for regions, or the
+            `state` or `configuration` of another instance. Hooks of these states do not run, as they are entered
+            already; their timeouts start, their children too, and eventless transitions are taken.
 
     Raises:
         DefinitionError: the model's class lacks a method that the chart names, or nothing is ever in `initial`.
@@ -129,8 +129,8 @@ class Interpreter:
         """Enter the initial state.
 
         Raises:
-            DefinitionError: it has started.
-            Exception: what failed when it was entered, if nothing handles "error.execution".
+            DefinitionError: the instance has started before.
+            Exception: the error of a hook or action, if nothing handles "error.execution".
         """
         if self._configuration.names:
             msg = f"{self.chart.name} has started: it is in {self.state!r}"
@@ -140,13 +140,13 @@ class Interpreter:
     # --- events ------------------------------------------------------------------------------------------------------
 
     def send(self, event: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Handle an event, and what follows from it; return what the transition's last action returned.
+        """Handle an event, and those that follow from it; return the result of the transition's last action.
 
-        Sent by a guard, an action or a hook of this instance, it waits until the current event is handled.
+        Sent by a guard, an action or a hook of this instance, the event waits until the current event is handled.
 
         Raises:
             TransitionRefused: no transition of the active states fits, or guards veto those that do.
-            Exception: what a guard, an action or a hook raised.
+            Exception: the error of a guard, an action or a hook.
         """
         source = self._configuration
         choices = source.candidates.get(event)
@@ -280,7 +280,7 @@ class Interpreter:
 
     @property
     def donedata(self) -> Any:
-        """What the active final state at the top gives as its data."""
+        """The data of the active final state at the top."""
         return termination.donedata(self)
 
     @property
@@ -297,7 +297,7 @@ class Interpreter:
         return [] if isinstance(self._records, int) else list(self._records)
 
     def listen(self, listener: Callable[[Record], None], /) -> Callable[[], None]:
-        """Call a function with each record, between exit and enter; return what ends that."""
+        """Call a function with each record, between exit and enter; return a function that ends that."""
         self._listeners = (*self._listeners, listener)
         here = True
 
@@ -313,9 +313,9 @@ class Interpreter:
     # --- time --------------------------------------------------------------------------------------------------------
 
     def start_timer(self, name: str, seconds: float, event: str, /, *args: Any, **kwargs: Any) -> None:
-        """Send an event in so many seconds, whatever the state is then. A timer of that name is replaced.
+        """Send an event in so many seconds, in any state. A timer of that name is replaced.
 
-        It is gen_statem's generic timeout: neither events nor changes of state cancel it.
+        This is gen_statem's generic timeout: neither events nor changes of state cancel it.
         """
         self.start_event_timer(name, seconds, Event(event, args, kwargs))
 
@@ -342,10 +342,10 @@ class Interpreter:
         return min(self.timers.values(), default=None)
 
     def advance(self) -> int:
-        """Fire the timers that are due; return how many. An interpreter without an actor needs somebody to call it.
+        """Fire the timers that are due; return how many. An interpreter without an actor needs its owner to call this.
 
         Raises:
-            Exception: what a guard, an action or a hook raised; the next call goes on with the other timers.
+            Exception: the error of a guard, an action or a hook; the next call goes on with the other timers.
         """
         return macrostep.advance(self)
 
@@ -371,7 +371,7 @@ class Interpreter:
     def restore(
         cls, chart: Chart, snap: dict[str, Any], model: Any = None, *, platform: Platform = ALONE, history: int = 32
     ) -> Interpreter:
-        """Return an instance that is what a snapshot says; no hook runs.
+        """Return an instance in the state of a snapshot; no hook runs.
 
         Raises:
             DefinitionError: the snapshot does not fit the chart, or is of another version.

@@ -79,7 +79,7 @@ class Local:
 
 
 def make_local(cls: type[StateMachine], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Make a machine, start it, and return what stands before it."""
+    """Make a machine, start it, and return the object that stands before it."""
     machine = cls.__new__(cls, *args, **kwargs)
     try:
         run_inside(machine, machine.__init__, *args, **kwargs)  # type: ignore[misc]  # as the class itself does
@@ -90,7 +90,7 @@ def make_local(cls: type[StateMachine], args: tuple[Any, ...], kwargs: dict[str,
 
 
 def stand_before(interpreter: Interpreter) -> Local:
-    """Return what stands before the model of an interpreter."""
+    """Return the object that stands before the model of an interpreter."""
     cls = type(interpreter.model)
     local = CLASSES.get(cls)
     if local is None:
@@ -115,7 +115,7 @@ def _pass_on(name: str) -> Callable[..., Any]:
 
 
 def model_of(local: Any) -> Any:
-    """Return the machine behind what stands before it."""
+    """Return the machine behind the object that stands before it."""
     return object.__getattribute__(local, "_interpreter").model
 
 

@@ -1,4 +1,4 @@
-"""Paths: the shortest series of events to each state of a chart. For tests, and to see what a chart can do.
+"""Paths: the shortest series of events to each state of a chart. For tests, and to see the reach of a chart.
 
 Two searches, both breadth first. Without a model only the structure is known: a guarded transition may be taken or not,
 so both are followed. With models, each path is really run, guards, actions and timeouts included.
@@ -45,14 +45,14 @@ def shortest_paths(
     timers, deferred events and the `repr` of the models' public attributes are; children are not started.
 
     Args:
-        chart: where to look.
+        chart: the chart to search.
         model_factory: makes a new model, for each path that is tried.
         events: names of events, each with tuples of arguments to try; by default those that the chart names, without
             arguments. Without a model, only the first tuple counts.
         limit: how many situations to look at.
 
     Raises:
-        Exception: what a model raised, with the path to it as a note.
+        Exception: the error of a model, with the path to it as a note.
 
     >>> from actorflow.machine.chart import StateNode, Transition
     >>> root = StateNode("", "compound", children=("off", "on"), initial=Transition("", targets=("off",)))
@@ -93,14 +93,14 @@ def _events(chart: Chart) -> dict[str, list[tuple[Any, ...]]]:
 
 
 class _Search(Protocol):
-    """What the two searches have in common."""
+    """The part that both searches share."""
 
     def start(self) -> Any:
         """Return the situation to begin with."""
         ...
 
     def key(self, situation: Any, /) -> Any:
-        """Return what makes two situations the same."""
+        """Return a key; two situations are the same if theirs are equal."""
         ...
 
     def active(self, situation: Any, /) -> Iterable[str]:
@@ -108,7 +108,7 @@ class _Search(Protocol):
         ...
 
     def steps(self, situation: Any, path: Path, /) -> Iterator[tuple[Step | None, Any]]:
-        """Go through what may come next: the step, None if it comes by itself, and the situation after it."""
+        """Go through the next steps: each with None if it comes by itself, and the situation after it."""
         ...
 
 
@@ -178,7 +178,7 @@ class _Structure:
                 yield tuple(sets.without_conflicts(self.chart, here.names, moves, dict(here.remembered)))
 
     def _options(self, name: str, wanted: Callable[[Transition], bool]) -> list[Transition | None]:
-        """List what an atomic state may take: each that has a guard, up to the first that has none."""
+        """List the transitions that an atomic state may take: each that has a guard, up to the first that has none."""
         options: list[Transition | None] = []
         for owner in (self.chart.states[name], *self.chart.ancestors(name)):
             for transition in owner.transitions:

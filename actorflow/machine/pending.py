@@ -1,4 +1,4 @@
-"""Pending: what few instances have: queued and deferred events, timers, children, history states."""
+"""Pending: the fields that few instances need: queued and deferred events, timers, children, history states."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class Pending:
 
 
 def pending_of(machine: Interpreter) -> Pending:
-    """Return what few instances have; it is made at first need."""
+    """Return the fields that few instances need; they are made at first need."""
     if machine._pending is None:
         machine._pending = Pending()
     return machine._pending
 
 
 def remembered_by(machine: Interpreter) -> Remembered:
-    """Return what an instance's history states hold."""
+    """Return the contents of an instance's history states."""
     return {} if machine._pending is None else machine._pending.remembered

@@ -28,7 +28,7 @@ def take(machine: Interpreter) -> dict[str, Any]:
 
 
 def put(machine: Interpreter, state: dict[str, Any]) -> None:
-    """Make an interpreter that has not started what `take` returned."""
+    """Put the state that `take` returned into an interpreter that has not started."""
     machine._configuration = machine._program.configuration(state["names"])
     if state["records"]:
         machine._records = deque(state["records"], maxlen=state["limit"])

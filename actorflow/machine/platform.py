@@ -1,6 +1,6 @@
-"""Platform: what surrounds an interpreter: the clock, timers, and children to invoke.
+"""Platform: the surroundings of an interpreter: the clock, timers, and children to invoke.
 
-SCXML's word for it. An actor is one (see `surroundings`); `Alone` is the one of an interpreter that nobody drives.
+The word is SCXML's. An actor is one (see `surroundings`); `Alone` is the one of an interpreter without an actor.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Platform(Protocol):
-    """What an interpreter asks of its surroundings."""
+    """The surroundings that an interpreter asks for time, timers and children."""
 
     @property
     def owner(self) -> object:
-        """The actor that refuses what the machine refuses, if there is one."""
+        """The actor in whose name the machine refuses events, if there is one."""
         ...
 
     def time(self) -> float:
@@ -31,11 +31,11 @@ class Platform(Protocol):
         ...
 
     def add_timer(self, seconds: float, fire: Callable[[], None], /) -> Callable[[], object]:
-        """Have `fire` called in so many seconds, between two events; return what cancels that."""
+        """Have `fire` called in so many seconds, between two events; return a function that cancels that."""
         ...
 
     def start_child(self, interpreter: Interpreter, invoke: Invoke, /) -> Any:
-        """Start what a state invokes; return what stands for it."""
+        """Start the child that a state invokes; return an object that stands for it."""
         ...
 
     def end_child(self, child: Any, /) -> bool:
@@ -61,7 +61,7 @@ class Alone:
         return SystemClock.time()
 
     def add_timer(self, _seconds: float, _fire: Callable[[], None], /) -> Callable[[], object]:
-        """Do nothing: the interpreter keeps what is due, and `advance` looks there."""
+        """Do nothing: the interpreter keeps the due times, and `advance` looks there."""
         return lambda: None
 
     def start_child(self, interpreter: Interpreter, invoke: Invoke, /) -> Any:

@@ -1,8 +1,8 @@
 """Program: a chart ready to run on models of one class. Shared by all instances, and filled as they run.
 
-What an event does in a configuration is the same each time, up to guards and history. So each configuration keeps its
-candidates by event, and each step (what is exited and entered, and the functions to call) is worked out once. What is
-left for an instance is to call guards, and then functions in a row.
+The effect of an event in a configuration is the same each time, up to guards and history. So each configuration keeps
+its candidates by event, and each step (the states exited and entered, and the functions to call) is worked out once. An
+instance only has to call guards, and then functions in a row.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Program:
         return function
 
     def state_hooks(self, hooks: Iterable[Hook]) -> tuple[StateHook, ...]:
-        """Return the functions behind what runs at enter or exit; a document has its own way to the event."""
+        """Return the functions behind the hooks at enter or exit; a document has its own way to the event."""
         functions = self.functions(hooks)
         if self.scxml:
             return functions
@@ -159,11 +159,11 @@ class Program:
         return tuple(move for move in self._moves[name] if move.transition.after is not None)
 
     def invokes_of(self, name: str) -> tuple[Invoke, ...]:
-        """Return what a state invokes."""
+        """Return the children that a state invokes."""
         return self.chart.states[name].invoke
 
     def done_events(self, name: str, active: frozenset[str]) -> tuple[tuple[str, Function | None], ...]:
-        """Return the events that follow from a final state, with what makes their data; appendix D, `enterStates`."""
+        """Return the done events of a final state, with the functions for their data; appendix D, `enterStates`."""
         data = self.function(self.chart.states[name].donedata)
         done = sets.completed(self.chart, active, name)
         return tuple((f"done.state.{each}", None if number else data) for number, each in enumerate(done))
@@ -229,7 +229,7 @@ class Program:
         self._configurations.clear()
 
     def _keep_change(self, key: tuple[Move, int], change: Change) -> None:
-        """Keep what a move does; forget all of them if they have become too many."""
+        """Keep the effect of a move; forget all of them if they have become too many."""
         with self._lock:
             self._room_of_changes -= key[1].bit_count() + OVERHEAD
             if self._room_of_changes <= 0:
@@ -238,7 +238,7 @@ class Program:
             self._changes[key] = change
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
-        """Return who may take an event, and keep it, unless there are very many names: of a wildcard, say."""
+        """Return the transitions that may take an event, and keep them, unless too many names come: of a wildcard, say."""
         waiting = self._waiting.get(event)
         if waiting is None:
             waiting = WaitingMoves(self, lambda transition: any(sets.matches(one, event) for one in transition.events))
@@ -264,7 +264,7 @@ class Program:
         return self._local_step(configuration, moves) or self._any_step(configuration, moves, remembered)
 
     def _local_step(self, configuration: Configuration, moves: tuple[Move, ...]) -> Step | None:
-        """Return the step of a move that does what it did, when its domain was as it is, beside other states."""
+        """Return the step of a move whose effect is known for this state of its domain, beside other states."""
         if len(moves) != 1 or not moves[0].domain:
             return None
         change = self._changes.get((moves[0], self.within(moves[0].domain) & configuration.bits))
@@ -298,7 +298,7 @@ class Program:
         return Step(source, self._configuration(bits, leaves), moves, change)
 
     def prepare(self, configuration: Configuration, event: str) -> Candidates:
-        """Return who may take an event in a configuration that is new, with the step of a lone one if it is known."""
+        """Return the candidates of an event in a new configuration, with the step of a lone one if it is known."""
         found = self.candidates(configuration, event)
         if isinstance(found, tuple) and len(found) == 1:
             with self._lock:
@@ -307,7 +307,7 @@ class Program:
         return found
 
     def is_fixed(self, step: Step) -> bool:
-        """Say whether the step is the same whatever the history states hold."""
+        """Say whether the step does not depend on the contents of history states."""
         return step.source.steps.get(step.moves) is step
 
     def chosen(self, move: Move, target: str) -> Move:
@@ -344,7 +344,7 @@ class Program:
 
 
 def hooks_of(chart: Chart) -> frozenset[str]:
-    """Return the names of what runs at enter and exit, and of the actions of what is no event."""
+    """Return the names of hooks at enter and exit, and of the actions of transitions without an event."""
     hooks: list[Hook] = []
     for node in chart.states.values():
         hooks += [*node.enter, *node.exit, *((node.donedata,) if node.donedata else ())]
@@ -368,7 +368,7 @@ def called_of(chart: Chart) -> dict[str, str]:
 
 
 def events_of_methods(chart: Chart) -> dict[str, tuple[str, ...]]:
-    """Return the events that each method handles, less patterns and what only the machine itself raises."""
+    """Return the events that each method handles, less patterns and those that only the machine itself raises."""
     found: dict[str, dict[str, None]] = {}
     for transition in chart.transitions:
         for action in transition.actions:

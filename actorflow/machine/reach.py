@@ -33,7 +33,7 @@ def reachable(chart: Chart) -> frozenset[str]:
 
 
 def _default(chart: Chart, node: StateNode) -> tuple[str, ...]:
-    """Return what is entered with a state."""
+    """Return the states that are entered with a state."""
     if node.kind == "parallel":
         return tuple(child for child in node.children if chart.states[child].kind not in HISTORY)
     return node.initial.targets if node.initial is not None else ()

@@ -1,7 +1,7 @@
-"""Rules: states of the class form, and the decorators that say what happens in them.
+"""Rules: states of the class form, and the decorators that give them rules.
 
 A rule is kept at the function that it decorates, so the class whose body holds the function owns the rule, and pickling
-the class by value keeps both. It means its states by their names, since a copy of a class has copies of its states.
+the class by value keeps both. A rule refers to states by their names, since a copy of a class has copies of its states.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _numbers = itertools.count()  # of states and rules, as they are written
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one decorator says about the function under it.
+    """One decorator's statement about the function under it.
 
     Attributes:
         kind: "move" for `to` and `stay`, else the decorator's name.
@@ -124,8 +124,8 @@ class StateGroup:
 
         Args:
             target: a state, or one state of each region: ``a | b``.
-            when: the guard: a method defined above or a lambda that gets what the method gets; if it returns what is
-                false, the next rule is tried.
+            when: the guard: a method defined above or a lambda, with the same arguments as the method; if it returns a
+                false value, the next rule is tried.
             internal: a target within the state is entered without leaving the state.
             event: the event's name, or a pattern ("done.state.on", "error.*", "*"), or several with spaces between;
                 without it, the method's name.
@@ -187,7 +187,7 @@ class AnyState(StateGroup):
 class State(StateGroup):
     """A state of a `StateMachine` class, named after the attribute that it is assigned to.
 
-    It equals its own name, so ``order.state == Order.paid`` is what it says.
+    A state equals its own name, so ``order.state == Order.paid`` tests for it.
 
     Args:
         initial: it is entered first: with the machine, or with its parent.
@@ -219,7 +219,7 @@ class State(StateGroup):
 
     @staticmethod
     def any() -> StateGroup:
-        """Return what stands for any state in a rule: ``@af.State.any().to(cancelled)``.
+        """Return the object that stands for any state in a rule: ``@af.State.any().to(cancelled)``.
 
         Its transitions, timeouts and deferred events are those of all states that are not final, and are tried after a
         state's own; its hooks run when any state is entered or left.
@@ -282,17 +282,17 @@ class State(StateGroup):
         return Rule("invoke", self.states, invoke=Invoke(id or "", child, autoforward, end))
 
     def donedata(self, method: Callable[[S], R], /) -> Callable[[S], R]:
-        """What the method returns is the result that this final state gives its parent, or the machine's parent."""
+        """The method returns the result that this final state gives its parent, or the machine's parent."""
         return Rule("donedata", self.states)(method)
 
 
 class History(State):
-    """Stands, as a target, for what was last active in a state: its child, or with `deep` all that is within it.
+    """A target that stands for the states last active in a state: its child, or with `deep` all within it.
 
     Args:
         of: the state whose past is meant.
         deep: down to the innermost states, not only its direct child.
-        default: what is entered while there is no past; without it, what `of` enters by default.
+        default: the state entered while there is no past; without it, the one that `of` enters by default.
     """
 
     def __init__(self, of: State, /, *, deep: bool = False, default: StateGroup | None = None) -> None:

@@ -14,12 +14,12 @@ Remembered = Mapping[str, tuple[str, ...]]  # what each history state holds
 
 
 class Exit:
-    """What a set of transitions exits: appendix D's `exitStates`, less the functions that it calls.
+    """The states that a set of transitions exits: appendix D's `exitStates`, less the functions that it calls.
 
     Attributes:
         states: names of the states to exit.
         in_order: the same, inside out.
-        remembered: what history states within them hold from now on.
+        remembered: the contents of history states within them from now on.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Exit:
 
 
 class Entry:
-    """Collects what is entered: appendix D's `computeEntrySet` and the two functions under it.
+    """Collects the states to enter: appendix D's `computeEntrySet` and the two functions under it.
 
     Attributes:
         states: names of the states to enter.
@@ -40,10 +40,10 @@ class Entry:
 
     Args:
         chart: the definition.
-        before: what the history states held when the transitions were chosen. Each is exited and entered within one
+        before: the contents of history states when the transitions were chosen. Each is exited and entered within one
             and the same domain, by this; with appendix D's second look, after the exits, a parallel state drops out if
             a transition to its own history leaves it.
-        remembered: what they hold after the exits.
+        remembered: their contents after the exits.
     """
 
     def __init__(self, chart: Chart, before: Remembered, remembered: Remembered) -> None:
@@ -55,7 +55,7 @@ class Entry:
         self.consulted: list[str] = []
 
     def add(self, transitions: Iterable[Transition]) -> None:
-        """Add what the transitions enter."""
+        """Add the states that the transitions enter."""
         for transition in transitions:
             outer = domain(self.chart, transition, self.before)
             for name in transition.targets:
@@ -111,7 +111,7 @@ class Entry:
 
 
 def effective_targets(chart: Chart, transition: Transition, remembered: Remembered) -> list[str]:
-    """Return the targets, with each history state replaced by what it stands for: `getEffectiveTargetStates`."""
+    """Return the targets, with each history state replaced by its contents: `getEffectiveTargetStates`."""
     names: dict[str, None] = {}
     for name in transition.targets:
         node = chart.states[name]
@@ -143,7 +143,7 @@ def common_ancestor(chart: Chart, source: str, targets: Sequence[str]) -> str:
 
 
 def exited(chart: Chart, active: frozenset[str], transitions: Iterable[Transition], remembered: Remembered) -> set[str]:
-    """Return what the transitions exit: `computeExitSet`."""
+    """Return the states that the transitions exit: `computeExitSet`."""
     names: set[str] = set()
     for transition in transitions:
         if transition.targets:
@@ -182,7 +182,7 @@ def without_conflicts(
 
 
 def remembered_at_exit(chart: Chart, active: Iterable[str], exits: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return what the history states within exited states hold from now on."""
+    """Return the contents of history states within exited states from now on."""
     values = {}
     for name in exits:
         for child in chart.states[name].children:

@@ -1,6 +1,6 @@
-"""Snapshot: all that an instance is, as builtins; and the way back.
+"""Snapshot: the whole state of an instance, as builtins; and the way back.
 
-No hook runs at a restore, and timers keep their deadlines: what came due meanwhile fires at once.
+No hook runs at a restore, and timers keep their deadlines: those that came due meanwhile fire at once.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def take(machine: Interpreter) -> dict[str, Any]:
 
 
 def put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
-    """Make a fresh instance what a snapshot says.
+    """Put a fresh instance into the state of a snapshot.
 
     Raises:
-        DefinitionError: the snapshot is of another version, or is none, or names what is no configuration of the chart.
+        DefinitionError: the snapshot is of another version, or is none, or names no configuration of the chart.
     """
     try:
         check(machine.chart, snapshot)
@@ -104,12 +104,12 @@ def data_of(snapshot: dict[str, Any]) -> dict[str, Any]:
 
 
 def place(machine: Interpreter, names: frozenset[str]) -> None:
-    """Put a fresh instance into states that are entered already: no hook runs. `begin` starts what lives in them."""
+    """Put a fresh instance into states as if entered before: no hook runs. `begin` starts their timers and children."""
     machine._configuration = machine._program.configuration(names)
 
 
 def start_in(machine: Interpreter, names: frozenset[str], *, begins: bool) -> None:
-    """Be in states that were given, instead of the initial ones; `begins`: what they start is started too."""
+    """Start in given states, instead of the initial ones; `begins`: their timers and children are started too."""
     machine._configuration = machine._program.nowhere
     place(machine, names)
     if begins:
@@ -117,7 +117,7 @@ def start_in(machine: Interpreter, names: frozenset[str], *, begins: bool) -> No
 
 
 def begin(machine: Interpreter) -> None:
-    """Start an instance that was placed: the timeouts and the children of its states, and what follows from these."""
+    """Start an instance that was placed: the timeouts and the children of its states, and the steps that follow."""
     for name in machine.chart.in_order(machine.configuration):
         for move in machine._program.timeouts_of(name):
             assert move.transition.after is not None
@@ -127,7 +127,7 @@ def begin(machine: Interpreter) -> None:
 
 
 def go_on(machine: Interpreter) -> None:
-    """Start again what a restored instance had running: its timers, and the children of its active states."""
+    """Start a restored instance's timers, and the children of its active states, again."""
     pending = machine._pending
     now = machine._platform.time()
     for due in list(pending.timers.values()) if pending is not None else ():
@@ -150,7 +150,7 @@ def cancel_timers(machine: Interpreter) -> None:
 
 
 def take_over(machine: Interpreter, old: Interpreter) -> None:
-    """Let an instance go on that was restored in another's place; what that one has invoked is not invoked twice."""
+    """Let an instance that was restored in another's place go on; children of the other are not invoked twice."""
     for key, (invoke, child) in old._pending.children.items() if old._pending is not None else ():
         if key[0] in machine.configuration:
             pending_of(machine).children[key] = (invoke, child)
@@ -178,7 +178,7 @@ def check(chart: Chart, snapshot: dict[str, Any]) -> None:
 
 
 def misfit(chart: Chart, snapshot: dict[str, Any]) -> str:
-    """Say what in a snapshot the chart does not have; "" if it fits."""
+    """Describe the part of a snapshot that the chart does not have; "" if it fits."""
     names = snapshot["configuration"]
     held = {name for held in snapshot["remembered"].values() for name in held}
     for name in (*names, *sorted(held), *snapshot["remembered"]):
@@ -235,12 +235,12 @@ def timer_to_dict(due: Due) -> dict[str, Any]:
 
 
 def key_of(timer: dict[str, Any]) -> TimerKey:
-    """Return by what a timer is known."""
+    """Return the key of a timer."""
     return timer["name"] if timer["state"] is None else (timer["state"], timer["place"])
 
 
 def copied(value: Any, place: str) -> Any:
-    """Return a copy of what is made of builtins, and refuse what is not: a snapshot is not pickled.
+    """Return a copy of a value made of builtins, and refuse any other: a snapshot is not pickled.
 
     A subclass is refused too: JSON would bring back another class.
     """
@@ -267,7 +267,7 @@ def _copied(value: Any, place: str) -> Any:
 
 
 def shown(data: list[Any]) -> list[Any]:
-    """Return arguments for the history of a snapshot: what is no builtin is shown as text."""
+    """Return arguments for the history of a snapshot: those that are no builtins are shown as text."""
     values = []
     for value in data:
         try:

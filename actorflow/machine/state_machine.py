@@ -52,7 +52,7 @@ class StateMachine(Machine):
     """A state machine as an actor: its states are attributes, its events are methods, legal in some states only.
 
     An event that is not legal in the state is refused with `TransitionRefused`, and the machine is as it was: the
-    caller of `call` gets the error, a cast becomes a dead letter. What happens in one event is one message: no other
+    caller of `call` gets the error, a cast becomes a dead letter. All steps of one event are one message: no other
     comes between.
 
     Class keywords are the child options, and:
@@ -62,9 +62,8 @@ class StateMachine(Machine):
     - version: of the chart, for snapshots (1); see `migrate`.
 
     `super().__init__(initial=row.state)` starts the machine in another state than the chart's initial one: a `State`,
-    its name, an Enum member, or what `state` of another machine said. Its enter hooks do not run, as it is entered
-    already; its timeouts begin. A class without an `__init__` takes `initial` itself. What is no state is a
-    DefinitionError.
+    its name, an Enum member, or the `state` of another machine. Its enter hooks do not run, as it is entered already;
+    its timeouts begin. A class without an `__init__` takes `initial` itself. Any other value is a DefinitionError.
 
     >>> import actorflow as af
     >>> class Order(af.StateMachine):
@@ -138,7 +137,7 @@ class StateMachine(Machine):
             """Create the machine, in a given state if there is one."""
 
     def _take_keywords(self, keywords: dict[str, Any]) -> None:
-        """Take what `super().__init__(initial=...)` was given; an `__init__` here would cost each spawn 5 %."""
+        """Take the `initial` of `super().__init__(initial=...)`; an `__init__` here would cost each spawn 5 %."""
         if unknown := ", ".join(map(repr, keywords.keys() - {"initial"})):
             raise DefinitionError(f"{type(self).__name__}: its __init__ takes no {unknown}; there is initial=")
         initial = keywords["initial"]
@@ -169,7 +168,7 @@ class StateMachine(Machine):
 
     @classmethod
     def local(cls: Callable[P, M], *args: P.args, **kwargs: P.kwargs) -> M:
-        """Make a machine without an actor: it takes what the class takes, and its events are called as methods.
+        """Make a machine without an actor: it takes the class's arguments, and its events are called as methods.
 
         Timers fire in `af.Interpreter.of(order).advance()`; `on_start` does not run, and there are no children.
 
@@ -188,7 +187,7 @@ class StateMachine(Machine):
         ('squeaksqueak', True, ('pull',))
 
         Raises:
-            Exception: what an enter hook of the initial state raised, if nothing handles "error.execution".
+            Exception: the error of an enter hook of the initial state, if nothing handles "error.execution".
         """
         made: M = make_local(cast("type[StateMachine]", cls), args, kwargs)
         return made
@@ -205,10 +204,10 @@ class StateMachine(Machine):
     def start_timer(
         self, name: str, seconds: float, method: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """Have an event of this machine sent in so many seconds, whatever the state is then; a name has one timer.
+        """Have an event of this machine sent in so many seconds, in any state; a name has one timer.
 
-        Neither events nor changes of state cancel it (gen_statem's generic timeout), and it is part of a snapshot.
-        For a timeout that ends with a state, write `@state.after(seconds, target)`.
+        Neither events nor changes of state cancel it (gen_statem's generic timeout), and it is part of a snapshot. For
+        a timeout that ends with a state, write `@state.after(seconds, target)`.
         """
         self._interpreter.start_timer(name, seconds, self._event_of(method), *args, **kwargs)
 
@@ -229,13 +228,13 @@ class StateMachine(Machine):
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that this machine is, as a dict of builtins: `order.call(Order.snapshot).get()`.
+        """Return the whole state of this machine as a dict of builtins: `order.call(Order.snapshot).get()`.
 
-        State, history states, timers with their deadlines, deferred events, history, and the attributes whose names do
-        not start with "_", under "data".
+        It has the state, history states, timers with their deadlines, deferred events, history, and the attributes
+        whose names do not start with "_", under "data".
 
         Raises:
-            PayloadError: an attribute, or an argument of what waits, is no builtin; the text names it.
+            PayloadError: an attribute, or an argument of a waiting event, is no builtin; the text names it.
         """
         data = {
             name: snapshot.copied(value, f"{type(self).__name__}.{name}")
@@ -248,7 +247,8 @@ class StateMachine(Machine):
     def restore(cls, snap: dict[str, Any], /) -> Self:
         """Make the machine that a snapshot was taken of: `system.spawn(Order.restore, snap)`.
 
-        No hook runs, and `__init__` does not; timers keep their deadlines. `on_restore` sets what a snapshot lacks.
+        No hook runs, and `__init__` does not; timers keep their deadlines. `on_restore` sets the attributes that a
+        snapshot lacks.
 
         Raises:
             DefinitionError: the snapshot does not fit the class, or is of another version and there is no `migrate`.
@@ -270,7 +270,7 @@ class StateMachine(Machine):
             ref._scheduler.post(ref, Call("_begin", (), {}), None)  # its timers and children go on
 
     def _roll_back(self, snap: dict[str, Any]) -> None:
-        """Be again what a snapshot says: a durable machine's event failed."""
+        """Go back to the state of a snapshot, as a durable machine's event failed."""
         old = self._interpreter
         snapshot.cancel_timers(old)
         self._interpreter = Interpreter(
@@ -289,13 +289,13 @@ class StateMachine(Machine):
         return snap
 
     def on_restore(self) -> None:
-        """Set what a snapshot does not have: attributes that start with "_". Override it."""
+        """Set the attributes that a snapshot does not have: those that start with "_". Override it."""
 
     # --- figures -----------------------------------------------------------------------------------------------------
 
     @classmethod
     def stats(cls) -> MachineStats:
-        """Return what the machines of this class did in this process: counts, and the parts of the transition time."""
+        """Return counts of this process's machines of this class, and the parts of their transition time."""
         return stats_of(cls.chart.program(cls))
 
 

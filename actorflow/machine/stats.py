@@ -1,4 +1,4 @@
-"""Stats: what the machines of a chart did, and the parts of a transition's time."""
+"""Stats: the counts of a chart's machines, and the parts of a transition's time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MachineStats:
-    """What the machines of one class did in this process. Times are of one event in 64, and 0.0 before the first such.
+    """The counts of one class's machines in this process. Times are of one event in 64, and 0.0 before the first such.
 
     Attributes:
         events: that came from outside, refused ones included.

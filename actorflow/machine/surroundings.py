@@ -92,7 +92,7 @@ def due_of(timer: Timer) -> Due | None:
 
 
 class Owed:
-    """Called with the end of an event that was deferred: answers who asked. Without an asker, an error is a crash."""
+    """Answers a deferred event at its end: the caller, if it has one. Without a caller, an error is a crash."""
 
     __slots__ = ("event", "ref", "reply", "sender")
 
@@ -124,19 +124,19 @@ class Owed:
             future._settle(value, None)
 
     def drop(self, error: BaseException) -> None:
-        """Make it a dead letter, unless somebody waits for it, who is answered otherwise."""
+        """Make the event a dead letter, unless a caller waits for it, who is answered otherwise."""
         if self.reply is None or not self.reply.is_wanted:
             self.ref._scheduler.events.dead_letter(self.ref, self.event, self.sender, error)
 
 
 def hand_over(machine: Machine, event: Event) -> Owed:
-    """Return what answers the current message later: its event was deferred."""
+    """Return a function that answers the current message later, as its event was deferred."""
     context = machine.ctx
     return Owed(machine, event, context.sender, context.reply_later())
 
 
 def ended(machine: Machine) -> None:
-    """A final state at the top is reached: tell who invoked the machine, and end it if its class says so."""
+    """Tell the machine's parent that a final state at the top is reached, and end it if its class says so."""
     ref = machine._actor_ref
     if machine._reports_to is not None:
         (parent, invokeid), machine._reports_to = machine._reports_to, None
@@ -147,7 +147,7 @@ def ended(machine: Machine) -> None:
 
 
 def result_of(machine: Machine) -> Any:
-    """Return the data of the final state; what fails there is logged, and the end goes on."""
+    """Return the data of the final state; an error there is logged, and the end goes on."""
     try:
         return machine._interpreter.donedata
     except Exception:  # noqa: BLE001 - the transition is over, and was not at fault

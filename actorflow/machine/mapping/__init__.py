@@ -22,9 +22,9 @@ The form, each key of which may be left out::
         },
     }
 
-A transition that has only a target may be written as the target's name, a list of one as what is in it. `after` counts
+A transition that has only a target may be written as the target's name, a list of one as its item. `after` counts
 seconds. A key of `on` may hold several patterns with spaces between. "transitions" is a list in document order, for
-what `on`, `after` and `always` cannot put in order: each has "event" or "after" or neither.
+orders that `on`, `after` and `always` cannot express: each has "event" or "after" or neither.
 """
 
 from actorflow.machine.mapping.reader import chart_from_dict

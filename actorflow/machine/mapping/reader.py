@@ -40,12 +40,12 @@ PEERS: Final = {  # words of XState and transitions
 def chart_from_dict(data: Mapping[str, Any], functions: Mapping[str, Any] | None = None) -> Chart:
     """Make a chart from a dict, as `chart_to_dict` writes it or as written by hand.
 
-    What can be doubted, such as a state that nothing leads to, is a `ChartWarning`.
+    A doubtful part, such as a state that nothing leads to, is a `ChartWarning`.
 
     Args:
         data: the form that the module describes; from JSON or not.
-        functions: what names in it stand for: guards, actions, hooks, and children to invoke. Other names are methods
-            of the model.
+        functions: the objects that names in it stand for: guards, actions, hooks, and children to invoke. Other names
+            are methods of the model.
 
     Raises:
         DefinitionError: an unknown key, a value of the wrong type, a name that stands for nothing; with its path.
@@ -99,7 +99,7 @@ class _Reader:
             complete_history(draft, self.drafts)
 
     def _state(self, draft: Draft, data: Any, path: str) -> bool:
-        """Read one state; returns whether it is a history that is to enter what its parent enters."""
+        """Read one state; return whether it is a history without a default, which enters the default of its parent."""
         data = self._mapping(data, path)
         kind = data.get("type", "history" if "history" in data else None)
         if kind == "history":
@@ -259,7 +259,7 @@ def _join(path: str, key: Any) -> str:
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return a list of what may be given alone."""
+    """Return a list of values, one of which may be given alone."""
     return list(value) if isinstance(value, list | tuple) else [value]
 
 

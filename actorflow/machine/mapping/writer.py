@@ -46,7 +46,7 @@ class _Writer:
         return {key: value for key, value in written.items() if value}
 
     def _transitions(self, node: StateNode) -> dict[str, Any]:
-        """Write transitions by what sets them off if that keeps their order, else as a list."""
+        """Write transitions by their triggers if that keeps their order, else as a list."""
         groups: dict[str, dict[str, list[Transition]]] = {"on": {}, "after": {}, "always": {}}
         for transition in node.transitions:
             key = "on" if transition.events else "always" if transition.after is None else "after"

@@ -1,6 +1,6 @@
 """Pictures of a chart: Mermaid's text, Graphviz's text, and SVG where Graphviz is installed.
 
-All three show the same: `labels` says what is written, `mermaid` and `graphviz` how.
+All three show the same: `labels` makes the texts, `mermaid` and `graphviz` the form.
 """
 
 from actorflow.machine.pictures.graphviz import dot, draw, svg

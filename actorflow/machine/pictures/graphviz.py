@@ -28,7 +28,7 @@ def dot(chart: Chart, *, active: Collection[str] = ()) -> str:
     """Write a chart for Graphviz: compound states are clusters, regions of parallel states dashed ones.
 
     Args:
-        chart: what to draw.
+        chart: the chart to draw.
         active: names of states to mark, such as an interpreter's `configuration`.
 
     >>> from actorflow.machine.chart import StateNode, Transition
@@ -56,7 +56,7 @@ def draw(text: str, name: str) -> str:
 
     Args:
         text: a graph in Graphviz's language.
-        name: what an error calls the picture.
+        name: the picture's name in errors.
 
     Raises:
         ActorflowError: Graphviz is not installed, failed, or took too long.
@@ -108,7 +108,7 @@ class _Graph:
         yield "}"
 
     def _scope(self, node: StateNode) -> Iterator[str]:
-        """Write what is within a state: its states, and the dot where it begins."""
+        """Write the inside of a state: its states, and the dot where it begins."""
         for name in node.children:
             child = self.chart.states[name]
             yield from self._cluster(child) if child.children else [f"{quote(name)} {self._look(child)};"]
@@ -172,7 +172,7 @@ class _Graph:
 
 
 def _table(name: str, lines: list[str]) -> str:
-    """Write a label of Graphviz's HTML: the name, and below a line what goes on inside."""
+    """Write a label of Graphviz's HTML: the name, and below a line the hooks and rules inside."""
     if not lines:
         return f"<{_text(name)}>"
     rows = "".join(f'{_text(line)}<br align="left"/>' for line in lines)

@@ -1,4 +1,4 @@
-"""What is written in the pictures, in UML's form: trigger, guard in brackets, actions after a slash."""
+"""Labels: the texts in the pictures, in UML's form: trigger, guard in brackets, actions after a slash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST = 60  # characters of one name: an action of SCXML may be a page of scri
 
 
 def transition_label(transition: Transition) -> str:
-    """Write what takes a transition, and what it does.
+    """Write the trigger of a transition, and its actions.
 
     >>> from actorflow.machine.chart import Hook
     >>> transition_label(Transition("new", ("pay",), ("paid",), Hook("enough"), (Hook("charge"), Hook("log"))))
@@ -35,7 +35,7 @@ def transition_label(transition: Transition) -> str:
 
 
 def lines_within(node: StateNode) -> list[str]:
-    """Write what a state does without being left: its hooks, its children and the transitions that have no target."""
+    """Write the actions of a state that do not leave it: its hooks, children and transitions without a target."""
     lines = [f"enter / {clip(hook.name)}" for hook in node.enter]
     lines += [f"exit / {clip(hook.name)}" for hook in node.exit]
     lines += [transition_label(transition) for transition in node.transitions if not transition.targets]
@@ -52,7 +52,7 @@ def title(chart: Chart, node: StateNode) -> str:
 
 
 def arrows(node: StateNode) -> Iterator[tuple[Transition, str]]:
-    """Go through what is drawn as an arrow from a state: each transition with each of its targets.
+    """Go through the arrows drawn from a state: each transition with each of its targets.
 
     The default of a history is one of them; the initial transition of a compound state is none, as it begins at a dot.
     """

@@ -1,4 +1,4 @@
-"""Mermaid's text of a chart, a `stateDiagram-v2`: what GitHub and most wikis draw."""
+"""Mermaid: a chart as a `stateDiagram-v2`, which GitHub and most wikis draw."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mermaid(chart: Chart, *, active: Collection[str] = ()) -> str:
     """Write a chart as a Mermaid diagram.
 
     Args:
-        chart: what to draw.
+        chart: the chart to draw.
         active: names of states to mark, such as an interpreter's `configuration`.
 
     >>> from actorflow.machine.chart import StateNode, Transition
@@ -84,7 +84,7 @@ class _Diagram:
             yield f"{id_} --> [*]"
 
     def _scope(self, node: StateNode) -> Iterator[str]:
-        """Write what is within a state: where it begins, its states, and the arrows between them."""
+        """Write the inside of a state: where it begins, its states, and the arrows between them."""
         for target in node.initial.targets if node.initial else ():
             assert node.initial is not None
             yield f"[*] --> {self.ids[target]}{_label(transition_label(node.initial))}"
@@ -138,7 +138,7 @@ def _label(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Write what is special to Mermaid as numeric entities.
+    """Write characters special to Mermaid as numeric entities.
 
     >>> escape("1. x; _y_ [a < b]")
     '#49;#46; x#59; #95;y#95; [a #60; b]'

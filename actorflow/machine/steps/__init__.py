@@ -1,6 +1,6 @@
 """Steps: how an instance handles an event, by the SCXML recommendation's algorithm, appendix D.
 
-Functions on an interpreter, whose own methods are the common step and what users call. Each module imports only those
+Functions on an interpreter, whose own methods are the common step and the public ones. Each module imports only those
 named before it: `failures`; `timers` and `invocations`; `selection`, `microstep` and `termination`; `macrostep`, the
 main loop.
 """

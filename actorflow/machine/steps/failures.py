@@ -1,4 +1,4 @@
-"""Failures: what a function of the user's raises, and events that nothing takes."""
+"""Failures: errors of a user's function, and events that nothing takes."""
 
 from __future__ import annotations
 

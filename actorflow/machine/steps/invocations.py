@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def start_children(machine: Interpreter, pending: Pending) -> bool:
-    """Start what the states invoke that were entered and not left again: at the end of a macrostep."""
+    """Start the children of states that were entered and not left again: at the end of a macrostep."""
     invoking, pending.invoking = pending.invoking, []
     for name, invoke in invoking:
         try:
@@ -26,7 +26,7 @@ def start_children(machine: Interpreter, pending: Pending) -> bool:
 
 
 def pass_on(machine: Interpreter, event: Event) -> None:
-    """Do for an external event what invoked children want: finalize, autoforward (appendix D, `mainEventLoop`)."""
+    """Serve invoked children at an external event: finalize, autoforward (appendix D, `mainEventLoop`)."""
     for invoke, child in list(pending_of(machine).children.values()):
         if invoke.finalize is not None and invoke.id == event.invokeid:
             function = machine._program.function(invoke.finalize)
@@ -37,7 +37,7 @@ def pass_on(machine: Interpreter, event: Event) -> None:
 
 
 def end_children_of(machine: Interpreter, name: str) -> None:
-    """End what a state has invoked that is left; what it was about to invoke is not started."""
+    """End the children of a state that is left; those it was about to invoke are not started."""
     pending = pending_of(machine)
     for invoke in machine._program.invokes_of(name):
         _, child = pending.children.pop((name, invoke.id), (None, None))

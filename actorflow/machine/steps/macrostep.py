@@ -195,21 +195,21 @@ def _complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
 
 
 def settle(machine: Interpreter, before: Configuration) -> None:
-    """After a common step: take what follows from it, and raise the first failure."""
+    """Take the steps that follow a common step, and raise the first failure."""
     failure = _finish(machine, before)
     if failure is not None:
         raise failure
 
 
 def fail(machine: Interpreter, before: Configuration, error: Exception) -> None:
-    """The common step raised: what it has sent or raised until then is handled all the same."""
+    """Handle the events that a common step has sent or raised before it failed."""
     machine._program.failed += 1
     if machine._pending is not None:
         log_hidden(machine, _finish(machine, before), error)
 
 
 def _finish(machine: Interpreter, before: Configuration) -> Exception | None:
-    """Take what follows: eventless transitions, raised events, deferred ones, and those sent meanwhile."""
+    """Take the steps that follow: eventless transitions, raised events, deferred ones, and those sent meanwhile."""
     failure = _settle(machine)
     pending = machine._pending
     if pending is None:
@@ -251,7 +251,7 @@ def _handle_later(machine: Interpreter, event: Event) -> Exception | None:
 
 
 def _answer(event: Event, value: Any, error: Exception | None) -> None:
-    """Tell who waits for a deferred event; once, so that the frames in the error's traceback do not keep him."""
+    """Tell the caller of a deferred event; once, so that the frames in the error's traceback do not keep it alive."""
     answer, event.answer = event.answer, None
     assert answer is not None
     answer(value, error)
@@ -303,7 +303,7 @@ def _take_eventless(machine: Interpreter) -> bool:
 
 
 def _take_internal(machine: Interpreter, pending: Pending) -> bool:
-    """Handle the next internal event, or start what entered states invoke; False if there is nothing to do."""
+    """Handle the next internal event, or start the children of entered states; False if there is nothing to do."""
     if pending.internal:
         event = pending.internal.popleft()
         machine.event = event

@@ -1,6 +1,6 @@
 """Microstep: transitions taken together, from one configuration to the next. Appendix D's `microstep`.
 
-What a function's error does to it, in either order of its parts, is said in `macrostep`.
+The effect of a function's error on it, in either order of its parts, is described in `macrostep`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ START: Final = Event("start", kind="platform")
 
 
 def take(machine: Interpreter, moves: tuple[Move, ...], event: Event) -> Any:
-    """Take transitions together: `microstep` of appendix D. Returns what the last action returned."""
+    """Take transitions together: `microstep` of appendix D. Returns the result of the last action."""
     if not moves:
         return None
     source = machine._configuration
@@ -61,7 +61,7 @@ def _keep(source: Configuration, event: Event, step: Step) -> None:
 
 
 def move_to(machine: Interpreter, step: Step, event: Event, data: tuple[Any, ...]) -> None:
-    """Make the target the configuration: end what ends, record, tell the listeners, and enter."""
+    """Make the target the configuration: end timers and children, record, tell the listeners, and enter."""
     _leave(machine, step)
     machine._configuration = step.target
     if event is not START and (machine._records or machine._listeners):
@@ -90,7 +90,7 @@ def _leave(machine: Interpreter, step: Step) -> None:
 
 
 def _entered(machine: Interpreter, entered: Entered) -> None:
-    """Do what follows a state's own hooks: default actions, timeouts, done events."""
+    """Do the steps after a state's own hooks: default actions, timeouts, done events."""
     for action in entered.actions:
         guarded(machine, action, ())
     for move in entered.timeouts:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def terminate(machine: Interpreter) -> None:
-    """A final state at the top is reached: no timers, no children, nothing waits. SCXML exits what is active."""
+    """End a machine at a final state at the top: timers, children and waiting events. SCXML exits active states."""
     pending = machine._pending
     if machine._program.scxml:
         chart = machine.chart

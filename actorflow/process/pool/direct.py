@@ -46,7 +46,7 @@ class DirectLine(Line):
     # --- a caller that sends ------------------------------------------------------------------------------------------
 
     def hand(self, task: Task[Any]) -> bool:
-        """Send a task from its caller's thread, which has taken the lane from the idle ones; return whether it is sent."""
+        """Send a task from its caller's thread, which has taken the lane from the idle ones; False if that fails."""
         lock = self.lock
         if lock._is_owned():  # a finaliser, or a signal's handler, submits in the midst of this
             return False
