@@ -30,7 +30,7 @@ USAGE_ERROR = 2
 
 
 class Commands(click.Group):
-    """A group that imports its commands late, and says what went wrong in one line."""
+    """A group that imports its commands late, and reports errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """List the names, for the help text."""
@@ -75,7 +75,7 @@ class Commands(click.Group):
 
 
 def text_of(error: click.ClickException) -> str:
-    """Return what click says of a mistake; of a group without a command it has only the whole help text."""
+    """Return click's text of a mistake; for a group without a command it has only the whole help text."""
     if error.message.startswith("Usage:") and isinstance(error, click.UsageError) and error.ctx is not None:
         group = error.ctx.command
         names = group.list_commands(error.ctx) if isinstance(group, click.Group) else []

@@ -1,4 +1,4 @@
-"""`actorflow store actors|mail COMMAND STORE`: what a store has of durable actors."""
+"""`actorflow store actors|mail COMMAND STORE`: the durable actors in a store."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def list_mail(url: str, actor: str | None, limit: int, before: int | None, as_js
 @click.option("--actor", metavar="NAME", help="All of this actor.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(url: str, ids: tuple[int, ...], actor: str | None, yes: bool, as_json: bool) -> None:
-    """Remove messages that wait, for good; who waits for an answer hears so."""
+    """Remove messages that wait, for good; callers that wait for an answer hear so."""
     from actorflow.durable.stored_actors import StoredActors
 
     if bool(ids) == (actor is not None):

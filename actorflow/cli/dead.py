@@ -28,7 +28,7 @@ def dead() -> None:
 
 
 def on_store(command: F) -> F:
-    """Add what all commands have."""
+    """Add the argument and options that all commands have."""
     command = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
     return click.argument("url", metavar="STORE")(command)
 

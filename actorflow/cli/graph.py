@@ -26,7 +26,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", "
 def graph(target: str, form: str | None, output: Path | None) -> None:
     """Draw a state machine: a StateMachine class or a Chart in a module that can be imported from here, or a FILE.
 
-    A FILE ends in .json (what `chart.to_dict()` gives) or in .scxml. The format svg needs Graphviz.
+    A FILE ends in .json (the form of `chart.to_dict()`) or in .scxml. The format svg needs Graphviz.
 
     \b
     Examples:

@@ -32,7 +32,7 @@ COUNTED = {
 
 
 def counted(count: int, name: str, status: str | None, tag: str | None, task: str | None) -> str:
-    """Say what a number counts."""
+    """Name the jobs that a number counts."""
     words = [f"{count} job{'' if count == 1 else 's'} of {name}"]
     words += [f"status {status}"] if status else []
     words += [f"tag {tag}"] if tag else []
@@ -41,7 +41,7 @@ def counted(count: int, name: str, status: str | None, tag: str | None, task: st
 
 
 def plain_json(stored: bytes | None) -> Any:
-    """Return what is stored as JSON; if it is damaged, as text."""
+    """Return a stored value as JSON; if it is damaged, as text."""
     if stored is None:
         return None
     try:
@@ -66,7 +66,7 @@ def shown(word: str, value: Any) -> str:
 
 
 def told(found: dict[str, Any], as_json: bool, text: str) -> None:
-    """Say what was done."""
+    """Report a command's work."""
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -74,7 +74,7 @@ def told(found: dict[str, Any], as_json: bool, text: str) -> None:
 
 
 def told_of(done: dict[int, tuple[bool, str]], as_json: bool) -> None:
-    """Say what became of each job; one that could not be changed makes the exit code 1."""
+    """Report the outcome for each job; one that could not be changed makes the exit code 1."""
     if as_json:
         click.echo(json.dumps([{"job": str(job), "done": ok} for job, (ok, _) in done.items()]))
     else:

@@ -90,7 +90,7 @@ def check_file(path: str) -> None:
 @queue.command("list")
 @on_store
 def list_(url: str, as_json: bool) -> None:
-    """List the queues, and what they hold."""
+    """List the queues, with the numbers of their jobs."""
     with opened(url, "read") as store:
         names = [row[0] for row in store.read(lambda transaction: transaction.all("jobs.queue_names"))]
         rows = [{"name": name, **figures(store, name)} for name in names]
@@ -248,7 +248,7 @@ def numbers(words: list[str]) -> list[int]:
 
 
 def revived(store: Store, job: int) -> tuple[bool, str]:
-    """Queue a job again; return whether it is, and what to say of it."""
+    """Queue a job again; return whether it is, and the text to report."""
     from actorflow.queue import ledger
 
     limit = int(Settings().payload_limit)
@@ -353,7 +353,7 @@ def check_queue(store: Store, name: str) -> None:
 
 
 def info_of(store: Store, job: str) -> JobInfo:
-    """Return what is known of a job."""
+    """Return a job as the store has it; exit with an error if there is none."""
     from actorflow.queue.job import JobInfo
 
     number = int(job) if len(job) < LONGEST else 0  # a greater one is no job's, and no database's

@@ -63,8 +63,8 @@ def run(
     """Run an app: an `af.App` in a module that can be imported from here.
 
     FLAGS are the fields of the app's settings; `actorflow run MODULE:ATTRIBUTE --help` lists them. OPTIONS stand before
-    the app's name, and go before what the app says of its system. Each may come from the environment too: --grace from
-    ACTORFLOW_GRACE, --store from ACTORFLOW_STORE, and so on.
+    the app's name, and take precedence over the app's own settings of its system. Each may come from the environment
+    too: --grace from ACTORFLOW_GRACE, --store from ACTORFLOW_STORE, and so on.
 
     The first SIGINT (Ctrl-C) or SIGTERM drains the app within its grace time, the second ends it at once. SIGHUP ends
     nothing.
@@ -98,7 +98,7 @@ def run(
 
 
 def _change(app: App, store: str | None, durability: Any, system: dict[str, Any]) -> None:
-    """Put what the command line says of the app's system in place of what the app says."""
+    """Put the command line's settings of the app's system in place of the app's own."""
     app.store = store or app.store
     app.durability = durability or app.durability
     app.system = dataclasses.replace(app.system, **system)
@@ -148,7 +148,7 @@ def _text(error: BaseException) -> str:
 
 
 class _Stderr(logging.StreamHandler[Any]):
-    """Writes to whatever `sys.stderr` is now: a progress bar replaces it, to keep its place below the lines."""
+    """Writes to the present `sys.stderr`: a progress bar replaces it, to keep its place below the lines."""
 
     @property
     def stream(self) -> Any:

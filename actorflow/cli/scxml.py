@@ -1,4 +1,4 @@
-"""`actorflow scxml FILE...`: run SCXML documents as actors, and print what became of them."""
+"""`actorflow scxml FILE...`: runs SCXML documents as actors, and prints their outcomes."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def run(
 
 
 class Look(NamedTuple):
-    """What a document and those it invokes have to do: nothing, if two looks are the same and nobody waits."""
+    """The pending work of a document and those it invokes: none, if two looks are the same and nothing waits."""
 
     waits: bool
     sent: int

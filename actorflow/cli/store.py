@@ -25,7 +25,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one line of J
 def store() -> None:
     """Look after a SQLite file of actorflow; others may be working on it meanwhile.
 
-    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes what is old. `actors`,
+    A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes old rows. `actors`,
     `dead`, `mail` and `migrate` are for files and servers.
     """
 
@@ -104,7 +104,7 @@ def vacuum(file: str, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Replace TARGET if it is there.")
 @JSON
 def backup(file: str, target: str, force: bool, as_json: bool) -> None:
-    """Copy a file as it is at one moment to TARGET, with what is still in its log.
+    """Copy a file as it is at one moment to TARGET, with the commits that are still in its log.
 
     A copy made by `cp` may lack the last commits, which are in FILE-wal, or be torn.
     """
@@ -118,7 +118,7 @@ def backup(file: str, target: str, force: bool, as_json: bool) -> None:
 @FILE
 @JSON
 def prune(file: str, as_json: bool) -> None:
-    """Remove what retention takes, now: old jobs, dead letters and schedules, and processes that have died.
+    """Remove rows past their retention now: old jobs, dead letters and schedules, and processes that have died.
 
     A queue that works does so by itself every ten seconds.
     """
@@ -165,7 +165,7 @@ def migrate(url: str, as_json: bool) -> None:
 
 
 def show(as_json: bool, text: str, **values: Any) -> None:
-    """Print what was done."""
+    """Print a report of the work."""
     click.echo(json.dumps(values) if as_json else text)
 
 

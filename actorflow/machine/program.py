@@ -238,7 +238,7 @@ class Program:
             self._changes[key] = change
 
     def candidates(self, configuration: Configuration, event: str) -> Candidates:
-        """Return the transitions that may take an event, and keep them, unless too many names come: of a wildcard, say."""
+        """Return the transitions that may take an event, and keep them, unless too many names come: by a wildcard."""
         waiting = self._waiting.get(event)
         if waiting is None:
             waiting = WaitingMoves(self, lambda transition: any(sets.matches(one, event) for one in transition.events))

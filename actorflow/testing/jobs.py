@@ -1,4 +1,4 @@
-"""Jobs: what a test expects to have been enqueued."""
+"""Jobs: assertions about jobs that a test expects to have been enqueued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leaks: what a test may not leave behind."""
+"""Leaks: threads, processes and files that a test may not leave behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Leak(AssertionError):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the process has open."""
+    """The threads, child processes and files that the process has open."""
 
     threads: frozenset[threading.Thread]
     files: frozenset[str]
@@ -29,7 +29,7 @@ class Snapshot:
 
 
 class LeakCheck:
-    """Compares what is open at the end of a block with what was at its start.
+    """Compares the open resources at the end of a block with those at its start.
 
     >>> with LeakCheck():
     ...     pass
@@ -75,7 +75,7 @@ def snapshot() -> Snapshot:
 
 
 def open_files(process: psutil.Process) -> frozenset[str]:
-    """Name the open file descriptors: number and, on Linux, what it points to; none where the platform has none."""
+    """Name the open file descriptors: number and, on Linux, target; none where the platform has none."""
     folder = Path("/proc/self/fd")
     if not folder.exists():
         return frozenset(map(str, range(process.num_fds()))) if hasattr(process, "num_fds") else frozenset()

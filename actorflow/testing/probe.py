@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Recorder(Actor):
-    """Keeps what it is sent until the probe asks for it."""
+    """Keeps the messages it receives until the probe asks for them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Recorder(Actor):
 
 
 class Probe:
-    """Stands in for an actor: give out `probe.ref`, and say what must arrive.
+    """Stands in for an actor: give out `probe.ref`, and state the messages that must arrive.
 
     >>> import actorflow as af
     >>> with af.ActorSystem("test") as system:

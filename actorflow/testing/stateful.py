@@ -1,4 +1,4 @@
-"""A hypothesis test made of a chart: any events in any order, and what must hold after each.
+"""Stateful: a hypothesis test made of a chart: any events in any order, and the invariants after each.
 
 Not imported by the package: hypothesis is a tool of tests, and slow to import.
 """
@@ -46,7 +46,7 @@ def machine_rules(
 
     - the active states may be active together;
     - an event that was refused has changed nothing, and one that is not legal was refused;
-    - the history says what happened: each record begins where the one before ended, the last ends in the active state;
+    - the history is complete: each record begins where the one before ended, the last ends in the active state;
     - a snapshot, restored, is the same instance: states, histories, timers, deferred events.
 
     An error of a guard, an action or a hook fails the test. For invariants of your own, subclass; `self.machine` is the
@@ -56,8 +56,8 @@ def machine_rules(
         machine: a class, or a chart.
         arguments: for each event a strategy for its first argument, or a dict of them by the arguments' names. Others
             are drawn by annotation (`st.from_type`); those with a default are left out.
-        make: for a class, returns what `system.spawn` takes, if the class alone is not enough:
-            ``lambda: af.child(Order, 5)``. For a chart, returns its model.
+        make: for a class, returns the argument of `system.spawn`, if the class alone is not enough: ``lambda:
+            af.child(Order, 5)``. For a chart, returns its model.
 
     Raises:
         DefinitionError: an argument has neither strategy nor annotation, or a name is unknown.
@@ -104,7 +104,7 @@ def machine_rules(
 
 
 class MachineRules(RuleBasedStateMachine):
-    """What the classes that `machine_rules` makes have in common.
+    """The base of the classes that `machine_rules` makes.
 
     Attributes:
         system: the virtual system that it runs in.
@@ -158,7 +158,7 @@ class MachineRules(RuleBasedStateMachine):
     # --- steps -------------------------------------------------------------------------------------------------------
 
     def _send(self, event: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Send an event, and compare what it did with what it may do."""
+        """Send an event, and compare its effect with the allowed ones."""
         machine = self._interpreter
         state, before = machine.state, self._seen()
         legal = any(sets.matches(pattern, event) for pattern in machine.legal)
@@ -185,7 +185,7 @@ class MachineRules(RuleBasedStateMachine):
         assert begin == [(state, event)], f"{event!r} was taken in {state!r}, and the first record is of {begin}"
 
     def _settle(self) -> None:
-        """Let happen what is due now; raise what has crashed the machine, or failed after it was deferred."""
+        """Let due events happen; raise the error that has crashed the machine, or one that came after a deferral."""
         self.system.sleep(0)
         for crash in self._crashes:
             if crash.ref == self.ref and crash.reason is not None:

@@ -1,8 +1,8 @@
 """SCXML: documents of the W3C recommendation of 2015 as charts, and charts as documents.
 
 Read in this order: `elements` (XML without its dangers), `limits`, `datamodels` (two languages of expressions stand
-behind it, `python` and `ecma`), `content`, `sending`, `invoking` (what is executable), `reader`, `document` (the
-chart), `session` (its model), `actor` (what runs it), `writer`.
+behind it, `python` and `ecma`), `content`, `sending`, `invoking` (executable content), `reader`, `document` (the
+chart), `session` (its model), `actor` (runs it), `writer`.
 """
 
 from actorflow.machine.scxml.actor import ScxmlActor

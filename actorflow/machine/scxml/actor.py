@@ -1,4 +1,4 @@
-"""ScxmlActor: a document as an actor; what it invokes are actors too."""
+"""ScxmlActor: a document as an actor; the sessions that it invokes are actors too."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ScxmlActor(ChartActor):
 
     Args:
         chart: the document.
-        values: of variables at the top, in place of what the document gives them.
+        values: of variables at the top, in place of the document's own.
         parent: the session that invoked it.
-        invokeid: by which `<invoke>`.
+        invokeid: the id of its `<invoke>`.
         sessionid: the session's id; else one that is new in this process.
         family: the sessions whose costs are counted together: those of the parent.
         history: how many transitions to keep.
@@ -126,14 +126,14 @@ class ScxmlActor(ChartActor):
 
 
 class Report(NamedTuple):
-    """How a session stands.
+    """The state of a session.
 
     Attributes:
         configuration: names of the active states, in document order.
         done: whether a final state at the top is active.
-        log: what `<log>` wrote: [label, value].
+        log: the lines of `<log>`: [label, value].
         failure: the limit that the document exceeded.
-        waits: whether something is to be sent later.
+        waits: whether a delayed send is still to come.
         sent: how many events it has sent.
         children: the sessions that it has invoked.
     """
@@ -148,7 +148,7 @@ class Report(NamedTuple):
 
 
 def receiver(ref: ActorRef[Any]) -> Callable[[Event], bool]:
-    """Return what gives an event to a session's actor, if that is alive."""
+    """Return a function that gives an event to a session's actor, if that is alive."""
 
     def receive(event: Event) -> bool:
         try:
@@ -192,7 +192,7 @@ class _Surroundings(Surroundings):
         return child
 
     def end_child(self, child: ActorRef[Any], /) -> bool:
-        """Cancel a session: it exits its states, and what it sends from now on is dropped (6.4.3)."""
+        """Cancel a session: it exits its states, and its sends from now on are dropped (6.4.3)."""
         self.owner.model.cancel_invoked(child)
         return super().end_child(child)
 

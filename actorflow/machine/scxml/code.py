@@ -1,4 +1,4 @@
-"""Code: what an expression of either language is compiled to, a function of the scope."""
+"""Code: the compiled form of an expression in either language, a function of the scope."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Code: TypeAlias = Callable[[Any], Any]  # scope -> value
 
 
 def always(value: Any) -> Code:
-    """Return code for what is written out."""
+    """Return code for a literal."""
     return lambda _scope: value
 
 
@@ -30,7 +30,7 @@ def variable(name: str, absent: str) -> Code:
 
 
 def call(scope: Scope, function: Callable[..., Any], arguments: list[Code], *first: Any) -> Any:
-    """Pay for a call, and make it; what does not fit it is an error of the expression."""
+    """Pay for a call, and make it; arguments that do not fit are an error of the expression."""
     scope.spend(1)
     try:
         return function(scope, *first, *(argument(scope) for argument in arguments))

@@ -23,7 +23,7 @@ Step: TypeAlias = "Callable[[Session], None]"
 
 
 class Block:
-    """One block of executable content, as a hook: `onentry`, `onexit`, or what stands in a transition.
+    """One block of executable content, as a hook: `onentry`, `onexit`, or the content of a transition.
 
     It keeps its elements, so that a chart can be written out again, and pickles as them.
     """

@@ -23,7 +23,7 @@ READ_ONLY: Final = ("_event", "_sessionid", "_name", "_ioprocessors", "_x")
 
 
 class Datamodel(Protocol):
-    """A language for what stands in a document's expressions.
+    """A language for the expressions of a document.
 
     Attributes:
         name: as the attribute `datamodel` spells it.

@@ -1,4 +1,4 @@
-"""ScxmlChart: a chart that was read from SCXML, with what the chart itself has no place for: its data."""
+"""ScxmlChart: a chart that was read from SCXML, with the data for which a chart has no place."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ScxmlChart(Chart):
 
         Args:
             id: the session's id; else one that is new in this process.
-            values: of variables at the top, in place of what the document gives them.
+            values: of variables at the top, in place of the document's own.
             invokeid: of the invoke that starts it.
             family: the sessions that it is counted with.
         """
@@ -57,7 +57,7 @@ class ScxmlChart(Chart):
     ) -> Interpreter:
         """Make an interpreter on a new session, without an actor: its delays fire in `advance()`.
 
-        What it invokes are actors, so a document with `<invoke>` is spawned: `system.spawn(ScxmlActor, chart)`.
+        Invoked sessions are actors, so a document with `<invoke>` is spawned: `system.spawn(ScxmlActor, chart)`.
 
         >>> from actorflow.machine.scxml import load
         >>> lamp = load('''<scxml datamodel="python"><datamodel><data id="n" expr="0"/></datamodel>

@@ -1,4 +1,4 @@
-"""Elements of an SCXML document: a parser that refuses what is hostile and keeps lines, and its opposite."""
+"""Elements of an SCXML document: a parser that refuses hostile input and keeps lines, and its opposite."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Element:
 
     @property
     def content(self) -> str:
-        """What stands inside, as text; elements are written out as XML."""
+        """The content of the element, as text; elements inside are written out as XML."""
         return "".join(child if isinstance(child, str) else to_text(child) for child in self.children)
 
 
@@ -149,7 +149,7 @@ def to_text(element: Element) -> str:
 
 
 def to_document(root: Element) -> str:
-    """Write a whole document, an element a line; what stands in data, content and scripts is kept as it is."""
+    """Write a whole document, an element a line; the content of data, content and scripts is kept as it is."""
     declared = f' xmlns="{NAMESPACE}"'
     if any(name.startswith(f"{OWN} ") for name in _names_in(root)):
         declared += f' xmlns:af="{OWN}"'

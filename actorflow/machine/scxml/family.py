@@ -17,7 +17,7 @@ MAX_TEXT: Final = 2_000_000  # characters of the documents that a family invokes
 
 
 class Family:
-    """Counts what a session and its descendants have alive; all of them share one.
+    """Counts the live objects of a session and its descendants; all of them share one.
 
     Data is weighed when it may have grown past the limit: a step of evaluation makes `STEP_BYTES` at most, so the steps
     since the last weighing bound the growth, and weighing costs little in the long run.

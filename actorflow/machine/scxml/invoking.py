@@ -1,4 +1,4 @@
-"""`<invoke>`: what a state starts (6.4), as `Invoke.child` of the chart."""
+"""`<invoke>`: the child that a state starts (6.4), as `Invoke.child` of the chart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TYPES: Final = ("scxml", "http://www.w3.org/TR/scxml")
 class Invocation:
     """An `<invoke>` of the document that it names.
 
-    Who runs the session starts it: `open` gives the chart, and the values that go along.
+    The actor of the session starts it: `open` gives the chart, and the values that go along.
     """
 
     __slots__ = ("_content", "_kind", "_params", "_place", "_reference", "element", "id", "source")
@@ -53,7 +53,7 @@ class Invocation:
         return hash(self.id)
 
     def open(self, session: Session) -> tuple[ScxmlChart, dict[str, Any]]:
-        """Evaluate what it names, and what goes along.
+        """Evaluate the document that it names, and the values that go along.
 
         Raises:
             EvaluationError: a part has no value, or the type or the document cannot be invoked.
@@ -111,7 +111,7 @@ def read_invoke(source: Source, element: Element, state: str, number: int) -> In
 
 
 def _taken_over(source: Source, element: Element) -> tuple[Element, ...]:
-    """Return what an empty finalize does: what was given along by location gets the values that come back (6.5)."""
+    """Return the effect of an empty finalize: params given by location get the values that come back (6.5)."""
     names = {name: name for name in (element.get("namelist") or "").split()}
     for param in element.all("param"):
         if param.get("location") is not None:

@@ -1,7 +1,8 @@
-"""What an expression of a loaded document may cost: steps, sizes, depths.
+"""Limits: the cost of a loaded document's expressions: steps, sizes, depths.
 
 A document comes from anywhere, so nothing in it may take the process down. Each step of an expression and of a loop
-costs one, whatever makes or goes through data costs by its size, and what one external event leads to has a budget.
+costs one, making data or going through it costs by its size, and the work that one external event leads to has a
+budget.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Refused(DefinitionError):
 
 
 class Scope(Protocol):
-    """What an expression sees."""
+    """The variables and the budget that an expression sees."""
 
     data: dict[str, Any]
 
@@ -108,7 +109,7 @@ def check_bits(bits: float) -> None:
 
 
 def equal(scope: Scope, left: Any, right: Any, depth: int = 0) -> bool:
-    """Compare data by value, paying for each item: what refers twice to the same part would double the work."""
+    """Compare data by value, paying for each item: two references to the same part would double the work."""
     scope.spend(1)
     check_depth(depth)
     if isinstance(left, dict) and isinstance(right, dict):
@@ -125,7 +126,7 @@ def equal(scope: Scope, left: Any, right: Any, depth: int = 0) -> bool:
 
 
 def copy(scope: Scope, value: Any, depth: int = 0) -> Any:
-    """Copy data, so that what is sent does not change any more; also paid for by the item."""
+    """Copy data, so that sent data does not change any more; also paid for by the item."""
     scope.spend(1)
     check_depth(depth)
     if isinstance(value, dict):

@@ -197,7 +197,7 @@ class _Reader:
         return "deep" if kind == "deep" else "shallow"
 
     def initial_of(self, element: Element, name: str, kind: Kind) -> Transition | None:
-        """Return what is entered with a state: its attribute, its `<initial>`, or the first state in it (3.6)."""
+        """Return the states entered with a state: its attribute, its `<initial>`, or the first state in it (3.6)."""
         if kind in HISTORY:
             return self.default_of(element, name, "history")
         attribute, initials = element.get("initial"), element.all("initial")

@@ -1,4 +1,4 @@
-"""`<send>`, `<cancel>`, and what sends and invokes have in common: param, namelist, content."""
+"""`<send>`, `<cancel>`, and the parts that sends and invokes share: param, namelist, content."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def seconds_of(delay: Any) -> float:
 
 
 def compile_params(source: Source, element: Element) -> tuple[list[tuple[str, Code]], list[tuple[str, Code]]]:
-    """Compile `namelist` and `<param>` (5.7): names with what gives their values."""
+    """Compile `namelist` and `<param>` (5.7): names with the code of their values."""
     names = (element.get("namelist") or "").split()
     listed = []
     for name in names:
@@ -158,7 +158,7 @@ def event_of(session: Session, name: str, value: Any, sendid: str | None) -> Eve
 
 
 class Again(Event):
-    """An event that a session sends to itself without delay: it goes on with what is being done, on the same budget."""
+    """An event that a session sends to itself without delay: it goes on with the current work, on the same budget."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Session: the model of a chart that was read from SCXML: variables, log, and what its content asks for."""
+"""Session: the model of a chart that was read from SCXML: variables, log, and the services for its content."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Session:
         id: `_sessionid`; "#_scxml_<id>" is its address in `<send>`.
         name: `_name`.
         data: the variables.
-        log: what `<log>` wrote: [label, value].
+        log: the lines of `<log>`: [label, value].
         bound: states whose data has its values.
         invokeid: of the `<invoke>` that made it.
         failure: the first limit that the document exceeded.
@@ -87,7 +87,7 @@ class Session:
 
     @property
     def interpreter(self) -> Interpreter:
-        """What runs it."""
+        """The interpreter that runs the session."""
         assert self._interpreter is not None, "the session is not attached to an interpreter"
         return self._interpreter
 
@@ -140,7 +140,7 @@ class Session:
 
     @property
     def missing(self) -> Any:
-        """What has no value: None, or undefined."""
+        """The value of a variable without one: None, or undefined."""
         return DATAMODELS[self.language].missing
 
     def described(self, event: Event) -> dict[str, Any]:
@@ -192,7 +192,7 @@ class Session:
             family.weigh()
 
     def held(self) -> list[Any]:
-        """List what the session keeps alive: variables, log lines, and the data of events that wait."""
+        """List the objects that the session keeps alive: variables, log lines, and the data of events that wait."""
         pending = self._interpreter._pending if self._interpreter is not None else None
         held: list[Any] = [self.data, self.given, *self.log]
         held += [delayed.event for delayed in list(self._delayed.values())]
@@ -204,7 +204,7 @@ class Session:
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def cancel_invoked(self, child: Any) -> None:
-        """Cancel the session of a child: what it sends from now on is dropped, and its states are exited (6.4)."""
+        """Cancel the session of a child: its sends from now on are dropped, and its states are exited (6.4)."""
         session = SESSIONS.get(self.invoked.pop(child, ""))
         if session is not None:
             session.be_cancelled()
@@ -225,7 +225,7 @@ class Session:
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
     def _snapshot_data(self) -> dict[str, Any]:
-        """Return what a snapshot of the interpreter has not: variables, log, and what is to be sent to others."""
+        """Return the parts that a snapshot of the interpreter lacks: variables, log, and delayed sends to others."""
         return {
             "session": self.id,
             "variables": {name: kept(name, value) for name, value in self.data.items()},
@@ -240,7 +240,7 @@ class Session:
         }
 
     def _restore_data(self, interpreter: Interpreter, data: dict[str, Any]) -> None:
-        """Be again what a snapshot says; what is to be sent to others keeps its time."""
+        """Go back to the state of a snapshot; sends to others that are still to come keep their time."""
         SESSIONS.pop(self.id, None)
         self.id = data["session"]
         if self._interpreter is None:
@@ -257,7 +257,7 @@ class Session:
     # --- what content asks for ---------------------------------------------------------------------------------------
 
     def write_log(self, label: str | None, value: Any) -> None:
-        """Keep what `<log>` says, and drop the oldest line of too many."""
+        """Keep a line of `<log>`, and drop the oldest line of too many."""
         self.log.append([label, value])
         if len(self.log) > MAX_LOG:
             del self.log[0]
@@ -331,7 +331,7 @@ class Session:
         return bool(self._delayed) or (self._interpreter is not None and self._interpreter.due is not None)
 
     def cancel(self, sendid: str) -> None:
-        """Cancel what was sent with a delay and has not been delivered."""
+        """Cancel a delayed send that has not been delivered."""
         for key in list(self.interpreter.timers):
             if isinstance(key, str) and key.rpartition(" #")[0] == sendid:
                 self.interpreter.cancel_timer(key)

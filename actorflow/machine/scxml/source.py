@@ -1,4 +1,4 @@
-"""Source: the document that an element stands in; it compiles what the element's attributes hold."""
+"""Source: the document that an element stands in; it compiles the expressions in the element's attributes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a document comes from, its language, and how far it is trusted.
+    """A document's place, its language, and how far it is trusted.
 
     Attributes:
         file: its name in errors.
         language: its data model.
-        folder: what it may read files from; None: it has none.
+        folder: the folder that it may read files from; None: it has none.
         trust: whether its scripts run.
         level: how many documents invoke each other above it.
         default: the data model of a document that names none.
@@ -76,7 +76,7 @@ class Source:
         return value
 
     def has(self, element: Element, attribute: str) -> None:
-        """Refuse an element without this attribute; an empty one is a matter of what it is compiled to."""
+        """Refuse an element without this attribute; an empty one is refused, or not, where it is compiled."""
         if element.get(attribute) is None:
             raise self.error(element, f"the attribute {attribute} is missing")
 
@@ -123,7 +123,7 @@ class Source:
         return raw.decode(errors="replace")
 
     def value_of(self, element: Element) -> Code | None:
-        """Compile what gives `<data>`, `<assign>`, `<content>` their value: expr, src, what stands inside; or none."""
+        """Compile the value of `<data>`, `<assign>`, `<content>`: from expr, src, or the content; or none."""
         inside = element.content if element.tag != "content" or element.get("expr") is None else ""
         if element.get("expr") is not None or element.get("src") is not None:
             if self.one_of(element, "expr", "src") == "src":

@@ -106,7 +106,7 @@ def _content(hook: Hook) -> list[Element]:
 
 
 def _timers(transitions: list[Transition], timers: dict[int, str]) -> list[Element]:
-    """Return what starts the timeouts of a state, and what cancels them."""
+    """Return the elements that start the timeouts of a state, and those that cancel them."""
     found: list[Element] = []
     for transition in transitions:
         name = timers.get(id(transition))

@@ -102,7 +102,7 @@ def _parse_json(scope: Scope, text: Any = UNDEFINED) -> Any:
 
 
 def _check_json(value: Any) -> None:
-    """Refuse data that would be too long a text: what refers twice to the same string has it written twice."""
+    """Refuse data that would be too long a text: a string referred to twice is written twice."""
     length, left = 0, [value]
     while left:
         one = left.pop()

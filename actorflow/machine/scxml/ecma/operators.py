@@ -1,4 +1,4 @@
-"""Words and operators of an ECMAScript expression: what each does, how tightly it binds, what is refused."""
+"""Words and operators of an ECMAScript expression: the effect of each, its precedence, and the refused ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ECMAScript's operators do with values that are plain data.
+"""Values: ECMAScript's operators on values that are plain data.
 
 null is None, undefined its own value, a number an int or a float, an array a list, an object a dict.
 """
@@ -47,7 +47,7 @@ def truth(value: Any) -> bool:
 
 
 def type_of(value: Any) -> str:
-    """Return what `typeof` says."""
+    """Return the result of `typeof`."""
     if value is UNDEFINED:
         return "undefined"
     if isinstance(value, bool):
@@ -139,7 +139,7 @@ def loose_equal(scope: Scope, left: Any, right: Any) -> bool:
 
 
 def add(scope: Scope, left: Any, right: Any) -> Any:
-    """Add numbers, or join what becomes text."""
+    """Add numbers, or join values as text."""
     if any(isinstance(value, str | list | tuple | dict) for value in (left, right)):
         one, other = text_of(scope, left), text_of(scope, right)
         spend_size(scope, len(one) + len(other))

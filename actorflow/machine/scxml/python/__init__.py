@@ -1,4 +1,4 @@
 """The python data model's expressions.
 
-Read in this order: `functions`, `operations`, `nodes`, `expressions` (what the data model calls).
+Read in this order: `functions`, `operations`, `nodes`, `expressions` (called by the data model).
 """

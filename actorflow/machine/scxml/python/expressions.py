@@ -1,4 +1,4 @@
-"""Expressions of the python data model: parsed, and compiled once to closures. See `nodes` for what exists."""
+"""Expressions of the python data model: parsed, and compiled once to closures. See `nodes` for the allowlist."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def compile_place(source: str) -> tuple[str, list[Code]]:
 
 
 def literal(source: str) -> Any:
-    """Evaluate what is written out: no variables, no events.
+    """Evaluate a literal: no variables, no events.
 
     Raises:
         EvaluationError: it is no literal.

@@ -1,6 +1,6 @@
 """Functions and methods that a python expression may call.
 
-Each takes the scope first and pays for what it goes through; none reaches a Python object's attributes.
+Each takes the scope first and pays for the data it goes through; none reaches a Python object's attributes.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def _join(scope: Scope, text: str, parts: Any) -> str:
 
 
 def _plain(name: str, *, kind: type = str, size: int = 2) -> tuple[type, Callable[..., Any]]:
-    """Make a method that costs by the size of what it is called on; its arguments are strings and numbers."""
+    """Make a method that costs by the size of its object; its arguments are strings and numbers."""
     method = getattr(kind, name)
 
     def run(scope: Scope, whole: Any, *arguments: Any) -> Any:

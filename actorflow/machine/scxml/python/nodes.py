@@ -1,7 +1,7 @@
 """Nodes of a Python expression: an allowlist of syntax, each compiled to a closure.
 
-Nothing here is ever given to `eval`: what is not in `COMPILERS` does not exist. Values are plain data, so `a.b` reads
-the item "b" of a dict, never an attribute of an object.
+Nothing here is ever given to `eval`: syntax that is not in `COMPILERS` does not exist. Values are plain data, so `a.b`
+reads the item "b" of a dict, never an attribute of an object.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def refuse_huge(tree: ast.expr) -> None:
 
 
 class Constants:
-    """A scope without variables: only what is written out has a value in it."""
+    """A scope without variables: only a literal has a value in it."""
 
     def __init__(self, steps: int = CONSTANT_STEPS) -> None:
         self.data: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What Python's operators, comparisons and subscripts do with plain data. Each pays for what it makes."""
+"""Operations: Python's operators, comparisons and subscripts on plain data. Each pays for the data it makes."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ COMPARISONS: Final[dict[type, Callable[[Scope, Any, Any], Any]]] = {
 
 
 def key_of(value: Any) -> Any:
-    """Return what may be a key."""
+    """Return a value that may be a key."""
     if value is None or isinstance(value, str | int | float):
         return value
     raise EvaluationError(f"a {type(value).__name__} cannot be a key")
