@@ -49,15 +49,15 @@ class ActorflowError(Exception):
 class DefinitionError(ActorflowError, ValueError, TypeError):
     """A definition cannot work: a duplicate name, an unknown option, arguments that do not fit.
 
-    It is raised where the definition stands, and is a `ValueError` and a `TypeError`, as Python's own errors for the
-    same mistakes are.
+    The error is raised where the definition stands, and is a `ValueError` and a `TypeError`, like Python's own errors
+    for the same mistakes.
     """
 
 
 class ActorDeadError(ActorflowError, pykka.ActorDeadError, RuntimeError):
     """The actor is dead: it was stopped, or it crashed and was not restarted. `__cause__` holds the crash, if any.
 
-    It is a `RuntimeError` too, like the error that `concurrent.futures` raises for a submit after the shutdown.
+    The error is a `RuntimeError` too, like the error that `concurrent.futures` raises for a submit after the shutdown.
     """
 
 
@@ -72,7 +72,7 @@ class MailboxFull(ActorflowError, queue.Full):
 class DeadlockError(AskTimeout):
     """The wait would never end: it closes a cycle of actors that wait for each other.
 
-    It is raised at once in the wait that closes the cycle. Break the cycle with `cast` or `tell`, with
+    The error is raised at once in the wait that closes the cycle. Break the cycle with `cast` or `tell`, with
     `ctx.pipe(future, self.method)`, or with `ctx.reply_later()` in the actor that is asked.
     """
 
@@ -82,11 +82,11 @@ class ThreadLimit(ActorflowError, RuntimeError):
 
 
 class Stopping(ActorflowError):
-    """Raised inside a handler that waits, when its actor is being shut down. Clean up and let it pass."""
+    """The actor of a waiting handler is being shut down. Clean up and let the error pass."""
 
 
 class Crash(ActorflowError):
-    """Raise it from a handler to crash the actor even though the message was an ask.
+    """Raised by a handler, this crashes the actor even though the message was an ask.
 
     ``raise af.Crash from error`` answers the caller with `error` and tells the supervisor. A caller whose actor crashed
     with a `BaseException` such as `SystemExit` gets a `Crash` with that exception as `__cause__`.
@@ -139,7 +139,7 @@ class HostDied(ActorDeadError, BrokenExecutor):
         rss: the most memory that it used, in bytes; None if that is not known.
         maybe_ran: whether the message or task had begun. False: it never started, and is safe to send again. None: the
             error is about the process, not about one message.
-        host: which process it was: its name, or its number.
+        host: the name or the number of the process.
         how: how it ended, in words; "" if exit code and signal say all.
     """
 
@@ -196,7 +196,7 @@ class TaskTimeout(ActorflowError, TimeoutError):
 
 
 class RemoteError(ActorflowError):
-    """Stands for an error of another process that could not be brought here: its type's name, text and traceback.
+    """An error of another process that could not be rebuilt here: it has the name of its type, text and traceback.
 
     Attributes:
         type_name: qualified name of the error's class there.

@@ -114,8 +114,8 @@ class App:
         >>> app = af.App("shop", store="sqlite:///shop.db").queue("photos", workers=4)
 
         Args:
-            name: all processes that use it on the store share the queue.
-            workers: how many jobs to run at once in this process; 0 only enqueues.
+            name: the queue's name; all processes that use it on the store share the queue.
+            workers: the number of jobs to run at once in this process; 0 only enqueues.
             concurrency: jobs at once over all processes.
             rate: jobs in a time over all processes, such as "100/m".
             per_key: limits of the jobs of each key.

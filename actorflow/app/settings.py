@@ -14,7 +14,7 @@ class Settings:
     """The settings of a system: `ActorSystem(name, settings=Settings(...))`.
 
     Attributes:
-        grace: seconds that what runs at the end of the system has to finish; what is left then is cut, and given back.
+        grace: seconds that running work has to finish at the end of the system; the rest is then cut, and given back.
         ask_timeout: seconds that `get` waits when it is given no timeout; None waits as long as it takes.
         threads: how many threads may sit in blocking handlers before ThreadLimit is raised.
         intensity: restarts of the system's own children within `period` that are still fine.

@@ -55,7 +55,7 @@ class StoredSystem(System):
 
     @property
     def store(self) -> Store:
-        """The store of the system; opened at first use."""
+        """The store of the system, opened at first use."""
         store = self._store
         return store if store is not None else exclusively(self._store_lock, self._open_store)
 
@@ -91,8 +91,8 @@ class StoredSystem(System):
         """Return the queue of that name on the system's store.
 
         Args:
-            name: all processes that use it on the store share the queue.
-            workers: how many jobs to run at once in this process; 0 only enqueues.
+            name: the queue's name; all processes that use it on the store share the queue.
+            workers: the number of jobs to run at once in this process; 0 only enqueues.
             concurrency: jobs at once over all processes.
             rate: jobs in a time over all processes, such as "100/m".
             per_key: limits of the jobs of each key.
@@ -158,7 +158,7 @@ class StoredSystem(System):
 
     @property
     def dead_mail(self) -> DeadMail:
-        """Messages of durable actors that no try could handle: list them, send them again, remove them."""
+        """The messages of durable actors that no try could handle: list them, send them again, remove them."""
         from actorflow.durable.dead_mail import DeadMail  # noqa: PLC0415 - most systems have no durable actor
         from actorflow.durable.opening import registry_of  # noqa: PLC0415 - as above
 

@@ -151,13 +151,13 @@ class ActorSystem(StoredSystem):
 
     @property
     def dead_letters(self) -> int:
-        """How many messages nobody handled, so far."""
+        """The number of messages so far that no handler finished."""
         return self.scheduler.events.dead_letters
 
     def subscribe(self, event: type[E], to: ActorRef[Any] | Callable[[E], Any], /) -> Subscription:
         """Get life-cycle events or dead letters: a ref gets them by `tell`, a function is called as a message.
 
-        They are those of all actors of this system in this process, at any depth, and `event.ref` is the actor
+        The events are those of all actors of this system in this process, at any depth, and `event.ref` is the actor
         concerned; compare it to hear of one actor only, or use `ctx.watch`. An actor with `host=` counts, as its ref
         lives here; children of its own, which live in its process, are heard of by their dead letters only. Other
         systems and other programs on the same store are not heard of.

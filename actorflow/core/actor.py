@@ -109,7 +109,7 @@ class Actor(pykka.Actor):
 
     @property
     def actor_ref(self) -> ActorRef[Self]:
-        """The actor's own ref: hand it out instead of `self`."""
+        """The actor's own ref, to hand out instead of `self`."""
         return self._actor_ref
 
     @property
@@ -133,7 +133,7 @@ class Actor(pykka.Actor):
         return self._actor_ref._context_class(self)
 
     def stop(self) -> None:
-        """End normally, behind what is queued; under `restart="permanent"` a new incarnation follows.
+        """End normally, behind the queued messages; under `restart="permanent"` a new incarnation follows.
 
         An actor that was made by its class and never started, as in unit tests, has nothing to end.
         """

@@ -39,7 +39,7 @@ class Address(pykka.ActorRef[Any]):
 
     @property
     def path(self) -> str:
-        """Where the actor lives: system, parents and name, as in `/demo/sales/order-7`."""
+        """The actor's place in the tree: system, parents and name, as in `/demo/sales/order-7`."""
         return f"{self._parent.path}/{self.name}"
 
     @property

@@ -20,7 +20,7 @@ A_co = TypeVar("A_co", bound=Actor, covariant=True)
 
 
 class Child(Generic[A_co]):
-    """How to make an actor: class, arguments and options. Made by `af.child`; it can be used many times."""
+    """The recipe of an actor: class, arguments and options. Made by `af.child`; it can be used many times."""
 
     __slots__ = ("actor_class", "args", "kwargs", "traits")
 

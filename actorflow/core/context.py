@@ -64,7 +64,7 @@ class Context:
 
     @property
     def random(self) -> random.Random:
-        """The system's random numbers: seeded where the clock is virtual."""
+        """Random numbers of the system, seeded where the clock is virtual."""
         return self._running().random
 
     @property
@@ -85,7 +85,7 @@ class Context:
 
         Raises:
             DefinitionError: the arguments do not fit, or a sibling has that name.
-            Exception: what its constructor or `on_start` raised.
+            Exception: the error of its constructor or `on_start`.
         """
         self._check_alive()
         if self._ref._state >= ENDING:

@@ -38,8 +38,8 @@ CURRENT_GET = CURRENT.get
 class Future(pykka.Future[T]):
     """The answer to a request; a `pykka.Future` that can also be awaited without blocking an event loop.
 
-    It is set once: a second `set` raises `queue.Full`, also when two threads race. `get` may be called by any number
-    of threads, any number of times.
+    A future is set once: a second `set` raises `queue.Full`, also when two threads race. `get` may be called by any
+    number of threads, any number of times.
 
     >>> future = Future()
     >>> doubled = future.map(lambda n: n * 2)

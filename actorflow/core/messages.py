@@ -103,7 +103,7 @@ class Terminated:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An actor came to life. `time` is on the system's clock, in seconds."""
+    """An actor that came to life. `time` is on the system's clock, in seconds."""
 
     ref: ActorRef[Any]
     time: float
@@ -112,7 +112,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """A handler raised, and the incarnation is over; `reason` is the error."""
+    """An incarnation that is over, since a handler raised; `reason` is the error."""
 
     ref: ActorRef[Any]
     time: float
@@ -121,7 +121,7 @@ class Crashed:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """A new incarnation runs under the old ref; `reason` is the error behind it, None after a normal end."""
+    """A new incarnation under the old ref; `reason` is the error behind it, None after a normal end."""
 
     ref: ActorRef[Any]
     time: float
@@ -130,7 +130,7 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The actor is dead for good; `reason` is None for a normal end."""
+    """An actor that is dead for good; `reason` is None for a normal end."""
 
     ref: ActorRef[Any]
     time: float

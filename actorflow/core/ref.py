@@ -219,7 +219,7 @@ class ActorRef(Address, Generic[A_co]):
 
     @property
     def state(self: ActorRef[StateMachine]) -> str:
-        """Of a state machine, the active state, after all that this sender has sent it; it waits for the answer.
+        """The active state of a state machine, after all messages that this sender has sent it; waits for the answer.
 
         Raises:
             ActorDeadError: the machine is dead.
@@ -228,12 +228,12 @@ class ActorRef(Address, Generic[A_co]):
 
     @property
     def configuration(self: ActorRef[StateMachine]) -> frozenset[str]:
-        """Of a state machine, all active states: with those around and beside."""
+        """All active states of a state machine: the innermost, those around them, and parallel ones."""
         return self._read("configuration")  # type: ignore[no-any-return]
 
     @property
     def legal(self: ActorRef[StateMachine]) -> tuple[str, ...]:
-        """Of a state machine, the events that are legal now: some rule of an active state is for them.
+        """The events that are legal in a state machine now: some rule of an active state is for them.
 
         Guards are not asked, since they look at an event's arguments.
         """
@@ -241,7 +241,7 @@ class ActorRef(Address, Generic[A_co]):
 
     @property
     def history(self: ActorRef[StateMachine]) -> list[Record]:
-        """Of a state machine, its last transitions, oldest first: a copy."""
+        """The last transitions of a state machine, oldest first: a copy."""
         return self._read("history")  # type: ignore[no-any-return]
 
     def _read(self, what: str) -> Any:
@@ -253,7 +253,7 @@ class ActorRef(Address, Generic[A_co]):
         return future.get()
 
     def send(self, event: str, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Send a state machine an event by name; in all else like `call`.
+        """Send a state machine an event by name; like `call` in all else.
 
         Raises:
             DefinitionError: the actor is no state machine.

@@ -24,7 +24,7 @@ class Reply:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody waits for it; a tell has no caller."""
+        """Whether a caller waits for the answer; a tell has none."""
         return self._future is not None
 
     def set(self, value: object, /) -> None:

@@ -90,7 +90,7 @@ class System:
         """Finish the work of queues and pools while all the actors are still there."""
 
     async def flush(self) -> None:
-        """Let subscribers hear of the end."""
+        """Tell the subscribers of the system's end."""
 
     def stop(self, *, grace: float = 5.0) -> None:
         """End all actors, newest first, within `grace` seconds; handlers left then are abandoned.

@@ -108,9 +108,9 @@ class TimerHeap:
 
 
 class Timer:
-    """A message to come: `ctx.after` and `ctx.every` make it. It dies with the incarnation that made it.
+    """A message to come, made by `ctx.after` or `ctx.every`. It dies with the incarnation that made it.
 
-    It can be awaited in an `async def` handler; that waits until it is due for the first time.
+    A timer can be awaited in an `async def` handler, until it is due for the first time.
     """
 
     __slots__ = ("_actor", "_call", "_entry", "_fired", "_period", "_queued", "_scheduler", "cancelled")
@@ -126,7 +126,7 @@ class Timer:
         self.cancelled = False
 
     def cancel(self) -> bool:
-        """Cancel it; True if a firing was still to come. A firing that is queued, but not handled, is dropped too."""
+        """Cancel the timer; True if a firing was still to come. A firing that is queued and not handled is dropped."""
         pending = not self.cancelled and (self._period is not None or not self._fired._done or self._queued)
         self.cancelled = True
         self._fired._settle(None, None)
@@ -137,7 +137,7 @@ class Timer:
         return self._fired.__await__()
 
     def start(self, due: float) -> None:
-        """Put it on the heap, from any thread."""
+        """Put the timer on the heap, from any thread."""
         self._fired.due = due
         self._scheduler.post_work(lambda: self._schedule(due))
 
@@ -148,7 +148,7 @@ class Timer:
             self._entry.is_silent = True
 
     def forget(self) -> None:
-        """Take it off the heap: it is cancelled, or its incarnation is over."""
+        """Take the timer off the heap: it is cancelled, or its incarnation is over."""
         if self._entry is not None:
             self._scheduler.timers.cancel(self._entry)
             self._entry = None
@@ -176,7 +176,7 @@ class Timer:
         self._entry.is_silent = True
 
     def is_wanted(self) -> bool:
-        """Say whether its incarnation still lives and nobody cancelled it; while the system drains few timers fire."""
+        """Say whether the timer is not cancelled and its incarnation lives; while the system drains few timers fire."""
         actor = self._actor
         if self.cancelled or (self._scheduler.draining and not actor._works_in_drains):
             return False

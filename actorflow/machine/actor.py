@@ -37,17 +37,17 @@ class Machine(Actor):
 
     @property
     def state(self) -> str:
-        """Name of the active state; with parallel regions all of them, joined by "+"."""
+        """The name of the active state; with parallel regions all of them, joined by "+"."""
         return self._interpreter.state
 
     @property
     def configuration(self) -> frozenset[str]:
-        """Names of all active states, those around others included."""
+        """The names of all active states, those around others included."""
         return self._interpreter.configuration
 
     @property
     def legal(self) -> tuple[str, ...]:
-        """Events that are legal now, in document order; guards are not asked."""
+        """The events that are legal now, in document order; guards are not asked."""
         return self._interpreter.legal
 
     @property

@@ -1,7 +1,6 @@
 """Initial: the states of a machine that starts in a given one.
 
-It serves users who keep the state in a table of their own: they have a name, an Enum member, or the names of several
-regions.
+It serves users who keep the state in a table of their own: as a name, an Enum member, or the names of several regions.
 """
 
 from __future__ import annotations

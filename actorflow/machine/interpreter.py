@@ -253,17 +253,17 @@ class Interpreter:
 
     @property
     def chart(self) -> Chart:
-        """The definition."""
+        """The definition that this instance runs."""
         return self._program.chart
 
     @property
     def state(self) -> str:
-        """Name of the active state without states inside; with parallel regions all of them, joined by "+"."""
+        """The name of the active state without states inside; with parallel regions all of them, joined by "+"."""
         return self._configuration.state
 
     @property
     def configuration(self) -> frozenset[str]:
-        """Names of all active states."""
+        """The names of all active states."""
         return self._configuration.names
 
     def in_state(self, name: str, /) -> bool:
@@ -285,9 +285,9 @@ class Interpreter:
 
     @property
     def legal(self) -> tuple[str, ...]:
-        """Events that some transition of the active states waits for, in document order; guards are not asked.
+        """The events that some transition of the active states waits for, in document order; guards are not asked.
 
-        Those that the machine itself raises, such as "done.state.on", are not among them.
+        Events that the machine itself raises, such as "done.state.on", are not among them.
         """
         return selection.legal(self)
 
@@ -333,12 +333,12 @@ class Interpreter:
 
     @property
     def timers(self) -> dict[TimerKey, float]:
-        """When the running timers are due, in seconds since the epoch: by name, or by state and place of transition."""
+        """The due times of running timers, in seconds since the epoch: by name, or by state and place of transition."""
         return {} if self._pending is None else {key: due.due for key, due in self._pending.timers.items()}
 
     @property
     def due(self) -> float | None:
-        """When the next timer is due, in seconds since the epoch; None without timers."""
+        """The due time of the next timer, in seconds since the epoch; None without timers."""
         return min(self.timers.values(), default=None)
 
     def advance(self) -> int:
@@ -356,10 +356,10 @@ class Interpreter:
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all that this instance is, but for its model, as a dict of builtins.
+        """Return the whole state of this instance, but for its model, as a dict of builtins.
 
-        Configuration, history states, timers with their deadlines, deferred events, and the history, in which
-        arguments that are no builtins are text.
+        It has the configuration, history states, timers with their deadlines, deferred events, and the history, in
+        which arguments that are no builtins are text.
 
         Raises:
             DefinitionError: called while an event is handled.

@@ -124,7 +124,7 @@ class Owed:
             future._settle(value, None)
 
     def drop(self, error: BaseException) -> None:
-        """Make the event a dead letter, unless a caller waits for it, who is answered otherwise."""
+        """Make the event a dead letter, unless a caller waits for it, which gets another answer."""
         if self.reply is None or not self.reply.is_wanted:
             self.ref._scheduler.events.dead_letter(self.ref, self.event, self.sender, error)
 

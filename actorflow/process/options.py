@@ -117,7 +117,7 @@ class Process:
 
     @property
     def start_method(self) -> Start:
-        """How it is started."""
+        """The way the process is started: "zygote" or "spawn"."""
         return self.start or ("zygote" if sys.platform == "linux" else "spawn")
 
     def lodge(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:

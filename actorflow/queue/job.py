@@ -247,10 +247,10 @@ class Job(Generic[R_co]):
         raise JobFailed(self.id, status, text) from cause
 
     def cancel(self) -> bool:
-        """Cancel it: at once if it has not begun, else as soon as its task looks at `af.current().cancelled`.
+        """Cancel the job: at once if it has not begun, else as soon as its task looks at `af.current().cancelled`.
 
         Returns:
-            False if it was over.
+            False if the job was over.
         """
         now, news = self._store.now(), ledger.News()
         done = self._store.write(lambda transaction: ledger.cancel(transaction, int(self.id), now, news))

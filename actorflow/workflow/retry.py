@@ -20,7 +20,7 @@ class Retry:
     """Try a task again after an error, `attempts` times in all, with the pauses of a `Backoff` between.
 
     Attributes:
-        attempts: how often it is tried, the first time included.
+        attempts: the number of tries, the first included.
         backoff: the pauses: growing by default; `Backoff(2, factor=1)` for fixed ones.
         on: only after errors of these classes.
 

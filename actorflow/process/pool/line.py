@@ -245,7 +245,7 @@ class Line:
         return bool(self.in_flight or self.outcomes) or self.delivering
 
     def deliver(self, outcomes: list[Outcome]) -> None:
-        """Settle tasks. Without the lock, since it calls the callbacks of users, who may call the pool."""
+        """Settle tasks. Without the lock, since it runs users' callbacks, which may call the pool."""
         while self.records:
             self.dispatch.log_record(self.records.pop(0))
         for task, value, error in outcomes:

@@ -142,12 +142,12 @@ class ProcessPool(concurrent.futures.Executor):
 
     @property
     def path(self) -> str:
-        """The path of its supervisor; log records of its tasks have it as `actor`."""
+        """The path of the pool's supervisor; log records of its tasks have it as `actor`."""
         return self._dispatch.path
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes tasks."""
+        """Whether the pool takes tasks."""
         return not self._dispatch.closing
 
     def check_same(self, workers: int | None, setup: Setup) -> None:
@@ -251,7 +251,7 @@ class ProcessPool(concurrent.futures.Executor):
     # --- the pool ----------------------------------------------------------------------------------------------------
 
     def stats(self) -> PoolStats:
-        """Return how the pool stands."""
+        """Return the pool's counts, its workers and its running tasks."""
         return stats_of(self._dispatch)
 
     def resize(self, workers: int) -> None:

@@ -32,7 +32,7 @@ class WorkerStats:
         pid: its process id; None until it is forked.
         rss: bytes of memory in use, with its children.
         cpu: seconds of CPU time so far, with its children.
-        tasks: how many it has done.
+        tasks: the number of tasks it has done.
         state: "starting" until it can run tasks; "ending" when it is about to be replaced or is not needed any more.
     """
 
@@ -45,7 +45,7 @@ class WorkerStats:
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """How a pool stands. An item of a map counts as a task, but for `queued`, where a chunk is one.
+    """The counts of a pool. An item of a map counts as a task, but for `queued`, where a chunk is one.
 
     Attributes:
         queued: tasks that wait for a worker.
