@@ -209,7 +209,7 @@ class App:
         except ActorDeadError as error:
             if system.error is None:
                 raise
-            raise system.error from error  # main only felt what a supervisor had done
+            raise system.error from error  # main only felt the failure of a supervisor
         if code is not None and (not isinstance(code, int) or isinstance(code, bool)):
             raise DefinitionError(f"{main.__qualname__} returned {code!r}; an exit code is a number")
         return code or 0

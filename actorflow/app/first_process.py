@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-# A fault in process 1 itself, and what nobody can wait for.
+# A fault in process 1 itself, and signals that no process can catch.
 OWN: Final = {"SIGKILL", "SIGSTOP", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGABRT", "SIGSYS"}
 
 

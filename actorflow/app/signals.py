@@ -159,7 +159,7 @@ def taken_by(
 
 def say(text: str) -> None:
     """Write a line to stderr from a signal handler: past Python's streams, in which the signal may have struck."""
-    # A progress bar hides the cursor of a terminal; whoever ends the process gives it back.
+    # A progress bar hides the cursor of a terminal; the end of the process gives it back.
     cursor = "\x1b[?25h" if os.isatty(STDERR) else ""
     with contextlib.suppress(OSError):
         os.write(STDERR, f"{cursor}actorflow: {text}\n".encode())

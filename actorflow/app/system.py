@@ -184,7 +184,7 @@ class ActorSystem(StoredSystem):
             self.scheduler.post(claimer, Call("drain", (), {}), future)
         await drain.finished(drained, lambda: (worker for claimer in claimers for worker in claimer._children or ()))
         tasks = [task for pool in list(self._pools.values()) for task in pool._dispatch.under_way()]
-        await drain.finished(tasks, lambda: ())  # so that what is piped to an actor comes before its end
+        await drain.finished(tasks, lambda: ())  # so that results piped to an actor come before its end
 
     async def flush(self) -> None:
         """Commit the last writes of durable actors, and let subscribed functions hear of the end."""

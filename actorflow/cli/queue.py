@@ -334,7 +334,7 @@ def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
     told({"name": name, "removed": removed}, as_json, f"{removed} jobs removed from {name}")
 
 
-# --- what they share -------------------------------------------------------------------------------------------------
+# --- shared parts ----------------------------------------------------------------------------------------------------
 
 
 def figures(store: Store, name: str) -> dict[str, Any]:

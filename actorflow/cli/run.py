@@ -35,7 +35,7 @@ class RunCommand(click.Command):
 
 @click.command(
     cls=RunCommand,
-    # What stands behind the app's name is left to the app's own flags.
+    # Words behind the app's name are left to the app's own flags.
     context_settings={"allow_interspersed_args": False, "auto_envvar_prefix": "ACTORFLOW"},
     short_help="Run an app.",
     options_metavar="[OPTIONS]",

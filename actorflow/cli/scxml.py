@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 POLL: Final = 0.01  # seconds between two looks at a document that waits for a delay
 OVERTIME: Final = 1.0  # seconds that a document may be busy beyond its time before the process is ended
 DATAMODELS: Final = ("python", "ecmascript", "c89", "null")
-JUMPS: Final = 10_000  # of the virtual clock, for one file: what ticks for ever comes to an end
+JUMPS: Final = 10_000  # of the virtual clock, for one file: a document that ticks for ever comes to an end
 
 
 def parse_event(text: str) -> tuple[str, tuple[Any, ...]]:
@@ -89,7 +89,7 @@ def process_deadline(timeout: float, files: Sequence[str]) -> Iterator[None]:
         click.echo(json.dumps({"file": files[0], "error": f"{files[0]}: still busy after {timeout:g} s; ended"}))
         for file in files[1:]:
             click.echo(json.dumps({"file": file, "error": f"{file}: not run, since {files[0]} had to be ended"}))
-        os._exit(USAGE_ERROR)  # what is busy would answer nothing gentler
+        os._exit(USAGE_ERROR)  # a busy process would answer nothing gentler
 
     watch = threading.Timer(timeout + OVERTIME, end)
     watch.daemon = True
@@ -118,7 +118,7 @@ def run_virtually(
     timers, clock, deadline = system.scheduler.timers, system.scheduler.clock, time.monotonic() + timeout
 
     def wait(ref: ActorRef[ScxmlActor]) -> None:
-        system.sleep(0)  # what goes on between documents without delay
+        system.sleep(0)  # messages between documents without delay
         for _ in range(JUMPS):
             now = look(ref)
             if now.failure or not (now.waits and len(timers)) or time.monotonic() > deadline:

@@ -154,7 +154,7 @@ def migrate(url: str, as_json: bool) -> None:
     try:
         if url.startswith("sqlite:///"):
             with care.look_into(url.removeprefix("sqlite:///")):
-                pass  # opening it would make what is not there
+                pass  # opening would make a file that is not there
         opened = open_store(url)
         opened.close()
     except ActorflowError as error:

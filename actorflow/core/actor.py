@@ -53,7 +53,7 @@ class Actor(pykka.Actor):
     _options: ClassVar[Options] = Options()
     _traits: ClassVar[Traits]
     _constructors: ClassVar[tuple[str, ...]] = ()  # class methods that `spawn` takes instead of the class
-    _ends_last: ClassVar[bool] = False  # True: at the end of the system it outlives what may use it
+    _ends_last: ClassVar[bool] = False  # True: at the end of the system it outlives the actors that may use it
     _works_in_drains: ClassVar[bool] = False  # True: its timers fire until its own end, though the system drains
     _intensity: ClassVar[int] = 1
     _period: ClassVar[float] = 5.0
@@ -203,7 +203,7 @@ ProxyCall = pykka_messages.ProxyCall
 ProxyGetAttr = pykka_messages.ProxyGetAttr
 ProxySetAttr = pykka_messages.ProxySetAttr
 
-# What the scheduler runs for a message of these classes; anything else goes to `on_receive`.
+# The functions that the scheduler runs for messages of these classes; any other goes to `on_receive`.
 HANDLERS: dict[type, Callable[[ActorRef[Any], Any], Any]] = {
     Call: run_call,
     pykka_messages.ProxyCall: run_proxy_call,

@@ -141,7 +141,7 @@ class Baton(Scheduler):
                 self.idle.remove(worker)
             except ValueError:  # someone is just waking this thread, or took the baton from it
                 return self.rest(worker)
-        else:  # what `rest` does, without its calls: each ask of a thread outside comes here
+        else:  # the steps of `rest`, without its calls: each ask of a thread outside comes here
             worker.item = AT_REST
             worker.task = None
             if not worker.park.acquire(True, SPARE_SECONDS):

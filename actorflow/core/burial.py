@@ -56,7 +56,7 @@ def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
     if life is None:
         ref._actor = None
         return
-    replies = list(life.replies.values())  # before the actor goes, who may be the last to hold them
+    replies = list(life.replies.values())  # before the actor goes, which may be the last to hold them
     ref._actor = None
     for reply in replies:
         if reply._future is not None:

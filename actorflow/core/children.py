@@ -66,7 +66,7 @@ class Children:
         if started is not None:
             try:
                 started.get()
-            except BaseException:  # its own error, or a signal: whoever gets no ref leaves no actor behind
+            except BaseException:  # its own error, or a signal: a caller that gets no ref leaves no actor behind
                 self.scheduler.post_work(lambda: request_exit(ref, restart=False))
                 raise
         return ref

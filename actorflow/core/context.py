@@ -46,7 +46,7 @@ class Context:
         msg = "a context belongs to one actor: send the actor's ref, self.actor_ref, or a value from the context"
         raise TypeError(msg)
 
-    # --- who and when ------------------------------------------------------------------------------------------------
+    # --- sender and time ---------------------------------------------------------------------------------------------
 
     @property
     def sender(self) -> ActorRef[Any] | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
 
-# What the run queue holds: receiver, message, future of the asker, sender.
+# An item of the run queue: receiver, message, future of the asker, sender.
 Item: TypeAlias = "tuple[ActorRef[Any], Any, Future[Any] | None, ActorRef[Any] | None]"
 
 
@@ -34,7 +34,7 @@ class Execution:
 
     on_loop: ClassVar[bool] = False  # True: it shares a thread with others, and must not block it
 
-    holds: ClassVar[bool] = False  # True: what a handler sends here leaves after a commit
+    holds: ClassVar[bool] = False  # True: a handler's sends leave after a commit
 
     item: Item
     left: Item | None  # the item whose handler was abandoned here

@@ -38,7 +38,7 @@ def is_contained(error: BaseException) -> bool:
     """Say whether the error ends one actor only; any other BaseException is pykka's rule: it stops all actors."""
     if isinstance(error, (Exception, SystemExit, GeneratorExit)):
         return True
-    asyncio = sys.modules.get("asyncio")  # whoever raises its CancelledError has imported it
+    asyncio = sys.modules.get("asyncio")  # code that raises its CancelledError has imported it
     return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 

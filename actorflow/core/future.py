@@ -120,7 +120,7 @@ class Future(pykka.Future[T]):
                     wake_failed(raised)
         except AttributeError:
             return False
-        except BaseException:  # a signal: what was begun is finished, and the waiters that are left are woken
+        except BaseException:  # a signal: the call is finished, and the waiters that are left are woken
             if not hasattr(self, "_open"):
                 self._finish(value, error)
             raise
@@ -141,7 +141,7 @@ class Future(pykka.Future[T]):
     _origin: TracebackType | Literal[False] | None = False  # of the error, as it was when it was first got
     _heard = False  # True: somebody has asked for the error, or a future was made of this one: see `unread`
     _is_real = False  # True: threads or processes outside of all systems set it, in real time
-    _delegated = False  # True: the target promised a Reply, and who will answer is not known
+    _delegated = False  # True: the target promised a Reply, and it is not known which actor answers
 
     def get(self, *, timeout: float | None = None) -> T:
         """Return the value, or raise the error; wait for it at most `timeout` seconds (None: as long as it takes).
@@ -319,7 +319,7 @@ class Derived(Future[T]):
         assert compute is not None
         try:
             self._settle(compute(), None)
-        except BaseException as error:  # noqa: BLE001 - it belongs to whoever asks for the value
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller of `get`
             self._settle(None, error)
 
     def _add_waiter(self, wake: Callable[[], Any]) -> bool:

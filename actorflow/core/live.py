@@ -88,7 +88,7 @@ class LiveScheduler(Baton):
         while True:
             # Whose message is next?
             if ready:
-                # What comes in during a round of turns is sorted after it, or run straight if nobody is ready any more.
+                # Messages that come in during a round of turns are sorted after it, or run straight if none is ready.
                 if not turns or len(inbox) > LONG:
                     self.sort_all()
                     turns = len(ready)

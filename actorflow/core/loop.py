@@ -44,7 +44,7 @@ class LoopTask(Execution):
         self.thread = thread
         self.task: asyncio.Task[None] | None = None
         self.begun = self.interrupted = False
-        self.future: Future[Any] = Future()  # what it awaits, if that is one of ours
+        self.future: Future[Any] = Future()  # the future it awaits, if that is one of ours
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:  # noqa: ARG002 - the signature of all waits
         """Refuse: a blocking wait would stop every handler on the loop."""

@@ -70,7 +70,7 @@ class Last:
         return "Last()"
 
 
-# They run ahead of the mailbox; what follows them is up to who sent them, not to the mailbox.
+# They run ahead of the mailbox; the next step is up to their sender, not to the mailbox.
 LIFE_CYCLE: Final = frozenset({Start, Last})
 
 

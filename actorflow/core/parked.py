@@ -39,7 +39,7 @@ class Parked:
         self.interrupted = self.timed_out = self.stuck = self.over = False
         self.away: list[bool] = []  # not empty while another thread has the baton
         self.until: float | None = None  # set while the driver sleeps
-        self.item: Item | None = None  # what a handler that waits has at hand
+        self.item: Item | None = None  # the message that a waiting handler has at hand
         self.lock = _thread.allocate_lock()
         self.lock.acquire()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TICK: Final = 0.001
 IDLE_TICKS: Final = 50  # an ask a few milliseconds later must not pay for waking the pulse
 # Woken late, it had to wait for the interpreter lock: some thread computes and nobody blocks. Ticking on would cost
-# that thread, and whoever waits for the lock besides, 5 ms each time.
+# that thread, and all others that wait for the lock, 5 ms each time.
 LATE: Final = 0.002
 SLOW_TICK: Final = 0.016
 COMPUTES: Final = 0.005  # a handler that computes is overtaken later: Python switches threads each 5 ms anyway
@@ -57,7 +57,7 @@ class Pulse:
                 self._fire()
             scheduler.tick()
             if scheduler.inbox and scheduler.slot:
-                # Turns for what waits: a short inbox is run in its order, however long each handler takes.
+                # Turns for waiting messages: a short inbox is run in its order, however long each handler takes.
                 scheduler.inbox.appendleft((WORK, scheduler.sort_all, None, None))
             try:
                 worker = scheduler.slot[0]

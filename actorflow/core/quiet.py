@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
 
-# What else may work for this process: each says whether it does. Filled by the layers above.
+# Functions that say whether something else works for this process. Filled by the layers above.
 OTHERS: Final[list[Callable[[], bool]]] = []
 
 RUN_HANDLERS: Final = ("actorflow.core.baton", "actorflow.core.pinned", "actorflow.core.virtual")

@@ -68,7 +68,7 @@ class ActorRef(Address, Generic[A_co]):
 
     _actor: A_co | None
     _children: Children | None
-    _life: Life | None  # what few actors need: watchers, stash, timers, a pending exit
+    _life: Life | None  # fields that few actors need: watchers, stash, timers, a pending exit
     _queue: deque[Item] | None
     _state: int
     _waiting: Waiting | None

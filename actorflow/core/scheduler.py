@@ -63,7 +63,7 @@ class Scheduler:
         self.key = f"{self.random.getrandbits(64):016x}"
         self.first_uid = next(REFS.uids)
         self.inbox: deque[Item] = deque()
-        self.ready: deque[Any] = deque()  # refs with a queue, single items, tasks, and what is Ahead
+        self.ready: deque[Any] = deque()  # refs with a queue, single items, tasks, and items of Ahead
         self.idle: list[Worker] = []
         self.slot: list[Worker] = []
         self.timers = TimerHeap()
@@ -76,9 +76,9 @@ class Scheduler:
         self.abandoned_items: dict[int, Item] = {}  # by id; late reports of them are dropped
         self.name = "actorflow"
         self.loop_thread: Any = None  # made by actorflow.core.loop at first need
-        self.durable: Any = None  # what is kept in the store; made by actorflow.durable at first need
+        self.durable: Any = None  # the durable actors; made by actorflow.durable at first need
         self.hosts: Any = None  # child processes; made by actorflow.process.host at first need
-        self.records: Any = None  # what child processes log; made by actorflow.process.logs at first need
+        self.records: Any = None  # log records of child processes; made by actorflow.process.logs at first need
         self.buried: deque[tuple[int, str, Any]] | None = None  # the last dead; kept once there are child processes
         self.send_limit = 16 * 2**20  # bytes that may wait to be written to a child process
         self.payload_limit = 16 * 2**20  # bytes of one stored value

@@ -128,7 +128,7 @@ class System:
 
     def _close(self) -> None:
         SYSTEMS.discard(self)
-        exclusively(self._closing, self._close_once)  # who is second waits: when `stop` returns, nothing is left
+        exclusively(self._closing, self._close_once)  # a second caller waits: when `stop` returns, nothing is left
 
     def _close_once(self) -> None:
         if self._closed:

@@ -95,7 +95,7 @@ class Task(Execution):
             if target is not None and (target._waiting is not None or target is ref or target._is_remote):
                 error = cycle_error(ref, awaited)
             if error is None and awaited._add_waiter(self):
-                # An exit looks for who waits after it was noted, so one of the two sees the other.
+                # An exit looks for waits after it was noted, so one of the two sees the other.
                 if ref._life is None or not must_stop(ref) or not awaited._drop_waiter(self):
                     return SUSPENDED
                 self.interrupted = False

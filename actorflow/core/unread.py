@@ -39,7 +39,7 @@ class Unread(Future[Any]):
             return
         if scheduler.closed:  # it does no more work; this is the last that is said of it
             scheduler.events.dead_letter(ref, message, sender, error)
-        else:  # whoever collects it may be in the midst of anything
+        else:  # the collecting thread may be in the midst of anything
             scheduler.post_work(lambda: scheduler.events.dead_letter(ref, message, sender, error))
 
 

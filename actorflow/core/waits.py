@@ -27,7 +27,7 @@ def find_cycle(start: ActorRef[Any], future: Future[Any]) -> list[ActorRef[Any]]
             return [*path, start]
         seen.add(target.uid)
         path.append(target)
-        if target._is_remote:  # its waits are known where it runs; what comes of that settles the future
+        if target._is_remote:  # its waits are known where it runs; the answer from there settles the future
             target._seek([ref.path for ref in path], start, future)
             return None
         waiting = target._waiting

@@ -25,7 +25,7 @@ WARM: Final = "actorflow.durable.warm"
 class DurableEnvoy(Envoy):
     """Stands in the tree for a durable actor in another process."""
 
-    stays = False  # each incarnation is made anew, of what is stored
+    stays = False  # each incarnation is made anew, from the stored state
 
     async def on_start(self) -> None:  # type: ignore[override]
         """Have a host, make the actor in it, and have it run its `on_start`, which this unit will commit."""

@@ -167,7 +167,7 @@ class Flight:
     def __init__(self, ref: HostedDurableRef, link: Link, loads: bool | None) -> None:
         self.ref = ref
         self.link = link
-        self.loads = loads  # what is stored goes along
+        self.loads = loads  # the stored state goes along
         self.future: Future[Any] = Future()
         self.exit: Future[Any] | None = None
 

@@ -108,7 +108,7 @@ class Cell:
         self.name = ref._key
         self.address = encode(ref)
         self.is_machine = is_machine(ref.actor_class)
-        self.stored: bytes | None = None  # of a machine: what it rolls back to
+        self.stored: bytes | None = None  # of a machine: the state it rolls back to
         self.timers: dict[int, TimerRow] = {}
         self.waiting: dict[int, Any] = {}  # messages of this process that the parent was told of
         self.numbers = itertools.count(1)
@@ -321,7 +321,7 @@ HANDLERS.update({Handle: run_handle, Load: run_load, Leaving: run_leaving})
 SILENT.update((Handle, Load))
 
 
-# --- what the parent tells -------------------------------------------------------------------------------------------
+# --- news from the parent --------------------------------------------------------------------------------------------
 
 
 def settled(request: Request, uid: int, number: int, ids: list[int], own: int) -> None:

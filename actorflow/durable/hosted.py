@@ -51,8 +51,8 @@ class HostedMailbox(Mailbox):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.latest: bytes | None = None  # what the guest is, or was when it last said so
-        self.must_load: bool | None = None  # the guest is to be what is stored; True: it was that before
+        self.latest: bytes | None = None  # the guest's state, by its last answer
+        self.must_load: bool | None = None  # the guest is to take over the stored state; True: it has had that before
         self.numbers = itertools.count(1)
 
     def load(self, owned: Owned, *, again: bool = False) -> None:

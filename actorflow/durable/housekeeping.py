@@ -43,7 +43,7 @@ class Housekeeping:
         self._queued.add(name)
 
         def run() -> None:
-            self._queued.discard(name)  # first: what comes meanwhile may have been missed
+            self._queued.discard(name)  # first: news that come meanwhile may have been missed
             self._contained(name, act)
 
         give(self._clerk, run)

@@ -318,13 +318,13 @@ def own(
     values = {"name": name, "owner": node, "capacity": capacity, "overflow": overflow}
     taken = transaction.one("actors.take", values)
     assert taken is not None
-    if unclean:  # what it was at when it died counts one death more
+    if unclean:  # the message it handled when it died counts one death more
         of_mail = {"receiver": name, "next": following}
         transaction.run("actors.suspect_started", of_mail)
         transaction.run("actors.suspect", of_mail)
         transaction.run("actors.suspect_timers", {"actor": name, "now": now})
         if suspect is not None and state is not None:
-            with contextlib.suppress(Exception):  # it cannot be read here: whoever loads it says so
+            with contextlib.suppress(Exception):  # it cannot be read here: the load says so
                 state = suspect(state, now)
             fence = {"name": name, "owner": node, "epoch": taken[0]}
             transaction.run("actors.save", {**fence, "state": state, "next": following})

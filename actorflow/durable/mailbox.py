@@ -69,7 +69,7 @@ class Mailbox:
         self.aside: PayloadError | None = None  # its state cannot be read here, so it handles nothing
         self.heard = 0  # the number up to which there was mail while it was not this node's
         self.stored: bytes | None = None
-        self.is_doubtful = False  # after an error: what is stored may be newer than `stored`
+        self.is_doubtful = False  # after an error: the row may be newer than `stored`
         self.failures = 0  # of a machine's timers, in a row
         self.last = 0  # the number up to which rows are, or were, in memory
         self.chain: tuple[int, int] = (-1, 0)  # of its last row: how many gaps there were, and its number

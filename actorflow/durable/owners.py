@@ -54,7 +54,7 @@ class Owners:
         self.standbys: dict[str, Mailbox] = {}
         self._of_others: frozenset[str] = frozenset()  # the nodes that have them, as of the last look at all names
         self._releases: object = None  # how many there were on the store by then
-        self._whole_look = float("-inf")  # when to look at all of them whatever was seen; a new name has it done soon
+        self._whole_look = float("-inf")  # when to look at all of them in any case; a new name has it done soon
 
     def start(self, ref: DurableRef) -> Any:
         """Begin an incarnation: load the stored state, and run `on_start` as its first commit.
@@ -122,7 +122,7 @@ class Owners:
         effects.state = box.state_bytes()
         check_size(effects.state, f"the state of {box.ref.path}", registry.scheduler.payload_limit)
         effects.next = owned.next
-        if effects.state != owned.state or effects.has_more_than_state:  # most are what they were
+        if effects.state != owned.state or effects.has_more_than_state:  # most are unchanged
             work = partial(ledger.save, desk=registry, unit=effects, capacities=registry.capacity)
             with registry.doubting(letter.receiver for letter in effects.letters):
                 registry.store.write(work, durability=box.durability)

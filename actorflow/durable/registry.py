@@ -13,7 +13,7 @@ from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Start
 from actorflow.core.ref import DEAD, ENDING, ActorRef
-from actorflow.durable import ledger, requests  # noqa: F401 - it adds what child processes may ask
+from actorflow.durable import ledger, requests  # noqa: F401 - it adds the requests of child processes
 from actorflow.durable.context import DurableReply
 from actorflow.durable.housekeeping import Housekeeping
 from actorflow.durable.keeper import Keeper
@@ -40,7 +40,7 @@ OVERLAP: Final = {"sqlite": 0, "postgres": 1000}  # numbers may become visible o
 class Registry(ledger.Desk):
     """The durable actors of one system in this process."""
 
-    START: Final = Start()  # what the handler of `on_start` handles
+    START: Final = Start()  # the message of the handler of `on_start`
 
     def __init__(self, scheduler: Scheduler, store: Store) -> None:
         super().__init__(scheduler.clock.time)

@@ -63,7 +63,7 @@ def timer_of(message: Timer) -> tuple[TimerKey, int]:
 
     A delayed send of an SCXML session to another one has no key, and deaths on it are not counted.
     """
-    from actorflow.machine.surroundings import due_of  # noqa: PLC0415 - who has such a timer has imported it
+    from actorflow.machine.surroundings import due_of  # noqa: PLC0415 - a process with such a timer has imported it
 
     due = due_of(message)
     return ("", 0) if due is None else (due.key, due.crashes)

@@ -113,7 +113,7 @@ class Unit(Execution):
         self.stashed = self.unstashes = self.is_over = False
         self.upto = 0
 
-    # --- what the handler does ---------------------------------------------------------------------------------------
+    # --- effects of the handler --------------------------------------------------------------------------------------
 
     @property
     def receiver(self) -> ActorRef[Any] | None:
@@ -152,7 +152,7 @@ class Unit(Execution):
         for ref, message, future in held:
             try:
                 self.send(ref, message, future, outer)
-            except BaseException as raised:  # noqa: BLE001 - it pickles what is the user's, and the others have to leave
+            except BaseException as raised:  # noqa: BLE001 - it pickles the user's objects, and the others have to leave
                 error = contained(self.box.ref, raised)
                 if future is not None:
                     future._settle(None, error)

@@ -27,13 +27,13 @@ class Machine(Actor):
     _interpreter: Interpreter
     _stop_when_final: ClassVar[bool] = False
     _history: ClassVar[int] = 32
-    _reports_to: tuple[ActorRef[Any], str] | None = None  # who invoked it, and by which id
+    _reports_to: tuple[ActorRef[Any], str] | None = None  # the machine that invoked it, and the id
     _is_machine: ClassVar[bool] = True
     _inside: bool = False  # one of its own methods runs, of a machine without an actor
     _placed: bool = False  # it is in the state that it was given, and nothing in that has begun yet
     _owed: Sequence[Event] = ()  # deferred events of a durable machine that somebody may wait for
 
-    # --- what users read ---------------------------------------------------------------------------------------------
+    # --- for users ---------------------------------------------------------------------------------------------------
 
     @property
     def state(self) -> str:
@@ -140,7 +140,7 @@ class Machine(Actor):
                 self._placed = False
                 snapshot.begin(interpreter)
             elif interpreter.configuration:
-                for event in interpreter.deferred:  # of a snapshot: who has sent it is not known any more
+                for event in interpreter.deferred:  # of a snapshot: its sender is not known any more
                     event.answer = event.answer or Owed(self, event)
                 snapshot.go_on(interpreter)
             else:

@@ -43,7 +43,7 @@ class Move:
 
     def __init__(self, program: Program, transition: Transition, key: tuple[str, int]) -> None:
         self.transition = transition
-        self.key = key  # its source, and its place there: what a snapshot calls it
+        self.key = key  # its source, and its place there: its name in a snapshot
         self.guard = program.function(transition.guard)
         self.actions = program.functions(transition.actions)
         self.choose = program.function(transition.choose)

@@ -51,7 +51,7 @@ def check_class(cls: type) -> None:
         chart_of(cls)
 
 
-# --- what stands in the class ----------------------------------------------------------------------------------------
+# --- the class body --------------------------------------------------------------------------------------------------
 
 
 def _own_states(cls: type) -> Iterator[tuple[type, str, State]]:
@@ -126,7 +126,7 @@ class _Reading:
         self.cls = cls
         self.name = cls.__name__
         self.problems: list[Problem] = []
-        self.astray = False  # some states or rules are left out, so what leads where is not known
+        self.astray = False  # some states or rules are left out, so the ways between states are not known
         self.owners = {full_name(base) for base in cls.__mro__} | set(_former_names(cls))
         self.states: dict[str, State] = {}
         self.drafts: dict[str, Draft] = {}

@@ -178,7 +178,7 @@ class Interpreter:
                 part = "an exit hook"
                 for hook in step.exits:
                     hook(model)
-                part = ""  # enter hooks and what follows say it themselves
+                part = ""  # enter hooks and later steps say it themselves
                 self._configuration = step.target
                 if self._records or self._listeners:
                     self._note(source, step.target, event, (*args, kwargs) if kwargs else args)
@@ -249,7 +249,7 @@ class Interpreter:
         """Handle the news of a child's end, unless its state was left before that end."""
         invocations.child_ended(self, child, event)
 
-    # --- what it is in -----------------------------------------------------------------------------------------------
+    # --- its state ---------------------------------------------------------------------------------------------------
 
     @property
     def chart(self) -> Chart:

@@ -79,7 +79,7 @@ def shortest_paths(
         for name in chart.in_order(search.active(situation)):
             paths.setdefault(name, path)
         for step, after in search.steps(situation, path):
-            if step is None:  # what follows by itself is no step of the path, so it goes first
+            if step is None:  # a step that comes by itself is no step of the path, so it goes first
                 line.appendleft((after, path))
             else:
                 line.append((after, [*path, step]))

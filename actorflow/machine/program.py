@@ -95,7 +95,7 @@ class Program:
             name: tuple(Move(self, transition, (name, place)) for place, transition in enumerate(node.transitions))
             for name, node in chart.states.items()
         }
-        self._changes: dict[tuple[Move, int], Change] = {}  # by what is active within the move's domain
+        self._changes: dict[tuple[Move, int], Change] = {}  # by the states active within the move's domain
         self._within: dict[str, int] = {}
         self._waiting: dict[str, WaitingMoves] = {}
         self.eventless = WaitingMoves(self, lambda transition: not transition.events and transition.after is None)

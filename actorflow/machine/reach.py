@@ -11,7 +11,7 @@ def reachable(chart: Chart) -> frozenset[str]:
     A transition that chooses its target may lead anywhere, so with one in reach all states are.
     """
     active: set[str] = set()
-    whole: set[str] = set()  # those that are entered with what is within by default, not only around a target
+    whole: set[str] = set()  # states entered by default within others, not only around a target
     todo: list[tuple[str, bool]] = [(ROOT, True)]
     while todo:
         name, by_default = todo.pop()

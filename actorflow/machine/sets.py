@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
 
-Remembered = Mapping[str, tuple[str, ...]]  # what each history state holds
+Remembered = Mapping[str, tuple[str, ...]]  # the contents of each history state
 
 
 class Exit:
@@ -167,7 +167,7 @@ def without_conflicts(
     chart: Chart, active: frozenset[str], transitions: Iterable[Transition], remembered: Remembered
 ) -> list[Transition]:
     """Drop transitions that others preempt, as both would exit the same states: `removeConflictingTransitions`."""
-    kept: dict[int, tuple[Transition, set[str]]] = {}  # with what each exits
+    kept: dict[int, tuple[Transition, set[str]]] = {}  # with the states that each exits
     exited_by: dict[str, int] = {}
     for number, transition in enumerate(transitions):
         exits = exited(chart, active, [transition], remembered)

@@ -261,7 +261,7 @@ class StateMachine(Machine):
     def _restore(self, snap: dict[str, Any]) -> None:
         if isinstance(snap, dict) and snap.get("version") != self.chart.version:
             snap = type(self).migrate(snap)
-        self._placed = False  # it goes on where the snapshot was taken, whatever it was to start in
+        self._placed = False  # it goes on where the snapshot was taken, and ignores `initial`
         snapshot.put(self._interpreter, snap)
         vars(self).update(snapshot.data_of(snap))
         self.on_restore()

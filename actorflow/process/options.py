@@ -20,7 +20,7 @@ Start: TypeAlias = Literal["zygote", "spawn"]
 
 UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 SIZE: Final = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]?)(?:i?B)?", re.IGNORECASE)
-# What the libraries that split one call over threads read when they are loaded.
+# The variables that libraries which split one call over threads read when they are loaded.
 THREAD_CAPS: Final = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

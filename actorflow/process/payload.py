@@ -100,7 +100,7 @@ def loads(data: bytes | memoryview, buffers: Sequence[memoryview] = ()) -> Any:
     return c_loads(data, buffers=buffers)
 
 
-# --- what does not pickle --------------------------------------------------------------------------------------------
+# --- parts that do not pickle ----------------------------------------------------------------------------------------
 
 
 def payload_error(obj: Any, what: str, error: BaseException) -> PayloadError:
@@ -118,7 +118,7 @@ def culprit(obj: Any, path: str, error: BaseException) -> tuple[str, Any, BaseEx
         if hasattr(getattr(type(obj), "__reduce__", None), "__code__"):
             try:
                 obj.__reduce__()
-            except Exception as refusal:  # noqa: BLE001 - user classes raise what they like
+            except Exception as refusal:  # noqa: BLE001 - user classes may raise anything
                 return path, obj, refusal  # it refuses by itself, and says why
         seen.add(id(obj))
         for step, part in parts(obj):
@@ -136,7 +136,7 @@ def failure_of(part: Any) -> BaseException | None:
 
     try:
         cloudpickle.dumps(part, PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - user classes raise what they like
+    except Exception as error:  # noqa: BLE001 - user classes may raise anything
         return error
     return None
 
@@ -229,7 +229,7 @@ def rebuilt(whole: bytes | None) -> BaseException | None:
         return None
     try:
         return noted(loads(whole))
-    except BaseException:  # noqa: BLE001 - its class may raise what it likes, SystemExit too
+    except BaseException:  # noqa: BLE001 - its class may raise anything, SystemExit too
         return None
 
 
@@ -246,7 +246,7 @@ def assembled(cls: bytes | None, args: list[Any], state: dict[str, bytes | None]
             if value is not None:
                 error.__dict__[key] = loads(value)
         return noted(error)
-    except BaseException:  # noqa: BLE001 - its class may raise what it likes
+    except BaseException:  # noqa: BLE001 - its class may raise anything
         return None
 
 

@@ -41,7 +41,7 @@ def install(
                 fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
             try:
                 data = dumps(fields)[0]
-            except Exception:  # noqa: BLE001 - what a user has put on it does not travel; the rest does
+            except Exception:  # noqa: BLE001 - a user's attribute does not travel; the rest does
                 plain = {key: value for key, value in fields.items() if isinstance(value, str | int | float)}
                 data = dumps({key: value[:TEXT] if isinstance(value, str) else value for key, value in plain.items()})[
                     0

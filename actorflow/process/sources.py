@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST = 200_000  # characters of text that travel with one pickle
-PENDING: dict[str, str] = {}  # what has come, by name of the file that there is not; `linecache` takes 3 ms to import
+PENDING: dict[str, str] = {}  # received sources by made-up file names; `linecache` takes 3 ms to import
 
 
 def read(names: Iterable[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actorflow.queue.line import Line
     from actorflow.store.transaction import Transaction
 
-# What both databases' packages raise for a value, and not for their own state.
+# The errors of both databases' packages for a value, and not for their own state.
 OF_VALUES: Final = frozenset({"DataError", "InterfaceError", "IntegrityError", "ProgrammingError", "NotSupportedError"})
 
 
@@ -53,7 +53,7 @@ def set_aside(line: Line, outcome: ledger.Outcome, error: Exception) -> None:
     dead.error = write_error(StoreError(text))
     try:
         write(line, dead)
-    except Exception as problem:  # noqa: BLE001 - the row alone, without what follows from its end
+    except Exception as problem:  # noqa: BLE001 - the row alone, without the effects of its end
         logger.error(
             "Job %s of queue %s could not be ended with all its consequences: %s", outcome.id, line.name, problem
         )

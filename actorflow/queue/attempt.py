@@ -151,7 +151,7 @@ class Attempt:
         try:
             if self.line.settle_within(held.transaction, outcome):
                 held.commit()
-                self.settled = True  # before `held` goes: who looks at both sees that it is not given up any more
+                self.settled = True  # before `held` goes: a look at both sees that it is not given up any more
                 return outcome
         except BaseException:
             held.rollback()
@@ -204,7 +204,7 @@ class Attempt:
         """Note the outcome of an attempt that raised; it does not raise itself, or the worker and the job were lost."""
         try:
             self.undo()
-        except Exception as problem:  # noqa: BLE001 - the connection is gone, and what was written with it
+        except Exception as problem:  # noqa: BLE001 - the connection is gone, and its writes with it
             logger.error("%s failed, and its writes could not be undone", self, exc_info=problem)
         cause = error.__cause__ if isinstance(error, NotBegun) else None
         if self.cancelled or cause is None:

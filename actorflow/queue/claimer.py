@@ -33,7 +33,7 @@ AHEAD_SECONDS: Final = 0.05  # of work that is taken before a worker is free
 AHEAD: Final = 500  # jobs, at most
 BATCH: Final = 256  # outcomes that wait for a transaction, at most
 BATCH_SECONDS: Final = 0.002  # that the first of them waits, at most
-ANSWER_SECONDS: Final = 0.25  # that who has an offer has for his transaction, before it is revoked
+ANSWER_SECONDS: Final = 0.25  # that the taker of an offer has for its transaction, before it is revoked
 BEAT_SECONDS: Final = 10.0
 CLOCK_SECONDS: Final = 60.0  # between two looks for due jobs, as somebody may set the clock
 LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
@@ -42,7 +42,7 @@ LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
 class Claimer(WorkerSlots, intensity=10, period=10.0):
     """Takes jobs, hands them to workers, and writes their outcomes."""
 
-    _works_in_drains = True  # what runs then needs its timeouts, its beats and its outcomes all the same
+    _works_in_drains = True  # jobs that run then need their timeouts, beats and outcomes all the same
 
     def __init__(self, line: Line, workers: int) -> None:
         super().__init__(line, workers)
@@ -127,7 +127,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.flush_timer = None
         done, self.done = self.done, []
         self.withdraw_offer()
-        self.missed = self.offering  # who claims just now answers in a moment: nothing is to overtake that job
+        self.missed = self.offering  # the taker of the offer answers in a moment: nothing is to overtake that job
         if self.missed and self.answer_timer is None:
             self.answer_timer = self.ctx.after(ANSWER_SECONDS, self.revoke)
         wanted = 0 if self.missed or self.takes_no_more() else self.wanted()
@@ -162,7 +162,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """Hand out jobs that this node has now, or have them wait for a worker."""
         ahead = bool(self.backlog)
         self.backlog.extend(self.attempts(claimed))
-        if ahead:  # what came later may be more urgent
+        if ahead:  # later jobs may be more urgent
             self.backlog = deque(sorted(self.backlog, key=lambda attempt: (attempt.job.priority, attempt.job.id)))
         self.hand_out()
 
@@ -188,7 +188,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
     def withdraw_offer(self) -> None:
         """Have nobody else claim; if somebody does just now, it is still out, and answered in a moment."""
         if self.line.offers:
-            with contextlib.suppress(IndexError):  # who enqueues was faster
+            with contextlib.suppress(IndexError):  # a caller of enqueue was faster
                 self.line.offers.pop()
                 self.offering = False
 

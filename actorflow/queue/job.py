@@ -194,7 +194,7 @@ class Job(Generic[R_co]):
         deadline = None if timeout is None else began + timeout
         has_warned = False
         while True:
-            over: Future[None] = waits.add(int(self.id))  # before the look: what comes after it wakes us
+            over: Future[None] = waits.add(int(self.id))  # before the look: later news wake this wait
             try:
                 found = self._store.read(self._outcome)
                 if found is not None:

@@ -75,7 +75,7 @@ class Line:
         self.desk = Desk()
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None
-        self.offers: deque[object] = deque()  # of the claimer: who enqueues next may claim in the same transaction
+        self.offers: deque[object] = deque()  # of the claimer: the next `enqueue` may claim in the same transaction
         self.closed = False
         self.reported = ("", -math.inf)  # the last failure of the store that was logged, and when
         self.is_outdated = False  # it was said that a newer program has changed the tables

@@ -108,7 +108,7 @@ def open_queue(
         if workers and not is_first and line.workers != workers:
             msg = f"queue {name!r} has {line.workers} workers here already; {workers} are asked for"
             raise DefinitionError(msg)
-        if has_limits or is_first:  # who only enqueues, and names no limits, leaves them as they are
+        if has_limits or is_first:  # a process that only enqueues, and names no limits, leaves them as they are
             declare(line, concurrency=concurrency, rate=rate, per_key=per_key)
         if is_first:
             line.workers = workers

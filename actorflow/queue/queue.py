@@ -115,7 +115,7 @@ class Queue:
 
     async def enqueue_many_async(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:
         """Add jobs as `enqueue_many` does, without blocking the event loop meanwhile."""
-        given = list(arguments)  # here: what they are made from may belong to the loop's thread
+        given = list(arguments)  # here: the arguments may belong to the loop's thread
         return await self._offload(lambda: self.enqueue_many(task, given), task)
 
     async def _offload(self, act: Callable[[], T], task: Any) -> T:

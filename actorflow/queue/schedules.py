@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS: Final = 60.0  # between two looks at all rows, with a note that this process declares its schedules
 CLOCK_SECONDS: Final = 20.0  # between two looks at the clock, as somebody may set it
-AGAIN_SECONDS: Final = 1.0  # until what the store refused is tried again
+AGAIN_SECONDS: Final = 1.0  # until refused writes are tried again
 STALE_SECONDS: Final = 300.0  # without a note of a process that declares it, after which a schedule has stopped
 TOGETHER: Final = 200  # schedules that fire in one transaction
 
@@ -198,7 +198,7 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
         if not self.heed(schedule, row, firing.now):
             self.declared_again(schedule, line.store.write(self.declaration(schedule)))
 
-    # --- what other processes do -------------------------------------------------------------------------------------
+    # --- other processes ---------------------------------------------------------------------------------------------
 
     def look(self, now: float) -> None:
         """Read all rows, as others may have changed them or the clock was set; and note that this process lives."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
 
-READY, DUE, HELD, BEHIND, RUNNING, OVER = range(6)  # `stage` of a job: what it waits for
+READY, DUE, HELD, BEHIND, RUNNING, OVER = range(6)  # `stage` of a job: the reason why it waits
 LACKING: Final = -1  # a process that knows a class of its arguments
 
 ROUNDING: Final = 1e-9  # of tokens: a clock's seconds are no exact fractions
@@ -193,7 +193,7 @@ def free_slot(
     row.write()
 
 
-# --- what a job waits for ---------------------------------------------------------------------------------------------
+# --- stages of a job --------------------------------------------------------------------------------------------------
 
 
 def first_stage(key: str | None, due: float | None, limits: Limits, now: float) -> int:

@@ -33,7 +33,7 @@ class Upkeep:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.pruner: ActorRef[Pruner] | None = None
-        self._pruned_at = float("-inf")  # with the first look: who is killed again and again prunes all the same
+        self._pruned_at = float("-inf")  # with the first look: a process that is often killed prunes all the same
         self._reported_at = line.clock.monotonic() - UNKNOWN_SECONDS + FIRST_SECONDS
         self._reported: set[str] = set()
 

@@ -82,7 +82,7 @@ class Waits:
         with contextlib.suppress(ValueError):
             futures.remove(future)
         if not futures:
-            self.ended([job])  # who has come in this moment looks again
+            self.ended([job])  # a wait that came in this moment looks again
 
     def ended(self, jobs: Iterable[int]) -> None:
         """Wake the waits for these jobs."""

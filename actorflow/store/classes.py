@@ -120,7 +120,7 @@ def find_imported(name: str) -> type | None:
     for length in range(len(parts) - 1, 0, -1):
         found: Any = module_named(".".join(parts[:length]))
         for part in parts[length:]:
-            found = getattr(found, "__dict__", {}).get(part)  # not getattr: a module may import what it is asked for
+            found = getattr(found, "__dict__", {}).get(part)  # not getattr: a module may import the name
         if isinstance(found, type):
             return found
     return None

@@ -31,7 +31,7 @@ from actorflow.store.classes import find_imported, is_named_tuple, known, named_
 from actorflow.text import reason_of
 
 ATOMS: Final = frozenset({type(None), bool, str})
-BIGGEST: Final = 2**63 - 1  # what JSON readers and databases have for an integer
+BIGGEST: Final = 2**63 - 1  # the range of integers in JSON readers and databases
 DEEPEST: Final = 200
 
 encode_json = msgspec.json.Encoder().encode

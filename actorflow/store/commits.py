@@ -101,7 +101,7 @@ class Commits(Holding):
             except AskTimeout:
                 if work.future._done:
                     break
-                self._lead()  # should who was to do so have been interrupted
+                self._lead()  # should the thread that was to do so have been interrupted
             waited += LOOK_SECONDS
             is_past = self._writer.is_past(deadline)
             if is_past or (self._holder and waited >= TURN_SECONDS):

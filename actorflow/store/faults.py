@@ -69,7 +69,7 @@ def _args(error: BaseException) -> str | None:
         encoded = encode(args).decode()
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001 - `args` may be a property, and what is in it anything
+    except BaseException:  # noqa: BLE001 - `args` may be a property, of anything
         return None
     return encoded if len(encoded) <= LARGEST_ARGS else None
 
@@ -122,11 +122,11 @@ def _made_again(kind: Any, args: str, text: str) -> BaseException | None:
     """Return an error of a class, by its stored arguments; None if it cannot be made of these: the text is enough."""
     try:
         error: BaseException = kind(*decode(args.encode()))
-        if str(error) != text:  # its constructor adds to what it is given
+        if str(error) != text:  # its constructor adds to its arguments
             error.args = (text,)
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001 - its constructor takes other arguments, or raises what it likes
+    except BaseException:  # noqa: BLE001 - its constructor takes other arguments, or raises anything
         return None
     return error
 

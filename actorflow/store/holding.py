@@ -85,7 +85,7 @@ class Holding(ABC):
                 self._writer.take_after_commit()
                 self._writer.take_last()
                 self.turn.take_away()
-        self._lead_elsewhere()  # as who calls may have no time
+        self._lead_elsewhere()  # as the caller may have no time
         return True
 
     def _check_not_abandoned(self) -> None:

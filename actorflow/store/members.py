@@ -43,7 +43,7 @@ class Members:
         self.buried = 0
         self._store = store
         self._heirs: dict[str, Heir] = {}
-        self._turn = threading.Lock()  # one look at a time; who comes meanwhile does not wait for it
+        self._turn = threading.Lock()  # one look at a time; other callers do not wait for it
         self._looked = self._beaten = float("-inf")
         self._failed: dict[str, float] = {}  # when a burial failed
 

@@ -66,7 +66,7 @@ class SupervisedChildren(Children):
         actor_class, args = constructed(cls, args)
         return self.spawn(actor_class._traits, args, kwargs)
 
-    # --- what becomes of a child -------------------------------------------------------------------------------------
+    # --- the fate of a child -----------------------------------------------------------------------------------------
 
     def will_restart(self, ref: ActorRef[Any], error: BaseException | None) -> bool:
         """Say whether its restart kind asks for a new incarnation; the intensity may still forbid it."""

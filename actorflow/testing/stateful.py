@@ -78,7 +78,8 @@ def machine_rules(
     ...     @invariant()
     ...     def does_not_overflow(self):
     ...         assert self.machine.litres < 15
-    >>> run_state_machine_as_test(TankRules, settings=settings(max_examples=5, derandomize=True))
+    >>> few = settings(TankRules.TestCase.settings, max_examples=5, derandomize=True)
+    >>> run_state_machine_as_test(TankRules, settings=few)
     >>> TestTank = TankRules.TestCase  # in a test module
     """
     chart = machine if isinstance(machine, Chart) else machine.chart
@@ -202,7 +203,7 @@ class MachineRules(RuleBasedStateMachine):
         machine = self._interpreter
         return machine.configuration, machine.history, machine.timers, public_attributes(self.machine)
 
-    # --- what must hold ----------------------------------------------------------------------------------------------
+    # --- invariants --------------------------------------------------------------------------------------------------
 
     @invariant()
     def _active_states_may_be_active_together(self) -> None:
@@ -228,7 +229,7 @@ class MachineRules(RuleBasedStateMachine):
         try:
             taken = machine.snapshot()
         except PayloadError:
-            return  # what waits has arguments that no snapshot can hold: there is none to compare
+            return  # a waiting event has arguments that no snapshot can hold: there is none to compare
         restored = Interpreter(self.chart, machine.model, history=len(taken["history"]), start=False)
         snapshot.put(restored, taken)
         assert restored.snapshot() == taken, f"a restored snapshot is another instance than {taken}"

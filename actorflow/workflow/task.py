@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 Raises: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
-# Tasks by name: what is stored names its task, and is only ever looked up here.
+# Tasks by name: stored jobs name their tasks, which are only ever looked up here.
 TASKS: dict[str, AnyTask] = {}
 
 

@@ -180,7 +180,7 @@ def _complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
     value = None
     try:
         value = begin()
-    except Exception as error:  # noqa: BLE001 - what was begun is finished, and the error raised then
+    except Exception as error:  # noqa: BLE001 - the step is finished, and the error raised then
         failure = error
     later = _finish(machine, before)
     if failure is None:
@@ -235,7 +235,7 @@ def _handle_later(machine: Interpreter, event: Event) -> Exception | None:
     event.waits = False
     try:
         value = handle(machine, event)
-    except Exception as raised:  # noqa: BLE001 - it goes to who waits for it
+    except Exception as raised:  # noqa: BLE001 - it goes to the caller
         error = raised
     later = _settle(machine)
     error = error or later
@@ -257,7 +257,7 @@ def _answer(event: Event, value: Any, error: Exception | None) -> None:
     answer(value, error)
 
 
-# --- what follows -----------------------------------------------------------------------------------------------------
+# --- later steps ------------------------------------------------------------------------------------------------------
 
 
 def _settle(machine: Interpreter) -> Exception | None:

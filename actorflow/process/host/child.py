@@ -94,7 +94,7 @@ def close(_request: Request) -> None:
 
 def finish(link: Link) -> None:
     """Write the rest, and end. Interpreter exit would wait for threads that sit in user code."""
-    for stream in (sys.stdout, sys.stderr):  # first: what follows may take until this process is killed
+    for stream in (sys.stdout, sys.stderr):  # first: the next steps may take until this process is killed
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):

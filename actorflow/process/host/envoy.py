@@ -208,7 +208,7 @@ HANDLERS.update({GuestEnded: run_guest_ended, HostLost: run_host_lost, Move: run
 SILENT.update({GuestEnded, HostLost, Move})
 
 
-# --- what hosts tell their parent ------------------------------------------------------------------------------------
+# --- news from hosts to their parent ---------------------------------------------------------------------------------
 
 
 def ended(request: Request, uid: int, epoch: int, error: bytes | None, final: bool) -> None:

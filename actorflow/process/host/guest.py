@@ -119,7 +119,7 @@ class Lodger(ActorRef[Any]):
     def _close(self, cause: BaseException | None) -> None:
         super()._close(cause)
         if self._parent.has_left:
-            REFS.by_uid[self.uid] = self  # what still comes is passed on
+            REFS.by_uid[self.uid] = self  # later messages are passed on
 
     def is_alive(self) -> bool:
         """Say whether messages are accepted."""

@@ -80,7 +80,7 @@ def leave(request: Request, uid: int, restart: bool, seconds: float) -> None:
     done._add_waiter(answer)
 
     def begin() -> None:
-        ref._parent.leaving = None  # whoever wanted it to move out does not wait any more
+        ref._parent.leaving = None  # the move that asked for it does not wait any more
         start_procedure(scheduler, ref._parent.stop_child(ref, restart=restart, seconds=seconds), done)
 
     scheduler.post_work(begin)

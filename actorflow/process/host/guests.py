@@ -86,7 +86,7 @@ class Guests(SupervisedChildren):
         """Take the guest out; the messages in its mailbox are returned, and then the request answered."""
         far = self.link.node.ref_to(self.link.name, self.first_uid, ref.uid, ref.path, ref.actor_class)
         life = ref._life
-        if life is not None:  # its end is to be known to those who wait for it here
+        if life is not None:  # waits for it here must learn of its end
             watchers, life.watchers = life.watchers, {}
             for watcher, actor in watchers.items():
                 life_of(watcher).watching.pop(ref, None)
@@ -95,7 +95,7 @@ class Guests(SupervisedChildren):
             for future in ended:
                 self.link.request(self.link.name, "end", ref.uid, future=future)
         bury(ref, None)
-        self.scheduler.post_work(lambda: request.answer(value=True))  # behind what its last handlers have sent
+        self.scheduler.post_work(lambda: request.answer(value=True))  # behind the messages of its last handlers
 
     def bury_between(self, ref: ActorRef[Any]) -> bool:
         """Bury a guest that waits for its restart and was stopped meanwhile; its parent is told."""

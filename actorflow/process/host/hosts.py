@@ -71,7 +71,7 @@ class Hosts:
         self.all: dict[Host, None] = {}
         self.lock = threading.RLock()
         self.closed = False
-        self.warm = WARM  # what the zygote imports for all of them
+        self.warm = WARM  # the zygote's import for all of them
         self._launchers: dict[Any, Launcher] = {}
 
     def launcher(self, launch: Launch) -> Launcher:
@@ -245,7 +245,7 @@ class Host:
                 self._ear.read_on(self.link)
         except (EOFError, OSError):
             pass
-        except BaseException:  # noqa: BLE001 - a defect: say so, and do not leave those hanging who wait for answers
+        except BaseException:  # noqa: BLE001 - a defect: say so, and leave no wait for an answer hanging
             logger.exception("The link to %s failed; its process is killed", self.what)
         finally:
             self._over()
@@ -349,7 +349,7 @@ class Host:
         self.ready._settle(None, error)
         from actorflow.process.host.envoy import HostLost  # noqa: PLC0415 - it is made of hosts
 
-        if guests:  # behind what it has logged; not by the actors, one of which may be overtaken by the next
+        if guests:  # behind its log records; not by the actors, one of which may be overtaken by the next
             line = "%s; its actors: %s", error, ", ".join([ref.path for ref in guests])
             records_of(self.hosts.scheduler).call(lambda: logger.error(*line))
         for ref in guests:

@@ -59,7 +59,7 @@ class Link(Outbox):
             return
         if self.queued > self.limit:
             self._wait_for_room(ref)
-        self.queued += len(data)  # before the append: who takes the last item sets it to 0
+        self.queued += len(data)  # before the append: the thread that takes the last item sets it to 0
         self.outbox.append((TELL, ref.uid, node, data, 0, uid))
         if self._writer_rests:
             self.nudge()
@@ -196,14 +196,14 @@ class Link(Outbox):
             if entry is not None:
                 try:
                     value = loads(data)
-                except Exception:  # noqa: BLE001 - the next reader says so to whoever asks
+                except Exception:  # noqa: BLE001 - the next reader tells the waits
                     return False
                 entry._settle(value, None)
                 self.pending.pop(number, None)
                 numbers.append(number)
         self.connection.take(after)
         self._begun = False
-        self.free.extend(numbers)  # not before: what is read again must not be taken for the answer to a new ask
+        self.free.extend(numbers)  # not before: an answer read again must not be taken for that to a new ask
         return True
 
     def _mend(self, items: list[Any]) -> None:

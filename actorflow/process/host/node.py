@@ -91,7 +91,7 @@ class Node:
         if len(self.ended) > ENDED:
             self.ended.pop(next(iter(self.ended)), None)
 
-    # --- what comes in -----------------------------------------------------------------------------------------------
+    # --- incoming messages -------------------------------------------------------------------------------------------
 
     def deliver(self, link: Link, item: tuple[Any, ...], buffers: Any, number: int | None) -> None:
         """Put a message into its actor's mailbox, or send it on."""

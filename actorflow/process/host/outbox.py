@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actorflow.process.host.node import Node
     from actorflow.process.wire import Connection
 
-# Kinds of items, and what follows the kind.
+# Kinds of items, and the fields behind the kind.
 TELL: Final = 0  # uid, node, message, number of buffers, uid of the sender
 ASK: Final = 1  # uid, node, message, number of buffers, uid of the sender, number of the ask
 ANSWER: Final = 2  # number of the ask, value, number of buffers
@@ -54,7 +54,7 @@ class Outbox:
         self.closed: BaseException | None = None
         self._broken = False  # nothing can be written any more; the reader will see the end, and close
         self.outbox: deque[Any] = deque()  # items, or Heavy
-        self.queued = 0  # bytes in the outbox; the bound may be overrun by what is being added
+        self.queued = 0  # bytes in the outbox; the bound may be overrun by the item that is being added
         self.sent_at = 0.0
         self._taken: list[Any] = []  # items out of the outbox that are in no frame yet
         self._write_lock: Any = _thread.RLock()  # it knows whether this thread has it, wherever a signal came
@@ -119,7 +119,7 @@ class Outbox:
         frame = Frame([item], buffers)
         try:
             exclusively(self._write_lock, lambda: self._write_behind(frame))
-        except BaseException:  # a signal: what is left of it is written later
+        except BaseException:  # a signal: the rest of it is written later
             exclusively(self._write_lock, frame.own)
             self.wake_writer()
             raise
@@ -270,7 +270,7 @@ class Outbox:
         """
         if error.errno is None:  # a signal's handler raised it: a TimeoutError, say
             raise error
-        self._broken = True  # first: who writes may be the reader, which has yet to see the end
+        self._broken = True  # first: the writer may be the reader, which has yet to see the end
         lost: list[Any] = []
         for frame in self.connection.unsent():
             lost += [Heavy(frame.items[0], frame.buffers, 0)] if frame.buffers else frame.items
@@ -283,7 +283,7 @@ class Outbox:
         try:
             self._write_for_others()
         except BaseException:  # noqa: BLE001 - a defect: nobody is to wait for ever
-            self.connection.close()  # the reader sees the end, and answers what is open
+            self.connection.close()  # the reader sees the end, and answers the open asks
             logger.exception("The writer of the link to %s failed; please report it", self.name or "the parent")
 
     def _write_for_others(self) -> None:

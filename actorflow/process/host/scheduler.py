@@ -91,7 +91,7 @@ class HostScheduler(LiveScheduler):
         if link is None:
             return super().rest_idle(worker)
         woken = True
-        self._ear.acquire()  # others hold it for moments only: who listens without being the idle holder is knocked out
+        self._ear.acquire()  # others hold it for moments only: a listener that is not the idle holder is knocked out
         self._listening = worker
         try:
             self.idle.append(worker)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CAN_BORROW: Final = hasattr(select, "epoll") and hasattr(os, "eventfd")  # Linux
 LOOK: Final = 0.001
-ONE: Final = (1).to_bytes(8, sys.byteorder)  # what an eventfd is rung by
+ONE: Final = (1).to_bytes(8, sys.byteorder)  # the bytes that ring an eventfd
 CURRENT_GET = CURRENT.get
 
 

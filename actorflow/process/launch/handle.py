@@ -127,7 +127,7 @@ class Handle:
                 return
         callback(self._exit)
 
-    # --- what the fork server tells ----------------------------------------------------------------------------------
+    # --- for the fork server -----------------------------------------------------------------------------------------
 
     def _started(self, pid: int) -> None:
         with self._changed:
@@ -156,7 +156,7 @@ class Handle:
     def _lost(self, why: str) -> None:
         """Its zygote has died: the kernel kills the child then; see to it, and report it."""
         if self._pid is not None:
-            for kill in (os.killpg, os.kill):  # the group holds what it has started, too
+            for kill in (os.killpg, os.kill):  # the group holds its children, too
                 try:
                     kill(self._pid, signals.SIGKILL)
                 except OSError:

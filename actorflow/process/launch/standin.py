@@ -25,7 +25,7 @@ class Package(Module):  # type: ignore[misc, valid-type]
 
     def __getattr__(self, name: str) -> Any:
         """Run the real `__init__`, once, and look again."""
-        if name.startswith("__") and name != "__all__":  # what the import system and `inspect` try
+        if name.startswith("__") and name != "__all__":  # names that the import system and `inspect` try
             raise AttributeError(name)
         with _ModuleLockManager(self.__name__):  # the import system's own lock, which sees a deadlock of two imports
             if type(self) is Package:
@@ -38,7 +38,7 @@ class Package(Module):  # type: ignore[misc, valid-type]
 
     def _run_init(self, name: str) -> None:
         """Run the real `__init__` in this module; modules already imported keep their identity."""
-        if "_running" in self.__dict__:  # an import within __init__ looks for what is not there yet
+        if "_running" in self.__dict__:  # an import within __init__ looks for a name that is not there yet
             raise AttributeError(f"partially initialized module {self.__name__!r} has no attribute {name!r}")
         self._running = True
         try:
@@ -66,7 +66,7 @@ def install(name: str, folder: str) -> None:
 
 def start() -> None:
     """Run the zygote as the first import of a new interpreter; this folder goes out of the import path again."""
-    gc.disable()  # what is imported is no garbage, and looking takes 0.2 ms
+    gc.disable()  # imports make no garbage, and looking takes 0.2 ms
     launch = sys.path.pop(0)
     install("actorflow", launch.rpartition("/")[0].rpartition("/")[0])
     sys.argv[1:], arguments = [], sys.argv[2:]

@@ -33,7 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# What tasks, actors and their errors will ask for; none of it starts threads.
+# The modules that tasks, actors and their errors will need; none of them starts threads.
 WANTED = [
     "site",
     "pickle",
@@ -174,7 +174,7 @@ class Zygote:
         """Fork; return the process id and the zygote's end of the life pipe, in the child 0 and its own end."""
         ours, theirs = os.pipe()
         flush()
-        gc.freeze()  # what is here now is never collected, so the children's memory stays shared
+        gc.freeze()  # the present objects are never collected, so the children's memory stays shared
         try:
             pid = os.fork()
         except OSError:
@@ -216,7 +216,7 @@ class Zygote:
         except BlockingIOError:
             pass
         while pid := self._next_dead():
-            kill_group(pid, _signal.SIGKILL)  # what it has left behind
+            kill_group(pid, _signal.SIGKILL)  # the processes it has left behind
             _, status, usage = os.wait4(pid, 0)
             number, life = self._children.pop(pid)
             del self._pids[number]

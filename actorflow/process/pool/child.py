@@ -108,7 +108,7 @@ class Worker:
             if data:
                 initializer, args = loads(data, buffers)
                 initializer(*args)
-        except BaseException as error:  # noqa: BLE001 - the pool says what it was
+        except BaseException as error:  # noqa: BLE001 - the pool reports it
             self.send((FAILED, dump_error(error)))
             return False
         self.send((READY,))
@@ -251,7 +251,7 @@ class Worker:
             results: list[Any] = []
             try:
                 results.extend(islice(items, group))
-            except BaseException as error:  # noqa: BLE001 - what came before it still counts
+            except BaseException as error:  # noqa: BLE001 - results before it still count
                 failure = error
             else:
                 if len(results) < min(group, total - done):

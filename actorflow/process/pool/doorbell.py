@@ -27,7 +27,7 @@ class Doorbell:
         self.disarm = partial(self._poll.modify, descriptor, 0)
         self.arm = partial(self._poll.modify, descriptor, select.POLLIN)
         self._unit = 1 if hasattr(select, "epoll") else 1000  # seconds, or milliseconds
-        self._lock = threading.RLock()  # so that nobody rings what was closed; a signal handler may ring, too
+        self._lock = threading.RLock()  # so that no thread rings a closed bell; a signal handler may ring, too
 
     def wait(self, seconds: float) -> bool:
         """Wait until the socket is readable, the bell rings or the time is over; True: the socket is."""

@@ -41,13 +41,13 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
     _is_real = True
 
     _revoked: CancelledError | None = None  # the error of a cancelled one
-    _twin: _Twin | None = None  # what the standard library's functions see; made at their first look
+    _twin: _Twin | None = None  # the standard library's view; made at its first look
 
     def __repr__(self) -> str:
         state = "cancelled" if self.cancelled() else "done" if self._done else "pending"
         return f"<actorflow.PoolFuture {state}>"
 
-    # --- what users ask ----------------------------------------------------------------------------------------------
+    # --- for users ---------------------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None) -> T:
         """Return the result, or raise the error; wait for it at most `timeout` seconds (None: as long as it takes).
@@ -112,7 +112,7 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
     def _withdraw(self) -> None:
         """Undo the bookkeeping for a task that is cancelled now."""
 
-    # --- what executors set ------------------------------------------------------------------------------------------
+    # --- for executors -----------------------------------------------------------------------------------------------
 
     def set_running_or_notify_cancel(self) -> bool:
         """Say whether the task may begin."""
@@ -139,7 +139,7 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
         if not self._settle(None, exception):
             raise InvalidStateError(f"{self!r} is done")
 
-    # --- what the standard library's functions touch -----------------------------------------------------------------
+    # --- for the standard library's functions ------------------------------------------------------------------------
 
     def _twin_of(self) -> _Twin:
         if self._twin is None:

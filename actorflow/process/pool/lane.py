@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BATCHES: Final = 2  # under way at once, so that the worker has the next when it ends one
 STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken back
-DECIDE: Final = 0.001  # seconds until each core sees what another has written to the page, with much to spare
+DECIDE: Final = 0.001  # seconds until each core sees another's writes to the page, with much to spare
 ENDING: Final = 5.0  # seconds for a process to end once its socket is closed
 NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
@@ -184,7 +184,7 @@ class Lane(DirectLine):
             self.send([first], cost)
         return True
 
-    # --- looking after what runs: with the lock held -----------------------------------------------------------------
+    # --- looking after running tasks: with the lock held -------------------------------------------------------------
 
     def look(self) -> None:
         """End tasks that must not run on, and take back those that wait behind a task that got stuck."""

@@ -57,7 +57,7 @@ class Line:
         self.outcomes: list[Outcome] = []  # replies that were read, for tasks that are not settled yet
         self.records: list[bytes] = []  # log records that were read
         self.delivering = False  # outcomes were taken and are not all delivered yet
-        self.going: Batch | None = None  # what is being sent, or was interrupted there
+        self.going: Batch | None = None  # the send under way, or one that was interrupted
         self.known: dict[int, Function] = {}  # functions that the worker has
         self.left: float = dispatch.setup.max_tasks or math.inf  # tasks until the worker is recycled
         self.done = self.failed = 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CHUNK_SECONDS: Final = 0.0015  # that a chunk takes about: it may wait behind another, so that the worker has no pause
 CHUNK_BYTES: Final = 90 * 1024
-FIRST: Final = 16  # items of the first chunks, which tell what an item costs
+FIRST: Final = 16  # items of the first chunks, which tell the cost of an item
 AHEAD: Final = 3  # chunks under way for each worker
 SHARES: Final = 4  # chunks for each worker that the rest is split into at least
 REPORT: Final = 0.1  # seconds between two reports of progress while nothing comes out

@@ -102,7 +102,7 @@ class ProcessPool(concurrent.futures.Executor):
         workers = max_workers if workers is None else workers
         setup = check_setup(initializer, tuple(initargs), max_tasks, max_rss, host)
         name = name or f"pool-{next(_numbers)}"
-        launcher = acquire(setup.launch, WORKER)  # before the system, for what comes first takes longest
+        launcher = acquire(setup.launch, WORKER)  # before the system, for this start takes longest
         try:
             system = System(name, LiveScheduler(name=name))
         except BaseException:

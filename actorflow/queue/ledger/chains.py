@@ -150,7 +150,7 @@ def end_one(
     queue, key, stage, task, gather, unique = row
     follows = stage == HELD and unique is not None  # maybe one that it has replaced, and that still runs
     if follows:
-        limits_of(transaction, queue)  # first, as for all who replace or end jobs
+        limits_of(transaction, queue)  # first, as in all code that replaces or ends jobs
     values = {"id": id_, "status": status, "now": now, "error": write_error(error), "keep": now + keep}
     if not transaction.run("jobs.end_queued", values):
         return None  # another process has just claimed it
@@ -160,7 +160,7 @@ def end_one(
     setattr(count, status, getattr(count, status) + 1)
     if stage == HELD:
         gather_no_more(transaction, id_, gather)
-        if follows:  # that one has its key again, so that whoever comes next runs after it
+        if follows:  # that one has its key again, so that the next one runs after it
             transaction.run("jobs.reinstate", {"queue": queue, "unique": unique})
     elif key is not None and stage == READY:
         limits = limits_of(transaction, queue)

@@ -114,7 +114,7 @@ def _settle_one(transaction: Transaction, owner: str, outcome: Outcome, limits: 
         values |= {"now": now, "result": outcome.result, "keep": now + outcome.keep}
         return bool(transaction.run("jobs.complete", values))
     values |= {"status": outcome.status, "error": outcome.error, "crashes": outcome.crashes}
-    # What has failed is work that may still be wanted, whatever the time is that a result is kept.
+    # A failed job may still be wanted, however long results are kept.
     keep = outcome.keep if outcome.status == "cancelled" else max(DEAD_SECONDS, outcome.keep)
     values |= {"now": now, "keep": now + keep}
     return bool(transaction.run("jobs.end", values))

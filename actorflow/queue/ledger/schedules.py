@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
 
-SKEW_SECONDS: Final = 60.0  # by which a row may be ahead of the clock; what is further was written while that was wrong
+SKEW_SECONDS: Final = 60.0  # by which a row may be ahead of the clock; else the clock was wrong when it was written
 
 
 class ScheduleRow(NamedTuple):

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 REAL: Final = SystemClock()
 IDLE: Final = 0  # of a connection: no transaction is open
-# What a connection is to: the system's number, which no other server has, and the database.
+# The place that a connection leads to: the system's number, which no other server has, and the database.
 PLACE: Final = "select system_identifier, current_database() from pg_control_system()"
 
 
@@ -57,7 +57,7 @@ class PostgresStore(StoreShell[PostgresNode]):
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Run work that only reads: it sees one moment of the database."""
         self._check_open()
-        if self._commits.is_held_here:  # what this thread has written is not committed yet
+        if self._commits.is_held_here:  # the writes of this thread are not committed yet
             return work(self._writer.transaction)
         self._commits.turn.check_outside()
         deadline = self._writer.deadline()

@@ -173,7 +173,7 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
                 connection.backup(copy)  # all in one step: others' commits meanwhile would have it begin again
                 copy.execute("pragma journal_mode = delete")
                 check_copy(copy, path, target)
-            with open(part, "rb") as file:  # noqa: PTH123 - the descriptor is what is wanted
+            with open(part, "rb") as file:  # noqa: PTH123 - the descriptor is wanted
                 os.fsync(file.fileno())
             give_way(target)
             Path(part).replace(target)

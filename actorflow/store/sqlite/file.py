@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("actorflow.store")
 
 CHECKPOINT_BYTES: Final = 8 * 1024 * 1024  # of the log, before its pages are written back
-INSIST_BYTES: Final = 24 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end what they do
+INSIST_BYTES: Final = 24 * 1024 * 1024  # of the log, from which on a checkpoint waits for others to end their work
 STEP_BYTES: Final = 4 * 1024 * 1024  # by which it grows until the next such wait, if one was in vain
 BOUND_BYTES: Final = 64 * 1024 * 1024  # which it keeps to, unless somebody reads for seconds; beyond, waits are rarer
 LOG_HEADER: Final = struct.Struct(">8xI4x8s8x")  # page size and salts
@@ -209,7 +209,7 @@ def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
     if not take(f"{path}-af-lock"):  # another process is at it
         if not wait:
             return True
-        try:  # who writes on meanwhile may keep it from its end, so this waits
+        try:  # a writer may keep it from its end meanwhile, so this waits
             lock(path, PARK_SECONDS)
         except StoreError:
             return False

@@ -83,7 +83,7 @@ def is_free(path: str, *, missing: bool = True) -> bool:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return missing
-        except PermissionError:  # of another user: who may not open it cannot say
+        except PermissionError:  # of another user: it cannot be opened, so the answer is unknown
             return False
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

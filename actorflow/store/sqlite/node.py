@@ -112,7 +112,7 @@ class SqliteNode:
         (self._folder / id).unlink(missing_ok=True)
         Path(self._notes_of(id)).unlink(missing_ok=True)
 
-    # --- what a node works on ----------------------------------------------------------------------------------------
+    # --- work of a node ----------------------------------------------------------------------------------------------
 
     def _notes_of(self, id: str) -> str:
         return str(self._folder / f"{id}.work")  # another file than the lock's: to close that would give the lock back

@@ -12,7 +12,7 @@ from actorflow.errors import StoreError
 logger = logging.getLogger("actorflow.store")
 
 MOUNTS: Final = "/proc/self/mountinfo"
-STEP: Final = 2_000_000_000  # nanoseconds: what the coarsest file systems tell apart
+STEP: Final = 2_000_000_000  # nanoseconds: the resolution of the coarsest file systems
 
 
 class FilePlace:
@@ -86,7 +86,7 @@ def touch(path: str) -> None:
     try:
         found = os.stat(path)  # noqa: PTH116 - as below
         os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns + STEP))
-    except PermissionError:  # who does not own it may set it to the present time only
+    except PermissionError:  # a process that does not own the file may set it to the present time only
         os.utime(path)
 
 

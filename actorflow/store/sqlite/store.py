@@ -71,7 +71,7 @@ class SqliteStore(StoreShell[SqliteNode]):
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Run work that only reads: it sees one moment of the database."""
         self._check_open()
-        if self._commits.is_held_here:  # what this thread has written is not committed yet
+        if self._commits.is_held_here:  # the writes of this thread are not committed yet
             return work(self._writer.transaction)
         if self.is_memory:  # one connection: a transaction of its own would be seen half done
             return self._commits.exclusively(lambda _: self._read_in_memory(work))
@@ -201,7 +201,7 @@ class SqliteStore(StoreShell[SqliteNode]):
     def _version(self, connection: sqlite3.Connection) -> Any:
         try:
             return pragma(connection, "data_version")
-        except Exception:  # noqa: BLE001 - whoever works on the file will say what is wrong with it
+        except Exception:  # noqa: BLE001 - the next work on the file will raise it
             return None
 
     # --- end ---------------------------------------------------------------------------------------------------------
