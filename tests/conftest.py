@@ -24,10 +24,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave the slow tests out, unless they are asked for: by --full, by -m, or by name."""
     if config.getoption("full") or config.getoption("markexpr") or any("::" in argument for argument in config.args):
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
+    slow = [item for item in items if is_slow(item)]
     if slow:
         config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        items[:] = [item for item in items if not is_slow(item)]
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Say whether a test runs with --full only; of some that are slow a few parameters run always, see `quick=`."""
+    marker = item.get_closest_marker("slow")
+    if marker is None:
+        return False
+    callspec = getattr(item, "callspec", None)
+    return callspec is None or callspec.id not in marker.kwargs.get("quick", ())
 
 
 CLASSES = {"live": af.ActorSystem, "virtual": VirtualSystem}

@@ -94,6 +94,7 @@ def test_a_second_ctrl_c_while_an_on_stop_hangs_ends_the_program(started):
     interrupted_twice(program)
 
 
+@pytest.mark.slow(quick=["run"])
 @pytest.mark.parametrize("body", ["system.run()", "time.sleep(600)"], ids=["run", "with"])
 def test_a_second_ctrl_c_ends_the_grace_time_and_what_runs_is_given_back(started, store, body):
     program = started(work=HANG, body=body)
@@ -140,6 +141,7 @@ def test_stop_that_is_interrupted_at_any_bytecode_can_be_repeated_and_leaves_not
         systems.pop().stop()
 
 
+@pytest.mark.slow
 def test_the_end_is_bounded_though_another_process_holds_the_file(tmp_path, store):
     begun = threading.Event()
 

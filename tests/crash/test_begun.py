@@ -105,6 +105,7 @@ def bury(system):
     until(lambda: line.store.members.bury_dead() or queue.count(status="running") == 0)
 
 
+@pytest.mark.slow
 def test_on_postgres_a_job_that_was_only_taken_counts_one_death_and_no_more(postgres_server):
     with postgres_server.database() as url:
         for turn in ("first", "second", "third"):

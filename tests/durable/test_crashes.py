@@ -188,6 +188,7 @@ def died(message):
     return [message, *DEAD[1:]]
 
 
+@pytest.mark.slow(quick=["sqlite"])
 def test_a_timeout_of_a_machine_that_kills_three_processes_is_a_dead_letter_and_can_be_retried(url, tmp_path):
     script = """
 def begin(system, mine):
@@ -209,6 +210,7 @@ print(json.dumps([gone, again, c.tried(folder)]))
     assert tried == ["blow"] * 4
 
 
+@pytest.mark.slow(quick=["sqlite"])
 def test_only_the_timer_of_a_machine_that_kills_is_a_dead_letter(url, tmp_path):
     script = """
 def begin(system, mine):
@@ -222,6 +224,7 @@ print(json.dumps(c.forked(lambda: c.meet_mines(url, folder, begin, lambda known:
     assert mines(url, tmp_path, script) == [[["well"], "calm", []], [died('strike("kill")')]]
 
 
+@pytest.mark.slow(quick=["sqlite"])
 def test_a_timer_of_a_machine_that_is_due_is_not_blamed_for_the_deaths_that_others_cause(url, tmp_path):
     script = """
 def begin(system, mine):

@@ -292,6 +292,7 @@ def test_a_temporary_actor_ends_with_its_process_and_its_rows_stay(start, tmp_pa
         assert system.spawn(hosted(Here)).call(Here.total).get(timeout=30) == 1
 
 
+@pytest.mark.slow(quick=["memory"])
 def test_a_message_that_kills_its_process_three_times_is_a_dead_letter(start, tmp_path):
     with start() as system:
         letters = []
@@ -309,6 +310,7 @@ def test_a_message_that_kills_its_process_three_times_is_a_dead_letter(start, tm
         assert ref.call(Here.total).get(timeout=30) == 1
 
 
+@pytest.mark.slow(quick=["memory"])
 def test_a_timer_that_kills_its_process_three_times_is_a_dead_letter(start):
     class Doomed(Here):
         def begin(self):

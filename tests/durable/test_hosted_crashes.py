@@ -27,6 +27,7 @@ def kill_one(refs, rng):
             os.kill(host.handle.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow(quick=["memory-0"])
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("store", ["memory", "sqlite"])

@@ -11,6 +11,7 @@ pytestmark = pytest.mark.timeout(120)
 STORES = ("memory", "sqlite", "postgres")
 
 
+@pytest.mark.slow(quick=["memory"])
 def test_a_timeout_of_a_machine_that_kills_its_process_three_times_is_a_dead_letter(start, url, tmp_path):
     with start() as system:
         letters = []
@@ -33,6 +34,7 @@ def test_a_timeout_of_a_machine_that_kills_its_process_three_times_is_a_dead_let
             assert ref.call(Mine.known).get(timeout=30) == (["blow"], "over", [])
 
 
+@pytest.mark.slow(quick=["sqlite"])
 def test_a_machine_goes_on_with_its_other_timers_when_one_has_killed(start, tmp_path):
     with start() as system:
         (ref,) = supervised(system, hosted(Mine, "mine", str(tmp_path)))

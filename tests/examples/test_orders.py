@@ -99,6 +99,7 @@ def test_real_log_comes_out_equal_when_200_actors_crash():
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_counts_come_out_equal_when_50_actors_crash():
     result = run("--orders", 200, "--chaos", 50)
     assert result.exit_code == 0, result.output
@@ -114,6 +115,7 @@ def test_counts_come_out_equal_when_every_single_step_crashes_once():
     assert report.restarts.total() == every
 
 
+@pytest.mark.slow(quick=["0"])
 @pytest.mark.parametrize("seed", range(5))
 def test_chaos_of_any_seed_counts_each_event_once(seed):
     events = generate(60, seed=seed)
@@ -277,6 +279,7 @@ def test_illegal_event_is_reported_and_the_exit_code_is_1(tmp_path):
     assert "differs" in row
 
 
+@pytest.mark.slow
 def test_shuffled_log_does_not_come_out_equal():
     events = shuffled(generate(50, seed=1), seed=1)
     report = replay(events)

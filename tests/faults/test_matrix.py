@@ -39,6 +39,7 @@ CAUSES = {
 DELIVERED = {"nested": "F", "fork-with-lock": "F"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(LIMIT + 15)
 @pytest.mark.parametrize("row", [row.name for row in ROWS])
 def test_fault_hurts_nobody_else_and_names_its_cause(row):

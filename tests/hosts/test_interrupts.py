@@ -44,6 +44,7 @@ def server(system, request):
     return system.spawn(af.child(Server).options(host=af.Process(), **request.param))
 
 
+@pytest.mark.slow(quick=["unbounded-tell", "unbounded-call and wait", "unbounded-big", "bounded-ask", "bounded-cast"])
 @pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
 def test_an_interrupted_send_or_wait_leaves_the_way_to_the_process_whole(server, other, send):
     def mended():

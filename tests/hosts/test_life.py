@@ -75,6 +75,7 @@ def output(*arguments, **options):
 # --- the parent is killed --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(quick=["busy", "nested"])
 @pytest.mark.parametrize("kind", ["idle", "busy", "in C", "nested", "spawned", "forked"])
 def test_no_process_is_left_a_second_after_the_parent_is_killed(kind, tmp_path):
     begun = tmp_path / "begun"

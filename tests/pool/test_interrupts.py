@@ -60,6 +60,7 @@ def test_a_future_whose_wait_was_interrupted_still_gets_its_result(pool):
     assert at_every_bytecode(wait, mended) > 10
 
 
+@pytest.mark.slow(quick=["{}"])
 @pytest.mark.parametrize("options", [{}, {"cancel_futures": True}, {"wait": False}], ids=str)
 def test_an_interrupted_shutdown_can_be_repeated_and_loses_no_future(options):
     pools, numbers = [], itertools.count()
@@ -115,6 +116,7 @@ PROGRAM = """
 """
 
 
+@pytest.mark.slow(quick=["0"])
 @pytest.mark.parametrize("seed", range(3))
 def test_programs_that_get_ctrl_c_in_a_loop_of_short_calls_end(seed):
     """Some at once: moments are many, and each program ends soon."""

@@ -175,6 +175,7 @@ def test_the_systems_end_fails_no_job_though_the_pool_ends_before_the_queue(tmp_
 # --- dead letters ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow(quick=["sqlite"])
 def test_a_job_that_kills_its_processes_is_a_dead_letter_with_the_signal_as_cause(shop, caplog):
     jobs = shop.queue("q", workers=1)
     job = jobs.enqueue(tasks.cpu_kill_self)

@@ -316,6 +316,7 @@ def test_a_relative_path_stays_the_same_file_when_the_program_changes_its_folder
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_log_stays_small_while_much_is_written(tmp_path):
     path = tmp_path / "shop.db"
     largest = 0

@@ -221,6 +221,7 @@ def check(system, diary: Diary, answers: list[af.Future]) -> None:
 SETTINGS = af.Settings(intensity=10**6, grace=20)
 
 
+@pytest.mark.slow(quick=["0"])
 @pytest.mark.parametrize("block", range(4))
 def test_whatever_happens_virtual(block):
     """Every ask is answered, ends and starts alternate, children end before parents, order holds, nobody is left."""
