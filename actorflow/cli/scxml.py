@@ -66,6 +66,8 @@ def scxml(
     The events are sent in order after the start. Then it waits until the document is done or no delay is left. A
     document that is still busy a second after its timeout ends the process: the files after it are not run.
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
+    if math.isnan(timeout):
+        raise click.UsageError("--timeout nan: give a number of seconds")
     messages = [parse_event(text) for text in events]
     failed = False
     for number, file in enumerate(files):
@@ -91,7 +93,7 @@ def process_deadline(timeout: float, files: Sequence[str]) -> Iterator[None]:
             click.echo(json.dumps({"file": file, "error": f"{file}: not run, since {files[0]} had to be ended"}))
         os._exit(USAGE_ERROR)  # a busy process would answer nothing gentler
 
-    watch = threading.Timer(timeout + OVERTIME, end)
+    watch = threading.Timer(min(timeout + OVERTIME, threading.TIMEOUT_MAX), end)
     watch.daemon = True
     watch.start()
     try:

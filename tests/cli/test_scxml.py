@@ -113,3 +113,20 @@ def test_scripts_run_when_the_user_says_so(write: Any) -> None:
     file = write("a.scxml", text)
     assert "trust" in lines(scxml(file))[0]["error"]
     assert lines(scxml(file, "--trust", "--virtual"))[0]["log"] == [[None, 3]]
+
+
+def test_a_file_in_an_unknown_encoding_keeps_no_other_from_running(tmp_path: Path, write: Any) -> None:
+    (tmp_path / "bad.scxml").write_bytes(b'<?xml version="1.0" encoding="bogus"?><scxml><state id="a"/></scxml>')
+    result = scxml("bad.scxml", write("lamp.scxml", LAMP))
+    assert result.exit_code == 2
+    bad, lamp = lines(result)
+    assert "unknown encoding: bogus" in bad["error"]
+    assert lamp["configuration"] == ["off"]
+
+
+def test_a_timeout_may_be_for_ever_but_must_be_a_number(write: Any) -> None:
+    lamp = write("lamp.scxml", LAMP)
+    assert lines(scxml(lamp, "--timeout", "inf"))[0]["configuration"] == ["off"]
+    result = scxml(lamp, "--timeout", "nan")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "give a number of seconds" in result.stderr

@@ -65,10 +65,18 @@ def parse(document: str | bytes, file: str) -> Element:
     >>> parse("<scxml><state id='a'/></scxml>", "a.scxml").children[0].get("id")
     'a'
     """
-    raw = document.encode() if isinstance(document, str) else document
+    raw = _encoded(document, file) if isinstance(document, str) else document
     if len(raw) > MAX_BYTES:
         raise DefinitionError(f"{file}: the document is larger than {MAX_BYTES // 1_000_000} MB")
     return _Parser(file, "utf-8" if isinstance(document, str) else None).parse(raw)
+
+
+def _encoded(document: str, file: str) -> bytes:
+    try:
+        return document.encode()
+    except UnicodeEncodeError as error:
+        line = document.count("\n", 0, error.start) + 1
+        raise DefinitionError(f"{file}:{line}: {document[error.start]!r} is half a character; leave it out") from None
 
 
 class _Parser:
@@ -93,6 +101,13 @@ class _Parser:
             self.expat.Parse(raw, True)
         except expat.ExpatError as error:
             raise DefinitionError(f"{self.file}:{error.lineno}: no well-formed XML: {error}") from None
+        except DefinitionError:
+            raise
+        except (
+            LookupError,
+            ValueError,
+        ) as error:  # an encoding that Python or expat does not know
+            raise DefinitionError(f"{self.file}:1: {error}; save the document as UTF-8") from None
         assert self.root is not None
         return self.root
 

@@ -55,12 +55,16 @@ def load(document: str | Path, *, trust: bool = False, datamodel: str = "python"
     """
     if isinstance(document, str) and document.lstrip("\ufeff \t\r\n").startswith("<"):
         return read(document, Source("scxml", trust=trust, default=datamodel))
+    if not str(document).strip():
+        raise DefinitionError("there is no document: give its text, which begins with '<', or the path of its file")
     path = Path(document)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DefinitionError(f"{path}: {error.strerror}") from None
+    except ValueError as error:  # a path with a NUL in it
+        raise DefinitionError(f"{str(path)!r:.60}: {error}") from None
     return read(raw, Source(str(path), folder=str(path.parent), trust=trust, default=datamodel))
 
 

@@ -228,3 +228,17 @@ def test_json_is_an_ecmascript_expression_with_the_same_value(value: Any) -> Non
     if "__" in text or "\\u0000" in text:
         return
     assert ecma(text) == value
+
+
+@pytest.mark.parametrize("source", ["1) + (2", "1), (2", "),(", "# a comment", "\\"])
+def test_a_text_is_an_expression_by_itself_and_not_by_the_brackets_around_it(source):
+    with pytest.raises(EvaluationError, match="is no Python expression"):
+        python(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [("1, 2", (1, 2)), ("()", ()), ("(1) + (2)", 3), ("# so\n1", 1), ("1 # so", 1), ("(1), (2)", (1, 2))],
+)
+def test_brackets_and_comments_of_an_expression_are_its_own(source, value):
+    assert python(source) == value

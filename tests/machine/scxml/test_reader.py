@@ -171,3 +171,42 @@ def test_a_class_is_written_with_its_structure_its_timeouts_and_the_names_of_its
     for part in ('delay="1800', '<af:call name="receipt"/>', "amount &gt; 3"):
         assert part in text
     assert chart_to_scxml(chart) == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (b'<?xml version="1.0" encoding="bogus"?><scxml><state id="a"/></scxml>', "a.scxml:1: unknown encoding: bogus"),
+        (b'<?xml version="1.0" encoding="utf-7"?><scxml><state id="a"/></scxml>', "a.scxml:1: .*save the document as"),
+        (b'<?xml version="1.0" encoding="shift_jis"?><scxml><state id="a"/></scxml>', "a.scxml:1: "),
+        (b'<?xml version="1.0" encoding="idna"?><scxml><state id="a"/></scxml>', "a.scxml:1: "),
+        (b'<scxml><state id="\xe9"/></scxml>', "a.scxml:1: no well-formed XML"),
+        (b"\xff\xfe\xfd", "a.scxml:1: no well-formed XML"),
+        (b"", "a.scxml:1: no well-formed XML"),
+    ],
+)
+def test_an_encoding_that_cannot_be_read_is_an_error_of_the_document(tmp_path, raw, text):
+    (tmp_path / "a.scxml").write_bytes(raw)
+    with pytest.raises(af.DefinitionError, match=text):
+        load(tmp_path / "a.scxml")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "cp1252"])
+def test_encodings_of_a_file_are_read(tmp_path, encoding):
+    declared = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>'
+    (tmp_path / "a.scxml").write_bytes(f'{declared}<scxml><state id="\u00e9"/></scxml>'.encode(encoding))
+    assert "\u00e9" in load(tmp_path / "a.scxml").states
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("", "there is no document"),
+        (" \n", "there is no document"),
+        ("a\0b", "null byte|null character"),
+        ("<scxml>\n<state id='\ud800'/></scxml>", "scxml:2: .* is half a character"),
+    ],
+)
+def test_what_is_neither_text_nor_path_is_refused(given, text):
+    with pytest.raises(af.DefinitionError, match=text):
+        load(given)

@@ -31,7 +31,10 @@ def parse_python(source: str) -> ast.expr:
     if len(text) > MAX_SOURCE:
         raise Refused(f"an expression of more than {MAX_SOURCE:,} characters")
     try:
-        return ast.parse(f"({text}\n)", mode="eval").body
+        tree = ast.parse(f"({text}\n)", mode="eval").body
+        if (tree.lineno, tree.col_offset) == (1, 0):  # it begins with the bracket that is not the text's own
+            refuse_halves(text, tree)
+        return tree
     except (RecursionError, MemoryError):
         raise Refused(f"{short(text)}: the expression is nested too deep") from None
     except (SyntaxError, ValueError) as error:
@@ -39,6 +42,17 @@ def parse_python(source: str) -> ast.expr:
         if "too many nested" in reason:
             raise Refused(f"{short(text)}: the expression is nested too deep") from None
         raise EvaluationError(f"{short(text)} is no Python expression: {reason}") from None
+
+
+def refuse_halves(text: str, tree: ast.expr) -> None:
+    """Refuse a text whose brackets close those around it, `1) + (2`, or which has nothing in it but a comment.
+
+    Raises:
+        SyntaxError: it is no expression by itself.
+    """
+    ast.parse(f"[{text}\n]", mode="eval")
+    if isinstance(tree, ast.Tuple) and not tree.elts:
+        raise SyntaxError("there is nothing in it")
 
 
 def compile_python(source: str) -> Code:
