@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self, TypeAlias
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Kind, Transition
+from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Kind, Transition, is_wait
 from actorflow.machine.checks import check
 from actorflow.machine.draft import Draft, complete_history, freeze
 from actorflow.machine.hooks import cannot_take, hook_of
+from actorflow.text import text_of
 
 Function: TypeAlias = str | Callable[..., Any]
 
@@ -127,8 +128,8 @@ class ChartBuilder:
         if event is not None and (after is not None or not isinstance(event, str) or not event.strip()):
             given = f"add_transition({source!r}, {event!r}, after={after!r})"
             self._fail(f"{given}: give an event's name, or None and a time")
-        if after is not None and (isinstance(after, bool) or not isinstance(after, int | float) or not after >= 0):
-            self._fail(f"after={after!r}: give a number of seconds, 0 or more")
+        if after is not None and not is_wait(after):
+            self._fail(f"after={text_of(after)}: give a number of seconds, 0 or more")
         targets = () if target is None else target if isinstance(target, tuple) else (target,)
         transition = Transition(
             self._known(source),
@@ -229,7 +230,8 @@ class ChartBuilder:
 
 
 def _name(state: Any) -> Any:
-    return state if isinstance(state, str) else getattr(state, "name", state)
+    """Return the name in what stands for a state; of an Enum member that is text, as of a StrEnum, the text."""
+    return str.__str__(state) if isinstance(state, str) else getattr(state, "name", state)
 
 
 def _run(method: Callable[..., Any], model: Any, *, wants_model: bool) -> Any:

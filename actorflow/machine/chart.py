@@ -6,6 +6,7 @@ it is made, so it can be shared, compared and pickled. The words are those of th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,6 +25,7 @@ Order: TypeAlias = Literal["action first", "scxml"]
 
 ROOT: Final = ""  # name of the state around all others; it is in no configuration
 HISTORY: Final = ("shallow", "deep")
+LONGEST_WAIT: Final = sys.float_info.max  # seconds: an int beyond it is no time that a clock could add to its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,3 +276,12 @@ class Chart:
                 )
                 raise DefinitionError(msg) from None
         return program
+
+
+def is_wait(seconds: object) -> bool:
+    """Say whether this is a number of seconds that a timer can wait.
+
+    >>> is_wait(0.5), is_wait(-1), is_wait(float("inf")), is_wait("3"), is_wait(10**400)
+    (True, False, False, False, False)
+    """
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= LONGEST_WAIT

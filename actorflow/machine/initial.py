@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import enum
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Transition
@@ -18,7 +18,16 @@ from actorflow.text import text_of
 if TYPE_CHECKING:
     from actorflow.machine.rules import State
 
-Initial: TypeAlias = "str | enum.Enum | Iterable[str | enum.Enum | State] | None"  # a State is a group of itself
+Initial: TypeAlias = "str | enum.Enum | Iterable[str | enum.Enum | State]"  # a State is a group of itself
+
+
+class _Start(enum.Enum):
+    """Where a machine starts for which no state is given; not None, which is what an empty column of a row holds."""
+
+    OF_CHART = enum.auto()
+
+
+OF_CHART: Final = _Start.OF_CHART
 
 
 def names_of(chart: Chart, given: Any) -> frozenset[str]:
@@ -39,6 +48,8 @@ def names_of(chart: Chart, given: Any) -> frozenset[str]:
 
 def _given(chart: Chart, given: Any) -> list[str]:
     """Return the names of states in a value that a user gave."""
+    if given is None:
+        _refuse(chart, given, "None is no state; leave initial out to start where the chart does")
     if isinstance(given, str) and not isinstance(given, enum.Enum) and given not in chart.states:
         parts: Iterable[Any] = given.split("+")  # as `state` shows several regions
     elif isinstance(given, str | enum.Enum):
@@ -59,7 +70,7 @@ def _name(chart: Chart, given: Any, part: Any) -> str:
     names = [part.name, part.value] if isinstance(part, enum.Enum) else [getattr(part, "name", part)]
     known = [name for name in names if isinstance(name, str) and name in chart.states and name != ROOT]
     if not known:
-        near = difflib.get_close_matches(text_of(names[-1], render=str), chart.states, n=1)
+        near = difflib.get_close_matches(text_of(names[-1], render=str), filter(None, chart.states), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"its states are {', '.join(filter(None, chart.states))}"
         _refuse(chart, given, f"there is no such state; {hint}")
     if chart.states[known[0]].kind in HISTORY:

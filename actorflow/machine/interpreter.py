@@ -16,7 +16,7 @@ from actorflow.machine import pickling, snapshot
 from actorflow.machine.chart import Chart
 from actorflow.machine.configuration import Configuration
 from actorflow.machine.event import Event, Record
-from actorflow.machine.initial import Initial, names_of
+from actorflow.machine.initial import OF_CHART, Initial, names_of
 from actorflow.machine.pending import Due, Pending, TimerKey
 from actorflow.machine.platform import ALONE, Platform
 from actorflow.machine.steps import failures, invocations, macrostep, microstep, selection, termination, timers
@@ -46,7 +46,8 @@ class Interpreter:
             already; their timeouts start, their children too, and eventless transitions are taken.
 
     Raises:
-        DefinitionError: the model's class lacks a method that the chart names, or nothing is ever in `initial`.
+        DefinitionError: the model's class lacks a method that the chart names, or nothing is ever in `initial`, as in
+            None.
 
     >>> import actorflow as af
     >>> class Door(af.StateMachine):
@@ -89,7 +90,7 @@ class Interpreter:
         platform: Platform = ALONE,
         history: int = 32,
         start: bool = True,
-        initial: Initial = None,
+        initial: Initial = OF_CHART,
     ) -> None:
         if history.__class__ is not int or history < 0:
             msg = f"history={history!r}: how many transitions to keep, 0 or more"
@@ -104,8 +105,9 @@ class Interpreter:
         self.event = None
         if platform is ALONE and program.adopts:
             model._adopt(self)
-            initial = model._initial if initial is None else initial
-        if initial is not None:
+            if initial is OF_CHART and model._initial is not None:
+                initial = model._initial
+        if initial is not OF_CHART:
             snapshot.start_in(self, names_of(chart, initial), begins=start)
         elif start and program.begun is not None:
             self._configuration = program.begun
@@ -323,7 +325,7 @@ class Interpreter:
         """Start a timer with an event that brings more than a name and arguments.
 
         Raises:
-            DefinitionError: the time is no number, negative, or for ever.
+            DefinitionError: the name is no text, or the time no number, negative, or for ever.
         """
         timers.start_named(self, name, seconds, event)
 
@@ -386,6 +388,10 @@ class Interpreter:
             msg = f"{self!r} is handling an event: pickle it between two"
             raise PayloadError(msg)
         return pickling.take(self)
+
+    def __copy__(self) -> Interpreter:
+        """Return another instance in the same state, on the same model; a machine's own has a copy of the machine."""
+        return pickling.copied(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         chart, model = state["chart"], state["model"]

@@ -6,6 +6,7 @@ two things: `order.pay(3)` is the event, and `self.pay(3)` in a method of the ma
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -73,6 +74,9 @@ class Local:
 
     def __delattr__(self, name: str) -> None:
         delattr(object.__getattribute__(self, "_interpreter").model, name)
+
+    def __copy__(self) -> Local:
+        return stand_before(copy.copy(object.__getattribute__(self, "_interpreter")))
 
     def __reduce_ex__(self, _protocol: object) -> tuple[Any, ...]:
         return stand_before, (object.__getattribute__(self, "_interpreter"),)

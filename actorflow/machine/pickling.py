@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,16 @@ def take(machine: Interpreter) -> dict[str, Any]:
         "timers": [] if pending is None else [(due.key, due.due, due.event) for due in pending.timers.values()],
         "deferred": [] if pending is None else list(pending.deferred),
     }
+
+
+def copied(machine: Interpreter) -> Interpreter:
+    """Return a shallow copy. A machine and its interpreter know each other, so neither is shared."""
+    state = machine.__getstate__()
+    if machine._program.adopts:
+        state["model"] = copy.copy(machine.model)
+    other = object.__new__(type(machine))
+    other.__setstate__(state)
+    return other
 
 
 def put(machine: Interpreter, state: dict[str, Any]) -> None:

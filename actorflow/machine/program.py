@@ -28,6 +28,7 @@ from actorflow.machine.configuration import (
 )
 from actorflow.machine.direct import action_of
 from actorflow.machine.hooks import not_plain, wants_event
+from actorflow.machine.reach import check_targets
 
 KEPT: Final = 1000  # names of events, for each configuration
 REMEMBERED: Final = 100_000  # active states in kept configurations and steps, 60 B each; 20 regions have a million
@@ -38,7 +39,7 @@ class Program:
     """A chart bound to a class of models: hooks that are names are methods of it.
 
     Raises:
-        DefinitionError: the chart names a method that the class does not have.
+        DefinitionError: the chart names a method that the class does not have, or a target that is no state.
     """
 
     __slots__ = (  # more than 30 attributes in a dict would cost each event 20 ns
@@ -78,6 +79,7 @@ class Program:
     )
 
     def __init__(self, chart: Chart, model_class: type) -> None:
+        check_targets(chart)
         self.chart = chart
         self.model_class = model_class
         self.scxml = chart.order == "scxml"

@@ -1,7 +1,8 @@
-"""Reach: which states of a chart can ever be active."""
+"""Reach: which states of a chart can ever be active, and whether its transitions lead to any."""
 
 from __future__ import annotations
 
+from actorflow.errors import DefinitionError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
 
 
@@ -37,3 +38,17 @@ def _default(chart: Chart, node: StateNode) -> tuple[str, ...]:
     if node.kind == "parallel":
         return tuple(child for child in node.children if chart.states[child].kind not in HISTORY)
     return node.initial.targets if node.initial is not None else ()
+
+
+def check_targets(chart: Chart) -> None:
+    """Refuse to run or draw a chart in which something leads nowhere: made at run time, it was only warned of.
+
+    Raises:
+        DefinitionError: it does; the text says where.
+    """
+    for node in chart.states.values():
+        for transition in (*node.transitions, *((node.initial,) if node.initial else ())):
+            missing = next((target for target in transition.targets if target not in chart.states), None)
+            if missing is not None:
+                where = f"state {node.name!r}" if node.name else "the start"
+                raise DefinitionError(f"chart {chart.name!r}: {where} leads to {missing!r}, and there is no such state")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overl
 from actorflow.core.actor import Actor
 from actorflow.core.child import Child
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import Chart, Hook, Invoke
+from actorflow.machine.chart import Chart, Hook, Invoke, is_wait
 from actorflow.machine.direct import event_method
 from actorflow.machine.hooks import hook_of
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -151,10 +151,8 @@ class StateGroup:
 
     def after(self, seconds: float, target: StateGroup, /) -> Callable[[Callable[[S], R]], Callable[[S], R]]:
         """After so many seconds in the state the machine goes to the target; the method is the action, and no event."""
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise DefinitionError(f"after({seconds!r}, ...): give a number of seconds")
-        if not 0 <= seconds < math.inf:
-            raise DefinitionError(f"after({seconds!r}, ...): give a number of seconds, 0 or more")
+        if not is_wait(seconds):
+            raise DefinitionError(f"after({text_of(seconds)}, ...): give a number of seconds, 0 or more")
         return Rule("after", self.states, _targets(self, target), seconds=seconds)
 
     def always(self, target: StateGroup, /, *, when: Callable[..., bool] | None = None) -> Callable[[F], F]:

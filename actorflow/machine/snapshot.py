@@ -5,6 +5,7 @@ No hook runs at a restore, and timers keep their deadlines: those that came due 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
         _put(machine, snapshot)
     except DefinitionError:
         raise
-    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError, PayloadError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, PayloadError) as error:
         msg = f"this is no snapshot of {machine.chart.name!r}: {type(error).__name__}: {error}"
         raise DefinitionError(msg) from error
 
@@ -196,6 +197,8 @@ def misfit(chart: Chart, snapshot: dict[str, Any]) -> str:
         state, place = timer["state"], timer["place"]
         if state is not None and (state not in names or not has_timeout(chart, state, place)):
             return f"it has a timer of {state!r}, transition {place}, which is no timeout of an active state"
+        if not math.isfinite(float(timer["due"])):
+            return f"it has a timer that is due at {timer['due']}, which never comes"
     return ""
 
 

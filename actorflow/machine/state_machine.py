@@ -15,7 +15,7 @@ from actorflow.machine import snapshot
 from actorflow.machine.actor import Machine
 from actorflow.machine.declare import State, chart_of, check_class
 from actorflow.machine.direct import action_of, event_method
-from actorflow.machine.initial import Initial, names_of
+from actorflow.machine.initial import OF_CHART, Initial, names_of
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.local import make_local
 from actorflow.machine.stats import MachineStats, stats_of
@@ -63,7 +63,8 @@ class StateMachine(Machine):
 
     `super().__init__(initial=row.state)` starts the machine in another state than the chart's initial one: a `State`,
     its name, an Enum member, or the `state` of another machine. Its enter hooks do not run, as it is entered already;
-    its timeouts begin. A class without an `__init__` takes `initial` itself. Any other value is a DefinitionError.
+    its timeouts begin. A class without an `__init__` takes `initial` itself. Any other value, None
+    too, is a DefinitionError.
 
     >>> import actorflow as af
     >>> class Order(af.StateMachine):
@@ -133,17 +134,14 @@ class StateMachine(Machine):
 
     if TYPE_CHECKING:
 
-        def __init__(self, *, initial: Initial = None) -> None:
+        def __init__(self, *, initial: Initial = OF_CHART) -> None:
             """Create the machine, in a given state if there is one."""
 
     def _take_keywords(self, keywords: dict[str, Any]) -> None:
         """Take the `initial` of `super().__init__(initial=...)`; an `__init__` here would cost each spawn 5 %."""
         if unknown := ", ".join(map(repr, keywords.keys() - {"initial"})):
             raise DefinitionError(f"{type(self).__name__}: its __init__ takes no {unknown}; there is initial=")
-        initial = keywords["initial"]
-        if initial is None:
-            return
-        self._initial = names_of(self.chart, initial)
+        self._initial = names_of(self.chart, keywords["initial"])
         self._placed = True
         snapshot.place(self._interpreter, self._initial)
         if self._actor_ref.is_alive() and not self._actor_ref._traits.has_on_start:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import json
 import pickle
 import warnings
@@ -304,3 +305,74 @@ def test_what_can_be_doubted_is_a_warning_where_it_is_built():
     with pytest.warns(ChartWarning, match="m: no initial state; mark one as initial: a") as caught:
         builder.build()
     assert caught[0].filename == __file__
+
+
+class Text(str, enum.Enum):  # noqa: UP042 - of before Python 3.11, and its str() is not its value
+    """Members that are text."""
+
+    NEW = "new"
+    PAID = "paid"
+
+
+class Word(enum.StrEnum):
+    """Members that are text, as of Python 3.11."""
+
+    NEW = "new"
+    PAID = "paid"
+
+
+@pytest.mark.parametrize("members", [Text, Word])
+def test_enum_members_that_are_text_are_the_states_of_their_text(members):
+    new, paid = members
+    chart = (
+        ChartBuilder("order")
+        .add_state(new, initial=True)
+        .add_state(paid, final=True)
+        .add_transition(new, "pay", paid)
+        .build()
+    )
+    assert [type(name) for name in chart.states] == [str, str, str]
+    machine = Interpreter(chart)
+    machine.send("pay")
+    assert (machine.state, machine.state == paid) == ("paid", True)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 10**400, "3", True])
+def test_a_time_that_no_timer_can_wait_is_refused(seconds):
+    with pytest.raises(af.DefinitionError, match="give a number of seconds"):
+        door().add_transition("shut", None, "open", after=seconds)
+    with pytest.raises(af.DefinitionError, match="give a number of seconds"):
+        af.State().after(seconds, af.State())
+    machine = Interpreter(door().add_transition("shut", "go", "open").add_transition("open", "go", "shut").build())
+    with pytest.raises(af.DefinitionError, match="give a number of seconds"):
+        machine.start_timer("t", seconds, "go")
+    if not isinstance(seconds, str):
+        states = {"a": {"transitions": [{"after": seconds, "target": "b"}]}, "b": {"type": "final"}}
+        with pytest.raises(af.DefinitionError, match="give a number of seconds"):
+            af.Chart.from_dict({"initial": "a", "states": states})
+
+
+@pytest.mark.parametrize("name", [None, ("a", 0), ["a"], 3])
+def test_a_timer_without_a_name_is_refused(name):
+    machine = Interpreter(door().add_transition("shut", "go", "open").add_transition("open", "go", "shut").build())
+    with pytest.raises(af.DefinitionError, match="known by its name"):
+        machine.start_timer(name, 3, "go")
+    assert machine.timers == {}
+
+
+@pytest.mark.filterwarnings("ignore::actorflow.machine.checks.ChartWarning")
+@pytest.mark.parametrize(
+    "states",
+    [
+        {"a": {"on": {"go": "lost"}}},
+        {"a": {"after": {"3": "lost"}}},
+        {"a": {"type": "compound", "initial": "lost", "states": {"b": {}}}},
+        {"a": {"type": "compound", "initial": "b", "states": {"b": {}, "h": {"type": "history", "target": "lost"}}}},
+    ],
+)
+def test_a_chart_that_leads_nowhere_is_neither_run_nor_drawn_and_says_where(states):
+    chart = af.Chart.from_dict({"name": "m", "initial": "a", "states": states})
+    for use in (Interpreter, af.Chart.mermaid, af.Chart.dot, af.Chart.svg):
+        with pytest.raises(af.DefinitionError, match="chart 'm': state '[ah]' leads to 'lost'"):
+            use(chart)
+    assert af.Chart.from_dict(chart.to_dict()) == chart

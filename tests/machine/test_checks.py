@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 import actorflow as af
+from actorflow.machine import checks
 from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, StateNode, Transition
 from actorflow.machine.checks import ChartWarning, Problem, check, covers, problems
 from actorflow.machine.draft import Draft, freeze
@@ -431,3 +432,28 @@ def test_a_good_chart_says_nothing():
         warnings.simplefilter("error")
         check(chart(state("a", to("a", "go", "end")), FINAL), loud="warning")
         check(chart(state("a", to("a", "go", "end")), FINAL), loud="error")
+
+
+def test_a_chain_of_eventless_transitions_is_walked_once(monkeypatch):
+    length, walked = 500, []
+    chain = [state(f"s{at}", to(f"s{at}", None, f"s{at + 1}")) for at in range(length)]
+    made = chart(*chain, state(f"s{length}", kind="final"), initial="s0")
+    forced = checks._forced
+    monkeypatch.setattr(checks, "_forced", lambda node: walked.append(node.name) or forced(node))
+    assert problems(made) == []
+    assert len(walked) <= 2 * length
+
+
+def test_each_state_of_a_circle_is_named_and_a_long_one_is_cut_short():
+    circle = [state(f"s{at}", to(f"s{at}", None, f"s{(at + 1) % 40}")) for at in range(40)]
+    found = problems(chart(state("a", to("a", "go", "s0")), *circle))
+    assert [one.place for one in found] == [f"m.s{at}" for at in range(40)]
+    assert all(one.text.count("'s") == 10 for one in found)
+    assert "'s39' and 's0' and 's1'" in found[39].text
+
+
+def test_of_very_many_mistakes_the_first_are_told():
+    astray = [state(f"state{at}", to(f"state{at}", "go", f"stat{at}")) for at in range(300)]
+    with pytest.warns(ChartWarning, match="m has more than 100 mistakes; the first of them:") as heard:
+        check(chart(state("a", to("a", "go", "state0")), *astray), loud="warning")
+    assert len(str(heard[0].message).splitlines()) == 101

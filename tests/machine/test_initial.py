@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,8 @@ class Order(af.StateMachine):
     new, paid, shipped, dead = af.State(initial=True), af.State(), af.State(final=True), af.State(final=True)
     ran: tuple[str, ...] = ()
 
-    def __init__(self, total: int = 5, *, state: object = None) -> None:
-        super().__init__(initial=state)
+    def __init__(self, total: int = 5, *, state: Any = None) -> None:
+        super().__init__() if state is None else super().__init__(initial=state)
         self.total = total
 
     @new.to(paid)
@@ -120,7 +121,6 @@ def test_a_constructor_without_initial_says_how_it_gets_one(system: af.ActorSyst
 def test_a_misspelt_keyword_is_refused(system: af.ActorSystem):
     with pytest.raises(af.DefinitionError, match="Row: its __init__ takes no 'inital'; there is initial="):
         system.spawn(Row, inital="b")
-    assert Row.local(initial=None).state == "a"
 
 
 def test_timeouts_of_the_given_state_begin_and_eventless_transitions_are_taken(virtual_system: VirtualSystem):
@@ -171,7 +171,9 @@ def test_what_state_or_configuration_said_is_a_start(given, state):
         ("past", "a history is never active"),
         ("due+settled", "never active together"),
         (("off", "due"), "never active together"),
-        ("", "no such state"),
+        ("", "no such state; its states are off"),
+        (None, "None is no state; leave initial out to start where the chart does"),
+        ([None], "no such state"),
         ((), "give the name of a state"),
         (3, "give a state, its name, or an Enum member"),
         ([3], "no such state"),
@@ -250,3 +252,16 @@ def test_a_snapshot_of_a_machine_that_was_started_so_is_as_any():
     assert snap["configuration"] == ["paid"]
     assert snap["data"] == {"total": 5}
     assert af.Interpreter.restore(Order.chart, snap, Order(5)).state == "paid"
+
+
+def test_none_from_an_empty_column_begins_no_machine_anew(system: af.ActorSystem):
+    builder = ChartBuilder("x").add_state("a", initial=True).add_state("b", final=True)
+    made = builder.add_transition("a", "go", "b").build()
+    for start in (
+        lambda: system.spawn(Row, initial=None),
+        lambda: Row.local(initial=None),  # type: ignore[arg-type]
+        lambda: af.Interpreter(Row.chart, Row(), initial=None),  # type: ignore[arg-type]
+        lambda: af.Interpreter(made, initial=None),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(af.DefinitionError, match=r"initial=None: None is no state; leave initial out"):
+            start()

@@ -431,3 +431,68 @@ def test_an_eventless_transitions_hooks_get_the_event_that_led_there():
 def test_any_state_is_no_target_and_no_part_of_a_group(wrong):
     with pytest.raises(af.DefinitionError):
         wrong(af.State(), af.State.any())
+
+
+class Lamp(af.StateMachine):
+    """An event that raises another within, a timeout, and a hook that a test can interrupt."""
+
+    off, on, bright = af.State(initial=True), af.State(), af.State()
+    within = af.State(parent=bright, initial=True)
+    interrupt = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lit: list[str] = []
+
+    @off.to(on)
+    def press(self) -> None:
+        self.raise_event(self.turn)
+
+    @on.to(bright)
+    def turn(self) -> None: ...
+
+    @bright.enter
+    def shine(self) -> None:
+        if self.interrupt:
+            raise KeyboardInterrupt
+
+    @bright.after(0, off)
+    def fade(self) -> None: ...
+
+    @within.after(3600, off)
+    def burn(self) -> None: ...
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_in_any_depth_takes_nothing_from_its_original(copied):
+    lamp = Lamp.local()
+    other = copied(lamp)
+    lamp.press()
+    assert (lamp.state, other.state) == ("within", "off")
+    other.press()
+    assert other.state == "within"
+    model = Lamp()
+    machine = af.Interpreter(Lamp.chart, model)
+    twin = copied(machine)
+    machine.send("press")
+    assert (machine.state, model.state, twin.state, twin.model.state) == ("within", "within", "off", "off")
+    twin.send("press")
+    assert (twin.state, twin.model.state, twin.model is model) == ("within", "within", False)
+
+
+def test_a_shallow_copy_shares_attributes_and_a_deep_one_does_not():
+    lamp = Lamp.local()
+    assert copy.copy(lamp).lit is lamp.lit
+    assert copy.deepcopy(lamp).lit is not lamp.lit
+
+
+def test_a_state_that_ctrl_c_has_interrupted_at_its_enter_still_times_out():
+    lamp = Lamp.local()
+    lamp.interrupt = True
+    with pytest.raises(KeyboardInterrupt):
+        lamp.press()
+    machine = af.Interpreter.of(lamp)
+    assert lamp.state == "within"
+    assert len(machine.timers) == 2  # that of the state within, whose turn had not come, too
+    assert machine.advance() == 1
+    assert (lamp.state, machine.timers) == ("off", {})

@@ -338,3 +338,10 @@ def test_transition_that_chooses_its_target_says_by_what(draw):
 def test_active_state_that_the_chart_does_not_have_is_an_error(draw):
     with pytest.raises(DefinitionError, match="'Order' has no state 'payd'; did you mean 'paid'"):
         draw(ORDER, active={"payd"})
+
+
+@pytest.mark.parametrize("draw", [mermaid, dot])
+def test_half_a_surrogate_pair_in_a_name_leaves_text_that_can_be_written(draw):
+    half = "a\ud800b"
+    text = draw(chart_of("m", StateNode(half, transitions=(to(half, half, "go\udc00"),))))
+    assert "a?b" in text.encode().decode().replace("#63;", "?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -577,6 +578,10 @@ def changed(**changes: Any) -> dict[str, Any]:
         ),
         (changed(timers=[{"name": None, "state": "over", "place": 0, "due": 1, "event": None}]), "which is no timeout"),
         (changed(timers=[{"name": "t", "state": None, "place": None, "due": "x", "event": None}]), "ValueError"),
+        *(
+            (changed(timers=[{"name": "t", "state": None, "place": None, "due": due, "event": None}]), text)
+            for due, text in ((math.inf, "never comes"), (math.nan, "never comes"), (10**400, "OverflowError"))
+        ),
         (changed(deferred=[3]), "TypeError"),
         (changed(deferred=[{"name": "eject"}]), "KeyError"),
         (changed(history=[[1, 2]]), "ValueError"),

@@ -189,6 +189,7 @@ def machines(system: af.ActorSystem, order: af.ActorRef[Order], hits: af.ActorRe
     paid = Order.local(5).pay(3)  # refused: an int
     print(hits.legal)  # refused: not a machine
     af.Interpreter(Order.chart, Order(5), initial=3)  # refused: no state
+    af.Interpreter(Order.chart, Order(5), initial=None)  # refused: an empty column is no state
     af.Chart.from_dict("{}")  # refused: text instead of a dict
     ChartBuilder()  # refused: a chart has a name
     builder = ChartBuilder("m").add_state("a")

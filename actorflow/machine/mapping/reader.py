@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition, is_wait
 from actorflow.machine.checks import check
 from actorflow.machine.draft import Draft, complete_history, freeze
 from actorflow.machine.hooks import not_plain
@@ -244,9 +244,9 @@ class _Reader:
     def _number(self, value: Any, path: str) -> float:
         try:
             seconds = float(value) if not isinstance(value, bool) else math.nan
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             seconds = math.nan
-        if not 0 <= seconds < math.inf:
+        if not is_wait(seconds):
             self._fail(path, f"give a number of seconds, 0 or more, not {value!r:.60}")
         return int(seconds) if seconds.is_integer() else seconds
 

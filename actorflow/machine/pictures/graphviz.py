@@ -12,6 +12,7 @@ from pathlib import Path
 from actorflow.errors import ActorflowError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
 from actorflow.machine.pictures.labels import arrows, lines_within, marked, title, transition_label
+from actorflow.machine.reach import check_targets
 
 INDENT = "    "
 HEAD = """\
@@ -37,6 +38,7 @@ def dot(chart: Chart, *, active: Collection[str] = ()) -> str:
     >>> print(dot(Chart("lamp", {"": root, "off": off, "on": StateNode("on")})).splitlines()[-2])
         "off" -> "on" [label=<press>];
     """
+    check_targets(chart)
     return "\n".join(_Graph(chart, active).lines()) + "\n"
 
 
@@ -190,4 +192,5 @@ def quote(name: str) -> str:
     >>> print(quote('say "hi"'))
     "say \"hi\""
     """
+    name = name.encode(errors="backslashreplace").decode()  # half a surrogate pair, which no file takes
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

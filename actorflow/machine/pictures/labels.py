@@ -81,5 +81,5 @@ def marked(chart: Chart, active: Collection[str]) -> list[str]:
 
 def clip(text: str) -> str:
     """Make one line of a name, not too long."""
-    text = " ".join(text.split())
+    text = " ".join(text.encode(errors="replace").decode().split())  # half a surrogate pair is in no picture
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

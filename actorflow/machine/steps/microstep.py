@@ -66,13 +66,33 @@ def move_to(machine: Interpreter, step: Step, event: Event, data: tuple[Any, ...
     machine._configuration = step.target
     if event is not START and (machine._records or machine._listeners):
         machine._note(step.source, step.target, event.name or None, data)
-    for entered in step.entered:
-        for hook in entered.hooks:
-            if isinstance(hook, EventHook):
-                guarded(machine, hook.function, (machine.event or event,), "an enter hook", event.name)
-            else:
-                guarded(machine, hook, (), "an enter hook", event.name)
-        _entered(machine, entered)
+    _enter(machine, step, event)
+
+
+def _enter(machine: Interpreter, step: Step, event: Event, active: set[str] | None = None) -> None:
+    """Enter the states of a step, one by one; `active` gets their names."""
+    part = "an enter hook" if active is None else ""
+    left = list(reversed(step.entered))
+    try:
+        while left:
+            entered = left[-1]
+            if active is not None:
+                active.add(entered.name)
+            for hook in entered.hooks:
+                if isinstance(hook, EventHook):
+                    guarded(machine, hook.function, (machine.event or event,), part, event.name)
+                else:
+                    guarded(machine, hook, (), part, event.name)
+            for action in entered.actions:
+                guarded(machine, action, ())
+            _begin_what_lives_in(machine, entered)
+            left.pop()
+            for name, data in entered.done:
+                args = () if data is None else (guarded(machine, data, ()),)
+                pending_of(machine).internal.append(Event(name, args, kind="platform"))
+    finally:
+        for entered in reversed(left):  # Ctrl-C in a hook: the states are in force, and so are their timeouts
+            _begin_what_lives_in(machine, entered)
 
 
 def enter_plainly(machine: Interpreter, step: Step, event: str) -> None:
@@ -89,18 +109,13 @@ def _leave(machine: Interpreter, step: Step) -> None:
         _end_what_lives_in(machine, name)
 
 
-def _entered(machine: Interpreter, entered: Entered) -> None:
-    """Do the steps after a state's own hooks: default actions, timeouts, done events."""
-    for action in entered.actions:
-        guarded(machine, action, ())
+def _begin_what_lives_in(machine: Interpreter, entered: Entered) -> None:
+    """Start the timeouts of a state, and note its children, which start at the end of the macrostep."""
     for move in entered.timeouts:
         assert move.transition.after is not None
         start_timer(machine, move.key, move.transition.after, None)
     if entered.invokes:
         pending_of(machine).invoking += [(entered.name, invoke) for invoke in entered.invokes]
-    for name, data in entered.done:
-        args = () if data is None else (guarded(machine, data, ()),)
-        pending_of(machine).internal.append(Event(name, args, kind="platform"))
 
 
 def _end_what_lives_in(machine: Interpreter, name: str) -> None:
@@ -131,11 +146,7 @@ def take_in_scxml_order(machine: Interpreter, step: Step, event: Event) -> None:
             guarded(machine, action, event.args)
         if event is not START and (machine._records or machine._listeners):
             machine._note(step.source, step.target, event.name or None, event.args)
-        for entered in step.entered:
-            active.add(entered.name)
-            for hook in entered.hooks:
-                guarded(machine, hook, ())
-            _entered(machine, entered)
+        _enter(machine, step, event, active)
     finally:
         pending.active = None
         machine._configuration = step.target

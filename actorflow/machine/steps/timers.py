@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from typing import TYPE_CHECKING
 
 from actorflow.errors import DefinitionError
+from actorflow.machine.chart import is_wait
 from actorflow.machine.event import Event
 from actorflow.machine.pending import Due, TimerKey, pending_of
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
@@ -18,10 +19,12 @@ def start_named(machine: Interpreter, name: str, seconds: float, event: Event) -
     """Start a timer that has a name, in place of the one of that name.
 
     Raises:
-        DefinitionError: the time is no number, negative, or for ever.
+        DefinitionError: the name is no text, or the time no number, negative, or for ever.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
-        msg = f"timer {name!r} of {seconds!r} seconds: give a number of seconds, 0 or more"
+    if not isinstance(name, str):
+        raise DefinitionError(f"a timer is known by its name, and {text_of(name)} is none: give a str")
+    if not is_wait(seconds):
+        msg = f"timer {name!r} of {text_of(seconds)} seconds: give a number of seconds, 0 or more"
         raise DefinitionError(msg)
     cancel_timer(machine, name)
     start_timer(machine, name, seconds, event)
