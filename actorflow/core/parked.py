@@ -26,7 +26,6 @@ class Parked:
         "over",
         "scheduler",
         "stuck",
-        "timed_out",
         "until",
     )
 
@@ -36,7 +35,7 @@ class Parked:
         self.scheduler = scheduler
         self.deadline = None if timeout is None else scheduler.clock.now + max(0.0, timeout)
         self.future = future
-        self.interrupted = self.timed_out = self.stuck = self.over = False
+        self.interrupted = self.stuck = self.over = False
         self.away: list[bool] = []  # not empty while another thread has the baton
         self.until: float | None = None  # set while the driver sleeps
         self.item: Item | None = None  # the message that a waiting handler has at hand
@@ -62,6 +61,4 @@ class Parked:
 
     def time_out(self) -> None:
         """Enter the run queue with AskTimeout."""
-        if not self.over:
-            self.timed_out = True
-            self()
+        self()

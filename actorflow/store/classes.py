@@ -22,7 +22,7 @@ def rebuilt(kind: type, fields: dict[str, Any]) -> Any:
     if not dataclasses.is_dataclass(kind):
         names: tuple[str, ...] = kind.__struct_fields__  # type: ignore[attr-defined]
         return struct_of(kind, {name: item for name, item in fields.items() if name in names})
-    value = kind.__new__(kind)
+    value = kind.__new__(kind, *fields.get("args", ())) if issubclass(kind, BaseException) else kind.__new__(kind)
     for field in dataclasses.fields(kind):
         item = fields[field.name] if field.name in fields else default_of(field, kind)
         object.__setattr__(value, field.name, item)  # also of a frozen one

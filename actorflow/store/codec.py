@@ -266,11 +266,12 @@ def _fields(value: Any, kind: type, path: str, depth: int) -> Any:
 def _names_of_fields(kind: type[Any]) -> list[str] | None:
     """Return the names of a dataclass's fields, which never change; 3 us without the cache.
 
-    None if it holds more than that, as one that is a list too.
+    None if it holds more than that, as one that is a list too. An exception's `args` count as a field.
     """
     if issubclass(kind, CONTENTS):
         return None
-    return [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in dataclasses.fields(kind)]
+    return [*names, "args"] if issubclass(kind, BaseException) and "args" not in names else names
 
 
 def _attribute(value: Any, name: str, path: str) -> Any:

@@ -45,6 +45,14 @@ class Gift(Order):
     card: str = ""
 
 
+@dataclass
+class Refused(Exception):
+    """An exception has `args` beside its fields."""
+
+    code: int
+    why: str = ""
+
+
 @dataclass(slots=True)
 class Point:
     x: float

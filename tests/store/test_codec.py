@@ -37,6 +37,7 @@ from tests.store.payloads import (
     Pair,
     Plain,
     Point,
+    Refused,
     Scaled,
     Sent,
     StructBasket,
@@ -432,3 +433,12 @@ def test_what_holds_more_than_its_fields_is_refused(value):
 def test_what_could_and_does_not_comes_back(value):
     assert decode(encode(value)) == value
     assert type(decode(encode(value))) is type(value)
+
+
+def test_an_exception_that_is_a_dataclass_has_its_text_when_it_is_read():
+    read = decode(encode([Refused(3, "no"), Refused(code=4)]))
+    assert [(one, one.args, str(one)) for one in read] == [
+        (Refused(3, "no"), (3, "no"), "(3, 'no')"),
+        (Refused(4), (), ""),
+    ]
+    assert decode(b'{"$type":"tests.store.payloads.Refused","fields":{"code":1,"why":""}}') == Refused(1)
