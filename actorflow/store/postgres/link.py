@@ -152,7 +152,9 @@ class Link:
         rest = 0.0 if takes_turns else self._told_at + TELL_SECONDS - SystemClock.monotonic()
         if self._pressed and rest <= 0:
             self._tell()
-        ready = self._wait(connection, max(0.0, min(LOOK_SECONDS, rest)) if self._pressed else LOOK_SECONDS)
+        # News that came with an answer is read already, by libpq or by the answer's reader: no socket tells of it.
+        self._hear(connection.pgconn, has_input=False)
+        ready = self._wait(connection, self._pause(rest))
         if self._node is not None and not self._held.is_set():
             self._take()
         if SystemClock.monotonic() - self._set_at > CLOCK_SECONDS:
@@ -161,6 +163,12 @@ class Link:
         if self._news or not (ready or self._pressed):
             self._news = False
             self._watchers.notify()
+
+    def _pause(self, rest: float) -> float:
+        """Return how long to wait for news."""
+        if self._news:
+            return 0.0
+        return max(0.0, min(LOOK_SECONDS, rest)) if self._pressed else LOOK_SECONDS
 
     def _wait(self, connection: Any, seconds: float) -> list[Any]:
         ready, _, _ = select.select([connection, self._bell], [], [], seconds)
