@@ -15,7 +15,7 @@ def stop_process(pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
     pause = threading.Event()
     for _ in range(2000):
-        if states(pid) == {"T"}:
+        if states(pid) <= {"T", "Z"}:  # or it has just ended
             return
         pause.wait(0.005)
     msg = f"process {pid} does not stop: {states(pid)}"

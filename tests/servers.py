@@ -63,6 +63,23 @@ class Postgres:
                 process.kill()
         psutil.wait_procs(family, timeout=10)
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have all of it stand still: nobody gets an answer, and nothing breaks off."""
+        server = psutil.Process(int(Path(self.server.pgdata, "postmaster.pid").read_text().split()[0]))
+        family = [server]
+        try:
+            stop_process(server.pid)  # so that it forks none meanwhile
+            for child in server.children():
+                family.append(child)
+                with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                    stop_process(child.pid)
+            yield
+        finally:
+            for process in reversed(family):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+
     def kill_a_session(self) -> None:
         """Kill the process of a session by -9: the server ends all the others, and goes on by itself; wait for that."""
         pids = self.execute("select pid from pg_stat_activity where pid <> pg_backend_pid() and datname like 'test%'")

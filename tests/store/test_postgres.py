@@ -386,6 +386,117 @@ def test_nodes_have_time_to_come_back_when_the_server_has_ended_all_sessions(own
         until(lambda: store.node.dead() == ["lost"])
 
 
+# --- a server that does not answer -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silence(monkeypatch):
+    """Have a server that does not answer be noticed soon."""
+    monkeypatch.setattr(link, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(link, "SILENT_SECONDS", 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("silence")
+def test_while_a_server_does_not_answer_calls_and_the_end_have_a_bound(own_server):
+    with LeakCheck(), own_server.database() as url, opened(url, patience=0.2) as store:
+        store.write(adding("a"))
+        assert store.node.id
+        with own_server.frozen():
+            until(lambda: store._link.lost)
+            for verb in (lambda: store.write(adding("b")), lambda: ids(store), store.hold):
+                with pytest.raises(StoreUnreachable, match="does not answer.*nothing of this was done"):
+                    verb()
+            began = time.monotonic()
+            store.close()
+            assert time.monotonic() - began < 20
+
+
+@pytest.mark.slow
+def test_the_end_has_a_bound_though_nobody_has_noticed_yet_that_the_server_does_not_answer(own_server, monkeypatch):
+    monkeypatch.setattr(link, "SILENT_SECONDS", 600.0)
+    with LeakCheck(), own_server.database() as url, af.ActorSystem("shop", store=url) as system:
+        store = system.store
+        assert store.node.id
+        with own_server.frozen():
+            began = time.monotonic()
+            system.stop(grace=0.1)
+            assert time.monotonic() - began < 20
+            assert store._ended.is_set()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("silence")
+def test_all_goes_on_when_a_server_answers_again_and_its_nodes_have_kept_their_locks(own_server, caplog):
+    with LeakCheck(), own_server.database() as url, opened(url) as store, opened(url) as other:
+        nodes = {store.node.id, other.node.id}
+        with ThreadPoolExecutor(3) as threads:
+            with own_server.frozen():
+                early = [threads.submit(store.write, adding("a")), threads.submit(ids, other)]
+                until(lambda: store._link.lost and other._link.lost)
+            assert early[0].result(60) == "a"
+            assert early[1].result(60) >= nodes
+        store.write(adding("b"))
+        assert ids(other) == {"a", "b"} | nodes
+        assert not nodes & {*store.node.dead(), *other.node.dead()}
+    assert "does not answer; waiting for it" in caplog.text
+    assert "is back" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("silence")
+def test_work_whose_statement_is_not_answered_is_undone_and_says_so(own_server):
+    with LeakCheck(), own_server.database() as url, opened(url) as store, contextlib.ExitStack() as frozen:
+
+        def work(transaction, run):
+            add(transaction, "a")
+            frozen.enter_context(own_server.frozen())
+            run(transaction)
+
+        beats = {"id": "a", "beat": 2.0}
+        for run in (
+            lambda transaction: transaction.run("nodes.beat", beats),
+            lambda transaction: transaction.many("nodes.beat", [beats] * 3),
+        ):
+            with pytest.raises(StoreError, match="does not answer") as caught:
+                store.write(partial(work, run=run))
+            assert not isinstance(caught.value, (OutcomeUnknown, StoreUnreachable))
+            frozen.close()
+            assert ids(store) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("silence")
+@pytest.mark.parametrize("patience", [0.1, 60.0])
+def test_a_commit_that_is_not_answered_is_asked_for_or_unknown(own_server, patience):
+    with LeakCheck(), own_server.database() as url, opened(url, patience=patience) as store:
+        with ThreadPoolExecutor(1) as threads, contextlib.ExitStack() as frozen:
+
+            def work(transaction):
+                add(transaction, "a")
+                frozen.enter_context(own_server.frozen())
+
+            writing = threads.submit(store.write, work)
+            until(lambda: store._link.lost)
+            if patience < 1:
+                with pytest.raises(OutcomeUnknown, match="does not answer.*check whether its work is there"):
+                    writing.result(60)
+            frozen.close()
+            if patience > 1:
+                assert writing.result(60) is None
+        store.write(adding("b"))
+        until(lambda: ids(store) == {"a", "b"})
+
+
+def test_a_statement_that_takes_long_is_waited_for_while_the_server_answers_others(base, monkeypatch):
+    waits = []
+    with opened(base) as store:
+        store._writer.session.gives_up = lambda seconds: waits.append(seconds) or store._link.gives_up(seconds)
+        store.write(lambda _: store._writer.session.execute("select pg_sleep(0.25)"))
+        assert waits
+        assert not store._link.gives_up(1e6)
+
+
 # --- a server that is not there yet ----------------------------------------------------------------------------------
 
 

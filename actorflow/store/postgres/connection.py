@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from actorflow.store.postgres.link import Link
+    from actorflow.store.postgres.waiting import GivesUp, WatchedConnection
 
 T = TypeVar("T")
 
@@ -47,7 +48,8 @@ class Session:
         self.url = url
         self._ended = ended
         self.lost: Callable[[], StoreError | None] = lambda: None  # says why nobody should try to connect just now
-        self.connection: psycopg.Connection[Any] = self._first(waits)
+        self.gives_up: GivesUp = lambda _: False
+        self.connection = self._first(waits)
         self.error: type[Exception] = psycopg_module().Error
         self._durability: Durability | None = None
 
@@ -99,7 +101,7 @@ class Session:
         self._durability = None
         self.close()
         try:
-            self.connection = connect(self.url)
+            self.connection = self._connect()
         except StoreError as error:
             raise unreachable(error) from error
         logger.warning("The server of %s is back", shown(self.url))
@@ -119,19 +121,26 @@ class Session:
             if is_free:
                 connection.lock.release()
 
-    def reconnect(self, deadline: float) -> None:
-        """Connect again, until a deadline or the end of the store.
+    def reconnect(self) -> None:
+        """Connect again, as soon as the server is back.
 
         Raises:
-            StoreError: the server did not come back.
+            StoreError: the store has ended before.
         """
         logger.warning("The server of %s is lost; waiting for it", shown(self.url))
         self._durability = None
         self.close()
-        self.connection = self._reach(lambda _: SystemClock.monotonic() < deadline)
-        logger.warning("The server of %s is back", shown(self.url))
+        self.connection = self._reach(lambda _: True)
 
-    def _first(self, waits: Callable[[], bool]) -> psycopg.Connection[Any]:
+    def _connect(self) -> WatchedConnection:
+        connection = connect(self.url)
+        connection.gives_up = self._gives_up
+        return connection
+
+    def _gives_up(self, seconds: float) -> bool:
+        return self.gives_up(seconds)
+
+    def _first(self, waits: Callable[[], bool]) -> WatchedConnection:
         """Connect to a server that may be about to start, as long as `waits` says so."""
         first: list[StoreError] = []
 
@@ -148,12 +157,12 @@ class Session:
             logger.warning("The server of %s is there", shown(self.url))
         return connection
 
-    def _reach(self, goes_on: Callable[[StoreError], bool]) -> psycopg.Connection[Any]:
+    def _reach(self, goes_on: Callable[[StoreError], bool]) -> WatchedConnection:
         """Connect, again and again while `goes_on` says so of the error and the store has not ended."""
         number = 0
         while True:
             try:
-                return connect(self.url)
+                return self._connect()
             except StoreError as error:
                 if not goes_on(error) or self._ended.wait(PAUSES[min(number, len(PAUSES) - 1)]):
                     raise
@@ -276,7 +285,8 @@ class PostgresWriter:
 
     def deadline(self) -> float:
         """Return until when work that comes now waits for the server."""
-        return SystemClock.monotonic() + (self._patience() if self._link.lost else LOST_SECONDS)
+        is_soon = self._link.lost or self._link.closing.is_set()
+        return SystemClock.monotonic() + (self._patience() if is_soon else LOST_SECONDS)
 
     def is_past(self, deadline: float, /) -> bool:
         """Say whether the server is lost, and the deadline is over."""

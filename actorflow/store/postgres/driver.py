@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.errors import DefinitionError, StoreError
 
 if TYPE_CHECKING:
-    import psycopg
+    from actorflow.store.postgres.waiting import WatchedConnection
 
 CONNECT_SECONDS: Final = 5
-SESSION: Final = {
+SILENT: Final = "the server does not answer: is it stopped, or cut off?"
+SESSION: Final[dict[str, Any]] = {
     "connect_timeout": CONNECT_SECONDS,
     "application_name": "actorflow",
     "keepalives_idle": 10,  # a server that is cut off is noticed within half a minute
@@ -42,8 +43,8 @@ def psycopg_module() -> Any:
     return psycopg
 
 
-def connect(url: str) -> psycopg.Connection[Any]:
-    """Open a session on a server, in which each transaction is begun by name.
+def connect(url: str) -> WatchedConnection:
+    """Open a session on a server, in which each transaction is begun by name. It waits for no answer for long.
 
     Raises:
         DefinitionError: the URL makes no sense.
@@ -55,14 +56,17 @@ def connect(url: str) -> psycopg.Connection[Any]:
     except psycopg.ProgrammingError as error:
         msg = f"store={shown(url)!r}: {error}; write 'postgresql://user@host/database'"
         raise DefinitionError(msg) from error
+    from actorflow.store.postgres.waiting import WatchedConnection  # noqa: PLC0415 - psycopg is an extra
+
     try:
         options = {key: SESSION[key] for key in SESSION if key not in given}
-        connection = psycopg.connect(url, autocommit=True, client_encoding="UTF8", **options)
+        connection = WatchedConnection.connect(url, autocommit=True, client_encoding="UTF8", **options)
+        connection.gives_up = lambda seconds: seconds >= CONNECT_SECONDS
         connection.execute(OPTIONS)
     except psycopg.Error as error:
         raise store_error(url, error) from error
     _connections.add(connection)
-    return connection  # type: ignore[no-any-return]
+    return connection
 
 
 def shown(url: str) -> str:

@@ -2,7 +2,9 @@
 
 One thread has it. It hears of the commits of others (LISTEN) and tells them of this process's commits (NOTIFY), which
 would hold a lock of the whole server until its flush if it were part of the commit; it holds the lock that says that
-the node lives; and it sets the clock by the server's. A second without news is followed by a look all the same.
+the node lives; and it sets the clock by the server's. A second without news is followed by a look all the same, and by
+a question: a server that does not answer it for ten seconds is lost. The link itself waits on for the answer, since
+with its session it would lose the node's lock.
 """
 
 from __future__ import annotations
@@ -16,28 +18,35 @@ from typing import Any, Final
 from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
-from actorflow.errors import AskTimeout, StoreError
+from actorflow.errors import AskTimeout, StoreError, StoreUnreachable
 from actorflow.store.pieces import wait_for
-from actorflow.store.postgres.connection import STATEMENTS, Session
+from actorflow.store.postgres.connection import NOTHING, STATEMENTS, Session
+from actorflow.store.postgres.driver import SILENT, shown
+from actorflow.store.transaction import Parameters, Row
 from actorflow.store.watchers import Watchers
 
 LOOK_SECONDS: Final = 1.0  # without news
+SILENT_SECONDS: Final = 10.0  # that the server may take for an answer; a disk may keep it from that for seconds
+LAST_SECONDS: Final = 1.0  # the same while the store is closed
+NODE_SECONDS: Final = 30.0  # until a new node has its lock
 TELL_SECONDS: Final = 0.005  # between two NOTIFYs of a process that hears nothing, or has more commits than
 LONE: Final = 2  # since its last one; of two that take turns, as in an ask and its answer, each tells at once
 CLOCK_SECONDS: Final = 30.0  # between two looks at the server's clock
 PAUSE_SECONDS: Final = 0.1  # until a session of its own is tried again, while the link has one
-FOREVER: Final = float("inf")
 
 
 class Link:
     """The session of a store that listens, tells, holds the node's lock and knows the time."""
 
-    def __init__(self, url: str, name: str, watchers: Watchers) -> None:
+    def __init__(self, url: str, name: str, watchers: Watchers, closing: threading.Event) -> None:
         self.lost: StoreError | None = None  # why the server is not there
+        self.closing = closing  # of the store
+        self._is_silent = False
         self._name = name
         self._watchers = watchers
         self._ended = threading.Event()
         self._session = Session(url, self._ended)
+        self._session.gives_up = self._gives_up
         self._bell, self._button = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._pressed = 0  # commits that nobody was told of yet
         self._told_at = 0.0
@@ -48,8 +57,12 @@ class Link:
         self._ahead = 0.0  # of the server's clock before this machine's monotonic one
         self._node: dict[str, Any] | None = None
         self._held = threading.Event()
-        self._open()
         self._thread = threading.Thread(target=self._run, name="actorflow-store", daemon=True)
+        try:
+            self._open()
+        except BaseException:
+            self._close()
+            raise
         self._thread.start()
 
     # --- for other threads -------------------------------------------------------------------------------------------
@@ -79,17 +92,27 @@ class Link:
             self._waiters.remove(back)
         return True
 
-    def hold(self, node: dict[str, Any]) -> None:
+    def gives_up(self, seconds: float) -> bool:
+        """Say whether another session, which has waited for an answer for so long, should wait no more.
+
+        Where only the link's own session was lost, the others' may well be in order.
+        """
+        if self.closing.is_set() and seconds >= LAST_SECONDS:
+            self._miss()
+        return self._is_silent or (self.lost is not None and seconds >= SILENT_SECONDS)
+
+    def hold(self, node: dict[str, Any], patience: float) -> None:
         """Take a node's lock, as long as this process lives; a lost session takes it again.
 
         Raises:
-            StoreError: the server does not give it.
+            StoreError: the server does not give it; one that is known to be lost is waited for with patience.
         """
         self._node = node
         self._ring()
-        if not self._held.wait(30.0):
-            msg = "the server does not answer a new node"
-            raise StoreError(msg)
+        if not self._held.wait(patience if self.lost else NODE_SECONDS):
+            self._node = None
+            msg = f"the server gives a new node no lock: {self.lost or 'it does not answer'}"
+            raise StoreUnreachable(msg)
 
     def close(self) -> None:
         """End it; the lock is free then."""
@@ -98,8 +121,12 @@ class Link:
         self._wake()
         if self._thread is not threading.current_thread():
             self._thread.join()
-            os.close(self._bell)
-            os.close(self._button)
+            self._close()
+
+    def _close(self) -> None:
+        self._session.close()
+        os.close(self._bell)
+        os.close(self._button)
 
     def _wake(self) -> None:
         for waiter in list(self._waiters):
@@ -117,7 +144,8 @@ class Link:
                 try:
                     self._turn()
                 except StoreError as error:
-                    self._lost(error)
+                    if not self._ended.is_set():
+                        self._lost(error)
         finally:
             self._session.close()
 
@@ -125,20 +153,41 @@ class Link:
         if self._session.connection.closed:
             self.lost = error
             with contextlib.suppress(StoreError):
-                self._session.reconnect(FOREVER)
+                self._session.reconnect()
                 self._held.clear()
                 self._open()
-                self.lost = None
-                self._wake()
                 if self._node is not None:  # at once: without its lock it is taken for dead
                     self._take()
-                self._watchers.notify()  # something may have been missed
         else:
             logger.warning("The link to the server failed: %s", error)
             self._ended.wait(LOOK_SECONDS)
 
+    def _gives_up(self, seconds: float) -> bool:
+        """Note that the server is silent, and wait on for it, unless it is the end, or there was no beginning."""
+        if seconds >= (LAST_SECONDS if self._ended.is_set() else SILENT_SECONDS):
+            self._miss()
+        return self._is_silent and (self._ended.is_set() or not self._thread.is_alive())
+
+    def _miss(self) -> None:
+        """Note that the server is silent."""
+        if not self._is_silent:
+            self._is_silent = True
+            self.lost = self.lost or StoreError(f"{shown(self._session.url)}: {SILENT}")
+            logger.warning("The server of %s does not answer; waiting for it", shown(self._session.url))
+
+    def _ask(self, name: str, parameters: Parameters = NOTHING) -> Row | None:
+        """Run a statement, and return its first row. The answer shows that the server is there."""
+        cursor = self._session.execute(STATEMENTS[name], parameters)
+        if self.lost is not None:
+            self.lost = None
+            self._is_silent = False
+            logger.warning("The server of %s is back", shown(self._session.url))
+            self._wake()
+            self._news = True  # something may have been missed
+        return cursor.fetchone() if cursor.description is not None else None
+
     def _open(self) -> None:
-        self._session.execute(STATEMENTS["session.listen"])
+        self._ask("session.listen")
         self._session.connection.add_notify_handler(lambda notice: self._note(notice.payload))  # that come with answers
         self._set_clock()
 
@@ -157,10 +206,11 @@ class Link:
         ready = self._wait(connection, self._pause(rest))
         if self._node is not None and not self._held.is_set():
             self._take()
-        if SystemClock.monotonic() - self._set_at > CLOCK_SECONDS:
+        is_quiet = not (ready or self._pressed or self._news)
+        if is_quiet or SystemClock.monotonic() - self._set_at > CLOCK_SECONDS:
             self._set_clock()
         self._hear(connection.pgconn, has_input=connection in ready)
-        if self._news or not (ready or self._pressed):
+        if self._news or is_quiet:
             self._news = False
             self._watchers.notify()
 
@@ -181,7 +231,7 @@ class Link:
         self._pressed = 0
         self._has_heard = False
         self._told_at = SystemClock.monotonic()
-        self._session.execute(STATEMENTS["session.tell"], {"from": self._name})
+        self._ask("session.tell", {"from": self._name})
 
     def _hear(self, pg: Any, *, has_input: bool) -> None:
         """Read the notices that have come."""
@@ -202,16 +252,18 @@ class Link:
     def _take(self) -> None:
         """Take the node's lock; its row is there again if others have taken it for dead."""
         assert self._node is not None
-        row = self._session.execute(STATEMENTS["session.hold"], {"id": self._node["id"]}).fetchone()
+        row = self._ask("session.hold", {"id": self._node["id"]})
         if row is not None and row[0]:
-            self._session.execute(STATEMENTS["session.rejoin"], self._node)
+            self._ask("session.rejoin", self._node)
             self._held.set()
 
     def _set_clock(self) -> None:
-        """Look at the server's clock; the answer took half of the way."""
+        """Look at the server's clock; the answer took half of the way. One that took long sets no clock."""
         before = SystemClock.monotonic()
-        row = self._session.execute(STATEMENTS["session.time"]).fetchone()
+        row = self._ask("session.time")
         after = SystemClock.monotonic()
         assert row is not None
-        self._ahead = row[0] - (before + after) / 2
-        self._set_at = after
+        is_due = after - self._set_at > CLOCK_SECONDS and after - before < LOOK_SECONDS
+        if is_due or not self._set_at:
+            self._ahead = row[0] - (before + after) / 2
+            self._set_at = after

@@ -33,7 +33,7 @@ class PostgresNode:
             "started": started,
             "beat": started,
         }
-        store._link.hold(self.row)  # the row is made with it
+        store._link.hold(self.row, store.patience)  # the row is made with it
 
     def dead(self) -> list[str]:
         """Return the ids of nodes whose locks are free: their processes, machines or networks have failed."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import Clock, SystemClock
-from actorflow.errors import DefinitionError, StoreUnreachable
+from actorflow.errors import DefinitionError, StoreError, StoreUnreachable
 from actorflow.store.commits import Commits
 from actorflow.store.held import Held
 from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter, Session
@@ -40,19 +41,23 @@ class PostgresStore(StoreShell[PostgresNode]):
     ) -> None:
         super().__init__(shown(url), durability)
         self.patience = patience
-        session = Session(url, self._ended, waits)
-        try:
+        with contextlib.ExitStack() as opened:
+            session = Session(url, self._ended, waits)
+            opened.callback(session.close)
+            self._link = Link(url, secrets.token_hex(8), self._watchers, self._ended)
+            opened.callback(self._link.close)
+            session.lost, session.gives_up = self._lost, self._link.gives_up
             self.found = prepare(session.connection, url, access)
             self._reader = Session(url, self._ended)
-            self._link = Link(url, secrets.token_hex(8), self._watchers)
-        except BaseException:
-            session.close()
-            raise
+            self._reader.lost, self._reader.gives_up = self._lost, self._link.gives_up
+            opened.pop_all()
         self._read_transaction = PostgresTransaction(self._reader)
-        session.lost = self._reader.lost = lambda: self._link.lost
         self._writer = PostgresWriter(session, self._link, lambda: self.patience, VERSION, reads_only=access == "read")
         self._commits = Commits(self.url, self._writer, durability, self._watchers.notify)
         self._place = session.execute(PLACE).fetchone()
+
+    def _lost(self) -> StoreError | None:
+        return self._link.lost
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Run work that only reads: it sees one moment of the database."""
