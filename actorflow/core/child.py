@@ -68,6 +68,19 @@ class Child(Generic[A_co]):
 def child(actor_class: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> Child[A]:
     """Describe a child: `af.child(Counter, 3).options(name="hits")`. Nothing is started.
 
+    >>> import actorflow as af
+    >>> class Counter(af.Actor):
+    ...     def __init__(self, start: int) -> None:
+    ...         super().__init__()
+    ...         self.n = start
+    >>> recipe = af.child(Counter, 3).options(name="hits", restart="transient")
+    >>> with af.ActorSystem("demo") as system:
+    ...     system.spawn(recipe).path
+    '/demo/hits'
+    >>> af.child(Counter, start=3, stop=5)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    actorflow.errors.DefinitionError: ...
+
     Raises:
         DefinitionError: the class is no `af.Actor`, or its constructor does not take these arguments.
     """

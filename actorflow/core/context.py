@@ -305,6 +305,15 @@ def timer_future(ref: ActorRef[Any], seconds: float) -> tuple[Future[None], Call
 def timer(seconds: float, /) -> Future[None]:
     """Return a future that is done in `seconds`; await it in an `async def` handler.
 
+    >>> import actorflow as af
+    >>> class Slow(af.Actor):
+    ...     async def double(self, n: int) -> int:
+    ...         await af.timer(0.01)
+    ...         return 2 * n
+    >>> with af.ActorSystem("demo") as system:
+    ...     system.spawn(Slow).call(Slow.double, 21).get(timeout=10)
+    42
+
     Raises:
         DefinitionError: called outside of an actor, where no system's clock is at hand.
     """

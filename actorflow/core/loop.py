@@ -116,7 +116,7 @@ class LoopThread:
         try:
             self.loop.run_forever()
         except BaseException:  # noqa: BLE001 - as above
-            logger.exception("A task on the asyncio loop has raised what would end the loop; all others go on")
+            logger.exception("A task on the asyncio loop has raised an error that would end the loop; all others go on")
 
     def call(self, func: Any) -> bool:
         """Call a function on the loop; False after its end, when its tasks are cancelled."""

@@ -57,6 +57,17 @@ class ActorRef(Address, Generic[A_co]):
 
     Messages from one sender to one receiver arrive in the order they were sent. `tell` and `cast` are delivered at most
     once; every `ask` and `call` is answered, if only with `ActorDeadError`.
+
+    >>> import actorflow as af
+    >>> class Greeter(af.Actor):
+    ...     def greet(self, name: str) -> str:
+    ...         return f"hello {name}"
+    >>> with af.ActorSystem("demo") as system:
+    ...     greeter = system.spawn(Greeter)
+    ...     greeter.call(Greeter.greet, "Ann").get(timeout=10)
+    ...     greeter == system.find(greeter.path)
+    'hello Ann'
+    True
     """
 
     __slots__ = ("_actor", "_children", "_life", "_queue", "_state", "_waiting")

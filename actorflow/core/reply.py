@@ -14,6 +14,20 @@ class Reply:
 
     A reply belongs to the incarnation that made it. At the incarnation's end an unset one gets the crash's cause or
     ActorDeadError; one that is collected unset gets ActorDeadError and a log line, so that no asker hangs.
+
+    >>> import actorflow as af
+    >>> class Till(af.Actor):
+    ...     def pay(self) -> None:
+    ...         self.reply = self.ctx.reply_later()
+    ...
+    ...     def confirm(self, receipt: str) -> None:
+    ...         self.reply.set(receipt)
+    >>> with af.ActorSystem("demo") as system:
+    ...     till = system.spawn(Till)
+    ...     answer = till.call(Till.pay)
+    ...     till.cast(Till.confirm, "no. 17")
+    ...     answer.get(timeout=10)
+    'no. 17'
     """
 
     __slots__ = ("__weakref__", "_future", "_path")

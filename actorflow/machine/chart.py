@@ -131,6 +131,11 @@ class Chart:
         order: the order of a transition's parts: "action first" is action, exit, record, listeners, enter; "scxml" is
             exit, action, record, listeners, enter.
         version: a snapshot says for which version of the chart it is.
+
+    >>> lamp = {"initial": "off", "states": {"off": {"on": {"push": "lit"}}, "lit": {"on": {"push": "off"}}}}
+    >>> chart = Chart.from_dict(lamp)
+    >>> list(chart.states), chart.states["off"].transitions[0].targets
+    (['', 'off', 'lit'], ('lit',))
     """
 
     name: str

@@ -291,6 +291,24 @@ class History(State):
         of: the state whose past is meant.
         deep: down to the innermost states, not only its direct child.
         default: the state entered while there is no past; without it, the one that `of` enters by default.
+
+    >>> import actorflow as af
+    >>> class Player(af.StateMachine):
+    ...     on, off = af.State(), af.State(initial=True)
+    ...     radio, disc = af.State(parent=on, initial=True), af.State(parent=on)
+    ...     last = af.History(on)
+    ...
+    ...     @off.to(last)
+    ...     @on.to(off)
+    ...     def power(self) -> None: ...
+    ...
+    ...     @radio.to(disc)
+    ...     def switch(self) -> None: ...
+    >>> player = Player.local()
+    >>> for event in (player.power, player.switch, player.power, player.power):
+    ...     event()
+    >>> player.state
+    'disc'
     """
 
     def __init__(self, of: State, /, *, deep: bool = False, default: StateGroup | None = None) -> None:

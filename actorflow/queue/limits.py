@@ -46,6 +46,15 @@ class Limit:
     Attributes:
         concurrency: jobs of one key at once, over all processes.
         rate: jobs of one key in a time, such as "10/s".
+
+    >>> import actorflow as af
+    >>> @af.task
+    ... def send(to: str) -> str:
+    ...     return f"sent to {to}"
+    >>> with af.ActorSystem("demo") as system:
+    ...     mail = system.queue("mail", workers=4, per_key=af.Limit(concurrency=1, rate="100/s"))
+    ...     mail.enqueue(send.options(key="example.org"), "ann").result(timeout=10)
+    'sent to ann'
     """
 
     concurrency: int | None = None

@@ -46,6 +46,17 @@ class Queue:
 
     Attributes:
         name: the queue's name; all processes that use it on the store share the queue.
+
+    >>> import actorflow as af
+    >>> @af.task
+    ... def square(n: int) -> int:
+    ...     return n * n
+    >>> with af.ActorSystem("demo") as system:
+    ...     jobs = system.queue("squares", workers=2)
+    ...     [job.result(timeout=10) for job in jobs.enqueue_many(square, [(2,), (3,)])]
+    ...     jobs.count("completed")
+    [4, 9]
+    2
     """
 
     def __init__(self, line: Line, workers: int, spawn: Callable[..., ActorRef[Any]]) -> None:

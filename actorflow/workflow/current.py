@@ -69,6 +69,14 @@ class Current:
 def current() -> Current:
     """Return the running task's view of its own attempt.
 
+    >>> import actorflow as af
+    >>> @af.task
+    ... def number() -> int:
+    ...     return af.current().attempt
+    >>> with af.ActorSystem("demo") as system:
+    ...     system.queue("numbers", workers=1).enqueue(number).result(timeout=10)
+    1
+
     Raises:
         DefinitionError: called outside of a task.
     """
