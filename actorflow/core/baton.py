@@ -18,6 +18,7 @@ from actorflow.core.atomic import rouser
 from actorflow.core.clock import SystemClock
 from actorflow.core.current import CURRENT
 from actorflow.core.log import logger
+from actorflow.core.outage import Outage
 from actorflow.core.ref import ActorRef
 from actorflow.core.run_queue import AT_REST, Done, Worker
 from actorflow.core.scheduler import Scheduler
@@ -49,6 +50,7 @@ class Baton(Scheduler):
         self.spares: list[Worker] = []
         self._rouse = rouser(self.idle)
         self.workers: dict[Worker, None] = {}
+        self._shortage = Outage(self.clock)
 
     def loop(self, worker: Worker, context: contextvars.Context) -> bool:
         """Run handlers as long as this thread has the baton. True: a handler changed the context, give me a new one."""
@@ -100,7 +102,7 @@ class Baton(Scheduler):
             self._start(worker)
         except RuntimeError as error:  # the operating system has no more
             self.workers.pop(worker, None)
-            logger.warning("%s cannot start a thread: %s", self.name, error)
+            self._shortage.note(logger.warning, "%s cannot start a thread: %s", self.name, error)
             return None
         return worker
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
+from actorflow.core.outage import Outage
 from actorflow.durable import ledger
 from actorflow.durable.keeper import clerk_of, give
 from actorflow.errors import ActorDeadError, StoreError
@@ -35,6 +36,7 @@ class Housekeeping:
         self._pruned = SystemClock.monotonic() - PRUNE_SECONDS
         self._timer: TimerEntry | None = None
         self._due = float("inf")
+        self._outages: dict[str, Outage] = {}
 
     def do(self, name: str, act: Callable[[], object]) -> None:
         """Have a piece of work done soon; work that is queued already, by its name, is done once."""
@@ -55,9 +57,17 @@ class Housekeeping:
         except ActorDeadError:
             logger.debug("The store was closed before %s", name)
         except StoreError as error:
-            logger.error("The store failed at %s, tried again soon: %s", name, error)
+            self._outage(name).note(logger.error, "The store failed at %s, tried again soon: %s", name, error)
         except Exception:  # noqa: BLE001 - the rest has to go on
-            logger.exception("%s failed, tried again soon", name)
+            self._outage(name).note(logger.exception, "%s failed, tried again soon", name)
+        else:
+            if name in self._outages:
+                self._outage(name).over(logger.warning, "%s: it works again", name)
+
+    def _outage(self, name: str) -> Outage:
+        if name not in self._outages:
+            self._outages[name] = Outage(self._scheduler.clock)
+        return self._outages[name]
 
     # --- now and then ------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED
+from actorflow.core.outage import Outage
 from actorflow.core.timers import Timer
 from actorflow.core.waits import dead_before
 from actorflow.durable import ledger, timeouts
@@ -70,6 +71,8 @@ class Mailbox:
         self.heard = 0  # the number up to which there was mail while it was not this node's
         self.stored: bytes | None = None
         self.is_doubtful = False  # after an error: the row may be newer than `stored`
+        self.is_hindered = False  # the store failed when it was last asked for this actor
+        self.full: Outage | None = None  # mailboxes of others have no room for what it sends
         self.failures = 0  # of a machine's timers, in a row
         self.last = 0  # the number up to which rows are, or were, in memory
         self.chain: tuple[int, int] = (-1, 0)  # of its last row: how many gaps there were, and its number
@@ -134,6 +137,7 @@ class Mailbox:
             self.refresh()
             self.take(mail)
             if not self.rows:
+                self.go_on_with_store()
                 return None
             entry = self.rows[0]
             if 0 < entry.crashes < KILLS:  # a process may have died on it: should this one, that shows
@@ -203,7 +207,8 @@ class Mailbox:
 
     def wait_for_store(self, message: Any, error: StoreError) -> Any:
         """Handle a message of the run queue again in a second."""
-        logger.error("%s: the store cannot be read, tried again in %.3g s: %s", self.ref, STORE_SECONDS, error)
+        text = "%s: the store cannot be read, tried again in %.3g s: %s"
+        self.report_failure(text, self.ref, STORE_SECONDS, error)
 
         def wait() -> None:
             self.ref._put_back(deque([(self.ref, message, None, None)]))
@@ -211,6 +216,17 @@ class Mailbox:
 
         self.ref._scheduler.post_work(wait)
         return SUSPENDED
+
+    def report_failure(self, text: str, *values: object) -> None:
+        """Log that the store has failed: once for all actors that it hinders, and ever more rarely while it does."""
+        self.is_hindered = True
+        self.registry.outage.note(logger.error, text, *values)
+
+    def go_on_with_store(self) -> None:
+        """Log that the store works again, if it has failed."""
+        if self.is_hindered:
+            self.is_hindered = False
+            self.registry.outage.over(logger.warning, "%s: the store works again", self.ref)
 
     def run_entry(self, unit: Unit, entry: Entry) -> Any:
         """Run the message of a row."""

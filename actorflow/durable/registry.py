@@ -12,6 +12,7 @@ from actorflow.core.actor import Actor
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages import Start
+from actorflow.core.outage import Outage
 from actorflow.core.ref import DEAD, ENDING, ActorRef
 from actorflow.durable import ledger, requests  # noqa: F401 - it adds the requests of child processes
 from actorflow.durable.context import DurableReply
@@ -57,6 +58,8 @@ class Registry(ledger.Desk):
         self.is_closed = False
         self._rooms: list[Future[None]] = []  # senders that wait for room in mailboxes of other nodes
         self._seen = self._newest()
+        self.outage = Outage(scheduler.clock)  # of the store, as the actors feel it
+        self._unread = Outage(scheduler.clock)
         self._unwatch = store.watch(self.look)
         self.housekeeping.start()
 
@@ -347,8 +350,11 @@ class Registry(ledger.Desk):
                 after = max(0, self._seen - OVERLAP[self.store.dialect])
                 rows = self.store.read(lambda tx: tx.all("actors.news", {"seen": after}))
             except ActorflowError as error:
-                logger.warning("The store could not be read, tried again at its next change: %s", error)
+                text = "The store could not be read, tried again at its next change: %s"
+                self._unread.note(logger.warning, text, error)
                 return
+            if self._unread.lasts:
+                self._unread.over(logger.warning, "The store can be read again")
             self._seen = max([self._seen, *(row[1] for row in rows)])
             if self._gaps == self._known_gaps and self._seen <= self._last_number:
                 rows = []  # this process has put them

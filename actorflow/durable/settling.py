@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
+from actorflow.core.outage import Outage
 from actorflow.durable.mailbox import STORE_SECONDS
 from actorflow.durable.rows import Lost, TimerRow, Twice
 from actorflow.durable.signs import Again, Due, Mail
@@ -26,6 +27,7 @@ def settle(unit: Unit) -> None:
         not_committed(unit, unit.refused, alive=alive)
         return
     effects = unit.effects
+    box.go_on_with_store()
     if alive:
         box.stored = effects.state
     follow_up(unit)
@@ -123,11 +125,12 @@ def not_committed(unit: Unit, error: Exception, *, alive: bool) -> None:
         logger.warning("%s: %s; the second handling is dropped", box.ref, error)
         pause = None
     elif isinstance(error, MailboxFull):
-        logger.warning("%s: %s; rolled back, tried again", box.ref, error)
+        box.full = box.full or Outage(box.ref._scheduler.clock)
+        box.full.note(logger.warning, "%s: %s; rolled back, tried again", box.ref, error)
         pause = STORE_SECONDS
     else:
         text = "%s: the outcome of %s could not be stored; rolled back, tried again in %.3g s: %s"
-        logger.error(text, box.ref, text_of(unit.message), STORE_SECONDS, error)
+        box.report_failure(text, box.ref, text_of(unit.message), STORE_SECONDS, error)
         pause = STORE_SECONDS
     box.is_doubtful = True
     unit.failure = error

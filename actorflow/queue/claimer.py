@@ -37,6 +37,7 @@ ANSWER_SECONDS: Final = 0.25  # that the taker of an offer has for its transacti
 BEAT_SECONDS: Final = 10.0
 CLOCK_SECONDS: Final = 60.0  # between two looks for due jobs, as somebody may set the clock
 LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
+STORE_FAILED: Final = "Queue %s: the store failed, tried again in a second: %s"
 
 
 class Claimer(WorkerSlots, intensity=10, period=10.0):
@@ -138,7 +139,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
                 if isinstance(error, OutcomeUnknown):
                     self.doubt(done)
                 self.done = write_apart(self.line, done) + self.done
-                self.line.report_failure("tried again in a second", error)
+                self.line.report_failure("jobs", error, STORE_FAILED)
                 self.ctx.after(1.0, self.flush_soon)
                 return
             self.take(claimed, wanted, next_wake)
@@ -244,9 +245,10 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         try:
             self.line.disown(frozenset(ours))
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            self.line.report_failure("tried again in a second", error)
+            self.line.report_failure("jobs that nobody runs", error, STORE_FAILED)
             self.ctx.after(1.0, self.disown_others)
         else:
+            self.line.report_success("jobs that nobody runs")
             self.flush_soon()  # they may be taken again
 
     def wanted(self) -> int:
@@ -287,8 +289,9 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         try:
             is_unfinished = self.line.carry_on_once()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            logger.error("Queue %s: the store failed: %s", self.line.name, error)
+            self.line.report_failure("jobs behind others", error, STORE_FAILED)
             return  # the next look around goes on
+        self.line.report_success("jobs behind others")
         if is_unfinished and not self.takes_no_more():
             self.carry_on_soon()
 
@@ -326,7 +329,9 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
                 self.carry_on_soon()
             line.upkeep.look()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            line.report_failure("tried again soon", error)
+            line.report_failure("a look around", error, "Queue %s: the store failed, tried again soon: %s")
+        else:
+            line.report_success("a look around")
         for attempt, _ in self.running.values():
             if attempt.task.cpu:
                 line.look_at_desk(attempt)

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
+from actorflow.core.outage import Outage
 from actorflow.errors import StoreOutdated
 from actorflow.queue import ledger
 from actorflow.queue.aftermath import carry_on, finish, is_anything_left
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS: Final = 30.0
 SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
-REPORT_SECONDS: Final = 30.0  # between two reports of one failure of the store that lasts
 
 
 class Line:
@@ -77,7 +77,7 @@ class Line:
         self.claimer: ActorRef[Any] | None = None
         self.offers: deque[object] = deque()  # of the claimer: the next `enqueue` may claim in the same transaction
         self.closed = False
-        self.reported = ("", -math.inf)  # the last failure of the store that was logged, and when
+        self.outages: dict[str, Outage] = {}  # of the store, by the work that it hinders
         self.is_outdated = False  # it was said that a newer program has changed the tables
         self.workers = 0
         self.schedules: ActorRef[Any] | None = None
@@ -163,17 +163,29 @@ class Line:
             self.told([], news)
         return found
 
-    def report_failure(self, follows: str, error: Exception) -> None:
-        """Report that the store has failed, again only while that lasts; of tables of a newer program, once."""
+    def report_failure(self, work: str, error: Exception, text: str, *values: object) -> None:
+        """Log that the store has failed, and ever more rarely that it still fails; of tables of a newer program, once.
+
+        Args:
+            work: the work that it hinders: each kind has its own begin and end.
+            error: of the store.
+            text: of the line, which takes the queue's name, the values and the error.
+            values: what else stands in it.
+        """
         if not isinstance(error, StoreOutdated):
-            now, text = self.clock.monotonic(), f"{follows}: {text_of(error, LONGEST_TEXT, str)}"
-            last, logged_at = self.reported
-            if text != last or now - logged_at >= REPORT_SECONDS:  # a damaged file fails each second, for good
-                self.reported = text, now
-                logger.error("Queue %s: the store failed, %s", self.name, text)
+            outage = self.outages.get(work)
+            if outage is None:
+                outage = self.outages.setdefault(work, Outage(self.clock))
+            outage.note(logger.error, text, self.name, *values, text_of(error, LONGEST_TEXT, str))
         elif not self.is_outdated:
             self.is_outdated = True
             logger.error("Queue %s takes no more jobs in this process, restart it: %s", self.name, error)
+
+    def report_success(self, work: str) -> None:
+        """Log that the store works again, if it has failed at this work."""
+        outage = self.outages.get(work)
+        if outage is not None and outage.lasts:
+            outage.over(logger.warning, "Queue %s: the store works again (%s)", self.name, work)
 
     def look_for_cancelled(self) -> None:
         """A job was cancelled while it ran."""
@@ -202,6 +214,8 @@ class Line:
 
         claimed = store.write(work, self.durability, self.order)
         self._latest = now
+        if self.outages:
+            self.report_success("jobs")
         self.settled(done, news)
         return claimed
 
@@ -319,8 +333,10 @@ class Line:
                 if not self.store.write(lambda transaction: transaction.run("jobs.begun", values), self.durability):
                     return False
             except Exception as error:  # noqa: BLE001 - the store is gone for now
-                logger.error("Queue %s: the store failed, job %s has not begun: %s", self.name, job.id, error)
+                text = "Queue %s: the store failed, job %s has not begun: %s"
+                self.report_failure("begin of jobs", error, text, job.id)
                 return False
+            self.report_success("begin of jobs")
         self.node.begin(job.id)
         self.latencies.wait.append(self.now() - (job.due or job.created))
         if self.listeners:

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actorflow.core.actor import Actor
-from actorflow.core.log import logger
 from actorflow.queue import ledger
 
 if TYPE_CHECKING:
@@ -35,8 +34,9 @@ class Pruner(Actor):
             jobs = line.store.write(partial(ledger.prune, now=line.now()), durability="process")
             goes_on = jobs == ledger.BATCH or self.remove_keys() > FEW
         except Exception as error:  # noqa: BLE001 - the store is gone for now; it is done with the next look
-            logger.error("Queue %s: the store failed, old rows are removed later: %s", line.name, error)
+            line.report_failure("old rows", error, "Queue %s: the store failed, old rows are removed later: %s")
             return
+        line.report_success("old rows")
         if goes_on:
             self.actor_ref.cast(Pruner.remove)
 
@@ -55,5 +55,7 @@ class Pruner(Actor):
         try:
             if self.line.upkeep.expire():
                 self.actor_ref.cast(Pruner.expire)
+            self.line.report_success("expired jobs")
         except Exception as error:  # noqa: BLE001 - the store is gone for now; the claimer looks again
-            logger.error("Queue %s: the store failed, expired jobs are cancelled later: %s", self.line.name, error)
+            text = "Queue %s: the store failed, expired jobs are cancelled later: %s"
+            self.line.report_failure("expired jobs", error, text)

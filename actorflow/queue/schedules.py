@@ -121,8 +121,10 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
             self.latest = now
             for part in self.take_due(now):
                 self.fire(part)
+            line.report_success("schedules")
         except Exception as error:  # noqa: BLE001 - the store is gone for now; nothing is missed, as the rows tell
-            logger.error("Schedules of queue %s: the store failed, tried again in a second: %s", line.name, error)
+            text = "Schedules of queue %s: the store failed, tried again in a second: %s"
+            line.report_failure("schedules", error, text)
             self.looked_at = -math.inf
             pause = AGAIN_SECONDS
         self.come_again(pause)
@@ -181,7 +183,9 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
                 self.plan(firing.schedule.name, firing.first, firing.now + AGAIN_SECONDS)
         if errors:
             text = "Schedules of queue %s: %d of them are tried again in a second, as the store failed: %s"
-            logger.error(text, line.name, len(errors), errors[0])
+            line.report_failure("single schedules", errors[0], text, len(errors))
+        else:
+            line.report_success("single schedules")
         if any(firing.ids for firing in part):
             line.wake()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
+from actorflow.core.outage import Outage
 from actorflow.errors import ActorDeadError, OutcomeUnknown, StoreError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Members:
         self._turn = threading.Lock()  # one look at a time; other callers do not wait for it
         self._looked = self._beaten = float("-inf")
         self._failed: dict[str, float] = {}  # when a burial failed
+        self._burials = Outage(SystemClock())
 
     def register(self, kind: str, heir: Heir) -> None:
         """Register the function that takes over the rows of one kind that dead nodes leave, in place of an earlier one.
@@ -110,7 +112,8 @@ class Members:
                 raise
             except Exception:  # noqa: BLE001 - the other dead have left something too
                 self._failed[id_] = now
-                logger.exception("Node %s has died, and its jobs could not be taken over; next try in 10 s", id_)
+                text = "Node %s has died, and its jobs could not be taken over; next try in 10 s"
+                self._burials.note(logger.exception, text, id_)
 
     def find_dead(self) -> frozenset[str]:
         """Look which nodes have died, and return their ids."""

@@ -128,6 +128,24 @@ class Store(Protocol):
         ...
 
 
+def check_url(url: str) -> None:
+    """Refuse a URL of no kind of store.
+
+    Raises:
+        DefinitionError: it is none.
+    """
+    is_file = url.startswith("sqlite:///") and len(url) > len("sqlite:///")
+    if not (is_file or url == "memory:" or url.startswith(("postgresql://", "postgres://"))):
+        raise DefinitionError(wrong_url(url))
+
+
+def wrong_url(url: str) -> str:
+    """Say which URLs there are."""
+    from actorflow.store.postgres.driver import shown  # noqa: PLC0415 - one dialect is enough
+
+    return f"store={shown(url)!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
+
+
 def open_store(
     url: str = "memory:",
     *,
@@ -169,5 +187,4 @@ def open_store(
         from actorflow.store.postgres.store import PostgresStore  # noqa: PLC0415 - psycopg is an extra
 
         return PostgresStore(url, durability, access, waits, patience)
-    msg = f"store={url!r}: give 'memory:', 'sqlite:///file.db' or 'postgresql://user@host/database'"
-    raise DefinitionError(msg)
+    raise DefinitionError(wrong_url(url))

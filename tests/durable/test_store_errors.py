@@ -1,6 +1,7 @@
 """The store fails: nothing half done, the message is handled again, nobody hangs."""
 
 import sqlite3
+import threading
 
 import pytest
 
@@ -215,3 +216,25 @@ def test_sqlite_itself_refuses_a_read_only_file(start, url, tmp_path):
     with sqlite3.connect(tmp_path / "test.db") as connection:
         assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
     connection.close()
+
+
+def test_a_store_that_is_gone_for_many_actors_is_a_few_lines_of_the_log(start, disk, caplog):
+    sent = threading.Event()
+
+    class Waiting(Account):
+        def add(self, k):
+            assert sent.wait(30)
+            return super().add(k)
+
+    with start() as system:
+        refs = [system.spawn(named(Waiting, f"a{n}")) for n in range(10)]
+        futures = [ref.call(Waiting.add, 3) for ref in refs]
+        disk.full = True
+        sent.set()
+        wait_for(lambda: disk.refused >= 50)
+        disk.full = False
+        assert [future.get(timeout=30) for future in futures] == [3] * 10
+        wait_for(lambda: "the store works again" in caplog.text)
+    lines = [record for record in caplog.records if "could not be stored" in record.getMessage()]
+    assert 0 < len(lines) < 10
+    assert caplog.text.count("the store works again") < 10

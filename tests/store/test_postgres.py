@@ -95,8 +95,19 @@ def test_the_password_is_in_no_text(base):
     assert shown("postgresql://me:secret@host:5432/shop?x=1") == "postgresql://me@host:5432/shop?x=1"
     assert shown("postgresql://me@host/shop") == "postgresql://me@host/shop"
     assert shown("postgresql://host/shop") == "postgresql://host/shop"
+    assert (
+        shown("postgresql://host/shop?user=me&password=secret&x=1") == "postgresql://host/shop?user=me&password=...&x=1"
+    )
     with opened(base.replace("postgres:@", "postgres:secret@")) as store:
         assert "secret" not in store.url
+
+
+@pytest.mark.parametrize("wrong", ["postgresql://me:secret@[::1/shop", "postgresql+driver://me:secret@host/shop"])
+def test_a_url_that_makes_no_sense_is_refused_without_its_password(wrong):
+    with pytest.raises(af.DefinitionError) as refusal:
+        open_store(wrong)
+    assert "secret" not in str(refusal.value)
+    assert "me@" in str(refusal.value)
 
 
 def test_tables_newer_than_the_code_are_refused_with_both_versions(base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ SESSION: Final[dict[str, Any]] = {
 # A process that is stopped in a transaction must not hold up the others for long, nor wait for ever itself: our own
 # transactions take milliseconds, so the server ends one before the others give up. One that a task has may be longer.
 OPTIONS: Final = "set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '10s'"
+PASSWORD: Final = re.compile(r"(password=)[^&]*", re.IGNORECASE)  # as a parameter of a URL
 LONGER: Final = "set local idle_in_transaction_session_timeout = '60s'"
 
 _connections: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -54,7 +56,8 @@ def connect(url: str) -> WatchedConnection:
     try:
         given = psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        msg = f"store={shown(url)!r}: {error}; write 'postgresql://user@host/database'"
+        text = str(error).replace(url, shown(url))  # it may quote all of it
+        msg = f"store={shown(url)!r}: {text}; write 'postgresql://user@host/database'"
         raise DefinitionError(msg) from error
     from actorflow.store.postgres.waiting import WatchedConnection  # noqa: PLC0415 - psycopg is an extra
 
@@ -73,7 +76,7 @@ def shown(url: str) -> str:
     """Return a URL without its password, for texts."""
     head, at, tail = url.rpartition("@")
     scheme, slashes, user = head.partition("//")
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}" if at else url
+    return PASSWORD.sub(r"\1...", f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}")
 
 
 def store_error(url: str, error: Exception) -> StoreError:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future, patient
 from actorflow.core.log import logger
+from actorflow.core.outage import Outage
 from actorflow.errors import AskTimeout, StoreError, StoreUnreachable
 from actorflow.store.pieces import wait_for
 from actorflow.store.postgres.connection import NOTHING, STATEMENTS, Session
@@ -57,6 +58,7 @@ class Link:
         self._ahead = 0.0  # of the server's clock before this machine's monotonic one
         self._node: dict[str, Any] | None = None
         self._held = threading.Event()
+        self._outage = Outage(SystemClock())
         self._thread = threading.Thread(target=self._run, name="actorflow-store", daemon=True)
         try:
             self._open()
@@ -159,7 +161,7 @@ class Link:
                 if self._node is not None:  # at once: without its lock it is taken for dead
                     self._take()
         else:
-            logger.warning("The link to the server failed: %s", error)
+            self._outage.note(logger.warning, "The link to the server failed: %s", error)
             self._ended.wait(LOOK_SECONDS)
 
     def _gives_up(self, seconds: float) -> bool:
