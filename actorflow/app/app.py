@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from actorflow.app.overtime import ABANDONED
 from actorflow.app.settings import Settings
 from actorflow.app.signals import Signalled, Signals
 from actorflow.app.system import ActorSystem
 from actorflow.core.actor import Actor
 from actorflow.core.child import Child, child
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
+from actorflow.text import reason_of, text_of
 
 if TYPE_CHECKING:
     from actorflow.queue.limits import Limit
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
 
-ABANDONED = 3  # exit codes of a drain that was not clean
-CANCELLED = 4
+CANCELLED = 4  # the exit code
+HIGHEST = 255  # a process has no greater exit code
 
 
 class App:
@@ -63,9 +66,11 @@ class App:
             system: the settings of its system, such as the grace time: `af.Settings(grace=30)`.
         """
         if settings is not None and not (isinstance(settings, type) and dataclasses.is_dataclass(settings)):
-            raise DefinitionError(f"settings={settings!r}: give a dataclass (the class, not an instance)")
+            raise DefinitionError(f"settings={text_of(settings)}: give a dataclass (the class, not an instance)")
         if system is not None and not isinstance(system, Settings):
-            raise DefinitionError(f"system={system!r}: give an af.Settings; the app's own settings are settings=")
+            raise DefinitionError(
+                f"system={text_of(system)}: give an af.Settings; the app's own settings are settings="
+            )
         self.name = name
         self.settings = settings
         self.system = system if system is not None else Settings()
@@ -74,6 +79,7 @@ class App:
         self._parts: list[Child[Any]] = []
         self._queues: list[Callable[[ActorSystem], None]] = []
         self._main: Callable[[ActorSystem, Any], int | None] | None = None
+        self.left: float | None = None  # seconds of the grace time after its last run, if something asked for its end
 
     def __repr__(self) -> str:
         return f"App({self.name!r})"
@@ -95,7 +101,7 @@ class App:
             elif isinstance(part, type) and issubclass(part, Actor):
                 self._parts.append(child(part))
             else:
-                raise DefinitionError(f"add({part!r}): an app takes actor classes and af.child(...) recipes")
+                raise DefinitionError(f"add({text_of(part)}): an app takes actor classes and af.child(...) recipes")
         return self
 
     def queue(
@@ -135,9 +141,18 @@ class App:
 
         Its result is the exit code, 0 if it returns nothing, and its end ends the app. An app without a main stays
         until a signal comes.
+
+        Raises:
+            DefinitionError: it is no plain function, or the app has a main already.
         """
+        if not callable(function) or is_lazy(function):
+            msg = (
+                f"main={text_of(function)}: give a plain function of (system, settings); async code runs in it by "
+                "asyncio.run(...)"
+            )
+            raise DefinitionError(msg)
         if self._main is not None:
-            raise DefinitionError(f"{self!r} has a main already: {self._main.__qualname__}")
+            raise DefinitionError(f"{self!r} has a main already: {name_of(self._main)}")
         self._main = function
         return function
 
@@ -178,7 +193,9 @@ class App:
                 if not signals.came:
                     raise
             code = self._main_code(system, settings, signals)
-        return code or drain_code(system)
+        ended = drain_code(system)
+        self.left = 0.0 if ended == ABANDONED else signals.overtime.left()
+        return code or ended
 
     def _open(self) -> ActorSystem:
         return ActorSystem(self.name, store=self.store, durability=self.durability, settings=self.system)
@@ -192,6 +209,7 @@ class App:
     def _main_code(self, system: ActorSystem, settings: Any, signals: Signals) -> int:
         """Call main, which a signal may end, and return its exit code."""
         if self._main is None:
+            signals.overtime.left_main()
             system.ended.get()
             return 0
         try:
@@ -202,6 +220,11 @@ class App:
                 signals.raises = False
         except Signalled:
             return 0
+        finally:
+            signals.overtime.left_main()
+            left = signals.overtime.left()
+            if left is not None:
+                system.begin_stop(left)
 
     def _call_main(self, main: Callable[[ActorSystem, Any], int | None], system: ActorSystem, settings: Any) -> int:
         try:
@@ -210,8 +233,8 @@ class App:
             if system.error is None:
                 raise
             raise system.error from error  # main only felt the failure of a supervisor
-        if code is not None and (not isinstance(code, int) or isinstance(code, bool)):
-            raise DefinitionError(f"{main.__qualname__} returned {code!r}; an exit code is a number")
+        if code is not None and (not isinstance(code, int) or isinstance(code, bool) or not 0 <= code <= HIGHEST):
+            raise DefinitionError(f"{name_of(main)} returned {text_of(code)}; an exit code is a number from 0 to 255")
         return code or 0
 
     def _spawn(self, system: ActorSystem, part: Child[Any]) -> None:
@@ -221,9 +244,7 @@ class App:
             raise
         except Exception as error:
             name = part.traits.options.name or part.actor_class.__name__
-            text = (
-                f"{self.name}: part {name} ({part.actor_class.__name__}) cannot start: {type(error).__name__}: {error}"
-            )
+            text = f"{self.name}: part {name} ({part.actor_class.__name__}) cannot start: {reason_of(error)}"
             raise ActorflowError(text) from error
 
     def _checked(self, settings: Any) -> Any:
@@ -241,8 +262,26 @@ class App:
                 raise DefinitionError(f"{self!r} needs settings: {', '.join(needed)} have no default")
             return self.settings()
         if not isinstance(settings, self.settings):
-            raise DefinitionError(f"settings={settings!r}: {self!r} takes a {self.settings.__name__}")
+            raise DefinitionError(f"settings={text_of(settings)}: {self!r} takes a {self.settings.__name__}")
         return settings
+
+
+def place_of(error: BaseException) -> Literal["main", "end of main", "elsewhere"]:
+    """Say whether an error came out of an app's main, or is about how it ended, or came from a part or the system."""
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    call = App._call_main.__code__
+    return "elsewhere" if call not in frames else "end of main" if frames[-1] is call else "main"
+
+
+def is_lazy(function: Any) -> bool:
+    """Say whether a call of a function only makes something that is yet to run."""
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return any(is_kind(function) for is_kind in kinds)
+
+
+def name_of(function: Any) -> str:
+    """Return a function's name; other things that can be called have none."""
+    return str(getattr(function, "__qualname__", None) or text_of(function))
 
 
 def drain_code(system: ActorSystem) -> int:

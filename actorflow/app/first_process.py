@@ -37,6 +37,13 @@ def become_init(is_first: Callable[[], bool] = lambda: os.getpid() == 1) -> None
     serve(program, passed)
 
 
+def wait_for_children() -> None:
+    """Have the exit codes of children kept until they are asked for, also if they were to be ignored as we began."""
+    number = getattr(signal, "SIGCHLD", None)
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def serve(program: int, passed: set[int]) -> NoReturn:
     """Pass signals on and bury children, until the program has ended; then end as it did."""
     while True:

@@ -9,12 +9,15 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from actorflow.app.app import App
-from actorflow.errors import DefinitionError
+from actorflow.errors import ActorflowError, DefinitionError
+from actorflow.text import reason_of
 
 T = TypeVar("T")
+
+LONGEST: Final = 4_000  # letters of an error
 
 
 def load(target: str) -> App:
@@ -50,13 +53,17 @@ def find(target: str, as_wanted: Callable[[Any], T | None], noun: str, wanted: s
     module = _import(module_name)
     try:
         value = getattr(module, attribute)
+        found = as_wanted(value)
+    except ActorflowError:
+        raise
     except AttributeError:
         there = [name for name, value in vars(module).items() if _is_wanted(value, as_wanted)]
         none = f"; its {noun}s are {', '.join(there)}" if there else f"; it holds no {wanted.partition(' ')[2]}"
         raise DefinitionError(
             f"module {module_name!r} has no {attribute!r}{_nearest(attribute, there) or none}"
         ) from None
-    found = as_wanted(value)
+    except Exception as error:
+        raise DefinitionError(f"{target} cannot be read: {reason_of(error, LONGEST)}{_at(error)}") from error
     if found is None:
         raise DefinitionError(f"{target} is of type {type(value).__name__}, not {wanted}")
     return found
@@ -65,22 +72,25 @@ def find(target: str, as_wanted: Callable[[Any], T | None], noun: str, wanted: s
 def _is_wanted(value: Any, as_wanted: Callable[[Any], Any]) -> bool:
     try:
         return as_wanted(value) is not None
-    except DefinitionError:  # it would be, were it not broken: nothing to offer
+    except Exception:  # noqa: BLE001 - it would be, were it not broken, or is a proxy of who knows what: nothing to offer
         return False
 
 
 def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
+    except SystemExit as error:
+        if error.code:
+            raise  # it has said why
+        msg = f"module {name!r} ended the program when it was imported{_at(error)}: guard that by __name__"
+        raise DefinitionError(msg) from None
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise DefinitionError(f"no module named {error.name!r} here{_nearest_module(error.name)}") from None
-        raise DefinitionError(
-            f"module {name!r} cannot be imported: {type(error).__name__}: {error}{_at(error)}"
-        ) from error
+        raise DefinitionError(f"module {name!r} cannot be imported: {reason_of(error, LONGEST)}{_at(error)}") from error
 
 
-def _at(error: Exception) -> str:
+def _at(error: BaseException) -> str:
     """Say where the error was raised; a SyntaxError's text says so itself."""
     frames = traceback.extract_tb(error.__traceback__)
     return "" if isinstance(error, SyntaxError) else f" ({frames[-1].filename}, line {frames[-1].lineno})"
@@ -88,7 +98,7 @@ def _at(error: Exception) -> str:
 
 def _nearest_module(name: str) -> str:
     parent, _, last = name.rpartition(".")
-    folders: Iterable[str] = sys.modules[parent].__path__ if parent else sys.path[:1]
+    folders: Iterable[str] = getattr(sys.modules.get(parent), "__path__", ()) if parent else sys.path[:1]
     beside = [module.name for module in pkgutil.iter_modules(folders)]
     return _nearest(last, beside, prefix=f"{parent}." if parent else "")
 

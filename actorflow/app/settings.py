@@ -46,9 +46,9 @@ class Settings:
         check_type("ask_timeout", self.ask_timeout, int | float | None)
         if (
             not self.grace >= 0
-            or self.store_patience < 0
+            or not self.store_patience >= 0
             or self.threads < 2
-            or (self.ask_timeout is not None and self.ask_timeout <= 0)
+            or (self.ask_timeout is not None and not self.ask_timeout > 0)
         ):
             msg = f"{self}: grace and store_patience must not be negative, threads be 2 or more, ask_timeout above 0"
             raise DefinitionError(msg)

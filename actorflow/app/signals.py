@@ -9,18 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from actorflow.app.handlers import HANGUP, NUDGE, Handler, taken_by
+from actorflow.app.overtime import Overtime
+
 if TYPE_CHECKING:
     from actorflow.core.system import System
 
 STDERR = 2
-NUMBERS: Final = (signal.SIGINT, signal.SIGTERM)
-HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # Windows has none
-NUDGE: Final[signal.Signals | None] = getattr(signal, "SIGURG", None)  # which nobody else uses, and which ends nothing
 NUDGES: Final = 5
 NUDGE_SECONDS: Final = 0.02
 NEVER: Final = threading.Lock()  # held for ever: to wait for it is to sleep
@@ -45,6 +46,9 @@ class Signals:
     def __init__(self) -> None:
         self.raises = False
         self._taken = contextlib.ExitStack()
+        self.overtime = Overtime()
+        self._nudge: Callable[[], object] = lambda: None
+        self._has_raised = False
         self._seen = 0
         self._system: System | None = None
 
@@ -54,18 +58,22 @@ class Signals:
             if HANGUP is not None:
                 self._taken.enter_context(taken_by(hung_up, (HANGUP,)))
             if NUDGE is not None:
-                self._taken.enter_context(nudged(NUDGE))
+                self._nudge = self._taken.enter_context(nudged(NUDGE, self._nudged))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
+        self.overtime.left_main()
+        self._system = None
         self._taken.close()
 
     def drain(self, system: System) -> None:
-        """Have the first signal drain this system; at once if it has come already."""
+        """Have the first signal drain this system, at once if it has come already; and main end if the system fails."""
         self._system = system
+        system.ended._add_waiter(self._has_ended)
         if self._seen:
+            self.overtime.begin(system)
             system.begin_stop(system.grace)
 
     @property
@@ -80,10 +88,23 @@ class Signals:
             say(f"{name} again: ended at once, without draining")
             os._exit(128 + number)
         say(f"{name}: draining; once more ends it at once")
+        if self._system is not None:
+            self.overtime.begin(self._system)
         if self.raises:
             raise Signalled(number)
         if self._system is not None:
             self._system.begin_stop(self._system.grace)
+
+    def _has_ended(self) -> None:
+        if self._system is not None and self._system.error is not None:
+            self._nudge()
+
+    def _nudged(self, number: int, _frame: FrameType | None) -> None:
+        """Raise in a main that waits for a system which has failed: nothing of it is left."""
+        if self.raises and not self._has_raised and self._system is not None and self._system.error is not None:
+            self._has_raised = True
+            self.overtime.begin(self._system)
+            raise Signalled(number)
 
 
 def hung_up(_number: int, _frame: FrameType | None) -> None:
@@ -92,8 +113,8 @@ def hung_up(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def nudged(by: signal.Signals) -> Iterator[None]:
-    """Make handlers of signals run soon, whatever the main thread waits in.
+def nudged(by: signal.Signals, handler: Handler) -> Iterator[Callable[[], object]]:
+    """Make handlers of signals run soon, whatever the main thread waits in; gives a function that has `handler` run so.
 
     A signal that comes just before a wait begins does not interrupt it, and its handler would run afterwards only:
     never, in a main that waits for ever. A thread is told of each signal, and interrupts the main thread some times
@@ -112,10 +133,10 @@ def nudged(by: signal.Signals) -> Iterator[None]:
 
     before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     thread = threading.Thread(target=nudge, name="actorflow-signals", daemon=True)
-    with taken_by(lambda _number, _frame: None, (by,)):
+    with taken_by(handler, (by,)):
         try:
             thread.start()
-            yield
+            yield lambda: os.write(told, bytes([signal.SIGTERM]))
         finally:
             signal.set_wakeup_fd(before)
             os.write(told, bytes(1))
@@ -134,31 +155,10 @@ def draining_by_signals(system: System) -> contextlib.AbstractContextManager[Non
     return taken_by(drain)
 
 
-@contextlib.contextmanager
-def taken_by(
-    handler: Callable[[int, FrameType | None], None], numbers: tuple[signal.Signals, ...] = NUMBERS
-) -> Iterator[None]:
-    """Have a function get the signals for the length of a `with` block. In other threads it does nothing.
-
-    A hangup that is ignored, as under nohup, stays so.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {
-        number: signal.signal(number, handler)
-        for number in numbers
-        if not (number is HANGUP and signal.getsignal(number) is signal.SIG_IGN)
-    }
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
-
-
 def say(text: str) -> None:
     """Write a line to stderr from a signal handler: past Python's streams, in which the signal may have struck."""
+    if sys.__stderr__ is None:  # it was closed when the program began: the number is of some other file by now
+        return
     # A progress bar hides the cursor of a terminal; the end of the process gives it back.
     cursor = "\x1b[?25h" if os.isatty(STDERR) else ""
     with contextlib.suppress(OSError):

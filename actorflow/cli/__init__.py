@@ -6,8 +6,10 @@ and exit code 2. Commands are imported when they are called, so `actorflow --ver
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -65,8 +67,12 @@ class Commands(click.Group):
         """Run the command line; like click's, but an error is one line without the usage text above it."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        open_standard_files()
         try:
             code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except OSError as error:
+            drop_output()
+            fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 1)
         except click.ClickException as error:
             fail(text_of(error), error.exit_code)
         except click.Abort:
@@ -90,14 +96,40 @@ def text_of(error: click.ClickException) -> str:
 
 def fail(text: str, code: int = USAGE_ERROR) -> NoReturn:
     """End the program with one line on stderr."""
-    click.secho(f"actorflow: {' '.join(text.split())}", err=True, fg="red")
+    tell(text)
     sys.exit(code)
+
+
+def tell(text: str) -> None:
+    """Say on stderr, in one line, why something failed."""
+    click.secho(f"actorflow: {' '.join(text.split())}", err=True, fg="red")
+
+
+def open_standard_files() -> None:
+    """Have the numbers 0, 1 and 2 taken: the next file, a store or a socket, would get those that are closed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the smallest number that is free
+
+
+def drop_output() -> None:
+    """Have what is still to be written to stdout go nowhere: it cannot be written, which has been said."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def import_from_here() -> None:
     """Have modules found in the current folder, as `python -m` does."""
+    try:
+        here = str(Path.cwd())
+    except OSError as error:
+        fail(f"the current folder cannot be read ({error.strerror}): start actorflow in another one")
     if "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.insert(0, here)
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:

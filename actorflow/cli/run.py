@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from actorflow.cli import fail, import_from_here
-from actorflow.errors import ActorflowError, DefinitionError
+from actorflow.cli import USAGE_ERROR, fail, import_from_here, tell
+from actorflow.errors import ActorflowError, DefinitionError, StoreError
+from actorflow.text import reason_of, text_of
 
 if TYPE_CHECKING:
     from actorflow.app.app import App
     from actorflow.app.flags import Flag
 
 FAILED = 1
+LONGEST = 4_000  # letters of an error
 
 
 class RunCommand(click.Command):
@@ -79,8 +81,9 @@ def run(
       130, 143   killed: by a second SIGINT or SIGTERM, or by a first one while the module was imported
       others     what the app's main returned
     """  # noqa: D301 - its backspace is click's mark for lines to be left as they are
-    from actorflow.app.first_process import become_init
+    from actorflow.app.first_process import become_init, wait_for_children
 
+    wait_for_children()
     become_init()
     from actorflow.app.loading import load
 
@@ -90,16 +93,43 @@ def run(
         _log_to_stderr(log_level)  # now that the app has had its say
         settings = _settings(found, app, list(flags))
         _change(found, store, durability, {name: value for name, value in system.items() if value is not None})
-        return found.run(settings)
-    except DefinitionError as error:
-        fail(str(error))
     except ActorflowError as error:
-        fail(_text(error), FAILED)
+        fail(text_of(error, LONGEST, str))
+    return _run(found, settings)
+
+
+def _run(app: App, settings: Any) -> int:
+    """Run the app, and say why it has failed: a fault of its parts is one line, one of main has its traceback."""
+    from actorflow.app.overtime import LEAST_SECONDS, watch_exit
+
+    try:
+        code = app.run(settings)
+    except Exception as error:  # noqa: BLE001 - main may raise anything, also what click takes for its own
+        code = _failed(error)
+    if app.left is not None:
+        watch_exit(code, max(app.left, LEAST_SECONDS))
+    return code
+
+
+def _failed(error: Exception) -> int:
+    """Say why the app has failed, and return the exit code."""
+    from actorflow.app.app import place_of
+
+    place = place_of(error)
+    if isinstance(error, StoreError) or (isinstance(error, ActorflowError) and place != "main"):
+        tell(_text(error))
+        return USAGE_ERROR if isinstance(error, DefinitionError) and place == "elsewhere" else FAILED
+    sys.excepthook(type(error), error, error.__traceback__)
+    return FAILED
 
 
 def _change(app: App, store: str | None, durability: Any, system: dict[str, Any]) -> None:
     """Put the command line's settings of the app's system in place of the app's own."""
-    app.store = store or app.store
+    from actorflow.store.store import check_url
+
+    if store is not None:
+        check_url(store)
+        app.store = store
     app.durability = durability or app.durability
     app.system = dataclasses.replace(app.system, **system)
 
@@ -125,7 +155,7 @@ def _settings(app: App, target: str, flags: list[str]) -> Any:
     except ActorflowError:
         raise
     except (ValueError, TypeError) as error:
-        raise DefinitionError(str(error)) from error
+        raise DefinitionError(text_of(error, LONGEST, str)) from error
 
 
 def _option(flag: Flag) -> click.Option:
@@ -141,14 +171,18 @@ def _option(flag: Flag) -> click.Option:
 
 def _text(error: BaseException) -> str:
     """Put an error and its cause into one line."""
-    text = str(error) or type(error).__name__
-    if (cause := error.__cause__) is not None and str(cause) not in text:
-        text += f" ({type(cause).__name__}: {cause})"
+    text = text_of(error, LONGEST, str) or type(error).__name__
+    if (cause := error.__cause__) is not None and text_of(cause, LONGEST, str) not in text:
+        text += f" ({reason_of(cause, LONGEST)})"
     return text
 
 
 class _Stderr(logging.StreamHandler[Any]):
     """Writes to the present `sys.stderr`: a progress bar replaces it, to keep its place below the lines."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave out what a handler of the app's own gets, below the root: the app has set up that logger."""
+        return not _is_taken(logging.getLogger(record.name)) and bool(super().filter(record))
 
     @property
     def stream(self) -> Any:
@@ -156,6 +190,14 @@ class _Stderr(logging.StreamHandler[Any]):
 
     @stream.setter
     def stream(self, _stream: Any) -> None: ...
+
+
+def _is_taken(logger: logging.Logger | None) -> bool:
+    while logger is not None and logger.parent is not None:
+        if not all(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return True
+        logger = logger.parent
+    return False
 
 
 def _log_to_stderr(level: str | None) -> None:

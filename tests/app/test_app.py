@@ -180,6 +180,28 @@ def test_result_of_main_that_is_no_number_is_a_definition_error():
         app.run()
 
 
+@pytest.mark.parametrize("code", [256, -1, 1 << 70])
+def test_an_exit_code_that_no_process_has_is_a_definition_error(code):
+    app = af.App("shop")
+    app.main(lambda _system, _settings: code)
+    with pytest.raises(af.DefinitionError, match="from 0 to 255"):
+        app.run()
+
+
+async def coroutine(system: af.ActorSystem, settings: None) -> int:
+    return 0
+
+
+def generator(system: af.ActorSystem, settings: None):
+    yield 0
+
+
+@pytest.mark.parametrize("wrong", [coroutine, generator, 3])
+def test_main_that_is_no_plain_function_is_a_definition_error(wrong):
+    with pytest.raises(af.DefinitionError, match="give a plain function"):
+        af.App("shop").main(wrong)
+
+
 def test_main_that_returns_nothing_is_exit_code_0():
     app = af.App("shop")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -59,3 +60,40 @@ def test_version_imports_no_command_and_no_rich():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+PROGRAM = [sys.executable, "-c", "from actorflow.cli import main; main()"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")  # noqa: PTH110
+def test_output_that_cannot_be_written_is_one_line():
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        result = subprocess.run([*PROGRAM, "--version"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert result.stderr == "actorflow: No space left on device\n"
+
+
+def test_standard_files_that_are_closed_are_given_to_no_other_file():
+    code = """
+import os, sys
+from actorflow.cli import main
+try: main(["--version"])
+except SystemExit: pass
+number = os.open(os.devnull, os.O_RDONLY)
+os._exit(number)
+"""
+    shell = ["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh"]
+    assert subprocess.run([*shell, sys.executable, "-c", code]).returncode > 2
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    shell = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh"]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = os.environ | {"PYTHONPATH": paths}
+    program = [*shell, *PROGRAM, "run", "shop:app"]
+    result = subprocess.run(program, capture_output=True, text=True, cwd=gone, env=environment)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "the current folder cannot be read" in result.stderr

@@ -18,6 +18,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+import actorflow as af
 from actorflow.cli import main
 
 PROGRAM = [sys.executable, "-c", "from actorflow.cli import main; main()"]  # the console script, installed or not
@@ -205,6 +206,31 @@ def test_module_that_cannot_be_imported_says_why_in_one_line(write_app, source, 
     assert text in refused(run(f"{write_app(source)}:app"))
 
 
+def test_a_module_that_ends_the_program_without_a_word_is_refused(write_app):
+    name = write_app("import sys\nsys.exit(0)")
+    assert f"module '{name}' ended the program when it was imported" in refused(run(f"{name}:app"))
+
+
+def test_a_module_that_ends_the_program_and_says_why_is_left_to(write_app):
+    assert run(f"{write_app('import sys; sys.exit(7)')}:app").exit_code == 7
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd", "Odd"),
+        ("def __getattr__(name): raise OSError('lazy')", "cannot be read: OSError: lazy"),
+        ("class P:\n    @property\n    def __class__(self): raise RuntimeError\np = P()", "it holds no af.App"),
+    ],
+)
+def test_a_module_of_odd_objects_is_one_line(write_app, source, text):
+    assert text in refused(run(f"{write_app(source)}:app"))
+
+
+def test_a_part_of_a_module_that_is_no_package_is_one_line(write_app):
+    assert "no module named 'json.decoder.x'" in refused(run("json.decoder.x:app"))
+
+
 # --- how it ends -----------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +266,53 @@ def test_supervisor_that_gives_up_is_one_line_and_exit_code_1(write_app):
     assert result.exit_code == 1
     assert "too often" in result.stderr.splitlines()[-1]
     assert "gone" in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["EOFError()", "BrokenPipeError(32, 'gone')", "KeyError('x')", "af.AskTimeout('late')", "af.DefinitionError('no')"],
+)
+def test_every_error_of_main_shows_its_traceback_and_is_exit_code_1(write_app, error):
+    source = f"""
+        import actorflow as af
+        app = af.App("shop")
+        @app.main
+        def main(system, settings):
+            raise {error}
+    """
+    result = run(f"{write_app(source)}:app")
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+    assert error.partition("(")[0].removeprefix("af.") in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_a_supervisor_that_gives_up_ends_a_main_that_waits_for_something_else(write_app, started, raises):
+    waits = "threading.Event().wait()"
+    name = write_app(f"""
+        import threading
+        import actorflow as af
+
+        class Broken(af.Actor):
+            def on_start(self):
+                self.ctx.after(0.01, self.fall)
+            def fall(self):
+                raise OSError("gone")
+
+        app = af.App("shop").add(af.child(af.Supervisor, af.child(Broken)))
+
+        @app.main
+        def main(system, settings):
+            try:
+                {waits}
+            finally:
+                print("cleaned up", flush=True)
+                {"raise ValueError('of main')" if raises else "pass"}
+    """)
+    program = started(*PROGRAM, "run", f"{name}:app")
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, out) == (1, "cleaned up\n"), err
+    assert ("of main" if raises else "too often") in err.splitlines()[-1]
 
 
 def test_exception_of_main_shows_its_traceback_and_exit_code_1(write_app):
@@ -407,6 +480,123 @@ def test_first_signal_in_an_on_stop_after_main_has_ended_changes_nothing(daemon)
     assert program.returncode == 5
 
 
+STUBBORN = """
+    import threading, time
+    from concurrent.futures import ThreadPoolExecutor
+    import actorflow as af
+
+    def stay():
+        while True:
+            try:
+                print("ready", flush=True)
+                time.sleep(3600)
+            except BaseException:
+                pass
+
+    app = af.App("shop", system=af.Settings(grace=0.2))
+"""
+STAYS = {
+    "main": """
+    app.main(lambda system, settings: stay())
+""",
+    "constructor": """
+    class Part(af.Actor):
+        def __init__(self):
+            super().__init__()
+            stay()
+    app.add(Part)
+""",
+    "thread of a job": """
+    @af.task
+    def job():
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(stay)
+
+    @app.main
+    def main(system, settings):
+        system.queue("q", workers=1).enqueue(job)
+        threading.Event().wait()
+""",
+    "thread": """
+    @app.main
+    def main(system, settings):
+        threading.Thread(target=stay).start()
+        threading.Event().wait()
+""",
+    "exit handler": """
+    import atexit
+    atexit.register(stay)
+    @app.main
+    def main(system, settings):
+        print("ready", flush=True)
+        threading.Event().wait()
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", STAYS)
+def test_whatever_does_not_end_keeps_no_daemon_after_its_grace_time(write_app, started, part):
+    program = started(*PROGRAM, "run", f"{write_app(STUBBORN + STAYS[part])}:app")
+    assert program.stdout.readline() == "ready\n"
+    program.terminate()
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == (0 if part in {"thread", "exit handler"} else 3), err
+    assert ("abandoned" if program.returncode else "still run") in err
+
+
+@pytest.mark.slow
+def test_jobs_are_given_back_by_a_daemon_whose_main_does_not_end(write_app, started, tmp_path):
+    source = """
+        @af.task
+        def long():
+            threading.Event().wait()
+
+        app = af.App("shop", store="sqlite:///jobs.db", system=af.Settings(grace=0.2))
+        @app.main
+        def main(system, settings):
+            system.queue("q", workers=1).enqueue(long)
+            while system.queue("q").stats().running == 0:
+                time.sleep(0.01)
+            stay()
+    """
+    program = started(*PROGRAM, "run", f"{write_app(textwrap.dedent(STUBBORN) + textwrap.dedent(source))}:app")
+    assert program.stdout.readline() == "ready\n"
+    program.terminate()
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == 3, err
+    with af.ActorSystem("after", store=f"sqlite:///{tmp_path / 'jobs.db'}") as system:
+        (job,) = system.queue("q").jobs()
+    assert (job.status, job.attempt, job.crashes) == ("queued", 0, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="it has no fork")
+def test_a_process_that_a_job_or_main_has_forked_ends_by_terminate(write_app, started):
+    name = write_app("""
+        import multiprocessing, time
+        import actorflow as af
+
+        app = af.App("shop")
+
+        @af.task
+        def forks():
+            context = multiprocessing.get_context("fork")
+            child = context.Process(target=time.sleep, args=(3600,))
+            child.start()
+            child.terminate()
+            child.join(60)
+            return child.exitcode
+
+        @app.main
+        def main(system, settings):
+            job = system.queue("q", workers=1).enqueue(forks)
+            print(forks(), job.result(timeout=120), flush=True)
+    """)
+    program = started(*PROGRAM, "run", f"{name}:app")
+    out, err = program.communicate(timeout=120)
+    assert (program.returncode, out) == (0, "-15 -15\n"), err
+
+
 @pytest.mark.parametrize("main", ["", MAIN], ids=["no main", "main"])
 def test_hangup_never_kills(daemon, main):
     program = daemon(main=main)
@@ -559,7 +749,17 @@ def test_option_of_run_behind_the_apps_name_says_where_it_stands(write_app):
 
 
 @pytest.mark.parametrize(
-    "options", [("--grace", "-1"), ("--threads", "0"), ("--payload-limit", "lots"), ("--grcae", "3")]
+    "options",
+    [
+        ("--grace", "-1"),
+        ("--threads", "0"),
+        ("--payload-limit", "lots"),
+        ("--grcae", "3"),
+        ("--store", "shop.db"),
+        ("--store", ""),
+        ("--grace", "nan"),
+        ("--ask-timeout", "nan"),
+    ],
 )
 def test_option_of_run_that_makes_no_sense_is_one_line(write_app, options):
     assert options[0].strip("-") in refused(run(*options, f"{write_app(SYSTEM)}:app")).replace("_", "-")
@@ -606,3 +806,20 @@ def test_app_without_logging_logs_warnings_with_their_times(write_app, started):
         "INFO shop: hello",
         "WARNING shop: watch out",
     ]
+
+
+def test_loggers_that_the_app_has_set_up_are_written_once_and_others_are_not_lost(write_app, started):
+    setup = """
+    import logging.config
+    logging.config.dictConfig({
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"mine": {"format": "MINE %(message)s"}},
+        "handlers": {"mine": {"class": "logging.StreamHandler", "formatter": "mine"}},
+        "loggers": {"shop": {"handlers": ["mine"]}},
+    })
+    """
+    name = write_app(LOGS.format(setup=setup) + '        logging.getLogger("other").warning("heard")\n')
+    mine, other = logged(started, name)
+    assert mine == "MINE watch out"
+    assert other.endswith("WARNING other: heard")

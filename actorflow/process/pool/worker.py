@@ -94,6 +94,9 @@ class Worker(Actor):
             self.dispatch.close()
         elif lane is not None:
             lane.retire()
+        drain = self.actor_ref._scheduler.drain
+        if drain is not None and drain.over.done():  # nothing would wake us any more
+            self.dispatch.abort()
         try:
             while self.lane is not None:
                 await self.lane.over
