@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import click
 
 from actorflow.cli import fail
-from actorflow.cli.dead import on_store
-from actorflow.cli.output import NUMBER, confirm, show, told
+from actorflow.cli.dead import listed, on_store, paging
+from actorflow.cli.output import NUMBER, confirm, told
 from actorflow.cli.queue import opened
 
 
@@ -30,9 +28,7 @@ def list_(url: str, alone: bool, limit: int, after: str, as_json: bool) -> None:
     """List durable actors, and names that have mail: the process that has each, and how much of it there is."""
     from actorflow.durable.stored_actors import StoredActors
 
-    with opened(url, "read") as store:
-        found = StoredActors(store).list(alone=alone, limit=limit, after=after)
-    show([dataclasses.asdict(actor) for actor in found], as_json, "there are no such actors")
+    listed(url, as_json, "actors", lambda store: StoredActors(store).list(alone=alone, limit=limit, after=after))
 
 
 @actors.command(short_help="Delete the state, timers and mail of one.")
@@ -47,7 +43,7 @@ def delete(url: str, name: str, yes: bool, as_json: bool) -> None:
     with opened(url, "write") as store:
         found = StoredActors(store).delete(name)
     if not found:
-        fail(f"{url}: there is nothing of {name}; `actorflow store actors list` shows the names", 1)
+        fail(f"{store.url}: there is nothing of {name}; `actorflow store actors list` shows the names", 1)
     told({"deleted": name}, as_json, f"{name} is deleted")
 
 
@@ -61,16 +57,13 @@ def mail() -> None:
 
 @mail.command("list")
 @on_store
-@click.option("--actor", metavar="NAME", help="Of this actor only.")
-@click.option("--limit", type=NUMBER, default=20, show_default=True, help="So many, the newest first.")
-@click.option("--before", type=NUMBER, metavar="ID", help="Older ones than this only: the next page.")
+@paging
 def list_mail(url: str, actor: str | None, limit: int, before: int | None, as_json: bool) -> None:
     """List messages that wait."""
     from actorflow.durable.stored_actors import StoredActors
 
-    with opened(url, "read") as store:
-        found = StoredActors(store).mail(actor, limit=limit, before=None if before is None else str(before))
-    show([dataclasses.asdict(message) for message in found], as_json, "there are no such messages")
+    older = None if before is None else str(before)
+    listed(url, as_json, "messages", lambda store: StoredActors(store).mail(actor, limit=limit, before=older))
 
 
 @mail.command(short_help="Remove messages for good.")

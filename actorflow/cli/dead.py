@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,6 +14,7 @@ from actorflow.cli.queue import opened
 
 if TYPE_CHECKING:
     from actorflow.durable.dead_mail import DeadMail
+    from actorflow.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +34,24 @@ def on_store(command: F) -> F:
     return click.argument("url", metavar="STORE")(command)
 
 
+def paging(command: F) -> F:
+    """Add what all lists of messages have."""
+    command = click.option("--before", type=NUMBER, metavar="ID", help="Older ones than this only: the next page.")(
+        command
+    )
+    command = click.option("--limit", type=NUMBER, default=20, show_default=True, help="So many, the newest first.")(
+        command
+    )
+    return click.option("--actor", metavar="NAME", help="Of this actor only, by its name below the system.")(command)
+
+
+def listed(url: str, as_json: bool, noun: str, read: Callable[[Store], Iterable[Any]]) -> None:
+    """Print what a store has of something."""
+    with opened(url, "read") as store:
+        found = [dataclasses.asdict(one) for one in read(store)]
+    show(found, as_json, f"there are no such {noun}")
+
+
 def choosing(command: F) -> F:
     """Add the ways to choose dead letters."""
     command = click.option("--all", "everything", is_flag=True, help="All of the store.")(command)
@@ -42,16 +61,13 @@ def choosing(command: F) -> F:
 
 @dead.command("list")
 @on_store
-@click.option("--actor", metavar="NAME", help="Of this actor only, by its name below the system.")
-@click.option("--limit", type=NUMBER, default=20, show_default=True, help="So many, the newest first.")
-@click.option("--before", type=NUMBER, metavar="ID", help="Older ones than this only: the next page.")
+@paging
 def list_(url: str, actor: str | None, limit: int, before: int | None, as_json: bool) -> None:
     """List dead letters, with their causes."""
     from actorflow.durable.dead_mail import DeadMail
 
-    with opened(url, "read") as store:
-        found = DeadMail(store).messages(actor, limit=limit, before=None if before is None else str(before))
-    show([dataclasses.asdict(message) for message in found], as_json, "there are no such dead letters")
+    older = None if before is None else str(before)
+    listed(url, as_json, "dead letters", lambda store: DeadMail(store).messages(actor, limit=limit, before=older))
 
 
 @dead.command(short_help="Put dead letters back into their actors' mailboxes.")

@@ -15,6 +15,7 @@ from actorflow.cli import fail
 from actorflow.text import text_of
 
 NUMBER = click.IntRange(1, 2**63 - 1)  # ids and limits, as databases have them
+WIDEST = 1_000_000  # letters of a line
 LONGEST_FIELD = 20_000  # letters of a field in a table; --json prints all
 ENDS = ("completed", "failed", "cancelled", "retried", "dead")
 EVER = "since the queue was made"
@@ -110,13 +111,25 @@ def show(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "") -> No
 
     table = Table(box=None, pad_edge=False)
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        table.add_column(harmless(name), overflow="fold")
     for row in rows:
-        table.add_row(*(written(name, value) for name, value in row.items()))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 500  # a file or a pipe folds nothing
-    console.print(table)
+        table.add_row(*(harmless(written(name, value)) for name, value in row.items()))
+    console = Console(markup=False, emoji=False, highlight=False)  # what is stored is no markup of ours
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = WIDEST  # a file or a pipe folds nothing
+    with console.capture() as drawn:
+        console.print(table)
+    for line in drawn.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def harmless(text: str) -> str:
+    """Return text without what a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
 
 
 def written(name: str, value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from types import TracebackType
@@ -36,10 +37,13 @@ class ProgressBar:
             if done < total and now - self._drawn < REFRESH:
                 return
             self._drawn = now
-            bar = self._bar = self._bar or self._start(total)
-            bar.update(bar.task_ids[0], completed=done, total=total, refresh=True)
-            if done >= total:
-                self._stop()
+            try:
+                bar = self._bar = self._bar or self._start(total)
+                bar.update(bar.task_ids[0], completed=done, total=total, refresh=True)
+                if done >= total:
+                    self._stop()
+            except OSError:  # the terminal was closed: the work that is shown goes on
+                self._closed = True
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +51,7 @@ class ProgressBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             self._stop()
 
     def _start(self, total: int) -> Progress:

@@ -96,7 +96,7 @@ def list_(url: str, as_json: bool) -> None:
         rows = [{"name": name, **figures(store, name)} for name in names]
     if not as_json:  # how jobs ended counts from when the queue was made, the others are there now
         rows = [{f"{word} (ever)" if word in ENDS else word: value for word, value in row.items()} for row in rows]
-    show(rows, as_json, f"there are no queues in {url}")
+    show(rows, as_json, f"there are no queues in {store.url}")
 
 
 @queue.command()
@@ -122,13 +122,15 @@ def selecting(command: F) -> F:
 
 @queue.command("show", short_help="Show the newest jobs of a queue, or all of one job.")
 @on_store
-@click.argument("what", metavar="QUEUE|JOB")
+@click.argument("what", required=False, metavar="QUEUE|JOB")
+@click.option("--queue", "name", metavar="QUEUE", help="The queue, also if its name is a number.")
 @selecting
 @click.option("--limit", type=NUMBER, default=20, show_default=True, help="So many jobs, the newest first.")
 @click.option("--before", type=NUMBER, metavar="JOB", help="Older jobs than this one only: the next page.")
 @click.option("--count", "counts", is_flag=True, help="Say how many there are, and no more.")
 def show_(
-    what: str,
+    what: str | None,
+    name: str | None,
     status: str | None,
     tag: str | None,
     task: str | None,
@@ -138,23 +140,29 @@ def show_(
     url: str,
     as_json: bool,
 ) -> None:
-    """Show the newest jobs of a queue; or all that is known of one job, by its number."""
+    """Show the newest jobs of a queue; or all that is known of one job, by its number.
+
+    A word of digits alone is a job: a queue with such a name is shown by `actorflow queue show --queue 17`.
+    """
+    if (what is None) is (name is None):
+        fail("name a queue, or a job by its number; or a queue by --queue")
     from actorflow.queue.job import JobInfo
     from actorflow.queue.selection import Selection
     from actorflow.store.transaction import NEWEST
 
     with opened(url, "read") as store:
-        if what.isascii() and what.isdecimal():
+        if what is not None and is_number(what):
             info = contents_of(store, what)
             rows = [{"": word, f"job {what}": shown(word, value)} for word, value in info.items()]
             show([info] if as_json else rows, as_json)
             return
-        check_queue(store, what)
-        selection = Selection(what, status, tag, task)
+        name = str(what if name is None else name)
+        check_queue(store, name)
+        selection = Selection(name, status, tag, task)
         if counts:
             count = selection.count(store)
             click.echo(
-                json.dumps({"name": what, "count": count}) if as_json else counted(count, what, status, tag, task)
+                json.dumps({"name": name, "count": count}) if as_json else counted(count, name, status, tag, task)
             )
             return
         found = [JobInfo.of(row) for row in selection.rows(store, limit, NEWEST if before is None else before)]

@@ -62,3 +62,19 @@ def test_bar_may_be_called_from_many_threads(screen):
         for thread in threads:
             thread.join()
     assert "100/100" in screen.file.getvalue()
+
+
+class Gone(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, _text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    def flush(self) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_terminal_that_is_closed_ends_no_work():
+    with ProgressBar("photos", console=Console(file=Gone(), force_terminal=True)) as progress:
+        progress(1, 3)
+        progress(3, 3)

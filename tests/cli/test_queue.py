@@ -285,3 +285,50 @@ def test_every_command_prints_json_and_nothing_else(url, command):
     result = run(*command, "--store", url, "--json")
     json.loads(result.stdout)
     assert not result.stderr
+
+
+NAMES = ["17", "--x", "ünï😀", "two\nlines", "[red]x", "[b]", ":smile:", "\x1b[31mred", "q" * 150]
+
+
+@pytest.fixture
+def odd(tmp_path) -> str:
+    """A store with queues of odd names, and a job in each."""
+    url = f"sqlite:///{tmp_path / 'odd.db'}"
+    with af.ActorSystem("shop", store=url) as system:
+        for name in NAMES:
+            system.queue(name).enqueue(tasks.double, name)
+    return url
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_queue_of_any_name_is_listed_shown_and_changed(odd, name):
+    assert name in [row["name"] for row in asked("list", "--store", odd)]
+    (job,) = asked("show", "--queue", name, "--store", odd)
+    assert job["queue"] == name
+    (line,) = [line for line in run("show", job["id"], "--store", odd).stdout.splitlines() if line.startswith("queue ")]
+    assert line.split("  ")[-1].strip() == name.split("\n")[0].replace("\x1b", "\\x1b")
+    assert "\x1b" not in run("list", "--store", odd).stdout
+    assert json.loads(run("stats", "--store", odd, "--json", "--", name).stdout)["queued"] == 1
+    assert asked("cancel", "--queue", name, "--status", "queued", "--store", odd)["cancelled"] == 1
+    assert asked("retry", "--queue", name, "--status", "cancelled", "--store", odd)["retried"] == 1
+
+
+def test_a_number_is_a_job_and_a_queue_of_that_name_is_named_by_an_option(odd):
+    assert "there is no job 17" in run("show", "17", "--store", odd, code=2).stderr
+    assert [job["queue"] for job in asked("show", "--queue", "17", "--store", odd)] == ["17"]
+    for arguments in ([], ["17", "--queue", "17"]):
+        assert "--queue" in run("show", *arguments, "--store", odd, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["cannot open [/etc/x]", "[red]x", ":smile: dict[str, int]", "x" * 3000, "\x1b[31mred\x07"]
+)
+def test_the_text_of_an_error_is_shown_as_it_is_in_one_line(url, text):
+    with af.ActorSystem("shop", store=url) as system:
+        job = system.queue("photos", workers=1).enqueue(tasks.fail.options(priority=-1), text)
+        with pytest.raises(af.JobFailed):
+            job.result(timeout=30)
+    expected = text.replace("\x1b", "\\x1b").replace("\x07", "\\x07")
+    (line,) = [line for line in run("show", job.id, "--store", url).stdout.splitlines() if line.startswith("error ")]
+    assert line.endswith(expected)
+    assert run("show", "photos", "--store", url).stdout.count(expected) == 1
