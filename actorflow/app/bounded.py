@@ -9,7 +9,7 @@ from actorflow.core.log import logger
 
 
 def within(seconds: float, act: Callable[[], None], failure: str) -> None:
-    """Make a call that may hang, but return in so many seconds: the end of a system is bounded, whoever holds its file.
+    """Make a call that may hang, but return in so many seconds: the end of a system is bounded in any case.
 
     A call that takes longer is left alone, in a thread that does not keep the program alive.
     """

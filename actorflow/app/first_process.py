@@ -19,7 +19,7 @@ OWN: Final = {"SIGKILL", "SIGSTOP", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SI
 
 
 def become_init(is_first: Callable[[], bool] = lambda: os.getpid() == 1) -> None:
-    """In process 1, go on in a child, and never return in process 1 itself; elsewhere do nothing.
+    """Go on in a child if this is process 1, and never return in process 1 itself; elsewhere do nothing.
 
     It must be called before there are threads.
     """
@@ -69,7 +69,7 @@ def buried(program: int) -> int | None:
 
 
 def lead_terminal() -> None:
-    """In the program: have a process group of its own, and the terminal, so that Ctrl-C comes here only, and once."""
+    """Give the program a process group of its own, and the terminal, so that Ctrl-C comes here only, and once."""
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)
         if os.isatty(0):

@@ -36,9 +36,9 @@ def find(target: str, as_wanted: Callable[[Any], T | None], noun: str, wanted: s
 
     Args:
         target: ``module:attribute``.
-        as_wanted: returns what is wanted of a value, None if the value is something else.
-        noun: what errors call it: "app".
-        wanted: what it has to be: "an af.App".
+        as_wanted: returns the wanted part of a value, None if the value is something else.
+        noun: its name in errors: "app".
+        wanted: its kind in errors: "an af.App".
         example: a target that can be found.
 
     Raises:

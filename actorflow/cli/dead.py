@@ -93,7 +93,7 @@ def purge(url: str, ids: tuple[int, ...], actor: str | None, everything: bool, y
 
 
 def check_choice(ids: tuple[int, ...], actor: str | None, *, everything: bool) -> None:
-    """Have one way to choose."""
+    """Refuse more than one way to choose, or none."""
     if bool(ids) + (actor is not None) + everything != 1:
         fail("name dead letters by their ids, or an actor by --actor, or give --all")
 

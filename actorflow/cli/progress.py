@@ -29,7 +29,7 @@ class ProgressBar:
         self._closed = not self._console.is_terminal
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` are done."""
+        """Draw the bar with `done` of `total`."""
         if self._closed:
             return
         with self._lock:

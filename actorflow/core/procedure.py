@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Procedure:
-    """Drives one such coroutine; `done` gets its result or error."""
+    """Drives one coroutine of the runtime; `done` gets its result or error."""
 
     __slots__ = ("coro", "done", "scheduler")
 

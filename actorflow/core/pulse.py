@@ -36,7 +36,7 @@ class Pulse:
         threading.Thread(target=self._work, name=f"{scheduler.name}-pulse", daemon=True).start()
 
     def ring(self) -> None:
-        """Wake it."""
+        """Wake the thread of the pulse."""
         self.asleep = False
         try:
             self._bell.release()

@@ -25,7 +25,7 @@ class Subscriber(Actor):
         self._function = function
 
     def on_receive(self, message: Any) -> None:
-        """Call it."""
+        """Call the function with the message."""
         try:
             self._function(message)
         except KeyboardInterrupt:

@@ -170,7 +170,7 @@ class Gone:
         self.node = ""
 
     def check_usable(self) -> None:
-        """Nothing to check: the ref is dead."""
+        """Do nothing: the ref is dead."""
 
     def post(self, _ref: Any, _message: Any, future: Future[Any] | None) -> None:
         """Take a stop that an actor asks for which was never started, as pykka does, or which is dead."""

@@ -25,7 +25,7 @@ class Proxy(pykka.ActorProxy[Any]):
 
     @_actor.setter
     def _actor(self, actor: Any) -> None:
-        """Leave it to the ref."""
+        """Ignore the actor that pykka sets: the ref has it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return proxy_at, (self.actor_ref, self._attr_path)

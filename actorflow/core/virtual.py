@@ -207,7 +207,7 @@ class VirtualScheduler(Scheduler):
         worker.park.acquire()
 
     def give_back(self, worker: Worker) -> None:
-        """Nothing is left to run: the driver, if it waits, waits for ever."""
+        """Let the driver, if it waits, wait for ever, as nothing is left to run."""
         driver = self.driver
         if driver is not None and not driver.over:
             driver.stuck = driver.over = True

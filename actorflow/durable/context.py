@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class DurableContext(Context):
-    """As `Context`; timers outlive the process, and a promised answer may be kept in the state."""
+    """A context whose timers outlive the process; a promised answer may be kept in the state."""
 
     __slots__ = ()
 
@@ -110,7 +110,7 @@ class DurableTimer(Timer):
         self.cancelled = False
 
     def cancel(self) -> bool:
-        """Cancel it, in a handler of its actor with the commit; True if a firing was still to come."""
+        """Cancel the timer, in a handler of its actor with the commit; True if a firing was still to come."""
         if self.cancelled:
             return False
         self.cancelled = True

@@ -34,7 +34,7 @@ BATCH_SECONDS: Final = 0.002
 
 
 class KeeperTraits(Traits):
-    """Of an actor that is known to block: it gets a thread beside the others, unless they have nothing to do."""
+    """Traits of an actor that is known to block: it gets a thread beside the others, unless they have nothing to do."""
 
     __slots__ = ()
 

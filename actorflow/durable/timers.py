@@ -56,7 +56,7 @@ class Timers(dict[int, TimerRow]):
         return self.pop(id, None) is not None
 
     def disarm_all(self) -> None:
-        """Forget all."""
+        """Forget all timers."""
         for id_ in list(self):
             self.disarm(id_)
 

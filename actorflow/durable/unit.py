@@ -62,7 +62,7 @@ class Unit(Execution):
         failure: why it failed; None so far.
         pause: seconds until the next try.
         refused: the commit's error.
-        upto: the number up to which rows are to be handled before what is queued behind them.
+        upto: the number up to which rows are to be handled before items queued behind them.
     """
 
     __slots__ = (
@@ -214,7 +214,7 @@ class Unit(Execution):
         return self.submit()
 
     def submit(self) -> Any:
-        """Hand it to the keeper."""
+        """Hand the unit to the keeper."""
         self.is_over = True
         self.effects.next = self.next_number()
         self.box.registry.keeper.add(self)

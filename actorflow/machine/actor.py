@@ -180,7 +180,7 @@ class Machine(Actor):
         self._tell_of_transitions(receiver)
 
     def _unsubscribe(self, receiver: ActorRef[Any]) -> None:
-        """Tell it no more."""
+        """Tell a subscriber of no more transitions."""
         life = self._actor_ref._life
         if life is not None and receiver in life.listeners:
             life.listeners.remove(receiver)

@@ -230,7 +230,7 @@ class ChartBuilder:
 
 
 def _name(state: Any) -> Any:
-    """Return the name in what stands for a state; of an Enum member that is text, as of a StrEnum, the text."""
+    """Return the name of a state in an object that stands for it; for an Enum member that is text, the text."""
     return str.__str__(state) if isinstance(state, str) else getattr(state, "name", state)
 
 

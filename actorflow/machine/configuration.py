@@ -143,7 +143,7 @@ class Change:
 
 
 class Step:
-    """From one configuration to another, by one or several moves."""
+    """The way from one configuration to another, by one or several moves."""
 
     __slots__ = ("actions", "entered", "enters", "exits", "left", "moves", "plain", "remembered", "source", "target")
 

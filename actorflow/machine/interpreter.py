@@ -237,7 +237,7 @@ class Interpreter:
 
     @property
     def deferred(self) -> tuple[Event, ...]:
-        """Events that wait for a change of configuration, oldest first."""
+        """The events that wait for a change of configuration, oldest first."""
         return () if self._pending is None else tuple(self._pending.deferred)
 
     # --- children ----------------------------------------------------------------------------------------------------

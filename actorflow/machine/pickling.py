@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def take(machine: Interpreter) -> dict[str, Any]:
-    """Return all that an interpreter is, between two events."""
+    """Return the whole state of an interpreter, between two events."""
     pending, records = machine._pending, machine._records
     of_class = getattr(type(machine.model), "chart", None) is machine.chart  # which has it there too, lambdas and all
     return {

@@ -79,7 +79,7 @@ class Alone:
         """Do nothing: there is none."""
 
     def refused(self, _event: Event, error: Exception, /) -> None:
-        """Log it."""
+        """Log the refused event."""
         logger.warning("An event that nobody waits for was refused: %s", error)
 
 

@@ -80,7 +80,7 @@ class Surroundings:
             pass  # the news of its end is on its way
 
     def refused(self, event: Event, error: Exception, /) -> None:
-        """Make it a dead letter."""
+        """Make the refused event a dead letter."""
         ref = self.owner._actor_ref
         ref._scheduler.events.dead_letter(ref, event, None, error)
 

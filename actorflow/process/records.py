@@ -34,7 +34,7 @@ def install(
         """Sends records."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            """Send one, its arguments and its traceback as text."""
+            """Send one record, its arguments and its traceback as text."""
             mark(record)
             fields = dict(record.__dict__, msg=record.getMessage(), args=None, exc_info=None)
             if record.exc_info:

@@ -1,7 +1,7 @@
 """Wire: frames over a Unix socket between two processes of one user. Lean: children import it first.
 
 A frame is a 12-byte header (length of the body, number of buffers), the buffers' sizes, the body, and the buffers. The
-body is marshalled: one C call for a whole batch, a tenth of what packing each message costs. Marshal is right here
+body is marshalled: one C call for a whole batch, a tenth of the cost of packing each message. Marshal is right here
 because both ends are the same interpreter and users' objects are pickled before, into bytes. Big buffers follow raw and
 are read straight into their own memory, with huge pages where the system has them: 80 MB take 16 ms instead of 55, no
 name is left in shared memory when a process is killed, and arrays arrive writable.

@@ -26,7 +26,7 @@ def carry_on(store: Store, limit: int, told: Callable[[ledger.News], object]) ->
 
 
 def finish(store: Store, limit: int, told: Callable[[ledger.News], object] = lambda _news: None) -> None:
-    """Do all that is left."""
+    """Do all parts that are left."""
     while carry_on(store, limit, told):
         pass
 

@@ -34,7 +34,7 @@ def write_apart(line: Line, outcomes: list[ledger.Outcome]) -> list[ledger.Outco
 
 
 def write(line: Line, outcome: ledger.Outcome) -> None:
-    """Write one outcome."""
+    """Write one outcome in a transaction of its own."""
     owner, now, news = line.store.node.id, line.now(), ledger.News()
 
     def work(transaction: Transaction) -> None:

@@ -226,7 +226,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.flush_soon()
 
     def doubt(self, done: list[Outcome]) -> None:
-        """Look what a transaction of unknown outcome may have claimed, and what it may have written."""
+        """Look for jobs that a transaction of unknown outcome may have claimed, and for outcomes that it wrote."""
         for outcome in done:
             outcome.is_doubtful = True
         self.actor_ref.cast(Claimer.disown_others)

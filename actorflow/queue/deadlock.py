@@ -17,7 +17,7 @@ WITHOUT_WORKER: Final = (READY, BEHIND)  # stages of a job that a free worker co
 
 
 class DeadlockWatch:
-    """Reports it once, at the second look in a row: another process may have been about to take these jobs."""
+    """Reports a deadlock once, at the second look in a row: another process may have been about to take these jobs."""
 
     def __init__(self, line: Line) -> None:
         self._line = line

@@ -40,7 +40,7 @@ class Desk:
 
     @property
     def folder(self) -> str:
-        """Where it is."""
+        """The folder's path; it is made at first use."""
         with self._lock:
             if self._folder is None:
                 sweep()
@@ -135,7 +135,7 @@ class InProcess:
         return find_in_module, (module, name)
 
     def __call__(self, args: Any, kwargs: Any, key: str, attempt: int, folder: str, job: int) -> Any:
-        """Call it."""
+        """Call the task's function."""
         slip = Slip(folder, job)
         token = CURRENT_TASK.set(Current(key, attempt, slip.report, slip.is_cancelled))
         try:

@@ -225,7 +225,7 @@ class Job(Generic[R_co]):
         return self._store.read(lambda transaction: reason_for(transaction, int(self.id), now, waits.workers_of))
 
     def _warn_if_vain(self) -> None:
-        """Say that it is waited for a job which nobody in this process can end."""
+        """Log a wait for a job that no worker of this process can end."""
         reason = self._reason()
         if reason.is_vain:
             logger.warning("A wait for job %s may not end: %s", self.id, reason.text)

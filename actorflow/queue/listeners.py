@@ -53,7 +53,7 @@ class Listeners:
         return remove
 
     def tell(self, kind: str, job: int, task: str, detail: Any = None) -> None:
-        """Call them."""
+        """Call the listeners."""
         if not self._functions:
             return
         event = JobEvent(kind, str(job), task, self._now(), detail)

@@ -91,7 +91,7 @@ class Selection:
         return 0 if row is None else int(row[0])
 
     def cancel(self, store: Store, told: Callable[[ledger.News, bool], object]) -> int:
-        """Cancel them, as far as they are not over; return how many.
+        """Cancel the selected jobs, as far as they are not over; return how many.
 
         Args:
             told: called after each commit, with the changes made, and whether jobs that run are to end.

@@ -103,7 +103,7 @@ class Waits:
         self.ready(news.queues)
 
     def look(self) -> None:
-        """Wake all: another process has committed something."""
+        """Wake all waits: another process has committed something."""
         self.ended(list(self._futures))
 
     def ready(self, queues: Iterable[str]) -> None:
@@ -119,7 +119,7 @@ class Waits:
             look()
 
     def close(self) -> None:
-        """Have all see that nobody here ends a job any more."""
+        """Have all waits see that this process ends no jobs any more."""
         self.offload.close()
         self.look()
 

@@ -61,6 +61,6 @@ class Held:
         self._commits.let_go(commit=True)
 
     def rollback(self) -> None:
-        """Undo it; does nothing if it is over."""
+        """Undo the transaction; does nothing if it is over."""
         self._is_over = True
         self._commits.let_go(commit=False)

@@ -1,4 +1,4 @@
-"""Shell: the parts that all stores share: the check of who may use them, and their end."""
+"""Shell: the parts that all stores share: closed once, refused in a fork."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Writer(Protocol):
 
         Raises:
             StoreUnreachable: the store is lost; `wait_until_back` may help.
-            StoreError: another process has it for long; its tables or its file are not what they were.
+            StoreError: another process has it for long; its tables or its file have changed.
         """
         ...
 
@@ -89,7 +89,7 @@ class Writer(Protocol):
         ...
 
     def commit(self) -> None:
-        """Commit it.
+        """Commit the transaction.
 
         Raises:
             StoreError: nothing of it is there.
@@ -109,7 +109,7 @@ class Writer(Protocol):
         ...
 
     def rollback(self) -> None:
-        """Undo it; does nothing if there is none."""
+        """Undo the transaction; does nothing if there is none."""
         ...
 
     def savepoint(self) -> None:

@@ -15,7 +15,7 @@ TURN_SECONDS: Final = 30.0  # that work waits while a task of this process has i
 
 
 class Turn:
-    """A lock that refuses its holder, who would wait for itself for ever.
+    """A lock that refuses its holder, which would wait for itself for ever.
 
     The handler of a signal may raise between any two bytecodes of the main thread. The lock knows its holder, so
     `give_up`, in an `except` around all from `acquire` to `release`, frees it wherever the handler raised.
@@ -28,7 +28,7 @@ class Turn:
 
     @property
     def is_mine(self) -> bool:
-        """Whether this thread has it."""
+        """Whether this thread has the lock."""
         return self._lock._is_owned()  # type: ignore[no-any-return]
 
     def check_outside(self) -> None:
@@ -44,20 +44,20 @@ class Turn:
             raise DeadlockError(msg)
 
     def acquire(self, *, blocking: bool = True, seconds: float = -1) -> bool:
-        """Take it; False if another thread has it, or this one."""
+        """Take the lock; False if another thread has it, or this one."""
         return not self._lock._is_owned() and self._lock.acquire(blocking, seconds)
 
     def release(self) -> None:
-        """Give it back."""
+        """Give the lock back."""
         self._lock.release()
 
     def give_up(self) -> None:
-        """Give it back if this thread has it, after an interruption."""
+        """Give the lock back if this thread has it, after an interruption."""
         with contextlib.suppress(RuntimeError):
             self._lock.release()
 
     def take_away(self) -> None:
-        """Free it, though another thread has it."""
+        """Free the lock, though another thread has it."""
         self._lock._release_save()
 
     def within(self, section: Callable[[], T]) -> T:

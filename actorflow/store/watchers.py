@@ -27,7 +27,7 @@ class Watchers:
         return end
 
     def notify(self) -> None:
-        """Call all."""
+        """Call all watchers."""
         for notice in list(self._notices.values()):
             try:
                 notice()

@@ -185,7 +185,7 @@ class SupervisedChildren(Children):
     async def _start_again(
         self, affected: list[ActorRef[Any]], error: BaseException | None
     ) -> tuple[ActorRef[Any], BaseException] | None:
-        """Start them left to right; returns the one that could not start, and why."""
+        """Start children left to right; return the one that could not start, and its error."""
         for sibling in affected:
             if sibling.uid not in self._between:
                 continue

@@ -16,7 +16,7 @@ SHARED = ("actorflow-exit", "default-", "pytest", "execnet", "Dummy", "asyncio_"
 
 
 class Leak(AssertionError):
-    """Something was left behind: threads, processes or open files."""
+    """Threads, processes or open files that a block has left behind."""
 
 
 @dataclass(frozen=True)

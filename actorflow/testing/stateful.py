@@ -197,7 +197,7 @@ class MachineRules(RuleBasedStateMachine):
                 future.get()
 
     def _seen(self) -> tuple[Any, ...]:
-        """Return all that an event must not change when it is refused."""
+        """Return the state that a refused event must not change."""
         if not self.ref.is_alive():
             return ()
         machine = self._interpreter

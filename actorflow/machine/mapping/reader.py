@@ -59,7 +59,7 @@ def chart_from_dict(data: Mapping[str, Any], functions: Mapping[str, Any] | None
 
 
 class _Reader:
-    """Reads one dict; `path` says where in it."""
+    """Reads one dict; `path` is the place in it."""
 
     def __init__(self, data: Mapping[str, Any], functions: Mapping[str, Any]) -> None:
         self.data = data
@@ -68,7 +68,7 @@ class _Reader:
         self.name = "chart"
 
     def chart(self) -> Chart:
-        """Read all of it."""
+        """Read the whole dict."""
         data = self._mapping(self.data, "", CHART_KEYS)
         self.name = self._text(data.get("name", "chart"), "name")
         version, order = data.get("version", 1), data.get("order", "action first")

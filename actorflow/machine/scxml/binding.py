@@ -108,7 +108,7 @@ class DoneData:
         self._code = compile_data(source, element, lenient=True)
 
     def __call__(self, session: Session) -> Any:
-        """Evaluate it."""
+        """Evaluate the data."""
         if self._code is None:
             return None
         try:

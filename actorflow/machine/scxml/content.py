@@ -36,7 +36,7 @@ class Block:
         self._steps = compile_steps(source, elements)
 
     def __call__(self, session: Session, *_args: Any, **_kwargs: Any) -> None:
-        """Run it; the first error ends it, and becomes error.execution."""
+        """Run the block; the first error ends it, and becomes error.execution."""
         element = None
         try:
             session.begin()
@@ -66,7 +66,7 @@ class Condition:
         self._code = source.condition(element)
 
     def __call__(self, session: Session, *_args: Any, **_kwargs: Any) -> bool:
-        """Evaluate it; an error is false, and error.execution (5.9.1)."""
+        """Evaluate the condition; an error is false, and error.execution (5.9.1)."""
         assert self._code is not None
         try:
             session.begin()

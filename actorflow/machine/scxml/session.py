@@ -98,7 +98,7 @@ class Session:
         parent: Callable[[Event], bool] | None = None,
         receive: Callable[[Event], bool] | None = None,
     ) -> None:
-        """Join it with its interpreter, before that starts.
+        """Join the session with its interpreter, before that starts.
 
         Args:
             interpreter: has the session as its model.

@@ -42,7 +42,7 @@ class Asked:
 
 
 def run_asked(ref: ActorRef[Any], asked: Asked) -> Any:
-    """Note that it has begun, and handle the message."""
+    """Note that the message has begun, and handle it."""
     PAGES[0][asked.number] = 1
     message = asked.message
     handler = HANDLERS.get(message.__class__)

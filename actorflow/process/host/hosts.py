@@ -379,7 +379,7 @@ OTHERS.append(any_lives)
 
 
 def _close_after_fork() -> None:
-    """In a fork of this process: a copy of a socket would keep its host alive when this process has died."""
+    """Close a socket's copy in a fork of this process: it would keep its host alive when this process has died."""
     for host in list(_living):
         if host.link.closed is None:
             host.link.connection.close_here()

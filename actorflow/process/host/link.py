@@ -176,7 +176,7 @@ class Link(Outbox):
         """Read a frame and deal with it so that a signal's handler may raise at any line; False: that cannot be.
 
         It can if the frame has nothing but answers for which nobody else waits. Then it is dealt with before it is
-        taken, and what was begun when a handler raised is done again by who reads next.
+        taken, and work that a handler interrupted is done again by the next reader.
 
         Raises:
             EOFError, OSError: the other end is gone.

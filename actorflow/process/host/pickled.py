@@ -61,7 +61,7 @@ class PickledRef(Copied):
 
 
 class PickledBoundedRef(Copied, BoundedRef):
-    """The same with a bounded mailbox, whose `tell` is a `_send`."""
+    """A pickled ref with a bounded mailbox, whose `tell` is a `_send`."""
 
     __slots__ = ()
 

@@ -32,7 +32,7 @@ class Request:
         self.number = number
 
     def answer(self, value: Any = None) -> None:
-        """Answer it; from any thread, once."""
+        """Answer the request; from any thread, once."""
         if self.number is not None:
             self.link.answer(self.number, value)
 
@@ -47,7 +47,7 @@ class Request:
             settle()
 
     def fail(self, error: BaseException) -> None:
-        """Answer it with an error."""
+        """Answer the request with an error."""
         if self.number is not None:
             self.link.fail(self.number, error)
 

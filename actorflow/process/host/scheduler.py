@@ -200,7 +200,7 @@ class HostScheduler(LiveScheduler):
                     self._ear.release()
 
     def close(self) -> None:
-        """End all threads."""
+        """End all threads of the scheduler."""
         super().close()
         self._knock()
         try:

@@ -148,7 +148,7 @@ class Handle:
                 logger.exception("The exit callback of process %s failed", self._pid)
 
     def _forget(self) -> None:
-        """In a fork of the process that started it: there is nothing to wait for."""
+        """Give up the wait, in a fork of the process that started the child."""
         self._changed = threading.Condition()  # it may have been held by a thread that is not here
         self._callbacks.clear()
         self._exit = self._exit or Exit(error="it belongs to the process that this one was forked from")

@@ -113,7 +113,7 @@ class Launcher:
             server.end()
 
     def _forget(self) -> None:
-        """In a fork of this process: it is not ours."""
+        """Give up the server in a fork of this process: it is the parent's."""
         self._lock = threading.Lock()
         self._users = 0
         if self._server is not None:
@@ -150,7 +150,7 @@ def _end_all() -> None:
 
 
 def _forget_all() -> None:
-    """In a fork of this process: close the copies of the life lines, or the children would outlive their parent."""
+    """Close the copies of the life lines in a fork of this process, or the children would outlive their parent."""
     while _launchers:
         _launchers.popitem()[1]._forget()
     forking.release()

@@ -122,7 +122,7 @@ class ForkServer:
             self._thread.join(END_LIMIT)
 
     def forget(self) -> None:
-        """In a fork of this process: let go, so that the zygote's life line is the parent's alone."""
+        """Let go in a fork of this process, so that the zygote's life line is the parent's alone."""
         self._ended = True
         self._lock = threading.Lock()  # it may have been held by a thread that is not here
         self._close()

@@ -95,7 +95,7 @@ class Worker:
             self.connection.send(items, buffers)
 
     def _leave_to_parent(self) -> None:
-        """In a process that a task has forked: the socket is the worker's alone, else its end would go unnoticed."""
+        """Leave the socket to the worker in a process that a task has forked, else its end would go unnoticed."""
         self.connection.close_here()  # the object, too: else it would write to whatever file gets the number next
         self.sending = _thread.allocate_lock()  # a thread that is not here may have held it
 
@@ -327,5 +327,5 @@ class Unread:
         self.data = data
 
     def read(self) -> Any:
-        """Unpickle it."""
+        """Unpickle the function."""
         return loads(self.data)

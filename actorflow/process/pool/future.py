@@ -1,8 +1,8 @@
 """Pool futures: one object that is an actorflow future and a `concurrent.futures.Future`.
 
 Half of the time of the standard library's process pool goes into its future: a condition, and so two locks, for each.
-Here it costs what a future of actorflow costs. The condition and the list of waiters, which the standard library's
-`wait` and `as_completed` touch, exist only once they asked for them.
+Here a future costs no more than others of actorflow. The condition and the list of waiters, which the standard
+library's `wait` and `as_completed` touch, exist only once they asked for them.
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ class Lane(DirectLine):
         """Take back the tasks that have not begun.
 
         The worker looks at UPTO after it has written which task it begins, and waits there for FINAL. So of two writes
-        and two reads on two cores, after DECIDE at least one side sees the other's, and both know what runs.
+        and two reads on two cores, after DECIDE at least one side sees the other's, and both know which task runs.
         """
         words, upto = self.words, self.next_seq - 1
         self.recalled = upto

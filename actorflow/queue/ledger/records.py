@@ -152,7 +152,7 @@ class News:
     is_unfinished: bool = False
 
     def begin(self) -> None:
-        """Forget all: a database may have a transaction undone and done again."""
+        """Forget all news: a database may have a transaction undone and done again."""
         self.lost.clear()
         self.queues.clear()
         self.ended.clear()
@@ -172,7 +172,7 @@ class Counts:
     dead: int = 0
 
     def write(self, transaction: Transaction, queue: str) -> None:
-        """Add them to the queue's."""
+        """Add the counts to the queue's."""
         changes = {name: getattr(self, name) for name in COUNTED}
         if any(changes.values()):
             transaction.run("jobs.count", {"name": queue, **changes})

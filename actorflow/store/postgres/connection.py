@@ -179,7 +179,7 @@ class Session:
             connection.close()
 
     def close(self) -> None:
-        """End it."""
+        """End the session."""
         self.connection.close()
 
 
@@ -317,7 +317,7 @@ class PostgresWriter:
             raise StoreError(msg)
 
     def commit(self) -> None:
-        """Commit it, and have the others told. If the server is lost meanwhile, it is asked when it is back.
+        """Commit the transaction, and have the others told. If the server is lost in it, it is asked when it is back.
 
         Raises:
             StoreError: it is not committed.
@@ -373,7 +373,7 @@ class PostgresWriter:
         return lambda: None
 
     def rollback(self) -> None:
-        """Undo it; does nothing if there is none."""
+        """Undo the transaction; does nothing if there is none."""
         self.session.rollback()
 
     def savepoint(self) -> None:

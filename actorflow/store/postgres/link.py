@@ -117,7 +117,7 @@ class Link:
             raise StoreUnreachable(msg)
 
     def close(self) -> None:
-        """End it; the lock is free then."""
+        """End the session; the lock is free then."""
         self._ended.set()
         self._ring()
         self._wake()

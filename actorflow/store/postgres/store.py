@@ -125,10 +125,10 @@ class PostgresStore(StoreShell[PostgresNode]):
         return [row[0] for row in self.read(lambda transaction: transaction.all("session.dead", {"id": ""}))]
 
     def _tidy(self) -> None:
-        """Leave that to the server."""
+        """Do nothing: the server tidies up."""
 
     def _end_watching(self) -> None:
-        """Let it go on: the node's lock is the link's."""
+        """Do nothing: the node's lock is the link's, which goes on."""
 
     def _end(self, _writer: Any, /) -> None:
         self._link.close()

@@ -77,7 +77,7 @@ def tables(connection: sqlite3.Connection) -> list[str]:
 
 
 def check(path: str) -> Report:
-    """Read all of a file, and say how it is."""
+    """Read the whole of a file, and report its state."""
     try:
         with look_into(path) as connection:
             return _report(connection, path)

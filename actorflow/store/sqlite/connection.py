@@ -35,7 +35,7 @@ class OwnConnection(sqlite3.Connection):
     refused: Container[int] = ()
 
     def close(self) -> None:
-        """Close it, unless a task may have it.
+        """Close the connection, unless a task may have it.
 
         Raises:
             StoreError: a task may have it.
@@ -46,7 +46,7 @@ class OwnConnection(sqlite3.Connection):
         super().close()
 
     def end(self) -> None:
-        """Close it."""
+        """Close the connection."""
         super().close()
 
     def refuse(self, threads: Container[int]) -> None:
@@ -299,7 +299,7 @@ class SqliteWriter:
         self.connection.end()
 
     def rollback(self) -> None:
-        """Undo it; does nothing if there is none: SQLite itself undoes some that fail."""
+        """Undo the transaction; does nothing if there is none: SQLite itself undoes some that fail."""
         if self.connection.in_transaction:
             self._execute("rollback")
 

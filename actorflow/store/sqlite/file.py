@@ -199,9 +199,9 @@ def let_pass(path: str) -> None:
 def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
     """Write the pages of the log back into the file, and begin it anew; only one process at a time does so.
 
-    With readers and writers about, it waits for them for so many milliseconds, then does what it can, and returns
-    False. The log keeps its length: a commit that makes it longer takes half as long again to reach the disk as one
-    that writes over old pages.
+    With readers and writers about, it waits for them for so many milliseconds, then does a part, and returns False. The
+    log keeps its length: a commit that makes it longer takes half as long again to reach the disk as one that writes
+    over old pages.
 
     SQLite before 3.51.3 can lose pages if another connection checkpoints while this one restarts the log
     (sqlite.org/wal.html, "the WAL-reset bug"); so its own checkpoints are off, and ours hold a file lock.

@@ -46,7 +46,7 @@ class WorkNotes:
         NUMBER.pack_into(self._page, place * NUMBER.size, number)
 
     def remove(self, number: int) -> None:
-        """Forget it, once its outcome is committed; does nothing if it is not noted."""
+        """Forget a piece of work, once its outcome is committed; does nothing if it is not noted."""
         place = self._places.pop(number, None)
         if place is not None:
             NUMBER.pack_into(self._page, place * NUMBER.size, 0)
