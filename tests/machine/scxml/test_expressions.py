@@ -242,3 +242,48 @@ def test_a_text_is_an_expression_by_itself_and_not_by_the_brackets_around_it(sou
 )
 def test_brackets_and_comments_of_an_expression_are_its_own(source, value):
     assert python(source) == value
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        # as Node 20 says of each; all of them were another value once
+        ("[Math.round(0.49999999999999994), Math.round(4503599627370497), Math.round(-2.5)]", [0, 4503599627370497, -2]),
+        ("isNaN(1 ** NaN) && isNaN((-1) ** Infinity)", True),
+        ("[(-0) ** -1, (-1e200) ** 3, (-1e200) ** 2, Math.exp(1e3)]", [-math.inf, -math.inf, math.inf, math.inf]),
+        ("'abc'.charAt(-1) + 'abc'.charAt(1.9) + 'abc'.charAt(Infinity) + 'abc'.charAt()", "ba"),
+        ("[a[''], a[null], a[true], a['01'], a[1.5], a[-1], s['']]", [UNDEFINED] * 7),
+        ("[a[-0], a['0'], a['2'], s[-0], a[[1]]]", [1, 1, 3, "t", 2]),
+        ("['' in a, null in a, false in a, '0' in a, -0 in a]", [False, False, False, True, True]),
+        ("[[NaN].includes(NaN), [NaN].indexOf(NaN), [1].includes(1)]", [True, -1, True]),
+        ("['abcabc'.indexOf('c', 3), 'abcabc'.indexOf('a', -1), a.indexOf(1, 1), a.indexOf(3, -1)]", [5, 0, -1, 2]),
+        ("'a,b,c'.split(',', 2)", ["a", "b"]),
+        ("a.join(undefined)", "1,2,3"),
+        ("[Number([[7]]), Number([null]), Number([[]]), Number([undefined])]", [7, 0, 0, 0]),
+        ("isNaN([true]) && isNaN(Number('\u0663')) && isNaN(parseInt('+-5'))", True),
+        ("['a' > [], [10] < [9], ['9'] > ['10'], ({}) < 'a']", [True, True, True, True]),
+        ("[parseFloat('0x10'), parseFloat('-.5e1x'), parseFloat('Infinityx')]", [0, -5, math.inf]),
+        ("[Number.isInteger(-0), Number.isInteger(1e300), Number.isInteger(0.5)]", [True, True, False]),
+        ("'' + 123456789012345680000 + ' ' + 1e21 + ' ' + 0.00001 + ' ' + 1.5e-7 + ' ' + -0", "123456789012345680000 1e+21 0.00001 1.5e-7 0"),
+        ("JSON.stringify([NaN, -Infinity, -0, 1e-7, 1e21, undefined, true, null])", "[null,null,0,1e-7,1e+21,null,true,null]"),
+        ("JSON.stringify({a: undefined, b: {'c\"': NaN}})", '{"b":{"c\\"":null}}'),
+    ],
+)  # fmt: skip
+def test_what_ecmascript_makes_of_odd_values(source, value):
+    assert ecma(source) == value
+
+
+@pytest.mark.parametrize("source", ["-2 ** 2", "typeof n ** 2", "2 ** -1 ** 2", "010", "09.5"])
+def test_what_is_a_mistake_in_ecmascript_has_no_value(source):
+    with pytest.raises(EvaluationError):
+        ecma(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["+x", "x < 1", "'' + x", "x == 1", "x - 1", "1 in x", "x.join()", "JSON.stringify(x)"]
+)
+def test_an_array_that_contains_itself_comes_to_an_end(source):
+    x: list[Any] = [1]
+    x[0] = x
+    with contextlib.suppress(EvaluationError, LimitExceeded):
+        ecma(source, x=x)

@@ -26,6 +26,7 @@ from actorflow.machine.scxml.ecma.tokens import Token, tokenize
 from actorflow.machine.scxml.ecma.values import UNDEFINED, member, truth, type_of
 from actorflow.machine.scxml.limits import MAX_DEPTH, EvaluationError, Refused, Scope, spend_objects
 
+SIGNS: Final = frozenset({*PREFIX, "typeof"})
 TOKENS_OF_STEP: Final = 8  # tokens whose code is gone through at the cost of one step
 
 
@@ -112,7 +113,10 @@ class _Parser:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Refused(f"an expression nested more than {MAX_DEPTH} deep")
+        first = self.token
         left = self.postfix(self.prefix())
+        if first.kind != "string" and first.value in SIGNS and self.is_next("**"):
+            raise EvaluationError(f"{self.source[:60]!r}: write (-a) ** b, or -(a ** b)")
         chained = 0
         while True:
             following = self.infix(left, power)

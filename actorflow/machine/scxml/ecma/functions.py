@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
 from actorflow.machine.scxml.ecma.tokens import as_number
-from actorflow.machine.scxml.ecma.values import UNDEFINED, int32, number_of, power, strict_equal, text_of, truth
+from actorflow.machine.scxml.ecma.values import (
+    UNDEFINED,
+    int32,
+    number_of,
+    number_text,
+    power,
+    strict_equal,
+    text_of,
+    truth,
+)
 from actorflow.machine.scxml.limits import (
     MADE_BY_STEP,
     MAX_LENGTH,
@@ -17,11 +27,13 @@ from actorflow.machine.scxml.limits import (
     LimitExceeded,
     Scope,
     copy,
+    is_number,
     spend_comparison,
     spend_objects,
     spend_size,
 )
 
+FLOAT: Final = re.compile(r"[+-]?(?:Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
 CONSTANTS: Final[dict[str, Any]] = {
     "undefined": UNDEFINED,
     "NaN": math.nan,
@@ -40,14 +52,19 @@ def _math(function: Callable[..., Any]) -> Callable[..., Any]:
         numbers = [number_of(value) for value in values]
         try:
             return as_number(function(*numbers))
-        except (ValueError, OverflowError):
+        except ValueError:
             return math.nan
+        except OverflowError:
+            return math.inf
 
     return run
 
 
 def _round(number: float) -> float:
-    return math.floor(number + 0.5) if math.isfinite(number) else number
+    if not math.isfinite(number):
+        return number
+    whole = math.floor(number)
+    return whole + (number - whole >= 0.5)  # number + 0.5 would be rounded itself
 
 
 def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
@@ -69,7 +86,7 @@ def _parse_int(scope: Scope, value: Any = UNDEFINED, base: Any = 10) -> Any:
     if not 2 <= radix <= 36:
         return math.nan
     sign = -1 if text[:1] == "-" else 1
-    digits = text.lstrip("+-")
+    digits = text[1:] if text[:1] in {"+", "-"} else text
     if digits[:2].lower() == "0x" and radix in {10, 16}:
         digits, radix = digits[2:], 16
     length = 0
@@ -83,13 +100,8 @@ def _digit(character: str) -> int:
 
 
 def _parse_float(scope: Scope, value: Any = UNDEFINED) -> Any:
-    text = text_of(scope, value).strip()[:400]
-    for end in range(len(text), 0, -1):
-        if text[end - 1] in "0123456789.y":
-            number = number_of(text[:end])
-            if not (isinstance(number, float) and math.isnan(number)):
-                return number
-    return math.nan
+    begin = FLOAT.match(text_of(scope, value).strip()[:400])
+    return number_of(begin.group()) if begin else math.nan
 
 
 def _parse_json(scope: Scope, text: Any = UNDEFINED) -> Any:
@@ -121,9 +133,27 @@ def _to_json(scope: Scope, value: Any = UNDEFINED) -> Any:
         return UNDEFINED
     plain = copy(scope, value)
     _check_json(plain)
-    text = json.dumps(plain, separators=(",", ":"), ensure_ascii=False, default=lambda _: None)
+    text = _json_of(plain)
     spend_size(scope, len(text))
     return text
+
+
+def _json_of(value: Any) -> str:
+    """Write JSON as ECMAScript does: NaN and the infinities are null, and an object lacks what is undefined."""
+    if isinstance(value, dict):
+        items = value.items()
+        return f"{{{','.join(f'{_quoted(key)}:{_json_of(item)}' for key, item in items if item is not UNDEFINED)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_json_of, value))}]"
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return number_text(value) if is_number(value) and math.isfinite(value) else "null"
+
+
+def _quoted(text: Any) -> str:
+    return json.dumps(str(text), ensure_ascii=False)
 
 
 def _keys(scope: Scope, whole: Any) -> list[Any]:
@@ -164,7 +194,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "parseFloat": _parse_float,
     "isNaN": _is_nan,
     "isFinite": lambda _scope, value=UNDEFINED: math.isfinite(number_of(value)),
-    "Number.isInteger": lambda _scope, value=UNDEFINED: isinstance(value, int) and not isinstance(value, bool),
+    "Number.isInteger": lambda _scope, value=UNDEFINED: is_number(value) and float(value).is_integer(),
     "Number.isNaN": lambda _scope, value=UNDEFINED: isinstance(value, float) and math.isnan(value),
     "Array.isArray": lambda _scope, value=UNDEFINED: isinstance(value, list | tuple),
     "Object.keys": _keys,
@@ -199,14 +229,25 @@ def _substring(scope: Scope, text: str, start: Any = UNDEFINED, end: Any = UNDEF
     return text[min(low, high) : max(low, high)]
 
 
-def _index_of(scope: Scope, whole: Any, item: Any = UNDEFINED) -> int:
+def _index_of(scope: Scope, whole: Any, item: Any = UNDEFINED, start: Any = UNDEFINED) -> int:
     spend_size(scope, len(whole))
+    first, _ = _bounds(len(whole), start, UNDEFINED)
     if isinstance(whole, str):
         part = text_of(scope, item)
         scope.spend(2 * (len(whole) + len(part)) // SIZE_OF_STEP)
-        return whole.find(part)
+        return whole.find(part, 0 if start is not UNDEFINED and number_of(start) < 0 else first)
     scope.spend(len(whole) // MADE_BY_STEP)
-    return next((index for index, value in enumerate(whole) if strict_equal(scope, value, item)), -1)
+    places = range(first, len(whole))
+    return next((index for index in places if strict_equal(scope, whole[index], item)), -1)
+
+
+def _includes(scope: Scope, whole: Any, item: Any = UNDEFINED, start: Any = UNDEFINED) -> bool:
+    if (
+        not isinstance(whole, str) and isinstance(item, float) and math.isnan(item)
+    ):  # which equals nothing, but is found
+        spend_size(scope, len(whole))
+        return any(isinstance(one, float) and math.isnan(one) for one in _slice(scope, whole, start))
+    return _index_of(scope, whole, item, start) >= 0
 
 
 def _concat(scope: Scope, whole: Any, *others: Any) -> Any:
@@ -220,19 +261,20 @@ def _concat(scope: Scope, whole: Any, *others: Any) -> Any:
 
 
 def _join(scope: Scope, whole: Any, separator: Any = ",") -> str:
-    glue = text_of(scope, separator)
+    glue = "," if separator is UNDEFINED else text_of(scope, separator)
     parts = ["" if item is None or item is UNDEFINED else text_of(scope, item) for item in whole]
     spend_size(scope, sum(map(len, parts)) + len(glue) * len(parts))
     return glue.join(parts)
 
 
-def _split(scope: Scope, text: str, separator: Any = UNDEFINED) -> list[str]:
+def _split(scope: Scope, text: str, separator: Any = UNDEFINED, limit: Any = UNDEFINED) -> list[str]:
     spend_size(scope, len(text))
+    most = None if limit is UNDEFINED else int32(limit) & 0xFFFFFFFF
     if separator is UNDEFINED:
-        return [text]
+        return [text][:most]
     spend_objects(scope, len(text))
     glue = text_of(scope, separator)
-    return text.split(glue) if glue else list(text)
+    return (text.split(glue) if glue else list(text))[:most]
 
 
 def _replace(scope: Scope, text: str, old: Any = UNDEFINED, new: Any = UNDEFINED) -> str:
@@ -243,9 +285,11 @@ def _replace(scope: Scope, text: str, old: Any = UNDEFINED, new: Any = UNDEFINED
 
 
 def _char(scope: Scope, text: str, index: Any = 0) -> str:
-    low, _ = _bounds(len(text), index, UNDEFINED)
     scope.spend(1)
-    return text[low : low + 1]
+    place = number_of(index)
+    if math.isnan(place):
+        return text[:1]
+    return text[int(place)] if -1 < place < len(text) else ""
 
 
 def _text(name: str) -> Callable[..., Any]:
@@ -287,7 +331,7 @@ METHODS: Final[dict[str, tuple[tuple[type, ...], Callable[..., Any]]]] = {
     "charAt": ((str,), _char),
     "concat": (SEVERAL, _concat),
     "endsWith": ((str,), _has("endswith")),
-    "includes": (SEVERAL, lambda scope, whole, item=UNDEFINED: _index_of(scope, whole, item) >= 0),
+    "includes": (SEVERAL, _includes),
     "indexOf": (SEVERAL, _index_of),
     "join": (LIST, _join),
     "replace": ((str,), _replace),

@@ -67,6 +67,8 @@ def _number(text: str) -> int | float:
         if len(text) > MAX_BITS // 4:
             raise Refused("a whole number of too many digits")
         return as_number(float(int(text, 0)))
+    if text[0] == "0" and text[1:2].isdigit():
+        raise EvaluationError(f"{text}: a number does not begin with 0; write 0o for octal")
     return as_number(float(text))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 from actorflow.machine.scxml.ecma.tokens import as_number
@@ -34,6 +35,8 @@ class Undefined:
 
 
 UNDEFINED: Final = Undefined()
+MAX_NESTED: Final = 20  # arrays in each other that are converted: data may contain itself
+MAX_INDEX: Final = 12  # characters of a key that may be an index
 MAX_NUMBER: Final = 1_000  # characters of text that becomes a number; more is NaN
 
 
@@ -65,15 +68,21 @@ def number_of(value: Any) -> int | float:
         return as_number(value)
     if isinstance(value, str):
         return _parse(value.strip()) if len(value) <= MAX_NUMBER else math.nan
-    if isinstance(value, list | tuple) and len(value) < 2:
-        return number_of(value[0]) if value and not isinstance(value[0], list) else 0 if not value else math.nan
+    for _ in range(MAX_NESTED):
+        if not isinstance(value, list | tuple) or len(value) > 1:
+            return math.nan
+        value = value[0] if value else None
+        if value is None or value is UNDEFINED:  # in an array they are empty text
+            return 0
+        if isinstance(value, int | float | str) and not isinstance(value, bool):
+            return number_of(value)
     return math.nan
 
 
 def _parse(text: str) -> int | float:
     if not text:
         return 0
-    if "_" in text or text.lower().lstrip("+-") in {"inf", "nan", "infinity"}:
+    if "_" in text or not text.isascii() or text.lower().lstrip("+-") in {"inf", "nan", "infinity"}:
         return {"Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}.get(text, math.nan)
     try:
         if text[:2].lower() in {"0x", "0b", "0o"}:
@@ -95,7 +104,7 @@ def text_of(scope: Scope, value: Any, depth: int = 0) -> str:
         return number_text(value)
     if isinstance(value, list | tuple):
         scope.spend(1)
-        if depth > 20:
+        if depth > MAX_NESTED:
             raise EvaluationError("arrays in arrays, too deep for a string")
         parts = ["" if item is None or item is UNDEFINED else text_of(scope, item, depth + 1) for item in value]
         spend_size(scope, sum(map(len, parts)) + len(parts))
@@ -110,8 +119,8 @@ def number_text(value: float) -> str:
             return "NaN"
         if math.isinf(value):
             return "Infinity" if value > 0 else "-Infinity"
-        if value.is_integer() and abs(value) < 1e21:
-            return str(int(value))
+        if value == 0 or 1e-6 <= abs(value) < 1e21:
+            return format(Decimal(repr(value)).normalize() + 0, "f")  # all digits, the last ones zeros if need be
     return repr(value).replace("e-0", "e-")
 
 
@@ -165,12 +174,12 @@ def remainder(left: float, right: float) -> float:
 
 def power(left: float, right: float) -> float:
     """Raise to a power in doubles."""
+    if math.isnan(right) or (abs(left) == 1 and math.isinf(right)):
+        return math.nan
     try:
         result = float(left) ** float(right)
-    except OverflowError:
-        return math.inf
-    except ZeroDivisionError:
-        return math.inf
+    except (OverflowError, ZeroDivisionError):
+        return math.copysign(math.inf, left) if right % 2 == 1 else math.inf
     return result if isinstance(result, float) else math.nan
 
 
@@ -194,9 +203,10 @@ def bitwise(operate: Callable[[int, int], int]) -> Callable[[Scope, Any, Any], A
 
 
 def compare(operate: Callable[[Any, Any], bool]) -> Callable[[Scope, Any, Any], bool]:
-    """Make an order: of strings if both are, else of numbers."""
+    """Make an order: of strings if both are, arrays and objects among them, else of numbers."""
 
     def run(scope: Scope, left: Any, right: Any) -> bool:
+        left, right = (text_of(scope, one) if isinstance(one, list | tuple | dict) else one for one in (left, right))
         if isinstance(left, str) and isinstance(right, str):
             spend_comparison(scope, left, right)
             return operate(left, right)
@@ -214,7 +224,14 @@ def member(whole: Any, key: Any, scope: Scope) -> Any:
     if isinstance(whole, list | tuple | str):
         if key == "length":
             return len(whole)
-        index = number_of(key)
-        if isinstance(index, int) and 0 <= index < len(whole):
+        index = index_of(key if is_number(key) else text_of(scope, key))
+        if 0 <= index < len(whole):
             return whole[index]
     return UNDEFINED
+
+
+def index_of(key: float | str) -> int:
+    """Return the place that a key names in an array or a text; -1 if it is the name of something else, as "01" is."""
+    if isinstance(key, str):
+        return int(key) if len(key) < MAX_INDEX and key.isascii() and key.isdigit() and str(int(key)) == key else -1
+    return int(key) if math.isfinite(key) and key == int(key) else -1
