@@ -95,7 +95,12 @@ class Interpreter:
         if history.__class__ is not int or history < 0:
             msg = f"history={history!r}: how many transitions to keep, 0 or more"
             raise DefinitionError(msg)
-        self._program = program = chart.program(model.__class__)
+        try:
+            self._program = program = chart.program(model.__class__)
+        except AttributeError:
+            if isinstance(chart, Chart):
+                raise
+            raise failures.not_a_chart(chart) from None
         self.model = model
         self._platform = platform
         self._records: deque[Record] | int = history

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, cast
 
 from actorflow.core.arguments import check_arguments
 from actorflow.errors import DefinitionError
+from actorflow.machine import snapshot
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.steps.failures import not_for_callers
 from actorflow.text import text_of
@@ -85,12 +86,20 @@ class Local:
 def make_local(cls: type[StateMachine], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Make a machine, start it, and return the object that stands before it."""
     machine = cls.__new__(cls, *args, **kwargs)
+    chart = cls.chart
+    # Before `__init__`, which may raise events and start timers, as it may in an actor.
+    interpreter = Interpreter(chart, machine, history=cls._history, start=chart.program(cls).start.is_quiet)
     try:
         run_inside(machine, machine.__init__, *args, **kwargs)  # type: ignore[misc]  # as the class itself does
     except TypeError:
         check_arguments(cls, args, kwargs)
         raise
-    return stand_before(Interpreter(cls.chart, machine, history=cls._history))
+    if machine._placed:
+        machine._placed = False
+        snapshot.begin(interpreter)
+    elif not interpreter.configuration:
+        interpreter.start()
+    return stand_before(interpreter)
 
 
 def stand_before(interpreter: Interpreter) -> Local:

@@ -29,6 +29,7 @@ from actorflow.machine.configuration import (
 from actorflow.machine.direct import action_of
 from actorflow.machine.hooks import not_plain, wants_event
 from actorflow.machine.reach import check_targets
+from actorflow.text import text_of
 
 KEPT: Final = 1000  # names of events, for each configuration
 REMEMBERED: Final = 100_000  # active states in kept configurations and steps, 60 B each; 20 regions have a million
@@ -243,6 +244,9 @@ class Program:
         """Return the transitions that may take an event, and keep them, unless too many names come: by a wildcard."""
         waiting = self._waiting.get(event)
         if waiting is None:
+            if not isinstance(event, str):
+                msg = f"{self.chart.name}: {text_of(event)} is no event's name: give a str, or an Event to send_event"
+                raise DefinitionError(msg)
             waiting = WaitingMoves(self, lambda transition: any(sets.matches(one, event) for one in transition.events))
             if len(self._waiting) < KEPT:
                 self._waiting[event] = waiting

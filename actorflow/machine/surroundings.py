@@ -11,7 +11,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages import Call, Sent, Stop
 from actorflow.core.timers import Timer
 from actorflow.core.unread import fail
-from actorflow.errors import ActorDeadError, TransitionRefused
+from actorflow.errors import ActorDeadError, DefinitionError, TransitionRefused
 from actorflow.machine.chart import Chart
 
 if TYPE_CHECKING:
@@ -34,7 +34,15 @@ class Surroundings:
 
     def time(self) -> float:
         """Return the time of the system's clock."""
-        return self.owner._actor_ref._scheduler.clock.time()
+        try:
+            return self.owner._actor_ref._scheduler.clock.time()
+        except AttributeError:  # there is no clock
+            cls = type(self.owner).__name__
+            msg = (
+                f"{cls}: nothing runs this object yet, so its `__init__` has no events and no timers: make the machine "
+                f"by {cls}.local(...), spawn it, or give an interpreter the event"
+            )
+            raise DefinitionError(msg) from None
 
     def add_timer(self, seconds: float, fire: Callable[[], None], /) -> Callable[[], object]:
         """Have `fire` called as a message."""

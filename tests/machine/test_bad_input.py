@@ -7,7 +7,7 @@ import copy
 import pytest
 
 import actorflow as af
-from actorflow.machine import ChartActor
+from actorflow.machine import ChartActor, Event
 
 
 class Door(af.StateMachine):
@@ -149,3 +149,21 @@ def test_abstract_machines_are_not_spawned(any_system):
 
     with pytest.raises(af.DefinitionError, match="it has no states"):
         any_system.spawn(Nothing)
+
+
+@pytest.mark.parametrize("name", [None, 5, b"push", Event("push")])
+def test_an_event_that_is_no_name_is_refused_and_changes_nothing(any_system, name):
+    ref = any_system.spawn(Door)
+    with pytest.raises(af.DefinitionError, match="Door: .* is no event's name: give a str"):
+        ref.send(name).get(timeout=10)
+    assert ref.state == "shut"
+    with pytest.raises(af.DefinitionError, match="is no event's name"):
+        af.Interpreter(Door.chart, Door()).send(name)
+
+
+@pytest.mark.parametrize("given", [None, Door, "door", CHART])
+def test_what_is_no_chart_is_refused_with_the_cure(any_system, given):
+    with pytest.raises(af.DefinitionError, match=r"is no chart: give one, such as (Door|Order)\.chart"):
+        af.Interpreter(given, Door())
+    with pytest.raises(af.DefinitionError, match="is no chart"):
+        any_system.spawn(ChartActor, given)

@@ -496,3 +496,48 @@ def test_a_state_that_ctrl_c_has_interrupted_at_its_enter_still_times_out():
     assert len(machine.timers) == 2  # that of the state within, whose turn had not come, too
     assert machine.advance() == 1
     assert (lamp.state, machine.timers) == ("off", {})
+
+
+class Eager(af.StateMachine):
+    """Its `__init__` raises an event and starts a timer, which an actor's may."""
+
+    new, paid = af.State(initial=True), af.State()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.raise_event(self.pay)
+        self.start_timer("again", 0, self.refund)
+
+    @new.to(paid)
+    def pay(self) -> None: ...
+
+    @paid.to(new)
+    def refund(self) -> None: ...
+
+
+class Greeting(Eager):
+    """The same with a hook of the initial state, so that the start is no quiet one."""
+
+    greeted = False
+
+    @Eager.new.enter
+    def greet(self) -> None:
+        self.greeted = True
+
+
+@pytest.mark.parametrize("cls", [Eager, Greeting])
+def test_events_and_timers_of_an_init_are_not_lost_in_a_local_machine(cls, virtual_system):
+    ref = virtual_system.spawn(cls)
+    assert ref.state == "paid"
+    machine = cls.local()
+    assert machine.state == "paid"
+    assert [(one.event, one.target) for one in machine.history] == [("pay", "paid")]
+    assert af.Interpreter.of(machine).advance() == 1
+    assert machine.state == "new"
+    virtual_system.sleep(1)
+    assert ref.state == "new"
+
+
+def test_an_init_that_nothing_runs_has_no_events_and_says_the_cure():
+    with pytest.raises(af.DefinitionError, match=r"Eager: nothing runs this object yet.*Eager\.local"):
+        Eager()

@@ -10,6 +10,7 @@ from actorflow.errors import DefinitionError, TransitionRefused
 from actorflow.machine.event import Event
 from actorflow.machine.pending import pending_of
 from actorflow.machine.program import events_of_methods
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
@@ -60,6 +61,13 @@ def not_for_callers(machine: Interpreter, name: str) -> Exception:
         msg = f"{machine.chart.name}.{name} handles {told}, and a call does not say which: send one by its name"
         return DefinitionError(msg)
     return machine.refusal(name)
+
+
+def not_a_chart(given: object) -> DefinitionError:
+    """Return the error of a value that is given in place of a chart, such as the class of a machine."""
+    return DefinitionError(
+        f"{text_of(given)} is no chart: give one, such as {getattr(given, '__name__', 'Order')}.chart"
+    )
 
 
 def is_own_refusal(machine: Interpreter, error: Exception) -> bool:
