@@ -171,6 +171,10 @@ def _is_nan(_scope: Scope, value: Any = UNDEFINED) -> bool:
     return math.isnan(number_of(value))
 
 
+def _is_integer(_scope: Scope, value: Any = UNDEFINED) -> bool:
+    return is_number(value) and float(value).is_integer()
+
+
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "In": lambda scope, state=UNDEFINED: scope.in_state(text_of(scope, state)),
     "Math.abs": _math(abs),
@@ -194,7 +198,7 @@ FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "parseFloat": _parse_float,
     "isNaN": _is_nan,
     "isFinite": lambda _scope, value=UNDEFINED: math.isfinite(number_of(value)),
-    "Number.isInteger": lambda _scope, value=UNDEFINED: is_number(value) and float(value).is_integer(),
+    "Number.isInteger": _is_integer,
     "Number.isNaN": lambda _scope, value=UNDEFINED: isinstance(value, float) and math.isnan(value),
     "Array.isArray": lambda _scope, value=UNDEFINED: isinstance(value, list | tuple),
     "Object.keys": _keys,
