@@ -1,6 +1,8 @@
 """Fixtures of the whole suite: the same test on threads and on virtual time."""
 
 import gc
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +11,10 @@ from hypothesis import HealthCheck, settings
 import actorflow as af
 from actorflow.testing import LeakCheck, VirtualSystem
 from tests.servers import Postgres, postgres
+
+# Hundreds of programs import the package here; without its bytecode each of them compiles it, for 150 ms.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A busy machine is slow, and no example is wrong for that. The parent is hypothesis's own choice: in CI, no chance.
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
