@@ -330,14 +330,13 @@ def selected(store: Store, name: str, status: str | None, tag: str | None, task:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
     """Remove all jobs of a queue that have not begun."""
-    from actorflow.queue import ledger
+    from actorflow.queue import selection
     from actorflow.queue.aftermath import finish
 
     with opened(url, "write") as store:
         check_queue(store, name)
         confirm(f"Remove all jobs of {name} that have not begun?", yes=yes)
-        now = store.now()
-        removed = store.write(lambda transaction: ledger.purge(transaction, name, now, ledger.News()))
+        removed = selection.purge(store, name, lambda _: None)
         finish(store, int(Settings().payload_limit))
     told({"name": name, "removed": removed}, as_json, f"{removed} jobs removed from {name}")
 

@@ -15,7 +15,7 @@ from actorflow.queue.group import Group, add_group
 from actorflow.queue.job import Job, JobInfo
 from actorflow.queue.packing import check_each, pack, put, put_many, put_plain
 from actorflow.queue.schedules import Schedules
-from actorflow.queue.selection import Selection
+from actorflow.queue.selection import Selection, purge
 from actorflow.queue.stats import QueueStats, stats_of
 from actorflow.store.transaction import NEWEST
 from actorflow.workflow.options import PLAIN
@@ -258,12 +258,11 @@ class Queue:
         self._store.write(lambda transaction: slots.pause(transaction, self.name, paused=paused))
 
     def purge(self) -> int:
-        """Remove all jobs that have not begun; return how many."""
-        news, now = ledger.News(), self._line.now()
-        removed = self._store.write(lambda transaction: ledger.purge(transaction, self.name, now, news))
-        self._line.told([], news)
-        self._line.waits.look()
-        return removed
+        """Remove all jobs that have not begun, but such as come meanwhile, 500 in a transaction; return how many."""
+        try:
+            return purge(self._store, self.name, lambda news: self._line.told([], news))
+        finally:
+            self._line.waits.look()
 
     def peek(self) -> Job[Any] | None:
         """Return the job that would begin next; None if none is ready."""

@@ -7,11 +7,13 @@ between.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.clock import SystemClock
 from actorflow.core.traits import check_choice, check_type
 from actorflow.errors import DefinitionError
 from actorflow.queue import ledger
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 STATUSES: Final = ("queued", "running", "completed", "failed", "cancelled", "dead")
 LIVE: Final = ("queued", "running")
+REST_SECONDS: Final = 0.05  # at most, after each part
 PART: Final = 100  # jobs that one transaction changes: others wait some 5 ms for it
 REVIVABLE: Final = ("failed", "dead", "cancelled")
 
@@ -115,6 +118,9 @@ class Selection:
 
     def _parts(self, store: Store, statuses: tuple[str, ...]) -> Iterator[list[int]]:
         """Yield ids, some at a time, of jobs that have one of the statuses; such as come meanwhile are left out."""
+        return in_turn(store, self._ids(store, statuses))
+
+    def _ids(self, store: Store, statuses: tuple[str, ...]) -> Iterator[list[int]]:
         for status in statuses:
             if self.status in (None, status):
                 selected = Selection(self.queue, status, self.tag, self.task)
@@ -122,3 +128,48 @@ class Selection:
                 while rows := selected.rows(store, PART, before):
                     before = rows[-1][0]
                     yield [row[0] for row in rows]
+
+
+def in_turn(store: Store, parts: Iterator[list[int]]) -> Iterator[list[int]]:
+    """Yield parts; after each of them other processes have a SQLite file for as long as that has taken.
+
+    Its lock has no queue: whoever waits for it looks for it every few milliseconds, and found it free once in two
+    seconds between the parts of a purge. Threads of this process have their turn anyway.
+    """
+    has_lock = store.dialect == "sqlite" and store.url != "memory:"
+    for ids in parts:
+        began = SystemClock.monotonic()
+        yield ids
+        if has_lock and not store.is_held_here:
+            pause(min(SystemClock.monotonic() - began, REST_SECONDS))
+
+
+def pause(seconds: float) -> None:
+    """Do nothing for a moment."""
+    threading.Event().wait(seconds)
+
+
+def purge(store: Store, queue: str, told: Callable[[ledger.News], object]) -> int:
+    """Remove all jobs of a queue that have not begun, but such as come meanwhile; return how many.
+
+    Args:
+        told: called after each commit, with its further effects.
+    """
+    count = 0
+    for ids in in_turn(store, not_begun(store, queue)):
+        is_all = False
+        while not is_all:
+            news = ledger.News()
+            work = partial(ledger.purge, ids=ids, queue=queue, now=store.now(), news=news)
+            removed, is_all = store.write(work)
+            count += removed
+            told(news)
+    return count
+
+
+def not_begun(store: Store, queue: str) -> Iterator[list[int]]:
+    """Yield the jobs of a queue, some at a time, the newest first: those that wait before those that they wait for."""
+    before = NEWEST
+    while ids := store.read(partial(ledger.not_begun, queue=queue, before=before)):
+        before = ids[-1]
+        yield ids

@@ -204,6 +204,24 @@ def test_a_look_goes_by_an_index(shop, name, index):
     assert not any("SCAN" in line[3] and "INDEX" not in line[3] for line in plan)
 
 
+@pytest.mark.parametrize("name", ["purge_needs", "forget_needs", "purge_needed"])
+def test_what_waits_for_a_job_and_what_it_waits_for_are_found_by_indexes(shop, name):
+    """Or each part of a purge, and each job that is queued again, would look at all needs of the store."""
+    statements, is_sqlite = statements_of(shop), shop.store.dialect == "sqlite"
+    statements["test.off"] = (
+        "select 1" if is_sqlite else "set local enable_seqscan = off"
+    )  # a small table needs no index
+    statements["test.plan"] = f"explain {'query plan' if is_sqlite else ''} {statements[f'jobs.{name}']}"
+
+    def plan(transaction):
+        transaction.run("test.off")
+        return " ".join(str(line) for line in transaction.all("test.plan", {"ids": "[1]", "job": 1}))
+
+    found = shop.store.read(plan)
+    index = "need_job" if name != "purge_needed" else "PRIMARY KEY (needs=?)" if is_sqlite else "need_pkey"
+    assert index in found
+
+
 @pytest.mark.parametrize("url", ["memory", "sqlite"], indirect=True)
 def test_the_open_jobs_of_the_stats_are_counted_by_indexes(shop):
     statements = statements_of(shop)
@@ -263,3 +281,17 @@ def test_an_older_store_is_brought_up_to_date_with_its_tags(shared_url, monkeypa
         assert ids(jobs.jobs(tag="user-7")) == ["1"]
         with pytest.raises(af.DefinitionError, match="text that is not empty"):
             jobs.count(tag="")
+
+
+def test_other_processes_have_a_file_between_the_parts_of_a_long_change(shop, monkeypatch):
+    """Its lock has no queue, so they would find it free once in seconds only."""
+    rests = []
+    monkeypatch.setattr(selection, "pause", rests.append)
+    jobs = shop.queue("q")
+    jobs.enqueue_many(tasks.double.options(tags=["t"]), [(n,) for n in range(selection.PART + 1)])
+    assert jobs.cancel_all(tag="t") == selection.PART + 1
+    assert len(rests) == (2 if shop.store.url.startswith("sqlite") else 0)
+    jobs.retry_all(tag="t")
+    jobs.purge()
+    assert len(rests) == (5 if shop.store.url.startswith("sqlite") else 0)
+    assert all(0 < seconds <= selection.REST_SECONDS for seconds in rests)

@@ -12,6 +12,8 @@ import pytest
 
 import actorflow as af
 from actorflow.queue.claimer import LOOK_SECONDS
+from actorflow.queue.ledger import requests
+from actorflow.queue.selection import purge
 from tests.core.actors import until
 
 from . import tasks
@@ -78,6 +80,73 @@ def test_purge_gives_the_slots_of_keys_back(shop):
     jobs.purge()
     jobs.resume()
     assert jobs.enqueue(tasks.double.options(key="k"), 4).result(timeout=30) == 8
+
+
+def in_parts(monkeypatch, jobs: int) -> None:
+    """Have a purge take so many jobs in a transaction."""
+    monkeypatch.setattr(requests, "BATCH", jobs)
+
+
+def test_a_purge_in_parts_leaves_nothing_of_the_jobs(shop, monkeypatch):
+    in_parts(monkeypatch, 3)
+    jobs, others = shop.queue("q", per_key=af.Limit(concurrency=1)), shop.queue("r")
+    first, *_ = jobs.enqueue_many(tasks.double.options(tags=["t"], key="k"), [(n,) for n in range(7)])
+    group = [jobs.enqueue(tasks.double.options(after=[first]), n) for n in range(4)]
+    jobs.enqueue(tasks.double.options(after=group), 1)
+    waiting = [others.enqueue(tasks.double.options(after=[first]), n) for n in range(8)]
+    kept = others.enqueue(tasks.double, 1)
+    assert jobs.purge() == 12
+    for job in waiting:
+        with pytest.raises(af.JobCancelled, match="was purged"):
+            job.result(timeout=30)
+    assert (jobs.count(), jobs.count(tag="t"), jobs.stats().queued, kept.status) == (0, 0, 0, "queued")
+    for table in ("needed", "dependants"):
+        assert shop.store.read(lambda tx, table=table: of_needs(tx, table, int(first.id))) == []
+    jobs.purge()
+
+
+def of_needs(transaction, table, job):
+    values = {"ids": f"[{job}]"} if table == "needed" else {"needs": job, "limit": 10}
+    return transaction.all(f"jobs.{table}", values)
+
+
+def test_jobs_that_come_while_a_queue_is_purged_stay_and_others_write_meanwhile(shop, monkeypatch):
+    in_parts(monkeypatch, 2)
+    jobs = shop.queue("q")
+    jobs.enqueue_many(tasks.double, [(n,) for n in range(5)])
+    late = []
+    assert purge(shop.store, "q", lambda _: late.append(jobs.enqueue(tasks.double, 1).id)) == 5
+    assert len(late) == 3
+    assert [job.id for job in reversed(jobs.jobs())][-3:] == late
+
+
+def test_a_purge_that_is_broken_off_leaves_a_queue_that_works(shop, monkeypatch):
+    in_parts(monkeypatch, 2)
+    jobs = shop.queue("q", workers=2, per_key=af.Limit(concurrency=2))
+    jobs.pause()
+    jobs.enqueue_many(tasks.double.options(key="k"), [(n,) for n in range(5)])
+
+    def break_off(_news):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        purge(shop.store, "q", break_off)
+    assert jobs.count("queued") == 3
+    jobs.resume()
+    assert jobs.enqueue(tasks.double.options(key="k"), 4).result(timeout=30) == 8
+    until(lambda: jobs.count("completed") >= 4)
+
+
+def test_a_running_job_that_is_no_longer_replaced_has_its_unique_key_again_after_a_purge(shop):
+    begun = tasks.begun("purged")
+    jobs = shop.queue("q", workers=1)
+    running = jobs.enqueue(tasks.hold.options(unique="u"), "purged")
+    assert begun.wait(30)
+    jobs.enqueue(tasks.double.options(unique="u", on_duplicate="replace"), 2)
+    shop.queue("r").enqueue(tasks.double, 1)  # the newest row stays, cancelled
+    assert jobs.purge() == 1
+    assert jobs.enqueue(tasks.hold.options(unique="u"), "purged").id == running.id
+    tasks.GATES["purged"].set()
 
 
 def test_peek_is_what_would_begin_next(shop):

@@ -499,12 +499,16 @@ def test_a_commit_that_is_not_answered_is_asked_for_or_unknown(own_server, patie
         until(lambda: ids(store) == {"a", "b"})
 
 
-def test_a_statement_that_takes_long_is_waited_for_while_the_server_answers_others(base, monkeypatch):
+def test_a_statement_that_takes_long_is_waited_for_while_the_server_answers_others(base):
     waits = []
-    with opened(base) as store:
+    with opened(base) as store, psycopg.connect(base) as other, ThreadPoolExecutor(1) as threads:
+        store.write(adding("a"))
+        other.execute("select * from actorflow.node for update")
         store._writer.session.gives_up = lambda seconds: waits.append(seconds) or store._link.gives_up(seconds)
-        store.write(lambda _: store._writer.session.execute("select pg_sleep(0.25)"))
-        assert waits
+        writing = threads.submit(store.write, partial(transaction_beat, id="a"))
+        until(lambda: len(waits) > 1)
+        other.rollback()
+        assert writing.result(30) is None
         assert not store._link.gives_up(1e6)
 
 

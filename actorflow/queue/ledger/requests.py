@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import TYPE_CHECKING, Final
 
 from actorflow.errors import DefinitionError, PayloadError
 from actorflow.queue.ledger.arrivals import hold, tag_rows
 from actorflow.queue.ledger.chains import cancel_queued, members_of
 from actorflow.queue.ledger.records import BATCH, DAY, FINAL, News
-from actorflow.queue.slots import HELD, OVER, count_keys, enter, limits_of
+from actorflow.queue.slots import HELD, OVER, READY, Limits, enter, free_slot, limits_of
 
 if TYPE_CHECKING:
-    from actorflow.store.transaction import Transaction
+    from actorflow.store.transaction import Row, Transaction
 
 FIRST_KEY: Final = ("", "")  # before the first key of the first queue
 
@@ -94,27 +95,47 @@ def revive_each(transaction: Transaction, ids: list[int], now: float, limit: int
     return revived
 
 
-def purge(transaction: Transaction, queue: str, now: float, news: News) -> int:
-    """Remove all jobs of a queue that have not begun; those of other queues that wait for one are cancelled."""
+def not_begun(transaction: Transaction, queue: str, before: int) -> list[int]:
+    """Return the newest jobs of a queue that have not begun, some of those with ids below `before`."""
+    return [row[0] for row in transaction.all("jobs.not_begun", {"queue": queue, "before": before, "limit": BATCH})]
+
+
+def purge(transaction: Transaction, ids: list[int], queue: str, now: float, news: News) -> tuple[int, bool]:
+    """Remove some jobs of a queue, as far as they have not begun; those that wait for one of them are cancelled.
+
+    Returns:
+        how many were removed, and whether that is all: so many may wait for them that it takes more transactions.
+    """
     news.begin()
-    where = {"queue": queue}
-    for (job,) in transaction.all("jobs.purge_dependants", where):
-        place = transaction.one("jobs.place", {"id": job})
-        if place is not None and place[0] != queue:
-            cancel_queued(
-                transaction, job, f"queue {queue}, in which a job was that it waited for, was purged", now, news
-            )
-    newest = transaction.one("jobs.newest")  # its row stays, or its number would be used again
+    limits = limits_of(transaction, queue)  # first, as for all who end jobs
+    ids = [row[0] for row in transaction.all("jobs.still_not_begun", {"queue": queue, "ids": json.dumps(ids)})]
+    waiting = transaction.all("jobs.purge_dependants", {"ids": json.dumps(ids), "limit": BATCH})
+    for (job,) in waiting:
+        cancel_queued(transaction, job, f"queue {queue}, in which a job was that it waited for, was purged", now, news)
+    if len(waiting) == BATCH:
+        return 0, False
     removed = 0
-    if newest is not None and newest[1] == queue:
+    newest = transaction.one("jobs.newest")  # its row stays, or its number would be used again
+    if newest is not None and newest[0] in ids:
         removed = int(cancel_queued(transaction, newest[0], "its queue was purged", now, news))
-    transaction.run("jobs.purge_needs", where)
-    transaction.run("jobs.purge_tags", where)
-    removed += transaction.run("jobs.purge", where)
-    limits = limits_of(transaction, queue)
-    if limits.has_keys:
-        count_keys(transaction, queue, now)
-    return removed
+    rows = transaction.all("jobs.purge", {"ids": json.dumps(ids)})
+    clear_up(transaction, queue, rows, limits, now)
+    return removed + len(rows), True
+
+
+def clear_up(transaction: Transaction, queue: str, rows: list[Row], limits: Limits, now: float) -> None:
+    """Remove what belongs to jobs that are gone, and give back what they held."""
+    gone = {"ids": json.dumps([row[0] for row in rows])}
+    transaction.run("jobs.purge_needed", gone)
+    transaction.run("jobs.purge_needs", gone)
+    tagged = [tag for id_, _, _, _, tags in rows if tags for tag in tag_rows(id_, queue, tags)]
+    if tagged:
+        transaction.many("jobs.drop_tag", tagged)
+    for _, key, stage, unique, _ in rows:
+        if stage == HELD and unique is not None:  # maybe it was to replace one that runs, which has its key again
+            transaction.run("jobs.reinstate", {"queue": queue, "unique": unique})
+        elif stage == READY and key is not None and limits.has_keys:
+            free_slot(transaction, queue, key, limits, now, begun=False)
 
 
 def prune(transaction: Transaction, now: float) -> int:

@@ -367,21 +367,25 @@ delete from actorflow.job as job using old where job.id = old.id returning job.i
 -- name: newest
 select id, queue from actorflow.job order by id desc limit 1;
 
--- name: purge
-delete from actorflow.job where queue = :queue and stage < 4;
+-- name: not_begun
+select id from actorflow.job where queue = :queue and stage < 4 and id < :before order by id desc limit :limit;
+
+-- name: still_not_begun
+select id from actorflow.job where id in (select json_array_elements_text(:ids::json)::bigint) and queue = :queue and stage < 4 order by id
+for update; -- none of them begins meanwhile
 
 -- name: purge_dependants
-select distinct need.job from actorflow.need as need join actorflow.job as job on job.id = need.needs
-where job.queue = :queue and job.stage < 4;
+select distinct need.job from actorflow.need as need join actorflow.job as job on job.id = need.job
+where need.needs in (select json_array_elements_text(:ids::json)::bigint) and job.stage = 2 and job.id not in (select json_array_elements_text(:ids::json)::bigint) limit :limit;
 
--- name: purge_tags
-delete from actorflow.job_tag
-where queue = :queue and job in (select id from actorflow.job where queue = :queue and stage < 4);
+-- name: purge
+delete from actorflow.job where id in (select json_array_elements_text(:ids::json)::bigint) and stage < 4 returning id, key, stage, "unique", tags;
+
+-- name: purge_needed
+delete from actorflow.need where needs in (select json_array_elements_text(:ids::json)::bigint);
 
 -- name: purge_needs
-delete from actorflow.need
-where job in (select id from actorflow.job where queue = :queue and stage < 4)
-or needs in (select id from actorflow.job where queue = :queue and stage < 4);
+delete from actorflow.need where job in (select json_array_elements_text(:ids::json)::bigint);
 
 -- name: revive
 update actorflow.job set

@@ -356,21 +356,24 @@ returning id, queue, tags;
 -- name: newest
 select id, queue from af_job order by id desc limit 1;
 
--- name: purge
-delete from af_job where queue = :queue and stage < 4;
+-- name: not_begun
+select id from af_job where queue = :queue and stage < 4 and id < :before order by id desc limit :limit;
+
+-- name: still_not_begun
+select id from af_job where id in (select value from json_each(:ids)) and queue = :queue and stage < 4 order by id;
 
 -- name: purge_dependants
-select distinct need.job from af_need as need join af_job as job on job.id = need.needs
-where job.queue = :queue and job.stage < 4;
+select distinct need.job from af_need as need join af_job as job on job.id = need.job
+where need.needs in (select value from json_each(:ids)) and job.stage = 2 and job.id not in (select value from json_each(:ids)) limit :limit;
 
--- name: purge_tags
-delete from af_job_tag
-where queue = :queue and job in (select id from af_job where queue = :queue and stage < 4);
+-- name: purge
+delete from af_job where id in (select value from json_each(:ids)) and stage < 4 returning id, key, stage, "unique", tags;
+
+-- name: purge_needed
+delete from af_need where needs in (select value from json_each(:ids));
 
 -- name: purge_needs
-delete from af_need
-where job in (select id from af_job where queue = :queue and stage < 4)
-or needs in (select id from af_job where queue = :queue and stage < 4);
+delete from af_need where job in (select value from json_each(:ids));
 
 -- name: revive
 update af_job set
