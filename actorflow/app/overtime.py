@@ -29,7 +29,7 @@ NEVER: Final = threading.Event()  # which nobody sets
 
 
 class Overtime:
-    """Ends the program when the grace time is over after a signal, if the main thread has not left main by then.
+    """Ends the program when the grace time after a signal is over, if the main thread has not left main by then.
 
     Attributes:
         end: when the grace time is over, on the machine's clock; None before a signal.

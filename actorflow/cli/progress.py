@@ -15,7 +15,7 @@ REFRESH = 0.1  # seconds between two drawings
 
 
 class ProgressBar:
-    """Draws on stderr, and only if that is a terminal. It may be called from any thread, so from an actor.
+    """Draws progress on stderr, if that is a terminal. It may be called from any thread, so also from an actor.
 
     It appears with the first call and stays behind, complete, when `done` reaches `total` or its `with` block ends.
     """

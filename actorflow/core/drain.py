@@ -35,7 +35,7 @@ HOOKS: Final = 1.0  # seconds that the `on_stop` of all others have together the
 
 
 class Drain:
-    """How far the end of a system is.
+    """The end of one system, and how far it is.
 
     Attributes:
         end: when the grace time is over, on the system's clock.

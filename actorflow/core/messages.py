@@ -53,7 +53,7 @@ class Stop:
 
 
 class Start:
-    """Make the incarnation, unless the spawner did, and run `on_start`."""
+    """Makes the incarnation, unless the spawner did, and runs `on_start`."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ class Start:
 
 
 class Last:
-    """Run `on_stop`; the children are gone and no more messages come."""
+    """Runs `on_stop`; the children are gone and no more messages come."""
 
     __slots__ = ()
 

@@ -25,7 +25,7 @@ COMPUTES: Final = 0.005  # a handler that computes is overtaken later: Python sw
 
 
 class Pulse:
-    """One daemon thread a live scheduler, started at its first work."""
+    """The thread of a live scheduler that fires timers and overtakes blocking handlers; started at the first work."""
 
     def __init__(self, scheduler: LiveScheduler) -> None:
         self.scheduler = scheduler

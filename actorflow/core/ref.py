@@ -51,7 +51,7 @@ CURRENT_GET = CURRENT.get
 
 
 class ActorRef(Address, Generic[A_co]):
-    """The address of an actor: send by it, pass it around, pickle it. It stays valid when the actor is restarted.
+    """The address of an actor: it sends messages, can be passed around, and pickles. It stays valid over restarts.
 
     You get refs from `system.spawn`, `ctx.spawn`, `system.find` and `self.actor_ref`.
 

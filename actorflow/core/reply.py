@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Reply:
-    """The answer that a handler promised by `ctx.reply_later()`; set it from any thread, once.
+    """The answer that a handler promised by `ctx.reply_later()`; any thread may set it, once.
 
     A reply belongs to the incarnation that made it. At the incarnation's end an unset one gets the crash's cause or
     ActorDeadError; one that is collected unset gets ActorDeadError and a log line, so that no asker hangs.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Subscriber(Actor):
-    """Calls the function for each message; its errors are logged."""
+    """Calls the function for each transition; its errors are logged."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Sleep(Future[None]):
-    """The end of a time that passes: it is set at `due`."""
+    """A future that is set once the time `due` has come."""
 
     __slots__ = ("due",)
 

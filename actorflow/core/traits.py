@@ -25,7 +25,7 @@ Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
 
 
 class Host(Protocol):
-    """Where an actor runs, if not here; `af.Process` is one."""
+    """The place where an actor runs, if not here; `af.Process` is one."""
 
     def lodge(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
         """Return the kind of ref, and the traits, by which this process knows an actor that runs there."""
@@ -33,7 +33,7 @@ class Host(Protocol):
 
 
 class Retries(Protocol):
-    """How often a durable actor tries a message again, and when; `af.Retry` is one."""
+    """The number and the pauses of a durable actor's tries of a message; `af.Retry` is one."""
 
     def pause(self, attempt: int, error: BaseException, rng: random.Random | None = None) -> float | None:
         """Return the seconds to wait after a failed try; None if it was the last."""
@@ -180,7 +180,7 @@ QUICK_HANDLERS: Final = 64
 
 
 class Traits:
-    """One per actor class, and one per child whose options differ; refs of the same kind share it.
+    """The scheduler's view of an actor class, or of a child whose options differ; refs of the same kind share it.
 
     `blocks` is learned: True once handlers of the class were overtaken twice (see `actorflow.core.pulse`). The count is
     the class's, so a child with options of its own need not be overtaken twice again.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Unread(Future[Any]):
-    """A future with an error that makes it a dead letter, if it is collected before anybody asked for it."""
+    """A future with an error that becomes a dead letter, if the future is collected before its error was asked for."""
 
     __slots__ = ()
 

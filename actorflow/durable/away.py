@@ -47,7 +47,7 @@ def key_of(path: str) -> str:
 
 
 class StoredAway(Stored, RemoteRef):
-    """Such a ref in a child process."""
+    """The ref of a durable actor in a child process that does not have it."""
 
     __slots__ = ("_key",)
 

@@ -208,7 +208,7 @@ class GuestUnit(Unit):
 
 
 class Leaving:
-    """Has the sends of a unit leave: that may wait, and so is a handler's work."""
+    """Makes the sends of a unit: they may wait, and so are a handler's work."""
 
     __slots__ = ("unit",)
 

@@ -239,7 +239,7 @@ class HostedDurableRef(DurableRef, Away):
 
 
 class CopiedDurableRef(DurableRef):
-    """On a virtual clock all processes are one; each incarnation gets its own copy of the arguments, as in another."""
+    """The ref of a durable actor in a host on a virtual clock: each incarnation gets its own copy of the arguments."""
 
     __slots__ = ()
 

@@ -36,7 +36,7 @@ PART: Final = 64  # actors that are taken in one transaction: own commits wait f
 
 
 class TakeOver:
-    """Has an actor that was another node's begin here."""
+    """Begins an actor here that another node had."""
 
     def __repr__(self) -> str:
         return "TakeOver()"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Timers(dict[int, TimerRow]):
-    """The rows, by number. The holder of the baton has them fire; that brings a `Due` into the run queue."""
+    """The timers of one durable actor that are rows, by number. The holder of the baton fires them, each as a `Due`."""
 
     def __init__(self, ref: ActorRef[Any]) -> None:
         super().__init__()

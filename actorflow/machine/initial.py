@@ -22,7 +22,7 @@ Initial: TypeAlias = "str | enum.Enum | Iterable[str | enum.Enum | State]"  # a 
 
 
 class _Start(enum.Enum):
-    """Where a machine starts for which no state is given; not None, which an empty column of a row holds."""
+    """The place of a state that was not given; not None, which an empty column of a row holds."""
 
     OF_CHART = enum.auto()
 

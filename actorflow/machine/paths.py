@@ -93,7 +93,7 @@ def _events(chart: Chart) -> dict[str, list[tuple[Any, ...]]]:
 
 
 class _Search(Protocol):
-    """The part that both searches share."""
+    """The base of both searches."""
 
     def start(self) -> Any:
         """Return the situation to begin with."""
@@ -212,7 +212,7 @@ def _waits_for(event: str) -> Callable[[Transition], bool]:
 
 
 class _Clock(Alone):
-    """Time goes on when it is set; invoked children are not started."""
+    """A platform whose time passes when it is set; invoked children are not started."""
 
     now = 0.0
 

@@ -32,7 +32,7 @@ class Due:
 
 
 class Pending:
-    """Made at first need: most instances never have any of it."""
+    """The fields that few instances have, made at first need."""
 
     __slots__ = (
         "active",

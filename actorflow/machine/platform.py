@@ -52,7 +52,7 @@ class Platform(Protocol):
 
 
 class Alone:
-    """No surroundings: real time, no children, and timers that fire when somebody calls `interpreter.advance()`."""
+    """The platform of an interpreter without an actor: real time, no children, timers that `advance()` fires."""
 
     owner: object = None
 

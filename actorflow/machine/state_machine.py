@@ -34,7 +34,7 @@ CHARTS: weakref.WeakKeyDictionary[type, Chart] = weakref.WeakKeyDictionary()
 
 
 class ChartOfClass:
-    """The chart of a machine's class, made when it is first wanted: cloudpickle fills classes after they are made."""
+    """The chart of a machine's class, made at the first use of it: cloudpickle fills classes after they are made."""
 
     def __get__(self, _instance: object, cls: type[StateMachine]) -> Chart:
         chart = CHARTS.get(cls)

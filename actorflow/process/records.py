@@ -31,7 +31,7 @@ def install(
     import logging  # noqa: PLC0415 - it is loaded already
 
     class Forward(logging.Handler):
-        """Sends records."""
+        """Sends records to the parent."""
 
         def emit(self, record: logging.LogRecord) -> None:
             """Send one record, its arguments and its traceback as text."""

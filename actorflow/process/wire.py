@@ -55,7 +55,7 @@ def pair() -> tuple[Connection, Connection]:
 
 
 class Connection:
-    """One end. One thread may send while another receives; neither call is locked against itself."""
+    """One end of a socket. One thread may send while another receives; neither call is locked against itself."""
 
     __slots__ = ("_at", "_rooms", "_sock", "frames")
 

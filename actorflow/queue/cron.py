@@ -23,7 +23,7 @@ MOST: Final = 1000  # times that are enqueued at once; more follow
 
 
 class ScheduleKeywords(TypedDict, total=False):
-    """Options of `queue.cron()`, for checkers of types."""
+    """Options of `queue.cron()`, for type checkers."""
 
     tz: str
     catch_up: Literal["skip", "latest", "all"]
@@ -32,7 +32,7 @@ class ScheduleKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A task, and when it is enqueued.
+    """A task with the times at which it is enqueued.
 
     Raises:
         DefinitionError: the expression or the zone makes no sense, or never comes.

@@ -276,7 +276,7 @@ def check_id(id: object) -> str:
 
 
 class TimedOut(Exception):
-    """A pause is over."""
+    """The news that a pause is over."""
 
 
 def wait(over: Future[None], seconds: float | None) -> None:

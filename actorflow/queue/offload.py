@@ -21,7 +21,7 @@ THREADS: Final = 8  # so many enqueue at once, and share a commit
 
 
 class Offload:
-    """The threads of one system; made at first use."""
+    """Threads of one system for calls that may block; made at first use."""
 
     def __init__(self) -> None:
         self._pools: dict[str, ThreadPoolExecutor] = {}

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Home(Protocol):
-    """The system that a queue belongs to, as far as it needs it."""
+    """The system that a queue belongs to, as far as the queue needs it."""
 
     lines: dict[str, Line]
     scheduler: Scheduler

@@ -18,7 +18,7 @@ FEW: Final = ledger.BATCH // 10  # old keys among those of a part: with fewer, t
 
 
 class Pruner(Actor):
-    """Removes jobs whose time to be kept is over, and the rows of keys that say nothing any more."""
+    """Removes jobs whose retention is over, and the rows of idle keys."""
 
     def __init__(self, line: Line) -> None:
         super().__init__()

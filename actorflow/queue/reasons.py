@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DelayReason(NamedTuple):
-    """Why a job is not over.
+    """The reason why a job is not over.
 
     Attributes:
         is_vain: nobody in this process can end it.

@@ -35,7 +35,7 @@ REVIVABLE: Final = ("failed", "dead", "cancelled")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Jobs of a queue; None takes all.
+    """Jobs of a queue by status, tag and task; None takes all.
 
     A tag, and the statuses "running", "failed" and "dead", are found by an index. Anything else is looked for from the
     newest job on: of a million jobs that takes 80 ms if there is none.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds that the latest 1,000 took: half of them at most `p50`, 95 in 100 at most `p95`, 99 at most `p99`."""
+    """Percentiles of the latest 1,000 times in seconds: half of them took at most `p50`, 95 in 100 `p95`, 99 `p99`."""
 
     p50: float
     p95: float
@@ -38,7 +38,7 @@ class QueueLatency:
 
 
 class Latencies:
-    """The latest of each part."""
+    """The latest seconds of each part of a job's time."""
 
     def __init__(self) -> None:
         self.enqueue: deque[float] = deque(maxlen=1000)

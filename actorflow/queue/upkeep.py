@@ -24,7 +24,7 @@ STOPPED_SECONDS: Final = 300.0  # without a process that declares it, after whic
 
 
 class Upkeep:
-    """Takes over jobs of nodes that hang, cancels expired ones, has old rows removed, reports jobs that nobody can run.
+    """Takes over jobs of nodes that hang, cancels expired ones, has old rows removed, reports jobs without a worker.
 
     Attributes:
         pruner: the actor that removes old rows; None in a process without workers.

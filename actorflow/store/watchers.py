@@ -8,7 +8,7 @@ from actorflow.core.log import logger
 
 
 class Watchers:
-    """The functions of one store; an error of one is logged, and the others hear all the same."""
+    """The functions that one store calls after commits of others; an error of one is logged and stops no other."""
 
     def __init__(self) -> None:
         self._notices: dict[object, Callable[[], object]] = {}

@@ -17,7 +17,7 @@ DEFAULT: Final = Backoff(1.0)
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try a task again after an error, `attempts` times in all, with the pauses of a `Backoff` between.
+    """The rule for another try of a task after an error: `attempts` in all, with the pauses of a `Backoff` between.
 
     Attributes:
         attempts: the number of tries, the first included.

@@ -17,7 +17,7 @@ D_contra = TypeVar("D_contra", contravariant=True)
 
 
 class HasJobOptions(Protocol):
-    """A task, and no plain function."""
+    """A task, as opposed to a plain function."""
 
     @property
     def job_options(self) -> JobOptions:

@@ -161,7 +161,7 @@ def receiver(ref: ActorRef[Any]) -> Callable[[Event], bool]:
 
 
 class _Surroundings(Surroundings):
-    """An actor's, with documents as children."""
+    """The surroundings of an actor, with documents as children."""
 
     __slots__ = ()
     owner: ScxmlActor

@@ -36,7 +36,7 @@ class Full:
 
 
 class Flow:
-    """All of them that a node knows of, by uid."""
+    """The actors that a node knows are not to be sent to, by uid."""
 
     def __init__(self) -> None:
         self.full: dict[int, Full] = {}

@@ -31,7 +31,7 @@ STEWARDS: list[ActorRef[Steward]] = []  # the host's
 
 
 class Guests(SupervisedChildren):
-    """The place of one guest: stands for its parent's children, which are in another process."""
+    """The place of one guest: it stands for its parent's children, which are in another process."""
 
     def __init__(self, scheduler: Scheduler, link: Link, parent: ActorRef[Any] | None, path: str) -> None:
         super().__init__(scheduler, None, path)
@@ -121,7 +121,7 @@ HANDLERS[Leave] = run_leave
 
 
 class Steward(Actor):
-    """Starts guests: to unpickle their classes and arguments is user code, which only handlers may run."""
+    """Starts guests, since unpickling their classes and arguments runs user code, which only handlers may do."""
 
     def spawn(self, request: Request, uid: int, epoch: int, path: str, parent: Any, recipe: Any) -> None:
         """Make a guest and start it; the request is answered when it is up."""

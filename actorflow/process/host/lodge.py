@@ -45,7 +45,7 @@ def lodge(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Tr
 
 
 class HostedTraits(Traits):
-    """Traits of an actor whose incarnation here is an Envoy: those of its class hold in the host."""
+    """Traits of an actor whose incarnation here is an Envoy; the real class's own traits hold in the host."""
 
     __slots__ = ()
 

@@ -20,7 +20,7 @@ def copied(value: Any, what: str = "the message") -> Any:
 
 
 class CopiedFuture(Future[Any]):
-    """The answer of another process."""
+    """The answer of another process on a virtual clock, copied by pickle."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ class CopiedFuture(Future[Any]):
 
 
 class Copied(ActorRef[Any]):
-    """The part that both kinds share: each incarnation gets its own copy of the arguments."""
+    """The base of refs on a virtual clock: each incarnation gets its own copy of the arguments."""
 
     __slots__ = ()
 

@@ -57,7 +57,7 @@ def main(_argument: Any, fds: Sequence[int]) -> None:
 
 
 class Worker:
-    """Runs tasks."""
+    """Runs tasks in a process of a pool."""
 
     def __init__(self, connection: Connection, memory: mmap) -> None:
         self.connection = connection

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TaskQueue:
-    """Smaller priority goes first; within one, in the order of the submits.
+    """The waiting tasks of a pool. The smallest priority goes first; within one, the order of the submits holds.
 
     It takes no lock, which a signal's handler could have left held: all steps are single calls of C code. Tasks of
     priority 0, the usual ones, go through a deque.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunningTask:
-    """A task that runs: its function, the process that runs it, and for how many seconds it has."""
+    """A task that runs: its function, its process, and the seconds it has run."""
 
     task: str
     worker: int
@@ -26,7 +26,7 @@ class RunningTask:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStats:
-    """One process of a pool.
+    """The state of one process of a pool.
 
     Attributes:
         pid: its process id; None until it is forked.

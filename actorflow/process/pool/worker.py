@@ -38,7 +38,7 @@ SILENT.add(Over)
 
 
 class Worker(Actor):
-    """Owns one process."""
+    """Owns one process of a pool: starts it, replaces it after its death, and ends it."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__()

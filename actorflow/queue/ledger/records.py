@@ -22,7 +22,7 @@ FINAL: Final = frozenset({"completed", "failed", "dead", "cancelled"})
 
 @dataclass(slots=True)
 class Claimed:
-    """A job that this node has, to run."""
+    """A job that this node has claimed, to run."""
 
     id: int
     task: str

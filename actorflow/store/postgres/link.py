@@ -37,7 +37,7 @@ PAUSE_SECONDS: Final = 0.1  # until a session of its own is tried again, while t
 
 
 class Link:
-    """The session of a store that listens, tells, holds the node's lock and knows the time."""
+    """The session of a store that listens, tells, holds the node's lock and reads the server's clock."""
 
     def __init__(self, url: str, name: str, watchers: Watchers, closing: threading.Event) -> None:
         self.lost: StoreError | None = None  # why the server is not there
