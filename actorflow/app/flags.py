@@ -34,7 +34,12 @@ class Flag:
     @property
     def name(self) -> str:
         """The flag as it is typed: ``--field-name``."""
-        return "--" + self.field.replace("_", "-")
+        return "--" + self.field.strip("_").replace("_", "-")
+
+    @property
+    def names(self) -> list[str]:
+        """All names of the flag: one that is a bool has one for either value."""
+        return [self.name, f"--no-{self.name[2:]}"] if self.kind is bool else [self.name]
 
 
 def flags_of(settings: type[Any]) -> list[Flag]:
@@ -47,7 +52,17 @@ def flags_of(settings: type[Any]) -> list[Flag]:
         hints = typing.get_type_hints(settings)
     except NameError as error:
         raise DefinitionError(f"{settings.__name__}: {error}; a flag's type must be importable") from error
-    return [_flag(settings, field, hints[field.name]) for field in dataclasses.fields(settings) if field.init]
+    flags = [_flag(settings, field, hints[field.name]) for field in dataclasses.fields(settings) if field.init]
+    taken: dict[str, str] = {}
+    for flag in flags:
+        for name in flag.names:
+            if name in taken:
+                msg = (
+                    f"{settings.__name__}: {name} is the flag of {taken[name]} and of {flag.field}: rename one of them"
+                )
+                raise DefinitionError(msg)
+            taken[name] = flag.field
+    return flags
 
 
 def _flag(settings: type[Any], field: dataclasses.Field[Any], hint: Any) -> Flag:

@@ -102,7 +102,14 @@ def fail(text: str, code: int = USAGE_ERROR) -> NoReturn:
 
 def tell(text: str) -> None:
     """Say on stderr, in one line, why something failed."""
-    click.secho(f"actorflow: {' '.join(text.split())}", err=True, fg="red")
+    click.secho(f"actorflow: {harmless(' '.join(text.split()))}", err=True, fg="red")
+
+
+def harmless(text: str) -> str:
+    """Return text without what a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
 
 
 def open_standard_files() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from actorflow.cli import fail
+from actorflow.cli import fail, harmless
 from actorflow.text import text_of
 
 NUMBER = click.IntRange(1, 2**63 - 1)  # ids and limits, as databases have them
@@ -123,13 +123,6 @@ def show(rows: Sequence[dict[str, Any]], as_json: bool, nothing: str = "") -> No
         console.print(table)
     for line in drawn.get().splitlines():
         click.echo(line.rstrip())
-
-
-def harmless(text: str) -> str:
-    """Return text without what a terminal would obey."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
 
 
 def written(name: str, value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
@@ -80,8 +81,9 @@ def url_of(store: str) -> str:
 
 def check_file(path: str) -> None:
     """Refuse a file that is not there."""
-    if not Path(path).exists():
-        fail(f"there is no file {path}: is --store right?")
+    with contextlib.suppress(OSError):  # which the store says better
+        if not Path(path).exists():
+            fail(f"there is no file {path}: is --store right?")
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

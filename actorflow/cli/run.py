@@ -165,8 +165,7 @@ def _option(flag: Flag) -> click.Option:
     absence: dict[str, Any] = {"required": True}
     if flag.default is not NEEDED:
         absence = {"default": flag.default, "show_default": flag.default is not None}
-    name = f"{flag.name}/--no-{flag.name[2:]}" if flag.kind is bool else flag.name
-    return click.Option([name, flag.field], type=kind, help=flag.help, **absence)
+    return click.Option(["/".join(flag.names), flag.field], type=kind, help=flag.help, **absence)
 
 
 def _text(error: BaseException) -> str:

@@ -139,7 +139,15 @@ def test_settings_that_refuse_their_values_are_bad_usage(write_app):
     assert "--n: at least 1" in refused(run(f"{name}:app", "--n", "0"))
 
 
-@pytest.mark.parametrize(("field", "text"), [("n: list[int]", "list[int]"), ("help: str = ''", "--help is taken")])
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("n: list[int]", "list[int]"),
+        ("help: str = ''", "--help is taken"),
+        ("x: bool = False\n            no_x: str = ''", "--no-x is the flag of x and of no_x"),
+        ("x: int = 0\n            _x: int = 0", "--x is the flag of x and of _x"),
+    ],
+)
 def test_field_that_cannot_be_a_flag_is_a_definition_error(write_app, field, text):
     name = write_app(f"""
         import dataclasses

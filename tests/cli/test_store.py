@@ -163,6 +163,28 @@ def test_check_of_a_damaged_file_names_the_damage_and_ends_with_2(path, place):
     assert "damaged" in refusal("check", path)
 
 
+def test_check_of_a_file_that_may_not_be_read_calls_for_no_backup(path, monkeypatch):
+    refused = sqlite3.OperationalError("unable to open database file")
+    refused.sqlite_errorcode, refused.sqlite_errorname = sqlite3.SQLITE_CANTOPEN, "SQLITE_CANTOPEN"
+
+    def connect(*_arguments, **_options):
+        raise refused
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    text = refusal("check", path)
+    assert "may this user write there?" in text
+    assert "backup" not in text
+
+
+@pytest.mark.parametrize("verb", ["check", "dump", "vacuum", "prune", "migrate", "backup"])
+@pytest.mark.parametrize(
+    ("name", "text"), [("x" * 300, "name too long"), (".", "it is no file, but a folder or a device")]
+)
+def test_a_path_that_no_file_can_have_is_one_line(verb, name, text, tmp_path):
+    target = [str(tmp_path / "copy.db")] if verb == "backup" else []
+    assert text in refusal(verb, tmp_path / name, *target)
+
+
 # --- dump ------------------------------------------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ from actorflow.errors import DefinitionError, StoreError
 from actorflow.store.sqlite.connection import BUSY_SECONDS, pragma, sqlite_errors
 from actorflow.store.sqlite.file import VERSION, file_errors, log_size, version_of
 from actorflow.store.sqlite.locks import is_free, locked
+from actorflow.store.sqlite.place import check_there, is_file
 
 PROBLEMS: Final = 20  # that are listed of a damaged file
 
@@ -56,9 +57,7 @@ def look_into(path: str, mode: str = "ro") -> Iterator[sqlite3.Connection]:
         DefinitionError: there is no such file, or it has no such tables.
         StoreError: it cannot be read.
     """
-    if not Path(path).is_file():
-        msg = f"{path}: there is no such file"
-        raise DefinitionError(msg)
+    check_there(path)
     with sqlite_errors(path):
         address = f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
         connection = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
@@ -82,10 +81,16 @@ def check(path: str) -> Report:
         with look_into(path) as connection:
             return _report(connection, path)
     except StoreError as error:
-        if not isinstance(error.__cause__, sqlite3.DatabaseError) or "version" in str(error):
+        if not is_damage(error.__cause__):
             raise
         size = Path(path).stat().st_size
         return Report(path, 0, VERSION, size, log_size(path), 0, {}, {}, [str(error.__cause__)])
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Say whether an error of SQLite is about the content of a file; others, of its owner say, call for no backup."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of it tells kinds apart
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def _report(connection: sqlite3.Connection, path: str) -> Report:
@@ -155,11 +160,12 @@ def backup(path: str, target: str, *, replace: bool = False) -> int:
             the file itself.
         StoreError: the file is damaged, and so would be the copy.
     """
-    if Path(target).exists() and Path(path).exists() and Path(target).samefile(path):
+    check_there(path)
+    if is_file(target) and Path(target).samefile(path):
         msg = f"{target} is the file itself; give another name"
         raise DefinitionError(msg)
     target = os.path.realpath(target)  # the file is replaced, not a link to it
-    if Path(target).exists() and not Path(target).is_file():
+    if not is_file(target) and Path(target).exists():
         msg = f"{target}: it is no file, but a folder or a device; give another name"
         raise DefinitionError(msg)
     if Path(target).exists() and not replace:

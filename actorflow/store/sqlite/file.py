@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from actorflow.errors import DefinitionError, StoreError
+from actorflow.errors import StoreError
 from actorflow.store.sqlite.connection import (
     BUSY_SECONDS,
     CURES,
@@ -23,7 +23,7 @@ from actorflow.store.sqlite.connection import (
     sqlite_errors,
 )
 from actorflow.store.sqlite.locks import give, is_free, lock, locked, take
-from actorflow.store.sqlite.place import touch
+from actorflow.store.sqlite.place import check_there, touch
 from actorflow.store.statements import check_current, migrations, outdated
 
 if TYPE_CHECKING:
@@ -54,9 +54,8 @@ def open_file(path: str, access: Access) -> tuple[OwnConnection, int]:
         StoreError: it is no database, is damaged, cannot be written, or was written by a newer actorflow; or by an
             older one, and is not to be updated.
     """
-    if access != "migrate" and not Path(path).is_file():
-        msg = f"{path}: there is no such file"
-        raise DefinitionError(msg)
+    if access != "migrate":
+        check_there(path)
     connection = connect(path)
     try:
         with sqlite_errors(path):

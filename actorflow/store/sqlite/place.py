@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from actorflow.errors import StoreError
+from actorflow.errors import DefinitionError, StoreError
 
 logger = logging.getLogger("actorflow.store")
 
@@ -99,6 +99,31 @@ def identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def is_file(path: str) -> bool:
+    """Say whether there is a file.
+
+    Raises:
+        StoreError: nobody can tell, as a folder on the way may not be searched, or a name is too long.
+    """
+    try:
+        return Path(path).is_file()
+    except OSError as error:
+        msg = f"{path}: {error.strerror}; may this user look into its folder?"
+        raise StoreError(msg) from error
+
+
+def check_there(path: str) -> None:
+    """Refuse a path without a file.
+
+    Raises:
+        DefinitionError: there is none, or something else.
+        StoreError: as of `is_file`.
+    """
+    if not is_file(path):
+        text = "it is no file, but a folder or a device" if Path(path).exists() else "there is no such file"
+        raise DefinitionError(f"{path}: {text}")
+
+
 def real_path(path: str) -> str:
     """Return the one path of a file, whatever symlinks or folder it was given by.
 
@@ -121,7 +146,7 @@ def real_path(path: str) -> str:
 
 def is_mounted_alone(path: str) -> bool:
     """Say whether a path is a mount point, as a file is that was given to a container by itself."""
-    if not Path(path).is_file():
+    if not is_file(path):
         return False
     try:
         mounts = Path(MOUNTS).read_text(encoding="utf-8", errors="surrogateescape")
