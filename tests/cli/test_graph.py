@@ -157,7 +157,7 @@ def test_doubts_about_a_json_chart_are_lines_on_stderr_and_it_is_drawn(lamp, tmp
         ("LAMP.py:Lamp", "is a file: name the module instead"),
         ("none.json", "cannot read none.json: No such file"),
         ("none.scxml", "none.scxml: No such file"),
-        ("bad.scxml", "bad.scxml:1: no well-formed XML"),
+        ("bad.scxml", "bad.scxml:1: not well-formed XML"),
         ("bad.json", "bad.json: the file is not JSON"),
         ("list.json", "list.json: "),
         ("latin.json", "latin.json is not UTF-8"),

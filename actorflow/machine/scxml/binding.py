@@ -25,10 +25,14 @@ def data_of(source: Source, root: Element) -> list[Variable]:
     for element in _data_in(root):
         name = source.need(element, "id")
         if name in READ_ONLY or not source.datamodel.is_name(name):
-            why = "the null data model has no variables" if source.language == "null" else f"{name!r} is no name"
+            why = (
+                "the null data model has no variables"
+                if source.language == "null"
+                else f"{name!r} cannot be the name of a variable"
+            )
             raise source.error(element, why)
         if name in found:
-            raise source.error(element, f"the id {name!r} is that of line {found[name][2].line} too")
+            raise source.error(element, f"the id {name!r} is already used in line {found[name][2].line}")
         found[name] = (name, source.value_of(element), element)
     return list(found.values())
 

@@ -99,7 +99,7 @@ def compile_step(source: Source, element: Element) -> Step:
     compiler = COMPILERS.get(element.tag)
     if compiler is None:
         known = ", ".join(sorted(COMPILERS))
-        raise source.error(element, f"this is no executable content; there are {known}")
+        raise source.error(element, f"this is not executable content; choose from {known}")
     return compiler(source, element)
 
 
@@ -136,7 +136,7 @@ def _if(source: Source, element: Element) -> Step:
     for child in element.elements:
         if child.tag in {"elseif", "else"}:
             if parts[-1][0].tag == "else":
-                raise source.error(child, "nothing follows <else>")
+                raise source.error(child, "nothing may follow <else>")
             if child.tag == "elseif":
                 source.has(child, "cond")
             parts.append((child, []))
@@ -164,7 +164,7 @@ def _foreach(source: Source, element: Element) -> Step:
         assert array is not None
         values = array(session)
         if not isinstance(values, list | tuple):
-            raise EvaluationError(f"foreach goes through arrays, not a {type(values).__name__}")
+            raise EvaluationError(f"foreach needs an array, not {type(values).__name__}")
         for name in (item, index):
             if name is not None and (name in READ_ONLY or not datamodel.is_name(name)):
                 raise EvaluationError(f"foreach: {name!r} cannot be a variable")
@@ -195,7 +195,7 @@ def _assign(source: Source, element: Element) -> Step:
     place = source.place(element, "location")
     value = source.value_of(element)
     if value is None:
-        raise source.error(element, "give expr, or the value inside")
+        raise source.error(element, "give expr, or a value inside the element")
 
     def run(session: Session) -> None:
         assert place is not None

@@ -100,7 +100,7 @@ class _Parser:
         try:
             self.expat.Parse(raw, True)
         except expat.ExpatError as error:
-            raise DefinitionError(f"{self.file}:{error.lineno}: no well-formed XML: {error}") from None
+            raise DefinitionError(f"{self.file}:{error.lineno}: not well-formed XML: {error}") from None
         except DefinitionError:
             raise
         except (

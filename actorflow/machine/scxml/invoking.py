@@ -81,7 +81,7 @@ class Invocation:
             assert self._content is not None
             text = self._content(session)
             if not isinstance(text, str):
-                raise EvaluationError(f"invoke: the content is no document but a {type(text).__name__}")
+                raise EvaluationError(f"invoke: the content must be a document, not {type(text).__name__}")
             found = dataclasses.replace(inner, file=f"{self.source.file}, <invoke {self.id}>")
         session.spend(len(text) // 4)  # reading and compiling take some 5 us a character
         chart = family.chart(text, f"{found.level} {found.folder} {found.file}", lambda: read(text, found))
@@ -104,10 +104,12 @@ def read_invoke(source: Source, element: Element, state: str, number: int) -> In
         elements = tuple(finalizes[0].elements) or _taken_over(source, element)
         refused = next((each for each in elements if each.tag in {"send", "raise"}), None)
         if refused is not None:
-            raise source.error(refused, "neither <send> nor <raise> stands in <finalize>")
+            raise source.error(refused, "<finalize> must not contain <send> or <raise>")
         finalize = Hook("finalize", Block(elements, source))
-    autoforward = (element.get("autoforward") or "false").strip() == "true"
-    return Invoke(id, Invocation(element, source, id), autoforward, finalize)
+    autoforward = (element.get("autoforward") or "false").strip()
+    if autoforward not in {"true", "false", "1", "0"}:
+        raise source.error(element, f"autoforward must be 'true' or 'false', not {autoforward!r}")
+    return Invoke(id, Invocation(element, source, id), autoforward in {"true", "1"}, finalize)
 
 
 def _taken_over(source: Source, element: Element) -> tuple[Element, ...]:

@@ -95,9 +95,9 @@ class _Reader:
 
     def chart(self) -> ScxmlChart:
         if self.root.get("binding") not in {None, "early", "late"}:
-            raise self.source.error(self.root, "binding is 'early' or 'late'")
+            raise self.source.error(self.root, "binding must be 'early' or 'late'")
         if self.root.get("version") not in {None, "1.0"}:
-            raise self.source.error(self.root, "version is '1.0'")
+            raise self.source.error(self.root, "version must be '1.0'")
         check_expressions(self.source, self.root)
         self.name_states()
         data_of(self.source, self.root)
@@ -132,9 +132,11 @@ class _Reader:
             name = element.get("id")
             if name is not None:
                 if not name or name.split() != [name]:
-                    raise self.source.error(element, f"{name!r} is no id")
+                    raise self.source.error(element, f"{name!r} is not an id: give a name without spaces")
                 if name in self.elements:
-                    raise self.source.error(element, f"the id {name!r} is that of line {self.elements[name].line} too")
+                    raise self.source.error(
+                        element, f"the id {name!r} is already used in line {self.elements[name].line}"
+                    )
                 self.elements[name] = element
                 self.names[id(element)] = name
         for element in states:
@@ -186,18 +188,18 @@ class _Reader:
         for child in element.elements:
             if child.tag not in allowed:
                 raise self.source.error(
-                    child, f"this does not stand in <{element.tag}>; there are {', '.join(allowed)}"
+                    child, f"this is not allowed in <{element.tag}>, which may contain {', '.join(allowed)}"
                 )
             if child.tag in {"initial", "datamodel"}:
                 self.check_inside(child)
         for tag in ("initial", "datamodel", "donedata", "script"):
             if len(element.all(tag)) > 1 and not (tag == "script" and element.tag != "scxml"):
-                raise self.source.error(element.all(tag)[1], f"there is one <{tag}> in <{element.tag}>")
+                raise self.source.error(element.all(tag)[1], f"<{element.tag}> may contain only one <{tag}>")
 
     def kind_of_history(self, element: Element) -> Kind:
         kind = element.get("type") or "shallow"
         if kind not in {"shallow", "deep"}:
-            raise self.source.error(element, f"type is 'shallow' or 'deep', not {kind!r}")
+            raise self.source.error(element, f"type must be 'shallow' or 'deep', not {kind!r}")
         return "deep" if kind == "deep" else "shallow"
 
     def initial_of(self, element: Element, name: str, kind: Kind) -> Transition | None:
@@ -207,9 +209,7 @@ class _Reader:
         attribute, initials = element.get("initial"), element.all("initial")
         if kind != "compound":
             if attribute is not None or initials:
-                raise self.source.error(
-                    element, "it has an initial state, but no states that would be entered one by one"
-                )
+                raise self.source.error(element, "it has an initial state, but no child states to choose from")
             return None
         if attribute is not None and initials:
             raise self.source.error(initials[0], "the attribute initial and <initial> exclude each other")
@@ -224,10 +224,10 @@ class _Reader:
     def default_of(self, element: Element, name: str, tag: str) -> Transition:
         transitions = element.all("transition")
         if len(transitions) != 1:
-            raise self.source.error(element, f"there is one <transition> in <{tag}>")
+            raise self.source.error(element, f"<{tag}> must contain exactly one <transition>")
         transition = transitions[0]
         if transition.get("event") is not None or transition.get("cond") is not None:
-            raise self.source.error(transition, f"the transition of <{tag}> has neither event nor cond")
+            raise self.source.error(transition, f"the transition of <{tag}> must not have event or cond")
         targets = self.targets(transition, self.source.need(transition, "target"))
         return Transition(name, targets=targets, actions=self.actions_of(transition))
 
@@ -255,7 +255,7 @@ class _Reader:
             raise self.source.error(element, "give event, cond or target")
         kind = element.get("type") or "external"
         if kind not in {"internal", "external"}:
-            raise self.source.error(element, f"type is 'internal' or 'external', not {kind!r}")
+            raise self.source.error(element, f"type must be 'internal' or 'external', not {kind!r}")
         if event is not None and not event.split():
             raise self.source.error(element, "event is empty")
         return Transition(
@@ -289,7 +289,9 @@ class _Reader:
             outer = node.parent if node.kind in HISTORY else node.name
             for target in node.initial.targets:
                 if node.kind == "shallow" and chart.states[target].parent != outer:
-                    raise self.source.error(element, f"the default {target!r} of a shallow history is a sibling of it")
+                    raise self.source.error(
+                        element, f"the default {target!r} of a shallow history must be a sibling of it"
+                    )
                 if not chart.is_within(target, outer):
                     raise self.source.error(element, f"{target!r} lies outside of {outer or 'the document'!r}")
         for transition in filter(None, (node.initial, *node.transitions)):

@@ -32,7 +32,7 @@ def compile_send(source: Source, element: Element) -> Callable[[Session], None]:
     if event is None and not element.all("content"):
         raise source.error(element, "give event or eventexpr")
     if element.get("target") == "#_internal" and delay is not None:
-        raise source.error(element, "an event for #_internal has no delay")
+        raise source.error(element, "an event for #_internal cannot have a delay")
     if element.get("delay") is not None:
         try:
             seconds_of(element.get("delay"))
@@ -92,7 +92,7 @@ def seconds_of(delay: Any) -> float:
         return float(delay)
     match = re.fullmatch(r"\s*\+?(\d{1,9}\.?\d{0,9}|\.\d{1,9})\s*(ms|s|m|h|d)?\s*", str(delay))
     if match is None:
-        raise EvaluationError(f"{delay!r} is no delay; write '1.5s' or '200ms'")
+        raise EvaluationError(f"{delay!r} is not a delay; write '1.5s' or '200ms'")
     return round(float(match[1]) * UNITS[match[2] or "s"], 9)
 
 
@@ -126,7 +126,7 @@ def compile_data(source: Source, element: Element, *, lenient: bool = False) -> 
     listed, params = compile_params(source, element)
     if contents:
         if len(contents) > 1 or listed or params:
-            raise source.error(element, "there is one <content>, and neither namelist nor <param> with it")
+            raise source.error(element, "<content> cannot be combined with namelist, <param> or a second <content>")
         return source.value_of(contents[0])
     if not (listed or params):
         return None

@@ -351,7 +351,7 @@ class Session:
         else:
             receive = self._child(where.removeprefix("#_"))
         if receive is None or not receive(event):
-            lost = EvaluationError(f"there is nobody at {where!r}")
+            lost = EvaluationError(f"there is no session at {where!r}")
             self.raise_error(lost, name="error.communication", sendid=sendid)
 
     def _child(self, invokeid: str) -> Callable[[Event], bool] | None:

@@ -130,7 +130,7 @@ class Source:
                 reference = self.need(element, "src")
                 return lambda _scope: self.datamodel.content(self.read(reference))
             if inside.strip():
-                raise self.error(element, "expr and something inside exclude each other")
+                raise self.error(element, "expr and a value inside the element exclude each other")
             return self.expression(element, "expr")
         if not inside.strip():
             return None

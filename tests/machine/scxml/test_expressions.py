@@ -232,7 +232,7 @@ def test_json_is_an_ecmascript_expression_with_the_same_value(value: Any) -> Non
 
 @pytest.mark.parametrize("source", ["1) + (2", "1), (2", "),(", "# a comment", "\\"])
 def test_a_text_is_an_expression_by_itself_and_not_by_the_brackets_around_it(source):
-    with pytest.raises(EvaluationError, match="is no Python expression"):
+    with pytest.raises(EvaluationError, match="is not a Python expression"):
         python(source)
 
 

@@ -15,39 +15,40 @@ from tests.machine.scxml.documents import document
 
 WRONG = [
     ("<scxml>\n<state id='a'><transition target='b'/></state></scxml>", "scxml:2: .*no state 'b'"),
-    ("<scxml>\n<state id='a'/>\n<state id='a'/></scxml>", "scxml:3: .*'a' is that of line 2 too"),
+    ("<scxml>\n<state id='a'/>\n<state id='a'/></scxml>", "scxml:3: .*'a' is already used in line 2"),
     ("<scxml><state id='start'><transition target='strat'/></state></scxml>", "did you mean 'start'"),
     ("<scxml>\n<state id='a'><transition/></state></scxml>", "scxml:2: <transition>: give event, cond or target"),
-    ("<scxml>\n\n<stat id='a'/></scxml>", "scxml:3: <stat>: this does not stand in <scxml>; there are state"),
+    ("<scxml>\n\n<stat id='a'/></scxml>", "scxml:3: <stat>: this is not allowed in <scxml>, which may contain state"),
     ("<scxml/>", "there is no state in it"),
     ("<html/>", "is <scxml>, not <html>"),
-    ("<scxml", "scxml:1: no well-formed XML"),
-    ("<scxml version='2.0'><state/></scxml>", "version is '1.0'"),
-    ("<scxml binding='never'><state/></scxml>", "binding is 'early' or 'late'"),
+    ("<scxml", "scxml:1: not well-formed XML"),
+    ("<scxml><state><invoke src='a' autoforward='maybe'/></state></scxml>", "autoforward must be 'true' or 'false', not 'maybe'"),
+    ("<scxml version='2.0'><state/></scxml>", "version must be '1.0'"),
+    ("<scxml binding='never'><state/></scxml>", "binding must be 'early' or 'late'"),
     ("<scxml datamodel='lua'><state/></scxml>", "no data model 'lua'; there are null, python, c89, ecmascript"),
     ("<scxml initial='b'><state id='a'/></scxml>", "no state 'b'"),
-    ("<scxml><state id='a' initial='b'/><state id='b'/></scxml>", "no states that would be entered"),
+    ("<scxml><state id='a' initial='b'/><state id='b'/></scxml>", "no child states to choose from"),
     ("<scxml><state id='a' initial='b'><state/></state><state id='b'/></scxml>", "'b' lies outside of 'a'"),
-    ("<scxml><state><initial/><state/></state></scxml>", "one <transition> in <initial>"),
-    ("<scxml><state><initial><transition event='e' target='a'/></initial><state id='a'/></state></scxml>", "neither event nor cond"),
+    ("<scxml><state><initial/><state/></state></scxml>", "<initial> must contain exactly one <transition>"),
+    ("<scxml><state><initial><transition event='e' target='a'/></initial><state id='a'/></state></scxml>", "must not have event or cond"),
     ("<scxml><state initial='a'><initial/><state id='a'/></state></scxml>", "exclude each other"),
-    ("<scxml><state><history/><state/></state></scxml>", "one <transition> in <history>"),
+    ("<scxml><state><history/><state/></state></scxml>", "<history> must contain exactly one <transition>"),
     ("<scxml><state><history><transition target='c'/></history><state><state id='c'/></state></state></scxml>", "sibling"),
     ("<scxml><state id='a'/><state id='b'/><state><transition target='a b'/></state></scxml>", "same time"),
     ("<scxml><state>text</state></scxml>", "has elements in it, and no text: 'text'"),
-    ("<scxml><state><onentry><jump/></onentry></state></scxml>", "<jump>: this is no executable content"),
+    ("<scxml><state><onentry><jump/></onentry></state></scxml>", "<jump>: this is not executable content"),
     ("<scxml><state><onentry><raise/></onentry></state></scxml>", "the attribute event is missing"),
     ("<scxml><state><onentry><send/></onentry></state></scxml>", "give event or eventexpr"),
     ("<scxml><state><onentry><send event='a' eventexpr='b'/></onentry></state></scxml>", "event and eventexpr exclude"),
-    ("<scxml><state><onentry><send event='a' delay='soon'/></onentry></state></scxml>", "'soon' is no delay"),
-    ("<scxml><state><onentry><send event='a' target='#_internal' delay='1s'/></onentry></state></scxml>", "has no delay"),
+    ("<scxml><state><onentry><send event='a' delay='soon'/></onentry></state></scxml>", "'soon' is not a delay"),
+    ("<scxml><state><onentry><send event='a' target='#_internal' delay='1s'/></onentry></state></scxml>", "cannot have a delay"),
     ("<scxml><state><onentry><cancel/></onentry></state></scxml>", "give sendid or sendidexpr"),
-    ("<scxml><state><onentry><if cond='true'><else/><else/></if></onentry></state></scxml>", "nothing follows <else>"),
+    ("<scxml><state><onentry><if cond='true'><else/><else/></if></onentry></state></scxml>", "nothing may follow <else>"),
     ("<scxml><state><invoke/></state></scxml>", "one of src, srcexpr and <content>"),
     ("<scxml datamodel='null'><state><onentry><assign location='a' expr='1'/></onentry></state></scxml>", "null data model.*datamodel='python'"),
     ("<scxml datamodel='null'><datamodel><data id='a'/></datamodel><state/></scxml>", "null data model has no variables"),
     ("<scxml datamodel='python'><datamodel><data id='_a'/></datamodel><state/></scxml>", "'_a' is no name"),
-    ("<scxml datamodel='python'><datamodel><data id='a'/>\n<data id='a'/></datamodel><state/></scxml>", "scxml:2.*line 1 too"),
+    ("<scxml datamodel='python'><datamodel><data id='a'/>\n<data id='a'/></datamodel><state/></scxml>", "scxml:2.*already used in line 1"),
     ("<scxml datamodel='python'><script>x = 1</script><state/></scxml>", "trust=True"),
     ("<scxml datamodel='ecmascript'><script>x = 1</script><state/></scxml>", "scripts are Python"),
     ("<scxml datamodel='python'>\n<state id='s'><transition cond=\"open('x')\" target='s'/></state></scxml>", "scxml:2: .*not allowed"),
@@ -65,7 +66,7 @@ def test_a_file_that_is_not_there_and_one_that_is_wrong_are_named(tmp_path: Any)
     with pytest.raises(af.DefinitionError, match=r"wrong\.scxml: No such file"):
         load(file)
     file.write_text("<scxml>\n<state>")
-    with pytest.raises(af.DefinitionError, match=r"wrong\.scxml:2: no well-formed XML"):
+    with pytest.raises(af.DefinitionError, match=r"wrong\.scxml:2: not well-formed XML"):
         load(str(file))
 
 
@@ -180,9 +181,9 @@ def test_a_class_is_written_with_its_structure_its_timeouts_and_the_names_of_its
         (b'<?xml version="1.0" encoding="utf-7"?><scxml><state id="a"/></scxml>', "a.scxml:1: .*save the document as"),
         (b'<?xml version="1.0" encoding="shift_jis"?><scxml><state id="a"/></scxml>', "a.scxml:1: "),
         (b'<?xml version="1.0" encoding="idna"?><scxml><state id="a"/></scxml>', "a.scxml:1: "),
-        (b'<scxml><state id="\xe9"/></scxml>', "a.scxml:1: no well-formed XML"),
-        (b"\xff\xfe\xfd", "a.scxml:1: no well-formed XML"),
-        (b"", "a.scxml:1: no well-formed XML"),
+        (b'<scxml><state id="\xe9"/></scxml>', "a.scxml:1: not well-formed XML"),
+        (b"\xff\xfe\xfd", "a.scxml:1: not well-formed XML"),
+        (b"", "a.scxml:1: not well-formed XML"),
     ],
 )
 def test_an_encoding_that_cannot_be_read_is_an_error_of_the_document(tmp_path, raw, text):

@@ -35,7 +35,7 @@ def compile_ecma(source: str) -> Code:
 
     Raises:
         Refused: it has something that is not allowed.
-        EvaluationError: it is no ECMAScript expression.
+        EvaluationError: it is not an ECMAScript expression.
 
     >>> from actorflow.machine.scxml.session import Session
     >>> compile_ecma("[1, 2].length === 2 ? 'n' + 1 / 2 : null")(Session())
@@ -85,7 +85,7 @@ class _Parser:
 
     def wrong(self) -> EvaluationError:
         found = "its end" if self.token.kind == "end" else repr(self.token.value)
-        return EvaluationError(f"{self.source[:60]!r} is no ECMAScript expression: {found} is unexpected")
+        return EvaluationError(f"{self.source[:60]!r} is not an ECMAScript expression: {found} is unexpected")
 
     def name(self) -> str:
         token = self.take()
@@ -199,9 +199,9 @@ class _Parser:
             return always(CONSTANTS[name])
         if self.is_next("(") or "." in name:
             known = ", ".join(sorted(FUNCTIONS))
-            raise Refused(f"{self.source[:60]!r}: {name}() is not among the calls of a loaded document: {known}")
+            raise Refused(f"{self.source[:60]!r}: {name}() cannot be called in a loaded document; available: {known}")
         if name in FUNCTIONS:
-            raise Refused(f"{self.source[:60]!r}: a function is no value in a loaded document")
+            raise Refused(f"{self.source[:60]!r}: a function cannot be used as a value in a loaded document")
         return _variable(name)
 
     def accept_library(self, name: str) -> bool:
@@ -276,7 +276,9 @@ class _Parser:
     def method(self, whole: Code, name: str) -> Code:
         if name not in METHODS:
             known = ", ".join(sorted(METHODS))
-            raise Refused(f"{self.source[:60]!r}: {name}() is not among the methods of a loaded document: {known}")
+            raise Refused(
+                f"{self.source[:60]!r}: the method {name}() cannot be called in a loaded document; available: {known}"
+            )
         kinds, function = METHODS[name]
         arguments = self.arguments()
 
@@ -300,7 +302,7 @@ class _Parser:
     def place(self) -> tuple[str, list[Code]]:
         name = self.name()
         if name in RESERVED or name in REFUSED:
-            raise EvaluationError(f"{self.source[:60]!r} is no location")
+            raise EvaluationError(f"{self.source[:60]!r} is not a location")
         keys: list[Code] = []
         while self.token.kind != "end":
             if self.accept("."):

@@ -51,7 +51,7 @@ def tokenize(source: str) -> list[Token]:
         if match is None:
             if source[at] == "`":
                 raise Refused("template strings are not supported; use +")
-            raise EvaluationError(f"{source[at : at + 20]!r} is no ECMAScript expression")
+            raise EvaluationError(f"{source[at : at + 20]!r} is not an ECMAScript expression")
         kind = str(match.lastgroup)
         if kind == "space" and match.group().startswith("/*") and not match.group().endswith("*/"):
             raise EvaluationError(f"{source[at : at + 20]!r}: this comment has no end")

@@ -22,7 +22,7 @@ def parse_python(source: str) -> ast.expr:
     """Parse an expression.
 
     Raises:
-        EvaluationError: it is no Python expression.
+        EvaluationError: it is not a Python expression.
         Refused: it is too long or too deep.
     """
     text = source.strip()
@@ -41,7 +41,7 @@ def parse_python(source: str) -> ast.expr:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         if "too many nested" in reason:
             raise Refused(f"{short(text)}: the expression is nested too deep") from None
-        raise EvaluationError(f"{short(text)} is no Python expression: {reason}") from None
+        raise EvaluationError(f"{short(text)} is not a Python expression: {reason}") from None
 
 
 def refuse_halves(text: str, tree: ast.expr) -> None:
@@ -60,7 +60,7 @@ def compile_python(source: str) -> Code:
 
     Raises:
         Refused: it has something that is not allowed.
-        EvaluationError: it is no Python expression.
+        EvaluationError: it is not a Python expression.
 
     >>> from actorflow.machine.scxml.session import Session
     >>> compile_python("[n + 1 for n in range(3)]")(Session())
@@ -87,7 +87,7 @@ def compile_place(source: str) -> tuple[str, list[Code]]:
         elif isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Slice):
             keys.append(compile_node(node.slice))
         else:
-            raise EvaluationError(f"{short(source)} is no location")
+            raise EvaluationError(f"{short(source)} is not a location")
         node = node.value
     return check_name(node.id), keys[::-1]
 

@@ -25,7 +25,7 @@ from actorflow.machine.scxml.limits import (
 def items_of(scope: Scope, value: Any) -> Sequence[Any]:
     """Return the items of a list, the keys of a dict, the characters of a string."""
     if not isinstance(value, list | tuple | dict | str | range):
-        raise EvaluationError(f"a {type(value).__name__} has no items")
+        raise EvaluationError(f"a value of type {type(value).__name__} has no items")
     if isinstance(value, list | tuple | range):
         spend_size(scope, len(value))
         return value
@@ -75,7 +75,7 @@ def _in(scope: Scope, state: Any) -> bool:
 
 def _len(_scope: Scope, value: Any) -> int:
     if not isinstance(value, list | tuple | dict | str):
-        raise EvaluationError(f"a {type(value).__name__} has no length")
+        raise EvaluationError(f"a value of type {type(value).__name__} has no length")
     return len(value)
 
 
@@ -112,7 +112,7 @@ def _round(_scope: Scope, number: float, digits: int | None = None) -> Any:
 
 def _int(scope: Scope, value: Any = 0) -> int:
     if not isinstance(value, int | float | str):
-        raise EvaluationError(f"int() takes a number or a string, not a {type(value).__name__}")
+        raise EvaluationError(f"int() takes a number or a string, not {type(value).__name__}")
     if isinstance(value, str):
         scope.spend(len(value) // 8)  # reading digits takes their square, up to Python's limit of 4,300
     return int(value)
@@ -120,7 +120,7 @@ def _int(scope: Scope, value: Any = 0) -> int:
 
 def _float(scope: Scope, value: Any = 0) -> float:
     if not isinstance(value, int | float | str):
-        raise EvaluationError(f"float() takes a number or a string, not a {type(value).__name__}")
+        raise EvaluationError(f"float() takes a number or a string, not {type(value).__name__}")
     if isinstance(value, str):
         scope.spend(len(value) // 8)
     return float(value)

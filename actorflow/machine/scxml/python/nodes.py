@@ -81,7 +81,7 @@ class Constants:
 
     def in_state(self, name: str) -> bool:
         """No state is active."""
-        raise EvaluationError(f"no state is active here, {name!r} neither")
+        raise EvaluationError(f"In({name!r}) has no value here: no state is active yet")
 
     def spend(self, steps: int) -> None:
         """Count steps, so that a document with many constants is not slow to load."""
@@ -96,7 +96,7 @@ class Constants:
 def _constant(node: ast.Constant, _depth: int) -> Code:
     value = node.value
     if not (value is None or isinstance(value, bool | int | float | str)):
-        raise Refused(f"a {type(value).__name__} literal is not allowed in a loaded document")
+        raise Refused(f"a literal of type {type(value).__name__} is not allowed in a loaded document")
     if isinstance(value, int):
         check_bits(value.bit_length())
     return always(value)
@@ -115,7 +115,7 @@ def _binary(node: ast.BinOp, depth: int) -> Code:
         raise Refused(f"{short(ast.unparse(node))}: {_name(node.op)} is not allowed in a loaded document")
     is_text = isinstance(node.left, ast.JoinedStr) or isinstance(getattr(node.left, "value", None), str)
     if isinstance(node.op, ast.Mod) and is_text:
-        raise Refused(f"{short(ast.unparse(node))}: text is not formatted with % in a loaded document")
+        raise Refused(f"{short(ast.unparse(node))}: formatting text with % is not allowed in a loaded document")
     operate = OPERATORS[type(node.op)]
     left, right = compile_node(node.left, depth), compile_node(node.right, depth)
 
@@ -214,7 +214,7 @@ def _subscript(node: ast.Subscript, depth: int) -> Code:
         def cut(scope: Scope) -> Any:
             value = whole(scope)
             if not isinstance(value, str | list | tuple):
-                raise EvaluationError(f"a {type(value).__name__} cannot be sliced")
+                raise EvaluationError(f"a value of type {type(value).__name__} cannot be sliced")
             spend_size(scope, len(value))
             low, high, step = (bound(scope) for bound in bounds)
             return value[low:high:step]
@@ -261,11 +261,11 @@ def _call(node: ast.Call, depth: int) -> Code:
             for kind, method in of_types:
                 if isinstance(value, kind):
                     return call(scope, method, arguments, value)
-            raise EvaluationError(f"a {type(value).__name__} has no {name}()")
+            raise EvaluationError(f"a value of type {type(value).__name__} has no method {name}()")
 
         return run
     known = ", ".join(sorted(FUNCTIONS))
-    raise Refused(f"{short(ast.unparse(node))}: this call is not allowed in a loaded document; there are: {known}")
+    raise Refused(f"{short(ast.unparse(node))}: this call is not allowed in a loaded document; available: {known}")
 
 
 class _Inner:

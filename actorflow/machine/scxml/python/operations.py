@@ -55,7 +55,7 @@ def _shift_left(_scope: Scope, left: Any, right: Any) -> Any:
 
 def _remainder(_scope: Scope, left: Any, right: Any) -> Any:
     if not isinstance(left, int | float):
-        raise EvaluationError("% takes numbers; text is not formatted with it")
+        raise EvaluationError("% takes numbers; formatting text with it is not allowed")
     return left % right
 
 
@@ -84,7 +84,7 @@ UNARY: Final[dict[type, Callable[[Any], Any]]] = {
 def ordered(value: Any) -> Any:
     """Return a value that may stand at < and >: a number or a string."""
     if not isinstance(value, int | float | str):
-        raise EvaluationError(f"a {type(value).__name__} cannot be ordered")
+        raise EvaluationError(f"values of type {type(value).__name__} cannot be ordered")
     return value
 
 
@@ -127,7 +127,7 @@ def key_of(value: Any) -> Any:
     """Return a value that may be a key."""
     if value is None or isinstance(value, str | int | float):
         return value
-    raise EvaluationError(f"a {type(value).__name__} cannot be a key")
+    raise EvaluationError(f"a value of type {type(value).__name__} cannot be a key")
 
 
 def item_of(whole: Any, key: Any) -> Any:
@@ -139,4 +139,4 @@ def item_of(whole: Any, key: Any) -> Any:
             return whole[key]
     except LookupError:
         raise EvaluationError(f"there is no item {key!r}") from None
-    raise EvaluationError(f"a {type(whole).__name__} has no item {key!r}")
+    raise EvaluationError(f"a value of type {type(whole).__name__} has no item {key!r}")
