@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 
 from actorflow.core.clock import SystemClock
-from actorflow.errors import StoreError, StoreOutdated
+from actorflow.errors import OutcomeUnknown, StoreError, StoreOutdated
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.store.sqlite import care, place
 from actorflow.store.sqlite import file as sqlite_file
@@ -153,6 +153,24 @@ def test_nothing_is_acknowledged_once_the_file_is_not_the_one_that_was_opened(op
     held = store.hold()
     with pytest.raises(StoreError, match="while it was open"):
         held.commit()
+
+
+@pytest.mark.parametrize("act", [delete, delete_all, move, replace])
+def test_a_file_that_goes_in_the_midst_of_a_transaction_makes_its_outcome_unknown(opened, tmp_path, act):
+    path = tmp_path / "shop.db"
+    store = opened(path)
+    told = []
+
+    def work(transaction):
+        transaction.run("nodes.add", row("a"))
+        transaction.after_commit(lambda: told.append("a"))
+        act(path)
+
+    with pytest.raises(OutcomeUnknown, match="in no file.*check whether its work is there"):
+        store.write(work)
+    assert told == []
+    with pytest.raises(StoreError, match="nothing of this was written"):
+        store.write(adding("b"))
 
 
 def test_a_file_that_is_back_is_used_again(opened, tmp_path):

@@ -263,6 +263,8 @@ class SqliteWriter:
             self._run("commit")
         except sqlite3.Error as error:
             raise store_error(self._path, error) from error
+        if self._place is not None and self._durability == "power":
+            self._place.look_back()
 
     def is_undone(self, error: StoreError, /) -> bool:
         """Say whether nothing is there: so it is whenever SQLite says that a commit has failed."""
