@@ -71,8 +71,10 @@ class RecordQueue:
             self._size += size
             self._full = self._full or self._size > QUEUED
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                with suppress(RuntimeError):  # there is no room for it: the next call tries again, or the end does it
+                    thread.start()
+                    self._thread = thread
             self._changed.notify()
 
     def close(self, seconds: float) -> None:
@@ -81,7 +83,10 @@ class RecordQueue:
             self._closed = True
             self._changed.notify()
         thread = self._thread
-        if thread is None or thread is threading.current_thread():  # a handler may stop the system
+        if thread is threading.current_thread():  # a handler may stop the system
+            return
+        if thread is None:
+            self._run()
             return
         thread.join(seconds)
         with self._changed:
@@ -92,9 +97,8 @@ class RecordQueue:
         while (act := self._next()) is not None:
             try:
                 act()
-            except Exception:  # noqa: BLE001 - user code: a handler, or what was put on the record
-                with suppress(Exception):
-                    logger.exception("A log record of a child process could not be handled")
+            except BaseException:  # noqa: BLE001 - user code, a handler, say; its SystemExit ends none of the others
+                logger.exception("A log record of a child process could not be handled")
 
     def _next(self) -> Callable[[], object] | None:
         """Wait for the next call; None at the end."""

@@ -34,23 +34,29 @@ def install(
         """Sends records to the parent."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            """Send one record, its arguments and its traceback as text."""
-            mark(record)
-            fields = dict(record.__dict__, msg=record.getMessage(), args=None, exc_info=None)
-            if record.exc_info:
-                fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
+            """Send a record; an error in that is printed, as any handler does: it is no error of the one who logs."""
             try:
-                data = dumps(fields)[0]
-            except Exception:  # noqa: BLE001 - a user's attribute does not travel; the rest does
-                plain = {key: value for key, value in fields.items() if isinstance(value, str | int | float)}
-                data = dumps({key: value[:TEXT] if isinstance(value, str) else value for key, value in plain.items()})[
-                    0
-                ]
+                mark(record)
+                data = pack(record)
+            except Exception:  # noqa: BLE001 - user code
+                self.handleError(record)
+                return
             try:
                 send(data)
             except OSError:  # this is a process that the task has forked: it is no part of the system
                 if logging.lastResort is not None:
                     logging.lastResort.handle(record)  # on the error output, as of a program without a set-up
+
+    def pack(record: logging.LogRecord) -> bytes:
+        """Pickle a record, its arguments and its traceback as text."""
+        fields = dict(record.__dict__, msg=record.getMessage(), args=None, exc_info=None)
+        if record.exc_info:
+            fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
+        try:
+            return dumps(fields)[0]
+        except BaseException:  # noqa: BLE001 - a user's attribute does not travel; the rest does
+            plain = {key: value for key, value in fields.items() if isinstance(value, str | int | float)}
+            return dumps({key: value[:TEXT] if isinstance(value, str) else value for key, value in plain.items()})[0]
 
     logging.root.handlers[:] = [Forward()]
     for name, level in levels.items():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actorflow.core.log import logger
+
 if TYPE_CHECKING:
     import psutil
-
-logger = logging.getLogger("actorflow")
 
 PERIOD = 0.1  # seconds between two looks at the memory of a process
 
@@ -30,7 +29,22 @@ def rss_of(pid: int) -> int:
 
 
 def usage(pid: int) -> tuple[int, float]:
-    """Return the memory in use (bytes) and CPU time (seconds) of a process and its children; zeros if it is gone."""
+    """Return the memory in use (bytes) and CPU time (seconds) of a process and its children; zeros if it is gone.
+
+    Zeros, too, if there is no room for the files that tell it: the next look may.
+    """
+    try:
+        return measure(pid)
+    except OSError:
+        return 0, 0.0
+
+
+def measure(pid: int) -> tuple[int, float]:
+    """See `usage`.
+
+    Raises:
+        OSError: this process can open no more files.
+    """
     import psutil  # noqa: PLC0415 - 20 ms, and most programs set no limits
 
     rss, cpu = 0, 0.0
@@ -97,13 +111,17 @@ class MemoryWatch:
         """Watch a process and its children: `on_exceeded(rss)` is called once they have more than so many bytes in use.
 
         It is called in the watch's thread, and should be short: kill the process, say.
+
+        Raises:
+            RuntimeError: there is no room for that thread.
         """
         entry = Limit(pid, limit, on_exceeded)
         with self._changed:
-            self._limits.add(entry)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="actorflow-memory", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="actorflow-memory", daemon=True)
+                thread.start()  # if there is no room for it, the next call tries again
+                self._thread = thread
+            self._limits.add(entry)
         return entry
 
     def remove(self, token: Limit) -> None:
@@ -120,7 +138,7 @@ class MemoryWatch:
                 if rss > limit.bytes and self._take(limit):
                     try:
                         limit.on_exceeded(rss)
-                    except Exception:
+                    except Exception:  # noqa: BLE001 - it is logged
                         logger.exception("The callback of the memory limit of process %s failed", limit.pid)
 
     def _next(self) -> list[Limit]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -279,3 +280,23 @@ def test_tells_that_were_not_written_when_the_process_died_are_dead_letters(syst
         until(lambda: seen)
     assert {name for _, name, _ in seen} == {"x"}
     assert all(isinstance(reason, af.HostDied) for _, _, reason in seen)
+
+
+class Leaver:
+    """Ends the thread that unpickles it."""
+
+    def __reduce__(self):
+        return sys.exit, ("not here",)
+
+
+def test_a_lost_message_that_exits_as_it_is_unpickled_keeps_no_actor_from_its_restart(system, ref):
+    pid = pid_of(ref)
+    stop_process(pid)
+    with events(system, af.DeadLetter) as seen:
+        for _ in range(30):
+            ref.tell(bytes(100_000))
+        ref.tell(Leaver())
+        os.kill(pid, signal.SIGKILL)
+        until_gone(pid)
+        assert served_again(ref)
+        until(lambda: seen)

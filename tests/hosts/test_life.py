@@ -361,3 +361,20 @@ def test_it_works_from_a_thread_of_this_process():
         thread.join(LIMIT)
     assert seen
     assert seen != [os.getpid()]
+
+
+@pytest.mark.parametrize("lacking", ["-writer-", "-host-"])
+def test_a_host_for_which_there_is_no_thread_leaves_nothing(monkeypatch, lacking):
+    known, lacks = threading.Thread.start, iter(range(1))
+
+    def start(thread):
+        if lacking in thread.name and next(lacks, None) is not None:
+            raise RuntimeError("can't start new thread")
+        known(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with LeakCheck(), af.ActorSystem("test") as system:
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            system.spawn(hosted(Here))
+        assert not system.scheduler.hosts.node.down
+        assert call(system.spawn(hosted(Here)), Here.pid) != os.getpid()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 
 import pytest
 
@@ -50,6 +51,20 @@ class Logs(Fragile):
         import warnings
 
         warnings.warn("mind this", UserWarning, stacklevel=1)
+
+    def fork_and_log(self, path):
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), 2)
+            logging.getLogger(NAME).warning("from the fork")
+            os._exit(0)
+        os.waitpid(pid, 0)
+
+    def bad_line(self, path, text, *args):
+        with open(path, "w") as file:  # noqa: PTH123 - children start without pathlib
+            sys.stderr, known = file, sys.stderr
+            self.ctx.log.warning(text, *args)
+            sys.stderr = known
 
     def nested(self):
         child = self.ctx.spawn(hosted(Logs, name="inner"))
@@ -168,3 +183,19 @@ def test_what_is_logged_last_arrives(caplog):
     assert [record.getMessage() for record in caplog.records if record.name == NAME] == [
         f"last {number}" for number in range(100)
     ]
+
+
+class Textless:
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("words", [("%d", "x"), ("%s", Textless())])
+def test_a_line_that_cannot_be_made_is_told_on_the_error_output_and_fails_no_handler(ref, tmp_path, words):
+    call(ref, Logs.bad_line, str(tmp_path / "error"), *words)
+    assert "--- Logging error ---" in (tmp_path / "error").read_text()
+
+
+def test_a_process_that_an_actor_forks_logs_to_its_error_output(ref, tmp_path):
+    call(ref, Logs.fork_and_log, str(tmp_path / "error"))
+    assert (tmp_path / "error").read_text() == "from the fork\n"

@@ -1,6 +1,7 @@
 """Promises: a handler of log records that blocks or fails stops nothing but the logs, and loses none silently."""
 
 import logging
+import sys
 import threading
 
 import pytest
@@ -155,3 +156,46 @@ def test_a_handler_that_raises_loses_only_its_record(system, caplog):
     finally:
         logging.getLogger(NAME).removeHandler(raises)
     assert "no such file" in caplog.text
+
+
+class Exits(logging.Handler):
+    """Exits at the first record."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def emit(self, record):
+        self.seen.append(record.getMessage())
+        if len(self.seen) == 1:
+            sys.exit("not I")
+
+
+@pytest.fixture
+def exits():
+    handler = Exits()
+    logging.getLogger(NAME).addHandler(handler)
+    yield handler
+    logging.getLogger(NAME).removeHandler(handler)
+
+
+def test_a_handler_that_exits_ends_no_thread_and_loses_no_other_line(system, exits):
+    call(system.spawn(hosted(Logs)), Logs.log, 0, 3)
+    until(lambda: len(exits.seen) == 3)
+
+
+@pytest.mark.parametrize("times", [1, 1000])
+def test_lines_for_which_there_was_no_thread_are_handled_later(exits, monkeypatch, times):
+    known, lacks = threading.Thread.start, iter(range(times))
+
+    def start(thread):
+        if thread.name.endswith("-logs") and next(lacks, None) is not None:
+            raise RuntimeError("can't start new thread")
+        known(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with LeakCheck(), af.ActorSystem("test") as system:
+        ref = system.spawn(hosted(Logs))
+        call(ref, Logs.log, 0, 3)
+        call(ref, Logs.log, 3, 3)
+    assert [line.split()[0] for line in exits.seen] == list("012345")

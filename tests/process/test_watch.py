@@ -1,5 +1,6 @@
 """Promises of the watch: memory counts children, and a limit calls back once."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import threading
 
 import pytest
 
+from actorflow.process import watch as watch_of
 from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.process.watch import MemoryWatch, rss_of, usage
 from actorflow.testing import LeakCheck
@@ -81,3 +83,35 @@ def test_a_callback_that_fails_does_not_end_the_watch(big, caplog):
         watch.add(big.pid, 3, lambda _rss: told.set())  # a watch that had nothing left to do starts again
         assert told.wait(LIMIT)
     assert "memory limit" in caplog.text
+
+
+def test_a_limit_holds_though_at_times_there_is_no_room_for_files_to_look_with(big, monkeypatch):
+    looks, known = iter(range(3)), watch_of.children
+
+    def children(pid):
+        if next(looks, None) is not None:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return known(pid)
+
+    monkeypatch.setattr(watch_of, "children", children)
+    with LeakCheck():
+        watch, told = MemoryWatch(), threading.Event()
+        watch.add(big.pid, 50 * MB, lambda _rss: told.set())
+        assert told.wait(LIMIT)
+
+
+def test_a_limit_for_which_there_was_no_thread_does_not_hinder_the_next(big, monkeypatch):
+    known, lacks = threading.Thread.start, iter(range(1))
+
+    def start(thread):
+        if thread.name == "actorflow-memory" and next(lacks, None) is not None:
+            raise RuntimeError("can't start new thread")
+        known(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with LeakCheck():
+        watch, told = MemoryWatch(), threading.Event()
+        with pytest.raises(RuntimeError):
+            watch.add(big.pid, 50 * MB, lambda _rss: pytest.fail("it was refused"))
+        watch.add(big.pid, 50 * MB, lambda _rss: told.set())
+        assert told.wait(LIMIT)

@@ -21,7 +21,7 @@ from actorflow.process.host.link import PAGE, Answer, Link
 from actorflow.process.host.node import Node
 from actorflow.process.host.requests import REQUESTS, Request
 from actorflow.process.host.scheduler import HostLink, HostScheduler
-from actorflow.process.payload import dump_error, dumps
+from actorflow.process.payload import dump_error, dumps, repr_of
 from actorflow.process.proxies import take_authkey
 from actorflow.process.wire import Connection
 
@@ -46,7 +46,7 @@ class HostNode(Node):
         try:
             dumps(message)
         except Exception:  # noqa: BLE001 - it came in by pickle, and changed
-            message = repr(message)
+            message = repr_of(message)
         error = None if reason is None else dump_error(reason)
         self.up.note(self.up.name, "dead letter", ref.uid, ref.path, message, sender, error)
 

@@ -223,9 +223,14 @@ class Host:
         hosts.node.down[self.number] = self.link
         self.handle.add_exit_callback(self._exited)
         self._at(START_SECONDS, self._check_start)
-        self.link.start_writer()
         name = f"{scheduler.name}-host-{self.number}"
-        threading.Thread(target=self._read, name=name, daemon=True).start()
+        try:
+            self.link.start_writer()
+            threading.Thread(target=self._read, name=name, daemon=True).start()
+        except BaseException:  # no room for threads
+            self.kill()
+            self._over()
+            raise
 
     def _check_start(self) -> None:
         if not self.ready._done:

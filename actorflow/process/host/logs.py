@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 def install(link: Link, parent: str, levels: dict[str, int]) -> None:
     """Have all loggers of this process write to the parent."""
-    records.install(lambda data: link.note(parent, "log", data), levels, mark)
+
+    def send(data: bytes) -> None:
+        if link.connection.fileno() < 0:
+            raise OSError("the link is closed")  # this is a process that an actor has forked, or the parent is gone
+        link.note(parent, "log", data)
+
+    records.install(send, levels, mark)
 
 
 def mark(record: logging.LogRecord) -> None:

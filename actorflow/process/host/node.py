@@ -174,5 +174,5 @@ def for_dead_letter(data: bytes, buffers: Any) -> Any:
     """Return a message that nobody handles, if it can be unpickled."""
     try:
         return loads(data, buffers)
-    except Exception:  # noqa: BLE001 - it is lost either way
+    except BaseException:  # noqa: BLE001 - it is lost either way; SystemExit would end a thread that others need
         return UNREADABLE

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal as signals
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from actorflow.core.log import logger
 from actorflow.errors import ActorflowError, DefinitionError, HostDied
 
 if TYPE_CHECKING:
     from actorflow.process.launch.server import ForkServer
-
-logger = logging.getLogger("actorflow")
 
 START_LIMIT = 60.0  # seconds for a child to be forked: a preload may take that long
 
@@ -144,7 +142,7 @@ class Handle:
         for callback in callbacks:
             try:
                 callback(exit)
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is logged
                 logger.exception("The exit callback of process %s failed", self._pid)
 
     def _forget(self) -> None:
@@ -153,7 +151,7 @@ class Handle:
         self._callbacks.clear()
         self._exit = self._exit or Exit(error="it belongs to the process that this one was forked from")
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, why: str, *, refused: bool = False) -> None:
         """Its zygote has died: the kernel kills the child then; see to it, and report it."""
         if self._pid is not None:
             for kill in (os.killpg, os.kill):  # the group holds its children, too
@@ -162,4 +160,4 @@ class Handle:
                 except OSError:
                     continue
                 break
-        self._exited(Exit(signal=None if self._pid is None else signals.SIGKILL, error=why))
+        self._exited(Exit(signal=None if self._pid is None else signals.SIGKILL, error=why, refused=refused))

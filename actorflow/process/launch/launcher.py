@@ -83,7 +83,8 @@ class Launcher:
                 return server.launch(entry, argument, fds, options)
             self._server = None
             handle = Handle(server, 0)
-            handle._lost(f"two fork servers in a row died as they took a request: {server.why}")
+            why = f"two fork servers in a row died as they took a request: {server.why}"
+            handle._lost(why, refused=server.refused)
             return handle
 
     def prepare(self, warm: str | None) -> None:

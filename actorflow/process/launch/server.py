@@ -32,6 +32,8 @@ FLAGS = {
     "no_user_site": "-s",
 }
 REFUSED = "!"  # see `newborn`
+# What starting the interpreter raises if there is none, as where Python is embedded in another program.
+NO_PROGRAM = (FileNotFoundError, NotADirectoryError, PermissionError, TypeError, ValueError)
 END_LIMIT = 3.0  # seconds for a zygote to kill its children and end
 HURRY = 0.2  # the same for one that has none: it needs that long for itself, unless it hangs in a preload
 SEND_LIMIT = 10  # seconds for a stopped or hanging zygote to take a request
@@ -53,13 +55,25 @@ class ForkServer:
         self._ended = False
         self._has_forked = False
         self.why = "its fork server has died"  # what has ended it, for those who were launched or are to be
+        self.refused = False  # another try would fail as well
         self._process: subprocess.Popen[bytes] | None = None
         with forking:
-            self._sock, self._its_sock = socketpair(AF_UNIX, SOCK_STREAM)
             self._life, self._its_life = os.pipe()  # the zygote dies in an import if nobody holds the first
+            try:
+                self._sock, self._its_sock = socketpair(AF_UNIX, SOCK_STREAM)
+            except OSError:
+                os.close(self._life)
+                os.close(self._its_life)
+                raise
         self._sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", SEND_LIMIT, 0))
         self._thread = threading.Thread(target=self._run, name="actorflow-launcher", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException as error:
+            self._close()
+            if isinstance(error, RuntimeError):  # as for want of files: who launches tries again
+                raise OSError(f"no thread for a fork server: {error}") from error
+            raise
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 
@@ -149,8 +163,11 @@ class ForkServer:
             self._start()
             while frame := receive(self._sock):
                 self._hear(*frame[0])
-        except OSError as error:  # no memory, no processes, no interpreter
-            self.why = f"its fork server failed: {error}"
+        except Exception as error:  # noqa: BLE001 - no memory, no processes, no `sys.executable`
+            self.why = f"its fork server failed: {type(error).__name__}: {error}"
+            self.refused = self._process is None and isinstance(error, NO_PROGRAM)
+            if self.refused:
+                self.why += f"; sys.executable is {sys.executable!r}, and is to be the path of Python"
         self._bury()
         with self._lock:
             self._ended = True
@@ -158,7 +175,7 @@ class ForkServer:
             self._handles.clear()
             self._close()
         for handle in lost:
-            handle._lost(self.why)
+            handle._lost(self.why, refused=self.refused)
 
     def _start(self) -> None:
         """Start the interpreter. It is in a group of its own: a terminal's Ctrl-C does not reach it."""
