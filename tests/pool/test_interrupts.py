@@ -82,7 +82,7 @@ PROGRAM = """
     import actorflow as af
 
     rng = random.Random({seed})
-    over = []
+    over, armed = [], []
 
     def interrupt(_number, _frame):
         if not over:
@@ -91,7 +91,8 @@ PROGRAM = """
     def send():
         while not over:
             time.sleep(rng.uniform(0.001, 0.006))
-            os.kill(os.getpid(), signal.SIGINT)
+            if armed:  # before that, an interrupt would end the program
+                os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGINT, interrupt)
     with af.ProcessPool(2) as pool:
@@ -101,6 +102,7 @@ PROGRAM = """
         while not over:
             try:
                 try:
+                    armed.append(True)
                     while True:
                         future = pool.submit(pow, 2, 3)
                         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -16,23 +16,42 @@ SHORT: Final = 0.002  # seconds from which no other task waits behind one
 BEHIND_BYTES: Final = 96 * 1024  # of a task that waits behind another
 
 
-def gather(queue: TaskQueue, first: Task[Any], seconds: float, most: float) -> tuple[list[Task[Any]], float]:
+def gather(
+    queue: TaskQueue, first: Task[Any], seconds: float, most: float, known: Container[int]
+) -> tuple[list[Task[Any]], float]:
     """Take cheap tasks to go with the first, at most so many more; return all, and the seconds that they will take."""
     tasks = [first]
-    size = len(first.data)
+    size = weight(first, known)
     while len(tasks) <= most and (task := queue.take()) is not None:
         cost = task.cost
-        if cost is None or seconds + cost > BATCH_SECONDS or size + len(task.data) > BATCH_BYTES or task.buffers:
+        if cost is None or seconds + cost > BATCH_SECONDS or size + weight(task, known) > BATCH_BYTES or task.buffers:
             queue.put_back(task)
             break
         tasks.append(task)
-        size += len(task.data)
+        size += weight(task, known)
         seconds += cost
     return tasks, seconds
 
 
-def fits_behind(task: Task[Any], cost: float | None, batches: Iterable[tuple[int, float]]) -> bool:
+def fits_behind(
+    task: Task[Any], cost: float | None, batches: Iterable[tuple[int, float]], known: Container[int]
+) -> bool:
     """Say whether a task may wait at a worker for the batches that are there."""
-    if cost is None or cost >= SHORT or task.buffers or len(task.data) > BEHIND_BYTES:
+    if cost is None or cost >= SHORT or not is_light(task, known):
         return False
     return all(seconds < SHORT for _, seconds in batches)
+
+
+def is_light(task: Task[Any], known: Container[int]) -> bool:
+    """Say whether a task can be sent to a worker that does not read: one that runs another task, or is starting.
+
+    The socket must hold all of it. Else who sends waits for the worker, with the lock of the line; and a worker that
+    then sends much by itself, results or log records, waits for the line's thread: for ever.
+    """
+    return not task.buffers and weight(task, known) <= BEHIND_BYTES
+
+
+def weight(task: Task[Any], known: Container[int]) -> int:
+    """Return the bytes that go to a worker with a task: its arguments, and its function if that is not known there."""
+    size = len(task.data)
+    return size if task.function.number in known else size + len(task.function.data)

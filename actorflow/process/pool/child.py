@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import os
+import sys
 from _pickle import dumps as c_dumps
 from _socket import socket
 from itertools import islice
@@ -38,7 +39,7 @@ from actorflow.process.wire import Connection
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
 # Kinds of frames, to the worker ...
 INITIALIZE, RUN = range(2)
@@ -98,6 +99,8 @@ class Worker:
         """Leave the socket to the worker in a process that a task has forked, else its end would go unnoticed."""
         self.connection.close_here()  # the object, too: else it would write to whatever file gets the number next
         self.sending = _thread.allocate_lock()  # a thread that is not here may have held it
+        self.results = []
+        self.reply = self.note = self.begin_items = end_fork  # type: ignore[method-assign]
 
     def initialize(self, setup: tuple[Any, ...], buffers: Sequence[memoryview]) -> bool:
         """Be set up as the pool's process is, and run its initializer; False if that failed."""
@@ -316,6 +319,22 @@ class Worker:
             self.send((ITEMS, self.chunk, self.first_item, self.results, end, self.costs))
             self.results = []
             self.costs = []
+
+
+def end_fork(*_: Any, **__: Any) -> NoReturn:
+    """End a process that a task has forked and that comes back from it: what is left to do is the worker's."""
+    error = sys.exception()
+    code: Any = None
+    try:
+        if isinstance(error, SystemExit) and isinstance(error.code, int | None):
+            code = error.code
+        elif error is not None:
+            code = 1
+            sys.excepthook(type(error), error, error.__traceback__)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    finally:
+        os._exit((code or 0) & 0xFF)
 
 
 class Unread:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.errors import PayloadError
 from actorflow.process.payload import loads
 from actorflow.process.pool import child
+from actorflow.process.pool.batching import is_light
 from actorflow.process.pool.line import Line
 from actorflow.process.pool.task import Chunk
 
@@ -55,7 +56,8 @@ class DirectLine(Line):
             lock.acquire()
             if self.going is not None:
                 self.mend()
-            if not (self.dead or self.retiring or self.doomed or self.in_flight):
+            takes = self.ready or is_light(task, self.known)
+            if takes and not (self.dead or self.retiring or self.doomed or self.in_flight):
                 self.resting = False
                 cost = task.cost
                 self.send([task], math.inf if cost is None else cost)

@@ -16,10 +16,10 @@ class Doorbell:
 
     def __init__(self, descriptor: int) -> None:
         self._socket = descriptor
+        self._poll: Any = select.epoll() if hasattr(select, "epoll") else select.poll()  # it closes itself, if need be
         self._bell, self._rope = socket.socketpair()
         self._bell.setblocking(False)
         self._rope.setblocking(False)
-        self._poll: Any = select.epoll() if hasattr(select, "epoll") else select.poll()
         self._poll.register(descriptor, select.POLLIN)
         self._poll.register(self._bell.fileno(), select.POLLIN)
         # `disarm` has the thread sleep on while another reads the socket; without epoll it waits for the lock.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import HostDied, TaskTimeout
+from actorflow.errors import HostDied, MemoryLimit, TaskTimeout
 from actorflow.process.logs import levels
 from actorflow.process.pool import child
-from actorflow.process.pool.batching import SMALL, fits_behind, gather
+from actorflow.process.pool.batching import SMALL, fits_behind, gather, is_light
 from actorflow.process.pool.direct import LOOK, DirectLine
 from actorflow.process.pool.page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
 from actorflow.process.proxies import authkey
@@ -39,6 +39,7 @@ class Lane(DirectLine):
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(dispatch)
         self.over: Future[None] = Future()  # the process has ended and all is given back
+        self.too_heavy = False  # the next task is, for a worker that is starting; once it has, it gets that
         self.recalled = 0  # up to which number tasks were taken back
         self.verdicts: dict[int, BaseException] = {}  # of tasks whose worker was killed for them
         self._pid: int | None = None
@@ -112,6 +113,8 @@ class Lane(DirectLine):
 
     def patience(self) -> float:
         """Return for how many seconds nothing has to be looked after."""
+        if self.outcomes:
+            return 0.0
         if not self.in_flight:
             return LOOK
         last = self.next_seq - 1
@@ -153,9 +156,10 @@ class Lane(DirectLine):
                 self.resting = False
                 with suppress(ValueError):  # a caller has taken it and is about to send, or was interrupted just then
                     dispatch.idle.remove(self)
+            self.too_heavy = False
             while len(self.batches) < BATCHES and not self.retiring and self.send_batch():
                 pass
-            if self.in_flight or dispatch.closing:
+            if self.in_flight or dispatch.closing or self.too_heavy:
                 return
             self.resting = True
             if self.ready:
@@ -172,16 +176,27 @@ class Lane(DirectLine):
         first = queue.take()
         if first is None:
             return False
-        cost = first.cost
-        if self.in_flight and not fits_behind(first, cost, self.batches):
+        cost, known = first.cost, self.known
+        if not (self.ready or is_light(first, known)):
+            queue.put_back(first)
+            self.too_heavy = True
+            return False
+        if self.in_flight and not fits_behind(first, cost, self.batches, known):
             queue.put_back(first)
             return False
-        if cost is None:
-            self.send([first], math.inf)
-        elif cost < SMALL and not first.buffers:
-            self.send(*gather(queue, first, cost, min(len(queue) // self.dispatch.workers, self.left - 1)))
-        else:
-            self.send([first], cost)
+        tasks, seconds = [first], math.inf if cost is None else cost
+        if seconds < SMALL and not first.buffers:
+            tasks, seconds = gather(
+                queue, first, seconds, min(len(queue) // self.dispatch.workers, self.left - 1), known
+            )
+        try:
+            self.send(tasks, seconds)
+        except Exception as error:
+            if self.going is not None:
+                raise
+            for task in tasks:  # no memory for the frame, say: they are in no hands but these
+                task.lane = None
+                self.fail(task, error)
         return True
 
     # --- looking after running tasks: with the lock held -------------------------------------------------------------
@@ -206,7 +221,7 @@ class Lane(DirectLine):
                 return
             if options.memory is not None and (rss := self.rss()) > options.memory:
                 what = f"{task.function.name}, limited to {options.memory / 2**20:.0f} MB,"
-                self.kill_for(seq, too_big(what, rss=rss, maybe_ran=True, host=str(self.pid)))
+                self.kill_for(seq, of_worker(MemoryLimit(what, rss=rss, maybe_ran=True, host=str(self.pid))))
                 return
             if seconds > STALL and task.count > 1:
                 self.collect()
@@ -365,27 +380,38 @@ class Lane(DirectLine):
             if failure is None and (task.tries >= task.options.retries if began else task.buffers and not task.copied):
                 failure = self.death(task.function.name, end, maybe_ran=began)
                 ran = task.function.name if began else ran
+            if failure is None:
+                failure = self.renewed(task, end, began=began)
             if failure is not None:
                 self.fail(task, failure)
             else:
                 task.tries += began
-                task.renew()
                 again.append(task)
         self.in_flight.clear()
         self.dispatch.put_back(again)
         return ran
 
+    def renewed(self, task: Task[Any], end: Exit | None, *, began: bool) -> BaseException | None:
+        """Get a task ready to be run again. If that fails, as its arguments do not unpickle here, return its death."""
+        try:
+            task.renew()
+        except BaseException as error:  # noqa: BLE001 - user code, a SystemExit too
+            failure = self.death(task.function.name, end, maybe_ran=began)
+            failure.__cause__ = error
+            return failure
+        return None
+
     def death(self, what: str, end: Exit | None, *, maybe_ran: bool = False) -> BaseException:
         """Make the error for a death that we did not want."""
-        from actorflow.process.pool.death import of_worker  # noqa: PLC0415 - 20 ms, and most pools see no death
-
         if end is None:
             return of_worker(HostDied(what, maybe_ran=maybe_ran))
         return of_worker(end.failure(what, maybe_ran=maybe_ran, host="" if self.pid is None else str(self.pid)))
 
 
-def too_big(what: str, **details: Any) -> BaseException:
-    """Make the error for a task whose worker is killed as it used too much memory."""
-    from actorflow.process.pool.death import WorkerMemoryLimit  # noqa: PLC0415 - see `Lane.death`
-
-    return WorkerMemoryLimit(what, **details)
+def of_worker(error: BaseException) -> BaseException:
+    """Return the death of a process as that of a pool's worker."""
+    try:
+        from actorflow.process.pool import death  # noqa: PLC0415 - 20 ms, and most pools see no death
+    except (ImportError, RuntimeError):  # the program ends: `concurrent.futures.process` cannot be loaded any more
+        return error
+    return death.of_worker(error)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import _thread
 import math
+import os
 import select
 from collections import deque
+from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.errors import PayloadError
@@ -44,10 +47,16 @@ class Line:
     def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch = dispatch
         self.lock: Any = _thread.RLock()  # it knows whether this thread has it, wherever a signal came
-        self.connection, self.theirs = pair()
-        self.page, self.memory = create(SIZE)
+        with ExitStack() as undo:  # if there is no room for all of it, none is kept
+            self.connection, self.theirs = pair()
+            undo.callback(self.connection.close)
+            undo.callback(self.theirs.close)
+            self.page, self.memory = create(SIZE)
+            undo.callback(os.close, self.page)
+            undo.callback(self.memory.close)
+            self.bell = Doorbell(self.connection.fileno())
+            undo.pop_all()
         self.words = memoryview(self.memory).cast("Q")
-        self.bell = Doorbell(self.connection.fileno())
         self.poll = select.poll()
         self.poll.register(self.connection.fileno(), select.POLLIN)
         self.handle: Handle | None = None
@@ -77,12 +86,9 @@ class Line:
         flight: dict[int, Task[Any]] = {}
         calls: list[Any] = []
         learn: dict[int, Function] = {}
-        forget: list[int] = []
         for task in tasks:
             function = task.function
-            if function.number not in known and function.number not in learn:
-                if len(known) + len(learn) >= KNOWN and not calls:
-                    forget.append(next(iter(known)))
+            if function.number not in known:
                 learn[function.number] = function
             calls += (task.code, task.data)
             flight[seq] = task
@@ -94,9 +100,18 @@ class Line:
         if left < math.inf:
             left -= sum([task.count for task in tasks])
         data = [part for function in learn.values() for part in (function.number, function.data)] if learn else []
+        forget = self.superfluous(tasks, len(learn)) if learn else []
         frame = Frame((child.RUN, first, calls, data, forget), tasks[0].buffers)
         self.going = (flight, seq - 1, seconds, left, learn, forget, frame)
         self.mend()
+
+    def superfluous(self, tasks: list[Task[Any]], more: int) -> list[int]:
+        """Return which functions a worker is to forget as it learns more: the oldest, but none that the tasks call."""
+        surplus = len(self.known) + more - KNOWN
+        if surplus <= 0:
+            return []
+        called = {task.function.number for task in tasks}
+        return list(islice((number for number in self.known if number not in called), surplus))
 
     def mend(self) -> None:
         """Do the bookkeeping that `send` owes for its batch, or the rest of it."""
@@ -199,20 +214,23 @@ class Line:
         task = self.in_flight.get(seq)
         if not isinstance(task, Chunk):
             return
-        error: BaseException | None = None
+        if end:
+            del self.in_flight[seq]
+        if task.unreadable:
+            return
         try:
             task.take(start, groups, buffers)
         except BaseException as failure:  # noqa: BLE001 - the task's own failure, a SystemExit too
-            error = undecoded(task, failure)
-        if isinstance(end, bytes) and error is None:
-            error = load_error(end)
-        if error is not None:
-            self.fail(task, error)
+            task.unreadable = (
+                True  # it stays in flight, since the worker is busy with it, and is killed as if cancelled
+            )
+            self.fail(task, undecoded(task, failure))
+            return
+        if isinstance(end, bytes):
+            self.fail(task, load_error(end))
         elif end:
             self.done += task.count
             self.outcomes.append((task, task.items, None))
-        if end or error is not None:
-            del self.in_flight[seq]
 
     def take_other(self, kind: int, items: tuple[Any, ...]) -> None:
         """Take in news that are no results."""

@@ -63,7 +63,9 @@ class Functions:
             known = self._named.get(fn)
             if known is not None:
                 return known
-        name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+        name = getattr(fn, "__qualname__", None)
+        if not isinstance(name, str):
+            name = type(fn).__qualname__
         data = pickle_by_name(fn)
         if data is None:
             return self._record(by_value(fn, name, bool_of), name)
@@ -192,7 +194,7 @@ class Task(PoolFuture[T]):
 class Chunk(Task[list[Any]]):
     """Some items of a map: one task whose results come in groups."""
 
-    __slots__ = ("count", "items", "news", "offset")
+    __slots__ = ("count", "items", "news", "offset", "unreadable")
 
     def __init__(
         self,
@@ -208,6 +210,7 @@ class Chunk(Task[list[Any]]):
         self.count = count
         self.items: list[Any] = []  # results so far
         self.offset = 0  # how many of them were there before the last try
+        self.unreadable = False  # some of them did not unpickle
         self.news: Future[None] | None = None  # set once there are more of them: who iterates waits for that
 
     cost = property(lambda self: None if self.function.cost is None else self.function.cost * self.count)
@@ -248,8 +251,14 @@ class Chunk(Task[list[Any]]):
         return self.items
 
     def renew(self) -> None:
-        """Leave out the items that are done."""
+        """Leave out the items that are done.
+
+        The items are unpickled for that, which may do anything; but it went well in the worker if some are done.
+        """
+        done = len(self.items) - self.offset
+        if not done:
+            return
         columns = loads(self.data, self.buffers)
-        done, self.offset = len(self.items) - self.offset, len(self.items)
+        self.offset = len(self.items)
         self.copied = True
         self.data, self.buffers = dumps(tuple(column[done:] for column in columns), "the arguments")
