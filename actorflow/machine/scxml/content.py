@@ -94,7 +94,7 @@ def compile_step(source: Source, element: Element) -> Step:
     """Compile one element.
 
     Raises:
-        DefinitionError: it is no executable content, or something about it is wrong.
+        DefinitionError: it is not executable content, or an attribute is wrong.
     """
     compiler = COMPILERS.get(element.tag)
     if compiler is None:

@@ -47,7 +47,7 @@ WRONG = [
     ("<scxml><state><invoke/></state></scxml>", "one of src, srcexpr and <content>"),
     ("<scxml datamodel='null'><state><onentry><assign location='a' expr='1'/></onentry></state></scxml>", "null data model.*datamodel='python'"),
     ("<scxml datamodel='null'><datamodel><data id='a'/></datamodel><state/></scxml>", "null data model has no variables"),
-    ("<scxml datamodel='python'><datamodel><data id='_a'/></datamodel><state/></scxml>", "'_a' is no name"),
+    ("<scxml datamodel='python'><datamodel><data id='_a'/></datamodel><state/></scxml>", "'_a' cannot be the name of a variable"),
     ("<scxml datamodel='python'><datamodel><data id='a'/>\n<data id='a'/></datamodel><state/></scxml>", "scxml:2.*already used in line 1"),
     ("<scxml datamodel='python'><script>x = 1</script><state/></scxml>", "trust=True"),
     ("<scxml datamodel='ecmascript'><script>x = 1</script><state/></scxml>", "scripts are Python"),

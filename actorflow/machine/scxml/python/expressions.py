@@ -77,7 +77,7 @@ def compile_place(source: str) -> tuple[str, list[Code]]:
     """Turn a location into the name of a variable and the keys that lead into it.
 
     Raises:
-        EvaluationError: it is no location.
+        EvaluationError: it is not a location.
     """
     keys: list[Code] = []
     node = parse_python(source)
