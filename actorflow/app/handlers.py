@@ -1,8 +1,8 @@
 """Handlers of signals for the length of a block, and in this process only. Layer 5.
 
-A process that is forked from this one, by `multiprocessing` say, has no system to drain: a signal does there what it
-did before the block. It may come at once, `terminate()` right behind `start()`, and Python drops what comes in the
-midst of a fork if there is a handler; so it is held up until the handlers are gone.
+A process that is forked from this one, by `multiprocessing` say, has no system to drain: there a signal has the effect
+that it had before the block. It may come at once, `terminate()` right behind `start()`, and Python drops signals that
+come in the midst of a fork if there is a handler; so it is held up until the handlers are gone.
 """
 
 from __future__ import annotations

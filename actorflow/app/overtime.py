@@ -53,7 +53,7 @@ class Overtime:
         return None if self.end is None else max(0.0, self.end - SystemClock.monotonic())
 
     def left_main(self) -> None:
-        """The main thread is out of what is not ours."""
+        """Note that the main thread has left the user's code."""
         self._left_main.set()
 
     def _watch(self, system: System, grace: float) -> None:
@@ -97,14 +97,14 @@ def outermost(thread: int | None) -> CodeType | None:
 
 
 def end_process(code: int) -> None:
-    """End the process without waiting for any thread; what was printed is written if that takes no time."""
+    """End the process without waiting for any thread; output still in buffers is written if that takes no time."""
 
     def flush() -> None:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):  # it is closed, or none
                 stream.flush()
 
-    thread = threading.Thread(target=flush, daemon=True)  # whoever is abandoned may hold a stream
+    thread = threading.Thread(target=flush, daemon=True)  # an abandoned thread may hold a stream
     with contextlib.suppress(RuntimeError):
         thread.start()
         thread.join(FLUSH_SECONDS)

@@ -106,7 +106,7 @@ def tell(text: str) -> None:
 
 
 def harmless(text: str) -> str:
-    """Return text without what a terminal would obey."""
+    """Return text without characters that a terminal would obey."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1] for letter in text)
@@ -122,7 +122,7 @@ def open_standard_files() -> None:
 
 
 def drop_output() -> None:
-    """Have what is still to be written to stdout go nowhere: it cannot be written, which has been said."""
+    """Have the rest of the output to stdout go nowhere: it cannot be written, which has been said."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

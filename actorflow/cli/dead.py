@@ -35,7 +35,7 @@ def on_store(command: F) -> F:
 
 
 def paging(command: F) -> F:
-    """Add what all lists of messages have."""
+    """Add the options that all lists of messages have."""
     command = click.option("--before", type=NUMBER, metavar="ID", help="Older ones than this only: the next page.")(
         command
     )
@@ -46,7 +46,7 @@ def paging(command: F) -> F:
 
 
 def listed(url: str, as_json: bool, noun: str, read: Callable[[Store], Iterable[Any]]) -> None:
-    """Print what a store has of something."""
+    """Print the rows of one kind that a store has."""
     with opened(url, "read") as store:
         found = [dataclasses.asdict(one) for one in read(store)]
     show(found, as_json, f"there are no such {noun}")

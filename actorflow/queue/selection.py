@@ -133,8 +133,8 @@ class Selection:
 def in_turn(store: Store, parts: Iterator[list[int]]) -> Iterator[list[int]]:
     """Yield parts; after each of them other processes have a SQLite file for as long as that has taken.
 
-    Its lock has no queue: whoever waits for it looks for it every few milliseconds, and found it free once in two
-    seconds between the parts of a purge. Threads of this process have their turn anyway.
+    Its lock has no queue: a process that waits for it looks for it every few milliseconds, and found it free once in
+    two seconds between the parts of a purge. Threads of this process have their turn anyway.
     """
     has_lock = store.dialect == "sqlite" and store.url != "memory:"
     for ids in parts:

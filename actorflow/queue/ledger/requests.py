@@ -124,7 +124,7 @@ def purge(transaction: Transaction, ids: list[int], queue: str, now: float, news
 
 
 def clear_up(transaction: Transaction, queue: str, rows: list[Row], limits: Limits, now: float) -> None:
-    """Remove what belongs to jobs that are gone, and give back what they held."""
+    """Remove the rows of jobs that are gone, and give back the slots they held."""
     gone = {"ids": json.dumps([row[0] for row in rows])}
     transaction.run("jobs.purge_needed", gone)
     transaction.run("jobs.purge_needs", gone)

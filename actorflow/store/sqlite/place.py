@@ -67,7 +67,7 @@ class FilePlace:
         """See that the file is still there after a commit: 1 us, 0.3 % of an enqueue whose commit outlives a power cut.
 
         Raises:
-            StoreError: it was deleted, or another one is in its place; nobody will find what was committed.
+            StoreError: it was deleted, or another one is in its place; the commit is lost.
         """
         if identity(self.path) != self._file:
             why = "it was deleted, moved or replaced during a commit, which is in no file"

@@ -139,7 +139,7 @@ def _to_json(scope: Scope, value: Any = UNDEFINED) -> Any:
 
 
 def _json_of(value: Any) -> str:
-    """Write JSON as ECMAScript does: NaN and the infinities are null, and an object lacks what is undefined."""
+    """Write JSON as ECMAScript does: NaN and the infinities are null, and an object lacks its undefined members."""
     if isinstance(value, dict):
         items = value.items()
         return f"{{{','.join(f'{_quoted(key)}:{_json_of(item)}' for key, item in items if item is not UNDEFINED)}}}"
