@@ -499,17 +499,18 @@ def test_a_commit_that_is_not_answered_is_asked_for_or_unknown(own_server, patie
         until(lambda: ids(store) == {"a", "b"})
 
 
-def test_a_statement_that_takes_long_is_waited_for_while_the_server_answers_others(base):
-    waits = []
+def test_a_statement_that_takes_long_is_waited_for_while_the_server_answers_others(base, monkeypatch):
+    monkeypatch.setattr(link, "LOOK_SECONDS", 0.05)
     with opened(base) as store, psycopg.connect(base) as other, ThreadPoolExecutor(1) as threads:
         store.write(adding("a"))
         other.execute("select * from actorflow.node for update")
-        store._writer.session.gives_up = lambda seconds: waits.append(seconds) or store._link.gives_up(seconds)
+        asked, ask = [], store._link._ask
+        store._link._ask = lambda *question: asked.append(question) or ask(*question)
         writing = threads.submit(store.write, partial(transaction_beat, id="a"))
-        until(lambda: len(waits) > 1)
+        until(lambda: len(asked) > 3)
+        assert store._link.lost is None
         other.rollback()
         assert writing.result(30) is None
-        assert not store._link.gives_up(1e6)
 
 
 # --- a server that is not there yet ----------------------------------------------------------------------------------

@@ -44,11 +44,18 @@ BEGIN_READING: Final = "begin read only; select value, null from actorflow.meta 
 class Session:
     """One connection, made anew when the server was lost."""
 
-    def __init__(self, url: str, ended: threading.Event, waits: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        url: str,
+        ended: threading.Event,
+        waits: Callable[[], bool] = lambda: False,
+        gives_up: GivesUp | None = None,
+    ) -> None:
         self.url = url
         self._ended = ended
         self.lost: Callable[[], StoreError | None] = lambda: None  # says why nobody should try to connect just now
-        self.gives_up: GivesUp = lambda _: False
+        self._gives_up = gives_up
+        self._cut: object = None  # connection that was ended from outside
         self.connection = self._first(waits)
         self.error: type[Exception] = psycopg_module().Error
         self._durability: Durability | None = None
@@ -62,7 +69,13 @@ class Session:
         try:
             return self.connection.execute(sql, parameters)
         except self.error as error:
-            raise store_error(self.url, error) from error
+            raise self.failed(error) from error
+
+    def failed(self, error: Exception) -> StoreError:
+        """Say what the server said, or that it was silent, and this session was cut."""
+        lost = self.lost()
+        is_cut = self._cut is self.connection and lost is not None
+        return StoreError(f"{lost}") if is_cut else store_error(self.url, error)
 
     def begin(self, sql: str, durability: Durability | None = None) -> Row | None:
         """Open a transaction; a lost session is made anew. Return the last row that the statements give.
@@ -112,8 +125,7 @@ class Session:
         If the thread waits for the server just now, the end of the socket wakes it.
         """
         connection = self.connection
-        with contextlib.suppress(OSError, self.error), socket.socket(fileno=os.dup(connection.fileno())) as end:
-            end.shutdown(socket.SHUT_RDWR)
+        self._end_socket(connection)
         is_free = connection.lock.acquire(timeout=ABANDON_SECONDS)
         try:
             connection.close()
@@ -121,24 +133,33 @@ class Session:
             if is_free:
                 connection.lock.release()
 
-    def reconnect(self) -> None:
-        """Connect again, as soon as the server is back.
+    def cut(self) -> None:
+        """End the wait for an answer that a thread may be in."""
+        connection = self.connection
+        if connection.lock.locked() and connection is not self._cut:
+            self._cut = connection
+            self._end_socket(connection)
+
+    def _end_socket(self, connection: WatchedConnection) -> None:
+        with contextlib.suppress(OSError, self.error), socket.socket(fileno=os.dup(connection.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)
+
+    def reconnect(self, goes_on: Callable[[StoreError], bool]) -> None:
+        """Connect again, while `goes_on` says so of each error and the store has not ended.
 
         Raises:
-            StoreError: the store has ended before.
+            StoreError: the server was not back by then.
         """
         logger.warning("The server of %s is lost; waiting for it", shown(self.url))
         self._durability = None
         self.close()
-        self.connection = self._reach(lambda _: True)
+        self.connection = self._reach(goes_on)
 
     def _connect(self) -> WatchedConnection:
         connection = connect(self.url)
-        connection.gives_up = self._gives_up
+        if self._gives_up is not None:
+            connection.watch(self._gives_up)
         return connection
-
-    def _gives_up(self, seconds: float) -> bool:
-        return self.gives_up(seconds)
 
     def _first(self, waits: Callable[[], bool]) -> WatchedConnection:
         """Connect to a server that may be about to start, as long as `waits` says so."""
@@ -203,7 +224,11 @@ class Guest:
         try:
             return self.connection.cursor(row_factory=tuple_row).execute(sql, parameters)
         except self.error as error:
-            raise store_error(self.url, error) from error
+            raise self.failed(error) from error
+
+    def failed(self, error: Exception) -> StoreError:
+        """Say what the server said."""
+        return store_error(self.url, error)
 
 
 class PostgresTransaction:
@@ -250,7 +275,7 @@ class PostgresTransaction:
                 self._note(name, cursor)
                 return cursor.rowcount
         except session.error as error:
-            raise store_error(session.url, error) from error
+            raise session.failed(error) from error
 
     def last(self, key: tuple[str, ...], act: Callable[[], object], /) -> None:
         """Have statements run at the end of the shared transaction; in a user's own, now."""

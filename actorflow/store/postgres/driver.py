@@ -64,8 +64,9 @@ def connect(url: str) -> WatchedConnection:
     try:
         options = {key: SESSION[key] for key in SESSION if key not in given}
         connection = WatchedConnection.connect(url, autocommit=True, client_encoding="UTF8", **options)
-        connection.gives_up = lambda seconds: seconds >= CONNECT_SECONDS
+        connection.watch(lambda seconds: seconds >= CONNECT_SECONDS)
         connection.execute(OPTIONS)
+        connection.unwatch()
     except psycopg.Error as error:
         raise store_error(url, error) from error
     _connections.add(connection)

@@ -46,8 +46,8 @@ class Link:
         self._name = name
         self._watchers = watchers
         self._ended = threading.Event()
-        self._session = Session(url, self._ended)
-        self._session.gives_up = self._gives_up
+        self._others: list[Session] = []
+        self._session = Session(url, self._ended, gives_up=self._gives_up)
         self._bell, self._button = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._pressed = 0  # commits that nobody was told of yet
         self._told_at = 0.0
@@ -94,14 +94,14 @@ class Link:
             self._waiters.remove(back)
         return True
 
-    def gives_up(self, seconds: float) -> bool:
-        """Say whether another session, which has waited for an answer for so long, should wait no more.
+    def watch_over(self, session: Session) -> None:
+        """Have the waits of another session end while the server does not answer."""
+        session.lost = lambda: self.lost
+        self._others.append(session)
 
-        Where only the link's own session was lost, the others' may well be in order.
-        """
-        if self.closing.is_set() and seconds >= LAST_SECONDS:
-            self._miss()
-        return self._is_silent or (self.lost is not None and seconds >= SILENT_SECONDS)
+    def hasten(self) -> None:
+        """Ask the server at once: the store is being closed."""
+        self._ring()
 
     def hold(self, node: dict[str, Any], patience: float) -> None:
         """Take a node's lock, as long as this process lives; a lost session takes it again.
@@ -155,7 +155,7 @@ class Link:
         if self._session.connection.closed:
             self.lost = error
             with contextlib.suppress(StoreError):
-                self._session.reconnect()
+                self._session.reconnect(self._cut_others)
                 self._held.clear()
                 self._open()
                 if self._node is not None:  # at once: without its lock it is taken for dead
@@ -166,9 +166,17 @@ class Link:
 
     def _gives_up(self, seconds: float) -> bool:
         """Note that the server is silent, and wait on for it, unless it is the end, or there was no beginning."""
-        if seconds >= (LAST_SECONDS if self._ended.is_set() else SILENT_SECONDS):
+        if seconds >= (LAST_SECONDS if self.closing.is_set() else SILENT_SECONDS):
             self._miss()
+        self._cut_others()
         return self._is_silent and (self._ended.is_set() or not self._thread.is_alive())
+
+    def _cut_others(self, _error: StoreError | None = None) -> bool:
+        """End the waits of the other sessions for a server that is silent; True: this one tries again."""
+        if self._is_silent:
+            for session in self._others:
+                session.cut()
+        return True
 
     def _miss(self) -> None:
         """Note that the server is silent."""
@@ -209,7 +217,7 @@ class Link:
         if self._node is not None and not self._held.is_set():
             self._take()
         is_quiet = not (ready or self._pressed or self._news)
-        if is_quiet or SystemClock.monotonic() - self._set_at > CLOCK_SECONDS:
+        if is_quiet or self.closing.is_set() or SystemClock.monotonic() - self._set_at > CLOCK_SECONDS:
             self._set_clock()
         self._hear(connection.pgconn, has_input=connection in ready)
         if self._news or is_quiet:

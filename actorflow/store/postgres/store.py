@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import Clock, SystemClock
-from actorflow.errors import DefinitionError, StoreError, StoreUnreachable
+from actorflow.errors import DefinitionError, StoreUnreachable
 from actorflow.store.commits import Commits
 from actorflow.store.held import Held
 from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter, Session
@@ -46,18 +46,15 @@ class PostgresStore(StoreShell[PostgresNode]):
             opened.callback(session.close)
             self._link = Link(url, secrets.token_hex(8), self._watchers, self._ended)
             opened.callback(self._link.close)
-            session.lost, session.gives_up = self._lost, self._link.gives_up
+            self._link.watch_over(session)
             self.found = prepare(session.connection, url, access)
             self._reader = Session(url, self._ended)
-            self._reader.lost, self._reader.gives_up = self._lost, self._link.gives_up
+            self._link.watch_over(self._reader)
             opened.pop_all()
         self._read_transaction = PostgresTransaction(self._reader)
         self._writer = PostgresWriter(session, self._link, lambda: self.patience, VERSION, reads_only=access == "read")
         self._commits = Commits(self.url, self._writer, durability, self._watchers.notify)
         self._place = session.execute(PLACE).fetchone()
-
-    def _lost(self) -> StoreError | None:
-        return self._link.lost
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Run work that only reads: it sees one moment of the database."""
@@ -128,7 +125,8 @@ class PostgresStore(StoreShell[PostgresNode]):
         """Do nothing: the server tidies up."""
 
     def _end_watching(self) -> None:
-        """Do nothing: the node's lock is the link's, which goes on."""
+        """Have the link see whether the server answers; it goes on, as the node's lock is its."""
+        self._link.hasten()
 
     def _end(self, _writer: Any, /) -> None:
         self._link.close()

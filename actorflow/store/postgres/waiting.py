@@ -7,6 +7,7 @@ the machine the kernel notices nothing. Imported with psycopg, so by `driver` on
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -19,15 +20,24 @@ GivesUp = Callable[[float], bool]  # called in a wait, ten times a second, with 
 
 
 class WatchedConnection(psycopg.Connection[TupleRow]):
-    """A connection that closes itself, and raises, when it is told to give up a wait for the server."""
+    """A connection that can be watched: it closes itself, and raises, when it is told to give up a wait for the server.
 
-    gives_up: GivesUp
+    That costs 2.7 us of each answer, 5 % of a small commit; so only the link's connection is watched for long.
+    """
 
-    def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
+    def watch(self, gives_up: GivesUp) -> None:
+        """Have a function asked in each wait, ten times a second, whether to give up."""
+        self.wait = partial(self._wait, gives_up)  # type: ignore[method-assign]
+
+    def unwatch(self) -> None:
+        """Wait as long as it takes."""
+        del self.wait
+
+    def _wait(self, gives_up: GivesUp, gen: Any, *args: Any, **options: Any) -> Any:
         """Wait as psycopg does, which wakes ten times a second for signals."""
-        return super().wait(self._watched(gen), *args, **options)
+        return super().wait(self._watched(gives_up, gen), *args, **options)
 
-    def _watched(self, gen: Any) -> Any:
+    def _watched(self, gives_up: GivesUp, gen: Any) -> Any:
         since: float | None = None
         try:
             wanted = next(gen)
@@ -36,7 +46,7 @@ class WatchedConnection(psycopg.Connection[TupleRow]):
                 if not ready:
                     now = SystemClock.monotonic()
                     since = now if since is None else since
-                    if self.gives_up(now - since):
+                    if gives_up(now - since):
                         self.close()
                         raise psycopg.OperationalError(SILENT)
                 wanted = gen.send(ready)
