@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import actorflow as af
 from actorflow.cli import main
+from actorflow.cli.output import draw
 from tests.queue import tasks
 
 
@@ -332,3 +333,8 @@ def test_the_text_of_an_error_is_shown_as_it_is_in_one_line(url, text):
     (line,) = [line for line in run("show", job.id, "--store", url).stdout.splitlines() if line.startswith("error ")]
     assert line.endswith(expected)
     assert run("show", "photos", "--store", url).stdout.count(expected) == 1
+
+
+def test_a_terminal_shows_texts_as_they_are(capsys):
+    draw([["name"], ["[/x] [red]y :smile:"]])
+    assert "[/x] [red]y :smile:" in capsys.readouterr().out
