@@ -369,3 +369,30 @@ def test_closures_lambdas_and_local_classes_cross(system):
 def test_a_method_that_the_class_has_not_is_refused_here(ref):
     with pytest.raises(af.DefinitionError):
         ref.call(Chained.lock)
+
+
+class Exits:
+    """Exits as it is pickled, once it is told to."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.is_armed = False
+
+    def __reduce__(self):
+        if self.is_armed:
+            raise self.kind("not I")
+        return Exits, (self.kind,)
+
+
+class Returns(Fragile):
+    def returns(self, answer):
+        answer.is_armed = True
+        return answer
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_an_answer_that_exits_as_it_is_pickled_is_an_error_of_the_asker_and_the_actor_lives(system, kind):
+    ref = system.spawn(hosted(Returns))
+    with pytest.raises(af.errors.PayloadError, match="an answer does not pickle: .*not I"):
+        call(ref, Returns.returns, Exits(kind))
+    assert call(ref, Returns.count) == 0

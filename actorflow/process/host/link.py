@@ -7,6 +7,7 @@ the parent's end `actorflow.process.host.wait` reads, and in the host `actorflow
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -146,8 +147,10 @@ class Link(Outbox):
         """Send the answer to an ask of the other end."""
         try:
             data, buffers = dumps(value, "the answer")
-        except Exception as error:  # noqa: BLE001 - PayloadError, or user code that failed: the asker's
-            self.fail(number, error)
+        except BaseException as error:  # PayloadError, or user code that failed, by SystemExit too: the asker's
+            self.fail(number, contained(error, "pickle"))
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise  # a signal's
             return
         if buffers:
             self.put_at_once((ANSWER, number, data, len(buffers)), buffers)
@@ -334,11 +337,11 @@ class Link(Outbox):
         return clone(maybe_ran=began) if clone is not None else ActorDeadError(f"{entry!r}: {error}")
 
 
-def contained(error: BaseException) -> BaseException:
-    """Wrap an error of unpickling that would end the asker's thread."""
+def contained(error: BaseException, what: str = "unpickle") -> BaseException:
+    """Wrap an error of pickling or unpickling that would end the asker's thread."""
     if isinstance(error, Exception):
         return error
-    wrapped = PayloadError(f"an answer does not unpickle: {error!r}")
+    wrapped = PayloadError(f"an answer does not {what}: {error!r}")
     wrapped.__cause__ = error
     return wrapped
 
