@@ -10,7 +10,7 @@ import pickle
 import queue
 import signal as signals
 from concurrent.futures import BrokenExecutor
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import pykka
 
@@ -40,6 +40,14 @@ __all__ = [
     "ThreadLimit",
     "TransitionRefused",
 ]
+
+
+T = TypeVar("T")
+
+
+def is_a(error: object, *kinds: type[T]) -> TypeGuard[T]:
+    """Say whether an error is of one of these classes. Unlike `isinstance` it never asks the error, which may raise."""
+    return issubclass(type(error), kinds)
 
 
 class ActorflowError(Exception):
@@ -116,7 +124,7 @@ def _cause_of(error: BaseException | None) -> str:
     """Describe the error that crashed a child; if the child is a supervisor that gave up, the crash behind that."""
     inner = error
     for _ in range(100):  # levels of supervisors
-        if not isinstance(inner, RestartLimitReached) or not inner.history:
+        if not is_a(inner, RestartLimitReached) or not inner.history:
             break
         inner = inner.history[-1][2]
     return text_of(error) if inner is error else f"{type(error).__name__}, at last by {text_of(inner)}"

@@ -38,7 +38,7 @@ def text_of(value: object, limit: int = LIMIT, render: Callable[[Any], str] = re
         if not shown.isascii() or "\0" in shown:
             shown = shown.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        if issubclass(type(error), KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
         return f"<{_KIND_NAME(type(value))}, whose text cannot be made: {_KIND_NAME(type(error))}>"
     return shown if whole <= limit else f"{shown}... [{whole} characters in all]"

@@ -13,6 +13,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages import Call
 from actorflow.core.procedure import completed_within
 from actorflow.core.ref import IDLE, ActorRef
+from actorflow.core.subscriber import check_function
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ class Subscribers:
         self._caller: ActorRef[Caller] | None = None
 
     def subscribe(self, event: type, to: ActorRef[Any] | Callable[[Any], Any]) -> Subscription:
-        """Have events of a class delivered from now on."""
+        """Have events of a class delivered from now on.
+
+        Raises:
+            DefinitionError: the receiver is no ref and no function, or an async one, which nobody would await.
+        """
+        if not isinstance(to, ActorRef):
+            check_function(to)
         receiver = to if isinstance(to, ActorRef) else self._calls()
         message = None if isinstance(to, ActorRef) else to
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from actorflow.app.settings import Settings
 from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.virtual import VirtualScheduler
+from actorflow.errors import DefinitionError
 
 
 class VirtualSystem(ActorSystem):
@@ -40,7 +43,14 @@ class VirtualSystem(ActorSystem):
         super().__init__(name, store=store, settings=settings, scheduler=scheduler)
 
     def sleep(self, seconds: float) -> None:
-        """Let virtual time pass, and everything that is due in it happen."""
+        """Let virtual time pass, and everything that is due in it happen.
+
+        Raises:
+            DefinitionError: the seconds are negative, or no number.
+        """
+        if not 0 <= seconds < math.inf:
+            msg = f"a sleep of {seconds} seconds: give a number that is not negative"
+            raise DefinitionError(msg)
         self.scheduler.sleep(seconds)
 
     @property

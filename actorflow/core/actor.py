@@ -13,7 +13,7 @@ from actorflow.core.context import Context
 from actorflow.core.future import Future
 from actorflow.core.messages import Call, Stop
 from actorflow.core.ref import ActorRef
-from actorflow.core.traits import BASE_HOOKS, Options, Traits, check_intensity, check_known
+from actorflow.core.traits import BASE_HOOKS, Options, Traits, check_intensity, check_known, check_names
 from actorflow.core.views import Inbox, StoppedEvent
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ class Actor(pykka.Actor):
     5
     """
 
-    _options: ClassVar[Options] = Options()
+    _child_options: ClassVar[Options] = Options()
     _traits: ClassVar[Traits]
     _constructors: ClassVar[tuple[str, ...]] = ()  # class methods that `spawn` takes instead of the class
     _ends_last: ClassVar[bool] = False  # True: at the end of the system it outlives the actors that may use it
     _works_in_drains: ClassVar[bool] = False  # True: its timers fire until its own end, though the system drains
-    _intensity: ClassVar[int] = 1
-    _period: ClassVar[float] = 5.0
+    _restart_intensity: ClassVar[int] = 1
+    _restart_period: ClassVar[float] = 5.0
     _actor_ref: ActorRef[Any] = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     def __init_subclass__(
@@ -68,14 +68,15 @@ class Actor(pykka.Actor):
         **options: Unpack[ClassKeywords],
     ) -> None:
         super().__init_subclass__()
+        check_names(cls)
         if name is not None:
             check_known({"name": name}, ("a name belongs to a child: af.child(...).options(name=...)",))
         if options:
-            cls._options = cls._options.override(**options)
-        cls._intensity = cls._intensity if intensity is None else intensity
-        cls._period = cls._period if period is None else period
-        check_intensity(cls._intensity, cls._period)
-        cls._traits = Traits(cls, cls._options)
+            cls._child_options = cls._child_options.override(**options)
+        cls._restart_intensity = cls._restart_intensity if intensity is None else intensity
+        cls._restart_period = cls._restart_period if period is None else period
+        check_intensity(cls._restart_intensity, cls._restart_period)
+        cls._traits = Traits(cls, cls._child_options)
 
     def __init__(self, *_args: Any, **kwargs: Any) -> None:
         """Create the actor; call it first in your own `__init__`, which runs in the thread that spawns."""
@@ -139,7 +140,7 @@ class Actor(pykka.Actor):
         """
         self._actor_ref._stop_behind(Stop(final=False, actor=self))
 
-    def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _perform_named(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the method that a message names; of some a state machine makes events."""
         return getattr(self, name)(*args, **kwargs)
 
@@ -174,18 +175,18 @@ class Actor(pykka.Actor):
         raise NotImplementedError(msg)
 
 
-Actor._traits = Traits(Actor, Actor._options)
+Actor._traits = Traits(Actor, Actor._child_options)
 
 
 def run_call(ref: ActorRef[Any], call: Call) -> Any:
     """Run the method that a `call` or `cast` names."""
-    return ref._actor._perform(call.name, call.args, call.kwargs)  # type: ignore[union-attr]
+    return ref._actor._perform_named(call.name, call.args, call.kwargs)  # type: ignore[union-attr]
 
 
 def run_proxy_call(ref: ActorRef[Any], message: pykka_messages.ProxyCall) -> Any:
     """Run the method that a proxy names."""
     if len(message.attr_path) == 1:
-        return ref._actor._perform(message.attr_path[0], message.args, message.kwargs)  # type: ignore[union-attr]
+        return ref._actor._perform_named(message.attr_path[0], message.args, message.kwargs)  # type: ignore[union-attr]
     return get_attr_directly(ref._actor, message.attr_path)(*message.args, **message.kwargs)
 
 

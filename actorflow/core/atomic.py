@@ -8,6 +8,7 @@ whole: an iterator in C that calls one after the other. No other thread of Pytho
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import deque
 from collections.abc import Callable
 from operator import attrgetter, call
@@ -15,6 +16,8 @@ from threading import RLock
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_forkable: list[RLock] = []
 
 _UNPARK = attrgetter("unpark")
 
@@ -38,6 +41,22 @@ def exclusively(lock: RLock, section: Callable[[], T]) -> T:
             lock.release()
         raise
     return result
+
+
+def forkable_lock() -> RLock:
+    """Return a re-entrant lock for a module: free in a forked child, since a thread that is not there may hold it."""
+    lock = RLock()
+    _forkable.append(lock)
+    return lock
+
+
+def _free_all() -> None:
+    for lock in _forkable:
+        lock._at_fork_reinit()  # type: ignore[attr-defined]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_all)
 
 
 def rouser(resting: list[Any]) -> Callable[[], Any]:

@@ -27,7 +27,7 @@ class Backoff:
     jitter: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.first < 0 or self.limit < 0 or self.factor < 1 or not 0 <= self.jitter <= 1:
+        if not (self.first >= 0 and self.limit >= 0 and self.factor >= 1 and 0 <= self.jitter <= 1):  # so for nan, too
             msg = f"{self}: first and limit must not be negative, factor must be >= 1, jitter from 0 to 1"
             raise DefinitionError(msg)
 

@@ -163,6 +163,7 @@ class Baton(Scheduler):
                 except ValueError:  # it has the baton, or is just about to
                     continue
                 return False
+        worker.without_baton = False
         if self.pulse.asleep:
             self.pulse.ring()
         return not self.closed
@@ -190,6 +191,7 @@ class Baton(Scheduler):
         else:
             self.put_back(other)  # the idle holder rests on; its baton is ours
             self.unseated(other)
+            worker.without_baton = False
             if self.pulse.asleep:
                 self.pulse.ring()
             if ref is not None:
@@ -211,6 +213,7 @@ class Baton(Scheduler):
         spare = self.find_spare()
         if spare is None:
             raise ThreadLimit(f"all {len(self.workers)} threads of the system wait, and no more can be started")
+        worker.without_baton = True
         try:
             self.slot.remove(worker)
         except ValueError:

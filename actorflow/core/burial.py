@@ -13,7 +13,7 @@ from actorflow.core.registry import REFS
 from actorflow.core.timers import Timer
 from actorflow.core.unread import fail
 from actorflow.core.waits import dead_before
-from actorflow.errors import ActorDeadError
+from actorflow.errors import ActorDeadError, is_a
 
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
@@ -48,6 +48,14 @@ HANDLERS[Notice] = run_notice
 SILENT: set[type] = {Timer, Notice}
 
 
+def is_silent(message: object) -> bool:
+    """Say whether a message is one of these. The class of a user's may have a metaclass whose hash raises."""
+    try:
+        return type(message) in SILENT
+    except BaseException:  # noqa: BLE001 - user code; ours have no metaclass
+        return False
+
+
 def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
     """End the open replies, watches and thread of an incarnation; its timers notice the end by themselves."""
     if ref._actor is not None:
@@ -60,7 +68,7 @@ def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
     ref._actor = None
     for reply in replies:
         if reply._future is not None:
-            reply._future._settle(None, error if isinstance(error, Exception) else dead_before(ref, error))
+            reply._future._settle(None, error if is_a(error, Exception) else dead_before(ref, error))
     life.replies.clear()
     for timer in list(life.timers):
         timer.forget()
@@ -96,12 +104,12 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
     ref._parent.remove(ref)
     life, ref._life = ref._life, None
     if error is not None or cause is not None:
-        life_of(ref).cause = error or cause
+        life_of(ref).cause = error if error is not None else cause
     if ref._queue is not None:
         waiting = list(ref._queue)
         scheduler.free_queue(ref)
         for item in waiting:
-            refuse(item, cause or error)
+            refuse(item, cause if cause is not None else error)
     if life is not None:
         for watcher, actor in life.watchers.items():
             if watcher._life is not None:
@@ -123,12 +131,12 @@ def refuse(item: Item, cause: BaseException | None) -> None:
     ref, message, future, sender = item
     if ref._pass_on(item):
         return
-    if message.__class__ is Stop or message.__class__ is ACTOR_STOP:
+    if type(message) is Stop or type(message) is ACTOR_STOP:
         if future is not None:
             future._settle(value=True, error=None)
     elif future is not None:
         fail(ref, message, future, sender, dead_before(ref, cause))
-    elif message.__class__ in SILENT:
+    elif is_silent(message):
         ref._close(cause)  # it may stand for mail that came in after the burial
     else:
         reason = cause if cause is not None else ActorDeadError(f"{ref} is dead")

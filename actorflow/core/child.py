@@ -30,7 +30,7 @@ class Child(Generic[A_co]):
         self.actor_class = actor_class
         self.args = args
         self.kwargs = kwargs
-        plain = options == actor_class._options
+        plain = options == actor_class._child_options
         self.traits = actor_class._traits if plain else Traits(actor_class, options)
 
     def options(self, **options: Unpack[ChildKeywords]) -> Child[A_co]:
@@ -86,7 +86,7 @@ def child(actor_class: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> 
     """
     cls, given = constructed(actor_class, args)
     check_arguments(cls, given, kwargs)
-    return Child(cls, given, kwargs, cls._options)
+    return Child(cls, given, kwargs, cls._child_options)
 
 
 def constructed(make: Any, args: tuple[Any, ...]) -> tuple[type[Any], tuple[Any, ...]]:

@@ -6,15 +6,15 @@ Here every child is temporary: it ends when it crashes. `actorflow.supervision` 
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.burial import bury
+from actorflow.core.burial import bury, close_incarnation
 from actorflow.core.future import Future, patient
 from actorflow.core.life import life_of
 from actorflow.core.lifecycle import abandon, begin_start, construct, publish_started, request_exit, stop_children
 from actorflow.core.mailbox import BoundedRef
 from actorflow.core.messages import Crashed
-from actorflow.core.procedure import completed_within
+from actorflow.core.procedure import completed_within, start_procedure
 from actorflow.core.ref import BUSY, DEAD, IDLE, READY, ActorRef
 from actorflow.core.registry import REFS
 from actorflow.errors import ActorDeadError, DefinitionError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from actorflow.core.child import Child
     from actorflow.core.scheduler import Scheduler
     from actorflow.core.traits import Traits
+
+DIGITS: Final = 20  # of an actor's number; Python refuses to read thousands
 
 
 class Children:
@@ -38,6 +40,7 @@ class Children:
         self.terminated: dict[str, Child[Any]] = {}  # recipes whose names are taken, though nothing runs
         self.closed = False
         self._stop_order: list[ActorRef[Any]] = []
+        self._has_numbered = False  # True: some child was given a name that might be an unnamed one's
 
     @property
     def path(self) -> str:
@@ -55,7 +58,8 @@ class Children:
         ref = self.members.get(name)
         if ref is None:
             number = name.rpartition("-")[2]
-            ref = self.members.get(int(number) + self.scheduler.first_uid) if number.isdecimal() else None
+            is_number = number.isdecimal() and len(number) <= DIGITS
+            ref = self.members.get(int(number) + self.scheduler.first_uid) if is_number else None
         return ref if ref is not None and ref.name == name else None
 
     # --- start -------------------------------------------------------------------------------------------------------
@@ -83,6 +87,8 @@ class Children:
         elif options.host is not None:
             kind, traits = options.host.lodge(traits, scheduler)
         uid = next(REFS.uids)
+        while self._has_numbered and self._is_taken(traits, uid):
+            uid = next(REFS.uids)
         ref: ActorRef[Any] = kind(uid, scheduler, self, traits, options.name)
         begun: list[bool] | None = [] if traits.has_on_start else None
         started = None
@@ -135,9 +141,16 @@ class Children:
         if self.terminated and ref.name in self.terminated:
             msg = f"{self.path}/{ref.name} is terminated; restart_child starts it again"
             raise DefinitionError(msg)
-        if self.members.setdefault(key, ref) is not ref:
+        is_numbered = ref._name is not None and ref._name[-1].isdecimal()
+        if is_numbered:
+            self._has_numbered = True
+        if (is_numbered and self.find(ref.name) is not None) or self.members.setdefault(key, ref) is not ref:
             msg = f"{self.path} has a child named {key!r} already; names are unique among siblings"
             raise DefinitionError(msg)
+
+    def _is_taken(self, traits: Traits, uid: int) -> bool:
+        """Say whether the name that an unnamed child would have with this number was given to another."""
+        return f"{traits.actor_class.__name__.lower()}-{uid - self.scheduler.first_uid}" in self.members
 
     def remove(self, ref: ActorRef[Any]) -> None:
         """Take a dead child out."""
@@ -214,4 +227,11 @@ def undo_start(ref: ActorRef[Any], error: BaseException, begun: list[bool] | Non
     if begun or ref._state in (IDLE, BUSY, READY):
         request_exit(ref, restart=False, cause=error)
     else:
-        bury(ref, error)
+        start_procedure(ref._scheduler, _bury_unborn(ref, error))
+
+
+async def _bury_unborn(ref: ActorRef[Any], error: BaseException) -> None:
+    """Leave nothing of an actor whose constructor failed, which may have spawned children and begun timers."""
+    await stop_children(ref, cause=error)
+    close_incarnation(ref, error)
+    bury(ref, error)

@@ -271,7 +271,7 @@ def _perform_piped(actor: Actor, piped: Piped) -> Any:
         if piped.failed is None:
             raise
         name, result = piped.failed, error
-    return actor._perform(name, (result,), {})
+    return actor._perform_named(name, (result,), {})
 
 
 class PathLogger(logging.LoggerAdapter[logging.Logger]):

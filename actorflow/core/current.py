@@ -36,6 +36,11 @@ class Execution:
 
     holds: ClassVar[bool] = False  # True: a handler's sends leave after a commit
 
+    @property
+    def is_between(self) -> bool:
+        """Whether no handler runs here now, but the runtime's own work between two of them."""
+        return False
+
     item: Item
     left: Item | None  # the item whose handler was abandoned here
     scheduler: Scheduler

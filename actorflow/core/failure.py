@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pykka
 
 from actorflow.core.log import logger
-from actorflow.core.messages import Ended, Last, Start
+from actorflow.core.messages import Ended, is_life_cycle
 from actorflow.core.ref import ENDING
 from actorflow.core.registry import REFS
 from actorflow.core.unread import fail
 from actorflow.core.waits import dead_before
-from actorflow.errors import Crash, DefinitionError, Stopping, TransitionRefused
+from actorflow.errors import Crash, DefinitionError, Stopping, TransitionRefused, is_a
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ LOOP_HINT: Final = "actorflow: handlers that use asyncio need loop=True: af.chil
 
 def is_contained(error: BaseException) -> bool:
     """Say whether the error ends one actor only; any other BaseException is pykka's rule: it stops all actors."""
-    if isinstance(error, (Exception, SystemExit, GeneratorExit)):
+    if is_a(error, Exception, SystemExit, GeneratorExit):
         return True
     asyncio = sys.modules.get("asyncio")  # code that raises its CancelledError has imported it
-    return asyncio is not None and isinstance(error, asyncio.CancelledError)
+    return asyncio is not None and is_a(error, asyncio.CancelledError)
 
 
 def failed(scheduler: Scheduler, execution: Execution, error: BaseException, asker: Future[Any] | None) -> Ended | None:
@@ -72,32 +72,32 @@ def answer_failure(
     if ref is None:  # abandoned: its callers were answered, its supervisor knows
         logger.info("An abandoned handler ended with %s", text_of(error))
         return None
-    no_loop = isinstance(error, RuntimeError) and "no running event loop" in text_of(error, render=str)
+    no_loop = is_a(error, RuntimeError) and "no running event loop" in text_of(error, render=str)
     if no_loop and LOOP_HINT not in getattr(error, "__notes__", ()):
         error.add_note(LOOP_HINT)
-    if isinstance(error, KeyboardInterrupt):
+    if is_a(error, KeyboardInterrupt):
         scheduler.events.interrupted()
-    if message.__class__ is Start or message.__class__ is Last:
+    if is_life_cycle(message):
         log_crash(ref, error)
         if future is not None:
             future._settle(None, contained(ref, error))
         return None
-    if isinstance(error, Stopping) and ref._life is not None and ref._life.exit is not None:
+    if is_a(error, Stopping) and ref._life is not None and ref._life.exit is not None:
         if future is not None:
             future._settle(None, dead_before(ref, ref._life.exit.cause))
         return None
-    if isinstance(error, Exception) and not isinstance(error, Crash) and future is not None:
+    if is_a(error, Exception) and not is_a(error, Crash) and future is not None:
         logger.info("Exception returned from %s to caller:", ref, exc_info=error)
         execution.item = (ref, message, None, item[3])  # nobody here holds the future on, so it can be missed
         fail(ref, message, future, item[3], error)
         return None
-    if future is None and isinstance(error, TransitionRefused) and error.refused_by == id(ref._actor):
+    if future is None and is_a(error, TransitionRefused) and error.refused_by == id(ref._actor):
         scheduler.events.dead_letter(ref, message, item[3], error)  # no crash: the machine is as it was
         return None
-    cause = (error.__cause__ or error) if isinstance(error, Crash) else error
+    cause = error.__cause__ if is_a(error, Crash) and error.__cause__ is not None else error
     if future is not None:
         future._settle(None, contained(ref, cause))
-    if isinstance(error, KeyboardInterrupt):
+    if is_a(error, KeyboardInterrupt):
         return None
     if is_contained(error):
         return crashed(ref, item, cause)
@@ -113,7 +113,7 @@ def take_back(ref: ActorRef[Any] | None, asker: Future[Any]) -> None:
 
 def contained(ref: ActorRef[Any], error: BaseException) -> BaseException:
     """Wrap an error that would end the caller's thread too."""
-    if isinstance(error, Exception):
+    if is_a(error, Exception):
         return error
     crash = Crash(f"{ref.path} crashed with {text_of(error)}")
     crash.__cause__ = error
@@ -162,7 +162,7 @@ def run_hook_now(ref: ActorRef[Any], hook: Callable[[], Any]) -> None:
             raise DefinitionError(msg)
     except BaseException as error:  # noqa: BLE001 - the actor ends in any case
         log_crash(ref, error)
-        if isinstance(error, KeyboardInterrupt):
+        if is_a(error, KeyboardInterrupt):
             ref._scheduler.events.interrupted()
 
 

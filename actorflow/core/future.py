@@ -20,7 +20,7 @@ import pykka
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.log import logger
 from actorflow.core.outside import DRIVERS, now, wait_outside
-from actorflow.errors import ActorflowError
+from actorflow.errors import ActorflowError, is_a
 
 if TYPE_CHECKING:
     from pykka._types import OptExcInfo
@@ -188,7 +188,7 @@ class Future(pykka.Future[T]):
     def _add_waiter(self, wake: Callable[[], Any]) -> bool:
         """Have `wake` called once the future is done; False if it is done already and `wake` will not be called."""
         self._wakes.append(wake)
-        if not self._done:
+        if not self._done and self._get_hook is None:  # with a hook nobody sets it: who gets it computes it
             return True
         try:
             self._wakes.remove(wake)
@@ -265,7 +265,7 @@ class Future(pykka.Future[T]):
 
 def wake_failed(raised: BaseException) -> None:
     """Log the error of a waiter that was woken; an interruption of the main thread is raised on."""
-    if isinstance(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+    if is_a(raised, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
         raise raised
     logger.critical("A waiter of a future failed when it was woken", exc_info=raised)
 
@@ -291,29 +291,49 @@ class Derived(Future[T]):
         self._compute = compute
         self._turn = True  # deleted by the one who computes
 
+    def _leaves(self) -> Iterable[pykka.Future[Any]]:
+        """Return what it is computed from in the end; without recursion, as users chain thousands."""
+        stack: list[pykka.Future[Any]] = [self]
+        while stack:
+            future = stack.pop()
+            if isinstance(future, Derived):
+                stack.extend(reversed(future._sources or ()))
+            else:
+                yield future
+
     def _awaited(self) -> Iterable[Future[Any]]:
-        for source in self._sources or ():
-            if isinstance(source, Future):
-                yield from source._awaited()
+        return (future for future in self._leaves() if isinstance(future, Future))
 
     def done(self) -> bool:
         """Say whether all that it is computed from is there."""
-        return self._done or all(isinstance(source, Future) and source.done() for source in self._sources or ())
+        return self._done or all(isinstance(future, Future) and future.done() for future in self._leaves())
 
     def _wait(self, timeout: float | None) -> None:
         deadline = None if timeout is None else now() + timeout
-        for source in self._sources or ():
+        for future in self._leaves():
             remaining = None if deadline is None else max(0.0, deadline - now())
-            if isinstance(source, Future):
-                for future in source._awaited():
-                    if not future._done:
-                        future._wait(remaining)
-            else:
-                source.get(timeout=remaining)
+            if not isinstance(future, Future):
+                future.get(timeout=remaining)
+            elif not future._done and future._get_hook is not None:
+                future._run_hook(remaining)
+            elif not future._done:
+                future._wait(remaining)
+        chain: list[Derived[Any]] = []
+        link: Any = self
+        while isinstance(link, Derived) and not link._done:  # each asks the first of its sources first
+            chain.append(link)
+            link = link._sources[0] if link._sources else None
+        for link in reversed(chain):
+            link._run(None if deadline is None else max(0.0, deadline - now()))
+
+    def _run(self, timeout: float | None) -> None:
+        """Compute it, unless another thread does, or has."""
+        if self._done:
+            return
         try:
             del self._turn
         except AttributeError:  # another thread computes it
-            super()._wait(None if deadline is None else max(0.0, deadline - now()))
+            super()._wait(timeout)
             return
         compute, self._compute = self._compute, None
         assert compute is not None
@@ -321,10 +341,11 @@ class Derived(Future[T]):
             self._settle(compute(), None)
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller of `get`
             self._settle(None, error)
+        self._sources = ()
 
     def _add_waiter(self, wake: Callable[[], Any]) -> bool:
         """Wake once all sources are there; a woken waiter then computes the value by `get`."""
-        pending = [future for future in self._awaited() if not future._done]
+        pending = [future for future in self._awaited() if not future._done and future._get_hook is None]
         if pending:
             return _Chain(pending, wake).advance(called=False)
         return not hasattr(self, "_turn") and super()._add_waiter(wake)  # another thread computes it right now

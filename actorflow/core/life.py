@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.atomic import exclusively
+from actorflow.core.atomic import exclusively, forkable_lock
 
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from actorflow.core.virtual import Pinned as VirtualPinned
 
 
-_lock = threading.RLock()  # re-entrant: a finaliser may run while its thread is in here
+_lock = forkable_lock()  # re-entrant: a finaliser may run while its thread is in here
 
 
 class Life:

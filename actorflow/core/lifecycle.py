@@ -24,6 +24,7 @@ from actorflow.core.ref import ABANDONED, ACTOR_STOP, CHANGING, DEAD, ENDING, ID
 from actorflow.core.task import Task
 from actorflow.core.timers import Timer, run_timer
 from actorflow.core.waits import dead_before
+from actorflow.errors import is_a
 from actorflow.text import text_of
 
 # --- messages that run in the actor ----------------------------------------------------------------------------------
@@ -54,13 +55,13 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
         actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
         actor._actor_ref = ref
         ref._actor = actor
-        if args and args[0].__class__ is Constructor and not ref._is_remote:  # else it is for the actor there
+        if args and type(args[0]) is Constructor and not ref._is_remote:  # else it is for the actor there
             getattr(actor, f"_{args[0].name}")(*args[1:], **kwargs)
         else:
             actor.__init__(*args, **kwargs)
     except BaseException as error:
         ref._actor = None
-        if isinstance(error, TypeError):
+        if is_a(error, TypeError):
             check_arguments(actor_class, args, kwargs)
         raise
 
@@ -296,7 +297,7 @@ def abandon(ref: ActorRef[Any]) -> None:
         execution.item = ABANDONED
         execution.left = item
         scheduler.abandoned_items[id(item)] = item
-        if future is not None and message.__class__ is Stop:
+        if future is not None and type(message) is Stop:
             future._settle(value=True, error=None)
         elif future is not None:
             future._settle(None, dead_before(ref, exit_.cause))

@@ -17,13 +17,13 @@ from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.messages import CHANGED, SUSPENDED, Ended
-from actorflow.core.outside import ask_timeout
+from actorflow.core.outside import ask_timeout, lock_timeout
 from actorflow.core.pinned import Pinned
 from actorflow.core.pulse import Pulse
 from actorflow.core.ref import BUSY, IDLE, READY, ActorRef
 from actorflow.core.run_queue import Ahead, Worker
 from actorflow.core.task import Task, stopping
-from actorflow.core.waits import ThreadWait, deadlock, find_cycle
+from actorflow.core.waits import ThreadWait, deadlock, deadlock_of_all, find_cycle
 
 if TYPE_CHECKING:
     import contextvars
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 TURN: Final = 64  # messages
 LONG: Final = 64  # inbox length from which it is sorted into turns
-OUTCOMES: Final = frozenset({CoroutineType, Ended})  # results that are no answers
 TURN_SECONDS: Final = 0.002
 
 
@@ -117,7 +116,7 @@ class LiveScheduler(Baton):
                 # Straight from the inbox run messages of idle actors, while it is short and nobody has two in a row.
                 if ref._state or ref._traits.blocks or (inbox and (ref is last or len(inbox) > LONG)):
                     last = None
-                    if message.__class__ is not Task or inbox:
+                    if type(message) is not Task or inbox:
                         self.sort(item)
                     elif not self.run_task(worker, message):
                         return False
@@ -134,21 +133,22 @@ class LiveScheduler(Baton):
             ref._state = BUSY
             append(worker)
             while True:
-                if message.__class__ not in HANDLERS:  # as `handle` does, without its calls: a tenth of a tell's time
-                    worker.item = item
-                    try:
+                worker.item = item
+                try:  # as `handle` does, without its calls: a tenth of a tell's time
+                    is_ours = type(message) in HANDLERS
+                    if not is_ours:
                         result = ref._actor.on_receive(message)
-                    except BaseException as error:  # noqa: BLE001 - each kind has its own rule
-                        outcome = failed(self, worker, error, future) or CHANGED
-                    else:
-                        if worker.item is not item or result.__class__ in OUTCOMES:
-                            outcome = self.finish(worker, item, result)
-                        else:
-                            outcome = None
-                            if future is not None:
-                                future._settle(result, None)
+                except BaseException as error:  # noqa: BLE001 - each kind has its own rule
+                    outcome = failed(self, worker, error, future) or CHANGED
                 else:
-                    outcome = handle(worker, item)
+                    if is_ours:
+                        outcome = handle(worker, item)
+                    elif worker.item is not item or (kind := type(result)) is CoroutineType or kind is Ended:
+                        outcome = self.finish(worker, item, result)
+                    else:
+                        outcome = None
+                        if future is not None:
+                            future._settle(result, None)
                 queue = ref._queue
                 if not queue or outcome is not None or len(context) > 1 or worker not in slot:
                     break
@@ -250,6 +250,7 @@ class LiveScheduler(Baton):
         start = time.perf_counter()
         spare = self.find_spare() if self.ready or self.inbox else None
         if spare is not None:
+            worker.without_baton = True
             spare.park.release()
             outcome = self.handle(worker, item)
             ref._traits.unlearn(time.perf_counter() - start)
@@ -268,6 +269,8 @@ class LiveScheduler(Baton):
 
     def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
         """Block a handler's thread until the future is done, and let others run meanwhile."""
+        if self.is_between(worker):
+            raise deadlock_of_all()
         ref = worker.item[0]
         if ref is None:
             raise stopping()
@@ -283,7 +286,7 @@ class LiveScheduler(Baton):
                 return
             try:
                 self.give_up(worker)
-                woken = waiting.lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+                woken = waiting.lock.acquire(timeout=lock_timeout(timeout))
             finally:
                 future._drop_waiter(waiting)
         finally:
@@ -294,6 +297,11 @@ class LiveScheduler(Baton):
         if woken:
             raise stopping()
         raise ask_timeout(future, timeout)
+
+    def is_between(self, worker: Worker) -> bool:
+        """Say whether a worker has the baton, but runs no handler."""
+        # Asked in this order: who takes the baton from it says so first.
+        return worker not in self.slot and not worker.without_baton
 
     def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
         """Run an item or task on the actor's own thread, started at its first one."""

@@ -13,7 +13,7 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from actorflow.errors import ActorDeadError
+from actorflow.errors import ActorDeadError, is_a
 
 if TYPE_CHECKING:
     from actorflow.core.future import Future
@@ -31,7 +31,7 @@ class ContainedLogger(logging.LoggerAdapter[logging.Logger]):
             if self.logger.isEnabledFor(level):
                 self.logger.log(level, msg, *args, stacklevel=2, **kwargs)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            if is_a(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise
             complain(msg)
 

@@ -10,15 +10,16 @@ import threading
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.atomic import forkable_lock
 from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.core.messages import CHANGED, LIFE_CYCLE, SUSPENDED
+from actorflow.core.messages import CHANGED, SUSPENDED, is_life_cycle
 from actorflow.core.run_queue import Done
 from actorflow.core.task import stopping
 from actorflow.core.waits import deadlock, find_cycle
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, is_a
 
 if TYPE_CHECKING:
     from actorflow.core.current import Item
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
 
-_lock = threading.Lock()
+_lock = forkable_lock()
 
 
 class LoopTask(Execution):
@@ -76,7 +77,7 @@ class LoopTask(Execution):
             if future is not None:
                 future._settle(value, None)
         except BaseException as error:  # noqa: BLE001 - each kind has its own rule
-            if self.interrupted and isinstance(error, asyncio.CancelledError):
+            if self.interrupted and is_a(error, asyncio.CancelledError):
                 error = stopping()
             outcome = failed(self.scheduler, self, error, asker) or CHANGED
         item = self.item
@@ -85,7 +86,7 @@ class LoopTask(Execution):
         else:
             if ref._waiting is self:
                 ref._waiting = None
-            if item[1].__class__ not in LIFE_CYCLE:
+            if not is_life_cycle(item[1]):
                 self.scheduler.post(ref, Done(outcome, item), None)
 
 
@@ -173,7 +174,8 @@ def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, A
             return
 
     ref: ActorRef[Any] | None = execution.item[0] if isinstance(execution, LoopTask) else None
-    if ref is not None and isinstance(execution, LoopTask):
+    # A task that the handler has begun may outlive it: then the actor does not wait.
+    if isinstance(execution, LoopTask) and ref is not None and ref._waiting is execution:
         cycle = find_cycle(ref, future)
         if cycle is not None:
             raise deadlock(cycle)

@@ -70,8 +70,9 @@ class Last:
         return "Last()"
 
 
-# They run ahead of the mailbox; the next step is up to their sender, not to the mailbox.
-LIFE_CYCLE: Final = frozenset({Start, Last})
+def is_life_cycle(message: object) -> bool:
+    """Say whether a message runs ahead of the mailbox: the next step is up to its sender, not to the mailbox."""
+    return type(message) is Start or type(message) is Last
 
 
 class Ended:

@@ -44,13 +44,18 @@ def wait_outside(future: Future[Any], timeout: float | None) -> None:
         raise ask_timeout(future, timeout)
 
 
+def lock_timeout(timeout: float | None) -> float:
+    """Return a timeout as locks take it: they know no longer one than three centuries."""
+    return -1 if timeout is None or timeout > threading.TIMEOUT_MAX else max(0.0, timeout)
+
+
 def acquire(lock: Any, timeout: float | None) -> bool:
     """Acquire a lock; the main thread looks up each quarter of a second.
 
     A signal that comes just before the wait begins does not interrupt it, and its handler would run only afterwards.
     """
     if threading.get_ident() != threading.main_thread().ident:
-        return bool(lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout)))
+        return bool(lock.acquire(timeout=lock_timeout(timeout)))
     deadline = math.inf if timeout is None else SystemClock.monotonic() + timeout
     while (left := deadline - SystemClock.monotonic()) > LOOK_UP:
         if lock.acquire(timeout=LOOK_UP):

@@ -29,6 +29,7 @@ class Pinned:
         self.ref = ref
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.worker = Worker(scheduler)
+        self.worker.without_baton = True
         threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
 
     def forget(self, item: Item) -> None:

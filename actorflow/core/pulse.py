@@ -93,11 +93,7 @@ class Pulse:
         scheduler = self.scheduler
         scheduler.timers.next_due = float("inf")  # until the holder has looked: do not post twice
 
-        def fire() -> None:
-            for due in scheduler.timers.pop_due(scheduler.clock.monotonic()):
-                due()
-
-        scheduler.post_work(fire)
+        scheduler.post_work(lambda: scheduler.timers.fire_due(scheduler.clock.monotonic()))
 
     def _cpu(self, worker: Any) -> float:
         """Return the CPU seconds of the worker's thread; it tells a handler that computes from one that blocks."""
@@ -115,6 +111,7 @@ class Pulse:
         spare = scheduler.find_spare()
         if spare is None:
             return
+        worker.without_baton = True
         try:
             scheduler.slot.remove(worker)
         except ValueError:

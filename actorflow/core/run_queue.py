@@ -11,6 +11,7 @@ from actorflow.core.task import Task
 
 if TYPE_CHECKING:
     from actorflow.core.current import Item
+    from actorflow.core.ref import ActorRef
     from actorflow.core.scheduler import Scheduler
 
 
@@ -66,13 +67,13 @@ class Done:
 WORK: Final[Any] = Work()
 
 
-AT_REST: Final[Any] = (WORK, None, None, None)  # the item of a thread that handles nothing
+AT_REST: Final[Any] = (None, None, None, None)  # the item of a thread that handles nothing
 
 
 class Worker(Execution):
     """A thread of the run queue."""
 
-    __slots__ = ("cpu_clock", "park", "resting", "task", "unpark")
+    __slots__ = ("cpu_clock", "park", "resting", "task", "unpark", "without_baton")
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
@@ -84,11 +85,23 @@ class Worker(Execution):
         self.task: Task | None = None  # the coroutine whose step runs, or ran last, on this thread
         self.left = None
         self.resting = False  # True: it is a spare, and is to park without holding on to what it handled
+        self.without_baton = False  # True: it has lost the baton, or is about to: a wait here keeps nobody from running
+
+    @property
+    def is_between(self) -> bool:
+        """Whether no handler runs here now, but the runtime's own work between two of them."""
+        return self.scheduler.is_between(self)
 
     def forget(self) -> None:
         """Hold on to nothing that was handled here."""
         self.item = AT_REST
         self.task = self.left = None
+
+    def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
+        """Send what a finaliser, or a handler of log records, sends between two messages: nobody is the sender."""
+        if self.item is not AT_REST:
+            super().hold(ref, message, future)
+        ref._arrive(message, future, None)
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block this thread, and let other actors run meanwhile."""

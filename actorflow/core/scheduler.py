@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextvars
 import random
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core import lifecycle
 from actorflow.core.actor import HANDLERS
-from actorflow.core.atomic import exclusively
+from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.burial import notify_end, refuse
 from actorflow.core.current import Execution
 from actorflow.core.events import Events
@@ -34,7 +33,7 @@ from actorflow.core.future import Future
 from actorflow.core.messages import CHANGED, Ended, Stop
 from actorflow.core.ref import CHANGING, DEAD, IDLE, READY, ActorRef
 from actorflow.core.registry import REFS
-from actorflow.core.run_queue import WORK, Ahead, Done, Worker
+from actorflow.core.run_queue import AT_REST, WORK, Ahead, Done, Worker
 from actorflow.core.task import Task, run_in_loop
 from actorflow.core.timers import TimerEntry, TimerHeap
 from actorflow.errors import ActorflowError, DefinitionError
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from actorflow.core.traits import Traits
 
 
-CHILDREN_LOCK: Final = threading.RLock()
+CHILDREN_LOCK: Final = forkable_lock()
 HANDLER_OF = HANDLERS.get
 
 
@@ -120,6 +119,10 @@ class Scheduler:
         """Block a handler until the future is done."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
+    def is_between(self, worker: Worker) -> bool:
+        """Say whether a worker is between two handlers, as far as that is known."""
+        return worker.item is AT_REST
+
     def allocate_lock(self) -> Any:
         """Return a new lock for a thread to park on."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
@@ -158,7 +161,7 @@ class Scheduler:
         if ref is WORK:
             message()
             return
-        kind = message.__class__
+        kind = type(message)  # not `__class__`: that is an attribute of the user's object, and may raise
         if kind is Task:
             self.ready.append(message)
         elif kind is Done:
@@ -177,7 +180,7 @@ class Scheduler:
                 ref._queue = self.new_queue()
                 ref._queue.append(item)
                 self.ready.append(ref)
-            elif state == DEAD or (message.__class__ is Stop and message.final and ref._parent.bury_between(ref)):
+            elif state == DEAD or (kind is Stop and message.final and ref._parent.bury_between(ref)):
                 refuse(item, None)
             else:
                 if ref._queue is None:
@@ -265,7 +268,7 @@ class Scheduler:
         ref, message, future, _ = item
         worker.item = item
         try:
-            handler = HANDLER_OF(message.__class__)
+            handler = HANDLER_OF(type(message))
             result = ref._actor.on_receive(message) if handler is None else handler(ref, message)  # type: ignore[union-attr]
             if result is not None or worker.item is not item:
                 return self.finish(worker, item, result)
@@ -279,7 +282,7 @@ class Scheduler:
 
     def finish(self, worker: Worker, item: Item, result: Any) -> Any:
         """Deal with the result of a handler: an answer, a coroutine, or an outcome."""
-        kind = result.__class__
+        kind = type(result)
         if kind is CoroutineType:
             return self.begin(worker, item, result)
         if kind is Ended:
@@ -337,5 +340,5 @@ class Scheduler:
                 item = self.inbox.popleft()
             except IndexError:
                 return
-            if item[0] is not WORK and item[1].__class__ is not Done and item[1].__class__ is not Task:
+            if item[0] is not WORK and type(item[1]) is not Done and type(item[1]) is not Task:
                 refuse(item, None)

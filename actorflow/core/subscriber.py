@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -56,13 +57,21 @@ def subscribe(machine: ActorRef[Any], to: ActorRef[Any] | Callable[[Any], Any]) 
     """Have a machine tell a ref, or an actor made for the function, of each transition from now on."""
     if isinstance(to, ActorRef):
         receiver, own = to, False
-    elif not callable(to):
-        msg = f"subscribe({text_of(to)}): give a ref or a function"
-        raise DefinitionError(msg)
     else:
+        check_function(to)
         receiver, own = root_of(machine).spawn(Subscriber._traits, (to,), {}), True
     machine._send(Call("_subscribe", (receiver,), {}), None)
     return RecordSubscription(machine, receiver, own=own)
+
+
+def check_function(to: Any) -> None:
+    """Refuse a subscriber that cannot be called, or whose calls would only make coroutines."""
+    if not callable(to):
+        msg = f"subscribe({text_of(to)}): give a ref or a function"
+        raise DefinitionError(msg)
+    if inspect.iscoroutinefunction(to):
+        msg = f"subscribe({text_of(to)}): nobody would await it; subscribe an actor with an async on_receive"
+        raise DefinitionError(msg)
 
 
 def root_of(ref: ActorRef[Any]) -> Children:

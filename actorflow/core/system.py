@@ -11,16 +11,17 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorflow.core.atomic import exclusively
+from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.children import Children
 from actorflow.core.current import CURRENT
 from actorflow.core.drain import Drain
 from actorflow.core.future import Future
 from actorflow.core.live import LiveScheduler
+from actorflow.core.log import logger
 from actorflow.core.procedure import start_procedure
 from actorflow.core.ref import DEAD, ActorRef
 from actorflow.core.registry import REFS
-from actorflow.errors import AskTimeout
+from actorflow.errors import AskTimeout, DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
@@ -64,7 +65,14 @@ class System:
         self.begin_stop(self.grace)
 
     def begin_stop(self, grace: float) -> None:
-        """Start to drain; `ended` is set at the end."""
+        """Start to drain; `ended` is set at the end.
+
+        Raises:
+            DefinitionError: the grace time is negative, or no number.
+        """
+        if not grace >= 0:
+            msg = f"grace={grace}: seconds, not negative"
+            raise DefinitionError(msg)
         self.scheduler.post_work(lambda: self._drain_once(grace))
 
     def _drain_once(self, grace: float) -> None:
@@ -213,7 +221,7 @@ def resolve(key: str, node: str, first_uid: int, uid: int, path: str, cls: type[
 # --- the process -----------------------------------------------------------------------------------------------------
 
 SYSTEMS: weakref.WeakSet[System] = weakref.WeakSet()
-_lock = threading.RLock()
+_lock = forkable_lock()
 _default: list[System] = []
 _exit_watch: list[threading.Thread] = []
 
@@ -249,7 +257,10 @@ def _stop_at_exit() -> None:
     threading.main_thread().join()
     for system in sorted(SYSTEMS, key=lambda system: system.scheduler.first_uid, reverse=True):
         if isinstance(system.scheduler, LiveScheduler) and not system.scheduler.closed:
-            system.stop()
+            try:
+                system.stop()
+            except BaseException:  # noqa: BLE001 - the others are stopped all the same
+                logger.exception("%s could not be stopped at the end of the program", system.name)
 
 
 class ForkedInbox:

@@ -10,7 +10,7 @@ from actorflow.core.current import CURRENT, Execution
 from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
-from actorflow.core.messages import LIFE_CYCLE, SUSPENDED
+from actorflow.core.messages import SUSPENDED, is_life_cycle
 from actorflow.core.waits import cycle_error
 from actorflow.errors import DefinitionError, Stopping
 from actorflow.text import text_of
@@ -39,7 +39,7 @@ class Task(Execution):
         self.send = context.run
         self.interrupted = False
         self.asker = item[2]
-        self.is_ahead = item[1].__class__ in LIFE_CYCLE
+        self.is_ahead = is_life_cycle(item[1])
         self.resume_item: Item = (item[0], self, None, None)
         self.future: Future[Any]
         self.worker: Worker
@@ -64,7 +64,10 @@ class Task(Execution):
         ref = self.item[0]
         if ref is None:  # abandoned while suspended
             self.scheduler.abandoned_items.pop(id(self.left), None)
-            self.coro.close()
+            try:
+                self.coro.close()
+            except BaseException as raised:  # noqa: BLE001 - it is over: its callers were answered
+                failed(self.scheduler, self, raised, None)
             return None
         ref._waiting = None
         run, coro = self.send, self.coro
@@ -85,7 +88,7 @@ class Task(Execution):
             if awaited is None:  # a bare yield: let others run
                 self()
                 return SUSPENDED
-            if not isinstance(awaited, Future):
+            if not issubclass(type(awaited), Future):  # `isinstance` asks the object for its class, which may raise
                 error = foreign_await(awaited)
                 continue
             self.future = awaited

@@ -6,15 +6,19 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.core.life import life_of
+from actorflow.core.log import logger
 from actorflow.core.messages import Call
 
 if TYPE_CHECKING:
     from actorflow.core.actor import Actor
     from actorflow.core.scheduler import Scheduler
+
+
+MOST: Final = 1e18  # firings that are skipped at once: of a period next to nothing there would be more than numbers
 
 
 class Sleep(Future[None]):
@@ -86,6 +90,14 @@ class TimerHeap:
                 entry.fire = None
         self._skip_cancelled()
         return fires
+
+    def fire_due(self, now: float) -> None:
+        """Call all that is due; one that fails keeps no other from its turn."""
+        for fire in self.pop_due(now):
+            try:
+                fire()
+            except Exception as error:  # noqa: BLE001 - the holder of the baton must live on
+                logger.critical("A timer of the runtime failed; please report it", exc_info=error)
 
     def look(self) -> None:
         """Find the next timer that is due, after an `add` that was interrupted."""
@@ -171,7 +183,8 @@ class Timer:
             return
         # Fixed rate: the next due time counts from the last due time; missed ones are skipped.
         now = self._scheduler.clock.monotonic()
-        later = due + self._period * max(1.0, math.floor((now - due) / self._period) + 1)
+        missed = min((now - due) / self._period, MOST)
+        later = due + self._period * max(1.0, math.floor(missed) + 1)
         self._entry = self._scheduler.add_timer(later, lambda: self.fire(later))
         self._entry.is_silent = True
 
@@ -192,4 +205,4 @@ def run_timer(ref: Any, timer: Timer) -> Any:
     if not timer.is_wanted():
         return None
     call = timer._call
-    return ref._within(lambda: ref._actor._perform(call.name, call.args, call.kwargs))
+    return ref._within(lambda: ref._actor._perform_named(call.name, call.args, call.kwargs))

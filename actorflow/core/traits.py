@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import inspect
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypedDict
 
 from actorflow.core.backoff import Backoff
@@ -110,7 +111,7 @@ class Options:
             msg = f"capacity={self.capacity}: a mailbox holds at least 1 message; leave it out for an unbounded one"
             raise DefinitionError(msg)
         self._check_durable()
-        if self.shutdown < 0:
+        if not self.shutdown >= 0:
             msg = f"shutdown={self.shutdown}: seconds, not negative"
             raise DefinitionError(msg)
         if self.name is not None and (not self.name or "/" in self.name):
@@ -232,3 +233,25 @@ class Traits:
 
 # Filled by actorflow.core.actor with pykka's empty hooks: a class that keeps them has no code to run there.
 BASE_HOOKS: dict[str, Any] = {}
+
+
+METHODS: Final = (FunctionType, classmethod, staticmethod, property)
+
+
+def check_names(cls: type[Any]) -> None:
+    """Refuse a private method in the body of a user's class that would replace one of the runtime's.
+
+    Code that comes from pykka knows none of these names. Public ones, and the hooks, are there to be overridden.
+    """
+    if is_ours(cls):
+        return
+    for base in filter(is_ours, cls.__mro__):
+        for name in vars(cls).keys() & vars(base).keys():
+            if name.startswith("_") and not name.endswith("__") and isinstance(vars(base)[name], METHODS):
+                msg = f"{cls.__name__}.{name} would replace a method of {base.__name__}'s own: give it another name"
+                raise DefinitionError(msg)
+
+
+def is_ours(cls: type[Any]) -> bool:
+    """Say whether a class is part of this package."""
+    return cls.__module__.startswith("actorflow.")

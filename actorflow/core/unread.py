@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.future import Future
-from actorflow.errors import ActorDeadError, TransitionRefused
+from actorflow.errors import ActorDeadError, TransitionRefused, is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def fail(
     if (future.__class__ is Future or future._becomes_unread) and hasattr(ref.actor_class, "_is_machine"):
         future._letter = (ref, message, sender)  # type: ignore[attr-defined]
         future.__class__ = Unread
-        if isinstance(error, ActorDeadError | TransitionRefused):
+        if is_a(error, ActorDeadError, TransitionRefused):
             error.__traceback__ = None  # our frames only, and they hold the future: no cycle
         if future._wakes:  # somebody waits for it
             future._heard = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import math
 import threading
 from functools import partial
 from typing import Any
@@ -190,11 +191,10 @@ class VirtualScheduler(Scheduler):
     def advance(self) -> bool:
         """Jump to the next timer, if there is one."""
         timers = self.timers
-        if not len(timers):
+        if timers.next_due == math.inf:  # nothing, or what never comes
             return False
         self.clock.now = max(self.clock.now, timers.next_due)
-        for fire in timers.pop_due(self.clock.now):
-            fire()
+        timers.fire_due(self.clock.now)
         return True
 
     # --- the baton ---------------------------------------------------------------------------------------------------

@@ -53,6 +53,14 @@ def deadlock(cycle: list[ActorRef[Any]]) -> DeadlockError:
     return DeadlockError(" -> ".join(ref.path for ref in cycle))
 
 
+def deadlock_of_all() -> DeadlockError:
+    """Make the error for a wait between two messages, which would keep all actors from running."""
+    return DeadlockError(
+        "a finaliser, or a handler of log records, waits here between two messages, and no actor could run meanwhile, "
+        "nor answer: use tell, or stop(block=False)"
+    )
+
+
 def dead_before(ref: ActorRef[Any], cause: BaseException | None) -> ActorDeadError:
     """Make the error for an ask that the actor did not live to handle."""
     error = ActorDeadError(f"{ref} stopped before handling the message")

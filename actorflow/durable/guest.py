@@ -137,7 +137,7 @@ class Cell:
     def drop_timers(self) -> None:
         """Forget a machine's timers that have fired: those that are not handled are made anew from the stored state."""
         for number, message in list(self.waiting.items()):
-            if message.__class__ is Timer:
+            if type(message) is Timer:
                 del self.waiting[number]
 
 
@@ -303,7 +303,7 @@ def run_message(ref: Any, message: Any) -> Any:
         return None
     if message is ref._box.registry.START:
         return ref._actor._run_on_start()
-    handler = HANDLERS.get(message.__class__)
+    handler = HANDLERS.get(type(message))
     return ref._actor.on_receive(message) if handler is None else handler(ref, message)
 
 

@@ -111,7 +111,7 @@ class HostedMailbox(Mailbox):
 
     def is_timer_of_machine(self, message: Any) -> bool:
         """Say whether a message is a timer of a machine."""
-        return self.is_machine and message.__class__ is Own and message.timer is not None
+        return self.is_machine and type(message) is Own and message.timer is not None
 
     def timer_of(self, message: Any) -> tuple[TimerKey, int]:
         """Return the key of a timer's message, and how many processes have died while handling it."""
@@ -130,7 +130,7 @@ class HostedMailbox(Mailbox):
         handle = Handle(unit.number, message, load=self.what_is_stored(), sender=unit.sender, timer=effects.timer)
         if effects.entry is not None:
             handle.entry = effects.entry.id, effects.entry.asker is not None
-        if message.__class__ is Own:
+        if type(message) is Own:
             unit.own, handle.own, handle.message = message, message.number, None
         ref._waiting = ref._flight = flight
         try:

@@ -237,7 +237,7 @@ class Mailbox:
 
     def run(self, message: Any) -> Any:
         """Run a message."""
-        handler = HANDLERS.get(message.__class__)
+        handler = HANDLERS.get(type(message))
         actor: Any = self.ref._actor
         return actor.on_receive(message) if handler is None else handler(self.ref, message)
 
@@ -348,7 +348,7 @@ class Mailbox:
 
     def is_timer_of_machine(self, message: Any) -> bool:
         """Say whether a message is a timer of a machine: such a one is part of the state, and no row."""
-        return self.is_machine and message.__class__ is Timer
+        return self.is_machine and type(message) is Timer
 
     def timer_of(self, message: Any) -> tuple[TimerKey, int]:
         """Return the key of a timer's message, and how many processes have died while handling it."""

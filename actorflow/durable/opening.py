@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.actor import Actor
+from actorflow.core.atomic import forkable_lock
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.registry import Registry
 from actorflow.errors import DefinitionError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 A = TypeVar("A", bound=Actor)
 
-_lock = threading.Lock()
+_lock = forkable_lock()
 
 
 def durable_kind(

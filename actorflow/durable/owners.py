@@ -83,7 +83,7 @@ class Owners:
             result = actor._run_on_start()
         finally:
             CURRENT.reset(token)
-        if result.__class__ is CoroutineType:
+        if type(result) is CoroutineType:
             return self._started_later(unit, owned, result)
         self._started(unit, owned)
         return None

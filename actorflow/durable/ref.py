@@ -82,13 +82,13 @@ class DurableRef(Stored):
             if sender is None:
                 execution.hold(self, message, future)
                 return
-        if message.__class__ is Stop:  # no row: it ends the actor of this process
+        if type(message) is Stop:  # no row: it ends the actor of this process
             self._scheduler.post(self, message, future)
         else:
             self._registry.put(self, message, future, sender)
 
     def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
-        if message.__class__ is Stop:
+        if type(message) is Stop:
             self._scheduler.post(self, message, future)
         else:
             self._registry.put_later(self, message, future, sender)

@@ -126,7 +126,7 @@ class Unit(Execution):
             raise late_send()
         if self.is_over:  # an asyncio task that outlived its handler
             self.send(ref, message, future, self.outer)
-        elif message.__class__ is not Stop and self.box.registry.keeps(ref):
+        elif type(message) is not Stop and self.box.registry.keeps(ref):
             box = self.box
             asker = box.node if future is not None else None
             letter = Letter(ref._key, pack(message, self.scheduler.payload_limit), box.address, asker, future)  # type: ignore[attr-defined]
@@ -185,7 +185,7 @@ class Unit(Execution):
             CURRENT.reset(token)
             return self.failed(error)
         CURRENT.reset(token)
-        if result.__class__ is CoroutineType:
+        if type(result) is CoroutineType:
             return self.drive(result)
         return SUSPENDED if result is SUSPENDED else self.succeeded(result)  # it runs in another process
 

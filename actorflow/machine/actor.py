@@ -57,7 +57,7 @@ class Machine(Actor):
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
-    def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _perform_named(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Handle an event, if the name is one; a hook is refused, any other method is called."""
         program = self._interpreter._program
         event = program.called.get(name)
@@ -296,5 +296,5 @@ class ChartActor(Machine):
     def _has_on_start(cls) -> bool:
         return True
 
-    def _perform(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _perform_named(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return getattr(self, name)(*args, **kwargs)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.atomic import forkable_lock
 from actorflow.core.log import logger
 from actorflow.process.payload import loads
 
@@ -38,7 +39,7 @@ def records_of(scheduler: Scheduler) -> RecordQueue:
     return records
 
 
-_lock = threading.Lock()
+_lock = forkable_lock()
 
 
 class RecordQueue:

@@ -39,7 +39,7 @@ def dumps(obj: Any, what: str = "the message") -> tuple[bytes, list[memoryview]]
         PayloadError: it does not pickle; the text names the attribute, `what` being the whole. Or the object is too
             big.
     """
-    if obj.__class__ in ATOMS:  # 0.15 us, and what follows 0.5
+    if type(obj) in ATOMS:  # 0.15 us, and what follows 0.5
         data = c_dumps(obj, PROTOCOL)
         return data if len(data) <= MOST else fitting(data, what), []
     found: list[PickleBuffer] = []
@@ -255,7 +255,7 @@ def noted(error: Any) -> BaseException | None:
     if not issubclass(type(error), BaseException):
         return None
     notes = getattr(error, "__notes__", None)
-    return error if notes is None or notes.__class__ is list else None
+    return error if notes is None or type(notes) is list else None
 
 
 def attempt(part: Any) -> bytes | None:
@@ -292,7 +292,7 @@ def str_of(error: BaseException) -> str:
 def repr_of(value: Any) -> str:
     """Return its representation, also if its `__repr__` fails."""
     try:
-        return object.__repr__(value) if value.__class__ in ATOMS else cut(repr(value))  # atoms pickle if not too big
+        return object.__repr__(value) if type(value) in ATOMS else cut(repr(value))  # atoms pickle if not too big
     except BaseException:  # noqa: BLE001 - user code
         return object.__repr__(value)
 

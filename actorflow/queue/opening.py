@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from actorflow.core.atomic import forkable_lock
 from actorflow.core.child import child
 from actorflow.core.log import logger
 from actorflow.core.traits import check_choice, check_type
@@ -56,7 +56,7 @@ class Home(Protocol):
         ...
 
 
-_lock = threading.Lock()
+_lock = forkable_lock()
 
 
 def open_queue(

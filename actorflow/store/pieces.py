@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.core.run_queue import WORK
 from actorflow.store.transaction import Durability, Last, Transaction
 from actorflow.text import text_of
 
@@ -49,7 +48,7 @@ def wait_for(future: Future[T], seconds: float) -> T:
         AskTimeout: it is not done after so many seconds.
     """
     execution = CURRENT.get()
-    if execution is None or (execution.item[0] is not WORK and not execution.on_loop):
+    if execution is None or not (execution.is_between or execution.on_loop):
         return future.get(timeout=seconds)
     token = CURRENT.set(None)
     try:

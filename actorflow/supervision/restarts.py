@@ -21,7 +21,7 @@ from actorflow.core.procedure import completed, pause, start_procedure
 from actorflow.core.ref import DEAD, IDLE, READY, ActorRef
 from actorflow.core.system import System
 from actorflow.core.traits import check_choice
-from actorflow.errors import DefinitionError, HostDied, RestartLimitReached
+from actorflow.errors import DefinitionError, HostDied, RestartLimitReached, is_a
 from actorflow.supervision.window import RestartWindow
 from actorflow.text import text_of
 
@@ -40,7 +40,8 @@ class SupervisedChildren(Children):
         super().__init__(scheduler, owner, path)
         self.strategy: Strategy = "one_for_one"
         cls = owner.actor_class if owner is not None else None
-        self.window = RestartWindow(cls._intensity, cls._period) if cls is not None else RestartWindow(1, 5.0)
+        rules = (1, 5.0) if cls is None else (cls._restart_intensity, cls._restart_period)
+        self.window = RestartWindow(*rules)
         self.history: deque[tuple[float, str, BaseException | None]] = deque()
         self.give_up: Callable[[BaseException], None] | None = None  # ends the system; set for its own children
         self._crashed: deque[tuple[ActorRef[Any], BaseException | None]] = deque()
@@ -78,7 +79,7 @@ class SupervisedChildren(Children):
         if error is None and final:
             bury(ref, None)
             return
-        if isinstance(error, RestartLimitReached) and self.give_up is not None:
+        if is_a(error, RestartLimitReached) and self.give_up is not None:
             bury(ref, error)
             self.give_up(error)
         elif final or not self.will_restart(ref, error):
@@ -154,7 +155,7 @@ class SupervisedChildren(Children):
 
     def _allows(self, ref: ActorRef[Any], error: BaseException | None) -> bool:
         """Say whether one more restart fits; the death of one host is one, however many children it carried."""
-        host = error.host if ref._is_remote and isinstance(error, HostDied) else ""
+        host = error.host if ref._is_remote and is_a(error, HostDied) else ""
         if host and host == self._counted_host and ref.uid not in self._excused:
             self._excused.add(ref.uid)  # once each, so that nothing loops uncounted
             return True

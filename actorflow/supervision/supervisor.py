@@ -83,8 +83,8 @@ class Supervisor(Actor):
                 msg = f"a supervisor's children are made by af.child(Class, ...), not {text_of(recipe)}"
                 raise DefinitionError(msg)
         check_choice("strategy", strategy, ("one_for_one", "one_for_all", "rest_for_one"))
-        intensity = self._intensity if intensity is None else intensity
-        period = self._period if period is None else period
+        intensity = self._restart_intensity if intensity is None else intensity
+        period = self._restart_period if period is None else period
         check_intensity(intensity, period)
         self._recipes = children
         self._rules = (strategy, intensity, period)

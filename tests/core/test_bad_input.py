@@ -1,6 +1,7 @@
 """Bad input: each mistake is a clear error of the tree, where it was made, and nothing else stops."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -98,6 +99,7 @@ def test_a_child_class_that_is_no_actor(spawn, cls):
         ({"restart": "always"}, "restart='always': choose one of 'permanent', 'transient', 'temporary'"),
         ({"shutdown": -1}, "shutdown=-1"),
         ({"shutdown": "soon"}, "shutdown='soon'"),
+        ({"shutdown": math.nan}, "shutdown=nan"),
         ({"name": ""}, "name=''"),
         ({"name": "a/b"}, "name='a/b'"),
         ({"name": 7}, "name=7"),
@@ -131,6 +133,9 @@ def test_wrong_class_keywords(options, match):
         {"first": 1, "limit": -1},
         {"first": 1, "jitter": 2},
         {"first": 1, "jitter": -1},
+        {"first": math.nan},
+        {"first": 1, "factor": math.nan},
+        {"first": 1, "limit": math.nan},
     ],
 )
 def test_a_wrong_backoff(arguments):
@@ -146,6 +151,8 @@ def test_a_wrong_backoff(arguments):
         {"threads": 0},
         {"ask_timeout": 0},
         {"ask_timeout": -1},
+        {"ask_timeout": math.nan},
+        {"store_patience": math.nan},
         {"intensity": -1},
         {"period": 0},
     ],
@@ -220,3 +227,49 @@ def test_an_actor_that_forgets_super_init_works(any_system):
             return self.n
 
     assert any_system.spawn(Forgetful).call(Forgetful.get).get(timeout=20) == 1
+
+
+@pytest.mark.parametrize("grace", [-1, math.nan, "soon"])
+def test_a_wrong_grace_time_ends_nothing(any_system, grace):
+    with pytest.raises((af.DefinitionError, TypeError)):
+        any_system.stop(grace=grace)
+    assert any_system.spawn(Counter, 1).is_alive()
+
+
+def test_a_name_that_an_unnamed_sibling_has_is_taken_and_the_other_way_round(any_system):
+    unnamed = any_system.spawn(Counter, 1)
+    with pytest.raises(af.DefinitionError, match="names are unique"):
+        any_system.spawn(af.child(Counter, 1).options(name=unnamed.name))
+    number = int(unnamed.name.rpartition("-")[2])
+    named = [any_system.spawn(af.child(Counter, 1).options(name=f"counter-{number + n}")) for n in (5, 6, 7)]
+    refs = [unnamed, *named, *(any_system.spawn(Counter, 1) for _ in range(9))]
+    assert len({ref.path for ref in refs}) == len(refs)
+    assert [any_system.find(ref.path) for ref in refs] == refs
+
+
+def test_a_path_with_a_number_too_long_to_read_is_nobodys(any_system):
+    assert any_system.find("/test/counter-" + "9" * 5000) is None
+
+
+@pytest.mark.parametrize(("base", "name"), [(af.Actor, "_perform_named"), (af.StateMachine, "_read")])
+def test_a_private_method_that_would_replace_one_of_the_runtime_is_refused(base, name):
+    with pytest.raises(af.DefinitionError, match=f"Wrong.{name} would replace a method of .*: give it another name"):
+        type("Wrong", (base,), {name: lambda self: None, "__module__": __name__})
+
+
+def test_an_actor_that_comes_from_pykka_may_have_private_names_of_its_own(any_system):
+    class Poller(af.Actor):
+        _period = 0.5
+        _options = ("verbose",)
+        _intensity = "high"
+
+        def _perform(self):
+            return self._period, self._options, self._intensity
+
+        def poll(self):
+            child = self.ctx.spawn(Echo)
+            return self._perform(), child.ask(1)
+
+    poller = any_system.spawn(Poller)
+    assert poller.call(Poller.poll).get(timeout=20) == ((0.5, ("verbose",), "high"), 1)
+    assert poller.proxy().poll().get(timeout=20)[1] == 1

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Log
+from tests.core.actors import Echo, Log, until
 
 VAR = contextvars.ContextVar("VAR", default="clean")
 
@@ -177,3 +177,44 @@ def test_what_concerns_the_current_message_is_refused_elsewhere(any_system, what
     with pytest.raises(af.DefinitionError, match=what):
         found = getattr(actor.ctx, what)
         found()
+
+
+class Final(Log):
+    """Its finaliser runs where its system drops it: between two messages of others."""
+
+    def __init__(self, act):
+        super().__init__()
+        self.act = act
+
+    def __del__(self):
+        self.act()
+
+
+def test_a_finaliser_that_waits_between_two_messages_gets_an_error_and_nobody_hangs(system):
+    errors = []
+
+    def wait():
+        with pytest.raises(af.DeadlockError, match="finaliser") as caught:
+            other.ask("will you answer?")
+        errors.append(caught)
+
+    other = system.spawn(Echo)
+    top = system.spawn(af.Supervisor, af.child(Final, wait).options(name="a", restart="temporary"))
+    system.spawn(Final, wait).stop(block=False)
+    top.call(af.Supervisor.terminate_child, "a").get(timeout=20)
+    until(lambda: len(errors) == 2)
+    assert other.ask("and now?", timeout=20) == "and now?"
+
+
+def test_a_finaliser_of_the_runtimes_own_work_has_no_sender(system_class):
+    class Hears(Log):
+        def on_receive(self, message):
+            self.seen.append((message, self.ctx.sender))
+
+    heard = []
+    with system_class("hears") as hears, system_class("dies") as dies:
+        hears_it = hears.spawn(Hears, heard)
+        dies.spawn(Final, lambda: hears_it.tell("the end"))
+        dies.stop()
+        until(lambda: heard, hears)
+    assert heard == [("the end", None)]

@@ -182,3 +182,12 @@ def test_events_are_those_of_all_actors_of_the_system_and_say_whose(any_system, 
 def test_only_published_events_can_be_subscribed_to(any_system):
     with pytest.raises(af.DefinitionError, match="Started, Crashed, Restarted, Stopped, DeadLetter"):
         any_system.subscribe(int, print)
+
+
+def test_an_async_function_cannot_subscribe_since_nobody_would_await_it(any_system):
+    async def hear(_event):
+        pass
+
+    for wrong in (hear, 7):
+        with pytest.raises(af.DefinitionError, match="subscribe"):
+            any_system.subscribe(af.Stopped, wrong)

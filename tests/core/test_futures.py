@@ -1,5 +1,6 @@
 """Futures: set once, read by many, computed once; pykka's API, and awaitable."""
 
+import math
 import queue
 import sys
 import threading
@@ -303,3 +304,61 @@ def test_the_traceback_of_an_error_does_not_grow_when_it_is_got_often(any_system
         return len(list(traceback.walk_tb(caught.value.__traceback__)))
 
     assert depth() == max(depth() for _ in range(100))
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 1e12])
+def test_a_timeout_longer_than_locks_know_is_a_wait_for_ever(any_system, timeout):
+    class Asks(Echo):
+        def ask(self, other):
+            return other.ask("hello", timeout=timeout)
+
+    echo = any_system.spawn(Echo)
+    assert echo.ask("hello", timeout=timeout) == "hello"
+    assert any_system.spawn(Asks).call(Asks.ask, echo).get(timeout=20) == "hello"
+    if not any_system.scheduler.is_virtual:
+        answers = []
+        run_in_threads(1, lambda _: answers.append(echo.ask("hello", timeout=timeout)))
+        assert answers == ["hello"]
+
+
+@pytest.mark.parametrize("how", ["get", "done first", "await"])
+def test_a_chain_of_thousands_of_derived_futures_needs_no_recursion(any_system, how):
+    class Awaits(af.Actor):
+        async def wait_for(self, future):
+            return await future
+
+    gate = af.Future()
+    chain, joined = gate, gate
+    for _ in range(5000):
+        chain, joined = chain.map(lambda n: n + 1), joined.join().map(lambda values: values[0])
+    if how == "await":
+        answer = any_system.spawn(Awaits).call(Awaits.wait_for, chain)
+    assert not chain.done()
+    gate.set(0)
+    assert how != "done first" or chain.done()
+    assert (answer if how == "await" else chain).get(timeout=20) == 5000
+    assert joined.get(timeout=20) == 0
+
+
+def test_what_is_made_of_a_future_with_a_hook_runs_the_hook(any_system):
+    class Pipes(Echo):
+        def pipe(self, future):
+            self.reply = self.ctx.reply_later()
+            self.ctx.pipe(future, self.take)
+
+        def take(self, value):
+            self.reply.set(value)
+
+        async def wait_for(self, future):
+            return await future
+
+    def hooked():
+        future = af.Future()
+        future.set_get_hook(lambda _timeout: 5)
+        return future
+
+    pipes = any_system.spawn(Pipes)
+    for made, expected in ((hooked(), 5), (hooked().map(str), "5"), (hooked().join(hooked()), [5, 5])):
+        assert pipes.call(Pipes.pipe, made).get(timeout=20) == expected
+    assert hooked().map(str).get(timeout=20) == "5"
+    assert pipes.call(Pipes.wait_for, hooked().map(str)).get(timeout=20) == "5"

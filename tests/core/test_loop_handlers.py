@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Failing, Held, Log, hold
+from tests.core.actors import Echo, Failing, Held, Log, hold, until
 
 
 class Net(Log, loop=True):
@@ -238,3 +238,31 @@ def test_a_task_that_asyncio_would_end_its_loop_for_ends_no_other(system, caplog
     ref.call(Spawning.leave, error).get(timeout=30)
     assert [one.call(Spawning.sleep).get(timeout=30) for one in (ref, other)] == ["slept", "slept"]
     assert "all others go on" in caplog.text
+
+
+def test_a_task_that_outlives_its_handler_is_no_wait_of_the_actor(system):
+    class Begins(Net):
+        async def begin(self, go, other):
+            async def ask():
+                await go
+                try:
+                    self.seen.append(await other.call(Log.read))
+                except af.DeadlockError as error:
+                    self.seen.append(error)
+
+            self.task = asyncio.create_task(ask())
+
+    class Asks(Log):
+        def ask(self, ref, entered, gate):
+            return ref.call(Net.wait_for, entered, gate).get(timeout=20)
+
+    ref, other = system.spawn(Begins), system.spawn(Asks)
+    go, entered, gate = af.Future(), af.Future(), af.Future()
+    ref.call(Begins.begin, go, other).get(timeout=20)
+    asks = other.call(Asks.ask, ref, entered, gate)
+    entered.get(timeout=20)
+    go.set()  # now the task asks who waits for another handler of its actor
+    until(lambda: other._queue)
+    gate.set()
+    asks.get(timeout=20)
+    until(lambda: [] in ref.call(Log.read).get(timeout=20))

@@ -1,5 +1,6 @@
 """What a hostile review found: each of these was broken once."""
 
+import contextlib
 import threading
 import time
 
@@ -182,3 +183,41 @@ def test_shutdown_time_holds_for_other_ends_than_the_systems():
         taken = time.monotonic() - begin
         event.set()
     assert taken < 4.5  # who says nothing has 5 seconds
+
+
+class Pause:
+    def __await__(self):
+        yield
+
+
+class Resists(Log):
+    """Its coroutine does not let itself be closed."""
+
+    async def wait_for(self, future):
+        while True:
+            with contextlib.suppress(BaseException):
+                await (Pause() if future.done() else future)
+
+    async def raise_at_close(self, future):
+        while True:
+            try:
+                await (Pause() if future.done() else future)
+            except GeneratorExit:
+                raise ValueError("at the close") from None
+            except af.Stopping:
+                pass
+
+
+@pytest.mark.parametrize("method", [Resists.wait_for, Resists.raise_at_close])
+def test_a_coroutine_that_resists_its_close_takes_nobody_with_it(system, method):
+    top = system.spawn(af.Supervisor, af.child(Resists).options(name="r", shutdown=0.01))
+    gate = af.Future()
+    answer = system.find(f"{top.path}/r", Resists).call(method, gate)
+    system.spawn(Echo).ask("it waits by now", timeout=20)
+    top.call(af.Supervisor.terminate_child, "r").get(timeout=20)
+    with pytest.raises(af.ActorDeadError):
+        answer.get(timeout=20)
+    gate.set()
+    others = [system.spawn(Echo) for _ in range(3)]
+    assert [other.ask(n, timeout=20) for n, other in enumerate(others)] == [0, 1, 2]
+    assert len(system.scheduler.slot) <= 1

@@ -241,3 +241,48 @@ def test_the_default_system_is_made_anew_after_pykkas_stop_all():
     second.tell(1)
     assert second.call(Log.read).get(timeout=20) == [1]
     assert second.stop(timeout=20)
+
+
+HELD_LOCKS = """
+import actorflow.core.atomic
+
+def hold():
+    for lock in actorflow.core.atomic._forkable:
+        lock.acquire()
+    held.set()
+    end.wait(20)
+
+class Parent(Noisy):
+    def on_start(self):
+        self.ctx.after(1000, self.stop)
+        self.kid = self.ctx.spawn(Noisy, "kid")
+
+held, end = threading.Event(), threading.Event()
+threading.Thread(target=hold).start()
+held.wait(20)
+pid = os.fork()
+if pid == 0:
+    threading.Timer(20, os._exit, [1]).start()
+    with af.ActorSystem("childs own") as own:
+        own.spawn(Parent)
+        own.queue("jobs")
+    os._exit(0)
+say("status", os.waitpid(pid, 0)[1])
+end.set()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_in_a_forked_child_no_lock_is_held_that_a_thread_of_the_parent_has(interpreter):
+    program = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + HELD_LOCKS
+    assert interpreter(program) == ["kid stopped", "noisy stopped", "status 0"]
+
+
+def test_a_system_that_cannot_be_stopped_at_the_end_of_the_program_keeps_no_other_from_it(interpreter):
+    program = """
+first = af.ActorSystem("first")
+first.spawn(Noisy)
+second = af.ActorSystem("second")
+second.stop = lambda: 1 / 0
+"""
+    assert interpreter(program) == ["noisy stopped"]

@@ -1,7 +1,9 @@
 """Objects whose own methods raise: they take no more with them than the one who is concerned."""
 
+import contextlib
 import logging
 import threading
+import weakref
 
 import pykka._envelope
 import pytest
@@ -9,7 +11,7 @@ import pytest
 import actorflow as af
 from actorflow.core.log import logger
 from actorflow.text import reason_of, text_of
-from tests.core.actors import Echo, until
+from tests.core.actors import Echo, Held, hold, until
 
 
 class Unusual(BaseException):
@@ -23,7 +25,17 @@ def strange(base, raised):
         raise raised
 
     names = ("__repr__", "__str__", "__eq__", "__hash__", "__reduce__", "__format__", "__bool__", "__len__")
-    return type("Strange", (base,), dict.fromkeys(names, fail))
+    return type("Strange", (base,), {**dict.fromkeys(names, fail), "__class__": property(fail)})
+
+
+class Unhashable(type):
+    """A class of this kind cannot be looked up in a table of classes."""
+
+    def __hash__(cls):
+        raise SystemExit("no hash")
+
+    def __eq__(cls, other):
+        raise SystemExit("no comparison")
 
 
 KINDS = [ValueError, SystemExit, Unusual, RecursionError]
@@ -36,6 +48,9 @@ class Server(af.Actor):
 
     def fail(self, error):
         raise error
+
+    async def wait_for(self, awaitable):
+        return await awaitable
 
     def fail_async_later(self, error):
         self.ctx.after(0, self.fail, error)
@@ -148,3 +163,65 @@ def test_a_foreign_future_that_raises_when_it_is_set_keeps_nobody_else_waiting(r
         future.set(1)
         waiting.join(20)
         assert not waiting.is_alive()
+
+
+def gone():
+    """Make a weak proxy of a dead object."""
+    return weakref.proxy(type("Short", (), {})())
+
+
+MAKERS = {
+    "a dead proxy": gone,
+    "no class": lambda: strange(object, SystemExit())(),
+    "a class without a hash": lambda: Unhashable("Odd", (), {})(),
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_an_object_that_does_not_tell_its_class_concerns_one_actor_only(any_system, kind):
+    """As a message, as a result, and as a dead letter; handled straight, queued, and in a bounded mailbox."""
+    thing = MAKERS[kind]()
+
+    class Answers(af.Actor):
+        def on_receive(self, _message):
+            return thing
+
+        def method(self):
+            return thing
+
+    answers, echo, held = any_system.spawn(Answers), any_system.spawn(Echo), any_system.spawn(Held)
+    bounded = any_system.spawn(af.child(Server).options(capacity=1, overflow="drop_oldest"))
+    gate, _ = hold(held)
+    asked = [
+        held.ask(thing, block=False),
+        held.ask("behind", block=False),
+        answers.ask(1, block=False),
+        answers.call(Answers.method),
+        echo.ask(thing, block=False),
+        bounded.ask(thing, block=False),
+    ]
+    gate.set()
+    for future in asked:  # each is answered, if only with an error
+        with contextlib.suppress(ReferenceError, SystemExit, af.Crash, af.ActorDeadError):
+            future.get(timeout=20)
+    for ref in (answers, echo, held, bounded):
+        with contextlib.suppress(af.ActorDeadError):  # a tell may crash it
+            ref.tell(thing)
+            ref.stop(block=False)
+            ref.tell(thing)  # a dead letter
+    assert any_system.spawn(Echo).ask("all is well", timeout=20) == "all is well"
+    assert len(any_system.scheduler.slot) <= 1
+
+
+def test_an_await_of_a_strange_object_is_the_handlers_error(any_system):
+    class Yields:
+        def __init__(self, thing):
+            self.thing = thing
+
+        def __await__(self):
+            yield self.thing
+
+    server = any_system.spawn(Server)
+    for thing in (gone(), strange(object, SystemExit())()):
+        with pytest.raises(af.DefinitionError, match="asyncio loop"):
+            server.call(Server.wait_for, Yields(thing)).get(timeout=20)

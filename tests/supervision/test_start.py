@@ -293,3 +293,26 @@ def test_a_failed_start_leaves_no_thread_timer_or_watch(any_system, log, blockin
         any_system.sleep(0.0)  # the bound of the wait above goes with the next step
     assert not len(any_system.scheduler.timers)
     # the fixture's LeakCheck looks for threads
+
+
+@pytest.mark.parametrize("why", ["its constructor fails", "its name is taken"])
+def test_children_timers_and_watches_of_a_constructor_end_with_the_spawn_that_failed(any_system, log, why):
+    class Parent(af.Actor):
+        def __init__(self):
+            super().__init__()
+            self.ctx.spawn(kid(log, "child"))
+            self.ctx.after(1000, self.stop)
+            self.ctx.watch(other)
+            if why == "its constructor fails":
+                raise OSError("no port")
+
+    other = any_system.spawn(kid(log, "other"))
+    any_system.spawn(kid(log, "parent"))
+    with pytest.raises((OSError, af.DefinitionError)):
+        any_system.spawn(af.child(Parent).options(name="parent"))
+    until(lambda: "stop child" in log, any_system)
+    ping(other)
+    assert other._life is None or not other._life.watchers
+    if any_system.scheduler.is_virtual:
+        any_system.sleep(0.0)  # the bound of the wait above goes with the next step
+    assert not len(any_system.scheduler.timers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -185,3 +186,27 @@ def test_many_timers_at_one_moment_fire_in_the_order_they_were_made(virtual_syst
     virtual_system.spawn(Many)
     virtual_system.sleep(1)
     assert order == list(range(50))
+
+
+@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf])
+def test_a_sleep_that_is_no_time_is_refused(virtual_system, seconds):
+    with pytest.raises(af.DefinitionError, match="a sleep of"):
+        virtual_system.sleep(seconds)
+    assert virtual_system.now == 0
+
+
+def test_what_is_never_due_does_not_make_time_pass(virtual_system):
+    class Waits(af.Actor):
+        def on_start(self):
+            self.ctx.after(math.inf, self.stop)
+            self.ctx.every(math.inf, self.stop)
+
+        def on_receive(self, _message):
+            self.kept = self.ctx.reply_later()
+
+    waits = virtual_system.spawn(Waits)
+    virtual_system.sleep(10)
+    assert waits.is_alive()
+    with pytest.raises(af.DeadlockError, match="at 10 s"):
+        waits.ask("never answered", timeout=math.inf)
+    assert virtual_system.now == 10

@@ -10,7 +10,7 @@ from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import HANDLERS, Actor
-from actorflow.core.burial import SILENT
+from actorflow.core.burial import SILENT, is_silent
 from actorflow.core.future import Future
 from actorflow.core.mailbox import BoundedRef, Mail
 from actorflow.core.messages import Stop
@@ -45,7 +45,7 @@ def run_asked(ref: ActorRef[Any], asked: Asked) -> Any:
     """Note that the message has begun, and handle it."""
     PAGES[0][asked.number] = 1
     message = asked.message
-    handler = HANDLERS.get(message.__class__)
+    handler = HANDLERS.get(type(message))
     return ref._actor.on_receive(message) if handler is None else handler(ref, message)  # type: ignore[union-attr]
 
 
@@ -101,8 +101,8 @@ class Lodger(ActorRef[Any]):
         if not guests.has_left:
             return False
         _, message, future, sender = item
-        own = message.__class__ is Stop and not message.final  # the incarnation's, which is over
-        if not own and message.__class__ not in SILENT and message.__class__ is not Leave:
+        own = type(message) is Stop and not message.final  # the incarnation's, which is over
+        if not own and not is_silent(message):
             give_back(guests.link, self, message, future, sender)
         elif isinstance(message, Mail):
             self._close(None)
@@ -154,7 +154,7 @@ class GuestRef(Lodger):
 
 def give_back(link: Link, ref: ActorRef[Any], message: Any, future: Any, sender: ActorRef[Any] | None) -> None:
     """Return a message to the parent's process; an ask that came from there goes on under its own number."""
-    if message.__class__ is Asked:
+    if type(message) is Asked:
         message = message.message
     try:
         data, buffers = dumps(message)

@@ -10,6 +10,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.atomic import forkable_lock
 from actorflow.core.clock import SystemClock
 from actorflow.core.future import Future
 from actorflow.core.log import logger
@@ -54,7 +55,7 @@ def hosts_of(scheduler: Scheduler) -> Hosts:
     return hosts
 
 
-_lock = threading.Lock()
+_lock = forkable_lock()
 _living: weakref.WeakSet[Host] = weakref.WeakSet()
 MEMORY: Final = MemoryWatch()
 

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actor import Actor
-from actorflow.core.burial import SILENT
+from actorflow.core.burial import is_silent
 from actorflow.core.log import logger
 from actorflow.core.messages import Stop
 from actorflow.core.ref import ActorRef
@@ -151,7 +151,7 @@ class Node:
             link.fail(number, error)
             return
         message = for_dead_letter(data, buffers)
-        if message.__class__ is not Stop and message.__class__ not in SILENT:
+        if type(message) is not Stop and not is_silent(message):
             self.dead_letter(self.find_dead(uid), message, sender, error)
 
     # --- dead letters ------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Node:
     def lost(self, item: tuple[Any, ...], buffers: Any, error: BaseException) -> None:
         """Report a tell that was still to be written when its process died."""
         message = for_dead_letter(item[3], buffers)
-        if message.__class__ is not Stop and message.__class__ not in SILENT:
+        if type(message) is not Stop and not is_silent(message):
             self.dead_letter(self.find(item[1]) or self.find_dead(item[1]), message, self.find(item[5]), error)
 
     def dead_letter(

@@ -15,6 +15,7 @@ from actorflow.core.current import CURRENT, late_send
 from actorflow.core.future import Future
 from actorflow.core.messages import Stop, Terminated
 from actorflow.core.ref import DEAD, ENDING, IDLE, ActorRef
+from actorflow.core.run_queue import AT_REST
 from actorflow.core.views import RemoteProxy
 from actorflow.errors import ActorDeadError, ActorflowError
 from actorflow.process.host.link import Link
@@ -271,6 +272,6 @@ def sender_of_this() -> ActorRef[Any] | None:
     if execution is None:
         return None
     sender = execution.item[0]
-    if sender is None:
+    if sender is None and execution.item is not AT_REST:
         raise late_send()
     return sender

@@ -161,11 +161,11 @@ class Worker:
         """Run one task; its reply is sent, or stands in the journal, before another begins."""
         try:
             function = self.functions[number]
-            if function.__class__ is Unread:
+            if type(function) is Unread:
                 function = self.functions[number] = function.read()
             args = loads(data, buffers)
-            value = function(*args) if args.__class__ is tuple else function(*args[0], **args[1])
-            if value.__class__ in ATOMS:
+            value = function(*args) if type(args) is tuple else function(*args[0], **args[1])
+            if type(value) in ATOMS:
                 data, out = c_dumps(value, PROTOCOL), None
                 if len(data) > BIG:
                     data = fitting(data, "the result")
@@ -226,7 +226,7 @@ class Worker:
         """
         try:
             function = self.functions[number]
-            if function.__class__ is Unread:
+            if type(function) is Unread:
                 function = self.functions[number] = function.read()
             columns = loads(data, buffers)
             results = self.run_groups(seq, number, map(function, *columns), len(columns[0]))

@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import CancelledError, InvalidStateError
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from actorflow.core.atomic import forkable_lock
 from actorflow.core.future import Future
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _logger = logging.getLogger("concurrent.futures")
-_creation = threading.Lock()
+_creation = forkable_lock()
 
 
 class PoolFuture(Future[T], concurrent.futures.Future[T]):

@@ -59,7 +59,7 @@ class Functions:
         Raises:
             PayloadError: it does not pickle.
         """
-        if fn.__class__ in NAMED:
+        if type(fn) in NAMED:
             known = self._named.get(fn)
             if known is not None:
                 return known
@@ -70,7 +70,7 @@ class Functions:
         if data is None:
             return self._record(by_value(fn, name, bool_of), name)
         record = self._record(fitting(data, name), name)
-        if fn.__class__ in NAMED and isinstance(getattr(fn, "__self__", None), ModuleType | None):
+        if type(fn) in NAMED and isinstance(getattr(fn, "__self__", None), ModuleType | None):
             if len(self._named) >= KEPT:
                 self._named.clear()
             self._named[fn] = record
