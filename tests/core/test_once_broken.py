@@ -1,6 +1,5 @@
 """What a hostile review found: each of these was broken once."""
 
-import contextlib
 import threading
 import time
 
@@ -194,9 +193,14 @@ class Resists(Log):
     """Its coroutine does not let itself be closed."""
 
     async def wait_for(self, future):
-        while True:
-            with contextlib.suppress(BaseException):
+        closes = 0
+        while closes < 2:
+            try:
                 await (Pause() if future.done() else future)
+            except GeneratorExit:
+                closes += 1
+            except af.Stopping:
+                pass
 
     async def raise_at_close(self, future):
         while True:
