@@ -190,38 +190,41 @@ class Pause:
 
 
 class Resists(Log):
-    """Its coroutine does not let itself be closed."""
+    """Its coroutine does not let itself be closed, as long as `seen` is empty; it notes that it was."""
 
-    async def wait_for(self, future):
-        closes = 0
-        while closes < 2:
-            try:
-                await (Pause() if future.done() else future)
-            except GeneratorExit:
-                closes += 1
-            except af.Stopping:
-                pass
-
-    async def raise_at_close(self, future):
+    async def go_on(self, future):
         while True:
             try:
                 await (Pause() if future.done() else future)
             except GeneratorExit:
+                if self.seen:
+                    raise
+                self.seen.append("closed")
+            except af.Stopping:
+                pass
+
+    async def raise_another(self, future):
+        while True:
+            try:
+                await (Pause() if future.done() else future)
+            except GeneratorExit:
+                self.seen.append("closed")
                 raise ValueError("at the close") from None
             except af.Stopping:
                 pass
 
 
-@pytest.mark.parametrize("method", [Resists.wait_for, Resists.raise_at_close])
+@pytest.mark.parametrize("method", [Resists.go_on, Resists.raise_another])
 def test_a_coroutine_that_resists_its_close_takes_nobody_with_it(system, method):
-    top = system.spawn(af.Supervisor, af.child(Resists).options(name="r", shutdown=0.01))
-    gate = af.Future()
+    seen, gate = [], af.Future()
+    top = system.spawn(af.Supervisor, af.child(Resists, seen).options(name="r", shutdown=0.01))
     answer = system.find(f"{top.path}/r", Resists).call(method, gate)
     system.spawn(Echo).ask("it waits by now", timeout=20)
     top.call(af.Supervisor.terminate_child, "r").get(timeout=20)
     with pytest.raises(af.ActorDeadError):
         answer.get(timeout=20)
     gate.set()
+    until(lambda: seen == ["closed"])
     others = [system.spawn(Echo) for _ in range(3)]
     assert [other.ask(n, timeout=20) for n, other in enumerate(others)] == [0, 1, 2]
     assert len(system.scheduler.slot) <= 1
