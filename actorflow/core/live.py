@@ -136,8 +136,7 @@ class LiveScheduler(Baton):
                 worker.item = item
                 try:  # as `handle` does, without its calls: a tenth of a tell's time
                     is_ours = type(message) in HANDLERS
-                    if not is_ours:
-                        result = ref._actor.on_receive(message)
+                    result = None if is_ours else ref._actor.on_receive(message)
                 except BaseException as error:  # noqa: BLE001 - each kind has its own rule
                     outcome = failed(self, worker, error, future) or CHANGED
                 else:
