@@ -331,7 +331,8 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             line.report_failure("a look around", error, "Queue %s: the store failed, tried again soon: %s")
         else:
-            line.report_success("a look around")
+            if line.store_is_private or self.beaten_at == now:  # other looks write nothing, and say nothing of the disk
+                line.report_success("a look around")
         for attempt, _ in self.running.values():
             if attempt.task.cpu:
                 line.look_at_desk(attempt)
