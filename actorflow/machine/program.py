@@ -28,7 +28,7 @@ from actorflow.machine.configuration import (
 )
 from actorflow.machine.direct import action_of
 from actorflow.machine.hooks import not_plain, wants_event
-from actorflow.machine.reach import check_targets
+from actorflow.machine.reach import check_inside, check_targets
 from actorflow.text import text_of
 
 KEPT: Final = 1000  # names of events, for each configuration
@@ -81,6 +81,7 @@ class Program:
 
     def __init__(self, chart: Chart, model_class: type) -> None:
         check_targets(chart)
+        check_inside(chart)
         self.chart = chart
         self.model_class = model_class
         self.scxml = chart.order == "scxml"

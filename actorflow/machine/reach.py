@@ -52,3 +52,17 @@ def check_targets(chart: Chart) -> None:
             if missing is not None:
                 where = f"state {node.name!r}" if node.name else "the start"
                 raise DefinitionError(f"chart {chart.name!r}: {where} leads to {missing!r}, and there is no such state")
+
+
+def check_inside(chart: Chart) -> None:
+    """Refuse to run a chart with a state that is entered and leaves nothing active in it.
+
+    Raises:
+        DefinitionError: a state has no initial state, or a parallel state no region; the text says where.
+    """
+    for node in chart.states.values():
+        where = f"state {node.name!r}" if node.name else "the chart itself"
+        if node.kind == "compound" and not (node.initial and node.initial.targets):
+            raise DefinitionError(f"chart {chart.name!r} cannot run: {where} has no initial state")
+        if node.kind == "parallel" and not _default(chart, node):
+            raise DefinitionError(f"chart {chart.name!r} cannot run: {where} is parallel and has no regions")

@@ -376,3 +376,24 @@ def test_a_chart_that_leads_nowhere_is_neither_run_nor_drawn_and_says_where(stat
         with pytest.raises(af.DefinitionError, match="chart 'm': state '[ah]' leads to 'lost'"):
             use(chart)
     assert af.Chart.from_dict(chart.to_dict()) == chart
+
+
+@pytest.mark.filterwarnings("ignore::actorflow.machine.checks.ChartWarning")
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"states": {"a": {}}}, "the chart itself has no initial state"),
+        ({}, "the chart itself has no initial state"),
+        ({"initial": "a", "states": {"a": {"type": "parallel"}}}, "state 'a' is parallel and has no regions"),
+        (
+            {"initial": "b", "states": {"a": {"type": "compound", "states": {"c": {}}}, "b": {"on": {"go": "a"}}}},
+            "state 'a' has no initial state",
+        ),
+    ],
+)
+def test_a_chart_that_could_be_in_no_state_is_drawn_but_does_not_run(data, text):
+    chart = af.Chart.from_dict({"name": "m", **data})
+    assert chart.mermaid()
+    assert chart.dot()
+    with pytest.raises(af.DefinitionError, match=f"chart 'm' cannot run: {text}"):
+        Interpreter(chart)
