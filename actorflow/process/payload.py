@@ -107,8 +107,11 @@ def payload_error(obj: Any, what: str, error: BaseException) -> PayloadError:
     """Make the error that names the part which does not pickle."""
     from actorflow.errors import PayloadError  # noqa: PLC0415 - brings pykka, and is rarely needed
 
-    path, part, reason = culprit(obj, what, error)
-    return PayloadError(f"{path}, a {type(part).__name__}, does not pickle: {reason}")
+    try:
+        path, part, reason = culprit(obj, what, error)
+        return PayloadError(f"{path}, a {type(part).__name__}, does not pickle: {str_of(reason)}")
+    except Exception:  # noqa: BLE001 - user code: a `repr` or an attribute that raises must not hide the error
+        return PayloadError(f"{what} does not pickle: {str_of(error)}")
 
 
 def culprit(obj: Any, path: str, error: BaseException) -> tuple[str, Any, BaseException]:

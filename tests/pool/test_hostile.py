@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,26 @@ def test_a_task_that_there_is_no_memory_to_send_has_that_error_and_others_go_on(
     with pytest.raises(MemoryError):
         poisoned.result(timeout=30)
     assert (running.result(timeout=30), other.result(timeout=30)) == ("held", 5)
+
+
+class Odd:
+    """Raises at nearly each look at an attribute, and has no `repr`."""
+
+    def __getattribute__(self, name):
+        if name == "__class__":
+            return Odd
+        raise ZeroDivisionError(name)
+
+    def __repr__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("odd", [lambda: {Odd(): threading.Lock()}, lambda: [Odd(), threading.Lock()], Odd])
+def test_what_does_not_pickle_is_told_though_its_repr_and_attributes_raise(one, odd):
+    with pytest.raises(af.errors.PayloadError, match="does not pickle"):
+        one.submit(len, odd())
+    with pytest.raises(af.errors.PayloadError, match="does not pickle"):
+        one.submit(odd).result(timeout=30)
 
 
 class Unnamed:
