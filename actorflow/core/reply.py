@@ -5,6 +5,9 @@ from __future__ import annotations
 import queue
 from typing import TYPE_CHECKING, Any
 
+from actorflow.errors import DefinitionError, is_a
+from actorflow.text import text_of
+
 if TYPE_CHECKING:
     from actorflow.core.future import Future
 
@@ -55,7 +58,11 @@ class Reply:
 
         Raises:
             queue.Full: it was answered before.
+            DefinitionError: it is no error, but a class of errors, say.
         """
+        if not is_a(error, BaseException):
+            msg = f"fail({text_of(error)}): give an error, an instance of an Exception"
+            raise DefinitionError(msg)
         if self._future is not None and not self._future._settle(None, error):
             raise queue.Full
 

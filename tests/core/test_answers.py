@@ -264,3 +264,13 @@ def test_reply_later_outside_of_a_handler_is_refused(any_system):
     ref = any_system.spawn(Promising)
     with pytest.raises(af.DefinitionError, match="inside a handler"):
         ref._actor.ctx.reply_later()
+
+
+@pytest.mark.parametrize("wrong", [None, "went wrong", ValueError])
+def test_a_reply_fails_with_an_error_only(any_system, wrong):
+    class Fails(af.Actor):
+        def on_receive(self, error):
+            self.ctx.reply_later().fail(error)
+
+    with pytest.raises(af.DefinitionError, match="give an error"):
+        any_system.spawn(Fails).ask(wrong, timeout=20)
