@@ -1,6 +1,7 @@
 """map: order, chunks, errors, progress."""
 
 import time
+from concurrent.futures import CancelledError
 
 import pytest
 
@@ -158,3 +159,19 @@ def test_a_map_after_the_shutdown_is_refused():
         pool.shutdown()
         with pytest.raises(af.ActorDeadError):
             pool.map(tasks.add, [1])
+
+
+def test_the_end_of_the_pool_waits_for_all_items_of_a_map():
+    """Chunks are sent as others end; those that had not been sent at the shutdown were refused."""
+    with LeakCheck():
+        with af.ProcessPool(workers=2) as pool:
+            results = pool.map(tasks.spin, [0.001] * 300)
+        assert list(results) == [0.001] * 300
+
+
+def test_a_shutdown_that_cancels_sends_no_more_items_of_a_map():
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        results = pool.map(tasks.spin, [0.01] * 10_000)
+        pool.shutdown(cancel_futures=True)
+        with pytest.raises((af.ActorDeadError, CancelledError)):
+            list(results)

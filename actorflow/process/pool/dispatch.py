@@ -47,6 +47,7 @@ class Dispatch:
         self.launched: list[Lane] = []  # successors of dead ones, which no worker has taken yet
         self.functions = Functions()
         self.closing = False
+        self.cancels = False  # the end is not to wait for what has not begun
         self.forked = False  # this is a fork of the process that has the pool
         self.broken: BaseException | None = None
         self.ended: Future[None] = Future()  # closed, and nothing is left to do
@@ -70,7 +71,7 @@ class Dispatch:
             ActorDeadError: the pool was shut down.
             HostDied: the pool is broken.
         """
-        if self.closing:
+        if self.closing and not (task.is_admitted and self.broken is None and not (self.forked or self.cancels)):
             raise self.refusal()
         if self.launcher is None:  # virtual time
             task.run_here()

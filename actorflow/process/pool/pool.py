@@ -289,6 +289,7 @@ class ProcessPool(concurrent.futures.Executor):
             return
         dispatch.close()
         if cancel_futures:
+            dispatch.cancels = True
             for task in dispatch.queue.waiting():
                 task.cancel()
         dispatch.settle_leftovers()

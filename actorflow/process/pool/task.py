@@ -120,6 +120,7 @@ class Task(PoolFuture[T]):
     __slots__ = ("buffers", "code", "copied", "data", "dispatch", "function", "lane", "options", "tries")
 
     count = 1  # calls
+    is_admitted = False  # a pool that ends takes it
 
     def __init__(
         self, dispatch: Dispatch, function: Function, data: bytes, buffers: Sequence[memoryview], options: TaskOptions
@@ -193,6 +194,8 @@ class Task(PoolFuture[T]):
 
 class Chunk(Task[list[Any]]):
     """Some items of a map: one task whose results come in groups."""
+
+    is_admitted = True  # the map was taken, as a whole
 
     __slots__ = ("count", "items", "news", "offset", "unreadable")
 
