@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Coroutine, Generator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.future import Future
 from actorflow.core.log import logger
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from actorflow.core.scheduler import Scheduler
 
 T = TypeVar("T")
+
+DEEPEST: Final = 10  # chains of calls; one has some ten frames, of the 1,000 that Python has
 
 
 class Procedure:
@@ -49,8 +51,19 @@ class Procedure:
 
 
 def start_procedure(scheduler: Scheduler, coro: Coroutine[Any, Any, Any], done: Future[Any] | None = None) -> None:
-    """Run a procedure's first step now."""
-    Procedure(scheduler, coro, done).step()
+    """Run a procedure's first step now; later, in a long chain of procedures of which each starts the next one.
+
+    So the end of a tree goes down its levels, and Python bounds the depth of calls.
+    """
+    procedure = Procedure(scheduler, coro, done)
+    if scheduler.procedures_deep >= DEEPEST:
+        scheduler.post_work(procedure.step)
+        return
+    scheduler.procedures_deep += 1
+    try:
+        procedure.step()
+    finally:
+        scheduler.procedures_deep -= 1
 
 
 @types.coroutine

@@ -70,6 +70,7 @@ class Scheduler:
         self.closed = False
         self.draining = False  # timers of actors fire no more
         self.drain: Drain | None = None  # once the system is to end
+        self.procedures_deep = 0  # calls of procedures within each other
         self.forked = False
         self.abandoned = 0
         self.abandoned_items: dict[int, Item] = {}  # by id; late reports of them are dropped
