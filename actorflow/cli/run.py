@@ -75,7 +75,7 @@ def run(
     Exit codes:
       0          the app's main returned 0 or nothing, or a signal came; and the app drained
       1          the app failed: a part could not start, its main raised, or a supervisor gave up
-      2          the command line, or what it names, is wrong
+      2          the command line, or the app that it names, is wrong: a DefinitionError, of main too
       3          abandoned: a handler or job did not end within the grace time, and was left alone
       4          cancelled: all ended, but some were cut short by the end of the grace time
       130, 143   killed: by a second SIGINT or SIGTERM, or by a first one while the module was imported
@@ -116,9 +116,13 @@ def _failed(error: Exception) -> int:
     from actorflow.app.app import place_of
 
     place = place_of(error)
+    if isinstance(error, DefinitionError) and place != "end of main":  # main refuses values of its flags by one, too
+        logging.getLogger("actorflow").debug("The app refuses its settings or parts", exc_info=error)
+        tell(text_of(error, LONGEST, str) if place == "main" else _text(error))
+        return USAGE_ERROR
     if isinstance(error, StoreError) or (isinstance(error, ActorflowError) and place != "main"):
         tell(_text(error))
-        return USAGE_ERROR if isinstance(error, DefinitionError) and place == "elsewhere" else FAILED
+        return FAILED
     sys.excepthook(type(error), error, error.__traceback__)
     return FAILED
 

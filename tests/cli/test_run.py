@@ -278,7 +278,7 @@ def test_supervisor_that_gives_up_is_one_line_and_exit_code_1(write_app):
 
 @pytest.mark.parametrize(
     "error",
-    ["EOFError()", "BrokenPipeError(32, 'gone')", "KeyError('x')", "af.AskTimeout('late')", "af.DefinitionError('no')"],
+    ["EOFError()", "BrokenPipeError(32, 'gone')", "KeyError('x')", "af.AskTimeout('late')"],
 )
 def test_every_error_of_main_shows_its_traceback_and_is_exit_code_1(write_app, error):
     source = f"""
@@ -292,6 +292,18 @@ def test_every_error_of_main_shows_its_traceback_and_is_exit_code_1(write_app, e
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
     assert error.partition("(")[0].removeprefix("af.") in result.stderr.splitlines()[-1]
+
+
+def test_a_main_refuses_values_of_its_flags_in_one_line_and_exit_code_2(write_app):
+    source = """
+        import actorflow as af
+        app = af.App("shop")
+        @app.main
+        def main(system, settings):
+            raise af.DefinitionError("--orders 0: give at least 1")
+    """
+    result = run(f"{write_app(source)}:app")
+    assert (result.exit_code, result.stderr) == (2, "actorflow: --orders 0: give at least 1\n")
 
 
 @pytest.mark.parametrize("raises", [True, False])
@@ -412,15 +424,20 @@ def test_app_with_main_drains_at_a_signal_and_ends_with_0(daemon, number):
 
 def test_main_that_is_ended_by_a_signal_may_clean_up_and_name_its_exit_code(daemon):
     program = daemon(
+        ready="up.set()",
         main="""
+    up = threading.Event()
     @app.main
     def main(system, settings):
         try:
+            up.wait()
+            print("main", flush=True)
             threading.Event().wait()
         except KeyboardInterrupt:
             return 9
-    """
+    """,
     )
+    assert program.stdout.readline() == "main\n"
     program.terminate()
     assert program.communicate(timeout=30)[0] == "stopped\n"
     assert program.returncode == 9
