@@ -1,4 +1,4 @@
-"""Handlers of signals for the length of a block, and in this process only. Layer 5.
+"""Handlers of signals for the length of a block, and in this process only.
 
 A process that is forked from this one, by `multiprocessing` say, has no system to drain: there a signal has the effect
 that it had before the block. It may come at once, `terminate()` right behind `start()`, and Python drops signals that

@@ -1,4 +1,4 @@
-"""Overtime: a program that was asked to end, and whose main thread does not come to it. Layer 5.
+"""Overtime: a program that was asked to end, and whose main thread does not come to it.
 
 A signal raises in main once. A main that catches it and goes on, or sits in C code, as the constructor of a part may
 too, would keep the program, and all its jobs, until somebody kills it.

@@ -1,4 +1,4 @@
-"""Outage: a failure that may last, as the log tells of it. Layer 1.
+"""Outage: a failure that may last, as the log tells of it.
 
 It is told at once, again after pauses that grow, and once more when it is over: a reader of a day's log learns of it
 from some lines, not from one a second for each queue and each actor.

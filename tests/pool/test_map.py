@@ -78,6 +78,16 @@ def test_an_item_whose_result_does_not_pickle_fails_after_those_before_it(pool):
     assert found == list(range(50))
 
 
+@pytest.mark.parametrize("bad", [0, 1, 50, 99])
+@pytest.mark.parametrize("chunksize", [None, 1, 7, 100])
+def test_an_item_that_does_not_pickle_fails_after_those_before_it(pool, bad, chunksize):
+    items = [tasks.locked() if n == bad else n for n in range(100)]
+    found = []
+    with pytest.raises(af.PayloadError, match="does not pickle"):
+        found.extend(pool.map(abs, items, chunksize=chunksize))
+    assert found == list(range(bad))
+
+
 def test_a_death_in_a_map_gives_the_items_before_it_and_names_the_function(pool):
     def die_at(n):
         time.sleep(0.000_5)

@@ -74,21 +74,44 @@ class Mapping:
         return cost is not None and (self.given - self.finished) * cost < most * CHUNK_SECONDS
 
     def _submit(self) -> None:
-        start, count = self.given, self.next_size()
+        count, data, buffers, failure = self._pack(self.given, self.next_size())
         self.given += count
-        data: bytes = b""
-        chunk = Chunk(self.dispatch, self.function, data, (), self.options, count)
+        chunk = Chunk(self.dispatch, self.function, data, buffers, self.options, count)
         self.chunks.append(chunk)
         self.under_way += 1
         try:
-            columns = tuple(column[start : start + count] for column in self.columns)
-            chunk.data, chunk.buffers = dumps(columns, "the arguments")
-            self.item_bytes = len(chunk.data) / count
+            if failure is not None:
+                raise failure
+            self.item_bytes = len(data) / count
             chunk.add_done_callback(self._ended)
             self.dispatch.submit(chunk)
         except Exception as error:
             if not chunk._settle(None, error):
                 raise
+
+    def _pack(self, start: int, count: int) -> tuple[int, bytes, list[memoryview], Exception | None]:
+        """Pickle the arguments of the next items; if one of them does not pickle, of those before it.
+
+        Returns:
+            the number of items, the pickle and its buffers; the error of an item that does not pickle, which is alone.
+        """
+        try:
+            return count, *self._dumps(start, count), None
+        except Exception as error:  # noqa: BLE001 - it is given to the caller of the map
+            if count == 1:
+                return 1, b"", [], error
+        good, bad = 0, count  # numbers of items that pickle together, and that do not
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            try:
+                self._dumps(start, middle)
+                good = middle
+            except Exception:  # noqa: BLE001 - as above
+                bad = middle
+        return self._pack(start, max(good, 1))
+
+    def _dumps(self, start: int, count: int) -> tuple[bytes, list[memoryview]]:
+        return dumps(tuple(column[start : start + count] for column in self.columns), "the arguments")
 
     def _ended(self, chunk: Any) -> None:
         self.under_way -= 1
