@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -15,6 +16,10 @@ from tests.servers import Postgres, postgres
 # Hundreds of programs import the package here; without its bytecode each of them compiles it, for 150 ms.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A shell's background command ignores Ctrl-C, and so would all programs that it starts; the tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow, and no example is wrong for that. The parent is hypothesis's own choice: in CI, no chance.
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
