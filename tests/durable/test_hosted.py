@@ -733,6 +733,7 @@ def test_on_a_virtual_clock_it_is_in_this_process_with_arguments_of_its_own():
         assert ref.call(Mine.total).get() == 2
 
 
+@pytest.mark.slow
 def test_on_a_server(postgres_server, tmp_path):
     with postgres_server.database() as url:
         with af.ActorSystem("test", store=url) as system:

@@ -47,6 +47,7 @@ def test_the_tree_shows_what_is_in_hosts(system, kids):
     ]
 
 
+@pytest.mark.slow
 def test_the_tree_marks_a_host_that_does_not_answer(system, kids):
     pid = pid_of(kids[0])
     stop_process(pid)

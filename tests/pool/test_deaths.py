@@ -349,6 +349,7 @@ def test_a_lack_of_descriptors_for_workers_fails_no_task(monkeypatch, caplog, ti
     assert caplog.text.count("cannot be started, so its tasks wait") == 1
 
 
+@pytest.mark.slow(quick=["files"])
 @pytest.mark.parametrize("lacking", [Lane, threading.Thread], ids=["files", "threads"])
 def test_a_lack_of_files_or_threads_for_workers_fails_no_task(monkeypatch, lacking):
     lacks, error = iter(range(6)), OSError if lacking is Lane else RuntimeError

@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -170,7 +171,7 @@ def check_rate(begun: list[Known], rate: str | None) -> None:
             assert last - first + 1 <= allowed + 1e-6, f"{times[first : last + 1]} at a rate of {rate}"
 
 
-TestQueueModel = QueueModel.TestCase
+TestQueueModel = pytest.mark.slow(QueueModel.TestCase)
 TestQueueModel.settings = settings(
     max_examples=int(os.environ.get("ACTORFLOW_MODEL", "100")),
     stateful_step_count=15,

@@ -119,6 +119,7 @@ def test_what_was_missed_is_caught_up_by_policy(tmp_path, policy, fired):
         assert jobs.stats().queued == fired + 1
 
 
+@pytest.mark.slow
 def test_a_schedule_fires_once_however_many_declare_it(tmp_path):
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     systems = [af.ActorSystem(f"s{n}", store=url, durability="process") for n in range(3)]

@@ -535,6 +535,7 @@ def test_a_queue_whose_workers_all_wait_for_jobs_of_the_same_queue_says_so_once(
     assert caplog.text.count("workers of this process wait") == 1
 
 
+@pytest.mark.slow(quick=["sqlite-it is not due", "postgres-another worker is busy", "memory-it is of another queue"])
 @pytest.mark.parametrize("why", ["another worker is busy", "it is of another queue", "it is not due"])
 def test_a_worker_that_waits_for_a_job_that_will_begin_is_no_deadlock(shop, caplog, why):
     jobs, others = shop.queue("q", workers=2 if why == "another worker is busy" else 1), shop.queue("r")

@@ -212,6 +212,7 @@ def test_an_outcome_that_cannot_be_written_is_set_aside_and_the_others_are_writt
     assert jobs.enqueue(tasks.double, 5).result(timeout=30) == 10
 
 
+@pytest.mark.slow(quick=["sqlite"])
 def test_a_store_that_fails_for_a_while_sets_no_outcome_aside(shop, monkeypatch):
     written, failures = ledger.settle, iter(range(2))
 

@@ -276,6 +276,7 @@ def test_a_commit_is_not_asked_for_where_its_number_may_be_anothers(base, monkey
                 store.write(adding("a"))
 
 
+@pytest.mark.slow
 def test_while_a_server_is_known_to_be_lost_new_work_fails_soon_and_the_end_is_soon(own_server):
     with LeakCheck(), own_server.database() as url, opened(url, patience=0.2) as store:
         store.write(adding("a"))
@@ -600,6 +601,7 @@ def crossing(first, second, met):
     return work, runs
 
 
+@pytest.mark.slow
 def test_a_deadlock_of_two_processes_is_broken_and_both_succeed(base):
     met = threading.Barrier(2)
     with opened(base) as one, opened(base) as two:
