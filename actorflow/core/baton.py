@@ -175,7 +175,7 @@ class Baton(Scheduler):
         message are left.
         """
         item = worker.item
-        if item[0] is None:  # abandoned meanwhile: the actor has gone on without this thread
+        if worker.is_abandoned:  # the actor has gone on without this thread
             ref = None
             self.abandoned_items.pop(id(worker.left), None)
             worker.left = None

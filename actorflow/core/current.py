@@ -7,7 +7,7 @@ handlers that are asyncio tasks and share one thread.
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from actorflow.errors import Stopping
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # An item of the run queue: receiver, message, future of the asker, sender.
 Item: TypeAlias = "tuple[ActorRef[Any], Any, Future[Any] | None, ActorRef[Any] | None]"
+
+
+ABANDONED: Final[Any] = (None, None, None, None)  # the item of an execution whose incarnation was abandoned
 
 
 class Execution:
@@ -44,6 +47,11 @@ class Execution:
     item: Item
     left: Item | None  # the item whose handler was abandoned here
     scheduler: Scheduler
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the incarnation whose handler runs here was abandoned; a thread at rest has no actor either."""
+        return self.item is ABANDONED
 
     @property
     def receiver(self) -> ActorRef[Any] | None:

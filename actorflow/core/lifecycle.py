@@ -13,14 +13,14 @@ from actorflow.core.actor import HANDLERS
 from actorflow.core.arguments import Constructor, check_arguments
 from actorflow.core.burial import bury, close_incarnation, unstash
 from actorflow.core.context import Piped, run_piped
-from actorflow.core.current import CURRENT
+from actorflow.core.current import ABANDONED, CURRENT
 from actorflow.core.failure import retire, run_last
 from actorflow.core.future import Future
 from actorflow.core.life import Exit, life_of
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED, Ended, Last, Start, Started, Stop
 from actorflow.core.procedure import completed, start_procedure
-from actorflow.core.ref import ABANDONED, ACTOR_STOP, CHANGING, DEAD, ENDING, IDLE, READY, ActorRef
+from actorflow.core.ref import ACTOR_STOP, CHANGING, DEAD, ENDING, IDLE, READY, ActorRef
 from actorflow.core.task import Task
 from actorflow.core.timers import Timer, run_timer
 from actorflow.core.waits import dead_before

@@ -391,5 +391,4 @@ class ActorRef(Address, Generic[A_co]):
         return Proxy(actor_ref=self)
 
 
-ABANDONED: Final[Any] = (None, None, None, None)  # the item of an execution whose incarnation was abandoned
 ACTOR_STOP: Final = pykka_messages._ActorStop

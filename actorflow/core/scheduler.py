@@ -313,7 +313,7 @@ class Scheduler:
 
     def after(self, worker: Worker, ref: ActorRef[Any], outcome: Any) -> None:
         """Act on the outcome of a handler, with the baton in hand."""
-        if worker.item[0] is not None:  # else the incarnation was abandoned meanwhile
+        if not worker.is_abandoned:  # else the incarnation was abandoned meanwhile
             lifecycle.finished(ref, outcome)
 
     def children_of(self, ref: ActorRef[Any]) -> Any:

@@ -224,7 +224,7 @@ class VirtualScheduler(Scheduler):
             raise stopping()
         parked = Parked(self, future, timeout)
         ref._waiting = parked
-        item = parked.item = worker.item
+        parked.item = worker.item
         try:
             cycle = find_cycle(ref, future)
             if cycle is not None:
@@ -235,7 +235,7 @@ class VirtualScheduler(Scheduler):
         finally:
             if ref._waiting is parked:
                 ref._waiting = None
-        if worker.item is not item and worker.item[0] is None:
+        if worker.is_abandoned:
             raise stopping()
         if future._done:
             return

@@ -10,7 +10,6 @@ from actorflow.core.context import Context, Piped
 from actorflow.core.current import CURRENT
 from actorflow.core.future import Future
 from actorflow.core.messages import Call
-from actorflow.core.ref import ABANDONED
 from actorflow.core.reply import Reply
 from actorflow.core.timers import Timer
 from actorflow.durable.away import reply_at
@@ -37,7 +36,7 @@ class DurableContext(Context):
     def _unit(self, what: str) -> Unit:
         execution = CURRENT.get()
         if isinstance(execution, Unit) and execution.box.ref is self._ref:
-            if execution.outer.item is ABANDONED:
+            if execution.outer.is_abandoned:
                 msg = f"this incarnation was abandoned; ctx.{what} is over"
                 raise Stopping(msg)
             return execution

@@ -19,7 +19,7 @@ from actorflow.core.failure import contained, is_contained
 from actorflow.core.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages import Start, Stop
-from actorflow.core.ref import ABANDONED, ActorRef
+from actorflow.core.ref import ActorRef
 from actorflow.core.timers import Timer
 from actorflow.durable.away import ELSEWHERE, Stored, StoredAway, key_of
 from actorflow.durable.context import DurableContext, DurableReply
@@ -177,7 +177,7 @@ class GuestUnit(Unit):
 
     def failed(self, error: BaseException) -> Any:
         """Drop it all, and return the error: the parent decides whether it is tried again."""
-        if self.outer.item is ABANDONED:
+        if self.outer.is_abandoned:
             logger.info("An abandoned handler ended with %r", error)
             return self.abandoned()
         refusal = self.is_refusal(error)

@@ -18,7 +18,6 @@ from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED, Stop
-from actorflow.core.ref import ABANDONED
 from actorflow.durable.payload import pack
 from actorflow.durable.rows import Effects, Entry, Letter, TimerRow
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
@@ -119,11 +118,11 @@ class Unit(Execution):
     @property
     def receiver(self) -> ActorRef[Any] | None:
         """The actor; None once it was abandoned."""
-        return self.box.ref if self.outer.item is not ABANDONED else None
+        return self.box.ref if not self.outer.is_abandoned else None
 
     def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
         """Keep a send until the commit; one to a durable actor of the same store is part of it."""
-        if self.outer.item is ABANDONED and not self.is_over:
+        if self.outer.is_abandoned and not self.is_over:
             raise late_send()
         if self.is_over:  # an asyncio task that outlived its handler
             self.send(ref, message, future, self.outer)
@@ -200,7 +199,7 @@ class Unit(Execution):
 
     def succeeded(self, value: Any) -> Any:
         """Put the effects into the open batch."""
-        if self.outer.item is ABANDONED:
+        if self.outer.is_abandoned:
             return self.abandoned()
         effects = self.effects
         try:
@@ -237,7 +236,7 @@ class Unit(Execution):
 
     def failed(self, error: BaseException) -> Any:
         """Roll back, and answer the caller; or try again, or give up."""
-        if self.outer.item is ABANDONED:
+        if self.outer.is_abandoned:
             logger.info("An abandoned handler ended with %r", error)
             return self.abandoned()
         box, effects = self.box, self.effects

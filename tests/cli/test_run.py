@@ -208,9 +208,12 @@ def test_attribute_that_is_no_app_says_what_it_is(write_app):
         ("import absent_module", "No module named 'absent_module'"),
         ("def", "SyntaxError"),
         ("import actorflow as af\naf.App('shop').add(3)", "takes actor classes and af.child(...) recipes"),
+        ("class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd", "Odd"),
+        ("def __getattr__(name): raise OSError('lazy')", "cannot be read: OSError: lazy"),
+        ("class P:\n    @property\n    def __class__(self): raise RuntimeError\np = P()", "it holds no af.App"),
     ],
 )
-def test_module_that_cannot_be_imported_says_why_in_one_line(write_app, source, text):
+def test_module_that_cannot_be_imported_or_read_says_why_in_one_line(write_app, source, text):
     assert text in refused(run(f"{write_app(source)}:app"))
 
 
@@ -221,18 +224,6 @@ def test_a_module_that_ends_the_program_without_a_word_is_refused(write_app):
 
 def test_a_module_that_ends_the_program_and_says_why_is_left_to(write_app):
     assert run(f"{write_app('import sys; sys.exit(7)')}:app").exit_code == 7
-
-
-@pytest.mark.parametrize(
-    ("source", "text"),
-    [
-        ("class Odd(Exception):\n    def __str__(self): raise RuntimeError\nraise Odd", "Odd"),
-        ("def __getattr__(name): raise OSError('lazy')", "cannot be read: OSError: lazy"),
-        ("class P:\n    @property\n    def __class__(self): raise RuntimeError\np = P()", "it holds no af.App"),
-    ],
-)
-def test_a_module_of_odd_objects_is_one_line(write_app, source, text):
-    assert text in refused(run(f"{write_app(source)}:app"))
 
 
 def test_a_part_of_a_module_that_is_no_package_is_one_line(write_app):
