@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TICK: Final = 0.001
 IDLE_TICKS: Final = 50  # an ask a few milliseconds later must not pay for waking the pulse
+TIMER_TICKS: Final = 2  # after the work of a timer, which is no sign of asks: 50 each half second take 0.4 % of a core
 # Woken late, it had to wait for the interpreter lock: some thread computes and nobody blocks. Ticking on would cost
 # that thread, and all others that wait for the lock, 5 ms each time.
 LATE: Final = 0.002
@@ -47,14 +48,19 @@ class Pulse:
         scheduler = self.scheduler
         clock = scheduler.clock.monotonic
         quiet = 0
+        is_timers = False  # the work that goes on is a timer's
         seen: Any = None
         since = cpu = 0.0
         while not scheduler.closed:
-            quiet = quiet + 1 if scheduler.idle else 0
+            if scheduler.idle:
+                quiet, is_timers = quiet + 1, False
+            elif not is_timers:
+                quiet = 0
             self._sleep(quiet)
             now = clock()
             if scheduler.timers.next_due <= now and not scheduler.closed:
                 self._fire()
+                quiet, is_timers = min(quiet, IDLE_TICKS - TIMER_TICKS), True
             scheduler.tick()
             if scheduler.inbox and scheduler.slot:
                 # Turns for waiting messages: a short inbox is run in its order, however long each handler takes.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actorflow.core.timers import TimerEntry
     from actorflow.durable.registry import Registry
 
-LOOK_SECONDS: Final = 0.5  # while names are waited for; each look costs the 50 ticks of a pulse that was asleep
+LOOK_SECONDS: Final = 0.5  # while names are waited for
 PRUNE_SECONDS: Final = 60.0
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import VirtualSystem
-from tests.core.actors import Failing, Held, hold
+from tests.core.actors import Failing, Held, hold, until
 
 
 class Ticker(Held, Failing):
@@ -59,6 +59,23 @@ def test_timers_fire_on_the_machines_clock(system, probe):
     seen = [probe.expect(within=20) for _ in range(6)]
     assert seen.count("once") == 1
     assert seen.count("tick") == 5
+
+
+def test_a_system_that_only_timers_wake_sleeps_between_them(system):
+    seen = []
+
+    class Rare(af.Actor):
+        def on_start(self):
+            self.ctx.every(0.02, self.tick)
+
+        def tick(self):
+            seen.append("tick")
+
+    system.spawn(Rare)
+    until(lambda: len(seen) > 2)
+    until(lambda: system.scheduler.pulse.asleep)
+    before = len(seen)
+    until(lambda: len(seen) > before)
 
 
 def test_after_fires_once_with_its_arguments(virtual_system):
