@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 LIMIT: Final = 200  # characters, as much as a log line carries
+LONGEST_ERROR: Final = 4_000  # characters of an error that ends a command: its one line
 
 _KIND_NAME: Final = type.__dict__["__qualname__"].__get__  # no metaclass can answer in its place
 _LONG: Final = (str, bytes, bytearray)  # cut before their repr is made: that takes four times their size

@@ -9,15 +9,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from actorflow.app.app import App
 from actorflow.errors import ActorflowError, DefinitionError
-from actorflow.text import reason_of
+from actorflow.text import LONGEST_ERROR, reason_of
 
 T = TypeVar("T")
-
-LONGEST: Final = 4_000  # letters of an error
 
 
 def load(target: str) -> App:
@@ -63,7 +61,7 @@ def find(target: str, as_wanted: Callable[[Any], T | None], noun: str, wanted: s
             f"module {module_name!r} has no {attribute!r}{_nearest(attribute, there) or none}"
         ) from None
     except Exception as error:
-        raise DefinitionError(f"{target} cannot be read: {reason_of(error, LONGEST)}{_at(error)}") from error
+        raise DefinitionError(f"{target} cannot be read: {reason_of(error, LONGEST_ERROR)}{_at(error)}") from error
     if found is None:
         raise DefinitionError(f"{target} is of type {type(value).__name__}, not {wanted}")
     return found
@@ -87,7 +85,9 @@ def _import(name: str) -> ModuleType:
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise DefinitionError(f"no module named {error.name!r} here{_nearest_module(error.name)}") from None
-        raise DefinitionError(f"module {name!r} cannot be imported: {reason_of(error, LONGEST)}{_at(error)}") from error
+        raise DefinitionError(
+            f"module {name!r} cannot be imported: {reason_of(error, LONGEST_ERROR)}{_at(error)}"
+        ) from error
 
 
 def _at(error: BaseException) -> str:

@@ -12,14 +12,13 @@ import click
 
 from actorflow.cli import USAGE_ERROR, fail, import_from_here, tell
 from actorflow.errors import ActorflowError, DefinitionError, StoreError
-from actorflow.text import reason_of, text_of
+from actorflow.text import LONGEST_ERROR, reason_of, text_of
 
 if TYPE_CHECKING:
     from actorflow.app.app import App
     from actorflow.app.flags import Flag
 
 FAILED = 1
-LONGEST = 4_000  # letters of an error
 
 
 class RunCommand(click.Command):
@@ -49,7 +48,7 @@ class RunCommand(click.Command):
     "--store", metavar="URL", help="Keep queues and durable actors there: sqlite:///file.db, postgresql://..."
 )
 @click.option("--durability", type=click.Choice(["power", "process"]), help="The worst event that a commit survives.")
-@click.option("--ask-timeout", type=float, metavar="SECONDS", help="How long a get() without a timeout waits.")
+@click.option("--ask-timeout", type=float, metavar="SECONDS", help="How long await and get() wait for an answer.")
 @click.option("--threads", type=int, metavar="N", help="How many threads may sit in blocking handlers.")
 @click.option("--payload-limit", metavar="BYTES", help="The most that one stored value may take, such as 16M.")
 @click.option(
@@ -94,7 +93,7 @@ def run(
         settings = _settings(found, app, list(flags))
         _change(found, store, durability, {name: value for name, value in system.items() if value is not None})
     except ActorflowError as error:
-        fail(text_of(error, LONGEST, str))
+        fail(text_of(error, LONGEST_ERROR, str))
     return _run(found, settings)
 
 
@@ -118,7 +117,7 @@ def _failed(error: Exception) -> int:
     place = place_of(error)
     if isinstance(error, DefinitionError) and place != "end of main":  # main refuses values of its flags by one, too
         logging.getLogger("actorflow").debug("The app refuses its settings or parts", exc_info=error)
-        tell(text_of(error, LONGEST, str) if place == "main" else _text(error))
+        tell(text_of(error, LONGEST_ERROR, str) if place == "main" else _text(error))
         return USAGE_ERROR
     if isinstance(error, StoreError) or (isinstance(error, ActorflowError) and place != "main"):
         tell(_text(error))
@@ -159,7 +158,7 @@ def _settings(app: App, target: str, flags: list[str]) -> Any:
     except ActorflowError:
         raise
     except (ValueError, TypeError) as error:
-        raise DefinitionError(text_of(error, LONGEST, str)) from error
+        raise DefinitionError(text_of(error, LONGEST_ERROR, str)) from error
 
 
 def _option(flag: Flag) -> click.Option:
@@ -174,9 +173,9 @@ def _option(flag: Flag) -> click.Option:
 
 def _text(error: BaseException) -> str:
     """Put an error and its cause into one line."""
-    text = text_of(error, LONGEST, str) or type(error).__name__
-    if (cause := error.__cause__) is not None and text_of(cause, LONGEST, str) not in text:
-        text += f" ({reason_of(cause, LONGEST)})"
+    text = text_of(error, LONGEST_ERROR, str) or type(error).__name__
+    if (cause := error.__cause__) is not None and text_of(cause, LONGEST_ERROR, str) not in text:
+        text += f" ({reason_of(cause, LONGEST_ERROR)})"
     return text
 
 
