@@ -208,7 +208,7 @@ class Context:
     def _handling(self, what: str) -> Execution:
         execution = CURRENT.get()
         if execution is None or execution.item[0] is not self._ref:
-            if execution is not None and execution.item[0] is None:
+            if execution is not None and execution.is_abandoned:
                 msg = f"this incarnation was abandoned; ctx.{what} is over"
                 raise Stopping(msg)
             msg = f"ctx.{what} concerns the current message: use it inside a handler of this actor"

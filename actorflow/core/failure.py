@@ -49,7 +49,7 @@ def failed(scheduler: Scheduler, execution: Execution, error: BaseException, ask
         return answer_failure(scheduler, execution, error, asker)
     except BaseException as unexpected:  # noqa: BLE001 - a log handler or the error's own methods raised
         logger.critical("The failure of a handler could not be processed", exc_info=unexpected)
-        if item[0] is None:
+        if execution.is_abandoned:
             return None
         if asker is not None:
             asker._settle(None, contained(item[0], error))
@@ -69,7 +69,7 @@ def answer_failure(
     if future is None and asker is not None and not asker._done:
         future = asker
         take_back(ref, asker)
-    if ref is None:  # abandoned: its callers were answered, its supervisor knows
+    if execution.is_abandoned:  # its callers were answered, its supervisor knows
         logger.info("An abandoned handler ended with %s", text_of(error))
         return None
     no_loop = is_a(error, RuntimeError) and "no running event loop" in text_of(error, render=str)

@@ -16,6 +16,7 @@ from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages import CHANGED, SUSPENDED, is_life_cycle
+from actorflow.core.outside import ask_timeout
 from actorflow.core.run_queue import Done
 from actorflow.core.task import stopping
 from actorflow.core.waits import deadlock, find_cycle
@@ -81,7 +82,7 @@ class LoopTask(Execution):
                 error = stopping()
             outcome = failed(self.scheduler, self, error, asker) or CHANGED
         item = self.item
-        if item[0] is None:
+        if self.is_abandoned:
             self.scheduler.abandoned_items.pop(id(self.left), None)
         else:
             if ref._waiting is self:
@@ -181,7 +182,13 @@ def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, A
             raise deadlock(cycle)
         execution.future = future
     if future._add_waiter(wake):
+        seconds = future._ask_timeout
+        entry = None if seconds is None else loop.call_later(seconds, settle)
         try:
             yield from done
         finally:
             future._drop_waiter(wake)
+            if entry is not None:
+                entry.cancel()
+        if not future._done:
+            raise ask_timeout(future, seconds)

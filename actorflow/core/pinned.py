@@ -48,7 +48,7 @@ class Pinned:
             context.run(CURRENT.set, self.worker)
             outcome = context.run(self._run, entry)
             item = self.worker.item
-            if item[0] is None:
+            if self.worker.is_abandoned:  # asked after the item was read: one that is abandoned in between is dropped
                 self.scheduler.abandoned_items.pop(id(self.worker.left), None)
             elif release and outcome is not SUSPENDED:
                 self.scheduler.post(self.ref, Done(outcome, item), None)

@@ -36,7 +36,7 @@ class DurableContext(Context):
     def _unit(self, what: str) -> Unit:
         execution = CURRENT.get()
         if isinstance(execution, Unit) and execution.box.ref is self._ref:
-            if execution.outer.is_abandoned:
+            if execution.is_abandoned:
                 msg = f"this incarnation was abandoned; ctx.{what} is over"
                 raise Stopping(msg)
             return execution

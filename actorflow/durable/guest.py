@@ -177,7 +177,7 @@ class GuestUnit(Unit):
 
     def failed(self, error: BaseException) -> Any:
         """Drop it all, and return the error: the parent decides whether it is tried again."""
-        if self.outer.is_abandoned:
+        if self.is_abandoned:
             logger.info("An abandoned handler ended with %r", error)
             return self.abandoned()
         refusal = self.is_refusal(error)

@@ -116,13 +116,18 @@ class Unit(Execution):
     # --- effects of the handler --------------------------------------------------------------------------------------
 
     @property
+    def is_abandoned(self) -> bool:
+        """Whether the incarnation whose handler runs here was abandoned."""
+        return self.outer.is_abandoned
+
+    @property
     def receiver(self) -> ActorRef[Any] | None:
         """The actor; None once it was abandoned."""
-        return self.box.ref if not self.outer.is_abandoned else None
+        return self.box.ref if not self.is_abandoned else None
 
     def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
         """Keep a send until the commit; one to a durable actor of the same store is part of it."""
-        if self.outer.is_abandoned and not self.is_over:
+        if self.is_abandoned and not self.is_over:
             raise late_send()
         if self.is_over:  # an asyncio task that outlived its handler
             self.send(ref, message, future, self.outer)
@@ -199,7 +204,7 @@ class Unit(Execution):
 
     def succeeded(self, value: Any) -> Any:
         """Put the effects into the open batch."""
-        if self.outer.is_abandoned:
+        if self.is_abandoned:
             return self.abandoned()
         effects = self.effects
         try:
@@ -236,7 +241,7 @@ class Unit(Execution):
 
     def failed(self, error: BaseException) -> Any:
         """Roll back, and answer the caller; or try again, or give up."""
-        if self.outer.is_abandoned:
+        if self.is_abandoned:
             logger.info("An abandoned handler ended with %r", error)
             return self.abandoned()
         box, effects = self.box, self.effects

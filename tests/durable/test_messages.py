@@ -461,3 +461,29 @@ def test_a_crash_by_hand_is_a_failed_try(start):
         ref.tell("bad")
         wait_for(lambda: letters)
         assert ref.is_alive()
+
+
+class Meddler(Account):
+    """Uses the context of another actor."""
+
+    def meddle(self, what):
+        other = self.others.pop()
+        used = {"sender": lambda: other.ctx.sender, "stash": other.ctx.stash, "reply_later": other.ctx.reply_later}
+        with pytest.raises(af.DefinitionError) as caught:
+            used[what]()
+        return str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["sender", "stash", "reply_later"])
+def test_the_context_of_another_actor_in_a_handler_is_refused_with_the_cure(start, what):
+    others = []
+
+    class Plain(af.Actor):
+        def on_start(self):
+            others.append(self)
+
+    Meddler.others = others
+    with start() as system:
+        system.spawn(Plain)
+        said = system.spawn(named(Meddler)).call(Meddler.meddle, what).get(timeout=30)
+        assert said == f"ctx.{what} concerns the current message: use it inside a handler of this actor"
