@@ -15,7 +15,7 @@ class Settings:
 
     Attributes:
         grace: seconds that running work has to finish at the end of the system; the rest is then cut, and given back.
-        ask_timeout: seconds that `get` waits when it is given no timeout; None waits as long as it takes.
+        ask_timeout: seconds that `await`, and `get` without a timeout, wait for an answer; None: as long as it takes.
         threads: how many threads may sit in blocking handlers before ThreadLimit is raised.
         intensity: restarts of the system's own children within `period` that are still fine.
         period: seconds.

@@ -174,8 +174,8 @@ class Future(pykka.Future[T]):
 
     def _wait(self, timeout: float | None) -> None:
         execution = CURRENT.get()
-        if timeout is None and self._target is not None and not self._patient:
-            timeout = self._target._scheduler.ask_timeout
+        if timeout is None:
+            timeout = self._ask_timeout
         if execution is not None:
             execution.wait(self, timeout)
             return
@@ -184,6 +184,18 @@ class Future(pykka.Future[T]):
             driver(self, timeout)
         else:
             wait_outside(self, timeout)
+
+    @property
+    def _is_virtual(self) -> bool:
+        """Whether an actor of a virtual system is to answer."""
+        target = self._target
+        return target is not None and getattr(target._scheduler, "is_virtual", False)
+
+    @property
+    def _ask_timeout(self) -> float | None:
+        """The seconds that a wait without a timeout of its own may take."""
+        target = self._target
+        return None if target is None or self._patient else target._scheduler.ask_timeout
 
     def _add_waiter(self, wake: Callable[[], Any]) -> bool:
         """Have `wake` called once the future is done; False if it is done already and `wake` will not be called."""
@@ -216,6 +228,7 @@ class Future(pykka.Future[T]):
         """Wait without blocking: in an `async def` handler, and in any asyncio code.
 
         Raises:
+            AskTimeout: no answer came within `Settings.ask_timeout`.
             DeadlockError: the wait would close a cycle of actors that wait for each other.
             Stopping: the waiting actor is being shut down.
         """
@@ -236,6 +249,8 @@ class Future(pykka.Future[T]):
                 continue
             if execution is not None and execution.suspends:
                 yield future
+            elif execution is None and threading.get_ident() in DRIVERS and future._is_virtual:
+                future._wait(None)  # time passes for it while this thread waits, and only then
             else:
                 from actorflow.core.loop import bridge  # noqa: PLC0415 - asyncio takes 30 ms to import
 

@@ -11,24 +11,35 @@ from actorflow.core.failure import failed
 from actorflow.core.future import Future
 from actorflow.core.life import must_stop
 from actorflow.core.messages import SUSPENDED, is_life_cycle
+from actorflow.core.outside import ask_timeout
 from actorflow.core.waits import cycle_error
-from actorflow.errors import DefinitionError, Stopping
+from actorflow.errors import AskTimeout, DefinitionError, Stopping
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.current import Item
     from actorflow.core.run_queue import Worker
     from actorflow.core.scheduler import Scheduler
+    from actorflow.core.timers import TimerEntry
 
 
 class Task(Execution):
     """Drives one coroutine: a step runs until it awaits a future that is not done; that one's end queues the next."""
 
-    __slots__ = ("asker", "coro", "future", "interrupted", "is_ahead", "resume_item", "send", "throw", "worker")
+    __slots__ = (
+        "answer_due",
+        "asker",
+        "coro",
+        "future",
+        "interrupted",
+        "is_ahead",
+        "resume_item",
+        "send",
+        "worker",
+    )
 
     suspends = True
     is_all = True
-    deadline = None
 
     def __init__(self, scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
         self.scheduler = scheduler
@@ -40,9 +51,15 @@ class Task(Execution):
         self.interrupted = False
         self.asker = item[2]
         self.is_ahead = is_life_cycle(item[1])
+        self.answer_due: AnswerDue | None = None
         self.resume_item: Item = (item[0], self, None, None)
         self.future: Future[Any]
         self.worker: Worker
+
+    @property
+    def deadline(self) -> float | None:
+        """When the wait ends without an answer."""
+        return None if self.answer_due is None else self.answer_due.due
 
     def __call__(self) -> None:
         """Queue the next step: the awaited future is done."""
@@ -61,8 +78,9 @@ class Task(Execution):
         """Run until the next wait; return the result of `Scheduler.handle`."""
         self.worker = worker
         worker.task = self
+        error: BaseException | None = None if self.answer_due is None else self.end_wait(self.answer_due)
         ref = self.item[0]
-        if ref is None:  # abandoned while suspended
+        if self.is_abandoned:  # while it was suspended
             self.scheduler.abandoned_items.pop(id(self.left), None)
             try:
                 self.coro.close()
@@ -71,7 +89,6 @@ class Task(Execution):
             return None
         ref._waiting = None
         run, coro = self.send, self.coro
-        error: BaseException | None = None
         if self.interrupted:
             self.interrupted = False
             error = stopping()
@@ -97,6 +114,8 @@ class Task(Execution):
             error = None
             if target is not None and (target._waiting is not None or target is ref or target._is_remote):
                 error = cycle_error(ref, awaited)
+            if error is None and target is not None and target._scheduler.ask_timeout is not None:
+                self.answer_due = AnswerDue.of(self, awaited)
             if error is None and awaited._add_waiter(self):
                 # An exit looks for waits after it was noted, so one of the two sees the other.
                 if ref._life is None or not must_stop(ref) or not awaited._drop_waiter(self):
@@ -104,10 +123,63 @@ class Task(Execution):
                 self.interrupted = False
                 error = stopping()
             ref._waiting = None
+            if self.answer_due is not None:
+                self.end_wait(self.answer_due)
+
+    def end_wait(self, answer_due: AnswerDue) -> AskTimeout | None:
+        """Return the error of a wait whose time is up."""
+        self.answer_due = None
+        answer_due.cancel()
+        return ask_timeout(answer_due.future, answer_due.seconds) if answer_due.has_come else None
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block the worker thread: a plain `get` inside an `async def` handler."""
         self.worker.wait(future, timeout)
+
+
+class AnswerDue:
+    """The end of the time for an answer that a handler awaits: `Settings.ask_timeout`."""
+
+    __slots__ = ("due", "entry", "future", "has_come", "seconds", "task")
+
+    def __init__(self, task: Task, future: Future[Any], seconds: float) -> None:
+        scheduler = task.scheduler
+        self.task: Task | None = task
+        self.future = future
+        self.seconds = seconds
+        self.due = scheduler.clock.monotonic() + seconds
+        self.entry: TimerEntry | None = None
+        self.has_come = False
+        scheduler.post_work(lambda: self.start(scheduler))
+
+    @classmethod
+    def of(cls, task: Task, future: Future[Any]) -> AnswerDue | None:
+        """Return the bound of an await; None of one that is not for an answer."""
+        seconds = future._ask_timeout
+        return None if seconds is None else cls(task, future, seconds)
+
+    def start(self, scheduler: Scheduler) -> None:
+        """Put it on the heap, unless the wait is over; the holder of the baton calls this and `come`."""
+        if self.task is not None:
+            self.entry = scheduler.add_timer(self.due, self.come)
+
+    def come(self) -> None:
+        """End the wait, if the answer is not there."""
+        task = self.task
+        if task is not None and self.future._drop_waiter(task):
+            self.has_come = True
+            task()
+
+    def cancel(self) -> None:
+        """Forget it: the wait is over."""
+        task, self.task = self.task, None
+        if task is not None:
+            task.scheduler.post_work(lambda: self.forget(task.scheduler))
+
+    def forget(self, scheduler: Scheduler) -> None:
+        """Take it off the heap; the holder of the baton calls it."""
+        if self.entry is not None:
+            scheduler.timers.cancel(self.entry)
 
 
 def drop_task(_ref: Any, task: Task) -> None:

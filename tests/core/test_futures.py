@@ -1,5 +1,6 @@
 """Futures: set once, read by many, computed once; pykka's API, and awaitable."""
 
+import contextlib
 import math
 import queue
 import sys
@@ -11,7 +12,7 @@ import pykka
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Failing, Held, hold, run_in_threads, until
+from tests.core.actors import Echo, Failing, Held, hold, let_time_pass, run_in_threads, until
 
 
 def failed(error):
@@ -156,6 +157,68 @@ def test_ask_timeout_of_the_settings_holds_where_none_is_given(system_class):
             ref.ask("its own timeout", timeout=0.03)
         gate.set(1)
         assert answer.get(timeout=20) == 1
+
+
+class Asker(af.Actor):
+    """Awaits answers of another actor, which may never come."""
+
+    async def ask(self, ref, kind):
+        asked = ref.ask("no timeout", block=False)
+        try:
+            return await {"plain": asked, "joined": asked.join(asked), "mapped": asked.map(str)}[kind]
+        except af.AskTimeout as error:
+            return f"timed out: {error}"
+
+    async def ask_often(self, ref, times):
+        return [await ref.call(Held.note, n) for n in range(times)]
+
+    async def ask_again(self, ref, gate):
+        asked = ref.ask("no timeout", block=False)
+        for _ in range(2):
+            with pytest.raises(af.AskTimeout):
+                await asked
+        gate.set("answered")
+        while True:
+            with contextlib.suppress(af.AskTimeout):  # on a busy machine
+                return await asked
+
+    async def stop(self, ref):
+        return await ref.stop(block=False)
+
+
+@pytest.mark.parametrize("kind", ["plain", "joined", "mapped"])
+def test_ask_timeout_of_the_settings_bounds_an_await_in_a_handler(system_class, kind):
+    with system_class("test", settings=af.Settings(ask_timeout=0.02)) as system:
+        held, asker = system.spawn(Held), system.spawn(Asker)
+        gate, answer = hold(held)
+        said = asker.call(Asker.ask, held, kind).get(timeout=20)
+        assert said.startswith(f"timed out: no answer from {held.path} within 0.02 seconds")
+        gate.set(1)
+        assert answer.get(timeout=20) == 1
+
+
+def test_an_await_that_timed_out_can_be_repeated(system_class):
+    with system_class("test", settings=af.Settings(ask_timeout=0.05)) as system:
+        held, asker = system.spawn(Held), system.spawn(Asker)
+        gate, _ = hold(held)
+        assert asker.call(Asker.ask_again, held, gate).get(timeout=20) is None
+
+
+def test_an_await_in_time_leaves_no_timer_behind(system_class):
+    with system_class("test", settings=af.Settings(ask_timeout=1000)) as system:
+        held, asker = system.spawn(Held), system.spawn(Asker)
+        assert asker.call(Asker.ask_often, held, 50).get(timeout=20) == list(range(50))
+        until(lambda: len(system.scheduler.timers) == 0, system)
+
+
+def test_ask_timeout_does_not_bound_an_await_of_a_stop(system_class):
+    with system_class("test", settings=af.Settings(ask_timeout=0.01)) as system:
+        held, asker = system.spawn(Held), system.spawn(Asker)
+        gate, _ = hold(held)
+        stopped = asker.call(Asker.stop, held)
+        let_time_pass(system, 0.05)
+        gate.set()
+        assert stopped.get(timeout=20) is True
 
 
 def test_set_exception_takes_the_error_that_is_handled():

@@ -115,3 +115,17 @@ def test_one_future_may_be_awaited_by_many_tasks():
         return await asyncio.gather(*tasks)
 
     assert run(main()) == ["value"] * 100
+
+
+def test_ask_timeout_of_the_settings_bounds_an_await():
+    with af.ActorSystem("test", settings=af.Settings(ask_timeout=0.02)) as system:
+        held = system.spawn(Held)
+        gate, answer = hold(held)
+
+        async def main():
+            with pytest.raises(af.AskTimeout, match=rf"{held.path} within 0\.02 seconds"):
+                await held.ask("no timeout", block=False)
+
+        run(main())
+        gate.set(1)
+        assert answer.get(timeout=20) == 1

@@ -42,6 +42,12 @@ class Net(Log, loop=True):
         finally:
             self.seen.append("cleaned up")
 
+    async def ask_held(self, ref):
+        try:
+            return await ref.ask("no timeout", block=False)
+        except af.AskTimeout as error:
+            return f"timed out: {error}"
+
     async def ask_back(self, ref, me):
         return await ref.call(Net.pass_on, me)
 
@@ -266,3 +272,12 @@ def test_a_task_that_outlives_its_handler_is_no_wait_of_the_actor(system):
     gate.set()
     asks.get(timeout=20)
     until(lambda: [] in ref.call(Log.read).get(timeout=20))
+
+
+def test_ask_timeout_of_the_settings_bounds_an_await():
+    with af.ActorSystem("test", settings=af.Settings(ask_timeout=0.02)) as system:
+        held, net = system.spawn(Held), system.spawn(Net)
+        gate, _ = hold(held)
+        said = net.call(Net.ask_held, held).get(timeout=20)
+        assert said.startswith(f"timed out: no answer from {held.path} within 0.02 seconds")
+        gate.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 
@@ -119,6 +120,32 @@ def test_the_default_ask_timeout_takes_virtual_time():
         with pytest.raises(af.AskTimeout):
             clock.call(Clock.never).get()
         assert system.now == 7
+
+
+def test_the_default_ask_timeout_of_an_await_takes_virtual_time():
+    class Asker(af.Actor):
+        async def ask(self, clock):
+            with pytest.raises(af.AskTimeout):
+                await clock.call(Clock.never)
+            return await clock.call(Clock.nap, 3.0)
+
+    with VirtualSystem(settings=af.Settings(ask_timeout=7)) as system:
+        assert system.spawn(Asker).call(Asker.ask, system.spawn(Clock, 1e6)).get(timeout=1000) == 10
+        assert system.now == 10
+
+
+def test_asyncio_code_that_awaits_an_answer_lets_virtual_time_pass():
+    with VirtualSystem(settings=af.Settings(ask_timeout=7)) as system:
+        clock = system.spawn(Clock, 1e6)
+
+        async def main():
+            assert await clock.call(Clock.nap, 3.0) == 3
+            assert await clock.call(Clock.nap, 1.0).map(lambda now: now + 1) == 5
+            with pytest.raises(af.AskTimeout):
+                await clock.call(Clock.never)
+
+        asyncio.run(asyncio.wait_for(main(), 30))
+        assert system.now == 11
 
 
 @pytest.mark.parametrize("wait", ["get", "ask"])
