@@ -109,9 +109,11 @@ def payload_error(obj: Any, what: str, error: BaseException) -> PayloadError:
 
     try:
         path, part, reason = culprit(obj, what, error)
-        return PayloadError(f"{path}, a {type(part).__name__}, does not pickle: {str_of(reason)}")
+        return PayloadError(
+            f"{path}, a {type(part).__name__}, does not pickle: {str_of(reason) or type(reason).__name__}"
+        )
     except Exception:  # noqa: BLE001 - user code: a `repr` or an attribute that raises must not hide the error
-        return PayloadError(f"{what} does not pickle: {str_of(error)}")
+        return PayloadError(f"{what} does not pickle: {str_of(error) or type(error).__name__}")
 
 
 def culprit(obj: Any, path: str, error: BaseException) -> tuple[str, Any, BaseException]:

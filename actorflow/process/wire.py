@@ -9,6 +9,7 @@ name is left in shared memory when a process is killed, and arrays arrive writab
 
 from __future__ import annotations
 
+import errno
 import marshal
 import mmap
 import struct
@@ -28,7 +29,7 @@ from collections import deque
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
     from _socket import socket as Socket  # noqa: N812
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
 HEADER = struct.Struct("<QI")  # length of the body, number of buffers
@@ -54,10 +55,14 @@ def pair() -> tuple[Connection, Connection]:
     return Connection(ours), Connection(theirs)
 
 
+class NoMemory(ConnectionError):
+    """A frame does not fit into the memory of the process that reads it, so the connection is at its end."""
+
+
 class Connection:
     """One end of a socket. One thread may send while another receives; neither call is locked against itself."""
 
-    __slots__ = ("_at", "_rooms", "_sock", "frames")
+    __slots__ = ("_at", "_rooms", "_sock", "frames", "lack")
 
     def __init__(self, sock: Socket) -> None:
         self._sock = sock
@@ -65,6 +70,7 @@ class Connection:
         # A room, from where to where it holds what is not taken yet, what reads have added, and a large frame's state.
         self._at: tuple[memoryview, int, int, list[int], Large | None] = (self._rooms[0], 0, 0, [], None)
         self.frames: deque[Frame] = deque()  # to be written yet; of the first a part may be
+        self.lack: NoMemory | None = None  # what has ended the reads
 
     def fileno(self) -> int:
         """Return the descriptor, -1 once closed."""
@@ -183,41 +189,47 @@ class Connection:
 
         Raises:
             EOFError: the other end has closed, or its process has ended.
+            NoMemory: the frame does not fit into memory; whoever reads next sees the end, too.
             BlockingIOError: not all of it has come, and the flags or `interrupt_reads` do not let this wait.
         """
-        while True:
-            room, start, end, got, large = self._at
-            target = room
-            if got:
-                if not got[-1]:
-                    raise EOFError
-                end += sum(got)
-            if large is not None:
-                if self.ended():
-                    raise EOFError
-                rest = large.rest()
-                if rest is None:
-                    return (*large.parts(), (room, start, end, [], None))
-                target, got = rest, large.got
-            elif end > start:
-                if end - start >= HEADER.size:
-                    length, count = HEADER.unpack_from(room, start)
-                    stop = start + HEADER.size + length
-                    if stop <= end and not count:  # most frames come by one read, whole
-                        items = marshal.loads(room[start + HEADER.size : stop])  # noqa: S302 - our own process wrote it
-                        return items, [], (room, stop, end, [], None) if stop < end else (room, 0, 0, [], None)
-                    if count or stop - start > ROOM:
-                        self._at = begin_large(room, start + HEADER.size, end, Large(length, count))
+        try:
+            while True:
+                room, start, end, got, large = self._at
+                target = room
+                if got:
+                    if not got[-1]:
+                        raise EOFError
+                    end += sum(got)
+                if large is not None:
+                    if self.ended():
+                        raise EOFError
+                    rest = large.rest()
+                    if rest is None:
+                        return (*large.parts(), (room, start, end, [], None))
+                    target, got = rest, large.got
+                elif end > start:
+                    if end - start >= HEADER.size:
+                        length, count = HEADER.unpack_from(room, start)
+                        stop = start + HEADER.size + length
+                        if stop <= end and not count:  # most frames come by one read, whole
+                            items = marshal.loads(room[start + HEADER.size : stop])  # noqa: S302 - our own process wrote it
+                            return items, [], (room, stop, end, [], None) if stop < end else (room, 0, 0, [], None)
+                        if count or stop - start > ROOM:
+                            self._at = begin_large(room, start + HEADER.size, end, Large(length, count))
+                            continue
+                    if start:  # to the front, but of the other room: this one is good until the state is the next
+                        if len(self._rooms) == 1:
+                            self._rooms.append(memoryview(bytearray(ROOM)))
+                        other = self._rooms[room is self._rooms[0]]
+                        other[: end - start] = room[start:end]
+                        self._at = (other, 0, end - start, [], None)
                         continue
-                if start:  # to the front, but of the other room: this one is good until the state is the next
-                    if len(self._rooms) == 1:
-                        self._rooms.append(memoryview(bytearray(ROOM)))
-                    other = self._rooms[room is self._rooms[0]]
-                    other[: end - start] = room[start:end]
-                    self._at = (other, 0, end - start, [], None)
-                    continue
-                target = room[end:]
-            got += map(self._sock.recv_into, (target,), NO_SIZE, flags)
+                    target = room[end:]
+                got += map(self._sock.recv_into, (target,), NO_SIZE, flags)
+        except NoMemory as error:
+            self.lack = error
+            self.end_reads()
+            raise
 
     def take(self, after: Any) -> None:
         """Take the frame that `peek` returned."""
@@ -273,7 +285,7 @@ class Large:
 
     def __init__(self, length: int, count: int) -> None:
         self._count = count
-        self._views = [memoryview(bytearray(count * SIZE.size + length))]
+        self._views = [memoryview(allot(bytearray, count * SIZE.size + length))]
         self._at: tuple[int, list[int]] = (0, [])  # the memory that is being filled, and what reads have brought for it
 
     @property
@@ -289,7 +301,7 @@ class Large:
                 if index > self._count:
                     return None
                 sizes = struct.unpack_from(f"<{self._count}Q", self._views[0])
-                self._views = [self._views[0], *[memoryview(memory(size)) for size in sizes]]
+                self._views = [self._views[0], *[memoryview(allot(memory, size)) for size in sizes]]
             view, done = self._views[index], sum(got)
             if done < view.nbytes:
                 if len(got) > READS:
@@ -300,7 +312,8 @@ class Large:
     def parts(self) -> tuple[Any, list[memoryview]]:
         """Return the items and the buffers."""
         head, *buffers = self._views
-        return marshal.loads(head[self._count * SIZE.size :]), buffers  # noqa: S302 - our own process wrote it
+        body = head[self._count * SIZE.size :]
+        return allot(lambda _: marshal.loads(body), body.nbytes), buffers  # noqa: S302 - our own process wrote it
 
 
 def begin_large(room: memoryview, start: int, end: int, large: Large) -> Any:
@@ -311,6 +324,20 @@ def begin_large(room: memoryview, start: int, end: int, large: Large) -> Any:
         large.got.append(size)
         start += size
     return (room, start, end, [], large) if start < end else (room, 0, 0, [], large)
+
+
+def allot(make: Callable[[int], Any], size: int) -> Any:
+    """Call `make(size)`, which takes so much memory.
+
+    Raises:
+        NoMemory: there is not so much.
+    """
+    try:
+        return make(size)
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:  # a signal's handler raised it
+            raise
+        raise NoMemory(f"no memory to read {size / 2**20:.1f} MB from another process") from error
 
 
 def memory(size: int) -> bytearray | memoryview:

@@ -16,11 +16,12 @@ from actorflow.core.future import Future
 from actorflow.core.log import logger
 from actorflow.core.outside import LOOK_UP
 from actorflow.core.quiet import OTHERS
-from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, HostDied, MemoryLimit
+from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, MemoryLimit
 from actorflow.process.host import below, cycles, logs  # noqa: F401 - they add their requests
 from actorflow.process.host.link import PAGE, Link
 from actorflow.process.host.node import Node
 from actorflow.process.host.wait import CAN_BORROW, Ear
+from actorflow.process.launch.handle import Exit
 from actorflow.process.launch.launcher import Launch, Launcher, acquire
 from actorflow.process.logs import levels, records_of
 from actorflow.process.options import Process
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from actorflow.core.scheduler import Scheduler
     from actorflow.core.timers import TimerEntry
-    from actorflow.process.launch.handle import Exit
 
 ENTRY: Final = "actorflow.process.host.child:main"
 WARM: Final = "actorflow.process.host.child"  # imported by the zygote: then a host starts in 3 ms instead of 200
@@ -373,7 +373,9 @@ class Host:
         what = self.what
         if self._limit_hit is not None:
             return MemoryLimit(what, signal=9, rss=self._limit_hit, host=self.name)
-        return HostDied(what, host=self.name) if exit_ is None else exit_.failure(what, host=self.name)
+        lack = self.link.connection.lack
+        how = "" if lack is None else f"its process was ended, as there was {lack}"
+        return (exit_ or Exit()).failure(what, host=self.name, how=how)
 
 
 def any_lives() -> bool:

@@ -21,7 +21,8 @@ from actorflow.core.future import Future
 from actorflow.core.log import logger
 from actorflow.errors import MailboxFull
 from actorflow.process.host.flow import room_for
-from actorflow.process.wire import AT_HAND, Frame
+from actorflow.process.payload import dump_error
+from actorflow.process.wire import AT_HAND, JOINED, Frame
 
 if TYPE_CHECKING:
     from actorflow.core.ref import ActorRef
@@ -116,7 +117,7 @@ class Outbox:
 
     def put_at_once(self, item: tuple[Any, ...], buffers: list[memoryview]) -> None:
         """Write an item with big buffers before returning: they are not copied, so they must not change before."""
-        frame = Frame([item], buffers)
+        frame = framed([item], buffers)
         try:
             exclusively(self._write_lock, lambda: self._write_behind(frame))
         except BaseException:  # a signal: the rest of it is written later
@@ -144,7 +145,7 @@ class Outbox:
         try:
             if not lock.acquire(False):
                 return False
-            connection.frames.append(Frame([item]))
+            connection.frames.append(framed([item]))
             connection.write(AT_HAND)
             lock.release()
         except BaseException as error:
@@ -234,7 +235,7 @@ class Outbox:
 
     def _enter(self, items: list[tuple[Any, ...]], buffers: Sequence[memoryview] = ()) -> None:
         """Make a frame of the items in `_taken`; the connection has it then."""
-        frame = Frame(items, buffers)
+        frame = framed(items, buffers)
         if buffers:
             at_once(partial(self.connection.frames.append, frame), self._taken.clear)
         else:  # `_take` sees it if a signal comes between these two; to do them at once takes a microsecond
@@ -354,6 +355,23 @@ class Outbox:
             item, buffers = (entry.item, entry.buffers) if entry.__class__ is Heavy else (entry, ())
             if item[0] == TELL and item[1] != RUNTIME:
                 self.node.lost(item, buffers, self.closed or EOFError())
+
+
+def framed(items: list[tuple[Any, ...]], buffers: Sequence[memoryview] = ()) -> Frame:
+    """Make a frame of items; a big answer that there is no memory to copy becomes that error, or its asker would wait.
+
+    Raises:
+        MemoryError: no answer is to blame.
+    """
+    try:
+        return Frame(items, buffers)
+    except MemoryError as error:
+        big = [index for index, item in enumerate(items) if item[0] == ANSWER and len(item[2]) > JOINED]
+        if not big:
+            raise
+        for index in big:
+            items[index] = (FAILURE, items[index][1], dump_error(error))
+        return Frame(items)
 
 
 def own(buffers: Sequence[memoryview]) -> list[memoryview]:

@@ -15,8 +15,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.live import LiveScheduler
+from actorflow.core.log import logger
 from actorflow.process.host.link import Link
 from actorflow.process.host.outbox import QUIET
+from actorflow.process.wire import NoMemory
 
 if TYPE_CHECKING:
     from actorflow.core.run_queue import Worker
@@ -52,6 +54,14 @@ class HostLink(Link):
     def parent_gone(self) -> None:
         """End at once: nobody is there to tell."""
         os._exit(0)
+
+    def end_for_memory(self, error: NoMemory) -> None:
+        """Say why, and end: what the parent has sent cannot be skipped, and its senders get `HostDied`."""
+        try:
+            logger.critical("There was %s, so this host ends", error)
+            self.flush_all()
+        finally:
+            os._exit(1)
 
 
 class HostScheduler(LiveScheduler):
@@ -142,6 +152,8 @@ class HostScheduler(LiveScheduler):
         self._reads += 1
         try:
             link.read_frame()
+        except NoMemory as error:
+            link.end_for_memory(error)
         except (EOFError, OSError):
             link.parent_gone()
         if link.share and link.received >= link.share:

@@ -35,10 +35,12 @@ class Exit(NamedTuple):
     error: str = ""
     refused: bool = False
 
-    def failure(self, what: str = "a process", *, maybe_ran: bool | None = None, host: str = "") -> ActorflowError:
+    def failure(
+        self, what: str = "a process", *, maybe_ran: bool | None = None, host: str = "", how: str = ""
+    ) -> ActorflowError:
         """Return the error for callers that wait for the child: `DefinitionError` if it was refused, else `HostDied`.
 
-        `maybe_ran` and `host` are those of HostDied.
+        `maybe_ran`, `host` and `how` are those of HostDied.
 
         >>> error = Exit(signal=9, max_rss=2**20).failure("worker 1")
         >>> type(error).__name__, error.signal, error.rss
@@ -55,6 +57,7 @@ class Exit(NamedTuple):
             rss=self.max_rss or None,
             maybe_ran=maybe_ran,
             host=host,
+            how=how,
         )
         if self.error:
             error.add_note(self.error)

@@ -34,7 +34,7 @@ from actorflow.process.pool.page import (
 )
 from actorflow.process.proxies import take_authkey
 from actorflow.process.records import forward_records
-from actorflow.process.wire import Connection
+from actorflow.process.wire import Connection, NoMemory
 
 TYPE_CHECKING = False  # checkers take it for true; `typing` takes 5 ms to import
 if TYPE_CHECKING:
@@ -78,7 +78,11 @@ class Worker:
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def serve(self) -> None:
-        """Run until the pool closes the socket."""
+        """Run until the pool closes the socket.
+
+        Raises:
+            NoMemory: the arguments of a task do not fit into memory.
+        """
         try:
             while True:
                 items, buffers = self.connection.receive()
@@ -87,6 +91,8 @@ class Worker:
                     self.run(seq, calls, learn, forget, buffers)
                 elif not self.initialize(items[1:], buffers):
                     return
+        except NoMemory:
+            raise
         except (EOFError, OSError):
             return
 
@@ -180,7 +186,10 @@ class Worker:
         """Note a result, or send it if it has big buffers."""
         if out:
             self.flush()
-            self.send((RESULT, seq, data), out)
+            try:
+                self.send((RESULT, seq, data), out)
+            except MemoryError as error:
+                self.note(seq, dump_error(error), is_error=True)
         else:
             self.note(seq, data)
 
@@ -206,7 +215,11 @@ class Worker:
         if self.chunk:
             self.flush_items(0)
         elif self.results:
-            self.send((RESULTS, self.first, self.results, self.costs))
+            try:
+                self.send((RESULTS, self.first, self.results, self.costs))
+            except MemoryError as error:  # for a frame with the last one, which is big: nothing was sent
+                self.results[-1] = (dump_error(error),)
+                self.send((RESULTS, self.first, self.results, self.costs))
             self.results = []
             self.costs = []
 
@@ -298,13 +311,16 @@ class Worker:
     def note_group(self, done: int, results: list[Any]) -> None:
         """Note the results of a group."""
         try:
-            data, out = dumps(results, "the results")
+            self.note_together(done, results)
         except Exception:
             if len(results) == 1:
                 raise
-            for index, result in enumerate(results):  # those before the one that does not pickle still count
-                self.note_group(done + index, [result])
-            return
+            for index, result in enumerate(results):  # those before the one that fails still count
+                self.note_together(done + index, [result])
+
+    def note_together(self, done: int, results: list[Any]) -> None:
+        """Note the results of a group as one; if that fails, none of them is noted."""
+        data, out = dumps(results, "the results")
         if not self.results:
             self.first_item = done
         if out:
@@ -315,10 +331,19 @@ class Worker:
 
     def flush_items(self, end: int | bytes) -> None:
         """Send the groups that are finished; `end` is 1 after the last of them, and an error if one failed."""
-        if self.results or end:
-            self.send((ITEMS, self.chunk, self.first_item, self.results, end, self.costs))
-            self.results = []
-            self.costs = []
+        while self.results or end:
+            try:
+                self.send((ITEMS, self.chunk, self.first_item, self.results, end, self.costs))
+            except MemoryError:  # for a frame with the last results, which are big: nothing was sent
+                if not self.results:
+                    raise
+                del self.results[-1]
+                if not isinstance(end, bytes):
+                    raise  # it is the end of the chunk
+            else:
+                self.results = []
+                self.costs = []
+                return
 
 
 def end_fork(*_: Any, **__: Any) -> NoReturn:

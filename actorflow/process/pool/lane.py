@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import HostDied, MemoryLimit, TaskTimeout
+from actorflow.errors import MemoryLimit, TaskTimeout, how_it_ended
+from actorflow.process.launch.handle import Exit
 from actorflow.process.logs import levels
 from actorflow.process.pool import child
 from actorflow.process.pool.batching import SMALL, fits_behind, gather, is_light
@@ -21,7 +22,6 @@ from actorflow.process.proxies import authkey
 from actorflow.process.watch import PERIOD, rss_of
 
 if TYPE_CHECKING:
-    from actorflow.process.launch.handle import Exit
     from actorflow.process.pool.dispatch import Dispatch
     from actorflow.process.pool.task import Task
 
@@ -29,6 +29,7 @@ BATCHES: Final = 2  # under way at once, so that the worker has the next when it
 STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken back
 DECIDE: Final = 0.001  # seconds until each core sees another's writes to the page, with much to spare
 ENDING: Final = 5.0  # seconds for a process to end once its socket is closed
+UNREAD: Final = 5  # workers that die as they read a task, after which it has an error
 NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
 
@@ -369,6 +370,7 @@ class Lane(DirectLine):
         A task that has not begun, but whose arguments are still the caller's own memory, cannot be run again as it was.
         """
         running = self.words[SEQ]
+        reading = next(iter(self.in_flight), 0) if self.ready else 0
         again: list[Task[Any]] = []
         ran = ""
         for seq, task in self.in_flight.items():
@@ -380,6 +382,10 @@ class Lane(DirectLine):
             if failure is None and (task.tries >= task.options.retries if began else task.buffers and not task.copied):
                 failure = self.death(task.function.name, end, maybe_ran=began)
                 ran = task.function.name if began else ran
+            if seq == reading and not began:
+                task.unread += 1
+                if task.unread == UNREAD and failure is None:
+                    failure = self.unreadable(task, end)
             if failure is None:
                 failure = self.renewed(task, end, began=began)
             if failure is not None:
@@ -401,11 +407,20 @@ class Lane(DirectLine):
             return failure
         return None
 
-    def death(self, what: str, end: Exit | None, *, maybe_ran: bool = False) -> BaseException:
+    def unreadable(self, task: Task[Any], end: Exit | None) -> BaseException:
+        """Make the error for a task that must not be read by one worker after the other: it may be too big for them."""
+        end = end or Exit()
+        how = f"{how_it_ended(end.exitcode, end.signal)} as it read the arguments, as {UNREAD - 1} before it did"
+        return self.death(task.function.name, end, how=how)
+
+    def death(self, what: str, end: Exit | None, *, maybe_ran: bool = False, how: str = "") -> BaseException:
         """Make the error for a death that we did not want."""
-        if end is None:
-            return of_worker(HostDied(what, maybe_ran=maybe_ran))
-        return of_worker(end.failure(what, maybe_ran=maybe_ran, host="" if self.pid is None else str(self.pid)))
+        lack = self.connection.lack
+        if lack is not None:
+            how = f"its process was ended, as there was {lack}"
+        end = end or Exit()
+        error = end.failure(what, maybe_ran=maybe_ran, host="" if self.pid is None else str(self.pid), how=how)
+        return of_worker(error)
 
 
 def of_worker(error: BaseException) -> BaseException:

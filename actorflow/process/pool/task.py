@@ -121,6 +121,7 @@ class Task(PoolFuture[T]):
 
     count = 1  # calls
     is_admitted = False  # a pool that ends takes it
+    unread = 0  # workers that have died as they read it
 
     def __init__(
         self, dispatch: Dispatch, function: Function, data: bytes, buffers: Sequence[memoryview], options: TaskOptions
