@@ -120,6 +120,10 @@ class Scheduler:
         """Block a handler until the future is done."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
+    def refused_wait(self, ref: ActorRef[Any], future: Future[Any]) -> DefinitionError | None:  # noqa: ARG002 - of virtual time
+        """Return the error of a handler's wait for something that is not in this scheduler's time."""
+        return None
+
     def is_between(self, worker: Worker) -> bool:
         """Say whether a worker is between two handlers, as far as that is known."""
         return worker.item is AT_REST

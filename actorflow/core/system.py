@@ -43,6 +43,7 @@ class System:
         self.root = self.children_class(scheduler, None, f"/{name}")
         self.error: BaseException | None = None
         self.ended: Future[None] = Future()
+        self.ended._is_real = not scheduler.is_virtual
         self._stopping = self._closed = False
         self._closing = threading.RLock()
         self.grace = 5.0

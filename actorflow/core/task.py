@@ -114,6 +114,8 @@ class Task(Execution):
             error = None
             if target is not None and (target._waiting is not None or target is ref or target._is_remote):
                 error = cycle_error(ref, awaited)
+            if error is None and self.scheduler.is_virtual:
+                error = self.scheduler.refused_wait(ref, awaited)
             if error is None and target is not None and target._scheduler.ask_timeout is not None:
                 self.answer_due = AnswerDue.of(self, awaited)
             if error is None and awaited._add_waiter(self):

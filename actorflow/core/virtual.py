@@ -27,7 +27,7 @@ from actorflow.core.run_queue import Ahead, Worker
 from actorflow.core.scheduler import Scheduler
 from actorflow.core.task import Task, stopping
 from actorflow.core.waits import deadlock, find_cycle
-from actorflow.errors import ActorflowError, DeadlockError, ThreadLimit
+from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, ThreadLimit
 from actorflow.text import text_of
 
 RECALL_SECONDS = 2.0  # of real time
@@ -222,6 +222,9 @@ class VirtualScheduler(Scheduler):
         ref = worker.item[0]
         if ref is None:
             raise stopping()
+        refused = self.refused_wait(ref, future)
+        if refused is not None:
+            raise refused
         parked = Parked(self, future, timeout)
         ref._waiting = parked
         parked.item = worker.item
@@ -242,6 +245,10 @@ class VirtualScheduler(Scheduler):
         if parked.interrupted:
             raise stopping()
         raise ask_timeout(future, timeout)
+
+    def refused_wait(self, ref: ActorRef[Any], future: Future[Any]) -> DefinitionError | None:
+        """Return the error of a handler's wait for real time: the clock would jump past it, to the end of the wait."""
+        return real_wait(ref, future) if is_real(future) and not future._done else None
 
     def park(self, parked: Parked, timeout: float | None) -> None:
         """Give the baton away, and return when this thread has it again."""
@@ -343,6 +350,16 @@ class VirtualScheduler(Scheduler):
         for worker in list(self.workers):  # whose start was interrupted: they rest, and nobody knows
             with contextlib.suppress(RuntimeError):
                 worker.unpark()
+
+
+def real_wait(ref: ActorRef[Any], future: Future[Any]) -> DefinitionError:
+    """Make the error for a handler in virtual time that waits for what takes real time."""
+    target = future._target
+    awaited = "a pool or a job of a live system" if target is None else f"{target.path} of a live system"
+    return DefinitionError(
+        f"{ref.path} is in virtual time and waits for {awaited}, which takes real time: have both in one system, or "
+        "wait in the test's own thread and pass the result on"
+    )
 
 
 def is_real(future: Future[Any]) -> bool:

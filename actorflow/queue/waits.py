@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from actorflow.core.clock import Clock
+from actorflow.core.clock import Clock, VirtualClock
 from actorflow.core.future import Future, patient
 from actorflow.core.quiet import OTHERS
 from actorflow.queue.ledger import News
@@ -39,6 +39,7 @@ class Waits:
         payload_limit: int,
     ) -> None:
         self.clock = clock
+        self._is_real = not isinstance(clock, VirtualClock)
         self.read = read
         self.payload_limit = payload_limit
         self.looks = looks
@@ -59,6 +60,7 @@ class Waits:
     def add(self, job: int) -> Future[None]:
         """Return a future that is set once something may have happened to a job."""
         future: Future[None] = patient(None)  # type: ignore[arg-type]
+        future._is_real = self._is_real
         while True:  # no lock: a signal's handler that raises would leave it taken
             futures = self._futures.setdefault(job, [])
             futures.append(future)

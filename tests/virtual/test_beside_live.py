@@ -1,6 +1,7 @@
 """Virtual time beside real time: live systems, their pools, and tasks that are coroutines."""
 
 import threading
+import time
 
 import pytest
 
@@ -37,6 +38,91 @@ def test_a_wait_for_a_real_pool_takes_real_time():
     with af.ProcessPool(workers=1) as pool, VirtualSystem(seed=1) as system:
         assert pool.submit(pow, 2, 3).get(timeout=60) == 8
         assert system.now == 0
+
+
+def test_the_end_of_a_live_system_takes_real_time():
+    gate = threading.Event()
+    with VirtualSystem(seed=1) as system:
+        with af.ActorSystem("live") as live:
+            live.spawn(Server, gate).tell(1)
+            opens = threading.Timer(0.05, gate.set)
+            opens.start()
+        opens.join()
+        assert system.now == 0
+
+
+def test_a_wait_for_a_job_of_a_live_system_takes_real_time():
+    with VirtualSystem(seed=1) as system, af.ActorSystem("live") as live:
+        job = live.queue("q", workers=1).enqueue(nap, 1)
+        before = system.now
+        assert job.result(timeout=20) == 1
+        assert system.now == before
+
+
+@pytest.mark.slow  # processes start
+def test_a_map_a_drain_and_the_end_of_a_pool_take_real_time():
+    with VirtualSystem(seed=1) as system:
+        with af.ProcessPool(workers=1) as pool:
+            assert list(pool.map(later, range(3))) == [0, 1, 2]
+            pool.submit(later, 1)
+            pool.drain(timeout=20)
+            last = pool.submit(later, 2)
+        assert last.done()
+        assert system.now == 0
+
+
+class Waiter(af.Actor):
+    def get(self, begin):
+        return begin().get(timeout=20)
+
+    async def wait(self, begin):
+        return await begin()
+
+    async def join(self, begin):
+        return await begin().map(str)
+
+    def result(self, job):
+        return job.result(timeout=20)
+
+
+@pytest.mark.parametrize("way", ["get", "wait", "join"])
+def test_a_handler_in_virtual_time_that_asks_a_live_actor_is_told_the_cure(way):
+    gate = threading.Event()
+    with af.ActorSystem("live") as live, VirtualSystem(seed=1) as system:
+        server, waiter = live.spawn(Server, gate), system.spawn(Waiter)
+        asked = waiter.call(getattr(Waiter, way), lambda: server.ask(1, block=False))
+        cure = f"{waiter.path} is in virtual time and waits for {server.path} of a live system, .*: have both in one"
+        with pytest.raises(af.DefinitionError, match=cure):
+            asked.get(timeout=100)
+        gate.set()
+        assert system.now == 0
+
+
+def test_a_handler_in_virtual_time_takes_a_live_answer_that_is_there():
+    with af.ActorSystem("live") as live, VirtualSystem(seed=1) as system:
+        answer = live.spawn(Server).ask(1, block=False)
+        assert answer.get(timeout=20) == 1
+        waiter = system.spawn(Waiter)
+        assert waiter.call(Waiter.get, lambda: answer).get(timeout=20) == 1
+        assert waiter.call(Waiter.wait, lambda: answer).get(timeout=20) == 1
+
+
+def test_a_handler_in_virtual_time_that_waits_for_a_live_job_is_told_the_cure():
+    with af.ActorSystem("live") as live, VirtualSystem(seed=1) as system:
+        job = live.queue("q").enqueue(nap, 1)
+        with pytest.raises(af.DefinitionError, match="waits for a pool or a job of a live system"):
+            system.spawn(Waiter).call(Waiter.result, job).get(timeout=100)
+
+
+@af.task(name="tests.virtual.nap")
+def nap(n):
+    time.sleep(0.05)
+    return n
+
+
+def later(n):
+    time.sleep(0.01)
+    return n
 
 
 @af.task(name="tests.virtual.double")

@@ -51,6 +51,7 @@ class Dispatch:
         self.forked = False  # this is a fork of the process that has the pool
         self.broken: BaseException | None = None
         self.ended: Future[None] = Future()  # closed, and nothing is left to do
+        self.ended._is_real = launcher is not None
         self.restarts = self.done = self.failed = self.cancelled = 0
         self.leaving: set[str] = set()  # names of workers that a smaller size leaves over
         self.lock = threading.RLock()  # of the counters and the list of lanes; see `exclusively`
@@ -232,6 +233,7 @@ class Dispatch:
     def drained(self) -> Future[None]:
         """Return a future that is set once nothing waits or runs."""
         future: Future[None] = Future()
+        future._is_real = self.ended._is_real
         self.drains.append(future)
         self.check_drained()
         return future

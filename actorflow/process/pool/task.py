@@ -245,6 +245,7 @@ class Chunk(Task[list[Any]]):
             return
         self.dispatch.check_may_wait()
         news = self.news = Future()
+        news._is_real = True
         if len(self.items) > known or not self._add_waiter(lambda: news._settle(None, None)):
             return
         news.get(timeout=timeout)
