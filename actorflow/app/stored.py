@@ -195,19 +195,20 @@ class StoredSystem(System):
     def waits(self) -> Waits:
         """The waits for jobs in this system."""
         from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
+        from actorflow.store import codec  # noqa: PLC0415 - it needs msgspec
+
+        def read(data: bytes) -> object:
+            has_refs = b'"$actor"' in data or b'"$reply"' in data
+            return self._read_with_refs(data) if has_refs else codec.decode(data)
 
         alone = self.scheduler.is_virtual or self._store_url == "memory:"
         scheduler, limit = self.scheduler, int(self.settings.payload_limit)
-        waits = Waits(scheduler.clock, None if alone else LOOK_SECONDS, scheduler.call_later, self._read, limit)
+        waits = Waits(scheduler.clock, None if alone else LOOK_SECONDS, scheduler.call_later, read, limit)
         self.store.watch(waits.look)
         return waits
 
-    def _read(self, data: bytes) -> object:
-        """Return an argument or a result of a job; a ref of a durable actor is one of this system."""
-        if b'"$actor"' not in data and b'"$reply"' not in data:
-            from actorflow.store.codec import decode  # noqa: PLC0415 - it needs msgspec, and most systems no store
-
-            return decode(data)
+    def _read_with_refs(self, data: bytes) -> object:
+        """Return an argument or a result of a job that may have refs; one of a durable actor is of this system."""
         from actorflow.durable.opening import registry_of  # noqa: PLC0415 - most jobs have no refs
         from actorflow.durable.payload import read  # noqa: PLC0415 - as above
 
