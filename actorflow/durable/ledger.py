@@ -87,7 +87,8 @@ def _put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | N
     row = transaction.one("actors.put_one", letter.values())
     assert row is not None
     if letter.future is not None:  # here, not after the commit: the answer may come before that is told
-        desk.asks.take(letter.number)  # of a try that was undone
+        if letter.number:
+            desk.asks.take(letter.number)  # of a try that was undone
         desk.asks.add(row[0], letter.receiver, letter.future)
     desk.numbered(letter, row[0])
     letter.is_put = True
@@ -137,6 +138,9 @@ def save_all(
     Raises:
         Lost, Twice, MailboxFull: one of them is refused, so they have to be written one by one.
     """
+    if len(units) == 1 and not units[0].letters:  # the rest is for many
+        save(transaction, desk, units[0], capacities)
+        return
     capacities = _with_bounds_of_others(transaction, units, capacities)
     plain = [unit for unit in units if unit.is_plain]
     if len(plain) > 1 and not any(capacities(letter.receiver) for unit in plain for letter in unit.letters):
