@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from actorflow.cli import fail
+from actorflow.cli import CommandGroup, fail
 from actorflow.cli.dead import listed, on_store, paging
 from actorflow.cli.output import NUMBER, confirm, told
 from actorflow.cli.queue import opened
 
 
-@click.group(short_help="State, timers and mail of durable actors.")
+@click.group(cls=CommandGroup, short_help="State, timers and mail of durable actors.")
 def actors() -> None:
     """List durable actors, or delete one.
 
@@ -47,7 +47,7 @@ def delete(url: str, name: str, yes: bool, as_json: bool) -> None:
     told({"deleted": name}, as_json, f"{name} is deleted")
 
 
-@click.group(short_help="Messages that wait for durable actors.")
+@click.group(cls=CommandGroup, short_help="Messages that wait for durable actors.")
 def mail() -> None:
     """List messages that wait for durable actors, or drop them.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from actorflow.cli import fail
+from actorflow.cli import CommandGroup, fail
 from actorflow.cli.output import NUMBER, confirm, show, told
 from actorflow.cli.queue import opened
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.group(short_help="Dead letters of durable actors.")
+@click.group(cls=CommandGroup, short_help="Dead letters of durable actors.")
 def dead() -> None:
     """List messages of durable actors that no try could handle, send them again, or remove them.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from actorflow.app.settings import Settings
-from actorflow.cli import fail
+from actorflow.cli import CommandGroup, fail
 from actorflow.cli.output import COUNTED, ENDS, NUMBER, confirm, counted, plain_json, show, shown, told, told_of
 from actorflow.errors import ActorflowError, DefinitionError
 
@@ -30,7 +30,7 @@ JOBS = click.argument("jobs", nargs=-1, type=NUMBER, metavar="JOB...")
 STATUSES = ("queued", "running", "completed", "failed", "cancelled", "dead")
 
 
-@click.group(short_help="Look into queues, and change them.")
+@click.group(cls=CommandGroup, short_help="Look into queues, and change them.")
 def queue() -> None:
     """Look into the queues of a store, and change them; no daemon need be running.
 

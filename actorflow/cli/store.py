@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from actorflow.cli import USAGE_ERROR, fail
+from actorflow.cli import USAGE_ERROR, CommandGroup, fail
 from actorflow.cli.actors import actors, mail
 from actorflow.cli.dead import dead
 from actorflow.cli.queue import url_of
@@ -18,15 +18,17 @@ from actorflow.errors import ActorflowError
 T = TypeVar("T")
 
 FILE = click.argument("file", metavar="FILE")
+KNOWN_FILE = click.argument("file", metavar="FILE", envvar="ACTORFLOW_STORE")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 
 
-@click.group(short_help="Look after a SQLite file, and after dead letters.")
+@click.group(cls=CommandGroup, short_help="Look after a SQLite file, and after dead letters.")
 def store() -> None:
     """Look after a SQLite file of actorflow; others may be working on it meanwhile.
 
     A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes old rows. `actors`,
-    `dead`, `mail` and `migrate` are for files and servers.
+    `dead`, `mail` and `migrate` are for files and servers. Without a FILE or STORE, `check`, `dump`, `migrate`, `prune`
+    and `vacuum` take that of ACTORFLOW_STORE in the environment.
     """
 
 
@@ -46,7 +48,7 @@ def path_of(file: str) -> str:
 
 
 @store.command(short_help="Read all of it, and say how it is.")
-@FILE
+@KNOWN_FILE
 @JSON
 def check(file: str, as_json: bool) -> int:
     """Read all of a file: its version, sizes, rows and processes; a damaged one gives the exit code 2."""
@@ -71,7 +73,7 @@ def check(file: str, as_json: bool) -> int:
 
 
 @store.command(short_help="Print its rows as JSON lines.")
-@FILE
+@KNOWN_FILE
 @click.option("--table", "tables", multiple=True, metavar="NAME", help="Only this table; repeat it for more.")
 def dump(file: str, tables: tuple[str, ...]) -> None:
     """Print all rows, as they are at one moment, one line of JSON each: {"table": ..., "row": ...}.
@@ -88,7 +90,7 @@ def dump(file: str, tables: tuple[str, ...]) -> None:
 
 
 @store.command(short_help="Give free room back to the disk.")
-@FILE
+@KNOWN_FILE
 @JSON
 def vacuum(file: str, as_json: bool) -> None:
     """Write a file anew without the room that is free in it; writers wait meanwhile."""
@@ -115,7 +117,7 @@ def backup(file: str, target: str, force: bool, as_json: bool) -> None:
 
 
 @store.command(short_help="Remove rows that were kept long enough.")
-@FILE
+@KNOWN_FILE
 @JSON
 def prune(file: str, as_json: bool) -> None:
     """Remove rows past their retention now: old jobs, dead letters and schedules, and processes that have died.
@@ -137,7 +139,7 @@ def prune(file: str, as_json: bool) -> None:
 
 
 @store.command(short_help="Bring its tables up to date.")
-@click.argument("url", metavar="STORE")
+@click.argument("url", metavar="STORE", envvar="ACTORFLOW_STORE")
 @JSON
 def migrate(url: str, as_json: bool) -> None:
     """Bring the tables of STORE, a file or a URL such as postgresql://..., to the version of this actorflow.

@@ -40,6 +40,7 @@ class JobInfo:
         crashes: processes that died on it.
         progress: the last report of its task: (done, total).
         created: when it was enqueued; this and the other times are seconds since the epoch.
+        due: before this time it does not begin; None without such a time, and once it has ended.
         cancelling: it runs, and is to end.
         error: the last one, or why it was cancelled.
         traceback: where the last error was raised.
@@ -80,7 +81,7 @@ class JobInfo:
             created=created,
             started=started,
             ended=ended,
-            due=due,
+            due=due if ended is None else None,
             key=key,
             tags=tuple(tags.split("\n")) if isinstance(tags, str) and tags else (),
             cancelling=cancelling in {1, 3},

@@ -63,6 +63,15 @@ def test_show_lists_the_newest_jobs(url):
     assert "broken lens" in run("show", "photos", "--store", url).stdout
 
 
+def test_a_job_that_has_ended_is_not_due(url):
+    with af.ActorSystem("shop", store=url) as system:
+        job = system.queue("photos", workers=1).enqueue(tasks.fail.options(delay=0.01), "late")
+        with pytest.raises(af.JobFailed):
+            job.result(timeout=30)
+    shown = {job["id"]: job["due"] for job in asked("show", "photos", "--store", url)}
+    assert [id_ for id_, due in shown.items() if due is not None] == ["4"]
+
+
 def test_show_finds_jobs_by_tag_and_task_and_pages_them(url):
     assert [job["id"] for job in asked("show", "photos", "--tag", "night", "--store", url)] == ["3"]
     assert [job["id"] for job in asked("show", "photos", "--task", tasks.fail.name, "--store", url)] == ["2"]

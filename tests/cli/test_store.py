@@ -380,3 +380,10 @@ def test_prune_does_not_touch_processes_that_live(path):
         line(other)
         assert answer("prune", path)["nodes"] == 1
         assert answer("check", path)["nodes"] == {"alive": 1, "dead": 0}
+
+
+@pytest.mark.parametrize("command", ["check", "dump", "vacuum", "prune", "migrate"])
+def test_a_command_without_a_file_takes_that_of_the_environment(path, command):
+    result = CliRunner().invoke(main, ["store", command], env={"ACTORFLOW_STORE": f"sqlite:///{path}"})
+    assert result.exit_code == 0, result.output
+    assert str(path) in result.stdout or command == "dump"
