@@ -1,14 +1,16 @@
 """The main thread: it never runs handlers, so Ctrl-C stays prompt; and signal handlers may send."""
 
+import math
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 import actorflow as af
-from tests.core.actors import Echo, Held, Log, hold
+from tests.core.actors import Echo, Held, Log, hold, until
 
 
 class Where(af.Actor):
@@ -75,6 +77,33 @@ def test_run_ends_at_sigint_and_drains():
         system.run()
         assert not ref.is_alive()
     assert seen == ["handled in the drain"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_notices_a_signal_that_interrupts_no_wait(number):
+    """One that comes just before the wait. It is made by one to another thread: Python notes it, and no wait ends."""
+    main = threading.main_thread().ident
+    ended, noticed = threading.Event(), []
+
+    def send():
+        until(lambda: _waits_for_ever(main))
+        signal.pthread_kill(threading.get_ident(), number)
+        noticed.append(ended.wait(20))
+        if not noticed[0]:
+            os.kill(os.getpid(), number)
+
+    with af.ActorSystem("test") as system:
+        thread = threading.Thread(target=send)
+        thread.start()
+        system.run()
+        ended.set()
+        thread.join()
+    assert noticed == [True]
+
+
+def _waits_for_ever(thread):
+    frame = sys._current_frames()[thread]
+    return frame.f_code.co_name == "acquire" and frame.f_locals.get("deadline") == math.inf
 
 
 def test_a_signal_handler_may_tell(system):
