@@ -106,7 +106,7 @@ class Interpreter:
         self._records: deque[Record] | int = history
         self._listeners: tuple[Callable[[Record], None], ...] = ()
         self._pending: Pending | None = None
-        self._running = False
+        self._running: bool | None = False  # None: an event was interrupted, and the next one finishes it first
         self.event = None
         if platform is ALONE and program.adopts:
             model._adopt(self)
@@ -159,17 +159,17 @@ class Interpreter:
         choices = source.candidates.get(event)
         program = self._program
         program.seen += 1
-        if self._running or not isinstance(choices, tuple) or not program.seen & SAMPLE:
-            if choices is None and not (self._running or program.scxml) and program.seen & SAMPLE:
+        if self._running is not False or not isinstance(choices, tuple) or not program.seen & SAMPLE:
+            if choices is None and self._running is False and not program.scxml and program.seen & SAMPLE:
                 choices = program.prepare(source, event)  # a configuration that is new: the common step all the same
             else:
                 choices = None
             if not isinstance(choices, tuple):
                 return macrostep.send(self, Event(event, args, kwargs))
         model = self.model
-        self._running = True
         part = "a guard"
         try:
+            self._running = True
             for choice in choices:
                 guard = choice.guard
                 if guard is None or guard(model, *args, **kwargs):
@@ -193,14 +193,13 @@ class Interpreter:
                     microstep.enter_plainly(self, step, event)
                 if self._pending is not None:
                     macrostep.settle(self, source)
+                self._running = False
                 return value
-        except Exception as error:
-            if part:
-                failures.name_part(self, error, part, event)
-            macrostep.fail(self, source, error)
-            raise
-        finally:
             self._running = False
+        except BaseException as error:
+            self._running = None
+            macrostep.break_off(self, source, error, part, event)
+            raise
         return macrostep.go_on(self, Event(event, args, kwargs), choice)
 
     def send_event(self, event: Event, /) -> Any:

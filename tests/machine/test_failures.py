@@ -9,6 +9,7 @@ import pytest
 
 import actorflow as af
 from actorflow.machine import ChartActor, ChartBuilder
+from tests.interrupts import at_every_bytecode
 
 PARTS = ("guard", "action", "exit", "listener", "enter")
 
@@ -219,3 +220,70 @@ def test_nobody_hears_of_errors_in_a_chart_of_scxmls_order(any_system: af.ActorS
     ref = any_system.spawn(ChartActor, chart("scxml"), Model("action"))
     assert ref.send("go").get(timeout=20) is None
     assert ref.state == "b"
+
+
+class Interruptible:
+    """Raises an event in a part of a transition, and is interrupted there if it is told so."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.interrupted: str | None = None
+
+    def run(self, part: str, machine: af.Interpreter) -> None:
+        self.ran.append(part)
+        machine.raise_event("then")
+        if part == self.interrupted:
+            raise KeyboardInterrupt
+
+
+def interruptible(order: str) -> af.Interpreter:
+    def part(name: str):
+        return lambda model: model.run(name, model.machine)
+
+    builder = (
+        ChartBuilder("machine").add_state("a", initial=True, exit=part("exit")).add_state("b", enter=part("enter"))
+    )
+    builder.add_transition("a", "go", "b", action=part("action"))
+    builder.add_transition("b", "back", "a")
+    for state in "ab":
+        for event in ("then", "next"):
+            builder.add_transition(state, event, None, action=lambda model, event=event: model.ran.append(event))
+    model = Interruptible()
+    model.machine = one = af.Interpreter(dataclasses.replace(builder.build(), order=order), model)
+    return one
+
+
+@pytest.mark.parametrize("part", ["action", "exit", "enter"])
+@pytest.mark.parametrize("order", ["action first", "scxml"])
+def test_an_event_that_is_interrupted_is_finished_before_the_next(order: str, part: str) -> None:
+    one = interruptible(order)
+    one.model.interrupted = part
+    for round_ in range(70):  # the first goes the common way, one in 64 the long one
+        with pytest.raises(KeyboardInterrupt):
+            one.send("go")
+        raised = len(one.model.ran)
+        one.send("next")
+        assert one.model.ran[raised:] == ["then"] * raised + ["next"], round_
+        one.model.interrupted = None
+        if one.state == "b":
+            one.send("back")
+        one.model.ran.clear()
+        one.model.interrupted = part
+
+
+@pytest.mark.parametrize(("order", "every"), [("action first", 1), ("scxml", 7)])
+def test_a_machine_interrupted_at_any_bytecode_goes_on(order: str, every: int) -> None:
+    one = interruptible(order)
+
+    def act() -> None:
+        one.send("go")
+        one.send("back")
+
+    def mended() -> None:
+        one.send("next")
+        assert one.model.ran[-1] == "next"  # and what was raised came before
+        one.model.ran.clear()
+        if one.state == "b":
+            one.send("back")
+
+    assert at_every_bytecode(act, mended, every=every) > 100

@@ -514,7 +514,7 @@ def test_a_base_exception_leaves_an_interpreter_usable():
         with pytest.raises(KeyboardInterrupt):
             machine.send("end", KeyboardInterrupt())
         assert machine.state == "new"
-        with pytest.raises(ValueError, match="fail"):  # it was raised, and comes with the next event
+        with pytest.raises(ValueError, match="fail"):  # it was raised, and comes before the next event
             machine.send("pay", 0)
 
 

@@ -19,7 +19,7 @@ from actorflow.machine import sets
 from actorflow.machine.configuration import Choice, Configuration
 from actorflow.machine.event import Event
 from actorflow.machine.pending import Due, Pending, pending_of
-from actorflow.machine.steps.failures import FAILED, is_own_refusal, log_hidden, refusal
+from actorflow.machine.steps.failures import FAILED, is_own_refusal, log_hidden, name_part, refusal
 from actorflow.machine.steps.invocations import pass_on, start_children
 from actorflow.machine.steps.microstep import START, move_to, take, take_in_scxml_order
 from actorflow.machine.steps.selection import allowed, select, select_among
@@ -165,16 +165,31 @@ def time_out(machine: Interpreter, name: str, place: int) -> Any:
 
 
 def complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
-    """Begin a macrostep, and go on until nothing is left to do."""
-    machine._running = True
+    """Begin a macrostep, and go on until nothing is left to do; first finish one that was interrupted."""
+    was_interrupted = machine._running is None
     try:
-        return _complete(machine, begin)
-    finally:
+        machine._running = True
+        failure = _finish_interrupted(machine) if was_interrupted else None
+        value = _complete(machine, begin, failure)
         machine._running = False
         machine.event = None
+    except BaseException as error:
+        machine._running = None  # at once: another signal may come in the next line
+        machine.event = None
+        if isinstance(error, Exception):
+            machine._running = False
+        raise
+    return value
 
 
-def _complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
+def _finish_interrupted(machine: Interpreter) -> Exception | None:
+    """Handle the events that an interrupted one has raised, and all else that follows from it; return the failure."""
+    if not machine._configuration.names:  # it was the start, which may be tried again
+        return None
+    return _finish(machine, machine._program.nowhere)  # deferred events are looked at once more: they may fit now
+
+
+def _complete(machine: Interpreter, begin: Callable[[], Any], earlier: Exception | None) -> Any:
     before = machine._configuration
     failure: Exception | None = None
     value = None
@@ -187,6 +202,9 @@ def _complete(machine: Interpreter, begin: Callable[[], Any]) -> Any:
         failure = later
     else:
         log_hidden(machine, later, failure)
+    if earlier is not None:
+        log_hidden(machine, failure, earlier)
+        failure = earlier
     if failure is not None:
         if not is_own_refusal(machine, failure):
             machine._program.failed += 1
@@ -201,11 +219,24 @@ def settle(machine: Interpreter, before: Configuration) -> None:
         raise failure
 
 
-def fail(machine: Interpreter, before: Configuration, error: Exception) -> None:
-    """Handle the events that a common step has sent or raised before it failed."""
-    machine._program.failed += 1
-    if machine._pending is not None:
-        log_hidden(machine, _finish(machine, before), error)
+def break_off(machine: Interpreter, before: Configuration, error: BaseException, part: str, event: str) -> None:
+    """Handle the events that a common step has sent or raised before it failed.
+
+    After an interruption, such as Ctrl-C, that is left to the next event: the user has asked for an end.
+    """
+    if not isinstance(error, Exception):
+        return
+    machine._running = True
+    try:
+        if part:
+            name_part(machine, error, part, event)
+        machine._program.failed += 1
+        if machine._pending is not None:
+            log_hidden(machine, _finish(machine, before), error)
+    except BaseException:
+        machine._running = None
+        raise
+    machine._running = False
 
 
 def _finish(machine: Interpreter, before: Configuration) -> Exception | None:
