@@ -57,14 +57,18 @@ class StoredSystem(System):
     def store(self) -> Store:
         """The store of the system, opened at first use."""
         store = self._store
-        return store if store is not None else exclusively(self._store_lock, self._open_store)
+        if store is not None:
+            return store
+        self.scheduler.check_usable()
+        waits = self._patience()  # from now on, though another thread may be the one that opens it
+        return exclusively(self._store_lock, lambda: self._open_store(waits))
 
-    def _open_store(self) -> Store:
+    def _open_store(self, waits: Callable[[], bool]) -> Store:
         if self._store is None:
             store = open_store(
                 self._store_url,
                 durability=self._durability,
-                waits=self._patience(),
+                waits=waits,
                 patience=self.settings.store_patience,
             )
             if self.scheduler.is_virtual:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextvars
 import random
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
@@ -59,6 +60,7 @@ class Scheduler:
         self.ask_timeout = ask_timeout
         self.max_threads = threads
         self.random = random.Random(seed)
+        self.first_use = threading.RLock()  # of what a system makes at first need: its queues, its durable actors
         self.key = f"{self.random.getrandbits(64):016x}"
         self.first_uid = next(REFS.uids)
         self.inbox: deque[Item] = deque()

@@ -282,6 +282,7 @@ def _forget_after_fork() -> None:
     for system in list(SYSTEMS):
         scheduler = system.scheduler
         scheduler.forked = scheduler.closed = system._closed = True
+        scheduler.first_use = threading.RLock()
         system._closing = threading.RLock()  # a thread of the parent may have held it
         scheduler.inbox = ForkedInbox(scheduler)  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     for uid, ref in list(REFS.by_uid.items()):

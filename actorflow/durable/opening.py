@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.actor import Actor
-from actorflow.core.atomic import forkable_lock
+from actorflow.core.atomic import exclusively
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.registry import Registry
 from actorflow.errors import DefinitionError
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from actorflow.store.store import Store
 
 A = TypeVar("A", bound=Actor)
-
-_lock = forkable_lock()
 
 
 def durable_kind(
@@ -56,10 +54,17 @@ def durable_kind(
 
 def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> Registry:
     """Return the registry of a system, made at first use."""
+    registry: Registry | None = scheduler.durable
+    if registry is not None:
+        return registry
+    scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
+    opened = store()  # before the lock is taken, since a server may be waited for
+    return exclusively(scheduler.first_use, lambda: _make_registry(scheduler, opened))
+
+
+def _make_registry(scheduler: Scheduler, store: Store) -> Registry:
     if scheduler.durable is None:
-        with _lock:
-            if scheduler.durable is None:
-                scheduler.durable = Registry(scheduler, store())
+        scheduler.durable = Registry(scheduler, store)
     registry: Registry = scheduler.durable
     return registry
 

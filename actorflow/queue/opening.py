@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actorflow.core.atomic import forkable_lock
+from actorflow.core.atomic import exclusively
 from actorflow.core.child import child
 from actorflow.core.log import logger
 from actorflow.core.traits import check_choice, check_type
@@ -56,9 +56,6 @@ class Home(Protocol):
         ...
 
 
-_lock = forkable_lock()
-
-
 def open_queue(
     system: Any,
     name: str,
@@ -81,40 +78,56 @@ def open_queue(
     if durability is not None:
         check_choice("durability", durability, ("power", "process"))
     home: Home = system
-    with _lock:
-        line = home.lines.get(name)
-        if line is None:
-            pool: Callable[[], ProcessPool] = lambda: home.pool("cpu")  # noqa: E731
-            scheduler = home.scheduler
-            if not home.lines:
-                home.store.members.register(JOBS, taking_over(home.store, partial(tell_of_taken, home)))
-            line = home.lines[name] = Line(
-                name,
-                home.store,
-                home.waits,
-                pool,
-                durability,
-                clock=scheduler.clock,
-                is_virtual=scheduler.is_virtual,
-                payload_limit=int(home.settings.payload_limit),
-                after=scheduler.call_later,
-                is_ending=lambda: scheduler.draining,
-                is_cut=lambda: scheduler.drain is not None and scheduler.drain.over.done(),
-            )
-            home.store.watch(line.wake)
-    has_limits = concurrency is not None or rate is not None or per_key is not None
-    with _lock:
-        is_first = workers > 0 and line.claimer is None
-        if workers and not is_first and line.workers != workers:
-            msg = f"queue {name!r} has {line.workers} workers here already; {workers} are asked for"
-            raise DefinitionError(msg)
-        if has_limits or is_first:  # a process that only enqueues, and names no limits, leaves them as they are
-            declare(line, concurrency=concurrency, rate=rate, per_key=per_key)
-        if is_first:
-            line.workers = workers
-            recipe = child(Claimer, line, workers).options(name=f"queue-{name}", restart="permanent")
-            line.claimer = home.spawn(recipe)
+    home.scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
+    home.store  # noqa: B018 - opened before the lock is taken, since a server may be waited for
+    lock = home.scheduler.first_use
+    line = exclusively(lock, lambda: line_of(home, name, durability))
+    exclusively(lock, lambda: set_up(home, line, workers, concurrency, rate, per_key))
     return Queue(line, line.workers, home.spawn)
+
+
+def line_of(home: Home, name: str, durability: Durability | None) -> Line:
+    """Return what the queues of one name share in a system, made at first use."""
+    line = home.lines.get(name)
+    if line is not None:
+        return line
+    pool: Callable[[], ProcessPool] = lambda: home.pool("cpu")  # noqa: E731
+    scheduler = home.scheduler
+    if not home.lines:
+        home.store.members.register(JOBS, taking_over(home.store, partial(tell_of_taken, home)))
+    line = Line(
+        name,
+        home.store,
+        home.waits,
+        pool,
+        durability,
+        clock=scheduler.clock,
+        is_virtual=scheduler.is_virtual,
+        payload_limit=int(home.settings.payload_limit),
+        after=scheduler.call_later,
+        is_ending=lambda: scheduler.draining,
+        is_cut=lambda: scheduler.drain is not None and scheduler.drain.over.done(),
+    )
+    home.store.watch(line.wake)
+    home.lines[name] = line  # last: an interruption leaves no line that hears nothing
+    return line
+
+
+def set_up(
+    home: Home, line: Line, workers: int, concurrency: int | None, rate: str | None, per_key: Limit | None
+) -> None:
+    """Write the limits of a queue, if some are given, and start its workers if they are not there yet."""
+    has_limits = concurrency is not None or rate is not None or per_key is not None
+    is_first = workers > 0 and line.claimer is None
+    if workers and not is_first and line.workers != workers:
+        msg = f"queue {line.name!r} has {line.workers} workers here already; {workers} are asked for"
+        raise DefinitionError(msg)
+    if has_limits or is_first:  # a process that only enqueues, and names no limits, leaves them as they are
+        declare(line, concurrency=concurrency, rate=rate, per_key=per_key)
+    if is_first:
+        line.workers = workers
+        recipe = child(Claimer, line, workers).options(name=f"queue-{line.name}", restart="permanent")
+        line.claimer = home.spawn(recipe)
 
 
 def tell_of_taken(home: Home, moved: list[tuple[int, str, str]], news: News) -> None:

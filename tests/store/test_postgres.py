@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 import actorflow as af
+from actorflow.app import stored
 from actorflow.errors import DefinitionError, OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.commits import TRIES
 from actorflow.store.postgres import connection as postgres_connection
@@ -25,6 +26,7 @@ from actorflow.store.statements import PARAMETER, statements, with_percent
 from actorflow.store.store import open_store
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
+from tests.durable.actors import Account
 from tests.servers import Postgres, postgres
 from tests.store.processes import ROOT, answer, line, program
 from tests.store.rows import add, adding, ids
@@ -547,6 +549,50 @@ def test_the_end_of_a_system_ends_its_wait_for_a_server(own_server, caplog):
                     found.result(20)
         finally:
             own_server.start()
+
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+def test_other_systems_open_their_stores_while_one_waits_for_its_server(caplog):
+    account = af.child(Account).options(name="ann")
+    with LeakCheck(), ThreadPoolExecutor(2) as threads:
+        early = af.ActorSystem("early", store=NOWHERE)
+        waits = [threads.submit(early.queue, "jobs"), threads.submit(early.spawn, account)]
+        until(lambda: "waiting for it" in caplog.text)
+        with af.ActorSystem("other") as other:
+            other.queue("jobs", workers=1)
+            assert other.spawn(account).call(Account.add, 2).get(timeout=20) == 2
+            assert not any(wait.done() for wait in waits)
+        early.stop()
+        for wait in waits:
+            with pytest.raises(StoreError, match="is the server running there"):
+                wait.result(20)
+
+
+def test_those_that_wait_for_the_same_server_do_not_wait_one_after_the_other(monkeypatch):
+    gate, asked, patience = threading.Event(), [], []
+
+    def opens(_url, *, waits, **_):
+        gate.wait(20)
+        asked.append(waits())
+        raise StoreError("no server")
+
+    class System(af.ActorSystem):
+        def _patience(self):
+            patience.append(super()._patience())
+            return patience[-1]
+
+    monkeypatch.setattr(stored, "open_store", opens)
+    monkeypatch.setattr(stored, "SERVER_SECONDS", 0.05)
+    with System("early", store=NOWHERE) as system, ThreadPoolExecutor(3) as threads:
+        waits = [threads.submit(lambda: system.store) for _ in range(3)]
+        until(lambda: len(patience) == 3 and not any(waits() for waits in patience))
+        gate.set()
+        for wait in waits:
+            with pytest.raises(StoreError, match="no server"):
+                wait.result(20)
+    assert asked == [False] * 3
 
 
 def test_a_system_does_not_wait_for_a_server_that_refuses_it(base, caplog):
