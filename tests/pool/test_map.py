@@ -6,6 +6,8 @@ from concurrent.futures import CancelledError
 import pytest
 
 import actorflow as af
+from actorflow.process.pool import lane
+from actorflow.process.pool.doorbell import Doorbell
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 
@@ -185,3 +187,33 @@ def test_a_shutdown_that_cancels_sends_no_more_items_of_a_map():
         pool.shutdown(cancel_futures=True)
         with pytest.raises((af.ActorDeadError, CancelledError)):
             list(results)
+
+
+def test_items_that_the_journal_has_before_others_are_read_from_the_socket_stay_in_their_places(monkeypatch, tmp_path):
+    """The pool's thread wakes as nothing has come, is late, and then looks at a worker that has sent much meanwhile."""
+    begun, go = tmp_path / "begun", tmp_path / "go"
+
+    def act(item):
+        tasks.spin(0.002)  # so that the items before have left, and this one's results stand in the journal
+        if item == 10:
+            tasks.hold(str(begun), str(go))
+        return item
+
+    def wait(bell, seconds):
+        readable = known(bell, seconds)
+        if not late:
+            if pool._dispatch.lanes[0].in_flight:
+                late.append(tasks.until(begun.exists))
+                long = time.perf_counter() + 2 * lane.STALL
+                tasks.until(lambda: time.perf_counter() > long)
+            return readable and not late
+        go.touch()
+        return readable
+
+    known, late = Doorbell.wait, []
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        pool.submit(abs, -1).result(timeout=30)
+        monkeypatch.setattr(Doorbell, "wait", wait)
+        results = list(pool.map(act, range(20), chunksize=20))
+    assert late
+    assert results == list(range(20))

@@ -220,8 +220,13 @@ class Chunk(Task[list[Any]]):
     cost = property(lambda self: None if self.function.cost is None else self.function.cost * self.count)
 
     def take(self, start: int, groups: Sequence[bytes], buffers: Sequence[memoryview]) -> None:
-        """Take in results from item `start` on; some may be known already."""
+        """Take in results from item `start` on; some may be known already.
+
+        Results in the journal may be ahead of others that are in the socket still, and come there behind these.
+        """
         known = len(self.items) - self.offset - start
+        if known < 0:
+            return
         for data in groups:
             results = loads(data, buffers)
             self.items += results[known:] if known > 0 else results
