@@ -20,6 +20,7 @@ from _socket import (
     SHUT_RDWR,
     SO_RCVTIMEO,
     SO_SNDBUF,
+    SO_SNDTIMEO,
     SOCK_STREAM,
     SOL_SOCKET,
     socketpair,
@@ -86,8 +87,11 @@ class Connection:
 
     def interrupt_reads(self, seconds: float) -> None:
         """Have a `receive` that waits so long for something to come raise BlockingIOError."""
-        whole = int(seconds)
-        self._sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, TIMEVAL.pack(whole, int((seconds - whole) * 1e6)))
+        self._sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, timeval(seconds))
+
+    def interrupt_writes(self, seconds: float) -> None:
+        """Have a `write` that waits so long for the other end to read raise BlockingIOError; the next goes on there."""
+        self._sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, timeval(seconds))
 
     def end_reads(self) -> None:
         """Have reads end after the bytes already sent, whoever else holds the other end."""
@@ -234,6 +238,12 @@ class Connection:
     def take(self, after: Any) -> None:
         """Take the frame that `peek` returned."""
         self._at = after
+
+
+def timeval(seconds: float) -> bytes:
+    """Return a time as the options of sockets have it."""
+    whole = int(seconds)
+    return TIMEVAL.pack(whole, int((seconds - whole) * 1e6))
 
 
 class Frame:

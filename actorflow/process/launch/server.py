@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from signal import SIGCONT
 from socket import AF_UNIX, SHUT_WR, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 from typing import Any
 
@@ -127,6 +128,7 @@ class ForkServer:
             if self._ended:
                 return
             self._sock.shutdown(SHUT_WR)  # the zygote can still tell how its children ended
+            self._continue()
         if threading.current_thread() is self._thread:
             self._sock.settimeout(END_LIMIT)
             return
@@ -154,6 +156,12 @@ class ForkServer:
             if self._process is not None:
                 self._process.kill()  # it has a part of a frame, or none of them for too long
             raise
+        self._continue()
+
+    def _continue(self) -> None:
+        """Have the zygote run on if it was stopped: there is a process to kill or to start, and that is to be now."""
+        if self._process is not None:
+            self._process.send_signal(SIGCONT)
 
     # --- the thread --------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken ba
 DECIDE: Final = 0.001  # seconds until each core sees another's writes to the page, with much to spare
 ENDING: Final = 5.0  # seconds for a process to end once its socket is closed
 UNREAD: Final = 5  # workers that die as they read a task, after which it has an error
+STUCK: Final = 10.0  # seconds after which a worker that begins nothing of what it has is replaced
 NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
 
@@ -43,6 +44,7 @@ class Lane(DirectLine):
         self.too_heavy = False  # the next task is, for a worker that is starting; once it has, it gets that
         self.recalled = 0  # up to which number tasks were taken back
         self.verdicts: dict[int, BaseException] = {}  # of tasks whose worker was killed for them
+        self._next = 0, 0  # number of the task that is to begin next, and since when
         self._pid: int | None = None
         self._rss = self._weighed = 0
 
@@ -70,6 +72,9 @@ class Lane(DirectLine):
             self.close_theirs()
         data, buffers = self.dispatch.setup.initializer or (b"", ())
         self.connection.send((child.INITIALIZE, data, levels(), authkey()), buffers)
+        self.connection.interrupt_writes(
+            STUCK
+        )  # a stopped worker reads nothing, and it is this thread that replaces it
 
     def close_theirs(self) -> None:
         """Close the copies of descriptors that the worker has its own of; calling it twice is fine."""
@@ -83,6 +88,7 @@ class Lane(DirectLine):
         while True:
             with self.lock:
                 self.mend()
+                self.write_on()
                 self.fill()
                 if self.is_over():
                     return
@@ -100,6 +106,13 @@ class Lane(DirectLine):
                 outcomes = self.take_outcomes()
             self.deliver(outcomes)
 
+    def write_on(self) -> None:
+        """Write what the worker has not read in time."""
+        if self.connection.frames and not self.doomed:
+            with suppress(OSError):
+                self.connection.write()
+                self._next = 0, 0  # it has read: it may take a while until it begins
+
     def read_left_over(self) -> None:
         """Read the worker's replies, also those that a caller has left in the connection."""
         left, self.left_over = self.left_over, False
@@ -116,7 +129,7 @@ class Lane(DirectLine):
         """Return for how many seconds nothing has to be looked after."""
         if self.outcomes:
             return 0.0
-        if not self.in_flight:
+        if not self.in_flight or self.doomed:
             return LOOK
         last = self.next_seq - 1
         seconds = STALL if len(self.in_flight) > 1 and self.recalled < last else self.until_look()
@@ -229,8 +242,23 @@ class Lane(DirectLine):
             if len(in_flight) > 1 and seconds > STALL and self.recalled < self.next_seq - 1:
                 self.collect()
                 self.recall()
+        else:
+            self.check_begins()
         if any(task._done for task in in_flight.values()):
             self.recall()
+
+    def check_begins(self) -> None:
+        """Have a worker replaced that begins nothing of what it has: it is stopped, or stuck between two tasks."""
+        number, since = self._next
+        first, now = next(iter(self.in_flight)), perf_counter_ns()
+        if number != first or not self.ready:
+            self._next = first, now
+        elif now - since > STUCK * 1e9:
+            logger.warning(
+                "%s: worker %s has begun no task for %.0f s and is replaced", self.dispatch.path, self.pid, STUCK
+            )
+            self.doomed = True
+            self.kill()
 
     def recall(self) -> None:
         """Take back the tasks that have not begun.
@@ -382,7 +410,7 @@ class Lane(DirectLine):
             if failure is None and (task.tries >= task.options.retries if began else task.buffers and not task.copied):
                 failure = self.death(task.function.name, end, maybe_ran=began)
                 ran = task.function.name if began else ran
-            if seq == reading and not began:
+            if seq == reading and not (began or self.doomed):
                 task.unread += 1
                 if task.unread == UNREAD and failure is None:
                     failure = self.unreadable(task, end)

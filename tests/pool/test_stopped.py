@@ -1,0 +1,76 @@
+"""Promises: a process that somebody stops (SIGSTOP, a debugger) holds no task and no timeout for ever."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+import actorflow as af
+from actorflow.process.pool import lane
+from actorflow.testing import LeakCheck
+from tests.pool import tasks
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(lane, "STUCK", 0.2)
+    monkeypatch.setattr(lane, "LOOK", 0.05)
+
+
+def ready(pool):
+    """Return the process ids of the worker and of its zygote."""
+    pid = pool.submit(os.getpid).result(timeout=30)
+    return pid, psutil.Process(pid).ppid()
+
+
+@pytest.mark.parametrize("size", [1, 4_000_000])
+def test_a_task_that_a_stopped_worker_does_not_begin_runs_on_another(impatient, caplog, size):
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        pid, _ = ready(pool)
+        os.kill(pid, signal.SIGSTOP)
+        futures = [pool.submit(len, bytes(size)), pool.submit(os.getpid), pool.options(timeout=30).submit(abs, -1)]
+        assert futures[0].result(timeout=30) == size
+        assert futures[1].result(timeout=30) != pid
+        assert futures[2].result(timeout=30) == 1
+        assert f"worker {pid} has begun no task" in caplog.text
+        assert pool.stats().failed == 0
+
+
+def test_a_worker_that_is_busy_for_longer_is_not_replaced(impatient, tmp_path):
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        running = pool.submit(tasks.hold, str(begun), str(go))
+        tasks.until(begun.exists)
+        late = time.perf_counter() + 2 * lane.STUCK
+        tasks.until(lambda: time.perf_counter() > late)
+        go.touch()
+        assert (running.result(timeout=30), tasks.begun(begun)) == ("held", 1)
+
+
+def test_a_stopped_worker_does_not_hold_up_the_end(monkeypatch):
+    monkeypatch.setattr(lane, "ENDING", 0.2)
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        pid, _ = ready(pool)
+        os.kill(pid, signal.SIGSTOP)
+    assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize("wish", ["timeout", "cancel", "death"])
+def test_a_stopped_zygote_goes_on_when_there_is_a_process_to_end_or_to_start(wish, tmp_path):
+    with LeakCheck(), af.ProcessPool(workers=1) as pool:
+        pid, zygote = ready(pool)
+        os.kill(zygote, signal.SIGSTOP)
+        if wish == "timeout":
+            with pytest.raises(af.TaskTimeout):
+                pool.options(timeout=0.05).submit(tasks.spin, 60).result(timeout=60)
+        elif wish == "death":
+            with pytest.raises(af.HostDied):
+                pool.submit(tasks.kill_self).result(timeout=60)
+        else:
+            running = pool.submit(tasks.hold, str(tmp_path / "begun"), str(tmp_path / "never"))
+            tasks.until((tmp_path / "begun").exists)
+            assert running.cancel()
+        assert ready(pool) != (pid, zygote)
+        assert ready(pool)[1] == zygote  # one that takes no orders for ten seconds is replaced
