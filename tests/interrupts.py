@@ -7,18 +7,22 @@ in which nothing was lost but the interrupted call itself.
 
 from __future__ import annotations
 
+import contextlib
+import dis
+import functools
 import gc
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import actorflow
 
 PACKAGE = str(Path(actorflow.__file__).parent)
+STANDARD = str(Path(contextlib.__file__))  # of the standard library, what cleans up
 BOUND = 20.0  # seconds for what takes milliseconds: busy machines
 
 
@@ -68,7 +72,103 @@ def at_every_bytecode(
     raise AssertionError(f"more than {most} bytecodes")
 
 
-def interrupt(action: Callable[[], object], number: int, within: str = PACKAGE) -> str:
+def twice_at(
+    action: Callable[[], object],
+    mended: Callable[[], object],
+    *,
+    within: str = PACKAGE,
+    every: int = 1,
+    most: int = 20_000,
+) -> int:
+    """Run `action` with two interruptions, the second while the first is dealt with, and `mended` after each time.
+
+    Where the second may come is where Python looks for signals: as a function begins, and after a call of C code. The
+    end of a `with` block on a lock is neither. For each first one, all second ones are tried in turn.
+
+    Args:
+        action, mended, within: as in `at_every_bytecode`.
+        every: 7 takes each seventh bytecode only, of those that follow a call or begin a function.
+        most: how many bytecodes the action may have.
+
+    Returns:
+        How many times it was interrupted twice.
+    """
+    action()
+    mended()
+    interrupt(action, sys.maxsize, within)
+    mended()
+    pairs = 0
+    for number in range(0, most, every):
+        for second in range(most):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                place, another = interrupt_twice(action, number, second, within)
+            try:
+                mended()
+            except BaseException as error:
+                error.add_note(f"after an interruption at bytecode {number}, {place}, and then {second}, {another}")
+                raise
+            if not another:
+                break
+            pairs += 1
+        if not place:
+            return pairs
+    raise AssertionError(f"more than {most} bytecodes")
+
+
+def interrupt_twice(action: Callable[[], object], number: int, second: int, within: str) -> tuple[str, str]:
+    """Run the action, interrupted at one bytecode and then once more; return where, "" if it did not come to it."""
+    left = second
+    first = another = ""
+
+    def profile(frame: FrameType, event: str, _arg: object) -> None:
+        nonlocal left, another
+        if not first or another or event not in ("call", "c_return", "c_exception") or in_finaliser(frame):
+            return
+        if frame.f_code.co_filename.startswith(STANDARD) or frame.f_code.co_filename.startswith(within):
+            if not left:
+                another = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_qualname}, {event}"
+                raise Interrupted
+            left -= 1
+
+    def note(place: str) -> None:
+        nonlocal first
+        first = place
+
+    sys.setprofile(profile)
+    try:
+        interrupt(action, number, within, note, follows_a_call)
+    except Interrupted:  # the second came in the midst of what `interrupt` itself does
+        pass
+    finally:
+        sys.setprofile(None)
+    return first, another
+
+
+@functools.cache
+def looks(code: CodeType) -> frozenset[int]:
+    """Return the offsets of the bytecodes before which Python looks for signals."""
+    found, previous = set(), "RESUME"
+    for instruction in dis.get_instructions(code):
+        if previous == "RESUME" or previous.startswith("CALL"):
+            found.add(instruction.offset)
+        if instruction.opname != "CACHE":
+            previous = instruction.opname
+    return frozenset(found)
+
+
+def follows_a_call(frame: FrameType) -> bool:
+    """Say whether Python looks for signals before the next bytecode of a frame."""
+    return frame.f_lasti in looks(frame.f_code)
+
+
+def interrupt(
+    action: Callable[[], object],
+    number: int,
+    within: str = PACKAGE,
+    note: Callable[[str], object] = id,
+    counts: Callable[[FrameType], bool] = bool,
+) -> str:
     """Run the action, interrupted at one bytecode; return where that was, "" if the action came to its end before."""
     left = number
     place = ""
@@ -82,9 +182,12 @@ def interrupt(action: Callable[[], object], number: int, within: str = PACKAGE) 
         elif event == "line":
             frame.f_trace_opcodes = True  # Python 3.13.0 may miss it at the call
         elif event == "opcode":
+            if not counts(frame):
+                return trace
             if not left:
                 code = frame.f_code
                 place = f"{code.co_filename}:{frame.f_lineno} in {code.co_qualname}, offset {frame.f_lasti}"
+                note(place)
                 raise Interrupted
             left -= 1
         return trace

@@ -7,7 +7,6 @@ whole: an iterator in C that calls one after the other. No other thread of Pytho
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import deque
 from collections.abc import Callable
@@ -27,17 +26,18 @@ def at_once(*steps: Callable[[], object]) -> None:
     deque(map(call, steps), maxlen=0)
 
 
-def exclusively(lock: RLock, section: Callable[[], T]) -> T:
+def exclusively(lock: Any, section: Callable[[], T]) -> T:
     """Call `section` with a re-entrant lock held; wherever it is interrupted, the lock is free afterwards.
 
-    A plain `with` block has five bytecodes between its body and the release of the lock.
+    The end of a `with` block is C code: a second signal cannot come between the first one's error and the release. The
+    `except` is for the five bytecodes between the body of the block and that end.
     """
+    is_nested = lock._is_owned()
     try:
-        lock.acquire()
-        result = section()
-        lock.release()
+        with lock:
+            result = section()
     except BaseException:
-        with contextlib.suppress(RuntimeError):  # this thread does not hold it: not yet, or not any more
+        if not is_nested and lock._is_owned():
             lock.release()
         raise
     return result

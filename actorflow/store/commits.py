@@ -69,15 +69,17 @@ class Commits(Holding):
                         self._check_open()
                     done = self._alone(run, durability)
                     self.turn.release()
-            except Exception as error:
-                self.turn.give_up()
+            except BaseException as error:  # a signal's handler may have raised it, anywhere
+                try:  # noqa: SIM105 - see `Turn`
+                    self.turn.release()
+                except RuntimeError:
+                    pass
+                if not isinstance(error, Exception):
+                    self._lead_elsewhere()
+                    raise
                 self._lead()
                 if not self._writer.is_passing(error):
                     raise
-            except BaseException:  # a signal's handler, anywhere
-                self.turn.give_up()
-                self._lead_elsewhere()
-                raise
             if done is not None:
                 if self._waiting or self._is_in_doubt:
                     self._lead()
@@ -217,7 +219,11 @@ class Commits(Holding):
                 self.turn.release()
                 settle(done)
             except BaseException:  # Ctrl-C in the thread that leads: the others' work is not its own to drop
-                self._hand_over(batch)
+                try:
+                    self._hand_over(batch)
+                except BaseException:  # a second time
+                    self._hand_over(batch)
+                    raise
                 raise
             self._tell_of_doubt()
 
@@ -229,10 +235,11 @@ class Commits(Holding):
 
     def _hand_over(self, batch: list[Work]) -> None:
         """Leave a batch in whose midst this thread was interrupted: committed work is told, the rest waits."""
-        waiting = set(map(id, list(self._waiting)))
-        again = [work for work in batch if not work.is_over and id(work) not in waiting]
-        self._waiting.extendleft(reversed(again))
-        self.turn.give_up()
+        if self.turn.is_mine:
+            waiting = set(map(id, list(self._waiting)))
+            again = [work for work in batch if not work.is_over and id(work) not in waiting]
+            self._waiting.extendleft(reversed(again))
+            self.turn.release()
         self._lead_elsewhere()
         settle(work for work in batch if work.is_over)
 

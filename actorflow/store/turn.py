@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -18,13 +17,15 @@ class Turn:
     """A lock that refuses its holder, which would wait for itself for ever.
 
     The handler of a signal may raise between any two bytecodes of the main thread. The lock knows its holder, so
-    `give_up`, in an `except` around all from `acquire` to `release`, frees it wherever the handler raised.
+    `release`, first in an `except` around all from `acquire` on, frees it wherever the handler raised; it is C code, so
+    a second signal cannot come before it. It raises RuntimeError if this thread does not have the lock.
     """
 
-    __slots__ = ("_lock",)
+    __slots__ = ("_lock", "release")
 
     def __init__(self) -> None:
         self._lock: Any = threading.RLock()
+        self.release: Callable[[], None] = self._lock.release
 
     @property
     def is_mine(self) -> bool:
@@ -47,15 +48,6 @@ class Turn:
         """Take the lock; False if another thread has it, or this one."""
         return not self._lock._is_owned() and self._lock.acquire(blocking, seconds)
 
-    def release(self) -> None:
-        """Give the lock back."""
-        self._lock.release()
-
-    def give_up(self) -> None:
-        """Give the lock back if this thread has it, after an interruption."""
-        with contextlib.suppress(RuntimeError):
-            self._lock.release()
-
     def take_away(self) -> None:
         """Free the lock, though another thread has it."""
         self._lock._release_save()
@@ -70,9 +62,12 @@ class Turn:
         try:
             self.__enter__()
             value = section()
-            self._lock.release()
+            self.release()
         except BaseException:
-            self.give_up()
+            try:  # noqa: SIM105 - see above
+                self.release()
+            except RuntimeError:
+                pass
             raise
         return value
 
@@ -83,4 +78,4 @@ class Turn:
             raise StoreError(msg)
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.release()

@@ -3,7 +3,7 @@
 import pytest
 
 import actorflow as af
-from tests.interrupts import BOUND, at_every_bytecode, ends
+from tests.interrupts import BOUND, at_every_bytecode, ends, twice_at
 
 
 class Server(af.Actor):
@@ -53,6 +53,15 @@ def test_an_interrupted_send_or_wait_leaves_the_way_to_the_process_whole(server,
         assert other.ask("another's", timeout=BOUND) == "another's"
 
     assert at_every_bytecode(lambda: send(server), mended) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("send", [SENDS["call and wait"], SENDS["big"]], ids=["call", "big"])
+def test_a_second_signal_while_the_first_is_dealt_with_leaves_the_way_whole(server, send):
+    def mended():
+        assert server.call(Server.take, "mine").get(timeout=BOUND) == "mine"
+
+    assert twice_at(lambda: send(server), mended, every=11) > 0
 
 
 def test_an_interrupted_spawn_or_stop_of_a_hosted_actor_leaves_the_system_whole(system, other):

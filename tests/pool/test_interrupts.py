@@ -10,7 +10,8 @@ import textwrap
 import pytest
 
 import actorflow as af
-from tests.interrupts import BOUND, at_every_bytecode, ends
+from actorflow.process.pool import lane
+from tests.interrupts import BOUND, at_every_bytecode, ends, twice_at
 from tests.pool.conftest import until_ready
 
 
@@ -44,6 +45,20 @@ def test_an_interrupted_submit_or_wait_leaves_the_pool_whole(pool, act):
         assert [future.result(timeout=BOUND) for future in futures] == [2, 3]
 
     assert at_every_bytecode(lambda: act(pool), mended, every=1 if act is not ACTIONS["map"] else 3) > 10
+    ends(pool.shutdown)
+
+
+@pytest.mark.slow(quick=["submit and wait"])
+@pytest.mark.parametrize("name", ["submit", "submit and wait", "submit to a busy pool", "an error", "cancel"])
+def test_a_second_signal_while_the_first_is_dealt_with_leaves_the_pool_whole(pool, name, monkeypatch):
+    """Locks are free, and the rest is found by a worker's thread as it looks, within a second."""
+    monkeypatch.setattr(lane, "LOOK", 0.02)
+
+    def mended():
+        futures = [pool.submit(abs, -2), pool.submit(abs, -3)]
+        assert [future.result(timeout=BOUND) for future in futures] == [2, 3]
+
+    assert twice_at(lambda: ACTIONS[name](pool), mended, every=3) > 10
     ends(pool.shutdown)
 
 
@@ -90,7 +105,7 @@ PROGRAM = """
 
     def send():
         while not over:
-            time.sleep(rng.uniform(0.001, 0.006))
+            time.sleep(rng.uniform(0.0002, 0.005))
             if armed:  # before that, an interrupt would end the program
                 os.kill(os.getpid(), signal.SIGINT)
 

@@ -42,6 +42,22 @@ def test_an_error_undoes_its_piece_of_work_and_reaches_the_caller(store):
     assert ids(store) == {"b"}
 
 
+def test_what_a_second_signal_kept_from_being_undone_is_not_committed_with_the_next_work(store, monkeypatch):
+    def interrupt():
+        monkeypatch.undo()
+        raise KeyboardInterrupt("the second")
+
+    def work(transaction):
+        add(transaction, "a")
+        monkeypatch.setattr(store._commits._writer, "rollback", interrupt)
+        raise KeyboardInterrupt("the first")
+
+    with pytest.raises(KeyboardInterrupt, match="the second"):
+        store.write(work)
+    store.write(adding("b"))
+    assert ids(store) == {"b"}
+
+
 def test_an_error_of_the_database_comes_as_a_store_error_with_its_text(store):
     store.write(adding("a"))
     with pytest.raises(StoreError, match="(?i)unique"):

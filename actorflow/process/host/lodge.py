@@ -343,7 +343,11 @@ class BoundedHostedRef(HostedRef):
             self._reserve(place)
             send()
         except BaseException:
-            exclusively(self._gate, lambda: self._return(place))
+            try:
+                exclusively(self._gate, lambda: self._return(place))
+            except BaseException:  # a second signal
+                exclusively(self._gate, lambda: self._return(place))
+                raise
             raise
 
     def _reserve(self, place: Future[None]) -> None:
@@ -371,7 +375,8 @@ class BoundedHostedRef(HostedRef):
         if place in self._senders:
             self._senders.remove(place)
         elif place._done:
-            self._let_in(1)
+            at_once(partial(setattr, place, "_done", False), partial(setattr, self, "_under_way", self._under_way - 1))
+        self._let_in(0)
 
     def _taken(self, count: int) -> None:
         """Let waiting senders go on."""

@@ -143,10 +143,17 @@ class Outbox:
             return False
         connection = self.connection
         try:
-            if not lock.acquire(False):
-                return False
-            connection.frames.append(framed([item]))
-            connection.write(AT_HAND)
+            try:
+                if not lock.acquire(False):
+                    return False
+                connection.frames.append(framed([item]))
+                connection.write(AT_HAND)
+            except BaseException:
+                try:  # noqa: SIM105 - the release comes first, and is C code: so no second signal comes before it
+                    lock.release()
+                except RuntimeError:  # the first one came before the lock was taken
+                    pass
+                raise
             lock.release()
         except BaseException as error:
             self._give_back()
@@ -171,12 +178,19 @@ class Outbox:
         if lock._is_owned():  # a finaliser, or a signal's handler, sends in the midst of a write
             return
         try:
-            while (self.outbox or self._taken) and not self._broken and lock.acquire(False):
-                written = self._write_now()
-                lock.release()
-                if not written:
-                    self.wake_writer()
-                    return
+            try:
+                while (self.outbox or self._taken) and not self._broken and lock.acquire(False):
+                    written = self._write_now()
+                    lock.release()
+                    if not written:
+                        self.wake_writer()
+                        return
+            except BaseException:
+                try:  # noqa: SIM105 - as in `write_past`
+                    lock.release()
+                except RuntimeError:
+                    pass
+                raise
         except BaseException:
             self._give_back()
             raise

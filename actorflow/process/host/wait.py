@@ -91,7 +91,7 @@ class Ear:
                 return  # to look once: what has come meanwhile may be in the connection already
 
     def borrow(self) -> bool:
-        """Take the right to read, if no thread has it; `give_back` returns it, and must be called in any case."""
+        """Take the right to read, if no thread has it; the release of `lock` returns it."""
         if not self.lock.acquire(blocking=False):
             return False
         self.borrows += 1
@@ -99,6 +99,7 @@ class Ear:
             try:
                 self.take_from_reader()
             except (OSError, ValueError):  # the other end has just gone
+                self.lock.release()
                 return False
         return True
 
@@ -166,10 +167,16 @@ class RemoteFuture(Future[Any]):
         """Read in the reader's stead, if nobody else does."""
         try:
             try:
-                if ear.borrow():
-                    self._read(link, ear, deadline)
-            finally:
-                ear.give_back()
+                if not ear.borrow():
+                    return
+                self._read(link, ear, deadline)
+            except BaseException:
+                try:  # noqa: SIM105 - the release comes first, and is C code: so no second signal comes before it
+                    ear.lock.release()
+                except RuntimeError:  # the first one came before the lock was taken
+                    pass
+                raise
+            ear.lock.release()
         except BaseException as error:
             ear.give_back()  # a signal's handler may have raised in the line that does so
             ended = link.connection.ended() or link.connection.fileno() < 0 or isinstance(error, ConnectionError)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import PayloadError
@@ -52,31 +51,30 @@ class DirectLine(Line):
         if lock._is_owned():  # a finaliser, or a signal's handler, submits in the midst of this
             return False
         handed = False
-        try:  # no second one inside: its first bytecode would belong to none of them
-            lock.acquire()
-            if self.going is not None:
-                self.mend()
-            takes = self.ready or is_light(task, self.known)
-            if takes and not (self.dead or self.retiring or self.doomed or self.in_flight):
-                self.resting = False
-                cost = task.cost
-                self.send([task], math.inf if cost is None else cost)
-                handed = True
-            lock.release()
+        try:
+            with lock:
+                if self.going is not None:
+                    self.mend()
+                takes = self.ready or is_light(task, self.known)
+                if takes and not (self.dead or self.retiring or self.doomed or self.in_flight):
+                    self.resting = False
+                    cost = task.cost
+                    self.send([task], math.inf if cost is None else cost)
+                    handed = True
         except BaseException:
             self.leave_to_thread()
             raise
-        if handed and (self.watched or task.count > 1):  # it is to be looked at while it runs
+        if handed and (self.watched or task.count > 1 or self.left_over):  # it is to be looked at while it runs
             self.bell.ring()
         return handed
 
     def leave_to_thread(self) -> None:
-        """Give the lock back after a signal in a caller's turn, and leave the rest of it to the lane's thread."""
+        """Leave the rest of a caller's turn to the lane's thread after a signal.
+
+        Another signal may come here, too. Then the thread finds what was left at its next look, within a second.
+        """
         lock = self.lock
-        if lock._is_owned():
-            self.left_over = True
-            with suppress(OSError, ValueError):  # it is closed
-                self.bell.arm()
+        if lock._is_owned():  # it came between the body of a `with` block and the end of the block
             lock.release()
         self.bell.ring()
 
@@ -91,10 +89,18 @@ class DirectLine(Line):
         lock = self.lock
         if len(self.in_flight) != 1 or lock._is_owned():
             return
+        rings = False
         try:
-            if not lock.acquire(blocking=False):
-                return
-            rings = self.read_for(task, timeout)
+            try:
+                if not lock.acquire(blocking=False):
+                    return
+                rings = self.read_for(task, timeout)
+            except BaseException:
+                try:  # noqa: SIM105 - the release comes first, and is C code: so no second signal comes before it
+                    lock.release()
+                except RuntimeError:  # the first one came before the lock was taken
+                    pass
+                raise
             lock.release()
         except Unclear as unclear:
             self.leave_to_thread()
@@ -113,16 +119,23 @@ class DirectLine(Line):
         """Read a reply for a caller; True if the lane's thread has something to do then."""
         if self.going is not None:
             self.mend()
-        if self.dead or len(self.in_flight) != 1 or task._done or self.watched or self.left_over:
+        if self.left_over:
+            return True
+        if self.dead or len(self.in_flight) != 1 or task._done or self.watched:
             return False
         self.borrows += 1
+        self.left_over = True  # a signal may end this turn anywhere
         self.bell.disarm()
         rings = self.read_reply(task, BORROW if timeout is None else min(timeout, BORROW))
         self.bell.arm()
-        return rings
+        self.left_over = rings is None
+        return rings is not False
 
-    def read_reply(self, task: Task[Any], seconds: float) -> bool:
-        """Read the reply to a task, the only one to come; True if the lane's thread has something to do then.
+    def read_reply(self, task: Task[Any], seconds: float) -> bool | None:
+        """Read the reply to a task, the only one to come.
+
+        Returns:
+            True if the lane's thread has something to do then; None if it has to read the reply.
 
         Raises:
             Unclear: something was raised as the value was unpickled.
@@ -139,8 +152,7 @@ class DirectLine(Line):
         seq = next(iter(self.in_flight))
         reply = self.value_in(items, seq)
         if reply is None or task._wakes or self.in_flight[seq] is not task:
-            self.left_over = True
-            return True
+            return None
         try:
             value = loads(reply, buffers)
         except BaseException as error:  # noqa: BLE001 - whose it is is found out later

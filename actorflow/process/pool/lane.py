@@ -116,6 +116,8 @@ class Lane(DirectLine):
     def read_left_over(self) -> None:
         """Read the worker's replies, also those that a caller has left in the connection."""
         left, self.left_over = self.left_over, False
+        if left:
+            self.bell.arm()
         if not left or self.connection.pending() or self.poll.poll(0):
             self.read()
 

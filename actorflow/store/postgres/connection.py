@@ -95,6 +95,8 @@ class Session:
     def _begin(self, sql: str, durability: Durability | None) -> Row | None:
         if durability is not None and durability != self._durability:
             sql = f"set synchronous_commit = {SYNCHRONOUS[durability]}; {sql}"
+        if self.connection.info.transaction_status != 0:  # the end of the last one was interrupted twice
+            self.rollback()
         cursor = self.execute(sql)
         self._durability = durability
         while cursor.nextset():

@@ -228,6 +228,8 @@ class SqliteWriter:
 
     def begin(self, durability: Durability, /) -> None:
         """Open a transaction, with the lock for writing; its commit will last as asked."""
+        if self.connection.in_transaction:  # its end was interrupted twice
+            self._execute("rollback")
         if durability != self._durability:
             self._execute(f"pragma synchronous = {SYNCHRONOUS[durability]}")
             self._durability = durability
