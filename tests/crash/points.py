@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from actorflow.store.postgres.connection import PostgresTransaction, PostgresWriter, Session
+from actorflow.store.postgres.connection import PostgresTransaction, PostgresWriter
+from actorflow.store.postgres.session import Session
 from actorflow.store.sqlite.connection import SqliteWriter
 from actorflow.store.sqlite.work import WorkNotes
 from tests.crash import tasks

@@ -18,9 +18,8 @@ import actorflow as af
 from actorflow.app import stored
 from actorflow.errors import DefinitionError, OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.commits import TRIES
-from actorflow.store.postgres import connection as postgres_connection
-from actorflow.store.postgres import driver, link, schema
-from actorflow.store.postgres.connection import STATEMENTS
+from actorflow.store.postgres import driver, link, schema, session
+from actorflow.store.postgres.connection import CHANGING, STATEMENTS
 from actorflow.store.postgres.driver import shown
 from actorflow.store.statements import PARAMETER, statements, with_percent
 from actorflow.store.store import open_store
@@ -172,9 +171,8 @@ def test_casts_and_percents_are_no_parameters():
 
 
 def test_statements_that_change_something_are_told_from_those_that_do_not():
-    changing = postgres_connection.CHANGING
-    assert {"nodes.add", "nodes.remove", "session.rejoin"} <= changing
-    assert not {"nodes.others", "session.dead", "session.time"} & changing
+    assert {"nodes.add", "nodes.remove", "session.rejoin"} <= CHANGING
+    assert not {"nodes.others", "session.dead", "session.time"} & CHANGING
 
 
 # --- a lost server ---------------------------------------------------------------------------------------------------
@@ -250,7 +248,7 @@ def test_a_commit_that_the_server_cannot_be_asked_for_is_an_unknown_outcome(base
     with opened(base, patience=0.2) as store:
         with monkeypatch.context() as patch:
             losing_answers(store, patch)
-            patch.setattr(postgres_connection, "connect", refuse)
+            patch.setattr(session, "connect", refuse)
             with pytest.raises(OutcomeUnknown, match="check whether its work is there"):
                 store.write(adding("a"))
         assert ids(store) == {"a"}

@@ -21,8 +21,9 @@ from actorflow.core.log import logger
 from actorflow.core.outage import Outage
 from actorflow.errors import AskTimeout, StoreError, StoreUnreachable
 from actorflow.store.pieces import wait_for
-from actorflow.store.postgres.connection import NOTHING, STATEMENTS, Session
+from actorflow.store.postgres.connection import NOTHING, STATEMENTS
 from actorflow.store.postgres.driver import SILENT, shown
+from actorflow.store.postgres.session import Session
 from actorflow.store.transaction import Parameters, Row
 from actorflow.store.watchers import Watchers
 

@@ -11,11 +11,12 @@ from actorflow.core.clock import Clock, SystemClock
 from actorflow.errors import DefinitionError, StoreUnreachable
 from actorflow.store.commits import Commits
 from actorflow.store.held import Held
-from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter, Session
+from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter
 from actorflow.store.postgres.driver import LONGER, psycopg_module, shown
 from actorflow.store.postgres.link import Link
 from actorflow.store.postgres.node import PostgresNode
 from actorflow.store.postgres.schema import VERSION, prepare
+from actorflow.store.postgres.session import Session
 from actorflow.store.shell import StoreShell
 
 if TYPE_CHECKING:
