@@ -114,6 +114,18 @@ class ActorRef(Address, Generic[A_co]):
             return object.__new__(self.actor_class)  # type: ignore[no-any-return]
         return self._actor
 
+    if not TYPE_CHECKING:  # for a checker it would make any misspelt name right
+
+        def __getattr__(self, name: str) -> Any:
+            """Refuse a method of the actor with the cure: a ref has none of them."""
+            if hasattr(type(self), name):  # a property has raised an AttributeError of its own
+                return object.__getattribute__(self, name)
+            error = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if not name.startswith("_") and hasattr(self.actor_class, name):
+                cls = self.actor_class.__name__
+                error += f", which is of the actor: ask for it by ref.call({cls}.{name}, ...) or ref.proxy().{name}"
+            raise AttributeError(error)
+
     def is_alive(self) -> bool:
         """Say whether messages are accepted. The actor may be dead a moment later."""
         return self._state < ENDING
