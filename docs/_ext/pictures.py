@@ -1,7 +1,7 @@
 """Sphinx directives that draw the pictures of the docs as inline SVG, so that they follow the theme, light or dark.
 
 `statechart` draws the chart of a class that the page defines, `dot` a file of `docs/pictures`, and `bars` the medians
-of a benchmark's JSON. The first two call Graphviz through actorflow itself.
+of a file of `docs/figures`, which `tox -e figures` writes. The first two call Graphviz through actorflow itself.
 """
 
 from __future__ import annotations
@@ -84,14 +84,19 @@ class Dot(Picture):
 
 
 class Comparison(Picture):
-    """Bars: measures of a benchmark's JSON, each contestant beside actorflow."""
+    """Bars: measures of a file of `docs/figures`, each contestant beside actorflow; the caption says what it was."""
 
     option_spec: ClassVar = {"measures": directives.unchanged_required}
 
     def svg(self) -> str:
         """Draw one group of bars for each measure."""
         report = json.loads(self.file().read_text(encoding="utf-8"))
-        measures = [line.strip() for line in self.options["measures"].split(";")]
+        self.content.append(
+            f"Medians of {report['repeats']} interleaved repeats on {report['cores']} cores, CPython "
+            f"{report['python']}, {report['date']}, load {report['load']}. Lengths are logarithmic.",
+            self.arguments[0],
+        )
+        measures = self.options["measures"].strip().splitlines()
         return Bars(report["results"], measures).svg()
 
 

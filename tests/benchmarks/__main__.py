@@ -49,10 +49,10 @@ GROUPS = (
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for, print the table. 0 unless a benchmark broke, 2 for an unknown name."""
     options = _parser().parse_args(arguments)
-    chosen = _chosen(options.names, quick=options.quick)
+    wanted = chosen(options.names, quick=options.quick)
     about = environment()
     logging.getLogger("actorflow").addHandler(logging.NullHandler())
-    report = run(chosen, options.repeats or (3 if options.quick else 5), options.only)
+    report = run(wanted, options.repeats or (3 if options.quick else 5), options.only)
     print(render(report, about))
     if options.json:
         write_json(options.json, report, about)
@@ -80,7 +80,7 @@ def _group_name(group: ModuleType) -> str:
     return group.__name__.rpartition(".")[2]
 
 
-def _chosen(names: list[str], *, quick: bool) -> list[Experiment]:
+def chosen(names: list[str], *, quick: bool) -> list[Experiment]:
     known = _experiments(quick=quick)
     members = {_group_name(group): [e.name for e in group.experiments(quick=quick)] for group in GROUPS}
     wanted = {member for name in names for member in members.get(name, [name])}

@@ -58,27 +58,27 @@ def write_json(path: Path, report: Report, about: Mapping[str, Any]) -> None:
 def _lines(result: Result, shown: Sequence[str]) -> list[tuple[str, ...]]:
     unit = result.row.unit
     others = [name for name in result.samples if name not in shown]
-    other = ", ".join(f"{name} {_value(result.median(name), unit)}" for name in others)
-    first = (result.row.title, *[_value(result.median(name), unit) for name in shown], other or "-")
+    other = ", ".join(f"{name} {text_of(result.median(name), unit)}" for name in others)
+    first = (result.row.title, *[text_of(result.median(name), unit) for name in shown], other or "-")
     goals = [_goal_cells(result, goal) for goal in result.row.goals] or [("-", _spread(result), "-", "-")]
     return [(*first, *goals[0]), *((*[""] * len(first), *cells) for cells in goals[1:])]
 
 
 def _goal_cells(result: Result, goal: Goal) -> tuple[str, str, str, str]:
     unit = result.row.unit
-    bound = f"{goal.op} {_value(goal.bound, unit)}" if goal.than is None else f"{goal.op} {goal.bound:g}x {goal.than}"
+    bound = f"{goal.op} {text_of(goal.bound, unit)}" if goal.than is None else f"{goal.op} {goal.bound:g}x {goal.than}"
     verdict = result.verdict(goal)
     if verdict is None:
         return ("-", "-", bound, "-")
     met = "yes" if verdict.met else "NO"
     if goal.than is None:
-        return ("-", f"{_value(verdict.low, unit)} - {_value(verdict.high, unit)}", bound, met)
+        return ("-", f"{text_of(verdict.low, unit)} - {text_of(verdict.high, unit)}", bound, met)
     return (f"{_ratio(verdict.value)}x", f"{_ratio(verdict.low)} - {_ratio(verdict.high)}", bound, met)
 
 
 def _spread(result: Result) -> str:
     values = result.samples.get(OURS)
-    return f"{_value(min(values), result.row.unit)} - {_value(max(values), result.row.unit)}" if values else "-"
+    return f"{text_of(min(values), result.row.unit)} - {text_of(max(values), result.row.unit)}" if values else "-"
 
 
 def _summary(report: Report) -> str:
@@ -87,7 +87,7 @@ def _summary(report: Report) -> str:
     return f"{met} of {len(verdicts)} goals met, {len(report.broken)} broken, {sum(report.seconds.values()):.0f} s"
 
 
-def _value(value: float | None, unit: str) -> str:
+def text_of(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
     if unit == "/s":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -72,3 +73,23 @@ def test_code_of_a_page_fits_beside_the_sidebar(page: Path) -> None:
     code = r"^```(?:python|pycon|py|sh|console|toml|ini|json)\n(.*?)^```$"
     blocks = re.findall(code, page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     assert [line for block in blocks for line in block.splitlines() if len(line) > 88] == []
+
+
+DRAWN = [
+    (str(page.relative_to(ROOT)), file, measures.split("\n"))
+    for page in PAGES
+    for file, measures in re.findall(
+        r"^```{bars} (\S+)\n---\nmeasures: \|\n((?:  .+\n)+?)---$", page.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+]
+
+
+def test_each_comparison_that_a_page_draws_is_in_its_file() -> None:
+    assert {file for _, file, _ in DRAWN} == {f"figures/{path.name}" for path in (ROOT / "docs/figures").glob("*.json")}
+    for page, file, measures in DRAWN:
+        report = json.loads((ROOT / "docs" / file).read_text(encoding="utf-8"))
+        assert report["repeats"] >= 5
+        found = {result["measure"]: result for result in report["results"]}
+        for measure in filter(None, map(str.strip, measures)):
+            assert len(found[measure]["medians"]) > 1, f"{page}: {measure}"
+            assert found[measure]["medians"].keys() == found[measure]["texts"].keys()
