@@ -67,6 +67,12 @@ def hold(path, until):
     return "held"
 
 
+def hold_item(folder):
+    """Wait until "go" is in the folder, if there is one."""
+    if folder is not None:
+        until((Path(folder) / "go").exists)
+
+
 def hold_lock(seconds):
     """Sleep in C with the interpreter lock held, so that no other thread of the process can do anything."""
     ctypes.PyDLL(None).usleep(int(seconds * 1e6))

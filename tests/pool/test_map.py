@@ -1,5 +1,6 @@
 """map: order, chunks, errors, progress."""
 
+import threading
 import time
 from concurrent.futures import CancelledError
 
@@ -8,6 +9,7 @@ import pytest
 import actorflow as af
 from actorflow.process.pool import lane
 from actorflow.process.pool.doorbell import Doorbell
+from actorflow.process.pool.task import Chunk
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 
@@ -120,6 +122,46 @@ def test_the_timeout_of_a_map_is_for_all_and_that_of_the_options_for_one_item(po
     assert list(pool.options(timeout=1.0).map(tasks.spin, [0.1] * 24)) == [0.1] * 24
     with pytest.raises(af.TaskTimeout):
         list(pool.options(timeout=1.0).map(tasks.spin, [0.0, 0.0, 5.0]))
+
+
+@pytest.mark.parametrize("progress", [None, lambda done, total: None])
+def test_a_map_that_runs_out_of_time_names_its_function_and_its_timeout(pool, tmp_path, progress):
+    with pytest.raises(TimeoutError, match=r"the map of hold_item had not all results within its timeout, 0\.2 s"):
+        list(pool.map(tasks.hold_item, [str(tmp_path)], timeout=0.2, progress=progress))
+    (tmp_path / "go").touch()
+
+
+def test_a_map_with_progress_in_a_callback_that_delivers_its_results_is_a_deadlock_error(pool, tmp_path):
+    """The wait for a result is one of slices, between reports; their ends are no errors, but others are."""
+    errors = []
+    done = threading.Event()
+    later = tmp_path / "later"
+    later.mkdir()
+
+    def iterate(future):
+        try:
+            list(pool.map(tasks.hold_item, [str(later)], progress=lambda done, total: None))
+        except BaseException as error:
+            errors.append(type(error))
+        done.set()
+
+    pool.submit(tasks.hold_item, str(tmp_path)).add_done_callback(iterate)
+    (tmp_path / "go").touch()
+    assert done.wait(30)
+    (later / "go").touch()
+    assert errors == [af.DeadlockError]
+
+
+def test_a_timeout_error_of_a_signals_handler_ends_a_map_with_progress(pool, monkeypatch, tmp_path):
+    def interrupted(chunk, known, timeout):
+        raise TimeoutError("by SIGALRM")
+
+    results = pool.map(tasks.hold_item, [None, str(tmp_path)], chunksize=1, progress=lambda done, total: None)
+    assert next(results) is None
+    monkeypatch.setattr(Chunk, "wait_for_more", interrupted)
+    with pytest.raises(TimeoutError, match="by SIGALRM"):
+        next(results)
+    (tmp_path / "go").touch()
 
 
 def test_progress_is_reported_until_all_is_done(pool):

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
+from actorflow.errors import AskTimeout, DeadlockError
 from actorflow.process.payload import dumps
 from actorflow.process.pool.task import Chunk
 
@@ -37,6 +38,8 @@ class Mapping:
         options: TaskOptions,
         chunksize: int | None,
         progress: Callable[[int, int], object] | None,
+        timeout: float | None,
+        deadline: float | None,
     ) -> None:
         self.dispatch = dispatch
         self.function = function
@@ -44,6 +47,8 @@ class Mapping:
         self.options = options
         self.chunksize = chunksize
         self.progress = progress
+        self.timeout = timeout
+        self.deadline = deadline
         self.total = len(columns[0])
         self.given = 0  # items
         self.finished = 0  # items of chunks that are done
@@ -131,7 +136,7 @@ class Mapping:
         least = 0.000_2 / max(cost, 1e-9)  # below, the way of a chunk would cost more than its work
         return min(left, max(1, int(min(most, max(share, least)))))
 
-    def results(self, deadline: float | None) -> Iterator[Any]:
+    def results(self) -> Iterator[Any]:
         """Give out the results in order, each as it is there; a chunk is forgotten as it is passed."""
         try:
             while self.chunks:
@@ -141,7 +146,7 @@ class Mapping:
                     for item in islice(chunk.items, given, None):
                         given += 1
                         yield item
-                    self._wait(chunk, given, deadline)
+                    self._wait(chunk, given)
                 self._report()
                 self.chunks.popleft()
                 items = chunk._value if chunk._error is None else chunk.items
@@ -151,17 +156,23 @@ class Mapping:
         finally:
             self.stop()
 
-    def _wait(self, chunk: Chunk, given: int, deadline: float | None) -> None:
+    def _wait(self, chunk: Chunk, given: int) -> None:
         """Wait for the next result of a chunk; report meanwhile."""
         while not chunk._done and len(chunk.items) <= given:
-            left = None if deadline is None else max(0.0, deadline - SystemClock.monotonic())
+            left = None if self.deadline is None else max(0.0, self.deadline - SystemClock.monotonic())
             slices = self.progress is not None and (left is None or left > REPORT)
             try:
                 chunk.wait_for_more(given, REPORT if slices else left)
-            except TimeoutError:
-                if not slices:
+            except AskTimeout as error:  # no other TimeoutError: the handler of a signal may raise one
+                if isinstance(error, DeadlockError):
                     raise
+                if not slices:
+                    raise self._late() from None
             self._report()
+
+    def _late(self) -> AskTimeout:
+        what = f"the map of {self.function.name} had not all results within its timeout, {self.timeout} seconds"
+        return AskTimeout(f"{what}; items that have not begun are taken back: give it more time")
 
     def _report(self) -> None:
         if self.progress is not None:

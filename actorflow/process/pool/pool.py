@@ -221,9 +221,9 @@ class ProcessPool(concurrent.futures.Executor):
         columns = [list(iterables[0])] if len(iterables) == 1 else list(map(list, zip(*zip(*iterables))))  # noqa: B905
         if not columns or not columns[0]:
             return iter(())
-        mapping = Mapping(dispatch, function, columns, self._options, chunksize, progress)
+        mapping = Mapping(dispatch, function, columns, self._options, chunksize, progress, timeout, deadline)
         mapping.feed()
-        return mapping.results(deadline)
+        return mapping.results()
 
     def options(self, **options: Unpack[TaskKeywords]) -> Self:
         """Return the same pool with other options for the tasks submitted through it; options left out stay.
