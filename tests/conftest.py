@@ -17,6 +17,8 @@ from tests.servers import Postgres, postgres
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+os.environ.pop("ACTORFLOW_STORE", None)  # a user's own store is no store of the tests
+
 # A shell's background command ignores Ctrl-C, and so would all programs that it starts; the tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
