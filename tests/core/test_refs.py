@@ -28,17 +28,6 @@ def test_a_ref_that_is_pickled_in_this_process_is_the_same_ref(any_system, dumps
     assert ref.call(Log.read).get(timeout=20) == ["through the pickle"]
 
 
-def test_a_method_of_the_actor_called_on_its_ref_is_refused_with_the_cure(system):
-    ref = system.spawn(Log)
-    with pytest.raises(AttributeError, match=r"ask for it by ref.call\(Log.note, ...\) or ref.proxy\(\).note"):
-        ref.note("directly")
-    with pytest.raises(AttributeError, match="object has no attribute 'nothing'$"):
-        ref.nothing()
-    assert not hasattr(ref, "_nothing")
-    assert copy.copy(ref) is not None
-    assert ref.call(Log.read).get(timeout=20) == []
-
-
 def test_copies_of_refs_are_the_ref(any_system):
     ref = any_system.spawn(Log)
     assert copy.copy(ref) is ref
