@@ -1,9 +1,11 @@
-"""Processes of tests that stand still."""
+"""Processes of tests that stand still, or have ended."""
 
 import os
 import signal
 import threading
 from pathlib import Path
+
+import psutil
 
 
 def stop_process(pid: int) -> None:
@@ -31,3 +33,11 @@ def states(pid: int) -> set[str]:
         except (FileNotFoundError, ProcessLookupError):  # the thread has just ended
             continue
     return found
+
+
+def is_gone(pid: int) -> bool:
+    """Say whether a process has ended; its parent may still have to wait for it."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -6,10 +6,9 @@ import threading
 import time
 from contextlib import contextmanager
 
-import psutil
-
 import actorflow as af
 from tests.core.actors import until
+from tests.processes import is_gone
 
 LIMIT = 30.0  # seconds that any single wait takes at most
 
@@ -175,14 +174,6 @@ def served_again(ref):
         except af.HostDied as error:
             if error.maybe_ran is not False:
                 raise
-
-
-def is_gone(pid):
-    """Say whether a process has ended."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def until_gone(*pids):

@@ -14,7 +14,8 @@ import pytest
 import actorflow as af
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
-from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, hosted, is_gone, pid_of, until_gone
+from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, hosted, pid_of, until_gone
+from tests.processes import is_gone
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 
-import psutil
 import pytest
 
 import actorflow as af
@@ -14,6 +13,7 @@ from actorflow.process.pool.lane import Lane
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 from tests.pool.test_tasks import until
+from tests.processes import is_gone
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_worker_with_what_it_started_is_killed_as_a_whole(pool, tmp_path):
     until(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text())
     pid = int((tmp_path / "child").read_text())
     assert future.cancel()
-    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: is_gone(pid))
 
 
 # --- limits and cancel -----------------------------------------------------------------------------------------------

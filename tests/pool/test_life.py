@@ -11,9 +11,9 @@ import pytest
 
 import actorflow as af
 from actorflow.testing import LeakCheck, VirtualSystem
-from tests.hosts.actors import is_gone
 from tests.pool import tasks
 from tests.pool.test_tasks import until
+from tests.processes import is_gone
 
 # --- bad input -------------------------------------------------------------------------------------------------------
 

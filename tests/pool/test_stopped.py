@@ -1,7 +1,6 @@
 """Promises: a process that somebody stops (SIGSTOP, a debugger) holds no task and no timeout for ever."""
 
 import os
-import signal
 import time
 
 import psutil
@@ -11,6 +10,7 @@ import actorflow as af
 from actorflow.process.pool import lane
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
+from tests.processes import is_gone, stop_process
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def ready(pool):
 def test_a_task_that_a_stopped_worker_does_not_begin_runs_on_another(impatient, caplog, size):
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         pid, _ = ready(pool)
-        os.kill(pid, signal.SIGSTOP)
+        stop_process(pid)
         futures = [pool.submit(len, bytes(size)), pool.submit(os.getpid), pool.options(timeout=30).submit(abs, -1)]
         assert futures[0].result(timeout=30) == size
         assert futures[1].result(timeout=30) != pid
@@ -53,15 +53,15 @@ def test_a_stopped_worker_does_not_hold_up_the_end(monkeypatch):
     monkeypatch.setattr(lane, "ENDING", 0.2)
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         pid, _ = ready(pool)
-        os.kill(pid, signal.SIGSTOP)
-    assert not psutil.pid_exists(pid)
+        stop_process(pid)
+    tasks.until(lambda: is_gone(pid))
 
 
 @pytest.mark.parametrize("wish", ["timeout", "cancel", "death"])
 def test_a_stopped_zygote_goes_on_when_there_is_a_process_to_end_or_to_start(wish, tmp_path):
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         pid, zygote = ready(pool)
-        os.kill(zygote, signal.SIGSTOP)
+        stop_process(zygote)
         if wish == "timeout":
             with pytest.raises(af.TaskTimeout):
                 pool.options(timeout=0.05).submit(tasks.spin, 60).result(timeout=60)

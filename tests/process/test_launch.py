@@ -16,7 +16,7 @@ import pytest
 from actorflow.errors import ActorflowError, DefinitionError, HostDied
 from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.testing import LeakCheck
-from tests.processes import stop_process
+from tests.processes import is_gone, stop_process
 
 ROOT = Path(__file__).parents[2]
 CHILDREN = "tests.process.children"
@@ -71,18 +71,10 @@ class Child:
         self.sock.close()
 
 
-def gone(pid):
-    """Say whether a process has ended; whoever is its parent may still have to wait for it."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def all_gone(pids, seconds=10.0):
     """Wait up to so many seconds for the end of processes; return those that are left."""
     deadline = time.perf_counter() + seconds
-    while (left := [pid for pid in pids if not gone(pid)]) and time.perf_counter() < deadline:
+    while (left := [pid for pid in pids if not is_gone(pid)]) and time.perf_counter() < deadline:
         time.sleep(0.002)
     return left
 
@@ -405,7 +397,7 @@ def parent(start, fork, *entries):
 def test_no_child_outlives_a_killed_parent_by_a_second(start, entry, fork):
     with parent(start, fork, entry, entry) as (process, pids):
         assert len(pids) >= 3
-        assert not any(map(gone, pids))
+        assert not any(map(is_gone, pids))
         process.kill()
         assert all_gone(pids) == []
 

@@ -72,9 +72,8 @@ class Lane(DirectLine):
             self.close_theirs()
         data, buffers = self.dispatch.setup.initializer or (b"", ())
         self.connection.send((child.INITIALIZE, data, levels(), authkey()), buffers)
-        self.connection.interrupt_writes(
-            STUCK
-        )  # a stopped worker reads nothing, and it is this thread that replaces it
+        # A stopped worker reads nothing, and it is this thread that replaces it.
+        self.connection.interrupt_writes(STUCK)
 
     def close_theirs(self) -> None:
         """Close the copies of descriptors that the worker has its own of; calling it twice is fine."""
