@@ -53,19 +53,11 @@ def at_every_bytecode(
     Returns:
         How many times it was interrupted.
     """
-    action()
-    mended()
-    interrupt(action, sys.maxsize, within)  # since 3.12 the first trace of a function may miss its bytecodes
-    mended()
+    run_first(action, mended, within)
     for number in range(0, most, every):
-        with warnings.catch_warnings():  # a file object that is made when the handler raises is closed as it is dropped
-            warnings.simplefilter("ignore", ResourceWarning)
-            place = interrupt(action, number, within)
-        try:
+        place = interrupt(action, number, within)
+        with noted(f"after an interruption at bytecode {number}, {place}"):
             mended()
-        except BaseException as error:
-            error.add_note(f"after an interruption at bytecode {number}, {place}")
-            raise
         if not place:
             assert number, f"no bytecode of {within} was run"
             return number // every
@@ -93,27 +85,37 @@ def twice_at(
     Returns:
         How many times it was interrupted twice.
     """
-    action()
-    mended()
-    interrupt(action, sys.maxsize, within)
-    mended()
+    run_first(action, mended, within)
     pairs = 0
     for number in range(0, most, every):
         for second in range(most):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)
-                place, another = interrupt_twice(action, number, second, within)
-            try:
+            place, another = interrupt_twice(action, number, second, within)
+            with noted(f"after an interruption at bytecode {number}, {place}, and then {second}, {another}"):
                 mended()
-            except BaseException as error:
-                error.add_note(f"after an interruption at bytecode {number}, {place}, and then {second}, {another}")
-                raise
             if not another:
                 break
             pairs += 1
         if not place:
             return pairs
     raise AssertionError(f"more than {most} bytecodes")
+
+
+def run_first(action: Callable[[], object], mended: Callable[[], object], within: str) -> None:
+    """Run the action uninterrupted; twice, since from 3.12 on the first trace of a function may miss its bytecodes."""
+    action()
+    mended()
+    interrupt(action, sys.maxsize, within)
+    mended()
+
+
+@contextlib.contextmanager
+def noted(where: str) -> Iterator[None]:
+    """Add to an error where the interruption was."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(where)
+        raise
 
 
 def interrupt_twice(action: Callable[[], object], number: int, second: int, within: str) -> tuple[str, str]:
@@ -195,14 +197,16 @@ def interrupt(
     before = sys.gettrace()
     gc.disable()
     sys._getframe().f_trace_opcodes = True
-    sys.settrace(trace)
-    try:
-        next(apart(action), None)
-    except Interrupted:
-        pass
-    finally:
-        sys.settrace(before)
-        gc.enable()
+    with warnings.catch_warnings():  # a file object that is made when the handler raises is closed as it is dropped
+        warnings.simplefilter("ignore", ResourceWarning)
+        sys.settrace(trace)
+        try:
+            next(apart(action), None)
+        except Interrupted:
+            pass
+        finally:
+            sys.settrace(before)
+            gc.enable()
     return place
 
 

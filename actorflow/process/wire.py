@@ -85,6 +85,10 @@ class Connection:
             pass
         self._sock.close()
 
+    def how_ended(self) -> str:
+        """Tell what ended the process at the other end, if it was a lack of memory here; else ""."""
+        return "" if self.lack is None else f"its process was ended, as there was {self.lack}"
+
     def interrupt_reads(self, seconds: float) -> None:
         """Have a `receive` that waits so long for something to come raise BlockingIOError."""
         self._sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, timeval(seconds))

@@ -373,9 +373,7 @@ class Host:
         what = self.what
         if self._limit_hit is not None:
             return MemoryLimit(what, signal=9, rss=self._limit_hit, host=self.name)
-        lack = self.link.connection.lack
-        how = "" if lack is None else f"its process was ended, as there was {lack}"
-        return (exit_ or Exit()).failure(what, host=self.name, how=how)
+        return (exit_ or Exit()).failure(what, host=self.name, how=self.link.connection.how_ended())
 
 
 def any_lives() -> bool:

@@ -444,10 +444,7 @@ class Lane(DirectLine):
 
     def death(self, what: str, end: Exit | None, *, maybe_ran: bool = False, how: str = "") -> BaseException:
         """Make the error for a death that we did not want."""
-        lack = self.connection.lack
-        if lack is not None:
-            how = f"its process was ended, as there was {lack}"
-        end = end or Exit()
+        end, how = end or Exit(), self.connection.how_ended() or how
         error = end.failure(what, maybe_ran=maybe_ran, host="" if self.pid is None else str(self.pid), how=how)
         return of_worker(error)
 
