@@ -7,6 +7,7 @@ cost nothing to the other jobs.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.errors import HostDied
-from actorflow.store.sqlite.locks import give, is_free, take
+from actorflow.store.sqlite.locks import is_free, take
 from actorflow.workflow.current import CURRENT_TASK, Current
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Desk:
 
     def __init__(self) -> None:
         self._folder: Path | None = None
+        self._held: io.FileIO | None = None  # says that the folder's process lives
         self._lock = threading.Lock()  # workers and the claimer ask at the same time
 
     @property
@@ -45,7 +47,7 @@ class Desk:
             if self._folder is None:
                 sweep()
                 folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-                take(str(folder / LOCK))
+                self._held = take(str(folder / LOCK))
                 self._folder = folder
             return str(self._folder)
 
@@ -78,8 +80,9 @@ class Desk:
         with self._lock:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
-                give(str(self._folder / LOCK))
                 self._folder = None
+            if self._held is not None:
+                self._held.close()
 
 
 def sweep() -> None:

@@ -14,7 +14,7 @@ from actorflow.store.members import LEASE_SECONDS
 from actorflow.store.sqlite import care, place
 from actorflow.store.sqlite import file as sqlite_file
 from actorflow.store.sqlite import store as sqlite_store
-from actorflow.store.sqlite.locks import give, is_free, take
+from actorflow.store.sqlite.locks import is_free, take
 from actorflow.store.store import open_store
 from actorflow.testing import LeakCheck
 from tests.store.processes import line, program
@@ -74,12 +74,13 @@ def test_a_lock_is_one_by_whatever_path_it_is_taken(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "linked").symlink_to(tmp_path / "real")
     one, other = str(tmp_path / "real" / "lock"), str(tmp_path / "linked" / "lock")
-    assert take(one)
+    held = take(one)
+    assert held
     assert not take(other)
     assert not is_free(other)
     os.link(one, tmp_path / "hard")
     assert not take(str(tmp_path / "hard"))
-    give(other)
+    held.close()
     assert is_free(one)
 
 

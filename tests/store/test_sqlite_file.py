@@ -20,7 +20,7 @@ from actorflow.errors import StoreError
 from actorflow.store.sqlite import connection as sqlite_connection
 from actorflow.store.sqlite import file as sqlite_file
 from actorflow.store.sqlite import store as sqlite_store
-from actorflow.store.sqlite.locks import give, is_free, take
+from actorflow.store.sqlite.locks import is_free, take
 from actorflow.store.store import Store, open_store
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
@@ -419,7 +419,8 @@ def test_a_store_with_a_long_log_lets_anothers_checkpoint_pass_before_it_writes_
         store._insist_at = sqlite_file.BOUND_BYTES
         for number in range(17):  # 3 MB; the first look is at the 16th
             store.write(big(f"big-{number}"), durability="process")
-        assert take(f"{path}-af-lock")  # as another process does for a checkpoint
+        held = take(f"{path}-af-lock")  # as another process does for a checkpoint
+        assert held
         written = []
 
         def write():
@@ -433,7 +434,7 @@ def test_a_store_with_a_long_log_lets_anothers_checkpoint_pass_before_it_writes_
             thread.join(0.2)
             assert not written
         finally:
-            give(f"{path}-af-lock")
+            held.close()
             thread.join(30)
         assert written
 
@@ -484,25 +485,22 @@ def test_lock_files_of_nodes_that_nobody_knows_are_swept_and_no_others(tmp_path)
 def test_a_lock_is_one_holders_also_within_a_process(tmp_path):
     path = str(tmp_path / "lock")
     assert is_free(path)
-    assert take(path)
-    assert not take(path)
-    assert not is_free(path)
-    give(path)
-    assert is_free(path)
-    assert take(path)
-    give(path)
+    for _ in range(2):
+        with take(path):
+            assert take(path) is None
+            assert not is_free(path)
+        assert is_free(path)
 
 
 def test_a_lock_that_is_looked_at_is_not_lost(tmp_path):
     """A POSIX lock goes when its process closes any descriptor of the file."""
     path = str(tmp_path / "lock")
-    assert take(path)
-    assert not is_free(path)
-    pid = os.fork()
-    if pid == 0:
-        os._exit(3 if is_free(path) else 4)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
-    give(path)
+    with take(path):
+        assert not is_free(path)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(3 if is_free(path) else 4)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
 
 
 def test_a_store_closes_its_files_at_once_after_a_transaction_that_could_not_begin(tmp_path, no_collection):

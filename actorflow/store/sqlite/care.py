@@ -19,7 +19,7 @@ from urllib.parse import quote
 from actorflow.errors import DefinitionError, StoreError
 from actorflow.store.sqlite.connection import BUSY_SECONDS, pragma, sqlite_errors
 from actorflow.store.sqlite.file import VERSION, file_errors, log_size, version_of
-from actorflow.store.sqlite.locks import is_free, locked
+from actorflow.store.sqlite.locks import is_free, lock
 from actorflow.store.sqlite.place import check_there, is_file
 
 PROBLEMS: Final = 20  # that are listed of a damaged file
@@ -143,7 +143,7 @@ def _plain(value: Any) -> Any:
 def vacuum(path: str) -> tuple[int, int]:
     """Give free room within the file back to the disk; return its size before and after."""
     path = os.path.realpath(path)  # its lock is beside the file itself, not beside a link to it
-    with look_into(path, "rw") as connection, file_errors(path), locked(path):
+    with look_into(path, "rw") as connection, file_errors(path), lock(path):
         before = Path(path).stat().st_size + log_size(path)
         connection.execute("vacuum")
         connection.execute("pragma wal_checkpoint(truncate)").fetchall()

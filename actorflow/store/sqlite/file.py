@@ -22,7 +22,7 @@ from actorflow.store.sqlite.connection import (
     pragma,
     sqlite_errors,
 )
-from actorflow.store.sqlite.locks import give, is_free, lock, locked, take
+from actorflow.store.sqlite.locks import is_free, lock, take
 from actorflow.store.sqlite.place import check_there, touch
 from actorflow.store.statements import check_current, migrations, outdated
 
@@ -67,7 +67,7 @@ def open_file(path: str, access: Access) -> tuple[OwnConnection, int]:
                 return connection, VERSION
             if path != ":memory:":
                 warn_of_known_bug()
-                with file_errors(path), locked(path):  # of two processes that make the same file, one changes the mode
+                with file_errors(path), lock(path):  # of two processes that make the same file, one changes the mode
                     check_writable(path)
                     if pragma(connection, "journal_mode = wal") != "wal":
                         msg = f"{path}: the file cannot have a write-ahead log here: is it on a network file system?"
@@ -190,9 +190,8 @@ def patience(size: int) -> int:
 def let_pass(path: str) -> None:
     """Write nothing while another process writes the log back: it needs a moment in which nobody does."""
     if not is_free(f"{path}-af-lock"):
-        with contextlib.suppress(StoreError):
-            lock(path, PARK_SECONDS)
-            give(f"{path}-af-lock")
+        with contextlib.suppress(StoreError), lock(path, PARK_SECONDS):
+            pass
 
 
 def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
@@ -205,14 +204,15 @@ def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
     SQLite before 3.51.3 can lose pages if another connection checkpoints while this one restarts the log
     (sqlite.org/wal.html, "the WAL-reset bug"); so its own checkpoints are off, and ours hold a file lock.
     """
-    if not take(f"{path}-af-lock"):  # another process is at it
+    held = take(f"{path}-af-lock")
+    if held is None:  # another process is at it
         if not wait:
             return True
         try:  # a writer may keep it from its end meanwhile, so this waits
-            lock(path, PARK_SECONDS)
+            held = lock(path, PARK_SECONDS)
         except StoreError:
             return False
-    try:
+    with held:
         if not is_filled(path, CHECKPOINT_BYTES):
             return True  # another process has just done so
         with sqlite_errors(path):
@@ -221,8 +221,6 @@ def checkpoint(connection: sqlite3.Connection, path: str, wait: int) -> bool:
                 return not pragma(connection, "wal_checkpoint(restart)") and begin_anew(connection)
             finally:
                 connection.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-    finally:
-        give(f"{path}-af-lock")
 
 
 def begin_anew(connection: sqlite3.Connection) -> bool:

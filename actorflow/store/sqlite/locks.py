@@ -4,15 +4,19 @@ They are POSIX locks, which a fork does not inherit: with `flock`, a child that 
 lock. A POSIX lock says nothing between two stores of one process, and is lost when the process closes any descriptor of
 the file; so the locks of this process are noted here, and asked first. They are noted by device and inode, by which the
 kernel knows a file: a path may be a link, or lead through a folder that is mounted twice.
+
+A lock is the open file itself: closed, it is free. So `with lock(path):` gives it back in C code, before which no
+signal's handler can raise, and one that such a handler dropped on its way to its owner is closed as it is collected.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
+import functools
+import io
 import os
 import threading
-from collections.abc import Iterator
+import weakref
 from typing import Final, TypeAlias
 
 from actorflow.core.clock import SystemClock
@@ -20,10 +24,11 @@ from actorflow.errors import StoreError
 
 LOCK_SECONDS: Final = 30.0  # for another process to make the file, or to write its log back
 LOCK_POLL: Final = 0.005
+MAKE: Final = functools.partial(os.open, mode=0o644)  # all of it C code: no descriptor is without an owner
 
 LockKey: TypeAlias = tuple[int, int, int]  # process, device, inode
 
-_held: dict[LockKey, tuple[int, str]] = {}  # descriptor, and the path that it was taken by
+_held: weakref.WeakValueDictionary[LockKey, io.FileIO] = weakref.WeakValueDictionary()
 _inner = threading.Lock()
 
 
@@ -34,44 +39,36 @@ def _identity(found: os.stat_result) -> LockKey:
 def _is_held(path: str) -> bool:
     """Say whether this process has the file locked; found out without opening it, as closing it frees the lock."""
     try:
-        return _identity(os.stat(path)) in _held  # noqa: PTH116 - as the other calls of the kernel here
+        file = _held.get(_identity(os.stat(path)))  # noqa: PTH116 - as the other calls of the kernel here
     except FileNotFoundError:
         return False
+    return file is not None and not file.closed
 
 
-def take(path: str) -> bool:
-    """Lock a file, which is made if need be; False if somebody has it."""
+def take(path: str) -> io.FileIO | None:
+    """Lock a file, which is made if need be; it is free when the returned one is closed. None if somebody has it."""
     with _inner:
         if _is_held(path):
-            return False
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            return None
+        file = io.FileIO(path, "a+", opener=MAKE)
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _held[_identity(os.fstat(fd))] = (fd, os.path.realpath(path))
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _held[_identity(os.fstat(file.fileno()))] = file
         except (BlockingIOError, PermissionError):
-            os.close(fd)
-            return False
+            file.close()
+            return None
         except BaseException:
-            os.close(fd)
+            file.close()
             raise
+        return file
+
+
+def is_lost(file: io.FileIO, path: str) -> bool:
+    """Say whether a file that this process has locked is not at its path any more, or another one is."""
+    try:
+        return not os.path.samestat(os.fstat(file.fileno()), os.stat(path))  # noqa: PTH116 - as above
+    except FileNotFoundError:
         return True
-
-
-def give(path: str) -> None:
-    """Free a file that this process has locked, also when it is not there any more."""
-    real = os.path.realpath(path)
-    with _inner:
-        for key, (fd, taken) in list(_held.items()):
-            if key[0] == os.getpid() and taken == real:
-                del _held[key]
-                os.close(fd)
-
-
-def is_lost(path: str) -> bool:
-    """Say whether a file that this process has locked is not there any more, or is another one."""
-    real = os.path.realpath(path)
-    with _inner:
-        return not _is_held(path) and any(key[0] == os.getpid() and taken == real for key, (_, taken) in _held.items())
 
 
 def is_free(path: str, *, missing: bool = True) -> bool:
@@ -80,42 +77,28 @@ def is_free(path: str, *, missing: bool = True) -> bool:
         if _is_held(path):
             return False
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            with io.FileIO(path, "r+") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
         except FileNotFoundError:
             return missing
-        except PermissionError:  # of another user: it cannot be opened, so the answer is unknown
+        except (BlockingIOError, PermissionError):  # locked; or of another user, so the answer is unknown
             return False
-        try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            return False
-        finally:
-            os.close(fd)
-        return True
 
 
-def lock(path: str, seconds: float = LOCK_SECONDS) -> None:
-    """Take the lock file beside a database: one store at a time, of all processes.
+def lock(path: str, seconds: float = LOCK_SECONDS) -> io.FileIO:
+    """Lock the file beside a database: one store at a time, of all processes, until the returned file is closed.
 
     Raises:
         StoreError: another has it for long.
     """
     deadline = SystemClock.monotonic() + seconds
-    while not take(f"{path}-af-lock"):
+    while (file := take(f"{path}-af-lock")) is None:
         if SystemClock.monotonic() > deadline:
             msg = f"{path}: another process has had its lock for over {seconds:.0f} s; was it stopped?"
             raise StoreError(msg)
         threading.Event().wait(LOCK_POLL)
-
-
-@contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Hold the lock file beside a database."""
-    lock(path)
-    try:
-        yield
-    finally:
-        give(f"{path}-af-lock")
+    return file
 
 
 def _after_fork() -> None:

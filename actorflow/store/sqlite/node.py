@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import socket
@@ -14,7 +15,7 @@ from actorflow.core.log import logger
 from actorflow.errors import StoreError
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.store.sqlite.file import file_errors
-from actorflow.store.sqlite.locks import give, is_free, is_lost, take
+from actorflow.store.sqlite.locks import is_free, is_lost, take
 from actorflow.store.sqlite.work import WorkNotes, read_notes
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class SqliteNode:
         self.id = secrets.token_hex(8)
         self._store = store
         self._folder = folder_of(store)
+        self._lock: io.FileIO | None = None
         self._notes: WorkNotes | None = None
         if not store.is_memory:
             with file_errors(store.path), self._or_nothing():
@@ -64,7 +66,7 @@ class SqliteNode:
         while True:
             self._folder.mkdir(exist_ok=True)
             try:
-                take(str(self._folder / self.id))
+                self._lock = take(str(self._folder / self.id))
                 self._notes = WorkNotes(self._notes_of(self.id))
                 return
             except FileNotFoundError:
@@ -78,7 +80,8 @@ class SqliteNode:
         with contextlib.suppress(OSError):
             self.forget(self.id)
             self._folder.rmdir()
-        give(str(self._folder / self.id))
+        if self._lock is not None:
+            self._lock.close()
 
     def _sweep(self) -> None:
         """Remove files of nodes that died after others had buried them, or before they had a row."""
@@ -99,13 +102,13 @@ class SqliteNode:
 
     def _keep_lock(self) -> None:
         """Take this node's lock again, if its file was deleted."""
-        path = str(self._folder / self.id)
-        if is_lost(path):
+        path, held = str(self._folder / self.id), self._lock
+        if held is not None and is_lost(held, path):
             logger.warning("The lock of node %s was deleted; it is made again: %s", self.id, path)
-            give(path)
             with file_errors(self._store.path):
                 self._folder.mkdir(exist_ok=True)
-                take(path)
+                self._lock = take(path)
+            held.close()
 
     def forget(self, id: str, /) -> None:
         """Take a dead node's file away."""
