@@ -26,6 +26,11 @@ def at_once(*steps: Callable[[], object]) -> None:
     deque(map(call, steps), maxlen=0)
 
 
+def at_once_if(condition: Callable[[], object], step: Callable[[], object]) -> None:
+    """Call a function that is written in C and, if it returns something true, another one, as one step."""
+    all(map(call, (condition, step)))
+
+
 def exclusively(lock: Any, section: Callable[[], T]) -> T:
     """Call `section` with a re-entrant lock held; wherever it is interrupted, the lock is free afterwards.
 

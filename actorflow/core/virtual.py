@@ -14,13 +14,13 @@ import threading
 from functools import partial
 from typing import Any
 
-from actorflow.core.atomic import at_once, rouser
+from actorflow.core.atomic import at_once, at_once_if, rouser
 from actorflow.core.clock import VirtualClock
 from actorflow.core.current import CURRENT, Execution, Item
 from actorflow.core.future import Future
 from actorflow.core.life import life_of, must_stop
 from actorflow.core.log import logger
-from actorflow.core.outside import DRIVERS, ask_timeout, wait_outside
+from actorflow.core.outside import DRIVERS, LOOK_UP, ask_timeout, wait_outside
 from actorflow.core.parked import Parked
 from actorflow.core.ref import BUSY, READY, ActorRef
 from actorflow.core.run_queue import Ahead, Worker
@@ -279,7 +279,8 @@ class VirtualScheduler(Scheduler):
                 entry = self.timers.add(self.clock.now + max(0.0, timeout), parked.time_out)
             self.find_carrier()
             at_once(self._rouse, partial(parked.away.append, True))
-            at_once(parked.lock.acquire, parked.away.clear)
+            while parked.away:
+                at_once_if(partial(parked.lock.acquire, True, LOOK_UP), parked.away.clear)
         except BaseException:
             if parked.away:
                 self.recall(parked)

@@ -53,7 +53,9 @@ def test_an_interrupted_wait_leaves_the_system_whole(action):
     systems[0].stop()
 
 
-def test_an_interruption_while_a_handler_does_not_return_is_an_error_of_later_waits_and_no_hang(monkeypatch):
+@pytest.mark.parametrize("whose", ["the main thread's", "another's"])
+def test_an_interruption_while_a_handler_does_not_return_is_an_error_of_later_waits_and_no_hang(whose, monkeypatch):
+    """A signal to another thread wakes the main thread no more than one that comes just before it waits."""
     monkeypatch.setattr(virtual, "RECALL_SECONDS", 0.05)
     began, let = threading.Event(), threading.Event()
 
@@ -62,7 +64,8 @@ def test_an_interruption_while_a_handler_does_not_return_is_an_error_of_later_wa
 
     def strike():
         began.wait(BOUND)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        struck = threading.main_thread() if whose == "the main thread's" else threading.current_thread()
+        signal.pthread_kill(struck.ident, signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, interrupt)
     system = VirtualSystem()
