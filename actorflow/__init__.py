@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.app.app import App
 from actorflow.app.settings import Settings
 from actorflow.app.system import ActorSystem
-from actorflow.core.actor import Actor
+from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.child import Child, child
+from actorflow.core.actors.context import Context, timer
 from actorflow.core.backoff import Backoff
-from actorflow.core.child import Child, child
-from actorflow.core.context import Context, timer
-from actorflow.core.events import Subscription
-from actorflow.core.future import Future
-from actorflow.core.messages import Crashed, DeadLetter, Restarted, Started, Stopped, Terminated
-from actorflow.core.ref import ActorRef
-from actorflow.core.reply import Reply
-from actorflow.core.timers import Timer
+from actorflow.core.futures.future import Future
+from actorflow.core.messages.events import Subscription
+from actorflow.core.messages.messages import Crashed, DeadLetter, Restarted, Started, Stopped, Terminated
+from actorflow.core.messages.reply import Reply
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.timers import Timer
 from actorflow.errors import (
     ActorDeadError,
     ActorflowError,
@@ -55,12 +55,12 @@ if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
     from actorflow.machine.rules import History, State
     from actorflow.machine.state_machine import StateMachine
-    from actorflow.queue.job import Job
-    from actorflow.queue.limits import Limit
-    from actorflow.queue.queue import Queue
-    from actorflow.workflow.current import current
-    from actorflow.workflow.retry import Retry
-    from actorflow.workflow.task import task
+    from actorflow.queues.job import Job
+    from actorflow.queues.limits import Limit
+    from actorflow.queues.queue import Queue
+    from actorflow.tasks.current import current
+    from actorflow.tasks.retry import Retry
+    from actorflow.tasks.task import task
 
 __all__ = [
     "Actor",
@@ -130,12 +130,12 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
 
 # Imported at first use: machines take 15 ms, and each child process would pay them.
 LATER: Final = {
-    "Job": "actorflow.queue.job",
-    "Limit": "actorflow.queue.limits",
-    "Queue": "actorflow.queue.queue",
-    "Retry": "actorflow.workflow.retry",
-    "current": "actorflow.workflow.current",
-    "task": "actorflow.workflow.task",
+    "Job": "actorflow.queues.job",
+    "Limit": "actorflow.queues.limits",
+    "Queue": "actorflow.queues.queue",
+    "Retry": "actorflow.tasks.retry",
+    "current": "actorflow.tasks.current",
+    "task": "actorflow.tasks.task",
     "Chart": "actorflow.machine.chart",
     "History": "actorflow.machine.rules",
     "Interpreter": "actorflow.machine.interpreter",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +57,21 @@ def test_import_is_short(fresh_import: tuple[float, set[str]]) -> None:
 def test_import_brings_neither_command_line_nor_extras(fresh_import: tuple[float, set[str]]) -> None:
     unwanted = {"click", "cloudpickle", "multiprocessing", "pytest", "rich"}
     assert unwanted & fresh_import[1] == set()
+
+
+ROOMS = sorted((HERE.parent / "actorflow").rglob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: ".".join(room.parent.parts[room.parts.index("actorflow") :]))
+def test_each_room_lists_its_modules(room: Path) -> None:
+    """A newcomer finds the module for a change in the docstring of its folder."""
+    docstring = ast.get_docstring(ast.parse(room.read_text(encoding="utf-8"))) or ""
+    listed = set(re.findall(r"`(\w+)`", docstring))
+    modules = {path.stem for path in room.parent.glob("*.py")} - {"__init__"}
+    rooms = {path.parent.name for path in room.parent.glob("*/__init__.py")}
+    assert (modules | rooms) - listed == set()
+
+
+def test_no_docstring_sends_its_reader_to_the_module() -> None:
+    files = sorted((HERE.parent / "actorflow").rglob("*.py"))
+    assert [str(file) for file in files if "see the module" in file.read_text(encoding="utf-8").lower()] == []

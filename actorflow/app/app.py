@@ -12,13 +12,13 @@ from actorflow.app.overtime import ABANDONED
 from actorflow.app.settings import Settings
 from actorflow.app.signals import Signalled, Signals
 from actorflow.app.system import ActorSystem
-from actorflow.core.actor import Actor
-from actorflow.core.child import Child, child
+from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.child import Child, child
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
 from actorflow.text import reason_of, text_of
 
 if TYPE_CHECKING:
-    from actorflow.queue.limits import Limit
+    from actorflow.queues.limits import Limit
     from actorflow.store.transaction import Durability
 
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")

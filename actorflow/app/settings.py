@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actorflow.core.traits import check_intensity, check_type
+from actorflow.core.actors.traits import check_intensity, check_type
 from actorflow.errors import DefinitionError
 from actorflow.process.options import size
 

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.app.bounded import within
 from actorflow.app.settings import Settings
-from actorflow.core.actor import Actor
+from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.traits import check_type
 from actorflow.core.atomic import exclusively
 from actorflow.core.clock import SystemClock
-from actorflow.core.ref import ActorRef
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.system import System
-from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError
 from actorflow.store.store import open_store
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.core.scheduler import Scheduler
-    from actorflow.core.traits import Traits
-    from actorflow.durable.dead_mail import DeadMail
-    from actorflow.durable.stored_actors import StoredActors
-    from actorflow.queue.job import Job
-    from actorflow.queue.limits import Limit
-    from actorflow.queue.line import Line
-    from actorflow.queue.queue import Queue
-    from actorflow.queue.waits import Waits
+    from actorflow.core.actors.traits import Traits
+    from actorflow.core.running.scheduler import Scheduler
+    from actorflow.durable.node.dead_letters import DeadMail
+    from actorflow.durable.node.stored_actors import StoredActors
+    from actorflow.queues.job import Job
+    from actorflow.queues.limits import Limit
+    from actorflow.queues.node.announcer import Waits
+    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.queue import Queue
     from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
@@ -114,7 +114,7 @@ class StoredSystem(System):
         Raises:
             DefinitionError: an argument makes no sense.
         """
-        from actorflow.queue.opening import open_queue  # noqa: PLC0415 - most systems have no queue
+        from actorflow.queues.opening import open_queue  # noqa: PLC0415 - most systems have no queue
 
         return open_queue(self, name, workers, concurrency, rate, per_key, durability)
 
@@ -124,7 +124,7 @@ class StoredSystem(System):
         Raises:
             DefinitionError: no job has such an id: it is a number.
         """
-        from actorflow.queue.job import Job, check_id  # noqa: PLC0415 - most systems have no queue
+        from actorflow.queues.job import Job, check_id  # noqa: PLC0415 - most systems have no queue
 
         return Job(self.store, self.waits, check_id(id))
 
@@ -155,7 +155,7 @@ class StoredSystem(System):
         if not isinstance(ref, DurableRef) or not id:
             msg = f"deliver({ref}, id={text_of(id)}): give the ref of a durable actor, and an id that is not empty"
             raise DefinitionError(msg)
-        from actorflow.workflow.options import check_text  # noqa: PLC0415 - as above
+        from actorflow.tasks.options import check_text  # noqa: PLC0415 - as above
 
         check_text("id", id)
         return ref.deliver(message, id)
@@ -163,7 +163,7 @@ class StoredSystem(System):
     @property
     def dead_mail(self) -> DeadMail:
         """The messages of durable actors that no try could handle: list them, send them again, remove them."""
-        from actorflow.durable.dead_mail import DeadMail  # noqa: PLC0415 - most systems have no durable actor
+        from actorflow.durable.node.dead_letters import DeadMail  # noqa: PLC0415 - most systems have no durable actor
         from actorflow.durable.opening import registry_of  # noqa: PLC0415 - as above
 
         return DeadMail(self.store, lambda: registry_of(self.scheduler, lambda: self.store))
@@ -171,7 +171,7 @@ class StoredSystem(System):
     @property
     def stored_actors(self) -> StoredActors:
         """The durable actors in the store, of this system and of others: list them, see their mail, delete them."""
-        from actorflow.durable.stored_actors import StoredActors  # noqa: PLC0415 - most systems have no durable actor
+        from actorflow.durable.node.stored_actors import StoredActors  # noqa: PLC0415 - most systems have no durable actor
 
         return StoredActors(self.store, lambda: self.scheduler.durable)
 
@@ -198,7 +198,7 @@ class StoredSystem(System):
     @cached_property
     def waits(self) -> Waits:
         """The waits for jobs in this system."""
-        from actorflow.queue.waits import Waits  # noqa: PLC0415 - most systems have no queue
+        from actorflow.queues.node.announcer import Waits  # noqa: PLC0415 - most systems have no queue
         from actorflow.store import codec  # noqa: PLC0415 - it needs msgspec
 
         def read(data: bytes) -> object:
@@ -214,7 +214,7 @@ class StoredSystem(System):
     def _read_with_refs(self, data: bytes) -> object:
         """Return an argument or a result of a job that may have refs; one of a durable actor is of this system."""
         from actorflow.durable.opening import registry_of  # noqa: PLC0415 - most jobs have no refs
-        from actorflow.durable.payload import read  # noqa: PLC0415 - as above
+        from actorflow.durable.rows.payload import read  # noqa: PLC0415 - as above
 
         return read(registry_of(self.scheduler, lambda: self.store), data)
 
@@ -253,6 +253,6 @@ def jobs_of(store: Store, node: str) -> Inheriting | None:
     """Return a function that takes over the jobs of a dead node in a system without open queues; None without jobs."""
     if store.read(lambda transaction: transaction.one("jobs.owned", {"owner": node})) is None:
         return None
-    from actorflow.queue.retention import taking_over  # noqa: PLC0415 - most systems have no queue
+    from actorflow.queues.retention import taking_over  # noqa: PLC0415 - most systems have no queue
 
     return taking_over(store)(node)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actor import Actor
-from actorflow.core.children import Children
-from actorflow.core.events import Subscription
-from actorflow.core.future import Future
+from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.transitions import check_function
+from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
-from actorflow.core.messages import Call
-from actorflow.core.procedure import completed_within
-from actorflow.core.ref import IDLE, ActorRef
-from actorflow.core.subscriber import check_function
+from actorflow.core.messages.events import Subscription
+from actorflow.core.messages.messages import Call
+from actorflow.core.refs.ref import IDLE, ActorRef
+from actorflow.core.running.children import Children
+from actorflow.core.running.system_task import completed_within
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.core.scheduler import Scheduler
+    from actorflow.core.running.scheduler import Scheduler
 
 FLUSH_SECONDS = 1.0  # for subscribed functions to hear of the end
 

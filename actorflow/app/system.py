@@ -13,25 +13,25 @@ from actorflow.app.signals import draining_by_signals
 from actorflow.app.stored import StoredSystem
 from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
-from actorflow.core.actor import Actor
+from actorflow.core.actors.actor import Actor
 from actorflow.core.atomic import exclusively
-from actorflow.core.events import Subscription
-from actorflow.core.future import Future
-from actorflow.core.live import LiveScheduler
-from actorflow.core.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
-from actorflow.core.procedure import completed_within
-from actorflow.core.ref import ActorRef
+from actorflow.core.drivers.live import LiveScheduler
+from actorflow.core.futures.future import Future
+from actorflow.core.messages.events import Subscription
+from actorflow.core.messages.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.running.system_task import completed_within
 from actorflow.errors import DefinitionError, HostDied
-from actorflow.process.host.below import ask_host, walk
+from actorflow.process.hosts.link.lookup import ask_host, walk
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.process.pool.setup import check_positive, check_setup
 from actorflow.supervision.window import RestartWindow
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.core.child import Child
-    from actorflow.core.drain import Drain
-    from actorflow.core.scheduler import Scheduler
+    from actorflow.core.actors.child import Child
+    from actorflow.core.running.drain import Drain
+    from actorflow.core.running.scheduler import Scheduler
     from actorflow.process.options import Process
     from actorflow.process.pool.setup import Setup
     from actorflow.store.transaction import Durability
@@ -185,7 +185,7 @@ class ActorSystem(StoredSystem):
         await drain.finished(drained, lambda: (worker for claimer in claimers for worker in claimer._children or ()))
         tasks = [task for pool in list(self._pools.values()) for task in pool._dispatch.under_way()]
         if tasks:  # their processes may be killed soon, and then there is no time for an import
-            import actorflow.process.pool.death  # noqa: F401, PLC0415 - 20 ms
+            import actorflow.process.pool.workers.death  # noqa: F401, PLC0415 - 20 ms
         await drain.finished(tasks, lambda: ())  # so that results piped to an actor come before its end
 
     async def flush(self) -> None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
-from actorflow.core.ref import BUSY, CHANGING, DEAD, ENDING, IDLE, READY
-from actorflow.core.registry import REFS
+from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.ref import BUSY, CHANGING, DEAD, ENDING, IDLE, READY
 from actorflow.errors import ActorflowError
-from actorflow.process.host.below import describe
+from actorflow.process.hosts.link.lookup import describe
 
 if TYPE_CHECKING:
-    from actorflow.core.children import Children
-    from actorflow.process.host.below import Row
+    from actorflow.core.running.children import Children
+    from actorflow.process.hosts.link.lookup import Row
 
 SECONDS: Final = 1.0  # for the answers of all hosts
 NO_ANSWER: Final = "does not answer"

@@ -6,7 +6,7 @@ import math
 
 from actorflow.app.settings import Settings
 from actorflow.app.system import ActorSystem, check_name
-from actorflow.core.virtual import VirtualScheduler
+from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.errors import DefinitionError
 
 

@@ -26,7 +26,7 @@ def actors() -> None:
 @click.option("--after", metavar="NAME", default="", help="Those behind this name only: the next page.")
 def list_(url: str, alone: bool, limit: int, after: str, as_json: bool) -> None:
     """List durable actors, and names that have mail: the process that has each, and how much of it there is."""
-    from actorflow.durable.stored_actors import StoredActors
+    from actorflow.durable.node.stored_actors import StoredActors
 
     listed(url, as_json, "actors", lambda store: StoredActors(store).list(alone=alone, limit=limit, after=after))
 
@@ -37,7 +37,7 @@ def list_(url: str, alone: bool, limit: int, after: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(url: str, name: str, yes: bool, as_json: bool) -> None:
     """Delete all that the store has of the durable actor NAME, but for its dead letters; no process may have it."""
-    from actorflow.durable.stored_actors import StoredActors
+    from actorflow.durable.node.stored_actors import StoredActors
 
     confirm(f"Delete the state, the timers and the mail of {name} for good?", yes=yes)
     with opened(url, "write") as store:
@@ -60,7 +60,7 @@ def mail() -> None:
 @paging
 def list_mail(url: str, actor: str | None, limit: int, before: int | None, as_json: bool) -> None:
     """List messages that wait."""
-    from actorflow.durable.stored_actors import StoredActors
+    from actorflow.durable.node.stored_actors import StoredActors
 
     older = None if before is None else str(before)
     listed(url, as_json, "messages", lambda store: StoredActors(store).mail(actor, limit=limit, before=older))
@@ -73,7 +73,7 @@ def list_mail(url: str, actor: str | None, limit: int, before: int | None, as_js
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(url: str, ids: tuple[int, ...], actor: str | None, yes: bool, as_json: bool) -> None:
     """Remove messages that wait, for good; callers that wait for an answer hear so."""
-    from actorflow.durable.stored_actors import StoredActors
+    from actorflow.durable.node.stored_actors import StoredActors
 
     if bool(ids) == (actor is not None):
         fail("name messages by their ids, or an actor by --actor")

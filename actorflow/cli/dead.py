@@ -13,7 +13,7 @@ from actorflow.cli.output import NUMBER, confirm, show, told
 from actorflow.cli.queue import opened
 
 if TYPE_CHECKING:
-    from actorflow.durable.dead_mail import DeadMail
+    from actorflow.durable.node.dead_letters import DeadMail
     from actorflow.store.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,7 +64,7 @@ def choosing(command: F) -> F:
 @paging
 def list_(url: str, actor: str | None, limit: int, before: int | None, as_json: bool) -> None:
     """List dead letters, with their causes."""
-    from actorflow.durable.dead_mail import DeadMail
+    from actorflow.durable.node.dead_letters import DeadMail
 
     older = None if before is None else str(before)
     listed(url, as_json, "dead letters", lambda store: DeadMail(store).messages(actor, limit=limit, before=older))
@@ -100,7 +100,7 @@ def check_choice(ids: tuple[int, ...], actor: str | None, *, everything: bool) -
 
 def changed(url: str, ids: tuple[int, ...], act: Callable[[DeadMail], int]) -> int:
     """Change dead letters; an id that is not there is an error, once the others are done."""
-    from actorflow.durable.dead_mail import DeadMail
+    from actorflow.durable.node.dead_letters import DeadMail
 
     with opened(url, "write") as store:
         count = act(DeadMail(store))

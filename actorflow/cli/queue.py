@@ -18,8 +18,8 @@ from actorflow.cli.output import COUNTED, ENDS, NUMBER, confirm, counted, plain_
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.queue.job import JobInfo
-    from actorflow.queue.selection import Selection
+    from actorflow.queues.job import JobInfo
+    from actorflow.queues.selection import Selection
     from actorflow.store.store import Store
     from actorflow.store.transaction import Access
 
@@ -148,8 +148,8 @@ def show_(
     """
     if (what is None) is (name is None):
         fail("name a queue, or a job by its number; or a queue by --queue")
-    from actorflow.queue.job import JobInfo
-    from actorflow.queue.selection import Selection
+    from actorflow.queues.job import JobInfo
+    from actorflow.queues.selection import Selection
     from actorflow.store.transaction import NEWEST
 
     with opened(url, "read") as store:
@@ -195,11 +195,11 @@ def resume(name: str, url: str, as_json: bool) -> None:
 
 
 def _set_paused(name: str, url: str, as_json: bool, *, paused: bool) -> None:
-    from actorflow.queue import slots
+    from actorflow.queues.ledger import limits
 
     with opened(url, "write") as store:
         check_queue(store, name)
-        store.write(lambda transaction: slots.pause(transaction, name, paused=paused))
+        store.write(lambda transaction: limits.pause(transaction, name, paused=paused))
     told({"name": name, "paused": paused}, as_json, f"{name} is {'paused' if paused else 'resumed'}")
 
 
@@ -259,7 +259,7 @@ def numbers(words: list[str]) -> list[int]:
 
 def revived(store: Store, job: int) -> tuple[bool, str]:
     """Queue a job again; return whether it is, and the text to report."""
-    from actorflow.queue import ledger
+    from actorflow.queues import ledger
 
     limit = int(Settings().payload_limit)
     try:
@@ -288,8 +288,8 @@ def cancel(
 
     At once if they have not begun, else as soon as their tasks see it.
     """
-    from actorflow.queue import ledger
-    from actorflow.queue.aftermath import finish
+    from actorflow.queues import ledger
+    from actorflow.queues.aftermath import finish
 
     if bool(jobs) is (name is not None):
         fail("name jobs by their numbers, or a queue by --queue")
@@ -318,7 +318,7 @@ def check_choosing(name: str | None, status: str | None, tag: str | None, task: 
 
 def selected(store: Store, name: str, status: str | None, tag: str | None, task: str | None) -> Selection:
     """Return the jobs that the options choose; all of a queue is refused."""
-    from actorflow.queue.selection import Selection
+    from actorflow.queues.selection import Selection
 
     check_queue(store, name)
     selection = Selection(name, status, tag, task)
@@ -332,8 +332,8 @@ def selected(store: Store, name: str, status: str | None, tag: str | None, task:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
     """Remove all jobs of a queue that have not begun."""
-    from actorflow.queue import selection
-    from actorflow.queue.aftermath import finish
+    from actorflow.queues import selection
+    from actorflow.queues.aftermath import finish
 
     with opened(url, "write") as store:
         check_queue(store, name)
@@ -348,7 +348,7 @@ def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
 
 def figures(store: Store, name: str) -> dict[str, Any]:
     """Return a queue's figures by their names."""
-    from actorflow.queue.stats import Latencies, stats_of
+    from actorflow.queues.stats import Latencies, stats_of
 
     found = dataclasses.asdict(store.read(lambda transaction: stats_of(transaction, name, 0, Latencies())))
     return {word: value for word, value in found.items() if word not in {"workers", "latency"}}
@@ -363,7 +363,7 @@ def check_queue(store: Store, name: str) -> None:
 
 def info_of(store: Store, job: str) -> JobInfo:
     """Return a job as the store has it; exit with an error if there is none."""
-    from actorflow.queue.job import JobInfo
+    from actorflow.queues.job import JobInfo
 
     number = int(job) if len(job) < LONGEST else 0  # a greater one is no job's, and no database's
     row = store.read(lambda transaction: transaction.one("jobs.get", {"id": number}))

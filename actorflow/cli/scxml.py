@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from actorflow.app.system import ActorSystem
-    from actorflow.core.ref import ActorRef
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.machine.scxml.actor import ScxmlActor
     from actorflow.machine.scxml.document import ScxmlChart
 

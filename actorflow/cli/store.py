@@ -52,9 +52,9 @@ def path_of(file: str) -> str:
 @JSON
 def check(file: str, as_json: bool) -> int:
     """Read all of a file: its version, sizes, rows and processes; a damaged one gives the exit code 2."""
-    from actorflow.store.sqlite import care
+    from actorflow.store.sqlite import maintenance
 
-    report = attempt(care.check, file)
+    report = attempt(maintenance.check, file)
     if as_json:
         click.echo(json.dumps({"ok": not report.problems, **dataclasses.asdict(report)}))
     elif not report.problems:
@@ -80,10 +80,10 @@ def dump(file: str, tables: tuple[str, ...]) -> None:
 
     Nothing that is stored is imported or run: stored values come as the JSON that they are.
     """
-    from actorflow.store.sqlite import care
+    from actorflow.store.sqlite import maintenance
 
     def print_all(path: str) -> None:
-        for line in care.dump(path, tables):
+        for line in maintenance.dump(path, tables):
             click.echo(json.dumps(line))
 
     attempt(print_all, file)
@@ -94,9 +94,9 @@ def dump(file: str, tables: tuple[str, ...]) -> None:
 @JSON
 def vacuum(file: str, as_json: bool) -> None:
     """Write a file anew without the room that is free in it; writers wait meanwhile."""
-    from actorflow.store.sqlite import care
+    from actorflow.store.sqlite import maintenance
 
-    before, after = attempt(care.vacuum, file)
+    before, after = attempt(maintenance.vacuum, file)
     show(as_json, f"{file}: {before:,} bytes before, {after:,} now", before=before, after=after)
 
 
@@ -110,9 +110,9 @@ def backup(file: str, target: str, force: bool, as_json: bool) -> None:
 
     A copy made by `cp` may lack the last commits, which are in FILE-wal, or be torn.
     """
-    from actorflow.store.sqlite import care
+    from actorflow.store.sqlite import maintenance
 
-    size = attempt(care.backup, file, target, replace=force)
+    size = attempt(maintenance.backup, file, target, replace=force)
     show(as_json, f"{target}: {size:,} bytes", target=target, bytes=size)
 
 
@@ -124,7 +124,7 @@ def prune(file: str, as_json: bool) -> None:
 
     A queue that works does so by itself every ten seconds.
     """
-    from actorflow.queue.retention import prune as prune_now
+    from actorflow.queues.retention import prune as prune_now
     from actorflow.store.store import open_store
 
     def prune_file(path: str) -> dict[str, int]:
@@ -147,7 +147,7 @@ def migrate(url: str, as_json: bool) -> None:
     The start of a program on it does so too; other commands never do. Programs with an older actorflow that work on it
     take no more jobs from then on, so end them first. On a server this makes the tables where there are none.
     """
-    from actorflow.store.sqlite import care
+    from actorflow.store.sqlite import maintenance
     from actorflow.store.store import open_store
 
     url = url_of(url)
@@ -155,7 +155,7 @@ def migrate(url: str, as_json: bool) -> None:
         fail("a memory: store is in the process that works on it: name a file or a server")
     try:
         if url.startswith("sqlite:///"):
-            with care.look_into(url.removeprefix("sqlite:///")):
+            with maintenance.look_into(url.removeprefix("sqlite:///")):
                 pass  # opening would make a file that is not there
         opened = open_store(url)
         opened.close()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.errors import ActorDeadError, is_a
 
 if TYPE_CHECKING:
-    from actorflow.core.future import Future
+    from actorflow.core.futures.future import Future
 
 
 class ContainedLogger(logging.LoggerAdapter[logging.Logger]):

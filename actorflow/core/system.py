@@ -12,19 +12,19 @@ import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.atomic import exclusively, forkable_lock
-from actorflow.core.children import Children
-from actorflow.core.current import CURRENT
-from actorflow.core.drain import Drain
-from actorflow.core.future import Future
-from actorflow.core.live import LiveScheduler
+from actorflow.core.drivers.live import LiveScheduler
+from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
-from actorflow.core.procedure import start_procedure
-from actorflow.core.ref import DEAD, ActorRef
-from actorflow.core.registry import REFS
+from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.ref import DEAD, ActorRef
+from actorflow.core.running.children import Children
+from actorflow.core.running.drain import Drain
+from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import AskTimeout, DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.core.scheduler import Scheduler
+    from actorflow.core.running.scheduler import Scheduler
 
 LEAST: Final = 0.2  # seconds for processes, and for handlers of log records, also if the grace time is over
 CUT_SECONDS: Final = 1.0  # for the actors to end once an interruption has ended the grace time
@@ -85,7 +85,7 @@ class System:
             start_procedure(self.scheduler, self._drain(self.scheduler.drain), self.ended)
 
     async def _drain(self, drain: Drain) -> None:
-        """End the work that is not the actors' own, then the actors, newest first: see `actorflow.core.drain`."""
+        """End the work that is not the actors' own, then the actors, newest first, see `core.running.drain`."""
         scheduler = self.scheduler
         scheduler.draining = self.root.closed = True
         if scheduler.hosts is not None:
@@ -202,7 +202,7 @@ def gone_ref(gone: Any, uid: int, cls: type[Any], name: str | None) -> ActorRef[
     return ref
 
 
-# System key -> how to reach actors of that system in other processes; filled by actorflow.process.host.
+# System key -> how to reach actors of that system in other processes; filled by actorflow.process.hosts.
 NODES: dict[str, Any] = {}
 
 

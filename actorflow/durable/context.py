@@ -6,24 +6,24 @@ import queue
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.context import Context, Piped
-from actorflow.core.current import CURRENT
-from actorflow.core.future import Future
-from actorflow.core.messages import Call
-from actorflow.core.reply import Reply
-from actorflow.core.timers import Timer
-from actorflow.durable.away import reply_at
-from actorflow.durable.payload import pack
-from actorflow.durable.rows import TimerRow
-from actorflow.durable.unit import CURE, Unit
+from actorflow.core.actors.context import Context, Piped
+from actorflow.core.futures.future import Future
+from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.messages import Call
+from actorflow.core.messages.reply import Reply
+from actorflow.core.refs.timers import Timer
+from actorflow.durable.handling.unit_of_work import CURE, Unit
+from actorflow.durable.remote.remote_ref import reply_at
+from actorflow.durable.rows.payload import pack
+from actorflow.durable.rows.records import TimerRow
 from actorflow.errors import DefinitionError, Stopping
 from actorflow.store.codec import check_size, encode
-from actorflow.store.faults import write_error
+from actorflow.store.error_json import write_error
 
 if TYPE_CHECKING:
-    from actorflow.core.ref import ActorRef
-    from actorflow.durable.mailbox import Mailbox
-    from actorflow.durable.registry import Registry
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.durable.handling.mailbox import Mailbox
+    from actorflow.durable.node.runtime import Registry
 
 
 class DurableContext(Context):

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorflow.core.actor import Actor
+from actorflow.core.actors.actor import Actor
 from actorflow.core.atomic import exclusively
+from actorflow.durable.node.runtime import Registry
 from actorflow.durable.ref import DurableRef
-from actorflow.durable.registry import Registry
 from actorflow.errors import DefinitionError
 from actorflow.process.options import Process
+from actorflow.tasks.options import check_text, is_text
 from actorflow.text import text_of
-from actorflow.workflow.options import check_text, is_text
 
 if TYPE_CHECKING:
-    from actorflow.core.ref import ActorRef
-    from actorflow.core.scheduler import Scheduler
-    from actorflow.core.traits import Traits
+    from actorflow.core.actors.traits import Traits
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.core.running.scheduler import Scheduler
     from actorflow.store.store import Store
 
 A = TypeVar("A", bound=Actor)
@@ -41,8 +41,8 @@ def durable_kind(
     registry_of(scheduler, store)
     if options.host is None:
         return DurableRef, traits
-    from actorflow.durable.hosted import CopiedDurableRef, HostedDurableRef  # noqa: PLC0415 - most have no host
-    from actorflow.process.host.lodge import HostedTraits  # noqa: PLC0415
+    from actorflow.durable.remote.hosted import CopiedDurableRef, HostedDurableRef  # noqa: PLC0415 - most have no host
+    from actorflow.process.hosts.parent.hosted_ref import HostedTraits  # noqa: PLC0415
 
     if scheduler.is_virtual:
         return CopiedDurableRef, traits

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorflow.core.context import Context
-from actorflow.core.current import CURRENT
-from actorflow.core.future import Future
-from actorflow.core.messages import Stop
-from actorflow.core.ref import ENDING, IDLE, ActorRef
+from actorflow.core.actors.context import Context
+from actorflow.core.futures.future import Future
+from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.messages import Stop
+from actorflow.core.refs.ref import ENDING, IDLE, ActorRef
 from actorflow.core.system import Gone
-from actorflow.durable.asks import StoredFuture
-from actorflow.durable.away import ELSEWHERE, Stored, key_of
 from actorflow.durable.context import DurableContext
-from actorflow.durable.mailbox import Mailbox
+from actorflow.durable.handling.mailbox import Mailbox
+from actorflow.durable.remote.remote_ref import ELSEWHERE, Stored, key_of
+from actorflow.durable.rows.open_asks import StoredFuture
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.durable.registry import Registry
+    from actorflow.durable.node.runtime import Registry
 
 
 class DurableRef(Stored):

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorflow.core.actor import HANDLERS, Actor
-from actorflow.core.messages import Sent
-from actorflow.core.waits import dead_before
+from actorflow.core.actors.actor import HANDLERS, Actor
+from actorflow.core.futures.wait_graph import dead_before
+from actorflow.core.messages.messages import Sent
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
+from actorflow.machine.actor_platform import Owed, Surroundings, ended, hand_over
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.steps import failures
 from actorflow.machine.steps.macrostep import time_out
-from actorflow.machine.surroundings import Owed, Surroundings, ended, hand_over
 
 if TYPE_CHECKING:
-    from actorflow.core.ref import ActorRef
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.machine.chart import Chart
 
 
@@ -174,7 +174,7 @@ class Machine(Actor):
 
     def _subscribe(self, receiver: ActorRef[Any]) -> None:
         """Tell an actor of each transition."""
-        from actorflow.core.life import life_of  # noqa: PLC0415 - few machines have subscribers
+        from actorflow.core.refs.cold_fields import life_of  # noqa: PLC0415 - few machines have subscribers
 
         life_of(self._actor_ref).listeners.append(receiver)
         self._tell_of_transitions(receiver)

@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
-from actorflow.machine.reach import reachable
+from actorflow.machine.reachability import reachable
 
 NAMED: Final = 10  # states of a circle that its text names
 MOST: Final = 100  # mistakes told of: the near name of each is looked for among all states, 10 ms in a chart of 2,000

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from actorflow.machine import sets
+from actorflow.machine import transition_sets
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Transition
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def domain_of(chart: Chart, transition: Transition) -> str:
     targets = transition.targets
     if not targets or any(name not in chart.states or chart.states[name].kind in HISTORY for name in targets):
         return ROOT
-    return sets.domain(chart, transition, {})
+    return transition_sets.domain(chart, transition, {})
 
 
 class Entered:
@@ -101,7 +101,12 @@ class Change:
     )
 
     def __init__(
-        self, program: Program, names: frozenset[str], moves: tuple[Move, ...], exits: sets.Exit, entry: sets.Entry
+        self,
+        program: Program,
+        names: frozenset[str],
+        moves: tuple[Move, ...],
+        exits: transition_sets.Exit,
+        entry: transition_sets.Entry,
     ) -> None:
         chart = program.chart
         self.flipped = program.bits(names ^ ((names - exits.states) | entry.states))
@@ -126,8 +131,8 @@ class Change:
             or self.remembered
             or not all(one.is_plain() for one in self.entered)
         )
-        self.leaves = tuple(name for name in order if sets.is_atomic(chart, name))
-        self.left_leaves = tuple(name for name in reversed(self.left) if sets.is_atomic(chart, name))
+        self.leaves = tuple(name for name in order if transition_sets.is_atomic(chart, name))
+        self.left_leaves = tuple(name for name in reversed(self.left) if transition_sets.is_atomic(chart, name))
         inside = program.within(moves[0].domain) if len(moves) == 1 and moves[0].domain else 0
         self.is_local = (
             not program.bits(entry.states) & ~inside
@@ -200,7 +205,7 @@ class WaitingMoves:
                 self._moves[name] = found
         self._bits = program.bits(self._moves)
         # only states without others in them have any, so each stands for itself
-        self._of_atomic = all(sets.is_atomic(program.chart, name) for name in self._moves)
+        self._of_atomic = all(transition_sets.is_atomic(program.chart, name) for name in self._moves)
 
     def candidates(self, program: Program, configuration: Configuration) -> Candidates:
         """Return the candidates in a configuration: for each atomic state, inner ones first."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Transition
-from actorflow.machine.sets import Entry, is_legal
+from actorflow.machine.transition_sets import Entry, is_legal
 from actorflow.text import text_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, cast
 
-from actorflow.core.arguments import check_arguments
+from actorflow.core.actors.arguments import check_arguments
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
 from actorflow.machine.interpreter import Interpreter

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from actorflow.core.log import logger
 from actorflow.errors import TransitionRefused
-from actorflow.machine import sets
+from actorflow.machine import transition_sets
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Transition
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.platform import Alone
@@ -89,7 +89,7 @@ def shortest_paths(
 def _events(chart: Chart) -> dict[str, list[tuple[Any, ...]]]:
     """Make events of the chart's patterns, without those that follow by themselves when a state is done."""
     names = (pattern.removesuffix(".*").removesuffix(".") for pattern in sorted(chart.events))
-    return {name: [()] for name in names if not sets.matches("done.state", name)}
+    return {name: [()] for name in names if not transition_sets.matches("done.state", name)}
 
 
 class _Search(Protocol):
@@ -168,14 +168,16 @@ class _Structure:
     def _selections(self, here: _Here, wanted: Callable[[Transition], bool]) -> Iterator[tuple[Transition, ...]]:
         """Go through the sets of transitions that may be taken together, depending on guards; one may be empty."""
         options = [
-            self._options(name, wanted) for name in self.chart.in_order(here.names) if sets.is_atomic(self.chart, name)
+            self._options(name, wanted)
+            for name in self.chart.in_order(here.names)
+            if transition_sets.is_atomic(self.chart, name)
         ]
         known = set()
         for choice in itertools.islice(itertools.product(*options), LIMIT):
             moves = tuple(dict.fromkeys(transition for transition in choice if transition is not None))
             if moves not in known:
                 known.add(moves)
-                yield tuple(sets.without_conflicts(self.chart, here.names, moves, dict(here.remembered)))
+                yield tuple(transition_sets.without_conflicts(self.chart, here.names, moves, dict(here.remembered)))
 
     def _options(self, name: str, wanted: Callable[[Transition], bool]) -> list[Transition | None]:
         """List the transitions that an atomic state may take: each that has a guard, up to the first that has none."""
@@ -190,8 +192,8 @@ class _Structure:
 
     def _after(self, here: _Here, moves: tuple[Transition, ...]) -> _Here:
         chart, remembered = self.chart, dict(here.remembered)
-        exits = sets.Exit(chart, here.names, moves, remembered)
-        entry = sets.Entry(chart, remembered, remembered | exits.remembered)
+        exits = transition_sets.Exit(chart, here.names, moves, remembered)
+        entry = transition_sets.Entry(chart, remembered, remembered | exits.remembered)
         entry.add(moves)
         remembered |= exits.remembered
         names = (here.names - exits.states) | entry.states
@@ -201,11 +203,11 @@ class _Structure:
     def _done(self, entered: Iterable[str], names: frozenset[str]) -> Iterator[str]:
         for name in entered:
             if self.chart.states[name].kind == "final":
-                yield from (f"done.state.{state}" for state in sets.completed(self.chart, names, name))
+                yield from (f"done.state.{state}" for state in transition_sets.completed(self.chart, names, name))
 
 
 def _waits_for(event: str) -> Callable[[Transition], bool]:
-    return lambda transition: any(sets.matches(pattern, event) for pattern in transition.events)
+    return lambda transition: any(transition_sets.matches(pattern, event) for pattern in transition.events)
 
 
 # --- with models -----------------------------------------------------------------------------------------------------
@@ -266,7 +268,7 @@ class _Runs:
         steps: list[Step] = [
             (event, args)
             for event, tuples in self.events.items()
-            if any(sets.matches(pattern, event) for pattern in legal)
+            if any(transition_sets.matches(pattern, event) for pattern in legal)
             for args in tuples
         ]
         if run.machine.due is not None:

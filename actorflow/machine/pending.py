@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
     from actorflow.machine.interpreter import Interpreter
-    from actorflow.machine.sets import Remembered
+    from actorflow.machine.transition_sets import Remembered
 
 TimerKey: TypeAlias = str | tuple[str, int]  # a named timer, or a state and the place of its transition
 

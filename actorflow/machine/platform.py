@@ -1,6 +1,6 @@
 """Platform: the surroundings of an interpreter: the clock, timers, and children to invoke.
 
-The word is SCXML's. An actor is one (see `surroundings`); `Alone` is the one of an interpreter without an actor.
+The word is SCXML's. An actor is one (see `actor_platform`); `Alone` is the one of an interpreter without an actor.
 """
 
 from __future__ import annotations

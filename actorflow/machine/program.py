@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from actorflow.errors import DefinitionError
-from actorflow.machine import sets
+from actorflow.machine import transition_sets
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
 from actorflow.machine.configuration import (
     Candidates,
@@ -28,7 +28,7 @@ from actorflow.machine.configuration import (
 )
 from actorflow.machine.direct import action_of
 from actorflow.machine.hooks import not_plain, wants_event
-from actorflow.machine.reach import check_inside, check_targets
+from actorflow.machine.reachability import check_inside, check_targets
 from actorflow.text import text_of
 
 KEPT: Final = 1000  # names of events, for each configuration
@@ -169,7 +169,7 @@ class Program:
     def done_events(self, name: str, active: frozenset[str]) -> tuple[tuple[str, Function | None], ...]:
         """Return the done events of a final state, with the functions for their data; appendix D, `enterStates`."""
         data = self.function(self.chart.states[name].donedata)
-        done = sets.completed(self.chart, active, name)
+        done = transition_sets.completed(self.chart, active, name)
         return tuple((f"done.state.{each}", None if number else data) for number, each in enumerate(done))
 
     # --- configurations and steps ------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class Program:
         """Return all states within a state, as bits."""
         known = self._within.get(name)
         if known is None:
-            known = self._within[name] = self.bits(sets.within(self.chart, name))
+            known = self._within[name] = self.bits(transition_sets.within(self.chart, name))
         return known
 
     def defers_of(self, bits: int) -> tuple[str, ...]:
@@ -212,7 +212,7 @@ class Program:
         if known is not None:
             return known
         if leaves is None:
-            leaves = tuple(name for name in self.names(bits) if sets.is_atomic(self.chart, name))
+            leaves = tuple(name for name in self.names(bits) if transition_sets.is_atomic(self.chart, name))
         with self._lock:
             known = self._configurations.get(bits)
             if known is None:
@@ -248,7 +248,9 @@ class Program:
             if not isinstance(event, str):
                 msg = f"{self.chart.name}: {text_of(event)} is no event's name: give a str, or an Event to send_event"
                 raise DefinitionError(msg)
-            waiting = WaitingMoves(self, lambda transition: any(sets.matches(one, event) for one in transition.events))
+            waiting = WaitingMoves(
+                self, lambda transition: any(transition_sets.matches(one, event) for one in transition.events)
+            )
             if len(self._waiting) < KEPT:
                 self._waiting[event] = waiting
         found = waiting.candidates(self, configuration)
@@ -256,7 +258,9 @@ class Program:
             configuration.candidates[event] = found
         return found
 
-    def step(self, configuration: Configuration, moves: tuple[Move, ...], remembered: sets.Remembered) -> Step:
+    def step(
+        self, configuration: Configuration, moves: tuple[Move, ...], remembered: transition_sets.Remembered
+    ) -> Step:
         """Return the step that the moves make together, none of them preempted; worked out at first need."""
         known = configuration.steps.get(moves)
         if isinstance(known, Step):
@@ -280,12 +284,14 @@ class Program:
         step = configuration.steps[moves] = self._joined(configuration, moves, change)
         return step
 
-    def _any_step(self, configuration: Configuration, moves: tuple[Move, ...], remembered: sets.Remembered) -> Step:
+    def _any_step(
+        self, configuration: Configuration, moves: tuple[Move, ...], remembered: transition_sets.Remembered
+    ) -> Step:
         """Work a step out by appendix D."""
         transitions = [move.transition for move in moves]
-        exits = sets.Exit(self.chart, configuration.names, transitions, remembered)
+        exits = transition_sets.Exit(self.chart, configuration.names, transitions, remembered)
         # A history that is a target may be of what is left just now, as in appendix D: exits come first there.
-        entry = sets.Entry(self.chart, remembered, {**remembered, **exits.remembered})
+        entry = transition_sets.Entry(self.chart, remembered, {**remembered, **exits.remembered})
         entry.add(transitions)
         change = Change(self, configuration.names, moves, exits, entry)
         if change.is_local:
@@ -330,7 +336,7 @@ class Program:
         return known
 
     def conflict_free(
-        self, configuration: Configuration, moves: list[Move], remembered: sets.Remembered
+        self, configuration: Configuration, moves: list[Move], remembered: transition_sets.Remembered
     ) -> tuple[Move, ...]:
         """Drop moves that others preempt."""
         if len(moves) < 2:
@@ -340,7 +346,7 @@ class Program:
         if known is None:
             by_transition = {id(move.transition): move for move in moves}
             transitions = [move.transition for move in moves]
-            kept = sets.without_conflicts(self.chart, configuration.names, transitions, remembered)
+            kept = transition_sets.without_conflicts(self.chart, configuration.names, transitions, remembered)
             known = tuple(by_transition[id(transition)] for transition in kept)
             targets = (target for transition in transitions for target in transition.targets)
             if not any(self.chart.states[target].kind in HISTORY for target in targets):

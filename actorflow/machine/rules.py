@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
 
-from actorflow.core.actor import Actor
-from actorflow.core.child import Child
+from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.child import Child
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import Chart, Hook, Invoke, is_wait
 from actorflow.machine.direct import event_method

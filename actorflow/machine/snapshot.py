@@ -13,8 +13,8 @@ from actorflow.errors import DefinitionError, PayloadError
 from actorflow.machine.chart import HISTORY, ROOT
 from actorflow.machine.event import Event, Record
 from actorflow.machine.pending import Due, TimerKey, pending_of
-from actorflow.machine.sets import is_legal, was_active
 from actorflow.machine.steps import macrostep, timers
+from actorflow.machine.transition_sets import is_legal, was_active
 from actorflow.text import text_of
 
 if TYPE_CHECKING:

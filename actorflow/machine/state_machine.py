@@ -7,22 +7,22 @@ from collections.abc import Callable
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar, Unpack, cast
 
-from actorflow.core.actor import Actor
-from actorflow.core.messages import Call
+from actorflow.core.actors.actor import Actor
+from actorflow.core.messages.messages import Call
 from actorflow.core.system import UNSTARTED
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
 from actorflow.machine.actor import Machine
+from actorflow.machine.actor_platform import Surroundings
 from actorflow.machine.declare import State, chart_of, check_class
 from actorflow.machine.direct import action_of, event_method
 from actorflow.machine.initial import OF_CHART, Initial, names_of
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.local import make_local
 from actorflow.machine.stats import MachineStats, stats_of
-from actorflow.machine.surroundings import Surroundings
 
 if TYPE_CHECKING:
-    from actorflow.core.traits import ClassKeywords
+    from actorflow.core.actors.traits import ClassKeywords
     from actorflow.machine.chart import Chart
 
 P = ParamSpec("P")

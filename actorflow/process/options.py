@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from actorflow.core.traits import Traits, check_choice, check_type
+from actorflow.core.actors.traits import Traits, check_choice, check_type
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.core.ref import ActorRef
-    from actorflow.core.scheduler import Scheduler
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.core.running.scheduler import Scheduler
 
 Start: TypeAlias = Literal["zygote", "spawn"]
 
@@ -122,7 +122,7 @@ class Process:
 
     def lodge(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
         """Return the kind of ref, and the traits, by which this process knows an actor that runs there."""
-        from actorflow.process.host.lodge import lodge  # noqa: PLC0415 - most programs have no hosts
+        from actorflow.process.hosts.parent.hosted_ref import lodge  # noqa: PLC0415 - most programs have no hosts
 
         return lodge(traits, scheduler)
 

@@ -1,6 +1,9 @@
 """The store: data that must outlive the process, in one SQLite file or in PostgreSQL.
 
-Read in this order: `transaction` (the calls open to a piece of work), `commits` (many pieces of work in one commit),
-`store` (the interface for other layers), then `sqlite` and `postgres`, each with its SQL in files: `migrations/*.sql`
+`store` (the interface for other layers), `transaction` (the calls open to a piece of work), `base` (what all stores
+share), `group_commit` (many pieces of work in one commit), `pending_writes` (those that wait for it), `holding` and
+`open_transaction` (one that stays open until its thread ends it), `turn` (the lock of the writer), `members` and `node`
+(the processes that work on a store), `statements` (SQL by name), `watchers` (who hears of commits), `codec` and
+`classes` (values as JSON), `error_json`. Then `sqlite` and `postgres`, each with its SQL in files: `migrations/*.sql`
 make the tables, `*.sql` hold the statements by name.
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from actorflow.core.modules import module_named
+from actorflow.core.importable import module_named
 from actorflow.errors import PayloadError
 
 

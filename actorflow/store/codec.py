@@ -23,8 +23,8 @@ from typing import Any, Final
 
 import msgspec
 
-from actorflow.core.actor import Actor
-from actorflow.core.modules import module_of
+from actorflow.core.actors.actor import Actor
+from actorflow.core.importable import module_of
 from actorflow.core.system import resolve
 from actorflow.errors import PayloadError
 from actorflow.store.classes import find_imported, is_named_tuple, known, named_tuple, rebuilt

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from actorflow.errors import OutcomeUnknown, StoreError, StoreUnreachable
-from actorflow.store.pieces import After, call, run_last
+from actorflow.store.pending_writes import After, call, run_last
 from actorflow.store.transaction import Durability, Transaction, Writer
 from actorflow.store.turn import Turn
 

@@ -1,6 +1,6 @@
 """Store: the interface of a database for other layers.
 
-All writes of a process go through one connection (`commits`), reads through others. Nothing in here knows queues,
+All writes of a process go through one connection (`group_commit`), reads through others. Nothing in here knows queues,
 actors or workflows: they bring statements of their own, in the dialects' SQL files.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from actorflow.core.traits import check_choice
+from actorflow.core.actors.traits import check_choice
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
-    from actorflow.core.future import Future
-    from actorflow.store.held import Held
+    from actorflow.core.futures.future import Future
     from actorflow.store.members import Members
     from actorflow.store.node import Node
+    from actorflow.store.open_transaction import Held
     from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")

@@ -52,7 +52,7 @@ class Transaction(Protocol):
 
 
 class Writer(Protocol):
-    """The one connection of a process that writes, for `commits`. Not for several threads at a time."""
+    """The one connection of a process that writes, for `group_commit`. Not for several threads at a time."""
 
     @property
     def transaction(self) -> Transaction:

@@ -1,1 +1,4 @@
-"""Supervision by OTP's rules: restart window, restarts, and the Supervisor actor."""
+"""Supervision by OTP's rules.
+
+`supervisor` (the actor), `restarts` (its children, and which of them end and begin again), `window` (how often).
+"""

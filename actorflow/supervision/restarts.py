@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from actorflow.core.actor import HANDLERS, Actor
-from actorflow.core.burial import SILENT, bury, close_incarnation
-from actorflow.core.child import Child, constructed
-from actorflow.core.children import Children
-from actorflow.core.life import life_of
-from actorflow.core.lifecycle import finish_exit, release, stop_children
+from actorflow.core.actors.actor import HANDLERS, Actor
+from actorflow.core.actors.child import Child, constructed
+from actorflow.core.actors.traits import check_choice
 from actorflow.core.log import logger
-from actorflow.core.messages import Restarted, Start
-from actorflow.core.procedure import completed, pause, start_procedure
-from actorflow.core.ref import DEAD, IDLE, READY, ActorRef
+from actorflow.core.messages.messages import Restarted, Start
+from actorflow.core.refs.cold_fields import life_of
+from actorflow.core.refs.ref import DEAD, IDLE, READY, ActorRef
+from actorflow.core.refs.termination import SILENT, bury, close_incarnation
+from actorflow.core.running.children import Children
+from actorflow.core.running.lifecycle import finish_exit, release, stop_children
+from actorflow.core.running.system_task import completed, pause, start_procedure
 from actorflow.core.system import System
-from actorflow.core.traits import check_choice
 from actorflow.errors import DefinitionError, HostDied, RestartLimitReached, is_a
 from actorflow.supervision.window import RestartWindow
 from actorflow.text import text_of
@@ -28,7 +28,7 @@ from actorflow.text import text_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actorflow.core.scheduler import Scheduler
+    from actorflow.core.running.scheduler import Scheduler
 
 Strategy: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
 

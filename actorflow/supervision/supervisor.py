@@ -6,17 +6,17 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
-from actorflow.core.actor import Actor
-from actorflow.core.child import Child
-from actorflow.core.future import Future, patient
-from actorflow.core.procedure import start_procedure
-from actorflow.core.ref import CHANGING
-from actorflow.core.traits import check_choice, check_intensity
+from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.child import Child
+from actorflow.core.actors.traits import check_choice, check_intensity
+from actorflow.core.futures.future import Future, patient
+from actorflow.core.refs.ref import CHANGING
+from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import DefinitionError
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.core.ref import ActorRef
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.supervision.restarts import Strategy, SupervisedChildren
 
 A = TypeVar("A", bound=Actor)

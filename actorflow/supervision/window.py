@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from actorflow.core.traits import check_intensity
+from actorflow.core.actors.traits import check_intensity
 
 
 class RestartWindow:

@@ -1,6 +1,7 @@
 """Tools for tests of actors: virtual time, a probe that expects messages, a check for leaks.
 
-The fixtures `system`, `virtual_system` and `probe` come with the package (see `actorflow.testing.plugin`).
+`probe`, `leaks`, `jobs` (assertions about enqueued jobs), `stateful` (a hypothesis test made of a chart). The fixtures
+`system`, `virtual_system` and `probe` come with the package, by `plugin`.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.system import SYSTEMS
 from actorflow.errors import DefinitionError
-from actorflow.queue.job import Job
+from actorflow.queues.job import Job
 from actorflow.store.codec import decode, encode
-from actorflow.workflow.task import AnyTask
+from actorflow.tasks.task import AnyTask
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction

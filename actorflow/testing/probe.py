@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actor import Actor
-from actorflow.core.reply import Reply
+from actorflow.core.actors.actor import Actor
+from actorflow.core.messages.reply import Reply
 from actorflow.errors import AskTimeout
 
 if TYPE_CHECKING:
     from actorflow.app.system import ActorSystem
-    from actorflow.core.ref import ActorRef
+    from actorflow.core.refs.ref import ActorRef
 
 
 class Recorder(Actor):

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actorflow.app.virtual import VirtualSystem
-from actorflow.core.future import Future
-from actorflow.core.messages import Crashed
-from actorflow.core.ref import ActorRef
+from actorflow.core.futures.future import Future
+from actorflow.core.messages.messages import Crashed
+from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
-from actorflow.machine import sets, snapshot
+from actorflow.machine import snapshot, transition_sets
 from actorflow.machine.actor import ChartActor, Machine
 from actorflow.machine.chart import Chart
 from actorflow.machine.event import Record
@@ -85,7 +85,9 @@ def machine_rules(
     chart = machine if isinstance(machine, Chart) else machine.chart
     given = dict(arguments or {})
     names = {pattern.removesuffix(".*").removesuffix(".") for pattern in chart.events}
-    events = sorted(name for name in names - {"*"} if not any(sets.matches(word, name) for word in FOLLOWING))
+    events = sorted(
+        name for name in names - {"*"} if not any(transition_sets.matches(word, name) for word in FOLLOWING)
+    )
     _check_names(chart.name, given, events, "event")
     numbers = itertools.count(2)
     rules: dict[str, Any] = {}
@@ -162,8 +164,8 @@ class MachineRules(RuleBasedStateMachine):
         """Send an event, and compare its effect with the allowed ones."""
         machine = self._interpreter
         state, before = machine.state, self._seen()
-        legal = any(sets.matches(pattern, event) for pattern in machine.legal)
-        deferred = any(sets.matches(pattern, event) for pattern in machine._configuration.defers)
+        legal = any(transition_sets.matches(pattern, event) for pattern in machine.legal)
+        deferred = any(transition_sets.matches(pattern, event) for pattern in machine._configuration.defers)
         self._records.clear()
         future = self.ref.send(event, *args, **kwargs)
         self._settle()
@@ -209,7 +211,7 @@ class MachineRules(RuleBasedStateMachine):
     def _active_states_may_be_active_together(self) -> None:
         if self.ref.is_alive():
             names = self._interpreter.configuration
-            assert sets.is_legal(self.chart, names), f"{sorted(names)} are active together"
+            assert transition_sets.is_legal(self.chart, names), f"{sorted(names)} are active together"
 
     @invariant()
     def _history_is_one_chain_that_ends_here(self) -> None:

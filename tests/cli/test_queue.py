@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import actorflow as af
 from actorflow.cli import main
 from actorflow.cli.output import draw
-from tests.queue import tasks
+from tests.queues import tasks
 
 
 @pytest.fixture

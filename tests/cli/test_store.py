@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import actorflow as af
 from actorflow.cli import main
-from actorflow.queue import ledger
+from actorflow.queues import ledger
 from actorflow.store.sqlite import file as sqlite_file
 from actorflow.store.store import open_store
 from actorflow.testing import LeakCheck

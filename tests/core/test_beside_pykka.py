@@ -11,7 +11,7 @@ import pykka.messages
 import pytest
 
 import actorflow as af
-from actorflow.core.registry import RefTable
+from actorflow.core.messages.ref_table import RefTable
 from tests.core.actors import Echo, Log
 
 

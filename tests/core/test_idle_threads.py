@@ -9,9 +9,9 @@ import weakref
 import pytest
 
 import actorflow as af
-from actorflow.core import baton
-from actorflow.core.live import LiveScheduler
-from actorflow.core.run_queue import Worker
+from actorflow.core.drivers import baton
+from actorflow.core.drivers.live import LiveScheduler
+from actorflow.core.running.run_queue import Worker
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
 

@@ -3,7 +3,7 @@
 import pytest
 
 import actorflow as af
-from actorflow.core import mailbox
+from actorflow.core.refs import bounded_mailbox
 from tests.core.actors import Echo
 from tests.interrupts import BOUND, at_every_bytecode, ends
 
@@ -128,7 +128,7 @@ def test_an_interrupted_send_to_a_full_mailbox_loses_no_answer(system, overflow,
         slow.stop(block=False)
         prepared[:] = [filled(system, overflow)]
 
-    assert at_every_bytecode(send, mended, within=mailbox.__file__) > 10
+    assert at_every_bytecode(send, mended, within=bounded_mailbox.__file__) > 10
     prepared.pop()[1].set()
     ends(system.stop)
 

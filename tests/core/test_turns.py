@@ -6,7 +6,7 @@ import time
 import pytest
 
 import actorflow as af
-from actorflow.core.pulse import Pulse
+from actorflow.core.drivers.preemption import Pulse
 from tests.core.actors import Blocked, Echo, Held, Log, hold, until
 
 

@@ -5,7 +5,7 @@ import sys
 import threading
 
 import actorflow as af
-from actorflow.queue import upkeep
+from actorflow.queues.node import upkeep
 from actorflow.store.sqlite import store
 from tests.crash import tasks  # noqa: F401 - a node claims jobs of tasks that it knows
 

@@ -13,7 +13,7 @@ from typing import Any
 from actorflow.store.postgres.connection import PostgresTransaction, PostgresWriter
 from actorflow.store.postgres.session import Session
 from actorflow.store.sqlite.connection import SqliteWriter
-from actorflow.store.sqlite.work import WorkNotes
+from actorflow.store.sqlite.work_notes import WorkNotes
 from tests.crash import tasks
 
 

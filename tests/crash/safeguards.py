@@ -10,16 +10,16 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from actorflow.queue import ledger, packing
-from actorflow.queue.attempt import Attempt
-from actorflow.queue.ledger import endings
-from actorflow.queue.line import Line
-from actorflow.queue.schedules import Firing
+from actorflow.queues import ledger, packing
+from actorflow.queues.ledger import endings
+from actorflow.queues.node.attempt import Attempt
+from actorflow.queues.node.local_queue import Line
+from actorflow.queues.schedules import Firing
 from actorflow.store.members import Members
 from actorflow.store.postgres import connection as postgres
 from actorflow.store.sqlite import connection as sqlite
 from actorflow.store.sqlite.node import SqliteNode
-from actorflow.store.sqlite.work import WorkNotes
+from actorflow.store.sqlite.work_notes import WorkNotes
 from tests.crash.points import Points
 
 Harm = Callable[[], object]

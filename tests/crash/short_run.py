@@ -21,7 +21,7 @@ import actorflow as af
 from actorflow.store.sqlite import node as sqlite_node
 from actorflow.store.sqlite import store as sqlite_store
 from actorflow.store.sqlite.file import open_file
-from actorflow.store.sqlite.work import WorkNotes
+from actorflow.store.sqlite.work_notes import WorkNotes
 from tests.crash import safeguards, tasks
 from tests.crash.books import Books
 from tests.crash.points import Points, around, watch

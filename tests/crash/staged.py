@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 import actorflow as af
-from actorflow.process.pool.dispatch import Dispatch
+from actorflow.process.pool.dispatcher import Dispatch
 from tests.crash.tasks import note
 
 QUEUE = "staged"

@@ -7,16 +7,18 @@ import sys
 import pytest
 
 import actorflow as af
-from actorflow.queue import claimer, ledger
-from actorflow.queue.attempt import Attempt
+from actorflow.queues import ledger
+from actorflow.queues.node import claimer
+from actorflow.queues.node.attempt import Attempt
 from tests.crash import tasks
-from tests.queue.tasks import until
+from tests.queues.tasks import until
 
 DIES = """
 import os, signal, sys
 import actorflow as af
-from actorflow.queue import claimer, ledger
-from actorflow.queue.attempt import Attempt
+from actorflow.queues import ledger
+from actorflow.queues.node import claimer
+from actorflow.queues.node.attempt import Attempt
 from tests.crash import tasks
 
 system = af.ActorSystem("dies", store=sys.argv[1])
@@ -74,7 +76,7 @@ def test_a_process_takes_the_jobs_of_the_dead_as_it_starts(tmp_path, monkeypatch
 DIES_FAR = """
 import os, signal, sys, time
 import actorflow as af
-from actorflow.queue.attempt import Attempt
+from actorflow.queues.node.attempt import Attempt
 from tests.crash import tasks
 
 system = af.ActorSystem("dies", store=sys.argv[1])

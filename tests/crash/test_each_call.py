@@ -13,9 +13,9 @@ was designed by, and where the others are:
 | child spawn, death of a child at each stage of its task | `test_children.py`; at random in `test_kills.py` |
 | a server that dies | `test_server_kills.py` |
 | outbox write and send, inbox mark, timers of durable actors | `tests/durable/test_crashes.py` |
-| lease runs out while its owner is stopped, then late ack | `tests/queue/test_several_processes.py`, `two_nodes.py` |
-| clock set back and forward | `tests/queue/test_time.py`, `two_nodes.py` |
-| disk full | `tests/queue/test_full_disk.py`, `tests/store/test_sqlite_file.py` |
+| lease runs out while its owner is stopped, then late ack | `tests/queues/test_several_processes.py`, `two_nodes.py` |
+| clock set back and forward | `tests/queues/test_time.py`, `two_nodes.py` |
+| disk full | `tests/queues/test_full_disk.py`, `tests/store/test_sqlite_file.py` |
 | two processes open the same new file | `tests/store/test_sqlite_file.py` |
 | signal consume, step intent and result, compensation | with workflows and sagas |
 """

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import actorflow as af
-from actorflow.queue import line as line_module
-from actorflow.queue.ledger import Claimed, Outcome
+from actorflow.queues.ledger import Claimed, Outcome
+from actorflow.queues.node import local_queue as line_module
 from actorflow.store.codec import encode
-from actorflow.store.faults import write_error
+from actorflow.store.error_json import write_error
 from tests.crash import tasks
 from tests.crash.books import Books
 

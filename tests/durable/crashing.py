@@ -17,8 +17,8 @@ from typing import Any
 
 import actorflow as af
 import actorflow.durable.opening
-from actorflow.durable.keeper import Keeper
-from actorflow.durable.unit import Unit
+from actorflow.durable.handling.unit_of_work import Unit
+from actorflow.durable.node.handler_batch import Keeper
 from actorflow.store.sqlite import connection
 
 N = 4

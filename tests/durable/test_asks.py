@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.durable.asks import WAITED
+from actorflow.durable.rows.open_asks import WAITED
 from tests.durable.actors import Account, Collector
 from tests.durable.test_messages import rows, wait_for
 from tests.durable.test_state import named

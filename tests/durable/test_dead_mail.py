@@ -5,9 +5,9 @@ import time
 import pytest
 
 import actorflow as af
-from actorflow.durable import dead_mail
-from actorflow.durable.dead_mail import shown_message
-from actorflow.durable.payload import pack
+from actorflow.durable.node import dead_letters
+from actorflow.durable.node.dead_letters import shown_message
+from actorflow.durable.rows.payload import pack
 from actorflow.store.store import open_store
 from tests.durable.actors import Account
 from tests.durable.test_messages import rows, wait_for
@@ -89,7 +89,7 @@ def test_a_retry_goes_to_the_mailbox_with_all_its_tries(start):
 
 
 def test_retry_all_keeps_the_order(start, monkeypatch):
-    monkeypatch.setattr(dead_mail, "BATCH", 2)
+    monkeypatch.setattr(dead_letters, "BATCH", 2)
     with start() as system:
         ref, other = (system.spawn(named(Fussy, name, retry=ONCE)) for name in ("a", "b"))
         for number in range(5):
@@ -135,7 +135,7 @@ def test_a_store_that_no_system_runs_on_is_enough(start, url):
         ref.tell("y")
         wait_for(lambda: system.dead_mail.count() == 2)
     store = open_store(url)
-    mail = dead_mail.DeadMail(store)
+    mail = dead_letters.DeadMail(store)
     newest, oldest = mail.messages()
     assert mail.purge(newest.id) == 1
     assert mail.retry(oldest.id) == 1
@@ -154,7 +154,7 @@ def test_another_process_puts_a_message_back_into_the_mailbox_of_an_actor_that_l
         wait_for(lambda: system.dead_mail.count() == 1)
         mended()
         store = open_store(url)
-        assert dead_mail.DeadMail(store).retry_all() == 1
+        assert dead_letters.DeadMail(store).retry_all() == 1
         store.close()
         wait_for(lambda: ref.call(Account.seen).get(timeout=30) == ["x"])
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import actorflow as af
-from actorflow.durable import ledger
+from actorflow.durable.rows import ledger
 from actorflow.testing import VirtualSystem
 from tests.durable.actors import Account
 from tests.durable.test_messages import rows, wait_for

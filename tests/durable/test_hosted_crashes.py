@@ -9,7 +9,8 @@ import time
 import pytest
 
 import actorflow as af
-from actorflow.durable import mailbox, rows, timeouts
+from actorflow.durable.handling import machine_timers, mailbox
+from actorflow.durable.rows import records
 from tests.durable import crashing
 from tests.durable.test_crashes import run
 from tests.durable.test_messages import wait_for
@@ -32,7 +33,7 @@ def kill_one(refs, rng):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 def test_of_processes_that_are_killed_all_the_time_nothing_is_lost_or_done_twice(tmp_path, monkeypatch, seed, store):
-    for module in (mailbox, rows, timeouts):  # else a message that is unlucky three times is a dead letter
+    for module in (mailbox, records, machine_timers):  # else a message that is unlucky three times is a dead letter
         monkeypatch.setattr(module, "KILLS", 1000)
     url = "memory:" if store == "memory" else f"sqlite:///{tmp_path / 'a.db'}"
     rng, numbers = random.Random(seed), list(range(N))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import actorflow as af
-from actorflow.durable import ledger
+from actorflow.durable.rows import ledger
 from actorflow.store.sqlite.connection import STATEMENTS
 from actorflow.store.store import open_store
 from tests.durable.actors import Account, Collector
@@ -425,7 +425,7 @@ def test_a_full_mailbox_has_senders_on_other_nodes_wait(slow):
 
 
 def test_a_handler_that_sends_to_a_full_mailbox_of_another_node_is_rolled_back_and_tried_again(slow, monkeypatch):
-    monkeypatch.setattr("actorflow.durable.settling.STORE_SECONDS", 0.01)
+    monkeypatch.setattr("actorflow.durable.handling.after_commit.STORE_SECONDS", 0.01)
     there, ref, two = slow("block")
     for number in (10, 11):
         ref.tell(number)

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.durable import mailbox
+from actorflow.durable.handling import mailbox
 from actorflow.store.sqlite.connection import SqliteWriter
 from tests.durable.actors import Account, Collector
 from tests.durable.test_messages import rows, wait_for
@@ -173,7 +173,7 @@ def test_one_refusal_in_a_shared_commit_undoes_no_other(start):
 
 
 def test_rows_are_pruned(start):
-    from actorflow.durable import ledger
+    from actorflow.durable.rows import ledger
 
     with start() as system:
         ref = system.spawn(named(Account))

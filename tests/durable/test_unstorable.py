@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import actorflow as af
-from actorflow.durable.rows import Letter
+from actorflow.durable.rows.records import Letter
 from tests.durable.actors import Account
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_owners import sql

@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 import actorflow as af
-from actorflow.process.host import link as link_module
-from actorflow.process.host import wait as wait_module
-from actorflow.process.host.child import closing
-from actorflow.process.host.outbox import ANSWER
-from actorflow.process.payload import dumps
+from actorflow.process.hosts.child.main import closing
+from actorflow.process.hosts.link import link as link_module
+from actorflow.process.hosts.link import reader as wait_module
+from actorflow.process.hosts.link.outbox import ANSWER
+from actorflow.process.pickling import dumps
 from actorflow.process.wire import HEADER, MARSHAL_VERSION, ROOM
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Gate, Notes, call, hosted, pid_of

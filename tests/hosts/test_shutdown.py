@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 import actorflow as af
-from actorflow.process.host import envoy
+from actorflow.process.hosts.parent import envoy
 from actorflow.testing import LeakCheck
 from tests.core.actors import Log, until
 from tests.hosts.actors import (

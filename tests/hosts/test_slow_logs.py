@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.process import logs
+from actorflow.process import log_handling
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, call, events, hosted
@@ -91,7 +91,7 @@ def test_tasks_of_pools_go_on_while_a_handler_blocks(handler):
 
 
 def test_what_does_not_fit_is_dropped_and_one_warning_counts_it(system, handler, monkeypatch):
-    monkeypatch.setattr(logs, "QUEUED", 50_000)
+    monkeypatch.setattr(log_handling, "QUEUED", 50_000)
     ref = system.spawn(hosted(Logs))
     call(ref, Logs.log, 0, 1)
     assert handler.entered.wait(LIMIT)

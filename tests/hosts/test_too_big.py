@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 import actorflow as af
-from actorflow.process import payload
+from actorflow.process import pickling
 from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, events, hosted, pid_of
 
@@ -20,7 +20,7 @@ class Big(Fragile):
 
     def on_start(self):
         super().on_start()
-        payload.MOST = MOST
+        pickling.MOST = MOST
 
     def make(self, size):
         return "x" * size
@@ -40,7 +40,7 @@ class Big(Fragile):
 
 @pytest.fixture(autouse=True)
 def _limit(monkeypatch):
-    monkeypatch.setattr(payload, "MOST", MOST)
+    monkeypatch.setattr(pickling, "MOST", MOST)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_a_dead_letter_of_a_host_brings_its_big_buffers(system, ref):
 
 def test_the_limit_of_pools_is_the_same(monkeypatch):
     def set_limit():
-        payload.MOST = MOST
+        pickling.MOST = MOST
 
     with af.ProcessPool(workers=1, initializer=set_limit) as pool:
         for args in [(bytes(BIG),), ([bytes(BIG)],)]:

@@ -11,7 +11,7 @@ from actorflow.machine import checks
 from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, StateNode, Transition
 from actorflow.machine.checks import ChartWarning, Problem, check, covers, problems
 from actorflow.machine.draft import Draft, freeze
-from actorflow.machine.reach import reachable
+from actorflow.machine.reachability import reachable
 
 
 def to(source, event, *targets, **more):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actorflow as af
-from actorflow.machine import sets
+from actorflow.machine import transition_sets
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
 from tests.machine.charts import chart_of
 
@@ -91,7 +91,7 @@ class Making:
 
 
 def legal(chart: Chart, machine: af.Interpreter) -> bool:
-    return sets.is_legal(chart, machine.configuration)
+    return transition_sets.is_legal(chart, machine.configuration)
 
 
 def send(machine: af.Interpreter, event: str) -> None:

@@ -259,7 +259,7 @@ def test_invariant_of_a_subclass_is_checked():
 @pytest.mark.parametrize(
     ("place", "broken", "text"),
     [
-        ("actorflow.machine.sets.exited", lambda *_: set(), "active together"),
+        ("actorflow.machine.transition_sets.exited", lambda *_: set(), "active together"),
         ("actorflow.machine.interpreter.Interpreter._note", lambda *_: None, "the first record is of"),
         ("actorflow.machine.steps.macrostep.without_transition", lambda *_: None, "was not refused"),
         ("actorflow.machine.snapshot.key_of", lambda timer: (timer["state"], 9), "is another instance"),

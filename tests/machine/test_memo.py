@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import actorflow as af
-from actorflow.machine import ChartBuilder, program, sets
+from actorflow.machine import ChartBuilder, program, transition_sets
 
 REGIONS = 7
 
@@ -57,13 +57,13 @@ def test_configurations_and_steps_that_are_kept_have_a_bound(monkeypatch: pytest
 
 def test_what_a_region_does_is_worked_out_once_whatever_the_others_are_in(monkeypatch: pytest.MonkeyPatch) -> None:
     worked_out: list[object] = []
-    real = sets.Exit
+    real = transition_sets.Exit
 
-    def counted(*args: Any) -> sets.Exit:
+    def counted(*args: Any) -> transition_sets.Exit:
         worked_out.append(args)
         return real(*args)
 
-    monkeypatch.setattr(sets, "Exit", counted)
+    monkeypatch.setattr(transition_sets, "Exit", counted)
     builder = ChartBuilder("wide").add_state("all", initial=True, parallel=True)
     for number in range(50):
         builder.add_state(f"region{number}", parent="all")

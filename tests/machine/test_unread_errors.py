@@ -9,7 +9,7 @@ import pykka
 import pytest
 
 import actorflow as af
-from actorflow.core.unread import Unread
+from actorflow.core.futures.unobserved import Unread
 
 
 class Door(af.StateMachine):

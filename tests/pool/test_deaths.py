@@ -8,8 +8,8 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.process.pool.dispatch import Dispatch
-from actorflow.process.pool.lane import Lane
+from actorflow.process.pool.dispatcher import Dispatch
+from actorflow.process.pool.workers.worker_thread import Lane
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 from tests.pool.test_tasks import until

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import actorflow as af
-from actorflow.process.pool import line
 from actorflow.process.pool.batching import fits_behind, gather
 from actorflow.process.pool.options import TaskOptions
-from actorflow.process.pool.queue import TaskQueue
 from actorflow.process.pool.task import Function, Task
+from actorflow.process.pool.task_queue import TaskQueue
+from actorflow.process.pool.workers import channel
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 
@@ -140,8 +140,8 @@ def test_a_task_that_there_is_no_memory_to_send_has_that_error_and_others_go_on(
             raise MemoryError
         return known(items, buffers)
 
-    known = line.Frame
-    monkeypatch.setattr(line, "Frame", frame)
+    known = channel.Frame
+    monkeypatch.setattr(channel, "Frame", frame)
     running = one.submit(tasks.hold, str(tmp_path / "begun"), str(tmp_path / "go"))
     poisoned, other = one.submit(len, "poison"), one.submit(len, "other")
     (tmp_path / "go").touch()
@@ -199,7 +199,7 @@ def test_a_call_whose_name_is_no_text_is_named_by_its_class(one):
 
 def test_functions_that_a_worker_forgets_are_none_that_come_with_what_it_learns(one, monkeypatch):
     """One that was the oldest, and came in the same batch as a new one, was not found."""
-    monkeypatch.setattr(line, "KNOWN", 3)
+    monkeypatch.setattr(channel, "KNOWN", 3)
     functions = [lambda x, n=n: x + n for n in range(8)]
     expected = [x + n for x in range(3) for n in range(8) for _ in "ab"]
     for _ in range(5):
@@ -293,13 +293,13 @@ def test_a_program_without_an_interpreter_of_its_own_is_told_so(monkeypatch, pro
 
 @pytest.mark.parametrize("part", ["create", "Doorbell"])
 def test_a_worker_for_which_files_are_lacking_keeps_none(monkeypatch, part):
-    lacks, known = iter(range(3)), getattr(line, part)
+    lacks, known = iter(range(3)), getattr(channel, part)
 
     def make(argument):
         if next(lacks, None) is not None:
             raise OSError(24, "Too many open files")
         return known(argument)
 
-    monkeypatch.setattr(line, part, make)
+    monkeypatch.setattr(channel, part, make)
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         assert pool.submit(abs, -1).result(timeout=30) == 1

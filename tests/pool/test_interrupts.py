@@ -10,7 +10,7 @@ import textwrap
 import pytest
 
 import actorflow as af
-from actorflow.process.pool import lane
+from actorflow.process.pool.workers import worker_thread
 from tests.interrupts import BOUND, at_every_bytecode, ends, twice_at
 from tests.pool.conftest import until_ready
 
@@ -52,7 +52,7 @@ def test_an_interrupted_submit_or_wait_leaves_the_pool_whole(pool, act):
 @pytest.mark.parametrize("name", ["submit", "submit and wait", "submit to a busy pool", "an error", "cancel"])
 def test_a_second_signal_while_the_first_is_dealt_with_leaves_the_pool_whole(pool, name, monkeypatch):
     """Locks are free, and the rest is found by a worker's thread as it looks, within a second."""
-    monkeypatch.setattr(lane, "LOOK", 0.02)
+    monkeypatch.setattr(worker_thread, "LOOK", 0.02)
 
     def mended():
         futures = [pool.submit(abs, -2), pool.submit(abs, -3)]

@@ -7,9 +7,9 @@ from concurrent.futures import CancelledError
 import pytest
 
 import actorflow as af
-from actorflow.process.pool import lane
-from actorflow.process.pool.doorbell import Doorbell
 from actorflow.process.pool.task import Chunk
+from actorflow.process.pool.workers import worker_thread
+from actorflow.process.pool.workers.doorbell import Doorbell
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 
@@ -246,7 +246,7 @@ def test_items_that_the_journal_has_before_others_are_read_from_the_socket_stay_
         if not late:
             if pool._dispatch.lanes[0].in_flight:
                 late.append(tasks.until(begun.exists))
-                long = time.perf_counter() + 2 * lane.STALL
+                long = time.perf_counter() + 2 * worker_thread.STALL
                 tasks.until(lambda: time.perf_counter() > long)
             return readable and not late
         go.touch()

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 import actorflow as af
-from actorflow.process.pool import lane
+from actorflow.process.pool.workers import worker_thread
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 from tests.processes import is_gone, stop_process
@@ -15,8 +15,8 @@ from tests.processes import is_gone, stop_process
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(lane, "STUCK", 0.2)
-    monkeypatch.setattr(lane, "LOOK", 0.05)
+    monkeypatch.setattr(worker_thread, "STUCK", 0.2)
+    monkeypatch.setattr(worker_thread, "LOOK", 0.05)
 
 
 def ready(pool):
@@ -43,14 +43,14 @@ def test_a_worker_that_is_busy_for_longer_is_not_replaced(impatient, tmp_path):
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         running = pool.submit(tasks.hold, str(begun), str(go))
         tasks.until(begun.exists)
-        late = time.perf_counter() + 2 * lane.STUCK
+        late = time.perf_counter() + 2 * worker_thread.STUCK
         tasks.until(lambda: time.perf_counter() > late)
         go.touch()
         assert (running.result(timeout=30), tasks.begun(begun)) == ("held", 1)
 
 
 def test_a_stopped_worker_does_not_hold_up_the_end(monkeypatch):
-    monkeypatch.setattr(lane, "ENDING", 0.2)
+    monkeypatch.setattr(worker_thread, "ENDING", 0.2)
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         pid, _ = ready(pool)
         stop_process(pid)

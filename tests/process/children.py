@@ -96,7 +96,10 @@ def lean_at_first(_argument, fds):
     from actorflow.process import wire
 
     same = wire is before and sys.modules["actorflow"] is af and af.process.wire is wire
-    late = af.Actor is sys.modules["actorflow.core.actor"].Actor and child is sys.modules["actorflow.core.child"].child
+    late = (
+        af.Actor is sys.modules["actorflow.core.actors.actor"].Actor
+        and child is sys.modules["actorflow.core.actors.child"].child
+    )
     say(fds[0], early, same, late, hasattr(af, "nonsense"), type(af).__name__, af.__spec__.name)
 
 

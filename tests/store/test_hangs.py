@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from actorflow.errors import ActorDeadError, StoreError
-from actorflow.store import commits, turn
+from actorflow.store import group_commit, turn
 from actorflow.store.store import open_store
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
@@ -105,9 +105,9 @@ def test_the_next_transaction_after_one_that_hung_is_like_any_other(store):
 
 
 def test_work_behind_a_transaction_that_hangs_fails_in_bounded_time(store, monkeypatch):
-    for module in (commits, turn):
+    for module in (group_commit, turn):
         monkeypatch.setattr(module, "TURN_SECONDS", 0.1)
-    monkeypatch.setattr(commits, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "LOOK_SECONDS", 0.05)
     with Hanging(store, lambda held: held.commit()) as hanging:
         with pytest.raises(StoreError, match="another thread of this process has the store"):
             store.write(adding("a"))

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.core.future import patient
+from actorflow.core.futures.future import patient
 from actorflow.errors import OutcomeUnknown, StoreError, StoreOutdated
-from actorflow.store.pieces import Work
+from actorflow.store.pending_writes import Work
 from actorflow.store.sqlite.place import touch
 from tests.core.actors import until
 from tests.store.rows import add, adding, ids

@@ -11,8 +11,8 @@ import pytest
 from actorflow.core.clock import SystemClock
 from actorflow.errors import OutcomeUnknown, StoreError, StoreOutdated
 from actorflow.store.members import LEASE_SECONDS
-from actorflow.store.sqlite import care, place
 from actorflow.store.sqlite import file as sqlite_file
+from actorflow.store.sqlite import maintenance, place
 from actorflow.store.sqlite import store as sqlite_store
 from actorflow.store.sqlite.locks import is_free, take
 from actorflow.store.store import open_store
@@ -89,12 +89,12 @@ def test_what_is_said_of_a_file_by_a_link_is_that_of_the_file(opened, tmp_path):
     store = opened(tmp_path / "real" / "shop.db")
     assert store.node.id
     link = names_of(tmp_path)[0]
-    assert care.check(str(link)).nodes == {"alive": 1, "dead": 0}
+    assert maintenance.check(str(link)).nodes == {"alive": 1, "dead": 0}
     store.close()
-    care.backup(str(link), str(tmp_path / "copy.db"))
-    care.backup(str(tmp_path / "copy.db"), str(link), replace=True)
+    maintenance.backup(str(link), str(tmp_path / "copy.db"))
+    maintenance.backup(str(tmp_path / "copy.db"), str(link), replace=True)
     assert link.is_symlink()
-    care.vacuum(str(link))
+    maintenance.vacuum(str(link))
     assert not list((tmp_path / "elsewhere").glob("*-af-*"))
 
 

@@ -17,8 +17,8 @@ import pytest
 import actorflow as af
 from actorflow.app import stored
 from actorflow.errors import DefinitionError, OutcomeUnknown, StoreError, StoreUnreachable
-from actorflow.store.commits import TRIES
-from actorflow.store.postgres import driver, link, schema, session
+from actorflow.store.group_commit import TRIES
+from actorflow.store.postgres import driver, presence, schema, session
 from actorflow.store.postgres.connection import CHANGING, STATEMENTS
 from actorflow.store.postgres.driver import shown
 from actorflow.store.statements import PARAMETER, statements, with_percent
@@ -342,7 +342,7 @@ def test_a_node_takes_its_lock_and_its_row_again_after_a_lost_session(base, post
 
 
 def test_a_watcher_hears_again_after_a_lost_session(base, postgres_server, monkeypatch):
-    monkeypatch.setattr(link, "LOOK_SECONDS", 30.0)  # so that nothing but news is heard
+    monkeypatch.setattr(presence, "LOOK_SECONDS", 30.0)  # so that nothing but news is heard
     heard = threading.Event()
     with opened(base) as store, opened(base) as other:
         store.watch(heard.set)
@@ -404,8 +404,8 @@ def test_nodes_have_time_to_come_back_when_the_server_has_ended_all_sessions(own
 @pytest.fixture
 def silence(monkeypatch):
     """Have a server that does not answer be noticed soon."""
-    monkeypatch.setattr(link, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(link, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(presence, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(presence, "SILENT_SECONDS", 0.5)
 
 
 @pytest.mark.slow
@@ -426,7 +426,7 @@ def test_while_a_server_does_not_answer_calls_and_the_end_have_a_bound(own_serve
 
 @pytest.mark.slow
 def test_the_end_has_a_bound_though_nobody_has_noticed_yet_that_the_server_does_not_answer(own_server, monkeypatch):
-    monkeypatch.setattr(link, "SILENT_SECONDS", 600.0)
+    monkeypatch.setattr(presence, "SILENT_SECONDS", 600.0)
     with LeakCheck(), own_server.database() as url, af.ActorSystem("shop", store=url) as system:
         store = system.store
         assert store.node.id
@@ -501,7 +501,7 @@ def test_a_commit_that_is_not_answered_is_asked_for_or_unknown(own_server, patie
 
 
 def test_a_statement_that_takes_long_is_waited_for_while_the_server_answers_others(base, monkeypatch):
-    monkeypatch.setattr(link, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(presence, "LOOK_SECONDS", 0.05)
     with opened(base) as store, psycopg.connect(base) as other, ThreadPoolExecutor(1) as threads:
         store.write(adding("a"))
         other.execute("select * from actorflow.node for update")
@@ -706,9 +706,9 @@ def test_many_commits_are_told_of_together(base):
 
 
 def test_two_processes_that_take_turns_are_told_at_once(base, monkeypatch):
-    monkeypatch.setattr(link, "LOOK_SECONDS", 60.0)  # who waits for that waits for ever
+    monkeypatch.setattr(presence, "LOOK_SECONDS", 60.0)  # who waits for that waits for ever
     with opened(base) as one, opened(base) as other:
-        monkeypatch.setattr(link, "TELL_SECONDS", 60.0)
+        monkeypatch.setattr(presence, "TELL_SECONDS", 60.0)
         for number in range(8):
             for writer, reader in ((one, other), (other, one)):
                 heard = threading.Event()
@@ -720,7 +720,7 @@ def test_two_processes_that_take_turns_are_told_at_once(base, monkeypatch):
 
 def test_news_that_comes_with_the_answer_to_a_tell_is_heard_at_once(base, monkeypatch):
     """The answer's reader has taken it from the socket, so a wait for the socket would be in vain."""
-    monkeypatch.setattr(link, "LOOK_SECONDS", 60.0)
+    monkeypatch.setattr(presence, "LOOK_SECONDS", 60.0)
     with opened(base) as one, psycopg.connect(base, autocommit=True) as other:
         real, told = one._link._session.execute, []
 

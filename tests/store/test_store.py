@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from actorflow.core.future import patient
+from actorflow.core.futures.future import patient
 from actorflow.errors import ActorDeadError, DeadlockError, DefinitionError, StoreError
-from actorflow.store.commits import BATCH
-from actorflow.store.pieces import Work
+from actorflow.store.group_commit import BATCH
+from actorflow.store.pending_writes import Work
 from actorflow.store.store import open_store
 from tests.store.processes import line, program
 from tests.store.rows import add, adding, ids, ids_in, row

@@ -362,20 +362,20 @@ def test_a_loop_handler_that_has_not_begun_ends_at_once_when_its_actor_is_stoppe
 
 
 def test_loop_handlers_that_begin_at_once_share_one_thread_which_ends(system, monkeypatch):
-    from actorflow.core import loop
+    from actorflow.core.drivers import asyncio_loop
 
     class Loops(af.Actor, loop=True):
         async def where(self):
             return threading.get_ident()
 
-    made, make = [], loop.LoopThread.__init__
+    made, make = [], asyncio_loop.LoopThread.__init__
 
     def slowly(self, name):
         made.append(name)
         time.sleep(0.02)  # so long that the other handlers are given other threads
         make(self, name)
 
-    monkeypatch.setattr(loop.LoopThread, "__init__", slowly)
+    monkeypatch.setattr(asyncio_loop.LoopThread, "__init__", slowly)
     refs = [system.spawn(Loops) for _ in range(5)]
     answers = [ref.call(Loops.where) for ref in refs]
     assert len({answer.get(timeout=PATIENCE) for answer in answers}) == 1

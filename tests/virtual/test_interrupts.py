@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.core import virtual
+from actorflow.core.drivers import virtual
 from actorflow.testing import VirtualSystem
 from tests.core.actors import Echo
 from tests.interrupts import BOUND, Interrupted, at_every_bytecode

@@ -1,5 +1,7 @@
 """Mapping: charts as plain dicts, ready for JSON, and back. Nothing in a dict is evaluated or imported.
 
+`reader` makes a chart of a dict, `writer` a dict of a chart.
+
 The form, each key of which may be left out::
 
     {

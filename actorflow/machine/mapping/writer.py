@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actorflow.core.child import Child
+from actorflow.core.actors.child import Child
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, StateNode, Transition
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from actorflow.errors import ActorflowError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
 from actorflow.machine.pictures.labels import arrows, lines_within, marked, title, transition_label
-from actorflow.machine.reach import check_targets
+from actorflow.machine.reachability import check_targets
 
 INDENT = "    "
 HEAD = """\

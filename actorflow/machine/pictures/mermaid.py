@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
 from actorflow.machine.pictures.labels import arrows, lines_within, marked, title, transition_label
-from actorflow.machine.reach import check_targets
+from actorflow.machine.reachability import check_targets
 
 INDENT = "    "
 ACTIVE = "classDef active fill:#ffe08a,stroke:#b26a00,stroke-width:3px"

@@ -1,8 +1,10 @@
 """SCXML: documents of the W3C recommendation of 2015 as charts, and charts as documents.
 
-Read in this order: `elements` (XML without its dangers), `limits`, `datamodels` (two languages of expressions stand
-behind it, `python` and `ecma`), `content`, `sending`, `invoking` (executable content), `reader`, `document` (the
-chart), `session` (its model), `actor` (runs it), `writer`.
+Read in this order: `elements` (XML without its dangers), `limits`, `code` (a compiled expression), `datamodels` (two
+languages of expressions stand behind it, `python` and `ecma`), `source` (where an expression stands), `content`,
+`script`, `sending`, `invoking` (executable content), `binding` (data), `reader`, `document` (the chart), `session` (its
+model), `stored` (its values in a snapshot), `family` (a session and those that it has invoked), `actor` (runs it),
+`writer`.
 """
 
 from actorflow.machine.scxml.actor import ScxmlActor

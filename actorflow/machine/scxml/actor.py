@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from actorflow.core.messages import Call
+from actorflow.core.messages.messages import Call
 from actorflow.errors import ActorDeadError, DefinitionError
 from actorflow.machine.actor import ChartActor
+from actorflow.machine.actor_platform import Surroundings, ended
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.invoking import Invocation
 from actorflow.machine.scxml.limits import LimitExceeded
 from actorflow.machine.scxml.session import new_session_id
 from actorflow.machine.steps.termination import terminate
-from actorflow.machine.surroundings import Surroundings, ended
 
 if TYPE_CHECKING:
-    from actorflow.core.ref import ActorRef
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
     from actorflow.machine.scxml.family import Family

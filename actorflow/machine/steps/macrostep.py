@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError, TransitionRefused
-from actorflow.machine import sets
+from actorflow.machine import transition_sets
 from actorflow.machine.configuration import Choice, Configuration
 from actorflow.machine.event import Event
 from actorflow.machine.pending import Due, Pending, pending_of
@@ -98,7 +98,7 @@ def handle(machine: Interpreter, event: Event) -> Any:
 def without_transition(machine: Interpreter, event: Event) -> Any:
     """Defer an event that no transition takes, drop it (SCXML), or refuse it."""
     configuration = machine._configuration
-    if any(sets.matches(pattern, event.name) for pattern in configuration.defers):
+    if any(transition_sets.matches(pattern, event.name) for pattern in configuration.defers):
         event.waits = True
         pending_of(machine).deferred.append(event)
         return None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from actorflow.errors import ActorflowError
-from actorflow.process.launch.handle import Handle
-from actorflow.process.launch.server import ForkServer, forking
+from actorflow.process.launch.child_process import Handle
+from actorflow.process.launch.fork_server import ForkServer, forking
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from _socket import AF_UNIX, SOCK_STREAM
 from _socket import socket as Socket  # noqa: N812
 from _thread import _count
 
-from actorflow.process.launch.frames import receive, send
-from actorflow.process.launch.newborn import (
+from actorflow.process.launch.bootstrap import (
     LONGEST_ERROR,
     Newborn,
     born_again,
@@ -28,6 +27,7 @@ from actorflow.process.launch.newborn import (
     live_without_reader,
     report,
 )
+from actorflow.process.launch.frames import receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

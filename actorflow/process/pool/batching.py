@@ -6,8 +6,8 @@ from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from actorflow.process.pool.queue import TaskQueue
     from actorflow.process.pool.task import Task
+    from actorflow.process.pool.task_queue import TaskQueue
 
 BATCH_SECONDS: Final = 0.001  # that a batch takes about
 BATCH_BYTES: Final = 48 * 1024  # more on both ways might have both sides wait in a send

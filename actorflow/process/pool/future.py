@@ -14,7 +14,7 @@ from concurrent.futures import CancelledError, InvalidStateError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.atomic import forkable_lock
-from actorflow.core.future import Future
+from actorflow.core.futures.future import Future
 
 if TYPE_CHECKING:
     from collections.abc import Callable

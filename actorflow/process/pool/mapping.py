@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.errors import AskTimeout, DeadlockError
-from actorflow.process.payload import dumps
+from actorflow.process.pickling import dumps
 from actorflow.process.pool.task import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from actorflow.process.pool.dispatch import Dispatch
+    from actorflow.process.pool.dispatcher import Dispatch
     from actorflow.process.pool.options import TaskOptions
     from actorflow.process.pool.task import Function
 

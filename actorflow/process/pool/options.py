@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from actorflow.core.traits import check_known, check_type
+from actorflow.core.actors.traits import check_known, check_type
 from actorflow.errors import DefinitionError
 from actorflow.process.options import size
 from actorflow.process.pool.setup import check_positive

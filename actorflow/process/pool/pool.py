@@ -9,29 +9,29 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack
 
-from actorflow.core.child import child
+from actorflow.core.actors.child import child
+from actorflow.core.actors.traits import check_type
 from actorflow.core.clock import SystemClock
-from actorflow.core.future import Future
-from actorflow.core.live import LiveScheduler
+from actorflow.core.drivers.live import LiveScheduler
+from actorflow.core.futures.future import Future
 from actorflow.core.system import System
-from actorflow.core.traits import check_type
 from actorflow.errors import DefinitionError
 from actorflow.process.launch.launcher import acquire
-from actorflow.process.logs import records_of
-from actorflow.process.pool.dispatch import WORKER, Dispatch
+from actorflow.process.log_handling import records_of
+from actorflow.process.pool.dispatcher import WORKER, Dispatch
 from actorflow.process.pool.inplace import InPlace
 from actorflow.process.pool.mapping import Mapping
 from actorflow.process.pool.options import TaskKeywords, TaskOptions
 from actorflow.process.pool.setup import Setup, check_positive, check_setup
 from actorflow.process.pool.stats import stats_of
 from actorflow.process.pool.task import Task, pack
-from actorflow.process.pool.worker import FOREVER, PoolSupervisor
+from actorflow.process.pool.workers.pool_worker import FOREVER, PoolSupervisor
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from actorflow.core.ref import ActorRef
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.process.launch.launcher import Launcher
     from actorflow.process.options import Process
     from actorflow.process.pool.future import PoolFuture

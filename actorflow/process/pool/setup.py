@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.traits import check_type
+from actorflow.core.actors.traits import check_type
 from actorflow.errors import DefinitionError
 from actorflow.process.launch.launcher import Launch
 from actorflow.process.options import Process, size
-from actorflow.process.payload import dumps
+from actorflow.process.pickling import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,12 +7,12 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Literal
 
 from actorflow.core.atomic import exclusively
-from actorflow.process.pool.page import SEQ, SINCE
+from actorflow.process.pool.workers.shared_page import SEQ, SINCE
 from actorflow.process.watch import usage
 
 if TYPE_CHECKING:
-    from actorflow.process.pool.dispatch import Dispatch
-    from actorflow.process.pool.lane import Lane
+    from actorflow.process.pool.dispatcher import Dispatch
+    from actorflow.process.pool.workers.worker_thread import Lane
 
 
 @dataclass(frozen=True, slots=True)

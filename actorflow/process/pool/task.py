@@ -9,18 +9,18 @@ from contextlib import suppress
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actorflow.core.current import CURRENT
-from actorflow.core.future import Future
-from actorflow.core.outside import DRIVERS
-from actorflow.process.payload import ATOMS, OUT_OF_BAND, PROTOCOL, by_value, dumps, fitting, loads
+from actorflow.core.futures.future import Future
+from actorflow.core.futures.thread_wait import DRIVERS
+from actorflow.core.messages.execution import CURRENT
+from actorflow.process.pickling import ATOMS, OUT_OF_BAND, PROTOCOL, by_value, dumps, fitting, loads
 from actorflow.process.pool.future import PoolFuture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from actorflow.process.pool.dispatch import Dispatch
-    from actorflow.process.pool.line import Line
+    from actorflow.process.pool.dispatcher import Dispatch
     from actorflow.process.pool.options import TaskOptions
+    from actorflow.process.pool.workers.channel import Line
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from actorflow.store.transaction import Durability, Last, Parameters, Row
 if TYPE_CHECKING:
     import psycopg
 
-    from actorflow.store.postgres.link import Link
+    from actorflow.store.postgres.presence import Link
 
 STATEMENTS: Final = Statements(
     (name, with_percent(text)) for name, text in statements("actorflow.store.postgres").items()

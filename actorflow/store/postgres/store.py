@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import Clock, SystemClock
 from actorflow.errors import DefinitionError, StoreUnreachable
-from actorflow.store.commits import Commits
-from actorflow.store.held import Held
+from actorflow.store.base import StoreShell
+from actorflow.store.group_commit import Commits
+from actorflow.store.open_transaction import Held
 from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter
 from actorflow.store.postgres.driver import LONGER, psycopg_module, shown
-from actorflow.store.postgres.link import Link
 from actorflow.store.postgres.node import PostgresNode
+from actorflow.store.postgres.presence import Link
 from actorflow.store.postgres.schema import VERSION, prepare
 from actorflow.store.postgres.session import Session
-from actorflow.store.shell import StoreShell
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Access, Durability, Transaction
@@ -31,7 +31,7 @@ PLACE: Final = "select system_identifier, current_database() from pg_control_sys
 
 
 class PostgresStore(StoreShell[PostgresNode]):
-    """The store in the schema `actorflow` of a PostgreSQL database. A process has three sessions: see `link`."""
+    """The store in the schema `actorflow` of a PostgreSQL database. A process has three sessions: see `presence`."""
 
     dialect = "postgres"
     version = VERSION

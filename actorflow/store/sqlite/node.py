@@ -16,7 +16,7 @@ from actorflow.errors import StoreError
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.store.sqlite.file import file_errors
 from actorflow.store.sqlite.locks import is_free, is_lost, take
-from actorflow.store.sqlite.work import WorkNotes, read_notes
+from actorflow.store.sqlite.work_notes import WorkNotes, read_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

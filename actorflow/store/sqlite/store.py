@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.errors import ActorDeadError, DefinitionError, StoreError
-from actorflow.store.commits import Commits
-from actorflow.store.held import Held
-from actorflow.store.shell import StoreShell
+from actorflow.store.base import StoreShell
+from actorflow.store.group_commit import Commits
+from actorflow.store.open_transaction import Held
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.file import (
     BOUND_BYTES,

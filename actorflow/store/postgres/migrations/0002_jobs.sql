@@ -1,5 +1,5 @@
 -- A queue: what holds for it over all processes.
-create table actorflow.queue (
+create table actorflow.queues (
     name text primary key,
     paused integer not null default 0,
     concurrency integer, -- jobs at once; null: no limit

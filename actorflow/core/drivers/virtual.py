@@ -1,0 +1,400 @@
+"""Virtual: the scheduler on one virtual clock, one step at a time, in an order that a seed chooses.
+
+Handlers, futures and supervision are the same; only the order of runs and the time differ. One thread runs at any
+moment: the baton passes between carrier threads, handlers that wait, and the thread that made the scheduler (the
+driver), whose waits make the system run. When nothing can run, the clock jumps to the next timer.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import math
+import threading
+from functools import partial
+from typing import Any
+
+from actorflow.core.atomic import at_once, at_once_if, rouser
+from actorflow.core.clock import VirtualClock
+from actorflow.core.drivers.parked import Parked
+from actorflow.core.futures.future import Future
+from actorflow.core.futures.thread_wait import DRIVERS, LOOK_UP, ask_timeout, wait_outside
+from actorflow.core.futures.wait_graph import deadlock, find_cycle
+from actorflow.core.log import logger
+from actorflow.core.messages.execution import CURRENT, Execution, Item
+from actorflow.core.refs.cold_fields import life_of, must_stop
+from actorflow.core.refs.ref import BUSY, READY, ActorRef
+from actorflow.core.running.async_handler import Task, stopping
+from actorflow.core.running.run_queue import Ahead, Worker
+from actorflow.core.running.scheduler import Scheduler
+from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, ThreadLimit
+from actorflow.text import text_of
+
+RECALL_SECONDS = 2.0  # of real time
+TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
+
+
+class VirtualScheduler(Scheduler):
+    """Runs actors step by step on a virtual clock. Make it, use it and close it in one thread.
+
+    `seed` None keeps the live order, first in first out; a number chooses among all runnable actors, and is repeatable.
+    `trace` collects (virtual time, path, message) of each step when it is a list.
+    """
+
+    clock: VirtualClock
+    is_virtual = True
+
+    def __init__(
+        self, *, name: str, seed: int | None = None, ask_timeout: float | None = None, threads: int = 2000
+    ) -> None:
+        super().__init__(VirtualClock(), ask_timeout=ask_timeout, threads=threads, seed=seed or 0)
+        self.name = name
+        self.seed = seed
+        self.trace: list[tuple[float, str, str]] | None = None
+        self.carriers: list[Worker] = []  # threads that rest without the baton
+        self.workers: dict[Worker, None] = {}
+        self._rouse = rouser(self.carriers)
+        self.driver: Parked | None = None
+        self.lost_baton = False  # True: a wait was interrupted, and the handler that has the baton did not return
+        self.driver_thread = threading.get_ident()
+        self._previous_driver = DRIVERS.get(self.driver_thread)
+        DRIVERS[self.driver_thread] = self.drive
+
+    # --- threads -----------------------------------------------------------------------------------------------------
+
+    def allocate_lock(self) -> Any:
+        """Return a plain lock."""
+        return _thread.allocate_lock()
+
+    def wake(self) -> None:
+        """Answer a late sender after the end; else nothing idles here: the driver's waits make the system run."""
+        if self.closed:
+            self.close_inbox()
+
+    def hand_baton(self) -> None:
+        """Let another thread run the loop; the caller parks right after."""
+        self.find_carrier()
+        self._rouse()
+
+    def find_carrier(self) -> None:
+        """See to it that a thread rests that can run the loop."""
+        if self.carriers:
+            return
+        if len(self.workers) >= self.max_threads:
+            msg = f"all {self.max_threads} threads of the system wait"
+            raise ThreadLimit(msg)
+        worker = Worker(self)
+        self.workers[worker] = None
+        threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-carrier", daemon=True).start()
+        self.carriers.append(worker)
+
+    def _work(self, worker: Worker) -> None:
+        worker.park.acquire()
+        try:
+            while not self.closed:
+                self.step(worker)
+        except BaseException as error:  # noqa: BLE001 - a defect of the scheduler: say so, and free the driver
+            logger.critical("The virtual scheduler failed; please report it", exc_info=error)
+            if self.driver is not None:
+                self.driver.stuck = True
+                self.driver.lock.release()
+        finally:
+            self.workers.pop(worker, None)
+
+    def executions(self, ref: ActorRef[Any]) -> list[Execution]:
+        """Return where handlers of the actor run or wait. A worker that rests, or is this one, has handled its item."""
+        found: list[Execution] = []
+        for worker in list(self.workers):
+            if worker.item[0] is ref and not (worker in self.carriers or worker is CURRENT.get()):
+                found.append(worker)
+                if worker.task is not None and worker.task.item is worker.item:
+                    found.append(worker.task)
+        if isinstance(ref._waiting, Execution):
+            found.append(ref._waiting)
+        return found
+
+    # --- the loop ----------------------------------------------------------------------------------------------------
+
+    def step(self, worker: Worker) -> None:
+        """Let one message, one step of a coroutine or one parked thread go on; or let time pass."""
+        self.sort_all()
+        if not self.ready:
+            if not self.inbox and not self.end_sleep() and not self.advance():
+                self.give_back(worker)
+            return
+        entry = self.pick()
+        if entry.__class__ is Parked:
+            if self.trace is not None and entry.item is not None:
+                self.trace.append((self.clock.now, entry.item[0].path, f"{entry.item[1]!r} goes on"))
+            lock = entry.lock
+            del entry  # while this thread rests it holds no request, or nobody would miss an unread error
+            self.pass_to(worker, lock)
+            return
+        ref, item = self.unpack(entry)
+        if ref is None:
+            return
+        if self.trace is not None:
+            self.trace.append((self.clock.now, ref.path, text_of(item[1], TRACED)))
+        if ref._traits.pinned:
+            pinned = self.pinned(ref)
+            pinned.given = (entry, ref, item)
+            self.pass_to(worker, pinned.worker.park)
+        else:
+            self.run_entry(worker, entry, ref, item)
+            del item  # see `handle` of the scheduler
+
+    def unpack(self, entry: Any) -> tuple[ActorRef[Any] | None, Any]:
+        """Return actor and message of an entry of the ready queue; no actor if the entry is out of date."""
+        kind = entry.__class__
+        if kind is Task:
+            return entry.resume_item[0], entry.item
+        if kind is Ahead:
+            return entry.item[0], entry.item
+        ref = entry
+        if ref._state != READY or not ref._queue:
+            return None, None
+        item = ref._queue.popleft()
+        ref._state = BUSY
+        return ref, item
+
+    def run_entry(self, worker: Worker, entry: Any, ref: ActorRef[Any], item: Any) -> None:
+        """Run a handler, or a step of one, and act on its outcome."""
+        context = self.context.copy()
+        context.run(CURRENT.set, worker)
+        if entry.__class__ is Task:
+            outcome = context.run(self.resume, worker, entry)
+        else:
+            outcome = context.run(self.handle, worker, item)
+            del item
+        if not (entry.__class__ is Ahead or (entry.__class__ is Task and entry.is_ahead)):
+            self.after(worker, ref, outcome)
+
+    def pick(self) -> Any:
+        """Choose the next actor to run."""
+        if self.seed is None or len(self.ready) == 1:
+            return self.ready.popleft()
+        index = self.random.randrange(len(self.ready))
+        self.ready.rotate(-index)
+        entry = self.ready.popleft()
+        self.ready.rotate(index)
+        return entry
+
+    def end_sleep(self) -> bool:
+        """Wake the driver if it sleeps and nothing more is due until then."""
+        driver = self.driver
+        if driver is None or driver.until is None or driver.over or self.timers.next_due <= driver.until:
+            return False
+        self.clock.now = driver.until
+        driver()
+        return True
+
+    def advance(self) -> bool:
+        """Jump to the next timer, if there is one."""
+        timers = self.timers
+        if timers.next_due == math.inf:  # nothing, or what never comes
+            return False
+        self.clock.now = max(self.clock.now, timers.next_due)
+        timers.fire_due(self.clock.now)
+        return True
+
+    # --- the baton ---------------------------------------------------------------------------------------------------
+
+    def pass_to(self, worker: Worker, lock: Any) -> None:
+        """Wake a parked thread, which goes on with the baton, and rest."""
+        worker.forget()
+        self.carriers.append(worker)
+        lock.release()
+        worker.park.acquire()
+
+    def give_back(self, worker: Worker) -> None:
+        """Let the driver, if it waits, wait for ever, as nothing is left to run."""
+        driver = self.driver
+        if driver is not None and not driver.over:
+            driver.stuck = driver.over = True
+            self.ready.append(driver)
+        else:  # the driver's thread is running: rest until it waits again
+            worker.forget()
+            self.carriers.append(worker)
+            worker.park.acquire()
+
+    def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
+        """Park a handler's thread until the future is done."""
+        ref = worker.item[0]
+        if ref is None:
+            raise stopping()
+        refused = self.refused_wait(ref, future)
+        if refused is not None:
+            raise refused
+        parked = Parked(self, future, timeout)
+        ref._waiting = parked
+        parked.item = worker.item
+        try:
+            cycle = find_cycle(ref, future)
+            if cycle is not None:
+                raise deadlock(cycle)
+            if must_stop(ref):
+                raise stopping()
+            self.park(parked, timeout)
+        finally:
+            if ref._waiting is parked:
+                ref._waiting = None
+        if worker.is_abandoned:
+            raise stopping()
+        if future._done:
+            return
+        if parked.interrupted:
+            raise stopping()
+        raise ask_timeout(future, timeout)
+
+    def refused_wait(self, ref: ActorRef[Any], future: Future[Any]) -> DefinitionError | None:
+        """Return the error of a handler's wait for real time: the clock would jump past it, to the end of the wait."""
+        return real_wait(ref, future) if is_real(future) and not future._done else None
+
+    def park(self, parked: Parked, timeout: float | None) -> None:
+        """Give the baton away, and return when this thread has it again."""
+        if not parked.future._add_waiter(parked):
+            return
+        entry = None
+        if timeout is not None:
+            entry = self.timers.add(self.clock.now + max(0.0, timeout), parked.time_out)
+        try:
+            self.hand_baton()
+            parked.lock.acquire()
+        finally:
+            parked.future._drop_waiter(parked)
+            if entry is not None:
+                self.timers.cancel(entry)
+
+    def park_driver(self, parked: Parked, timeout: float | None) -> None:
+        """Park the driver's thread, where a signal's handler may raise at any bytecode: it has the baton afterwards."""
+        if self.lost_baton:
+            msg = "an earlier wait was interrupted while a handler ran that has not returned: make a new system"
+            raise ActorflowError(msg)
+        entry = None
+        try:
+            self.driver = parked
+            if not parked.future._add_waiter(parked):
+                return
+            if timeout is not None:
+                entry = self.timers.add(self.clock.now + max(0.0, timeout), parked.time_out)
+            self.find_carrier()
+            at_once(self._rouse, partial(parked.away.append, True))
+            while parked.away:
+                at_once_if(partial(parked.lock.acquire, True, LOOK_UP), parked.away.clear)
+        except BaseException:
+            if parked.away:
+                self.recall(parked)
+            self.timers.look()
+            raise
+        finally:
+            parked.over = True
+            parked.future._drop_waiter(parked)
+            if entry is not None:
+                self.post_work(partial(self.timers.cancel, entry))  # by a thread that is not interrupted
+            self.driver = None
+
+    def recall(self, parked: Parked) -> None:
+        """Get the baton back for a driver that was interrupted; it comes when the running handler waits or ends."""
+        self.post_work(parked.enter)
+        self.lost_baton = not parked.lock.acquire(timeout=RECALL_SECONDS)
+        parked.away.clear()
+
+    def drive(self, future: Future[Any], timeout: float | None) -> None:
+        """Run the system until the driver's future is done.
+
+        Raises:
+            AskTimeout: the virtual time ran out.
+            DeadlockError: nothing is left that could run.
+        """
+        if self.closed or (self.driver is not None and self.driver.away) or is_real(future):
+            wait_outside(future, timeout)
+            return
+        parked = Parked(self, future)
+        self.park_driver(parked, timeout)
+        if future._done:
+            return
+        if parked.stuck:
+            who = f" of {future._target.path}" if future._target is not None else ""
+            msg = f"nothing is left to run at {self.clock.now:g} s of virtual time, and the answer{who} is not there"
+            raise DeadlockError(msg)
+        raise ask_timeout(future, timeout)
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass, and all that is due in it happen; call it in the driver's thread."""
+        parked = Parked(self, Future())
+        parked.until = self.clock.now + seconds
+        self.park_driver(parked, None)
+        if parked.stuck:
+            msg = "the virtual scheduler failed; the log says why"
+            raise ActorflowError(msg)
+
+    # --- own threads, end --------------------------------------------------------------------------------------------
+
+    def pinned(self, ref: ActorRef[Any]) -> Pinned:
+        """Return the own thread of an actor with blocking=True, made at first use."""
+        life = life_of(ref)
+        if life.pinned is None:
+            life.pinned = Pinned(self, ref)
+        pinned: Any = life.pinned
+        return pinned  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """End the carrier threads, and leave the driver's thread alone again."""
+        self.closed = True
+        self.idle = [Worker(self)]  # so that a late sender calls `wake`
+        if DRIVERS.get(self.driver_thread) == self.drive:
+            del DRIVERS[self.driver_thread]
+            if self._previous_driver is not None:
+                DRIVERS[self.driver_thread] = self._previous_driver
+        while self.carriers:
+            self.carriers.pop().park.release()
+        for worker in list(self.workers):  # whose start was interrupted: they rest, and nobody knows
+            with contextlib.suppress(RuntimeError):
+                worker.unpark()
+
+
+def real_wait(ref: ActorRef[Any], future: Future[Any]) -> DefinitionError:
+    """Make the error for a handler in virtual time that waits for what takes real time."""
+    target = future._target
+    awaited = "a pool or a job of a live system" if target is None else f"{target.path} of a live system"
+    return DefinitionError(
+        f"{ref.path} is in virtual time and waits for {awaited}, which takes real time: have both in one system, or "
+        "wait in the test's own thread and pass the result on"
+    )
+
+
+def is_real(future: Future[Any]) -> bool:
+    """Say whether a live system, or a process, is to set a future: that takes real time, and none of ours."""
+    target = future._target
+    return future._is_real if target is None else not getattr(target._scheduler, "is_virtual", True)
+
+
+class Pinned:
+    """The own thread of an actor with blocking=True: it gets the baton for each message, and hands it on."""
+
+    def __init__(self, scheduler: VirtualScheduler, ref: ActorRef[Any]) -> None:
+        self.scheduler = scheduler
+        self.worker = Worker(scheduler)
+        self.given: tuple[Any, ActorRef[Any], Any] | None = None
+        threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
+
+    def forget(self, item: Item) -> None:
+        """Hold on to an item no longer, which is handled."""
+        if self.worker.item is item:
+            self.worker.forget()
+
+    def end(self) -> None:
+        """Let the thread end; it has not got the baton."""
+        self.given = None
+        self.worker.park.release()
+
+    def _work(self) -> None:
+        while True:
+            self.worker.park.acquire()
+            if self.given is None:
+                return
+            given, self.given = self.given, None
+            self.scheduler.run_entry(self.worker, *given)
+            del given
+            self.worker.forget()
+            self.scheduler.hand_baton()

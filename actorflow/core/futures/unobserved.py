@@ -1,0 +1,57 @@
+"""Unread: errors of requests to state machines that nobody looks at, which become dead letters.
+
+A machine's `call` and `send` are often sent for their effect, and their futures dropped; a refusal would go unseen.
+Only a request that failed pays: its future changes its class to one that is missed when it is collected.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.futures.future import Future
+from actorflow.errors import ActorDeadError, TransitionRefused, is_a
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorflow.core.refs.ref import ActorRef
+
+
+class Unread(Future[Any]):
+    """A future with an error that becomes a dead letter, if the future is collected before its error was asked for."""
+
+    __slots__ = ()
+
+    _letter: tuple[ActorRef[Any], Any, ActorRef[Any] | None]
+
+    def _add_waiter(self, wake: Callable[[], Any]) -> bool:
+        self._heard = True
+        return super()._add_waiter(wake)
+
+    def __del__(self) -> None:
+        error = self._error
+        if self._heard or error is None or sys.is_finalizing():
+            return
+        ref, message, sender = self._letter
+        scheduler = ref._scheduler
+        if not hasattr(scheduler, "events"):  # of an actor that never lived here
+            return
+        if scheduler.closed:  # it does no more work; this is the last that is said of it
+            scheduler.events.dead_letter(ref, message, sender, error)
+        else:  # the collecting thread may be in the midst of anything
+            scheduler.post_work(lambda: scheduler.events.dead_letter(ref, message, sender, error))
+
+
+def fail(
+    ref: ActorRef[Any], message: Any, future: Future[Any], sender: ActorRef[Any] | None, error: BaseException
+) -> None:
+    """Answer a request with an error; one to a state machine that nobody reads is a dead letter."""
+    if (future.__class__ is Future or future._becomes_unread) and hasattr(ref.actor_class, "_is_machine"):
+        future._letter = (ref, message, sender)  # type: ignore[attr-defined]
+        future.__class__ = Unread
+        if is_a(error, ActorDeadError, TransitionRefused):
+            error.__traceback__ = None  # our frames only, and they hold the future: no cycle
+        if future._wakes:  # somebody waits for it
+            future._heard = True
+    future._settle(None, error)

@@ -1,0 +1,86 @@
+"""Address: the system, path and uid that identify an actor in all processes."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pykka
+
+if TYPE_CHECKING:
+    from actorflow.core.actors.traits import Traits
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.core.running.children import Children
+    from actorflow.core.running.scheduler import Scheduler
+
+
+class Address(pykka.ActorRef[Any]):
+    """The part of a ref that pickles. Addresses are equal if they name the same actor, in any of its incarnations."""
+
+    __slots__ = ("_name", "_parent", "_scheduler", "_traits", "uid")
+
+    _name: str | None
+    _parent: Children
+    _scheduler: Scheduler
+    _traits: Traits
+    uid: int
+
+    @property
+    def name(self) -> str:
+        """Last part of the path: the name it was spawned with, or its class and a number."""
+        if self._name is None:
+            return f"{self.actor_class.__name__.lower()}-{self._number()}"
+        return self._name
+
+    def _number(self) -> int:
+        """Return its number in its system; the same in all processes, and in each run of a seed."""
+        return self.uid - self._scheduler.first_uid
+
+    @property
+    def path(self) -> str:
+        """The actor's place in the tree: system, parents and name, as in `/demo/sales/order-7`."""
+        return f"{self._parent.path}/{self.name}"
+
+    @property
+    def parent(self) -> ActorRef[Any] | None:
+        """The ref of the parent, or None directly under the system."""
+        return self._parent.owner
+
+    @property
+    def actor_class(self) -> type[Any]:  # type: ignore[override]
+        """Class of the actor."""
+        return self._traits.actor_class
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """pykka's unique name, an uuid4 URN; made when it is read."""
+        digest = hashlib.blake2b(f"{self._scheduler.key}/{self._number()}".encode(), digest_size=16).digest()
+        return uuid.UUID(bytes=digest, version=4).urn
+
+    def __repr__(self) -> str:
+        return f"<ActorRef for {self}>"
+
+    def __str__(self) -> str:
+        return f"{self.actor_class.__name__} ({self.path} {self.actor_urn})"
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Address):
+            return NotImplemented
+        return self.uid == other.uid and self._scheduler.key == other._scheduler.key
+
+    def __hash__(self) -> int:
+        return self._number()  # the same in each run of a seed, so sets iterate alike
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from actorflow.core.system import resolve  # noqa: PLC0415 - the system is made of refs
+
+        scheduler = self._scheduler
+        return resolve, (scheduler.key, scheduler.node, scheduler.first_uid, self.uid, self.path, self.actor_class)
+
+    def _to_stored(self) -> tuple[str, Any]:
+        """Return the tag and the plain data that stand for the ref in a store; `ref_at` reads them."""
+        *address, kind = self.__reduce__()[1]
+        return "$ref", [*address, f"{kind.__module__}.{kind.__qualname__}"]

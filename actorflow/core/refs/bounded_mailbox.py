@@ -1,0 +1,267 @@
+"""Mailbox: the bounded kind, and the overflow of a full one. An unbounded mailbox is just the run queue."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.atomic import at_once
+from actorflow.core.futures.future import Future, patient
+from actorflow.core.futures.wait_graph import dead_before, deadlock
+from actorflow.core.messages.execution import CURRENT
+from actorflow.core.refs.ref import DEAD, ENDING, ActorRef
+from actorflow.core.refs.termination import SILENT, refuse
+from actorflow.core.running.run_queue import WORK
+from actorflow.errors import MailboxFull
+
+if TYPE_CHECKING:
+    from actorflow.core.messages.execution import Item
+
+CHUNK: Final = 256  # places; they are made as they are needed, since a capacity of 10**9 may mean "enough"
+
+
+class Mail:
+    """Stands in the run queue for one message of a bounded mailbox."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Mail()"
+
+
+MAIL = Mail()
+
+
+class InLine:
+    """A message that waits for room, and the future that tells its sender that it is in."""
+
+    __slots__ = ("item", "room")
+
+    def __init__(self, item: Item, room: Future[None]) -> None:
+        self.item = item
+        self.room = room
+
+
+class BoundedRef(ActorRef[Any]):
+    """A ref whose sends count messages. They wait in `_mail`; the run queue holds a Mail for each.
+
+    `_room` has a byte for each message that still fits. Senders are on any thread, and a finaliser that sends, or a
+    signal's handler that raises, may come between any two bytecodes of theirs; so there is no lock that they could
+    leave held: place, message and Mail are taken and put in one step (see `actorflow.core.atomic`), and the holder of
+    the baton does the rest.
+    """
+
+    _is_plain = False
+
+    __slots__ = ("_debt", "_dropped", "_mail", "_more_room", "_move_oldest", "_room", "_senders")
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._mail: deque[Item] = deque()
+        self._senders: deque[InLine] = deque()
+        self._dropped: deque[Item] = deque()
+        self._debt = 0  # stashed messages that found no place left: the next ones that become free are theirs
+        self._room = bytearray()
+        chunks, rest = divmod(self._traits.options.capacity or 0, CHUNK)
+        self._more_room: Callable[[], Any] = map(
+            self._room.extend, chain(repeat(bytes(CHUNK), chunks), repeat(bytes(rest), bool(rest)))
+        ).__next__
+        self._move_oldest: Callable[[], Any] = map(self._dropped.append, iter(self._mail.popleft, None)).__next__
+
+    # --- sends: any thread, interrupted anywhere ----------------------------------------------------------------------
+
+    def tell(self, message: Any) -> None:
+        """Send a message; when the mailbox is full, follow its `overflow`."""
+        self._send(message, None)
+
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
+        if self._state >= ENDING:
+            raise self._dead()
+        execution = CURRENT.get()
+        sender = execution.item[0] if execution is not None else None
+        if execution is not None and sender is None:
+            execution.hold(self, message, future)
+            return
+        item = (self, message, future, sender)
+        if not self._enter(item):
+            self._wait_for_room(item)
+
+    def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
+        """Put a message that came from another process into the mailbox, or in line for it; never waits."""
+        item = (self, message, future, sender)
+        try:
+            if not self._enter(item):
+                self._stand_in_line(InLine(item, Future()))
+        except MailboxFull as error:
+            self._reject(item, error)
+
+    def _enter(self, item: Item) -> bool:
+        """Put an item into the mailbox; False if it has to wait in line for that."""
+        if not self._senders and self._put(item):
+            return True
+        options = self._traits.options
+        if options.overflow == "block":
+            return False
+        if (options.overflow == "drop_oldest" and self._take_place(item)) or self._put(item):
+            return True
+        msg = f"{self.path} holds its {options.capacity} messages"
+        raise MailboxFull(msg)
+
+    def _put(self, item: Item) -> bool:
+        """Put an item in if there is room."""
+        scheduler = self._scheduler
+        append = partial(self._mail.append, item)
+        ring = partial(scheduler.inbox.append, (self, MAIL, None, None))
+        while True:
+            try:
+                at_once(self._room.pop, append, ring)
+                break
+            except IndexError:
+                if not self._find_room():
+                    return False
+        self._scheduler.tell_holder()
+        return True
+
+    def _find_room(self) -> bool:
+        """Make places that were not needed before; False if there are no more."""
+        try:
+            self._more_room()
+        except StopIteration:
+            return False
+        return True
+
+    def _take_place(self, item: Item) -> bool:
+        """Drop the oldest message, whose Mail then stands for the new one; False if all are stashed."""
+        scheduler = self._scheduler
+        answer = partial(scheduler.inbox.append, (WORK, self._answer_dropped, None, None))
+        try:
+            at_once(self._move_oldest, partial(self._mail.append, item), answer)
+        except IndexError:
+            return False
+        scheduler.tell_holder()
+        return True
+
+    def _wait_for_room(self, item: Item) -> None:
+        if item[3] is self:
+            raise deadlock([self, self])
+        waiting = InLine(item, patient(self))
+        try:
+            self._stand_in_line(waiting)
+            waiting.room.get()
+        except BaseException:
+            with contextlib.suppress(ValueError):  # it is in already
+                self._senders.remove(waiting)
+            raise
+
+    def _stand_in_line(self, waiting: InLine) -> None:
+        self._senders.append(waiting)
+        if self._room or self._state >= ENDING:  # it came free, or the actor died, just before
+            self._scheduler.post_work(self._admit)
+        if self._scheduler.closed:
+            self._admit()
+
+    # --- the handlers of the actor, and the holder of the baton ------------------------------------------------------
+
+    def _take(self) -> Item | None:
+        """Take the next message out, and have a waiting sender's put in."""
+        try:
+            item = self._mail.popleft()
+        except IndexError:
+            return None
+        self._free()
+        return item
+
+    def _free(self) -> None:
+        if self._debt:
+            self._debt -= 1
+            return
+        self._room.append(0)
+        if self._senders:
+            self._scheduler.post_work(self._admit)
+
+    def _admit(self) -> None:
+        """Let waiting senders in, in line, as far as there is room."""
+        if self._state == DEAD:
+            self._close(self._life.cause if self._life is not None else None)
+        while self._senders and (self._room or self._find_room()):
+            try:
+                self._room.pop()
+            except IndexError:  # a new sender was quicker
+                continue
+            try:
+                first = self._senders.popleft()
+            except IndexError:  # it has just given up
+                self._room.append(0)
+                return
+            self._mail.append(first.item)
+            self._scheduler.post(self, MAIL, None)
+            first.room._settle(None, None)
+
+    def _answer_dropped(self) -> None:
+        for item in drained(self._dropped):
+            self._reject(item, MailboxFull(f"{self.path} dropped its oldest message for a new one"))
+
+    def _reject(self, item: Item, error: MailboxFull) -> None:
+        _, message, future, sender = item
+        if future is not None:
+            future._settle(None, error)
+        else:
+            self._scheduler.post_work(lambda: self._scheduler.events.dead_letter(self, message, sender, error))
+
+    def _count_stashed(self, change: int) -> None:
+        """Take a place for a message that is put aside, or give it back."""
+        if change < 0:
+            self._free()
+            return
+        try:
+            self._room.pop()
+        except IndexError:
+            if self._find_room():
+                self._room.pop()
+            else:
+                self._debt += 1
+
+    def _put_back(self, items: deque[Item]) -> None:
+        self._mail.extendleft(reversed(items))  # they have kept their places
+        super()._put_back(deque((self, MAIL, None, None) for _ in items))
+
+    def _close(self, cause: BaseException | None) -> None:
+        """Answer the messages, and the senders that wait for room."""
+        self._answer_dropped()
+        for item in drained(self._mail):
+            self._room.append(0)
+            refuse(item, cause)
+        for waiting in drained(self._senders):
+            item, room = waiting.item, waiting.room
+            if room._target is None:  # it came from another process: nobody waits for room
+                refuse(item, cause)
+            else:
+                room._settle(None, None if self._pass_on(item) else dead_before(self, cause))
+
+
+def drained(queue: deque[Any]) -> Iterator[Any]:
+    """Take out all that is there; several threads may."""
+    while queue:
+        try:
+            item = queue.popleft()
+        except IndexError:
+            return
+        yield item
+
+
+def run_mail(ref: Any, _mail: Mail) -> Any:
+    """Handle the next message of a bounded mailbox."""
+    item = ref._take()
+    if item is None:
+        return None
+    worker: Any = CURRENT.get()
+    return worker.scheduler.handle(worker, item)
+
+
+HANDLERS[Mail] = run_mail
+SILENT.add(Mail)

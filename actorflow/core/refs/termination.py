@@ -1,0 +1,164 @@
+"""Burial: the effects of an incarnation's or actor's end on others. Runs on the holder of the baton."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.futures.unobserved import fail
+from actorflow.core.futures.wait_graph import dead_before
+from actorflow.core.messages.messages import Stop, Stopped, Terminated
+from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.cold_fields import life_of
+from actorflow.core.refs.ref import ACTOR_STOP, DEAD, ActorRef
+from actorflow.core.refs.timers import Timer
+from actorflow.errors import ActorDeadError, is_a
+
+if TYPE_CHECKING:
+    from actorflow.core.actors.actor import Actor
+    from actorflow.core.futures.future import Future
+    from actorflow.core.messages.execution import Item
+
+
+class Notice:
+    """Carries a Terminated to the incarnation that watched; another one drops it."""
+
+    __slots__ = ("actor", "event")
+
+    def __init__(self, actor: Actor, event: Terminated) -> None:
+        self.actor = actor
+        self.event = event
+
+    def __repr__(self) -> str:
+        return repr(self.event)
+
+
+def run_notice(ref: ActorRef[Any], notice: Notice) -> Any:
+    """Hand a Terminated to `on_receive`."""
+    actor = ref._actor
+    if actor is None or actor is not notice.actor:
+        return None
+    return ref._within(lambda: actor.on_receive(notice.event))
+
+
+HANDLERS[Notice] = run_notice
+
+# Messages of the runtime's own that nobody misses when their receiver is dead.
+SILENT: set[type] = {Timer, Notice}
+
+
+def is_silent(message: object) -> bool:
+    """Say whether a message is one of these. The class of a user's may have a metaclass whose hash raises."""
+    try:
+        return type(message) in SILENT
+    except BaseException:  # noqa: BLE001 - user code; ours have no metaclass
+        return False
+
+
+def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
+    """End the open replies, watches and thread of an incarnation; its timers notice the end by themselves."""
+    if ref._actor is not None:
+        ref._actor._give_up(error)
+    life = ref._life
+    if life is None:
+        ref._actor = None
+        return
+    replies = list(life.replies.values())  # before the actor goes, which may be the last to hold them
+    ref._actor = None
+    for reply in replies:
+        if reply._future is not None:
+            reply._future._settle(None, error if is_a(error, Exception) else dead_before(ref, error))
+    life.replies.clear()
+    for timer in list(life.timers):
+        timer.forget()
+    for watched in life.watching:
+        if watched._life is not None:
+            watched._life.watchers.pop(ref, None)
+    life.watching.clear()
+    if life.pinned is not None:
+        life.pinned.end()
+        life.pinned = None
+    if life.stash:
+        unstash(ref)
+
+
+def unstash(ref: ActorRef[Any]) -> None:
+    """Put the stashed messages back to the front of the mailbox, in their old order."""
+    life = life_of(ref)
+    stashed, life.stash = life.stash, deque()
+    ref._put_back(stashed)
+
+
+def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException | None = None) -> None:
+    """Answer the waiting callers of an actor that is dead for good, and tell its watchers.
+
+    `cause` is the cause of the askers' ActorDeadError, if not `error`: a parent that gave up, say.
+    """
+    if ref._state == DEAD:
+        return
+    scheduler = ref._scheduler
+    ref._actor = None
+    ref._state = DEAD
+    REFS.by_uid.pop(ref.uid, None)
+    ref._parent.remove(ref)
+    life, ref._life = ref._life, None
+    if error is not None or cause is not None:
+        life_of(ref).cause = error if error is not None else cause
+    if ref._queue is not None:
+        waiting = list(ref._queue)
+        scheduler.free_queue(ref)
+        for item in waiting:
+            refuse(item, cause if cause is not None else error)
+    if life is not None:
+        for watcher, actor in life.watchers.items():
+            if watcher._life is not None:
+                watcher._life.watching.pop(ref, None)
+            watcher._scheduler.post(watcher, Notice(actor, Terminated(ref, error)), None)
+        for future in life.ended:
+            future._settle(None, None)
+        if life.exit is not None:
+            life.exit.done._settle(None, None)
+    ref._close(error)
+    if scheduler.buried is not None:
+        scheduler.buried.append((ref.uid, ref.path, ref._traits))
+    if scheduler.events.listeners:
+        scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
+
+
+def refuse(item: Item, cause: BaseException | None) -> None:
+    """Answer a message that the actor did not live to handle, or make it a dead letter."""
+    ref, message, future, sender = item
+    if ref._pass_on(item):
+        return
+    if type(message) is Stop or type(message) is ACTOR_STOP:
+        if future is not None:
+            future._settle(value=True, error=None)
+    elif future is not None:
+        fail(ref, message, future, sender, dead_before(ref, cause))
+    elif is_silent(message):
+        ref._close(cause)  # it may stand for mail that came in after the burial
+    else:
+        reason = cause if cause is not None else ActorDeadError(f"{ref} is dead")
+        ref._scheduler.events.dead_letter(ref, message, sender, reason)
+
+
+def notify_end(ref: ActorRef[Any], future: Future[Any]) -> None:
+    """Set the future at the actor's end."""
+    if ref._state == DEAD:
+        future._settle(None, None)
+    else:
+        life_of(ref).ended.append(future)
+
+
+def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Actor) -> None:
+    """Send Terminated to the watcher at the target's end; at once if it is dead."""
+    if watcher._actor is not actor:
+        return
+    if target._state == DEAD:
+        reason = target._life.cause if target._life is not None else None
+        watcher._scheduler.post(watcher, Notice(actor, Terminated(target, reason)), None)
+        return
+    life_of(target).watchers[watcher] = actor
+    if watcher._scheduler is target._scheduler:
+        life_of(watcher).watching[target] = None

@@ -1,0 +1,212 @@
+"""Task: an `async def` handler on the run queue. Its actor stays busy while it is suspended."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.futures.future import Future
+from actorflow.core.futures.thread_wait import ask_timeout
+from actorflow.core.futures.wait_graph import cycle_error
+from actorflow.core.messages.execution import CURRENT, Execution
+from actorflow.core.messages.messages import SUSPENDED, is_life_cycle
+from actorflow.core.refs.cold_fields import must_stop
+from actorflow.core.refs.failure import failed
+from actorflow.errors import AskTimeout, DefinitionError, Stopping
+from actorflow.text import text_of
+
+if TYPE_CHECKING:
+    from actorflow.core.messages.execution import Item
+    from actorflow.core.refs.timers import TimerEntry
+    from actorflow.core.running.run_queue import Worker
+    from actorflow.core.running.scheduler import Scheduler
+
+
+class Task(Execution):
+    """Drives one coroutine: a step runs until it awaits a future that is not done; that one's end queues the next."""
+
+    __slots__ = (
+        "answer_due",
+        "asker",
+        "coro",
+        "future",
+        "interrupted",
+        "is_ahead",
+        "resume_item",
+        "send",
+        "worker",
+    )
+
+    suspends = True
+    is_all = True
+
+    def __init__(self, scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
+        self.scheduler = scheduler
+        self.item = item
+        self.coro = coro
+        context = scheduler.context.copy()
+        context.run(CURRENT.set, self)
+        self.send = context.run
+        self.interrupted = False
+        self.asker = item[2]
+        self.is_ahead = is_life_cycle(item[1])
+        self.answer_due: AnswerDue | None = None
+        self.resume_item: Item = (item[0], self, None, None)
+        self.future: Future[Any]
+        self.worker: Worker
+
+    @property
+    def deadline(self) -> float | None:
+        """When the wait ends without an answer."""
+        return None if self.answer_due is None else self.answer_due.due
+
+    def __call__(self) -> None:
+        """Queue the next step: the awaited future is done."""
+        scheduler = self.scheduler
+        scheduler.inbox.append(self.resume_item)
+        if scheduler.idle:
+            scheduler.wake()
+
+    def interrupt(self) -> None:
+        """Raise Stopping in the handler's await."""
+        self.interrupted = True
+        if self.future._drop_waiter(self):  # else the future's end has queued the next step already
+            self()
+
+    def step(self, worker: Worker) -> Any:
+        """Run until the next wait; return the result of `Scheduler.handle`."""
+        self.worker = worker
+        worker.task = self
+        error: BaseException | None = None if self.answer_due is None else self.end_wait(self.answer_due)
+        ref = self.item[0]
+        if self.is_abandoned:  # while it was suspended
+            self.scheduler.abandoned_items.pop(id(self.left), None)
+            try:
+                self.coro.close()
+            except BaseException as raised:  # noqa: BLE001 - it is over: its callers were answered
+                failed(self.scheduler, self, raised, None)
+            return None
+        ref._waiting = None
+        run, coro = self.send, self.coro
+        if self.interrupted:
+            self.interrupted = False
+            error = stopping()
+        while True:
+            try:
+                awaited = run(coro.send, None) if error is None else run(coro.throw, error)
+            except StopIteration as stop:
+                future = self.item[2]
+                if future is not None:
+                    future._settle(stop.value, None)
+                return SUSPENDED if stop.value is SUSPENDED else None  # a durable actor's: until its commit
+            except BaseException as raised:  # noqa: BLE001 - each kind has its own rule
+                return failed(self.scheduler, self, raised, self.asker)
+            if awaited is None:  # a bare yield: let others run
+                self()
+                return SUSPENDED
+            if not issubclass(type(awaited), Future):  # `isinstance` asks the object for its class, which may raise
+                error = foreign_await(awaited)
+                continue
+            self.future = awaited
+            ref._waiting = self
+            target = awaited._target
+            error = None
+            if target is not None and (target._waiting is not None or target is ref or target._is_remote):
+                error = cycle_error(ref, awaited)
+            if error is None and self.scheduler.is_virtual:
+                error = self.scheduler.refused_wait(ref, awaited)
+            if error is None and target is not None and target._scheduler.ask_timeout is not None:
+                self.answer_due = AnswerDue.of(self, awaited)
+            if error is None and awaited._add_waiter(self):
+                # An exit looks for waits after it was noted, so one of the two sees the other.
+                if ref._life is None or not must_stop(ref) or not awaited._drop_waiter(self):
+                    return SUSPENDED
+                self.interrupted = False
+                error = stopping()
+            ref._waiting = None
+            if self.answer_due is not None:
+                self.end_wait(self.answer_due)
+
+    def end_wait(self, answer_due: AnswerDue) -> AskTimeout | None:
+        """Return the error of a wait whose time is up."""
+        self.answer_due = None
+        answer_due.cancel()
+        return ask_timeout(answer_due.future, answer_due.seconds) if answer_due.has_come else None
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Block the worker thread: a plain `get` inside an `async def` handler."""
+        self.worker.wait(future, timeout)
+
+
+class AnswerDue:
+    """The end of the time for an answer that a handler awaits: `Settings.ask_timeout`."""
+
+    __slots__ = ("due", "entry", "future", "has_come", "seconds", "task")
+
+    def __init__(self, task: Task, future: Future[Any], seconds: float) -> None:
+        scheduler = task.scheduler
+        self.task: Task | None = task
+        self.future = future
+        self.seconds = seconds
+        self.due = scheduler.clock.monotonic() + seconds
+        self.entry: TimerEntry | None = None
+        self.has_come = False
+        scheduler.post_work(lambda: self.start(scheduler))
+
+    @classmethod
+    def of(cls, task: Task, future: Future[Any]) -> AnswerDue | None:
+        """Return the bound of an await; None of one that is not for an answer."""
+        seconds = future._ask_timeout
+        return None if seconds is None else cls(task, future, seconds)
+
+    def start(self, scheduler: Scheduler) -> None:
+        """Put it on the heap, unless the wait is over; the holder of the baton calls this and `come`."""
+        if self.task is not None:
+            self.entry = scheduler.add_timer(self.due, self.come)
+
+    def come(self) -> None:
+        """End the wait, if the answer is not there."""
+        task = self.task
+        if task is not None and self.future._drop_waiter(task):
+            self.has_come = True
+            task()
+
+    def cancel(self) -> None:
+        """Forget it: the wait is over."""
+        task, self.task = self.task, None
+        if task is not None:
+            task.scheduler.post_work(lambda: self.forget(task.scheduler))
+
+    def forget(self, scheduler: Scheduler) -> None:
+        """Take it off the heap; the holder of the baton calls it."""
+        if self.entry is not None:
+            scheduler.timers.cancel(self.entry)
+
+
+def drop_task(_ref: Any, task: Task) -> None:
+    """Deal with a step of a handler that was abandoned, and whose actor has gone on."""
+    task.coro.close()
+
+
+HANDLERS[Task] = drop_task
+
+
+def stopping() -> Stopping:
+    """Make the error that ends a handler's wait at shutdown."""
+    return Stopping("the actor is being shut down")
+
+
+def foreign_await(awaited: object) -> DefinitionError:
+    """Make the error for an await of something that needs an asyncio loop."""
+    return DefinitionError(
+        f"an async handler awaited {text_of(awaited)}, which needs an asyncio loop: spawn the actor with loop=True"
+    )
+
+
+def run_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
+    """Run the handler as a task on the system's one loop thread."""
+    from actorflow.core.drivers.asyncio_loop import start_in_loop  # noqa: PLC0415 - asyncio takes 30 ms to import
+
+    start_in_loop(scheduler, item, coro)
+    return SUSPENDED

@@ -1,0 +1,310 @@
+"""Life cycle: start, stop, exit, abandonment and burial of actors.
+
+The `run_` functions are messages that run in the actor, as user code; `construct` runs where an actor is spawned. All
+else runs on the holder of the baton without a token, so it neither waits nor runs user code: steps that must wait for
+an actor are coroutines (see `actorflow.core.running.system_task`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.actors.arguments import Constructor, check_arguments
+from actorflow.core.actors.context import Piped, run_piped
+from actorflow.core.futures.future import Future
+from actorflow.core.futures.wait_graph import dead_before
+from actorflow.core.log import logger
+from actorflow.core.messages.execution import ABANDONED, CURRENT
+from actorflow.core.messages.messages import CHANGED, SUSPENDED, Ended, Last, Start, Started, Stop
+from actorflow.core.refs.cold_fields import Exit, life_of
+from actorflow.core.refs.failure import retire, run_last
+from actorflow.core.refs.ref import ACTOR_STOP, CHANGING, DEAD, ENDING, IDLE, READY, ActorRef
+from actorflow.core.refs.termination import bury, close_incarnation, unstash
+from actorflow.core.refs.timers import Timer, run_timer
+from actorflow.core.running.async_handler import Task
+from actorflow.core.running.system_task import completed, start_procedure
+from actorflow.errors import is_a
+from actorflow.text import text_of
+
+# --- messages that run in the actor ----------------------------------------------------------------------------------
+
+
+def run_start(ref: ActorRef[Any], _message: Start) -> Any:
+    """Make the incarnation if there is none, and run its `on_start`."""
+    if ref._actor is None:
+        assert ref._life is not None
+        assert ref._life.recipe is not None
+        args, kwargs = ref._life.recipe
+        construct(ref, args, kwargs)
+        if ref._life.listeners:
+            made: Any = ref._actor
+            made._listen_again()
+    return ref._run_on_start()
+
+
+def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Make an actor that knows its ref before its `__init__` runs.
+
+    Raises:
+        DefinitionError: the constructor does not take these arguments.
+    """
+    actor_class = ref._incarnation_class
+    args, kwargs = ref._arguments(args, kwargs)
+    try:
+        actor: Any = actor_class.__new__(actor_class, *args, **kwargs)
+        actor._actor_ref = ref
+        ref._actor = actor
+        if args and type(args[0]) is Constructor and not ref._is_remote:  # else it is for the actor there
+            getattr(actor, f"_{args[0].name}")(*args[1:], **kwargs)
+        else:
+            actor.__init__(*args, **kwargs)
+    except BaseException as error:
+        ref._actor = None
+        if is_a(error, TypeError):
+            check_arguments(actor_class, args, kwargs)
+        raise
+
+
+def run_stop(ref: ActorRef[Any], message: Stop) -> Ended | None:
+    """End normally. Without children `on_stop` can run at once; else they stop first."""
+    if message.actor is not None and message.actor is not ref._actor:
+        return None
+    final = message.final or not ref._parent.will_restart(ref, None)
+    at_once = final and not ref._children and not ref._traits.has_async_on_stop
+    if at_once:
+        run_last(ref)
+    execution = CURRENT.get()
+    item = execution.item if execution is not None else None
+    return Ended(None, item, final=final, last_done=at_once)
+
+
+def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended | None:
+    """End normally: pykka's own stop message."""
+    return run_stop(ref, Stop(final=False))
+
+
+def run_last_message(ref: ActorRef[Any], _message: Last) -> Any:
+    """Run `on_stop` after the children are gone; it may be async."""
+    exit_ = ref._life.exit if ref._life is not None else None
+    if not ((exit_ is not None and exit_.restart) or (exit_ is None and ref._parent.will_restart(ref, None))):
+        retire(ref)
+        logger.debug("Stopped %s", ref)
+    actor: Any = ref._actor  # none any more, if it was abandoned while its children ended
+    return actor.on_stop() if actor is not None and ref._traits.has_on_stop else None
+
+
+HANDLERS.update(
+    {
+        Start: run_start,
+        Stop: run_stop,
+        ACTOR_STOP: run_actor_stop,
+        Last: run_last_message,
+        Timer: run_timer,
+        Piped: run_piped,
+    }
+)
+
+# --- start -----------------------------------------------------------------------------------------------------------
+
+
+def begin_start(ref: ActorRef[Any], started: Future[Any]) -> None:
+    """Run `on_start`, and open the mailbox; `started` gets the error if it cannot start."""
+    start_procedure(ref._scheduler, _start(ref), started)
+
+
+async def _start(ref: ActorRef[Any]) -> None:
+    try:
+        await completed(ref._scheduler.run(ref, Start()))
+    except Exception as error:
+        await stop_children(ref)
+        close_incarnation(ref, error)
+        bury(ref, error)
+        raise
+    if ref._state != DEAD:
+        publish_started(ref)
+        release(ref)
+
+
+def publish_started(ref: ActorRef[Any]) -> None:
+    """Tell the listeners that the actor lives."""
+    events = ref._scheduler.events
+    if events.listeners:
+        events.publish(Started(ref, ref._scheduler.clock.time()))
+
+
+# --- after a handler -------------------------------------------------------------------------------------------------
+
+
+def finished(ref: ActorRef[Any], outcome: Any) -> None:
+    """Act on the outcome of a handler."""
+    if ref._state == DEAD:
+        return
+    if outcome is None or outcome is CHANGED:
+        release(ref)
+    elif outcome is not SUSPENDED:
+        ended(ref, outcome)
+
+
+def release(ref: ActorRef[Any]) -> None:
+    """Let the actor handle its next message, or begin the exit that a supervisor asked for."""
+    life = ref._life
+    if life is not None and life.unstash:
+        life.unstash = False
+        unstash(ref)
+    if life is not None and life.exit is not None:
+        begin_exit(ref)
+    elif ref._queue:
+        ref._state = READY
+        ref._scheduler.ready.append(ref)
+    else:
+        ref._scheduler.free_queue(ref)
+        ref._state = IDLE
+
+
+def ended(ref: ActorRef[Any], outcome: Ended) -> None:
+    """The incarnation is over, by a stop or a crash: its children stop, then its parent decides."""
+    if outcome.last_done and outcome.error is None and ref._life is None:  # the common end, without detours
+        bury(ref, None)
+        answer_stop(outcome)
+        return
+    if ref._state < ENDING:
+        ref._state = CHANGING
+    if ref._children or not (outcome.last_done or outcome.error is not None):
+        start_procedure(ref._scheduler, _wind_down(ref, outcome))
+    else:
+        close_incarnation(ref, outcome.error)
+        hand_over(ref, outcome)
+
+
+async def _wind_down(ref: ActorRef[Any], outcome: Ended) -> None:
+    actor = ref._actor
+    await stop_children(ref, cause=outcome.error)
+    if outcome.error is None and not outcome.last_done and ref._actor is actor:
+        await run_hook(ref)
+    if ref._actor is actor:  # else it was abandoned meanwhile
+        close_incarnation(ref, outcome.error)
+        hand_over(ref, outcome)
+    elif outcome.error is None:
+        answer_stop(outcome)
+
+
+async def stop_children(
+    ref: ActorRef[Any], *, seconds: float | None = None, cause: BaseException | None = None
+) -> None:
+    """Stop all children, each within its shutdown time or within `seconds`; the next incarnation starts with none."""
+    if ref._children is not None:
+        await ref._children.stop_all(seconds=seconds, cause=cause)
+        ref._children = None
+
+
+async def run_hook(ref: ActorRef[Any]) -> None:
+    """Run `on_stop`; its failure is logged where it happens, and children that it made end at once."""
+    try:
+        await completed(ref._scheduler.run(ref, Last()))
+    except Exception as error:  # noqa: BLE001 - logged in failure.failed
+        logger.debug("on_stop failed in %s: %s", ref, text_of(error))
+    await stop_children(ref)
+
+
+def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
+    """Let a pending exit, or else the parent, decide the fate of the actor."""
+    exit_ = ref._life.exit if ref._life is not None else None
+    if outcome.error is not None:
+        if outcome.item is not None and outcome.item[2] is None:
+            _, message, _, sender = outcome.item
+            ref._scheduler.events.dead_letter(ref, message, sender, outcome.error)
+        ref._parent.crashed(ref, outcome.error)
+    if exit_ is not None:
+        exit_.restart = exit_.restart and not outcome.final
+        finish_exit(ref, exit_, outcome.error)
+    else:
+        ref._parent.child_ended(ref, outcome.error, final=outcome.final)
+    if outcome.error is None:
+        answer_stop(outcome)
+
+
+def answer_stop(outcome: Ended) -> None:
+    """Tell the caller of `stop()` that the actor has ended."""
+    if outcome.item is not None and outcome.item[2] is not None:
+        outcome.item[2]._settle(value=True, error=None)
+
+
+# --- exit: a supervisor ends a child ---------------------------------------------------------------------------------
+
+
+def request_exit(ref: ActorRef[Any], *, restart: bool, cause: BaseException | None = None) -> Future[Any]:
+    """Have the incarnation end after its current handler; a waiting handler is woken with Stopping."""
+    done: Future[Any] = Future(ref)
+    if ref._state == DEAD:
+        done._settle(None, None)
+        return done
+    life = life_of(ref)
+    if life.exit is not None:
+        life.exit.restart = life.exit.restart and restart
+        return life.exit.done
+    life.exit = Exit(done, restart=restart, cause=cause)
+    if ref._state in (IDLE, READY):
+        ref._scheduler.withdraw(ref)
+        begin_exit(ref)
+    elif ref._waiting is not None:
+        ref._waiting.interrupt()
+    return done
+
+
+def begin_exit(ref: ActorRef[Any]) -> None:
+    """Stop the children, run `on_stop`, and answer the exit's request."""
+    ref._state = CHANGING
+    exit_ = life_of(ref).exit
+    assert exit_ is not None
+    exit_.begun = True
+    if ref._children or ref._traits.has_on_stop:
+        start_procedure(ref._scheduler, _exit(ref, exit_))
+    else:
+        close_incarnation(ref, None)
+        finish_exit(ref, exit_, None)
+
+
+async def _exit(ref: ActorRef[Any], exit_: Exit) -> None:
+    actor = ref._actor
+    await stop_children(ref, cause=exit_.cause)
+    if ref._actor is actor:
+        await run_hook(ref)
+    if ref._actor is actor:  # else it was abandoned meanwhile
+        close_incarnation(ref, None)
+        finish_exit(ref, exit_, None)
+
+
+def finish_exit(ref: ActorRef[Any], exit_: Exit, error: BaseException | None) -> None:
+    """Bury the actor whose incarnation is gone, or leave it to its supervisor for a restart."""
+    life_of(ref).exit = None
+    if exit_.restart:
+        ref._parent.incarnation_over(ref)
+    else:
+        bury(ref, error, exit_.cause)
+    exit_.done._settle(None, None)
+
+
+def abandon(ref: ActorRef[Any]) -> None:
+    """Give up on a handler that did not return in time: answer its caller, cut it off, and go on without it."""
+    scheduler = ref._scheduler
+    if ref._state == DEAD or ref._life is None or ref._life.exit is None:
+        return
+    exit_ = ref._life.exit
+    for execution in scheduler.executions(ref):
+        item = execution.item
+        _, message, future, _ = item
+        execution.item = ABANDONED
+        execution.left = item
+        scheduler.abandoned_items[id(item)] = item
+        if future is not None and type(message) is Stop:
+            future._settle(value=True, error=None)
+        elif future is not None:
+            future._settle(None, dead_before(ref, exit_.cause))
+    waiting, ref._waiting = ref._waiting, None
+    if isinstance(waiting, Task):
+        waiting.interrupt()
+    scheduler.abandoned += 1
+    logger.error("%s did not end in time; its handler is abandoned (%d so far)", ref, scheduler.abandoned)
+    close_incarnation(ref, None)
+    finish_exit(ref, exit_, None)

@@ -1,0 +1,403 @@
+"""Mailbox: the rows that wait for one durable actor: their order, tries and stash.
+
+Memory holds a window on the rows: it is read anew after each start, and nothing is lost with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.futures.future import Future
+from actorflow.core.futures.wait_graph import dead_before
+from actorflow.core.log import logger
+from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.messages import CHANGED, SUSPENDED
+from actorflow.core.outage import Outage
+from actorflow.core.refs.cold_fields import must_stop
+from actorflow.core.refs.failure import crashed
+from actorflow.core.refs.termination import SILENT
+from actorflow.core.refs.timers import Timer
+from actorflow.core.running import lifecycle
+from actorflow.durable.handling import machine_timers
+from actorflow.durable.handling.runtime_messages import Again, Due, Fail, Mail, Pause
+from actorflow.durable.handling.timers import Timers
+from actorflow.durable.handling.unit_of_work import Unit
+from actorflow.durable.rows import ledger
+from actorflow.durable.rows.ledger import Owned
+from actorflow.durable.rows.payload import read, unpack
+from actorflow.durable.rows.records import KILLS, Entry, Lost, TimerRow
+from actorflow.durable.rows.state import is_machine, put_state, state_bytes
+from actorflow.errors import ActorDeadError, HostDied, PayloadError, StoreError
+from actorflow.store.codec import encode
+from actorflow.store.error_json import write_error
+from actorflow.tasks.retry import Retry
+from actorflow.text import text_of
+
+if TYPE_CHECKING:
+    from actorflow.core.actors.traits import Durability, Retries
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.durable.node.runtime import Registry
+    from actorflow.machine.pending import TimerKey
+
+WINDOW: Final = 64  # rows that are read at once
+DEFAULT: Final = Retry(5)
+STORE_SECONDS: Final = 1.0  # between two tries when the store fails
+
+
+class Mailbox:
+    """The window on the rows of one actor. Its handlers touch it, or the holder of the baton while none runs."""
+
+    unit_class: ClassVar[type[Unit]] = Unit
+
+    def __init__(self, registry: Registry, ref: ActorRef[Any], name: str) -> None:
+        options = ref._traits.options
+        self.registry = registry
+        self.ref = ref
+        self.name = name
+        self.node = ""
+        self.capacity = options.capacity
+        self.durability: Durability | None = options.durability
+        self.retry: Retries = options.retry if options.retry is not None else DEFAULT
+        self.is_machine = is_machine(ref.actor_class)
+        self.address = encode(ref)
+        self.epoch = 0
+        self.is_owner = False
+        self.taken: Owned | None = None  # it was taken over, and has not begun
+        self.aside: PayloadError | None = None  # its state cannot be read here, so it handles nothing
+        self.heard = 0  # the number up to which there was mail while it was not this node's
+        self.stored: bytes | None = None
+        self.is_doubtful = False  # after an error: the row may be newer than `stored`
+        self.is_hindered = False  # the store failed when it was last asked for this actor
+        self.full: Outage | None = None  # mailboxes of others have no room for what it sends
+        self.failures = 0  # of a machine's timers, in a row
+        self.last = 0  # the number up to which rows are, or were, in memory
+        self.chain: tuple[int, int] = (-1, 0)  # of its last row: how many gaps there were, and its number
+        self.handed = 0  # rows on their way here in the run queue
+        self.rows: deque[Entry] = deque()
+        self.stash: list[Entry] = []
+        self.timers = Timers(ref)
+        self.room: deque[Future[None]] = deque()  # senders that wait for room
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def load(self, owned: Owned, *, again: bool = False) -> None:
+        """Take over the stored state and rows: at the start of an incarnation, or in the midst of one."""
+        self.node = self.registry.node
+        self.epoch = owned.epoch
+        self.is_owner = True
+        self.last = 0
+        self.rows.clear()
+        self.stash.clear()
+        self.failures = 0
+        self.is_doubtful = False
+        self.timers.load(owned.timers)
+        self.stored = owned.state
+        if owned.state is not None:
+            self.put_state(owned.state, again=again)
+
+    def put_state(self, stored: bytes, *, again: bool) -> None:
+        """Give the actor a stored state; `again`: it has had that before."""
+        put_state(self.ref._actor, read(self.registry, stored), again=again)
+
+    def state_bytes(self) -> bytes:
+        """Return the actor's state as it is stored.
+
+        Raises:
+            PayloadError: a part of it cannot be stored.
+        """
+        return state_bytes(self.ref._actor)
+
+    def roll_back(self) -> None:
+        """Give the actor its stored state back."""
+        if self.stored is not None:  # else its start failed, and it ends
+            self.put_state(self.stored, again=True)
+
+    def restore(self, state: bytes) -> None:
+        """Make a machine another one than it is."""
+        self.stored = state
+        self.put_state(state, again=True)
+
+    def next_number(self) -> int:
+        """Return the row that is handled next, or from where on it is looked for."""
+        return self.rows[0].id if self.rows else self.last + 1
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def handle_next(self, mail: Mail) -> Any:
+        """Handle the next row, if there is one."""
+        if not self.is_owner:
+            self.heard = max(self.heard, mail.upto)
+            self.handed -= mail.entry is not None
+            return None
+        try:
+            self.refresh()
+            self.take(mail)
+            if not self.rows:
+                self.go_on_with_store()
+                return None
+            entry = self.rows[0]
+            if 0 < entry.crashes < KILLS:  # a process may have died on it: should this one, that shows
+                self.write_soon("actors.start", {"id": entry.id})
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(Mail(max(mail.upto, self.last)), error)
+        self.rows.popleft()
+        unit = self.unit_class(self, None, entry=entry)
+        unit.upto = mail.upto
+        if entry.crashes >= KILLS:
+            return self.give_up(unit, entry)
+        return unit.perform(partial(self.run_entry, unit, entry))
+
+    def write_soon(self, statement: str, values: dict[str, Any]) -> int:
+        """Commit a write that need not outlive the machine, only this process; return how many rows there are.
+
+        Raises:
+            StoreError: the write is not there.
+        """
+        return self.registry.store.write(lambda tx: tx.run(statement, values), durability="process")
+
+    def save(self, state: bytes) -> None:
+        """Commit the known state of a machine's timers, while it handles nothing.
+
+        Raises:
+            Lost: another node has the actor.
+            StoreError: the write is not there.
+        """
+        fence = {"name": self.name, "owner": self.node, "epoch": self.epoch}
+        if not self.write_soon("actors.save", {**fence, "state": state, "next": self.next_number()}):
+            msg = f"{self.name} was taken over by another node"
+            raise Lost(msg)
+
+    def lost(self, error: Lost) -> Any:
+        """End the incarnation: another node has the actor."""
+        self.give_away(error)
+        return self.crash(error)
+
+    def give_away(self, error: Lost) -> None:
+        """Handle nothing more: another node has the actor."""
+        logger.error("%s: %s; the work of its last message is dropped", self.ref, error)
+        self.is_owner = False
+
+    def crash(self, error: BaseException) -> Any:
+        """End the incarnation as a crash does; a handler's outcome."""
+        return crashed(self.ref, None, error)
+
+    def crash_soon(self, error: BaseException) -> None:
+        """Do the same, for the holder of the baton, which runs nothing of the user's."""
+        ref = self.ref
+        ref._put_back(deque([(ref, Fail(error, ref._actor), None, None)]))
+        lifecycle.finished(ref, CHANGED)
+
+    def refresh(self) -> bool:
+        """Read the state anew if a commit's end is not known; say whether it was so.
+
+        Raises:
+            Lost: another node has the actor.
+            StoreError: it cannot be read.
+        """
+        if not self.is_doubtful:
+            return False
+        self.registry.owners.load_again(self)
+        return True
+
+    def wait_for_store(self, message: Any, error: StoreError) -> Any:
+        """Handle a message of the run queue again in a second."""
+        text = "%s: the store cannot be read, tried again in %.3g s: %s"
+        self.report_failure(text, self.ref, STORE_SECONDS, error)
+
+        def wait() -> None:
+            self.ref._put_back(deque([(self.ref, message, None, None)]))
+            self.pause(STORE_SECONDS)
+
+        self.ref._scheduler.post_work(wait)
+        return SUSPENDED
+
+    def report_failure(self, text: str, *values: object) -> None:
+        """Log that the store has failed: once for all actors that it hinders, and ever more rarely while it does."""
+        self.is_hindered = True
+        self.registry.outage.note(logger.error, text, *values)
+
+    def go_on_with_store(self) -> None:
+        """Log that the store works again, if it has failed."""
+        if self.is_hindered:
+            self.is_hindered = False
+            self.registry.outage.over(logger.warning, "%s: the store works again", self.ref)
+
+    def run_entry(self, unit: Unit, entry: Entry) -> Any:
+        """Run the message of a row."""
+        unit.message = message = unpack(self.registry, entry.body)
+        if entry.sender is not None:
+            unit.sender = read(self.registry, entry.sender)
+        return self.run(message)
+
+    def run(self, message: Any) -> Any:
+        """Run a message."""
+        handler = HANDLERS.get(type(message))
+        actor: Any = self.ref._actor
+        return actor.on_receive(message) if handler is None else handler(self.ref, message)
+
+    def give_up(self, unit: Unit, poison: Entry | TimerRow) -> Any:
+        """Make a message, or a timer's, a dead letter that has killed its process time and again."""
+        msg = f"{poison.crashes} processes have died on it"
+        error = HostDied(msg)
+        unit.failure = error
+        unit.effects.ending = "dead"
+        unit.effects.state = self.stored
+        unit.effects.error = write_error(error)
+        try:
+            unit.message = unpack(self.registry, poison.body)
+        except Exception:  # noqa: BLE001 - it is dead in any case
+            unit.message = poison.body
+        logger.error("%s: %s is a dead letter: %s", self.ref, text_of(unit.message), msg)
+        unit.after.append(lambda: unit.dead_letter(error))
+        return unit.submit()
+
+    def take(self, mail: Mail) -> None:
+        """Have the next rows in memory: the one that came along, if it is the next, or those in the store."""
+        entry, mail.entry = mail.entry, None
+        if entry is not None:
+            self.handed -= 1
+            if self.last == mail.after:
+                self.rows.append(entry)
+                self.last = entry.id
+        if not self.rows and self.last < mail.upto:
+            self.fetch(mail.upto)
+
+    def fetch(self, upto: int) -> None:
+        """Read rows that came in."""
+        found = self.registry.store.read(lambda tx: ledger.fetch(tx, self.name, self.last, WINDOW))
+        self.rows.extend(found)
+        if found:
+            self.last = found[-1].id
+        if len(found) < WINDOW and upto < math.inf:
+            self.last = max(self.last, upto)
+
+    def has_more(self, upto: int) -> bool:
+        """Say whether there may be rows up to a number that are not handled."""
+        return self.rows[0].id <= upto if self.rows else self.last < upto
+
+    def put_back(self, entry: Entry | None) -> None:
+        """Have a row handled again, before all others."""
+        if entry is not None:
+            self.rows.appendleft(entry)
+
+    def within(self, run: Callable[[], Any]) -> Any:
+        """Run the current message, one of the runtime's own."""
+        execution = CURRENT.get()
+        assert execution is not None
+        return self.run_in_unit(Again(run, execution.item[1]))
+
+    def run_in_unit(self, again: Again) -> Any:
+        """Run a message of the runtime's own, for the first time or once more."""
+        message = again.message
+        is_timer = self.is_timer_of_machine(message)
+        key, crashes = self.timer_of(message) if is_timer else ("", 0)
+        try:
+            if self.refresh() and is_timer:
+                return None  # a machine's timers fire anew
+            if 0 < crashes < KILLS and self.stored is not None:  # as of a message
+                self.save(machine_timers.begin(self.stored, key))
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(again, error)
+        unit = self.unit_class(self, message)
+        unit.run = again.run
+        unit.attempt = self.failures if is_timer else again.attempt
+        if crashes >= KILLS and self.stored is not None:
+            left = machine_timers.without(self.stored, key)
+            if left is not None:  # else it was cancelled meanwhile
+                state, unit.effects.timer = left
+                self.restore(state)
+                return self.give_up(unit, unit.effects.timer)
+        return unit.perform(again.run)
+
+    # --- timers ------------------------------------------------------------------------------------------------------
+
+    def handle_due(self, row: TimerRow) -> Any:
+        """Run the method of a timer."""
+        if not self.is_owner or row.id not in self.timers:
+            return None
+        try:
+            if self.refresh():
+                return None  # its timers fire anew
+            if 0 < row.crashes < KILLS:  # as of a message
+                self.write_soon("actors.start_timer", {"id": row.id})
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(Due(row), error)
+        unit = self.unit_class(self, None, timer=row)
+        now = self.ref._scheduler.clock.time()
+        if row.period is not None:  # missed ones are skipped
+            unit.effects.timer_due = row.due + row.period * max(1.0, math.floor((now - row.due) / row.period) + 1)
+
+        if row.crashes >= KILLS:
+            return self.give_up(unit, row)
+
+        def run() -> Any:
+            unit.message = message = unpack(self.registry, row.body)
+            return self.run(message)
+
+        return unit.perform(run)
+
+    def is_timer_of_machine(self, message: Any) -> bool:
+        """Say whether a message is a timer of a machine: such a one is part of the state, and no row."""
+        return self.is_machine and type(message) is Timer
+
+    def timer_of(self, message: Any) -> tuple[TimerKey, int]:
+        """Return the key of a timer's message, and how many processes have died while handling it."""
+        return machine_timers.timer_of(message)
+
+    def pause(self, seconds: float | None) -> None:
+        """Go on in so many seconds; at once if the actor is to stop."""
+        ref = self.ref
+        if seconds is None or must_stop(ref):
+            lifecycle.finished(ref, CHANGED)
+            return
+        scheduler = ref._scheduler
+        due = scheduler.clock.monotonic() + seconds
+        ref._waiting = pause = Pause(self, due)
+        scheduler.add_timer(due, pause.end)
+
+    # --- senders that wait for room, and the end ---------------------------------------------------------------------
+
+    def admit(self) -> None:
+        """Wake a sender that waits for room."""
+        while self.room:
+            if self.room.popleft()._settle(None, None):
+                return
+
+    def close(self, cause: BaseException | None) -> None:
+        """Answer the callers on this node, as the actor is dead. Its rows stay for the next one to spawn it."""
+        self.timers.disarm_all()
+        while self.room:
+            self.room.popleft()._settle(None, None)
+        error: ActorDeadError = dead_before(self.ref, cause)
+        error.add_note("the message stays in the store, and is handled when the actor is spawned again")
+        self.registry.owners.forget(self, error)
+
+
+def run_mail(ref: Any, mail: Mail) -> Any:
+    """Handle the next row of a durable mailbox."""
+    return ref._box.handle_next(mail)
+
+
+def run_due(ref: Any, due: Due) -> Any:
+    """Handle a timer of a durable actor."""
+    return ref._box.handle_due(due.row)
+
+
+def run_again(ref: Any, again: Again) -> Any:
+    """Try a message of the runtime's own again."""
+    return ref._box.run_in_unit(again)
+
+
+HANDLERS.update({Mail: run_mail, Due: run_due, Again: run_again})
+SILENT.update((Mail, Due, Again))

@@ -1,0 +1,142 @@
+"""Signs: items in the run queue that stand for rows and timers of a durable actor; and its pause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.messages.messages import CHANGED, Ended
+from actorflow.core.refs.failure import crashed
+from actorflow.core.refs.termination import SILENT
+from actorflow.core.refs.timers import Sleep
+from actorflow.core.running import lifecycle
+
+if TYPE_CHECKING:
+    from actorflow.durable.handling.mailbox import Mailbox
+    from actorflow.durable.rows.records import Entry, TimerRow
+    from actorflow.machine.pending import TimerKey
+
+
+class Mail:
+    """Stands in the run queue for rows up to a number; a stop of the actor comes behind them.
+
+    It may have the row itself, and know the number of the one right before it.
+    """
+
+    __slots__ = ("after", "entry", "upto")
+
+    def __init__(self, upto: int, entry: Entry | None = None, after: int | None = None) -> None:
+        self.upto = upto
+        self.entry = entry
+        self.after = after
+
+    def __repr__(self) -> str:
+        return f"<Mail up to {self.upto}>"
+
+
+class Due:
+    """Stands in the run queue for a timer that is due."""
+
+    __slots__ = ("row",)
+
+    def __init__(self, row: TimerRow) -> None:
+        self.row = row
+
+    def __repr__(self) -> str:
+        return f"<Timer {self.row.id}>"
+
+
+class Again:
+    """A message that was in memory only, such as a Terminated, and is to be tried again."""
+
+    __slots__ = ("attempt", "message", "run")
+
+    def __init__(self, run: Callable[[], Any], message: Any, attempt: int = 0) -> None:
+        self.run = run
+        self.message = message
+        self.attempt = attempt
+
+    def __repr__(self) -> str:
+        return repr(self.message)
+
+
+class Pause:
+    """The wait of an actor between two tries; an exit ends it."""
+
+    is_all = True
+    deadline = None
+
+    def __init__(self, box: Mailbox, due: float) -> None:
+        self.box = box
+        self.actor = box.ref._actor
+        self.future: Any = Sleep(due)
+
+    def interrupt(self) -> None:
+        """Let the exit begin."""
+        self.box.ref._scheduler.post_work(self.end)
+
+    def end(self) -> None:
+        """Let the actor go on."""
+        if self.future._settle(None, None):
+            ref = self.box.ref
+            if ref._waiting is self:
+                ref._waiting = None
+            if ref._actor is self.actor:
+                lifecycle.finished(ref, CHANGED)
+
+
+class Own:
+    """Stands in the run queue for a message of a guest's own process; it comes to pass in its incarnation only.
+
+    `timer`: if it is one of a machine, its key and the processes that have died on it.
+    """
+
+    __slots__ = ("epoch", "number", "text", "timer")
+
+    def __init__(self, epoch: int, number: int, text: str, timer: tuple[TimerKey, int] | None) -> None:
+        self.epoch = epoch
+        self.number = number
+        self.text = text
+        self.timer = timer
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class Blame:
+    """Tells a mailbox that a process died while it handled one message or timer, so that the row's crashes go up.
+
+    It comes before the news of the death. Exactly one of the three attributes is set.
+
+    Attributes:
+        entry: the message.
+        timer: the timer that had fired.
+        key: the key of a machine's timer.
+    """
+
+    __slots__ = ("entry", "key", "timer")
+
+    def __init__(self, entry: Entry | None, timer: TimerRow | None, key: TimerKey | None) -> None:
+        self.entry = entry
+        self.timer = timer
+        self.key = key
+
+
+class Fail:
+    """Ends an incarnation by a crash that comes of no message; the rest is its supervisor's decision."""
+
+    __slots__ = ("actor", "error")
+
+    def __init__(self, error: BaseException, actor: Any) -> None:
+        self.error = error
+        self.actor = actor
+
+
+def run_fail(ref: Any, fail: Fail) -> Ended | None:
+    """Run `on_failure`, and end."""
+    return crashed(ref, None, fail.error) if ref._actor is fail.actor else None
+
+
+HANDLERS[Fail] = run_fail
+SILENT.add(Fail)

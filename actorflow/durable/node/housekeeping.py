@@ -1,0 +1,119 @@
+"""Housekeeping: a node's regular work for all its durable actors.
+
+It has an actor of its own for it, beside the one that commits: no message waits for a look at other nodes' actors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from actorflow.core.clock import SystemClock
+from actorflow.core.log import logger
+from actorflow.core.outage import Outage
+from actorflow.durable.node.handler_batch import clerk_of, give
+from actorflow.durable.rows import ledger
+from actorflow.errors import ActorDeadError, StoreError
+from actorflow.store.members import BEAT_SECONDS
+
+if TYPE_CHECKING:
+    from actorflow.core.refs.timers import TimerEntry
+    from actorflow.core.running.scheduler import Scheduler
+    from actorflow.durable.node.runtime import Registry
+
+LOOK_SECONDS: Final = 0.5  # while names are waited for
+PRUNE_SECONDS: Final = 60.0
+
+
+class Housekeeping:
+    """Does the regular work of one system, in an actor of its own."""
+
+    def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
+        self._registry = registry
+        self._scheduler = scheduler
+        self._clerk = clerk_of(scheduler, "housekeeping")
+        self._queued: set[str] = set()
+        self._pruned = SystemClock.monotonic() - PRUNE_SECONDS
+        self._timer: TimerEntry | None = None
+        self._due = float("inf")
+        self._outages: dict[str, Outage] = {}
+
+    def do(self, name: str, act: Callable[[], object]) -> None:
+        """Have a piece of work done soon; work that is queued already, by its name, is done once."""
+        if name in self._queued:
+            return
+        self._queued.add(name)
+
+        def run() -> None:
+            self._queued.discard(name)  # first: news that come meanwhile may have been missed
+            self._contained(name, act)
+
+        give(self._clerk, run)
+
+    def _contained(self, name: str, act: Callable[[], object]) -> None:
+        """Do a piece of work; its failure is no other's."""
+        try:
+            act()
+        except ActorDeadError:
+            logger.debug("The store was closed before %s", name)
+        except StoreError as error:
+            self._outage(name).note(logger.error, "The store failed at %s, tried again soon: %s", name, error)
+        except Exception:  # noqa: BLE001 - the rest has to go on
+            self._outage(name).note(logger.exception, "%s failed, tried again soon", name)
+        else:
+            if name in self._outages:
+                self._outage(name).over(logger.warning, "%s: it works again", name)
+
+    def _outage(self, name: str) -> Outage:
+        if name not in self._outages:
+            self._outages[name] = Outage(self._scheduler.clock)
+        return self._outages[name]
+
+    # --- now and then ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Look around from now on, unless time is virtual: nobody else is on the store then."""
+        if not self._scheduler.is_virtual:
+            self._scheduler.post_work(self._look_later)
+
+    def _look_later(self) -> None:
+        """Look again soon if names are waited for; else only so often that this node is not given up."""
+        scheduler = self._scheduler
+        seconds = LOOK_SECONDS if self._registry.owners.standbys else BEAT_SECONDS
+        due = scheduler.clock.monotonic() + seconds
+        if self._timer is not None:
+            if self._due <= due:
+                return
+            scheduler.timers.cancel(self._timer)
+        self._due = due
+        self._timer = scheduler.add_timer(due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self.do("a look around", self.look_around)
+
+    def look_around(self) -> None:
+        """Show that this node lives, take over actors that are waited for, and delete rows kept long enough."""
+        registry = self._registry
+        try:
+            self._contained("a look at other nodes", registry.store.members.look)
+            if registry.owners.standbys:
+                self._contained("a look at actors of other nodes", registry.owners.look)
+            if registry.asks:
+                self._contained("a look for answers", registry.fetch_answers)
+            if registry.asks.dropped:
+                self._contained("the end of asks", registry.forget_asks)
+            now = SystemClock.monotonic()
+            if now - self._pruned > PRUNE_SECONDS:
+                self._pruned = now
+                self._contained("the removal of old rows", self.prune)
+        finally:
+            self._scheduler.post_work(self._look_later)
+
+    def prune(self) -> None:
+        """Delete rows that were kept long enough, in parts, until none is left: they may come fast."""
+        registry = self._registry
+        while not registry.is_closed and registry.store.write(
+            lambda transaction: ledger.prune(transaction, registry.now()), durability="process"
+        ):
+            pass

@@ -1,0 +1,387 @@
+"""Registry: the durable actors of one system: sends to them, answers, and news of other nodes."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.actors.actor import Actor
+from actorflow.core.futures.future import Future, patient
+from actorflow.core.log import logger
+from actorflow.core.messages.messages import Start
+from actorflow.core.outage import Outage
+from actorflow.core.refs.ref import DEAD, ENDING, ActorRef
+from actorflow.durable.context import DurableReply
+from actorflow.durable.handling.mailbox import Mailbox
+from actorflow.durable.handling.runtime_messages import Mail
+from actorflow.durable.node.handler_batch import Keeper
+from actorflow.durable.node.housekeeping import Housekeeping
+from actorflow.durable.node.ownership import Owners
+from actorflow.durable.ref import DurableRef
+from actorflow.durable.remote import parent_requests  # noqa: F401 - it adds the requests of child processes
+from actorflow.durable.rows import ledger
+from actorflow.durable.rows.payload import pack, read, read_failure
+from actorflow.durable.rows.records import Entry, Letter, TimerRow
+from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, OutcomeUnknown
+from actorflow.store.classes import find_imported
+from actorflow.store.codec import encode
+
+if TYPE_CHECKING:
+    from actorflow.core.running.scheduler import Scheduler
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Transaction
+
+HANDED: Final = 1000  # messages that an actor is given without a look into the store; more wait there
+ROOM_SECONDS: Final = 1.0  # between two looks whether a full mailbox has room
+OVERLAP: Final = {"sqlite": 0, "postgres": 1000}  # numbers may become visible out of order on a server
+
+
+class Registry(ledger.Desk):
+    """The durable actors of one system in this process."""
+
+    START: Final = Start()  # the message of the handler of `on_start`
+
+    def __init__(self, scheduler: Scheduler, store: Store) -> None:
+        super().__init__(scheduler.clock.time)
+        self.scheduler = scheduler
+        self.store = store
+        self.boxes: dict[str, Mailbox] = {}
+        self.node = store.node.id
+        self.keeper = Keeper(self, scheduler)
+        self.housekeeping = Housekeeping(self, scheduler)
+        self.owners = Owners(self)
+        self._last_number = self._gaps = self._known_gaps = 0
+        self.in_a_row = store.dialect == "sqlite"
+        self._news_lock = threading.Lock()
+        self.is_closed = False
+        self._rooms: list[Future[None]] = []  # senders that wait for room in mailboxes of other nodes
+        self._seen = self._newest()
+        self.outage = Outage(scheduler.clock)  # of the store, as the actors feel it
+        self._unread = Outage(scheduler.clock)
+        self._unwatch = store.watch(self.look)
+        self.housekeeping.start()
+
+    def _newest(self) -> int:
+        row = self.store.read(lambda tx: tx.one("actors.newest"))
+        return int(row[0]) if row is not None and row[0] is not None else 0
+
+    # --- addresses ---------------------------------------------------------------------------------------------------
+
+    def keeps(self, ref: ActorRef[Any]) -> bool:
+        """Say whether an actor's rows are in this store."""
+        return isinstance(ref, DurableRef) and ref._registry is self
+
+    def capacity(self, name: str) -> int | None:
+        """Return how many messages an actor's mailbox holds; ELSEWHERE if that is in its row."""
+        box = self.boxes.get(name)
+        return box.capacity if box is not None else ledger.ELSEWHERE
+
+    def ref_to(self, address: tuple[str, str]) -> ActorRef[Any]:
+        """Return the ref behind a stored address."""
+        name, class_name = address
+        box = self.boxes.get(name)
+        if box is not None and box.ref._state != DEAD:
+            return box.ref
+        kind = find_imported(class_name)
+        is_actor = isinstance(kind, type) and issubclass(kind, Actor)
+        return self.ref_of(name, kind if is_actor else Actor)  # type: ignore[arg-type]
+
+    def ref_of(self, name: str, cls: type[Any]) -> ActorRef[Any]:
+        """Return the ref of the durable actor of a name; its class is known better if it was spawned here."""
+        box = self.boxes.get(name)
+        if box is not None and box.ref._state != DEAD:
+            return box.ref
+        return DurableRef.elsewhere(self, name, cls)
+
+    def reply_to(self, number: int) -> DurableReply:
+        """Return the promised answer of a message."""
+        return DurableReply(self, number)
+
+    # --- sends from outside of durable handlers ----------------------------------------------------------------------
+
+    def put(
+        self,
+        ref: DurableRef,
+        message: Any,
+        future: Future[Any] | None,
+        sender: ActorRef[Any] | None,
+        id: str | None = None,
+    ) -> bool:
+        """Commit a message; waits for room, if the mailbox is bounded and blocks.
+
+        Returns:
+            False if a message of that id came in the last week: then nothing is done.
+        """
+        letter = self._letter(ref, message, future, sender)
+        box = self.boxes.get(ref._key)
+        if future is not None and box is not None and box.aside is not None:
+            raise box.aside
+        if box is None:
+            return self._put_elsewhere(ref, letter, id)
+        if box.capacity is None:
+            return self._commit(box, letter, None, id)
+        while True:
+            room: Future[None] = patient(ref)
+            box.room.append(room)
+            try:
+                taken = self._commit(box, letter, box.capacity, id)
+            except MailboxFull:
+                if ref._traits.options.overflow != "block":
+                    raise
+                with contextlib.suppress(AskTimeout):
+                    room.get(timeout=ROOM_SECONDS)
+            else:
+                if room._done:
+                    box.admit()  # it was let in without need: another one may go
+                return taken
+            finally:
+                with contextlib.suppress(ValueError):  # it was let in
+                    box.room.remove(room)
+            if ref._state >= ENDING:
+                raise ref._dead()
+
+    def _put_elsewhere(self, ref: DurableRef, letter: Letter, id: str | None) -> bool:
+        """Commit a message to an actor of another node; waits for room, if its mailbox is bounded and blocks."""
+        name = ref._key
+        while True:
+            try:
+                return self._commit(None, letter, ledger.ELSEWHERE, id)
+            except MailboxFull:
+                if self._overflow(ref, None) == "fail":
+                    raise
+            room: Future[None] = patient(ref)
+            self._rooms.append(room)
+            try:
+                with contextlib.suppress(AskTimeout):
+                    room.get(timeout=ROOM_SECONDS)
+            finally:
+                with contextlib.suppress(ValueError):  # there was news of another node
+                    self._rooms.remove(room)
+            if self.is_closed:
+                raise ActorDeadError(f"{name}: this system has ended while its mailbox was full")
+
+    def _overflow(self, ref: DurableRef, box: Mailbox | None) -> str:
+        """Return the effect of a message to a full mailbox: "block" or "fail"."""
+        if box is not None:
+            return ref._traits.options.overflow
+        _, overflow = self.store.read(lambda tx: ledger.bounds(tx, [ref._key])).get(ref._key, (0, "block"))
+        return overflow
+
+    def _letter(
+        self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
+    ) -> Letter:
+        asker = self.node if future is not None else None
+        body = pack(message, self.scheduler.payload_limit)
+        return Letter(ref._key, body, encode(sender) if sender is not None else None, asker, future)
+
+    def _commit(self, box: Mailbox | None, letter: Letter, capacity: int | None, id: str | None = None) -> bool:
+        if id is None:
+            work = partial(ledger.put, desk=self, letter=letter, capacity=capacity)
+        else:
+            work = partial(ledger.put_once, desk=self, letter=letter, id=id, capacity=capacity)
+        try:
+            self.store.write(work, durability=box.durability if box is not None else None)
+        except BaseException as error:
+            if isinstance(error, OutcomeUnknown):
+                self.doubt([letter.receiver])
+            self.asks.take(letter.number)
+            raise
+        if letter.is_put:
+            self.announce(letter)
+        return letter.is_put
+
+    def put_later(
+        self, ref: DurableRef, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
+    ) -> None:
+        """Commit a message soon, in order; errors are the asker's, or make it a dead letter.
+
+        Nobody can wait for room here, so a full mailbox that would block takes it all the same.
+        """
+
+        def put() -> None:
+            try:
+                box = self.boxes.get(ref._key)
+                letter = self._letter(ref, message, future, sender)
+                try:
+                    self._commit(box, letter, self.capacity(ref._key))
+                except MailboxFull:
+                    if self._overflow(ref, box) == "fail":
+                        raise
+                    self._commit(box, letter, None)
+            except ActorflowError as error:
+                if future is not None:
+                    future._settle(None, error)
+                else:
+                    events, cause = self.scheduler.events, error
+                    self.scheduler.post_work(lambda: events.dead_letter(ref, message, sender, cause))
+
+        self.keeper.do(put)
+
+    def numbered(self, letter: Letter, number: int) -> None:
+        """Note the number of a row, and which row of its receiver comes right before it.
+
+        As long as all rows of the store are put by this process their numbers have no gaps; one tells of another
+        process, or of a commit that was undone, and then the receivers look into the store once.
+        """
+        letter.number = number
+        if number != self._last_number + 1:
+            self._gaps += 1
+        self._last_number = number
+        box = self.boxes.get(letter.receiver)
+        if box is not None:
+            gaps, before = box.chain
+            letter.after = before if gaps == self._gaps else None
+            box.chain = (self._gaps, number)
+
+    def announce(self, letter: Letter) -> None:
+        """Give an actor of this node a row that is committed."""
+        box = self.boxes.get(letter.receiver)
+        if box is None:
+            return
+        entry = None
+        if letter.after is not None and box.handed < HANDED:
+            entry = Entry(letter.number, letter.sender, letter.asker, 0, 0, letter.body)
+            box.handed += 1
+        self.scheduler.post(box.ref, Mail(letter.number, entry, letter.after), None)
+
+    @contextlib.contextmanager
+    def doubting(self, names: Iterable[str]) -> Iterator[None]:
+        """Have actors of this node read their rows anew, if nobody knows the outcome of a commit that concerns them."""
+        try:
+            yield
+        except OutcomeUnknown:
+            self.doubt(names)
+            raise
+
+    def doubt(self, names: Iterable[str]) -> None:
+        """Have actors of this node read their rows anew: something may have been committed of which nobody was told."""
+        for name in set(names):
+            box = self.boxes.get(name)
+            if box is not None:
+                box.is_doubtful = True
+                self.scheduler.post(box.ref, Mail(0), None)
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def answer(self, number: int, value: bytes | None, error: bytes | None, failure: BaseException | None) -> None:
+        """Answer the caller on this node; callers on others get a row."""
+        future = self.asks.take(number)
+        if future is None:
+            return
+        if failure is not None or error is not None:
+            future._settle(None, failure if isinstance(failure, Exception) else read_failure(error))
+            return
+        try:
+            future._settle(read(self, value) if value is not None else None, None)
+        except ActorflowError as unread:
+            future._settle(None, unread)
+
+    def answer_now(self, number: int, value: bytes | None, error: bytes | None) -> None:
+        """Set a promised answer from outside of durable handlers."""
+
+        def work(transaction: Transaction) -> None:
+            row = transaction.one("actors.promised", {"id": number})
+            if row is not None:
+                ledger.put_answer(transaction, self, self.node, number, row[0], value, error)
+
+        try:
+            self.store.write(work)
+        except OutcomeUnknown:  # the promise may be gone from the store, and then nothing else would bring the answer
+            self.answer(number, value, error, None)
+            raise
+        self.answer(number, value, error, None)
+
+    def fetch_answers(self) -> None:
+        """Take the answers that other nodes have left for this one."""
+        me = {"asker": self.node}
+        if self.store.read(lambda tx: tx.one("actors.has_answers", me)) is None:
+            return
+        rows: list[Any] = []
+
+        def take(transaction: Transaction) -> None:
+            rows[:] = transaction.all("actors.answers", me)
+
+        try:
+            self.store.write(take)
+        except OutcomeUnknown:  # they may be gone from the store; if not, they are passed on twice, which does no harm
+            self._pass_on(rows)
+            raise
+        self._pass_on(rows)
+
+    def _pass_on(self, rows: list[Any]) -> None:
+        for number, value, error in rows:
+            try:
+                self.answer(number, value, error, None)
+            except Exception:  # noqa: BLE001 - the others' are gone from the store
+                logger.exception("The answer to message %s could not be passed on", number)
+
+    def forget_asks(self) -> None:
+        """Have other nodes leave no answers for which nobody here waits any more."""
+        dropped = self.asks.take_dropped()
+        numbers = [number for number, name in dropped if not ((box := self.boxes.get(name)) and box.is_owner)]
+        if numbers:
+            self.store.write(partial(ledger.forget_asks, node=self.node, numbers=numbers), durability="process")
+
+    # --- timers from outside of handlers -----------------------------------------------------------------------------
+
+    def add_timer(self, box: Mailbox, row: TimerRow) -> None:
+        """Commit a timer."""
+        values = {"actor": box.name, "due": row.due, "period": row.period, "body": row.body}
+        with self.doubting([box.name]):
+            added = self.store.write(lambda tx: tx.one("actors.add_timer", values), durability=box.durability)
+        row.id = added[0] if added is not None else 0
+        self.scheduler.post_work(lambda: box.timers.arm(row))
+
+    def drop_timer(self, box: Mailbox, id: int) -> bool:
+        """Commit the end of a timer."""
+        with self.doubting([box.name]):
+            dropped = self.store.write(lambda tx: tx.run("actors.drop_timer", {"id": id}), durability=box.durability)
+        self.scheduler.post_work(lambda: box.timers.disarm(id))
+        return dropped > 0
+
+    # --- other nodes -------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Another process has committed something; called from a thread of the store."""
+        with self._news_lock:
+            try:
+                after = max(0, self._seen - OVERLAP[self.store.dialect])
+                rows = self.store.read(lambda tx: tx.all("actors.news", {"seen": after}))
+            except ActorflowError as error:
+                text = "The store could not be read, tried again at its next change: %s"
+                self._unread.note(logger.warning, text, error)
+                return
+            if self._unread.lasts:
+                self._unread.over(logger.warning, "The store can be read again")
+            self._seen = max([self._seen, *(row[1] for row in rows)])
+            if self._gaps == self._known_gaps and self._seen <= self._last_number:
+                rows = []  # this process has put them
+            self._known_gaps = self._gaps
+        for name, number in rows:
+            box = self.boxes.get(name)
+            if box is not None:
+                self.scheduler.post(box.ref, Mail(number), None)
+        for room in list(self._rooms):
+            room._settle(None, None)
+        if self.asks:
+            self.housekeeping.do("a look for answers", self.fetch_answers)
+        if self.owners.standbys:
+            self.housekeeping.do("a look at actors of other nodes", self.owners.look)
+
+    def close(self) -> None:
+        """Answer the callers that still wait, and give the actors back, as the system has ended."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._unwatch()
+        for number, name in self.asks.all():
+            future = self.asks.take(number)
+            if future is not None:
+                future._settle(None, ActorDeadError(f"{name}: this system has ended; the message stays in the store"))
+        try:
+            self.store.write(partial(ledger.release_all, node=self.node), durability="process")
+        except ActorflowError as error:
+            logger.warning("The durable actors could not be released; other nodes get them all the same: %s", error)

@@ -1,0 +1,359 @@
+"""Guest: a durable actor in a child process, which has no store. The child's side of `hosted`.
+
+Its mailbox is the parent's. Messages come one at a time, as a `Handle`; the handler runs in a unit, as it would there.
+The effects go back as the answer, the new state included, and the parent commits them. Effects outside of the store
+(sends to ordinary actors, pipes) wait here until the parent says that it has.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.actors.context import Context
+from actorflow.core.futures.future import Future
+from actorflow.core.log import logger
+from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.messages import Start, Stop
+from actorflow.core.refs.failure import contained, is_contained
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.termination import SILENT
+from actorflow.core.refs.timers import Timer
+from actorflow.durable.context import DurableContext, DurableReply
+from actorflow.durable.handling.machine_timers import timer_of
+from actorflow.durable.handling.runtime_messages import Fail
+from actorflow.durable.handling.unit_of_work import Unit
+from actorflow.durable.remote.protocol import FAILED, Handle, Load
+from actorflow.durable.remote.remote_ref import ELSEWHERE, Stored, StoredAway, key_of
+from actorflow.durable.rows.records import Entry, TimerRow
+from actorflow.durable.rows.state import is_machine, put_state, state_bytes
+from actorflow.process.hosts.child.guest_ref import GuestRef
+from actorflow.process.hosts.child.guests import STEWARDS
+from actorflow.process.hosts.link.reader import RemoteFuture
+from actorflow.process.hosts.link.remote_ref import Elsewhere
+from actorflow.process.hosts.link.requests import REQUESTS, Request
+from actorflow.process.pickling import dump_error, load_error
+from actorflow.store.classes import find_imported
+from actorflow.store.codec import decode, encode
+
+if TYPE_CHECKING:
+    from actorflow.core.running.scheduler import Scheduler
+
+
+class GuestRegistry:
+    """The durable actors of a system as one of its child processes knows them."""
+
+    START: Final = Start()
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler: Any = scheduler
+        self.units: dict[tuple[int, int], GuestUnit] = {}  # by guest and number; they wait for their commit
+        self.asked: dict[int, Future[Any]] = {}  # asks in letters, whose answers the parent passes on
+        self.numbers = itertools.count(1)
+
+    def keeps(self, ref: ActorRef[Any]) -> bool:
+        """Say whether an actor's rows are in the parent's store."""
+        return isinstance(ref, Stored)
+
+    def ref_of(self, key: str, cls: type[Any]) -> ActorRef[Any]:
+        """Return the ref of the durable actor of a name."""
+        scheduler = self.scheduler
+        parent, _, name = f"/{scheduler.name}/{key}".rpartition("/")
+        return StoredAway(ELSEWHERE, Elsewhere(scheduler.link.node, "", 0, parent), cls._traits, name)
+
+    def ref_to(self, address: tuple[str, str]) -> ActorRef[Any]:
+        """Return the ref behind a stored address."""
+        from actorflow.core.actors.actor import Actor  # noqa: PLC0415 - the name is this module's otherwise
+
+        kind = find_imported(address[1])
+        return self.ref_of(address[0], kind if isinstance(kind, type) and issubclass(kind, Actor) else Actor)
+
+    def reply_to(self, number: int) -> DurableReply:
+        """Return the promised answer of a message."""
+        return DurableReply(self, number)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    # --- outside of handlers: the parent does it at once -------------------------------------------------------------
+
+    def answer_now(self, number: int, value: bytes | None, error: bytes | None) -> None:
+        """Set a promised answer."""
+        self._ask_parent("durable answer", number, value, error)
+
+    def add_timer(self, box: Cell, row: TimerRow) -> None:
+        """Commit a timer."""
+        row.id = self._ask_parent("durable timer", box.ref.uid, row)
+        box.timers[row.id] = row
+
+    def drop_timer(self, box: Cell, id: int) -> bool:
+        """Commit the end of a timer."""
+        box.timers.pop(id, None)
+        return bool(self._ask_parent("durable timer ends", box.ref.uid, id))
+
+    def _ask_parent(self, verb: str, *arguments: Any) -> Any:
+        link = self.scheduler.link
+        return link.request(link.name, verb, *arguments).get()
+
+
+class Cell:
+    """Stands in for a mailbox in the guest: the messages and the state that the parent sends."""
+
+    node = ""
+    epoch = 0
+    stash = ()
+
+    def __init__(self, registry: GuestRegistry, ref: GuestOfStore) -> None:
+        self.registry = registry
+        self.ref = ref
+        self.name = ref._key
+        self.address = encode(ref)
+        self.is_machine = is_machine(ref.actor_class)
+        self.stored: bytes | None = None  # of a machine: the state it rolls back to
+        self.timers: dict[int, TimerRow] = {}
+        self.waiting: dict[int, Any] = {}  # messages of this process that the parent was told of
+        self.numbers = itertools.count(1)
+
+    def state_bytes(self) -> bytes:
+        """Return the actor's state as it is stored."""
+        return state_bytes(self.ref._actor)
+
+    def load(self, load: Load) -> None:
+        """Take over the stored state."""
+        self.timers = {row.id: row for row in load.timers}
+        if load.value is None:
+            return
+        if load.again:
+            self.drop_timers()
+        put_state(self.ref._actor, load.value, again=load.again)
+        if self.is_machine:
+            self.stored = encode(load.value)
+
+    def roll_back(self) -> None:
+        """Go back to the stored state: a machine at once, since it has timers; others get it from the parent."""
+        if self.is_machine and self.stored is not None:
+            self.drop_timers()
+            put_state(self.ref._actor, decode(self.stored), again=True)
+
+    def drop_timers(self) -> None:
+        """Forget a machine's timers that have fired: those that are not handled are made anew from the stored state."""
+        for number, message in list(self.waiting.items()):
+            if type(message) is Timer:
+                del self.waiting[number]
+
+
+class GuestUnit(Unit):
+    """A message whose effects travel to the parent."""
+
+    __slots__ = ("number",)
+
+    number: int
+
+    def submit(self) -> Any:
+        """Return the effects of the message, for the parent to commit."""
+        box, effects = self.box, self.effects
+        self.is_over = True
+        if box.is_machine:
+            box.stored = effects.state
+        registry: Any = box.registry
+        letters = []
+        for letter in effects.letters:
+            number = 0
+            if letter.future is not None:
+                number = next(registry.numbers)
+                registry.asked[number] = letter.future
+            letters.append((letter.receiver, letter.body, number))
+        follows = bool(self.held or self.after or effects.new_timers)
+        if follows:
+            registry.units[box.ref.uid, self.number] = self
+        fired = effects.timer
+        if fired is not None and fired.period is None:
+            box.timers.pop(fired.id, None)
+        for id_ in effects.dropped_timers:
+            box.timers.pop(id_, None)
+        rows = [(row.due, row.period, row.body) for row in effects.new_timers]
+        flags = (self.stashed, self.unstashes, follows)
+        answers = effects.answer, letters, effects.answers
+        return effects.ending, effects.state, *answers, rows, effects.dropped_timers, flags
+
+    def failed(self, error: BaseException) -> Any:
+        """Drop it all, and return the error: the parent decides whether it is tried again."""
+        if self.is_abandoned:
+            logger.info("An abandoned handler ended with %r", error)
+            return self.abandoned()
+        refusal = self.is_refusal(error)
+        if not refusal:
+            self.box.roll_back()
+        self.drop_sends()
+        self.is_over = True
+        if isinstance(error, KeyboardInterrupt):
+            self.scheduler.events.interrupted()
+        elif not is_contained(error):
+            error = contained(self.box.ref, error)
+        return FAILED, dump_error(error), refusal
+
+    def settled(self, ids: list[int]) -> None:
+        """Let the held sends leave, as the effects are committed."""
+        box = self.box
+        for row, id_ in zip(self.effects.new_timers, ids, strict=True):
+            row.id = id_
+            box.timers[id_] = row
+        for act in self.after:
+            act()
+        if self.held:
+            self.scheduler.post(STEWARDS[0], Leaving(self), None)
+
+    def dropped(self) -> None:
+        """Drop the held sends, as the commit was refused."""
+        self.drop_sends()
+
+
+class Leaving:
+    """Makes the sends of a unit: they may wait, and so are a handler's work."""
+
+    __slots__ = ("unit",)
+
+    def __init__(self, unit: GuestUnit) -> None:
+        self.unit = unit
+
+
+class GuestOfStore(Stored, GuestRef):
+    """The ref of a durable actor in the process where its handlers run; its sends go to the parent."""
+
+    __slots__ = ("_box", "_key", "_sent_by")
+
+    _context_class: ClassVar[type[Context]] = DurableContext
+    _future_class = RemoteFuture
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        guests, path = self._parent, self.path
+        self._key = key_of(path)
+        elsewhere = Elsewhere(guests.link.node, guests.link.name, guests.first_uid, guests.path)
+        self._sent_by = StoredAway(self.uid, elsewhere, self.actor_class._traits, self.name)
+        scheduler: Any = self._scheduler
+        if scheduler.durable is None:
+            scheduler.durable = GuestRegistry(scheduler)
+        registry: GuestRegistry = scheduler.durable
+        for key in [key for key in registry.units if key[0] == self.uid]:  # of an incarnation that could not start
+            del registry.units[key]
+        self._box = Cell(registry, self)
+
+    def _far(self) -> ActorRef[Any]:
+        return self._sent_by
+
+    def is_alive(self) -> bool:
+        """Say whether messages are accepted."""
+        return ActorRef.is_alive(self)
+
+    def tell(self, message: Any) -> None:
+        """Send a message; its row is committed in the parent's process, soon after this returns."""
+        self._sent_by.tell(message)
+
+    def _send(self, message: Any, future: Any) -> None:
+        self._sent_by._send(message, future)
+
+    def _stop_behind(self, stop: Stop) -> None:
+        link = self._parent.link
+        link.note(link.name, "durable stop", self.uid, self._parent.epoch, stop.final)
+
+    def _run_on_start(self) -> Any:
+        """Wait for the parent's word: the stored state comes first."""
+
+    def _within(self, run: Any) -> Any:
+        """Have a message of this process wait for its turn among the rows."""
+        execution = CURRENT.get()
+        if isinstance(execution, GuestUnit):
+            return run()
+        assert execution is not None
+        message = execution.item[1]
+        box, link = self._box, self._parent.link
+        number = next(box.numbers)
+        box.waiting[number] = message
+        timer = timer_of(message) if isinstance(message, Timer) else None
+        link.note(link.name, "durable own", self.uid, self._parent.epoch, number, timer, repr(message))
+        return None
+
+
+def run_handle(ref: Any, handle: Handle) -> Any:
+    """Handle a message in a unit."""
+    box: Any = ref._box
+    if handle.load is not None:
+        box.load(handle.load)
+    message = handle.message
+    if handle.own:
+        message = box.waiting.get(handle.own, NOTHING)
+    elif message is None and handle.entry is None and handle.timer is None:
+        message = box.registry.START
+    entry = None
+    if handle.entry is not None:
+        id_, asked = handle.entry
+        entry = Entry(id_, None, "" if asked else None, 0, 0, b"")
+    unit = GuestUnit(box, message, entry=entry, timer=handle.timer)
+    unit.number = handle.number
+    unit.sender = handle.sender
+    return unit.perform(partial(run_message, ref, message))
+
+
+NOTHING: Final = object()  # a timer that was dropped meanwhile
+
+
+def run_message(ref: Any, message: Any) -> Any:
+    """Run the handler of a message."""
+    if message is NOTHING:
+        return None
+    if message is ref._box.registry.START:
+        return ref._actor._run_on_start()
+    handler = HANDLERS.get(type(message))
+    return ref._actor.on_receive(message) if handler is None else handler(ref, message)
+
+
+def run_load(ref: Any, load: Load) -> None:
+    """Take over the stored state."""
+    ref._box.load(load)
+
+
+def run_leaving(_ref: Any, leaving: Leaving) -> None:
+    """Make the sends that a unit has held."""
+    leaving.unit.send_away(leaving.unit.held)
+
+
+HANDLERS.update({Handle: run_handle, Load: run_load, Leaving: run_leaving})
+SILENT.update((Handle, Load))
+
+
+# --- news from the parent --------------------------------------------------------------------------------------------
+
+
+def settled(request: Request, uid: int, number: int, ids: list[int], own: int) -> None:
+    """A unit is committed; a message of this process is over."""
+    unit = request.node.scheduler.durable.units.pop((uid, number), None)
+    if unit is not None:
+        unit.settled(ids)
+    ref: Any = request.node.find(uid)
+    if own and isinstance(ref, GuestOfStore):
+        ref._box.waiting.pop(own, None)
+
+
+def dropped(request: Request, uid: int, number: int) -> None:
+    """A unit was refused."""
+    unit = request.node.scheduler.durable.units.pop((uid, number), None)
+    if unit is not None:
+        unit.dropped()
+
+
+def fail(request: Request, uid: int, error: bytes) -> None:
+    """The actor is to end as after a crash."""
+    ref: Any = request.node.find(uid)
+    if ref is not None:
+        ref._scheduler.post(ref, Fail(load_error(error), ref._actor), None)
+
+
+def answered(request: Request, number: int, value: Any, error: bytes | None) -> None:
+    """An ask in a letter is answered."""
+    future = request.node.scheduler.durable.asked.pop(number, None)
+    if future is not None:
+        future._settle(value, None if error is None else load_error(error))
+
+
+REQUESTS.update({"durable settled": settled, "durable dropped": dropped, "durable answered": answered})
+REQUESTS["durable fail"] = fail

@@ -1,0 +1,265 @@
+"""Hosted: durable actors whose handlers run in a child process. The parent's side of `guest`.
+
+Rows, tries, commits and timers are here, as for any durable actor. Only the handling of a message goes to the child,
+and its effects come back; the actor is busy meanwhile, and no thread waits. When the process dies the message is still
+a row. In the tree stands an Envoy, so the fate of the actor is its supervisor's decision as ever.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.futures.future import Future
+from actorflow.core.log import logger
+from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.messages import CHANGED, SUSPENDED
+from actorflow.core.refs.cold_fields import must_stop
+from actorflow.core.refs.termination import SILENT
+from actorflow.core.running import lifecycle
+from actorflow.durable.handling import machine_timers
+from actorflow.durable.handling.mailbox import Mailbox
+from actorflow.durable.handling.runtime_messages import Again, Blame, Own
+from actorflow.durable.handling.unit_of_work import Behalf, Unit
+from actorflow.durable.ref import DurableRef
+from actorflow.durable.remote.envoy import DurableEnvoy
+from actorflow.durable.remote.protocol import Handle, Load
+from actorflow.durable.remote.round_trip import Flight, HostedUnit
+from actorflow.durable.rows.ledger import Owned
+from actorflow.durable.rows.open_asks import StoredFuture
+from actorflow.durable.rows.payload import read
+from actorflow.durable.rows.records import TimerRow
+from actorflow.errors import StoreError
+from actorflow.process.hosts.link.remote_ref import Away
+from actorflow.process.hosts.parent.host_process import Host
+from actorflow.process.hosts.parent.virtual_host import Copied
+from actorflow.process.pickling import dump_error
+
+if TYPE_CHECKING:
+    from actorflow.durable.handling.runtime_messages import Mail
+    from actorflow.machine.pending import TimerKey
+    from actorflow.process.hosts.link.link import Link
+
+
+class HostedMailbox(Mailbox):
+    """A mailbox whose messages are handled in a child process."""
+
+    unit_class: ClassVar[type[Unit]] = HostedUnit
+    ref: HostedDurableRef
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.latest: bytes | None = None  # the guest's state, by its last answer
+        self.must_load: bool | None = None  # the guest is to take over the stored state; True: it has had that before
+        self.numbers = itertools.count(1)
+
+    def load(self, owned: Owned, *, again: bool = False) -> None:
+        """Take over the stored state."""
+        if owned.state is not None:
+            read(self.registry, owned.state)  # here: the child could only say that it cannot start
+        super().load(owned, again=again)
+        self.must_load = again  # also if there is nothing: timers
+        if again and self.is_machine:
+            self.load_now()
+
+    def load_now(self) -> None:
+        """Have a machine take over the stored state at once: its timers are there, and no next message may come."""
+        link = self.ref._link
+        if link is not None:
+            link.tell(self.ref, link.name, self.what_is_stored(), None)
+            self.must_load = None
+
+    def restore(self, state: bytes) -> None:
+        """Have a machine be another one than it is."""
+        super().restore(state)
+        self.load_now()
+
+    def put_state(self, stored: bytes, *, again: bool) -> None:  # noqa: ARG002 - it comes with the next message
+        """Have the guest take over the stored state."""
+        self.must_load = again
+
+    def roll_back(self) -> None:
+        """Have the guest go back to the stored state; a machine has done so itself."""
+        if not self.is_machine and self.must_load is None:
+            self.must_load = True
+
+    def state_bytes(self) -> bytes:
+        """Return the guest's state, as its last answer said."""
+        assert self.latest is not None
+        return self.latest
+
+    def what_is_stored(self) -> Load | None:
+        """Return the state that the guest has to take over first; None if it has it."""
+        if self.must_load is None:
+            return None
+        value = read(self.registry, self.stored) if self.stored is not None else None
+        return Load(value, list(self.timers.values()), again=self.must_load)
+
+    def handle_next(self, mail: Mail) -> Any:
+        """Handle the next row, unless the guest is gone: its end is about to be heard of, and the rows stay."""
+        return super().handle_next(mail) if self.ref._link is not None else None
+
+    def handle_due(self, row: TimerRow) -> Any:
+        """Run the method of a timer."""
+        return super().handle_due(row) if self.ref._link is not None else None
+
+    def run_in_unit(self, again: Again) -> Any:
+        """Run a message of the runtime's own, for the first time or once more."""
+        return super().run_in_unit(again) if self.ref._link is not None else None
+
+    def is_timer_of_machine(self, message: Any) -> bool:
+        """Say whether a message is a timer of a machine."""
+        return self.is_machine and type(message) is Own and message.timer is not None
+
+    def timer_of(self, message: Any) -> tuple[TimerKey, int]:
+        """Return the key of a timer's message, and how many processes have died while handling it."""
+        known: tuple[TimerKey, int] = message.timer
+        return known
+
+    def run(self, message: Any) -> Any:
+        """Send a message to the guest; its effects are dealt with when the guest has answered."""
+        unit: Any = CURRENT.get()
+        ref = self.ref
+        link = ref._link or ref._last_link
+        assert link is not None
+        unit.number = next(self.numbers)
+        unit.flight = flight = Flight(ref, link, self.must_load)
+        effects = unit.effects
+        handle = Handle(unit.number, message, load=self.what_is_stored(), sender=unit.sender, timer=effects.timer)
+        if effects.entry is not None:
+            handle.entry = effects.entry.id, effects.entry.asker is not None
+        if type(message) is Own:
+            unit.own, handle.own, handle.message = message, message.number, None
+        ref._waiting = ref._flight = flight
+        try:
+            link.ask(ref, link.name, handle, None, flight.future)
+        except BaseException:
+            ref._waiting = ref._flight = None
+            raise
+        self.must_load = None
+        if must_stop(ref):
+            flight.interrupt()
+        unit.outer = Behalf(ref, unit.outer)
+        go_on = partial(ref._scheduler.post_work, unit.replied)
+        if not flight.future._add_waiter(go_on):
+            go_on()
+        return SUSPENDED
+
+    def blame(self, blame: Blame) -> None:
+        """Count the death of a process against the message or timer that it handled.
+
+        Raises:
+            StoreError: the death could not be counted.
+        """
+        if blame.entry is not None:
+            self.write_soon("actors.blame", {"id": blame.entry.id})
+        elif blame.timer is not None:
+            self.write_soon("actors.blame_fired", {"id": blame.timer.id})
+        elif blame.key is not None and self.stored is not None:
+            self.save(machine_timers.blame(self.stored, blame.key))
+
+    def crash(self, error: BaseException) -> Any:
+        """Have the guest end as after a crash; its word that it has ended is the crash of the actor."""
+        ref = self.ref
+        link, ref._link = ref._link, None
+        if link is not None:  # else its end is about to be heard of
+            link.note(link.name, "durable fail", ref.uid, dump_error(error))
+
+    def crash_soon(self, error: BaseException) -> None:
+        """Do the same, for the holder of the baton."""
+        self.crash(error)
+        lifecycle.finished(self.ref, CHANGED)
+
+
+class HostedDurableRef(DurableRef, Away):
+    """The ref of a durable actor in a child process, in the process with the store.
+
+    `_link` is the way to the guest while there is one, `_guest` says whether there is, or may be, and `_epoch` counts
+    incarnations.
+    """
+
+    __slots__ = ("_epoch", "_flight", "_guest", "_host", "_last_link", "_link")
+
+    _future_class: ClassVar[type[Future[Any]]] = StoredFuture  # type: ignore[assignment]
+    _mailbox_class: ClassVar[type[Mailbox]] = HostedMailbox
+    _backlog = _returned = ()  # nothing waits here: rows do
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._host: Host | None = None
+        self._link: Link | None = None
+        self._last_link: Link | None = None
+        self._flight: Flight | None = None
+        self._guest = False
+        self._epoch = 0
+
+    @property
+    def _incarnation_class(self) -> type[Any]:
+        return DurableEnvoy
+
+    def _whereabouts(self) -> tuple[Link | None, str]:
+        link = self._way()
+        return link, "" if link is None else link.name
+
+    def _way(self) -> Link | None:
+        return self._link
+
+    def _open(self, link: Link) -> None:
+        """The guest is up."""
+        if link.closed is None:
+            self._link = self._last_link = link
+
+    def _shut(self) -> None:
+        """The process is gone."""
+        self._link = None
+
+    def _guest_ended(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            self._link = None
+
+    def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Any, origin: Any) -> None:  # noqa: ARG002
+        """Put a message of another process into the mailbox."""
+        from actorflow.process.pickling import loads  # noqa: PLC0415 - few
+
+        self._arrive(loads(data, buffers), asker, sender)
+
+    def _close(self, cause: BaseException | None) -> None:
+        super()._close(cause)
+        self._link = None
+        host, self._host = self._host, None
+        if host is not None:
+            if self._flight is not None and self._flight.is_unheard:
+                host.kill()
+            elif self._guest and host.link.closed is None:  # it was given up here, and lives on there
+                host.link.note(host.link.name, "exit", self.uid, False, 0.0)
+            self._guest = False
+            host.leave(self)
+
+
+class CopiedDurableRef(DurableRef):
+    """The ref of a durable actor in a host on a virtual clock: each incarnation gets its own copy of the arguments."""
+
+    __slots__ = ()
+
+    _arguments: Any = Copied._arguments
+
+
+def run_own(ref: Any, own: Own) -> Any:
+    """Have a guest handle a message of its own process."""
+    if own.epoch != ref._epoch:
+        return None
+    return ref._box.within(partial(ref._box.run, own))
+
+
+def run_blame(ref: Any, blame: Blame) -> None:
+    """Count the death of a process."""
+    try:
+        ref._box.blame(blame)
+    except StoreError as error:
+        logger.warning("%s: the death of a process could not be counted: %s", ref, error)
+
+
+HANDLERS.update({Own: run_own, Blame: run_blame})
+SILENT.update((Own, Blame))

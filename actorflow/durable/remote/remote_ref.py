@@ -1,0 +1,117 @@
+"""Away: refs of durable actors in child processes, which have no store: the parent writes their sends."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.system import NODES, SYSTEMS, Gone, gone_ref
+from actorflow.process.hosts.link.remote_ref import Elsewhere, RemoteRef, held, sender_of_this
+
+if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
+
+ELSEWHERE: Final = -1  # uid of refs whose actor is not in the tree of this system run
+
+
+class Stored(ActorRef[Any]):
+    """The base of refs of durable actors in all processes: two are equal if they are of one name."""
+
+    __slots__ = ()
+
+    _is_plain = False
+    _key: str  # the path below the system: the name that its rows are found by
+
+    def _to_stored(self) -> tuple[str, Any]:
+        kind = self.actor_class
+        return "$actor", [self._key, f"{kind.__module__}.{kind.__qualname__}"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        scheduler = self._scheduler
+        return resolve_stored, (scheduler.key, scheduler.first_uid, self.uid, self.path, self.actor_class)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Stored):
+            return NotImplemented
+        return self._key == other._key and self._scheduler.key == other._scheduler.key
+
+    def __hash__(self) -> int:
+        return zlib.crc32(self._key.encode())
+
+
+def key_of(path: str) -> str:
+    """Return the path below the system."""
+    return path.split("/", 2)[2]
+
+
+class StoredAway(Stored, RemoteRef):
+    """The ref of a durable actor in a child process that does not have it."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, uid: int, elsewhere: Elsewhere, traits: Any, name: str | None) -> None:
+        super().__init__(uid, elsewhere, traits, name)
+        self._key = key_of(self.path)
+
+    def tell(self, message: Any) -> None:
+        """Send a message; its row is committed in the parent's process, soon after this returns."""
+        if self.uid != ELSEWHERE:
+            super().tell(message)
+        elif not held(self, message, None):
+            self._send_by_name("note", message)
+
+    def _send(self, message: Any, future: Any) -> None:
+        if self.uid != ELSEWHERE:
+            super()._send(message, future)
+        elif held(self, message, future):
+            return
+        elif future is None:
+            self._send_by_name("note", message)
+        else:
+            future.link = self._scheduler.way(self)
+            self._send_by_name("request", message, future=future)
+
+    def _send_by_name(self, how: str, message: Any, **options: Future[Any]) -> None:
+        elsewhere = self._scheduler
+        address = (self._key, self.actor_class)
+        getattr(elsewhere.way(self), how)(
+            elsewhere.node, "durable send", *address, message, sender_of_this(), **options
+        )
+
+
+def resolve_stored(key: str, first_uid: int, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
+    """Return the ref behind a pickled address."""
+    ref = REFS.by_uid.get(uid)
+    if isinstance(ref, ActorRef) and ref._scheduler.key == key:
+        return ref
+    parent, _, name = path.rpartition("/")
+    here = NODES.get(key)
+    if here is not None and here.name:
+        return StoredAway(uid, Elsewhere(here, "", first_uid, parent), cls._traits, name)
+    registry = registry_at(key)
+    if registry is None:
+        return gone_ref(Gone(key, first_uid, parent), uid, cls, name)
+    known: ActorRef[Any] = registry.ref_of(key_of(path), cls)
+    return known
+
+
+def registry_at(key: str) -> Any:
+    """Return the registry of a system's durable actors in this process; None if there is none."""
+    here = NODES.get(key)
+    if here is None:
+        return next((system.scheduler.durable for system in list(SYSTEMS) if system.scheduler.key == key), None)
+    if here.name and here.scheduler.durable is None:
+        from actorflow.durable.remote.guest import GuestRegistry  # noqa: PLC0415 - most child processes need none
+
+        here.scheduler.durable = GuestRegistry(here.scheduler)
+    return here.scheduler.durable
+
+
+def reply_at(key: str, number: int) -> Any:
+    """Return the promised answer behind a pickled one; nobody waits for one of a system that is not known here."""
+    from actorflow.core.messages.reply import Reply  # noqa: PLC0415 - rare
+
+    registry = registry_at(key)
+    return Reply(None, "") if registry is None else registry.reply_to(number)

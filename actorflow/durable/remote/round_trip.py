@@ -1,0 +1,181 @@
+"""Flight: a message of a durable actor on its way through a child process, and back to its commit."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.futures.future import Future
+from actorflow.core.messages.messages import CHANGED, SUSPENDED
+from actorflow.core.refs.cold_fields import must_stop
+from actorflow.core.running import lifecycle
+from actorflow.durable.handling.runtime_messages import Blame, Own
+from actorflow.durable.handling.unit_of_work import Unit
+from actorflow.durable.remote.protocol import FAILED
+from actorflow.durable.rows.records import Letter, TimerRow
+from actorflow.errors import ActorDeadError, HostDied
+from actorflow.process.hosts.parent.envoy import GuestEnded, end_guest
+from actorflow.process.pickling import dump_error, load_error
+
+if TYPE_CHECKING:
+    from actorflow.durable.remote.hosted import HostedDurableRef
+    from actorflow.process.hosts.link.link import Link
+
+
+class HostedUnit(Unit):
+    """One message that is handled in a child process.
+
+    Attributes:
+        number: by which the child knows it.
+        flight: while it is there.
+        own: the message, if it is one of the child's.
+        refused_there: a machine has refused it, and is as it was.
+        follows: the child holds sends, pipes or timers until this is committed.
+    """
+
+    __slots__ = ("flight", "follows", "number", "own", "refused_there")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.number = 0
+        self.flight: Flight | None = None
+        self.own: Own | None = None
+        self.refused_there = self.follows = False
+
+    def is_refusal(self, error: BaseException) -> bool:  # noqa: ARG002 - the child has seen to it
+        """Say whether it is the refusal of a machine."""
+        return self.refused_there
+
+    def replied(self) -> None:
+        """Go on with the outcome of the message; the holder of the baton calls this."""
+        box: Any = self.box
+        ref, flight = box.ref, self.flight
+        assert flight is not None
+        if ref._waiting is flight:
+            ref._waiting = None
+        if ref._flight is flight:
+            ref._flight = None
+        done, error = flight.future._value, flight.future._error
+        if error is not None and flight.loads is not None:  # it has not come to it
+            box.must_load = flight.loads
+        gone = isinstance(error, (HostDied, ActorDeadError)) or (error is None and done is None)
+        if error is None and done is not None:
+            if done[0] == FAILED:
+                error, self.refused_there = load_error(done[1]), done[2]
+            else:
+                fill(self, flight.link, done)
+        if ref._actor is not self.actor:  # it was abandoned
+            self.abandoned()
+        elif gone:
+            self.lost(flight, error)
+        elif error is None:
+            self.submit()
+        elif (outcome := self.failed(error)) is not SUSPENDED:
+            lifecycle.finished(ref, outcome)
+
+    def lost(self, flight: Flight, error: BaseException | None) -> None:
+        """Have the next incarnation handle the message again, as the guest is gone with all effects of it."""
+        ref: Any = self.box.ref
+        entry = self.effects.entry
+        self.is_over = True
+        self.drop_sends()
+        self.box.put_back(entry)
+        if isinstance(error, HostDied):
+            key = self.own.timer[0] if self.own is not None and self.own.timer is not None else None
+            if error.maybe_ran:
+                ref._put_back(deque([(ref, Blame(entry, self.effects.timer, key), None, None)]))
+        elif not must_stop(ref) and ref._link is flight.link:
+            ref._link = None
+            ref._scheduler.post(ref, GuestEnded(ref._epoch, error, final=False), None)
+        lifecycle.finished(ref, CHANGED)
+
+    def submit(self) -> Any:
+        """Hand the outcome to the keeper; sends held in the child are told of the commit."""
+        again = self.effects.ending == "again" and not self.box.is_timer_of_machine(self.message)
+        if self.follows or (self.own is not None and not again):
+            self.after.append(self.tell_settled)
+        return super().submit()
+
+    def tell_settled(self) -> None:
+        """Tell the child of the commit."""
+        assert self.flight is not None
+        own = self.own.number if self.own is not None else 0
+        settled_there(self, self.flight.link, self.number, own)
+
+    def drop_sends(self) -> None:
+        """Forget the held sends, also in the child."""
+        super().drop_sends()
+        if self.follows and self.flight is not None:
+            self.follows = False
+            link = self.flight.link
+            link.note(link.name, "durable dropped", self.box.ref.uid, self.number)
+
+
+def fill(unit: Unit, link: Link, done: tuple[Any, ...]) -> bool:
+    """Put the outcome of a message into its unit; True if something waits in the child for the commit."""
+    box: Any = unit.box
+    effects = unit.effects
+    ending, state, effects.answer, letters, answers, timers, effects.dropped_timers, flags = done
+    effects.ending = ending
+    effects.state = box.latest = state
+    effects.answers = answers
+    effects.new_timers = [TimerRow(0, due, period, 0, body) for due, period, body in timers]
+    for receiver, body, number in letters:
+        future = PassedOn(link, number) if number else None
+        effects.letters.append(Letter(receiver, body, box.address, box.node if number else None, future))
+    unit.stashed, unit.unstashes, follows = flags
+    if isinstance(unit, HostedUnit):
+        unit.follows = follows
+    return bool(follows)
+
+
+def settled_there(unit: Unit, link: Link, number: int, own: int) -> None:
+    """Tell the child that a unit is committed."""
+    ids = [row.id for row in unit.effects.new_timers]
+    link.note(link.name, "durable settled", unit.box.ref.uid, number, ids, own)
+
+
+class PassedOn(Future[Any]):
+    """The answer to an ask in a letter: it goes to the child that waits for it."""
+
+    __slots__ = ("link", "number")
+
+    def __init__(self, link: Link, number: int) -> None:
+        super().__init__()
+        self.link = link
+        self.number = number
+
+    def _settle(self, value: Any, error: BaseException | None) -> bool:
+        if not super()._settle(value, error):
+            return False
+        data = None if error is None else dump_error(error)
+        try:
+            self.link.note(self.link.name, "durable answered", self.number, value, data)
+        except Exception as failure:  # noqa: BLE001 - the value does not pickle: the asker's
+            self.link.note(self.link.name, "durable answered", self.number, None, dump_error(failure))
+        return True
+
+
+class Flight:
+    """The wait of an actor whose message is in the child; `exit` is its word that it ends there, if it is to."""
+
+    __slots__ = ("exit", "future", "link", "loads", "ref")
+
+    is_all = False
+    deadline = None
+
+    def __init__(self, ref: HostedDurableRef, link: Link, loads: bool | None) -> None:
+        self.ref = ref
+        self.link = link
+        self.loads = loads  # the stored state goes along
+        self.future: Future[Any] = Future()
+        self.exit: Future[Any] | None = None
+
+    def interrupt(self) -> None:
+        """A supervisor wants the end: it begins there after this handler, which is woken if it waits."""
+        self.exit = end_guest(self.link, self.ref)
+
+    @property
+    def is_unheard(self) -> bool:
+        """Say whether the process has not even answered that: once the handler is abandoned, it does not answer."""
+        return self.exit is not None and not self.exit._done and not self.future._done

@@ -1,0 +1,116 @@
+"""Payload: messages, answers and errors as JSON. Never pickle, and no name in it is imported."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from actorflow.core.actors.actor import ProxyCall, ProxyGetAttr, ProxySetAttr
+from actorflow.core.messages.messages import Call, Sent
+from actorflow.errors import ActorflowError, PayloadError
+from actorflow.store.classes import find_imported
+from actorflow.store.codec import READERS, check_size, decode, encode_json, from_plain, to_plain
+from actorflow.store.error_json import read_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorflow.durable.node.runtime import Registry
+
+READING: ContextVar[Registry] = ContextVar("actorflow.durable.reading")  # whose rows are being read
+
+PACKERS: Final[dict[type, Callable[[Any], list[Any]]]] = {
+    Call: lambda call: ["call", call.name, plain_args(call.args), plain_kwargs(call.kwargs)],
+    Sent: lambda sent: ["send", sent.name, plain_args(sent.args), plain_kwargs(sent.kwargs)],
+    ProxyCall: lambda call: ["proxy", list(call.attr_path), plain_args(call.args), plain_kwargs(call.kwargs)],
+    ProxyGetAttr: lambda get: ["get", list(get.attr_path)],
+    ProxySetAttr: lambda put: ["set", list(put.attr_path), to_plain(put.value, "the value", 1)],
+}
+
+
+def pack(message: Any, limit: int) -> bytes:
+    """Return a message as JSON, of at most `limit` bytes.
+
+    Raises:
+        PayloadError: a part of it cannot be stored, or it is over the limit; the text names it.
+    """
+    packer = PACKERS.get(type(message))
+    try:
+        body = encode_json(packer(message) if packer is not None else ["tell", to_plain(message, "message", 1)])
+    except (UnicodeEncodeError, msgspec.MsgspecError) as error:
+        text = f"message cannot be stored: {error}"
+        raise PayloadError(text) from error
+    if len(body) > limit:
+        name = getattr(message, "name", None) if packer is not None else None
+        check_size(body, "a message" if name is None else f"a message for {name}()", limit)
+    return body
+
+
+def plain_args(args: tuple[Any, ...]) -> list[Any]:
+    """Return positional arguments as plain JSON values."""
+    return [to_plain(value, f"argument {place}", 1) for place, value in enumerate(args)]
+
+
+def plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments as plain JSON values."""
+    return {name: to_plain(value, f"argument {name!r}", 1) for name, value in kwargs.items()}
+
+
+def unpack(registry: Registry, body: bytes) -> Any:
+    """Return the message that was packed: a copy of the one that was sent.
+
+    Raises:
+        PayloadError: the row is damaged, or of a class that is not known here.
+    """
+    token = READING.set(registry)
+    try:
+        kind, *parts = msgspec.json.decode(body)
+        return UNPACKERS[kind](*parts)
+    except PayloadError:
+        raise
+    except Exception as error:
+        msg = f"a stored message cannot be read: {error!r}"
+        raise PayloadError(msg) from error
+    finally:
+        READING.reset(token)
+
+
+def read_args(args: list[Any]) -> tuple[Any, ...]:
+    """Return positional arguments."""
+    return tuple(from_plain(value, find_imported) for value in args)
+
+
+def read_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments."""
+    return {name: from_plain(value, find_imported) for name, value in kwargs.items()}
+
+
+UNPACKERS: Final[dict[str, Callable[..., Any]]] = {
+    "tell": lambda message: from_plain(message, find_imported),
+    "call": lambda name, args, kwargs: Call(name, read_args(args), read_kwargs(kwargs)),
+    "send": lambda name, args, kwargs: Sent(name, read_args(args), read_kwargs(kwargs)),
+    "proxy": lambda path, args, kwargs: ProxyCall(tuple(path), read_args(args), read_kwargs(kwargs)),
+    "get": lambda path: ProxyGetAttr(tuple(path)),
+    "set": lambda path, value: ProxySetAttr(tuple(path), from_plain(value, find_imported)),
+}
+
+
+def read(registry: Registry, data: bytes) -> Any:
+    """Return a value that was stored: an answer, or a state."""
+    token = READING.set(registry)
+    try:
+        return decode(data)
+    finally:
+        READING.reset(token)
+
+
+READERS["$actor"] = lambda address: READING.get().ref_to(address)
+READERS["$reply"] = lambda number: READING.get().reply_to(number)
+
+
+def read_failure(data: bytes | None) -> Exception:
+    """Return a stored error, if its class is builtin or actorflow's; else an ActorflowError with its name and text."""
+    text, error = read_error(data)
+    return error if isinstance(error, Exception) else ActorflowError(text)

@@ -1,0 +1,124 @@
+"""Rows: the messages, timers and effects of durable actors, as the ledger reads and writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from actorflow.errors import StoreError
+
+if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
+
+
+Ending: TypeAlias = Literal["done", "kept", "promised", "again", "dead"]
+
+
+KILLS: Final = 3  # processes that a message may kill before it is dead
+
+
+class Lost(StoreError):
+    """Another node has taken the actor over; nothing of this commit is there."""
+
+
+class Twice(StoreError):
+    """The message was handled before; nothing of this commit is there."""
+
+
+@dataclass(slots=True)
+class Letter:
+    """A message to be put into a mailbox; `asker` is the node where `future` waits for the answer.
+
+    Attributes:
+        number: of its row, once it is put.
+        after: the row of the receiver that is known to come right before it; None if that is not known.
+        is_put: it has a row; not so if one of its id was there before.
+    """
+
+    receiver: str
+    body: bytes
+    sender: bytes | None = None
+    asker: str | None = None
+    future: Future[Any] | None = None
+    number: int = 0
+    after: int | None = None
+    is_put: bool = False
+
+    def values(self) -> dict[str, Any]:
+        """Return its row."""
+        return {"receiver": self.receiver, "sender": self.sender, "asker": self.asker, "body": self.body}
+
+
+@dataclass(slots=True)
+class Entry:
+    """A row of a mailbox as it was fetched."""
+
+    id: int
+    sender: bytes | None
+    asker: str | None
+    attempt: int
+    crashes: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class TimerRow:
+    """A timer: `due` in seconds since the epoch; `id` is 0 until it is committed."""
+
+    id: int
+    due: float
+    period: float | None
+    attempt: int
+    body: bytes
+    crashes: int = 0
+
+    def crashes_after(self, ending: Ending) -> int:
+        """Return the count that a periodic one goes on with: on one that is dead, one process more may die."""
+        return KILLS - 1 if ending == "dead" and self.crashes >= KILLS else 0
+
+
+@dataclass(slots=True)
+class Effects:
+    """The effects to commit of one message, of an actor's start, or of one timer.
+
+    Attributes:
+        name: of the actor; `owner` and `epoch` fence the commit.
+        state: the new one.
+        next: the row that it handles next: this one, or the first behind it.
+        entry: the row that was handled, and in `ending` its fate.
+        timer: the timer that fired, and in `timer_due` when it does so again; None: never.
+        answer: to the caller: value and error, one of them None.
+        answers: of promised ones, by row.
+    """
+
+    name: str
+    owner: str
+    epoch: int
+    state: bytes | None
+    next: int = 0
+    entry: Entry | None = None
+    ending: Ending = "done"
+    timer: TimerRow | None = None
+    timer_due: float | None = None
+    answer: bytes | None = None
+    error: bytes | None = None
+    letters: list[Letter] = field(default_factory=list)
+    answers: list[tuple[int, bytes | None, bytes | None]] = field(default_factory=list)
+    new_timers: list[TimerRow] = field(default_factory=list)
+    moved_timers: list[tuple[int, float]] = field(default_factory=list)
+    dropped_timers: list[int] = field(default_factory=list)
+
+    @property
+    def has_more_than_state(self) -> bool:
+        """Say whether there is something to be written beside the state."""
+        return bool(self.letters or self.answers or self.new_timers or self.moved_timers or self.dropped_timers)
+
+    @property
+    def is_plain(self) -> bool:
+        """Say whether a message was handled, and no more came of it than state and sends."""
+        return (
+            self.entry is not None
+            and self.ending == "done"
+            and self.entry.asker in (None, self.owner)
+            and not (self.entry.crashes or self.answers or self.new_timers or self.moved_timers or self.dropped_timers)
+        )

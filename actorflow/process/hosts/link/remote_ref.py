@@ -1,0 +1,277 @@
+"""Remote: refs to actors that live in another process.
+
+Such a ref knows a node and a number. Whether the actor is alive is known there: a tell to a dead one is a dead letter,
+unless its end is known here too, because somebody here was told of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actors.actor import Actor
+from actorflow.core.futures.future import Future
+from actorflow.core.messages.execution import CURRENT, late_send
+from actorflow.core.messages.messages import Stop, Terminated
+from actorflow.core.refs.pykka_views import RemoteProxy
+from actorflow.core.refs.ref import DEAD, ENDING, IDLE, ActorRef
+from actorflow.core.refs.termination import Notice
+from actorflow.core.running.run_queue import AT_REST
+from actorflow.errors import ActorDeadError, ActorflowError
+from actorflow.process.hosts.link.link import Link
+from actorflow.process.hosts.link.outbox import own
+from actorflow.process.hosts.link.reader import RemoteFuture
+from actorflow.process.pickling import dumps
+
+if TYPE_CHECKING:
+    from actorflow.process.hosts.link.node import Node
+
+ALIVE_SECONDS = 5.0  # for the question whether an actor lives
+
+
+class Elsewhere:
+    """Stands for the scheduler and the parent of an actor that lives at another node."""
+
+    __slots__ = ("_here", "first_uid", "flow", "node", "owner", "path")
+
+    def __init__(self, here: Node, node: str, first_uid: int, path: str) -> None:
+        self._here = here
+        self.flow = here.flow
+        self.node = node
+        self.first_uid = first_uid
+        self.path = path
+        self.owner = None
+
+    @property
+    def key(self) -> str:
+        """The system's key, the same in all of its processes."""
+        return self._here.key
+
+    @property
+    def ask_timeout(self) -> float | None:
+        """Return the timeout of this process's asks."""
+        return self._here.scheduler.ask_timeout
+
+    def check_usable(self) -> None:
+        """Raise if this process is a fork."""
+        self._here.scheduler.check_usable()
+
+    def way(self, ref: ActorRef[Any]) -> Link:
+        """Return the link that leads there.
+
+        Raises:
+            ActorDeadError: that process is gone, or the end of the actor is known here.
+        """
+        self.check_usable()
+        if ref.uid in self._here.ended:
+            msg = f"{ref} not found: it is dead"
+            raise ActorDeadError(msg)
+        link = self._here.way_to(self.node)
+        if link is None or link.closed is not None:
+            msg = f"{ref.path} is dead: its process has ended"
+            raise ActorDeadError(msg)
+        return link
+
+    def post(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
+        """Send a message of the runtime's own; never waits. One that cannot be sent is dropped, as its receiver is."""
+        try:
+            data, buffers = dumps(message)
+            self.way(ref).forward(ref.uid, self.node, data, own(buffers), None, future)
+        except ActorflowError as error:
+            if future is not None:
+                future._settle(None, error)
+
+    def post_work(self, work: Callable[[], Any]) -> None:
+        """Have the holder of the baton of this process call `work`."""
+        self._here.scheduler.post_work(work)
+
+    def end_of(self, ref: ActorRef[Any]) -> Future[Any]:
+        """Return a future that is set once the actor is dead: to the reason, or None."""
+        future: Future[Any] = Future()
+        try:
+            link = self.way(ref)
+        except ActorDeadError as error:
+            future._settle(None, error)
+        else:
+            future._add_waiter(lambda: self.note_answer(ref, future))
+            link.request(self.node, "end", ref.uid, future=future)
+        return future
+
+    def note_answer(self, ref: ActorRef[Any], future: Future[Any]) -> None:
+        """Note the end of an actor that its own process has told of."""
+        if future._error is None:
+            self._here.note_end(ref.uid)
+
+
+class Away(ActorRef[Any]):
+    """The base of refs whose actor runs in another process."""
+
+    __slots__ = ()
+
+    _is_remote = True
+    _is_plain = False
+    _future_class = RemoteFuture
+
+    def _actor_weakref(self) -> Any:  # type: ignore[override]
+        return object.__new__(self.actor_class)
+
+    def proxy(self) -> Any:
+        """Return a pykka proxy; which attributes there are is asked where the actor is.
+
+        Raises:
+            ActorDeadError: the actor is dead.
+        """
+        if self._state >= ENDING:
+            raise self._dead()
+        return RemoteProxy(actor_ref=self)
+
+    def _attributes(self) -> dict[Any, Any] | None:
+        """Return the attributes that a proxy may reach; None if they cannot be had: those of the class must do then."""
+        link, node = self._whereabouts()
+        if link is None:
+            return None
+        future = RemoteFuture(self)
+        future.link = link
+        link.request(node, "introspect", self.uid, future=future)
+        try:
+            return future.get(timeout=ALIVE_SECONDS)  # type: ignore[no-any-return]
+        except ActorflowError:
+            return None
+
+    def _whereabouts(self) -> tuple[Link | None, str]:
+        """Return the link that leads to the actor, and its node."""
+        raise NotImplementedError  # pragma: no cover - each kind knows
+
+
+class RemoteRef(Away):
+    """A ref whose sends go over a link."""
+
+    __slots__ = ()
+
+    _scheduler: Any
+
+    def __init__(self, uid: int, elsewhere: Elsewhere, traits: Any, name: str | None) -> None:
+        super().__init__(uid, elsewhere, elsewhere, traits, name)  # type: ignore[arg-type]
+        self._state = IDLE
+
+    @classmethod
+    def gone(cls, here: Node, uid: int, path: str, traits: Any) -> RemoteRef:
+        """Return the ref of a dead actor, for a dead letter."""
+        parent, _, name = path.rpartition("/")
+        ref = cls(uid, Elsewhere(here, here.name, 0, parent), traits, name)
+        ref._state = DEAD
+        return ref
+
+    def tell(self, message: Any) -> None:
+        """Send a message; it is pickled before this returns.
+
+        Raises:
+            PayloadError: it does not pickle.
+            ActorDeadError: its end is known here: its process is gone, or `watch`, `stop` or `is_alive` told so.
+            MailboxFull: too much waits to be sent, and the actor's overflow is "fail".
+        """
+        if held(self, message, None):
+            return
+        elsewhere = self._scheduler
+        if self.uid in elsewhere.flow.full:
+            elsewhere.flow.wait(self)
+        elsewhere.way(self).tell(self, elsewhere.node, message, sender_of_this())
+
+    def _send(self, message: Any, future: Any) -> None:
+        if held(self, message, future):
+            return
+        elsewhere = self._scheduler
+        if self.uid in elsewhere.flow.full:
+            elsewhere.flow.wait(self)
+        link = elsewhere.way(self)
+        if future is None:
+            link.tell(self, elsewhere.node, message, sender_of_this())
+            return
+        future.link = link
+        link.ask(self, elsewhere.node, message, sender_of_this(), future)
+
+    def _arrive(self, message: Any, future: Any, sender: Any) -> None:
+        raise NotImplementedError  # pragma: no cover - a node sends on what is not for its own actors
+
+    def _whereabouts(self) -> tuple[Link | None, str]:
+        try:
+            return self._scheduler.way(self), self._scheduler.node
+        except ActorDeadError:
+            return None, ""
+
+    def is_alive(self) -> bool:
+        """Ask where it lives; False if no answer comes in five seconds."""
+        if self._state >= ENDING:
+            return False
+        future = RemoteFuture(self)
+        try:
+            link = self._scheduler.way(self)
+            future.link = link
+            link.request(self._scheduler.node, "alive", self.uid, future=future)
+            alive = bool(future.get(timeout=ALIVE_SECONDS))
+            if not alive:
+                self._scheduler._here.note_end(self.uid)
+            return alive
+        except ActorflowError:
+            return False
+
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
+        """End the actor for good behind its queued messages; True if it was alive."""
+        future = RemoteFuture(self)
+        future._patient = not holds()
+        stopped = future.map(bool)
+        try:
+            self._send(Stop(final=True), future)
+            if not future._add_waiter(lambda: self._scheduler.note_answer(self, future)):
+                self._scheduler.note_answer(self, future)
+        except ActorDeadError:
+            future._settle(value=False, error=None)
+        return stopped.get(timeout=timeout) if block else stopped
+
+    def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
+        from actorflow.process.hosts.link.deadlock_probe import seek  # noqa: PLC0415 - made of nodes, as refs are
+
+        seek(self._scheduler._here, self._scheduler.node, self, path, origin, future)
+
+    def _away(self, here: Node, path: list[str], origin: int, home: str, number: int) -> bool:
+        """Send a probe on to where the actor lives."""
+        way = here.way_to(self._scheduler.node)
+        if way is not None and way.closed is None:
+            way.note(self._scheduler.node, "probe", self.uid, path, origin, home, number)
+        return True
+
+    def _watched_by(self, watcher: ActorRef[Any], actor: Actor) -> None:
+        ended = self._scheduler.end_of(self)
+
+        def tell_watcher() -> None:
+            reason = ended._error if ended._error is not None else ended._value
+            watcher._scheduler.post(watcher, Notice(actor, Terminated(self, reason)), None)
+
+        if not ended._add_waiter(tell_watcher):
+            tell_watcher()
+
+
+def holds() -> bool:
+    """Say whether the handler of a durable actor runs here: it cannot wait for the answers to its own sends."""
+    execution = CURRENT.get()
+    return execution is not None and execution.holds
+
+
+def held(ref: ActorRef[Any], message: Any, future: Any) -> bool:
+    """Hold a send of a durable actor's handler until that is committed; False if it is none."""
+    execution = CURRENT.get()
+    if execution is None or not execution.holds:
+        return False
+    execution.hold(ref, message, future)
+    return True
+
+
+def sender_of_this() -> ActorRef[Any] | None:
+    """Return the actor whose handler runs here."""
+    execution = CURRENT.get()
+    if execution is None:
+        return None
+    sender = execution.item[0]
+    if sender is None and execution.item is not AT_REST:
+        raise late_send()
+    return sender

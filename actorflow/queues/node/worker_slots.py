@@ -1,0 +1,246 @@
+"""Worker slots: the workers of a queue in one process, the jobs that wait for one, and those that run."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.child import child
+from actorflow.core.log import logger
+from actorflow.core.running.system_task import start_procedure
+from actorflow.errors import JobCancelled, TaskTimeout
+from actorflow.queues.node.attempt import Attempt
+from actorflow.queues.node.shortage import Shortage
+from actorflow.queues.node.workers import AsyncWorker, SteppedWorker, Worker
+
+if TYPE_CHECKING:
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.core.refs.timers import Timer
+    from actorflow.queues.ledger import Outcome
+    from actorflow.queues.node.local_queue import Line
+
+STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are given back for others
+TRIAL_SECONDS: Final = 0.5  # that a job runs after which it has begun, where others could not
+CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
+
+
+class WorkerSlots(Actor):
+    """Hands jobs that this process has to its workers, and ends those that take too long or are cancelled.
+
+    The claimer is one, and adds the store: where jobs come from, and where their outcomes go.
+    """
+
+    def __init__(self, line: Line, workers: int) -> None:
+        super().__init__()
+        self.line = line
+        self.count = workers
+        # One recipe for all: that handlers block is learned of it, by overtaking the first two of 1,000 workers.
+        self.recipe = child(Worker, self.actor_ref, line).options(restart="permanent")
+        self.free: deque[ActorRef[Any]] = deque()
+        self.shortage = Shortage(line)
+        self.async_workers: dict[ActorRef[Any], ActorRef[Any]] = {}  # the one beside each worker, made at first need
+        self.backlog: deque[Attempt] = deque()
+        self.running: dict[int, tuple[Attempt, ActorRef[Any]]] = {}
+        self.done: list[Outcome] = []
+        self.duration: float | None = None  # of a job, in seconds: a moving average
+        self.draining = False
+        self.given_up: list[ActorRef[Any]] = []  # workers whose threads run on, though their jobs are over
+        self.stall_timer: Timer | None = None
+
+    def end(self, attempt: Attempt) -> None:
+        """Note the outcome of an attempt, to be written with the next transaction."""
+        raise NotImplementedError  # pragma: no cover - the claimer has it
+
+    def flush_soon(self) -> None:
+        """Write and take once the messages now in the mailbox are handled."""
+        raise NotImplementedError  # pragma: no cover - the claimer has it
+
+    def withdraw_offer(self) -> None:
+        """Have nobody else claim for a worker here."""
+        raise NotImplementedError  # pragma: no cover - the claimer has it
+
+    def look_soon(self) -> None:
+        """Look around in a moment."""
+        raise NotImplementedError  # pragma: no cover - the claimer has it
+
+    def takes_no_more(self) -> bool:
+        """Say whether it is to end."""
+        raise NotImplementedError  # pragma: no cover - the claimer has it
+
+    # --- to work ------------------------------------------------------------------------------------------------------
+
+    def hire(self) -> None:
+        """Start the workers that are missing; if that cannot be, with the next try to begin a job."""
+        try:
+            while len(self.free) + len(self.running) < self.count:
+                self.free.append(self.ctx.spawn(self.recipe))
+        except Exception as error:  # noqa: BLE001 - no thread, no memory: for now
+            self.pause(error)
+
+    def hand_out(self) -> None:
+        """Give jobs to the free workers; at the system's end they are left, to be given back."""
+        if self.line.is_ending():
+            return
+        free, backlog = self.free, self.backlog
+        while free and backlog:
+            attempt = backlog.popleft()
+            try:
+                began = self.begin(attempt, free[0])
+            except Exception as error:  # noqa: BLE001 - no descriptor, no thread, no memory: no fault of the job
+                self.running.pop(attempt.job.id, None)
+                self.done.append(attempt.give_back())
+                self.pause(error)
+                return
+            if began:
+                free.popleft()
+            else:
+                self.done.append(attempt.give_back())
+                self.flush_soon()
+        if not free:
+            self.withdraw_offer()
+        if backlog and self.stall_timer is None:
+            self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, backlog[0])
+        self.look_soon()
+
+    def begin(self, attempt: Attempt, slot: ActorRef[Any]) -> bool:
+        """Give a worker a job; False if the job was lost, or the store is gone."""
+        if not self.line.attempt_begins(attempt):
+            return False
+        worker = self.async_worker(slot) if attempt.task.is_async else slot
+        self.running[attempt.job.id] = (attempt, slot)
+        if self.shortage:
+            self.shortage.trial = attempt
+            self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
+        if attempt.task.is_async:
+            worker.cast(AsyncWorker.run, attempt)
+            return True
+        worker.cast(Worker.run, attempt)
+        if attempt.timeout is not None and not attempt.task.cpu:
+            self.ctx.after(attempt.timeout, self.time_out, attempt)
+        return True
+
+    def async_worker(self, slot: ActorRef[Any]) -> ActorRef[Any]:
+        """Return the worker for `async def` functions that shares a slot."""
+        if slot not in self.async_workers:
+            kind = SteppedWorker if self.line.is_virtual else AsyncWorker
+            recipe = child(kind, self.actor_ref, self.line).options(restart="permanent")
+            self.async_workers[slot] = self.ctx.spawn(recipe)
+        return self.async_workers[slot]
+
+    def pause(self, error: BaseException) -> None:
+        """Take no jobs for a while, as those that were taken could not begin here; others may have them."""
+        seconds = self.shortage.note(error, self.ctx.random)
+        self.withdraw_offer()
+        self.give_back()
+        if seconds is not None:
+            self.ctx.after(seconds, self.try_again)
+
+    def try_again(self) -> None:
+        """See whether jobs can begin here again: by one."""
+        self.hire()
+        self.flush_soon()
+
+    def see_trial(self, attempt: Attempt) -> None:
+        """A job that runs for a while has begun, however long it takes."""
+        if self.shortage.trial is not attempt or not self.runs(attempt):
+            return
+        if attempt.has_begun():
+            self.shortage.over()
+            self.flush_soon()
+        else:
+            self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
+
+    def look_at_backlog(self, first: Attempt) -> None:
+        """Give back jobs that wait behind others that take longer than was thought."""
+        self.stall_timer = None
+        if self.backlog and self.backlog[0] is first:
+            self.duration = max(self.duration or 0.0, STALLED_SECONDS)
+            self.give_back()
+        elif self.backlog:
+            self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, self.backlog[0])
+
+    def give_back(self) -> None:
+        """Let others have the jobs that wait for a worker here."""
+        if self.backlog and self.takes_no_more():
+            logger.info("Queue %s: %d jobs that have not begun are given back", self.line.name, len(self.backlog))
+        while self.backlog:
+            self.done.append(self.backlog.pop().give_back())
+        self.flush_soon()
+
+    # --- to an end ----------------------------------------------------------------------------------------------------
+
+    def time_out(self, attempt: Attempt) -> None:
+        """A plain function takes longer than it may: nothing can end its thread, so its worker is given up."""
+        if self.runs(attempt) and attempt.can_be_given_up():
+            name, seconds = attempt.job.task, attempt.timeout
+            self.give_up(
+                attempt,
+                TaskTimeout(f"{name} took over {seconds:g} s; its thread runs on, and its result is refused"),
+            )
+
+    def runs(self, attempt: Attempt) -> bool:
+        """Say whether an attempt has not ended."""
+        entry = self.running.get(attempt.job.id)
+        return entry is not None and entry[0] is attempt
+
+    def give_up(self, attempt: Attempt, error: Exception) -> None:
+        """Write the outcome of a job whose thread cannot be ended, and have another worker in its place."""
+        attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
+        attempt.seconds = self.line.clock.monotonic() - attempt.began
+        _, slot = self.running[attempt.job.id]
+        self.end(attempt)
+        attempt.cancelled = True  # its thread may look
+        slot.stop(block=False)
+        self.given_up = [*(ref for ref in self.given_up if ref.is_alive()), slot]
+        if self.draining:
+            self.abandon_given_up()
+        self.hire()
+        self.flush_soon()
+
+    def abandon_given_up(self) -> None:
+        """Have the end wait for no thread whose job is over."""
+        scheduler, workers = self.actor_ref._scheduler, [ref for ref in self.given_up if ref.is_alive()]
+        self.given_up.clear()
+
+        def abandon() -> None:
+            for ref in workers:
+                start_procedure(scheduler, ref._parent.stop_child(ref, restart=False, seconds=0.0))
+
+        scheduler.post_work(abandon)
+
+    def look_for_cancelled(self) -> None:
+        """End the jobs that somebody has cancelled."""
+        if self.running or self.backlog:
+            for id_ in self.line.to_cancel():
+                self.cancel(id_)
+
+    def cancel(self, id_: int) -> None:
+        """Have a job end: its task sees that it is cancelled, and is ended if it goes on all the same."""
+        for attempt in self.backlog:
+            if attempt.job.id == id_:
+                self.backlog.remove(attempt)
+                attempt.cancelled = True
+                attempt.outcome = attempt.failed(JobCancelled("it was cancelled"), self.line.now(), self.ctx.random)
+                self.done.append(attempt.outcome)
+                self.flush_soon()
+                return
+        attempt = self.running[id_][0] if id_ in self.running else None  # type: ignore[assignment]
+        if attempt is None or attempt.cancelled:
+            return
+        attempt.cancelled = True
+        if attempt.task.is_async and attempt.abort is not None:
+            attempt.abort()
+        if attempt.task.cpu:
+            self.line.desk.cancel(id_)
+        self.ctx.after(CANCEL_SECONDS, self.end_cancelled, attempt)
+
+    def end_cancelled(self, attempt: Attempt) -> None:
+        """End a task that has not looked whether it is cancelled: by its process, or by leaving its thread alone."""
+        if not (self.runs(attempt) and attempt.can_be_given_up()):
+            return
+        if attempt.abort is not None:
+            attempt.abort()
+        elif not attempt.task.is_async:
+            text = "it was cancelled; its thread cannot be ended and runs on, and its result is refused"
+            self.give_up(attempt, JobCancelled(text))

@@ -1,0 +1,156 @@
+"""Opening: a queue of a system, with its claimer if it works here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actorflow.core.actors.child import child
+from actorflow.core.actors.traits import check_choice, check_type
+from actorflow.core.atomic import exclusively
+from actorflow.core.log import logger
+from actorflow.errors import DefinitionError
+from actorflow.queues.ledger import limits
+from actorflow.queues.limits import Limit, check_count, parse_rate
+from actorflow.queues.node.claimer import Claimer
+from actorflow.queues.node.local_queue import Line
+from actorflow.queues.queue import Queue
+from actorflow.queues.retention import JOBS, taking_over
+from actorflow.tasks.options import STORABLE, is_text
+from actorflow.text import text_of
+
+if TYPE_CHECKING:
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.core.running.scheduler import Scheduler
+    from actorflow.process.pool.pool import ProcessPool
+    from actorflow.queues.ledger import News
+    from actorflow.queues.node.announcer import Waits
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Durability
+
+
+class Home(Protocol):
+    """The system that a queue belongs to, as far as the queue needs it."""
+
+    lines: dict[str, Line]
+    scheduler: Scheduler
+    settings: Any
+
+    @property
+    def store(self) -> Store:
+        """The system's store."""
+        ...
+
+    @property
+    def waits(self) -> Waits:
+        """The waits for jobs."""
+        ...
+
+    def pool(self, name: str, /) -> ProcessPool:
+        """Return a pool."""
+        ...
+
+    def spawn(self, recipe: Any, /, *args: Any) -> ActorRef[Any]:
+        """Start an actor."""
+        ...
+
+
+def open_queue(
+    system: Any,
+    name: str,
+    workers: int,
+    concurrency: int | None,
+    rate: str | None,
+    per_key: Limit | None,
+    durability: Durability | None,
+) -> Queue:
+    """Return a queue of a system, and start its workers if they are not there yet."""
+    if not isinstance(name, str) or not is_text(name) or "/" in name:
+        msg = f"queue name {text_of(name)}: {STORABLE}, and no '/'"
+        raise DefinitionError(msg)
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
+        msg = f"workers={workers!r}: a whole number, 0 or more"
+        raise DefinitionError(msg)
+    check_count("concurrency", concurrency)
+    parse_rate(rate)
+    check_type("per_key", per_key, Limit | None)
+    if durability is not None:
+        check_choice("durability", durability, ("power", "process"))
+    home: Home = system
+    home.scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
+    home.store  # noqa: B018 - opened before the lock is taken, since a server may be waited for
+    lock = home.scheduler.first_use
+    line = exclusively(lock, lambda: line_of(home, name, durability))
+    exclusively(lock, lambda: set_up(home, line, workers, concurrency, rate, per_key))
+    return Queue(line, line.workers, home.spawn)
+
+
+def line_of(home: Home, name: str, durability: Durability | None) -> Line:
+    """Return what the queues of one name share in a system, made at first use."""
+    line = home.lines.get(name)
+    if line is not None:
+        return line
+    pool: Callable[[], ProcessPool] = lambda: home.pool("cpu")  # noqa: E731
+    scheduler = home.scheduler
+    if not home.lines:
+        home.store.members.register(JOBS, taking_over(home.store, partial(tell_of_taken, home)))
+    line = Line(
+        name,
+        home.store,
+        home.waits,
+        pool,
+        durability,
+        clock=scheduler.clock,
+        is_virtual=scheduler.is_virtual,
+        payload_limit=int(home.settings.payload_limit),
+        after=scheduler.call_later,
+        is_ending=lambda: scheduler.draining,
+        is_cut=lambda: scheduler.drain is not None and scheduler.drain.over.done(),
+    )
+    home.store.watch(line.wake)
+    home.lines[name] = line  # last: an interruption leaves no line that hears nothing
+    return line
+
+
+def set_up(
+    home: Home, line: Line, workers: int, concurrency: int | None, rate: str | None, per_key: Limit | None
+) -> None:
+    """Write the limits of a queue, if some are given, and start its workers if they are not there yet."""
+    has_limits = concurrency is not None or rate is not None or per_key is not None
+    is_first = workers > 0 and line.claimer is None
+    if workers and not is_first and line.workers != workers:
+        msg = f"queue {line.name!r} has {line.workers} workers here already; {workers} are asked for"
+        raise DefinitionError(msg)
+    if has_limits or is_first:  # a process that only enqueues, and names no limits, leaves them as they are
+        declare(line, concurrency=concurrency, rate=rate, per_key=per_key)
+    if is_first:
+        line.workers = workers
+        recipe = child(Claimer, line, workers).options(name=f"queue-{line.name}", restart="permanent")
+        line.claimer = home.spawn(recipe)
+
+
+def tell_of_taken(home: Home, moved: list[tuple[int, str, str]], news: News) -> None:
+    """Tell of a dead node's jobs that may be claimed now: waits for them hear, and each queue looks for work."""
+    for place, line in enumerate(list(home.lines.values())):
+        if place:
+            line.wake()
+        else:  # it tells for all
+            line.upkeep.taken(moved, news)
+
+
+def declare(line: Line, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:
+    """Write a queue's limits: of processes that disagree, the last one to start wins, and says so."""
+    bucket = parse_rate(rate)
+    key_bucket = None if per_key is None else per_key.bucket
+    values = {
+        "concurrency": concurrency,
+        "rate": None if bucket is None else bucket.per_second,
+        "burst": None if bucket is None else bucket.burst,
+        "key_concurrency": None if per_key is None else per_key.concurrency,
+        "key_rate": None if key_bucket is None else key_bucket.per_second,
+        "key_burst": None if key_bucket is None else key_bucket.burst,
+    }
+    before = line.store.write(lambda transaction: limits.declare(transaction, line.name, values, line.now()))
+    if before is not None:
+        logger.warning("Queue %s has other limits now: %s; they were %s", line.name, values, before)

@@ -1,0 +1,163 @@
+"""Options: the settings of one job, from `task.options(...)`, where they differ from its task's."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol, TypedDict, Unpack
+
+from actorflow.core.actors.traits import check_choice, check_known, check_type
+from actorflow.errors import DefinitionError
+from actorflow.tasks.retry import Retry
+from actorflow.text import text_of
+
+PRIORITIES: Final = 1 << 63  # below and above zero, that a database can hold
+LONGEST_NAME: Final = 1000  # bytes of UTF-8: an index of PostgreSQL has 2,700 for two of them
+STORABLE: Final = "text that is not empty, has at most 1,000 bytes, and neither NUL nor lone surrogates"
+
+
+class HasId(Protocol):
+    """A job, as far as the options of another need it."""
+
+    id: str
+
+
+class JobKeywords(TypedDict, total=False):
+    """Options of one job, for type checkers; `JobOptions` explains them, and has the same fields."""
+
+    priority: int
+    delay: float
+    due: dt.datetime | None
+    retry: Retry | None
+    timeout: float | None
+    key: str | None
+    unique: str | None
+    on_duplicate: Literal["existing", "reject", "replace"]
+    after: Sequence[HasId]
+    expires: float | None
+    tags: Sequence[str]
+    at_most_once: bool
+    keep: float
+    conn: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """The options that `.options()` of a task sets.
+
+    Attributes:
+        priority: the smallest goes first.
+        delay: seconds until it may run.
+        due: the time from which on it may run, with its zone; in place of a delay.
+        retry: in place of the task's; the errors it follows (`on`) stay those of the task.
+        timeout: seconds for one attempt, in place of the task's.
+        key: the key under which the queue's `per_key` limits count it.
+        unique: at most one live job of the queue has it.
+        on_duplicate: the effect of a second one: "existing" returns the first, "reject" is a DefinitionError, "replace"
+            cancels the first if it has not begun.
+        after: jobs that must be completed first; if one fails, this one is cancelled.
+        expires: seconds after which it is cancelled if it has not begun.
+        tags: words to find it by.
+        at_most_once: never run it twice: if its process dies, it is dead.
+        keep: seconds that its result is kept.
+        conn: your own connection to the store's database: the job is in it when your transaction commits.
+    """
+
+    priority: int = 0
+    delay: float = 0.0
+    due: dt.datetime | None = None
+    retry: Retry | None = None
+    timeout: float | None = None
+    key: str | None = None
+    unique: str | None = None
+    on_duplicate: Literal["existing", "reject", "replace"] = "existing"
+    after: Sequence[HasId] = ()
+    expires: float | None = None
+    tags: Sequence[str] = ()
+    at_most_once: bool = False
+    keep: float = 86400.0
+    conn: Any = None
+
+    def __post_init__(self) -> None:
+        check_type("priority", self.priority, int)
+        check_type("retry", self.retry, Retry | None)
+        for name in ("key", "unique"):
+            check_type(name, getattr(self, name), str | None)
+            check_text(name, getattr(self, name))
+        check_type("at_most_once", self.at_most_once, bool)
+        check_choice("on_duplicate", self.on_duplicate, ("existing", "reject", "replace"))
+        if not -PRIORITIES <= self.priority < PRIORITIES:
+            msg = f"priority={self.priority}: a whole number of 64 bits"
+            raise DefinitionError(msg)
+        check_seconds("delay", self.delay, zero=True)
+        check_due(self.due, self.delay)
+        check_seconds("keep", self.keep, zero=True)
+        for name in ("timeout", "expires"):
+            if getattr(self, name) is not None:
+                check_seconds(name, getattr(self, name), zero=False)
+        check_list("after", self.after, "jobs: after=[job]", lambda job: hasattr(job, "id"))
+        check_list("tags", self.tags, "words of one line: tags=['night']", is_word)
+
+    def replace(self, **options: Unpack[JobKeywords]) -> JobOptions:
+        """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
+        check_known(options, NAMES)
+        return dataclasses.replace(self, **options)
+
+
+def check_seconds(name: str, value: Any, *, zero: bool) -> None:
+    """Refuse a value that is no time in seconds; NaN and infinity are none."""
+    check_type(name, value, int | float)
+    if not (0 <= value < math.inf) or (value == 0 and not zero):
+        msg = f"{name}={value}: seconds, {'0 or more' if zero else 'above 0'}"
+        raise DefinitionError(msg)
+
+
+def check_due(due: Any, delay: float) -> None:
+    """Refuse a time that may mean several moments."""
+    check_type("due", due, dt.datetime | None)
+    if due is None:
+        return
+    if due.utcoffset() is None:
+        msg = f"due={due!r}: the time has no zone: give datetime.now(UTC) + ..., or datetime(..., tzinfo=ZoneInfo(...))"
+        raise DefinitionError(msg)
+    if delay:
+        msg = f"due={due!r}, delay={delay!r}: give one of them"
+        raise DefinitionError(msg)
+
+
+def check_list(name: str, value: Any, what: str, fits: Callable[[Any], bool]) -> None:
+    """Refuse a value that is no list, or has a wrong item in it; a string is a list of letters, and never meant."""
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(map(fits, value)):
+        msg = f"{name}={text_of(value)}: give a list of {what}"
+        raise DefinitionError(msg)
+
+
+def check_text(name: str, value: str | None) -> None:
+    """Refuse a name, a key or an id that not all databases can hold and find again.
+
+    Raises:
+        DefinitionError: it is empty or too long, or has NUL or lone surrogates.
+    """
+    if value is not None and not is_text(value):
+        msg = f"{name}={text_of(value)}: {STORABLE}"
+        raise DefinitionError(msg)
+
+
+def is_text(value: str) -> bool:
+    """Say whether all databases can hold it, and have it in an index."""
+    if not value or "\0" in value or len(value) > LONGEST_NAME:
+        return False
+    data = value.encode(errors="ignore")
+    return len(data) <= LONGEST_NAME and data.decode() == value
+
+
+def is_word(value: Any) -> bool:
+    """Say whether it can be a tag: the store has one a line."""
+    return isinstance(value, str) and is_text(value) and len(value.splitlines()) == 1 and not value.endswith("\n")
+
+
+NAMES = tuple(field.name for field in dataclasses.fields(JobOptions))
+PLAIN = JobOptions()

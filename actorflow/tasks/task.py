@@ -1,0 +1,231 @@
+"""Task: a function that a queue or a workflow runs, known by name."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, Unpack, overload
+
+from actorflow.core.actors.traits import check_type
+from actorflow.core.importable import module_of
+from actorflow.errors import DefinitionError
+from actorflow.tasks.options import NAMES, PLAIN, JobKeywords, check_text
+from actorflow.tasks.retry import ONCE, Retry
+from actorflow.text import text_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Raises: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
+
+# Tasks by name: stored jobs name their tasks, which are only ever looked up here.
+TASKS: dict[str, AnyTask] = {}
+
+
+class AnyTask:
+    """The attributes and options that tasks of both kinds have.
+
+    Attributes:
+        function: the decorated function.
+        name: the name by which it is stored: `module.qualname`, unless it was given another.
+        retry: the errors after which it is tried again, and how often.
+        timeout: seconds for one attempt.
+        cpu: it runs in the system's process pool.
+        raises: classes of errors that come back as themselves, as the cause of a JobFailed.
+        is_async: it is an `async def` function.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,
+        cpu: bool = False,
+        raises: Raises = (),
+    ) -> None:
+        check_function(function, name)
+        check_type("retry", retry, Retry | None)
+        check_type("timeout", timeout, int | float | None)
+        if timeout is not None and not timeout > 0:
+            msg = f"timeout={timeout}: seconds, above 0"
+            raise DefinitionError(msg)
+        self.function = function
+        self.name = name or f"{module_of(function)}.{function.__qualname__}"
+        check_text("name", self.name)
+        self.retry = retry or ONCE
+        self.timeout = timeout
+        self.cpu = cpu
+        self.raises = check_raises(raises)
+        self.is_async = inspect.iscoroutinefunction(function)
+        if cpu and self.is_async:
+            msg = f"{self.name} is async and cpu=True: make CPU-bound work a plain function, and work that waits async"
+            raise DefinitionError(msg)
+        self.signature = inspect.signature(function)
+        self._counts = counts_of(self.signature)
+        self.job_options = PLAIN
+        functools.update_wrapper(self, function)
+        other = TASKS.get(self.name)
+        if other is not None and not same_place(other.function, function):
+            msg = f"two tasks are named {self.name!r}: give one of them @af.task(name=...)"
+            raise DefinitionError(msg)
+        TASKS[self.name] = self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the plain function."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return find_task, (self.name, self.function)
+
+    def options(self, **options: Unpack[JobKeywords]) -> Self:
+        """Return the task with options for one job: `jobs.enqueue(shrink.options(priority=1), "a.jpg")`.
+
+        `JobOptions` lists them all.
+
+        Raises:
+            DefinitionError: an unknown option (the nearest known one is named), or a value that makes no sense.
+        """
+        task = object.__new__(type(self))  # not copy.copy: a task pickles as its name, so that gives the task itself
+        task.__dict__.update(self.__dict__)
+        task.job_options = self.job_options.replace(**options)
+        retry = task.job_options.retry
+        if retry is not None and retry.on not in {Exception, self.retry.on}:
+            msg = (
+                f"{self.name}.options(retry=Retry(on={retry.on!r})): after which errors a task is tried again is not "
+                "stored with a job: give it to the task, @af.task(retry=af.Retry(on=...))"
+            )
+            raise DefinitionError(msg)
+        return task
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise a DefinitionError if the function does not take these arguments."""
+        if not kwargs and len(args) in self._counts:
+            return  # a tenth of the time of `bind`
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as mismatch:
+            msg = f"{self.name}{self.signature}: {mismatch}{options_among(kwargs, self.signature)}"
+            raise DefinitionError(msg) from mismatch
+
+
+class Task(AnyTask, Generic[P, R]):
+    """A task of a plain function; calling it calls the function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function."""
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+
+class AsyncTask(AnyTask, Generic[P, R]):
+    """A task of an `async def` function; calling it calls the function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call the plain function."""
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+
+class _TaskMaker(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncTask[P, R]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+    cpu: bool = False,
+    raises: Raises = (),
+) -> _TaskMaker: ...
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a task, which queues and workflows run. Called directly, it is still the plain function.
+
+    Args:
+        function: plain or `async def`.
+        name: the name by which it is stored, if not `module.qualname`: then it may be moved and renamed.
+        retry: how often it is tried again after an error; without it, never.
+        timeout: seconds for one attempt, from its start.
+        cpu: run it in the system's process pool: it computes, and a timeout or a cancel can kill it.
+        raises: classes of errors, or one: an error that ends a job is stored as name, text and arguments, and only
+            builtin ones and those named here come back as themselves, as the cause of a JobFailed.
+
+    >>> @task(retry=Retry(3), timeout=20)
+    ... def double(n: int) -> int:
+    ...     return 2 * n
+    >>> double(4), double.retry.attempts
+    (8, 3)
+
+    Raises:
+        DefinitionError: options that make no sense, or a name that another task has.
+    """
+    if function is not None:
+        return _make(function, {})
+    return lambda decorated: _make(decorated, options)
+
+
+def _make(function: Callable[..., Any], options: dict[str, Any]) -> AnyTask:
+    kind: type[AnyTask] = AsyncTask if inspect.iscoroutinefunction(function) else Task
+    return kind(function, **options)
+
+
+def counts_of(signature: inspect.Signature) -> range:
+    """Return how many positional arguments a function takes; none if it must have others."""
+    least = most = 0
+    for parameter in signature.parameters.values():
+        if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}:
+            most += 1
+            least += parameter.default is parameter.empty
+        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            return range(0)
+    return range(least, most + 1)
+
+
+def options_among(kwargs: dict[str, Any], signature: inspect.Signature) -> str:
+    """Return the cure, if options of a job were given as arguments of its task."""
+    options = [
+        f"{name}={text_of(kwargs[name], 40)}" for name in kwargs if name in NAMES and name not in signature.parameters
+    ]
+    return f"; options of a job go to its task: enqueue(task.options({', '.join(options)}), ...)" if options else ""
+
+
+def find_task(name: str, function: Callable[..., Any]) -> AnyTask:
+    """Return a pickled task: the one of that name, if this process has it."""
+    return TASKS.get(name) or _make(function, {"name": name})
+
+
+def check_function(function: Any, name: str | None) -> None:
+    """Refuse a function that cannot be found by name again."""
+    if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
+        msg = f"@task on {function!r}: decorate a function"
+        raise DefinitionError(msg)
+    if name is None and ("<lambda>" in function.__qualname__):
+        msg = "@task on a lambda: name the task, @af.task(name=...)"
+        raise DefinitionError(msg)
+
+
+def check_raises(raises: Any) -> tuple[type[BaseException], ...]:
+    """Return the declared classes of errors as a tuple."""
+    kinds = raises if isinstance(raises, tuple) else (raises,)
+    for kind in kinds:
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            msg = f"raises={raises!r}: a class of errors, or a tuple of them"
+            raise DefinitionError(msg)
+    return kinds
+
+
+def same_place(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Say whether two functions come from the same lines: a module that is loaded again, or a notebook cell."""
+    return module_of(one) == module_of(other) and one.__qualname__ == other.__qualname__

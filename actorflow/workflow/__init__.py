@@ -1,1 +1,0 @@
-"""Tasks: functions that queues and workflows run."""
