@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actorflow.queues.job import Job
     from actorflow.queues.limits import Limit
     from actorflow.queues.node.announcer import Waits
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.queues.queue import Queue
     from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
@@ -50,7 +50,7 @@ class StoredSystem(System):
         self._durability: Durability = durability
         self._store: Store | None = None
         self._store_lock = threading.RLock()
-        self.lines: dict[str, Line] = {}
+        self.lines: dict[str, LocalQueue] = {}
         scheduler.durable_kind = self._durable_kind  # type: ignore[method-assign]
 
     @property

@@ -185,7 +185,7 @@ class ActorSystem(StoredSystem):
         await drain.finished(drained, lambda: (worker for claimer in claimers for worker in claimer._children or ()))
         tasks = [task for pool in list(self._pools.values()) for task in pool._dispatch.under_way()]
         if tasks:  # their processes may be killed soon, and then there is no time for an import
-            import actorflow.process.pool.workers.death  # noqa: F401, PLC0415 - 20 ms
+            import actorflow.process.pool.death  # noqa: F401, PLC0415 - 20 ms
         await drain.finished(tasks, lambda: ())  # so that results piped to an actor come before its end
 
     async def flush(self) -> None:

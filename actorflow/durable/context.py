@@ -12,7 +12,7 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import Call
 from actorflow.core.messages.reply import Reply
 from actorflow.core.refs.timers import Timer
-from actorflow.durable.handling.unit_of_work import CURE, Unit
+from actorflow.durable.handling.unit_of_work import CURE, UnitOfWork
 from actorflow.durable.remote.remote_ref import reply_at
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import TimerRow
@@ -23,7 +23,7 @@ from actorflow.store.error_json import write_error
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.handling.mailbox import Mailbox
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.node.runtime import DurableRuntime
 
 
 class DurableContext(Context):
@@ -33,9 +33,9 @@ class DurableContext(Context):
 
     _ref: Any
 
-    def _unit(self, what: str) -> Unit:
+    def _unit(self, what: str) -> UnitOfWork:
         execution = CURRENT.get()
-        if isinstance(execution, Unit) and execution.box.ref is self._ref:
+        if isinstance(execution, UnitOfWork) and execution.box.ref is self._ref:
             if execution.is_abandoned:
                 msg = f"this incarnation was abandoned; ctx.{what} is over"
                 raise Stopping(msg)
@@ -73,7 +73,7 @@ class DurableContext(Context):
     def _start_pipe(self, future: Future[Any], piped: Piped) -> None:
         """Begin once the message is committed; until its value is handled, a pipe is in memory: a crash ends it."""
         execution = CURRENT.get()
-        if isinstance(execution, Unit) and execution.box.ref is self._ref and not execution.is_over:
+        if isinstance(execution, UnitOfWork) and execution.box.ref is self._ref and not execution.is_over:
             execution.after.append(partial(super()._start_pipe, future, piped))
         else:
             super()._start_pipe(future, piped)
@@ -85,7 +85,7 @@ class DurableContext(Context):
         )
         timer = DurableTimer(box, row)
         execution = CURRENT.get()
-        if not (isinstance(execution, Unit) and execution.box is box and not execution.is_over):
+        if not (isinstance(execution, UnitOfWork) and execution.box is box and not execution.is_over):
             box.registry.add_timer(box, row)
             return timer
         if execution.message is box.registry.START:
@@ -116,7 +116,7 @@ class DurableTimer(Timer):
         self.cancelled = True
         box, row = self._box, self._row
         execution = CURRENT.get()
-        if not (isinstance(execution, Unit) and execution.box is box and not execution.is_over):
+        if not (isinstance(execution, UnitOfWork) and execution.box is box and not execution.is_over):
             return box.registry.drop_timer(box, row.id)
         effects = execution.effects
         if row in effects.new_timers:
@@ -139,7 +139,7 @@ class DurableReply(Reply):
 
     __slots__ = ("_number", "_registry")
 
-    def __init__(self, registry: Registry, number: int) -> None:
+    def __init__(self, registry: DurableRuntime, number: int) -> None:
         self._registry = registry
         self._number = number
         self._future = None
@@ -173,7 +173,7 @@ class DurableReply(Reply):
 
     def _answer(self, value: bytes | None, error: bytes | None) -> None:
         execution = CURRENT.get()
-        if isinstance(execution, Unit) and not execution.is_over and execution.box.registry is self._registry:
+        if isinstance(execution, UnitOfWork) and not execution.is_over and execution.box.registry is self._registry:
             if any(number == self._number for number, _, _ in execution.effects.answers):
                 raise queue.Full
             execution.effects.answers.append((self._number, value, error))

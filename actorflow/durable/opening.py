@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.atomic import exclusively
-from actorflow.durable.node.runtime import Registry
+from actorflow.durable.node.runtime import DurableRuntime
 from actorflow.durable.ref import DurableRef
 from actorflow.errors import DefinitionError
 from actorflow.process.options import Process
@@ -41,20 +41,20 @@ def durable_kind(
     registry_of(scheduler, store)
     if options.host is None:
         return DurableRef, traits
-    from actorflow.durable.remote.hosted import CopiedDurableRef, HostedDurableRef  # noqa: PLC0415 - most have no host
+    from actorflow.durable.remote.hosted import DurableHostedRef, DurableVirtualHostedRef  # noqa: PLC0415 - most have no host
     from actorflow.process.hosts.parent.hosted_ref import HostedTraits  # noqa: PLC0415
 
     if scheduler.is_virtual:
-        return CopiedDurableRef, traits
+        return DurableVirtualHostedRef, traits
     if not isinstance(options.host, Process):
         msg = f"{path} is durable: host={options.host!r} cannot run it; give an af.Process"
         raise DefinitionError(msg)
-    return HostedDurableRef, HostedTraits(traits.actor_class, options)
+    return DurableHostedRef, HostedTraits(traits.actor_class, options)
 
 
-def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> Registry:
+def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> DurableRuntime:
     """Return the registry of a system, made at first use."""
-    registry: Registry | None = scheduler.durable
+    registry: DurableRuntime | None = scheduler.durable
     if registry is not None:
         return registry
     scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
@@ -62,10 +62,10 @@ def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> Registry:
     return exclusively(scheduler.first_use, lambda: _make_registry(scheduler, opened))
 
 
-def _make_registry(scheduler: Scheduler, store: Store) -> Registry:
+def _make_registry(scheduler: Scheduler, store: Store) -> DurableRuntime:
     if scheduler.durable is None:
-        scheduler.durable = Registry(scheduler, store)
-    registry: Registry = scheduler.durable
+        scheduler.durable = DurableRuntime(scheduler, store)
+    registry: DurableRuntime = scheduler.durable
     return registry
 
 

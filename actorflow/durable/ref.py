@@ -13,15 +13,15 @@ from actorflow.core.refs.ref import ENDING, IDLE, ActorRef
 from actorflow.core.system import Gone
 from actorflow.durable.context import DurableContext
 from actorflow.durable.handling.mailbox import Mailbox
-from actorflow.durable.remote.remote_ref import ELSEWHERE, Stored, key_of
+from actorflow.durable.remote.remote_ref import ELSEWHERE, DurableBase, key_of
 from actorflow.durable.rows.open_asks import StoredFuture
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.node.runtime import DurableRuntime
 
 
-class DurableRef(Stored):
+class DurableRef(DurableBase):
     """A ref whose messages are rows; the actor may be on this node, on another, or on none at the moment."""
 
     __slots__ = ("_box", "_key", "_registry")
@@ -32,7 +32,7 @@ class DurableRef(Stored):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._registry: Registry = self._scheduler.durable
+        self._registry: DurableRuntime = self._scheduler.durable
         self._key = key_of(self.path)
         self._box: Any = None
         if self.uid != ELSEWHERE:
@@ -40,7 +40,7 @@ class DurableRef(Stored):
             self._registry.boxes[self._key] = self._box
 
     @classmethod
-    def elsewhere(cls, registry: Registry, key: str, actor_class: type[Any]) -> DurableRef:
+    def elsewhere(cls, registry: DurableRuntime, key: str, actor_class: type[Any]) -> DurableRef:
         """Return a ref of an actor that this process has not spawned."""
         scheduler = registry.scheduler
         parent, _, name = f"/{scheduler.name}/{key}".rpartition("/")

@@ -174,9 +174,9 @@ class Machine(Actor):
 
     def _subscribe(self, receiver: ActorRef[Any]) -> None:
         """Tell an actor of each transition."""
-        from actorflow.core.refs.cold_fields import life_of  # noqa: PLC0415 - few machines have subscribers
+        from actorflow.core.refs.cold_fields import cold_of  # noqa: PLC0415 - few machines have subscribers
 
-        life_of(self._actor_ref).listeners.append(receiver)
+        cold_of(self._actor_ref).listeners.append(receiver)
         self._tell_of_transitions(receiver)
 
     def _unsubscribe(self, receiver: ActorRef[Any]) -> None:

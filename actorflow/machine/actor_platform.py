@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actorflow.machine.chart import Invoke
     from actorflow.machine.event import Event
     from actorflow.machine.interpreter import Interpreter
-    from actorflow.machine.pending import Due
+    from actorflow.machine.pending import PendingTimer
 
 
 class Surroundings:
@@ -93,7 +93,7 @@ class Surroundings:
         ref._scheduler.events.dead_letter(ref, event, None, error)
 
 
-def due_of(timer: Timer) -> Due | None:
+def due_of(timer: Timer) -> PendingTimer | None:
     """Return the timer of an interpreter whose message this is; None if it is another's, such as a delayed send's."""
     fire = timer._call.args[0]
     return fire.args[0] if isinstance(fire, partial) else None

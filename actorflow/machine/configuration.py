@@ -105,8 +105,8 @@ class Change:
         program: Program,
         names: frozenset[str],
         moves: tuple[Move, ...],
-        exits: transition_sets.Exit,
-        entry: transition_sets.Entry,
+        exits: transition_sets.ExitSet,
+        entry: transition_sets.EntrySet,
     ) -> None:
         chart = program.chart
         self.flipped = program.bits(names ^ ((names - exits.states) | entry.states))
@@ -147,7 +147,7 @@ class Change:
         return (*leaves[:place], *self.leaves, *leaves[place + len(self.left_leaves) :])
 
 
-class Step:
+class ChartStep:
     """The way from one configuration to another, by one or several moves."""
 
     __slots__ = ("actions", "entered", "enters", "exits", "left", "moves", "plain", "remembered", "source", "target")
@@ -178,7 +178,7 @@ class Choice:
     def __init__(self, move: Move) -> None:
         self.move = move
         self.guard = move.guard
-        self.step: Step | None = None
+        self.step: ChartStep | None = None
 
 
 Candidates: TypeAlias = "tuple[Choice, ...] | Regions"

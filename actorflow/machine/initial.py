@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import HISTORY, ROOT, Chart, Transition
-from actorflow.machine.transition_sets import Entry, is_legal
+from actorflow.machine.transition_sets import EntrySet, is_legal
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def names_of(chart: Chart, given: Any) -> frozenset[str]:
     """
     names = _given(chart, given)
     inner = tuple(name for name in names if not any(chart.is_within(other, name) for other in names))
-    entry = Entry(chart, {}, {})
+    entry = EntrySet(chart, {}, {})
     entry.add([Transition(ROOT, targets=inner)])
     active = frozenset(entry.states)
     if not is_legal(chart, active):

@@ -17,7 +17,7 @@ from actorflow.machine.chart import Chart
 from actorflow.machine.configuration import Configuration
 from actorflow.machine.event import Event, Record
 from actorflow.machine.initial import OF_CHART, Initial, names_of
-from actorflow.machine.pending import Due, Pending, TimerKey
+from actorflow.machine.pending import Pending, PendingTimer, TimerKey
 from actorflow.machine.platform import ALONE, Platform
 from actorflow.machine.steps import failures, invocations, macrostep, microstep, selection, termination, timers
 
@@ -355,7 +355,7 @@ class Interpreter:
         """
         return macrostep.advance(self)
 
-    def _fire(self, due: Due) -> None:
+    def _fire(self, due: PendingTimer) -> None:
         """A timer is due."""
         macrostep.fire(self, due)
 

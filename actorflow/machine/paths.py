@@ -192,8 +192,8 @@ class _Structure:
 
     def _after(self, here: _Here, moves: tuple[Transition, ...]) -> _Here:
         chart, remembered = self.chart, dict(here.remembered)
-        exits = transition_sets.Exit(chart, here.names, moves, remembered)
-        entry = transition_sets.Entry(chart, remembered, remembered | exits.remembered)
+        exits = transition_sets.ExitSet(chart, here.names, moves, remembered)
+        entry = transition_sets.EntrySet(chart, remembered, remembered | exits.remembered)
         entry.add(moves)
         remembered |= exits.remembered
         names = (here.names - exits.states) | entry.states

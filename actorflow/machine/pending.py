@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TimerKey: TypeAlias = str | tuple[str, int]  # a named timer, or a state and the place of its transition
 
 
-class Due:
+class PendingTimer:
     """A timer that runs: at `due`, in seconds since the epoch, its event is sent; without one, its state times out.
 
     `crashes` counts processes that have died on it: a durable machine's snapshot brings it.
@@ -51,7 +51,7 @@ class Pending:
         self.internal: deque[Event] = deque()
         self.external: deque[Event] = deque()
         self.deferred: deque[Event] = deque()
-        self.timers: dict[TimerKey, Due] = {}
+        self.timers: dict[TimerKey, PendingTimer] = {}
         self.children: dict[tuple[str, str], tuple[Invoke, Any]] = {}  # by state and id
         self.ended: list[Any] = []  # children of states left meanwhile whose done event is on its way
         self.invoking: list[tuple[str, Invoke]] = []  # states entered whose children are to be started

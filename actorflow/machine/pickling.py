@@ -6,7 +6,7 @@ import copy
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from actorflow.machine.pending import Due, Pending
+from actorflow.machine.pending import Pending, PendingTimer
 
 if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
@@ -49,4 +49,4 @@ def put(machine: Interpreter, state: dict[str, Any]) -> None:
         pending.deferred.extend(state["deferred"])
         for event in pending.deferred:
             event.waits = True
-        pending.timers.update({key: Due(key, due, event) for key, due, event in state["timers"]})
+        pending.timers.update({key: PendingTimer(key, due, event) for key, due, event in state["timers"]})

@@ -18,12 +18,12 @@ from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transiti
 from actorflow.machine.configuration import (
     Candidates,
     Change,
+    ChartStep,
     Configuration,
     EventHook,
     Function,
     Move,
     StateHook,
-    Step,
     WaitingMoves,
 )
 from actorflow.machine.direct import action_of
@@ -260,10 +260,10 @@ class Program:
 
     def step(
         self, configuration: Configuration, moves: tuple[Move, ...], remembered: transition_sets.Remembered
-    ) -> Step:
+    ) -> ChartStep:
         """Return the step that the moves make together, none of them preempted; worked out at first need."""
         known = configuration.steps.get(moves)
-        if isinstance(known, Step):
+        if isinstance(known, ChartStep):
             return known
         if known is not None:
             consulted, steps = known
@@ -274,7 +274,7 @@ class Program:
             self._make_room(configuration.bits.bit_count())
         return self._local_step(configuration, moves) or self._any_step(configuration, moves, remembered)
 
-    def _local_step(self, configuration: Configuration, moves: tuple[Move, ...]) -> Step | None:
+    def _local_step(self, configuration: Configuration, moves: tuple[Move, ...]) -> ChartStep | None:
         """Return the step of a move whose effect is known for this state of its domain, beside other states."""
         if len(moves) != 1 or not moves[0].domain:
             return None
@@ -286,12 +286,12 @@ class Program:
 
     def _any_step(
         self, configuration: Configuration, moves: tuple[Move, ...], remembered: transition_sets.Remembered
-    ) -> Step:
+    ) -> ChartStep:
         """Work a step out by appendix D."""
         transitions = [move.transition for move in moves]
-        exits = transition_sets.Exit(self.chart, configuration.names, transitions, remembered)
+        exits = transition_sets.ExitSet(self.chart, configuration.names, transitions, remembered)
         # A history that is a target may be of what is left just now, as in appendix D: exits come first there.
-        entry = transition_sets.Entry(self.chart, remembered, {**remembered, **exits.remembered})
+        entry = transition_sets.EntrySet(self.chart, remembered, {**remembered, **exits.remembered})
         entry.add(transitions)
         change = Change(self, configuration.names, moves, exits, entry)
         if change.is_local:
@@ -304,11 +304,11 @@ class Program:
             steps[tuple(remembered.get(name) for name in dict.fromkeys(entry.consulted))] = step
         return step
 
-    def _joined(self, source: Configuration, moves: tuple[Move, ...], change: Change) -> Step:
+    def _joined(self, source: Configuration, moves: tuple[Move, ...], change: Change) -> ChartStep:
         """Return the step of a change from a configuration."""
         bits = source.bits ^ change.flipped
         leaves = change.leaves_after(source.leaves) if change.is_local else None
-        return Step(source, self._configuration(bits, leaves), moves, change)
+        return ChartStep(source, self._configuration(bits, leaves), moves, change)
 
     def prepare(self, configuration: Configuration, event: str) -> Candidates:
         """Return the candidates of an event in a new configuration, with the step of a lone one if it is known."""
@@ -319,7 +319,7 @@ class Program:
             found[0].step = self._local_step(configuration, (found[0].move,))
         return found
 
-    def is_fixed(self, step: Step) -> bool:
+    def is_fixed(self, step: ChartStep) -> bool:
         """Say whether the step does not depend on the contents of history states."""
         return step.source.steps.get(step.moves) is step
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.errors import DefinitionError, PayloadError
 from actorflow.machine.chart import HISTORY, ROOT
 from actorflow.machine.event import Event, Record
-from actorflow.machine.pending import Due, TimerKey, pending_of
+from actorflow.machine.pending import PendingTimer, TimerKey, pending_of
 from actorflow.machine.steps import macrostep, timers
 from actorflow.machine.transition_sets import is_legal, was_active
 from actorflow.text import text_of
@@ -84,7 +84,7 @@ def _put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
             pending.deferred.append(event)
         for timer in snapshot["timers"]:
             sent = event_of(timer["event"]) if timer["event"] is not None else None
-            due = Due(key_of(timer), float(timer["due"]), sent, int(timer.get("crashes", 0)))
+            due = PendingTimer(key_of(timer), float(timer["due"]), sent, int(timer.get("crashes", 0)))
             pending.timers[due.key] = due
     restore_data = getattr(machine.model, "_restore_data", None)
     if restore_data is not None:
@@ -228,7 +228,7 @@ def event_of(data: dict[str, Any]) -> Event:
     return Event(data["name"], tuple(copied(list(data["args"]), "an argument")), kwargs, data["kind"], **told)
 
 
-def timer_to_dict(due: Due) -> dict[str, Any]:
+def timer_to_dict(due: PendingTimer) -> dict[str, Any]:
     """Return a timer as builtins."""
     state, place = due.key if isinstance(due.key, tuple) else (None, None)
     name = None if isinstance(due.key, tuple) else due.key

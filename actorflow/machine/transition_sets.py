@@ -13,7 +13,7 @@ from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
 Remembered = Mapping[str, tuple[str, ...]]  # the contents of each history state
 
 
-class Exit:
+class ExitSet:
     """The states that a set of transitions exits: appendix D's `exitStates`, less the functions that it calls.
 
     Attributes:
@@ -30,7 +30,7 @@ class Exit:
         self.remembered = remembered_at_exit(chart, active, self.in_order)
 
 
-class Entry:
+class EntrySet:
     """Collects the states to enter: appendix D's `computeEntrySet` and the two functions under it.
 
     Attributes:

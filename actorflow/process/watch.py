@@ -87,7 +87,7 @@ def children(pid: int) -> list[int]:
 
 
 @dataclass(eq=False)
-class Limit:
+class WatchedProcess:
     """One process under watch; the token that `MemoryWatch.add` returns."""
 
     pid: int
@@ -104,10 +104,10 @@ class MemoryWatch:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._limits: set[Limit] = set()
+        self._limits: set[WatchedProcess] = set()
         self._thread: threading.Thread | None = None
 
-    def add(self, pid: int, limit: int, on_exceeded: Callable[[int], object]) -> Limit:
+    def add(self, pid: int, limit: int, on_exceeded: Callable[[int], object]) -> WatchedProcess:
         """Watch a process and its children: `on_exceeded(rss)` is called once they have more than so many bytes in use.
 
         It is called in the watch's thread, and should be short: kill the process, say.
@@ -115,7 +115,7 @@ class MemoryWatch:
         Raises:
             RuntimeError: there is no room for that thread.
         """
-        entry = Limit(pid, limit, on_exceeded)
+        entry = WatchedProcess(pid, limit, on_exceeded)
         with self._changed:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="actorflow-memory", daemon=True)
@@ -124,7 +124,7 @@ class MemoryWatch:
             self._limits.add(entry)
         return entry
 
-    def remove(self, token: Limit) -> None:
+    def remove(self, token: WatchedProcess) -> None:
         """Watch this one no longer; the callback may still come if it is under way. Twice is fine."""
         with self._changed:
             self._limits.discard(token)
@@ -141,7 +141,7 @@ class MemoryWatch:
                     except Exception:  # noqa: BLE001 - it is logged
                         logger.exception("The callback of the memory limit of process %s failed", limit.pid)
 
-    def _next(self) -> list[Limit]:
+    def _next(self) -> list[WatchedProcess]:
         """Wait for the next look; return none when the thread is to end."""
         with self._changed:
             self._changed.wait_for(lambda: not self._limits, PERIOD)
@@ -149,7 +149,7 @@ class MemoryWatch:
                 self._thread = None
             return list(self._limits)
 
-    def _take(self, limit: Limit) -> bool:
+    def _take(self, limit: WatchedProcess) -> bool:
         """Say whether the limit still stands; it does not from here on."""
         with self._changed:
             stands = limit in self._limits

@@ -11,7 +11,7 @@ from actorflow.queues.packing import CALL, check_each, pack, put
 if TYPE_CHECKING:
     from actorflow.queues import ledger
     from actorflow.queues.job import Job
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.store.transaction import Transaction
     from actorflow.tasks.task import Task
 
@@ -34,7 +34,7 @@ class Group(Generic[R]):
         return f"<Group of {len(self.jobs)} jobs, then {self.then.id}>"
 
 
-def add_group(line: Line, calls: list[tuple[Any, ...]], then: Task[[list[Any]], R]) -> Group[R]:
+def add_group(line: LocalQueue, calls: list[tuple[Any, ...]], then: Task[[list[Any]], R]) -> Group[R]:
     """Add jobs, and the one that gets their results, in one transaction."""
     check_each("group()", calls, CALL)
     packed = [pack(line, call[0], tuple(call[1:]), {}) for call in calls]

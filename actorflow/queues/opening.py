@@ -14,7 +14,7 @@ from actorflow.errors import DefinitionError
 from actorflow.queues.ledger import limits
 from actorflow.queues.limits import Limit, check_count, parse_rate
 from actorflow.queues.node.claimer import Claimer
-from actorflow.queues.node.local_queue import Line
+from actorflow.queues.node.local_queue import LocalQueue
 from actorflow.queues.queue import Queue
 from actorflow.queues.retention import JOBS, taking_over
 from actorflow.tasks.options import STORABLE, is_text
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Durability
 
 
-class Home(Protocol):
+class QueueSystem(Protocol):
     """The system that a queue belongs to, as far as the queue needs it."""
 
-    lines: dict[str, Line]
+    lines: dict[str, LocalQueue]
     scheduler: Scheduler
     settings: Any
 
@@ -77,7 +77,7 @@ def open_queue(
     check_type("per_key", per_key, Limit | None)
     if durability is not None:
         check_choice("durability", durability, ("power", "process"))
-    home: Home = system
+    home: QueueSystem = system
     home.scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
     home.store  # noqa: B018 - opened before the lock is taken, since a server may be waited for
     lock = home.scheduler.first_use
@@ -86,7 +86,7 @@ def open_queue(
     return Queue(line, line.workers, home.spawn)
 
 
-def line_of(home: Home, name: str, durability: Durability | None) -> Line:
+def line_of(home: QueueSystem, name: str, durability: Durability | None) -> LocalQueue:
     """Return what the queues of one name share in a system, made at first use."""
     line = home.lines.get(name)
     if line is not None:
@@ -95,7 +95,7 @@ def line_of(home: Home, name: str, durability: Durability | None) -> Line:
     scheduler = home.scheduler
     if not home.lines:
         home.store.members.register(JOBS, taking_over(home.store, partial(tell_of_taken, home)))
-    line = Line(
+    line = LocalQueue(
         name,
         home.store,
         home.waits,
@@ -114,7 +114,7 @@ def line_of(home: Home, name: str, durability: Durability | None) -> Line:
 
 
 def set_up(
-    home: Home, line: Line, workers: int, concurrency: int | None, rate: str | None, per_key: Limit | None
+    home: QueueSystem, line: LocalQueue, workers: int, concurrency: int | None, rate: str | None, per_key: Limit | None
 ) -> None:
     """Write the limits of a queue, if some are given, and start its workers if they are not there yet."""
     has_limits = concurrency is not None or rate is not None or per_key is not None
@@ -130,7 +130,7 @@ def set_up(
         line.claimer = home.spawn(recipe)
 
 
-def tell_of_taken(home: Home, moved: list[tuple[int, str, str]], news: News) -> None:
+def tell_of_taken(home: QueueSystem, moved: list[tuple[int, str, str]], news: News) -> None:
     """Tell of a dead node's jobs that may be claimed now: waits for them hear, and each queue looks for work."""
     for place, line in enumerate(list(home.lines.values())):
         if place:
@@ -139,7 +139,7 @@ def tell_of_taken(home: Home, moved: list[tuple[int, str, str]], news: News) -> 
             line.upkeep.taken(moved, news)
 
 
-def declare(line: Line, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:
+def declare(line: LocalQueue, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:
     """Write a queue's limits: of processes that disagree, the last one to start wins, and says so."""
     bucket = parse_rate(rate)
     key_bucket = None if per_key is None else per_key.bucket

@@ -15,7 +15,7 @@ from actorflow.tasks.options import PLAIN, JobOptions
 from actorflow.tasks.task import TASKS, AnyTask
 
 if TYPE_CHECKING:
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.store.transaction import Transaction
 
 
@@ -28,7 +28,7 @@ class Packed:
     payload: bytes
 
 
-def pack(line: Line, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Packed:
+def pack(line: LocalQueue, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Packed:
     """Check and encode a call.
 
     Raises:

@@ -25,7 +25,7 @@ from actorflow.tasks.task import AnyTask, AsyncTask, Task
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.queues.events import Listener
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.tasks.signatures import TakesFour, TakesNone, TakesOne, TakesThree, TakesTwo
 
 P = ParamSpec("P")
@@ -60,7 +60,7 @@ class Queue:
     2
     """
 
-    def __init__(self, line: Line, workers: int, spawn: Callable[..., ActorRef[Any]]) -> None:
+    def __init__(self, line: LocalQueue, workers: int, spawn: Callable[..., ActorRef[Any]]) -> None:
         self.name = line.name
         self.workers = workers
         self._line = line

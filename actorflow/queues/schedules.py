@@ -24,7 +24,7 @@ from actorflow.queues.packing import put
 
 if TYPE_CHECKING:
     from actorflow.core.refs.timers import Timer
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.store.transaction import Transaction
 
 BEAT_SECONDS: Final = 60.0  # between two looks at all rows, with a note that this process declares its schedules
@@ -39,7 +39,7 @@ Entry: TypeAlias = tuple[float, float, str]  # when to fire a schedule, for whic
 class Firing:
     """A schedule that is due, the jobs that are added for it, and the refused ones among them."""
 
-    def __init__(self, line: Line, schedule: Schedule, first: float, now: float) -> None:
+    def __init__(self, line: LocalQueue, schedule: Schedule, first: float, now: float) -> None:
         self.queue = line.name
         self.schedule = schedule
         self.first = first
@@ -70,7 +70,7 @@ class Firing:
 class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
     """Enqueues the jobs of a queue's schedules when they are due."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LocalQueue) -> None:
         super().__init__()
         self.line = line
         self.declared: dict[str, Schedule] = line.declared

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from actorflow.errors import ActorDeadError
 from actorflow.store.group_commit import Commits
 from actorflow.store.members import Members
-from actorflow.store.node import Node
+from actorflow.store.node import StoreNode
 from actorflow.store.turn import Turn
 from actorflow.store.watchers import Watchers
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Durability, Transaction, Writer
 
 T = TypeVar("T")
-N = TypeVar("N", bound=Node)
+N = TypeVar("N", bound=StoreNode)
 
 _forks = 0  # between the first process and this one; `os.getpid` is a call of the kernel, 0.3 us
 
@@ -33,7 +33,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-class StoreShell(ABC, Generic[N]):
+class StoreBase(ABC, Generic[N]):
     """A store of this process: closed once, refused in a fork, with one writer and one reader."""
 
     _commits: Commits

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from actorflow.core.futures.future import Future, patient
 from actorflow.errors import ActorDeadError, AskTimeout, StoreError, StoreUnreachable
 from actorflow.store.holding import Holding
-from actorflow.store.pending_writes import After, Work, call, run_last, settle, wait_for
+from actorflow.store.pending_writes import After, PendingWrite, call, run_last, settle, wait_for
 from actorflow.store.transaction import Durability, Transaction, Writer
 from actorflow.store.turn import TURN_SECONDS
 
@@ -37,7 +37,7 @@ class Commits(Holding):
         self.durability: Durability = durability
         self._doubted = doubted  # called after a commit of which nobody knows whether it is there
         self._url = url
-        self._waiting: deque[Work] = deque()
+        self._waiting: deque[PendingWrite] = deque()
         self._closed = False
 
     def write(self, run: Callable[[Transaction], T], durability: Durability | None = None, order: str = "") -> T:
@@ -90,7 +90,7 @@ class Commits(Holding):
         work = self._add(run, durability, order)
         return self._result(work, deadline)  # type: ignore[no-any-return]
 
-    def _result(self, work: Work, deadline: float) -> Any:
+    def _result(self, work: PendingWrite, deadline: float) -> Any:
         """Wait for a piece of work that another thread does, as long as it may take.
 
         Raises:
@@ -128,9 +128,9 @@ class Commits(Holding):
             return future
         return self._add(run, durability or self.durability, "").future
 
-    def _add(self, run: Callable[[Transaction], Any], durability: Durability, order: str) -> Work:
+    def _add(self, run: Callable[[Transaction], Any], durability: Durability, order: str) -> PendingWrite:
         self.turn.check_outside()
-        work = Work(run, durability, patient(None), order)  # type: ignore[arg-type]
+        work = PendingWrite(run, durability, patient(None), order)  # type: ignore[arg-type]
         self._waiting.append(work)
         self._lead()
         return work
@@ -141,7 +141,7 @@ class Commits(Holding):
         """Do pieces of work in one commit, unless they are more than one takes; each has its own future and error."""
         if self.is_held_here:
             return [self.submit(run, durability) for run in runs]
-        works = [Work(run, durability or self.durability, patient(None)) for run in runs]  # type: ignore[arg-type]
+        works = [PendingWrite(run, durability or self.durability, patient(None)) for run in runs]  # type: ignore[arg-type]
         self.turn.check_outside()
         self._waiting.extend(works)
         self._lead()
@@ -164,7 +164,7 @@ class Commits(Holding):
 
         A task that still has its transaction open hangs in it, since the system has ended: the transaction is undone.
         """
-        done: list[list[Work]] = []
+        done: list[list[PendingWrite]] = []
         self.abandon(self._holder)
         try:
             with self.turn:
@@ -210,7 +210,7 @@ class Commits(Holding):
         """Commit the waiting work, unless another thread does; look again once the lock is free, so none is missed."""
         self._tell_of_doubt()
         while self._waiting and not self.turn.is_mine:
-            batch: list[Work] = []
+            batch: list[PendingWrite] = []
             try:
                 if not self.turn.acquire(blocking=False):
                     return
@@ -233,7 +233,7 @@ class Commits(Holding):
             self._is_in_doubt = False
             self._doubted()
 
-    def _hand_over(self, batch: list[Work]) -> None:
+    def _hand_over(self, batch: list[PendingWrite]) -> None:
         """Leave a batch in whose midst this thread was interrupted: committed work is told, the rest waits."""
         if self.turn.is_mine:
             waiting = set(map(id, list(self._waiting)))
@@ -248,13 +248,13 @@ class Commits(Holding):
         if self._waiting:
             threading.Thread(target=self._lead, name="actorflow-commit").start()
 
-    def _take(self, batch: list[Work]) -> list[Work]:
+    def _take(self, batch: list[PendingWrite]) -> list[PendingWrite]:
         batch.extend(islice(self._waiting, BATCH))  # as one step, so that none is in neither
         for _ in batch:
             self._waiting.popleft()
         return batch
 
-    def _commit(self, batch: list[Work]) -> list[Work]:
+    def _commit(self, batch: list[PendingWrite]) -> list[PendingWrite]:
         """Do the work of a batch in one transaction; each error is its own, one of the commit is everybody's.
 
         Returns:
@@ -300,13 +300,13 @@ class Commits(Holding):
                 return self._without_failed(batch)
         return self._over(batch)
 
-    def _over(self, batch: list[Work]) -> list[Work]:
+    def _over(self, batch: list[PendingWrite]) -> list[PendingWrite]:
         """Have work wait again that other processes were in the way of, and return the rest."""
         again = [work for work in batch if self._is_to_be_repeated(work)]
         self._waiting.extendleft(reversed(again))
         return [work for work in batch if work not in again] if again else batch
 
-    def _run_last(self, batch: list[Work]) -> bool:
+    def _run_last(self, batch: list[PendingWrite]) -> bool:
         """Run the last statements of all work, in the order of their keys; True if those of one have failed."""
         writer = self._writer
         lasts = [(key, act, work) for work in batch if work.error is None for key, act in work.last]
@@ -320,7 +320,7 @@ class Commits(Holding):
             work.after += writer.take_after_commit()
         return False
 
-    def _without_failed(self, batch: list[Work]) -> list[Work]:
+    def _without_failed(self, batch: list[PendingWrite]) -> list[PendingWrite]:
         """Undo all, and do the others again: work whose last statements failed has no savepoint any more."""
         self._undo()
         failed = [work for work in batch if work.error is not None]
@@ -329,14 +329,14 @@ class Commits(Holding):
             work.reset()
         return self._over(failed) + (self._commit(rest) if rest else [])
 
-    def _is_to_be_repeated(self, work: Work) -> bool:
+    def _is_to_be_repeated(self, work: PendingWrite) -> bool:
         if work.error is None or work.tries == TRIES or not self._writer.is_passing(work.error):
             return False
         work.tries += 1
         work.reset()
         return True
 
-    def _one(self, work: Work, *, alone: bool) -> None:
+    def _one(self, work: PendingWrite, *, alone: bool) -> None:
         writer = self._writer
         if alone:
             work.value = work.run(writer.transaction)
@@ -358,6 +358,6 @@ class Commits(Holding):
             writer.release()
             self._keep(work)
 
-    def _keep(self, work: Work) -> None:
+    def _keep(self, work: PendingWrite) -> None:
         work.last = self._writer.take_last()
         work.after = self._writer.take_after_commit()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 
-class Node(Protocol):
+class StoreNode(Protocol):
     """This process among the nodes of a store.
 
     Attributes:

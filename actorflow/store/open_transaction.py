@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Durability, Transaction
 
 
-class Held:
+class OpenTransaction:
     """A transaction that stays open; meanwhile all other writes of the process wait, on SQLite those of all processes.
 
     Attributes:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 After = list[Callable[[], object]]
 
 
-class Work:
+class PendingWrite:
     """One piece of work that waits for a commit, and the future that is set after it."""
 
     __slots__ = ("after", "durability", "error", "future", "is_over", "last", "order", "run", "tries", "value")
@@ -63,7 +63,7 @@ def run_last(lasts: list[Last]) -> None:
         act()
 
 
-def settle(batch: Iterable[Work]) -> None:
+def settle(batch: Iterable[PendingWrite]) -> None:
     """Tell the threads that wait; calls for after the commit are made before that, so they keep their order."""
     for work in batch:
         call(work.after)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.futures.future import Future
     from actorflow.store.members import Members
-    from actorflow.store.node import Node
-    from actorflow.store.open_transaction import Held
+    from actorflow.store.node import StoreNode
+    from actorflow.store.open_transaction import OpenTransaction
     from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class Store(Protocol):
         ...
 
     @property
-    def node(self) -> Node:
+    def node(self) -> StoreNode:
         """This process among the nodes of the database; registered at first use."""
         ...
 
@@ -102,7 +102,7 @@ class Store(Protocol):
         """Return the ids of nodes that have died and are not buried yet; the caller need be no node."""
         ...
 
-    def hold(self, durability: Durability | None = None) -> Held:
+    def hold(self, durability: Durability | None = None) -> OpenTransaction:
         """Open a transaction that this thread ends, by `commit` or `rollback`; its writes meanwhile are part of it."""
         ...
 

@@ -14,7 +14,7 @@ from actorflow.core.actors.child import Child, constructed
 from actorflow.core.actors.traits import check_choice
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Restarted, Start
-from actorflow.core.refs.cold_fields import life_of
+from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import DEAD, IDLE, READY, ActorRef
 from actorflow.core.refs.termination import SILENT, bury, close_incarnation
 from actorflow.core.running.children import Children
@@ -176,7 +176,7 @@ class SupervisedChildren(Children):
         if backoff is None:
             return
         now = self.scheduler.clock.monotonic()
-        life = life_of(ref)
+        life = cold_of(ref)
         count, last = life.crashes
         # A child that lived longer than the period since its last crash starts from the first pause again.
         count = 1 if now - last > max(self.window.period, backoff.limit) else count + 1

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.core.drivers.preemption import Pulse
+from actorflow.core.drivers.preemption import Preemption
 from tests.core.actors import Blocked, Echo, Held, Log, hold, until
 
 
@@ -97,7 +97,7 @@ def overtake_twice(system, monkeypatch, cpu):
     class Blocker(Blocked):
         pass
 
-    monkeypatch.setattr(Pulse, "_cpu", cpu)
+    monkeypatch.setattr(Preemption, "_cpu", cpu)
     blocked, echo = system.spawn(Blocker), system.spawn(Echo)
     for _ in range(2):
         event = threading.Event()
@@ -110,7 +110,7 @@ def overtake_twice(system, monkeypatch, cpu):
 
 def test_a_class_that_was_overtaken_twice_gets_a_thread_before_its_handler_runs(system, monkeypatch):
     blocked = overtake_twice(system, monkeypatch, cpu=lambda _pulse, _worker: 0.0)
-    monkeypatch.setattr(Pulse, "_overtake", lambda *_args, **_kwargs: None)  # nobody helps from now on
+    monkeypatch.setattr(Preemption, "_overtake", lambda *_args, **_kwargs: None)  # nobody helps from now on
     event = threading.Event()
     echo = system.spawn(Echo)
     block, through = system.spawn(Starter).call(Starter.start, blocked, event, echo).get(timeout=20)
@@ -182,6 +182,6 @@ def test_the_debug_switch_moves_the_baton_after_each_handler():
 
 
 def test_without_the_debug_switch_handlers_stay_on_one_thread(system, monkeypatch):
-    monkeypatch.setattr(Pulse, "_overtake", lambda *_args, **_kwargs: None)  # not even on a busy machine
+    monkeypatch.setattr(Preemption, "_overtake", lambda *_args, **_kwargs: None)  # not even on a busy machine
     ref = system.spawn(Where)
     assert len({ref.call(Where.thread).get(timeout=20) for _ in range(6)}) == 1

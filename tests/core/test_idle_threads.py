@@ -11,7 +11,7 @@ import pytest
 import actorflow as af
 from actorflow.core.drivers import baton
 from actorflow.core.drivers.live import LiveScheduler
-from actorflow.core.running.run_queue import Worker
+from actorflow.core.running.run_queue import SchedulerThread
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
 
@@ -131,7 +131,7 @@ def test_a_thread_that_was_taken_in_vain_just_as_the_system_closed_ends(monkeypa
     with LeakCheck():
         scheduler = LiveScheduler(name="taken", threads=20)
         until(lambda: scheduler.idle)
-        find, worker = scheduler.find_spare, Worker(scheduler)
+        find, worker = scheduler.find_spare, SchedulerThread(scheduler)
         taken = [] if spares else [find() for _ in list(scheduler.spares)]
 
         def find_late():
@@ -160,4 +160,4 @@ def test_an_idle_thread_that_lost_the_baton_just_as_the_system_closed_ends_at_on
         scheduler = LiveScheduler(name="lost", threads=4)
         until(lambda: scheduler.idle)
         scheduler_idle, scheduler.idle = scheduler.idle, Closing()
-        assert not scheduler.lost(Worker(scheduler), None, None)
+        assert not scheduler.lost(SchedulerThread(scheduler), None, None)

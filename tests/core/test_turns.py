@@ -6,7 +6,7 @@ import time
 import pytest
 
 import actorflow as af
-from actorflow.core.drivers.preemption import Pulse
+from actorflow.core.drivers.preemption import Preemption
 from tests.core.actors import Blocked, Echo, Held, Log, hold, until
 
 
@@ -63,7 +63,7 @@ class Starter(af.Actor):
 @pytest.fixture
 def _nobody_overtakes(monkeypatch):
     """On a busy machine a thread may be off its processor for so long that its handler is taken for one that blocks."""
-    monkeypatch.setattr(Pulse, "_overtake", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(Preemption, "_overtake", lambda *_args, **_kwargs: None)
 
 
 @pytest.mark.parametrize("kind", ["suspend", "wait"])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actorflow.store.postgres.connection import PostgresTransaction, PostgresWriter
-from actorflow.store.postgres.session import Session
+from actorflow.store.postgres.session import ServerSession
 from actorflow.store.sqlite.connection import SqliteWriter
 from actorflow.store.sqlite.work_notes import WorkNotes
 from tests.crash import tasks
@@ -47,7 +47,7 @@ def watch(points: Points) -> None:
         return connection
 
     sqlite3.connect = traced  # type: ignore[assignment]
-    for cls, name in ((Session, "execute"), (PostgresTransaction, "many")):
+    for cls, name in ((ServerSession, "execute"), (PostgresTransaction, "many")):
         around(cls, name, lambda *_: points(), None)
     for cls in (SqliteWriter, PostgresWriter):
         around(cls, "commit", None, lambda *_: points())

@@ -17,8 +17,8 @@ from typing import Any
 
 import actorflow as af
 import actorflow.durable.opening
-from actorflow.durable.handling.unit_of_work import Unit
-from actorflow.durable.node.handler_batch import Keeper
+from actorflow.durable.handling.unit_of_work import UnitOfWork
+from actorflow.durable.node.handler_batch import HandlerBatch
 from actorflow.store.sqlite import connection
 
 N = 4
@@ -116,26 +116,26 @@ def switch_off(safeguard: str) -> None:
         HOSTS["host"] = af.Process(name="shared")
     elif safeguard == "inbox mark":
         sql["test.done"], sql["actors.done"] = sql["actors.done"], "update af_mail set attempt = attempt where id = :id"
-        settle = Keeper.settle
+        settle = HandlerBatch.settle
 
-        def settle_then_mark(self: Keeper, units: list[Unit]) -> None:
+        def settle_then_mark(self: HandlerBatch, units: list[UnitOfWork]) -> None:
             done = [{"id": unit.effects.entry.id} for unit in units if unit.effects.entry is not None]
             settle(self, units)
             self.do(lambda: self.registry.store.write(lambda tx: tx.many("test.done", done)) and None)
 
-        Keeper.settle = settle_then_mark  # type: ignore[method-assign]
+        HandlerBatch.settle = settle_then_mark  # type: ignore[method-assign]
     elif safeguard == "de-duplication":
         sql["actors.mark"] = "insert into af_mark (receiver, id, at) values (:receiver, :id || random(), :at)"
     elif safeguard == "send after commit":
 
-        def hold(self: Unit, ref: Any, message: Any, future: Any) -> None:
+        def hold(self: UnitOfWork, ref: Any, message: Any, future: Any) -> None:
             if self.box.registry.keeps(ref):
                 original(self, ref, message, future)
             else:
                 ref._arrive(message, future, None)
 
-        original = Unit.hold
-        Unit.hold = hold  # type: ignore[method-assign]
+        original = UnitOfWork.hold
+        UnitOfWork.hold = hold  # type: ignore[method-assign]
 
 
 HOSTS: dict[str, Any] = {}  # options of the two actors

@@ -115,7 +115,7 @@ def test_a_timeout_holds_while_other_things_come_without_end(system, monkeypatch
     call(gate, Gate.arrived)
     future = gate.ask("let in", block=False)
     with monkeypatch.context() as patch:
-        patch.setattr(link_module.Link, "read_answers", lambda _self, _flags: True)
+        patch.setattr(link_module.HostLink, "read_answers", lambda _self, _flags: True)
         patch.setattr(wait_module.Ear, "wait", lambda _self, _seconds: True)
         with pytest.raises(af.AskTimeout):
             future.get(timeout=timeout)

@@ -57,9 +57,9 @@ def test_configurations_and_steps_that_are_kept_have_a_bound(monkeypatch: pytest
 
 def test_what_a_region_does_is_worked_out_once_whatever_the_others_are_in(monkeypatch: pytest.MonkeyPatch) -> None:
     worked_out: list[object] = []
-    real = transition_sets.Exit
+    real = transition_sets.ExitSet
 
-    def counted(*args: Any) -> transition_sets.Exit:
+    def counted(*args: Any) -> transition_sets.ExitSet:
         worked_out.append(args)
         return real(*args)
 

@@ -9,7 +9,7 @@ import pykka
 import pytest
 
 import actorflow as af
-from actorflow.core.futures.unobserved import Unread
+from actorflow.core.futures.unobserved import UnobservedFuture
 
 
 class Door(af.StateMachine):
@@ -173,7 +173,7 @@ def test_an_error_that_was_read_after_it_came_is_no_dead_letter(any_system, read
     door = any_system.spawn(Door)
     future = door.send("pull")
     is_settled(door)
-    assert type(future) is Unread
+    assert type(future) is UnobservedFuture
     read(future)
     del future
     is_settled(door)
@@ -240,7 +240,7 @@ def test_success_and_pending_futures_are_no_dead_letters_and_change_nothing(any_
     door = any_system.spawn(Door)
     done = door.call(Door.push)
     assert done.get() is None
-    assert type(done) is not Unread
+    assert type(done) is not UnobservedFuture
     door.call(Door.pull)
     is_settled(door)
     assert any_system.dead_letters == 0

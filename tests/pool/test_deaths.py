@@ -9,7 +9,7 @@ import pytest
 
 import actorflow as af
 from actorflow.process.pool.dispatcher import Dispatch
-from actorflow.process.pool.workers.worker_thread import Lane
+from actorflow.process.pool.workers.worker_thread import WorkerThread
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 from tests.pool.test_tasks import until
@@ -89,13 +89,13 @@ def test_retries_do_not_repeat_an_error_of_the_task(pool, tmp_path):
 
 def test_the_successor_of_a_dead_worker_starts_before_the_dead_one_is_buried(monkeypatch):
     starting = []
-    bury = Lane.wait_for_end
+    bury = WorkerThread.wait_for_end
 
     def watched(lane):
         starting.append([successor.handle.pid for successor in lane.dispatch.launched])
         return bury(lane)
 
-    monkeypatch.setattr(Lane, "wait_for_end", watched)
+    monkeypatch.setattr(WorkerThread, "wait_for_end", watched)
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         os.kill(pool.submit(os.getpid).result(timeout=30), signal.SIGKILL)
         successor = pool.submit(os.getpid).result(timeout=30)
@@ -350,16 +350,16 @@ def test_a_lack_of_descriptors_for_workers_fails_no_task(monkeypatch, caplog, ti
 
 
 @pytest.mark.slow(quick=["files"])
-@pytest.mark.parametrize("lacking", [Lane, threading.Thread], ids=["files", "threads"])
+@pytest.mark.parametrize("lacking", [WorkerThread, threading.Thread], ids=["files", "threads"])
 def test_a_lack_of_files_or_threads_for_workers_fails_no_task(monkeypatch, lacking):
-    lacks, error = iter(range(6)), OSError if lacking is Lane else RuntimeError
+    lacks, error = iter(range(6)), OSError if lacking is WorkerThread else RuntimeError
 
     def begin(self, *args, **kwargs):
-        if (lacking is Lane or self.name.endswith("worker-1")) and next(lacks, None) is not None:
+        if (lacking is WorkerThread or self.name.endswith("worker-1")) and next(lacks, None) is not None:
             raise error("no room")
         return known(self, *args, **kwargs)
 
-    name = "__init__" if lacking is Lane else "start"
+    name = "__init__" if lacking is WorkerThread else "start"
     known = getattr(lacking, name)
     monkeypatch.setattr(lacking, name, begin)
     with LeakCheck(), af.ProcessPool(workers=1) as pool:

@@ -12,7 +12,7 @@ import pytest
 import actorflow as af
 from actorflow.process.pool.batching import fits_behind, gather
 from actorflow.process.pool.options import TaskOptions
-from actorflow.process.pool.task import Function, Task
+from actorflow.process.pool.task import Function, PoolTask
 from actorflow.process.pool.task_queue import TaskQueue
 from actorflow.process.pool.workers import channel
 from actorflow.testing import LeakCheck
@@ -34,7 +34,7 @@ def one():
 
 def test_a_function_with_much_in_it_waits_behind_no_task_of_a_worker_that_does_not_know_it():
     """A worker that then sends much would wait for its reader, who waits for the worker: for ever."""
-    task = Task(None, Function(1, "f", bytes(MUCH)), b"", (), TaskOptions())
+    task = PoolTask(None, Function(1, "f", bytes(MUCH)), b"", (), TaskOptions())
     assert not fits_behind(task, 0.0001, [], known=())
     assert fits_behind(task, 0.0001, [], known={1})
     assert len(gather(queue_of(task, task), task, 0.0, 2, known=())[0]) == 1

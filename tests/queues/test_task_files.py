@@ -14,10 +14,10 @@ def test_folders_of_killed_processes_are_removed_and_no_others(tmp_path, monkeyp
     for folder in (old, young, foreign):
         folder.mkdir()
         (folder / "1.progress").touch()
-    in_use = task_files.Desk()
+    in_use = task_files.TaskFiles()
     for folder in (old, foreign, in_use.folder):
         os.utime(folder, (0, 0))
-    other = task_files.Desk()
+    other = task_files.TaskFiles()
     assert other.folder
     assert not old.exists()
     assert young.exists()

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from actorflow.errors import HostDied, MemoryLimit, StoreError
-from actorflow.process.pool.workers.death import of_worker
+from actorflow.process.pool.death import of_worker
 from actorflow.store.error_json import LARGEST_ARGS, LONGEST_TEXT, read_error, read_traceback, write_error
 from tests.store.payloads import Plain, TouchyData
 

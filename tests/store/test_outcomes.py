@@ -9,7 +9,7 @@ import pytest
 import actorflow as af
 from actorflow.core.futures.future import patient
 from actorflow.errors import OutcomeUnknown, StoreError, StoreOutdated
-from actorflow.store.pending_writes import Work
+from actorflow.store.pending_writes import PendingWrite
 from actorflow.store.sqlite.place import touch
 from tests.core.actors import until
 from tests.store.rows import add, adding, ids
@@ -43,7 +43,7 @@ def losing(store, *, is_made):
 
 def shared(store, *work):
     """Do work in one commit; return its pieces."""
-    pieces = [Work(one, "process", patient(None)) for one in work]
+    pieces = [PendingWrite(one, "process", patient(None)) for one in work]
     with store._commits.turn:
         over = store._commits._commit(pieces)
     assert set(over) == set(pieces)

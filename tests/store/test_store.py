@@ -9,7 +9,7 @@ import pytest
 from actorflow.core.futures.future import patient
 from actorflow.errors import ActorDeadError, DeadlockError, DefinitionError, StoreError
 from actorflow.store.group_commit import BATCH
-from actorflow.store.pending_writes import Work
+from actorflow.store.pending_writes import PendingWrite
 from actorflow.store.store import open_store
 from tests.store.processes import line, program
 from tests.store.rows import add, adding, ids, ids_in, row
@@ -479,7 +479,7 @@ def test_close_commits_what_waits(opened):
 def test_close_commits_what_nobody_leads(store):
     """As when the one who led was interrupted."""
     future = patient(None)
-    store._commits._waiting.append(Work(adding("a"), "power", future))
+    store._commits._waiting.append(PendingWrite(adding("a"), "power", future))
     store.close()
     assert future.get(timeout=30) == "a"
 

@@ -11,7 +11,7 @@ from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT, Execution
 from actorflow.core.messages.messages import Call
 from actorflow.core.messages.reply import Reply
-from actorflow.core.refs.cold_fields import life_of
+from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import ENDING, ActorRef
 from actorflow.core.refs.timers import Sleep, Timer, TimerEntry
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
@@ -149,14 +149,14 @@ class Context:
         """Put the current message aside; `unstash` brings it back. An ask stays unanswered until then."""
         execution = self._handling("stash")
         ref, message, _, sender = execution.item
-        life_of(self._ref).stash.append(execution.item)
+        cold_of(self._ref).stash.append(execution.item)
         execution.item = (ref, message, None, sender)
         self._ref._count_stashed(1)
 
     def unstash(self) -> None:
         """Put all stashed messages back to the front of the mailbox, in their old order."""
         execution = self._handling("unstash")
-        life_of(self._ref).unstash = True
+        cold_of(self._ref).unstash = True
         ref, message, future, sender = execution.item
         execution.item = (ref, message, future, sender)  # a new tuple tells the scheduler to look at the mailbox
 
@@ -170,7 +170,7 @@ class Context:
         reply = Reply(future, self._ref.path)
         if future is not None:
             future._delegated = True
-            life_of(self._ref).replies[id(reply)] = reply
+            cold_of(self._ref).replies[id(reply)] = reply
         execution.item = (ref, message, None, sender)
         return reply
 

@@ -25,7 +25,7 @@ Durability: TypeAlias = Literal["power", "process"]
 Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
 
 
-class Host(Protocol):
+class Placement(Protocol):
     """The place where an actor runs, if not here; `af.Process` is one."""
 
     def lodge(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
@@ -44,7 +44,7 @@ class Retries(Protocol):
 class ClassKeywords(TypedDict, total=False):
     """Child options as class keywords, for type checkers; `check_known` refuses the others at run time."""
 
-    host: Host
+    host: Placement
     restart: Restart
     shutdown: float
     backoff: Backoff
@@ -90,7 +90,7 @@ class Options:
     overflow: Overflow = "block"
     blocking: bool = False
     loop: bool = False
-    host: Host | None = None
+    host: Placement | None = None
     durable: bool = False
     durability: Durability | None = None
     retry: Retries | None = None

@@ -20,7 +20,7 @@ from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.outage import Outage
 from actorflow.core.refs.ref import ActorRef
-from actorflow.core.running.run_queue import AT_REST, Done, Worker
+from actorflow.core.running.run_queue import AT_REST, Done, SchedulerThread
 from actorflow.core.running.scheduler import Scheduler
 from actorflow.errors import ThreadLimit
 
@@ -47,12 +47,12 @@ class Baton(Scheduler):
     def __init__(self, *, name: str, ask_timeout: float | None, threads: int) -> None:
         super().__init__(SystemClock(), ask_timeout=ask_timeout, threads=threads)
         self.name = name
-        self.spares: list[Worker] = []
+        self.spares: list[SchedulerThread] = []
         self._rouse = rouser(self.idle)
-        self.workers: dict[Worker, None] = {}
+        self.workers: dict[SchedulerThread, None] = {}
         self._shortage = Outage(self.clock)
 
-    def loop(self, worker: Worker, context: contextvars.Context) -> bool:
+    def loop(self, worker: SchedulerThread, context: contextvars.Context) -> bool:
         """Run handlers as long as this thread has the baton. True: a handler changed the context, give me a new one."""
         raise NotImplementedError  # pragma: no cover - the subclass has it
 
@@ -72,14 +72,14 @@ class Baton(Scheduler):
         except IndexError:  # somebody else has just woken it
             return
 
-    def find_spare(self) -> Worker | None:
+    def find_spare(self) -> SchedulerThread | None:
         """Take a spare thread, or start one, for the baton; None if there is none to be had."""
         try:
             return self.spares.pop()
         except IndexError:
             return self._start_spare()
 
-    def put_back(self, spare: Worker) -> None:
+    def put_back(self, spare: SchedulerThread) -> None:
         """Return a thread that was found and is not needed; if the system closed meanwhile, let it end.
 
         `close` wakes the spares that it sees: one that was out of the list just then would wait forever.
@@ -94,10 +94,10 @@ class Baton(Scheduler):
             while True:
                 rouse()
 
-    def _start_spare(self) -> Worker | None:
+    def _start_spare(self) -> SchedulerThread | None:
         if len(self.workers) >= self.max_threads or (NO_THREADS_AT_EXIT and main_thread_ended()):
             return None
-        worker = Worker(self)
+        worker = SchedulerThread(self)
         try:
             self._start(worker)
         except RuntimeError as error:  # the operating system has no more
@@ -106,11 +106,11 @@ class Baton(Scheduler):
             return None
         return worker
 
-    def _start(self, worker: Worker) -> None:
+    def _start(self, worker: SchedulerThread) -> None:
         self.workers[worker] = None
         threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-worker", daemon=True).start()
 
-    def _work(self, worker: Worker) -> None:
+    def _work(self, worker: SchedulerThread) -> None:
         try:
             worker.cpu_clock = time.pthread_getcpuclockid(_thread.get_ident())
         except (AttributeError, OSError):  # not on macOS: then every overtaken handler counts as a blocker
@@ -127,7 +127,7 @@ class Baton(Scheduler):
                 again = not self.closed
         self.workers.pop(worker, None)
 
-    def unseated(self, worker: Worker) -> None:
+    def unseated(self, worker: SchedulerThread) -> None:
         """Called when the baton was taken from an idle holder, which rests on; that of a host listens meanwhile."""
 
     def tick(self) -> None:
@@ -135,7 +135,7 @@ class Baton(Scheduler):
 
     # --- the baton ---------------------------------------------------------------------------------------------------
 
-    def rest_idle(self, worker: Worker) -> bool:
+    def rest_idle(self, worker: SchedulerThread) -> bool:
         """Wait for work, baton in hand. False: the system closed."""
         self.idle.append(worker)
         if self.inbox or self.closed:
@@ -152,7 +152,7 @@ class Baton(Scheduler):
             self.pulse.ring()
         return not self.closed
 
-    def rest(self, worker: Worker) -> bool:
+    def rest(self, worker: SchedulerThread) -> bool:
         """Sleep until this thread is given the baton. False: it is not needed any more, or the system closed."""
         worker.resting = False
         worker.forget()
@@ -168,7 +168,7 @@ class Baton(Scheduler):
             self.pulse.ring()
         return not self.closed
 
-    def lost(self, worker: Worker, ref: ActorRef[Any] | None, outcome: Any) -> bool:
+    def lost(self, worker: SchedulerThread, ref: ActorRef[Any] | None, outcome: Any) -> bool:
         """Report the end of a handler that lost the baton. False: the system closed.
 
         Without the baton the thread is a spare from then on: the loop has it `rest`, once all frames that know the
@@ -198,7 +198,7 @@ class Baton(Scheduler):
                 self.sort((ref, Done(outcome, item), None, None))
         return not self.closed
 
-    def pass_on(self, worker: Worker) -> bool:
+    def pass_on(self, worker: SchedulerThread) -> bool:
         """Hand the baton to another thread: the debug switch that finds handlers bound to a thread."""
         spare = self.find_spare()
         if spare is None:
@@ -206,7 +206,7 @@ class Baton(Scheduler):
         spare.park.release()
         return self.lost(worker, None, None) and (not worker.resting or self.rest(worker))
 
-    def give_up(self, worker: Worker) -> None:
+    def give_up(self, worker: SchedulerThread) -> None:
         """Give the baton away before the handler waits, unless it was taken before."""
         if worker not in self.slot:
             return
@@ -227,7 +227,7 @@ class Baton(Scheduler):
         self.timers.clear()
         self.timers.next_due = math.inf
         self.pulse.ring()
-        self.idle = [Worker(self)]  # never empty again: a late sender calls `wake`
+        self.idle = [SchedulerThread(self)]  # never empty again: a late sender calls `wake`
         with contextlib.suppress(IndexError):
             while True:
                 self._rouse()

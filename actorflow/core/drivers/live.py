@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.drivers.baton import RESERVE, Baton
-from actorflow.core.drivers.own_thread import Pinned
-from actorflow.core.drivers.preemption import Pulse
+from actorflow.core.drivers.own_thread import OwnThread
+from actorflow.core.drivers.preemption import Preemption
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.thread_wait import ask_timeout, lock_timeout
 from actorflow.core.futures.wait_graph import ThreadWait, deadlock, deadlock_of_all, find_cycle
 from actorflow.core.messages.execution import CURRENT, Execution
 from actorflow.core.messages.messages import CHANGED, SUSPENDED, Ended
-from actorflow.core.refs.cold_fields import life_of, must_stop
+from actorflow.core.refs.cold_fields import cold_of, must_stop
 from actorflow.core.refs.failure import failed
 from actorflow.core.refs.ref import BUSY, IDLE, READY, ActorRef
-from actorflow.core.running.async_handler import Task, stopping
-from actorflow.core.running.run_queue import Ahead, Worker
+from actorflow.core.running.async_handler import AsyncHandler, stopping
+from actorflow.core.running.run_queue import Ahead, SchedulerThread
 
 if TYPE_CHECKING:
     import contextvars
@@ -45,9 +45,9 @@ class LiveScheduler(Baton):
     ) -> None:
         super().__init__(name=name, ask_timeout=ask_timeout, threads=threads)
         self.move_baton = move_baton
-        self.pulse = Pulse(self)
+        self.pulse = Preemption(self)
         for _ in range(1 + min(RESERVE, threads - 1)):
-            worker = Worker(self)
+            worker = SchedulerThread(self)
             self.spares.append(worker)
             self._start(worker)
         self.spares.pop().park.release()
@@ -69,7 +69,7 @@ class LiveScheduler(Baton):
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def loop(self, worker: Worker, context: contextvars.Context) -> bool:
+    def loop(self, worker: SchedulerThread, context: contextvars.Context) -> bool:
         """Run handlers as long as this thread has the baton. True: a handler changed the context, give me a new one."""
         inbox, ready, slot, handle = self.inbox, self.ready, self.slot, self.handle
         popleft, append, remove, now = inbox.popleft, slot.append, slot.remove, time.perf_counter
@@ -116,7 +116,7 @@ class LiveScheduler(Baton):
                 # Straight from the inbox run messages of idle actors, while it is short and nobody has two in a row.
                 if ref._state or ref._traits.blocks or (inbox and (ref is last or len(inbox) > LONG)):
                     last = None
-                    if type(message) is not Task or inbox:
+                    if type(message) is not AsyncHandler or inbox:
                         self.sort(item)
                     elif not self.run_task(worker, message):
                         return False
@@ -184,7 +184,7 @@ class LiveScheduler(Baton):
             if len(context) > 1:  # more than CURRENT: a handler has set a variable
                 return True
 
-    def next_ready(self, worker: Worker) -> Item | None:
+    def next_ready(self, worker: SchedulerThread) -> Item | None:
         """Return the next ready actor's message; None if there is nothing left to do about the entry."""
         entry = self.ready.popleft()
         kind = entry.__class__
@@ -194,7 +194,7 @@ class LiveScheduler(Baton):
             if ref._state not in (READY, IDLE):
                 self.misplaced(item)
                 return None
-        elif kind is Task or kind is Ahead:
+        elif kind is AsyncHandler or kind is Ahead:
             self.run_single(worker, entry)
             return None
         else:
@@ -207,9 +207,9 @@ class LiveScheduler(Baton):
         self.run_apart(worker, ref, item)
         return None
 
-    def run_single(self, worker: Worker, entry: Any) -> bool:
+    def run_single(self, worker: SchedulerThread, entry: Any) -> bool:
         """Run a life-cycle message, which comes ahead of the mailbox, or the next step of a suspended handler."""
-        if entry.__class__ is Task:
+        if entry.__class__ is AsyncHandler:
             return self.run_task(worker, entry)
         item = entry.item
         if item[0]._traits.pinned:
@@ -223,7 +223,7 @@ class LiveScheduler(Baton):
             return self.lost(worker, None, outcome)
         return True
 
-    def run_task(self, worker: Worker, task: Task) -> bool:
+    def run_task(self, worker: SchedulerThread, task: AsyncHandler) -> bool:
         """Run the next step of a suspended handler."""
         ref = task.resume_item[0]
         if ref._traits.pinned:
@@ -240,7 +240,7 @@ class LiveScheduler(Baton):
             self.after(worker, ref, outcome)
         return True
 
-    def run_apart(self, worker: Worker, ref: ActorRef[Any], item: Item) -> bool:
+    def run_apart(self, worker: SchedulerThread, ref: ActorRef[Any], item: Item) -> bool:
         """Run one message of an actor that is known to block: on its own thread, or after giving the baton away."""
         ref._state = BUSY
         if ref._traits.pinned:
@@ -266,7 +266,7 @@ class LiveScheduler(Baton):
 
     # --- waits, own threads, timers --------------------------------------------------------------------------------
 
-    def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
+    def wait(self, worker: SchedulerThread, future: Future[Any], timeout: float | None) -> None:
         """Block a handler's thread until the future is done, and let others run meanwhile."""
         if self.is_between(worker):
             raise deadlock_of_all()
@@ -297,16 +297,16 @@ class LiveScheduler(Baton):
             raise stopping()
         raise ask_timeout(future, timeout)
 
-    def is_between(self, worker: Worker) -> bool:
+    def is_between(self, worker: SchedulerThread) -> bool:
         """Say whether a worker has the baton, but runs no handler."""
         # Asked in this order: who takes the baton from it says so first.
         return worker not in self.slot and not worker.without_baton
 
     def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
         """Run an item or task on the actor's own thread, started at its first one."""
-        life = life_of(ref)
+        life = cold_of(ref)
         if life.pinned is None:
-            life.pinned = Pinned(self, ref)
+            life.pinned = OwnThread(self, ref)
         life.pinned.queue.put((entry, release))  # type: ignore[union-attr]  # a live system's
 
     def add_timer(self, due: float, fire: Callable[[], object]) -> TimerEntry:

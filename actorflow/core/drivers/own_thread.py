@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import SUSPENDED
-from actorflow.core.running.async_handler import Task
-from actorflow.core.running.run_queue import Done, Worker
+from actorflow.core.running.async_handler import AsyncHandler
+from actorflow.core.running.run_queue import Done, SchedulerThread
 
 if TYPE_CHECKING:
     from actorflow.core.drivers.live import LiveScheduler
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
 
 
-class Pinned:
+class OwnThread:
     """A thread that runs the calls given by the holder of the baton, and never holds the baton itself."""
 
     def __init__(self, scheduler: LiveScheduler, ref: ActorRef[Any]) -> None:
         self.scheduler = scheduler
         self.ref = ref
         self.queue: SimpleQueue[Any] = SimpleQueue()
-        self.worker = Worker(scheduler)
+        self.worker = SchedulerThread(scheduler)
         self.worker.without_baton = True
         threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
 
@@ -55,6 +55,6 @@ class Pinned:
             del given, entry, outcome, item  # a thread that waits keeps no message
 
     def _run(self, entry: Any) -> Any:
-        if entry.__class__ is Task:
+        if entry.__class__ is AsyncHandler:
             return self.scheduler.resume(self.worker, entry)
         return self.scheduler.handle(self.worker, entry)

@@ -25,7 +25,7 @@ SLOW_TICK: Final = 0.016
 COMPUTES: Final = 0.005  # a handler that computes is overtaken later: Python switches threads each 5 ms anyway
 
 
-class Pulse:
+class Preemption:
     """The thread of a live scheduler that fires timers and overtakes blocking handlers; started at the first work."""
 
     def __init__(self, scheduler: LiveScheduler) -> None:

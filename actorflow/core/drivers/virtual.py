@@ -22,10 +22,10 @@ from actorflow.core.futures.thread_wait import DRIVERS, LOOK_UP, ask_timeout, wa
 from actorflow.core.futures.wait_graph import deadlock, find_cycle
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT, Execution, Item
-from actorflow.core.refs.cold_fields import life_of, must_stop
+from actorflow.core.refs.cold_fields import cold_of, must_stop
 from actorflow.core.refs.ref import BUSY, READY, ActorRef
-from actorflow.core.running.async_handler import Task, stopping
-from actorflow.core.running.run_queue import Ahead, Worker
+from actorflow.core.running.async_handler import AsyncHandler, stopping
+from actorflow.core.running.run_queue import Ahead, SchedulerThread
 from actorflow.core.running.scheduler import Scheduler
 from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, ThreadLimit
 from actorflow.text import text_of
@@ -51,8 +51,8 @@ class VirtualScheduler(Scheduler):
         self.name = name
         self.seed = seed
         self.trace: list[tuple[float, str, str]] | None = None
-        self.carriers: list[Worker] = []  # threads that rest without the baton
-        self.workers: dict[Worker, None] = {}
+        self.carriers: list[SchedulerThread] = []  # threads that rest without the baton
+        self.workers: dict[SchedulerThread, None] = {}
         self._rouse = rouser(self.carriers)
         self.driver: Parked | None = None
         self.lost_baton = False  # True: a wait was interrupted, and the handler that has the baton did not return
@@ -83,12 +83,12 @@ class VirtualScheduler(Scheduler):
         if len(self.workers) >= self.max_threads:
             msg = f"all {self.max_threads} threads of the system wait"
             raise ThreadLimit(msg)
-        worker = Worker(self)
+        worker = SchedulerThread(self)
         self.workers[worker] = None
         threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-carrier", daemon=True).start()
         self.carriers.append(worker)
 
-    def _work(self, worker: Worker) -> None:
+    def _work(self, worker: SchedulerThread) -> None:
         worker.park.acquire()
         try:
             while not self.closed:
@@ -115,7 +115,7 @@ class VirtualScheduler(Scheduler):
 
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def step(self, worker: Worker) -> None:
+    def step(self, worker: SchedulerThread) -> None:
         """Let one message, one step of a coroutine or one parked thread go on; or let time pass."""
         self.sort_all()
         if not self.ready:
@@ -146,7 +146,7 @@ class VirtualScheduler(Scheduler):
     def unpack(self, entry: Any) -> tuple[ActorRef[Any] | None, Any]:
         """Return actor and message of an entry of the ready queue; no actor if the entry is out of date."""
         kind = entry.__class__
-        if kind is Task:
+        if kind is AsyncHandler:
             return entry.resume_item[0], entry.item
         if kind is Ahead:
             return entry.item[0], entry.item
@@ -157,16 +157,16 @@ class VirtualScheduler(Scheduler):
         ref._state = BUSY
         return ref, item
 
-    def run_entry(self, worker: Worker, entry: Any, ref: ActorRef[Any], item: Any) -> None:
+    def run_entry(self, worker: SchedulerThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
         """Run a handler, or a step of one, and act on its outcome."""
         context = self.context.copy()
         context.run(CURRENT.set, worker)
-        if entry.__class__ is Task:
+        if entry.__class__ is AsyncHandler:
             outcome = context.run(self.resume, worker, entry)
         else:
             outcome = context.run(self.handle, worker, item)
             del item
-        if not (entry.__class__ is Ahead or (entry.__class__ is Task and entry.is_ahead)):
+        if not (entry.__class__ is Ahead or (entry.__class__ is AsyncHandler and entry.is_ahead)):
             self.after(worker, ref, outcome)
 
     def pick(self) -> Any:
@@ -199,14 +199,14 @@ class VirtualScheduler(Scheduler):
 
     # --- the baton ---------------------------------------------------------------------------------------------------
 
-    def pass_to(self, worker: Worker, lock: Any) -> None:
+    def pass_to(self, worker: SchedulerThread, lock: Any) -> None:
         """Wake a parked thread, which goes on with the baton, and rest."""
         worker.forget()
         self.carriers.append(worker)
         lock.release()
         worker.park.acquire()
 
-    def give_back(self, worker: Worker) -> None:
+    def give_back(self, worker: SchedulerThread) -> None:
         """Let the driver, if it waits, wait for ever, as nothing is left to run."""
         driver = self.driver
         if driver is not None and not driver.over:
@@ -217,7 +217,7 @@ class VirtualScheduler(Scheduler):
             self.carriers.append(worker)
             worker.park.acquire()
 
-    def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
+    def wait(self, worker: SchedulerThread, future: Future[Any], timeout: float | None) -> None:
         """Park a handler's thread until the future is done."""
         ref = worker.item[0]
         if ref is None:
@@ -330,18 +330,18 @@ class VirtualScheduler(Scheduler):
 
     # --- own threads, end --------------------------------------------------------------------------------------------
 
-    def pinned(self, ref: ActorRef[Any]) -> Pinned:
+    def pinned(self, ref: ActorRef[Any]) -> VirtualOwnThread:
         """Return the own thread of an actor with blocking=True, made at first use."""
-        life = life_of(ref)
+        life = cold_of(ref)
         if life.pinned is None:
-            life.pinned = Pinned(self, ref)
+            life.pinned = VirtualOwnThread(self, ref)
         pinned: Any = life.pinned
         return pinned  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """End the carrier threads, and leave the driver's thread alone again."""
         self.closed = True
-        self.idle = [Worker(self)]  # so that a late sender calls `wake`
+        self.idle = [SchedulerThread(self)]  # so that a late sender calls `wake`
         if DRIVERS.get(self.driver_thread) == self.drive:
             del DRIVERS[self.driver_thread]
             if self._previous_driver is not None:
@@ -369,12 +369,12 @@ def is_real(future: Future[Any]) -> bool:
     return future._is_real if target is None else not getattr(target._scheduler, "is_virtual", True)
 
 
-class Pinned:
+class VirtualOwnThread:
     """The own thread of an actor with blocking=True: it gets the baton for each message, and hands it on."""
 
     def __init__(self, scheduler: VirtualScheduler, ref: ActorRef[Any]) -> None:
         self.scheduler = scheduler
-        self.worker = Worker(scheduler)
+        self.worker = SchedulerThread(scheduler)
         self.given: tuple[Any, ActorRef[Any], Any] | None = None
         threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
 

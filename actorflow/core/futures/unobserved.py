@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
 
 
-class Unread(Future[Any]):
+class UnobservedFuture(Future[Any]):
     """A future with an error that becomes a dead letter, if the future is collected before its error was asked for."""
 
     __slots__ = ()
@@ -49,7 +49,7 @@ def fail(
     """Answer a request with an error; one to a state machine that nobody reads is a dead letter."""
     if (future.__class__ is Future or future._becomes_unread) and hasattr(ref.actor_class, "_is_machine"):
         future._letter = (ref, message, sender)  # type: ignore[attr-defined]
-        future.__class__ = Unread
+        future.__class__ = UnobservedFuture
         if is_a(error, ActorDeadError, TransitionRefused):
             error.__traceback__ = None  # our frames only, and they hold the future: no cycle
         if future._wakes:  # somebody waits for it

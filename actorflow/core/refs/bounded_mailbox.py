@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 256  # places; they are made as they are needed, since a capacity of 10**9 may mean "enough"
 
 
-class Mail:
+class BoundedMail:
     """Stands in the run queue for one message of a bounded mailbox."""
 
     __slots__ = ()
@@ -34,7 +34,7 @@ class Mail:
         return "Mail()"
 
 
-MAIL = Mail()
+MAIL = BoundedMail()
 
 
 class InLine:
@@ -254,7 +254,7 @@ def drained(queue: deque[Any]) -> Iterator[Any]:
         yield item
 
 
-def run_mail(ref: Any, _mail: Mail) -> Any:
+def run_mail(ref: Any, _mail: BoundedMail) -> Any:
     """Handle the next message of a bounded mailbox."""
     item = ref._take()
     if item is None:
@@ -263,5 +263,5 @@ def run_mail(ref: Any, _mail: Mail) -> Any:
     return worker.scheduler.handle(worker, item)
 
 
-HANDLERS[Mail] = run_mail
-SILENT.add(Mail)
+HANDLERS[BoundedMail] = run_mail
+SILENT.add(BoundedMail)

@@ -10,8 +10,8 @@ from actorflow.core.atomic import exclusively, forkable_lock
 
 if TYPE_CHECKING:
     from actorflow.core.actors.actor import Actor
-    from actorflow.core.drivers.own_thread import Pinned
-    from actorflow.core.drivers.virtual import Pinned as VirtualPinned
+    from actorflow.core.drivers.own_thread import OwnThread
+    from actorflow.core.drivers.virtual import VirtualOwnThread
     from actorflow.core.futures.future import Future
     from actorflow.core.messages.execution import Item
     from actorflow.core.messages.reply import Reply
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _lock = forkable_lock()  # re-entrant: a finaliser may run while its thread is in here
 
 
-class Life:
+class ColdFields:
     """Watchers, stash, pending exit and recipe of one actor.
 
     The holder of the baton alone touches it, but for `stash`, `unstash` and `replies`, which its handlers write.
@@ -61,7 +61,7 @@ class Life:
         self.recipe: tuple[tuple[Any, ...], dict[str, Any]] | None = None
         self.cause: BaseException | None = None
         self.crashes: tuple[int, float] = (0, 0.0)
-        self.exit: Exit | None = None
+        self.exit: ExitRequest | None = None
         self.watchers: dict[ActorRef[Any], Actor] = {}
         self.watching: dict[ActorRef[Any], None] = {}
         self.stash: deque[Item] = deque()
@@ -70,10 +70,10 @@ class Life:
         self.replies: weakref.WeakValueDictionary[int, Reply] = weakref.WeakValueDictionary()  # keeps their order
         self.ended: list[Future[Any]] = []
         self.listeners: list[ActorRef[Any]] = []
-        self.pinned: Pinned | VirtualPinned | None = None
+        self.pinned: OwnThread | VirtualOwnThread | None = None
 
 
-class Exit:
+class ExitRequest:
     """A supervisor's request that the incarnation end after the current handler.
 
     `done` is set once the incarnation has ended; `restart`: the mailbox is kept for the next incarnation; `cause`: the
@@ -95,7 +95,7 @@ def must_stop(ref: ActorRef[Any]) -> bool:
     return life is not None and life.exit is not None and not life.exit.begun
 
 
-def life_of(ref: ActorRef[Any]) -> Life:
+def cold_of(ref: ActorRef[Any]) -> ColdFields:
     """Return the ref's Life, made at first use."""
     life = ref._life
     if life is None:
@@ -103,8 +103,8 @@ def life_of(ref: ActorRef[Any]) -> Life:
     return life
 
 
-def _made(ref: ActorRef[Any]) -> Life:
+def _made(ref: ActorRef[Any]) -> ColdFields:
     life = ref._life
     if life is None:
-        life = ref._life = Life()
+        life = ref._life = ColdFields()
     return life

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from actorflow.core.actors.traits import Traits
     from actorflow.core.actors.transitions import RecordSubscription
     from actorflow.core.messages.execution import Item
-    from actorflow.core.refs.cold_fields import Life
+    from actorflow.core.refs.cold_fields import ColdFields
     from actorflow.core.running.children import Children
     from actorflow.core.running.run_queue import Waiting
     from actorflow.core.running.scheduler import Scheduler
@@ -82,7 +82,7 @@ class ActorRef(Address, Generic[A_co]):
 
     _actor: A_co | None
     _children: Children | None
-    _life: Life | None  # fields that few actors need: watchers, stash, timers, a pending exit
+    _life: ColdFields | None  # fields that few actors need: watchers, stash, timers, a pending exit
     _queue: deque[Item] | None
     _state: int
     _waiting: Waiting | None

@@ -10,7 +10,7 @@ from actorflow.core.futures.unobserved import fail
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.messages.messages import Stop, Stopped, Terminated
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.cold_fields import life_of
+from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import ACTOR_STOP, DEAD, ActorRef
 from actorflow.core.refs.timers import Timer
 from actorflow.errors import ActorDeadError, is_a
@@ -85,7 +85,7 @@ def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
 
 def unstash(ref: ActorRef[Any]) -> None:
     """Put the stashed messages back to the front of the mailbox, in their old order."""
-    life = life_of(ref)
+    life = cold_of(ref)
     stashed, life.stash = life.stash, deque()
     ref._put_back(stashed)
 
@@ -104,7 +104,7 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
     ref._parent.remove(ref)
     life, ref._life = ref._life, None
     if error is not None or cause is not None:
-        life_of(ref).cause = error if error is not None else cause
+        cold_of(ref).cause = error if error is not None else cause
     if ref._queue is not None:
         waiting = list(ref._queue)
         scheduler.free_queue(ref)
@@ -148,7 +148,7 @@ def notify_end(ref: ActorRef[Any], future: Future[Any]) -> None:
     if ref._state == DEAD:
         future._settle(None, None)
     else:
-        life_of(ref).ended.append(future)
+        cold_of(ref).ended.append(future)
 
 
 def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Actor) -> None:
@@ -159,6 +159,6 @@ def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Actor) -> None:
         reason = target._life.cause if target._life is not None else None
         watcher._scheduler.post(watcher, Notice(actor, Terminated(target, reason)), None)
         return
-    life_of(target).watchers[watcher] = actor
+    cold_of(target).watchers[watcher] = actor
     if watcher._scheduler is target._scheduler:
-        life_of(watcher).watching[target] = None
+        cold_of(watcher).watching[target] = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
-from actorflow.core.refs.cold_fields import life_of
+from actorflow.core.refs.cold_fields import cold_of
 
 if TYPE_CHECKING:
     from actorflow.core.actors.actor import Actor
@@ -155,7 +155,7 @@ class Timer:
 
     def _schedule(self, due: float) -> None:
         if self.is_wanted():
-            life_of(self._actor._actor_ref).timers.add(self)
+            cold_of(self._actor._actor_ref).timers.add(self)
             self._entry = self._scheduler.add_timer(due, lambda: self.fire(due))
             self._entry.is_silent = True
 

@@ -19,11 +19,11 @@ from actorflow.text import text_of
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.timers import TimerEntry
-    from actorflow.core.running.run_queue import Worker
+    from actorflow.core.running.run_queue import SchedulerThread
     from actorflow.core.running.scheduler import Scheduler
 
 
-class Task(Execution):
+class AsyncHandler(Execution):
     """Drives one coroutine: a step runs until it awaits a future that is not done; that one's end queues the next."""
 
     __slots__ = (
@@ -54,7 +54,7 @@ class Task(Execution):
         self.answer_due: AnswerDue | None = None
         self.resume_item: Item = (item[0], self, None, None)
         self.future: Future[Any]
-        self.worker: Worker
+        self.worker: SchedulerThread
 
     @property
     def deadline(self) -> float | None:
@@ -74,7 +74,7 @@ class Task(Execution):
         if self.future._drop_waiter(self):  # else the future's end has queued the next step already
             self()
 
-    def step(self, worker: Worker) -> Any:
+    def step(self, worker: SchedulerThread) -> Any:
         """Run until the next wait; return the result of `Scheduler.handle`."""
         self.worker = worker
         worker.task = self
@@ -144,9 +144,9 @@ class AnswerDue:
 
     __slots__ = ("due", "entry", "future", "has_come", "seconds", "task")
 
-    def __init__(self, task: Task, future: Future[Any], seconds: float) -> None:
+    def __init__(self, task: AsyncHandler, future: Future[Any], seconds: float) -> None:
         scheduler = task.scheduler
-        self.task: Task | None = task
+        self.task: AsyncHandler | None = task
         self.future = future
         self.seconds = seconds
         self.due = scheduler.clock.monotonic() + seconds
@@ -155,7 +155,7 @@ class AnswerDue:
         scheduler.post_work(lambda: self.start(scheduler))
 
     @classmethod
-    def of(cls, task: Task, future: Future[Any]) -> AnswerDue | None:
+    def of(cls, task: AsyncHandler, future: Future[Any]) -> AnswerDue | None:
         """Return the bound of an await; None of one that is not for an answer."""
         seconds = future._ask_timeout
         return None if seconds is None else cls(task, future, seconds)
@@ -184,12 +184,12 @@ class AnswerDue:
             scheduler.timers.cancel(self.entry)
 
 
-def drop_task(_ref: Any, task: Task) -> None:
+def drop_task(_ref: Any, task: AsyncHandler) -> None:
     """Deal with a step of a handler that was abandoned, and whose actor has gone on."""
     task.coro.close()
 
 
-HANDLERS[Task] = drop_task
+HANDLERS[AsyncHandler] = drop_task
 
 
 def stopping() -> Stopping:

@@ -12,7 +12,7 @@ from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.messages import Crashed
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.bounded_mailbox import BoundedRef
-from actorflow.core.refs.cold_fields import life_of
+from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import BUSY, DEAD, IDLE, READY, ActorRef
 from actorflow.core.refs.termination import bury, close_incarnation
 from actorflow.core.running.lifecycle import (
@@ -103,7 +103,7 @@ class Children:
             construct(ref, args, kwargs)
             self.add(ref)
             if (options.restart or self.default_restart) != "temporary":
-                life_of(ref).recipe = (args, kwargs)
+                cold_of(ref).recipe = (args, kwargs)
             REFS.by_uid[uid] = ref
             if begun is not None:
                 started = self._begin_with_on_start(ref, begun)

@@ -17,12 +17,12 @@ from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import ABANDONED, CURRENT
 from actorflow.core.messages.messages import CHANGED, SUSPENDED, Ended, Last, Start, Started, Stop
-from actorflow.core.refs.cold_fields import Exit, life_of
+from actorflow.core.refs.cold_fields import ExitRequest, cold_of
 from actorflow.core.refs.failure import retire, run_last
 from actorflow.core.refs.ref import ACTOR_STOP, CHANGING, DEAD, ENDING, IDLE, READY, ActorRef
 from actorflow.core.refs.termination import bury, close_incarnation, unstash
 from actorflow.core.refs.timers import Timer, run_timer
-from actorflow.core.running.async_handler import Task
+from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.system_task import completed, start_procedure
 from actorflow.errors import is_a
 from actorflow.text import text_of
@@ -239,11 +239,11 @@ def request_exit(ref: ActorRef[Any], *, restart: bool, cause: BaseException | No
     if ref._state == DEAD:
         done._settle(None, None)
         return done
-    life = life_of(ref)
+    life = cold_of(ref)
     if life.exit is not None:
         life.exit.restart = life.exit.restart and restart
         return life.exit.done
-    life.exit = Exit(done, restart=restart, cause=cause)
+    life.exit = ExitRequest(done, restart=restart, cause=cause)
     if ref._state in (IDLE, READY):
         ref._scheduler.withdraw(ref)
         begin_exit(ref)
@@ -255,7 +255,7 @@ def request_exit(ref: ActorRef[Any], *, restart: bool, cause: BaseException | No
 def begin_exit(ref: ActorRef[Any]) -> None:
     """Stop the children, run `on_stop`, and answer the exit's request."""
     ref._state = CHANGING
-    exit_ = life_of(ref).exit
+    exit_ = cold_of(ref).exit
     assert exit_ is not None
     exit_.begun = True
     if ref._children or ref._traits.has_on_stop:
@@ -265,7 +265,7 @@ def begin_exit(ref: ActorRef[Any]) -> None:
         finish_exit(ref, exit_, None)
 
 
-async def _exit(ref: ActorRef[Any], exit_: Exit) -> None:
+async def _exit(ref: ActorRef[Any], exit_: ExitRequest) -> None:
     actor = ref._actor
     await stop_children(ref, cause=exit_.cause)
     if ref._actor is actor:
@@ -275,9 +275,9 @@ async def _exit(ref: ActorRef[Any], exit_: Exit) -> None:
         finish_exit(ref, exit_, None)
 
 
-def finish_exit(ref: ActorRef[Any], exit_: Exit, error: BaseException | None) -> None:
+def finish_exit(ref: ActorRef[Any], exit_: ExitRequest, error: BaseException | None) -> None:
     """Bury the actor whose incarnation is gone, or leave it to its supervisor for a restart."""
-    life_of(ref).exit = None
+    cold_of(ref).exit = None
     if exit_.restart:
         ref._parent.incarnation_over(ref)
     else:
@@ -302,7 +302,7 @@ def abandon(ref: ActorRef[Any]) -> None:
         elif future is not None:
             future._settle(None, dead_before(ref, exit_.cause))
     waiting, ref._waiting = ref._waiting, None
-    if isinstance(waiting, Task):
+    if isinstance(waiting, AsyncHandler):
         waiting.interrupt()
     scheduler.abandoned += 1
     logger.error("%s did not end in time; its handler is abandoned (%d so far)", ref, scheduler.abandoned)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import Execution
 from actorflow.core.refs.ref import CHANGING
-from actorflow.core.running.async_handler import Task
+from actorflow.core.running.async_handler import AsyncHandler
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Item
@@ -35,7 +35,7 @@ class Waiting(Protocol):
         ...
 
 
-class Work:
+class SchedulerWork:
     """The receiver of the scheduler's own work: its messages are functions that the holder calls, without a token."""
 
     __slots__ = ("_queue", "_state")
@@ -64,13 +64,13 @@ class Done:
         self.item = item
 
 
-WORK: Final[Any] = Work()
+WORK: Final[Any] = SchedulerWork()
 
 
 AT_REST: Final[Any] = (None, None, None, None)  # the item of a thread that handles nothing
 
 
-class Worker(Execution):
+class SchedulerThread(Execution):
     """A thread of the run queue."""
 
     __slots__ = ("cpu_clock", "park", "resting", "task", "unpark", "without_baton")
@@ -82,7 +82,7 @@ class Worker(Execution):
         self.park.acquire()
         self.unpark = self.park.release
         self.cpu_clock: int | None = None
-        self.task: Task | None = None  # the coroutine whose step runs, or ran last, on this thread
+        self.task: AsyncHandler | None = None  # the coroutine whose step runs, or ran last, on this thread
         self.left = None
         self.resting = False  # True: it is a spare, and is to park without holding on to what it handled
         self.without_baton = False  # True: it has lost the baton, or is about to: a wait here keeps nobody from running

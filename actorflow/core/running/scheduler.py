@@ -35,8 +35,8 @@ from actorflow.core.refs.ref import CHANGING, DEAD, IDLE, READY, ActorRef
 from actorflow.core.refs.termination import notify_end, refuse
 from actorflow.core.refs.timers import TimerEntry, TimerHeap
 from actorflow.core.running import lifecycle
-from actorflow.core.running.async_handler import Task, run_in_loop
-from actorflow.core.running.run_queue import AT_REST, WORK, Ahead, Done, Worker
+from actorflow.core.running.async_handler import AsyncHandler, run_in_loop
+from actorflow.core.running.run_queue import AT_REST, WORK, Ahead, Done, SchedulerThread
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class Scheduler:
         self.first_uid = next(REFS.uids)
         self.inbox: deque[Item] = deque()
         self.ready: deque[Any] = deque()  # refs with a queue, single items, tasks, and items of Ahead
-        self.idle: list[Worker] = []
-        self.slot: list[Worker] = []
+        self.idle: list[SchedulerThread] = []
+        self.slot: list[SchedulerThread] = []
         self.timers = TimerHeap()
         self.events = Events(self)
         self.closed = False
@@ -118,7 +118,7 @@ class Scheduler:
         """Wake the idle holder, if there is one."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
-    def wait(self, worker: Worker, future: Future[Any], timeout: float | None) -> None:
+    def wait(self, worker: SchedulerThread, future: Future[Any], timeout: float | None) -> None:
         """Block a handler until the future is done."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
@@ -126,7 +126,7 @@ class Scheduler:
         """Return the error of a handler's wait for something that is not in this scheduler's time."""
         return None
 
-    def is_between(self, worker: Worker) -> bool:
+    def is_between(self, worker: SchedulerThread) -> bool:
         """Say whether a worker is between two handlers, as far as that is known."""
         return worker.item is AT_REST
 
@@ -169,7 +169,7 @@ class Scheduler:
             message()
             return
         kind = type(message)  # not `__class__`: that is an attribute of the user's object, and may raise
-        if kind is Task:
+        if kind is AsyncHandler:
             self.ready.append(message)
         elif kind is Done:
             life = ref._life
@@ -270,7 +270,7 @@ class Scheduler:
 
     # --- user code: the token is in the slot -------------------------------------------------------------------------
 
-    def handle(self, worker: Worker, item: Item) -> Any:
+    def handle(self, worker: SchedulerThread, item: Item) -> Any:
         """Run one message. Returns None, SUSPENDED, or how the incarnation ended (Ended)."""
         ref, message, future, _ = item
         worker.item = item
@@ -287,7 +287,7 @@ class Scheduler:
             return outcome
         return None
 
-    def finish(self, worker: Worker, item: Item, result: Any) -> Any:
+    def finish(self, worker: SchedulerThread, item: Item, result: Any) -> Any:
         """Deal with the result of a handler: an answer, a coroutine, or an outcome."""
         kind = type(result)
         if kind is CoroutineType:
@@ -300,7 +300,7 @@ class Scheduler:
             future._settle(result, None)
         return CHANGED if changed else None
 
-    def begin(self, worker: Worker, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
+    def begin(self, worker: SchedulerThread, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
         """Run an `async def` handler up to its first wait, or give it to the asyncio loop."""
         if item[0]._traits.loop:
             if self.is_virtual:
@@ -308,16 +308,16 @@ class Scheduler:
                 msg = f"{item[0].path} has loop=True, and virtual time has no asyncio loop yet"
                 raise DefinitionError(msg)
             return run_in_loop(self, item, coro)
-        task = Task(self, item, coro)
+        task = AsyncHandler(self, item, coro)
         outcome = task.step(worker)
         return CHANGED if outcome is None and task.item is not item else outcome
 
-    def resume(self, worker: Worker, task: Task) -> Any:
+    def resume(self, worker: SchedulerThread, task: AsyncHandler) -> Any:
         """Let a suspended handler go on."""
         worker.item = task.item
         return task.step(worker)
 
-    def after(self, worker: Worker, ref: ActorRef[Any], outcome: Any) -> None:
+    def after(self, worker: SchedulerThread, ref: ActorRef[Any], outcome: Any) -> None:
         """Act on the outcome of a handler, with the baton in hand."""
         if not worker.is_abandoned:  # else the incarnation was abandoned meanwhile
             lifecycle.finished(ref, outcome)
@@ -347,5 +347,5 @@ class Scheduler:
                 item = self.inbox.popleft()
             except IndexError:
                 return
-            if item[0] is not WORK and type(item[1]) is not Done and type(item[1]) is not Task:
+            if item[0] is not WORK and type(item[1]) is not Done and type(item[1]) is not AsyncHandler:
                 refuse(item, None)

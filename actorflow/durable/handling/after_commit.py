@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.log import logger
 from actorflow.core.outage import Outage
 from actorflow.durable.handling.mailbox import STORE_SECONDS
-from actorflow.durable.handling.runtime_messages import Again, Due, Mail
+from actorflow.durable.handling.runtime_messages import RetryInMemory, RowsArrived, TimerFired
 from actorflow.durable.rows.records import Lost, TimerRow, Twice
 from actorflow.errors import MailboxFull, StoreError
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.durable.handling.unit_of_work import Unit
+    from actorflow.durable.handling.unit_of_work import UnitOfWork
 
 
-def settle(unit: Unit) -> None:
+def settle(unit: UnitOfWork) -> None:
     """Go on after a message: its effects are committed, or were refused."""
     box = unit.box
     alive = box.ref._actor is unit.actor and unit.actor is not None
@@ -49,7 +49,7 @@ def settle(unit: Unit) -> None:
     go_on(unit)
 
 
-def follow_up(unit: Unit) -> None:
+def follow_up(unit: UnitOfWork) -> None:
     """Let the held sends leave, answer the callers on this node, start and end timers."""
     box, effects, ref = unit.box, unit.effects, unit.box.ref
     for receiver, message, future in unit.held:
@@ -79,7 +79,7 @@ def quietly(act: Callable[[], object]) -> None:
         logger.exception("After the commit of a message, %s failed", text_of(act))
 
 
-def end_timer(unit: Unit, row: TimerRow) -> None:
+def end_timer(unit: UnitOfWork, row: TimerRow) -> None:
     """Set the next time of a timer that fired."""
     effects, timers = unit.effects, unit.box.timers
     if effects.ending == "again" or not timers.disarm(row.id):
@@ -89,25 +89,25 @@ def end_timer(unit: Unit, row: TimerRow) -> None:
         timers.arm(TimerRow(row.id, effects.timer_due, row.period, 0, row.body, crashes))
 
 
-def go_on(unit: Unit) -> None:
+def go_on(unit: UnitOfWork) -> None:
     """Let the actor handle its next message, after the pause between two tries if it failed."""
     box, ref, effects = unit.box, unit.box.ref, unit.effects
-    front: list[Any] = [Mail(unit.upto)] if box.is_doubtful or box.has_more(unit.upto) else []
+    front: list[Any] = [RowsArrived(unit.upto)] if box.is_doubtful or box.has_more(unit.upto) else []
     if effects.ending == "again" and effects.timer is not None:
-        front.insert(0, Due(effects.timer))
+        front.insert(0, TimerFired(effects.timer))
     if box.is_timer_of_machine(unit.message):  # the stored state has it still, so it fires again by itself
         if effects.ending == "dead":
             assert unit.failure is not None
             box.crash_soon(unit.failure)
             return
     elif effects.ending == "again" and unit.run is not None:
-        front.insert(0, Again(unit.run, unit.message, unit.attempt))
+        front.insert(0, RetryInMemory(unit.run, unit.message, unit.attempt))
     if front:
         ref._put_back(deque([(ref, message, None, None) for message in front]))
     box.pause(unit.pause)
 
 
-def not_committed(unit: Unit, error: Exception, *, alive: bool) -> None:
+def not_committed(unit: UnitOfWork, error: Exception, *, alive: bool) -> None:
     """Deal with effects that are not in the store."""
     unit.drop_sends()
     box = unit.box

@@ -24,13 +24,13 @@ from actorflow.core.refs.termination import SILENT
 from actorflow.core.refs.timers import Timer
 from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
-from actorflow.durable.handling.runtime_messages import Again, Due, Fail, Mail, Pause
+from actorflow.durable.handling.runtime_messages import CrashNow, Pause, RetryInMemory, RowsArrived, TimerFired
 from actorflow.durable.handling.timers import Timers
-from actorflow.durable.handling.unit_of_work import Unit
+from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.rows import ledger
-from actorflow.durable.rows.ledger import Owned
+from actorflow.durable.rows.ledger import OwnedActor
 from actorflow.durable.rows.payload import read, unpack
-from actorflow.durable.rows.records import KILLS, Entry, Lost, TimerRow
+from actorflow.durable.rows.records import KILLS, Lost, MailRow, TimerRow
 from actorflow.durable.rows.state import is_machine, put_state, state_bytes
 from actorflow.errors import ActorDeadError, HostDied, PayloadError, StoreError
 from actorflow.store.codec import encode
@@ -41,7 +41,7 @@ from actorflow.text import text_of
 if TYPE_CHECKING:
     from actorflow.core.actors.traits import Durability, Retries
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.machine.pending import TimerKey
 
 WINDOW: Final = 64  # rows that are read at once
@@ -52,9 +52,9 @@ STORE_SECONDS: Final = 1.0  # between two tries when the store fails
 class Mailbox:
     """The window on the rows of one actor. Its handlers touch it, or the holder of the baton while none runs."""
 
-    unit_class: ClassVar[type[Unit]] = Unit
+    unit_class: ClassVar[type[UnitOfWork]] = UnitOfWork
 
-    def __init__(self, registry: Registry, ref: ActorRef[Any], name: str) -> None:
+    def __init__(self, registry: DurableRuntime, ref: ActorRef[Any], name: str) -> None:
         options = ref._traits.options
         self.registry = registry
         self.ref = ref
@@ -67,7 +67,7 @@ class Mailbox:
         self.address = encode(ref)
         self.epoch = 0
         self.is_owner = False
-        self.taken: Owned | None = None  # it was taken over, and has not begun
+        self.taken: OwnedActor | None = None  # it was taken over, and has not begun
         self.aside: PayloadError | None = None  # its state cannot be read here, so it handles nothing
         self.heard = 0  # the number up to which there was mail while it was not this node's
         self.stored: bytes | None = None
@@ -78,14 +78,14 @@ class Mailbox:
         self.last = 0  # the number up to which rows are, or were, in memory
         self.chain: tuple[int, int] = (-1, 0)  # of its last row: how many gaps there were, and its number
         self.handed = 0  # rows on their way here in the run queue
-        self.rows: deque[Entry] = deque()
-        self.stash: list[Entry] = []
+        self.rows: deque[MailRow] = deque()
+        self.stash: list[MailRow] = []
         self.timers = Timers(ref)
         self.room: deque[Future[None]] = deque()  # senders that wait for room
 
     # --- state -------------------------------------------------------------------------------------------------------
 
-    def load(self, owned: Owned, *, again: bool = False) -> None:
+    def load(self, owned: OwnedActor, *, again: bool = False) -> None:
         """Take over the stored state and rows: at the start of an incarnation, or in the midst of one."""
         self.node = self.registry.node
         self.epoch = owned.epoch
@@ -128,7 +128,7 @@ class Mailbox:
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
-    def handle_next(self, mail: Mail) -> Any:
+    def handle_next(self, mail: RowsArrived) -> Any:
         """Handle the next row, if there is one."""
         if not self.is_owner:
             self.heard = max(self.heard, mail.upto)
@@ -146,7 +146,7 @@ class Mailbox:
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
-            return self.wait_for_store(Mail(max(mail.upto, self.last)), error)
+            return self.wait_for_store(RowsArrived(max(mail.upto, self.last)), error)
         self.rows.popleft()
         unit = self.unit_class(self, None, entry=entry)
         unit.upto = mail.upto
@@ -191,7 +191,7 @@ class Mailbox:
     def crash_soon(self, error: BaseException) -> None:
         """Do the same, for the holder of the baton, which runs nothing of the user's."""
         ref = self.ref
-        ref._put_back(deque([(ref, Fail(error, ref._actor), None, None)]))
+        ref._put_back(deque([(ref, CrashNow(error, ref._actor), None, None)]))
         lifecycle.finished(ref, CHANGED)
 
     def refresh(self) -> bool:
@@ -229,7 +229,7 @@ class Mailbox:
             self.is_hindered = False
             self.registry.outage.over(logger.warning, "%s: the store works again", self.ref)
 
-    def run_entry(self, unit: Unit, entry: Entry) -> Any:
+    def run_entry(self, unit: UnitOfWork, entry: MailRow) -> Any:
         """Run the message of a row."""
         unit.message = message = unpack(self.registry, entry.body)
         if entry.sender is not None:
@@ -242,7 +242,7 @@ class Mailbox:
         actor: Any = self.ref._actor
         return actor.on_receive(message) if handler is None else handler(self.ref, message)
 
-    def give_up(self, unit: Unit, poison: Entry | TimerRow) -> Any:
+    def give_up(self, unit: UnitOfWork, poison: MailRow | TimerRow) -> Any:
         """Make a message, or a timer's, a dead letter that has killed its process time and again."""
         msg = f"{poison.crashes} processes have died on it"
         error = HostDied(msg)
@@ -258,7 +258,7 @@ class Mailbox:
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()
 
-    def take(self, mail: Mail) -> None:
+    def take(self, mail: RowsArrived) -> None:
         """Have the next rows in memory: the one that came along, if it is the next, or those in the store."""
         entry, mail.entry = mail.entry, None
         if entry is not None:
@@ -282,7 +282,7 @@ class Mailbox:
         """Say whether there may be rows up to a number that are not handled."""
         return self.rows[0].id <= upto if self.rows else self.last < upto
 
-    def put_back(self, entry: Entry | None) -> None:
+    def put_back(self, entry: MailRow | None) -> None:
         """Have a row handled again, before all others."""
         if entry is not None:
             self.rows.appendleft(entry)
@@ -291,9 +291,9 @@ class Mailbox:
         """Run the current message, one of the runtime's own."""
         execution = CURRENT.get()
         assert execution is not None
-        return self.run_in_unit(Again(run, execution.item[1]))
+        return self.run_in_unit(RetryInMemory(run, execution.item[1]))
 
-    def run_in_unit(self, again: Again) -> Any:
+    def run_in_unit(self, again: RetryInMemory) -> Any:
         """Run a message of the runtime's own, for the first time or once more."""
         message = again.message
         is_timer = self.is_timer_of_machine(message)
@@ -332,7 +332,7 @@ class Mailbox:
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
-            return self.wait_for_store(Due(row), error)
+            return self.wait_for_store(TimerFired(row), error)
         unit = self.unit_class(self, None, timer=row)
         now = self.ref._scheduler.clock.time()
         if row.period is not None:  # missed ones are skipped
@@ -384,20 +384,20 @@ class Mailbox:
         self.registry.owners.forget(self, error)
 
 
-def run_mail(ref: Any, mail: Mail) -> Any:
+def run_mail(ref: Any, mail: RowsArrived) -> Any:
     """Handle the next row of a durable mailbox."""
     return ref._box.handle_next(mail)
 
 
-def run_due(ref: Any, due: Due) -> Any:
+def run_due(ref: Any, due: TimerFired) -> Any:
     """Handle a timer of a durable actor."""
     return ref._box.handle_due(due.row)
 
 
-def run_again(ref: Any, again: Again) -> Any:
+def run_again(ref: Any, again: RetryInMemory) -> Any:
     """Try a message of the runtime's own again."""
     return ref._box.run_in_unit(again)
 
 
-HANDLERS.update({Mail: run_mail, Due: run_due, Again: run_again})
-SILENT.update((Mail, Due, Again))
+HANDLERS.update({RowsArrived: run_mail, TimerFired: run_due, RetryInMemory: run_again})
+SILENT.update((RowsArrived, TimerFired, RetryInMemory))

@@ -14,11 +14,11 @@ from actorflow.core.running import lifecycle
 
 if TYPE_CHECKING:
     from actorflow.durable.handling.mailbox import Mailbox
-    from actorflow.durable.rows.records import Entry, TimerRow
+    from actorflow.durable.rows.records import MailRow, TimerRow
     from actorflow.machine.pending import TimerKey
 
 
-class Mail:
+class RowsArrived:
     """Stands in the run queue for rows up to a number; a stop of the actor comes behind them.
 
     It may have the row itself, and know the number of the one right before it.
@@ -26,7 +26,7 @@ class Mail:
 
     __slots__ = ("after", "entry", "upto")
 
-    def __init__(self, upto: int, entry: Entry | None = None, after: int | None = None) -> None:
+    def __init__(self, upto: int, entry: MailRow | None = None, after: int | None = None) -> None:
         self.upto = upto
         self.entry = entry
         self.after = after
@@ -35,7 +35,7 @@ class Mail:
         return f"<Mail up to {self.upto}>"
 
 
-class Due:
+class TimerFired:
     """Stands in the run queue for a timer that is due."""
 
     __slots__ = ("row",)
@@ -47,7 +47,7 @@ class Due:
         return f"<Timer {self.row.id}>"
 
 
-class Again:
+class RetryInMemory:
     """A message that was in memory only, such as a Terminated, and is to be tried again."""
 
     __slots__ = ("attempt", "message", "run")
@@ -86,7 +86,7 @@ class Pause:
                 lifecycle.finished(ref, CHANGED)
 
 
-class Own:
+class GuestMessage:
     """Stands in the run queue for a message of a guest's own process; it comes to pass in its incarnation only.
 
     `timer`: if it is one of a machine, its key and the processes that have died on it.
@@ -104,7 +104,7 @@ class Own:
         return self.text
 
 
-class Blame:
+class CountDeath:
     """Tells a mailbox that a process died while it handled one message or timer, so that the row's crashes go up.
 
     It comes before the news of the death. Exactly one of the three attributes is set.
@@ -117,13 +117,13 @@ class Blame:
 
     __slots__ = ("entry", "key", "timer")
 
-    def __init__(self, entry: Entry | None, timer: TimerRow | None, key: TimerKey | None) -> None:
+    def __init__(self, entry: MailRow | None, timer: TimerRow | None, key: TimerKey | None) -> None:
         self.entry = entry
         self.timer = timer
         self.key = key
 
 
-class Fail:
+class CrashNow:
     """Ends an incarnation by a crash that comes of no message; the rest is its supervisor's decision."""
 
     __slots__ = ("actor", "error")
@@ -133,10 +133,10 @@ class Fail:
         self.actor = actor
 
 
-def run_fail(ref: Any, fail: Fail) -> Ended | None:
+def run_fail(ref: Any, fail: CrashNow) -> Ended | None:
     """Run `on_failure`, and end."""
     return crashed(ref, None, fail.error) if ref._actor is fail.actor else None
 
 
-HANDLERS[Fail] = run_fail
-SILENT.add(Fail)
+HANDLERS[CrashNow] = run_fail
+SILENT.add(CrashNow)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.durable.handling.runtime_messages import Due
+from actorflow.durable.handling.runtime_messages import TimerFired
 from actorflow.durable.rows.records import TimerRow
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Timers(dict[int, TimerRow]):
-    """The timers of one durable actor that are rows, by number. The holder of the baton fires them, each as a `Due`."""
+    """The timers of one durable actor that are rows, by number; the holder of the baton fires each as `TimerFired`."""
 
     def __init__(self, ref: ActorRef[Any]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Timers(dict[int, TimerRow]):
         scheduler = self.ref._scheduler
         if row.id in self and self.ref._actor is actor and not scheduler.draining:
             self.armed.pop(row.id, None)
-            scheduler.post(self.ref, Due(row), None)
+            scheduler.post(self.ref, TimerFired(row), None)
 
     def disarm(self, id: int) -> bool:
         """Forget a timer; False if there is none."""

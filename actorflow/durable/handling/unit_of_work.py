@@ -19,7 +19,7 @@ from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.failure import failed as core_failed
 from actorflow.durable.rows.payload import pack
-from actorflow.durable.rows.records import Effects, Entry, Letter, TimerRow
+from actorflow.durable.rows.records import Effects, Letter, MailRow, TimerRow
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
@@ -50,7 +50,7 @@ class Behalf(Execution):
         self.outer.wait(future, timeout)
 
 
-class Unit(Execution):
+class UnitOfWork(Execution):
     """The place where the handler of one message runs, as `CURRENT` has it; it collects the effects to commit.
 
     Attributes:
@@ -89,7 +89,7 @@ class Unit(Execution):
     holds = True
 
     def __init__(
-        self, box: Mailbox, message: Any, *, entry: Entry | None = None, timer: TimerRow | None = None
+        self, box: Mailbox, message: Any, *, entry: MailRow | None = None, timer: TimerRow | None = None
     ) -> None:
         outer = CURRENT.get()
         assert outer is not None
@@ -315,7 +315,7 @@ def is_answer(future: Future[Any]) -> bool:
 
 
 @types.coroutine
-def steps(unit: Unit, coro: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def steps(unit: UnitOfWork, coro: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
     """Drive a handler's coroutine within its unit; each step is part of it, the waits between are not."""
     unit.outer = outer = CURRENT.get()  # type: ignore[assignment]
     unit.suspends = outer is not None and outer.suspends

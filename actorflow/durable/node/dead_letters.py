@@ -21,7 +21,7 @@ from actorflow.store.transaction import NEWEST
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.store.store import Store
     from actorflow.store.transaction import Row, Transaction
 
@@ -73,7 +73,7 @@ class DeadMail:
     []
     """
 
-    def __init__(self, store: Store, registry: Callable[[], Registry] | None = None) -> None:
+    def __init__(self, store: Store, registry: Callable[[], DurableRuntime] | None = None) -> None:
         self._store = store
         self._registry = registry
 
@@ -131,7 +131,7 @@ class DeadMail:
 
     def _retry(self, ids: list[int]) -> int:
         registry = self._registry() if self._registry is not None else None
-        desk = registry if registry is not None else ledger.Desk(self._store.now)
+        desk = registry if registry is not None else ledger.LedgerContext(self._store.now)
 
         letters: list[Letter] = []
 

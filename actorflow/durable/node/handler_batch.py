@@ -26,8 +26,8 @@ from actorflow.text import reason_of
 
 if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
-    from actorflow.durable.handling.unit_of_work import Unit
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.handling.unit_of_work import UnitOfWork
+    from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.store.transaction import Durability, Transaction
 
 BATCH: Final = 512  # messages in one commit
@@ -67,13 +67,13 @@ def give(clerk: ActorRef[Clerk], work: Callable[[], None]) -> None:
     clerk._scheduler.post(clerk, Call("do", (work,), {}), None)
 
 
-class Keeper:
+class HandlerBatch:
     """Collects the effects of handlers in batches, and commits them."""
 
-    def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
+    def __init__(self, registry: DurableRuntime, scheduler: Scheduler) -> None:
         self.registry = registry
         self.scheduler = scheduler
-        self._units: deque[Unit] = deque()
+        self._units: deque[UnitOfWork] = deque()
         self._is_looking = False
         self._since = 0.0
         self.clerk = clerk_of(scheduler, "store")
@@ -84,7 +84,7 @@ class Keeper:
 
     # --- shared commits ----------------------------------------------------------------------------------------------
 
-    def add(self, unit: Unit) -> None:
+    def add(self, unit: UnitOfWork) -> None:
         """Put the effects of a message into the open batch; called where its handler has run."""
         self._units.append(unit)
         if not self._is_looking:  # two threads may both think so, which does no harm
@@ -117,7 +117,7 @@ class Keeper:
         finally:
             self.scheduler.post_work(partial(self.settle, units))
 
-    def _save(self, units: list[Unit]) -> None:
+    def _save(self, units: list[UnitOfWork]) -> None:
         """Commit a batch; a refused unit hears of it, and however this ends, no unit of the batch is left waiting."""
         registry = self.registry
         try:
@@ -131,11 +131,11 @@ class Keeper:
             refuse(units, StoreError(f"the commit was interrupted by {reason_of(error)}: it may be there"))
             raise
 
-    def _save_all(self, units: list[Unit], transaction: Transaction) -> None:
+    def _save_all(self, units: list[UnitOfWork], transaction: Transaction) -> None:
         registry = self.registry
         ledger.save_all(transaction, registry, [unit.effects for unit in units], registry.capacity)
 
-    def _one_by_one(self, units: list[Unit]) -> None:
+    def _one_by_one(self, units: list[UnitOfWork]) -> None:
         """Commit each for itself: one of them was refused."""
         registry = self.registry
         for unit in units:
@@ -145,7 +145,7 @@ class Keeper:
             except Exception as error:  # noqa: BLE001 - it hears of it
                 unit.refused = error
 
-    def _durability(self, units: list[Unit]) -> Durability:
+    def _durability(self, units: list[UnitOfWork]) -> Durability:
         """Return the durability that the strictest of the units asks for."""
         own = self.registry.store.durability
         for unit in units:  # most batches are of one, for which a generator takes twice as long
@@ -153,13 +153,13 @@ class Keeper:
                 return "power"
         return "process"
 
-    def _send_away(self, units: list[Unit]) -> None:
+    def _send_away(self, units: list[UnitOfWork]) -> None:
         """Make the sends to other processes: they may wait, and so are nothing for the holder of the baton."""
         for unit in units:
             if unit.refused is None and unit.held:
                 unit.send_away([one for one in unit.held if one[0]._is_remote])
 
-    def settle(self, units: list[Unit]) -> None:
+    def settle(self, units: list[UnitOfWork]) -> None:
         """Have the actors of a batch go on; the holder of the baton calls it."""
         announce = self.registry.announce
         for unit in units:
@@ -187,7 +187,7 @@ class Keeper:
         return done
 
 
-def refuse(units: list[Unit], error: Exception) -> None:
+def refuse(units: list[UnitOfWork], error: Exception) -> None:
     """Note that the effects in a batch are not in the store, or may not be."""
     for unit in units:
         unit.refused = error

@@ -19,7 +19,7 @@ from actorflow.store.members import BEAT_SECONDS
 if TYPE_CHECKING:
     from actorflow.core.refs.timers import TimerEntry
     from actorflow.core.running.scheduler import Scheduler
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.node.runtime import DurableRuntime
 
 LOOK_SECONDS: Final = 0.5  # while names are waited for
 PRUNE_SECONDS: Final = 60.0
@@ -28,7 +28,7 @@ PRUNE_SECONDS: Final = 60.0
 class Housekeeping:
     """Does the regular work of one system, in an actor of its own."""
 
-    def __init__(self, registry: Registry, scheduler: Scheduler) -> None:
+    def __init__(self, registry: DurableRuntime, scheduler: Scheduler) -> None:
         self._registry = registry
         self._scheduler = scheduler
         self._clerk = clerk_of(scheduler, "housekeeping")

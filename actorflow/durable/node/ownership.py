@@ -13,10 +13,10 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.core.refs.termination import SILENT
 from actorflow.durable.handling import machine_timers
 from actorflow.durable.handling.after_commit import follow_up
-from actorflow.durable.handling.runtime_messages import Mail
-from actorflow.durable.handling.unit_of_work import Unit, steps
+from actorflow.durable.handling.runtime_messages import RowsArrived
+from actorflow.durable.handling.unit_of_work import UnitOfWork, steps
 from actorflow.durable.rows import ledger
-from actorflow.durable.rows.ledger import Owned
+from actorflow.durable.rows.ledger import OwnedActor
 from actorflow.durable.rows.records import Lost
 from actorflow.errors import PayloadError, StoreError
 from actorflow.store.codec import check_size
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from actorflow.durable.handling.mailbox import Mailbox
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.durable.ref import DurableRef
     from actorflow.errors import ActorDeadError
     from actorflow.store.transaction import Transaction
@@ -43,14 +43,14 @@ class TakeOver:
         return "TakeOver()"
 
 
-class Owners:
+class Ownership:
     """The ownership of durable actors, as far as one node is concerned.
 
     Attributes:
         standbys: mailboxes of actors that are other nodes', and wait for their end, by name.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: DurableRuntime) -> None:
         self.registry = registry
         self.standbys: dict[str, Mailbox] = {}
         self._of_others: frozenset[str] = frozenset()  # the nodes that have them, as of the last look at all names
@@ -77,7 +77,7 @@ class Owners:
         except Exception as error:  # noqa: BLE001 - a class may raise anything when it is made
             return self._stand_aside(box, owned, error)
         box.aside = None
-        unit = Unit(box, self.registry.START)
+        unit = UnitOfWork(box, self.registry.START)
         actor: Any = ref._actor
         token = CURRENT.set(unit)
         try:
@@ -89,7 +89,7 @@ class Owners:
         self._started(unit, owned)
         return None
 
-    def _stand_aside(self, box: Mailbox, owned: Owned, error: Exception) -> None:
+    def _stand_aside(self, box: Mailbox, owned: OwnedActor, error: Exception) -> None:
         """Leave an actor alone whose state cannot be read here: to start it again and again would end the system.
 
         A process that can read it may have the actor; its messages stay. The spawn of an actor that nothing restarts
@@ -112,11 +112,11 @@ class Owners:
         box.aside = PayloadError(f"{ref.path} handles nothing, as its stored state cannot be read here: {error}")
         self.answer_all(box, box.aside)
 
-    async def _started_later(self, unit: Unit, owned: Owned, coro: Coroutine[Any, Any, Any]) -> None:
+    async def _started_later(self, unit: UnitOfWork, owned: OwnedActor, coro: Coroutine[Any, Any, Any]) -> None:
         await steps(unit, coro)
         self._started(unit, owned)
 
-    def _started(self, unit: Unit, owned: Owned) -> None:
+    def _started(self, unit: UnitOfWork, owned: OwnedActor) -> None:
         """Commit the effects of `on_start`."""
         registry, box, effects = self.registry, unit.box, unit.effects
         unit.is_over = True
@@ -136,7 +136,7 @@ class Owners:
                 registry.announce(letter)
 
         registry.scheduler.post_work(begin)
-        registry.scheduler.post(box.ref, Mail(max(owned.newest, box.heard)), None)
+        registry.scheduler.post(box.ref, RowsArrived(max(owned.newest, box.heard)), None)
 
     def load_again(self, box: Mailbox) -> None:
         """Begin anew with the stored state: after an error it is not known whether a commit is there.
@@ -158,9 +158,9 @@ class Owners:
                 msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
                 future._settle(None, StoreError(msg))
         registry.scheduler.post_work(lambda: box.timers.arm_all(owned.timers))
-        registry.scheduler.post(box.ref, Mail(owned.newest), None)
+        registry.scheduler.post(box.ref, RowsArrived(owned.newest), None)
 
-    def _own(self, box: Mailbox) -> Owned | None:
+    def _own(self, box: Mailbox) -> OwnedActor | None:
         """Make an actor this node's; None if another node that lives has it."""
         registry, members = self.registry, self.registry.store.members
         known = members.dead
@@ -169,7 +169,7 @@ class Owners:
             owned = registry.store.write(partial(self._own_one, box), durability=box.durability)
         return owned
 
-    def _own_one(self, box: Mailbox, transaction: Transaction) -> Owned | None:
+    def _own_one(self, box: Mailbox, transaction: Transaction) -> OwnedActor | None:
         members = self.registry.store.members
 
         def is_living(node: str) -> bool:

@@ -16,15 +16,15 @@ from actorflow.core.outage import Outage
 from actorflow.core.refs.ref import DEAD, ENDING, ActorRef
 from actorflow.durable.context import DurableReply
 from actorflow.durable.handling.mailbox import Mailbox
-from actorflow.durable.handling.runtime_messages import Mail
-from actorflow.durable.node.handler_batch import Keeper
+from actorflow.durable.handling.runtime_messages import RowsArrived
+from actorflow.durable.node.handler_batch import HandlerBatch
 from actorflow.durable.node.housekeeping import Housekeeping
-from actorflow.durable.node.ownership import Owners
+from actorflow.durable.node.ownership import Ownership
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.remote import parent_requests  # noqa: F401 - it adds the requests of child processes
 from actorflow.durable.rows import ledger
 from actorflow.durable.rows.payload import pack, read, read_failure
-from actorflow.durable.rows.records import Entry, Letter, TimerRow
+from actorflow.durable.rows.records import Letter, MailRow, TimerRow
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, OutcomeUnknown
 from actorflow.store.classes import find_imported
 from actorflow.store.codec import encode
@@ -39,7 +39,7 @@ ROOM_SECONDS: Final = 1.0  # between two looks whether a full mailbox has room
 OVERLAP: Final = {"sqlite": 0, "postgres": 1000}  # numbers may become visible out of order on a server
 
 
-class Registry(ledger.Desk):
+class DurableRuntime(ledger.LedgerContext):
     """The durable actors of one system in this process."""
 
     START: Final = Start()  # the message of the handler of `on_start`
@@ -50,9 +50,9 @@ class Registry(ledger.Desk):
         self.store = store
         self.boxes: dict[str, Mailbox] = {}
         self.node = store.node.id
-        self.keeper = Keeper(self, scheduler)
+        self.keeper = HandlerBatch(self, scheduler)
         self.housekeeping = Housekeeping(self, scheduler)
-        self.owners = Owners(self)
+        self.owners = Ownership(self)
         self._last_number = self._gaps = self._known_gaps = 0
         self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
@@ -243,9 +243,9 @@ class Registry(ledger.Desk):
             return
         entry = None
         if letter.after is not None and box.handed < HANDED:
-            entry = Entry(letter.number, letter.sender, letter.asker, 0, 0, letter.body)
+            entry = MailRow(letter.number, letter.sender, letter.asker, 0, 0, letter.body)
             box.handed += 1
-        self.scheduler.post(box.ref, Mail(letter.number, entry, letter.after), None)
+        self.scheduler.post(box.ref, RowsArrived(letter.number, entry, letter.after), None)
 
     @contextlib.contextmanager
     def doubting(self, names: Iterable[str]) -> Iterator[None]:
@@ -262,7 +262,7 @@ class Registry(ledger.Desk):
             box = self.boxes.get(name)
             if box is not None:
                 box.is_doubtful = True
-                self.scheduler.post(box.ref, Mail(0), None)
+                self.scheduler.post(box.ref, RowsArrived(0), None)
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
@@ -363,7 +363,7 @@ class Registry(ledger.Desk):
         for name, number in rows:
             box = self.boxes.get(name)
             if box is not None:
-                self.scheduler.post(box.ref, Mail(number), None)
+                self.scheduler.post(box.ref, RowsArrived(number), None)
         for room in list(self._rooms):
             room._settle(None, None)
         if self.asks:

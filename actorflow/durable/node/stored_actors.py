@@ -19,7 +19,7 @@ from actorflow.store.transaction import NEWEST
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.store.store import Store
     from actorflow.store.transaction import Row, Transaction
 
@@ -85,7 +85,7 @@ class StoredActors:
     []
     """
 
-    def __init__(self, store: Store, registry: Callable[[], Registry | None] = lambda: None) -> None:
+    def __init__(self, store: Store, registry: Callable[[], DurableRuntime | None] = lambda: None) -> None:
         self._store = store
         self._registry = registry
 
@@ -165,7 +165,7 @@ class StoredActors:
         error = write_error(ActorDeadError("the message was removed before it was handled"))
         registry = self._registry()
         here = self._store.node.id if registry is not None else ""
-        desk = registry if registry is not None else ledger.Desk(self._store.now)
+        desk = registry if registry is not None else ledger.LedgerContext(self._store.now)
 
         def work(transaction: Transaction) -> Sequence[int]:
             rows = transaction.all("actors.take_mail", {"ids": json.dumps([*ids])})

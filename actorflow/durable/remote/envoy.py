@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
-from actorflow.durable.remote.guest import GuestOfStore
-from actorflow.durable.remote.protocol import FAILED, Handle
+from actorflow.durable.remote.guest import DurableGuestRef
+from actorflow.durable.remote.protocol import FAILED, HandleRequest
 from actorflow.durable.remote.round_trip import fill, settled_there
 from actorflow.errors import HostDied
-from actorflow.process.hosts.parent.envoy import Envoy, Move, end_guest
-from actorflow.process.hosts.parent.host_process import Host, hosts_of
+from actorflow.process.hosts.parent.envoy import Envoy, MoveOut, end_guest
+from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
 from actorflow.process.pickling import load_error
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ class DurableEnvoy(Envoy):
         link = host.link
         ref._epoch += 1
         options = ref._traits.options.override(host=None, capacity=None, restart="temporary")
-        recipe = (*self.recipe, options, "temporary", GuestOfStore)
+        recipe = (*self.recipe, options, "temporary", DurableGuestRef)
         ref._guest = True  # from here on: it is to be ended there, even if this is interrupted
         number = next(box.numbers)
         done: Future[Any] = Future()
         try:
             await link.request(link.name, "spawn", ref.uid, ref._epoch, ref.path, ref.parent, recipe)
-            link.ask(ref, link.name, Handle(number, None, load=box.what_is_stored()), None, done)
+            link.ask(ref, link.name, HandleRequest(number, None, load=box.what_is_stored()), None, done)
             result = await done
             if result[0] == FAILED:
                 raise load_error(result[1])
@@ -60,7 +60,7 @@ class DurableEnvoy(Envoy):
             unit.after.append(partial(settled_there, unit, link, number, 0))
         ref._open(link)
         if host.lost and link.closed is None:
-            ref._scheduler.post(ref, Move(host), None)
+            ref._scheduler.post(ref, MoveOut(host), None)
 
     async def clear_host(self) -> None:
         """Leave a host that is to go, and end the guest that an earlier incarnation has left in one."""
@@ -87,7 +87,7 @@ class DurableEnvoy(Envoy):
                 host.link.tell(ref, host.link.name, load, None)
         await super().on_stop()
 
-    async def move(self, host: Host) -> None:
+    async def move(self, host: HostProcess) -> None:
         """Leave a host that is to be replaced for the next: the actor stops normally, and starts anew there."""
         ref: Any = self._actor_ref
         link, ref._link = host.link, None

@@ -1,8 +1,8 @@
 """Guest: a durable actor in a child process, which has no store. The child's side of `hosted`.
 
-Its mailbox is the parent's. Messages come one at a time, as a `Handle`; the handler runs in a unit, as it would there.
-The effects go back as the answer, the new state included, and the parent commits them. Effects outside of the store
-(sends to ordinary actors, pipes) wait here until the parent says that it has.
+Its mailbox is the parent's. Messages come one at a time, as a `HandleRequest`; the handler runs in a unit, as it would
+there. The effects go back as the answer, the new state included, and the parent commits them. Effects outside of the
+store (sends to ordinary actors, pipes) wait here until the parent says that it has.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from actorflow.core.refs.termination import SILENT
 from actorflow.core.refs.timers import Timer
 from actorflow.durable.context import DurableContext, DurableReply
 from actorflow.durable.handling.machine_timers import timer_of
-from actorflow.durable.handling.runtime_messages import Fail
-from actorflow.durable.handling.unit_of_work import Unit
-from actorflow.durable.remote.protocol import FAILED, Handle, Load
-from actorflow.durable.remote.remote_ref import ELSEWHERE, Stored, StoredAway, key_of
-from actorflow.durable.rows.records import Entry, TimerRow
+from actorflow.durable.handling.runtime_messages import CrashNow
+from actorflow.durable.handling.unit_of_work import UnitOfWork
+from actorflow.durable.remote.protocol import FAILED, HandleRequest, LoadRequest
+from actorflow.durable.remote.remote_ref import ELSEWHERE, DurableBase, DurableRemoteRef, key_of
+from actorflow.durable.rows.records import MailRow, TimerRow
 from actorflow.durable.rows.state import is_machine, put_state, state_bytes
 from actorflow.process.hosts.child.guest_ref import GuestRef
 from actorflow.process.hosts.child.guests import STEWARDS
@@ -55,13 +55,13 @@ class GuestRegistry:
 
     def keeps(self, ref: ActorRef[Any]) -> bool:
         """Say whether an actor's rows are in the parent's store."""
-        return isinstance(ref, Stored)
+        return isinstance(ref, DurableBase)
 
     def ref_of(self, key: str, cls: type[Any]) -> ActorRef[Any]:
         """Return the ref of the durable actor of a name."""
         scheduler = self.scheduler
         parent, _, name = f"/{scheduler.name}/{key}".rpartition("/")
-        return StoredAway(ELSEWHERE, Elsewhere(scheduler.link.node, "", 0, parent), cls._traits, name)
+        return DurableRemoteRef(ELSEWHERE, Elsewhere(scheduler.link.node, "", 0, parent), cls._traits, name)
 
     def ref_to(self, address: tuple[str, str]) -> ActorRef[Any]:
         """Return the ref behind a stored address."""
@@ -80,12 +80,12 @@ class GuestRegistry:
         """Set a promised answer."""
         self._ask_parent("durable answer", number, value, error)
 
-    def add_timer(self, box: Cell, row: TimerRow) -> None:
+    def add_timer(self, box: GuestMailbox, row: TimerRow) -> None:
         """Commit a timer."""
         row.id = self._ask_parent("durable timer", box.ref.uid, row)
         box.timers[row.id] = row
 
-    def drop_timer(self, box: Cell, id: int) -> bool:
+    def drop_timer(self, box: GuestMailbox, id: int) -> bool:
         """Commit the end of a timer."""
         box.timers.pop(id, None)
         return bool(self._ask_parent("durable timer ends", box.ref.uid, id))
@@ -95,14 +95,14 @@ class GuestRegistry:
         return link.request(link.name, verb, *arguments).get()
 
 
-class Cell:
+class GuestMailbox:
     """Stands in for a mailbox in the guest: the messages and the state that the parent sends."""
 
     node = ""
     epoch = 0
     stash = ()
 
-    def __init__(self, registry: GuestRegistry, ref: GuestOfStore) -> None:
+    def __init__(self, registry: GuestRegistry, ref: DurableGuestRef) -> None:
         self.registry = registry
         self.ref = ref
         self.name = ref._key
@@ -117,7 +117,7 @@ class Cell:
         """Return the actor's state as it is stored."""
         return state_bytes(self.ref._actor)
 
-    def load(self, load: Load) -> None:
+    def load(self, load: LoadRequest) -> None:
         """Take over the stored state."""
         self.timers = {row.id: row for row in load.timers}
         if load.value is None:
@@ -141,7 +141,7 @@ class Cell:
                 del self.waiting[number]
 
 
-class GuestUnit(Unit):
+class GuestUnit(UnitOfWork):
     """A message whose effects travel to the parent."""
 
     __slots__ = ("number",)
@@ -216,7 +216,7 @@ class Leaving:
         self.unit = unit
 
 
-class GuestOfStore(Stored, GuestRef):
+class DurableGuestRef(DurableBase, GuestRef):
     """The ref of a durable actor in the process where its handlers run; its sends go to the parent."""
 
     __slots__ = ("_box", "_key", "_sent_by")
@@ -229,14 +229,14 @@ class GuestOfStore(Stored, GuestRef):
         guests, path = self._parent, self.path
         self._key = key_of(path)
         elsewhere = Elsewhere(guests.link.node, guests.link.name, guests.first_uid, guests.path)
-        self._sent_by = StoredAway(self.uid, elsewhere, self.actor_class._traits, self.name)
+        self._sent_by = DurableRemoteRef(self.uid, elsewhere, self.actor_class._traits, self.name)
         scheduler: Any = self._scheduler
         if scheduler.durable is None:
             scheduler.durable = GuestRegistry(scheduler)
         registry: GuestRegistry = scheduler.durable
         for key in [key for key in registry.units if key[0] == self.uid]:  # of an incarnation that could not start
             del registry.units[key]
-        self._box = Cell(registry, self)
+        self._box = GuestMailbox(registry, self)
 
     def _far(self) -> ActorRef[Any]:
         return self._sent_by
@@ -274,7 +274,7 @@ class GuestOfStore(Stored, GuestRef):
         return None
 
 
-def run_handle(ref: Any, handle: Handle) -> Any:
+def run_handle(ref: Any, handle: HandleRequest) -> Any:
     """Handle a message in a unit."""
     box: Any = ref._box
     if handle.load is not None:
@@ -287,7 +287,7 @@ def run_handle(ref: Any, handle: Handle) -> Any:
     entry = None
     if handle.entry is not None:
         id_, asked = handle.entry
-        entry = Entry(id_, None, "" if asked else None, 0, 0, b"")
+        entry = MailRow(id_, None, "" if asked else None, 0, 0, b"")
     unit = GuestUnit(box, message, entry=entry, timer=handle.timer)
     unit.number = handle.number
     unit.sender = handle.sender
@@ -307,7 +307,7 @@ def run_message(ref: Any, message: Any) -> Any:
     return ref._actor.on_receive(message) if handler is None else handler(ref, message)
 
 
-def run_load(ref: Any, load: Load) -> None:
+def run_load(ref: Any, load: LoadRequest) -> None:
     """Take over the stored state."""
     ref._box.load(load)
 
@@ -317,8 +317,8 @@ def run_leaving(_ref: Any, leaving: Leaving) -> None:
     leaving.unit.send_away(leaving.unit.held)
 
 
-HANDLERS.update({Handle: run_handle, Load: run_load, Leaving: run_leaving})
-SILENT.update((Handle, Load))
+HANDLERS.update({HandleRequest: run_handle, LoadRequest: run_load, Leaving: run_leaving})
+SILENT.update((HandleRequest, LoadRequest))
 
 
 # --- news from the parent --------------------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def settled(request: Request, uid: int, number: int, ids: list[int], own: int) -
     if unit is not None:
         unit.settled(ids)
     ref: Any = request.node.find(uid)
-    if own and isinstance(ref, GuestOfStore):
+    if own and isinstance(ref, DurableGuestRef):
         ref._box.waiting.pop(own, None)
 
 
@@ -345,7 +345,7 @@ def fail(request: Request, uid: int, error: bytes) -> None:
     """The actor is to end as after a crash."""
     ref: Any = request.node.find(uid)
     if ref is not None:
-        ref._scheduler.post(ref, Fail(load_error(error), ref._actor), None)
+        ref._scheduler.post(ref, CrashNow(load_error(error), ref._actor), None)
 
 
 def answered(request: Request, number: int, value: Any, error: bytes | None) -> None:

@@ -21,33 +21,33 @@ from actorflow.core.refs.termination import SILENT
 from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
 from actorflow.durable.handling.mailbox import Mailbox
-from actorflow.durable.handling.runtime_messages import Again, Blame, Own
-from actorflow.durable.handling.unit_of_work import Behalf, Unit
+from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage, RetryInMemory
+from actorflow.durable.handling.unit_of_work import Behalf, UnitOfWork
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.remote.envoy import DurableEnvoy
-from actorflow.durable.remote.protocol import Handle, Load
-from actorflow.durable.remote.round_trip import Flight, HostedUnit
-from actorflow.durable.rows.ledger import Owned
+from actorflow.durable.remote.protocol import HandleRequest, LoadRequest
+from actorflow.durable.remote.round_trip import HostedUnit, RoundTrip
+from actorflow.durable.rows.ledger import OwnedActor
 from actorflow.durable.rows.open_asks import StoredFuture
 from actorflow.durable.rows.payload import read
 from actorflow.durable.rows.records import TimerRow
 from actorflow.errors import StoreError
-from actorflow.process.hosts.link.remote_ref import Away
-from actorflow.process.hosts.parent.host_process import Host
-from actorflow.process.hosts.parent.virtual_host import Copied
+from actorflow.process.hosts.link.remote_ref import OffProcessBase
+from actorflow.process.hosts.parent.host_process import HostProcess
+from actorflow.process.hosts.parent.virtual_host import CopyingBase
 from actorflow.process.pickling import dump_error
 
 if TYPE_CHECKING:
-    from actorflow.durable.handling.runtime_messages import Mail
+    from actorflow.durable.handling.runtime_messages import RowsArrived
     from actorflow.machine.pending import TimerKey
-    from actorflow.process.hosts.link.link import Link
+    from actorflow.process.hosts.link.link import HostLink
 
 
 class HostedMailbox(Mailbox):
     """A mailbox whose messages are handled in a child process."""
 
-    unit_class: ClassVar[type[Unit]] = HostedUnit
-    ref: HostedDurableRef
+    unit_class: ClassVar[type[UnitOfWork]] = HostedUnit
+    ref: DurableHostedRef
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -55,7 +55,7 @@ class HostedMailbox(Mailbox):
         self.must_load: bool | None = None  # the guest is to take over the stored state; True: it has had that before
         self.numbers = itertools.count(1)
 
-    def load(self, owned: Owned, *, again: bool = False) -> None:
+    def load(self, owned: OwnedActor, *, again: bool = False) -> None:
         """Take over the stored state."""
         if owned.state is not None:
             read(self.registry, owned.state)  # here: the child could only say that it cannot start
@@ -90,14 +90,14 @@ class HostedMailbox(Mailbox):
         assert self.latest is not None
         return self.latest
 
-    def what_is_stored(self) -> Load | None:
+    def what_is_stored(self) -> LoadRequest | None:
         """Return the state that the guest has to take over first; None if it has it."""
         if self.must_load is None:
             return None
         value = read(self.registry, self.stored) if self.stored is not None else None
-        return Load(value, list(self.timers.values()), again=self.must_load)
+        return LoadRequest(value, list(self.timers.values()), again=self.must_load)
 
-    def handle_next(self, mail: Mail) -> Any:
+    def handle_next(self, mail: RowsArrived) -> Any:
         """Handle the next row, unless the guest is gone: its end is about to be heard of, and the rows stay."""
         return super().handle_next(mail) if self.ref._link is not None else None
 
@@ -105,13 +105,13 @@ class HostedMailbox(Mailbox):
         """Run the method of a timer."""
         return super().handle_due(row) if self.ref._link is not None else None
 
-    def run_in_unit(self, again: Again) -> Any:
+    def run_in_unit(self, again: RetryInMemory) -> Any:
         """Run a message of the runtime's own, for the first time or once more."""
         return super().run_in_unit(again) if self.ref._link is not None else None
 
     def is_timer_of_machine(self, message: Any) -> bool:
         """Say whether a message is a timer of a machine."""
-        return self.is_machine and type(message) is Own and message.timer is not None
+        return self.is_machine and type(message) is GuestMessage and message.timer is not None
 
     def timer_of(self, message: Any) -> tuple[TimerKey, int]:
         """Return the key of a timer's message, and how many processes have died while handling it."""
@@ -125,12 +125,14 @@ class HostedMailbox(Mailbox):
         link = ref._link or ref._last_link
         assert link is not None
         unit.number = next(self.numbers)
-        unit.flight = flight = Flight(ref, link, self.must_load)
+        unit.flight = flight = RoundTrip(ref, link, self.must_load)
         effects = unit.effects
-        handle = Handle(unit.number, message, load=self.what_is_stored(), sender=unit.sender, timer=effects.timer)
+        handle = HandleRequest(
+            unit.number, message, load=self.what_is_stored(), sender=unit.sender, timer=effects.timer
+        )
         if effects.entry is not None:
             handle.entry = effects.entry.id, effects.entry.asker is not None
-        if type(message) is Own:
+        if type(message) is GuestMessage:
             unit.own, handle.own, handle.message = message, message.number, None
         ref._waiting = ref._flight = flight
         try:
@@ -147,7 +149,7 @@ class HostedMailbox(Mailbox):
             go_on()
         return SUSPENDED
 
-    def blame(self, blame: Blame) -> None:
+    def blame(self, blame: CountDeath) -> None:
         """Count the death of a process against the message or timer that it handled.
 
         Raises:
@@ -173,7 +175,7 @@ class HostedMailbox(Mailbox):
         lifecycle.finished(self.ref, CHANGED)
 
 
-class HostedDurableRef(DurableRef, Away):
+class DurableHostedRef(DurableRef, OffProcessBase):
     """The ref of a durable actor in a child process, in the process with the store.
 
     `_link` is the way to the guest while there is one, `_guest` says whether there is, or may be, and `_epoch` counts
@@ -188,10 +190,10 @@ class HostedDurableRef(DurableRef, Away):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._host: Host | None = None
-        self._link: Link | None = None
-        self._last_link: Link | None = None
-        self._flight: Flight | None = None
+        self._host: HostProcess | None = None
+        self._link: HostLink | None = None
+        self._last_link: HostLink | None = None
+        self._flight: RoundTrip | None = None
         self._guest = False
         self._epoch = 0
 
@@ -199,14 +201,14 @@ class HostedDurableRef(DurableRef, Away):
     def _incarnation_class(self) -> type[Any]:
         return DurableEnvoy
 
-    def _whereabouts(self) -> tuple[Link | None, str]:
+    def _whereabouts(self) -> tuple[HostLink | None, str]:
         link = self._way()
         return link, "" if link is None else link.name
 
-    def _way(self) -> Link | None:
+    def _way(self) -> HostLink | None:
         return self._link
 
-    def _open(self, link: Link) -> None:
+    def _open(self, link: HostLink) -> None:
         """The guest is up."""
         if link.closed is None:
             self._link = self._last_link = link
@@ -238,22 +240,22 @@ class HostedDurableRef(DurableRef, Away):
             host.leave(self)
 
 
-class CopiedDurableRef(DurableRef):
+class DurableVirtualHostedRef(DurableRef):
     """The ref of a durable actor in a host on a virtual clock: each incarnation gets its own copy of the arguments."""
 
     __slots__ = ()
 
-    _arguments: Any = Copied._arguments
+    _arguments: Any = CopyingBase._arguments
 
 
-def run_own(ref: Any, own: Own) -> Any:
+def run_own(ref: Any, own: GuestMessage) -> Any:
     """Have a guest handle a message of its own process."""
     if own.epoch != ref._epoch:
         return None
     return ref._box.within(partial(ref._box.run, own))
 
 
-def run_blame(ref: Any, blame: Blame) -> None:
+def run_blame(ref: Any, blame: CountDeath) -> None:
     """Count the death of a process."""
     try:
         ref._box.blame(blame)
@@ -261,5 +263,5 @@ def run_blame(ref: Any, blame: Blame) -> None:
         logger.warning("%s: the death of a process could not be counted: %s", ref, error)
 
 
-HANDLERS.update({Own: run_own, Blame: run_blame})
-SILENT.update((Own, Blame))
+HANDLERS.update({GuestMessage: run_own, CountDeath: run_blame})
+SILENT.update((GuestMessage, CountDeath))

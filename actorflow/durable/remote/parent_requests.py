@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.messages import Stop
-from actorflow.durable.handling.runtime_messages import Own
+from actorflow.durable.handling.runtime_messages import GuestMessage
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def own(request: Request, uid: int, epoch: int, number: int, timer: tuple[TimerK
     """A guest has a message of its process: a timer of a machine, a piped result, a Terminated."""
     ref = request.node.find(uid)
     if ref is not None:
-        ref._scheduler.post(ref, Own(epoch, number, text, timer), None)
+        ref._scheduler.post(ref, GuestMessage(epoch, number, text, timer), None)
 
 
 def stop(request: Request, uid: int, epoch: int, final: bool) -> None:

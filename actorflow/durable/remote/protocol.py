@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 FAILED: Final = "failed"  # in place of an ending
 
 
-class Load:
+class LoadRequest:
     """Carries the stored state, which a guest takes over; without a value the guest is new. `timers` are its rows."""
 
     __slots__ = ("again", "timers", "value")
@@ -21,7 +21,7 @@ class Load:
         self.again = again
 
 
-class Handle:
+class HandleRequest:
     """Asks a guest to handle one message as unit `number`; a guest whose state is out of date takes over `load` first.
 
     Attributes:
@@ -36,7 +36,7 @@ class Handle:
         number: int,
         message: Any,
         *,
-        load: Load | None = None,
+        load: LoadRequest | None = None,
         own: int = 0,
         entry: tuple[int, bool] | None = None,
         sender: Any = None,

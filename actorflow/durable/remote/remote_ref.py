@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ELSEWHERE: Final = -1  # uid of refs whose actor is not in the tree of this system run
 
 
-class Stored(ActorRef[Any]):
+class DurableBase(ActorRef[Any]):
     """The base of refs of durable actors in all processes: two are equal if they are of one name."""
 
     __slots__ = ()
@@ -33,7 +33,7 @@ class Stored(ActorRef[Any]):
         return resolve_stored, (scheduler.key, scheduler.first_uid, self.uid, self.path, self.actor_class)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Stored):
+        if not isinstance(other, DurableBase):
             return NotImplemented
         return self._key == other._key and self._scheduler.key == other._scheduler.key
 
@@ -46,7 +46,7 @@ def key_of(path: str) -> str:
     return path.split("/", 2)[2]
 
 
-class StoredAway(Stored, RemoteRef):
+class DurableRemoteRef(DurableBase, RemoteRef):
     """The ref of a durable actor in a child process that does not have it."""
 
     __slots__ = ("_key",)
@@ -89,7 +89,7 @@ def resolve_stored(key: str, first_uid: int, uid: int, path: str, cls: type[Any]
     parent, _, name = path.rpartition("/")
     here = NODES.get(key)
     if here is not None and here.name:
-        return StoredAway(uid, Elsewhere(here, "", first_uid, parent), cls._traits, name)
+        return DurableRemoteRef(uid, Elsewhere(here, "", first_uid, parent), cls._traits, name)
     registry = registry_at(key)
     if registry is None:
         return gone_ref(Gone(key, first_uid, parent), uid, cls, name)

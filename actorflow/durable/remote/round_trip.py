@@ -9,8 +9,8 @@ from actorflow.core.futures.future import Future
 from actorflow.core.messages.messages import CHANGED, SUSPENDED
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.running import lifecycle
-from actorflow.durable.handling.runtime_messages import Blame, Own
-from actorflow.durable.handling.unit_of_work import Unit
+from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage
+from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.remote.protocol import FAILED
 from actorflow.durable.rows.records import Letter, TimerRow
 from actorflow.errors import ActorDeadError, HostDied
@@ -18,11 +18,11 @@ from actorflow.process.hosts.parent.envoy import GuestEnded, end_guest
 from actorflow.process.pickling import dump_error, load_error
 
 if TYPE_CHECKING:
-    from actorflow.durable.remote.hosted import HostedDurableRef
-    from actorflow.process.hosts.link.link import Link
+    from actorflow.durable.remote.hosted import DurableHostedRef
+    from actorflow.process.hosts.link.link import HostLink
 
 
-class HostedUnit(Unit):
+class HostedUnit(UnitOfWork):
     """One message that is handled in a child process.
 
     Attributes:
@@ -38,8 +38,8 @@ class HostedUnit(Unit):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.number = 0
-        self.flight: Flight | None = None
-        self.own: Own | None = None
+        self.flight: RoundTrip | None = None
+        self.own: GuestMessage | None = None
         self.refused_there = self.follows = False
 
     def is_refusal(self, error: BaseException) -> bool:  # noqa: ARG002 - the child has seen to it
@@ -73,7 +73,7 @@ class HostedUnit(Unit):
         elif (outcome := self.failed(error)) is not SUSPENDED:
             lifecycle.finished(ref, outcome)
 
-    def lost(self, flight: Flight, error: BaseException | None) -> None:
+    def lost(self, flight: RoundTrip, error: BaseException | None) -> None:
         """Have the next incarnation handle the message again, as the guest is gone with all effects of it."""
         ref: Any = self.box.ref
         entry = self.effects.entry
@@ -83,7 +83,7 @@ class HostedUnit(Unit):
         if isinstance(error, HostDied):
             key = self.own.timer[0] if self.own is not None and self.own.timer is not None else None
             if error.maybe_ran:
-                ref._put_back(deque([(ref, Blame(entry, self.effects.timer, key), None, None)]))
+                ref._put_back(deque([(ref, CountDeath(entry, self.effects.timer, key), None, None)]))
         elif not must_stop(ref) and ref._link is flight.link:
             ref._link = None
             ref._scheduler.post(ref, GuestEnded(ref._epoch, error, final=False), None)
@@ -111,7 +111,7 @@ class HostedUnit(Unit):
             link.note(link.name, "durable dropped", self.box.ref.uid, self.number)
 
 
-def fill(unit: Unit, link: Link, done: tuple[Any, ...]) -> bool:
+def fill(unit: UnitOfWork, link: HostLink, done: tuple[Any, ...]) -> bool:
     """Put the outcome of a message into its unit; True if something waits in the child for the commit."""
     box: Any = unit.box
     effects = unit.effects
@@ -129,7 +129,7 @@ def fill(unit: Unit, link: Link, done: tuple[Any, ...]) -> bool:
     return bool(follows)
 
 
-def settled_there(unit: Unit, link: Link, number: int, own: int) -> None:
+def settled_there(unit: UnitOfWork, link: HostLink, number: int, own: int) -> None:
     """Tell the child that a unit is committed."""
     ids = [row.id for row in unit.effects.new_timers]
     link.note(link.name, "durable settled", unit.box.ref.uid, number, ids, own)
@@ -140,7 +140,7 @@ class PassedOn(Future[Any]):
 
     __slots__ = ("link", "number")
 
-    def __init__(self, link: Link, number: int) -> None:
+    def __init__(self, link: HostLink, number: int) -> None:
         super().__init__()
         self.link = link
         self.number = number
@@ -156,7 +156,7 @@ class PassedOn(Future[Any]):
         return True
 
 
-class Flight:
+class RoundTrip:
     """The wait of an actor whose message is in the child; `exit` is its word that it ends there, if it is to."""
 
     __slots__ = ("exit", "future", "link", "loads", "ref")
@@ -164,7 +164,7 @@ class Flight:
     is_all = False
     deadline = None
 
-    def __init__(self, ref: HostedDurableRef, link: Link, loads: bool | None) -> None:
+    def __init__(self, ref: DurableHostedRef, link: HostLink, loads: bool | None) -> None:
         self.ref = ref
         self.link = link
         self.loads = loads  # the stored state goes along

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
-from actorflow.durable.rows.open_asks import Asks
-from actorflow.durable.rows.records import Effects, Entry, Letter, Lost, TimerRow, Twice
+from actorflow.durable.rows.open_asks import OpenAsks
+from actorflow.durable.rows.records import Effects, Letter, Lost, MailRow, TimerRow, Twice
 from actorflow.errors import MailboxFull, PayloadError
 from actorflow.store.error_json import write_error
 
@@ -26,7 +26,7 @@ PRUNE: Final = 1000  # rows at once
 ELSEWHERE: Final = -1  # in place of a capacity: of an actor that is not known here
 
 
-class Desk:
+class LedgerContext:
     """The ledger's view of a registry: the asks on this node, and the time.
 
     Attributes:
@@ -37,7 +37,7 @@ class Desk:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
-        self.asks = Asks()
+        self.asks = OpenAsks()
 
     def numbered(self, letter: Letter, number: int) -> None:
         """Note the number of a row that was just put; in the transaction, so in the order of the numbers."""
@@ -47,7 +47,7 @@ class Desk:
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
-def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | None = None) -> None:
+def put(transaction: Transaction, desk: LedgerContext, letter: Letter, capacity: int | None = None) -> None:
     """Put a message into a mailbox, as one of the last statements of the commit: many nodes may write into one mailbox.
 
     Args:
@@ -62,7 +62,9 @@ def put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | No
     transaction.last((letter.receiver,), lambda: _put(transaction, desk, letter, capacity))
 
 
-def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str, capacity: int | None = None) -> None:
+def put_once(
+    transaction: Transaction, desk: LedgerContext, letter: Letter, id: str, capacity: int | None = None
+) -> None:
     """Put a message from elsewhere into a mailbox, unless one of that id was put there before.
 
     Raises:
@@ -78,7 +80,7 @@ def put_once(transaction: Transaction, desk: Desk, letter: Letter, id: str, capa
     transaction.last((letter.receiver,), act)
 
 
-def _put(transaction: Transaction, desk: Desk, letter: Letter, capacity: int | None) -> None:
+def _put(transaction: Transaction, desk: LedgerContext, letter: Letter, capacity: int | None) -> None:
     if capacity == ELSEWHERE:
         capacity, _ = bounds(transaction, [letter.receiver]).get(letter.receiver, (None, ""))
     if capacity is not None and count(transaction, letter.receiver, capacity) >= capacity:
@@ -113,11 +115,11 @@ def count(transaction: Transaction, receiver: str, limit: int) -> int:
     return 0 if row is None else int(row[0])
 
 
-def fetch(transaction: Transaction, receiver: str, after: int, limit: int) -> list[Entry]:
+def fetch(transaction: Transaction, receiver: str, after: int, limit: int) -> list[MailRow]:
     """Return the next messages of a mailbox."""
     rows = transaction.all("actors.fetch", {"receiver": receiver, "after": after, "limit": limit})
     return [
-        Entry(id_, sender, asker, count_in(attempt), count_in(crashes), body)
+        MailRow(id_, sender, asker, count_in(attempt), count_in(crashes), body)
         for id_, sender, asker, attempt, crashes, body in rows
     ]
 
@@ -131,7 +133,7 @@ def count_in(value: Any) -> int:
 
 
 def save_all(
-    transaction: Transaction, desk: Desk, units: list[Effects], capacities: Callable[[str], int | None]
+    transaction: Transaction, desk: LedgerContext, units: list[Effects], capacities: Callable[[str], int | None]
 ) -> None:
     """Write the effects of many messages.
 
@@ -165,7 +167,7 @@ def _with_bounds_of_others(
     return lambda name: others_too[name] if name in others_too else capacities(name)
 
 
-def _save_plain(transaction: Transaction, desk: Desk, units: list[Effects]) -> None:
+def _save_plain(transaction: Transaction, desk: LedgerContext, units: list[Effects]) -> None:
     if transaction.many("actors.save", map(_state_of, units)) != len(units):
         raise Lost
     if transaction.many("actors.done", [{"id": unit.entry.id} for unit in units if unit.entry]) != len(units):
@@ -182,7 +184,7 @@ def _save_plain(transaction: Transaction, desk: Desk, units: list[Effects]) -> N
             desk.numbered(letter, number)
 
 
-def save(transaction: Transaction, desk: Desk, unit: Effects, capacities: Callable[[str], int | None]) -> None:
+def save(transaction: Transaction, desk: LedgerContext, unit: Effects, capacities: Callable[[str], int | None]) -> None:
     """Write the effects of one message.
 
     Raises:
@@ -217,7 +219,7 @@ def _state_of(unit: Effects) -> dict[str, Any]:
     return {"name": unit.name, "owner": unit.owner, "epoch": unit.epoch, "state": unit.state, "next": unit.next}
 
 
-def _end_entry(transaction: Transaction, desk: Desk, unit: Effects, entry: Entry) -> None:
+def _end_entry(transaction: Transaction, desk: LedgerContext, unit: Effects, entry: MailRow) -> None:
     if unit.ending == "again":
         transaction.run("actors.again", {"id": entry.id, "attempt": entry.attempt, "error": unit.error})
     elif unit.ending == "promised":
@@ -236,7 +238,7 @@ def _end_entry(transaction: Transaction, desk: Desk, unit: Effects, entry: Entry
 
 def put_answer(
     transaction: Transaction,
-    desk: Desk,
+    desk: LedgerContext,
     here: str,
     number: int,
     asker: str | None,
@@ -251,7 +253,7 @@ def put_answer(
     transaction.run("actors.put_answer", row)
 
 
-def _end_timer(transaction: Transaction, desk: Desk, unit: Effects, timer: TimerRow) -> None:
+def _end_timer(transaction: Transaction, desk: LedgerContext, unit: Effects, timer: TimerRow) -> None:
     if unit.ending == "again":
         transaction.run("actors.timer_again", {"id": timer.id, "attempt": timer.attempt})
         return
@@ -275,7 +277,7 @@ def _add_dead(
     sender: bytes | None,
     body: bytes,
     error: bytes | None,
-    counted: Entry | TimerRow,
+    counted: MailRow | TimerRow,
 ) -> None:
     row = {"receiver": receiver, "sender": sender, "body": body, "error": error, "attempt": counted.attempt}
     transaction.run("actors.add_dead", {**row, "crashes": counted.crashes, "at": now, "keep": now + KEEP_DEAD})
@@ -285,7 +287,7 @@ def _add_dead(
 
 
 @dataclass(slots=True)
-class Owned:
+class OwnedActor:
     """An actor that is this node's now."""
 
     epoch: int
@@ -303,7 +305,7 @@ def own(
     is_living: Callable[[str], bool],
     bound: tuple[int | None, str | None],
     suspect: Callable[[bytes, float], bytes] | None,
-) -> Owned | None:
+) -> OwnedActor | None:
     """Make an actor this node's; None if another node that lives has it.
 
     `bound`: its capacity and overflow, for senders on other nodes; `suspect`: a function that returns a machine's state
@@ -334,7 +336,7 @@ def own(
             transaction.run("actors.save", {**fence, "state": state, "next": following})
     timers = _sound_timers(transaction, name, now)
     newest = transaction.one("actors.newest_of", {"receiver": name})
-    return Owned(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)
+    return OwnedActor(taken[0], state, following, timers, (newest[0] if newest is not None else None) or 0)
 
 
 def _sound_timers(transaction: Transaction, name: str, now: float) -> list[TimerRow]:

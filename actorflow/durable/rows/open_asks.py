@@ -53,7 +53,7 @@ class Asking(weakref.ref[Future[Any]]):
     number: int
 
 
-class Asks:
+class OpenAsks:
     """The open asks of one system on this node.
 
     Attributes:

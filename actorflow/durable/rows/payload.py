@@ -17,9 +17,9 @@ from actorflow.store.error_json import read_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actorflow.durable.node.runtime import Registry
+    from actorflow.durable.node.runtime import DurableRuntime
 
-READING: ContextVar[Registry] = ContextVar("actorflow.durable.reading")  # whose rows are being read
+READING: ContextVar[DurableRuntime] = ContextVar("actorflow.durable.reading")  # whose rows are being read
 
 PACKERS: Final[dict[type, Callable[[Any], list[Any]]]] = {
     Call: lambda call: ["call", call.name, plain_args(call.args), plain_kwargs(call.kwargs)],
@@ -58,7 +58,7 @@ def plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {name: to_plain(value, f"argument {name!r}", 1) for name, value in kwargs.items()}
 
 
-def unpack(registry: Registry, body: bytes) -> Any:
+def unpack(registry: DurableRuntime, body: bytes) -> Any:
     """Return the message that was packed: a copy of the one that was sent.
 
     Raises:
@@ -97,7 +97,7 @@ UNPACKERS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
-def read(registry: Registry, data: bytes) -> Any:
+def read(registry: DurableRuntime, data: bytes) -> Any:
     """Return a value that was stored: an answer, or a state."""
     token = READING.set(registry)
     try:

@@ -50,7 +50,7 @@ class Letter:
 
 
 @dataclass(slots=True)
-class Entry:
+class MailRow:
     """A row of a mailbox as it was fetched."""
 
     id: int
@@ -96,7 +96,7 @@ class Effects:
     epoch: int
     state: bytes | None
     next: int = 0
-    entry: Entry | None = None
+    entry: MailRow | None = None
     ending: Ending = "done"
     timer: TimerRow | None = None
     timer_due: float | None = None

@@ -51,14 +51,14 @@ def chart_from_dict(data: Mapping[str, Any], functions: Mapping[str, Any] | None
         DefinitionError: an unknown key, a value of the wrong type, a name that stands for nothing; with its path.
     """
     try:
-        chart = _Reader(data, functions or {}).chart()
+        chart = _MappingReader(data, functions or {}).chart()
     except RecursionError:
         raise DefinitionError("the dict of the chart is nested too deep") from None
     check(chart, loud="warning")
     return chart
 
 
-class _Reader:
+class _MappingReader:
     """Reads one dict; `path` is the place in it."""
 
     def __init__(self, data: Mapping[str, Any], functions: Mapping[str, Any]) -> None:

@@ -110,11 +110,11 @@ class ScxmlActor(ChartActor):
         if not self.model.cancelled:
             super()._fire(fire)
 
-    def report(self) -> Report:
+    def report(self) -> SessionReport:
         """Say how the session stands."""
         interpreter, session = self._interpreter, self.model
         pending = interpreter._pending
-        return Report(
+        return SessionReport(
             interpreter.chart.in_order(interpreter.configuration),
             interpreter.done,
             list(session.log),
@@ -125,7 +125,7 @@ class ScxmlActor(ChartActor):
         )
 
 
-class Report(NamedTuple):
+class SessionReport(NamedTuple):
     """The state of a session.
 
     Attributes:

@@ -11,7 +11,7 @@ from actorflow.machine.scxml.datamodels import READ_ONLY
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import copy
 from actorflow.machine.scxml.sending import compile_data
-from actorflow.machine.scxml.source import Source
+from actorflow.machine.scxml.source import DocumentSource
 
 if TYPE_CHECKING:
     from actorflow.machine.scxml.session import Session
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Variable = tuple[str, Code | None, Element]
 
 
-def data_of(source: Source, root: Element) -> list[Variable]:
+def data_of(source: DocumentSource, root: Element) -> list[Variable]:
     """Compile all `<data>` of the document, in document order; ids are unique in it."""
     found: dict[str, Variable] = {}
     for element in _data_in(root):
@@ -45,12 +45,12 @@ def _data_in(element: Element) -> Iterator[Element]:
             yield from _data_in(child)
 
 
-class Start:
+class DocumentStart:
     """Runs as a session begins: binds data, then runs the script at the top (5.3.3, 5.8)."""
 
     __slots__ = ("early", "late", "script", "source")
 
-    def __init__(self, root: Element, source: Source, *, late: bool) -> None:
+    def __init__(self, root: Element, source: DocumentSource, *, late: bool) -> None:
         variables = data_of(source, root)
         top = {id(data) for model in root.all("datamodel") for data in model.all("data")}
         self.source = source
@@ -69,7 +69,9 @@ class Start:
             self.script(session)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Start) and [each[2] for each in self.early] == [each[2] for each in other.early]
+        return isinstance(other, DocumentStart) and [each[2] for each in self.early] == [
+            each[2] for each in other.early
+        ]
 
     def __hash__(self) -> int:
         return hash(len(self.early))
@@ -80,7 +82,7 @@ class BindState:
 
     __slots__ = ("element", "name", "source", "variables")
 
-    def __init__(self, element: Element, name: str, source: Source) -> None:
+    def __init__(self, element: Element, name: str, source: DocumentSource) -> None:
         only = Element("scxml", {}, tuple(element.all("datamodel")), element.line)
         self.element = element
         self.name = name
@@ -106,7 +108,7 @@ class DoneData:
 
     __slots__ = ("_code", "element", "source")
 
-    def __init__(self, element: Element, source: Source) -> None:
+    def __init__(self, element: Element, source: DocumentSource) -> None:
         self.element = element
         self.source = source
         self._code = compile_data(source, element, lenient=True)

@@ -14,7 +14,7 @@ from actorflow.machine.scxml.datamodels import READ_ONLY
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import EvaluationError, LimitExceeded, copy
 from actorflow.machine.scxml.sending import compile_cancel, compile_send
-from actorflow.machine.scxml.source import Source
+from actorflow.machine.scxml.source import DocumentSource
 
 if TYPE_CHECKING:
     from actorflow.machine.scxml.session import Session
@@ -30,7 +30,7 @@ class Block:
 
     __slots__ = ("_steps", "elements", "source")
 
-    def __init__(self, elements: tuple[Element, ...], source: Source) -> None:
+    def __init__(self, elements: tuple[Element, ...], source: DocumentSource) -> None:
         self.elements = elements
         self.source = source
         self._steps = compile_steps(source, elements)
@@ -60,7 +60,7 @@ class Condition:
 
     __slots__ = ("_code", "element", "source")
 
-    def __init__(self, element: Element, source: Source) -> None:
+    def __init__(self, element: Element, source: DocumentSource) -> None:
         self.element = element
         self.source = source
         self._code = source.condition(element)
@@ -85,12 +85,12 @@ class Condition:
         return hash((self.element.get("cond"), self.source))
 
 
-def compile_steps(source: Source, elements: tuple[Element, ...]) -> list[tuple[Element, Step]]:
+def compile_steps(source: DocumentSource, elements: tuple[Element, ...]) -> list[tuple[Element, Step]]:
     """Compile elements of executable content."""
     return [(element, compile_step(source, element)) for element in elements]
 
 
-def compile_step(source: Source, element: Element) -> Step:
+def compile_step(source: DocumentSource, element: Element) -> Step:
     """Compile one element.
 
     Raises:
@@ -109,7 +109,7 @@ def _run(steps: list[tuple[Element, Step]], session: Session) -> None:
         step(session)
 
 
-def _raise(source: Source, element: Element) -> Step:
+def _raise(source: DocumentSource, element: Element) -> Step:
     name = source.need(element, "event")
 
     def run(session: Session) -> None:
@@ -119,7 +119,7 @@ def _raise(source: Source, element: Element) -> Step:
     return run
 
 
-def _holds(condition: Code, session: Session, source: Source, part: Element) -> bool:
+def _holds(condition: Code, session: Session, source: DocumentSource, part: Element) -> bool:
     """Evaluate the condition of a branch; an error counts as false, and error.execution follows (5.9.1)."""
     try:
         return bool(condition(session))
@@ -130,7 +130,7 @@ def _holds(condition: Code, session: Session, source: Source, part: Element) -> 
         return False
 
 
-def _if(source: Source, element: Element) -> Step:
+def _if(source: DocumentSource, element: Element) -> Step:
     source.has(element, "cond")
     parts: list[tuple[Element, list[Element]]] = [(element, [])]
     for child in element.elements:
@@ -153,7 +153,7 @@ def _if(source: Source, element: Element) -> Step:
     return run
 
 
-def _foreach(source: Source, element: Element) -> Step:
+def _foreach(source: DocumentSource, element: Element) -> Step:
     source.need(element, "array")
     array = source.expression(element, "array")
     item, index = source.need(element, "item"), element.get("index")
@@ -179,7 +179,7 @@ def _foreach(source: Source, element: Element) -> Step:
     return run
 
 
-def _log(source: Source, element: Element) -> Step:
+def _log(source: DocumentSource, element: Element) -> Step:
     label = element.get("label")
     code = source.expression(element, "expr")
 
@@ -190,7 +190,7 @@ def _log(source: Source, element: Element) -> Step:
     return run
 
 
-def _assign(source: Source, element: Element) -> Step:
+def _assign(source: DocumentSource, element: Element) -> Step:
     source.need(element, "location")
     place = source.place(element, "location")
     value = source.value_of(element)
@@ -204,13 +204,13 @@ def _assign(source: Source, element: Element) -> Step:
     return run
 
 
-def _script(source: Source, element: Element) -> Step:
+def _script(source: DocumentSource, element: Element) -> Step:
     from actorflow.machine.scxml.script import compile_script  # noqa: PLC0415 - few documents have one
 
     return compile_script(source, element)
 
 
-COMPILERS: Final[dict[str, Callable[[Source, Element], Step]]] = {
+COMPILERS: Final[dict[str, Callable[[DocumentSource, Element], Step]]] = {
     "assign": _assign,
     "cancel": compile_cancel,
     "foreach": _foreach,

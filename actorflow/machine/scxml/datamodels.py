@@ -13,7 +13,15 @@ from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.ecma.expressions import compile_ecma, compile_ecma_place
 from actorflow.machine.scxml.ecma.operators import RESERVED
 from actorflow.machine.scxml.ecma.values import UNDEFINED, text_of, truth
-from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, LimitExceeded, Refused, Scope, copy, spend_size
+from actorflow.machine.scxml.limits import (
+    MAX_STEPS,
+    EvaluationError,
+    ExpressionRefused,
+    LimitExceeded,
+    Scope,
+    copy,
+    spend_size,
+)
 from actorflow.machine.scxml.python.expressions import compile_place, compile_python, literal, parse_python
 from actorflow.machine.scxml.python.nodes import Constants
 
@@ -100,7 +108,7 @@ class Python:
             pass
         try:
             return literal(text)
-        except (EvaluationError, Refused, TypeError, ArithmeticError):
+        except (EvaluationError, ExpressionRefused, TypeError, ArithmeticError):
             return " ".join(text.split())
 
     def is_name(self, text: str) -> bool:
@@ -178,7 +186,7 @@ class Null:
 
     def expression(self, source: str) -> Code:
         """Refuse: there are no values."""
-        raise Refused(
+        raise ExpressionRefused(
             f"{source!r}: the null data model has no values; write datamodel='python' or 'ecmascript' at <scxml>"
         )
 

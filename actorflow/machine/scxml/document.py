@@ -12,7 +12,7 @@ from actorflow.machine.platform import ALONE, Platform
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.family import Family
 from actorflow.machine.scxml.session import Session
-from actorflow.machine.scxml.source import Source
+from actorflow.machine.scxml.source import DocumentSource
 
 if TYPE_CHECKING:
     from actorflow.machine.program import Program
@@ -30,7 +30,7 @@ class ScxmlChart(Chart):
     """
 
     document: Element = field(default_factory=lambda: Element("scxml"))
-    source: Source = field(default_factory=lambda: Source(""))
+    source: DocumentSource = field(default_factory=lambda: DocumentSource(""))
 
     def session(
         self,

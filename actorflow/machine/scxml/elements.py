@@ -68,7 +68,7 @@ def parse(document: str | bytes, file: str) -> Element:
     raw = _encoded(document, file) if isinstance(document, str) else document
     if len(raw) > MAX_BYTES:
         raise DefinitionError(f"{file}: the document is larger than {MAX_BYTES // 1_000_000} MB")
-    return _Parser(file, "utf-8" if isinstance(document, str) else None).parse(raw)
+    return _ElementParser(file, "utf-8" if isinstance(document, str) else None).parse(raw)
 
 
 def _encoded(document: str, file: str) -> bytes:
@@ -79,7 +79,7 @@ def _encoded(document: str, file: str) -> bytes:
         raise DefinitionError(f"{file}:{line}: {document[error.start]!r} is half a character; leave it out") from None
 
 
-class _Parser:
+class _ElementParser:
     def __init__(self, file: str, encoding: str | None) -> None:
         self.file = file
         self.open: list[tuple[Element, list[Child]]] = []

@@ -10,7 +10,7 @@ from actorflow.machine.scxml.content import Block
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import EvaluationError, copy
 from actorflow.machine.scxml.sending import compile_params
-from actorflow.machine.scxml.source import MAX_INVOKED, Source
+from actorflow.machine.scxml.source import MAX_INVOKED, DocumentSource
 
 if TYPE_CHECKING:
     from actorflow.machine.scxml.document import ScxmlChart
@@ -28,7 +28,7 @@ class Invocation:
 
     __slots__ = ("_content", "_kind", "_params", "_place", "_reference", "element", "id", "source")
 
-    def __init__(self, element: Element, source: Source, id: str) -> None:
+    def __init__(self, element: Element, source: DocumentSource, id: str) -> None:
         self.element = element
         self.source = source
         self.id = id
@@ -95,7 +95,7 @@ def _inline(content: Element) -> Any:
     return lambda _scope: text
 
 
-def read_invoke(source: Source, element: Element, state: str, number: int) -> Invoke:
+def read_invoke(source: DocumentSource, element: Element, state: str, number: int) -> Invoke:
     """Read `<invoke>`; an id that is not given is "state.number" (6.4.1)."""
     id = element.get("id") or f"{state}.{number}"
     finalizes = element.all("finalize")
@@ -112,7 +112,7 @@ def read_invoke(source: Source, element: Element, state: str, number: int) -> In
     return Invoke(id, Invocation(element, source, id), autoforward in {"true", "1"}, finalize)
 
 
-def _taken_over(source: Source, element: Element) -> tuple[Element, ...]:
+def _taken_over(source: DocumentSource, element: Element) -> tuple[Element, ...]:
     """Return the effect of an empty finalize: params given by location get the values that come back (6.5)."""
     names = {name: name for name in (element.get("namelist") or "").split()}
     for param in element.all("param"):

@@ -39,7 +39,7 @@ class LimitExceeded(EvaluationError):
     """An expression costs more than a loaded document may; the session remembers it as its `failure`."""
 
 
-class Refused(DefinitionError):
+class ExpressionRefused(DefinitionError):
     """An expression has something that no data model allows: the document is not loaded."""
 
 

@@ -10,13 +10,13 @@ from typing import Final
 
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import HISTORY, ROOT, Hook, Kind, StateNode, Transition
-from actorflow.machine.scxml.binding import BindState, DoneData, Start, data_of
+from actorflow.machine.scxml.binding import BindState, DocumentStart, DoneData, data_of
 from actorflow.machine.scxml.content import Block, Condition
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.elements import MAX_BYTES, VERBATIM, Element, parse
 from actorflow.machine.scxml.invoking import read_invoke
 from actorflow.machine.scxml.limits import MAX_SOURCE
-from actorflow.machine.scxml.source import Source, checked_language
+from actorflow.machine.scxml.source import DocumentSource, checked_language
 
 STATES: Final = ("state", "parallel", "final", "history")
 INSIDE: Final[dict[str, tuple[str, ...]]] = {
@@ -54,7 +54,7 @@ def load(document: str | Path, *, trust: bool = False, datamodel: str = "python"
     ('scxml', ['', 'a', 'b'])
     """
     if isinstance(document, str) and document.lstrip("\ufeff \t\r\n").startswith("<"):
-        return read(document, Source("scxml", trust=trust, default=datamodel))
+        return read(document, DocumentSource("scxml", trust=trust, default=datamodel))
     if not str(document).strip():
         raise DefinitionError("there is no document: give its text, which begins with '<', or the path of its file")
     path = Path(document)
@@ -65,25 +65,25 @@ def load(document: str | Path, *, trust: bool = False, datamodel: str = "python"
         raise DefinitionError(f"{path}: {error.strerror}") from None
     except ValueError as error:  # a path with a NUL in it
         raise DefinitionError(f"{str(path)!r:.60}: {error}") from None
-    return read(raw, Source(str(path), folder=str(path.parent), trust=trust, default=datamodel))
+    return read(raw, DocumentSource(str(path), folder=str(path.parent), trust=trust, default=datamodel))
 
 
-def read(document: str | bytes, source: Source) -> ScxmlChart:
+def read(document: str | bytes, source: DocumentSource) -> ScxmlChart:
     """Read a document's text."""
     text = document.lstrip("\ufeff \t\r\n") if isinstance(document, str) else document
     return read_element(parse(text, source.file), source)
 
 
-def read_element(root: Element, source: Source) -> ScxmlChart:
+def read_element(root: Element, source: DocumentSource) -> ScxmlChart:
     """Read a document that is parsed."""
     if root.tag != "scxml":
         raise DefinitionError(f"{source.file}:{root.line}: the root of an SCXML document is <scxml>, not <{root.tag}>")
     source = dataclasses.replace(source, language=checked_language(root, source.file, source.default))
-    return _Reader(root, source).chart()
+    return _DocumentReader(root, source).chart()
 
 
-class _Reader:
-    def __init__(self, root: Element, source: Source) -> None:
+class _DocumentReader:
+    def __init__(self, root: Element, source: DocumentSource) -> None:
         self.root = root
         self.source = source
         self.late = root.get("binding") == "late"
@@ -213,7 +213,7 @@ class _Reader:
             return None
         if attribute is not None and initials:
             raise self.source.error(initials[0], "the attribute initial and <initial> exclude each other")
-        start = (Hook("datamodel", Start(self.root, self.source, late=self.late)),) if name == ROOT else ()
+        start = (Hook("datamodel", DocumentStart(self.root, self.source, late=self.late)),) if name == ROOT else ()
         if initials:
             return self.default_of(initials[0], name, "initial")
         if attribute is not None:
@@ -311,7 +311,7 @@ class _Reader:
                 raise self.source.error(element, f"{one!r} and {other!r} cannot be active at the same time")
 
 
-def check_expressions(source: Source, root: Element) -> None:
+def check_expressions(source: DocumentSource, root: Element) -> None:
     """Refuse a document whose expressions would take long to compile."""
     length, left = 0, [root]
     while left:

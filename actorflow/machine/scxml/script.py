@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import EvaluationError
-from actorflow.machine.scxml.source import Source
+from actorflow.machine.scxml.source import DocumentSource
 
 if TYPE_CHECKING:
     from actorflow.machine.scxml.session import Session
 
 
-def compile_script(source: Source, element: Element) -> Callable[[Session], None]:
+def compile_script(source: DocumentSource, element: Element) -> Callable[[Session], None]:
     """Compile a script.
 
     Raises:

@@ -10,7 +10,7 @@ from actorflow.machine.event import Event
 from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import EvaluationError, copy
-from actorflow.machine.scxml.source import Source
+from actorflow.machine.scxml.source import DocumentSource
 
 if TYPE_CHECKING:
     from actorflow.machine.scxml.session import Session
@@ -20,7 +20,7 @@ TYPES: Final = ("scxml", "http://www.w3.org/TR/scxml", PROCESSOR)
 UNITS: Final = {"s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def compile_send(source: Source, element: Element) -> Callable[[Session], None]:
+def compile_send(source: DocumentSource, element: Element) -> Callable[[Session], None]:
     """Compile `<send>` (6.2)."""
     event = source.either(element, "event")
     target = source.either(element, "target")
@@ -70,7 +70,7 @@ def _sent(session: Session, data: Code | None) -> Any:
     return None if data is None else copy(session, data(session))
 
 
-def compile_cancel(source: Source, element: Element) -> Callable[[Session], None]:
+def compile_cancel(source: DocumentSource, element: Element) -> Callable[[Session], None]:
     """Compile `<cancel>` (6.3)."""
     source.one_of(element, "sendid", "sendidexpr", needed=True)
     sendid = source.either(element, "sendid")
@@ -99,7 +99,7 @@ def seconds_of(delay: Any) -> float:
 # --- what is sent along -----------------------------------------------------------------------------------------------
 
 
-def compile_params(source: Source, element: Element) -> tuple[list[tuple[str, Code]], list[tuple[str, Code]]]:
+def compile_params(source: DocumentSource, element: Element) -> tuple[list[tuple[str, Code]], list[tuple[str, Code]]]:
     """Compile `namelist` and `<param>` (5.7): names with the code of their values."""
     names = (element.get("namelist") or "").split()
     listed = []
@@ -117,7 +117,7 @@ def compile_params(source: Source, element: Element) -> tuple[list[tuple[str, Co
     return listed, params
 
 
-def compile_data(source: Source, element: Element, *, lenient: bool = False) -> Code | None:
+def compile_data(source: DocumentSource, element: Element, *, lenient: bool = False) -> Code | None:
     """Compile the data of an event: namelist and params as an object, or content as any value; None without.
 
     `lenient`: a param without a value is left out, with error.execution, as in `<donedata>` (5.7.1).
@@ -157,7 +157,7 @@ def event_of(session: Session, name: str, value: Any, sendid: str | None) -> Eve
     )
 
 
-class Again(Event):
+class SelfSent(Event):
     """An event that a session sends to itself without delay: it goes on with the current work, on the same budget."""
 
     __slots__ = ()

@@ -14,8 +14,8 @@ from actorflow.machine.scxml.datamodels import DATAMODELS
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.family import Family
 from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, LimitExceeded
-from actorflow.machine.scxml.sending import PROCESSOR, Again, Delayed, event_of
-from actorflow.machine.scxml.source import Source
+from actorflow.machine.scxml.sending import PROCESSOR, Delayed, SelfSent, event_of
+from actorflow.machine.scxml.source import DocumentSource
 from actorflow.machine.scxml.stored import data_of, kept, plain
 from actorflow.machine.snapshot import event_of as event_of_dict
 from actorflow.machine.snapshot import event_to_dict, shown
@@ -170,7 +170,7 @@ class Session:
         if event is not None and event is not self._event[0]:
             self._current()
             from_child = event.invokeid is not None
-            if (event.kind == "external" or from_child) and event.__class__ is not Again:
+            if (event.kind == "external" or from_child) and event.__class__ is not SelfSent:
                 now = self.interpreter._platform.time()
                 if now > self._since or not (from_child or event.origin):
                     self._left = MAX_STEPS
@@ -266,7 +266,7 @@ class Session:
     def raise_error(
         self,
         error: Exception,
-        source: Source | None = None,
+        source: DocumentSource | None = None,
         element: Element | None = None,
         *,
         name: str = "error.execution",
@@ -313,7 +313,7 @@ class Session:
             key = f"{sendid or 'send'} #{self._number()}"
             self.interpreter.start_event_timer(key, seconds, event)
         else:
-            again = Again(event.name, event.args, sendid=sendid, origin=event.origin, origintype=event.origintype)
+            again = SelfSent(event.name, event.args, sendid=sendid, origin=event.origin, origintype=event.origintype)
             self.interpreter.send_event(again)
 
     def _delay(self, key: str, event: Event, where: str, seconds: float) -> None:
@@ -367,7 +367,7 @@ class Session:
 
     # --- data --------------------------------------------------------------------------------------------------------
 
-    def bind(self, name: str, value: Callable[[Session], Any] | None, source: Source, element: Element) -> None:
+    def bind(self, name: str, value: Callable[[Session], Any] | None, source: DocumentSource, element: Element) -> None:
         """Give a variable its first value; without one, or when that fails, it has none (5.3.2)."""
         if name in self.given:
             self.data[name] = self.given[name]

@@ -11,7 +11,7 @@ from actorflow.errors import DefinitionError
 from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.datamodels import DATAMODELS, Assign, Datamodel
 from actorflow.machine.scxml.elements import MAX_BYTES, Element
-from actorflow.machine.scxml.limits import EvaluationError, LimitExceeded, Refused, copy
+from actorflow.machine.scxml.limits import EvaluationError, ExpressionRefused, LimitExceeded, copy
 
 MAX_INVOKED: Final = 8  # documents that invoke each other: one that invokes itself comes to an end
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DocumentSource:
     """A document's place, its language, and how far it is trusted.
 
     Attributes:
@@ -65,7 +65,7 @@ class Source:
             return None
         try:
             return compile_it(text)
-        except Refused as error:
+        except ExpressionRefused as error:
             raise self.error(element, f"{attribute}: {error}") from None
 
     def need(self, element: Element, attribute: str) -> str:

@@ -18,7 +18,7 @@ from actorflow.errors import DefinitionError, TransitionRefused
 from actorflow.machine import transition_sets
 from actorflow.machine.configuration import Choice, Configuration
 from actorflow.machine.event import Event
-from actorflow.machine.pending import Due, Pending, pending_of
+from actorflow.machine.pending import Pending, PendingTimer, pending_of
 from actorflow.machine.steps.failures import FAILED, is_own_refusal, log_hidden, name_part, refusal
 from actorflow.machine.steps.invocations import pass_on, start_children
 from actorflow.machine.steps.microstep import START, move_to, take, take_in_scxml_order
@@ -136,7 +136,7 @@ def advance(machine: Interpreter) -> int:
     return fired
 
 
-def fire(machine: Interpreter, due: Due) -> Any:
+def fire(machine: Interpreter, due: PendingTimer) -> Any:
     """A timer is due: send its event, or take the transition of the state that has timed out."""
     pending = machine._pending
     if pending is None or pending.timers.get(due.key) is not due:

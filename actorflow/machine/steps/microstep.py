@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.machine.configuration import Configuration, Entered, EventHook, Move, Step
+from actorflow.machine.configuration import ChartStep, Configuration, Entered, EventHook, Move
 from actorflow.machine.event import Event
 from actorflow.machine.pending import pending_of, remembered_by
 from actorflow.machine.steps.failures import guarded, name_part
@@ -51,7 +51,7 @@ def take(machine: Interpreter, moves: tuple[Move, ...], event: Event) -> Any:
     return value
 
 
-def _keep(source: Configuration, event: Event, step: Step) -> None:
+def _keep(source: Configuration, event: Event, step: ChartStep) -> None:
     """Let the common path know the step: it is always the same."""
     choices = source.candidates.get(event.name)
     if isinstance(choices, tuple):
@@ -60,7 +60,7 @@ def _keep(source: Configuration, event: Event, step: Step) -> None:
                 choice.step = step
 
 
-def move_to(machine: Interpreter, step: Step, event: Event, data: tuple[Any, ...]) -> None:
+def move_to(machine: Interpreter, step: ChartStep, event: Event, data: tuple[Any, ...]) -> None:
     """Make the target the configuration: end timers and children, record, tell the listeners, and enter."""
     _leave(machine, step)
     machine._configuration = step.target
@@ -69,7 +69,7 @@ def move_to(machine: Interpreter, step: Step, event: Event, data: tuple[Any, ...
     _enter(machine, step, event)
 
 
-def _enter(machine: Interpreter, step: Step, event: Event, active: set[str] | None = None) -> None:
+def _enter(machine: Interpreter, step: ChartStep, event: Event, active: set[str] | None = None) -> None:
     """Enter the states of a step, one by one; `active` gets their names."""
     part = "an enter hook" if active is None else ""
     left = list(reversed(step.entered))
@@ -95,13 +95,13 @@ def _enter(machine: Interpreter, step: Step, event: Event, active: set[str] | No
             _begin_what_lives_in(machine, entered)
 
 
-def enter_plainly(machine: Interpreter, step: Step, event: str) -> None:
+def enter_plainly(machine: Interpreter, step: ChartStep, event: str) -> None:
     """Run the hooks of a common step, which enters states that have nothing else."""
     for hook in step.enters:
         guarded(machine, hook, (), "an enter hook", event)
 
 
-def _leave(machine: Interpreter, step: Step) -> None:
+def _leave(machine: Interpreter, step: ChartStep) -> None:
     """Update the history states, cancel the timeouts of the states that are left, and end their children."""
     if step.remembered:
         pending_of(machine).remembered.update(step.remembered)
@@ -128,7 +128,7 @@ def _end_what_lives_in(machine: Interpreter, name: str) -> None:
         end_children_of(machine, name)
 
 
-def take_in_scxml_order(machine: Interpreter, step: Step, event: Event) -> None:
+def take_in_scxml_order(machine: Interpreter, step: ChartStep, event: Event) -> None:
     """Exit, act, enter; `In` sees each change as it comes."""
     pending = pending_of(machine)
     program = machine._program

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import is_wait
 from actorflow.machine.event import Event
-from actorflow.machine.pending import Due, TimerKey, pending_of
+from actorflow.machine.pending import PendingTimer, TimerKey, pending_of
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def start_named(machine: Interpreter, name: str, seconds: float, event: Event) -
 
 def start_timer(machine: Interpreter, key: TimerKey, seconds: float, event: Event | None) -> None:
     """Start a timer."""
-    add_timer(machine, Due(key, machine._platform.time() + seconds, event), seconds)
+    add_timer(machine, PendingTimer(key, machine._platform.time() + seconds, event), seconds)
 
 
-def add_timer(machine: Interpreter, due: Due, seconds: float) -> None:
+def add_timer(machine: Interpreter, due: PendingTimer, seconds: float) -> None:
     """Start a timer that may have run before, in a snapshot."""
     pending_of(machine).timers[due.key] = due
     due.cancel = machine._platform.add_timer(seconds, partial(machine._fire, due))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 START_LIMIT = 60.0  # seconds for a child to be forked: a preload may take that long
 
 
-class Exit(NamedTuple):
+class ProcessExit(NamedTuple):
     """The end of a child.
 
     Attributes:
@@ -64,7 +64,7 @@ class Exit(NamedTuple):
         return error
 
 
-class Handle:
+class ChildProcess:
     """One child: its process id, its end, and the means to end it. All methods may be called from any thread."""
 
     def __init__(self, server: ForkServer, number: int) -> None:
@@ -72,8 +72,8 @@ class Handle:
         self._number = number
         self._changed = threading.Condition()
         self._pid: int | None = None
-        self._exit: Exit | None = None
-        self._callbacks: list[Callable[[Exit], object]] = []
+        self._exit: ProcessExit | None = None
+        self._callbacks: list[Callable[[ProcessExit], object]] = []
 
     @property
     def pid(self) -> int:
@@ -98,13 +98,13 @@ class Handle:
         """Send a signal to the child and all in its process group; nothing happens if it has ended."""
         self._server.kill(self._number, signal)
 
-    def wait(self, timeout: float) -> Exit | None:
+    def wait(self, timeout: float) -> ProcessExit | None:
         """Wait so many seconds for the end; None if it has not come by then."""
         with self._changed:
             self._changed.wait_for(lambda: self._exit, timeout)
             return self._exit
 
-    def end(self, timeout: float) -> Exit | None:
+    def end(self, timeout: float) -> ProcessExit | None:
         """Wait so many seconds for the end, and as long again after a kill."""
         exit = self.wait(timeout)
         if exit is None:
@@ -118,9 +118,9 @@ class Handle:
         with self._changed:
             if self._pid is not None:
                 return
-        self._exited(Exit(error="it was not wanted any more before it was forked"))
+        self._exited(ProcessExit(error="it was not wanted any more before it was forked"))
 
-    def add_exit_callback(self, callback: Callable[[Exit], object]) -> None:
+    def add_exit_callback(self, callback: Callable[[ProcessExit], object]) -> None:
         """Have a function called with the exit: in the launcher's thread, or here and now if it has ended."""
         with self._changed:
             if self._exit is None:
@@ -135,7 +135,7 @@ class Handle:
             self._pid = pid
             self._changed.notify_all()
 
-    def _exited(self, exit: Exit) -> None:
+    def _exited(self, exit: ProcessExit) -> None:
         with self._changed:
             if self._exit is not None:
                 return
@@ -152,7 +152,7 @@ class Handle:
         """Give up the wait, in a fork of the process that started the child."""
         self._changed = threading.Condition()  # it may have been held by a thread that is not here
         self._callbacks.clear()
-        self._exit = self._exit or Exit(error="it belongs to the process that this one was forked from")
+        self._exit = self._exit or ProcessExit(error="it belongs to the process that this one was forked from")
 
     def _lost(self, why: str, *, refused: bool = False) -> None:
         """Its zygote has died: the kernel kills the child then; see to it, and report it."""
@@ -163,4 +163,4 @@ class Handle:
                 except OSError:
                     continue
                 break
-        self._exited(Exit(signal=None if self._pid is None else signals.SIGKILL, error=why, refused=refused))
+        self._exited(ProcessExit(signal=None if self._pid is None else signals.SIGKILL, error=why, refused=refused))

@@ -15,7 +15,7 @@ from signal import SIGCONT
 from socket import AF_UNIX, SHUT_WR, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET, socketpair
 from typing import Any
 
-from actorflow.process.launch.child_process import Exit, Handle
+from actorflow.process.launch.child_process import ChildProcess, ProcessExit
 from actorflow.process.launch.frames import receive, send
 
 # A script would be compiled at each start, and its folder would be the children's first in sys.path.
@@ -52,7 +52,7 @@ class ForkServer:
         self._lock = threading.Lock()  # one writer at a time
         self._place: tuple[Any, ...] = ()
         self._numbers = count(1)
-        self._handles: dict[int, Handle] = {}
+        self._handles: dict[int, ChildProcess] = {}
         self._ended = False
         self._has_forked = False
         self.why = "its fork server has died"  # what has ended it, for those who were launched or are to be
@@ -78,7 +78,7 @@ class ForkServer:
 
     # --- from any thread ---------------------------------------------------------------------------------------------
 
-    def launch(self, entry: str, argument: Any, fds: Sequence[int], options: tuple[Any, ...]) -> Handle:
+    def launch(self, entry: str, argument: Any, fds: Sequence[int], options: tuple[Any, ...]) -> ChildProcess:
         """Ask for a child; does not wait for it.
 
         Raises:
@@ -87,7 +87,7 @@ class ForkServer:
         with self._lock:
             self._move()
             number = next(self._numbers)
-            handle = self._handles[number] = Handle(self, number)
+            handle = self._handles[number] = ChildProcess(self, number)
             try:
                 self._send("launch", number, entry, argument, len(fds), *options, fds=fds)
             except BaseException:
@@ -212,7 +212,7 @@ class ForkServer:
         handle = self._handles.pop(number)
         if what == "failed":
             error, refused = rest
-            handle._exited(Exit(error=error, refused=refused))
+            handle._exited(ProcessExit(error=error, refused=refused))
         else:
             handle._exited(exit_of(*rest))
 
@@ -235,11 +235,11 @@ class ForkServer:
         self._life = self._its_life = -1
 
 
-def exit_of(status: int, max_rss: int, error: str) -> Exit:
+def exit_of(status: int, max_rss: int, error: str) -> ProcessExit:
     """Return the end of a child, read from its `wait4` status and its pipe."""
     code = os.waitstatus_to_exitcode(status)
     exitcode, signal = (code, None) if code >= 0 else (None, -code)
-    return Exit(exitcode, signal, max_rss, error.removeprefix(REFUSED), error.startswith(REFUSED))
+    return ProcessExit(exitcode, signal, max_rss, error.removeprefix(REFUSED), error.startswith(REFUSED))
 
 
 def here(env: dict[str, str]) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from actorflow.errors import ActorflowError
-from actorflow.process.launch.child_process import Handle
+from actorflow.process.launch.child_process import ChildProcess
 from actorflow.process.launch.fork_server import ForkServer, forking
 
 
@@ -52,7 +52,7 @@ class Launcher:
         cpu: Sequence[int] | None = None,
         nice: int | None = None,
         warm: str | None = None,
-    ) -> Handle:
+    ) -> ChildProcess:
         """Start a child that calls the entry function with the argument and its own copies of the descriptors.
 
         The call returns before the child is there. The child has this process's current import path, environment and
@@ -82,7 +82,7 @@ class Launcher:
             with suppress(OSError):
                 return server.launch(entry, argument, fds, options)
             self._server = None
-            handle = Handle(server, 0)
+            handle = ChildProcess(server, 0)
             why = f"two fork servers in a row died as they took a request: {server.why}"
             handle._lost(why, refused=server.refused)
             return handle

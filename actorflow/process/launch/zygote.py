@@ -52,7 +52,7 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 LAST_WAIT = 5000  # milliseconds for killed children to end
 
 
-class Refused(Exception):
+class LaunchRefused(Exception):
     """The caller's definition is wrong; another try would fail as well."""
 
 
@@ -110,12 +110,12 @@ class Zygote:
             case ("preload", modules):
                 try:
                     self._import(modules, "preload")
-                except Refused as error:
+                except LaunchRefused as error:
                     self._refusal = str(error)
             case ("warm", module):
                 try:
                     self._import([module], "warm-up")
-                except Refused:  # the launch that wants it tries again, and tells
+                except LaunchRefused:  # the launch that wants it tries again, and tells
                     pass
         return None
 
@@ -142,20 +142,20 @@ class Zygote:
         """Fork. The child gets its `Newborn`; the zygote gets None, and tells the launcher."""
         try:
             if self._refusal:
-                raise Refused(self._refusal)
+                raise LaunchRefused(self._refusal)
             if len(fds) < count:
                 raise OSError(f"the zygote has no room for {count} more open files (ulimit -n)")
             if warm and warm not in sys.modules:
                 self._import([warm], "warm-up")
             if threads := threads_left():
-                raise Refused(
+                raise LaunchRefused(
                     f"the zygote has {threads} threads and cannot fork safely; one of its imports started them"
                 )
             pid, life = self._fork()
-        except (OSError, Refused) as error:
+        except (OSError, LaunchRefused) as error:
             for fd in fds:
                 os.close(fd)
-            self._tell("failed", number, str(error), isinstance(error, Refused))
+            self._tell("failed", number, str(error), isinstance(error, LaunchRefused))
             return None
         if pid == 0:
             newborn = Newborn(entry, argument, fds, life, cpu, nice)
@@ -280,9 +280,9 @@ def import_before_fork(name: str, what: str) -> None:
     try:
         __import__(name)
     except BaseException as error:
-        raise Refused(f"{what} of {name!r} failed: {type(error).__name__}: {error}") from error
+        raise LaunchRefused(f"{what} of {name!r} failed: {type(error).__name__}: {error}") from error
     if threads := threads_left():
-        raise Refused(
+        raise LaunchRefused(
             f"{what} of {name!r} started {threads} threads, and a process with threads cannot be forked safely. "
             'Leave it out, or keep it from starting threads: for numpy, env={"OPENBLAS_NUM_THREADS": "1"}'
         )

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from actorflow.process.pool.task import Task
+    from actorflow.process.pool.task import PoolTask
     from actorflow.process.pool.task_queue import TaskQueue
 
 BATCH_SECONDS: Final = 0.001  # that a batch takes about
@@ -17,8 +17,8 @@ BEHIND_BYTES: Final = 96 * 1024  # of a task that waits behind another
 
 
 def gather(
-    queue: TaskQueue, first: Task[Any], seconds: float, most: float, known: Container[int]
-) -> tuple[list[Task[Any]], float]:
+    queue: TaskQueue, first: PoolTask[Any], seconds: float, most: float, known: Container[int]
+) -> tuple[list[PoolTask[Any]], float]:
     """Take cheap tasks to go with the first, at most so many more; return all, and the seconds that they will take."""
     tasks = [first]
     size = weight(first, known)
@@ -34,7 +34,7 @@ def gather(
 
 
 def fits_behind(
-    task: Task[Any], cost: float | None, batches: Iterable[tuple[int, float]], known: Container[int]
+    task: PoolTask[Any], cost: float | None, batches: Iterable[tuple[int, float]], known: Container[int]
 ) -> bool:
     """Say whether a task may wait at a worker for the batches that are there."""
     if cost is None or cost >= SHORT or not is_light(task, known):
@@ -42,7 +42,7 @@ def fits_behind(
     return all(seconds < SHORT for _, seconds in batches)
 
 
-def is_light(task: Task[Any], known: Container[int]) -> bool:
+def is_light(task: PoolTask[Any], known: Container[int]) -> bool:
     """Say whether a task can be sent to a worker that does not read: one that runs another task, or is starting.
 
     The socket must hold all of it. Else who sends waits for the worker, with the lock of the line; and a worker that
@@ -51,7 +51,7 @@ def is_light(task: Task[Any], known: Container[int]) -> bool:
     return not task.buffers and weight(task, known) <= BEHIND_BYTES
 
 
-def weight(task: Task[Any], known: Container[int]) -> int:
+def weight(task: PoolTask[Any], known: Container[int]) -> int:
     """Return the bytes that go to a worker with a task: its arguments, and its function if that is not known there."""
     size = len(task.data)
     return size if task.function.number in known else size + len(task.function.data)

@@ -18,13 +18,13 @@ from actorflow.process.pool.task_queue import TaskQueue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actorflow.process.launch.child_process import Handle
+    from actorflow.process.launch.child_process import ChildProcess
     from actorflow.process.launch.launcher import Launcher
     from actorflow.process.log_handling import RecordQueue
     from actorflow.process.pool.setup import Setup
-    from actorflow.process.pool.task import Task
-    from actorflow.process.pool.workers.direct_channel import DirectLine
-    from actorflow.process.pool.workers.worker_thread import Lane
+    from actorflow.process.pool.task import PoolTask
+    from actorflow.process.pool.workers.direct_channel import DirectChannel
+    from actorflow.process.pool.workers.worker_thread import WorkerThread
 
 WORKER: Final = "actorflow.process.pool.workers.worker_main"
 PAUSE: Final = 0.01  # seconds before another start is tried, if there was no room for a worker; doubled each time
@@ -42,9 +42,9 @@ class Dispatch:
         self.path = path
         self.workers = workers
         self.queue = TaskQueue()
-        self.idle: list[DirectLine] = []
-        self.lanes: list[Lane] = []
-        self.launched: list[Lane] = []  # successors of dead ones, which no worker has taken yet
+        self.idle: list[DirectChannel] = []
+        self.lanes: list[WorkerThread] = []
+        self.launched: list[WorkerThread] = []  # successors of dead ones, which no worker has taken yet
         self.functions = Functions()
         self.closing = False
         self.cancels = False  # the end is not to wait for what has not begun
@@ -62,7 +62,7 @@ class Dispatch:
 
     # --- tasks -------------------------------------------------------------------------------------------------------
 
-    def submit(self, task: Task[Any]) -> None:
+    def submit(self, task: PoolTask[Any]) -> None:
         """Give a task to an idle worker, else put it into the queue.
 
         A worker that rests appends itself to `idle` and then looks at the queue; here it is the other way round. So one
@@ -93,7 +93,7 @@ class Dispatch:
             self.rouse()
             raise
 
-    def _enqueue(self, task: Task[Any]) -> None:
+    def _enqueue(self, task: PoolTask[Any]) -> None:
         if task.buffers and not task.copied:
             task.copy_buffers()
         self.queue.put(task)
@@ -115,7 +115,7 @@ class Dispatch:
             except IndexError:
                 return
 
-    def put_back(self, tasks: Sequence[Task[Any]]) -> None:
+    def put_back(self, tasks: Sequence[PoolTask[Any]]) -> None:
         """Put tasks that have not run to the front of the queue, in their order."""
         for task in reversed(tasks):
             task.lane = None
@@ -144,10 +144,10 @@ class Dispatch:
             )
         if self.broken is None:
             return ActorDeadError(f"the pool {self.path} was shut down and takes no more tasks")
-        if isinstance(self.broken, Stopped):
+        if isinstance(self.broken, PoolStopped):
             return ActorDeadError(f"the pool {self.path} was stopped before it could run the task")
         what = f"the pool {self.path} is broken, {STARTS} starts of its workers in a row failed"
-        from actorflow.process.pool.workers.death import WorkerDied  # noqa: PLC0415 - 20 ms, and most pools see no death
+        from actorflow.process.pool.death import WorkerDied  # noqa: PLC0415 - 20 ms, and most pools see no death
 
         error = WorkerDied(what, how=f"the last with {type(self.broken).__name__}: {self.broken}")
         error.__cause__ = self.broken
@@ -166,7 +166,7 @@ class Dispatch:
 
     # --- workers -----------------------------------------------------------------------------------------------------
 
-    def launch(self, descriptors: list[int]) -> Handle:
+    def launch(self, descriptors: list[int]) -> ChildProcess:
         """Start a worker process."""
         assert self.launcher is not None
         host = self.setup.host
@@ -183,7 +183,7 @@ class Dispatch:
         """Say whether there is still something to do."""
         return self.launcher is not None and self.broken is None and (not self.closing or len(self.queue) > 0)
 
-    def take_launched(self) -> Lane | None:
+    def take_launched(self) -> WorkerThread | None:
         """Return the lane that a dead one has launched for its worker, if there is one."""
         try:
             return self.launched.pop()
@@ -207,14 +207,14 @@ class Dispatch:
             logger.warning("%s: a worker cannot be started, so its tasks wait: %s", self.path, why)
         return min(PAUSE * 2.0**self._lacks, LONGEST_PAUSE)
 
-    def withdraw(self, lane: Lane) -> None:
+    def withdraw(self, lane: WorkerThread) -> None:
         """Take back a lane that could not begin."""
         with self.lock:
             if lane in self.lanes:
                 self.lanes.remove(lane)
         lane.discard()
 
-    def lane_over(self, lane: Lane, error: BaseException | None, *, lacked: bool = False) -> None:
+    def lane_over(self, lane: WorkerThread, error: BaseException | None, *, lacked: bool = False) -> None:
         """Note the end of a worker; with an error, it died. A lack of room for its process is no fault of the pool."""
         with self.lock:
             self.lanes.remove(lane)
@@ -243,7 +243,7 @@ class Dispatch:
         """Whether something waits or runs."""
         return bool(self.queue) or any(lane.holds_tasks() for lane in list(self.lanes))
 
-    def under_way(self) -> list[Task[Any]]:
+    def under_way(self) -> list[PoolTask[Any]]:
         """Return the tasks that wait or run just now."""
         return [*self.queue.waiting(), *(task for lane in list(self.lanes) for task in list(lane.in_flight.values()))]
 
@@ -264,7 +264,7 @@ class Dispatch:
 
     def abort(self) -> None:
         """Kill the workers: there is no time left."""
-        self.broken = self.broken or Stopped()
+        self.broken = self.broken or PoolStopped()
         self.close()
         for lane in list(self.lanes):
             lane.kill()
@@ -297,7 +297,7 @@ class Dispatch:
             task._disown(self.refusal())
 
 
-class Stopped(Exception):
+class PoolStopped(Exception):
     """Stands for the reason of a pool that was stopped by force."""
 
 

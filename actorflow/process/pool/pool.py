@@ -24,7 +24,7 @@ from actorflow.process.pool.mapping import Mapping
 from actorflow.process.pool.options import TaskKeywords, TaskOptions
 from actorflow.process.pool.setup import Setup, check_positive, check_setup
 from actorflow.process.pool.stats import stats_of
-from actorflow.process.pool.task import Task, pack
+from actorflow.process.pool.task import PoolTask, pack
 from actorflow.process.pool.workers.pool_worker import FOREVER, PoolSupervisor
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 
@@ -181,7 +181,7 @@ class ProcessPool(concurrent.futures.Executor):
         """
         dispatch = self._dispatch
         data, buffers = pack(args, kwargs)
-        task: Task[T] = Task(dispatch, dispatch.functions.find(fn), data, buffers, self._options)
+        task: PoolTask[T] = PoolTask(dispatch, dispatch.functions.find(fn), data, buffers, self._options)
         if MANAGERS in MODULES:
             keep_proxies((args, kwargs), data, task)
         dispatch.submit(task)

@@ -12,7 +12,7 @@ from actorflow.process.watch import usage
 
 if TYPE_CHECKING:
     from actorflow.process.pool.dispatcher import Dispatch
-    from actorflow.process.pool.workers.worker_thread import Lane
+    from actorflow.process.pool.workers.worker_thread import WorkerThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,14 @@ def stats_of(dispatch: Dispatch) -> PoolStats:
     )
 
 
-def count(dispatch: Dispatch) -> tuple[list[Lane], int, int]:
+def count(dispatch: Dispatch) -> tuple[list[WorkerThread], int, int]:
     """Return the lanes, and how many calls are done and have failed; with the lock held."""
     lanes = list(dispatch.lanes)
     done = dispatch.done + sum(lane.done for lane in lanes)
     return lanes, done, dispatch.failed + sum(lane.failed for lane in lanes)
 
 
-def running_in(lane: Lane) -> RunningTask | None:
+def running_in(lane: WorkerThread) -> RunningTask | None:
     """Return the tasks that a worker runs."""
     try:
         seq, since = lane.words[SEQ], lane.words[SINCE]
@@ -100,7 +100,7 @@ def running_in(lane: Lane) -> RunningTask | None:
     return RunningTask(task.function.name, lane.pid or 0, (perf_counter_ns() - since) / 1e9)
 
 
-def worker_of(lane: Lane) -> WorkerStats:
+def worker_of(lane: WorkerThread) -> WorkerStats:
     """Look at one worker."""
     pid = lane.pid
     rss, cpu = usage(pid) if pid is not None else (0, 0.0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from actorflow.process.pool.dispatcher import Dispatch
     from actorflow.process.pool.options import TaskOptions
-    from actorflow.process.pool.workers.channel import Line
+    from actorflow.process.pool.workers.channel import WorkerChannel
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Sequence
     return dumps([args, kwargs] if kwargs else args, "the arguments")
 
 
-class Task(PoolFuture[T]):
+class PoolTask(PoolFuture[T]):
     """A call on its way, and the future of its result."""
 
     __slots__ = ("buffers", "code", "copied", "data", "dispatch", "function", "lane", "options", "tries")
@@ -134,7 +134,7 @@ class Task(PoolFuture[T]):
         self.buffers: Sequence[memoryview] = buffers
         self.options = options
         self.copied = False  # whether the buffers are our own
-        self.lane: Line | None = None
+        self.lane: WorkerChannel | None = None
         self.tries = 0
 
     # Seconds; for a chunk of a map as many times as it has items.
@@ -193,7 +193,7 @@ class Task(PoolFuture[T]):
         return result
 
 
-class Chunk(Task[list[Any]]):
+class Chunk(PoolTask[list[Any]]):
     """Some items of a map: one task whose results come in groups."""
 
     is_admitted = True  # the map was taken, as a whole

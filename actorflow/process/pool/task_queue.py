@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actorflow.process.pool.task import Task
+    from actorflow.process.pool.task import PoolTask
 
 
 class TaskQueue:
@@ -19,19 +19,21 @@ class TaskQueue:
     """
 
     def __init__(self) -> None:
-        self._usual: deque[Task[Any]] = deque()
-        self._others: list[tuple[int, int, Task[Any]]] = []  # a heap; the second numbers differ, so no tasks compare
+        self._usual: deque[PoolTask[Any]] = deque()
+        self._others: list[
+            tuple[int, int, PoolTask[Any]]
+        ] = []  # a heap; the second numbers differ, so no tasks compare
         self._behind = itertools.count()
         self._ahead = itertools.count(-1, -1)
 
     def __len__(self) -> int:
         return len(self._usual) + len(self._others)
 
-    def waiting(self) -> list[Task[Any]]:
+    def waiting(self) -> list[PoolTask[Any]]:
         """Return the tasks that wait just now."""
         return [*self._usual.copy(), *(entry[2] for entry in self._others.copy())]
 
-    def put(self, task: Task[Any]) -> None:
+    def put(self, task: PoolTask[Any]) -> None:
         """Append a task."""
         priority = task.options.priority
         if priority == 0:
@@ -39,7 +41,7 @@ class TaskQueue:
         else:
             heapq.heappush(self._others, (priority, next(self._behind), task))
 
-    def put_back(self, task: Task[Any]) -> None:
+    def put_back(self, task: PoolTask[Any]) -> None:
         """Put a task that was taken, and has not run, to the front."""
         priority = task.options.priority
         if priority == 0:
@@ -47,7 +49,7 @@ class TaskQueue:
         else:
             heapq.heappush(self._others, (priority, next(self._ahead), task))
 
-    def take(self) -> Task[Any] | None:
+    def take(self) -> PoolTask[Any] | None:
         """Take the next task; None if there is none. Cancelled ones are thrown away here."""
         while True:
             task = self._take_other() if self._others else None
@@ -61,7 +63,7 @@ class TaskQueue:
             if not task._done:
                 return task
 
-    def _take_other(self) -> Task[Any] | None:
+    def _take_other(self) -> PoolTask[Any] | None:
         try:
             entry = heapq.heappop(self._others)
         except IndexError:  # another lane was faster

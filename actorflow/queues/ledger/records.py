@@ -72,7 +72,7 @@ SOUND: Final = frozenset(
 )  # of nearly all jobs
 
 
-class Owned(NamedTuple):
+class OwnedJob(NamedTuple):
     """A job that some node has.
 
     Attributes:

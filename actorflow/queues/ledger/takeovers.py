@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from actorflow.errors import HostDied, Stopping
 from actorflow.queues.ledger.endings import settle
-from actorflow.queues.ledger.records import BATCH, CRASHES, Claimed, News, Outcome, Owned
+from actorflow.queues.ledger.records import BATCH, CRASHES, Claimed, News, Outcome, OwnedJob
 from actorflow.store.error_json import write_error
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def take_over(
     others were only taken ahead, and are given back; for `begun` see `Owned.was_begun`.
     """
     news.begin()
-    owned = (Owned(*row) for row in transaction.all("jobs.owned", {"owner": owner}))
+    owned = (OwnedJob(*row) for row in transaction.all("jobs.owned", {"owner": owner}))
     rows = sorted(owned, key=lambda job: job.queue)  # their limits are locked: in the order of all processes
     return [_take_over_one(transaction, owner, job, begun, now, cause, news) for job in rows]
 
@@ -46,12 +46,18 @@ def take_overdue(
     for id_, other in transaction.all("jobs.overdue", values):
         row = transaction.one("jobs.owned_one", {"id": id_, "owner": other})
         if row is not None:
-            moved.append(_take_over_one(transaction, other, Owned(*row), begun(other), now, cause, news))
+            moved.append(_take_over_one(transaction, other, OwnedJob(*row), begun(other), now, cause, news))
     return moved
 
 
 def _take_over_one(
-    transaction: Transaction, owner: str, job: Owned, begun: frozenset[int] | None, now: float, cause: str, news: News
+    transaction: Transaction,
+    owner: str,
+    job: OwnedJob,
+    begun: frozenset[int] | None,
+    now: float,
+    cause: str,
+    news: News,
 ) -> tuple[int, str, str]:
     if job.was_begun(begun):
         status = "dead" if job.at_most_once or job.crashes + 1 >= CRASHES else "queued"
@@ -75,7 +81,7 @@ def disown(
     """Queue the jobs again that this node has and works on no more: its claimer has crashed, or the system ends."""
     news.begin()
     for row in transaction.all("jobs.owned", {"owner": owner}):
-        job = Owned(*row)
+        job = OwnedJob(*row)
         if job.queue != queue or job.id in held:
             continue
         if job.was_begun(begun):
@@ -85,7 +91,7 @@ def disown(
         settle(transaction, queue, owner, [outcome], now, news)
 
 
-def given_back(job: Owned | Claimed) -> Outcome:
+def given_back(job: OwnedJob | Claimed) -> Outcome:
     """Return the outcome of a job that was only taken ahead."""
     return Outcome(job.id, job.epoch, job.key, "queued", given_back=True)
 

@@ -12,12 +12,12 @@ from actorflow.queues.node.inline import run_inline
 from actorflow.queues.node.open_transactions import watch_transaction
 
 if TYPE_CHECKING:
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.queues.packing import Packed
     from actorflow.store.transaction import Transaction
 
 
-def put_and_claim(line: Line, packed: Packed, now: float) -> int | None:
+def put_and_claim(line: LocalQueue, packed: Packed, now: float) -> int | None:
     """Add a job for a worker that the claimer here has offered; None if there is no such offer any more."""
     claimer = line.claimer
     try:
@@ -35,7 +35,9 @@ def put_and_claim(line: Line, packed: Packed, now: float) -> int | None:
     return id_
 
 
-def put_all(line: Line, packed: list[Packed], work: Callable[[Transaction, ledger.News], list[int]]) -> list[Job[Any]]:
+def put_all(
+    line: LocalQueue, packed: list[Packed], work: Callable[[Transaction, ledger.News], list[int]]
+) -> list[Job[Any]]:
     """Add jobs together: in a transaction of ours, or in the user's own."""
     news, conn = ledger.News(), packed[0].options.conn
     if conn is not None:
@@ -53,7 +55,9 @@ def put_all(line: Line, packed: list[Packed], work: Callable[[Transaction, ledge
     return tell_added(line, ids, packed, news.duplicates)
 
 
-def tell_added(line: Line, ids: list[int], packed: list[Packed], duplicates: Collection[int] = ()) -> list[Job[Any]]:
+def tell_added(
+    line: LocalQueue, ids: list[int], packed: list[Packed], duplicates: Collection[int] = ()
+) -> list[Job[Any]]:
     """Tell others of new jobs."""
     for id_, one in zip(ids, packed, strict=True):
         if id_ not in duplicates:

@@ -14,14 +14,14 @@ from actorflow.store.error_json import write_error
 from actorflow.text import reason_of
 
 if TYPE_CHECKING:
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.store.transaction import Transaction
 
 # The errors of both databases' packages for a value, and not for their own state.
 OF_VALUES: Final = frozenset({"DataError", "InterfaceError", "IntegrityError", "ProgrammingError", "NotSupportedError"})
 
 
-def write_apart(line: Line, outcomes: list[ledger.Outcome]) -> list[ledger.Outcome]:
+def write_apart(line: LocalQueue, outcomes: list[ledger.Outcome]) -> list[ledger.Outcome]:
     """Write each outcome in a transaction of its own; return those that wait until the store works again."""
     for place, outcome in enumerate(outcomes):
         try:
@@ -33,7 +33,7 @@ def write_apart(line: Line, outcomes: list[ledger.Outcome]) -> list[ledger.Outco
     return []
 
 
-def write(line: Line, outcome: ledger.Outcome) -> None:
+def write(line: LocalQueue, outcome: ledger.Outcome) -> None:
     """Write one outcome in a transaction of its own."""
     owner, now, news = line.store.node.id, line.now(), ledger.News()
 
@@ -45,7 +45,7 @@ def write(line: Line, outcome: ledger.Outcome) -> None:
     line.settled([outcome], news)
 
 
-def set_aside(line: Line, outcome: ledger.Outcome, error: Exception) -> None:
+def set_aside(line: LocalQueue, outcome: ledger.Outcome, error: Exception) -> None:
     """Make a dead letter of a job whose outcome cannot be written."""
     text = f"its outcome ({outcome.status}) could not be written: {reason_of(error)}"
     logger.error("Job %s of queue %s is a dead letter: %s", outcome.id, line.name, text)

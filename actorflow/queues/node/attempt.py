@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from actorflow.core.refs.ref import ActorRef
     from actorflow.process.pool.future import PoolFuture
-    from actorflow.queues.node.local_queue import Line
-    from actorflow.store.open_transaction import Held
+    from actorflow.queues.node.local_queue import LocalQueue
+    from actorflow.store.open_transaction import OpenTransaction
 
 
 class NotBegun(Exception):
@@ -55,7 +55,7 @@ class Attempt:
         PayloadError: the job's row is damaged.
     """
 
-    def __init__(self, job: Claimed, line: Line) -> None:
+    def __init__(self, job: Claimed, line: LocalQueue) -> None:
         self.job = job
         self.line = line
         self.task: AnyTask = TASKS[job.task]
@@ -66,7 +66,7 @@ class Attempt:
         self.cancelled = False
         self.abort: Callable[[], object] | None = None
         self.in_pool: PoolFuture[Any] | None = None
-        self.held: Held | None = None
+        self.held: OpenTransaction | None = None
         self.settled = False
         self.waits_for: int | None = None
         self.outcome: Outcome | None = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actorflow.core.messages.reply import Reply
     from actorflow.core.refs.timers import Timer
     from actorflow.queues.ledger import Outcome
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
 
 AHEAD_SECONDS: Final = 0.05  # of work that is taken before a worker is free
 AHEAD: Final = 500  # jobs, at most
@@ -45,7 +45,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     _works_in_drains = True  # jobs that run then need their timeouts, beats and outcomes all the same
 
-    def __init__(self, line: Line, workers: int) -> None:
+    def __init__(self, line: LocalQueue, workers: int) -> None:
         super().__init__(line, workers)
         self.flushing = self.looking = False
         self.drained: list[Reply] = []

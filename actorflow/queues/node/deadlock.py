@@ -10,7 +10,7 @@ from actorflow.queues.ledger.limits import BEHIND, READY
 
 if TYPE_CHECKING:
     from actorflow.queues.node.attempt import Attempt
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.store.transaction import Transaction
 
 WITHOUT_WORKER: Final = (READY, BEHIND)  # stages of a job that a free worker could change
@@ -19,7 +19,7 @@ WITHOUT_WORKER: Final = (READY, BEHIND)  # stages of a job that a free worker co
 class DeadlockWatch:
     """Reports a deadlock once, at the second look in a row: another process may have been about to take these jobs."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LocalQueue) -> None:
         self._line = line
         self._stuck: set[int] = set()
         self._reported: set[int] = set()

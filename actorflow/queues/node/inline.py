@@ -12,12 +12,12 @@ from actorflow.queues.node.attempt import Attempt, dead_letter
 from actorflow.queues.node.workers import run_here
 
 if TYPE_CHECKING:
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
 
 LEASE_SECONDS: Final = 86400.0
 
 
-def run_inline(line: Line, id_: int) -> None:
+def run_inline(line: LocalQueue, id_: int) -> None:
     """Run a job, and try it again as its retry says, without the pauses; the outcome is in the store."""
     rng = random.Random(id_)
     line.inlined.add(id_)
@@ -27,7 +27,7 @@ def run_inline(line: Line, id_: int) -> None:
         line.inlined.discard(id_)
 
 
-def run_until_over(line: Line, id_: int, rng: random.Random) -> None:
+def run_until_over(line: LocalQueue, id_: int, rng: random.Random) -> None:
     """Take a job and run it, until it is over or somebody else's."""
     while (attempt := take(line, id_)) is not None:
         try:
@@ -44,7 +44,7 @@ def run_until_over(line: Line, id_: int, rng: random.Random) -> None:
             return
 
 
-def take(line: Line, id_: int) -> Attempt | None:
+def take(line: LocalQueue, id_: int) -> Attempt | None:
     """Take a job; None if a job that it waits for is not over or has failed, or another process has it."""
     owner, now, until = line.store.node.id, line.now(), line.lease_now() + LEASE_SECONDS
     try:

@@ -15,7 +15,7 @@ from actorflow.errors import StoreOutdated
 from actorflow.queues import ledger
 from actorflow.queues.aftermath import carry_on, finish, is_anything_left
 from actorflow.queues.events import Listeners
-from actorflow.queues.node.task_files import Desk, InProcess
+from actorflow.queues.node.task_files import InProcess, TaskFiles
 from actorflow.queues.node.upkeep import Upkeep
 from actorflow.queues.packing import Packed, put_plain
 from actorflow.queues.stats import Latencies
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from actorflow.queues.cron import Schedule
     from actorflow.queues.node.announcer import Waits
     from actorflow.queues.node.attempt import Attempt
-    from actorflow.store.node import Node
+    from actorflow.store.node import StoreNode
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability, Transaction
     from actorflow.tasks.task import AnyTask
@@ -42,7 +42,7 @@ LEASE_SECONDS: Final = 30.0
 SET_BACK_SECONDS: Final = 1.0  # by which a clock must have been set back to be noticed
 
 
-class Line:
+class LocalQueue:
     """The state that the claimer and the users of a queue share in one process."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Line:
         self.after = after  # calls a function in some seconds, in the holder of the baton
         self.is_ending = is_ending  # says whether the system drains
         self.is_cut = is_cut  # says whether its grace time is over
-        self.desk = Desk()
+        self.desk = TaskFiles()
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None
         self.offers: deque[object] = deque()  # of the claimer: the next `enqueue` may claim in the same transaction
@@ -109,7 +109,7 @@ class Line:
         return names
 
     @cached_property
-    def node(self) -> Node:
+    def node(self) -> StoreNode:
         """This process among those on the store; kept here, as the store checks each time whether it is open."""
         return self.store.node
 

@@ -9,14 +9,14 @@ from actorflow.core.log import logger
 
 if TYPE_CHECKING:
     from actorflow.queues.node.attempt import Attempt
-    from actorflow.queues.node.local_queue import Line
-    from actorflow.store.open_transaction import Held
+    from actorflow.queues.node.local_queue import LocalQueue
+    from actorflow.store.open_transaction import OpenTransaction
 
 REPORT_SECONDS: Final = 30.0  # between two reports of a transaction that is open for long
 HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
 
 
-def watch_transaction(line: Line, conn: Any, job: int) -> None:
+def watch_transaction(line: LocalQueue, conn: Any, job: int) -> None:
     """See that a user's transaction ends soon: on SQLite nobody else can write until then."""
     if line.is_virtual or line.store.dialect != "sqlite":
         return
@@ -44,7 +44,7 @@ def watch_transaction(line: Line, conn: Any, job: int) -> None:
     line.after(HELD_SECONDS, look)
 
 
-def watch_held(line: Line, attempt: Attempt, held: Held) -> None:
+def watch_held(line: LocalQueue, attempt: Attempt, held: OpenTransaction) -> None:
     """Report a task that has its transaction open for long, and undo it when the task's time is over.
 
     The claimer cannot do so: it may itself wait for the transaction.

@@ -12,7 +12,7 @@ from actorflow.core.actors.actor import Actor
 from actorflow.queues import ledger
 
 if TYPE_CHECKING:
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
 
 FEW: Final = ledger.BATCH // 10  # old keys among those of a part: with fewer, the rest can wait for the next look
 
@@ -20,7 +20,7 @@ FEW: Final = ledger.BATCH // 10  # old keys among those of a part: with fewer, t
 class Pruner(Actor):
     """Removes jobs whose retention is over, and the rows of idle keys."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LocalQueue) -> None:
         super().__init__()
         self.line = line
         self.at = ledger.FIRST_KEY  # from there on the keys are looked at, and then from the first one again

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import random
 
     from actorflow.queues.node.attempt import Attempt
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
 
 PAUSES: Final = Backoff(0.5, limit=30.0)
 SILENCE_SECONDS: Final = 60.0  # between two lines in the log, should jobs of one kind begin and of another not
@@ -25,7 +25,7 @@ SILENCE_SECONDS: Final = 60.0  # between two lines in the log, should jobs of on
 class Shortage:
     """A lack of resources in this process: true while jobs cannot begin in it."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LocalQueue) -> None:
         self._line = line
         self._misses = 0  # in a row
         self._until = 0.0

@@ -32,7 +32,7 @@ ORPHAN_SECONDS: Final = 60.0
 PERIOD: Final = 0.05  # seconds between two looks, or two notes, of a task
 
 
-class Desk:
+class TaskFiles:
     """The folder of one queue in one process; made at first use."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def sweep() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-class Slip:
+class TaskSide:
     """The task's side of the folder, in its process."""
 
     def __init__(self, folder: str, job: int) -> None:
@@ -139,7 +139,7 @@ class InProcess:
 
     def __call__(self, args: Any, kwargs: Any, key: str, attempt: int, folder: str, job: int) -> Any:
         """Call the task's function."""
-        slip = Slip(folder, job)
+        slip = TaskSide(folder, job)
         token = CURRENT_TASK.set(Current(key, attempt, slip.report, slip.is_cancelled))
         try:
             return self.function(*args, **kwargs)

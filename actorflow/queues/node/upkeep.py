@@ -13,7 +13,7 @@ from actorflow.tasks.task import TASKS
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.queues.node.attempt import Attempt
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.store.classes import UnknownClass
     from actorflow.store.transaction import Transaction
 
@@ -30,7 +30,7 @@ class Upkeep:
         pruner: the actor that removes old rows; None in a process without workers.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: LocalQueue) -> None:
         self.line = line
         self.pruner: ActorRef[Pruner] | None = None
         self._pruned_at = float("-inf")  # with the first look: a process that is often killed prunes all the same

@@ -12,13 +12,13 @@ from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import JobCancelled, TaskTimeout
 from actorflow.queues.node.attempt import Attempt
 from actorflow.queues.node.shortage import Shortage
-from actorflow.queues.node.workers import AsyncWorker, SteppedWorker, Worker
+from actorflow.queues.node.workers import AsyncJobWorker, JobWorker, SteppedWorker
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.refs.timers import Timer
     from actorflow.queues.ledger import Outcome
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
 
 STALLED_SECONDS: Final = 0.1  # that jobs wait for a worker before they are given back for others
 TRIAL_SECONDS: Final = 0.5  # that a job runs after which it has begun, where others could not
@@ -31,12 +31,12 @@ class WorkerSlots(Actor):
     The claimer is one, and adds the store: where jobs come from, and where their outcomes go.
     """
 
-    def __init__(self, line: Line, workers: int) -> None:
+    def __init__(self, line: LocalQueue, workers: int) -> None:
         super().__init__()
         self.line = line
         self.count = workers
         # One recipe for all: that handlers block is learned of it, by overtaking the first two of 1,000 workers.
-        self.recipe = child(Worker, self.actor_ref, line).options(restart="permanent")
+        self.recipe = child(JobWorker, self.actor_ref, line).options(restart="permanent")
         self.free: deque[ActorRef[Any]] = deque()
         self.shortage = Shortage(line)
         self.async_workers: dict[ActorRef[Any], ActorRef[Any]] = {}  # the one beside each worker, made at first need
@@ -113,9 +113,9 @@ class WorkerSlots(Actor):
             self.shortage.trial = attempt
             self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
         if attempt.task.is_async:
-            worker.cast(AsyncWorker.run, attempt)
+            worker.cast(AsyncJobWorker.run, attempt)
             return True
-        worker.cast(Worker.run, attempt)
+        worker.cast(JobWorker.run, attempt)
         if attempt.timeout is not None and not attempt.task.cpu:
             self.ctx.after(attempt.timeout, self.time_out, attempt)
         return True
@@ -123,7 +123,7 @@ class WorkerSlots(Actor):
     def async_worker(self, slot: ActorRef[Any]) -> ActorRef[Any]:
         """Return the worker for `async def` functions that shares a slot."""
         if slot not in self.async_workers:
-            kind = SteppedWorker if self.line.is_virtual else AsyncWorker
+            kind = SteppedWorker if self.line.is_virtual else AsyncJobWorker
             recipe = child(kind, self.actor_ref, self.line).options(restart="permanent")
             self.async_workers[slot] = self.ctx.spawn(recipe)
         return self.async_workers[slot]

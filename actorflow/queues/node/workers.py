@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from actorflow.process.pool.future import PoolFuture
     from actorflow.process.pool.pool import ProcessPool
     from actorflow.queues.node.attempt import Attempt
-    from actorflow.queues.node.local_queue import Line
+    from actorflow.queues.node.local_queue import LocalQueue
 
 
-class Worker(Actor):
+class JobWorker(Actor):
     """Runs plain functions here, and CPU-bound ones in the pool; any error of theirs is the job's, not its own."""
 
-    def __init__(self, claimer: ActorRef[Any], line: Line) -> None:
+    def __init__(self, claimer: ActorRef[Any], line: LocalQueue) -> None:
         super().__init__()
         self.claimer = claimer
         self.line = line
@@ -76,10 +76,10 @@ class Worker(Actor):
         return pool.submit(function, args, kwargs, attempt.key, job.attempt, self.line.desk.folder, job.id)
 
 
-class AsyncWorker(Actor, loop=True):
+class AsyncJobWorker(Actor, loop=True):
     """Runs `async def` functions on the system's loop."""
 
-    def __init__(self, claimer: ActorRef[Any], line: Line) -> None:
+    def __init__(self, claimer: ActorRef[Any], line: LocalQueue) -> None:
         super().__init__()
         self.claimer = claimer
         self.line = line
@@ -100,7 +100,7 @@ class AsyncWorker(Actor, loop=True):
         return await run_on_loop(attempt)
 
 
-class SteppedWorker(AsyncWorker, loop=False):
+class SteppedWorker(AsyncJobWorker, loop=False):
     """Runs `async def` functions in virtual time, where they may await futures and timers, but no asyncio."""
 
     async def result_of(self, attempt: Attempt) -> Any:

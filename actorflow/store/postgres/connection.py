@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.clock import SystemClock
 from actorflow.errors import OutcomeUnknown, StoreError, StoreUnreachable
 from actorflow.store.postgres.driver import is_passing, psycopg_module, shown, store_error
-from actorflow.store.postgres.session import Session
+from actorflow.store.postgres.session import ServerSession
 from actorflow.store.statements import Statements, outdated, statements, with_percent
 from actorflow.store.transaction import Durability, Last, Parameters, Row
 
 if TYPE_CHECKING:
     import psycopg
 
-    from actorflow.store.postgres.presence import Link
+    from actorflow.store.postgres.presence import Presence
 
 STATEMENTS: Final = Statements(
     (name, with_percent(text)) for name, text in statements("actorflow.store.postgres").items()
@@ -58,7 +58,7 @@ class PostgresTransaction:
 
     __slots__ = ("_after", "_last", "_session", "changed")
 
-    def __init__(self, session: Session | Guest) -> None:
+    def __init__(self, session: ServerSession | Guest) -> None:
         self._session = session
         self._after: list[Callable[[], object]] = []
         self._last: list[Last] = []
@@ -119,7 +119,7 @@ class PostgresWriter:
     """The one session of a process that writes."""
 
     def __init__(
-        self, session: Session, link: Link, patience: Callable[[], float], version: int, *, reads_only: bool
+        self, session: ServerSession, link: Presence, patience: Callable[[], float], version: int, *, reads_only: bool
     ) -> None:
         self.session = session
         self.transaction = PostgresTransaction(session)

@@ -1,41 +1,41 @@
 -- name: declare_queue
-insert into actorflow.queues (name, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst)
+insert into actorflow.queue (name, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst)
 values (:name, :concurrency, :rate, :burst, coalesce(:burst::double precision, 0), :now, :key_concurrency, :key_rate, :key_burst)
 on conflict (name) do update set
     concurrency = excluded.concurrency, rate = excluded.rate, burst = excluded.burst,
     key_concurrency = excluded.key_concurrency, key_rate = excluded.key_rate, key_burst = excluded.key_burst;
 
 -- name: add_queue
-insert into actorflow.queues (name) values (:name) on conflict (name) do nothing;
+insert into actorflow.queue (name) values (:name) on conflict (name) do nothing;
 
 -- name: queue
 select paused, concurrency, rate, burst, tokens, filled, key_concurrency, key_rate, key_burst, running
-from actorflow.queues where name = :name
+from actorflow.queue where name = :name
 for update; -- whoever counts against the limits has them alone until the commit
 
 -- name: limits
-select concurrency, rate, burst, key_concurrency, key_rate, key_burst from actorflow.queues where name = :name;
+select concurrency, rate, burst, key_concurrency, key_rate, key_burst from actorflow.queue where name = :name;
 
 -- name: queue_names
-select name from actorflow.queues union select distinct queue from actorflow.job order by 1;
+select name from actorflow.queue union select distinct queue from actorflow.job order by 1;
 
 -- name: pause
-update actorflow.queues set paused = :paused where name = :name;
+update actorflow.queue set paused = :paused where name = :name;
 
 -- name: count
-update actorflow.queues set
+update actorflow.queue set
     running = running + :running, completed = completed + :completed,
     failed = failed + :failed, cancelled = cancelled + :cancelled, retried = retried + :retried, dead = dead + :dead
 where name = :name;
 
 -- name: count_running
-update actorflow.queues set
+update actorflow.queue set
     running = case when concurrency is null then 0
         else (select count(*) from actorflow.job where queue = :name and stage = 4) end
 where name = :name;
 
 -- name: set_tokens
-update actorflow.queues set tokens = :tokens, filled = :now where name = :name;
+update actorflow.queue set tokens = :tokens, filled = :now where name = :name;
 
 -- name: put
 insert into actorflow.job (queue, task, stage, priority, due, expires, key, "unique", at_most_once, needs, gather, tags, args, options, created)
@@ -49,7 +49,7 @@ returning id;
 -- name: put_running
 insert into actorflow.job (queue, task, stage, status, priority, args, created, owner, epoch, attempt, started, lease)
 select :queue, :task, 4, 'running', 0, :args::bytea, :now::double precision, :owner, 1, 1, :now::double precision, :lease::double precision
-from actorflow.queues as limits
+from actorflow.queue as limits
 where name = :queue and paused = 0 and concurrency is null and rate is null and key_concurrency is null and key_rate is null
     and not exists (select 1 from actorflow.job where queue = :queue and stage = 0)
     and not exists (select 1 from actorflow.job where queue = :queue and stage = 1 and due <= :now)
@@ -139,7 +139,7 @@ select
     (select min(free_at) from actorflow.key where queue = :name and free_at is not null),
     (select min(expires) from actorflow.job where queue = :name and stage < 4 and expires is not null),
     (select min(lacks) from actorflow.job where queue = :name and stage = -1)
-from actorflow.queues where name = :name
+from actorflow.queue where name = :name
 for update; -- as `queue`
 
 -- name: lacking
@@ -295,7 +295,7 @@ from actorflow.job where id = :id;
 select args, result from actorflow.job where id = :id;
 
 -- name: why
-select status, stage, queue, task, due, lacks, needs, (select paused from actorflow.queues where name = job.queue) from actorflow.job as job where id = :id;
+select status, stage, queue, task, due, lacks, needs, (select paused from actorflow.queue where name = job.queue) from actorflow.job as job where id = :id;
 
 -- name: outcome
 select status, result, error, task from actorflow.job where id = :id;
@@ -415,7 +415,7 @@ select queue, key from actorflow.key where (queue, key) > (:queue, :key) order b
 
 -- name: prune_keys
 delete from actorflow.key where (queue, key) in (
-    select one.queue, one.key from actorflow.key as one join actorflow.queues as limits on limits.name = one.queue
+    select one.queue, one.key from actorflow.key as one join actorflow.queue as limits on limits.name = one.queue
     where (one.queue, one.key) > (:queue, :key) and (one.queue, one.key) <= (:last_queue, :last_key)
     and one.slots = 0 and one.ready = 0 and one.free_at is null
     and (limits.key_rate is null or one.filled + (limits.key_burst - one.tokens) / limits.key_rate <= :now)
@@ -461,4 +461,4 @@ update actorflow.job set needs = :needs where id = :id;
 update actorflow.job set lease = :lease where owner = :owner and stage = 4;
 
 -- name: counts
-select completed, failed, cancelled, retried, dead, paused from actorflow.queues where name = :name;
+select completed, failed, cancelled, retried, dead, paused from actorflow.queue where name = :name;

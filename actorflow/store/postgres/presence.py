@@ -23,7 +23,7 @@ from actorflow.errors import AskTimeout, StoreError, StoreUnreachable
 from actorflow.store.pending_writes import wait_for
 from actorflow.store.postgres.connection import NOTHING, STATEMENTS
 from actorflow.store.postgres.driver import SILENT, shown
-from actorflow.store.postgres.session import Session
+from actorflow.store.postgres.session import ServerSession
 from actorflow.store.transaction import Parameters, Row
 from actorflow.store.watchers import Watchers
 
@@ -37,7 +37,7 @@ CLOCK_SECONDS: Final = 30.0  # between two looks at the server's clock
 PAUSE_SECONDS: Final = 0.1  # until a session of its own is tried again, while the link has one
 
 
-class Link:
+class Presence:
     """The session of a store that listens, tells, holds the node's lock and reads the server's clock."""
 
     def __init__(self, url: str, name: str, watchers: Watchers, closing: threading.Event) -> None:
@@ -47,8 +47,8 @@ class Link:
         self._name = name
         self._watchers = watchers
         self._ended = threading.Event()
-        self._others: list[Session] = []
-        self._session = Session(url, self._ended, gives_up=self._gives_up)
+        self._others: list[ServerSession] = []
+        self._session = ServerSession(url, self._ended, gives_up=self._gives_up)
         self._bell, self._button = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._pressed = 0  # commits that nobody was told of yet
         self._told_at = 0.0
@@ -95,7 +95,7 @@ class Link:
             self._waiters.remove(back)
         return True
 
-    def watch_over(self, session: Session) -> None:
+    def watch_over(self, session: ServerSession) -> None:
         """Have the waits of another session end while the server does not answer."""
         session.lost = lambda: self.lost
         self._others.append(session)

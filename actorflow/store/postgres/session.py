@@ -24,7 +24,7 @@ PAUSES: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)  # between two tries to rea
 ABANDON_SECONDS: Final = 2.0  # that a thread has to leave a connection that is ended
 
 
-class Session:
+class ServerSession:
     """One connection, made anew when the server was lost."""
 
     def __init__(

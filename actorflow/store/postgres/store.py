@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import Clock, SystemClock
 from actorflow.errors import DefinitionError, StoreUnreachable
-from actorflow.store.base import StoreShell
+from actorflow.store.base import StoreBase
 from actorflow.store.group_commit import Commits
-from actorflow.store.open_transaction import Held
+from actorflow.store.open_transaction import OpenTransaction
 from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter
 from actorflow.store.postgres.driver import LONGER, psycopg_module, shown
 from actorflow.store.postgres.node import PostgresNode
-from actorflow.store.postgres.presence import Link
+from actorflow.store.postgres.presence import Presence
 from actorflow.store.postgres.schema import VERSION, prepare
-from actorflow.store.postgres.session import Session
+from actorflow.store.postgres.session import ServerSession
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Access, Durability, Transaction
@@ -30,7 +30,7 @@ IDLE: Final = 0  # of a connection: no transaction is open
 PLACE: Final = "select system_identifier, current_database() from pg_control_system()"
 
 
-class PostgresStore(StoreShell[PostgresNode]):
+class PostgresStore(StoreBase[PostgresNode]):
     """The store in the schema `actorflow` of a PostgreSQL database. A process has three sessions: see `presence`."""
 
     dialect = "postgres"
@@ -43,13 +43,13 @@ class PostgresStore(StoreShell[PostgresNode]):
         super().__init__(shown(url), durability)
         self.patience = patience
         with contextlib.ExitStack() as opened:
-            session = Session(url, self._ended, waits)
+            session = ServerSession(url, self._ended, waits)
             opened.callback(session.close)
-            self._link = Link(url, secrets.token_hex(8), self._watchers, self._ended)
+            self._link = Presence(url, secrets.token_hex(8), self._watchers, self._ended)
             opened.callback(self._link.close)
             self._link.watch_over(session)
             self.found = prepare(session.connection, url, access)
-            self._reader = Session(url, self._ended)
+            self._reader = ServerSession(url, self._ended)
             self._link.watch_over(self._reader)
             opened.pop_all()
         self._read_transaction = PostgresTransaction(self._reader)
@@ -79,10 +79,10 @@ class PostgresStore(StoreShell[PostgresNode]):
             if not self._writer.wait_until_back(deadline):
                 raise lost
 
-    def hold(self, durability: Durability | None = None) -> Held:
+    def hold(self, durability: Durability | None = None) -> OpenTransaction:
         """Open a transaction that this thread ends."""
         self._check_open()
-        held = Held(self._commits, lambda: self._writer.session.connection, durability or self.durability)
+        held = OpenTransaction(self._commits, lambda: self._writer.session.connection, durability or self.durability)
         try:
             self._writer.session.execute(LONGER)
         except BaseException:

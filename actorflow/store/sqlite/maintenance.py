@@ -26,7 +26,7 @@ PROBLEMS: Final = 20  # that are listed of a damaged file
 
 
 @dataclass(frozen=True)
-class Report:
+class FileReport:
     """The findings of a check of a file.
 
     Attributes:
@@ -75,7 +75,7 @@ def tables(connection: sqlite3.Connection) -> list[str]:
     return [name for (name,) in connection.execute(sql)]
 
 
-def check(path: str) -> Report:
+def check(path: str) -> FileReport:
     """Read the whole of a file, and report its state."""
     try:
         with look_into(path) as connection:
@@ -84,7 +84,7 @@ def check(path: str) -> Report:
         if not is_damage(error.__cause__):
             raise
         size = Path(path).stat().st_size
-        return Report(path, 0, VERSION, size, log_size(path), 0, {}, {}, [str(error.__cause__)])
+        return FileReport(path, 0, VERSION, size, log_size(path), 0, {}, {}, [str(error.__cause__)])
 
 
 def is_damage(error: BaseException | None) -> bool:
@@ -93,7 +93,7 @@ def is_damage(error: BaseException | None) -> bool:
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def _report(connection: sqlite3.Connection, path: str) -> Report:
+def _report(connection: sqlite3.Connection, path: str) -> FileReport:
     problems = [text for (text,) in connection.execute(f"pragma integrity_check({PROBLEMS})") if text != "ok"]
     rows: dict[str, int] = {}
     nodes = {"alive": 0, "dead": 0}
@@ -102,7 +102,7 @@ def _report(connection: sqlite3.Connection, path: str) -> Report:
             rows[name] = connection.execute(f'select count(*) from "{name}"').fetchone()[0]  # noqa: S608 - a table's name
         for (id_,) in connection.execute("select id from af_node"):
             nodes["dead" if is_free(f"{os.path.realpath(path)}-af-nodes/{id_}") else "alive"] += 1
-    return Report(
+    return FileReport(
         file=path,
         version=version_of(connection, path),
         known=VERSION,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.errors import ActorDeadError, DefinitionError, StoreError
-from actorflow.store.base import StoreShell
+from actorflow.store.base import StoreBase
 from actorflow.store.group_commit import Commits
-from actorflow.store.open_transaction import Held
+from actorflow.store.open_transaction import OpenTransaction
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.file import (
     BOUND_BYTES,
@@ -42,7 +42,7 @@ POLL_SECONDS: Final = 0.02  # between two looks whether another process has comm
 COMMITS: Final = 16  # between two looks at the size of the log
 
 
-class SqliteStore(StoreShell[SqliteNode]):
+class SqliteStore(StoreBase[SqliteNode]):
     """The store on one SQLite file, which any number of processes may open, or in memory, for this one."""
 
     dialect = "sqlite"
@@ -100,10 +100,10 @@ class SqliteStore(StoreShell[SqliteNode]):
             raise
         return value
 
-    def hold(self, durability: Durability | None = None) -> Held:
+    def hold(self, durability: Durability | None = None) -> OpenTransaction:
         """Open a transaction that this thread ends."""
         self._check_open()
-        return Held(self._commits, self._lend, durability or self.durability)
+        return OpenTransaction(self._commits, self._lend, durability or self.durability)
 
     def _lend(self) -> sqlite3.Connection:
         self._writer.connection.is_lent = True

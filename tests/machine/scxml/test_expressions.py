@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from actorflow.machine.scxml import Session
 from actorflow.machine.scxml.datamodels import Ecmascript, Python
 from actorflow.machine.scxml.ecma.values import UNDEFINED
-from actorflow.machine.scxml.limits import EvaluationError, LimitExceeded, Refused
+from actorflow.machine.scxml.limits import EvaluationError, ExpressionRefused, LimitExceeded
 
 DATA = {"n": 2, "s": "text", "a": [1, 2, 3], "d": {"x": {"y": 5}, "keys": 1}, "none": None}
 
@@ -113,7 +113,7 @@ NOT_ALLOWED_PYTHON = [
 
 @pytest.mark.parametrize("source", NOT_ALLOWED_PYTHON)
 def test_what_python_expressions_must_not_have_is_refused_when_the_document_is_loaded(source: str) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(ExpressionRefused):
         Python().expression(source)
 
 
@@ -126,7 +126,7 @@ NOT_ALLOWED_ECMA = [
 
 @pytest.mark.parametrize("source", NOT_ALLOWED_ECMA)
 def test_what_ecmascript_expressions_must_not_have_is_refused_when_the_document_is_loaded(source: str) -> None:
-    with pytest.raises((Refused, EvaluationError)):
+    with pytest.raises((ExpressionRefused, EvaluationError)):
         Ecmascript().expression(source)(Session(language="ecmascript"))
 
 
@@ -173,7 +173,7 @@ def test_text_that_doubles_stops_at_the_limit() -> None:
 def test_an_expression_that_is_too_deep_or_too_long_is_an_error_and_no_crash(model: Any, source: str) -> None:
     session = Session(language=model.name)
     session.data["a"] = []
-    with pytest.raises((Refused, EvaluationError)):
+    with pytest.raises((ExpressionRefused, EvaluationError)):
         model.expression(source)(session)
 
 
@@ -189,7 +189,7 @@ def test_any_text_is_a_value_or_one_of_three_errors(source: str) -> None:
     for model in (Python(), Ecmascript()):
         session = Session(language=model.name)
         session.data.update(a=[1], b={"a": 1})
-        with contextlib.suppress(EvaluationError, Refused, ArithmeticError, TypeError, ValueError):
+        with contextlib.suppress(EvaluationError, ExpressionRefused, ArithmeticError, TypeError, ValueError):
             model.expression(source)(session)
 
 
@@ -216,7 +216,7 @@ def test_what_an_allowed_expression_gives_is_what_python_gives(source: str) -> N
         return
     try:
         found = python(source)
-    except (EvaluationError, Refused):
+    except (EvaluationError, ExpressionRefused):
         return  # it allows less: no order of lists, no formatting
     assert found == expected
 

@@ -24,7 +24,7 @@ from actorflow.machine.scxml.ecma.operators import (
 )
 from actorflow.machine.scxml.ecma.tokens import Token, tokenize
 from actorflow.machine.scxml.ecma.values import UNDEFINED, member, truth, type_of
-from actorflow.machine.scxml.limits import MAX_DEPTH, EvaluationError, Refused, Scope, spend_objects
+from actorflow.machine.scxml.limits import MAX_DEPTH, EvaluationError, ExpressionRefused, Scope, spend_objects
 
 SIGNS: Final = frozenset({*PREFIX, "typeof"})
 TOKENS_OF_STEP: Final = 8  # tokens whose code is gone through at the cost of one step
@@ -41,7 +41,7 @@ def compile_ecma(source: str) -> Code:
     >>> compile_ecma("[1, 2].length === 2 ? 'n' + 1 / 2 : null")(Session())
     'n0.5'
     """
-    parser = _Parser(source)
+    parser = _ExpressionParser(source)
     code = parser.whole()
     steps = len(parser.tokens) // TOKENS_OF_STEP
     return billed(code, steps)
@@ -49,10 +49,10 @@ def compile_ecma(source: str) -> Code:
 
 def compile_ecma_place(source: str) -> tuple[str, list[Code]]:
     """Turn a location, such as `a.b[0]`, into the name of a variable and the keys that lead into it."""
-    return _Parser(source).place()
+    return _ExpressionParser(source).place()
 
 
-class _Parser:
+class _ExpressionParser:
     def __init__(self, source: str) -> None:
         self.source = source
         self.tokens = tokenize(source)
@@ -93,7 +93,7 @@ class _Parser:
             self.at -= 1
             raise self.wrong()
         if token.value in HIDDEN or token.value.startswith("__"):
-            raise Refused(f"the name {token.value!r} is not allowed in a loaded document")
+            raise ExpressionRefused(f"the name {token.value!r} is not allowed in a loaded document")
         return str(token.value)
 
     # --- grammar -----------------------------------------------------------------------------------------------------
@@ -107,12 +107,12 @@ class _Parser:
 
     def refuse_assignment(self) -> None:
         if self.token.value in ASSIGNMENTS and self.token.kind == "punctuator":
-            raise Refused(f"{self.source[:60]!r}: {self.token.value} is not allowed; use <assign>")
+            raise ExpressionRefused(f"{self.source[:60]!r}: {self.token.value} is not allowed; use <assign>")
 
     def expression(self, power: int = 0) -> Code:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise Refused(f"an expression nested more than {MAX_DEPTH} deep")
+            raise ExpressionRefused(f"an expression nested more than {MAX_DEPTH} deep")
         first = self.token
         left = self.postfix(self.prefix())
         if first.kind != "string" and first.value in SIGNS and self.is_next("**"):
@@ -125,7 +125,7 @@ class _Parser:
             left = following
             chained += 1
             if self.depth + chained > 4 * MAX_DEPTH:  # a + b + c ... is as deep to run as (a + (b + (c ...
-                raise Refused(f"an expression of more than {4 * MAX_DEPTH} operators in a row")
+                raise ExpressionRefused(f"an expression of more than {4 * MAX_DEPTH} operators in a row")
         self.depth -= 1
         return left
 
@@ -183,7 +183,7 @@ class _Parser:
     def word(self) -> Code:
         name = self.token.value
         if name in REFUSED:
-            raise Refused(f"{self.source[:60]!r}: {REFUSED[name]} is not allowed in a loaded document")
+            raise ExpressionRefused(f"{self.source[:60]!r}: {REFUSED[name]} is not allowed in a loaded document")
         if name in RESERVED and name not in WORDS:
             raise self.wrong()
         self.name()
@@ -199,9 +199,11 @@ class _Parser:
             return always(CONSTANTS[name])
         if self.is_next("(") or "." in name:
             known = ", ".join(sorted(FUNCTIONS))
-            raise Refused(f"{self.source[:60]!r}: {name}() cannot be called in a loaded document; available: {known}")
+            raise ExpressionRefused(
+                f"{self.source[:60]!r}: {name}() cannot be called in a loaded document; available: {known}"
+            )
         if name in FUNCTIONS:
-            raise Refused(f"{self.source[:60]!r}: a function cannot be used as a value in a loaded document")
+            raise ExpressionRefused(f"{self.source[:60]!r}: a function cannot be used as a value in a loaded document")
         return _variable(name)
 
     def accept_library(self, name: str) -> bool:
@@ -268,15 +270,15 @@ class _Parser:
                 self.expect("]")
                 code = _member(code, key)
             elif self.is_next("("):
-                raise Refused(f"{self.source[:60]!r}: this call is not allowed in a loaded document")
+                raise ExpressionRefused(f"{self.source[:60]!r}: this call is not allowed in a loaded document")
             else:
                 return code
-        raise Refused(f"more than {MAX_DEPTH} members in a row")
+        raise ExpressionRefused(f"more than {MAX_DEPTH} members in a row")
 
     def method(self, whole: Code, name: str) -> Code:
         if name not in METHODS:
             known = ", ".join(sorted(METHODS))
-            raise Refused(
+            raise ExpressionRefused(
                 f"{self.source[:60]!r}: the method {name}() cannot be called in a loaded document; available: {known}"
             )
         kinds, function = METHODS[name]

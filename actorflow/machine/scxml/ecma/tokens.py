@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from actorflow.machine.scxml.limits import MAX_BITS, MAX_SOURCE, EvaluationError, Refused
+from actorflow.machine.scxml.limits import MAX_BITS, MAX_SOURCE, EvaluationError, ExpressionRefused
 
 PUNCTUATORS: Final = """=== !== >>> ** == != <= >= && || ?? ?. << >> => ++ -- += -= *= /= %=
     ( ) [ ] { } . , : ; ? < > + - * / % ! ~ & | ^ =""".split()  # noqa: SIM905 - they are easier to read so
@@ -43,14 +43,14 @@ def tokenize(source: str) -> list[Token]:
     ['a', '.', 'b', '>=', 16, None]
     """
     if len(source) > MAX_SOURCE:
-        raise Refused(f"an expression of more than {MAX_SOURCE:,} characters")
+        raise ExpressionRefused(f"an expression of more than {MAX_SOURCE:,} characters")
     tokens: list[Token] = []
     at = 0
     while at < len(source):
         match = PATTERN.match(source, at)
         if match is None:
             if source[at] == "`":
-                raise Refused("template strings are not supported; use +")
+                raise ExpressionRefused("template strings are not supported; use +")
             raise EvaluationError(f"{source[at : at + 20]!r} is not an ECMAScript expression")
         kind = str(match.lastgroup)
         if kind == "space" and match.group().startswith("/*") and not match.group().endswith("*/"):
@@ -65,7 +65,7 @@ def tokenize(source: str) -> list[Token]:
 def _number(text: str) -> int | float:
     if text[:2].lower() in {"0x", "0b", "0o"}:
         if len(text) > MAX_BITS // 4:
-            raise Refused("a whole number of too many digits")
+            raise ExpressionRefused("a whole number of too many digits")
         return as_number(float(int(text, 0)))
     if text[0] == "0" and text[1:2].isdigit():
         raise EvaluationError(f"{text}: a number does not begin with 0; write 0o for octal")

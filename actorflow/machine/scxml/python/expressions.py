@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from actorflow.machine.scxml.code import Code, always, billed
-from actorflow.machine.scxml.limits import MAX_SOURCE, EvaluationError, Refused, copy
+from actorflow.machine.scxml.limits import MAX_SOURCE, EvaluationError, ExpressionRefused, copy
 from actorflow.machine.scxml.python.nodes import (
     NODES_OF_STEP,
     Constants,
@@ -29,18 +29,18 @@ def parse_python(source: str) -> ast.expr:
     if not text:
         raise EvaluationError("there is no expression: the attribute is empty")
     if len(text) > MAX_SOURCE:
-        raise Refused(f"an expression of more than {MAX_SOURCE:,} characters")
+        raise ExpressionRefused(f"an expression of more than {MAX_SOURCE:,} characters")
     try:
         tree = ast.parse(f"({text}\n)", mode="eval").body
         if (tree.lineno, tree.col_offset) == (1, 0):  # it begins with the bracket that is not the text's own
             refuse_halves(text, tree)
         return tree
     except (RecursionError, MemoryError):
-        raise Refused(f"{short(text)}: the expression is nested too deep") from None
+        raise ExpressionRefused(f"{short(text)}: the expression is nested too deep") from None
     except (SyntaxError, ValueError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         if "too many nested" in reason:
-            raise Refused(f"{short(text)}: the expression is nested too deep") from None
+            raise ExpressionRefused(f"{short(text)}: the expression is nested too deep") from None
         raise EvaluationError(f"{short(text)} is not a Python expression: {reason}") from None
 
 

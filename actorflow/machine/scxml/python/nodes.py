@@ -16,8 +16,8 @@ from actorflow.machine.scxml.limits import (
     MAX_LENGTH,
     SIZE_OF_STEP,
     EvaluationError,
+    ExpressionRefused,
     LimitExceeded,
-    Refused,
     Scope,
     check_bits,
     spend_objects,
@@ -38,10 +38,10 @@ NODES_OF_STEP: Final = 8  # nodes that are gone through at the cost of one step
 def compile_node(node: ast.expr, depth: int = 0) -> Code:
     """Compile one node and those below it."""
     if depth > MAX_DEPTH:
-        raise Refused(f"an expression nested more than {MAX_DEPTH} deep")
+        raise ExpressionRefused(f"an expression nested more than {MAX_DEPTH} deep")
     compiler = COMPILERS.get(type(node))
     if compiler is None:
-        raise Refused(f"{short(ast.unparse(node))}: {_name(node)} is not allowed in a loaded document")
+        raise ExpressionRefused(f"{short(ast.unparse(node))}: {_name(node)} is not allowed in a loaded document")
     return compiler(node, depth + 1)
 
 
@@ -61,8 +61,8 @@ def refuse_huge(tree: ast.expr) -> None:
         try:
             compile_node(node)(Constants())
         except LimitExceeded as error:
-            raise Refused(f"{short(ast.unparse(node))}: {error}") from None
-        except Refused:
+            raise ExpressionRefused(f"{short(ast.unparse(node))}: {error}") from None
+        except ExpressionRefused:
             raise
         except Exception:  # noqa: BLE001, S112 - an error of its own is error.execution when it is evaluated
             continue
@@ -96,7 +96,7 @@ class Constants:
 def _constant(node: ast.Constant, _depth: int) -> Code:
     value = node.value
     if not (value is None or isinstance(value, bool | int | float | str)):
-        raise Refused(f"a literal of type {type(value).__name__} is not allowed in a loaded document")
+        raise ExpressionRefused(f"a literal of type {type(value).__name__} is not allowed in a loaded document")
     if isinstance(value, int):
         check_bits(value.bit_length())
     return always(value)
@@ -112,10 +112,12 @@ def _variable(node: ast.Name, _depth: int) -> Code:
 
 def _binary(node: ast.BinOp, depth: int) -> Code:
     if type(node.op) not in OPERATORS:
-        raise Refused(f"{short(ast.unparse(node))}: {_name(node.op)} is not allowed in a loaded document")
+        raise ExpressionRefused(f"{short(ast.unparse(node))}: {_name(node.op)} is not allowed in a loaded document")
     is_text = isinstance(node.left, ast.JoinedStr) or isinstance(getattr(node.left, "value", None), str)
     if isinstance(node.op, ast.Mod) and is_text:
-        raise Refused(f"{short(ast.unparse(node))}: formatting text with % is not allowed in a loaded document")
+        raise ExpressionRefused(
+            f"{short(ast.unparse(node))}: formatting text with % is not allowed in a loaded document"
+        )
     operate = OPERATORS[type(node.op)]
     left, right = compile_node(node.left, depth), compile_node(node.right, depth)
 
@@ -186,7 +188,7 @@ def _several(node: ast.List | ast.Tuple, depth: int) -> Code:
 
 def _dict(node: ast.Dict, depth: int) -> Code:
     if None in node.keys:
-        raise Refused("** is not allowed in a loaded document")
+        raise ExpressionRefused("** is not allowed in a loaded document")
     pairs = [
         (compile_node(key, depth), compile_node(value, depth))
         for key, value in zip(node.keys, node.values, strict=True)
@@ -229,7 +231,7 @@ def _text(node: ast.JoinedStr, depth: int) -> Code:
     for value in node.values:
         if isinstance(value, ast.FormattedValue):
             if value.format_spec is not None or value.conversion != -1:
-                raise Refused("formats in an f-string are not allowed in a loaded document")
+                raise ExpressionRefused("formats in an f-string are not allowed in a loaded document")
             parts.append(compile_node(value.value, depth))
         else:
             parts.append(compile_node(value, depth))
@@ -247,7 +249,7 @@ def _text(node: ast.JoinedStr, depth: int) -> Code:
 
 def _call(node: ast.Call, depth: int) -> Code:
     if node.keywords or any(isinstance(part, ast.Starred) for part in node.args):
-        raise Refused(f"{short(ast.unparse(node))}: keywords and * are not allowed in a loaded document")
+        raise ExpressionRefused(f"{short(ast.unparse(node))}: keywords and * are not allowed in a loaded document")
     arguments = [compile_node(part, depth) for part in node.args]
     if isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS:
         function = FUNCTIONS[node.func.id]
@@ -265,7 +267,9 @@ def _call(node: ast.Call, depth: int) -> Code:
 
         return run
     known = ", ".join(sorted(FUNCTIONS))
-    raise Refused(f"{short(ast.unparse(node))}: this call is not allowed in a loaded document; available: {known}")
+    raise ExpressionRefused(
+        f"{short(ast.unparse(node))}: this call is not allowed in a loaded document; available: {known}"
+    )
 
 
 class _Inner:
@@ -284,7 +288,7 @@ def _comprehension(node: ast.ListComp | ast.GeneratorExp, depth: int) -> Code:
     for loop in node.generators:
         names = [loop.target] if isinstance(loop.target, ast.Name) else getattr(loop.target, "elts", [loop.target])
         if loop.is_async or not all(isinstance(name, ast.Name) and not name.id.startswith("_") for name in names):
-            raise Refused(f"{short(ast.unparse(node))}: this loop is not allowed in a loaded document")
+            raise ExpressionRefused(f"{short(ast.unparse(node))}: this loop is not allowed in a loaded document")
         single = isinstance(loop.target, ast.Name)
         conditions = [compile_node(test, depth) for test in loop.ifs]
         loops.append(([name.id for name in names], single, compile_node(loop.iter, depth), conditions))
@@ -343,7 +347,7 @@ COMPILERS: Final[dict[type, Callable[[Any, int], Code]]] = {
 def check_name(name: str) -> str:
     """Refuse names that mean the inner life of Python."""
     if name.startswith("__"):
-        raise Refused(f"the name {name!r} is not allowed in a loaded document")
+        raise ExpressionRefused(f"the name {name!r} is not allowed in a loaded document")
     return name
 
 

@@ -13,7 +13,7 @@ from actorflow.core.actors.actor import HANDLERS, Actor
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.messages import Stop
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.bounded_mailbox import BoundedRef, Mail
+from actorflow.core.refs.bounded_mailbox import BoundedMail, BoundedRef
 from actorflow.core.refs.ref import DEAD, ENDING, ActorRef
 from actorflow.core.refs.termination import SILENT, is_silent
 from actorflow.core.system import resolve
@@ -25,7 +25,7 @@ from actorflow.process.pickling import dumps
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Item
     from actorflow.process.hosts.child.guests import Guests
-    from actorflow.process.hosts.link.link import Link
+    from actorflow.process.hosts.link.link import HostLink
 
 
 class Asked:
@@ -65,7 +65,7 @@ class Leave:
 SILENT.add(Leave)
 
 
-class Lodger(ActorRef[Any]):
+class GuestBase(ActorRef[Any]):
     """Makes a ref that of a guest: its address, in all processes, is the one that it has in its parent's tree."""
 
     __slots__ = ()
@@ -104,7 +104,7 @@ class Lodger(ActorRef[Any]):
         own = type(message) is Stop and not message.final  # the incarnation's, which is over
         if not own and not is_silent(message):
             give_back(guests.link, self, message, future, sender)
-        elif isinstance(message, Mail):
+        elif isinstance(message, BoundedMail):
             self._close(None)
         return True
 
@@ -146,13 +146,13 @@ class Lodger(ActorRef[Any]):
             far._watched_by(watcher, actor)
 
 
-class GuestRef(Lodger):
+class GuestRef(GuestBase):
     """A guest's ref in its host."""
 
     __slots__ = ()
 
 
-def give_back(link: Link, ref: ActorRef[Any], message: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+def give_back(link: HostLink, ref: ActorRef[Any], message: Any, future: Any, sender: ActorRef[Any] | None) -> None:
     """Return a message to the parent's process; an ask that came from there goes on under its own number."""
     if type(message) is Asked:
         message = message.message
@@ -173,7 +173,7 @@ def give_back(link: Link, ref: ActorRef[Any], message: Any, future: Any, sender:
         link.request(link.name, "returned", *parcel, None, future=future)
 
 
-class BoundedGuestRef(Lodger, BoundedRef):  # pyright: ignore[reportIncompatibleVariableOverride]
+class BoundedGuestRef(GuestBase, BoundedRef):  # pyright: ignore[reportIncompatibleVariableOverride]
     """A guest's ref with a bounded mailbox: messages taken out are reported, so that the senders may go on."""
 
     __slots__ = ("_taken",)

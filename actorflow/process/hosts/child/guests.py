@@ -12,7 +12,7 @@ from actorflow.core.actors.traits import Traits
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.messages import Ended, Start, Stop
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.cold_fields import life_of
+from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import DEAD, ActorRef
 from actorflow.core.refs.termination import bury, close_incarnation
 from actorflow.core.running.lifecycle import release, run_stop, stop_children
@@ -24,7 +24,7 @@ from actorflow.supervision.restarts import SupervisedChildren
 
 if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
-    from actorflow.process.hosts.link.link import Link
+    from actorflow.process.hosts.link.link import HostLink
 
 FIRST_UID = [0]  # where the parent's process began to count its actors
 STEWARDS: list[ActorRef[Steward]] = []  # the host's
@@ -33,7 +33,7 @@ STEWARDS: list[ActorRef[Steward]] = []  # the host's
 class Guests(SupervisedChildren):
     """The place of one guest: it stands for its parent's children, which are in another process."""
 
-    def __init__(self, scheduler: Scheduler, link: Link, parent: ActorRef[Any] | None, path: str) -> None:
+    def __init__(self, scheduler: Scheduler, link: HostLink, parent: ActorRef[Any] | None, path: str) -> None:
         super().__init__(scheduler, None, path)
         self.owner = parent
         self._parent_path = path
@@ -89,7 +89,7 @@ class Guests(SupervisedChildren):
         if life is not None:  # waits for it here must learn of its end
             watchers, life.watchers = life.watchers, {}
             for watcher, actor in watchers.items():
-                life_of(watcher).watching.pop(ref, None)
+                cold_of(watcher).watching.pop(ref, None)
                 far._watched_by(watcher, actor)
             ended, life.ended = life.ended, []
             for future in ended:
@@ -134,12 +134,12 @@ class Steward(Actor):
             if not isinstance(error, Exception):
                 raise
             return
-        life_of(ref).recipe = (args, kwargs)
+        cold_of(ref).recipe = (args, kwargs)
         begin(request, ref, epoch, first=True)
 
 
 def make_guest(
-    link: Link, uid: int, path: str, parent: Any, traits: Traits, restart: str, kind: Any = None
+    link: HostLink, uid: int, path: str, parent: Any, traits: Traits, restart: str, kind: Any = None
 ) -> ActorRef[Any]:
     """Return the ref of a guest that is to be started, of a kind that the parent may name."""
     scheduler = link.node.scheduler

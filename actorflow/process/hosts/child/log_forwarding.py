@@ -11,10 +11,10 @@ from actorflow.process.hosts.link.requests import REQUESTS, Request
 from actorflow.process.log_handling import records_of
 
 if TYPE_CHECKING:
-    from actorflow.process.hosts.link.link import Link
+    from actorflow.process.hosts.link.link import HostLink
 
 
-def install(link: Link, parent: str, levels: dict[str, int]) -> None:
+def install(link: HostLink, parent: str, levels: dict[str, int]) -> None:
     """Have all loggers of this process write to the parent."""
 
     def send(data: bytes) -> None:

@@ -20,13 +20,13 @@ from actorflow.process.hosts.child import (
 )
 from actorflow.process.hosts.child.guest_ref import PAGES, Asked
 from actorflow.process.hosts.child.guests import FIRST_UID, STEWARDS, Steward
-from actorflow.process.hosts.child.scheduler import HostLink, HostScheduler
+from actorflow.process.hosts.child.scheduler import HostScheduler, ParentLink
 from actorflow.process.hosts.link import (
     deadlock_probe,  # noqa: F401 - they add requests
     lookup,  # noqa: F401 - they add requests
 )
-from actorflow.process.hosts.link.link import PAGE, Answer, Link
-from actorflow.process.hosts.link.node import Node
+from actorflow.process.hosts.link.link import PAGE, Answer, HostLink
+from actorflow.process.hosts.link.node import ProcessNode
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 from actorflow.process.hosts.parent import (
     host_process,  # noqa: F401 - they add requests
@@ -39,10 +39,10 @@ from actorflow.process.wire import Connection
 _ = sys.modules["actorflow"].ActorSystem  # runs the package's __init__ here, in the zygote, and not in each host
 
 
-class HostNode(Node):
+class HostNode(ProcessNode):
     """The node of a host."""
 
-    def accept(self, link: Link, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
+    def accept(self, link: HostLink, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
         """Put a message into a mailbox; an ask notes its begin in the page, for the case that this process dies."""
         if number is None:
             ref._arrive(message, None, sender)
@@ -78,7 +78,7 @@ def main(argument: Any, fds: list[int]) -> None:
     scheduler.send_limit, scheduler.payload_limit = limits
     node = HostNode(scheduler)
     parent = name.rpartition(".")[0]
-    link = HostLink(node, parent, connection, limit=scheduler.send_limit)
+    link = ParentLink(node, parent, connection, limit=scheduler.send_limit)
     node.up = link
     log_forwarding.install(link, parent, levels)
     system = System(system_name, scheduler)
@@ -94,7 +94,7 @@ def main(argument: Any, fds: list[int]) -> None:
     finish(link)
 
 
-closing: list[tuple[System, HostLink]] = []
+closing: list[tuple[System, ParentLink]] = []
 
 
 def close(_request: Request) -> None:
@@ -103,7 +103,7 @@ def close(_request: Request) -> None:
     system.begin_stop(1.0)
 
 
-def finish(link: Link) -> None:
+def finish(link: HostLink) -> None:
     """Write the rest, and end. Interpreter exit would wait for threads that sit in user code."""
     for stream in (sys.stdout, sys.stderr):  # first: the next steps may take until this process is killed
         try:

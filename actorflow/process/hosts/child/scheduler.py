@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.drivers.live import LiveScheduler
 from actorflow.core.log import logger
-from actorflow.process.hosts.link.link import Link
+from actorflow.process.hosts.link.link import HostLink
 from actorflow.process.hosts.link.outbox import QUIET
 from actorflow.process.wire import NoMemory
 
 if TYPE_CHECKING:
-    from actorflow.core.running.run_queue import Worker
+    from actorflow.core.running.run_queue import SchedulerThread
 
 
-class HostLink(Link):
+class ParentLink(HostLink):
     """The host's end of the link to its parent."""
 
     def nudge(self) -> None:
@@ -67,11 +67,11 @@ class HostLink(Link):
 class HostScheduler(LiveScheduler):
     """Runs the actors of a host, and reads the link while they rest. `attach` gives it the link."""
 
-    link: HostLink | None = None
+    link: ParentLink | None = None
 
     def __init__(self, **options: Any) -> None:
         self._ear = _thread.allocate_lock()  # the right to read the link
-        self._listening: Worker | None = None
+        self._listening: SchedulerThread | None = None
         self._reads = self._reads_seen = 0
         self._reader_bell = _thread.allocate_lock()
         self._reader_bell.acquire()
@@ -80,7 +80,7 @@ class HostScheduler(LiveScheduler):
             os.set_blocking(end, False)
         super().__init__(**options)
 
-    def attach(self, link: HostLink) -> None:
+    def attach(self, link: ParentLink) -> None:
         """Begin to read the link."""
         self._poll = select.poll()
         self._poll.register(link.connection.fileno(), select.POLLIN)
@@ -93,7 +93,7 @@ class HostScheduler(LiveScheduler):
 
     # --- the idle holder ---------------------------------------------------------------------------------------------
 
-    def rest_idle(self, worker: Worker) -> bool:
+    def rest_idle(self, worker: SchedulerThread) -> bool:
         """Write the rest, and wait for work, on the link or from other threads. False: the system closed."""
         link = self.link
         if link is not None and link.outbox:
@@ -121,7 +121,7 @@ class HostScheduler(LiveScheduler):
             self.pulse.ring()
         return not self.closed
 
-    def _listen(self, worker: Worker, link: HostLink) -> bool:
+    def _listen(self, worker: SchedulerThread, link: ParentLink) -> bool:
         """Wait for a frame or a knock; True if this thread has the baton afterwards, with something to do."""
         door = self._door_in
         while True:
@@ -141,14 +141,14 @@ class HostScheduler(LiveScheduler):
             else:
                 return False
 
-    def _leave_idle(self, worker: Worker) -> bool:
+    def _leave_idle(self, worker: SchedulerThread) -> bool:
         try:
             self.idle.remove(worker)
         except ValueError:
             return False
         return True
 
-    def _read(self, link: HostLink) -> bool:
+    def _read(self, link: ParentLink) -> bool:
         self._reads += 1
         try:
             link.read_frame()
@@ -179,7 +179,7 @@ class HostScheduler(LiveScheduler):
         except BlockingIOError:
             return
 
-    def unseated(self, worker: Worker) -> None:  # noqa: ARG002
+    def unseated(self, worker: SchedulerThread) -> None:  # noqa: ARG002
         """The idle holder's baton was taken: should it be listening, it is to stop that."""
         self._knock()
 

@@ -19,7 +19,7 @@ from actorflow.process.hosts.link.requests import REQUESTS, Request
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.process.hosts.link.node import Node
+    from actorflow.process.hosts.link.node import ProcessNode
 
 # Waits of this process that sent a probe off, by number.
 _waits: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
@@ -37,7 +37,7 @@ class Probed:
 
 
 def seek(
-    here: Node, node: str, target: ActorRef[Any], path: list[str], origin: ActorRef[Any], future: Future[Any]
+    here: ProcessNode, node: str, target: ActorRef[Any], path: list[str], origin: ActorRef[Any], future: Future[Any]
 ) -> None:
     """Send a probe after a wait of `origin` to where `target`, the end of its chain here, lives."""
     probed = Probed(origin, future)
@@ -69,7 +69,7 @@ def probe(request: Request, uid: int, path: list[str], origin: int, home: str, n
         path = [*path, target.path]
 
 
-def report(here: Node, home: str, number: int, path: list[str]) -> None:
+def report(here: ProcessNode, home: str, number: int, path: list[str]) -> None:
     """Tell the process where a probe began that its chain is a cycle."""
     if home == here.name:
         closed(number, path)

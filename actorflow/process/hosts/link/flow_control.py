@@ -19,7 +19,7 @@ from actorflow.process.hosts.link.requests import REQUESTS, Request
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.process.hosts.link.link import Link
+    from actorflow.process.hosts.link.link import HostLink
 
 
 class Full:
@@ -31,7 +31,7 @@ class Full:
         self.fails = fails
         self.starting = starting
         self.causes: set[Any] = set()
-        self.told: set[Link] = set()
+        self.told: set[HostLink] = set()
         self.waiting: list[Future[None]] = []
 
 
@@ -42,7 +42,9 @@ class Flow:
         self.full: dict[int, Full] = {}
         self._lock = threading.RLock()  # a finaliser may send while its thread is in here
 
-    def hold(self, uid: int, cause: Any, origin: Link | None, *, fails: bool = False, starting: bool = False) -> bool:
+    def hold(
+        self, uid: int, cause: Any, origin: HostLink | None, *, fails: bool = False, starting: bool = False
+    ) -> bool:
         """Note that an actor is not to be sent to, and tell the process that such a message came from.
 
         Args:
@@ -65,7 +67,7 @@ class Flow:
             self.pass_on(uid, origin)
         return is_new
 
-    def pass_on(self, uid: int, origin: Link) -> None:
+    def pass_on(self, uid: int, origin: HostLink) -> None:
         """Tell another process that sends by this one."""
         with self._lock:
             entry = self.full.get(uid)

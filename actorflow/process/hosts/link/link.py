@@ -23,20 +23,20 @@ from actorflow.process.wire import WAITING
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.process.hosts.link.node import Node
+    from actorflow.process.hosts.link.node import ProcessNode
     from actorflow.process.wire import Connection
 
 SENDERS: Final = 1000  # introduced before all are forgotten
 PAGE: Final = 1 << 20  # asks whose begin can be told from the shared page
 
 
-class Link(Outbox):
+class HostLink(Outbox):
     """One end of the connection to another process. `node` is this process; `name` is the other's node.
 
     `page`, at the parent's end, holds a byte for each open ask: not 0 once the child has begun to handle it.
     """
 
-    def __init__(self, node: Node, name: str, connection: Connection, *, limit: int, page: Any = None) -> None:
+    def __init__(self, node: ProcessNode, name: str, connection: Connection, *, limit: int, page: Any = None) -> None:
         super().__init__(node, name, connection, limit=limit)
         self.page = page
         self.pending: dict[int, Any] = {}  # open asks: Future, or Relay
@@ -116,7 +116,7 @@ class Link(Outbox):
         buffers: Any,
         sender: ActorRef[Any] | None,
         asker: Any,
-        origin: Link | None = None,
+        origin: HostLink | None = None,
     ) -> None:
         """Send a message that is pickled already; never waits. `asker` is the future its answer settles, or None.
 
@@ -351,7 +351,7 @@ class Relay:
 
     __slots__ = ("link", "number")
 
-    def __init__(self, link: Link, number: int) -> None:
+    def __init__(self, link: HostLink, number: int) -> None:
         self.link = link
         self.number = number
 
@@ -374,7 +374,7 @@ class Answer(Future[Any]):
 
     __slots__ = ("link", "number")
 
-    def __init__(self, link: Link, number: int, target: ActorRef[Any]) -> None:
+    def __init__(self, link: HostLink, number: int, target: ActorRef[Any]) -> None:
         Future.__init__(self, target)
         self.link = link
         self.number = number

@@ -19,7 +19,7 @@ from actorflow.core.refs.termination import is_silent
 from actorflow.core.system import NODES
 from actorflow.errors import ActorDeadError
 from actorflow.process.hosts.link.flow_control import Flow
-from actorflow.process.hosts.link.link import Answer, Link, Relay
+from actorflow.process.hosts.link.link import Answer, HostLink, Relay
 from actorflow.process.hosts.link.outbox import ASK, RUNTIME, TELL
 from actorflow.process.hosts.link.remote_ref import Elsewhere, RemoteRef
 from actorflow.process.hosts.link.requests import REQUESTS, Request
@@ -33,7 +33,7 @@ BURIED = 1000  # dead actors whose paths are known, for dead letters: a message 
 UNREADABLE = "a message that does not unpickle"
 
 
-class Node:
+class ProcessNode:
     """This process among those of one system. Each process of a system that has child processes has one."""
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -41,18 +41,18 @@ class Node:
         self.key = scheduler.key
         self.name = scheduler.node
         self.system = scheduler.name
-        self.up: Link | None = None
-        self.down: dict[str, Link] = {}
+        self.up: HostLink | None = None
+        self.down: dict[str, HostLink] = {}
         self.flow = Flow()
         self.ended: dict[int, None] = {}  # actors of other nodes whose end is known here, oldest first
         scheduler.buried = deque(maxlen=BURIED)
         NODES[self.key] = self
 
     @staticmethod
-    def of(scheduler: Scheduler) -> Node:
+    def of(scheduler: Scheduler) -> ProcessNode:
         """Return the node of a system in this process."""
-        node: Node | None = NODES.get(scheduler.key)
-        return Node(scheduler) if node is None else node
+        node: ProcessNode | None = NODES.get(scheduler.key)
+        return ProcessNode(scheduler) if node is None else node
 
     def close(self) -> None:
         """Forget the system."""
@@ -61,7 +61,7 @@ class Node:
 
     # --- ways --------------------------------------------------------------------------------------------------------
 
-    def way_to(self, node: str) -> Link | None:
+    def way_to(self, node: str) -> HostLink | None:
         """Return the link that leads to a node; None if it is gone."""
         below = f"{self.name}." if self.name else ""
         if node != self.name and node.startswith(below):
@@ -93,7 +93,7 @@ class Node:
 
     # --- incoming messages -------------------------------------------------------------------------------------------
 
-    def deliver(self, link: Link, item: tuple[Any, ...], buffers: Any, number: int | None) -> None:
+    def deliver(self, link: HostLink, item: tuple[Any, ...], buffers: Any, number: int | None) -> None:
         """Put a message into its actor's mailbox, or send it on."""
         _, uid, node, data, _, sender_uid, *_ = item
         if uid == RUNTIME and node == self.name:
@@ -107,7 +107,7 @@ class Node:
             return
         self.accept(link, ref, loads(data, buffers), number, sender)
 
-    def undelivered(self, link: Link, item: tuple[Any, ...], error: BaseException) -> None:
+    def undelivered(self, link: HostLink, item: tuple[Any, ...], error: BaseException) -> None:
         """Deal with an item that failed here: a message that does not unpickle goes back, or is a dead letter."""
         ref: Any = self.find(item[1]) if item[0] <= ASK else None
         if ref is not None and ref._traits.options.capacity is not None:
@@ -121,11 +121,11 @@ class Node:
                 "%s failed to process %.200r from %s", self.name or "the root", item, link.name, exc_info=error
             )
 
-    def accept(self, link: Link, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
+    def accept(self, link: HostLink, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
         """Put a message into the mailbox of an actor of this process."""
         ref._arrive(message, None if number is None else Answer(link, number, ref), sender)
 
-    def _send_on(self, link: Link, item: Any, buffers: Any, number: int | None, ref: Any, sender: Any) -> None:
+    def _send_on(self, link: HostLink, item: Any, buffers: Any, number: int | None, ref: Any, sender: Any) -> None:
         """Send a message on to where its actor is."""
         _, uid, node, data, *_ = item
         asker = None if number is None else Relay(link, number)
@@ -140,7 +140,7 @@ class Node:
         if uid in self.flow.full:
             self.flow.pass_on(uid, link)
 
-    def _nobody(self, link: Link, uid: int, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
+    def _nobody(self, link: HostLink, uid: int, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
         """Deal with a message for an actor that is dead, or was never here."""
         if uid == RUNTIME:
             if number is not None:

@@ -1,4 +1,4 @@
-"""Outbox: the items to be written to another process, and their writer. The writing half of a `Link`.
+"""Outbox: the items to be written to another process, and their writer. The writing half of a `HostLink`.
 
 The sending thread writes if nothing was written for `QUIET` seconds, else the outbox's own thread, which takes along
 the items that have come meanwhile.
@@ -26,8 +26,8 @@ from actorflow.process.wire import AT_HAND, JOINED, Frame
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.process.hosts.link.link import Link
-    from actorflow.process.hosts.link.node import Node
+    from actorflow.process.hosts.link.link import HostLink
+    from actorflow.process.hosts.link.node import ProcessNode
     from actorflow.process.wire import Connection
 
 # Kinds of items, and the fields behind the kind.
@@ -47,7 +47,7 @@ BATCH: Final = 1000  # items a frame: the reader handles them before the next
 class Outbox:
     """Writes the items for another process. `node` is this process; `name` is the other's node."""
 
-    def __init__(self, node: Node, name: str, connection: Connection, *, limit: int) -> None:
+    def __init__(self, node: ProcessNode, name: str, connection: Connection, *, limit: int) -> None:
         self.node = node
         self.name = name
         self.connection = connection
@@ -340,7 +340,7 @@ class Outbox:
             if self._held:
                 self._release()
 
-    def _hold_back(self, uid: int, origin: Link) -> None:
+    def _hold_back(self, uid: int, origin: HostLink) -> None:
         """Have the senders wait whose messages come by `origin`."""
         ref, flow = self.node.find(uid), self.node.flow
         if flow.hold(uid, self, origin, fails=ref is not None and ref._traits.options.overflow == "fail"):

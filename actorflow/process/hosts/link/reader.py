@@ -29,7 +29,7 @@ from actorflow.errors import AskTimeout
 from actorflow.process.wire import AT_HAND, WAITING
 
 if TYPE_CHECKING:
-    from actorflow.process.hosts.link.link import Link
+    from actorflow.process.hosts.link.link import HostLink
 
 CAN_BORROW: Final = hasattr(select, "epoll") and hasattr(os, "eventfd")  # Linux
 LOOK: Final = 0.001
@@ -55,7 +55,7 @@ class Ear:
         self.lent = self._epoll is None  # True: the reader thread looks at `borrows` and does not wait for the socket
         self.borrows = 0
 
-    def read_on(self, link: Link) -> None:
+    def read_on(self, link: HostLink) -> None:
         """Read until the other end is gone: the reader thread's work."""
         try:
             while True:
@@ -140,7 +140,7 @@ class RemoteFuture(Future[Any]):
 
     __slots__ = ("link",)
 
-    link: Link | None
+    link: HostLink | None
 
     def _wait(self, timeout: float | None) -> None:
         link = getattr(self, "link", None)
@@ -163,7 +163,7 @@ class RemoteFuture(Future[Any]):
                 return
         raise ask_timeout(self, timeout)
 
-    def _borrow(self, link: Link, ear: Ear, deadline: float | None) -> None:
+    def _borrow(self, link: HostLink, ear: Ear, deadline: float | None) -> None:
         """Read in the reader's stead, if nobody else does."""
         try:
             try:
@@ -185,7 +185,7 @@ class RemoteFuture(Future[Any]):
             ):  # else the reader thread sees it, too
                 raise
 
-    def _read(self, link: Link, ear: Ear, deadline: float | None) -> None:
+    def _read(self, link: HostLink, ear: Ear, deadline: float | None) -> None:
         """Read until this future is done or time is up."""
         connection = link.connection
         may_be_interrupted = threading.get_ident() == threading.main_thread().ident

@@ -18,13 +18,13 @@ from actorflow.core.refs.ref import DEAD, ENDING, IDLE, ActorRef
 from actorflow.core.refs.termination import Notice
 from actorflow.core.running.run_queue import AT_REST
 from actorflow.errors import ActorDeadError, ActorflowError
-from actorflow.process.hosts.link.link import Link
+from actorflow.process.hosts.link.link import HostLink
 from actorflow.process.hosts.link.outbox import own
 from actorflow.process.hosts.link.reader import RemoteFuture
 from actorflow.process.pickling import dumps
 
 if TYPE_CHECKING:
-    from actorflow.process.hosts.link.node import Node
+    from actorflow.process.hosts.link.node import ProcessNode
 
 ALIVE_SECONDS = 5.0  # for the question whether an actor lives
 
@@ -34,7 +34,7 @@ class Elsewhere:
 
     __slots__ = ("_here", "first_uid", "flow", "node", "owner", "path")
 
-    def __init__(self, here: Node, node: str, first_uid: int, path: str) -> None:
+    def __init__(self, here: ProcessNode, node: str, first_uid: int, path: str) -> None:
         self._here = here
         self.flow = here.flow
         self.node = node
@@ -56,7 +56,7 @@ class Elsewhere:
         """Raise if this process is a fork."""
         self._here.scheduler.check_usable()
 
-    def way(self, ref: ActorRef[Any]) -> Link:
+    def way(self, ref: ActorRef[Any]) -> HostLink:
         """Return the link that leads there.
 
         Raises:
@@ -103,7 +103,7 @@ class Elsewhere:
             self._here.note_end(ref.uid)
 
 
-class Away(ActorRef[Any]):
+class OffProcessBase(ActorRef[Any]):
     """The base of refs whose actor runs in another process."""
 
     __slots__ = ()
@@ -138,12 +138,12 @@ class Away(ActorRef[Any]):
         except ActorflowError:
             return None
 
-    def _whereabouts(self) -> tuple[Link | None, str]:
+    def _whereabouts(self) -> tuple[HostLink | None, str]:
         """Return the link that leads to the actor, and its node."""
         raise NotImplementedError  # pragma: no cover - each kind knows
 
 
-class RemoteRef(Away):
+class RemoteRef(OffProcessBase):
     """A ref whose sends go over a link."""
 
     __slots__ = ()
@@ -155,7 +155,7 @@ class RemoteRef(Away):
         self._state = IDLE
 
     @classmethod
-    def gone(cls, here: Node, uid: int, path: str, traits: Any) -> RemoteRef:
+    def gone(cls, here: ProcessNode, uid: int, path: str, traits: Any) -> RemoteRef:
         """Return the ref of a dead actor, for a dead letter."""
         parent, _, name = path.rpartition("/")
         ref = cls(uid, Elsewhere(here, here.name, 0, parent), traits, name)
@@ -193,7 +193,7 @@ class RemoteRef(Away):
     def _arrive(self, message: Any, future: Any, sender: Any) -> None:
         raise NotImplementedError  # pragma: no cover - a node sends on what is not for its own actors
 
-    def _whereabouts(self) -> tuple[Link | None, str]:
+    def _whereabouts(self) -> tuple[HostLink | None, str]:
         try:
             return self._scheduler.way(self), self._scheduler.node
         except ActorDeadError:
@@ -233,7 +233,7 @@ class RemoteRef(Away):
 
         seek(self._scheduler._here, self._scheduler.node, self, path, origin, future)
 
-    def _away(self, here: Node, path: list[str], origin: int, home: str, number: int) -> bool:
+    def _away(self, here: ProcessNode, path: list[str], origin: int, home: str, number: int) -> bool:
         """Send a probe on to where the actor lives."""
         way = here.way_to(self._scheduler.node)
         if way is not None and way.closed is None:

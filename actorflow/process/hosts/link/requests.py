@@ -17,8 +17,8 @@ from actorflow.core.refs.termination import notify_end
 from actorflow.process.pickling import dump_error, load_error
 
 if TYPE_CHECKING:
-    from actorflow.process.hosts.link.link import Link
-    from actorflow.process.hosts.link.node import Node
+    from actorflow.process.hosts.link.link import HostLink
+    from actorflow.process.hosts.link.node import ProcessNode
 
 
 class Request:
@@ -26,7 +26,7 @@ class Request:
 
     __slots__ = ("link", "node", "number")
 
-    def __init__(self, node: Node, link: Link, number: int | None) -> None:
+    def __init__(self, node: ProcessNode, link: HostLink, number: int | None) -> None:
         self.node = node
         self.link = link
         self.number = number

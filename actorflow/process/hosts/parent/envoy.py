@@ -13,9 +13,9 @@ from actorflow.core.refs.termination import SILENT
 from actorflow.core.running.drain import CLEANUP
 from actorflow.errors import ActorDeadError, HostDied, PayloadError, Stopping
 from actorflow.process.hosts.link.envelope import Parcel
-from actorflow.process.hosts.link.link import Link, Relay
+from actorflow.process.hosts.link.link import HostLink, Relay
 from actorflow.process.hosts.link.requests import REQUESTS, Request
-from actorflow.process.hosts.parent.host_process import Host, hosts_of
+from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
 from actorflow.process.pickling import dumps, load_error
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OWN_SHARE = 0.9  # of the shutdown time: then the host abandons the actor itself, and need not be killed
 
 
-def end_guest(link: Link, ref: ActorRef[Any], *, restart: bool = False) -> Future[Any]:
+def end_guest(link: HostLink, ref: ActorRef[Any], *, restart: bool = False) -> Future[Any]:
     """Ask the process to end an incarnation, which has most of its shutdown time, or of the grace time, for that."""
     drain = ref._scheduler.drain
     seconds = ref._traits.options.shutdown if drain is None else drain.left() + CLEANUP
@@ -78,7 +78,7 @@ class Envoy(Actor):
                 raise
         ref._open(link)
         if host.lost and link.closed is None:  # the actor has crashed while it was to move out
-            ref._scheduler.post(ref, Move(host), None)
+            ref._scheduler.post(ref, MoveOut(host), None)
 
     async def on_stop(self) -> None:  # type: ignore[override]
         """Stop the actor: behind its queued messages, or, if a supervisor wants it, after its current handler."""
@@ -106,7 +106,7 @@ class Envoy(Actor):
             host.kill()
             raise
 
-    async def move(self, host: Host) -> None:
+    async def move(self, host: HostProcess) -> None:
         """Leave a host that is to be replaced for the next: the actor stops normally, and starts anew there."""
         ref: Any = self._actor_ref
         link = host.link
@@ -116,7 +116,7 @@ class Envoy(Actor):
         self.leave(host)
         await self.on_start()
 
-    async def hand_back(self, host: Host) -> None:
+    async def hand_back(self, host: HostProcess) -> None:
         """Leave a host that is to be replaced, with the mailbox: the actor has no incarnation there."""
         ref: Any = self._actor_ref
         link = host.link
@@ -126,7 +126,7 @@ class Envoy(Actor):
                 await link.request(link.name, "hand back", ref.uid)
         self.leave(host)
 
-    def leave(self, host: Host) -> None:
+    def leave(self, host: HostProcess) -> None:
         """Have no host."""
         ref: Any = self._actor_ref
         ref._host = None
@@ -153,7 +153,7 @@ class HostLost:
 
     __slots__ = ("error", "host")
 
-    def __init__(self, host: Host, error: BaseException) -> None:
+    def __init__(self, host: HostProcess, error: BaseException) -> None:
         self.host = host
         self.error = error
 
@@ -161,19 +161,19 @@ class HostLost:
         return f"HostLost({self.error!r})"
 
 
-class Move:
+class MoveOut:
     """News: a host has served its time."""
 
     __slots__ = ("host",)
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: HostProcess) -> None:
         self.host = host
 
     def __repr__(self) -> str:
         return "Move()"
 
 
-def run_move(ref: Any, message: Move) -> Any:
+def run_move(ref: Any, message: MoveOut) -> Any:
     """Move to another process, unless that has come to pass already."""
     return ref._actor.move(message.host) if ref._host is message.host and ref._guest else None
 
@@ -204,8 +204,8 @@ def over(ref: Any, message: Any, error: BaseException | None, *, final: bool) ->
     return Ended(error, (ref, message, answered, None), final=final, last_done=True)
 
 
-HANDLERS.update({GuestEnded: run_guest_ended, HostLost: run_host_lost, Move: run_move})
-SILENT.update({GuestEnded, HostLost, Move})
+HANDLERS.update({GuestEnded: run_guest_ended, HostLost: run_host_lost, MoveOut: run_move})
+SILENT.update({GuestEnded, HostLost, MoveOut})
 
 
 # --- news from hosts to their parent ---------------------------------------------------------------------------------

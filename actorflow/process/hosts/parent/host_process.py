@@ -22,10 +22,10 @@ from actorflow.process.hosts.link import (
     deadlock_probe,  # noqa: F401 - they add their requests
     lookup,  # noqa: F401 - they add their requests
 )
-from actorflow.process.hosts.link.link import PAGE, Link
-from actorflow.process.hosts.link.node import Node
+from actorflow.process.hosts.link.link import PAGE, HostLink
+from actorflow.process.hosts.link.node import ProcessNode
 from actorflow.process.hosts.link.reader import CAN_BORROW, Ear
-from actorflow.process.launch.child_process import Exit
+from actorflow.process.launch.child_process import ProcessExit
 from actorflow.process.launch.launcher import Launch, Launcher, acquire
 from actorflow.process.log_handling import levels, records_of
 from actorflow.process.options import Process
@@ -60,7 +60,7 @@ def hosts_of(scheduler: Scheduler) -> Hosts:
 
 
 _lock = forkable_lock()
-_living: weakref.WeakSet[Host] = weakref.WeakSet()
+_living: weakref.WeakSet[HostProcess] = weakref.WeakSet()
 MEMORY: Final = MemoryWatch()
 
 
@@ -70,10 +70,10 @@ class Hosts:
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
         self.limit: int = scheduler.send_limit
-        self.node = Node.of(scheduler)
+        self.node = ProcessNode.of(scheduler)
         self.numbers = itertools.count(1)
-        self.named: dict[str, Host] = {}
-        self.all: dict[Host, None] = {}
+        self.named: dict[str, HostProcess] = {}
+        self.all: dict[HostProcess, None] = {}
         self.lock = threading.RLock()
         self.closed = False
         self.warm = WARM  # the zygote's import for all of them
@@ -87,7 +87,7 @@ class Hosts:
                 self._launchers[key] = acquire(launch)
             return self._launchers[key]
 
-    def host_for(self, ref: Any) -> Host:
+    def host_for(self, ref: Any) -> HostProcess:
         """Return the host for an actor: the one of that name, or a new one.
 
         Raises:
@@ -105,7 +105,7 @@ class Hosts:
                 msg = f"the process {options.name!r} runs with {host.options}; {ref.path} asks for {options}"
                 raise DefinitionError(msg)
             if host is None:
-                host = Host(self, options, str(next(self.numbers)))
+                host = HostProcess(self, options, str(next(self.numbers)))
                 host.start()  # if it raises, nothing is entered
                 self.all[host] = None
                 if options.name is not None and not host.lost:
@@ -113,7 +113,7 @@ class Hosts:
             host.guests[ref] = None
         return host
 
-    def forget(self, host: Host) -> None:
+    def forget(self, host: HostProcess) -> None:
         """A host is gone, or about to go."""
         with self.lock:
             if self.named.get(host.options.name or "") is host:
@@ -153,7 +153,7 @@ class Hosts:
             self.node.close()
 
 
-class Host:
+class HostProcess:
     """One child process: its link, its guests, and its end."""
 
     def __init__(self, hosts: Hosts, options: Process, number: str) -> None:
@@ -221,7 +221,7 @@ class Host:
             finally:
                 theirs.close_here()  # a shutdown would be one of the connection
             undo.pop_all()
-        self.link = Link(hosts.node, self.name, ours, limit=hosts.limit, page=page)
+        self.link = HostLink(hosts.node, self.name, ours, limit=hosts.limit, page=page)
         self.link.ear = self._ear
         if CAN_BORROW:
             ours.interrupt_reads(LOOK_UP)
@@ -289,7 +289,7 @@ class Host:
 
     def recycle(self) -> None:
         """Have all guests move to a new process, each when it has handled its queued messages."""
-        from actorflow.process.hosts.parent.envoy import Move  # noqa: PLC0415 - it is made of hosts
+        from actorflow.process.hosts.parent.envoy import MoveOut  # noqa: PLC0415 - it is made of hosts
 
         with self.hosts.lock:
             if self.lost:
@@ -298,7 +298,7 @@ class Host:
             self.hosts.forget(self)
             guests = list(self.guests)
         for ref in guests:
-            ref._scheduler.post(ref, Move(self), None)
+            ref._scheduler.post(ref, MoveOut(self), None)
 
     def _too_big(self, rss: int) -> None:
         self._limit_hit = rss
@@ -340,7 +340,7 @@ class Host:
             self.kill()
             self._ended.wait(EXIT_SECONDS)
 
-    def _exited(self, _exit: Exit) -> None:
+    def _exited(self, _exit: ProcessExit) -> None:
         """The process has ended: see to it that the reader notices, should somebody else hold its socket."""
         self.link.connection.end_reads()
 
@@ -377,7 +377,7 @@ class Host:
         what = self.what
         if self._limit_hit is not None:
             return MemoryLimit(what, signal=9, rss=self._limit_hit, host=self.name)
-        return (exit_ or Exit()).failure(what, host=self.name, how=self.link.connection.how_ended())
+        return (exit_ or ProcessExit()).failure(what, host=self.name, how=self.link.connection.how_ended())
 
 
 def any_lives() -> bool:

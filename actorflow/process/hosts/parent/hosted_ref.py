@@ -22,13 +22,13 @@ from actorflow.core.messages.messages import Stop
 from actorflow.core.refs.ref import ENDING, ActorRef
 from actorflow.errors import HostDied, MailboxFull
 from actorflow.process.hosts.link.envelope import Parcel
-from actorflow.process.hosts.link.link import Link, Relay
+from actorflow.process.hosts.link.link import HostLink, Relay
 from actorflow.process.hosts.link.node import for_dead_letter
 from actorflow.process.hosts.link.reader import RemoteFuture
-from actorflow.process.hosts.link.remote_ref import Away, held, holds, sender_of_this
+from actorflow.process.hosts.link.remote_ref import OffProcessBase, held, holds, sender_of_this
 from actorflow.process.hosts.parent.envoy import Envoy
-from actorflow.process.hosts.parent.host_process import Host, hosts_of
-from actorflow.process.hosts.parent.virtual_host import PickledBoundedRef, PickledRef
+from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
+from actorflow.process.hosts.parent.virtual_host import BoundedVirtualHostedRef, VirtualHostedRef
 from actorflow.process.pickling import dumps
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def lodge(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
     """Return the kind of ref, and the traits, by which this process knows an actor of another."""
     if scheduler.is_virtual:
-        return (PickledRef if traits.options.capacity is None else PickledBoundedRef), traits
+        return (VirtualHostedRef if traits.options.capacity is None else BoundedVirtualHostedRef), traits
     kind = HostedRef if traits.options.capacity is None else BoundedHostedRef
     return kind, HostedTraits(traits.actor_class, traits.options)
 
@@ -55,7 +55,7 @@ class HostedTraits(Traits):
         self.has_on_start = self.has_on_stop = self.has_async_on_stop = True
 
 
-class HostedRef(Away):
+class HostedRef(OffProcessBase):
     """The ref of an actor in a child process, in the process that supervises it.
 
     `_link` is the way to it while it has a host; until then messages wait in `_backlog`. `_guest`: the host holds the
@@ -83,8 +83,8 @@ class HostedRef(Away):
         self._backlog: deque[Parcel] = deque()
         self._backlog_size = 0
         self._room: list[Future[None]] = []
-        self._host: Host | None = None
-        self._link: Link | None = None
+        self._host: HostProcess | None = None
+        self._link: HostLink | None = None
         self._guest = False
         self._epoch = 0
         self._returned: deque[Parcel] = deque()  # was in the mailbox in the last host: it is older than the backlog
@@ -97,7 +97,7 @@ class HostedRef(Away):
     def _incarnation_class(self) -> type[Any]:
         return Envoy
 
-    def _whereabouts(self) -> tuple[Link | None, str]:
+    def _whereabouts(self) -> tuple[HostLink | None, str]:
         link = self._link
         return link, "" if link is None else link.name
 
@@ -144,7 +144,7 @@ class HostedRef(Away):
             keep_proxies(message, data, future)
         self._wait_for_host(data, buffers, future, sender_of_this())
 
-    def _send_by(self, link: Link, message: Any, future: Any) -> None:
+    def _send_by(self, link: HostLink, message: Any, future: Any) -> None:
         sender = sender_of_this()
         if future is None:
             link.tell(self, link.name, message, sender)
@@ -168,7 +168,7 @@ class HostedRef(Away):
         if link is None:
             self._send_later(message, future)
 
-    def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Relay | None, origin: Link) -> None:
+    def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Relay | None, origin: HostLink) -> None:
         """Send on a message that came from another process; never waits."""
         self._hold(Parcel(data, buffers, asker, sender), origin)
 
@@ -187,10 +187,10 @@ class HostedRef(Away):
             room.get()
         self._hold(parcel)
 
-    def _hold(self, parcel: Parcel, origin: Link | None = None) -> None:
+    def _hold(self, parcel: Parcel, origin: HostLink | None = None) -> None:
         exclusively(self._gate, lambda: self._keep(parcel, origin))
 
-    def _keep(self, parcel: Parcel, origin: Link | None) -> None:
+    def _keep(self, parcel: Parcel, origin: HostLink | None) -> None:
         link = self._link
         if link is not None:
             self._pass(link, parcel, origin)
@@ -212,7 +212,7 @@ class HostedRef(Away):
             else:
                 self._hold(parcel)
 
-    def _pass(self, link: Link, parcel: Parcel, origin: Link | None = None) -> None:
+    def _pass(self, link: HostLink, parcel: Parcel, origin: HostLink | None = None) -> None:
         """Write a message that has waited."""
         link.forward(self.uid, link.name, parcel.data, parcel.buffers, parcel.sender, parcel.future, origin)
 
@@ -246,7 +246,7 @@ class HostedRef(Away):
 
     # --- the way to the host -----------------------------------------------------------------------------------------
 
-    def _open(self, link: Link) -> None:
+    def _open(self, link: HostLink) -> None:
         """Send the waiting messages first, as the actor is up."""
         with self._gate:
             if link.closed is not None or (self._host is not None and self._host.lost):
@@ -295,7 +295,7 @@ class HostedRef(Away):
         if host is not None:
             host.leave(self)
 
-    def _way(self) -> Link | None:
+    def _way(self) -> HostLink | None:
         """Return the link to the host that holds the actor, though it may not be open to messages."""
         host = self._host
         return self._link if self._link is not None or host is None or not self._guest else host.link

@@ -35,7 +35,7 @@ class CopiedFuture(Future[Any]):
         return super()._settle(None if error is not None else value, error)
 
 
-class Copied(ActorRef[Any]):
+class CopyingBase(ActorRef[Any]):
     """The base of refs on a virtual clock: each incarnation gets its own copy of the arguments."""
 
     __slots__ = ()
@@ -47,7 +47,7 @@ class Copied(ActorRef[Any]):
         return tuple(copied(arg, what) for arg in args), {key: copied(arg, what) for key, arg in kwargs.items()}
 
 
-class PickledRef(Copied):
+class VirtualHostedRef(CopyingBase):
     """A ref whose messages and answers are copied by pickle."""
 
     __slots__ = ()
@@ -60,7 +60,7 @@ class PickledRef(Copied):
         super()._send(copied(message), future)
 
 
-class PickledBoundedRef(Copied, BoundedRef):
+class BoundedVirtualHostedRef(CopyingBase, BoundedRef):
     """A pickled ref with a bounded mailbox, whose `tell` is a `_send`."""
 
     __slots__ = ()

@@ -2,5 +2,5 @@
 
 `pool_worker` (the actor that owns a process), `worker_thread` (its thread, which decides what is sent), `channel` (the
 messages), `direct_channel` (callers that send and read by themselves), `doorbell` (what the thread sleeps on),
-`shared_page` (memory that both see), `death` (the errors of its end); in the process: `worker_main`.
+`shared_page` (memory that both see); in the process: `worker_main`.
 """

@@ -28,20 +28,20 @@ from actorflow.text import reason_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from actorflow.process.launch.child_process import Handle
+    from actorflow.process.launch.child_process import ChildProcess
     from actorflow.process.pool.dispatcher import Dispatch
-    from actorflow.process.pool.task import Function, Task
+    from actorflow.process.pool.task import Function, PoolTask
 
-Outcome: TypeAlias = "tuple[Task[Any], Any, BaseException | None]"
+Outcome: TypeAlias = "tuple[PoolTask[Any], Any, BaseException | None]"
 KNOWN: Final = 500  # functions that a worker keeps
 
 
 # What is sent, and what is so then: the tasks by number, the last number, the seconds they take, how many more tasks
 # the worker may get, the functions that it has learnt and forgotten, and the frame. A tuple, since names take time.
-Batch: TypeAlias = "tuple[dict[int, Task[Any]], int, float, float, dict[int, Function], list[int], Frame]"
+Batch: TypeAlias = "tuple[dict[int, PoolTask[Any]], int, float, float, dict[int, Function], list[int], Frame]"
 
 
-class Line:
+class WorkerChannel:
     """Sends tasks to one worker process and reads its replies. The decisions about tasks are in `Lane`."""
 
     def __init__(self, dispatch: Dispatch) -> None:
@@ -59,8 +59,8 @@ class Line:
         self.words = memoryview(self.memory).cast("Q")
         self.poll = select.poll()
         self.poll.register(self.connection.fileno(), select.POLLIN)
-        self.handle: Handle | None = None
-        self.in_flight: dict[int, Task[Any]] = {}  # by number, in the order they were sent
+        self.handle: ChildProcess | None = None
+        self.in_flight: dict[int, PoolTask[Any]] = {}  # by number, in the order they were sent
         self.batches: deque[tuple[int, float]] = deque()  # last number, seconds that it will take
         self.next_seq = 1
         self.outcomes: list[Outcome] = []  # replies that were read, for tasks that are not settled yet
@@ -75,7 +75,7 @@ class Line:
         self.watched = False  # tasks with limits are under way
         self.start_error: BaseException | None = None
 
-    def send(self, tasks: list[Task[Any]], seconds: float) -> None:
+    def send(self, tasks: list[PoolTask[Any]], seconds: float) -> None:
         """Send tasks; if the worker has died, its thread finds that out.
 
         A signal's handler may raise at any line. Before `going` is set nothing has happened that counts; afterwards
@@ -83,7 +83,7 @@ class Line:
         """
         seq = first = self.next_seq
         known = self.known
-        flight: dict[int, Task[Any]] = {}
+        flight: dict[int, PoolTask[Any]] = {}
         calls: list[Any] = []
         learn: dict[int, Function] = {}
         for task in tasks:
@@ -105,7 +105,7 @@ class Line:
         self.going = (flight, seq - 1, seconds, left, learn, forget, frame)
         self.mend()
 
-    def superfluous(self, tasks: list[Task[Any]], more: int) -> list[int]:
+    def superfluous(self, tasks: list[PoolTask[Any]], more: int) -> list[int]:
         """Return which functions a worker is to forget as it learns more: the oldest, but none that the tasks call."""
         surplus = len(self.known) + more - KNOWN
         if surplus <= 0:
@@ -195,7 +195,7 @@ class Line:
             if function is not None:
                 function.measured(nanoseconds / count / 1e9)
 
-    def fail(self, task: Task[Any], error: BaseException) -> None:
+    def fail(self, task: PoolTask[Any], error: BaseException) -> None:
         """Note that a task has failed."""
         self.outcomes.append((task, None, error))
         self.failed += not task._done
@@ -271,11 +271,11 @@ class Line:
             task.data, task.buffers, task.lane = b"", (), None
         self.delivering = False
 
-    def borrow(self, task: Task[Any], timeout: float | None) -> None:
+    def borrow(self, task: PoolTask[Any], timeout: float | None) -> None:
         """Read a reply in the thread that waits for it, if that can be."""
         raise NotImplementedError  # pragma: no cover - see Lane
 
-    def runs(self, task: Task[Any]) -> bool:
+    def runs(self, task: PoolTask[Any]) -> bool:
         """Say whether the worker has begun a task."""
         try:
             return self.in_flight.get(self.words[SEQ]) is task
@@ -288,7 +288,7 @@ class Line:
             self.handle.kill()
 
 
-def undecoded(task: Task[Any], error: BaseException) -> PayloadError:
+def undecoded(task: PoolTask[Any], error: BaseException) -> PayloadError:
     """Make the error for a result that cannot be unpickled here."""
     failure = PayloadError(f"the result of {task.function.name} does not unpickle: {reason_of(error)}")
     failure.__cause__ = error

@@ -15,11 +15,11 @@ from actorflow.process.pickling import loads
 from actorflow.process.pool.batching import is_light
 from actorflow.process.pool.task import Chunk
 from actorflow.process.pool.workers import worker_main
-from actorflow.process.pool.workers.channel import Line
+from actorflow.process.pool.workers.channel import WorkerChannel
 
 if TYPE_CHECKING:
     from actorflow.process.pool.dispatcher import Dispatch
-    from actorflow.process.pool.task import Task
+    from actorflow.process.pool.task import PoolTask
 
 BORROW: Final = 0.002  # seconds that a caller reads by itself; after that a thread switch does not matter
 LOOK: Final = 1.0  # seconds between two looks of a thread that nobody rings
@@ -32,7 +32,7 @@ class Unclear(BaseException):
         self.error = error
 
 
-class DirectLine(Line):
+class DirectChannel(WorkerChannel):
     """Sends a task from the thread of its caller. The work of the worker's own thread is in `Lane`."""
 
     def __init__(self, dispatch: Dispatch) -> None:
@@ -45,7 +45,7 @@ class DirectLine(Line):
 
     # --- a caller that sends ------------------------------------------------------------------------------------------
 
-    def hand(self, task: Task[Any]) -> bool:
+    def hand(self, task: PoolTask[Any]) -> bool:
         """Send a task from its caller's thread, which has taken the lane from the idle ones; False if that fails."""
         lock = self.lock
         if lock._is_owned():  # a finaliser, or a signal's handler, submits in the midst of this
@@ -80,7 +80,7 @@ class DirectLine(Line):
 
     # --- a caller that reads ------------------------------------------------------------------------------------------
 
-    def borrow(self, task: Task[Any], timeout: float | None) -> None:
+    def borrow(self, task: PoolTask[Any], timeout: float | None) -> None:
         """Read a reply in the thread that waits for it, if that is the only one to come.
 
         In the main thread a signal's handler may raise at any line. So a reply is dealt with here only as far as that
@@ -115,7 +115,7 @@ class DirectLine(Line):
         if self.dispatch.drains and not self.in_flight:
             self.dispatch.check_drained()
 
-    def read_for(self, task: Task[Any], timeout: float | None) -> bool:
+    def read_for(self, task: PoolTask[Any], timeout: float | None) -> bool:
         """Read a reply for a caller; True if the lane's thread has something to do then."""
         if self.going is not None:
             self.mend()
@@ -131,7 +131,7 @@ class DirectLine(Line):
         self.left_over = rings is None
         return rings is not False
 
-    def read_reply(self, task: Task[Any], seconds: float) -> bool | None:
+    def read_reply(self, task: PoolTask[Any], seconds: float) -> bool | None:
         """Read the reply to a task, the only one to come.
 
         Returns:
@@ -184,7 +184,7 @@ class DirectLine(Line):
             return items[2][0]
         return None
 
-    def is_of_result(self, task: Task[Any], error: BaseException) -> bool:
+    def is_of_result(self, task: PoolTask[Any], error: BaseException) -> bool:
         """Say whether the result itself raised an error as it was unpickled, and no signal's handler.
 
         The lane's thread unpickles it again, and no handler runs there: then the task has an error, too.

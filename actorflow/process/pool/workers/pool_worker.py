@@ -13,7 +13,7 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import child
 from actorflow.core.refs.termination import SILENT
 from actorflow.errors import Crash, Stopping
-from actorflow.process.pool.workers.worker_thread import Lane
+from actorflow.process.pool.workers.worker_thread import WorkerThread
 from actorflow.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class Over:
 SILENT.add(Over)
 
 
-class Worker(Actor):
+class PoolWorker(Actor):
     """Owns one process of a pool: starts it, replaces it after its death, and ends it."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__()
         self.dispatch = dispatch
-        self.lane: Lane | None = None
+        self.lane: WorkerThread | None = None
 
     def on_start(self) -> None:
         """Start the process."""
@@ -54,9 +54,9 @@ class Worker(Actor):
         self.lane = None
         if not self.dispatch.needs_worker():
             return
-        lane: Lane | None = None
+        lane: WorkerThread | None = None
         try:
-            lane = self.dispatch.take_launched() or Lane(self.dispatch)
+            lane = self.dispatch.take_launched() or WorkerThread(self.dispatch)
             thread = threading.Thread(target=self.serve, args=(lane,), name=f"{self.actor_ref.path}", daemon=True)
             with self.dispatch.lock:
                 self.dispatch.lanes.append(lane)
@@ -68,7 +68,7 @@ class Worker(Actor):
                 self.dispatch.withdraw(lane)
             self.ctx.after(self.dispatch.put_off(str(error)), self.open)
 
-    def serve(self, lane: Lane) -> None:
+    def serve(self, lane: WorkerThread) -> None:
         """Run the lane in its thread."""
         ident = threading.get_ident()
         self.dispatch.threads.add(ident)
@@ -139,6 +139,6 @@ class PoolSupervisor(Supervisor):
                 await self.terminate_child(name)
 
 
-def recipe(dispatch: Dispatch, number: int) -> Child[Worker]:
+def recipe(dispatch: Dispatch, number: int) -> Child[PoolWorker]:
     """Describe a worker."""
-    return child(Worker, dispatch).options(name=f"worker-{number}", shutdown=FOREVER)
+    return child(PoolWorker, dispatch).options(name=f"worker-{number}", shutdown=FOREVER)

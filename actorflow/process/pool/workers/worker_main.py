@@ -54,10 +54,10 @@ NAP = 0.000_05  # seconds between two looks at a recall that is being decided
 
 def main(_argument: Any, fds: Sequence[int]) -> None:
     """Run as a worker: `fds` are its socket and its page."""
-    Worker(Connection(socket(fileno=fds[0])), mmap(fds[1], SIZE)).serve()
+    TaskRunner(Connection(socket(fileno=fds[0])), mmap(fds[1], SIZE)).serve()
 
 
-class Worker:
+class TaskRunner:
     """Runs tasks in a process of a pool."""
 
     def __init__(self, connection: Connection, memory: mmap) -> None:
@@ -135,7 +135,7 @@ class Worker:
             self.groups.pop(number, None)
         pairs = iter(learn)
         for number, data in zip(pairs, pairs, strict=True):
-            functions[number] = Unread(data)
+            functions[number] = PickledFunction(data)
         now = since = flushed = perf_counter_ns()
         last, count = 0, 0
         pairs = iter(calls)
@@ -167,7 +167,7 @@ class Worker:
         """Run one task; its reply is sent, or stands in the journal, before another begins."""
         try:
             function = self.functions[number]
-            if type(function) is Unread:
+            if type(function) is PickledFunction:
                 function = self.functions[number] = function.read()
             args = loads(data, buffers)
             value = function(*args) if type(args) is tuple else function(*args[0], **args[1])
@@ -239,7 +239,7 @@ class Worker:
         """
         try:
             function = self.functions[number]
-            if type(function) is Unread:
+            if type(function) is PickledFunction:
                 function = self.functions[number] = function.read()
             columns = loads(data, buffers)
             results = self.run_groups(seq, number, map(function, *columns), len(columns[0]))
@@ -362,7 +362,7 @@ def end_fork(*_: Any, **__: Any) -> NoReturn:
         os._exit((code or 0) & 0xFF)
 
 
-class Unread:
+class PickledFunction:
     """A function that was not called yet. Its first task unpickles it, and so answers for the errors of its imports."""
 
     __slots__ = ("data",)

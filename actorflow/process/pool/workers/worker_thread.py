@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.errors import MemoryLimit, TaskTimeout, how_it_ended
-from actorflow.process.launch.child_process import Exit
+from actorflow.process.launch.child_process import ProcessExit
 from actorflow.process.log_handling import levels
 from actorflow.process.pool.batching import SMALL, fits_behind, gather, is_light
 from actorflow.process.pool.workers import worker_main
-from actorflow.process.pool.workers.direct_channel import LOOK, DirectLine
+from actorflow.process.pool.workers.direct_channel import LOOK, DirectChannel
 from actorflow.process.pool.workers.shared_page import COUNT_BITS, FINAL, SEQ, SINCE, UPTO
 from actorflow.process.proxies import authkey
 from actorflow.process.watch import PERIOD, rss_of
 
 if TYPE_CHECKING:
     from actorflow.process.pool.dispatcher import Dispatch
-    from actorflow.process.pool.task import Task
+    from actorflow.process.pool.task import PoolTask
 
 BATCHES: Final = 2  # under way at once, so that the worker has the next when it ends one
 STALL: Final = 0.005  # seconds after which tasks behind a slow one are taken back
@@ -35,7 +35,7 @@ NEVER: Final = _thread.allocate_lock()
 NEVER.acquire()
 
 
-class Lane(DirectLine):
+class WorkerThread(DirectChannel):
     """The thread of one worker process, which sends tasks and ends those that must not run on."""
 
     def __init__(self, dispatch: Dispatch) -> None:
@@ -347,13 +347,13 @@ class Lane(DirectLine):
         self.over._settle(None, None)
         return failure
 
-    def never_ran(self, end: Exit | None) -> bool:
+    def never_ran(self, end: ProcessExit | None) -> bool:
         """Say whether there was not even a process: no descriptor, no memory or no number was to be had for one."""
         if end is None:
             return self.handle is None
         return end.exitcode is None and end.signal is None and not end.refused
 
-    def pause(self, end: Exit | None) -> None:
+    def pause(self, end: ProcessExit | None) -> None:
         """Wait before the next start is tried, unless the pool ends."""
         seconds = self.dispatch.put_off(end.error if end is not None else "no more files or memory")
         if not self.dispatch.closing:
@@ -366,7 +366,7 @@ class Lane(DirectLine):
         """
         if self.dispatch.needs_worker():
             with suppress(Exception):  # the worker tries again, and tells
-                lane = Lane(self.dispatch)
+                lane = WorkerThread(self.dispatch)
                 try:
                     lane.launch()
                 except BaseException:
@@ -387,20 +387,20 @@ class Lane(DirectLine):
         self.memory.close()
         self.bell.close()
 
-    def wait_for_end(self) -> Exit | None:
+    def wait_for_end(self) -> ProcessExit | None:
         """Wait for the end of the process, whose socket is closed; kill it if it goes on."""
         if self.handle is None:
             return None
         return self.handle.end(ENDING)
 
-    def settle(self, end: Exit | None) -> str:
+    def settle(self, end: ProcessExit | None) -> str:
         """Decide about each task under way: it may have run, or goes back to the queue. Returns the name of the first.
 
         A task that has not begun, but whose arguments are still the caller's own memory, cannot be run again as it was.
         """
         running = self.words[SEQ]
         reading = next(iter(self.in_flight), 0) if self.ready else 0
-        again: list[Task[Any]] = []
+        again: list[PoolTask[Any]] = []
         ran = ""
         for seq, task in self.in_flight.items():
             task.lane = None
@@ -426,7 +426,7 @@ class Lane(DirectLine):
         self.dispatch.put_back(again)
         return ran
 
-    def renewed(self, task: Task[Any], end: Exit | None, *, began: bool) -> BaseException | None:
+    def renewed(self, task: PoolTask[Any], end: ProcessExit | None, *, began: bool) -> BaseException | None:
         """Get a task ready to be run again. If that fails, as its arguments do not unpickle here, return its death."""
         try:
             task.renew()
@@ -436,15 +436,15 @@ class Lane(DirectLine):
             return failure
         return None
 
-    def unreadable(self, task: Task[Any], end: Exit | None) -> BaseException:
+    def unreadable(self, task: PoolTask[Any], end: ProcessExit | None) -> BaseException:
         """Make the error for a task that must not be read by one worker after the other: it may be too big for them."""
-        end = end or Exit()
+        end = end or ProcessExit()
         how = f"{how_it_ended(end.exitcode, end.signal)} as it read the arguments, as {UNREAD - 1} before it did"
         return self.death(task.function.name, end, how=how)
 
-    def death(self, what: str, end: Exit | None, *, maybe_ran: bool = False, how: str = "") -> BaseException:
+    def death(self, what: str, end: ProcessExit | None, *, maybe_ran: bool = False, how: str = "") -> BaseException:
         """Make the error for a death that we did not want."""
-        end, how = end or Exit(), self.connection.how_ended() or how
+        end, how = end or ProcessExit(), self.connection.how_ended() or how
         error = end.failure(what, maybe_ran=maybe_ran, host="" if self.pid is None else str(self.pid), how=how)
         return of_worker(error)
 
@@ -452,7 +452,7 @@ class Lane(DirectLine):
 def of_worker(error: BaseException) -> BaseException:
     """Return the death of a process as that of a pool's worker."""
     try:
-        from actorflow.process.pool.workers import death  # noqa: PLC0415 - 20 ms, and most pools see no death
+        from actorflow.process.pool import death  # noqa: PLC0415 - 20 ms, and most pools see no death
     except (ImportError, RuntimeError):  # the program ends: `concurrent.futures.process` cannot be loaded any more
         return error
     return death.of_worker(error)

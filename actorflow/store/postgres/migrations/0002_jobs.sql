@@ -1,5 +1,5 @@
 -- A queue: what holds for it over all processes.
-create table actorflow.queues (
+create table actorflow.queue (
     name text primary key,
     paused integer not null default 0,
     concurrency integer, -- jobs at once; null: no limit
