@@ -222,6 +222,24 @@ def test_a_session_lost_before_the_commit_is_asked_for_when_it_is_back(base, pos
         assert ids(store) == {"b"}
 
 
+def test_a_session_lost_within_a_read_is_read_again_by_another_but_not_for_ever(base, postgres_server):
+    rounds = []
+
+    def read(transaction, losses):
+        if len(rounds) < losses:
+            rounds.append(transaction)
+            terminate(postgres_server, base)
+        return {row[0] for row in transaction.all("nodes.others", {"id": ""})}
+
+    with opened(base) as store:
+        store.write(adding("a"))
+        assert store.read(partial(read, losses=1)) == {"a"}
+        with pytest.raises(StoreError, match="terminat"):
+            store.read(partial(read, losses=9))
+        assert len(rounds) == 3
+        assert ids(store) == {"a"}
+
+
 def losing_answers(store, monkeypatch):
     """Have the session end after the server has committed, and before its answer comes."""
     session, real = store._writer.session, store._writer.session.execute

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorflow.core.clock import Clock, SystemClock
-from actorflow.errors import DefinitionError, StoreUnreachable
+from actorflow.errors import DefinitionError, StoreError, StoreUnreachable
 from actorflow.store.base import StoreBase
 from actorflow.store.group_commit import Commits
 from actorflow.store.open_transaction import OpenTransaction
@@ -64,16 +64,21 @@ class PostgresStore(StoreBase[PostgresNode]):
             return work(self._writer.transaction)
         self._commits.turn.check_outside()
         deadline = self._writer.deadline()
+        was_cut = False
         while True:
             with self._reading:
                 self._check_open()
                 try:
                     self._reader.begin("begin isolation level repeatable read read only")
                 except StoreUnreachable as error:
-                    lost = error
+                    lost: StoreError = error
                 else:
                     try:
                         return work(self._read_transaction)
+                    except StoreError as error:  # a read may be done anew: once, should it be what ends the session
+                        if was_cut or not self._reader.connection.closed:
+                            raise
+                        lost, was_cut = error, True
                     finally:
                         self._reader.rollback()
             if not self._writer.wait_until_back(deadline):
