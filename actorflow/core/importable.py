@@ -1,4 +1,4 @@
-"""Modules: the names under which other programs find the definitions of a program.
+"""Importable names: those under which other programs find the definitions of a program.
 
 The module run by `python -m shop` is named `__main__`, but is `shop` for every importer.
 """

@@ -1,12 +1,12 @@
 """State machines: charts, and their interpreters, with or without an actor.
 
-What users write: `state_machine`, `rules`, `declare` and `direct` (the class form), `builder`, `mapping` (builtins),
-`scxml` (documents). What they become: `chart`, of `draft`, with the `hooks` that it calls and the mistakes that
-`checks` finds; `initial` (machines that start in a given state), `reachability`, `paths`, `pictures`. How it runs:
-`transition_sets` (the states that a step exits and enters: the algorithm of the SCXML recommendation), `configuration`
-and `program` (a chart ready to run, each step worked out once), `interpreter` and `steps` (one instance), `pending`
-(its rare fields), `event`, `platform` (what surrounds it), `snapshot`, `pickling`, `stats`. Around it: `actor` and
-`actor_platform`, or `local` (a machine without an actor).
+For users: `state_machine`, `rules`, `declare` and `direct` (the class form), `builder`, `mapping` (builtins), `scxml`
+(documents). The definition: `chart`, of `draft`, with the `hooks` that it calls and the mistakes that `checks` finds;
+`initial` (machines that start in a given state), `reachability`, `paths`, `pictures`. How it runs: `transition_sets`
+(the states that a step exits and enters: the algorithm of the SCXML recommendation), `configuration` and `program` (a
+chart ready to run, each step worked out once), `interpreter` and `steps` (one instance), `pending` (its rare fields),
+`event`, `platform` (what surrounds it), `snapshot`, `pickling`, `stats`. Around it: `actor` and `actor_platform`, or
+`local` (a machine without an actor).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Surroundings: an actor as the platform of its interpreter."""
+"""Actor platform: an actor as the surroundings of its interpreter."""
 
 from __future__ import annotations
 

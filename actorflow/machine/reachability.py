@@ -1,4 +1,4 @@
-"""Reach: which states of a chart can ever be active, and whether its transitions lead to any."""
+"""Reachability: which states of a chart can ever be active, and whether its transitions lead to any."""
 
 from __future__ import annotations
 

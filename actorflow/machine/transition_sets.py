@@ -1,4 +1,4 @@
-"""Sets: which states a set of transitions exits and enters.
+"""Transition sets: which states a set of transitions exits and enters.
 
 The algorithm of the SCXML recommendation, appendix D (W3C, 1 September 2015), function by function, on names of states.
 It runs once for each step that a chart can take (see `program`), so it is written to be read, not to be quick.

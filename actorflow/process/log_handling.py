@@ -1,4 +1,4 @@
-"""Logs: the log records of children, handled by the loggers of their parent. The parent's side of `log_records`."""
+"""Log handling: the log records of children, handled by the loggers of their parent. Its side of `log_records`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records: log records of a child on their way to its parent. Lean: children import it first."""
+"""Log records of a child on their way to its parent. Lean: children import it first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Payload: messages, arguments, results and errors as bytes. Lean: children import it first.
+"""Pickling: messages, arguments, results and errors as bytes. Lean: children import it first.
 
 C pickle does the work. Where it fails, or where it would name something in `__main__`, which another process has not
 got, cloudpickle takes the value itself: closures, lambdas, classes of a script, a shell or a notebook.

@@ -1,4 +1,4 @@
-"""Shared: memory that two processes see. Lean: children import it first."""
+"""Shared memory: memory that two processes see. Lean: children import it first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listeners: functions that hear in this process of the events of jobs."""
+"""Events of jobs, and the functions that hear of them in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shell: the parts that all stores share: closed once, refused in a fork."""
+"""StoreBase: the parts that all stores share: closed once, refused in a fork."""
 
 from __future__ import annotations
 

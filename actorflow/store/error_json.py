@@ -1,4 +1,4 @@
-"""Faults: errors as they are stored: name, text and arguments, never pickle.
+"""Errors as JSON, as they are stored: name, text and arguments, never pickle.
 
 An error is a user's object: its text, its arguments and its class may raise, or be of any size. Errors are stored where
 a job or a message ends, so writing one never raises, and is bounded.

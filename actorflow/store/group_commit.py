@@ -1,4 +1,4 @@
-"""Commits: work of many threads and actors, in as few commits as possible.
+"""Group commit: work of many threads and actors, in as few commits as possible.
 
 Leader and followers: the thread that finds the writer free commits its own work and that of all others that wait
 meanwhile; these wait for it. A dedicated thread for writes costs four times as much when one thread writes alone: the

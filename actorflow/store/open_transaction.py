@@ -1,4 +1,4 @@
-"""Held: a transaction that is open until its thread ends it."""
+"""OpenTransaction: a transaction that is open until its thread ends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces: work that waits for a shared commit, and the calls to make after that."""
+"""Pending writes: work that waits for a shared commit, and the calls to make after that."""
 
 from __future__ import annotations
 

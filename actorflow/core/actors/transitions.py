@@ -1,4 +1,4 @@
-"""Subscriber: an actor that calls a function with the transitions of a state machine."""
+"""Transitions: an actor that calls a function with the transitions of a state machine."""
 
 from __future__ import annotations
 

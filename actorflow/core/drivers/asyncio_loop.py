@@ -1,4 +1,4 @@
-"""Loop: where actorflow and asyncio meet. Imported at first need, since asyncio takes 30 ms.
+"""The asyncio loop of a system, and waits in coroutines. Imported at first need, since asyncio takes 30 ms.
 
 Handlers of actors with loop=True are tasks on the system's one loop thread; and any asyncio code may await our futures.
 """

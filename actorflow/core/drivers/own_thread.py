@@ -1,4 +1,4 @@
-"""Pinned: the own thread of an actor with blocking=True, on a live scheduler.
+"""OwnThread: the thread of an actor with blocking=True, on a live scheduler.
 
 `on_start`, all handlers and `on_stop` run there, for objects that are bound to a thread: sqlite3 connections,
 thread-locals.

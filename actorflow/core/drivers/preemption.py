@@ -1,4 +1,4 @@
-"""Pulse: the thread that fires timers and overtakes handlers that block unseen.
+"""Preemption: the thread that fires timers and overtakes handlers that block unseen.
 
 It ticks each millisecond while handlers run, and sleeps when the system has idled for a while.
 """

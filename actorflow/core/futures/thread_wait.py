@@ -1,4 +1,4 @@
-"""Outside: how a thread that runs no handler waits for a future, and the error of every wait that runs out."""
+"""Waits of threads that run no handler, and the error of every wait that runs out of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unread: errors of requests to state machines that nobody looks at, which become dead letters.
+"""UnobservedFuture: errors of requests to state machines that nobody looks at, which become dead letters.
 
 A machine's `call` and `send` are often sent for their effect, and their futures dropped; a refusal would go unseen.
 Only a request that failed pays: its future changes its class to one that is missed when it is collected.

@@ -1,4 +1,4 @@
-"""Waits: the graph of actors that wait for each other, and the search for a cycle.
+"""Wait graph: the actors that wait for each other, and the search for a cycle.
 
 Each waiting actor has one edge, from its ref to the future it waits for; a future knows the actor that is to set it.
 The edge is set before the walk, so of two waits that close a cycle at once at least one sees it, without a lock.

@@ -1,4 +1,4 @@
-"""Current: which handler runs here.
+"""Execution: which handler runs here.
 
 A context variable, not a thread-local: it costs 19 ns to read instead of 52 (CPython 3.11), and it is right for
 handlers that are asyncio tasks and share one thread.

@@ -1,4 +1,4 @@
-"""The container behind `pykka.ActorRegistry`, made a dict.
+"""Ref table: the container behind `pykka.ActorRegistry`, made a dict.
 
 pykka keeps its refs in a list: a stop at 10,000 actors searches it for 87 us. The container looks like that list to
 pykka's own code, holds the refs of both kinds in start order, and finds ours by uid.

@@ -1,4 +1,4 @@
-"""Mailbox: the bounded kind, and the overflow of a full one. An unbounded mailbox is just the run queue."""
+"""Bounded mailboxes, and the overflow of a full one. An unbounded mailbox is just the run queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Life: the fields that only some actors need; made at first use, so that an idle actor stays small."""
+"""ColdFields: the fields that only some actors need; made at first use, so that an idle actor stays small."""
 
 from __future__ import annotations
 

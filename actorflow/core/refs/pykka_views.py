@@ -1,4 +1,4 @@
-"""Views: pykka's attributes of an actor, made of its ref when they are asked for."""
+"""Views of pykka: its attributes of an actor, made of the ref when they are asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Burial: the effects of an incarnation's or actor's end on others. Runs on the holder of the baton."""
+"""Termination: the effects of an incarnation's or actor's end on others. Runs on the holder of the baton."""
 
 from __future__ import annotations
 

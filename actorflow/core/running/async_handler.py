@@ -1,4 +1,4 @@
-"""Task: an `async def` handler on the run queue. Its actor stays busy while it is suspended."""
+"""AsyncHandler: an `async def` handler on the run queue. Its actor stays busy while it is suspended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Procedure: a coroutine of the runtime's own, driven by the holder of the baton.
+"""System task: a coroutine of the runtime's own, driven by the holder of the baton.
 
 It runs without a token and never blocks: it awaits all it has to wait for. So supervision reads like a straight
 program.

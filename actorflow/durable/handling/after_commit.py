@@ -1,4 +1,4 @@
-"""Settling: the steps that follow the commit of a message; the holder of the baton takes them."""
+"""After the commit of a message: the steps that follow; the holder of the baton takes them."""
 
 from __future__ import annotations
 

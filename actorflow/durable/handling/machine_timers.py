@@ -1,4 +1,4 @@
-"""Timeouts: the timers of a durable machine, and the processes that have died on them.
+"""Timers of durable machines, and the processes that have died on them.
 
 They are part of its snapshot, and no rows. So is the count of deaths: `crashes` counts them, and `started` says that
 one on which a process may have died is being handled; the interpreter keeps the first, and not the second.

@@ -1,4 +1,4 @@
-"""Signs: items in the run queue that stand for rows and timers of a durable actor; and its pause."""
+"""Runtime messages: items in the run queue that stand for rows and timers of a durable actor; and its pause."""
 
 from __future__ import annotations
 

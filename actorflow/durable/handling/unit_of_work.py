@@ -1,4 +1,4 @@
-"""Unit: one message of a durable actor. Its handler's effects on others are held until they are committed.
+"""Unit of work: one message of a durable actor. Its handler's effects on others are held until they are committed.
 
 While the handler runs no transaction is open. At its end the effects go into the open batch of `handler_batch`; the
 actor stays busy until they are committed, and the baton goes on.

@@ -1,4 +1,4 @@
-"""DeadMail: messages that no try could handle: listed, sent again, removed.
+"""Dead letters of durable actors: messages that no try could handle: listed, sent again, removed.
 
 It works on a store that no system runs on, too: nothing in a row is decoded into an object here.
 """

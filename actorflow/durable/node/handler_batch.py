@@ -1,4 +1,4 @@
-"""Keeper: the shared commits of a node's durable actors.
+"""HandlerBatch: the shared commits of a node's durable actors.
 
 A commit is worth many messages. The effects of handlers are collected while others run, and are committed when none is
 left to run, at 512 messages, or after 2 ms: on the thread that has nothing else to do, or beside the others.

@@ -1,4 +1,4 @@
-"""Owners: which node has which durable actor: names are taken, waited for, and given back."""
+"""Ownership: which node has which durable actor: names are taken, waited for, and given back."""
 
 from __future__ import annotations
 

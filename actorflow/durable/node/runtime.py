@@ -1,4 +1,4 @@
-"""Registry: the durable actors of one system: sends to them, answers, and news of other nodes."""
+"""DurableRuntime: the durable actors of one system: sends to them, answers, and news of other nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests: those of child processes to the one with the store. They run in the thread that reads the link."""
+"""Requests of child processes to the one with the store. They run in the thread that reads the link."""
 
 from __future__ import annotations
 

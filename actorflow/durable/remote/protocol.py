@@ -1,4 +1,4 @@
-"""Handle: the requests that take a durable actor's messages and its stored state to its child process."""
+"""Protocol: the requests that take a durable actor's messages and its stored state to its child process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Away: refs of durable actors in child processes, which have no store: the parent writes their sends."""
+"""Refs of durable actors in child processes, which have no store: the parent writes their sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flight: a message of a durable actor on its way through a child process, and back to its commit."""
+"""RoundTrip: a message of a durable actor on its way through a child process, and back to its commit."""
 
 from __future__ import annotations
 

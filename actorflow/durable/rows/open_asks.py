@@ -1,4 +1,4 @@
-"""Asks: the callers on this node that wait for the answers to messages that are rows.
+"""OpenAsks: the callers on this node that wait for the answers to messages that are rows.
 
 An ask that timed out, or whose future was dropped, leaves no entry: the entry of a `StoredFuture` does not keep it.
 """

@@ -1,4 +1,4 @@
-"""Rows: the messages, timers and effects of durable actors, as the ledger reads and writes them."""
+"""Records: the messages, timers and effects of durable actors, as the ledger reads and writes them."""
 
 from __future__ import annotations
 

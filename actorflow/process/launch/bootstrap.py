@@ -1,4 +1,4 @@
-"""Newborn: a child process from its fork to its entry function. Lean."""
+"""Bootstrap: a child process from its fork to its entry function. Lean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handle: one child process, as the process that started it sees it."""
+"""ChildProcess: one child, as the process that started it sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stand-in: the package `actorflow` in a process that may never need all of it. Lean: a zygote's first import.
+"""Lazy package: `actorflow` in a process that may never need all of it. Lean: a zygote's first import.
 
 `import actorflow.process.wire` would run `actorflow/__init__.py` first, which imports everything and takes 180 ms. So a
 zygote enters a stand-in for the package. The stand-in has the package's path, which is all that imports of modules

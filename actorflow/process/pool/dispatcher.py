@@ -1,4 +1,4 @@
-"""Dispatch: brings tasks and idle workers together."""
+"""Dispatcher: brings tasks and idle workers together."""
 
 from __future__ import annotations
 

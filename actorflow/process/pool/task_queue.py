@@ -1,4 +1,4 @@
-"""Queue: the tasks that wait for a worker."""
+"""Task queue: the tasks that wait for a worker."""
 
 from __future__ import annotations
 

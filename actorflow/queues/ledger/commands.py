@@ -1,4 +1,4 @@
-"""Requests: jobs that are cancelled, queued again or removed."""
+"""Commands: jobs that are cancelled, queued again or removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots: the limits of a queue and of its keys, as a transaction finds and changes them."""
+"""Limits of a queue and of its keys, as a transaction finds and changes them."""
 
 from __future__ import annotations
 

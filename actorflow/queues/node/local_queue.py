@@ -1,4 +1,4 @@
-"""Line: one queue as one process has it: the store, the tasks known here, the waits and the listeners."""
+"""LocalQueue: one queue as one process has it: the store, the tasks known here, the waits and the listeners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Desk: a folder in which a cpu task, in its process, reads that it is cancelled, and writes how far it is.
+"""TaskFiles: a folder in which a cpu task, in its process, reads that it is cancelled, and writes how far it is.
 
 The processes of a pool have no connection to a store and no actors; two small files a job, made when they are needed,
 cost nothing to the other jobs.

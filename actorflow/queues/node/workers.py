@@ -1,4 +1,4 @@
-"""Worker: an actor that runs one job at a time."""
+"""JobWorker: an actor that runs one job at a time."""
 
 from __future__ import annotations
 

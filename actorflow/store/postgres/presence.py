@@ -1,4 +1,4 @@
-"""Link: the session of a process that is always open.
+"""Presence: the session of a process that is always open.
 
 One thread has it. It hears of the commits of others (LISTEN) and tells them of this process's commits (NOTIFY), which
 would hold a lock of the whole server until its flush if it were part of the commit; it holds the lock that says that

@@ -1,4 +1,4 @@
-"""Care: checks, copies and shrinks a file, without a system that runs on it.
+"""Maintenance: checks, copies and shrinks a file, without a system that runs on it.
 
 Nothing in here decodes a stored value into an object: values are read as JSON.
 """

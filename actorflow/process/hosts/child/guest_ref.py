@@ -1,4 +1,4 @@
-"""Guest: the ref, in its host, of an actor that lives in the tree of the parent process.
+"""GuestRef: the ref, in its host, of an actor that lives in the tree of the parent process.
 
 The ref has the same number and path as in the parent's tree; once the actor has moved out, messages for it are sent
 after it.

@@ -1,4 +1,4 @@
-"""Logs: sends the log records of a host to its parent, with the path of the actor whose handler logs."""
+"""Log forwarding: sends the log records of a host to its parent, with the path of the actor whose handler logs."""
 
 from __future__ import annotations
 

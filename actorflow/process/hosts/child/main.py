@@ -1,4 +1,4 @@
-"""Child: the main function of a host's process. The zygote imports this module before it forks the first host."""
+"""The main function of a host's process. The zygote imports this module before it forks the first host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cycles: the search for actors that wait for each other over several processes.
+"""Deadlock probe: the search for actors that wait for each other over several processes.
 
 When a wait begins whose chain of waits leads out of the process, a probe follows the chain from process to process, one
 hop a process (edge chasing: Chandy, Misra and Haas, "Distributed deadlock detection", 1983). If it comes to the actor

@@ -1,4 +1,4 @@
-"""Parcel: a message on its way through this process, which only its receiver's unpickles."""
+"""Parcel: the envelope of a message on its way through this process, which only its receiver's unpickles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flow: back-pressure over more than one link.
+"""Flow control: back-pressure over more than one link.
 
 A message from one host to another goes through their parent, which reads both links and never waits. So when too much
 waits there for an actor whose process does not read, or is being started, the parent says "full" to the process that

@@ -1,4 +1,4 @@
-"""Below: the actors below one of another process: finding one by its path, and describing them."""
+"""Lookup: the actors below one of another process: finding one by its path, and describing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wait: the right to read a link's socket at the parent's end.
+"""Reader: the right to read a link's socket at the parent's end.
 
 Normally the link's reader thread reads. A thread outside of the system that waits for an answer may read in its stead:
 two threads that wake up for one answer cost as much as the way to the other process and back. The first such thread

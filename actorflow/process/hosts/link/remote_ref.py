@@ -1,4 +1,4 @@
-"""Remote: refs to actors that live in another process.
+"""RemoteRef: refs to actors that live in another process.
 
 Such a ref knows a node and a number. Whether the actor is alive is known there: a tell to a dead one is a dead letter,
 unless its end is known here too, because somebody here was told of it.

@@ -1,4 +1,4 @@
-"""Hosts: the child processes of a system, in the process that started them."""
+"""Host processes: the children of a system, in the process that started them."""
 
 from __future__ import annotations
 

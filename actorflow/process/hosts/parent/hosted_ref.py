@@ -1,4 +1,4 @@
-"""Lodge: the parent's side of an actor that runs in a child process.
+"""HostedRef: the parent's side of an actor that runs in a child process.
 
 In its parent's tree such an actor is an ordinary child whose incarnation is an Envoy: its `on_start` starts the real
 one in the host, its `on_stop` stops it, and the end of the real one, by a crash or the death of the host, ends it. So

@@ -1,4 +1,4 @@
-"""Pickled: hosts on a virtual clock.
+"""Virtual hosts: hosts on a virtual clock.
 
 There all processes are one, but messages to a hosted actor and its answers are pickled all the same: a test sees that a
 message does not survive the way, or that sender and receiver do not share it.

@@ -1,4 +1,4 @@
-"""Line: the messages to one worker process and back.
+"""WorkerChannel: the messages to one worker process and back.
 
 A socket and a page for each worker: no queue and no lock is shared with another process, so no death of a process can
 hold one. The thread that holds `lock` may send and read.

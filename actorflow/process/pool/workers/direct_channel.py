@@ -1,4 +1,4 @@
-"""Direct line: callers that send and read by themselves, instead of the thread of the line.
+"""DirectChannel: callers that send and read by themselves, instead of the thread of the worker.
 
 A caller that submits to an idle worker sends by itself, and a caller that waits for the only task under way reads its
 reply by itself: that saves the two thread switches, which cost as much as the way to the other process.

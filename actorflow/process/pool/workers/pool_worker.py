@@ -1,4 +1,4 @@
-"""Workers: the actors that own a pool's processes, one each, under a supervisor of their own.
+"""PoolWorker: the actors that own a pool's processes, one each, under a supervisor of their own.
 
 They start a process, start another when it has died, and end it. Tasks do not pass through them: each process has a
 lane, with its own thread, so that a worker's mailbox is always free for its supervisor.

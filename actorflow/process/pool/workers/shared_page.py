@@ -1,4 +1,4 @@
-"""Page: the memory that a worker process shares with the pool. Lean: children import it first.
+"""Shared page: the memory that a worker process shares with the pool. Lean: children import it first.
 
 Words tell which task the worker runs, written before each task, so that after its death, or while it is stuck, the pool
 knows which task is to blame. Behind them lies a journal of the replies that have not been sent yet: replies go out in

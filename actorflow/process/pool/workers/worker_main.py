@@ -1,4 +1,4 @@
-"""Child: the loop of a worker process. Lean: the standard library only, for a start within milliseconds.
+"""The loop of a worker process. Lean: the standard library only, for a start within milliseconds.
 
 Takes frames of tasks from its socket, runs them one after the other, and replies. Cheap tasks come many in a frame, and
 their replies leave in groups, at the latest after a millisecond; until then they stand in the journal of the page.

@@ -1,4 +1,4 @@
-"""Lane: the thread of one worker process, and its decisions: the tasks to send, and the ends to force."""
+"""WorkerThread: the thread of one worker process, and its decisions: the tasks to send, and the ends to force."""
 
 from __future__ import annotations
 
