@@ -50,7 +50,7 @@ class StoredSystem(System):
         self._durability: Durability = durability
         self._store: Store | None = None
         self._store_lock = threading.RLock()
-        self.lines: dict[str, LocalQueue] = {}
+        self.local_queues: dict[str, LocalQueue] = {}
         scheduler.durable_kind = self._durable_kind  # type: ignore[method-assign]
 
     @property
@@ -241,8 +241,8 @@ class StoredSystem(System):
 
     def _close_lines(self) -> None:
         if self._store is not None:
-            for line in self.lines.values():
-                line.close()
+            for local in self.local_queues.values():
+                local.close()
             self._store.close()
             waits: Waits | None = self.__dict__.get("waits")
             if waits is not None:

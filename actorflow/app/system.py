@@ -178,7 +178,7 @@ class ActorSystem(StoredSystem):
 
     async def finish_work(self, drain: Drain) -> None:
         """Have the queues take no more jobs and end their running ones, while the actors and pools are there."""
-        claimers = [line.claimer for line in self.lines.values() if line.claimer is not None]
+        claimers = [local.claimer for local in self.local_queues.values() if local.claimer is not None]
         drained: list[Future[Any]] = [Future() for _ in claimers]
         for claimer, future in zip(claimers, drained, strict=True):
             self.scheduler.post(claimer, Call("drain", (), {}), future)
@@ -191,7 +191,7 @@ class ActorSystem(StoredSystem):
     async def flush(self) -> None:
         """Commit the last writes of durable actors, and let subscribed functions hear of the end."""
         if self.scheduler.durable is not None:
-            await completed_within(self.scheduler, self.scheduler.durable.keeper.flushed(), self._left())
+            await completed_within(self.scheduler, self.scheduler.durable.batch.flushed(), self._left())
         await self._subscribers.flush()
 
     # --- processes ---------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class DurableContext(Context):
         if entry is None or entry.asker is None:
             return Reply(None, self._ref.path)
         unit.effects.ending = "promised"
-        return DurableReply(unit.box.registry, entry.id)
+        return DurableReply(unit.box.runtime, entry.id)
 
     def _start_pipe(self, future: Future[Any], piped: Piped) -> None:
         """Begin once the message is committed; until its value is handled, a pipe is in memory: a crash ends it."""
@@ -86,9 +86,9 @@ class DurableContext(Context):
         timer = DurableTimer(box, row)
         execution = CURRENT.get()
         if not (isinstance(execution, UnitOfWork) and execution.box is box and not execution.is_over):
-            box.registry.add_timer(box, row)
+            box.runtime.add_timer(box, row)
             return timer
-        if execution.message is box.registry.START:
+        if execution.message is box.runtime.START:
             known = next(
                 (held for held in box.timers.values() if held.body == row.body and held.period == period), None
             )
@@ -117,7 +117,7 @@ class DurableTimer(Timer):
         box, row = self._box, self._row
         execution = CURRENT.get()
         if not (isinstance(execution, UnitOfWork) and execution.box is box and not execution.is_over):
-            return box.registry.drop_timer(box, row.id)
+            return box.runtime.drop_timer(box, row.id)
         effects = execution.effects
         if row in effects.new_timers:
             effects.new_timers.remove(row)
@@ -137,10 +137,10 @@ class DurableTimer(Timer):
 class DurableReply(Reply):
     """A promised answer that is a row: keep it in `self.state`, and set it in any later handler, or from any thread."""
 
-    __slots__ = ("_number", "_registry")
+    __slots__ = ("_number", "_runtime")
 
-    def __init__(self, registry: DurableRuntime, number: int) -> None:
-        self._registry = registry
+    def __init__(self, runtime: DurableRuntime, number: int) -> None:
+        self._runtime = runtime
         self._number = number
         self._future = None
 
@@ -154,7 +154,7 @@ class DurableReply(Reply):
         return self._number
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reply_at, (self._registry.scheduler.key, self._number)
+        return reply_at, (self._runtime.scheduler.key, self._number)
 
     @property
     def is_wanted(self) -> bool:
@@ -164,7 +164,7 @@ class DurableReply(Reply):
     def set(self, value: object, /) -> None:
         """Answer the caller; in a handler, with its commit."""
         answer = encode(value, "the answer")
-        check_size(answer, "the answer", self._registry.scheduler.payload_limit)
+        check_size(answer, "the answer", self._runtime.scheduler.payload_limit)
         self._answer(answer, None)
 
     def fail(self, error: BaseException, /) -> None:
@@ -173,12 +173,12 @@ class DurableReply(Reply):
 
     def _answer(self, value: bytes | None, error: bytes | None) -> None:
         execution = CURRENT.get()
-        if isinstance(execution, UnitOfWork) and not execution.is_over and execution.box.registry is self._registry:
+        if isinstance(execution, UnitOfWork) and not execution.is_over and execution.box.runtime is self._runtime:
             if any(number == self._number for number, _, _ in execution.effects.answers):
                 raise queue.Full
             execution.effects.answers.append((self._number, value, error))
         else:
-            self._registry.answer_now(self._number, value, error)
+            self._runtime.answer_now(self._number, value, error)
 
     def __del__(self) -> None:
         """Do nothing: it may be in the state."""

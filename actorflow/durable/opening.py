@@ -54,9 +54,9 @@ def durable_kind(
 
 def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> DurableRuntime:
     """Return the registry of a system, made at first use."""
-    registry: DurableRuntime | None = scheduler.durable
-    if registry is not None:
-        return registry
+    runtime: DurableRuntime | None = scheduler.durable
+    if runtime is not None:
+        return runtime
     scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
     opened = store()  # before the lock is taken, since a server may be waited for
     return exclusively(scheduler.first_use, lambda: _make_registry(scheduler, opened))
@@ -65,8 +65,8 @@ def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> DurableRunt
 def _make_registry(scheduler: Scheduler, store: Store) -> DurableRuntime:
     if scheduler.durable is None:
         scheduler.durable = DurableRuntime(scheduler, store)
-    registry: DurableRuntime = scheduler.durable
-    return registry
+    runtime: DurableRuntime = scheduler.durable
+    return runtime
 
 
 def ref_by_name(scheduler: Scheduler, store: Callable[[], Store], name: str, cls: type[A]) -> ActorRef[A]:

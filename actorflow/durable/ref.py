@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class DurableRef(DurableBase):
     """A ref whose messages are rows; the actor may be on this node, on another, or on none at the moment."""
 
-    __slots__ = ("_box", "_key", "_registry")
+    __slots__ = ("_box", "_key", "_runtime")
 
     _future_class: ClassVar[type[Future[Any]]] = StoredFuture
     _mailbox_class: ClassVar[type[Mailbox]] = Mailbox
@@ -32,17 +32,17 @@ class DurableRef(DurableBase):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._registry: DurableRuntime = self._scheduler.durable
+        self._runtime: DurableRuntime = self._scheduler.durable
         self._key = key_of(self.path)
         self._box: Any = None
         if self.uid != ELSEWHERE:
-            self._box = self._mailbox_class(self._registry, self, self._key)
-            self._registry.boxes[self._key] = self._box
+            self._box = self._mailbox_class(self._runtime, self, self._key)
+            self._runtime.boxes[self._key] = self._box
 
     @classmethod
-    def elsewhere(cls, registry: DurableRuntime, key: str, actor_class: type[Any]) -> DurableRef:
+    def elsewhere(cls, runtime: DurableRuntime, key: str, actor_class: type[Any]) -> DurableRef:
         """Return a ref of an actor that this process has not spawned."""
-        scheduler = registry.scheduler
+        scheduler = runtime.scheduler
         parent, _, name = f"/{scheduler.name}/{key}".rpartition("/")
         gone: Any = Gone(scheduler.key, 0, parent)
         ref = cls(ELSEWHERE, scheduler, gone, actor_class._traits, name)
@@ -70,7 +70,7 @@ class DurableRef(DurableBase):
         if execution is not None and execution.holds:
             msg = "deliver() in a durable handler: tell() is part of its commit, and so is done once already"
             raise DefinitionError(msg)
-        return self._registry.put(self, message, None, None, id)
+        return self._runtime.put(self, message, None, None, id)
 
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self._state >= ENDING:
@@ -85,13 +85,13 @@ class DurableRef(DurableBase):
         if type(message) is Stop:  # no row: it ends the actor of this process
             self._scheduler.post(self, message, future)
         else:
-            self._registry.put(self, message, future, sender)
+            self._runtime.put(self, message, future, sender)
 
     def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
         if type(message) is Stop:
             self._scheduler.post(self, message, future)
         else:
-            self._registry.put_later(self, message, future, sender)
+            self._runtime.put_later(self, message, future, sender)
 
     def stop(self, *, block: bool = True, timeout: float | None = None) -> Any:
         """End the actor on this node; its state and unhandled messages stay for the next one to spawn it."""
@@ -103,7 +103,7 @@ class DurableRef(DurableBase):
     # --- life --------------------------------------------------------------------------------------------------------
 
     def _run_on_start(self) -> Any:
-        return self._registry.owners.start(self)
+        return self._runtime.ownership.start(self)
 
     def _within(self, run: Callable[[], Any]) -> Any:
         return self._box.within(run)

@@ -181,16 +181,16 @@ class Machine(Actor):
 
     def _unsubscribe(self, receiver: ActorRef[Any]) -> None:
         """Tell a subscriber of no more transitions."""
-        life = self._actor_ref._life
-        if life is not None and receiver in life.listeners:
-            life.listeners.remove(receiver)
+        cold = self._actor_ref._cold
+        if cold is not None and receiver in cold.listeners:
+            cold.listeners.remove(receiver)
             self._interpreter._listeners = ()
             self._listen_again()
 
     def _listen_again(self) -> None:
         """Tell the subscribers of the ref of this incarnation's transitions, too."""
-        life = self._actor_ref._life
-        for receiver in life.listeners if life is not None else ():
+        cold = self._actor_ref._cold
+        for receiver in cold.listeners if cold is not None else ():
             self._tell_of_transitions(receiver)
 
     def _tell_of_transitions(self, receiver: ActorRef[Any]) -> None:
@@ -215,7 +215,7 @@ class Machine(Actor):
         invokeid = self._interpreter.invokeid_of(child)
         if invokeid is None:
             return
-        cause = child._life.cause if child._life is not None else None
+        cause = child._cold.cause if child._cold is not None else None
         if cause is None:
             self._child_done(child, invokeid, None)
         else:

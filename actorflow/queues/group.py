@@ -34,12 +34,12 @@ class Group(Generic[R]):
         return f"<Group of {len(self.jobs)} jobs, then {self.then.id}>"
 
 
-def add_group(line: LocalQueue, calls: list[tuple[Any, ...]], then: Task[[list[Any]], R]) -> Group[R]:
+def add_group(local: LocalQueue, calls: list[tuple[Any, ...]], then: Task[[list[Any]], R]) -> Group[R]:
     """Add jobs, and the one that gets their results, in one transaction."""
     check_each("group()", calls, CALL)
-    packed = [pack(line, call[0], tuple(call[1:]), {}) for call in calls]
-    last = pack(line, then, ([],), {})
-    name, now, limit = line.name, line.now(), line.payload_limit
+    packed = [pack(local, call[0], tuple(call[1:]), {}) for call in calls]
+    last = pack(local, then, ([],), {})
+    name, now, limit = local.name, local.now(), local.payload_limit
 
     def work(transaction: Transaction, news: ledger.News) -> list[int]:
         ids = [put(transaction, name, one, now, news) for one in packed]
@@ -48,5 +48,5 @@ def add_group(line: LocalQueue, calls: list[tuple[Any, ...]], then: Task[[list[A
     if any(one.options.conn is not last.options.conn for one in packed):
         msg = "group(): a group is enqueued whole: give options(conn=) to all its tasks and to then=, or to none"
         raise DefinitionError(msg)
-    *jobs, job = put_all(line, [*packed, last], work)
+    *jobs, job = put_all(local, [*packed, last], work)
     return Group(jobs, job)

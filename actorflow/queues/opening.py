@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class QueueSystem(Protocol):
     """The system that a queue belongs to, as far as the queue needs it."""
 
-    lines: dict[str, LocalQueue]
+    local_queues: dict[str, LocalQueue]
     scheduler: Scheduler
     settings: Any
 
@@ -81,21 +81,21 @@ def open_queue(
     home.scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
     home.store  # noqa: B018 - opened before the lock is taken, since a server may be waited for
     lock = home.scheduler.first_use
-    line = exclusively(lock, lambda: line_of(home, name, durability))
-    exclusively(lock, lambda: set_up(home, line, workers, concurrency, rate, per_key))
-    return Queue(line, line.workers, home.spawn)
+    local = exclusively(lock, lambda: line_of(home, name, durability))
+    exclusively(lock, lambda: set_up(home, local, workers, concurrency, rate, per_key))
+    return Queue(local, local.workers, home.spawn)
 
 
 def line_of(home: QueueSystem, name: str, durability: Durability | None) -> LocalQueue:
     """Return what the queues of one name share in a system, made at first use."""
-    line = home.lines.get(name)
-    if line is not None:
-        return line
+    local = home.local_queues.get(name)
+    if local is not None:
+        return local
     pool: Callable[[], ProcessPool] = lambda: home.pool("cpu")  # noqa: E731
     scheduler = home.scheduler
-    if not home.lines:
+    if not home.local_queues:
         home.store.members.register(JOBS, taking_over(home.store, partial(tell_of_taken, home)))
-    line = LocalQueue(
+    local = LocalQueue(
         name,
         home.store,
         home.waits,
@@ -108,38 +108,38 @@ def line_of(home: QueueSystem, name: str, durability: Durability | None) -> Loca
         is_ending=lambda: scheduler.draining,
         is_cut=lambda: scheduler.drain is not None and scheduler.drain.over.done(),
     )
-    home.store.watch(line.wake)
-    home.lines[name] = line  # last: an interruption leaves no line that hears nothing
-    return line
+    home.store.watch(local.wake)
+    home.local_queues[name] = local  # last: an interruption leaves no line that hears nothing
+    return local
 
 
 def set_up(
-    home: QueueSystem, line: LocalQueue, workers: int, concurrency: int | None, rate: str | None, per_key: Limit | None
+    home: QueueSystem, local: LocalQueue, workers: int, concurrency: int | None, rate: str | None, per_key: Limit | None
 ) -> None:
     """Write the limits of a queue, if some are given, and start its workers if they are not there yet."""
     has_limits = concurrency is not None or rate is not None or per_key is not None
-    is_first = workers > 0 and line.claimer is None
-    if workers and not is_first and line.workers != workers:
-        msg = f"queue {line.name!r} has {line.workers} workers here already; {workers} are asked for"
+    is_first = workers > 0 and local.claimer is None
+    if workers and not is_first and local.workers != workers:
+        msg = f"queue {local.name!r} has {local.workers} workers here already; {workers} are asked for"
         raise DefinitionError(msg)
     if has_limits or is_first:  # a process that only enqueues, and names no limits, leaves them as they are
-        declare(line, concurrency=concurrency, rate=rate, per_key=per_key)
+        declare(local, concurrency=concurrency, rate=rate, per_key=per_key)
     if is_first:
-        line.workers = workers
-        recipe = child(Claimer, line, workers).options(name=f"queue-{line.name}", restart="permanent")
-        line.claimer = home.spawn(recipe)
+        local.workers = workers
+        recipe = child(Claimer, local, workers).options(name=f"queue-{local.name}", restart="permanent")
+        local.claimer = home.spawn(recipe)
 
 
 def tell_of_taken(home: QueueSystem, moved: list[tuple[int, str, str]], news: News) -> None:
     """Tell of a dead node's jobs that may be claimed now: waits for them hear, and each queue looks for work."""
-    for place, line in enumerate(list(home.lines.values())):
+    for place, local in enumerate(list(home.local_queues.values())):
         if place:
-            line.wake()
+            local.wake()
         else:  # it tells for all
-            line.upkeep.taken(moved, news)
+            local.upkeep.taken(moved, news)
 
 
-def declare(line: LocalQueue, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:
+def declare(local: LocalQueue, *, concurrency: int | None, rate: str | None, per_key: Limit | None) -> None:
     """Write a queue's limits: of processes that disagree, the last one to start wins, and says so."""
     bucket = parse_rate(rate)
     key_bucket = None if per_key is None else per_key.bucket
@@ -151,6 +151,6 @@ def declare(line: LocalQueue, *, concurrency: int | None, rate: str | None, per_
         "key_rate": None if key_bucket is None else key_bucket.per_second,
         "key_burst": None if key_bucket is None else key_bucket.burst,
     }
-    before = line.store.write(lambda transaction: limits.declare(transaction, line.name, values, line.now()))
+    before = local.store.write(lambda transaction: limits.declare(transaction, local.name, values, local.now()))
     if before is not None:
-        logger.warning("Queue %s has other limits now: %s; they were %s", line.name, values, before)
+        logger.warning("Queue %s has other limits now: %s; they were %s", local.name, values, before)

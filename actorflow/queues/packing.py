@@ -28,7 +28,7 @@ class Packed:
     payload: bytes
 
 
-def pack(line: LocalQueue, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Packed:
+def pack(local: LocalQueue, task: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Packed:
     """Check and encode a call.
 
     Raises:
@@ -46,8 +46,8 @@ def pack(line: LocalQueue, task: object, args: tuple[Any, ...], kwargs: dict[str
         for name, value in task.signature.bind(*args, **kwargs).arguments.items():
             encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
         raise
-    if len(payload) > line.payload_limit:
-        raise too_big(f"the arguments of {task.name}", len(payload), line.payload_limit)
+    if len(payload) > local.payload_limit:
+        raise too_big(f"the arguments of {task.name}", len(payload), local.payload_limit)
     return Packed(task.name, task.job_options, payload)
 
 

@@ -60,11 +60,11 @@ class Queue:
     2
     """
 
-    def __init__(self, line: LocalQueue, workers: int, spawn: Callable[..., ActorRef[Any]]) -> None:
-        self.name = line.name
+    def __init__(self, local: LocalQueue, workers: int, spawn: Callable[..., ActorRef[Any]]) -> None:
+        self.name = local.name
         self.workers = workers
-        self._line = line
-        self._store = line.store
+        self._local = local
+        self._store = local.store
         self._spawn = spawn
 
     def __repr__(self) -> str:
@@ -87,25 +87,25 @@ class Queue:
             PayloadError: an argument cannot be stored; the text names it.
             StoreError: the store failed, and the job is not in it.
         """
-        began = self._line.clock.monotonic()
-        packed = pack(self._line, task, args, kwargs)
-        line, name, now = self._line, self.name, self._line.now()
+        began = self._local.clock.monotonic()
+        packed = pack(self._local, task, args, kwargs)
+        local, name, now = self._local, self.name, self._local.now()
         if packed.options is not PLAIN:
-            job = put_all(line, [packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
-            line.latencies.enqueue.append(line.clock.monotonic() - began)
+            job = put_all(local, [packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
+            local.latencies.enqueue.append(local.clock.monotonic() - began)
             return job
-        if line.offers and not (line.inline or self._store.is_held_here):
-            id_ = put_and_claim(line, packed, now)
+        if local.offers and not (local.inline or self._store.is_held_here):
+            id_ = put_and_claim(local, packed, now)
             if id_ is not None:
-                line.latencies.enqueue.append(line.clock.monotonic() - began)
-                return Job(self._store, line.waits, str(id_))
-        id_ = self._store.write(lambda transaction: put_plain(transaction, name, packed, now), line.durability)
-        line.latencies.enqueue.append(line.clock.monotonic() - began)
-        if line.inline:
-            return tell_added(line, [id_], [packed])[0]
-        line.listeners.tell("queued", id_, packed.task)
-        line.wake()
-        return Job(self._store, line.waits, str(id_))
+                local.latencies.enqueue.append(local.clock.monotonic() - began)
+                return Job(self._store, local.waits, str(id_))
+        id_ = self._store.write(lambda transaction: put_plain(transaction, name, packed, now), local.durability)
+        local.latencies.enqueue.append(local.clock.monotonic() - began)
+        if local.inline:
+            return tell_added(local, [id_], [packed])[0]
+        local.listeners.tell("queued", id_, packed.task)
+        local.wake()
+        return Job(self._store, local.waits, str(id_))
 
     @overload
     async def enqueue_async(self, task: AsyncTask[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Job[R]: ...
@@ -132,10 +132,10 @@ class Queue:
 
     async def _offload(self, act: Callable[[], T], task: Any) -> T:
         """Make a call that may block in another thread, unless it must be made in this one."""
-        is_bound = self._line.is_virtual or self._store.is_held_here
+        is_bound = self._local.is_virtual or self._store.is_held_here
         if is_bound or (isinstance(task, AnyTask) and task.job_options.conn is not None):
             return act()  # part of a transaction of this thread; or its time stands still until this is through
-        return await self._line.waits.offload.run(act)
+        return await self._local.waits.offload.run(act)
 
     def enqueue_many(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:
         """Add a job for each tuple of arguments, all in one transaction: all are there, or none.
@@ -144,11 +144,11 @@ class Queue:
         """
         given = list(arguments)
         check_each("enqueue_many()", given, "tuple of arguments")
-        packed = [pack(self._line, task, tuple(args), {}) for args in given]
+        packed = [pack(self._local, task, tuple(args), {}) for args in given]
         if not packed:
             return []
-        name, now = self.name, self._line.now()
-        return put_all(self._line, packed, lambda transaction, news: put_many(transaction, name, packed, now, news))
+        name, now = self.name, self._local.now()
+        return put_all(self._local, packed, lambda transaction, news: put_many(transaction, name, packed, now, news))
 
     def group(self, calls: Iterable[tuple[Any, ...]], /, *, then: Task[[list[Any]], R]) -> Group[R]:
         """Add jobs, and one that gets the list of their results once all are completed; all in one transaction.
@@ -164,7 +164,7 @@ class Queue:
             calls: tuples of a task and its arguments.
             then: a task of one argument.
         """
-        return add_group(self._line, list(calls), then)
+        return add_group(self._local, list(calls), then)
 
     @contextmanager
     def inline(self) -> Iterator[None]:
@@ -176,11 +176,11 @@ class Queue:
         >>> with jobs.inline():  # doctest: +SKIP
         ...     assert jobs.enqueue(double, 4).result() == 8
         """
-        self._line.inline += 1
+        self._local.inline += 1
         try:
             yield
         finally:
-            self._line.inline -= 1
+            self._local.inline -= 1
 
     # --- schedules ---------------------------------------------------------------------------------------------------
 
@@ -233,15 +233,15 @@ class Queue:
             DefinitionError: the expression, the zone or the arguments make no sense.
         """
         check_each("cron(args=)", [args], "tuple of arguments")
-        packed = pack(self._line, task, tuple(args), {})
+        packed = pack(self._local, task, tuple(args), {})
         schedule = Schedule(f"{packed.task} {cron} {tz}" if name is None else name, cron, tz, catch_up, packed)
-        other = self._line.declared.get(schedule.name)
+        other = self._local.declared.get(schedule.name)
         if name is None and other is not None and other.packed != packed:
             msg = f"cron(): {schedule.name!r} is declared already, with other arguments or options: give each a name="
             raise DefinitionError(msg)
-        actor = self._line.schedules
+        actor = self._local.schedules
         if actor is None or not actor.is_alive():
-            actor = self._line.schedules = self._spawn(Schedules, self._line)
+            actor = self._local.schedules = self._spawn(Schedules, self._local)
         actor.call(Schedules.declare, schedule).get()
 
     # --- the whole of it ---------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ class Queue:
     def resume(self) -> None:
         """Let jobs begin again."""
         self._set_paused(False)
-        self._line.wake()
+        self._local.wake()
 
     def _set_paused(self, paused: bool) -> None:
         self._store.write(lambda transaction: limits.pause(transaction, self.name, paused=paused))
@@ -261,9 +261,9 @@ class Queue:
     def purge(self) -> int:
         """Remove all jobs that have not begun, but such as come meanwhile, 500 in a transaction; return how many."""
         try:
-            return purge(self._store, self.name, lambda news: self._line.told([], news))
+            return purge(self._store, self.name, lambda news: self._local.told([], news))
         finally:
-            self._line.waits.look()
+            self._local.waits.look()
 
     def peek(self) -> Job[Any] | None:
         """Return the job that would begin next; None if none is ready."""
@@ -323,9 +323,9 @@ class Queue:
         return selection.cancel(self._store, self._cancelled)
 
     def _cancelled(self, news: ledger.News, runs: bool) -> None:
-        self._line.told([], news)
+        self._local.told([], news)
         if runs:
-            self._line.waits.cancelled()
+            self._local.waits.cancelled()
 
     def retry_all(self, status: str | None = None, *, tag: str | None = None, task: AnyTask | str | None = None) -> int:
         """Queue jobs again that are dead, failed or cancelled, as `retry` does, 100 in a transaction; return how many.
@@ -340,8 +340,8 @@ class Queue:
         """
         selection = Selection.of(self.name, status, tag, task)
         selection.check_narrow("retry_all()")
-        revived = selection.retry(self._store, self._line.payload_limit)
-        self._line.wake()
+        revived = selection.retry(self._store, self._local.payload_limit)
+        self._local.wake()
         return revived
 
     def dead(self, *, limit: int = 100) -> list[Job[Any]]:
@@ -366,9 +366,9 @@ class Queue:
         Raises:
             DefinitionError: another live job has its unique key; or a member of its group is not completed.
         """
-        now, limit = self._line.now(), self._line.payload_limit
+        now, limit = self._local.now(), self._local.payload_limit
         revived = self._store.write(lambda transaction: ledger.revive(transaction, int(job.id), now, limit))
-        self._line.wake()
+        self._local.wake()
         return revived
 
     def stats(self) -> QueueStats:
@@ -377,7 +377,7 @@ class Queue:
         The open jobs are counted, by indexes and on a connection that only reads: a million of them takes 50 ms on
         SQLite, and up to six times that on PostgreSQL.
         """
-        latencies = self._line.latencies
+        latencies = self._local.latencies
         return self._store.read(lambda transaction: stats_of(transaction, self.name, self.workers, latencies))
 
     def subscribe(self, listener: Listener, /) -> Callable[[], None]:
@@ -391,7 +391,7 @@ class Queue:
         if not callable(listener):
             msg = f"subscribe({listener!r}): give a function that takes a JobEvent"
             raise DefinitionError(msg)
-        return self._line.listeners.add(listener)
+        return self._local.listeners.add(listener)
 
     def drain(self, *, timeout: float | None = None) -> None:
         """Take no more jobs in this process, and wait for those that run.
@@ -399,9 +399,9 @@ class Queue:
         Raises:
             AskTimeout: some run on after `timeout` seconds.
         """
-        claimer = self._line.claimer
+        claimer = self._local.claimer
         if claimer is not None:
             claimer.call(Claimer.drain).get(timeout=timeout)
 
     def _job(self, id_: int) -> Job[Any]:
-        return Job(self._store, self._line.waits, str(id_))
+        return Job(self._store, self._local.waits, str(id_))

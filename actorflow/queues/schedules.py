@@ -39,8 +39,8 @@ Entry: TypeAlias = tuple[float, float, str]  # when to fire a schedule, for whic
 class Firing:
     """A schedule that is due, the jobs that are added for it, and the refused ones among them."""
 
-    def __init__(self, line: LocalQueue, schedule: Schedule, first: float, now: float) -> None:
-        self.queue = line.name
+    def __init__(self, local: LocalQueue, schedule: Schedule, first: float, now: float) -> None:
+        self.queue = local.name
         self.schedule = schedule
         self.first = first
         self.now = now
@@ -70,10 +70,10 @@ class Firing:
 class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
     """Enqueues the jobs of a queue's schedules when they are due."""
 
-    def __init__(self, line: LocalQueue) -> None:
+    def __init__(self, local: LocalQueue) -> None:
         super().__init__()
-        self.line = line
-        self.declared: dict[str, Schedule] = line.declared
+        self.local = local
+        self.declared: dict[str, Schedule] = local.declared
         self.entries: dict[str, Entry] = {}
         self.calendar: list[Entry] = []  # a heap; an entry that is not in `entries` is over
         self.left: dict[str, tuple[float, float]] = {}  # to other processes: `declared` of the row, since when
@@ -89,17 +89,17 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
 
     def declare(self, schedule: Schedule) -> None:
         """Add a schedule, or change it: the last declaration holds, in all processes. Its missed times are run now."""
-        following = self.line.store.write(self.declaration(schedule))
+        following = self.local.store.write(self.declaration(schedule))
         self.declared[schedule.name] = schedule
         self.declared_again(schedule, following)
-        if following <= self.line.now():
+        if following <= self.local.now():
             self.tick()
         else:
             self.come_again()
 
     def declaration(self, schedule: Schedule) -> Callable[[Transaction], float]:
         """Return the work that writes a schedule's row, and returns its next time."""
-        queue, name, now = self.line.name, schedule.name, self.line.now()
+        queue, name, now = self.local.name, schedule.name, self.local.now()
         text = {"cron": schedule.cron, "zone": schedule.zone, "catch_up": schedule.catch_up}
         following = schedule.following(now)
         return lambda transaction: ledger.declare_schedule(transaction, queue, name, text, following, now)
@@ -113,33 +113,33 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
 
     def tick(self) -> None:
         """Enqueue the jobs that are due, and come again."""
-        line, now = self.line, self.line.now()
+        local, now = self.local, self.local.now()
         pause = math.inf
         try:
-            if now < self.latest or line.clock.monotonic() - self.looked_at >= BEAT_SECONDS:
+            if now < self.latest or local.clock.monotonic() - self.looked_at >= BEAT_SECONDS:
                 self.look(now)
             self.latest = now
             for part in self.take_due(now):
                 self.fire(part)
-            line.report_success("schedules")
+            local.report_success("schedules")
         except Exception as error:  # noqa: BLE001 - the store is gone for now; nothing is missed, as the rows tell
             text = "Schedules of queue %s: the store failed, tried again in a second: %s"
-            line.report_failure("schedules", error, text)
+            local.report_failure("schedules", error, text)
             self.looked_at = -math.inf
             pause = AGAIN_SECONDS
         self.come_again(pause)
 
     def come_again(self, pause: float = math.inf) -> None:
         """Tick after a pause; or else at the next time, to look at the clock, or at all rows."""
-        line, calendar = self.line, self.calendar
+        local, calendar = self.local, self.calendar
         if pause == math.inf:
-            pause = max(0.0, self.looked_at + BEAT_SECONDS - line.clock.monotonic())
-            if not line.is_virtual:
+            pause = max(0.0, self.looked_at + BEAT_SECONDS - local.clock.monotonic())
+            if not local.is_virtual:
                 pause = min(pause, CLOCK_SECONDS)
             while calendar and self.entries.get(calendar[0][2]) is not calendar[0]:
                 heapq.heappop(calendar)
             if calendar:
-                pause = min(pause, calendar[0][0] - line.now())
+                pause = min(pause, calendar[0][0] - local.now())
         if self.timer is not None:
             self.timer.cancel()
         self.timer = self.ctx.after(max(0.001, pause), self.tick)
@@ -162,7 +162,7 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
         part: list[Firing] = []
         jobs = 0
         for _, first, name in due:
-            part.append(Firing(self.line, self.declared[name], first, now))
+            part.append(Firing(self.local, self.declared[name], first, now))
             jobs += len(part[-1].times)
             if jobs >= MOST or len(part) == TOGETHER:
                 yield part
@@ -172,9 +172,9 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
 
     def fire(self, part: list[Firing]) -> None:
         """Add the jobs of schedules in one transaction; an error of one is its own, and it is tried again."""
-        line = self.line
+        local = self.local
         errors: list[Exception] = []
-        futures = line.store.submit_each([firing.fire for firing in part], line.durability)
+        futures = local.store.submit_each([firing.fire for firing in part], local.durability)
         for firing, future in zip(part, futures, strict=True):
             try:
                 self.fired(firing, future.get())
@@ -183,40 +183,40 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
                 self.plan(firing.schedule.name, firing.first, firing.now + AGAIN_SECONDS)
         if errors:
             text = "Schedules of queue %s: %d of them are tried again in a second, as the store failed: %s"
-            line.report_failure("single schedules", errors[0], text, len(errors))
+            local.report_failure("single schedules", errors[0], text, len(errors))
         else:
-            line.report_success("single schedules")
+            local.report_success("single schedules")
         if any(firing.ids for firing in part):
-            line.wake()
+            local.wake()
 
     def fired(self, firing: Firing, row: ledger.ScheduleRow | None) -> None:
         """Tell of the jobs that were added, and plan the next time."""
-        line, schedule = self.line, firing.schedule
+        local, schedule = self.local, firing.schedule
         if firing.news.ended:  # they were replaced
-            line.told([], firing.news)
+            local.told([], firing.news)
         for id_ in firing.ids:
             if id_ not in firing.news.duplicates:
-                line.listeners.tell("queued", id_, schedule.packed.task)
+                local.listeners.tell("queued", id_, schedule.packed.task)
         for error in firing.refused:
-            logger.warning("Schedule %r of queue %s: its job is left out: %s", schedule.name, line.name, error)
+            logger.warning("Schedule %r of queue %s: its job is left out: %s", schedule.name, local.name, error)
         if not self.heed(schedule, row, firing.now):
-            self.declared_again(schedule, line.store.write(self.declaration(schedule)))
+            self.declared_again(schedule, local.store.write(self.declaration(schedule)))
 
     # --- other processes ---------------------------------------------------------------------------------------------
 
     def look(self, now: float) -> None:
         """Read all rows, as others may have changed them or the clock was set; and note that this process lives."""
-        line = self.line
-        rows = line.store.read(partial(ledger.schedule_rows, queue=line.name))
+        local = self.local
+        rows = local.store.read(partial(ledger.schedule_rows, queue=local.name))
         again = [one for one in self.declared.values() if not self.heed(one, rows.get(one.name), now)]
-        futures = line.store.submit_each([self.declaration(schedule) for schedule in again])
+        futures = local.store.submit_each([self.declaration(schedule) for schedule in again])
         for schedule, future in zip(again, futures, strict=True):
             self.declared_again(schedule, future.get())
         old = [row.name for row in rows.values() if row.declared < now - BEAT_SECONDS / 2 and row.name in self.entries]
         if old:
-            values: dict[str, Any] = {"queue": line.name, "names": json.dumps(old), "now": now}
-            line.store.write(lambda transaction: transaction.run("schedules.beat", values), durability="process")
-        self.looked_at = line.clock.monotonic()
+            values: dict[str, Any] = {"queue": local.name, "names": json.dumps(old), "now": now}
+            local.store.write(lambda transaction: transaction.run("schedules.beat", values), durability="process")
+        self.looked_at = local.clock.monotonic()
 
     def heed(self, schedule: Schedule, row: ledger.ScheduleRow | None, now: float) -> bool:
         """Plan a schedule by its row; False if it is to be declared again, as it is gone, or its clock was wrong."""
@@ -234,16 +234,16 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
 
         The same row is to be seen for a minute: after a computer has slept, all rows are old, and their processes live.
         """
-        seen = self.line.clock.monotonic()
+        seen = self.local.clock.monotonic()
         before = self.left.get(row.name)
         if before is None or before[0] != row.declared:
             if before is None:
                 text = "Queue %s: schedule %r has the times %r of another process; this one, with %r, leaves it alone"
-                logger.info(text, self.line.name, row.name, row.cron, schedule.cron)
+                logger.info(text, self.local.name, row.name, row.cron, schedule.cron)
             self.left[row.name] = (row.declared, seen)
             return False
         if row.declared > now - STALE_SECONDS or seen - before[1] < BEAT_SECONDS:
             return False
         text = "Queue %s: no living process has the times %r of schedule %r any more; those of this one hold again, %r"
-        logger.warning(text, self.line.name, row.cron, row.name, schedule.cron)
+        logger.warning(text, self.local.name, row.cron, row.name, schedule.cron)
         return True

@@ -176,11 +176,11 @@ class SupervisedChildren(Children):
         if backoff is None:
             return
         now = self.scheduler.clock.monotonic()
-        life = cold_of(ref)
-        count, last = life.crashes
+        cold = cold_of(ref)
+        count, last = cold.crashes
         # A child that lived longer than the period since its last crash starts from the first pause again.
         count = 1 if now - last > max(self.window.period, backoff.limit) else count + 1
-        life.crashes = (count, now)
+        cold.crashes = (count, now)
         await pause(self.scheduler, backoff.delay(count, self.scheduler.random))
 
     async def _start_again(
@@ -196,7 +196,7 @@ class SupervisedChildren(Children):
             except Exception as failure:  # noqa: BLE001 - logged in failure.failed; it is a crash of the child
                 await stop_children(sibling)
                 close_incarnation(sibling, failure)
-                exit_ = sibling._life.exit if sibling._life is not None else None
+                exit_ = sibling._cold.exit if sibling._cold is not None else None
                 if exit_ is not None:
                     finish_exit(sibling, exit_, failure)
                 else:
@@ -263,7 +263,7 @@ class SupervisedChildren(Children):
 
 def recipe_of(ref: ActorRef[Any]) -> Child[Any]:
     """Return the recipe that a child was made from."""
-    args, kwargs = ref._life.recipe if ref._life is not None and ref._life.recipe is not None else ((), {})
+    args, kwargs = ref._cold.recipe if ref._cold is not None and ref._cold.recipe is not None else ((), {})
     return Child(ref.actor_class, args, kwargs, ref._traits.options)
 
 

@@ -148,7 +148,7 @@ def test_a_handler_that_computes_is_overtaken_but_its_class_is_no_blocker(system
 def test_the_watcher_sleeps_when_the_system_idles(system):
     echo = system.spawn(Echo)
     assert echo.ask(1, timeout=20) == 1
-    until(lambda: system.scheduler.pulse.asleep)
+    until(lambda: system.scheduler.preemption.asleep)
     assert echo.ask(2, timeout=20) == 2
 
 

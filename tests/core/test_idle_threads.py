@@ -118,7 +118,7 @@ def test_a_thread_whose_handler_outlives_the_system_ends_with_the_handler():
 
 
 def overtake(scheduler, worker):
-    scheduler.pulse._overtake(worker, learn=False)
+    scheduler.preemption._overtake(worker, learn=False)
 
 
 def give_up(scheduler, worker):

@@ -73,7 +73,7 @@ def test_a_system_that_only_timers_wake_sleeps_between_them(system):
 
     system.spawn(Rare)
     until(lambda: len(seen) > 2)
-    until(lambda: system.scheduler.pulse.asleep)
+    until(lambda: system.scheduler.preemption.asleep)
     before = len(seen)
     until(lambda: len(seen) > before)
 

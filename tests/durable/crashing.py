@@ -121,7 +121,7 @@ def switch_off(safeguard: str) -> None:
         def settle_then_mark(self: HandlerBatch, units: list[UnitOfWork]) -> None:
             done = [{"id": unit.effects.entry.id} for unit in units if unit.effects.entry is not None]
             settle(self, units)
-            self.do(lambda: self.registry.store.write(lambda tx: tx.many("test.done", done)) and None)
+            self.do(lambda: self.runtime.store.write(lambda tx: tx.many("test.done", done)) and None)
 
         HandlerBatch.settle = settle_then_mark  # type: ignore[method-assign]
     elif safeguard == "de-duplication":
@@ -129,7 +129,7 @@ def switch_off(safeguard: str) -> None:
     elif safeguard == "send after commit":
 
         def hold(self: UnitOfWork, ref: Any, message: Any, future: Any) -> None:
-            if self.box.registry.keeps(ref):
+            if self.box.runtime.keeps(ref):
                 original(self, ref, message, future)
             else:
                 ref._arrive(message, future, None)

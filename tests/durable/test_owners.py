@@ -115,7 +115,7 @@ def test_a_restartable_owner_that_lost_its_actor_stands_by(start):
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": -1e9}))
         wait_for(lambda: there._box.is_owner)
         assert here.call(Account.add, 1).get(timeout=30) == 2
-        wait_for(lambda: "a" in one.scheduler.durable.owners.standbys or not here._box.is_owner)
+        wait_for(lambda: "a" in one.scheduler.durable.ownership.standbys or not here._box.is_owner)
         one.store.write(lambda tx: tx.run("nodes.beat", {"id": one.store.node.id, "beat": 1e12}))
         there.stop()
         assert here.call(Account.add, 1).get(timeout=30) == 3
@@ -244,16 +244,16 @@ def test_names_that_are_waited_for_are_not_looked_at_until_something_has_changed
         here = [one.spawn(named(Account, f"a{n}")) for n in range(4)]
         for n in range(4):
             two.spawn(named(Account, f"a{n}"))
-        owners = two.scheduler.durable.owners
-        wait_for(lambda: looks and owners._whole_look > 0 and len(owners.standbys) == 4)
-        owners.look()
+        ownership = two.scheduler.durable.ownership
+        wait_for(lambda: looks and ownership._whole_look > 0 and len(ownership.standbys) == 4)
+        ownership.look()
         looks.clear()
         for _ in range(3):
-            owners.look()
+            ownership.look()
             here[0].call(Account.add, 1).get(timeout=30)
         assert looks == []
         here[0].stop()
-        wait_for(lambda: len(owners.standbys) == 3)
+        wait_for(lambda: len(ownership.standbys) == 3)
         assert looks
 
 
@@ -294,7 +294,7 @@ def test_actors_are_taken_over_some_at_a_time_and_one_whose_row_is_damaged_stops
         monkeypatch.setattr(two.store.node, "dead", lambda: dead)
         there = [two.spawn(named(Begins, name)) for name in names]
         bad = two.spawn(named(Door, "bad"))
-        assert len(two.scheduler.durable.owners.standbys) == 71
+        assert len(two.scheduler.durable.ownership.standbys) == 71
         dead.append("gone")
         assert [ref.call(Begins.total).get(timeout=30) for ref in there] == [2] * 70
         wait_for(lambda: not bad.is_alive())
@@ -348,7 +348,7 @@ def test_an_own_ask_does_not_wait_for_a_look_at_the_actors_of_others(start, monk
             inside.set()
             gate.wait(30)
 
-        monkeypatch.setattr(two.scheduler.durable.owners, "look", look)
+        monkeypatch.setattr(two.scheduler.durable.ownership, "look", look)
         assert inside.wait(30)
         assert own.call(Account.add, 1).get(timeout=30) == 1
         assert not gate.is_set()

@@ -177,13 +177,13 @@ def test_rows_are_pruned(start):
 
     with start() as system:
         ref = system.spawn(named(Account))
-        registry = system.scheduler.durable
+        runtime = system.scheduler.durable
         system.deliver(ref, "x", id="m1")
         ref.call(Account.seen).get(timeout=30)
         assert rows(system, "af_mark") == 1
-        system.store.write(lambda tx: ledger.prune(tx, registry.now() + 1))
+        system.store.write(lambda tx: ledger.prune(tx, runtime.now() + 1))
         assert rows(system, "af_mark") == 1
-        system.store.write(lambda tx: ledger.prune(tx, registry.now() + ledger.KEEP_DEAD + 1))
+        system.store.write(lambda tx: ledger.prune(tx, runtime.now() + ledger.KEEP_DEAD + 1))
         assert rows(system, "af_mark") == rows(system, "af_dead_mail") == rows(system, "af_answer") == 0
 
 

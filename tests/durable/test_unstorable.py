@@ -85,11 +85,11 @@ def shop_and_neighbour(system):
 @pytest.mark.parametrize("name", BAD)
 def test_a_state_that_cannot_be_stored_is_a_failed_message_and_after_its_tries_a_dead_letter(start, name):
     crashes = []
-    for life in range(2):
+    for cold in range(2):
         with start() as system:
             system.subscribe(af.Crashed, crashes.append)
             bad, good = shop_and_neighbour(system)
-            if life == 0:
+            if cold == 0:
                 bad.cast(getattr(Shop, name))
                 wait_for(lambda system=system: system.dead_mail.count() == 1)
                 with pytest.raises((af.PayloadError, af.DefinitionError, af.Crash)):
@@ -294,16 +294,16 @@ def test_a_damaged_answer_of_another_node_is_its_askers_error_and_the_others_get
     with start() as system:
         ref = system.spawn(named(Asked))
         asked = [ref.call(Asked.ask) for _ in range(3)]
-        registry = system.scheduler.durable
+        runtime = system.scheduler.durable
         wait_for(lambda: system.store.read(lambda tx: tx.one("actors.count", {"receiver": "a", "limit": 9}))[0] == 0)
         for number, value, error in zip(
-            sorted(number for number, _ in registry.asks.all()),
+            sorted(number for number, _ in runtime.asks.all()),
             (b"{bad", None, b"7"),
             (None, b"{bad", None),
             strict=True,
         ):
             sql(system, answer, number, system.store.node.id, value, error)
-        registry.fetch_answers()
+        runtime.fetch_answers()
         with pytest.raises(af.PayloadError, match="cannot be read"):
             asked[0].get(timeout=30)
         with pytest.raises(af.ActorflowError, match="damaged"):

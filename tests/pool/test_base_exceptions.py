@@ -70,7 +70,7 @@ CASES = {
 def test_the_task_gets_an_error_and_threads_that_come_after_wait_as_any(pool, act, kind, error):
     for wait in (True, False):
         future = pool.submit(act, kind)
-        if not wait:  # the lane's own thread reads the reply
+        if not wait:  # the worker's own thread reads the reply
             done = threading.Event()
             future.add_done_callback(lambda _, done=done: done.set())
             assert done.wait(30)

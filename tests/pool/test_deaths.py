@@ -91,9 +91,9 @@ def test_the_successor_of_a_dead_worker_starts_before_the_dead_one_is_buried(mon
     starting = []
     bury = WorkerThread.wait_for_end
 
-    def watched(lane):
-        starting.append([successor.handle.pid for successor in lane.dispatch.launched])
-        return bury(lane)
+    def watched(worker_thread):
+        starting.append([successor.handle.pid for successor in worker_thread.dispatch.launched])
+        return bury(worker_thread)
 
     monkeypatch.setattr(WorkerThread, "wait_for_end", watched)
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
@@ -105,7 +105,7 @@ def test_the_successor_of_a_dead_worker_starts_before_the_dead_one_is_buried(mon
 def test_a_successor_that_no_worker_takes_ends_with_the_pool():
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         pool.submit(os.getpid).result(timeout=30)
-        pool._dispatch.lanes[0].launch_successor()
+        pool._dispatch.worker_threads[0].launch_successor()
         assert len(pool._dispatch.launched) == 1
 
 

@@ -205,7 +205,7 @@ def test_functions_that_a_worker_forgets_are_none_that_come_with_what_it_learns(
     for _ in range(5):
         futures = [one.submit(functions[n], x) for x in range(3) for n in range(8) for _ in "ab"]
         assert [future.result(timeout=30) for future in futures] == expected
-    assert len(one._dispatch.lanes[0].known) <= 8
+    assert len(one._dispatch.worker_threads[0].known) <= 8
 
 
 # --- processes -------------------------------------------------------------------------------------------------------

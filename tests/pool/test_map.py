@@ -244,7 +244,7 @@ def test_items_that_the_journal_has_before_others_are_read_from_the_socket_stay_
     def wait(bell, seconds):
         readable = known(bell, seconds)
         if not late:
-            if pool._dispatch.lanes[0].in_flight:
+            if pool._dispatch.worker_threads[0].in_flight:
                 late.append(tasks.until(begun.exists))
                 long = time.perf_counter() + 2 * worker_thread.STALL
                 tasks.until(lambda: time.perf_counter() > long)

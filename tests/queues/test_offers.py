@@ -53,14 +53,14 @@ def fresh():
     STAY.set()
 
 
-def line_of(system: af.ActorSystem) -> LocalQueue:
-    line: LocalQueue = system.lines["q"]  # type: ignore[attr-defined]
-    return line
+def local_of(system: af.ActorSystem) -> LocalQueue:
+    local: LocalQueue = system.local_queues["q"]  # type: ignore[attr-defined]
+    return local
 
 
 def offered(system: af.ActorSystem) -> None:
     """Wait until a worker is offered."""
-    until(lambda: len(line_of(system).offers) == 1)
+    until(lambda: len(local_of(system).offers) == 1)
 
 
 def test_a_job_for_a_free_worker_takes_one_commit_until_it_runs(shop, monkeypatch):
@@ -85,7 +85,7 @@ def test_a_job_for_a_free_worker_takes_one_commit_until_it_runs(shop, monkeypatc
 def test_what_is_more_urgent_goes_first_all_the_same(shop):
     jobs = shop.queue("q", workers=1)
     offered(shop)
-    line_of(shop).wake = lambda: None  # type: ignore[method-assign]  # as if another process had enqueued it
+    local_of(shop).wake = lambda: None  # type: ignore[method-assign]  # as if another process had enqueued it
     first = jobs.enqueue(note.options(priority=-1), "urgent")
     second = jobs.enqueue(note, "other")
     assert (first.result(timeout=30), second.result(timeout=30)) == ("urgent", "other")
@@ -97,7 +97,7 @@ def test_a_busy_worker_is_not_offered(shop):
     offered(shop)
     jobs.enqueue(stay, "a")
     until(lambda: ORDER == ["a"])
-    assert not line_of(shop).offers
+    assert not local_of(shop).offers
     assert jobs.enqueue(note, "b").status == "queued"
     STAY.set()
     until(lambda: ORDER == ["a", "b"])
@@ -128,9 +128,9 @@ def test_limits_hold_for_a_job_that_finds_a_free_worker(shop, limit):
 def test_a_job_whose_time_has_come_goes_first(shop):
     jobs = shop.queue("q", workers=1)
     offered(shop)
-    line_of(shop).wake = lambda: None  # type: ignore[method-assign]  # as if another process had enqueued it
+    local_of(shop).wake = lambda: None  # type: ignore[method-assign]  # as if another process had enqueued it
     due = jobs.enqueue(note.options(priority=-1, delay=0.000_1), "due")
-    until(lambda: line_of(shop).now() > due.info().due)
+    until(lambda: local_of(shop).now() > due.info().due)
     other = jobs.enqueue(note, "other")
     assert (due.result(timeout=30), other.result(timeout=30)) == ("due", "other")
     assert ORDER == ["due", "other"]
@@ -153,7 +153,7 @@ def test_after_drain_nothing_is_claimed_any_more(shop):
     jobs = shop.queue("q", workers=1)
     offered(shop)
     jobs.drain(timeout=30)
-    assert not line_of(shop).offers
+    assert not local_of(shop).offers
     assert jobs.enqueue(note, "a").status == "queued"
 
 
@@ -191,7 +191,7 @@ def test_an_interrupt_while_it_is_enqueued_loses_no_job(shop, monkeypatch, after
 def test_what_was_claimed_for_a_claimer_that_crashed_is_queued_again(shop, monkeypatch, crash):
     jobs = shop.queue("q", workers=1)
     offered(shop)
-    line = line_of(shop)
+    line = local_of(shop)
     put_and_claim = LocalQueue.put_and_claim
 
     def crashing(self: LocalQueue, put: Callable[[Any], int], now: float) -> Any:
@@ -228,7 +228,7 @@ def test_many_threads_that_enqueue_at_once_have_each_job_run_once(shop):
 def test_the_claimer_does_not_offer_when_it_has_ended(shop):
     jobs = shop.queue("q", workers=1)
     offered(shop)
-    line = line_of(shop)
+    line = local_of(shop)
     assert line.claimer is not None
     line.claimer.stop()
     assert not line.offers
@@ -238,7 +238,7 @@ def test_the_claimer_does_not_offer_when_it_has_ended(shop):
 def test_no_job_overtakes_one_that_is_claimed_just_now(shop, monkeypatch):
     jobs = shop.queue("q", workers=1)
     offered(shop)
-    line = line_of(shop)
+    line = local_of(shop)
     put_and_claim = LocalQueue.put_and_claim
 
     def overtaken(self: LocalQueue, put: Callable[[Any], int], now: float) -> Any:

@@ -111,7 +111,7 @@ def test_jobs_that_expire_by_the_thousand_while_all_workers_are_busy_are_cancell
     assert begun.wait(30)
     jobs.enqueue_many(tasks.double.options(expires=0.001), [(n,) for n in range(200)])
     until(lambda: shop.store.now() > jobs.jobs("queued", limit=1)[0].created + 0.001)
-    shop.lines["q"].upkeep.pruner.cast(pruner.Pruner.expire)
+    shop.local_queues["q"].upkeep.pruner.cast(pruner.Pruner.expire)
     until(lambda: jobs.count("cancelled") == 200)
     tasks.GATES["busy"].set()
     busy.result(timeout=30)

@@ -175,7 +175,7 @@ def test_a_schedule_that_was_changed_has_its_new_times(timed):
 def test_a_schedule_goes_on_after_its_actor_has_crashed(timed):
     task, ran = noted(timed)
     timed.queue("q", workers=1).cron("*/5 * * * *", task)
-    timed.lines["q"].schedules.tell("nonsense")
+    timed.local_queues["q"].schedules.tell("nonsense")
     timed.sleep(300)
     assert ran == [200]
 

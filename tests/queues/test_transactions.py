@@ -127,7 +127,7 @@ def test_a_transaction_that_stays_open_is_warned_of_with_its_age(on_file, path, 
         conn.commit()
     caplog.clear()
     looks = []
-    monkeypatch.setattr(on_file.lines["q"], "after", lambda _seconds, look: looks.append(look))
+    monkeypatch.setattr(on_file.local_queues["q"], "after", lambda _seconds, look: looks.append(look))
     with closing(sqlite3.connect(path)) as conn:
         jobs.enqueue(tasks.double.options(conn=conn), 4)
         conn.commit()

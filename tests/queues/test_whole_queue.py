@@ -314,10 +314,10 @@ def test_an_unknown_task_waits_and_is_reported(shop, caplog):
     shop.queue("q", workers=1)
     assert known.result(timeout=30) == 2
     assert unknown.status == "queued"
-    shop.lines["q"].upkeep.report_unknown()
+    shop.local_queues["q"].upkeep.report_unknown()
     assert "1 jobs wait for task 'tests.known_elsewhere'" in caplog.text
     TASKS["tests.known_elsewhere"] = known_elsewhere
-    shop.lines["q"]._known = ("", 0)
+    shop.local_queues["q"]._known = ("", 0)
     jobs.enqueue(tasks.double, 2)
     assert unknown.result(timeout=30) == "here now"
 
@@ -334,7 +334,7 @@ def test_a_task_that_has_another_name_in_a_script_is_reported_with_the_cure(shop
 
     del TASKS["__main__.only_in_a_script"]
     try:
-        shop.lines["q"].upkeep.report_unknown()
+        shop.local_queues["q"].upkeep.report_unknown()
     finally:
         del TASKS["shop.only_in_a_script"]
     assert "if it is 'shop.only_in_a_script', run its file by `python -m`, or name it" in caplog.text
@@ -508,7 +508,7 @@ def test_a_claimer_that_crashes_begins_anew_and_loses_nothing(shop):
     begun = tasks.begun("crash")
     job, next_one = jobs.enqueue(tasks.hold, "crash"), jobs.enqueue(tasks.double, 1)
     assert begun.wait(30)
-    shop.lines["q"].claimer.tell("not a message of a claimer")  # a crash
+    shop.local_queues["q"].claimer.tell("not a message of a claimer")  # a crash
     tasks.GATES["crash"].set()
     assert job.result(timeout=30) == "crash"
     assert next_one.result(timeout=30) == 2

@@ -287,7 +287,7 @@ def test_a_failed_start_leaves_no_thread_timer_or_watch(any_system, log, blockin
     with pytest.raises(OSError, match="late"):
         any_system.spawn(kid(log, "a", Makes, blocking=blocking))
     ping(other)
-    assert other._life is None or not other._life.watchers
+    assert other._cold is None or not other._cold.watchers
     assert log == ["start other", "start a"]
     if any_system.scheduler.is_virtual:
         any_system.sleep(0.0)  # the bound of the wait above goes with the next step
@@ -312,7 +312,7 @@ def test_children_timers_and_watches_of_a_constructor_end_with_the_spawn_that_fa
         any_system.spawn(af.child(Parent).options(name="parent"))
     until(lambda: "stop child" in log, any_system)
     ping(other)
-    assert other._life is None or not other._life.watchers
+    assert other._cold is None or not other._cold.watchers
     if any_system.scheduler.is_virtual:
         any_system.sleep(0.0)  # the bound of the wait above goes with the next step
     assert not len(any_system.scheduler.timers)

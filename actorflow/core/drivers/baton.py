@@ -42,7 +42,7 @@ def main_thread_ended() -> bool:
 class Baton(Scheduler):
     """A scheduler on threads, without the loop that they run."""
 
-    pulse: Any
+    preemption: Any
 
     def __init__(self, *, name: str, ask_timeout: float | None, threads: int) -> None:
         super().__init__(SystemClock(), ask_timeout=ask_timeout, threads=threads)
@@ -148,8 +148,8 @@ class Baton(Scheduler):
             worker.task = None
             if not worker.park.acquire(True, SPARE_SECONDS):
                 return self.rest(worker)
-        if self.pulse.asleep:
-            self.pulse.ring()
+        if self.preemption.asleep:
+            self.preemption.ring()
         return not self.closed
 
     def rest(self, worker: SchedulerThread) -> bool:
@@ -164,8 +164,8 @@ class Baton(Scheduler):
                     continue
                 return False
         worker.without_baton = False
-        if self.pulse.asleep:
-            self.pulse.ring()
+        if self.preemption.asleep:
+            self.preemption.ring()
         return not self.closed
 
     def lost(self, worker: SchedulerThread, ref: ActorRef[Any] | None, outcome: Any) -> bool:
@@ -192,8 +192,8 @@ class Baton(Scheduler):
             self.put_back(other)  # the idle holder rests on; its baton is ours
             self.unseated(other)
             worker.without_baton = False
-            if self.pulse.asleep:
-                self.pulse.ring()
+            if self.preemption.asleep:
+                self.preemption.ring()
             if ref is not None:
                 self.sort((ref, Done(outcome, item), None, None))
         return not self.closed
@@ -226,7 +226,7 @@ class Baton(Scheduler):
         self.closed = True
         self.timers.clear()
         self.timers.next_due = math.inf
-        self.pulse.ring()
+        self.preemption.ring()
         self.idle = [SchedulerThread(self)]  # never empty again: a late sender calls `wake`
         with contextlib.suppress(IndexError):
             while True:

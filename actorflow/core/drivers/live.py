@@ -45,7 +45,7 @@ class LiveScheduler(Baton):
     ) -> None:
         super().__init__(name=name, ask_timeout=ask_timeout, threads=threads)
         self.move_baton = move_baton
-        self.pulse = Preemption(self)
+        self.preemption = Preemption(self)
         for _ in range(1 + min(RESERVE, threads - 1)):
             worker = SchedulerThread(self)
             self.spares.append(worker)
@@ -62,7 +62,7 @@ class LiveScheduler(Baton):
                     found.append(worker.task)
         if isinstance(ref._waiting, Execution):
             found.append(ref._waiting)
-        pinned = ref._life.pinned if ref._life is not None else None
+        pinned = ref._cold.pinned if ref._cold is not None else None
         if pinned is not None and pinned.worker.item[0] is ref:
             found.append(pinned.worker)
         return found
@@ -304,15 +304,15 @@ class LiveScheduler(Baton):
 
     def run_pinned(self, ref: ActorRef[Any], entry: Any, *, release: bool) -> None:
         """Run an item or task on the actor's own thread, started at its first one."""
-        life = cold_of(ref)
-        if life.pinned is None:
-            life.pinned = OwnThread(self, ref)
-        life.pinned.queue.put((entry, release))  # type: ignore[union-attr]  # a live system's
+        cold = cold_of(ref)
+        if cold.pinned is None:
+            cold.pinned = OwnThread(self, ref)
+        cold.pinned.queue.put((entry, release))  # type: ignore[union-attr]  # a live system's
 
     def add_timer(self, due: float, fire: Callable[[], object]) -> TimerEntry:
         """Have the holder call `fire` when it is due."""
         earliest = self.timers.next_due
         entry = self.timers.add(due, fire)
-        if due < earliest and self.pulse.asleep:
-            self.pulse.ring()
+        if due < earliest and self.preemption.asleep:
+            self.preemption.ring()
         return entry

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorflow.core.drivers.live import LiveScheduler
 
 TICK: Final = 0.001
-IDLE_TICKS: Final = 50  # an ask a few milliseconds later must not pay for waking the pulse
+IDLE_TICKS: Final = 50  # an ask a few milliseconds later must not pay for waking the thread
 TIMER_TICKS: Final = 2  # after the work of a timer, which is no sign of asks: 50 each half second take 0.4 % of a core
 # Woken late, it had to wait for the interpreter lock: some thread computes and nobody blocks. Ticking on would cost
 # that thread, and all others that wait for the lock, 5 ms each time.
@@ -37,7 +37,7 @@ class Preemption:
         threading.Thread(target=self._work, name=f"{scheduler.name}-pulse", daemon=True).start()
 
     def ring(self) -> None:
-        """Wake the thread of the pulse."""
+        """Wake the thread."""
         self.asleep = False
         try:
             self._bell.release()

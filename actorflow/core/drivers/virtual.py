@@ -332,10 +332,10 @@ class VirtualScheduler(Scheduler):
 
     def pinned(self, ref: ActorRef[Any]) -> VirtualOwnThread:
         """Return the own thread of an actor with blocking=True, made at first use."""
-        life = cold_of(ref)
-        if life.pinned is None:
-            life.pinned = VirtualOwnThread(self, ref)
-        pinned: Any = life.pinned
+        cold = cold_of(ref)
+        if cold.pinned is None:
+            cold.pinned = VirtualOwnThread(self, ref)
+        pinned: Any = cold.pinned
         return pinned  # type: ignore[no-any-return]
 
     def close(self) -> None:

@@ -187,7 +187,7 @@ class BoundedRef(ActorRef[Any]):
     def _admit(self) -> None:
         """Let waiting senders in, in line, as far as there is room."""
         if self._state == DEAD:
-            self._close(self._life.cause if self._life is not None else None)
+            self._close(self._cold.cause if self._cold is not None else None)
         while self._senders and (self._room or self._find_room()):
             try:
                 self._room.pop()

@@ -91,20 +91,20 @@ class ExitRequest:
 
 def must_stop(ref: ActorRef[Any]) -> bool:
     """Say whether a handler of the actor may not wait any more."""
-    life = ref._life
-    return life is not None and life.exit is not None and not life.exit.begun
+    cold = ref._cold
+    return cold is not None and cold.exit is not None and not cold.exit.begun
 
 
 def cold_of(ref: ActorRef[Any]) -> ColdFields:
     """Return the ref's Life, made at first use."""
-    life = ref._life
-    if life is None:
+    cold = ref._cold
+    if cold is None:
         return exclusively(_lock, lambda: _made(ref))  # an overtaken handler may stash while an exit is noted
-    return life
+    return cold
 
 
 def _made(ref: ActorRef[Any]) -> ColdFields:
-    life = ref._life
-    if life is None:
-        life = ref._life = ColdFields()
-    return life
+    cold = ref._cold
+    if cold is None:
+        cold = ref._cold = ColdFields()
+    return cold

@@ -82,9 +82,9 @@ def answer_failure(
         if future is not None:
             future._settle(None, contained(ref, error))
         return None
-    if is_a(error, Stopping) and ref._life is not None and ref._life.exit is not None:
+    if is_a(error, Stopping) and ref._cold is not None and ref._cold.exit is not None:
         if future is not None:
-            future._settle(None, dead_before(ref, ref._life.exit.cause))
+            future._settle(None, dead_before(ref, ref._cold.exit.cause))
         return None
     if is_a(error, Exception) and not is_a(error, Crash) and future is not None:
         logger.info("Exception returned from %s to caller:", ref, exc_info=error)
@@ -106,8 +106,8 @@ def answer_failure(
 
 def take_back(ref: ActorRef[Any] | None, asker: Future[Any]) -> None:
     """Take an ask whose handler failed after `stash()` off the stash: its asker has the error."""
-    if ref is not None and ref._life is not None and ref._life.stash and ref._life.stash[-1][2] is asker:
-        ref._life.stash.pop()
+    if ref is not None and ref._cold is not None and ref._cold.stash and ref._cold.stash[-1][2] is asker:
+        ref._cold.stash.pop()
         ref._count_stashed(-1)
 
 

@@ -70,7 +70,7 @@ class ActorRef(Address, Generic[A_co]):
     True
     """
 
-    __slots__ = ("_actor", "_children", "_life", "_queue", "_state", "_waiting")
+    __slots__ = ("_actor", "_children", "_cold", "_queue", "_state", "_waiting")
 
     # No `__getattr__`, such as one with a better error for `ref.greet()`: of a class that has one the interpreter
     # specialises no attribute, and a tell takes 1.5 times as long (CPython 3.11).
@@ -82,7 +82,7 @@ class ActorRef(Address, Generic[A_co]):
 
     _actor: A_co | None
     _children: Children | None
-    _life: ColdFields | None  # fields that few actors need: watchers, stash, timers, a pending exit
+    _cold: ColdFields | None  # fields that few actors need: watchers, stash, timers, a pending exit
     _queue: deque[Item] | None
     _state: int
     _waiting: Waiting | None
@@ -94,7 +94,7 @@ class ActorRef(Address, Generic[A_co]):
         self._traits = traits
         self._name = name
         self._state = CHANGING
-        self._actor = self._children = self._life = self._queue = self._waiting = None
+        self._actor = self._children = self._cold = self._queue = self._waiting = None
 
     # --- pykka's views ------------------------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class ActorRef(Address, Generic[A_co]):
 
     def _dead(self) -> ActorDeadError:
         self._scheduler.check_usable()
-        cause = self._life.cause if self._life is not None else None
+        cause = self._cold.cause if self._cold is not None else None
         why = "" if cause is None else f": it crashed with {text_of(cause)}"
         error = ActorDeadError(f"{self} not found{why}")
         error.__cause__ = cause

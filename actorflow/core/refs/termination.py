@@ -60,33 +60,33 @@ def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:
     """End the open replies, watches and thread of an incarnation; its timers notice the end by themselves."""
     if ref._actor is not None:
         ref._actor._give_up(error)
-    life = ref._life
-    if life is None:
+    cold = ref._cold
+    if cold is None:
         ref._actor = None
         return
-    replies = list(life.replies.values())  # before the actor goes, which may be the last to hold them
+    replies = list(cold.replies.values())  # before the actor goes, which may be the last to hold them
     ref._actor = None
     for reply in replies:
         if reply._future is not None:
             reply._future._settle(None, error if is_a(error, Exception) else dead_before(ref, error))
-    life.replies.clear()
-    for timer in list(life.timers):
+    cold.replies.clear()
+    for timer in list(cold.timers):
         timer.forget()
-    for watched in life.watching:
-        if watched._life is not None:
-            watched._life.watchers.pop(ref, None)
-    life.watching.clear()
-    if life.pinned is not None:
-        life.pinned.end()
-        life.pinned = None
-    if life.stash:
+    for watched in cold.watching:
+        if watched._cold is not None:
+            watched._cold.watchers.pop(ref, None)
+    cold.watching.clear()
+    if cold.pinned is not None:
+        cold.pinned.end()
+        cold.pinned = None
+    if cold.stash:
         unstash(ref)
 
 
 def unstash(ref: ActorRef[Any]) -> None:
     """Put the stashed messages back to the front of the mailbox, in their old order."""
-    life = cold_of(ref)
-    stashed, life.stash = life.stash, deque()
+    cold = cold_of(ref)
+    stashed, cold.stash = cold.stash, deque()
     ref._put_back(stashed)
 
 
@@ -102,7 +102,7 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
     ref._state = DEAD
     REFS.by_uid.pop(ref.uid, None)
     ref._parent.remove(ref)
-    life, ref._life = ref._life, None
+    cold, ref._cold = ref._cold, None
     if error is not None or cause is not None:
         cold_of(ref).cause = error if error is not None else cause
     if ref._queue is not None:
@@ -110,15 +110,15 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
         scheduler.free_queue(ref)
         for item in waiting:
             refuse(item, cause if cause is not None else error)
-    if life is not None:
-        for watcher, actor in life.watchers.items():
-            if watcher._life is not None:
-                watcher._life.watching.pop(ref, None)
+    if cold is not None:
+        for watcher, actor in cold.watchers.items():
+            if watcher._cold is not None:
+                watcher._cold.watching.pop(ref, None)
             watcher._scheduler.post(watcher, Notice(actor, Terminated(ref, error)), None)
-        for future in life.ended:
+        for future in cold.ended:
             future._settle(None, None)
-        if life.exit is not None:
-            life.exit.done._settle(None, None)
+        if cold.exit is not None:
+            cold.exit.done._settle(None, None)
     ref._close(error)
     if scheduler.buried is not None:
         scheduler.buried.append((ref.uid, ref.path, ref._traits))
@@ -137,7 +137,7 @@ def refuse(item: Item, cause: BaseException | None) -> None:
     elif future is not None:
         fail(ref, message, future, sender, dead_before(ref, cause))
     elif is_silent(message):
-        ref._close(cause)  # it may stand for mail that came in after the burial
+        ref._close(cause)  # it may stand for mail that came in after the end
     else:
         reason = cause if cause is not None else ActorDeadError(f"{ref} is dead")
         ref._scheduler.events.dead_letter(ref, message, sender, reason)
@@ -156,7 +156,7 @@ def watch(watcher: ActorRef[Any], target: ActorRef[Any], actor: Actor) -> None:
     if watcher._actor is not actor:
         return
     if target._state == DEAD:
-        reason = target._life.cause if target._life is not None else None
+        reason = target._cold.cause if target._cold is not None else None
         watcher._scheduler.post(watcher, Notice(actor, Terminated(target, reason)), None)
         return
     cold_of(target).watchers[watcher] = actor

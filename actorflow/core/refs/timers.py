@@ -164,9 +164,9 @@ class Timer:
         if self._entry is not None:
             self._scheduler.timers.cancel(self._entry)
             self._entry = None
-        life = self._actor._actor_ref._life
-        if life is not None:
-            life.timers.discard(self)
+        cold = self._actor._actor_ref._cold
+        if cold is not None:
+            cold.timers.discard(self)
 
     def fire(self, due: float) -> None:
         """Queue the message, and the next firing; a firing that was not handled yet is not queued twice."""

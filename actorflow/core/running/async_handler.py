@@ -120,7 +120,7 @@ class AsyncHandler(Execution):
                 self.answer_due = AnswerDue.of(self, awaited)
             if error is None and awaited._add_waiter(self):
                 # An exit looks for waits after it was noted, so one of the two sees the other.
-                if ref._life is None or not must_stop(ref) or not awaited._drop_waiter(self):
+                if ref._cold is None or not must_stop(ref) or not awaited._drop_waiter(self):
                     return SUSPENDED
                 self.interrupted = False
                 error = stopping()

@@ -88,7 +88,7 @@ class Drain:
             ref = root.youngest()
             if ref is None:
                 return
-            if ref._state == IDLE and ref._life is None and not ref._children and not ref._traits.has_on_stop:
+            if ref._state == IDLE and ref._cold is None and not ref._children and not ref._traits.has_on_stop:
                 bury(ref, None)
             else:
                 await self.end_child(root, ref)

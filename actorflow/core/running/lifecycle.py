@@ -1,4 +1,4 @@
-"""Life cycle: start, stop, exit, abandonment and burial of actors.
+"""Life cycle: start, stop, exit, and abandonment of actors.
 
 The `run_` functions are messages that run in the actor, as user code; `construct` runs where an actor is spawned. All
 else runs on the holder of the baton without a token, so it neither waits nor runs user code: steps that must wait for
@@ -33,11 +33,11 @@ from actorflow.text import text_of
 def run_start(ref: ActorRef[Any], _message: Start) -> Any:
     """Make the incarnation if there is none, and run its `on_start`."""
     if ref._actor is None:
-        assert ref._life is not None
-        assert ref._life.recipe is not None
-        args, kwargs = ref._life.recipe
+        assert ref._cold is not None
+        assert ref._cold.recipe is not None
+        args, kwargs = ref._cold.recipe
         construct(ref, args, kwargs)
-        if ref._life.listeners:
+        if ref._cold.listeners:
             made: Any = ref._actor
             made._listen_again()
     return ref._run_on_start()
@@ -86,7 +86,7 @@ def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended | None:
 
 def run_last_message(ref: ActorRef[Any], _message: Last) -> Any:
     """Run `on_stop` after the children are gone; it may be async."""
-    exit_ = ref._life.exit if ref._life is not None else None
+    exit_ = ref._cold.exit if ref._cold is not None else None
     if not ((exit_ is not None and exit_.restart) or (exit_ is None and ref._parent.will_restart(ref, None))):
         retire(ref)
         logger.debug("Stopped %s", ref)
@@ -148,11 +148,11 @@ def finished(ref: ActorRef[Any], outcome: Any) -> None:
 
 def release(ref: ActorRef[Any]) -> None:
     """Let the actor handle its next message, or begin the exit that a supervisor asked for."""
-    life = ref._life
-    if life is not None and life.unstash:
-        life.unstash = False
+    cold = ref._cold
+    if cold is not None and cold.unstash:
+        cold.unstash = False
         unstash(ref)
-    if life is not None and life.exit is not None:
+    if cold is not None and cold.exit is not None:
         begin_exit(ref)
     elif ref._queue:
         ref._state = READY
@@ -164,7 +164,7 @@ def release(ref: ActorRef[Any]) -> None:
 
 def ended(ref: ActorRef[Any], outcome: Ended) -> None:
     """The incarnation is over, by a stop or a crash: its children stop, then its parent decides."""
-    if outcome.last_done and outcome.error is None and ref._life is None:  # the common end, without detours
+    if outcome.last_done and outcome.error is None and ref._cold is None:  # the common end, without detours
         bury(ref, None)
         answer_stop(outcome)
         return
@@ -209,7 +209,7 @@ async def run_hook(ref: ActorRef[Any]) -> None:
 
 def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
     """Let a pending exit, or else the parent, decide the fate of the actor."""
-    exit_ = ref._life.exit if ref._life is not None else None
+    exit_ = ref._cold.exit if ref._cold is not None else None
     if outcome.error is not None:
         if outcome.item is not None and outcome.item[2] is None:
             _, message, _, sender = outcome.item
@@ -239,11 +239,11 @@ def request_exit(ref: ActorRef[Any], *, restart: bool, cause: BaseException | No
     if ref._state == DEAD:
         done._settle(None, None)
         return done
-    life = cold_of(ref)
-    if life.exit is not None:
-        life.exit.restart = life.exit.restart and restart
-        return life.exit.done
-    life.exit = ExitRequest(done, restart=restart, cause=cause)
+    cold = cold_of(ref)
+    if cold.exit is not None:
+        cold.exit.restart = cold.exit.restart and restart
+        return cold.exit.done
+    cold.exit = ExitRequest(done, restart=restart, cause=cause)
     if ref._state in (IDLE, READY):
         ref._scheduler.withdraw(ref)
         begin_exit(ref)
@@ -288,9 +288,9 @@ def finish_exit(ref: ActorRef[Any], exit_: ExitRequest, error: BaseException | N
 def abandon(ref: ActorRef[Any]) -> None:
     """Give up on a handler that did not return in time: answer its caller, cut it off, and go on without it."""
     scheduler = ref._scheduler
-    if ref._state == DEAD or ref._life is None or ref._life.exit is None:
+    if ref._state == DEAD or ref._cold is None or ref._cold.exit is None:
         return
-    exit_ = ref._life.exit
+    exit_ = ref._cold.exit
     for execution in scheduler.executions(ref):
         item = execution.item
         _, message, future, _ = item

@@ -172,9 +172,9 @@ class Scheduler:
         if kind is AsyncHandler:
             self.ready.append(message)
         elif kind is Done:
-            life = ref._life
-            if life is not None and life.pinned is not None:
-                life.pinned.forget(message.item)
+            cold = ref._cold
+            if cold is not None and cold.pinned is not None:
+                cold.pinned.forget(message.item)
             if not self.abandoned_items or self.abandoned_items.pop(id(message.item), None) is None:
                 lifecycle.finished(ref, message.outcome)
         else:

@@ -54,9 +54,9 @@ class Mailbox:
 
     unit_class: ClassVar[type[UnitOfWork]] = UnitOfWork
 
-    def __init__(self, registry: DurableRuntime, ref: ActorRef[Any], name: str) -> None:
+    def __init__(self, runtime: DurableRuntime, ref: ActorRef[Any], name: str) -> None:
         options = ref._traits.options
-        self.registry = registry
+        self.runtime = runtime
         self.ref = ref
         self.name = name
         self.node = ""
@@ -87,7 +87,7 @@ class Mailbox:
 
     def load(self, owned: OwnedActor, *, again: bool = False) -> None:
         """Take over the stored state and rows: at the start of an incarnation, or in the midst of one."""
-        self.node = self.registry.node
+        self.node = self.runtime.node
         self.epoch = owned.epoch
         self.is_owner = True
         self.last = 0
@@ -102,7 +102,7 @@ class Mailbox:
 
     def put_state(self, stored: bytes, *, again: bool) -> None:
         """Give the actor a stored state; `again`: it has had that before."""
-        put_state(self.ref._actor, read(self.registry, stored), again=again)
+        put_state(self.ref._actor, read(self.runtime, stored), again=again)
 
     def state_bytes(self) -> bytes:
         """Return the actor's state as it is stored.
@@ -160,7 +160,7 @@ class Mailbox:
         Raises:
             StoreError: the write is not there.
         """
-        return self.registry.store.write(lambda tx: tx.run(statement, values), durability="process")
+        return self.runtime.store.write(lambda tx: tx.run(statement, values), durability="process")
 
     def save(self, state: bytes) -> None:
         """Commit the known state of a machine's timers, while it handles nothing.
@@ -203,7 +203,7 @@ class Mailbox:
         """
         if not self.is_doubtful:
             return False
-        self.registry.owners.load_again(self)
+        self.runtime.ownership.load_again(self)
         return True
 
     def wait_for_store(self, message: Any, error: StoreError) -> Any:
@@ -221,19 +221,19 @@ class Mailbox:
     def report_failure(self, text: str, *values: object) -> None:
         """Log that the store has failed: once for all actors that it hinders, and ever more rarely while it does."""
         self.is_hindered = True
-        self.registry.outage.note(logger.error, text, *values)
+        self.runtime.outage.note(logger.error, text, *values)
 
     def go_on_with_store(self) -> None:
         """Log that the store works again, if it has failed."""
         if self.is_hindered:
             self.is_hindered = False
-            self.registry.outage.over(logger.warning, "%s: the store works again", self.ref)
+            self.runtime.outage.over(logger.warning, "%s: the store works again", self.ref)
 
     def run_entry(self, unit: UnitOfWork, entry: MailRow) -> Any:
         """Run the message of a row."""
-        unit.message = message = unpack(self.registry, entry.body)
+        unit.message = message = unpack(self.runtime, entry.body)
         if entry.sender is not None:
-            unit.sender = read(self.registry, entry.sender)
+            unit.sender = read(self.runtime, entry.sender)
         return self.run(message)
 
     def run(self, message: Any) -> Any:
@@ -251,7 +251,7 @@ class Mailbox:
         unit.effects.state = self.stored
         unit.effects.error = write_error(error)
         try:
-            unit.message = unpack(self.registry, poison.body)
+            unit.message = unpack(self.runtime, poison.body)
         except Exception:  # noqa: BLE001 - it is dead in any case
             unit.message = poison.body
         logger.error("%s: %s is a dead letter: %s", self.ref, text_of(unit.message), msg)
@@ -271,7 +271,7 @@ class Mailbox:
 
     def fetch(self, upto: int) -> None:
         """Read rows that came in."""
-        found = self.registry.store.read(lambda tx: ledger.fetch(tx, self.name, self.last, WINDOW))
+        found = self.runtime.store.read(lambda tx: ledger.fetch(tx, self.name, self.last, WINDOW))
         self.rows.extend(found)
         if found:
             self.last = found[-1].id
@@ -342,7 +342,7 @@ class Mailbox:
             return self.give_up(unit, row)
 
         def run() -> Any:
-            unit.message = message = unpack(self.registry, row.body)
+            unit.message = message = unpack(self.runtime, row.body)
             return self.run(message)
 
         return unit.perform(run)
@@ -381,7 +381,7 @@ class Mailbox:
             self.room.popleft()._settle(None, None)
         error: ActorDeadError = dead_before(self.ref, cause)
         error.add_note("the message stays in the store, and is handled when the actor is spawned again")
-        self.registry.owners.forget(self, error)
+        self.runtime.ownership.forget(self, error)
 
 
 def run_mail(ref: Any, mail: RowsArrived) -> Any:

@@ -131,7 +131,7 @@ class UnitOfWork(Execution):
             raise late_send()
         if self.is_over:  # an asyncio task that outlived its handler
             self.send(ref, message, future, self.outer)
-        elif type(message) is not Stop and self.box.registry.keeps(ref):
+        elif type(message) is not Stop and self.box.runtime.keeps(ref):
             box = self.box
             asker = box.node if future is not None else None
             letter = Letter(ref._key, pack(message, self.scheduler.payload_limit), box.address, asker, future)  # type: ignore[attr-defined]
@@ -220,10 +220,10 @@ class UnitOfWork(Execution):
         return self.submit()
 
     def submit(self) -> Any:
-        """Hand the unit to the keeper."""
+        """Hand the unit to the batch."""
         self.is_over = True
         self.effects.next = self.next_number()
-        self.box.registry.keeper.add(self)
+        self.box.runtime.batch.add(self)
         return SUSPENDED
 
     def next_number(self) -> int:
@@ -298,8 +298,8 @@ class UnitOfWork(Execution):
     def drop_sends(self) -> None:
         """Forget the held sends; the waits for answers to them hear so."""
         for letter in self.effects.letters:  # their commit may have failed after they were numbered
-            if letter.future is not None and self.box.registry.asks.get(letter.number) is letter.future:
-                self.box.registry.asks.take(letter.number)
+            if letter.future is not None and self.box.runtime.asks.get(letter.number) is letter.future:
+                self.box.runtime.asks.take(letter.number)
         futures = [future for _, _, future in self.held] + [letter.future for letter in self.effects.letters]
         for future in futures:
             if future is not None:

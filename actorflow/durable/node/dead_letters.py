@@ -73,9 +73,9 @@ class DeadMail:
     []
     """
 
-    def __init__(self, store: Store, registry: Callable[[], DurableRuntime] | None = None) -> None:
+    def __init__(self, store: Store, runtime: Callable[[], DurableRuntime] | None = None) -> None:
         self._store = store
-        self._registry = registry
+        self._runtime = runtime
 
     def messages(
         self, actor: ActorRef[Any] | str | None = None, *, limit: int = 100, before: str | None = None
@@ -130,8 +130,8 @@ class DeadMail:
             yield [row[0] for row in rows]
 
     def _retry(self, ids: list[int]) -> int:
-        registry = self._registry() if self._registry is not None else None
-        desk = registry if registry is not None else ledger.LedgerContext(self._store.now)
+        runtime = self._runtime() if self._runtime is not None else None
+        context = runtime if runtime is not None else ledger.LedgerContext(self._store.now)
 
         letters: list[Letter] = []
 
@@ -139,13 +139,13 @@ class DeadMail:
             rows = sorted(transaction.all("actors.take_dead", {"ids": json.dumps(ids)}))
             letters[:] = [Letter(receiver, body, sender) for _, receiver, sender, body in rows]
             for letter in letters:
-                ledger.put(transaction, desk, letter)
+                ledger.put(transaction, context, letter)
 
-        with contextlib.nullcontext() if registry is None else registry.doubting(one.receiver for one in letters):
+        with contextlib.nullcontext() if runtime is None else runtime.doubting(one.receiver for one in letters):
             self._store.write(work)
-        if registry is not None:
+        if runtime is not None:
             for letter in letters:
-                registry.announce(letter)
+                runtime.announce(letter)
         return len(letters)
 
     def _remove(self, ids: list[int]) -> int:

@@ -70,8 +70,8 @@ def give(clerk: ActorRef[Clerk], work: Callable[[], None]) -> None:
 class HandlerBatch:
     """Collects the effects of handlers in batches, and commits them."""
 
-    def __init__(self, registry: DurableRuntime, scheduler: Scheduler) -> None:
-        self.registry = registry
+    def __init__(self, runtime: DurableRuntime, scheduler: Scheduler) -> None:
+        self.runtime = runtime
         self.scheduler = scheduler
         self._units: deque[UnitOfWork] = deque()
         self._is_looking = False
@@ -119,9 +119,9 @@ class HandlerBatch:
 
     def _save(self, units: list[UnitOfWork]) -> None:
         """Commit a batch; a refused unit hears of it, and however this ends, no unit of the batch is left waiting."""
-        registry = self.registry
+        runtime = self.runtime
         try:
-            registry.store.write(partial(self._save_all, units), durability=self._durability(units))
+            runtime.store.write(partial(self._save_all, units), durability=self._durability(units))
         except Exception as error:  # noqa: BLE001 - each of them hears of it
             if len(units) == 1 or (isinstance(error, StoreError) and not isinstance(error, (Lost, Twice))):
                 refuse(units, error)
@@ -132,22 +132,22 @@ class HandlerBatch:
             raise
 
     def _save_all(self, units: list[UnitOfWork], transaction: Transaction) -> None:
-        registry = self.registry
-        ledger.save_all(transaction, registry, [unit.effects for unit in units], registry.capacity)
+        runtime = self.runtime
+        ledger.save_all(transaction, runtime, [unit.effects for unit in units], runtime.capacity)
 
     def _one_by_one(self, units: list[UnitOfWork]) -> None:
         """Commit each for itself: one of them was refused."""
-        registry = self.registry
+        runtime = self.runtime
         for unit in units:
-            work = partial(ledger.save, desk=registry, unit=unit.effects, capacities=registry.capacity)
+            work = partial(ledger.save, context=runtime, unit=unit.effects, capacities=runtime.capacity)
             try:
-                registry.store.write(work, durability=self._durability([unit]))
+                runtime.store.write(work, durability=self._durability([unit]))
             except Exception as error:  # noqa: BLE001 - it hears of it
                 unit.refused = error
 
     def _durability(self, units: list[UnitOfWork]) -> Durability:
         """Return the durability that the strictest of the units asks for."""
-        own = self.registry.store.durability
+        own = self.runtime.store.durability
         for unit in units:  # most batches are of one, for which a generator takes twice as long
             if (unit.box.durability or own) == "power":
                 return "power"
@@ -161,14 +161,14 @@ class HandlerBatch:
 
     def settle(self, units: list[UnitOfWork]) -> None:
         """Have the actors of a batch go on; the holder of the baton calls it."""
-        announce = self.registry.announce
+        announce = self.runtime.announce
         for unit in units:
             try:
                 if unit.refused is None:
                     for letter in unit.effects.letters:
                         announce(letter)
                 elif isinstance(unit.refused, OutcomeUnknown):
-                    self.registry.doubt(letter.receiver for letter in unit.effects.letters)
+                    self.runtime.doubt(letter.receiver for letter in unit.effects.letters)
                 after_commit.settle(unit)
             except Exception as error:  # noqa: BLE001 - the others have to go on
                 logger.critical("%r could not go on after a commit; please report it", unit.box.ref, exc_info=True)

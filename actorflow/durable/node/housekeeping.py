@@ -28,8 +28,8 @@ PRUNE_SECONDS: Final = 60.0
 class Housekeeping:
     """Does the regular work of one system, in an actor of its own."""
 
-    def __init__(self, registry: DurableRuntime, scheduler: Scheduler) -> None:
-        self._registry = registry
+    def __init__(self, runtime: DurableRuntime, scheduler: Scheduler) -> None:
+        self._runtime = runtime
         self._scheduler = scheduler
         self._clerk = clerk_of(scheduler, "housekeeping")
         self._queued: set[str] = set()
@@ -79,7 +79,7 @@ class Housekeeping:
     def _look_later(self) -> None:
         """Look again soon if names are waited for; else only so often that this node is not given up."""
         scheduler = self._scheduler
-        seconds = LOOK_SECONDS if self._registry.owners.standbys else BEAT_SECONDS
+        seconds = LOOK_SECONDS if self._runtime.ownership.standbys else BEAT_SECONDS
         due = scheduler.clock.monotonic() + seconds
         if self._timer is not None:
             if self._due <= due:
@@ -94,15 +94,15 @@ class Housekeeping:
 
     def look_around(self) -> None:
         """Show that this node lives, take over actors that are waited for, and delete rows kept long enough."""
-        registry = self._registry
+        runtime = self._runtime
         try:
-            self._contained("a look at other nodes", registry.store.members.look)
-            if registry.owners.standbys:
-                self._contained("a look at actors of other nodes", registry.owners.look)
-            if registry.asks:
-                self._contained("a look for answers", registry.fetch_answers)
-            if registry.asks.dropped:
-                self._contained("the end of asks", registry.forget_asks)
+            self._contained("a look at other nodes", runtime.store.members.look)
+            if runtime.ownership.standbys:
+                self._contained("a look at actors of other nodes", runtime.ownership.look)
+            if runtime.asks:
+                self._contained("a look for answers", runtime.fetch_answers)
+            if runtime.asks.dropped:
+                self._contained("the end of asks", runtime.forget_asks)
             now = SystemClock.monotonic()
             if now - self._pruned > PRUNE_SECONDS:
                 self._pruned = now
@@ -112,8 +112,8 @@ class Housekeeping:
 
     def prune(self) -> None:
         """Delete rows that were kept long enough, in parts, until none is left: they may come fast."""
-        registry = self._registry
-        while not registry.is_closed and registry.store.write(
-            lambda transaction: ledger.prune(transaction, registry.now()), durability="process"
+        runtime = self._runtime
+        while not runtime.is_closed and runtime.store.write(
+            lambda transaction: ledger.prune(transaction, runtime.now()), durability="process"
         ):
             pass

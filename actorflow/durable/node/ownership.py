@@ -50,8 +50,8 @@ class Ownership:
         standbys: mailboxes of actors that are other nodes', and wait for their end, by name.
     """
 
-    def __init__(self, registry: DurableRuntime) -> None:
-        self.registry = registry
+    def __init__(self, runtime: DurableRuntime) -> None:
+        self.runtime = runtime
         self.standbys: dict[str, Mailbox] = {}
         self._of_others: frozenset[str] = frozenset()  # the nodes that have them, as of the last look at all names
         self._releases: object = None  # how many there were on the store by then
@@ -68,7 +68,7 @@ class Ownership:
         if owned is None:
             self.standbys[box.name] = box
             self._whole_look = float("-inf")
-            self.registry.housekeeping.start()
+            self.runtime.housekeeping.start()
             logger.info("%s belongs to another node; taken over when that node ends", ref)
             return None
         self.standbys.pop(box.name, None)
@@ -77,7 +77,7 @@ class Ownership:
         except Exception as error:  # noqa: BLE001 - a class may raise anything when it is made
             return self._stand_aside(box, owned, error)
         box.aside = None
-        unit = UnitOfWork(box, self.registry.START)
+        unit = UnitOfWork(box, self.runtime.START)
         actor: Any = ref._actor
         token = CURRENT.set(unit)
         try:
@@ -118,25 +118,25 @@ class Ownership:
 
     def _started(self, unit: UnitOfWork, owned: OwnedActor) -> None:
         """Commit the effects of `on_start`."""
-        registry, box, effects = self.registry, unit.box, unit.effects
+        runtime, box, effects = self.runtime, unit.box, unit.effects
         unit.is_over = True
         effects.state = box.state_bytes()
-        check_size(effects.state, f"the state of {box.ref.path}", registry.scheduler.payload_limit)
+        check_size(effects.state, f"the state of {box.ref.path}", runtime.scheduler.payload_limit)
         effects.next = owned.next
         if effects.state != owned.state or effects.has_more_than_state:  # most are unchanged
-            work = partial(ledger.save, desk=registry, unit=effects, capacities=registry.capacity)
-            with registry.doubting(letter.receiver for letter in effects.letters):
-                registry.store.write(work, durability=box.durability)
+            work = partial(ledger.save, context=runtime, unit=effects, capacities=runtime.capacity)
+            with runtime.doubting(letter.receiver for letter in effects.letters):
+                runtime.store.write(work, durability=box.durability)
         box.stored = effects.state
 
         def begin() -> None:
             box.timers.arm_all([row for row in owned.timers if row.id in box.timers])
             follow_up(unit)
             for letter in effects.letters:
-                registry.announce(letter)
+                runtime.announce(letter)
 
-        registry.scheduler.post_work(begin)
-        registry.scheduler.post(box.ref, RowsArrived(max(owned.newest, box.heard)), None)
+        runtime.scheduler.post_work(begin)
+        runtime.scheduler.post(box.ref, RowsArrived(max(owned.newest, box.heard)), None)
 
     def load_again(self, box: Mailbox) -> None:
         """Begin anew with the stored state: after an error it is not known whether a commit is there.
@@ -148,29 +148,29 @@ class Ownership:
         if owned is None:
             msg = f"{box.name} was taken over by another node"
             raise Lost(msg)
-        registry = self.registry
+        runtime = self.runtime
         box.load(owned, again=True)
-        mine = registry.asks.of(box.name)
-        left = registry.store.read(lambda tx: [number for number in mine if tx.one("actors.exists", {"id": number})])
+        mine = runtime.asks.of(box.name)
+        left = runtime.store.read(lambda tx: [number for number in mine if tx.one("actors.exists", {"id": number})])
         for number in set(mine) - set(left):
-            future = registry.asks.take(number)
+            future = runtime.asks.take(number)
             if future is not None:
                 msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
                 future._settle(None, StoreError(msg))
-        registry.scheduler.post_work(lambda: box.timers.arm_all(owned.timers))
-        registry.scheduler.post(box.ref, RowsArrived(owned.newest), None)
+        runtime.scheduler.post_work(lambda: box.timers.arm_all(owned.timers))
+        runtime.scheduler.post(box.ref, RowsArrived(owned.newest), None)
 
     def _own(self, box: Mailbox) -> OwnedActor | None:
         """Make an actor this node's; None if another node that lives has it."""
-        registry, members = self.registry, self.registry.store.members
+        runtime, members = self.runtime, self.runtime.store.members
         known = members.dead
-        owned = registry.store.write(partial(self._own_one, box), durability=box.durability)
+        owned = runtime.store.write(partial(self._own_one, box), durability=box.durability)
         if owned is None and not members.find_dead() <= known:
-            owned = registry.store.write(partial(self._own_one, box), durability=box.durability)
+            owned = runtime.store.write(partial(self._own_one, box), durability=box.durability)
         return owned
 
     def _own_one(self, box: Mailbox, transaction: Transaction) -> OwnedActor | None:
-        members = self.registry.store.members
+        members = self.runtime.store.members
 
         def is_living(node: str) -> bool:
             return members.is_living(transaction.one("nodes.get", {"id": node}))
@@ -178,8 +178,8 @@ class Ownership:
         return ledger.own(
             transaction,
             box.name,
-            self.registry.node,
-            self.registry.now(),
+            self.runtime.node,
+            self.runtime.now(),
             is_living,
             (box.capacity, box.ref._traits.options.overflow if box.capacity is not None else None),
             machine_timers.suspect if box.is_machine else None,
@@ -193,7 +193,7 @@ class Ownership:
         As long as no actor was released, and the nodes that have them live, none can be free: then these two questions
         are all that is asked, whatever their number.
         """
-        store = self.registry.store
+        store = self.runtime.store
         releases, rows = store.read(lambda tx: (tx.one("actors.releases"), tx.all("nodes.others", {"id": ""})))
         living = frozenset(row[0] for row in rows if store.members.is_living(row))
         now = SystemClock.monotonic()
@@ -209,14 +209,14 @@ class Ownership:
 
     def _look_at_all(self, names: list[str], living: frozenset[str]) -> frozenset[str]:
         """Take over those that are free; return the nodes that have the others."""
-        registry = self.registry
+        runtime = self.runtime
         others: set[str] = set()
         free: list[str] = []
         for place in range(0, len(names), NAMES):
-            owners = registry.store.read(partial(ledger.owners_of, names=names[place : place + NAMES]))
+            ownership = runtime.store.read(partial(ledger.owners_of, names=names[place : place + NAMES]))
             for name in names[place : place + NAMES]:
-                owner = owners.get(name)
-                if owner is None or owner == registry.node or owner not in living:
+                owner = ownership.get(name)
+                if owner is None or owner == runtime.node or owner not in living:
                     free.append(name)
                 else:
                     others.add(owner)
@@ -228,7 +228,7 @@ class Ownership:
     def _take(self, boxes: list[Mailbox]) -> None:
         """Take over some actors in one transaction, and have them begin."""
         try:
-            taken = self.registry.store.write(lambda transaction: [self._own_one(box, transaction) for box in boxes])
+            taken = self.runtime.store.write(lambda transaction: [self._own_one(box, transaction) for box in boxes])
         except StoreError:
             raise
         except Exception:  # noqa: BLE001 - the row of one is damaged: it hears so itself
@@ -240,14 +240,14 @@ class Ownership:
             box.taken = owned
         for box in boxes_to_start:
             if self.standbys.pop(box.name, None) is box:
-                self.registry.scheduler.post(box.ref, TakeOver(), None)
+                self.runtime.scheduler.post(box.ref, TakeOver(), None)
             else:  # it was stopped meanwhile
                 self._let_go(box)
 
     def forget(self, box: Mailbox, error: ActorDeadError) -> None:
         """Answer the callers of an actor that ended here, and let other nodes have it."""
-        if self.registry.boxes.get(box.name) is box:
-            del self.registry.boxes[box.name]
+        if self.runtime.boxes.get(box.name) is box:
+            del self.runtime.boxes[box.name]
         self.standbys.pop(box.name, None)
         self.answer_all(box, error)
         if box.is_owner:
@@ -257,7 +257,7 @@ class Ownership:
 
     def answer_all(self, box: Mailbox, error: Exception) -> None:
         """Answer the callers of an actor on this node."""
-        asks = self.registry.asks
+        asks = self.runtime.asks
         for number in asks.of(box.name):
             future = asks.take(number)
             if future is not None:
@@ -270,23 +270,23 @@ class Ownership:
             self._release(box.name, taken.epoch)
 
     def _release(self, name: str, epoch: int) -> None:
-        registry = self.registry
+        runtime = self.runtime
 
         def release() -> None:
-            work = partial(ledger.release, name=name, node=registry.node, epoch=epoch)
+            work = partial(ledger.release, name=name, node=runtime.node, epoch=epoch)
             try:
-                registry.store.write(work, durability="process")
+                runtime.store.write(work, durability="process")
             except StoreError as error:
                 logger.warning("%s could not be released; other nodes get it when this process ends: %s", name, error)
 
-        registry.keeper.do(release)
+        runtime.batch.do(release)
 
 
 def run_take_over(ref: Any, _message: TakeOver) -> Any:
     """Begin, if the actor did not yet."""
     if ref._box.is_owner:
         return None
-    return ref._registry.owners.start(ref)
+    return ref._runtime.ownership.start(ref)
 
 
 HANDLERS[TakeOver] = run_take_over

@@ -50,9 +50,9 @@ class DurableRuntime(ledger.LedgerContext):
         self.store = store
         self.boxes: dict[str, Mailbox] = {}
         self.node = store.node.id
-        self.keeper = HandlerBatch(self, scheduler)
+        self.batch = HandlerBatch(self, scheduler)
         self.housekeeping = Housekeeping(self, scheduler)
-        self.owners = Ownership(self)
+        self.ownership = Ownership(self)
         self._last_number = self._gaps = self._known_gaps = 0
         self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
@@ -72,7 +72,7 @@ class DurableRuntime(ledger.LedgerContext):
 
     def keeps(self, ref: ActorRef[Any]) -> bool:
         """Say whether an actor's rows are in this store."""
-        return isinstance(ref, DurableRef) and ref._registry is self
+        return isinstance(ref, DurableRef) and ref._runtime is self
 
     def capacity(self, name: str) -> int | None:
         """Return how many messages an actor's mailbox holds; ELSEWHERE if that is in its row."""
@@ -179,9 +179,9 @@ class DurableRuntime(ledger.LedgerContext):
 
     def _commit(self, box: Mailbox | None, letter: Letter, capacity: int | None, id: str | None = None) -> bool:
         if id is None:
-            work = partial(ledger.put, desk=self, letter=letter, capacity=capacity)
+            work = partial(ledger.put, context=self, letter=letter, capacity=capacity)
         else:
-            work = partial(ledger.put_once, desk=self, letter=letter, id=id, capacity=capacity)
+            work = partial(ledger.put_once, context=self, letter=letter, id=id, capacity=capacity)
         try:
             self.store.write(work, durability=box.durability if box is not None else None)
         except BaseException as error:
@@ -218,7 +218,7 @@ class DurableRuntime(ledger.LedgerContext):
                     events, cause = self.scheduler.events, error
                     self.scheduler.post_work(lambda: events.dead_letter(ref, message, sender, cause))
 
-        self.keeper.do(put)
+        self.batch.do(put)
 
     def numbered(self, letter: Letter, number: int) -> None:
         """Note the number of a row, and which row of its receiver comes right before it.
@@ -368,8 +368,8 @@ class DurableRuntime(ledger.LedgerContext):
             room._settle(None, None)
         if self.asks:
             self.housekeeping.do("a look for answers", self.fetch_answers)
-        if self.owners.standbys:
-            self.housekeeping.do("a look at actors of other nodes", self.owners.look)
+        if self.ownership.standbys:
+            self.housekeeping.do("a look at actors of other nodes", self.ownership.look)
 
     def close(self) -> None:
         """Answer the callers that still wait, and give the actors back, as the system has ended."""

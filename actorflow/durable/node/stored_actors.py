@@ -85,9 +85,9 @@ class StoredActors:
     []
     """
 
-    def __init__(self, store: Store, registry: Callable[[], DurableRuntime | None] = lambda: None) -> None:
+    def __init__(self, store: Store, runtime: Callable[[], DurableRuntime | None] = lambda: None) -> None:
         self._store = store
-        self._registry = registry
+        self._runtime = runtime
 
     def list(self, *, alone: bool = False, limit: int = 100, after: str = "") -> Sequence[StoredActor]:
         """Return the durable actors in the store, in the order of names.
@@ -163,18 +163,18 @@ class StoredActors:
 
     def _drop(self, ids: Sequence[int]) -> int:
         error = write_error(ActorDeadError("the message was removed before it was handled"))
-        registry = self._registry()
-        here = self._store.node.id if registry is not None else ""
-        desk = registry if registry is not None else ledger.LedgerContext(self._store.now)
+        runtime = self._runtime()
+        here = self._store.node.id if runtime is not None else ""
+        context = runtime if runtime is not None else ledger.LedgerContext(self._store.now)
 
         def work(transaction: Transaction) -> Sequence[int]:
             rows = transaction.all("actors.take_mail", {"ids": json.dumps([*ids])})
             for number, asker in rows:
-                ledger.put_answer(transaction, desk, here, number, asker, None, error)
+                ledger.put_answer(transaction, context, here, number, asker, None, error)
             return [row[0] for row in rows]
 
         gone = self._store.write(work)
-        if registry is not None:
+        if runtime is not None:
             for number in gone:
-                registry.answer(number, None, error, None)
+                runtime.answer(number, None, error, None)
         return len(gone)

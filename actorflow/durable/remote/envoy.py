@@ -69,7 +69,7 @@ class DurableEnvoy(Envoy):
         if host is None:
             return
         if ref._guest and host.link.closed is None:
-            if ref._flight is not None and ref._flight.is_unheard:
+            if ref._round_trip is not None and ref._round_trip.is_unheard:
                 host.kill()
             with contextlib.suppress(HostDied):
                 await end_guest(host.link, ref)
@@ -94,6 +94,6 @@ class DurableEnvoy(Envoy):
         await link.request(link.name, "stop", ref.uid)
         ref._guest = False
         self.leave(host)
-        started = ref._registry.owners.start(ref)
+        started = ref._runtime.ownership.start(ref)
         if started is not None:
             await started

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
 
 
-class GuestRegistry:
+class GuestRuntime:
     """The durable actors of a system as one of its child processes knows them."""
 
     START: Final = Start()
@@ -102,8 +102,8 @@ class GuestMailbox:
     epoch = 0
     stash = ()
 
-    def __init__(self, registry: GuestRegistry, ref: DurableGuestRef) -> None:
-        self.registry = registry
+    def __init__(self, runtime: GuestRuntime, ref: DurableGuestRef) -> None:
+        self.runtime = runtime
         self.ref = ref
         self.name = ref._key
         self.address = encode(ref)
@@ -154,17 +154,17 @@ class GuestUnit(UnitOfWork):
         self.is_over = True
         if box.is_machine:
             box.stored = effects.state
-        registry: Any = box.registry
+        runtime: Any = box.runtime
         letters = []
         for letter in effects.letters:
             number = 0
             if letter.future is not None:
-                number = next(registry.numbers)
-                registry.asked[number] = letter.future
+                number = next(runtime.numbers)
+                runtime.asked[number] = letter.future
             letters.append((letter.receiver, letter.body, number))
         follows = bool(self.held or self.after or effects.new_timers)
         if follows:
-            registry.units[box.ref.uid, self.number] = self
+            runtime.units[box.ref.uid, self.number] = self
         fired = effects.timer
         if fired is not None and fired.period is None:
             box.timers.pop(fired.id, None)
@@ -232,11 +232,11 @@ class DurableGuestRef(DurableBase, GuestRef):
         self._sent_by = DurableRemoteRef(self.uid, elsewhere, self.actor_class._traits, self.name)
         scheduler: Any = self._scheduler
         if scheduler.durable is None:
-            scheduler.durable = GuestRegistry(scheduler)
-        registry: GuestRegistry = scheduler.durable
-        for key in [key for key in registry.units if key[0] == self.uid]:  # of an incarnation that could not start
-            del registry.units[key]
-        self._box = GuestMailbox(registry, self)
+            scheduler.durable = GuestRuntime(scheduler)
+        runtime: GuestRuntime = scheduler.durable
+        for key in [key for key in runtime.units if key[0] == self.uid]:  # of an incarnation that could not start
+            del runtime.units[key]
+        self._box = GuestMailbox(runtime, self)
 
     def _far(self) -> ActorRef[Any]:
         return self._sent_by
@@ -283,7 +283,7 @@ def run_handle(ref: Any, handle: HandleRequest) -> Any:
     if handle.own:
         message = box.waiting.get(handle.own, NOTHING)
     elif message is None and handle.entry is None and handle.timer is None:
-        message = box.registry.START
+        message = box.runtime.START
     entry = None
     if handle.entry is not None:
         id_, asked = handle.entry
@@ -301,7 +301,7 @@ def run_message(ref: Any, message: Any) -> Any:
     """Run the handler of a message."""
     if message is NOTHING:
         return None
-    if message is ref._box.registry.START:
+    if message is ref._box.runtime.START:
         return ref._actor._run_on_start()
     handler = HANDLERS.get(type(message))
     return ref._actor.on_receive(message) if handler is None else handler(ref, message)

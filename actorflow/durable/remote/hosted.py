@@ -58,7 +58,7 @@ class HostedMailbox(Mailbox):
     def load(self, owned: OwnedActor, *, again: bool = False) -> None:
         """Take over the stored state."""
         if owned.state is not None:
-            read(self.registry, owned.state)  # here: the child could only say that it cannot start
+            read(self.runtime, owned.state)  # here: the child could only say that it cannot start
         super().load(owned, again=again)
         self.must_load = again  # also if there is nothing: timers
         if again and self.is_machine:
@@ -94,7 +94,7 @@ class HostedMailbox(Mailbox):
         """Return the state that the guest has to take over first; None if it has it."""
         if self.must_load is None:
             return None
-        value = read(self.registry, self.stored) if self.stored is not None else None
+        value = read(self.runtime, self.stored) if self.stored is not None else None
         return LoadRequest(value, list(self.timers.values()), again=self.must_load)
 
     def handle_next(self, mail: RowsArrived) -> Any:
@@ -125,7 +125,7 @@ class HostedMailbox(Mailbox):
         link = ref._link or ref._last_link
         assert link is not None
         unit.number = next(self.numbers)
-        unit.flight = flight = RoundTrip(ref, link, self.must_load)
+        unit.round_trip = round_trip = RoundTrip(ref, link, self.must_load)
         effects = unit.effects
         handle = HandleRequest(
             unit.number, message, load=self.what_is_stored(), sender=unit.sender, timer=effects.timer
@@ -134,18 +134,18 @@ class HostedMailbox(Mailbox):
             handle.entry = effects.entry.id, effects.entry.asker is not None
         if type(message) is GuestMessage:
             unit.own, handle.own, handle.message = message, message.number, None
-        ref._waiting = ref._flight = flight
+        ref._waiting = ref._round_trip = round_trip
         try:
-            link.ask(ref, link.name, handle, None, flight.future)
+            link.ask(ref, link.name, handle, None, round_trip.future)
         except BaseException:
-            ref._waiting = ref._flight = None
+            ref._waiting = ref._round_trip = None
             raise
         self.must_load = None
         if must_stop(ref):
-            flight.interrupt()
+            round_trip.interrupt()
         unit.outer = Behalf(ref, unit.outer)
         go_on = partial(ref._scheduler.post_work, unit.replied)
-        if not flight.future._add_waiter(go_on):
+        if not round_trip.future._add_waiter(go_on):
             go_on()
         return SUSPENDED
 
@@ -182,7 +182,7 @@ class DurableHostedRef(DurableRef, OffProcessBase):
     incarnations.
     """
 
-    __slots__ = ("_epoch", "_flight", "_guest", "_host", "_last_link", "_link")
+    __slots__ = ("_epoch", "_guest", "_host", "_last_link", "_link", "_round_trip")
 
     _future_class: ClassVar[type[Future[Any]]] = StoredFuture  # type: ignore[assignment]
     _mailbox_class: ClassVar[type[Mailbox]] = HostedMailbox
@@ -193,7 +193,7 @@ class DurableHostedRef(DurableRef, OffProcessBase):
         self._host: HostProcess | None = None
         self._link: HostLink | None = None
         self._last_link: HostLink | None = None
-        self._flight: RoundTrip | None = None
+        self._round_trip: RoundTrip | None = None
         self._guest = False
         self._epoch = 0
 
@@ -232,7 +232,7 @@ class DurableHostedRef(DurableRef, OffProcessBase):
         self._link = None
         host, self._host = self._host, None
         if host is not None:
-            if self._flight is not None and self._flight.is_unheard:
+            if self._round_trip is not None and self._round_trip.is_unheard:
                 host.kill()
             elif self._guest and host.link.closed is None:  # it was given up here, and lives on there
                 host.link.note(host.link.name, "exit", self.uid, False, 0.0)

@@ -21,8 +21,8 @@ def send(request: Request, key: str, cls: type[Any], message: Any, sender: Any) 
     if request.number is not None:
         future = Future()
         request.answer_with(future)
-    registry = request.node.scheduler.durable
-    registry.put_later(registry.ref_of(key, cls), message, future, sender)
+    runtime = request.node.scheduler.durable
+    runtime.put_later(runtime.ref_of(key, cls), message, future, sender)
 
 
 def own(request: Request, uid: int, epoch: int, number: int, timer: tuple[TimerKey, int] | None, text: str) -> None:
@@ -48,7 +48,7 @@ def do(request: Request, work: Callable[[], Any]) -> None:
         except Exception as error:  # noqa: BLE001 - it is the asker's
             request.fail(error)
 
-    request.node.scheduler.durable.keeper.do(act)
+    request.node.scheduler.durable.batch.do(act)
 
 
 def answer(request: Request, number: int, value: bytes | None, error: bytes | None) -> None:
@@ -61,7 +61,7 @@ def add_timer(request: Request, uid: int, row: TimerRow) -> None:
 
     def add() -> int:
         ref: Any = request.node.find(uid)
-        ref._registry.add_timer(ref._box, row)
+        ref._runtime.add_timer(ref._box, row)
         return row.id
 
     do(request, add)
@@ -72,7 +72,7 @@ def drop_timer(request: Request, uid: int, id: int) -> None:
 
     def drop() -> bool:
         ref: Any = request.node.find(uid)
-        return bool(ref._registry.drop_timer(ref._box, id))
+        return bool(ref._runtime.drop_timer(ref._box, id))
 
     do(request, drop)
 

@@ -90,10 +90,10 @@ def resolve_stored(key: str, first_uid: int, uid: int, path: str, cls: type[Any]
     here = NODES.get(key)
     if here is not None and here.name:
         return DurableRemoteRef(uid, Elsewhere(here, "", first_uid, parent), cls._traits, name)
-    registry = registry_at(key)
-    if registry is None:
+    runtime = registry_at(key)
+    if runtime is None:
         return gone_ref(Gone(key, first_uid, parent), uid, cls, name)
-    known: ActorRef[Any] = registry.ref_of(key_of(path), cls)
+    known: ActorRef[Any] = runtime.ref_of(key_of(path), cls)
     return known
 
 
@@ -103,9 +103,9 @@ def registry_at(key: str) -> Any:
     if here is None:
         return next((system.scheduler.durable for system in list(SYSTEMS) if system.scheduler.key == key), None)
     if here.name and here.scheduler.durable is None:
-        from actorflow.durable.remote.guest import GuestRegistry  # noqa: PLC0415 - most child processes need none
+        from actorflow.durable.remote.guest import GuestRuntime  # noqa: PLC0415 - most child processes need none
 
-        here.scheduler.durable = GuestRegistry(here.scheduler)
+        here.scheduler.durable = GuestRuntime(here.scheduler)
     return here.scheduler.durable
 
 
@@ -113,5 +113,5 @@ def reply_at(key: str, number: int) -> Any:
     """Return the promised answer behind a pickled one; nobody waits for one of a system that is not known here."""
     from actorflow.core.messages.reply import Reply  # noqa: PLC0415 - rare
 
-    registry = registry_at(key)
-    return Reply(None, "") if registry is None else registry.reply_to(number)
+    runtime = registry_at(key)
+    return Reply(None, "") if runtime is None else runtime.reply_to(number)

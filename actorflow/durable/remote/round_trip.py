@@ -27,18 +27,18 @@ class HostedUnit(UnitOfWork):
 
     Attributes:
         number: by which the child knows it.
-        flight: while it is there.
+        round_trip: while it is there.
         own: the message, if it is one of the child's.
         refused_there: a machine has refused it, and is as it was.
         follows: the child holds sends, pipes or timers until this is committed.
     """
 
-    __slots__ = ("flight", "follows", "number", "own", "refused_there")
+    __slots__ = ("follows", "number", "own", "refused_there", "round_trip")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.number = 0
-        self.flight: RoundTrip | None = None
+        self.round_trip: RoundTrip | None = None
         self.own: GuestMessage | None = None
         self.refused_there = self.follows = False
 
@@ -49,31 +49,31 @@ class HostedUnit(UnitOfWork):
     def replied(self) -> None:
         """Go on with the outcome of the message; the holder of the baton calls this."""
         box: Any = self.box
-        ref, flight = box.ref, self.flight
-        assert flight is not None
-        if ref._waiting is flight:
+        ref, round_trip = box.ref, self.round_trip
+        assert round_trip is not None
+        if ref._waiting is round_trip:
             ref._waiting = None
-        if ref._flight is flight:
-            ref._flight = None
-        done, error = flight.future._value, flight.future._error
-        if error is not None and flight.loads is not None:  # it has not come to it
-            box.must_load = flight.loads
+        if ref._round_trip is round_trip:
+            ref._round_trip = None
+        done, error = round_trip.future._value, round_trip.future._error
+        if error is not None and round_trip.loads is not None:  # it has not come to it
+            box.must_load = round_trip.loads
         gone = isinstance(error, (HostDied, ActorDeadError)) or (error is None and done is None)
         if error is None and done is not None:
             if done[0] == FAILED:
                 error, self.refused_there = load_error(done[1]), done[2]
             else:
-                fill(self, flight.link, done)
+                fill(self, round_trip.link, done)
         if ref._actor is not self.actor:  # it was abandoned
             self.abandoned()
         elif gone:
-            self.lost(flight, error)
+            self.lost(round_trip, error)
         elif error is None:
             self.submit()
         elif (outcome := self.failed(error)) is not SUSPENDED:
             lifecycle.finished(ref, outcome)
 
-    def lost(self, flight: RoundTrip, error: BaseException | None) -> None:
+    def lost(self, round_trip: RoundTrip, error: BaseException | None) -> None:
         """Have the next incarnation handle the message again, as the guest is gone with all effects of it."""
         ref: Any = self.box.ref
         entry = self.effects.entry
@@ -84,13 +84,13 @@ class HostedUnit(UnitOfWork):
             key = self.own.timer[0] if self.own is not None and self.own.timer is not None else None
             if error.maybe_ran:
                 ref._put_back(deque([(ref, CountDeath(entry, self.effects.timer, key), None, None)]))
-        elif not must_stop(ref) and ref._link is flight.link:
+        elif not must_stop(ref) and ref._link is round_trip.link:
             ref._link = None
             ref._scheduler.post(ref, GuestEnded(ref._epoch, error, final=False), None)
         lifecycle.finished(ref, CHANGED)
 
     def submit(self) -> Any:
-        """Hand the outcome to the keeper; sends held in the child are told of the commit."""
+        """Hand the outcome to the batch; sends held in the child are told of the commit."""
         again = self.effects.ending == "again" and not self.box.is_timer_of_machine(self.message)
         if self.follows or (self.own is not None and not again):
             self.after.append(self.tell_settled)
@@ -98,16 +98,16 @@ class HostedUnit(UnitOfWork):
 
     def tell_settled(self) -> None:
         """Tell the child of the commit."""
-        assert self.flight is not None
+        assert self.round_trip is not None
         own = self.own.number if self.own is not None else 0
-        settled_there(self, self.flight.link, self.number, own)
+        settled_there(self, self.round_trip.link, self.number, own)
 
     def drop_sends(self) -> None:
         """Forget the held sends, also in the child."""
         super().drop_sends()
-        if self.follows and self.flight is not None:
+        if self.follows and self.round_trip is not None:
             self.follows = False
-            link = self.flight.link
+            link = self.round_trip.link
             link.note(link.name, "durable dropped", self.box.ref.uid, self.number)
 
 

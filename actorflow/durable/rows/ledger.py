@@ -47,40 +47,40 @@ class LedgerContext:
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
-def put(transaction: Transaction, desk: LedgerContext, letter: Letter, capacity: int | None = None) -> None:
+def put(transaction: Transaction, context: LedgerContext, letter: Letter, capacity: int | None = None) -> None:
     """Put a message into a mailbox, as one of the last statements of the commit: many nodes may write into one mailbox.
 
     Args:
         transaction: the transaction to write in.
-        desk: takes note of the message.
+        context: takes note of the message.
         letter: the message.
         capacity: messages that the mailbox holds; None: any number; ELSEWHERE: as many as its row says.
 
     Raises:
         MailboxFull: the mailbox is full.
     """
-    transaction.last((letter.receiver,), lambda: _put(transaction, desk, letter, capacity))
+    transaction.last((letter.receiver,), lambda: _put(transaction, context, letter, capacity))
 
 
 def put_once(
-    transaction: Transaction, desk: LedgerContext, letter: Letter, id: str, capacity: int | None = None
+    transaction: Transaction, context: LedgerContext, letter: Letter, id: str, capacity: int | None = None
 ) -> None:
     """Put a message from elsewhere into a mailbox, unless one of that id was put there before.
 
     Raises:
         MailboxFull: it holds as many as it may; then the id is as unknown as before.
     """
-    mark = {"receiver": letter.receiver, "id": id, "at": desk.now()}
+    mark = {"receiver": letter.receiver, "id": id, "at": context.now()}
 
     def act() -> None:
         letter.is_put = False
         if transaction.run("actors.mark", mark):
-            _put(transaction, desk, letter, capacity)
+            _put(transaction, context, letter, capacity)
 
     transaction.last((letter.receiver,), act)
 
 
-def _put(transaction: Transaction, desk: LedgerContext, letter: Letter, capacity: int | None) -> None:
+def _put(transaction: Transaction, context: LedgerContext, letter: Letter, capacity: int | None) -> None:
     if capacity == ELSEWHERE:
         capacity, _ = bounds(transaction, [letter.receiver]).get(letter.receiver, (None, ""))
     if capacity is not None and count(transaction, letter.receiver, capacity) >= capacity:
@@ -90,9 +90,9 @@ def _put(transaction: Transaction, desk: LedgerContext, letter: Letter, capacity
     assert row is not None
     if letter.future is not None:  # here, not after the commit: the answer may come before that is told
         if letter.number:
-            desk.asks.take(letter.number)  # of a try that was undone
-        desk.asks.add(row[0], letter.receiver, letter.future)
-    desk.numbered(letter, row[0])
+            context.asks.take(letter.number)  # of a try that was undone
+        context.asks.add(row[0], letter.receiver, letter.future)
+    context.numbered(letter, row[0])
     letter.is_put = True
 
 
@@ -133,7 +133,7 @@ def count_in(value: Any) -> int:
 
 
 def save_all(
-    transaction: Transaction, desk: LedgerContext, units: list[Effects], capacities: Callable[[str], int | None]
+    transaction: Transaction, context: LedgerContext, units: list[Effects], capacities: Callable[[str], int | None]
 ) -> None:
     """Write the effects of many messages.
 
@@ -141,15 +141,15 @@ def save_all(
         Lost, Twice, MailboxFull: one of them is refused, so they have to be written one by one.
     """
     if len(units) == 1 and not units[0].letters:  # the rest is for many
-        save(transaction, desk, units[0], capacities)
+        save(transaction, context, units[0], capacities)
         return
     capacities = _with_bounds_of_others(transaction, units, capacities)
     plain = [unit for unit in units if unit.is_plain]
     if len(plain) > 1 and not any(capacities(letter.receiver) for unit in plain for letter in unit.letters):
-        _save_plain(transaction, desk, plain)
+        _save_plain(transaction, context, plain)
         units = [unit for unit in units if not unit.is_plain]
     for unit in units:
-        save(transaction, desk, unit, capacities)
+        save(transaction, context, unit, capacities)
 
 
 def _with_bounds_of_others(
@@ -167,24 +167,26 @@ def _with_bounds_of_others(
     return lambda name: others_too[name] if name in others_too else capacities(name)
 
 
-def _save_plain(transaction: Transaction, desk: LedgerContext, units: list[Effects]) -> None:
+def _save_plain(transaction: Transaction, context: LedgerContext, units: list[Effects]) -> None:
     if transaction.many("actors.save", map(_state_of, units)) != len(units):
         raise Lost
     if transaction.many("actors.done", [{"id": unit.entry.id} for unit in units if unit.entry]) != len(units):
         raise Twice
     letters = [letter for unit in units for letter in unit.letters]
-    if not desk.in_a_row or any(letter.future is not None for letter in letters):
+    if not context.in_a_row or any(letter.future is not None for letter in letters):
         for letter in letters:
-            put(transaction, desk, letter)
+            put(transaction, context, letter)
     elif letters:
         transaction.many("actors.put", [letter.values() for letter in letters])
         row = transaction.one("actors.last_id")
         assert row is not None
         for number, letter in enumerate(letters, row[0] - len(letters) + 1):
-            desk.numbered(letter, number)
+            context.numbered(letter, number)
 
 
-def save(transaction: Transaction, desk: LedgerContext, unit: Effects, capacities: Callable[[str], int | None]) -> None:
+def save(
+    transaction: Transaction, context: LedgerContext, unit: Effects, capacities: Callable[[str], int | None]
+) -> None:
     """Write the effects of one message.
 
     Raises:
@@ -196,13 +198,13 @@ def save(transaction: Transaction, desk: LedgerContext, unit: Effects, capacitie
         msg = f"{unit.name} was taken over by another node"
         raise Lost(msg)
     if unit.entry is not None:
-        _end_entry(transaction, desk, unit, unit.entry)
+        _end_entry(transaction, context, unit, unit.entry)
     if unit.timer is not None:
-        _end_timer(transaction, desk, unit, unit.timer)
+        _end_timer(transaction, context, unit, unit.timer)
     for number, value, error in unit.answers:
         row = transaction.one("actors.promised", {"id": number})
         if row is not None:
-            put_answer(transaction, desk, unit.owner, number, row[0], value, error)
+            put_answer(transaction, context, unit.owner, number, row[0], value, error)
     for timer in unit.new_timers:
         values = {"actor": unit.name, "due": timer.due, "period": timer.period, "body": timer.body}
         added = transaction.one("actors.add_timer", values)
@@ -212,14 +214,14 @@ def save(transaction: Transaction, desk: LedgerContext, unit: Effects, capacitie
     for id_ in unit.dropped_timers:
         transaction.run("actors.drop_timer", {"id": id_})
     for letter in unit.letters:
-        put(transaction, desk, letter, capacities(letter.receiver))
+        put(transaction, context, letter, capacities(letter.receiver))
 
 
 def _state_of(unit: Effects) -> dict[str, Any]:
     return {"name": unit.name, "owner": unit.owner, "epoch": unit.epoch, "state": unit.state, "next": unit.next}
 
 
-def _end_entry(transaction: Transaction, desk: LedgerContext, unit: Effects, entry: MailRow) -> None:
+def _end_entry(transaction: Transaction, context: LedgerContext, unit: Effects, entry: MailRow) -> None:
     if unit.ending == "again":
         transaction.run("actors.again", {"id": entry.id, "attempt": entry.attempt, "error": unit.error})
     elif unit.ending == "promised":
@@ -232,13 +234,13 @@ def _end_entry(transaction: Transaction, desk: LedgerContext, unit: Effects, ent
             msg = f"message {entry.id} of {unit.name} was handled before"
             raise Twice(msg)
         if unit.ending == "dead":
-            _add_dead(transaction, desk.now(), unit.name, entry.sender, entry.body, unit.error, entry)
-        put_answer(transaction, desk, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
+            _add_dead(transaction, context.now(), unit.name, entry.sender, entry.body, unit.error, entry)
+        put_answer(transaction, context, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
 
 
 def put_answer(
     transaction: Transaction,
-    desk: LedgerContext,
+    context: LedgerContext,
     here: str,
     number: int,
     asker: str | None,
@@ -248,17 +250,17 @@ def put_answer(
     """Put an answer for another node into the store; a caller on this node hears of it after the commit."""
     if asker is None or asker == here:
         return
-    keep = desk.now() + KEEP_ANSWER
+    keep = context.now() + KEEP_ANSWER
     row = {"id": number, "asker": asker, "value": value, "error": error, "keep": keep}
     transaction.run("actors.put_answer", row)
 
 
-def _end_timer(transaction: Transaction, desk: LedgerContext, unit: Effects, timer: TimerRow) -> None:
+def _end_timer(transaction: Transaction, context: LedgerContext, unit: Effects, timer: TimerRow) -> None:
     if unit.ending == "again":
         transaction.run("actors.timer_again", {"id": timer.id, "attempt": timer.attempt})
         return
     if unit.ending == "dead":
-        _add_dead(transaction, desk.now(), unit.name, None, timer.body, unit.error, timer)
+        _add_dead(transaction, context.now(), unit.name, None, timer.body, unit.error, timer)
     if timer.id in unit.dropped_timers:
         return
     if unit.timer_due is None:

@@ -58,13 +58,13 @@ def plain_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {name: to_plain(value, f"argument {name!r}", 1) for name, value in kwargs.items()}
 
 
-def unpack(registry: DurableRuntime, body: bytes) -> Any:
+def unpack(runtime: DurableRuntime, body: bytes) -> Any:
     """Return the message that was packed: a copy of the one that was sent.
 
     Raises:
         PayloadError: the row is damaged, or of a class that is not known here.
     """
-    token = READING.set(registry)
+    token = READING.set(runtime)
     try:
         kind, *parts = msgspec.json.decode(body)
         return UNPACKERS[kind](*parts)
@@ -97,9 +97,9 @@ UNPACKERS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
-def read(registry: DurableRuntime, data: bytes) -> Any:
+def read(runtime: DurableRuntime, data: bytes) -> Any:
     """Return a value that was stored: an answer, or a state."""
-    token = READING.set(registry)
+    token = READING.set(runtime)
     try:
         return decode(data)
     finally:

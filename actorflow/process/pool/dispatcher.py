@@ -43,7 +43,7 @@ class Dispatch:
         self.workers = workers
         self.queue = TaskQueue()
         self.idle: list[DirectChannel] = []
-        self.lanes: list[WorkerThread] = []
+        self.worker_threads: list[WorkerThread] = []
         self.launched: list[WorkerThread] = []  # successors of dead ones, which no worker has taken yet
         self.functions = Functions()
         self.closing = False
@@ -54,7 +54,7 @@ class Dispatch:
         self.ended._is_real = launcher is not None
         self.restarts = self.done = self.failed = self.cancelled = 0
         self.leaving: set[str] = set()  # names of workers that a smaller size leaves over
-        self.lock = threading.RLock()  # of the counters and the list of lanes; see `exclusively`
+        self.lock = threading.RLock()  # of the counters and the list of threads; see `exclusively`
         self.threads: set[int] = set()  # ids of the threads that bring the results
         self.drains: list[Future[None]] = []
         self._failed_starts = self._lacks = 0
@@ -83,13 +83,13 @@ class Dispatch:
         try:
             while idle:
                 try:
-                    lane = idle.pop()
+                    worker_thread = idle.pop()
                 except IndexError:
                     break
-                if lane.hand(task):
+                if worker_thread.hand(task):
                     return
             self._enqueue(task)
-        except BaseException:  # a signal's handler, perhaps as a lane was taken from the idle ones
+        except BaseException:  # a signal's handler, perhaps as a thread was taken from the idle ones
             self.rouse()
             raise
 
@@ -104,8 +104,8 @@ class Dispatch:
 
     def rouse(self) -> None:
         """Have all workers look for work."""
-        for lane in list(self.lanes):
-            lane.bell.ring()
+        for worker_thread in list(self.worker_threads):
+            worker_thread.bell.ring()
 
     def wake(self, count: int) -> None:
         """Have idle workers look at the queue."""
@@ -118,7 +118,7 @@ class Dispatch:
     def put_back(self, tasks: Sequence[PoolTask[Any]]) -> None:
         """Put tasks that have not run to the front of the queue, in their order."""
         for task in reversed(tasks):
-            task.lane = None
+            task.worker_thread = None
             if not task._done:
                 self.queue.put_back(task)
         self.wake(len(tasks))
@@ -184,16 +184,16 @@ class Dispatch:
         return self.launcher is not None and self.broken is None and (not self.closing or len(self.queue) > 0)
 
     def take_launched(self) -> WorkerThread | None:
-        """Return the lane that a dead one has launched for its worker, if there is one."""
+        """Return the thread that a dead one has launched for its worker, if there is one."""
         try:
             return self.launched.pop()
         except IndexError:
             return None
 
     def discard_launched(self) -> None:
-        """End the lanes that no worker will take."""
-        while (lane := self.take_launched()) is not None:
-            lane.discard()
+        """End the threads that no worker will take."""
+        while (worker_thread := self.take_launched()) is not None:
+            worker_thread.discard()
 
     def started(self) -> None:
         """Note that a worker is ready."""
@@ -207,20 +207,20 @@ class Dispatch:
             logger.warning("%s: a worker cannot be started, so its tasks wait: %s", self.path, why)
         return min(PAUSE * 2.0**self._lacks, LONGEST_PAUSE)
 
-    def withdraw(self, lane: WorkerThread) -> None:
-        """Take back a lane that could not begin."""
+    def withdraw(self, worker_thread: WorkerThread) -> None:
+        """Take back a thread that could not begin."""
         with self.lock:
-            if lane in self.lanes:
-                self.lanes.remove(lane)
-        lane.discard()
+            if worker_thread in self.worker_threads:
+                self.worker_threads.remove(worker_thread)
+        worker_thread.discard()
 
-    def lane_over(self, lane: WorkerThread, error: BaseException | None, *, lacked: bool = False) -> None:
+    def lane_over(self, worker_thread: WorkerThread, error: BaseException | None, *, lacked: bool = False) -> None:
         """Note the end of a worker; with an error, it died. A lack of room for its process is no fault of the pool."""
         with self.lock:
-            self.lanes.remove(lane)
-            self.done += lane.done
-            self.failed += lane.failed
-            if error is not None and not lane.ready and not lacked:
+            self.worker_threads.remove(worker_thread)
+            self.done += worker_thread.done
+            self.failed += worker_thread.failed
+            if error is not None and not worker_thread.ready and not lacked:
                 self._failed_starts += 1
             if self._failed_starts >= STARTS and self.broken is None:
                 self.broken = error
@@ -241,14 +241,17 @@ class Dispatch:
     @property
     def works(self) -> bool:
         """Whether something waits or runs."""
-        return bool(self.queue) or any(lane.holds_tasks() for lane in list(self.lanes))
+        return bool(self.queue) or any(worker_thread.holds_tasks() for worker_thread in list(self.worker_threads))
 
     def under_way(self) -> list[PoolTask[Any]]:
         """Return the tasks that wait or run just now."""
-        return [*self.queue.waiting(), *(task for lane in list(self.lanes) for task in list(lane.in_flight.values()))]
+        return [
+            *self.queue.waiting(),
+            *(task for worker_thread in list(self.worker_threads) for task in list(worker_thread.in_flight.values())),
+        ]
 
     def check_drained(self) -> None:
-        """Tell the waits for the end of all tasks; lanes ask this when they have nothing to do."""
+        """Tell the waits for the end of all tasks; threads of workers ask this when they have nothing to do."""
         if self.drains and not self.works:
             drains, self.drains = self.drains, []
             for future in drains:
@@ -266,16 +269,18 @@ class Dispatch:
         """Kill the workers: there is no time left."""
         self.broken = self.broken or PoolStopped()
         self.close()
-        for lane in list(self.lanes):
-            lane.kill()
+        for worker_thread in list(self.worker_threads):
+            worker_thread.kill()
 
     def settle_leftovers(self) -> None:
         """Refuse, at the end, tasks that have slipped in, and tell the waits."""
-        if self.closing and (self.broken is not None or not (self.lanes or (self.queue and not self.ended._done))):
+        if self.closing and (
+            self.broken is not None or not (self.worker_threads or (self.queue and not self.ended._done))
+        ):
             for task in self.queue.waiting():  # they stay there until they are settled, wherever a signal comes
                 task._settle(None, self.refusal())
             self.queue.discard_done()
-            if not self.lanes:
+            if not self.worker_threads:
                 self.discard_launched()
                 self.ended._settle(None, None)
         self.check_drained()
@@ -286,11 +291,16 @@ class Dispatch:
         Waits for a task here get an error at once. Callbacks do not run: they are the parent's, which runs them.
         """
         self.closing = self.forked = True
-        lanes, self.lanes, self.launched, self.idle = [*self.lanes, *self.launched], [], [], []
-        tasks = [task for lane in lanes for task in lane.in_flight.values()]
+        worker_threads, self.worker_threads, self.launched, self.idle = (
+            [*self.worker_threads, *self.launched],
+            [],
+            [],
+            [],
+        )
+        tasks = [task for worker_thread in worker_threads for task in worker_thread.in_flight.values()]
         tasks += self.queue.waiting()
-        for lane in lanes:
-            lane.connection.close_here()
+        for worker_thread in worker_threads:
+            worker_thread.connection.close_here()
         self.lock = threading.RLock()  # a thread that is not here may have held it
         self.queue = TaskQueue()
         for task in tasks:
@@ -306,7 +316,7 @@ DISPATCHES: weakref.WeakSet[Dispatch] = weakref.WeakSet()
 
 def any_works() -> bool:
     """Say whether any pool of this process has something to do, or workers that are about to end."""
-    return any(dispatch.works or (dispatch.closing and dispatch.lanes) for dispatch in list(DISPATCHES))
+    return any(dispatch.works or (dispatch.closing and dispatch.worker_threads) for dispatch in list(DISPATCHES))
 
 
 OTHERS.append(any_works)

@@ -68,8 +68,8 @@ class PoolStats:
 
 def stats_of(dispatch: Dispatch) -> PoolStats:
     """Look at a pool."""
-    lanes, done, failed = exclusively(dispatch.lock, lambda: count(dispatch))
-    running = [task for lane in lanes if (task := running_in(lane)) is not None]
+    worker_threads, done, failed = exclusively(dispatch.lock, lambda: count(dispatch))
+    running = [task for worker_thread in worker_threads if (task := running_in(worker_thread)) is not None]
     return PoolStats(
         queued=len(dispatch.queue),
         running=tuple(running),
@@ -77,36 +77,36 @@ def stats_of(dispatch: Dispatch) -> PoolStats:
         failed=failed,
         cancelled=dispatch.cancelled,
         restarts=dispatch.restarts,
-        workers=tuple(worker_of(lane) for lane in lanes),
+        workers=tuple(worker_of(worker_thread) for worker_thread in worker_threads),
     )
 
 
 def count(dispatch: Dispatch) -> tuple[list[WorkerThread], int, int]:
-    """Return the lanes, and how many calls are done and have failed; with the lock held."""
-    lanes = list(dispatch.lanes)
-    done = dispatch.done + sum(lane.done for lane in lanes)
-    return lanes, done, dispatch.failed + sum(lane.failed for lane in lanes)
+    """Return the threads, and how many calls are done and have failed; with the lock held."""
+    worker_threads = list(dispatch.worker_threads)
+    done = dispatch.done + sum(worker_thread.done for worker_thread in worker_threads)
+    return worker_threads, done, dispatch.failed + sum(worker_thread.failed for worker_thread in worker_threads)
 
 
-def running_in(lane: WorkerThread) -> RunningTask | None:
+def running_in(worker_thread: WorkerThread) -> RunningTask | None:
     """Return the tasks that a worker runs."""
     try:
-        seq, since = lane.words[SEQ], lane.words[SINCE]
-    except ValueError:  # the lane has just been closed
+        seq, since = worker_thread.words[SEQ], worker_thread.words[SINCE]
+    except ValueError:  # the worker has just been closed
         return None
-    task = lane.in_flight.get(seq)
+    task = worker_thread.in_flight.get(seq)
     if task is None:
         return None
-    return RunningTask(task.function.name, lane.pid or 0, (perf_counter_ns() - since) / 1e9)
+    return RunningTask(task.function.name, worker_thread.pid or 0, (perf_counter_ns() - since) / 1e9)
 
 
-def worker_of(lane: WorkerThread) -> WorkerStats:
+def worker_of(worker_thread: WorkerThread) -> WorkerStats:
     """Look at one worker."""
-    pid = lane.pid
+    pid = worker_thread.pid
     rss, cpu = usage(pid) if pid is not None else (0, 0.0)
-    state: Literal["starting", "idle", "busy", "ending"] = "busy" if lane.in_flight else "idle"
-    if lane.retiring or lane.dead:
+    state: Literal["starting", "idle", "busy", "ending"] = "busy" if worker_thread.in_flight else "idle"
+    if worker_thread.retiring or worker_thread.dead:
         state = "ending"
-    elif not lane.ready:
+    elif not worker_thread.ready:
         state = "starting"
-    return WorkerStats(pid, rss, cpu, lane.done + lane.failed, state)
+    return WorkerStats(pid, rss, cpu, worker_thread.done + worker_thread.failed, state)

@@ -66,7 +66,7 @@ class TaskQueue:
     def _take_other(self) -> PoolTask[Any] | None:
         try:
             entry = heapq.heappop(self._others)
-        except IndexError:  # another lane was faster
+        except IndexError:  # another thread was faster
             return None
         if entry[0] > 0 and self._usual:
             heapq.heappush(self._others, entry)

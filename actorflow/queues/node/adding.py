@@ -17,54 +17,54 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
 
 
-def put_and_claim(line: LocalQueue, packed: Packed, now: float) -> int | None:
+def put_and_claim(local: LocalQueue, packed: Packed, now: float) -> int | None:
     """Add a job for a worker that the claimer here has offered; None if there is no such offer any more."""
-    claimer = line.claimer
+    claimer = local.claimer
     try:
-        offer = line.offers.pop()
+        offer = local.offers.pop()
     except IndexError:  # another thread was faster
         return None
     assert claimer is not None
     try:
-        id_, claimed = line.put_and_claim(packed, now)
+        id_, claimed = local.put_and_claim(packed, now)
     except BaseException:
         claimer.cast(Claimer.take_offered, offer, None, is_all=False)
         raise
-    line.listeners.tell("queued", id_, packed.task)
+    local.listeners.tell("queued", id_, packed.task)
     claimer.cast(Claimer.take_offered, offer, claimed, is_all=[job.id for job in claimed] == [id_])
     return id_
 
 
 def put_all(
-    line: LocalQueue, packed: list[Packed], work: Callable[[Transaction, ledger.News], list[int]]
+    local: LocalQueue, packed: list[Packed], work: Callable[[Transaction, ledger.News], list[int]]
 ) -> list[Job[Any]]:
     """Add jobs together: in a transaction of ours, or in the user's own."""
     news, conn = ledger.News(), packed[0].options.conn
     if conn is not None:
-        ids = work(line.store.join(conn), news)
-        watch_transaction(line, conn, ids[-1])
-        return [Job(line.store, line.waits, str(id_)) for id_ in ids]
+        ids = work(local.store.join(conn), news)
+        watch_transaction(local, conn, ids[-1])
+        return [Job(local.store, local.waits, str(id_)) for id_ in ids]
 
     def begin(transaction: Transaction) -> list[int]:
         news.begin()
         return work(transaction, news)
 
-    ids = line.store.write(begin, line.durability, line.order)
+    ids = local.store.write(begin, local.durability, local.order)
     if news.ended or news.is_unfinished:
-        line.told([], news)
-    return tell_added(line, ids, packed, news.duplicates)
+        local.told([], news)
+    return tell_added(local, ids, packed, news.duplicates)
 
 
 def tell_added(
-    line: LocalQueue, ids: list[int], packed: list[Packed], duplicates: Collection[int] = ()
+    local: LocalQueue, ids: list[int], packed: list[Packed], duplicates: Collection[int] = ()
 ) -> list[Job[Any]]:
     """Tell others of new jobs."""
     for id_, one in zip(ids, packed, strict=True):
         if id_ not in duplicates:
-            line.listeners.tell("queued", id_, one.task)
-    if line.inline:
+            local.listeners.tell("queued", id_, one.task)
+    if local.inline:
         for id_ in ids:
-            run_inline(line, id_)
+            run_inline(local, id_)
     else:
-        line.wake()
-    return [Job(line.store, line.waits, str(id_)) for id_ in ids]
+        local.wake()
+    return [Job(local.store, local.waits, str(id_)) for id_ in ids]

@@ -21,48 +21,48 @@ if TYPE_CHECKING:
 OF_VALUES: Final = frozenset({"DataError", "InterfaceError", "IntegrityError", "ProgrammingError", "NotSupportedError"})
 
 
-def write_apart(line: LocalQueue, outcomes: list[ledger.Outcome]) -> list[ledger.Outcome]:
+def write_apart(local: LocalQueue, outcomes: list[ledger.Outcome]) -> list[ledger.Outcome]:
     """Write each outcome in a transaction of its own; return those that wait until the store works again."""
     for place, outcome in enumerate(outcomes):
         try:
-            write(line, outcome)
+            write(local, outcome)
         except Exception as error:  # noqa: BLE001 - the store's, or this outcome's
             if not is_of_value(error):
                 return outcomes[place:]
-            set_aside(line, outcome, error)
+            set_aside(local, outcome, error)
     return []
 
 
-def write(line: LocalQueue, outcome: ledger.Outcome) -> None:
+def write(local: LocalQueue, outcome: ledger.Outcome) -> None:
     """Write one outcome in a transaction of its own."""
-    owner, now, news = line.store.node.id, line.now(), ledger.News()
+    owner, now, news = local.store.node.id, local.now(), ledger.News()
 
     def work(transaction: Transaction) -> None:
         news.begin()
-        ledger.settle(transaction, line.name, owner, [outcome], now, news, line.payload_limit)
+        ledger.settle(transaction, local.name, owner, [outcome], now, news, local.payload_limit)
 
-    line.store.write(work, line.durability, line.order)
-    line.settled([outcome], news)
+    local.store.write(work, local.durability, local.order)
+    local.settled([outcome], news)
 
 
-def set_aside(line: LocalQueue, outcome: ledger.Outcome, error: Exception) -> None:
+def set_aside(local: LocalQueue, outcome: ledger.Outcome, error: Exception) -> None:
     """Make a dead letter of a job whose outcome cannot be written."""
     text = f"its outcome ({outcome.status}) could not be written: {reason_of(error)}"
-    logger.error("Job %s of queue %s is a dead letter: %s", outcome.id, line.name, text)
+    logger.error("Job %s of queue %s is a dead letter: %s", outcome.id, local.name, text)
     dead = ledger.Outcome(outcome.id, outcome.epoch, outcome.key, "dead", task=outcome.task)
     dead.error = write_error(StoreError(text))
     try:
-        write(line, dead)
+        write(local, dead)
     except Exception as problem:  # noqa: BLE001 - the row alone, without the effects of its end
         logger.error(
-            "Job %s of queue %s could not be ended with all its consequences: %s", outcome.id, line.name, problem
+            "Job %s of queue %s could not be ended with all its consequences: %s", outcome.id, local.name, problem
         )
         try:
-            owner, now = line.store.node.id, line.now()
-            line.store.write(lambda transaction: ledger.end_alone(transaction, owner, dead, now), line.durability)
-            line.settled([dead], ledger.News())
+            owner, now = local.store.node.id, local.now()
+            local.store.write(lambda transaction: ledger.end_alone(transaction, owner, dead, now), local.durability)
+            local.settled([dead], ledger.News())
         except Exception:  # noqa: BLE001 - it is reported, and stands in the way of nothing
-            logger.exception("Job %s of queue %s stays as it is, until this process ends", outcome.id, line.name)
+            logger.exception("Job %s of queue %s stays as it is, until this process ends", outcome.id, local.name)
 
 
 def is_of_value(error: BaseException) -> bool:

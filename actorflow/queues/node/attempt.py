@@ -55,9 +55,9 @@ class Attempt:
         PayloadError: the job's row is damaged.
     """
 
-    def __init__(self, job: Claimed, line: LocalQueue) -> None:
+    def __init__(self, job: Claimed, local: LocalQueue) -> None:
         self.job = job
-        self.line = line
+        self.local = local
         self.task: AnyTask = TASKS[job.task]
         job.check()
         self.timeout, self.keep, self.retry = self.task.timeout, DAY, self.task.retry
@@ -101,7 +101,7 @@ class Attempt:
             PayloadError: they are damaged, or of a class that is not known here.
         """
         try:
-            args, kwargs = self.line.waits.read(self.job.args)
+            args, kwargs = self.local.waits.read(self.job.args)
             return [*args], {**kwargs}
         except UnknownClass as error:
             raise NotBegun from error
@@ -120,7 +120,7 @@ class Attempt:
         return Current(
             self.key,
             self.job.attempt,
-            lambda done, total: self.line.report(self.job, done, total),
+            lambda done, total: self.local.report(self.job, done, total),
             lambda: self.cancelled,
             self.transaction if may_write else None,
             self.wait_for,
@@ -140,8 +140,8 @@ class Attempt:
         if self.held is not None:
             msg = f"{self.job.task} opens a second transaction(): a task has one, which its return commits"
             raise DefinitionError(msg)
-        self.held = self.line.store.hold(self.line.durability)
-        watch_held(self.line, self, self.held)
+        self.held = self.local.store.hold(self.local.durability)
+        watch_held(self.local, self, self.held)
         yield self.held.connection
 
     def commit(self, outcome: Outcome) -> Outcome:
@@ -149,7 +149,7 @@ class Attempt:
         held = self.held
         assert held is not None
         try:
-            if self.line.settle_within(held.transaction, outcome):
+            if self.local.settle_within(held.transaction, outcome):
                 held.commit()
                 self.settled = True  # before `held` goes: a look at both sees that it is not given up any more
                 return outcome
@@ -197,7 +197,7 @@ class Attempt:
         """
         what = f"the result of {self.job.task}"
         result = None if value is None else encode(value, what)
-        self.line.check_size(result, what)
+        self.local.check_size(result, what)
         return self._outcome("completed", result=result)
 
     def end_by(self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None = None) -> None:
@@ -211,7 +211,7 @@ class Attempt:
             self.outcome = self.failed(error, now, rng, worker)
             self.outcome.is_doubtful = isinstance(error, OutcomeUnknown)
         elif isinstance(cause, UnknownClass):
-            self.line.upkeep.report_unknown_class(self, cause)
+            self.local.upkeep.report_unknown_class(self, cause)
             self.outcome = self._outcome("queued", given_back=True, lacks=cause.kind, error=write_error(cause))
         else:
             self.not_begun = cause
@@ -255,7 +255,7 @@ class Attempt:
 
     def _is_cut(self, error: BaseException, worker: ActorRef[Any]) -> bool:
         """Say whether the end of the worker, or of the system, made it fail."""
-        return must_stop(worker) or self.line.is_cut() or (isinstance(error, Stopping) and self.line.is_ending())
+        return must_stop(worker) or self.local.is_cut() or (isinstance(error, Stopping) and self.local.is_ending())
 
     def _outcome(self, status: str, **more: Any) -> Outcome:
         job = self.job
@@ -271,7 +271,7 @@ class Attempt:
     def __str__(self) -> str:
         """Return how the log names it."""
         job = self.job
-        return f"Job {job.id} of queue {self.line.name}, {text_of_call(job.task, job.args)},"
+        return f"Job {job.id} of queue {self.local.name}, {text_of_call(job.task, job.args)},"
 
 
 def dead_letter(job: Claimed, error: Exception) -> Outcome:

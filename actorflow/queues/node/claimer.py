@@ -45,12 +45,12 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     _works_in_drains = True  # jobs that run then need their timeouts, beats and outcomes all the same
 
-    def __init__(self, line: LocalQueue, workers: int) -> None:
-        super().__init__(line, workers)
+    def __init__(self, local: LocalQueue, workers: int) -> None:
+        super().__init__(local, workers)
         self.flushing = self.looking = False
         self.drained: list[Reply] = []
-        self.beaten_at = line.clock.monotonic()
-        self.deadlocks = DeadlockWatch(line)
+        self.beaten_at = local.clock.monotonic()
+        self.deadlocks = DeadlockWatch(local)
         self.offer = object()  # this incarnation's: an answer to another's is given back
         self.offering = self.missed = self.carrying = False
         self.wake_timer: Timer | None = None
@@ -59,11 +59,11 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     def on_start(self) -> None:
         """Start the workers, and look for work."""
-        self.line.offers.clear()
-        self.line.disown()  # an incarnation that has crashed may have left jobs
-        self.line.upkeep.pruner = self.ctx.spawn(child(Pruner, self.line).options(restart="permanent"))
+        self.local.offers.clear()
+        self.local.disown()  # an incarnation that has crashed may have left jobs
+        self.local.upkeep.pruner = self.ctx.spawn(child(Pruner, self.local).options(restart="permanent"))
         self.hire()
-        if not self.line.store_is_private:  # at once: after the death of a whole tree its jobs wait for this process
+        if not self.local.store_is_private:  # at once: after the death of a whole tree its jobs wait for this process
             self.looking = True
             self.actor_ref.cast(Claimer.look_around)
         self.flush_soon()
@@ -102,7 +102,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         assert attempt.outcome is not None
         if not attempt.settled:
             self.done.append(attempt.outcome)
-        self.line.attempt_ended(attempt)
+        self.local.attempt_ended(attempt)
 
     def flush_soon(self) -> None:
         """Write and take once the messages now in the mailbox are handled."""
@@ -134,16 +134,16 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         wanted = 0 if self.missed or self.takes_no_more() else self.wanted()
         if done or wanted > 0:
             try:
-                claimed, next_wake = self.line.settle_and_claim(done, wanted)
+                claimed, next_wake = self.local.settle_and_claim(done, wanted)
             except Exception as error:  # noqa: BLE001 - the store is gone for now, or one of them cannot be written
                 if isinstance(error, OutcomeUnknown):
                     self.doubt(done)
-                self.done = write_apart(self.line, done) + self.done
-                self.line.report_failure("jobs", error, STORE_FAILED)
+                self.done = write_apart(self.local, done) + self.done
+                self.local.report_failure("jobs", error, STORE_FAILED)
                 self.ctx.after(1.0, self.flush_soon)
                 return
             self.take(claimed, wanted, next_wake)
-            self.line.upkeep.look()
+            self.local.upkeep.look()
         if self.drained and not (self.running or self.done):
             for reply in self.drained:
                 reply.set(None)
@@ -171,9 +171,9 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """Make attempts of jobs; one whose row is damaged is a dead letter."""
         for job in claimed:
             try:
-                yield Attempt(job, self.line)
+                yield Attempt(job, self.local)
             except PayloadError as error:
-                logger.error("Job %s of queue %s is a dead letter: %s", job.id, self.line.name, error)
+                logger.error("Job %s of queue %s is a dead letter: %s", job.id, self.local.name, error)
                 self.done.append(dead_letter(job, error))
                 self.flush_soon()
             except Exception as error:  # noqa: BLE001 - no memory: no fault of the job
@@ -184,13 +184,13 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """Offer a free worker without work: the next one to enqueue in this process may claim for it at once."""
         if self.free and not (self.offering or self.draining or self.shortage):
             self.offering = True
-            self.line.offers.append(self.offer)
+            self.local.offers.append(self.offer)
 
     def withdraw_offer(self) -> None:
         """Have nobody else claim; if somebody does just now, it is still out, and answered in a moment."""
-        if self.line.offers:
+        if self.local.offers:
             with contextlib.suppress(IndexError):  # a caller of enqueue was faster
-                self.line.offers.pop()
+                self.local.offers.pop()
                 self.offering = False
 
     def revoke(self) -> None:
@@ -241,14 +241,14 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             *self.running,
             *(attempt.job.id for attempt in self.backlog),
             *(outcome.id for outcome in self.done),
-        } | self.line.inlined
+        } | self.local.inlined
         try:
-            self.line.disown(frozenset(ours))
+            self.local.disown(frozenset(ours))
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            self.line.report_failure("jobs that nobody runs", error, STORE_FAILED)
+            self.local.report_failure("jobs that nobody runs", error, STORE_FAILED)
             self.ctx.after(1.0, self.disown_others)
         else:
-            self.line.report_success("jobs that nobody runs")
+            self.local.report_success("jobs that nobody runs")
             self.flush_soon()  # they may be taken again
 
     def wanted(self) -> int:
@@ -265,7 +265,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     def takes_no_more(self) -> bool:
         """Say whether it is to end."""
-        return self.draining or self.line.closed or self.line.is_ending()
+        return self.draining or self.local.closed or self.local.is_ending()
 
     def wait_for(self, due: float | None) -> None:
         """Look again when something gets ready by itself."""
@@ -273,8 +273,8 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.wake_timer.cancel()
             self.wake_timer = None
         if due is not None:
-            seconds = max(0.001, due - self.line.now())
-            if not self.line.is_virtual:
+            seconds = max(0.001, due - self.local.now())
+            if not self.local.is_virtual:
                 seconds = min(seconds, CLOCK_SECONDS)
             self.wake_timer = self.ctx.after(seconds, self.wake_by_time)
 
@@ -287,11 +287,11 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """Tell a part of the jobs that wait for some which are over; a chain of them may be of any length."""
         self.carrying = False
         try:
-            is_unfinished = self.line.carry_on_once()
+            is_unfinished = self.local.carry_on_once()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            self.line.report_failure("jobs behind others", error, STORE_FAILED)
+            self.local.report_failure("jobs behind others", error, STORE_FAILED)
             return  # the next look around goes on
-        self.line.report_success("jobs behind others")
+        self.local.report_success("jobs behind others")
         if is_unfinished and not self.takes_no_more():
             self.carry_on_soon()
 
@@ -305,38 +305,40 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     def look_soon(self) -> None:
         """Look around in a moment. On virtual time nobody else is there."""
-        if not (self.looking or self.line.is_virtual):
+        if not (self.looking or self.local.is_virtual):
             self.looking = True
             self.ctx.after(LOOK_SECONDS, self.look_around)
 
     def look_around(self) -> None:
         """Take over from nodes that have died, show that this one lives, and see the requests of others."""
         self.looking = False
-        line, now = self.line, self.line.clock.monotonic()
+        local, now = self.local, self.local.clock.monotonic()
         try:
-            if not line.store_is_private:
-                line.store.members.look()
-                line.upkeep.take_overdue()
+            if not local.store_is_private:
+                local.store.members.look()
+                local.upkeep.take_overdue()
                 if now - self.beaten_at > min(BEAT_SECONDS, LEASE_SECONDS / 3):
                     self.beaten_at = now
-                    line.beat()
+                    local.beat()
                 self.look_for_cancelled()
             if not self.free:
-                if line.upkeep.pruner is not None:
-                    line.upkeep.pruner.cast(Pruner.expire)
+                if local.upkeep.pruner is not None:
+                    local.upkeep.pruner.cast(Pruner.expire)
                 self.deadlocks.look([attempt for attempt, _ in self.running.values()], self.backlog)
-            if line.is_anything_left():
+            if local.is_anything_left():
                 self.carry_on_soon()
-            line.upkeep.look()
+            local.upkeep.look()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            line.report_failure("a look around", error, "Queue %s: the store failed, tried again soon: %s")
+            local.report_failure("a look around", error, "Queue %s: the store failed, tried again soon: %s")
         else:
-            if line.store_is_private or self.beaten_at == now:  # other looks write nothing, and say nothing of the disk
-                line.report_success("a look around")
+            if (
+                local.store_is_private or self.beaten_at == now
+            ):  # other looks write nothing, and say nothing of the disk
+                local.report_success("a look around")
         for attempt, _ in self.running.values():
             if attempt.task.cpu:
-                line.look_at_desk(attempt)
-        if self.running or not line.store_is_private:
+                local.look_at_desk(attempt)
+        if self.running or not local.store_is_private:
             self.look_soon()
 
     def drain(self) -> None:
@@ -359,7 +361,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         if not done:
             return
         try:
-            self.line.settle_and_claim(done, 0)
+            self.local.settle_and_claim(done, 0)
         except Exception:
-            if write_apart(self.line, done):
+            if write_apart(self.local, done):
                 raise

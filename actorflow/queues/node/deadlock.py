@@ -19,8 +19,8 @@ WITHOUT_WORKER: Final = (READY, BEHIND)  # stages of a job that a free worker co
 class DeadlockWatch:
     """Reports a deadlock once, at the second look in a row: another process may have been about to take these jobs."""
 
-    def __init__(self, line: LocalQueue) -> None:
-        self._line = line
+    def __init__(self, local: LocalQueue) -> None:
+        self._local = local
         self._stuck: set[int] = set()
         self._reported: set[int] = set()
 
@@ -29,7 +29,7 @@ class DeadlockWatch:
         awaited = [attempt.waits_for for attempt in running]
         stuck = {job for job in awaited if job is not None}
         in_store = stuck - {attempt.job.id for attempt in taken_ahead}
-        if None in awaited or not self._line.store.read(lambda transaction: self._all_wait(transaction, in_store)):
+        if None in awaited or not self._local.store.read(lambda transaction: self._all_wait(transaction, in_store)):
             stuck = set()
         if stuck == self._stuck != self._reported:
             self._reported = stuck
@@ -38,7 +38,7 @@ class DeadlockWatch:
 
     def _all_wait(self, transaction: Transaction, jobs: set[int]) -> bool:
         places = (transaction.one("jobs.place", {"id": job}) for job in jobs)
-        return all(row is not None and row[0] == self._line.name and row[2] in WITHOUT_WORKER for row in places)
+        return all(row is not None and row[0] == self._local.name and row[2] in WITHOUT_WORKER for row in places)
 
     def _report(self, workers: int) -> None:
         if self._stuck:
@@ -46,7 +46,7 @@ class DeadlockWatch:
                 "Queue %s: all %s workers of this process wait for jobs of the same queue that have not begun (%s); "
                 "unless another process runs these, they never begin: give the queue more workers, put such jobs on a "
                 "queue of their own, or let the job that needs them wait with options(after=)",
-                self._line.name,
+                self._local.name,
                 workers,
                 ", ".join(map(str, sorted(self._stuck))),
             )

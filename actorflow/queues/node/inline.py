@@ -17,56 +17,56 @@ if TYPE_CHECKING:
 LEASE_SECONDS: Final = 86400.0
 
 
-def run_inline(line: LocalQueue, id_: int) -> None:
+def run_inline(local: LocalQueue, id_: int) -> None:
     """Run a job, and try it again as its retry says, without the pauses; the outcome is in the store."""
     rng = random.Random(id_)
-    line.inlined.add(id_)
+    local.inlined.add(id_)
     try:
-        run_until_over(line, id_, rng)
+        run_until_over(local, id_, rng)
     finally:
-        line.inlined.discard(id_)
+        local.inlined.discard(id_)
 
 
-def run_until_over(line: LocalQueue, id_: int, rng: random.Random) -> None:
+def run_until_over(local: LocalQueue, id_: int, rng: random.Random) -> None:
     """Take a job and run it, until it is over or somebody else's."""
-    while (attempt := take(line, id_)) is not None:
+    while (attempt := take(local, id_)) is not None:
         try:
             outcome = run(attempt, rng)
         except BaseException:  # Ctrl-C: the attempt does not count
-            write(line, attempt.interrupted())
+            write(local, attempt.interrupted())
             raise
-        line.attempt_ended(attempt)
+        local.attempt_ended(attempt)
         if not attempt.settled:
-            write(line, outcome)
+            write(local, outcome)
         if attempt.not_begun is not None:
             raise attempt.not_begun
         if outcome.status in ledger.FINAL or outcome.given_back:
             return
 
 
-def take(line: LocalQueue, id_: int) -> Attempt | None:
+def take(local: LocalQueue, id_: int) -> Attempt | None:
     """Take a job; None if a job that it waits for is not over or has failed, or another process has it."""
-    owner, now, until = line.store.node.id, line.now(), line.lease_now() + LEASE_SECONDS
+    owner, now, until = local.store.node.id, local.now(), local.lease_now() + LEASE_SECONDS
     try:
-        job = line.store.write(
-            lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), line.durability
+        job = local.store.write(
+            lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), local.durability
         )
     except OutcomeUnknown:
-        line.disown(frozenset(line.inlined - {id_}))  # it may be this process's now, and nobody would run it
+        local.disown(frozenset(local.inlined - {id_}))  # it may be this process's now, and nobody would run it
         raise
     if job is None:
         return None
     try:
-        attempt = Attempt(job, line)
+        attempt = Attempt(job, local)
     except PayloadError as error:
-        write(line, dead_letter(job, error))
+        write(local, dead_letter(job, error))
         return None
-    return attempt if line.attempt_begins(attempt) else None
+    return attempt if local.attempt_begins(attempt) else None
 
 
 def run(attempt: Attempt, rng: random.Random) -> ledger.Outcome:
     """Run an attempt, and return its outcome."""
-    clock = attempt.line.clock
+    clock = attempt.local.clock
     attempt.began = clock.monotonic()
     try:
         value = run_here(attempt)
@@ -78,7 +78,7 @@ def run(attempt: Attempt, rng: random.Random) -> ledger.Outcome:
         attempt.undo()
         raise
     except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
-        attempt.end_by(error, attempt.line.now(), rng)
+        attempt.end_by(error, attempt.local.now(), rng)
     attempt.seconds = clock.monotonic() - attempt.began
     assert attempt.outcome is not None
     return attempt.outcome

@@ -72,7 +72,7 @@ class LocalQueue:
         self.after = after  # calls a function in some seconds, in the holder of the baton
         self.is_ending = is_ending  # says whether the system drains
         self.is_cut = is_cut  # says whether its grace time is over
-        self.desk = TaskFiles()
+        self.task_files = TaskFiles()
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None
         self.offers: deque[object] = deque()  # of the claimer: the next `enqueue` may claim in the same transaction
@@ -313,7 +313,7 @@ class LocalQueue:
         if self.closed:
             return
         self.closed = True
-        self.desk.close()
+        self.task_files.close()
         if self.workers:
             try:
                 self.disown()
@@ -348,11 +348,11 @@ class LocalQueue:
         self.latencies.processing.append(attempt.seconds)
         if attempt.task.cpu:
             self.look_at_desk(attempt)
-            self.desk.clear(attempt.job.id)
+            self.task_files.clear(attempt.job.id)
 
     def look_at_desk(self, attempt: Attempt) -> None:
         """Pass on how far a cpu task is."""
-        noted = self.desk.progress(attempt.job.id)
+        noted = self.task_files.progress(attempt.job.id)
         if noted is not None:
             self.report(attempt.job, *noted)
 

@@ -20,42 +20,42 @@ FEW: Final = ledger.BATCH // 10  # old keys among those of a part: with fewer, t
 class Pruner(Actor):
     """Removes jobs whose retention is over, and the rows of idle keys."""
 
-    def __init__(self, line: LocalQueue) -> None:
+    def __init__(self, local: LocalQueue) -> None:
         super().__init__()
-        self.line = line
+        self.local = local
         self.at = ledger.FIRST_KEY  # from there on the keys are looked at, and then from the first one again
 
     def remove(self) -> None:
         """Remove a part, and the next one behind the messages in the mailbox, until little is left."""
-        line = self.line
-        if line.closed or line.is_ending():
+        local = self.local
+        if local.closed or local.is_ending():
             return
         try:
-            jobs = line.store.write(partial(ledger.prune, now=line.now()), durability="process")
+            jobs = local.store.write(partial(ledger.prune, now=local.now()), durability="process")
             goes_on = jobs == ledger.BATCH or self.remove_keys() > FEW
         except Exception as error:  # noqa: BLE001 - the store is gone for now; it is done with the next look
-            line.report_failure("old rows", error, "Queue %s: the store failed, old rows are removed later: %s")
+            local.report_failure("old rows", error, "Queue %s: the store failed, old rows are removed later: %s")
             return
-        line.report_success("old rows")
+        local.report_success("old rows")
         if goes_on:
             self.actor_ref.cast(Pruner.remove)
 
     def remove_keys(self) -> int:
         """Remove the rows of keys that are idle, with their buckets full; return how many."""
-        line, begin = self.line, self.at
-        keys = line.store.read(partial(ledger.keys_after, begin=begin))
+        local, begin = self.local, self.at
+        keys = local.store.read(partial(ledger.keys_after, begin=begin))
         self.at = keys[-1] if len(keys) == ledger.BATCH else ledger.FIRST_KEY
         if not keys:
             return 0
-        work = partial(ledger.prune_keys, begin=begin, end=keys[-1], now=line.now())
-        return line.store.write(work, durability="process")
+        work = partial(ledger.prune_keys, begin=begin, end=keys[-1], now=local.now())
+        return local.store.write(work, durability="process")
 
     def expire(self) -> None:
         """Cancel jobs that have expired, a part at a time."""
         try:
-            if self.line.upkeep.expire():
+            if self.local.upkeep.expire():
                 self.actor_ref.cast(Pruner.expire)
-            self.line.report_success("expired jobs")
+            self.local.report_success("expired jobs")
         except Exception as error:  # noqa: BLE001 - the store is gone for now; the claimer looks again
             text = "Queue %s: the store failed, expired jobs are cancelled later: %s"
-            self.line.report_failure("expired jobs", error, text)
+            self.local.report_failure("expired jobs", error, text)

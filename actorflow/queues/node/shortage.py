@@ -25,8 +25,8 @@ SILENCE_SECONDS: Final = 60.0  # between two lines in the log, should jobs of on
 class Shortage:
     """A lack of resources in this process: true while jobs cannot begin in it."""
 
-    def __init__(self, line: LocalQueue) -> None:
-        self._line = line
+    def __init__(self, local: LocalQueue) -> None:
+        self._local = local
         self._misses = 0  # in a row
         self._until = 0.0
         self._reported_at = float("-inf")
@@ -38,11 +38,11 @@ class Shortage:
     @property
     def may_try(self) -> bool:
         """Whether a job may be taken, to see if it can begin."""
-        return self._line.clock.monotonic() >= self._until
+        return self._local.clock.monotonic() >= self._until
 
     def note(self, error: BaseException, rng: random.Random) -> float | None:
         """Note that a job could not begin; return when to try again, in seconds, or None if that is seen to."""
-        now = self._line.clock.monotonic()
+        now = self._local.clock.monotonic()
         if now < self._until:
             return None  # several were taken before the first could not begin
         self._misses += 1
@@ -53,7 +53,7 @@ class Shortage:
             logger.error(
                 "Queue %s: jobs cannot begin in this process (%s); they are given back, and no more are taken until "
                 "one can begin; next try in %.2g s, then less often",
-                self._line.name,
+                self._local.name,
                 reason_of(error),
                 seconds,
             )
@@ -64,4 +64,4 @@ class Shortage:
         self.trial = None
         if self._misses:
             self._misses, self._until = 0, 0.0
-            logger.info("Queue %s: jobs begin in this process again", self._line.name)
+            logger.info("Queue %s: jobs begin in this process again", self._local.name)

@@ -30,23 +30,23 @@ class Upkeep:
         pruner: the actor that removes old rows; None in a process without workers.
     """
 
-    def __init__(self, line: LocalQueue) -> None:
-        self.line = line
+    def __init__(self, local: LocalQueue) -> None:
+        self.local = local
         self.pruner: ActorRef[Pruner] | None = None
         self._pruned_at = float("-inf")  # with the first look: a process that is often killed prunes all the same
-        self._reported_at = line.clock.monotonic() - UNKNOWN_SECONDS + FIRST_SECONDS
+        self._reported_at = local.clock.monotonic() - UNKNOWN_SECONDS + FIRST_SECONDS
         self._reported: set[str] = set()
 
     def take_overdue(self) -> None:
         """Take the jobs of nodes that were stopped, or are cut off, so that any node may claim them."""
-        owner, lease_now, news = self.line.store.node.id, self.line.lease_now(), ledger.News()
-        values = {"queue": self.line.name, "owner": owner, "now": lease_now, "limit": 1}
-        if self.line.store.read(lambda transaction: transaction.one("jobs.overdue", values)) is None:
+        owner, lease_now, news = self.local.store.node.id, self.local.lease_now(), ledger.News()
+        values = {"queue": self.local.name, "owner": owner, "now": lease_now, "limit": 1}
+        if self.local.store.read(lambda transaction: transaction.one("jobs.overdue", values)) is None:
             return
-        begun = cache(self.line.store.node.begun)  # a file is read for each node
-        moved = self.line.store.write(
+        begun = cache(self.local.store.node.begun)  # a file is read for each node
+        moved = self.local.store.write(
             lambda transaction: ledger.take_overdue(
-                transaction, self.line.name, owner, begun, lease_now, self.line.now(), news
+                transaction, self.local.name, owner, begun, lease_now, self.local.now(), news
             )
         )
         self.taken(moved, news)
@@ -56,30 +56,30 @@ class Upkeep:
 
         Taking jobs does so too, but none are taken while all workers are busy.
         """
-        now, news = self.line.now(), ledger.News()
-        values = {"queue": self.line.name, "now": now, "limit": 1}
-        if self.line.store.read(lambda transaction: transaction.one("jobs.expired", values)) is None:
+        now, news = self.local.now(), ledger.News()
+        values = {"queue": self.local.name, "now": now, "limit": 1}
+        if self.local.store.read(lambda transaction: transaction.one("jobs.expired", values)) is None:
             return False
 
         def work(transaction: Transaction) -> int:
             news.begin()
-            return ledger.expire(transaction, self.line.name, now, news)
+            return ledger.expire(transaction, self.local.name, now, news)
 
-        expired = self.line.store.write(work, self.line.durability, self.line.order)
-        self.line.told([], news)
+        expired = self.local.store.write(work, self.local.durability, self.local.order)
+        self.local.told([], news)
         return expired == ledger.BATCH
 
     def taken(self, moved: list[tuple[int, str, str]], news: ledger.News) -> None:
         """Report the jobs that were taken from others."""
         for job, queue, status in moved:
             logger.warning("Job %s of queue %s was in a process that died or hangs; it is %s", job, queue, status)
-        self.line.told([], news)
-        self.line.waits.ended([job for job, _, status in moved if status in ledger.FINAL])
-        self.line.wake()
+        self.local.told([], news)
+        self.local.waits.ended([job for job, _, status in moved if status in ledger.FINAL])
+        self.local.wake()
 
     def look(self) -> None:
         """Now and then, have old rows removed, and report jobs that no process here can run."""
-        now = self.line.clock.monotonic()
+        now = self.local.clock.monotonic()
         if now - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = now
             if self.pruner is not None:
@@ -91,13 +91,13 @@ class Upkeep:
 
     def report_unknown(self) -> None:
         """Say which ready jobs wait for a process that knows their tasks."""
-        for task, count in self.line.store.read(
-            lambda transaction: ledger.unknown(transaction, self.line.name, self._is_unknown_here)
+        for task, count in self.local.store.read(
+            lambda transaction: ledger.unknown(transaction, self.local.name, self._is_unknown_here)
         ):
             if task not in self._reported:
                 self._reported.add(task)
                 text = "Queue %s: %s jobs wait for task %r, which is not known here: import its module, or start a "
-                logger.warning(text + "process that does%s", self.line.name, count, task, same_function(task))
+                logger.warning(text + "process that does%s", self.local.name, count, task, same_function(task))
 
     def _is_unknown_here(self, task: str) -> bool:
         return task not in TASKS and task not in self._reported
@@ -110,18 +110,18 @@ class Upkeep:
 
     def report_stopped(self) -> None:
         """Say which schedules have stopped, as no living process declares them; after a month forget them."""
-        now = self.line.now()
-        values = {"queue": self.line.name, "before": now - STOPPED_SECONDS}
-        if self.line.store.read(lambda transaction: transaction.one("schedules.stale", values)) is None:
+        now = self.local.now()
+        values = {"queue": self.local.name, "before": now - STOPPED_SECONDS}
+        if self.local.store.read(lambda transaction: transaction.one("schedules.stale", values)) is None:
             return
 
         def work(transaction: Transaction) -> list[Any]:
-            transaction.run("schedules.prune", {"queue": self.line.name, "before": now - ledger.DEAD_SECONDS})
+            transaction.run("schedules.prune", {"queue": self.local.name, "before": now - ledger.DEAD_SECONDS})
             return transaction.all("schedules.stop", values)
 
-        for (name,) in self.line.store.write(work):
+        for (name,) in self.local.store.write(work):
             logger.warning(
-                "Queue %s: no living process declares schedule %r any more; it has stopped", self.line.name, name
+                "Queue %s: no living process declares schedule %r any more; it has stopped", self.local.name, name
             )
 
 

@@ -31,14 +31,14 @@ class WorkerSlots(Actor):
     The claimer is one, and adds the store: where jobs come from, and where their outcomes go.
     """
 
-    def __init__(self, line: LocalQueue, workers: int) -> None:
+    def __init__(self, local: LocalQueue, workers: int) -> None:
         super().__init__()
-        self.line = line
+        self.local = local
         self.count = workers
         # One recipe for all: that handlers block is learned of it, by overtaking the first two of 1,000 workers.
-        self.recipe = child(JobWorker, self.actor_ref, line).options(restart="permanent")
+        self.recipe = child(JobWorker, self.actor_ref, local).options(restart="permanent")
         self.free: deque[ActorRef[Any]] = deque()
-        self.shortage = Shortage(line)
+        self.shortage = Shortage(local)
         self.async_workers: dict[ActorRef[Any], ActorRef[Any]] = {}  # the one beside each worker, made at first need
         self.backlog: deque[Attempt] = deque()
         self.running: dict[int, tuple[Attempt, ActorRef[Any]]] = {}
@@ -80,7 +80,7 @@ class WorkerSlots(Actor):
 
     def hand_out(self) -> None:
         """Give jobs to the free workers; at the system's end they are left, to be given back."""
-        if self.line.is_ending():
+        if self.local.is_ending():
             return
         free, backlog = self.free, self.backlog
         while free and backlog:
@@ -105,7 +105,7 @@ class WorkerSlots(Actor):
 
     def begin(self, attempt: Attempt, slot: ActorRef[Any]) -> bool:
         """Give a worker a job; False if the job was lost, or the store is gone."""
-        if not self.line.attempt_begins(attempt):
+        if not self.local.attempt_begins(attempt):
             return False
         worker = self.async_worker(slot) if attempt.task.is_async else slot
         self.running[attempt.job.id] = (attempt, slot)
@@ -123,8 +123,8 @@ class WorkerSlots(Actor):
     def async_worker(self, slot: ActorRef[Any]) -> ActorRef[Any]:
         """Return the worker for `async def` functions that shares a slot."""
         if slot not in self.async_workers:
-            kind = SteppedWorker if self.line.is_virtual else AsyncJobWorker
-            recipe = child(kind, self.actor_ref, self.line).options(restart="permanent")
+            kind = SteppedWorker if self.local.is_virtual else AsyncJobWorker
+            recipe = child(kind, self.actor_ref, self.local).options(restart="permanent")
             self.async_workers[slot] = self.ctx.spawn(recipe)
         return self.async_workers[slot]
 
@@ -163,7 +163,7 @@ class WorkerSlots(Actor):
     def give_back(self) -> None:
         """Let others have the jobs that wait for a worker here."""
         if self.backlog and self.takes_no_more():
-            logger.info("Queue %s: %d jobs that have not begun are given back", self.line.name, len(self.backlog))
+            logger.info("Queue %s: %d jobs that have not begun are given back", self.local.name, len(self.backlog))
         while self.backlog:
             self.done.append(self.backlog.pop().give_back())
         self.flush_soon()
@@ -186,8 +186,8 @@ class WorkerSlots(Actor):
 
     def give_up(self, attempt: Attempt, error: Exception) -> None:
         """Write the outcome of a job whose thread cannot be ended, and have another worker in its place."""
-        attempt.outcome = attempt.failed(error, self.line.now(), self.ctx.random)
-        attempt.seconds = self.line.clock.monotonic() - attempt.began
+        attempt.outcome = attempt.failed(error, self.local.now(), self.ctx.random)
+        attempt.seconds = self.local.clock.monotonic() - attempt.began
         _, slot = self.running[attempt.job.id]
         self.end(attempt)
         attempt.cancelled = True  # its thread may look
@@ -212,7 +212,7 @@ class WorkerSlots(Actor):
     def look_for_cancelled(self) -> None:
         """End the jobs that somebody has cancelled."""
         if self.running or self.backlog:
-            for id_ in self.line.to_cancel():
+            for id_ in self.local.to_cancel():
                 self.cancel(id_)
 
     def cancel(self, id_: int) -> None:
@@ -221,7 +221,7 @@ class WorkerSlots(Actor):
             if attempt.job.id == id_:
                 self.backlog.remove(attempt)
                 attempt.cancelled = True
-                attempt.outcome = attempt.failed(JobCancelled("it was cancelled"), self.line.now(), self.ctx.random)
+                attempt.outcome = attempt.failed(JobCancelled("it was cancelled"), self.local.now(), self.ctx.random)
                 self.done.append(attempt.outcome)
                 self.flush_soon()
                 return
@@ -232,7 +232,7 @@ class WorkerSlots(Actor):
         if attempt.task.is_async and attempt.abort is not None:
             attempt.abort()
         if attempt.task.cpu:
-            self.line.desk.cancel(id_)
+            self.local.task_files.cancel(id_)
         self.ctx.after(CANCEL_SECONDS, self.end_cancelled, attempt)
 
     def end_cancelled(self, attempt: Attempt) -> None:

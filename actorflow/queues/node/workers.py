@@ -24,44 +24,44 @@ if TYPE_CHECKING:
 class JobWorker(Actor):
     """Runs plain functions here, and CPU-bound ones in the pool; any error of theirs is the job's, not its own."""
 
-    def __init__(self, claimer: ActorRef[Any], line: LocalQueue) -> None:
+    def __init__(self, claimer: ActorRef[Any], local: LocalQueue) -> None:
         super().__init__()
         self.claimer = claimer
-        self.line = line
+        self.local = local
 
     def run(self, attempt: Attempt) -> None:
         """Run a job, and report its outcome."""
-        clock = self.line.clock
+        clock = self.local.clock
         attempt.began = clock.monotonic()
         try:
             value = self._run_in_pool(attempt) if attempt.task.cpu else run_here(attempt)
             outcome = attempt.completed(value)
             attempt.outcome = attempt.commit(outcome) if attempt.held is not None else outcome
         except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
-            attempt.end_by(error, self.line.now(), self.ctx.random, self.actor_ref)
+            attempt.end_by(error, self.local.now(), self.ctx.random, self.actor_ref)
         attempt.seconds = clock.monotonic() - attempt.began
         self.claimer.tell((self.actor_ref, attempt))
 
     def _run_in_pool(self, attempt: Attempt) -> Any:
         args, kwargs = attempt.arguments()
         try:
-            pool = self.line.pool()
+            pool = self.local.pool()
             future = self._submit(pool, attempt, args, kwargs)
         except PayloadError:
             raise
         except Exception as error:
-            if self.line.is_ending():  # the pool has ended before the queue
+            if self.local.is_ending():  # the pool has ended before the queue
                 raise Stopping from error
             raise NotBegun from error
         attempt.in_pool, attempt.abort = future, future.cancel
         try:
             return future.result()
         except HostDied as error:
-            if error.maybe_ran or self.line.is_ending():
+            if error.maybe_ran or self.local.is_ending():
                 raise
             raise NotBegun from error
         except (ActorDeadError, CancelledError) as error:
-            if self.line.is_ending():
+            if self.local.is_ending():
                 raise Stopping from error
             if isinstance(error, ActorDeadError) and not pool.is_open:  # somebody has stopped the pool
                 raise NotBegun from error
@@ -72,26 +72,26 @@ class JobWorker(Actor):
         if attempt.timeout is not None:
             pool = pool.options(timeout=attempt.timeout)
         job = attempt.job
-        function = self.line.in_process(attempt.task)
-        return pool.submit(function, args, kwargs, attempt.key, job.attempt, self.line.desk.folder, job.id)
+        function = self.local.in_process(attempt.task)
+        return pool.submit(function, args, kwargs, attempt.key, job.attempt, self.local.task_files.folder, job.id)
 
 
 class AsyncJobWorker(Actor, loop=True):
     """Runs `async def` functions on the system's loop."""
 
-    def __init__(self, claimer: ActorRef[Any], line: LocalQueue) -> None:
+    def __init__(self, claimer: ActorRef[Any], local: LocalQueue) -> None:
         super().__init__()
         self.claimer = claimer
-        self.line = line
+        self.local = local
 
     async def run(self, attempt: Attempt) -> None:
         """Run a job, and report its outcome."""
-        clock: Clock = self.line.clock
+        clock: Clock = self.local.clock
         attempt.began = clock.monotonic()
         try:
             attempt.outcome = attempt.completed(await self.result_of(attempt))
         except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
-            attempt.end_by(error, self.line.now(), self.ctx.random, self.actor_ref)
+            attempt.end_by(error, self.local.now(), self.ctx.random, self.actor_ref)
         attempt.seconds = clock.monotonic() - attempt.began
         self.claimer.tell((self.actor_ref, attempt))
 
@@ -123,9 +123,9 @@ class SteppedWorker(AsyncJobWorker, loop=False):
             ends["timed out"] = not ends["over"]
             end()
 
-        attempt.abort = lambda: self.line.after(0.0, end)
+        attempt.abort = lambda: self.local.after(0.0, end)
         if attempt.timeout is not None:
-            self.line.after(attempt.timeout, time_out)
+            self.local.after(attempt.timeout, time_out)
         try:
             return await attempt.task.function(*args, **kwargs)
         except Stopping:

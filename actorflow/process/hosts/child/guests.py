@@ -85,13 +85,13 @@ class Guests(SupervisedChildren):
     def _go(self, ref: ActorRef[Any], request: Request) -> None:
         """Take the guest out; the messages in its mailbox are returned, and then the request answered."""
         far = self.link.node.ref_to(self.link.name, self.first_uid, ref.uid, ref.path, ref.actor_class)
-        life = ref._life
-        if life is not None:  # waits for it here must learn of its end
-            watchers, life.watchers = life.watchers, {}
+        cold = ref._cold
+        if cold is not None:  # waits for it here must learn of its end
+            watchers, cold.watchers = cold.watchers, {}
             for watcher, actor in watchers.items():
                 cold_of(watcher).watching.pop(ref, None)
                 far._watched_by(watcher, actor)
-            ended, life.ended = life.ended, []
+            ended, cold.ended = cold.ended, []
             for future in ended:
                 self.link.request(self.link.name, "end", ref.uid, future=future)
         bury(ref, None)

@@ -117,8 +117,8 @@ class HostScheduler(LiveScheduler):
             self._ear.release()
         if not woken:  # somebody has taken the baton from this thread, or is just waking it
             return self.rest(worker)
-        if self.pulse.asleep:
-            self.pulse.ring()
+        if self.preemption.asleep:
+            self.preemption.ring()
         return not self.closed
 
     def _listen(self, worker: SchedulerThread, link: ParentLink) -> bool:

@@ -67,7 +67,7 @@ def end(request: Request, uid: int) -> None:
     ended: Future[Any] = Future()
 
     def answer() -> None:
-        cause = ref._life.cause if ref._state == DEAD and ref._life is not None else None
+        cause = ref._cold.cause if ref._state == DEAD and ref._cold is not None else None
         request.answer(None if cause is None else Reason(dump_error(cause)))
 
     ended._add_waiter(answer)

@@ -87,7 +87,7 @@ class Envoy(Actor):
         if host is None or not ref._guest or host.link.closed is not None:
             return
         link = host.link
-        exit_ = ref._life.exit if ref._life is not None else None
+        exit_ = ref._cold.exit if ref._cold is not None else None
         host.ending.add(ref)
         try:
             if exit_ is None:

@@ -92,7 +92,7 @@ class WorkerChannel:
                 learn[function.number] = function
             calls += (task.code, task.data)
             flight[seq] = task
-            task.lane = self
+            task.worker_thread = self
             if task.options.watched:
                 self.watched = True
             seq += 1
@@ -268,7 +268,7 @@ class WorkerChannel:
             self.dispatch.log_record(self.records.pop(0))
         for task, value, error in outcomes:
             task._settle(value, error)
-            task.data, task.buffers, task.lane = b"", (), None
+            task.data, task.buffers, task.worker_thread = b"", (), None
         self.delivering = False
 
     def borrow(self, task: PoolTask[Any], timeout: float | None) -> None:

@@ -37,7 +37,7 @@ class DirectChannel(WorkerChannel):
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(dispatch)
-        self.resting = False  # in the list of idle lanes
+        self.resting = False  # in the list of idle workers
         self.dead = False
         self.doomed = False  # killed by us, for a task
         self.borrows = 0
@@ -46,7 +46,7 @@ class DirectChannel(WorkerChannel):
     # --- a caller that sends ------------------------------------------------------------------------------------------
 
     def hand(self, task: PoolTask[Any]) -> bool:
-        """Send a task from its caller's thread, which has taken the lane from the idle ones; False if that fails."""
+        """Send a task from its caller's thread, which has taken the worker from the idle ones; False if that fails."""
         lock = self.lock
         if lock._is_owned():  # a finaliser, or a signal's handler, submits in the midst of this
             return False
@@ -69,7 +69,7 @@ class DirectChannel(WorkerChannel):
         return handed
 
     def leave_to_thread(self) -> None:
-        """Leave the rest of a caller's turn to the lane's thread after a signal.
+        """Leave the rest of a caller's turn to the worker's thread after a signal.
 
         Another signal may come here, too. Then the thread finds what was left at its next look, within a second.
         """
@@ -84,7 +84,7 @@ class DirectChannel(WorkerChannel):
         """Read a reply in the thread that waits for it, if that is the only one to come.
 
         In the main thread a signal's handler may raise at any line. So a reply is dealt with here only as far as that
-        can be done twice: a value for which nobody else waits. The rest is left to the lane's thread.
+        can be done twice: a value for which nobody else waits. The rest is left to the worker's thread.
         """
         lock = self.lock
         if len(self.in_flight) != 1 or lock._is_owned():
@@ -116,7 +116,7 @@ class DirectChannel(WorkerChannel):
             self.dispatch.check_drained()
 
     def read_for(self, task: PoolTask[Any], timeout: float | None) -> bool:
-        """Read a reply for a caller; True if the lane's thread has something to do then."""
+        """Read a reply for a caller; True if the worker's thread has something to do then."""
         if self.going is not None:
             self.mend()
         if self.left_over:
@@ -135,7 +135,7 @@ class DirectChannel(WorkerChannel):
         """Read the reply to a task, the only one to come.
 
         Returns:
-            True if the lane's thread has something to do then; None if it has to read the reply.
+            True if the worker's thread has something to do then; None if it has to read the reply.
 
         Raises:
             Unclear: something was raised as the value was unpickled.
@@ -164,7 +164,7 @@ class DirectChannel(WorkerChannel):
         self.batches.clear()
         if items[0] == worker_main.RESULTS:
             self.measure(items[3])
-        task.data, task.buffers, task.lane = b"", (), None
+        task.data, task.buffers, task.worker_thread = b"", (), None
         if self.retiring or self.doomed or self.dispatch.closing:
             return True
         self.resting = True
@@ -187,7 +187,7 @@ class DirectChannel(WorkerChannel):
     def is_of_result(self, task: PoolTask[Any], error: BaseException) -> bool:
         """Say whether the result itself raised an error as it was unpickled, and no signal's handler.
 
-        The lane's thread unpickles it again, and no handler runs there: then the task has an error, too.
+        The worker's thread unpickles it again, and no handler runs there: then the task has an error, too.
         """
         done = _thread.allocate_lock()
         done.acquire()

@@ -1,7 +1,7 @@
 """PoolWorker: the actors that own a pool's processes, one each, under a supervisor of their own.
 
 They start a process, start another when it has died, and end it. Tasks do not pass through them: each process has a
-lane, with its own thread, so that a worker's mailbox is always free for its supervisor.
+thread of its own, so that a worker's mailbox is always free for its supervisor.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PoolWorker(Actor):
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__()
         self.dispatch = dispatch
-        self.lane: WorkerThread | None = None
+        self.worker_thread: WorkerThread | None = None
 
     def on_start(self) -> None:
         """Start the process."""
@@ -51,29 +51,31 @@ class PoolWorker(Actor):
 
     def open(self) -> None:
         """Start a process, unless there is nothing left to do; later, if there is no room for its files or thread."""
-        self.lane = None
+        self.worker_thread = None
         if not self.dispatch.needs_worker():
             return
-        lane: WorkerThread | None = None
+        worker_thread: WorkerThread | None = None
         try:
-            lane = self.dispatch.take_launched() or WorkerThread(self.dispatch)
-            thread = threading.Thread(target=self.serve, args=(lane,), name=f"{self.actor_ref.path}", daemon=True)
+            worker_thread = self.dispatch.take_launched() or WorkerThread(self.dispatch)
+            thread = threading.Thread(
+                target=self.serve, args=(worker_thread,), name=f"{self.actor_ref.path}", daemon=True
+            )
             with self.dispatch.lock:
-                self.dispatch.lanes.append(lane)
-            self.lane = lane
+                self.dispatch.worker_threads.append(worker_thread)
+            self.worker_thread = worker_thread
             thread.start()
         except (OSError, RuntimeError) as error:  # too many files or threads
-            self.lane = None
-            if lane is not None:
-                self.dispatch.withdraw(lane)
+            self.worker_thread = None
+            if worker_thread is not None:
+                self.dispatch.withdraw(worker_thread)
             self.ctx.after(self.dispatch.put_off(str(error)), self.open)
 
-    def serve(self, lane: WorkerThread) -> None:
-        """Run the lane in its thread."""
+    def serve(self, worker_thread: WorkerThread) -> None:
+        """Serve the worker in its thread."""
         ident = threading.get_ident()
         self.dispatch.threads.add(ident)
         try:
-            error = lane.serve()
+            error = worker_thread.serve()
         finally:
             self.dispatch.threads.discard(ident)  # another thread may have that number next
         self.actor_ref.ask(Over(error), block=False)  # it may be dead: it waits in `on_stop`, or has been abandoned
@@ -82,31 +84,31 @@ class PoolWorker(Actor):
         """Go on with another process. A death that no task was the cause of is a crash: the supervisor sees it."""
         if isinstance(message, Over):
             self.dispatch.restarts += 1
-            self.lane = None  # the crash is remembered for a while, and the lane is not to be kept by it
+            self.worker_thread = None  # the crash is remembered for a while, and the thread is not to be kept by it
             if message.error is not None:
                 raise Crash from message.error  # in an ask, it crashes the actor but leaves no dead letter
             self.open()
 
     async def on_stop(self) -> None:  # type: ignore[override]
         """Let the process do its remaining tasks, and end it."""
-        lane = self.lane
+        worker_thread = self.worker_thread
         if self.actor_ref.name not in self.dispatch.leaving:
             self.dispatch.close()
-        elif lane is not None:
-            lane.retire()
+        elif worker_thread is not None:
+            worker_thread.retire()
         drain = self.actor_ref._scheduler.drain
         if drain is not None and drain.over.done():  # nothing would wake us any more
             self.dispatch.abort()
         try:
-            while self.lane is not None:
-                await self.lane.over
-                self.lane = None
+            while self.worker_thread is not None:
+                await self.worker_thread.over
+                self.worker_thread = None
                 if self.actor_ref.name not in self.dispatch.leaving:
                     self.open()
         except Stopping:  # the time for a proper end is over
             return
         finally:
-            if self.lane is not None and not self.lane.over.done():
+            if self.worker_thread is not None and not self.worker_thread.over.done():
                 self.dispatch.abort()
 
 
