@@ -75,3 +75,13 @@ def test_each_room_lists_its_modules(room: Path) -> None:
 def test_no_docstring_sends_its_reader_to_the_module() -> None:
     files = sorted((HERE.parent / "actorflow").rglob("*.py"))
     assert [str(file) for file in files if "see the module" in file.read_text(encoding="utf-8").lower()] == []
+
+
+def test_a_class_name_is_used_once() -> None:
+    """A search for a class leads to one."""
+    places: dict[str, list[str]] = {}
+    for file in sorted((HERE.parent / "actorflow").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{file}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -98,6 +98,23 @@ def known(name: str, find: Callable[[str], type | None]) -> type:
     return kind
 
 
+# Where classes of ours have gone that older rows name.
+MOVED: Final = {
+    "actorflow.core.messages.": "actorflow.core.messages.messages.",
+    "actorflow.queue.listeners.": "actorflow.queues.events.",
+    "actorflow.queue.": "actorflow.queues.",
+    "actorflow.workflow.": "actorflow.tasks.",
+}
+
+
+def now(name: str) -> str:
+    """Return the name of a class today, by one of an older row."""
+    for old, new in MOVED.items():
+        if name.startswith(old) and not name.startswith(new):
+            return new + name.removeprefix(old)
+    return name
+
+
 def is_known(name: str) -> bool:
     """Say whether this process can make values of a class."""
     kind = find_imported(name)
@@ -116,7 +133,7 @@ def is_named_tuple(kind: type) -> bool:
 
 def find_imported(name: str) -> type | None:
     """Look a class up among those of imported modules; nothing is imported."""
-    parts = name.split(".")
+    parts = now(name).split(".")
     for length in range(len(parts) - 1, 0, -1):
         found: Any = module_named(".".join(parts[:length]))
         for part in parts[length:]:

@@ -190,7 +190,7 @@ def test_workers_of_a_queue_share_that_they_block():
     """Else each of 1,000 is overtaken by itself before it counts as one, and the begin of 1,000 jobs takes seconds."""
     with af.ActorSystem("test") as system:
         system.queue("q", workers=20)
-        workers = [ref for ref in system.find("/test/queue-q")._children if ref.name.startswith("worker")]
+        workers = [ref for ref in system.find("/test/queue-q")._children if "worker" in ref.name]
         assert len(workers) == 20
         assert len({ref._traits for ref in workers}) == 1
 

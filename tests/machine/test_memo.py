@@ -63,7 +63,7 @@ def test_what_a_region_does_is_worked_out_once_whatever_the_others_are_in(monkey
         worked_out.append(args)
         return real(*args)
 
-    monkeypatch.setattr(transition_sets, "Exit", counted)
+    monkeypatch.setattr(transition_sets, "ExitSet", counted)
     builder = ChartBuilder("wide").add_state("all", initial=True, parallel=True)
     for number in range(50):
         builder.add_state(f"region{number}", parent="all")

@@ -15,7 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import actorflow as af
 from actorflow.errors import PayloadError
+from actorflow.queues.events import JobEvent
+from actorflow.store.classes import find_imported
 from actorflow.store.codec import decode, encode
 from tests.store import payloads
 from tests.store.payloads import (
@@ -278,6 +281,20 @@ def test_a_name_that_is_no_class_of_data_is_refused(name):
     for data in (f'{{"$type":"{name}","fields":{{}}}}', f'{{"$enum":["{name}","x"]}}'):
         with pytest.raises(PayloadError, match="not known here"):
             decode(data.encode())
+
+
+@pytest.mark.parametrize(
+    ("old", "kind"),
+    [
+        ("actorflow.core.messages.Terminated", af.Terminated),
+        ("actorflow.core.messages.messages.Terminated", af.Terminated),
+        ("actorflow.queue.listeners.JobEvent", JobEvent),
+        ("actorflow.queue.limits.Limit", af.Limit),
+        ("actorflow.queues.limits.Limit", af.Limit),
+    ],
+)
+def test_a_class_of_ours_is_found_by_the_name_that_an_older_row_has(old, kind):
+    assert find_imported(old) is kind
 
 
 def test_a_class_is_looked_up_by_the_function_that_is_given():

@@ -1,4 +1,4 @@
-"""Life cycle: start, stop, exit, and abandonment of actors.
+"""Life cycle: start, stop, exit and abandonment of actors.
 
 The `run_` functions are messages that run in the actor, as user code; `construct` runs where an actor is spawned. All
 else runs on the holder of the baton without a token, so it neither waits nor runs user code: steps that must wait for
