@@ -11,7 +11,8 @@ from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.events import Subscription
 from actorflow.core.messages.messages import Call
-from actorflow.core.refs.ref import IDLE, ActorRef
+from actorflow.core.refs.cell import IDLE
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.children import Children
 from actorflow.core.running.system_task import completed_within
 from actorflow.text import text_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.ref import BUSY, CHANGING, DEAD, ENDING, IDLE, READY
+from actorflow.core.refs.cell import BUSY, CHANGING, DEAD, ENDING, IDLE, READY
 from actorflow.errors import ActorflowError
 from actorflow.process.hosts.link.lookup import describe
 

@@ -9,8 +9,9 @@ from actorflow.core.actors.context import Context
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import Stop
-from actorflow.core.refs.ref import ENDING, IDLE, ActorRef
-from actorflow.core.system import Gone
+from actorflow.core.refs.cell import ENDING, IDLE
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.resolve import Gone
 from actorflow.durable.context import DurableContext
 from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.durable.remote.remote_ref import ELSEWHERE, DurableBase, key_of

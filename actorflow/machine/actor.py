@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorflow.core.actors.actor import HANDLERS, Actor
+from actorflow.core.actors.actor import Actor
 from actorflow.core.futures.wait_graph import dead_before
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Sent
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
@@ -228,13 +229,11 @@ class Machine(Actor):
             self._after_message()
 
 
+@handles(Sent)
 def run_sent(ref: ActorRef[Any], message: Sent) -> Any:
     """Handle an event by name."""
     machine: Any = ref._actor
     return machine._send(message.name, message.args, message.kwargs)
-
-
-HANDLERS[Sent] = run_sent
 
 
 class ChartActor(Machine):

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from actorflow.core.system import UNSTARTED
+from actorflow.core.refs.resolve import UNSTARTED
 from actorflow.errors import DefinitionError
 
 F = TypeVar("F", bound=Callable[..., Any])

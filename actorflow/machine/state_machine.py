@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, Self, T
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.messages.messages import Call
-from actorflow.core.system import UNSTARTED
+from actorflow.core.refs.resolve import UNSTARTED
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
 from actorflow.machine.actor import Machine

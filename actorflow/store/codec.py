@@ -25,7 +25,7 @@ import msgspec
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.importable import module_of
-from actorflow.core.system import resolve
+from actorflow.core.refs.resolve import resolve
 from actorflow.errors import PayloadError
 from actorflow.store.classes import find_imported, is_named_tuple, known, named_tuple, rebuilt
 from actorflow.text import reason_of

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from actorflow.core.actors.actor import HANDLERS, Actor
+from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import Child, constructed
 from actorflow.core.actors.traits import check_choice
 from actorflow.core.log import logger
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Restarted, Start
+from actorflow.core.refs.cell import DEAD, IDLE, READY
 from actorflow.core.refs.cold_fields import cold_of
-from actorflow.core.refs.ref import DEAD, IDLE, READY, ActorRef
-from actorflow.core.refs.termination import SILENT, bury, close_incarnation
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.termination import bury, close_incarnation
 from actorflow.core.running.children import Children
 from actorflow.core.running.lifecycle import finish_exit, release, stop_children
 from actorflow.core.running.system_task import completed, pause, start_procedure
@@ -286,14 +288,11 @@ class GaveUp:
         return "<restart limit reached>"
 
 
+@handles(GaveUp, silent=True)
 def run_gave_up(ref: ActorRef[Any], message: GaveUp) -> None:
     """Crash."""
     if ref._actor is message.actor:
         raise message.error
-
-
-HANDLERS[GaveUp] = run_gave_up
-SILENT.add(GaveUp)
 
 
 def crash_owner(owner: ActorRef[Any], error: RestartLimitReached) -> None:

@@ -10,7 +10,7 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import Child
 from actorflow.core.actors.traits import check_choice, check_intensity
 from actorflow.core.futures.future import Future, patient
-from actorflow.core.refs.ref import CHANGING
+from actorflow.core.refs.cell import CHANGING
 from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import DefinitionError
 from actorflow.text import text_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, Unpack
 
 import pykka
@@ -12,9 +11,11 @@ from pykka._introspection import get_attr_directly
 from actorflow.core.actors.context import Context
 from actorflow.core.actors.traits import BASE_HOOKS, Options, Traits, check_intensity, check_known, check_names
 from actorflow.core.futures.future import Future
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Call, Stop
 from actorflow.core.refs.pykka_views import Inbox, StoppedEvent
 from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.resolve import unstarted
 
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox
@@ -57,6 +58,9 @@ class Actor(pykka.Actor):
     _works_in_drains: ClassVar[bool] = False  # True: its timers fire until its own end, though the system drains
     _restart_intensity: ClassVar[int] = 1
     _restart_period: ClassVar[float] = 5.0
+    _default_system: ClassVar[staticmethod[[], Any]]  # of `start`; core.system, which is made of actors, puts it here
+        staticmethod[[], Any]
+    ]  # of `start`; core.system, which is made of actors, puts its own here
     _actor_ref: ActorRef[Any] = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     def __init_subclass__(
@@ -81,8 +85,6 @@ class Actor(pykka.Actor):
     def __init__(self, *_args: Any, **kwargs: Any) -> None:
         """Create the actor; call it first in your own `__init__`, which runs in the thread that spawns."""
         if self._actor_ref is None:  # made by hand, not by start or spawn: give it the ref of an actor that never lived
-            from actorflow.core.system import unstarted  # noqa: PLC0415 - the system is made of actors
-
             self._actor_ref = unstarted(type(self))  # pyright: ignore[reportIncompatibleVariableOverride]
         if kwargs:
             self._take_keywords(kwargs)
@@ -104,9 +106,8 @@ class Actor(pykka.Actor):
         The default system is made at first use and stopped, `on_stop` included, when the program ends. `on_start` runs
         soon after; if it raises, that is logged and the actor is dead.
         """
-        from actorflow.core.system import default_system  # noqa: PLC0415 - the system is made of actors
-
-        return default_system().start_actor(cls, args, kwargs)
+        ref: ActorRef[Self] = Actor._default_system().start_actor(cls, args, kwargs)
+        return ref
 
     @property
     def actor_ref(self) -> ActorRef[Self]:
@@ -178,11 +179,13 @@ class Actor(pykka.Actor):
 Actor._traits = Traits(Actor, Actor._child_options)
 
 
+@handles(Call)
 def run_call(ref: ActorRef[Any], call: Call) -> Any:
     """Run the method that a `call` or `cast` names."""
     return ref._actor._perform_named(call.name, call.args, call.kwargs)  # type: ignore[union-attr]
 
 
+@handles(pykka_messages.ProxyCall)
 def run_proxy_call(ref: ActorRef[Any], message: pykka_messages.ProxyCall) -> Any:
     """Run the method that a proxy names."""
     if len(message.attr_path) == 1:
@@ -190,11 +193,13 @@ def run_proxy_call(ref: ActorRef[Any], message: pykka_messages.ProxyCall) -> Any
     return get_attr_directly(ref._actor, message.attr_path)(*message.args, **message.kwargs)
 
 
+@handles(pykka_messages.ProxyGetAttr)
 def run_proxy_get(ref: ActorRef[Any], message: pykka_messages.ProxyGetAttr) -> Any:
     """Read the attribute that a proxy names."""
     return get_attr_directly(ref._actor, message.attr_path)
 
 
+@handles(pykka_messages.ProxySetAttr)
 def run_proxy_set(ref: ActorRef[Any], message: pykka_messages.ProxySetAttr) -> None:
     """Set the attribute that a proxy names."""
     setattr(get_attr_directly(ref._actor, message.attr_path[:-1]), message.attr_path[-1], message.value)
@@ -203,11 +208,3 @@ def run_proxy_set(ref: ActorRef[Any], message: pykka_messages.ProxySetAttr) -> N
 ProxyCall = pykka_messages.ProxyCall
 ProxyGetAttr = pykka_messages.ProxyGetAttr
 ProxySetAttr = pykka_messages.ProxySetAttr
-
-# The functions that the scheduler runs for messages of these classes; any other goes to `on_receive`.
-HANDLERS: dict[type, Callable[[ActorRef[Any], Any], Any]] = {
-    Call: run_call,
-    pykka_messages.ProxyCall: run_proxy_call,
-    pykka_messages.ProxyGetAttr: run_proxy_get,
-    pykka_messages.ProxySetAttr: run_proxy_set,
-}

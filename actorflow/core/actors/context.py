@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT, Execution
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Call
 from actorflow.core.messages.reply import Reply
+from actorflow.core.refs.cell import ENDING
 from actorflow.core.refs.cold_fields import cold_of
-from actorflow.core.refs.ref import ENDING, ActorRef
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.timers import Sleep, Timer, TimerEntry
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 from actorflow.text import text_of
@@ -254,6 +256,7 @@ class Piped:
         return f"<Piped to {self.name}>"
 
 
+@handles(Piped)
 def run_piped(ref: Any, piped: Piped) -> Any:
     """Run the method that a future was piped to, unless its incarnation is over."""
     actor = piped.actor()

@@ -80,3 +80,6 @@ def root_of(ref: ActorRef[Any]) -> Children:
     while children.owner is not None:
         children = children.owner._parent
     return children
+
+
+ActorRef._subscribe = staticmethod(subscribe)

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.atomic import forkable_lock
 from actorflow.core.futures.future import Future
-from actorflow.core.futures.thread_wait import ask_timeout
-from actorflow.core.futures.wait_graph import deadlock, find_cycle
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT, Execution
 from actorflow.core.messages.messages import CHANGED, SUSPENDED, is_life_cycle
@@ -24,7 +22,6 @@ from actorflow.errors import DefinitionError, is_a
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Item
-    from actorflow.core.refs.ref import ActorRef
     from actorflow.core.running.scheduler import Scheduler
 
 
@@ -152,43 +149,3 @@ def start_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, An
     if not thread.call(start):
         coro.close()
         scheduler.post(item[0], Done(CHANGED, item), None)
-
-
-def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, Any, None]:
-    """Await one of our futures in asyncio code without blocking its loop."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        if execution is None or not isinstance(execution, LoopTask):
-            return  # driven by hand, as `yield from future` in plain code: the `get` that follows waits
-        raise
-    done = loop.create_future()
-
-    def settle() -> None:
-        if not done.done():
-            done.set_result(None)
-
-    def wake() -> None:
-        try:
-            loop.call_soon_threadsafe(settle)
-        except RuntimeError:  # the loop was closed, and nobody waits any more
-            return
-
-    ref: ActorRef[Any] | None = execution.item[0] if isinstance(execution, LoopTask) else None
-    # A task that the handler has begun may outlive it: then the actor does not wait.
-    if isinstance(execution, LoopTask) and ref is not None and ref._waiting is execution:
-        cycle = find_cycle(ref, future)
-        if cycle is not None:
-            raise deadlock(cycle)
-        execution.future = future
-    if future._add_waiter(wake):
-        seconds = future._ask_timeout
-        entry = None if seconds is None else loop.call_later(seconds, settle)
-        try:
-            yield from done
-        finally:
-            future._drop_waiter(wake)
-            if entry is not None:
-                entry.cancel()
-        if not future._done:
-            raise ask_timeout(future, seconds)

@@ -26,6 +26,9 @@ from actorflow.errors import ThreadLimit
 
 if TYPE_CHECKING:
     import contextvars
+    from collections.abc import Coroutine
+
+    from actorflow.core.messages.execution import Item
 
 # Python 3.12 refuses to start threads once the main thread has ended, so `on_stop` gets by with a reserve there.
 NO_THREADS_AT_EXIT: Final = sys.version_info[:2] == (3, 12)
@@ -126,6 +129,12 @@ class Baton(Scheduler):
                 logger.critical("The scheduler failed; please report it", exc_info=error)
                 again = not self.closed
         self.workers.pop(worker, None)
+
+    def start_in_loop(self, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
+        """Run a handler as a task on the system's one loop thread."""
+        from actorflow.core.drivers.asyncio_loop import start_in_loop  # noqa: PLC0415 - asyncio takes 30 ms to import
+
+        start_in_loop(self, item, coro)
 
     def unseated(self, worker: SchedulerThread) -> None:
         """Called when the baton was taken from an idle holder, which rests on; that of a host listens meanwhile."""

@@ -10,7 +10,6 @@ import time
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.drivers.baton import RESERVE, Baton
 from actorflow.core.drivers.own_thread import OwnThread
 from actorflow.core.drivers.preemption import Preemption
@@ -18,10 +17,12 @@ from actorflow.core.futures.future import Future
 from actorflow.core.futures.thread_wait import ask_timeout, lock_timeout
 from actorflow.core.futures.wait_graph import ThreadWait, deadlock, deadlock_of_all, find_cycle
 from actorflow.core.messages.execution import CURRENT, Execution
+from actorflow.core.messages.handlers import HANDLERS
 from actorflow.core.messages.messages import CHANGED, SUSPENDED, Ended
+from actorflow.core.refs.cell import BUSY, IDLE, READY
 from actorflow.core.refs.cold_fields import cold_of, must_stop
 from actorflow.core.refs.failure import failed
-from actorflow.core.refs.ref import BUSY, IDLE, READY, ActorRef
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler, stopping
 from actorflow.core.running.run_queue import Ahead, SchedulerThread
 

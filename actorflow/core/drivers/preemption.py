@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.running.run_queue import WORK
+from actorflow.core.refs.cell import WORK
 
 if TYPE_CHECKING:
     from actorflow.core.drivers.live import LiveScheduler

@@ -11,6 +11,7 @@ import _thread
 import contextlib
 import math
 import threading
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -22,8 +23,9 @@ from actorflow.core.futures.thread_wait import DRIVERS, LOOK_UP, ask_timeout, wa
 from actorflow.core.futures.wait_graph import deadlock, find_cycle
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT, Execution, Item
+from actorflow.core.refs.cell import BUSY, READY
 from actorflow.core.refs.cold_fields import cold_of, must_stop
-from actorflow.core.refs.ref import BUSY, READY, ActorRef
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler, stopping
 from actorflow.core.running.run_queue import Ahead, SchedulerThread
 from actorflow.core.running.scheduler import Scheduler
@@ -70,6 +72,12 @@ class VirtualScheduler(Scheduler):
         """Answer a late sender after the end; else nothing idles here: the driver's waits make the system run."""
         if self.closed:
             self.close_inbox()
+
+    def start_in_loop(self, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
+        """Refuse: there is no asyncio loop in virtual time."""
+        coro.close()
+        msg = f"{item[0].path} has loop=True, and virtual time has no asyncio loop yet"
+        raise DefinitionError(msg)
 
     def hand_baton(self) -> None:
         """Let another thread run the loop; the caller parks right after."""

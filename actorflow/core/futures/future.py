@@ -252,7 +252,7 @@ class Future(pykka.Future[T]):
             elif execution is None and threading.get_ident() in DRIVERS and future._is_virtual:
                 future._wait(None)  # time passes for it while this thread waits, and only then
             else:
-                from actorflow.core.drivers.asyncio_loop import bridge  # noqa: PLC0415 - asyncio takes 30 ms to import
+                from actorflow.core.futures.asyncio_bridge import bridge  # noqa: PLC0415 - asyncio takes 30 ms to import
 
                 yield from bridge(future, execution)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pykka
 
@@ -25,6 +26,8 @@ class Address(pykka.ActorRef[Any]):
     _scheduler: Scheduler
     _traits: Traits
     uid: int
+
+    _resolve: ClassVar[Callable[..., Any]]  # core.refs.resolve, which makes refs, puts its own here
 
     @property
     def name(self) -> str:
@@ -75,10 +78,8 @@ class Address(pykka.ActorRef[Any]):
         return self._number()  # the same in each run of a seed, so sets iterate alike
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from actorflow.core.system import resolve  # noqa: PLC0415 - the system is made of refs
-
-        scheduler = self._scheduler
-        return resolve, (scheduler.key, scheduler.node, scheduler.first_uid, self.uid, self.path, self.actor_class)
+        home = self._scheduler
+        return Address._resolve, (home.key, home.node, home.first_uid, self.uid, self.path, self.actor_class)
 
     def _to_stored(self) -> tuple[str, Any]:
         """Return the tag and the plain data that stand for the ref in a store; `ref_at` reads them."""

@@ -9,14 +9,14 @@ from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.atomic import at_once
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.futures.wait_graph import dead_before, deadlock
 from actorflow.core.messages.execution import CURRENT
-from actorflow.core.refs.ref import DEAD, ENDING, ActorRef
-from actorflow.core.refs.termination import SILENT, refuse
-from actorflow.core.running.run_queue import WORK
+from actorflow.core.messages.handlers import handles
+from actorflow.core.refs.cell import DEAD, ENDING, WORK
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.termination import refuse
 from actorflow.errors import MailboxFull
 
 if TYPE_CHECKING:
@@ -254,6 +254,7 @@ def drained(queue: deque[Any]) -> Iterator[Any]:
         yield item
 
 
+@handles(BoundedMail, silent=True)
 def run_mail(ref: Any, _mail: BoundedMail) -> Any:
     """Handle the next message of a bounded mailbox."""
     item = ref._take()
@@ -261,7 +262,3 @@ def run_mail(ref: Any, _mail: BoundedMail) -> Any:
         return None
     worker: Any = CURRENT.get()
     return worker.scheduler.handle(worker, item)
-
-
-HANDLERS[BoundedMail] = run_mail
-SILENT.add(BoundedMail)

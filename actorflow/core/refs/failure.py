@@ -20,7 +20,7 @@ from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Ended, is_life_cycle
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.ref import ENDING
+from actorflow.core.refs.cell import ENDING
 from actorflow.errors import Crash, DefinitionError, Stopping, TransitionRefused, is_a
 from actorflow.text import text_of
 

@@ -6,7 +6,6 @@ belong to the scheduler: only the thread that holds the baton changes them.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Final, Generic, Literal, ParamSpec, TypeVar, overload
 
@@ -17,21 +16,14 @@ from actorflow.core.futures.future import Future, patient
 from actorflow.core.futures.unobserved import fail
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import Call, Sent, Stop
-from actorflow.core.refs.address import Address
+from actorflow.core.refs.cell import DEAD, ENDING, Cell
 from actorflow.core.refs.pykka_views import Inbox, Proxy, StoppedEvent
 from actorflow.errors import ActorDeadError, DefinitionError
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.actors.actor import Actor
-    from actorflow.core.actors.context import Context
-    from actorflow.core.actors.traits import Traits
     from actorflow.core.actors.transitions import RecordSubscription
-    from actorflow.core.messages.execution import Item
-    from actorflow.core.refs.cold_fields import ColdFields
-    from actorflow.core.running.children import Children
-    from actorflow.core.running.run_queue import Waiting
-    from actorflow.core.running.scheduler import Scheduler
     from actorflow.machine.event import Record
     from actorflow.machine.state_machine import StateMachine
 
@@ -39,18 +31,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 A_co = TypeVar("A_co", bound="Actor", covariant=True)
 
-# States of a ref, in this order: from ENDING on, sends are refused.
-IDLE: Final = 0  # may run a message straight from the inbox
-BUSY: Final = 1  # a handler runs or is suspended
-READY: Final = 2  # has queued messages and a place in the ready queue
-CHANGING: Final = 3  # starts, stops or restarts; messages are queued
-ENDING: Final = 4  # runs its last hook
-DEAD: Final = 5
-
 CURRENT_GET = CURRENT.get
 
 
-class ActorRef(Address, Generic[A_co]):
+class ActorRef(Cell, Generic[A_co]):
     """The address of an actor: it sends messages, can be passed around, and pickles. It stays valid over restarts.
 
     You get refs from `system.spawn`, `ctx.spawn`, `system.find` and `self.actor_ref`.
@@ -70,31 +54,15 @@ class ActorRef(Address, Generic[A_co]):
     True
     """
 
-    __slots__ = ("_actor", "_children", "_cold", "_queue", "_state", "_waiting")
+    __slots__ = ()
 
     # No `__getattr__`, such as one with a better error for `ref.greet()`: of a class that has one the interpreter
     # specialises no attribute, and a tell takes 1.5 times as long (CPython 3.11).
 
-    _is_remote: ClassVar[bool] = False  # True: its handlers run in another process
-    _is_plain: ClassVar[bool] = True  # False: sends do more than put messages into the inbox
-    _future_class: ClassVar[type[Future[Any]]] = Future
-    _context_class: ClassVar[type[Context]]
-
     _actor: A_co | None
-    _children: Children | None
-    _cold: ColdFields | None  # fields that few actors need: watchers, stash, timers, a pending exit
-    _queue: deque[Item] | None
-    _state: int
-    _waiting: Waiting | None
 
-    def __init__(self, uid: int, scheduler: Scheduler, parent: Children, traits: Traits, name: str | None) -> None:
-        self.uid = uid
-        self._scheduler = scheduler
-        self._parent = parent
-        self._traits = traits
-        self._name = name
-        self._state = CHANGING
-        self._actor = self._children = self._cold = self._queue = self._waiting = None
+    # core.actors.transitions, which is made of refs, puts its own here.
+    _subscribe: ClassVar[Callable[[ActorRef[Any], Any], RecordSubscription]]
 
     # --- pykka's views ------------------------------------------------------------------------------------------------
 
@@ -224,11 +192,6 @@ class ActorRef(Address, Generic[A_co]):
         """
         self._send(Call(self._method_name(method), args, kwargs), None)
 
-    @property
-    def _incarnation_class(self) -> type[Any]:
-        """The class of the object that runs the messages here; for an actor of another process, of its stand-in."""
-        return self._traits.actor_class
-
     # --- state machines ----------------------------------------------------------------------------------------------
 
     @property
@@ -286,9 +249,7 @@ class ActorRef(Address, Generic[A_co]):
         The subscription outlives restarts of the machine. An error of the function is logged.
         """
         self._check_machine("subscribe")
-        from actorflow.core.actors.transitions import subscribe  # noqa: PLC0415 - it is an actor, made of refs
-
-        return subscribe(self, to)
+        return ActorRef._subscribe(self, to)
 
     def _check_machine(self, what: str) -> None:
         if not hasattr(self.actor_class, "_is_machine"):
@@ -296,58 +257,6 @@ class ActorRef(Address, Generic[A_co]):
                 f"{self.actor_class.__name__} is no state machine, and {what} is for these: use tell, ask, call or cast"
             )
             raise DefinitionError(msg)
-
-    def _run_on_start(self) -> Any:
-        """Run `on_start` of an incarnation, before its first message."""
-        return self._actor._run_on_start() if self._traits.has_on_start else None  # type: ignore[union-attr]
-
-    def _within(self, run: Callable[[], Any]) -> Any:
-        """Run a message of the runtime's own that ends in user code; a durable actor commits the effects of it."""
-        return run()
-
-    def _stop_behind(self, stop: Stop) -> None:
-        """Queue a stop that the actor asks for itself, behind the messages in its mailbox."""
-        self._scheduler.post(self, stop, None)
-
-    def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the arguments that an incarnation gets: these, or copies if it counts as one of another process."""
-        return args, kwargs
-
-    def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
-        """Look for a cycle of waits where the actor runs, if that is not here."""
-
-    def _away(self, here: Any, path: list[str], origin: int, home: str, number: int) -> bool:  # noqa: ARG002
-        """Send the search for a cycle on to where the actor runs; False if that is here."""
-        return False
-
-    def _watched_by(self, watcher: ActorRef[Any], actor: Actor) -> None:
-        """Send Terminated to the incarnation `actor` of the watcher at the end."""
-        from actorflow.core.refs.termination import watch  # noqa: PLC0415 - the life cycle is made of actors
-
-        self._scheduler.post_work(lambda: watch(watcher, self, actor))
-
-    def _close(self, cause: BaseException | None) -> None:
-        """Release the resources of a dead actor; a bounded mailbox has waiting senders."""
-
-    def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
-        """Put a message that came from another process into the mailbox; never waits."""
-        scheduler = self._scheduler
-        scheduler.inbox.append((self, message, future, sender))
-        if scheduler.idle:
-            scheduler.wake()
-
-    def _pass_on(self, item: Item) -> bool:  # noqa: ARG002
-        """Send a message on to where the actor lives now; False if it is dead."""
-        return False
-
-    def _count_stashed(self, change: int) -> None:
-        """Count stashed messages; a bounded mailbox does."""
-
-    def _put_back(self, items: deque[Item]) -> None:
-        """Put stashed messages back to the front of the mailbox; the holder of the baton calls it."""
-        if self._queue is None:
-            self._queue = self._scheduler.new_queue()
-        self._queue.extendleft(reversed(items))
 
     def _method_name(self, method: Callable[..., Any]) -> str:
         # By name: an actor of another class may stand in for the one that is meant, in tests say.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.futures.unobserved import fail
 from actorflow.core.futures.wait_graph import dead_before
+from actorflow.core.messages.handlers import handles, is_silent
 from actorflow.core.messages.messages import Stop, Stopped, Terminated
 from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.cell import DEAD
 from actorflow.core.refs.cold_fields import cold_of
-from actorflow.core.refs.ref import ACTOR_STOP, DEAD, ActorRef
-from actorflow.core.refs.timers import Timer
+from actorflow.core.refs.ref import ACTOR_STOP, ActorRef
 from actorflow.errors import ActorDeadError, is_a
 
 if TYPE_CHECKING:
@@ -34,26 +34,13 @@ class Notice:
         return repr(self.event)
 
 
+@handles(Notice, silent=True)
 def run_notice(ref: ActorRef[Any], notice: Notice) -> Any:
     """Hand a Terminated to `on_receive`."""
     actor = ref._actor
     if actor is None or actor is not notice.actor:
         return None
     return ref._within(lambda: actor.on_receive(notice.event))
-
-
-HANDLERS[Notice] = run_notice
-
-# Messages of the runtime's own that nobody misses when their receiver is dead.
-SILENT: set[type] = {Timer, Notice}
-
-
-def is_silent(message: object) -> bool:
-    """Say whether a message is one of these. The class of a user's may have a metaclass whose hash raises."""
-    try:
-        return type(message) in SILENT
-    except BaseException:  # noqa: BLE001 - user code; ours have no metaclass
-        return False
 
 
 def close_incarnation(ref: ActorRef[Any], error: BaseException | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Call
 from actorflow.core.refs.cold_fields import cold_of
 
@@ -199,6 +200,7 @@ class Timer:
         return f"<Timer {self._call!r}>"
 
 
+@handles(Timer, silent=True)
 def run_timer(ref: Any, timer: Timer) -> Any:
     """Run the method of a timer whose message was reached, unless it is not wanted any more."""
     timer._queued = False

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.thread_wait import ask_timeout
 from actorflow.core.futures.wait_graph import cycle_error
 from actorflow.core.messages.execution import CURRENT, Execution
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import SUSPENDED, is_life_cycle
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import failed
@@ -184,12 +184,10 @@ class AnswerDue:
             scheduler.timers.cancel(self.entry)
 
 
+@handles(AsyncHandler)
 def drop_task(_ref: Any, task: AsyncHandler) -> None:
     """Deal with a step of a handler that was abandoned, and whose actor has gone on."""
     task.coro.close()
-
-
-HANDLERS[AsyncHandler] = drop_task
 
 
 def stopping() -> Stopping:
@@ -202,11 +200,3 @@ def foreign_await(awaited: object) -> DefinitionError:
     return DefinitionError(
         f"an async handler awaited {text_of(awaited)}, which needs an asyncio loop: spawn the actor with loop=True"
     )
-
-
-def run_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
-    """Run the handler as a task on the system's one loop thread."""
-    from actorflow.core.drivers.asyncio_loop import start_in_loop  # noqa: PLC0415 - asyncio takes 30 ms to import
-
-    start_in_loop(scheduler, item, coro)
-    return SUSPENDED

@@ -12,8 +12,9 @@ from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.messages import Crashed
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.bounded_mailbox import BoundedRef
+from actorflow.core.refs.cell import BUSY, DEAD, IDLE, READY
 from actorflow.core.refs.cold_fields import cold_of
-from actorflow.core.refs.ref import BUSY, DEAD, IDLE, READY, ActorRef
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.termination import bury, close_incarnation
 from actorflow.core.running.lifecycle import (
     abandon,

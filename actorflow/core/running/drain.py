@@ -13,7 +13,7 @@ from actorflow.core.futures.future import Future
 from actorflow.core.futures.wait_graph import answerer
 from actorflow.core.messages.messages import Stop
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.ref import DEAD, IDLE, READY
+from actorflow.core.refs.cell import DEAD, IDLE, READY
 from actorflow.core.refs.termination import bury
 from actorflow.core.refs.timers import Sleep
 from actorflow.core.running.lifecycle import abandon, request_exit, stop_children

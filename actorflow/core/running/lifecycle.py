@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.actors.arguments import Constructor, check_arguments
-from actorflow.core.actors.context import Piped, run_piped
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import ABANDONED, CURRENT
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import CHANGED, SUSPENDED, Ended, Last, Start, Started, Stop
+from actorflow.core.refs.cell import CHANGING, DEAD, ENDING, IDLE, READY
 from actorflow.core.refs.cold_fields import ExitRequest, cold_of
 from actorflow.core.refs.failure import retire, run_last
-from actorflow.core.refs.ref import ACTOR_STOP, CHANGING, DEAD, ENDING, IDLE, READY, ActorRef
+from actorflow.core.refs.ref import ACTOR_STOP, ActorRef
 from actorflow.core.refs.termination import bury, close_incarnation, unstash
-from actorflow.core.refs.timers import Timer, run_timer
 from actorflow.core.running.async_handler import AsyncHandler
 from actorflow.core.running.system_task import completed, start_procedure
 from actorflow.errors import is_a
@@ -30,6 +29,7 @@ from actorflow.text import text_of
 # --- messages that run in the actor ----------------------------------------------------------------------------------
 
 
+@handles(Start)
 def run_start(ref: ActorRef[Any], _message: Start) -> Any:
     """Make the incarnation if there is none, and run its `on_start`."""
     if ref._actor is None:
@@ -66,6 +66,7 @@ def construct(ref: ActorRef[Any], args: tuple[Any, ...], kwargs: dict[str, Any])
         raise
 
 
+@handles(Stop)
 def run_stop(ref: ActorRef[Any], message: Stop) -> Ended | None:
     """End normally. Without children `on_stop` can run at once; else they stop first."""
     if message.actor is not None and message.actor is not ref._actor:
@@ -79,11 +80,13 @@ def run_stop(ref: ActorRef[Any], message: Stop) -> Ended | None:
     return Ended(None, item, final=final, last_done=at_once)
 
 
+@handles(ACTOR_STOP)
 def run_actor_stop(ref: ActorRef[Any], _message: Any) -> Ended | None:
     """End normally: pykka's own stop message."""
     return run_stop(ref, Stop(final=False))
 
 
+@handles(Last)
 def run_last_message(ref: ActorRef[Any], _message: Last) -> Any:
     """Run `on_stop` after the children are gone; it may be async."""
     exit_ = ref._cold.exit if ref._cold is not None else None
@@ -93,17 +96,6 @@ def run_last_message(ref: ActorRef[Any], _message: Last) -> Any:
     actor: Any = ref._actor  # none any more, if it was abandoned while its children ended
     return actor.on_stop() if actor is not None and ref._traits.has_on_stop else None
 
-
-HANDLERS.update(
-    {
-        Start: run_start,
-        Stop: run_stop,
-        ACTOR_STOP: run_actor_stop,
-        Last: run_last_message,
-        Timer: run_timer,
-        Piped: run_piped,
-    }
-)
 
 # --- start -----------------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import Execution
-from actorflow.core.refs.ref import CHANGING
 from actorflow.core.running.async_handler import AsyncHandler
 
 if TYPE_CHECKING:
@@ -35,16 +34,6 @@ class Waiting(Protocol):
         ...
 
 
-class SchedulerWork:
-    """The receiver of the scheduler's own work: its messages are functions that the holder calls, without a token."""
-
-    __slots__ = ("_queue", "_state")
-
-    def __init__(self) -> None:
-        self._queue = None
-        self._state = CHANGING  # never run straight from the inbox
-
-
 class Ahead:
     """A life-cycle message in the ready queue: it comes ahead of the actor's mailbox."""
 
@@ -62,9 +51,6 @@ class Done:
     def __init__(self, outcome: Any, item: Item) -> None:
         self.outcome = outcome
         self.item = item
-
-
-WORK: Final[Any] = SchedulerWork()
 
 
 AT_REST: Final[Any] = (None, None, None, None)  # the item of a thread that handles nothing

@@ -23,20 +23,21 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.events import Events
 from actorflow.core.messages.execution import Execution
-from actorflow.core.messages.messages import CHANGED, Ended, Stop
+from actorflow.core.messages.handlers import HANDLERS
+from actorflow.core.messages.messages import CHANGED, SUSPENDED, Ended, Stop
 from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.cell import CHANGING, DEAD, IDLE, READY, WORK
 from actorflow.core.refs.failure import failed
-from actorflow.core.refs.ref import CHANGING, DEAD, IDLE, READY, ActorRef
-from actorflow.core.refs.termination import notify_end, refuse
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.termination import notify_end, refuse, watch
 from actorflow.core.refs.timers import TimerEntry, TimerHeap
 from actorflow.core.running import lifecycle
-from actorflow.core.running.async_handler import AsyncHandler, run_in_loop
-from actorflow.core.running.run_queue import AT_REST, WORK, Ahead, Done, SchedulerThread
+from actorflow.core.running.async_handler import AsyncHandler
+from actorflow.core.running.run_queue import AT_REST, Ahead, Done, SchedulerThread
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
@@ -100,6 +101,10 @@ class Scheduler:
             self.wake()
         if self.closed:
             self.close_inbox()
+
+    def watch(self, watcher: ActorRef[Any], ref: ActorRef[Any], actor: Any) -> None:
+        """Have the incarnation `actor` of the watcher told when the actor is dead."""
+        self.post_work(lambda: watch(watcher, ref, actor))
 
     def tell_holder(self) -> None:
         """Have the holder look at an item just put into the inbox."""
@@ -303,14 +308,15 @@ class Scheduler:
     def begin(self, worker: SchedulerThread, item: Item, coro: Coroutine[Any, Any, Any]) -> Any:
         """Run an `async def` handler up to its first wait, or give it to the asyncio loop."""
         if item[0]._traits.loop:
-            if self.is_virtual:
-                coro.close()
-                msg = f"{item[0].path} has loop=True, and virtual time has no asyncio loop yet"
-                raise DefinitionError(msg)
-            return run_in_loop(self, item, coro)
+            self.start_in_loop(item, coro)
+            return SUSPENDED
         task = AsyncHandler(self, item, coro)
         outcome = task.step(worker)
         return CHANGED if outcome is None and task.item is not item else outcome
+
+    def start_in_loop(self, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
+        """Run a handler as a task on the system's asyncio loop."""
+        raise NotImplementedError  # pragma: no cover - the subclasses have it
 
     def resume(self, worker: SchedulerThread, task: AsyncHandler) -> Any:
         """Let a suspended handler go on."""

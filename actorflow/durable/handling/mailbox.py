@@ -11,16 +11,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.handlers import dispatch, handles
 from actorflow.core.messages.messages import CHANGED, SUSPENDED
 from actorflow.core.outage import Outage
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import crashed
-from actorflow.core.refs.termination import SILENT
 from actorflow.core.refs.timers import Timer
 from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
@@ -238,9 +237,7 @@ class Mailbox:
 
     def run(self, message: Any) -> Any:
         """Run a message."""
-        handler = HANDLERS.get(type(message))
-        actor: Any = self.ref._actor
-        return actor.on_receive(message) if handler is None else handler(self.ref, message)
+        return dispatch(self.ref, message)
 
     def give_up(self, unit: UnitOfWork, poison: MailRow | TimerRow) -> Any:
         """Make a message, or a timer's, a dead letter that has killed its process time and again."""
@@ -384,20 +381,19 @@ class Mailbox:
         self.runtime.ownership.forget(self, error)
 
 
+@handles(RowsArrived, silent=True)
 def run_mail(ref: Any, mail: RowsArrived) -> Any:
     """Handle the next row of a durable mailbox."""
     return ref._box.handle_next(mail)
 
 
+@handles(TimerFired, silent=True)
 def run_due(ref: Any, due: TimerFired) -> Any:
     """Handle a timer of a durable actor."""
     return ref._box.handle_due(due.row)
 
 
+@handles(RetryInMemory, silent=True)
 def run_again(ref: Any, again: RetryInMemory) -> Any:
     """Try a message of the runtime's own again."""
     return ref._box.run_in_unit(again)
-
-
-HANDLERS.update({RowsArrived: run_mail, TimerFired: run_due, RetryInMemory: run_again})
-SILENT.update((RowsArrived, TimerFired, RetryInMemory))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actors.actor import HANDLERS
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import CHANGED, Ended
 from actorflow.core.refs.failure import crashed
-from actorflow.core.refs.termination import SILENT
 from actorflow.core.refs.timers import Sleep
 from actorflow.core.running import lifecycle
 
@@ -133,10 +132,7 @@ class CrashNow:
         self.actor = actor
 
 
+@handles(CrashNow, silent=True)
 def run_fail(ref: Any, fail: CrashNow) -> Ended | None:
     """Run `on_failure`, and end."""
     return crashed(ref, None, fail.error) if ref._actor is fail.actor else None
-
-
-HANDLERS[CrashNow] = run_fail
-SILENT.add(CrashNow)

@@ -16,7 +16,8 @@ from actorflow.core.actors.traits import Options, Traits
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
-from actorflow.core.refs.ref import IDLE, ActorRef
+from actorflow.core.refs.cell import IDLE
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.children import Children
 from actorflow.durable.handling import after_commit
 from actorflow.durable.rows import ledger

@@ -6,11 +6,10 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
-from actorflow.core.refs.termination import SILENT
+from actorflow.core.messages.handlers import handles
 from actorflow.durable.handling import machine_timers
 from actorflow.durable.handling.after_commit import follow_up
 from actorflow.durable.handling.runtime_messages import RowsArrived
@@ -282,12 +281,9 @@ class Ownership:
         runtime.batch.do(release)
 
 
+@handles(TakeOver, silent=True)
 def run_take_over(ref: Any, _message: TakeOver) -> Any:
     """Begin, if the actor did not yet."""
     if ref._box.is_owner:
         return None
     return ref._runtime.ownership.start(ref)
-
-
-HANDLERS[TakeOver] = run_take_over
-SILENT.add(TakeOver)

@@ -13,7 +13,8 @@ from actorflow.core.futures.future import Future, patient
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Start
 from actorflow.core.outage import Outage
-from actorflow.core.refs.ref import DEAD, ENDING, ActorRef
+from actorflow.core.refs.cell import DEAD, ENDING
+from actorflow.core.refs.ref import ActorRef
 from actorflow.durable.context import DurableReply
 from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.durable.handling.runtime_messages import RowsArrived

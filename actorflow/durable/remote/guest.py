@@ -11,15 +11,14 @@ import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.actors.context import Context
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.handlers import dispatch, handles
 from actorflow.core.messages.messages import Start, Stop
 from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.ref import ActorRef
-from actorflow.core.refs.termination import SILENT
 from actorflow.core.refs.timers import Timer
 from actorflow.durable.context import DurableContext, DurableReply
 from actorflow.durable.handling.machine_timers import timer_of
@@ -274,6 +273,7 @@ class DurableGuestRef(DurableBase, GuestRef):
         return None
 
 
+@handles(HandleRequest, silent=True)
 def run_handle(ref: Any, handle: HandleRequest) -> Any:
     """Handle a message in a unit."""
     box: Any = ref._box
@@ -303,22 +303,19 @@ def run_message(ref: Any, message: Any) -> Any:
         return None
     if message is ref._box.runtime.START:
         return ref._actor._run_on_start()
-    handler = HANDLERS.get(type(message))
-    return ref._actor.on_receive(message) if handler is None else handler(ref, message)
+    return dispatch(ref, message)
 
 
+@handles(LoadRequest, silent=True)
 def run_load(ref: Any, load: LoadRequest) -> None:
     """Take over the stored state."""
     ref._box.load(load)
 
 
+@handles(Leaving)
 def run_leaving(_ref: Any, leaving: Leaving) -> None:
     """Make the sends that a unit has held."""
     leaving.unit.send_away(leaving.unit.held)
-
-
-HANDLERS.update({HandleRequest: run_handle, LoadRequest: run_load, Leaving: run_leaving})
-SILENT.update((HandleRequest, LoadRequest))
 
 
 # --- news from the parent --------------------------------------------------------------------------------------------

@@ -11,13 +11,12 @@ import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorflow.core.actors.actor import HANDLERS
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import CHANGED, SUSPENDED
 from actorflow.core.refs.cold_fields import must_stop
-from actorflow.core.refs.termination import SILENT
 from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
 from actorflow.durable.handling.mailbox import Mailbox
@@ -248,6 +247,7 @@ class DurableVirtualHostedRef(DurableRef):
     _arguments: Any = CopyingBase._arguments
 
 
+@handles(GuestMessage, silent=True)
 def run_own(ref: Any, own: GuestMessage) -> Any:
     """Have a guest handle a message of its own process."""
     if own.epoch != ref._epoch:
@@ -255,13 +255,10 @@ def run_own(ref: Any, own: GuestMessage) -> Any:
     return ref._box.within(partial(ref._box.run, own))
 
 
+@handles(CountDeath, silent=True)
 def run_blame(ref: Any, blame: CountDeath) -> None:
     """Count the death of a process."""
     try:
         ref._box.blame(blame)
     except StoreError as error:
         logger.warning("%s: the death of a process could not be counted: %s", ref, error)
-
-
-HANDLERS.update({GuestMessage: run_own, CountDeath: run_blame})
-SILENT.update((GuestMessage, CountDeath))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.ref import ActorRef
-from actorflow.core.system import NODES, SYSTEMS, Gone, gone_ref
+from actorflow.core.refs.resolve import NODES, Gone, gone_ref
+from actorflow.core.system import SYSTEMS
 from actorflow.process.hosts.link.remote_ref import Elsewhere, RemoteRef, held, sender_of_this
 
 if TYPE_CHECKING:

@@ -9,14 +9,15 @@ from __future__ import annotations
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actors.actor import HANDLERS, Actor
+from actorflow.core.actors.actor import Actor
 from actorflow.core.futures.future import Future
+from actorflow.core.messages.handlers import dispatch, handles, is_silent
 from actorflow.core.messages.messages import Stop
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.bounded_mailbox import BoundedMail, BoundedRef
-from actorflow.core.refs.ref import DEAD, ENDING, ActorRef
-from actorflow.core.refs.termination import SILENT, is_silent
-from actorflow.core.system import resolve
+from actorflow.core.refs.cell import DEAD, ENDING
+from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.resolve import resolve
 from actorflow.errors import PayloadError
 from actorflow.process.hosts.link.link import Answer
 from actorflow.process.hosts.link.remote_ref import sender_of_this
@@ -41,15 +42,13 @@ class Asked:
         return repr(self.message)
 
 
+@handles(Asked)
 def run_asked(ref: ActorRef[Any], asked: Asked) -> Any:
     """Note that the message has begun, and handle it."""
     PAGES[0][asked.number] = 1
-    message = asked.message
-    handler = HANDLERS.get(type(message))
-    return ref._actor.on_receive(message) if handler is None else handler(ref, message)  # type: ignore[union-attr]
+    return dispatch(ref, asked.message)
 
 
-HANDLERS[Asked] = run_asked
 PAGES: list[Any] = []  # the page of the link to the parent
 
 
@@ -60,9 +59,6 @@ class Leave:
 
     def __repr__(self) -> str:
         return "Leave()"
-
-
-SILENT.add(Leave)
 
 
 class GuestBase(ActorRef[Any]):

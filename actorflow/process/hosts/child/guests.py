@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actors.actor import HANDLERS, Actor
+from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.traits import Traits
 from actorflow.core.futures.future import Future
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Ended, Start, Stop
 from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.cell import DEAD
 from actorflow.core.refs.cold_fields import cold_of
-from actorflow.core.refs.ref import DEAD, ActorRef
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.termination import bury, close_incarnation
 from actorflow.core.running.lifecycle import release, run_stop, stop_children
 from actorflow.core.running.system_task import completed, start_procedure
@@ -109,15 +111,13 @@ class Guests(SupervisedChildren):
         self.link.note(self.link.name, "ended", ref.uid, self.epoch, reason, final)
 
 
+@handles(Leave, silent=True)
 def run_leave(ref: Any, _message: Leave) -> Ended | None:
     """End normally, unless nothing waits for that any more, as a crash came before; its restart begins anew."""
     if ref._parent.leaving is None:
         return None
     ref._parent.has_left = True
     return run_stop(ref, Stop(final=True))
-
-
-HANDLERS[Leave] = run_leave
 
 
 class Steward(Actor):

@@ -7,7 +7,8 @@ from typing import Any
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.messages import Stop
-from actorflow.core.refs.ref import DEAD, ActorRef
+from actorflow.core.refs.cell import DEAD
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import ActorDeadError
 from actorflow.process.hosts.child.guests import STEWARDS, Guests, Steward, begin

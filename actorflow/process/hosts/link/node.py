@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.log import logger
+from actorflow.core.messages.handlers import is_silent
 from actorflow.core.messages.messages import Stop
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.ref import ActorRef
-from actorflow.core.refs.termination import is_silent
-from actorflow.core.system import NODES
+from actorflow.core.refs.resolve import NODES
 from actorflow.errors import ActorDeadError
 from actorflow.process.hosts.link.flow_control import Flow
 from actorflow.process.hosts.link.link import Answer, HostLink, Relay

@@ -13,8 +13,9 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT, late_send
 from actorflow.core.messages.messages import Stop, Terminated
+from actorflow.core.refs.cell import DEAD, ENDING, IDLE
 from actorflow.core.refs.pykka_views import RemoteProxy
-from actorflow.core.refs.ref import DEAD, ENDING, IDLE, ActorRef
+from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.termination import Notice
 from actorflow.core.running.run_queue import AT_REST
 from actorflow.errors import ActorDeadError, ActorflowError

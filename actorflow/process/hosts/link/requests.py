@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.futures.future import Future
+from actorflow.core.refs.cell import DEAD
 from actorflow.core.refs.pykka_views import attributes_of
-from actorflow.core.refs.ref import DEAD
 from actorflow.core.refs.termination import notify_end
 from actorflow.process.pickling import dump_error, load_error
 

@@ -6,10 +6,10 @@ import contextlib
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actors.actor import HANDLERS, Actor
+from actorflow.core.actors.actor import Actor
 from actorflow.core.futures.future import Future
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Ended
-from actorflow.core.refs.termination import SILENT
 from actorflow.core.running.drain import CLEANUP
 from actorflow.errors import ActorDeadError, HostDied, PayloadError, Stopping
 from actorflow.process.hosts.link.envelope import Parcel
@@ -173,11 +173,13 @@ class MoveOut:
         return "Move()"
 
 
+@handles(MoveOut, silent=True)
 def run_move(ref: Any, message: MoveOut) -> Any:
     """Move to another process, unless that has come to pass already."""
     return ref._actor.move(message.host) if ref._host is message.host and ref._guest else None
 
 
+@handles(GuestEnded, silent=True)
 def run_guest_ended(ref: Any, message: GuestEnded) -> Ended | None:
     """End the Envoy as its actor has ended."""
     if message.epoch != ref._epoch:
@@ -188,6 +190,7 @@ def run_guest_ended(ref: Any, message: GuestEnded) -> Ended | None:
     return over(ref, message, message.error, final=message.final)
 
 
+@handles(HostLost, silent=True)
 def run_host_lost(ref: Any, message: HostLost) -> Ended | None:
     """Crash the Envoy: its actor's process has died."""
     if ref._host is not message.host:
@@ -202,10 +205,6 @@ def over(ref: Any, message: Any, error: BaseException | None, *, final: bool) ->
     answered: Future[None] = Future()
     answered._settle(None, None)
     return Ended(error, (ref, message, answered, None), final=final, last_done=True)
-
-
-HANDLERS.update({GuestEnded: run_guest_ended, HostLost: run_host_lost, MoveOut: run_move})
-SILENT.update({GuestEnded, HostLost, MoveOut})
 
 
 # --- news from hosts to their parent ---------------------------------------------------------------------------------

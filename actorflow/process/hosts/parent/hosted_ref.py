@@ -19,7 +19,8 @@ from actorflow.core.atomic import at_once, exclusively
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.messages.messages import Stop
-from actorflow.core.refs.ref import ENDING, ActorRef
+from actorflow.core.refs.cell import ENDING
+from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import HostDied, MailboxFull
 from actorflow.process.hosts.link.envelope import Parcel
 from actorflow.process.hosts.link.link import HostLink, Relay

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import child
-from actorflow.core.refs.termination import SILENT
+from actorflow.core.messages.handlers import silent
 from actorflow.errors import Crash, Stopping
 from actorflow.process.pool.workers.worker_thread import WorkerThread
 from actorflow.supervision.supervisor import Supervisor
@@ -25,6 +25,7 @@ FOREVER: Final = 1e9  # seconds
 SOON: Final = 0.001  # seconds; crashes are remembered for so long
 
 
+@silent
 class Over:
     """Tells a worker that its process has ended; with an error if it died by itself."""
 
@@ -32,9 +33,6 @@ class Over:
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
-
-
-SILENT.add(Over)
 
 
 class PoolWorker(Actor):

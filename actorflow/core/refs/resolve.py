@@ -1,0 +1,72 @@
+"""Resolve: the ref behind a pickled address, and refs of actors that are not in this process, or never lived."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.address import Address
+from actorflow.core.refs.cell import DEAD
+from actorflow.core.refs.ref import ActorRef
+
+if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
+
+
+class Gone:
+    """Stands for the scheduler and the parent of a ref whose actor is not in this process, or never lived."""
+
+    def __init__(self, key: str, first_uid: int = 0, path: str = "/unstarted") -> None:
+        self.key = key
+        self.path = path
+        self.owner = None
+        self.first_uid = first_uid
+        self.ask_timeout = None
+        self.node = ""
+
+    def check_usable(self) -> None:
+        """Do nothing: the ref is dead."""
+
+    def watch(self, watcher: ActorRef[Any], ref: ActorRef[Any], actor: Any) -> None:
+        """Have the watcher told that the actor is dead."""
+        watcher._scheduler.watch(watcher, ref, actor)
+
+    def post(self, _ref: Any, _message: Any, future: Future[Any] | None) -> None:
+        """Take a stop that an actor asks for which was never started, as pykka does, or which is dead."""
+        if future is not None:
+            future._settle(value=False, error=None)
+
+
+UNSTARTED: Final = "unstarted"
+
+
+def unstarted(cls: type[Any]) -> ActorRef[Any]:
+    """Return the ref of an actor that was made by hand and never started."""
+    return gone_ref(Gone(UNSTARTED), next(REFS.uids), cls, None)
+
+
+def gone_ref(gone: Any, uid: int, cls: type[Any], name: str | None) -> ActorRef[Any]:
+    """Return a dead ref."""
+    ref: ActorRef[Any] = ActorRef(uid, gone, gone, cls._traits, name)
+    ref._state = DEAD
+    return ref
+
+
+# System key -> how to reach actors of that system in other processes; filled by actorflow.process.hosts.
+NODES: dict[str, Any] = {}
+
+
+def resolve(key: str, node: str, first_uid: int, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
+    """Return the ref behind a pickled address; a dead one if the actor lives nowhere that this process knows of."""
+    ref = REFS.by_uid.get(uid)
+    if isinstance(ref, ActorRef) and ref._scheduler.key == key:
+        return ref
+    here = NODES.get(key)
+    if here is not None and here.name != node:
+        remote: ActorRef[Any] = here.ref_to(node, first_uid, uid, path, cls)
+        return remote
+    parent, _, name = path.rpartition("/")
+    return gone_ref(Gone(key, first_uid, parent), uid, cls, name)
+
+
+Address._resolve = staticmethod(resolve)
