@@ -13,7 +13,6 @@ from actorflow.core.messages.messages import Call
 from actorflow.core.messages.reply import Reply
 from actorflow.core.refs.timers import Timer
 from actorflow.durable.handling.unit_of_work import CURE, UnitOfWork
-from actorflow.durable.remote.remote_ref import reply_at
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import TimerRow
 from actorflow.errors import DefinitionError, Stopping
@@ -154,7 +153,7 @@ class DurableReply(Reply):
         return self._number
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return reply_at, (self._runtime.scheduler.key, self._number)
+        return self._runtime.reply_at, (self._runtime.scheduler.key, self._number)
 
     @property
     def is_wanted(self) -> bool:

@@ -11,7 +11,7 @@ from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Sent
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
-from actorflow.machine.actor_platform import Owed, Surroundings, ended, hand_over
+from actorflow.machine.actor_platform import ActorPlatform, Owed, ended, hand_over
 from actorflow.machine.event import Event, Record
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.steps import failures
@@ -251,7 +251,7 @@ class ChartActor(Machine):
         super().__init__()
         self._limit = history
         self.model = model
-        self._interpreter = Interpreter(chart, model, platform=Surroundings(self), history=history, start=False)
+        self._interpreter = Interpreter(chart, model, platform=ActorPlatform(self), history=history, start=False)
         if self._actor_ref._traits.options.durable:
             self._check_durable()
 
@@ -288,7 +288,7 @@ class ChartActor(Machine):
     def _renew(self, old: Interpreter) -> None:
         """Begin with a fresh interpreter in place of another."""
         self._interpreter = Interpreter(
-            old.chart, self.model, platform=Surroundings(self), history=self._limit, start=False
+            old.chart, self.model, platform=ActorPlatform(self), history=self._limit, start=False
         )
 
     @classmethod
@@ -297,3 +297,6 @@ class ChartActor(Machine):
 
     def _perform_named(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return getattr(self, name)(*args, **kwargs)
+
+
+ActorPlatform.chart_actor = ChartActor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.futures.unobserved import fail
 from actorflow.core.log import logger
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from actorflow.machine.pending import PendingTimer
 
 
-class Surroundings:
+class ActorPlatform:
     """The clock, the timers and the children of an actor, for its interpreter."""
 
     __slots__ = ("owner",)
+
+    chart_actor: ClassVar[type[Any]]  # of an invoked chart; machine.actor, which is made of platforms, puts it here
 
     def __init__(self, owner: Machine) -> None:
         self.owner = owner
@@ -55,9 +57,7 @@ class Surroundings:
         """Spawn a child; its end comes back as a message."""
         owner = self.owner
         if isinstance(invoke.child, Chart):
-            from actorflow.machine.actor import ChartActor  # noqa: PLC0415 - machines have surroundings
-
-            child: ActorRef[Any] = owner.ctx.spawn(ChartActor, invoke.child)
+            child: ActorRef[Any] = owner.ctx.spawn(self.chart_actor, invoke.child)
         else:
             child = owner.ctx.spawn(invoke.child)
         self.watch_child(child, invoke)

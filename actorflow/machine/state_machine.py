@@ -13,7 +13,7 @@ from actorflow.core.refs.resolve import UNSTARTED
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
 from actorflow.machine.actor import Machine
-from actorflow.machine.actor_platform import Surroundings
+from actorflow.machine.actor_platform import ActorPlatform
 from actorflow.machine.declare import State, chart_of, check_class
 from actorflow.machine.direct import action_of, event_method
 from actorflow.machine.initial import OF_CHART, Initial, names_of
@@ -128,7 +128,7 @@ class StateMachine(Machine):
         machine = super().__new__(cls)
         start = cls.chart.program(cls).start.is_quiet
         machine._interpreter = Interpreter(
-            cls.chart, machine, platform=Surroundings(machine), history=cls._history, start=start
+            cls.chart, machine, platform=ActorPlatform(machine), history=cls._history, start=start
         )
         return machine
 
@@ -272,7 +272,7 @@ class StateMachine(Machine):
         old = self._interpreter
         snapshot.cancel_timers(old)
         self._interpreter = Interpreter(
-            self.chart, self, platform=Surroundings(self), history=self._history, start=False
+            self.chart, self, platform=ActorPlatform(self), history=self._history, start=False
         )
         for name in [name for name in vars(self) if not name.startswith("_")]:
             delattr(self, name)

@@ -788,7 +788,7 @@ def test_sql_of_the_dialect_is_in_files_only():
 
 def test_a_transaction_that_stands_still_is_ended_by_the_server(base, monkeypatch):
     """As that of a process that was stopped in it: the others would wait for its locks."""
-    monkeypatch.setattr(driver, "OPTIONS", "set idle_in_transaction_session_timeout = '100ms'")
+    monkeypatch.setattr(session, "OPTIONS", "set idle_in_transaction_session_timeout = '100ms'")
     ended = "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'"
 
     def stand_still(transaction):

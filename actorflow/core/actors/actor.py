@@ -59,8 +59,6 @@ class Actor(pykka.Actor):
     _restart_intensity: ClassVar[int] = 1
     _restart_period: ClassVar[float] = 5.0
     _default_system: ClassVar[staticmethod[[], Any]]  # of `start`; core.system, which is made of actors, puts it here
-        staticmethod[[], Any]
-    ]  # of `start`; core.system, which is made of actors, puts its own here
     _actor_ref: ActorRef[Any] = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     def __init_subclass__(

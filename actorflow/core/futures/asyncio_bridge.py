@@ -34,14 +34,8 @@ def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, A
         except RuntimeError:  # the loop was closed, and nobody waits any more
             return
 
-    task: Any = execution if execution is not None and execution.on_loop else None
-    ref: Any = task.item[0] if task is not None else None
-    # A task that the handler has begun may outlive it: then the actor does not wait.
-    if ref is not None and ref._waiting is task:
-        cycle = find_cycle(ref, future)
-        if cycle is not None:
-            raise deadlock(cycle)
-        task.future = future
+    if execution is not None and execution.on_loop:
+        note_wait(execution, future)
     if future._add_waiter(wake):
         seconds = future._ask_timeout
         entry = None if seconds is None else loop.call_later(seconds, settle)
@@ -53,3 +47,17 @@ def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, A
                 entry.cancel()
         if not future._done:
             raise ask_timeout(future, seconds)
+
+
+def note_wait(task: Any, future: Future[Any]) -> None:
+    """Note for what a handler on the loop waits. A task that it has begun may outlive it: then the actor does not wait.
+
+    Raises:
+        DeadlockError: it waits for the actor itself, or for one that waits for it.
+    """
+    ref = task.item[0]
+    if ref is not None and ref._waiting is task:
+        cycle = find_cycle(ref, future)
+        if cycle is not None:
+            raise deadlock(cycle)
+        task.future = future

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -96,6 +96,13 @@ class DurableRuntime(ledger.LedgerContext):
         if box is not None and box.ref._state != DEAD:
             return box.ref
         return DurableRef.elsewhere(self, name, cls)
+
+    @property
+    def reply_at(self) -> Callable[[str, int], Any]:
+        """The function that makes a pickled reply again, here or in a child process."""
+        from actorflow.durable.remote.guest import reply_at  # noqa: PLC0415 - most programs have no hosts
+
+        return reply_at
 
     def reply_to(self, number: int) -> DurableReply:
         """Return the promised answer of a message."""

@@ -8,6 +8,7 @@ store (sends to ordinary actors, pipes) wait here until the parent says that it 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -17,15 +18,17 @@ from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.handlers import dispatch, handles
 from actorflow.core.messages.messages import Start, Stop
+from actorflow.core.messages.reply import Reply
 from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.resolve import NODES
 from actorflow.core.refs.timers import Timer
 from actorflow.durable.context import DurableContext, DurableReply
 from actorflow.durable.handling.machine_timers import timer_of
 from actorflow.durable.handling.runtime_messages import CrashNow
 from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.remote.protocol import FAILED, HandleRequest, LoadRequest
-from actorflow.durable.remote.remote_ref import ELSEWHERE, DurableBase, DurableRemoteRef, key_of
+from actorflow.durable.remote.remote_ref import ELSEWHERE, DurableBase, DurableRemoteRef, key_of, runtime_at
 from actorflow.durable.rows.records import MailRow, TimerRow
 from actorflow.durable.rows.state import is_machine, put_state, state_bytes
 from actorflow.process.hosts.child.guest_ref import GuestRef
@@ -69,6 +72,11 @@ class GuestRuntime:
         kind = find_imported(address[1])
         return self.ref_of(address[0], kind if isinstance(kind, type) and issubclass(kind, Actor) else Actor)
 
+    @property
+    def reply_at(self) -> Callable[[str, int], Any]:
+        """The function that makes a pickled reply again."""
+        return reply_at
+
     def reply_to(self, number: int) -> DurableReply:
         """Return the promised answer of a message."""
         return DurableReply(self, number)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -92,6 +100,15 @@ class GuestRuntime:
     def _ask_parent(self, verb: str, *arguments: Any) -> Any:
         link = self.scheduler.link
         return link.request(link.name, verb, *arguments).get()
+
+
+def reply_at(key: str, number: int) -> Any:
+    """Return the promised answer behind a pickled one; nobody waits for one of a system that is not known here."""
+    here = NODES.get(key)
+    if here is not None and here.name and here.scheduler.durable is None:
+        here.scheduler.durable = GuestRuntime(here.scheduler)
+    runtime = runtime_at(key)
+    return Reply(None, "") if runtime is None else runtime.reply_to(number)
 
 
 class GuestMailbox:

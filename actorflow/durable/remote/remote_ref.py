@@ -91,28 +91,16 @@ def resolve_stored(key: str, first_uid: int, uid: int, path: str, cls: type[Any]
     here = NODES.get(key)
     if here is not None and here.name:
         return DurableRemoteRef(uid, Elsewhere(here, "", first_uid, parent), cls._traits, name)
-    runtime = registry_at(key)
+    runtime = runtime_at(key)
     if runtime is None:
         return gone_ref(Gone(key, first_uid, parent), uid, cls, name)
     known: ActorRef[Any] = runtime.ref_of(key_of(path), cls)
     return known
 
 
-def registry_at(key: str) -> Any:
-    """Return the registry of a system's durable actors in this process; None if there is none."""
+def runtime_at(key: str) -> Any:
+    """Return the runtime of a system's durable actors in this process; None if there is none."""
     here = NODES.get(key)
     if here is None:
         return next((system.scheduler.durable for system in list(SYSTEMS) if system.scheduler.key == key), None)
-    if here.name and here.scheduler.durable is None:
-        from actorflow.durable.remote.guest import GuestRuntime  # noqa: PLC0415 - most child processes need none
-
-        here.scheduler.durable = GuestRuntime(here.scheduler)
     return here.scheduler.durable
-
-
-def reply_at(key: str, number: int) -> Any:
-    """Return the promised answer behind a pickled one; nobody waits for one of a system that is not known here."""
-    from actorflow.core.messages.reply import Reply  # noqa: PLC0415 - rare
-
-    runtime = registry_at(key)
-    return Reply(None, "") if runtime is None else runtime.reply_to(number)

@@ -14,7 +14,8 @@ from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.remote.protocol import FAILED
 from actorflow.durable.rows.records import Letter, TimerRow
 from actorflow.errors import ActorDeadError, HostDied
-from actorflow.process.hosts.parent.envoy import GuestEnded, end_guest
+from actorflow.process.hosts.link.news import GuestEnded
+from actorflow.process.hosts.parent.envoy import end_guest
 from actorflow.process.pickling import dump_error, load_error
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from actorflow.core.messages.messages import Call
 from actorflow.errors import ActorDeadError, DefinitionError
 from actorflow.machine.actor import ChartActor
-from actorflow.machine.actor_platform import Surroundings, ended
+from actorflow.machine.actor_platform import ActorPlatform, ended
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.invoking import Invocation
@@ -160,7 +160,7 @@ def receiver(ref: ActorRef[Any]) -> Callable[[Event], bool]:
     return receive
 
 
-class _Surroundings(Surroundings):
+class _Surroundings(ActorPlatform):
     """The surroundings of an actor, with documents as children."""
 
     __slots__ = ()

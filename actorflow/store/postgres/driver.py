@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from actorflow.errors import DefinitionError, StoreError
 
-if TYPE_CHECKING:
-    from actorflow.store.postgres.waiting import WatchedConnection
-
-CONNECT_SECONDS: Final = 5
 SILENT: Final = "the server does not answer: is it stopped, or cut off?"
-SESSION: Final[dict[str, Any]] = {
-    "connect_timeout": CONNECT_SECONDS,
-    "application_name": "actorflow",
-    "keepalives_idle": 10,  # a server that is cut off is noticed within half a minute
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
-# A process that is stopped in a transaction must not hold up the others for long, nor wait for ever itself: our own
-# transactions take milliseconds, so the server ends one before the others give up. One that a task has may be longer.
-OPTIONS: Final = "set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '10s'"
 PASSWORD: Final = re.compile(r"(password=)[^&]*", re.IGNORECASE)  # as a parameter of a URL
 LONGER: Final = "set local idle_in_transaction_session_timeout = '60s'"
-
-_connections: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def psycopg_module() -> Any:
@@ -43,34 +24,6 @@ def psycopg_module() -> Any:
         msg = f"a postgresql:// store needs psycopg ({error}): pip install 'actorflow[postgres]'"
         raise DefinitionError(msg) from error
     return psycopg
-
-
-def connect(url: str) -> WatchedConnection:
-    """Open a session on a server, in which each transaction is begun by name. It waits for no answer for long.
-
-    Raises:
-        DefinitionError: the URL makes no sense.
-        StoreError: the server cannot be reached, or refuses.
-    """
-    psycopg = psycopg_module()
-    try:
-        given = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        text = str(error).replace(url, shown(url))  # it may quote all of it
-        msg = f"store={shown(url)!r}: {text}; write 'postgresql://user@host/database'"
-        raise DefinitionError(msg) from error
-    from actorflow.store.postgres.waiting import WatchedConnection  # noqa: PLC0415 - psycopg is an extra
-
-    try:
-        options = {key: SESSION[key] for key in SESSION if key not in given}
-        connection = WatchedConnection.connect(url, autocommit=True, client_encoding="UTF8", **options)
-        connection.watch(lambda seconds: seconds >= CONNECT_SECONDS)
-        connection.execute(OPTIONS)
-        connection.unwatch()
-    except psycopg.Error as error:
-        raise store_error(url, error) from error
-    _connections.add(connection)
-    return connection
 
 
 def shown(url: str) -> str:
@@ -129,15 +82,3 @@ def is_yet_to_come(error: StoreError) -> bool:
 def is_passing(error: BaseException) -> bool:
     """Say whether the server refused because of a clash with other transactions, so that another try may succeed."""
     return getattr(error.__cause__, "sqlstate", None) in PASSING
-
-
-def _after_fork() -> None:
-    """Close a child's copies of the sockets: with them, a dead parent's session and its locks would live on."""
-    for connection in list(_connections):
-        if not connection.closed:
-            nothing = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nothing, connection.fileno(), inheritable=False)
-            os.close(nothing)
-
-
-os.register_at_fork(after_in_child=_after_fork)

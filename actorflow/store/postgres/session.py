@@ -6,12 +6,13 @@ import contextlib
 import os
 import socket
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
-from actorflow.errors import StoreError, StoreUnreachable
-from actorflow.store.postgres.driver import connect, is_yet_to_come, psycopg_module, shown, store_error
+from actorflow.errors import DefinitionError, StoreError, StoreUnreachable
+from actorflow.store.postgres.driver import is_yet_to_come, psycopg_module, shown, store_error
 from actorflow.store.transaction import Durability, Parameters, Row
 
 if TYPE_CHECKING:
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
 SYNCHRONOUS: Final = {"process": "off", "power": "on"}
 PAUSES: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0)  # between two tries to reach it; the last one from then on
 ABANDON_SECONDS: Final = 2.0  # that a thread has to leave a connection that is ended
+CONNECT_SECONDS: Final = 5
+SESSION: Final[dict[str, Any]] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "application_name": "actorflow",
+    "keepalives_idle": 10,  # a server that is cut off is noticed within half a minute
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+# A process that is stopped in a transaction must not hold up the others for long, nor wait for ever itself: our own
+# transactions take milliseconds, so the server ends one before the others give up. One that a task has may be longer.
+OPTIONS: Final = "set lock_timeout = '30s'; set idle_in_transaction_session_timeout = '10s'"
+
+_connections: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class ServerSession:
@@ -192,3 +207,43 @@ class ServerSession:
 def unreachable(why: StoreError) -> StoreUnreachable:
     """Return the text about a server that is not there."""
     return StoreUnreachable(f"{why}; nothing of this was done")
+
+
+def connect(url: str) -> WatchedConnection:
+    """Open a session on a server, in which each transaction is begun by name. It waits for no answer for long.
+
+    Raises:
+        DefinitionError: the URL makes no sense.
+        StoreError: the server cannot be reached, or refuses.
+    """
+    psycopg = psycopg_module()
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        text = str(error).replace(url, shown(url))  # it may quote all of it
+        msg = f"store={shown(url)!r}: {text}; write 'postgresql://user@host/database'"
+        raise DefinitionError(msg) from error
+    from actorflow.store.postgres.waiting import WatchedConnection  # noqa: PLC0415 - psycopg is an extra
+
+    try:
+        options = {key: SESSION[key] for key in SESSION if key not in given}
+        connection = WatchedConnection.connect(url, autocommit=True, client_encoding="UTF8", **options)
+        connection.watch(lambda seconds: seconds >= CONNECT_SECONDS)
+        connection.execute(OPTIONS)
+        connection.unwatch()
+    except psycopg.Error as error:
+        raise store_error(url, error) from error
+    _connections.add(connection)
+    return connection
+
+
+def _after_fork() -> None:
+    """Close a child's copies of the sockets: with them, a dead parent's session and its locks would live on."""
+    for connection in list(_connections):
+        if not connection.closed:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nothing, connection.fileno(), inheritable=False)
+            os.close(nothing)
+
+
+os.register_at_fork(after_in_child=_after_fork)

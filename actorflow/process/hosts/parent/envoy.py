@@ -14,6 +14,7 @@ from actorflow.core.running.drain import CLEANUP
 from actorflow.errors import ActorDeadError, HostDied, PayloadError, Stopping
 from actorflow.process.hosts.link.envelope import Parcel
 from actorflow.process.hosts.link.link import HostLink, Relay
+from actorflow.process.hosts.link.news import GuestEnded, HostLost, MoveOut
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
 from actorflow.process.pickling import dumps, load_error
@@ -132,45 +133,6 @@ class Envoy(Actor):
         ref._host = None
         ref._guest = False
         host.leave(ref)
-
-
-class GuestEnded:
-    """News from a host: an incarnation is over."""
-
-    __slots__ = ("epoch", "error", "final")
-
-    def __init__(self, epoch: int, error: BaseException | None, *, final: bool) -> None:
-        self.epoch = epoch
-        self.error = error
-        self.final = final
-
-    def __repr__(self) -> str:
-        return f"GuestEnded({self.error!r})"
-
-
-class HostLost:
-    """News: a host is gone, and its actors with it."""
-
-    __slots__ = ("error", "host")
-
-    def __init__(self, host: HostProcess, error: BaseException) -> None:
-        self.host = host
-        self.error = error
-
-    def __repr__(self) -> str:
-        return f"HostLost({self.error!r})"
-
-
-class MoveOut:
-    """News: a host has served its time."""
-
-    __slots__ = ("host",)
-
-    def __init__(self, host: HostProcess) -> None:
-        self.host = host
-
-    def __repr__(self) -> str:
-        return "Move()"
 
 
 @handles(MoveOut, silent=True)

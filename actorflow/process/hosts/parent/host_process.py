@@ -23,12 +23,12 @@ from actorflow.process.hosts.link import (
     lookup,  # noqa: F401 - they add their requests
 )
 from actorflow.process.hosts.link.link import PAGE, HostLink
+from actorflow.process.hosts.link.news import HostLost, MoveOut
 from actorflow.process.hosts.link.node import ProcessNode
 from actorflow.process.hosts.link.reader import CAN_BORROW, Ear
 from actorflow.process.launch.child_process import ProcessExit
 from actorflow.process.launch.launcher import Launch, Launcher, acquire
 from actorflow.process.log_handling import levels, records_of
-from actorflow.process.options import Process
 from actorflow.process.proxies import authkey
 from actorflow.process.shared_memory import create
 from actorflow.process.watch import MemoryWatch
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from actorflow.core.refs.timers import TimerEntry
     from actorflow.core.running.scheduler import Scheduler
+    from actorflow.process.options import Process
 
 ENTRY: Final = "actorflow.process.hosts.child.main:main"
 WARM: Final = "actorflow.process.hosts.child.main"  # imported by the zygote: then a host starts in 3 ms instead of 200
@@ -289,8 +290,6 @@ class HostProcess:
 
     def recycle(self) -> None:
         """Have all guests move to a new process, each when it has handled its queued messages."""
-        from actorflow.process.hosts.parent.envoy import MoveOut  # noqa: PLC0415 - it is made of hosts
-
         with self.hosts.lock:
             if self.lost:
                 return
@@ -357,8 +356,6 @@ class HostProcess:
         self.link.close(error)
         self.link.page.close()  # it holds a descriptor
         self.ready._settle(None, error)
-        from actorflow.process.hosts.parent.envoy import HostLost  # noqa: PLC0415 - it is made of hosts
-
         if guests:  # behind its log records; not by the actors, one of which may be overtaken by the next
             line = "%s; its actors: %s", error, ", ".join([ref.path for ref in guests])
             records_of(self.hosts.scheduler).call(lambda: logger.error(*line))
