@@ -25,7 +25,7 @@ system = af.ActorSystem("dies", store=sys.argv[1])
 queue = system.queue("begun")
 for number in range(3):
     queue.enqueue(tasks.plain.options(at_most_once=sys.argv[2] == "once"), number)
-line = system.lines["begun"]
+line = system.local_queues["begun"]
 claimed, _ = line.settle_and_claim([], 3)
 assert len(claimed) == 3
 store = system.store
@@ -84,7 +84,7 @@ queue = system.queue("begun")
 if sys.argv[2] == "first":
     for number in range(3):
         queue.enqueue(tasks.plain.options(at_most_once=sys.argv[3] == "once"), number)
-line = system.lines["begun"]
+line = system.local_queues["begun"]
 claimed = []
 until = time.monotonic() + 30
 while len(claimed) < 3 and time.monotonic() < until:  # the server has to notice that a session is gone
@@ -103,7 +103,7 @@ def die_far(url, turn, how):
 
 def bury(system):
     """Take over the jobs of those that have died."""
-    queue, line = system.queue("begun"), system.lines["begun"]
+    queue, line = system.queue("begun"), system.local_queues["begun"]
     until(lambda: line.store.members.bury_dead() or queue.count(status="running") == 0)
 
 
@@ -129,7 +129,7 @@ def test_on_postgres_jobs_that_may_run_once_are_dead_only_if_they_were_begun(pos
 def test_on_postgres_a_job_that_was_lost_before_it_began_is_not_begun(postgres_server):
     with postgres_server.database() as url, af.ActorSystem("slow", store=url) as slow:
         job = slow.queue("begun").enqueue(tasks.plain.options(at_most_once=True), 1)
-        line = slow.lines["begun"]
+        line = slow.local_queues["begun"]
         (claimed,), _ = line.settle_and_claim([], 1)
         slow.store.write(
             lambda transaction: ledger.disown(transaction, "begun", slow.store.node.id, 0.0, ledger.News())

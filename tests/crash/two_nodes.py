@@ -38,7 +38,7 @@ class Node:
 
     def __init__(self, system: af.ActorSystem) -> None:
         self.queue = system.queue(QUEUE)
-        self.line: Any = system.lines[QUEUE]
+        self.line: Any = system.local_queues[QUEUE]
 
     def claim(self, count: int, lease: float | None = None) -> list[Claimed]:
         """Take jobs, for the usual time or for another."""

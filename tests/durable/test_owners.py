@@ -226,10 +226,10 @@ def test_dead_nodes_are_swept_out(start, monkeypatch):
 def test_a_system_without_a_queue_takes_the_jobs_of_a_dead_process_over_too(start, monkeypatch):
     with start() as one, start() as two:
         job = one.queue("q").enqueue(noop)
-        claimed, _ = one.lines["q"].settle_and_claim([], 1)
+        claimed, _ = one.local_queues["q"].settle_and_claim([], 1)
         assert [str(one_.id) for one_ in claimed] == [job.id]
         two.spawn(named(Account))
-        assert not two.lines
+        assert not two.local_queues
         monkeypatch.setattr(two.store.node, "dead", lambda: [one.store.node.id])
         two.store.members.bury_dead()
         assert job.status == "queued"
