@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import actorflow as af
+from actorflow.testing import VirtualSystem
 from tests.core.actors import until
 from tests.supervision.parts import PATIENCE, Failing, Worker, crash, find, kid, ping, tree
 
@@ -168,6 +169,34 @@ def test_stop_of_a_supervisor_during_a_slow_restart_does_not_wait_for_it(virtual
     assert sup.stop() is True
     assert virtual_system.now == 1
     assert "up a" not in log
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["an actor", "a tree"])
+def test_an_actor_that_is_stopped_while_it_starts_has_not_crashed(any_system, log, deep, caplog):
+    """A Ctrl-C just then left a traceback in the log of a program that had ended as it should."""
+    caplog.set_level("INFO", logger="actorflow")
+    begun = []
+
+    class Sleeps(Worker):
+        async def on_start(self):
+            begun.append(self)
+            await af.timer(600)
+
+    class Spawner(af.Actor):
+        def spawn(self, child):
+            return self.ctx.spawn(child)
+
+    spawner = any_system.spawn(Spawner)
+    child = kid(log, "a", Sleeps)
+    spawned = spawner.call(Spawner.spawn, tree(child) if deep else child)
+    if isinstance(any_system, VirtualSystem):
+        any_system.sleep(1)
+    until(lambda: begun)
+    any_system.stop(grace=5)
+    with pytest.raises((af.Stopping, af.ActorDeadError)):
+        spawned.get(timeout=PATIENCE)
+    assert "was stopped while it started" in caplog.text
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_a_slow_first_start_is_woken_when_the_system_stops(virtual_system, log):

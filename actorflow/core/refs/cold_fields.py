@@ -96,7 +96,7 @@ def must_stop(ref: ActorRef[Any]) -> bool:
 
 
 def cold_of(ref: ActorRef[Any]) -> ColdFields:
-    """Return the ref's Life, made at first use."""
+    """Return the ref's cold fields, made at first use."""
     cold = ref._cold
     if cold is None:
         return exclusively(_lock, lambda: _made(ref))  # an overtaken handler may stash while an exit is noted

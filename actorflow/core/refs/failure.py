@@ -18,7 +18,7 @@ import pykka
 from actorflow.core.futures.unobserved import fail
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.log import logger
-from actorflow.core.messages.messages import Ended, is_life_cycle
+from actorflow.core.messages.messages import Ended, Start, is_life_cycle
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.cell import ENDING
 from actorflow.errors import Crash, DefinitionError, Stopping, TransitionRefused, is_a
@@ -78,7 +78,10 @@ def answer_failure(
     if is_a(error, KeyboardInterrupt):
         scheduler.events.interrupted()
     if is_life_cycle(message):
-        log_crash(ref, error)
+        if type(message) is Start and is_a(error, Stopping) and ref._cold is not None and ref._cold.exit is not None:
+            logger.info("%s was stopped while it started", ref)  # the one who spawns it gets the error
+        else:
+            log_crash(ref, error)
         if future is not None:
             future._settle(None, contained(ref, error))
         return None
