@@ -12,9 +12,9 @@ from actorflow.core.messages.messages import Stop
 from actorflow.core.refs.cell import ENDING, IDLE
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import Gone
+from actorflow.durable.address import ELSEWHERE, DurableBase, key_of
 from actorflow.durable.context import DurableContext
 from actorflow.durable.handling.mailbox import Mailbox
-from actorflow.durable.remote.remote_ref import ELSEWHERE, DurableBase, key_of
 from actorflow.durable.rows.open_asks import StoredFuture
 from actorflow.errors import DefinitionError
 

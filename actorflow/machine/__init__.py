@@ -2,11 +2,11 @@
 
 For users: `state_machine`, `rules`, `declare` and `direct` (the class form), `builder`, `mapping` (builtins), `scxml`
 (documents). The definition: `chart`, of `draft`, with the `hooks` that it calls and the mistakes that `checks` finds;
-`initial` (machines that start in a given state), `reachability`, `paths`, `pictures`. How it runs: `transition_sets`
-(the states that a step exits and enters: the algorithm of the SCXML recommendation), `configuration` and `program` (a
-chart ready to run, each step worked out once), `interpreter` and `steps` (one instance), `pending` (its rare fields),
-`event`, `platform` (what surrounds it), `snapshot`, `pickling`, `stats`. Around it: `actor` and `actor_platform`, or
-`local` (a machine without an actor).
+`initial` (machines that start in a given state), `reachability`, `paths`, `pictures`, and `forms`, which imports what
+makes other forms. How it runs: `transition_sets` (the states that a step exits and enters: the algorithm of the SCXML
+recommendation), `configuration` and `program` (a chart ready to run, each step worked out once), `interpreter` and
+`steps` (one instance), `pending` (its rare fields), `event`, `platform` (what surrounds it), `snapshot`, `pickling`,
+`stats`. Around it: `actor` and `actor_platform`, or `local` (a machine without an actor).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from actorflow.machine import forms  # noqa: F401 - it has what makes other forms of a chart
 from actorflow.machine.actor import ChartActor
 from actorflow.machine.chart import Chart, Hook, Invoke, StateNode, Transition
 from actorflow.machine.checks import ChartWarning

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from actorflow.errors import DefinitionError
 
@@ -138,6 +138,9 @@ class Chart:
     (['', 'off', 'lit'], ('lit',))
     """
 
+    # Returns what makes another form of a chart, by name; machine.forms, which is above all of them, puts it here.
+    _form: ClassVar[Callable[[str], Callable[..., Any]]]
+
     name: str
     states: Mapping[str, StateNode]
     order: Order = "action first"
@@ -207,15 +210,13 @@ class Chart:
         Raises:
             DefinitionError: an unknown key, with its place; other mistakes are warned of.
         """
-        from actorflow.machine.mapping import chart_from_dict  # noqa: PLC0415 - it is made of charts
-
-        return chart_from_dict(data, functions)
+        chart: Chart = Chart._form("chart_from_dict")(data, functions)
+        return chart
 
     def to_dict(self) -> dict[str, Any]:
         """Return the chart as a dict of builtins: `Chart.from_dict(chart.to_dict())` is the same chart."""
-        from actorflow.machine.mapping import chart_to_dict  # noqa: PLC0415 - it is made of charts
-
-        return chart_to_dict(self)
+        data: dict[str, Any] = Chart._form("chart_to_dict")(self)
+        return data
 
     @staticmethod
     def from_scxml(document: str | Path, *, trust: bool = False, datamodel: str = "python") -> ScxmlChart:
@@ -229,27 +230,20 @@ class Chart:
         Raises:
             DefinitionError: the document is wrong, too large or hostile; the text names file and line.
         """
-        from actorflow.machine.scxml.reader import load  # noqa: PLC0415 - it makes charts
-
-        return load(document, trust=trust, datamodel=datamodel)
+        chart: ScxmlChart = Chart._form("load")(document, trust=trust, datamodel=datamodel)
+        return chart
 
     def scxml(self) -> str:
         """Return the chart as an SCXML document; of Python's functions it has the names."""
-        from actorflow.machine.scxml.writer import chart_to_scxml  # noqa: PLC0415 - it writes charts
-
-        return chart_to_scxml(self)
+        return str(Chart._form("chart_to_scxml")(self))
 
     def mermaid(self, *, active: Collection[str] = ()) -> str:
         """Return the chart as a Mermaid state diagram; states in `active` are marked."""
-        from actorflow.machine.pictures import mermaid  # noqa: PLC0415 - it draws charts
-
-        return mermaid(self, active=active)
+        return str(Chart._form("mermaid")(self, active=active))
 
     def dot(self, *, active: Collection[str] = ()) -> str:
         """Return the chart for Graphviz; states in `active` are marked."""
-        from actorflow.machine.pictures import dot  # noqa: PLC0415 - it draws charts
-
-        return dot(self, active=active)
+        return str(Chart._form("dot")(self, active=active))
 
     def svg(self, *, active: Collection[str] = ()) -> str:
         """Return the chart as an SVG picture, drawn by Graphviz.
@@ -257,9 +251,7 @@ class Chart:
         Raises:
             ActorflowError: Graphviz is not installed, or failed.
         """
-        from actorflow.machine.pictures import svg  # noqa: PLC0415 - it draws charts
-
-        return svg(self, active=active)
+        return str(Chart._form("svg")(self, active=active))
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -271,10 +263,8 @@ class Chart:
         """
         program = self._programs.get(model_class)
         if program is None:
-            from actorflow.machine.program import Program  # noqa: PLC0415 - a program is made of a chart
-
             try:
-                program = self._programs.setdefault(model_class, Program(self, model_class))
+                program = self._programs.setdefault(model_class, Chart._form("Program")(self, model_class))
             except RecursionError:
                 msg = (
                     f"the states of chart {self.name!r} are nested too deep: put inner ones into a machine of their own"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
@@ -80,6 +80,8 @@ class Interpreter:
         "model",
     )
 
+    _of_local: ClassVar[Callable[[Any], Interpreter]]  # machine.local, which is made of interpreters, puts it here
+
     event: Event | None
 
     def __init__(
@@ -128,9 +130,7 @@ class Interpreter:
         Raises:
             DefinitionError: an actor runs it, or nothing does.
         """
-        from actorflow.machine.local import interpreter_of  # noqa: PLC0415 - it is made of interpreters
-
-        return interpreter_of(machine)
+        return Interpreter._of_local(machine)
 
     def start(self) -> None:
         """Enter the initial state.

@@ -154,3 +154,6 @@ def interpreter_of(machine: Any) -> Interpreter:
         msg = f"no interpreter alone runs {text_of(machine)}: give a machine made by local(...), or ask its ref"
         raise DefinitionError(msg)
     return interpreter
+
+
+Interpreter._of_local = staticmethod(interpreter_of)

@@ -22,7 +22,10 @@ from actorflow.durable.node.handler_batch import HandlerBatch
 from actorflow.durable.node.housekeeping import Housekeeping
 from actorflow.durable.node.ownership import Ownership
 from actorflow.durable.ref import DurableRef
-from actorflow.durable.remote import parent_requests  # noqa: F401 - it adds the requests of child processes
+from actorflow.durable.remote import (
+    parent_requests,  # noqa: F401 - it adds the requests of child processes
+    remote_ref,  # noqa: F401 - it has what unpickles a ref
+)
 from actorflow.durable.rows import ledger
 from actorflow.durable.rows.payload import pack, read, read_failure
 from actorflow.durable.rows.records import Letter, MailRow, TimerRow

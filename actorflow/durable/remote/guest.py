@@ -23,12 +23,13 @@ from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import NODES
 from actorflow.core.refs.timers import Timer
+from actorflow.durable.address import ELSEWHERE, DurableBase, key_of, runtime_at
 from actorflow.durable.context import DurableContext, DurableReply
 from actorflow.durable.handling.machine_timers import timer_of
 from actorflow.durable.handling.runtime_messages import CrashNow
 from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.remote.protocol import FAILED, HandleRequest, LoadRequest
-from actorflow.durable.remote.remote_ref import ELSEWHERE, DurableBase, DurableRemoteRef, key_of, runtime_at
+from actorflow.durable.remote.remote_ref import DurableRemoteRef
 from actorflow.durable.rows.records import MailRow, TimerRow
 from actorflow.durable.rows.state import is_machine, put_state, state_bytes
 from actorflow.process.hosts.child.guest_ref import GuestRef

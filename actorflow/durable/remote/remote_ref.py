@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import NODES, Gone, gone_ref
-from actorflow.core.system import SYSTEMS
+from actorflow.durable.address import ELSEWHERE, DurableBase, key_of, runtime_at
 from actorflow.process.hosts.link.remote_ref import Elsewhere, RemoteRef, held, sender_of_this
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
-
-ELSEWHERE: Final = -1  # uid of refs whose actor is not in the tree of this system run
-
-
-class DurableBase(ActorRef[Any]):
-    """The base of refs of durable actors in all processes: two are equal if they are of one name."""
-
-    __slots__ = ()
-
-    _is_plain = False
-    _key: str  # the path below the system: the name that its rows are found by
-
-    def _to_stored(self) -> tuple[str, Any]:
-        kind = self.actor_class
-        return "$actor", [self._key, f"{kind.__module__}.{kind.__qualname__}"]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        scheduler = self._scheduler
-        return resolve_stored, (scheduler.key, scheduler.first_uid, self.uid, self.path, self.actor_class)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, DurableBase):
-            return NotImplemented
-        return self._key == other._key and self._scheduler.key == other._scheduler.key
-
-    def __hash__(self) -> int:
-        return zlib.crc32(self._key.encode())
-
-
-def key_of(path: str) -> str:
-    """Return the path below the system."""
-    return path.split("/", 2)[2]
 
 
 class DurableRemoteRef(DurableBase, RemoteRef):
@@ -98,9 +65,4 @@ def resolve_stored(key: str, first_uid: int, uid: int, path: str, cls: type[Any]
     return known
 
 
-def runtime_at(key: str) -> Any:
-    """Return the runtime of a system's durable actors in this process; None if there is none."""
-    here = NODES.get(key)
-    if here is None:
-        return next((system.scheduler.durable for system in list(SYSTEMS) if system.scheduler.key == key), None)
-    return here.scheduler.durable
+DurableBase._resolve_stored = staticmethod(resolve_stored)

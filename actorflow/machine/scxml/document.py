@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.errors import DefinitionError
 from actorflow.machine.chart import Chart
@@ -28,6 +29,8 @@ class ScxmlChart(Chart):
         document: the root element.
         source: the document's file and language.
     """
+
+    _read_element: ClassVar[Callable[..., Any]]  # scxml.reader, which makes such charts, puts it here
 
     document: Element = field(default_factory=lambda: Element("scxml"))
     source: DocumentSource = field(default_factory=lambda: DocumentSource(""))
@@ -90,6 +93,4 @@ class ScxmlChart(Chart):
         return super().program(model_class)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from actorflow.machine.scxml.reader import read_element  # noqa: PLC0415 - the reader makes charts
-
-        return read_element, (self.document, self.source)
+        return ScxmlChart._read_element, (self.document, self.source)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.machine.chart import Hook, Invoke
 from actorflow.machine.scxml.content import Block
@@ -27,6 +28,8 @@ class Invocation:
     """
 
     __slots__ = ("_content", "_kind", "_params", "_place", "_reference", "element", "id", "source")
+
+    read: ClassVar[Callable[..., Any]]  # scxml.reader, since documents have invokes and those documents, puts it here
 
     def __init__(self, element: Element, source: DocumentSource, id: str) -> None:
         self.element = element
@@ -59,8 +62,6 @@ class Invocation:
             EvaluationError: a part has no value, or the type or the document cannot be invoked.
             DefinitionError: the document is wrong.
         """
-        from actorflow.machine.scxml.reader import read  # noqa: PLC0415 - documents have invokes, which have documents
-
         if self.source.level >= MAX_INVOKED:
             raise EvaluationError(f"documents invoke each other more than {MAX_INVOKED} deep")
         session.begin()
@@ -84,7 +85,7 @@ class Invocation:
                 raise EvaluationError(f"invoke: the content must be a document, not {type(text).__name__}")
             found = dataclasses.replace(inner, file=f"{self.source.file}, <invoke {self.id}>")
         session.spend(len(text) // 4)  # reading and compiling take some 5 us a character
-        chart = family.chart(text, f"{found.level} {found.folder} {found.file}", lambda: read(text, found))
+        chart = family.chart(text, f"{found.level} {found.folder} {found.file}", lambda: Invocation.read(text, found))
         if self._place is not None:
             self._place(session, self.id)
         return chart, values

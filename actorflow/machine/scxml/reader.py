@@ -14,7 +14,7 @@ from actorflow.machine.scxml.binding import BindState, DocumentStart, DoneData, 
 from actorflow.machine.scxml.content import Block, Condition
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.elements import MAX_BYTES, VERBATIM, Element, parse
-from actorflow.machine.scxml.invoking import read_invoke
+from actorflow.machine.scxml.invoking import Invocation, read_invoke
 from actorflow.machine.scxml.limits import MAX_SOURCE
 from actorflow.machine.scxml.source import DocumentSource, checked_language
 
@@ -343,3 +343,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(name, [each for each in known if each], n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+ScxmlChart._read_element = staticmethod(read_element)
+Invocation.read = staticmethod(read)

@@ -15,7 +15,6 @@ from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.drain import Drain
 from actorflow.core.system import System
 from actorflow.process.hosts.child import (
-    log_forwarding,
     parent_requests,  # noqa: F401 - they add requests
 )
 from actorflow.process.hosts.child.guest_ref import PAGES, Asked
@@ -23,6 +22,7 @@ from actorflow.process.hosts.child.guests import FIRST_UID, STEWARDS, Steward
 from actorflow.process.hosts.child.scheduler import HostScheduler, ParentLink
 from actorflow.process.hosts.link import (
     deadlock_probe,  # noqa: F401 - they add requests
+    log_forwarding,
     lookup,  # noqa: F401 - they add requests
 )
 from actorflow.process.hosts.link.link import PAGE, Answer, HostLink

@@ -17,9 +17,9 @@ from actorflow.core.futures.thread_wait import LOOK_UP
 from actorflow.core.log import logger
 from actorflow.core.running.quiet import OTHERS
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, MemoryLimit
-from actorflow.process.hosts.child import log_forwarding  # noqa: F401 - they add their requests
 from actorflow.process.hosts.link import (
     deadlock_probe,  # noqa: F401 - they add their requests
+    log_forwarding,  # noqa: F401 - they add their requests
     lookup,  # noqa: F401 - they add their requests
 )
 from actorflow.process.hosts.link.link import PAGE, HostLink
