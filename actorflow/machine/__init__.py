@@ -14,11 +14,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.messages.messages import Record
 from actorflow.machine import forms  # noqa: F401 - it has what makes other forms of a chart
 from actorflow.machine.actor import ChartActor
 from actorflow.machine.chart import Chart, Hook, Invoke, StateNode, Transition
 from actorflow.machine.checks import ChartWarning
-from actorflow.machine.event import Event, Record
+from actorflow.machine.event import Event
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.state_machine import StateMachine
 from actorflow.machine.stats import MachineStats, machine_capacity

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.actor import MachineActor
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.messages.handlers import handles
-from actorflow.core.messages.messages import Sent
+from actorflow.core.messages.messages import Record, Sent
 from actorflow.errors import DefinitionError
 from actorflow.machine import snapshot
 from actorflow.machine.actor_platform import ActorPlatform, Owed, ended, hand_over
-from actorflow.machine.event import Event, Record
+from actorflow.machine.event import Event
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.steps import failures
 from actorflow.machine.steps.macrostep import time_out
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from actorflow.machine.chart import Chart
 
 
-class Machine(Actor):
+class Machine(MachineActor):
     """The base of machines of either form: an interpreter, and events instead of calls. Not for users to subclass."""
 
     _interpreter: Interpreter
     _stop_when_final: ClassVar[bool] = False
     _history: ClassVar[int] = 32
     _reports_to: tuple[ActorRef[Any], str] | None = None  # the machine that invoked it, and the id
-    _is_machine: ClassVar[bool] = True
     _inside: bool = False  # one of its own methods runs, of a machine without an actor
     _placed: bool = False  # it is in the state that it was given, and nothing in that has begun yet
     _owed: Sequence[Event] = ()  # deferred events of a durable machine that somebody may wait for

@@ -66,7 +66,7 @@ class ActorPlatform:
     def watch_child(self, child: ActorRef[Any], invoke: Invoke) -> None:
         """Have the news of a child's end come as a message."""
         owner = self.owner
-        if getattr(child.actor_class, "_is_machine", False):
+        if child._traits.is_machine:
             child._send(Call("_report_to", (owner._actor_ref, invoke.id), {}), None)
         owner.ctx.pipe(child._scheduler.end_of(child).map(lambda _: child), owner._child_ended)
 
@@ -80,7 +80,7 @@ class ActorPlatform:
     def forward(self, child: ActorRef[Any], event: Event, /) -> None:
         """Send an event on to a child: a machine gets it as an event, another actor by `tell`."""
         try:
-            if getattr(child.actor_class, "_is_machine", False):
+            if child._traits.is_machine:
                 child._send(Sent(event.name, event.args, event.kwargs), None)
             else:
                 child.tell(event)

@@ -1,29 +1,11 @@
-"""Event: an occurrence that a machine handles; and Record: the outcome of one."""
+"""Event: an occurrence that a machine handles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["external", "internal", "platform"]
-
-
-class Record(NamedTuple):
-    """One transition that was taken, as `history` has it and listeners get it.
-
-    Attributes:
-        source: the state before; several regions are joined by "+".
-        target: the state after.
-        event: its name; None for an eventless transition.
-        data: positional arguments of the event, and the keyword arguments as a dict behind them, if there were any.
-        time: seconds since the epoch, on the system's clock.
-    """
-
-    source: str
-    target: str
-    event: str | None
-    data: tuple[Any, ...]
-    time: float
 
 
 class Event:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.log import logger
+from actorflow.core.messages.messages import Record
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
 from actorflow.machine import pickling, snapshot
 from actorflow.machine.chart import Chart
 from actorflow.machine.configuration import Configuration
-from actorflow.machine.event import Event, Record
+from actorflow.machine.event import Event
 from actorflow.machine.initial import OF_CHART, Initial, names_of
 from actorflow.machine.pending import Pending, PendingTimer, TimerKey
 from actorflow.machine.platform import ALONE, Platform

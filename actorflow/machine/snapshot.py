@@ -9,9 +9,10 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from actorflow.core.messages.messages import Record
 from actorflow.errors import DefinitionError, PayloadError
 from actorflow.machine.chart import HISTORY, ROOT
-from actorflow.machine.event import Event, Record
+from actorflow.machine.event import Event
 from actorflow.machine.pending import PendingTimer, TimerKey, pending_of
 from actorflow.machine.steps import macrostep, timers
 from actorflow.machine.transition_sets import is_legal, was_active

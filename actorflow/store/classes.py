@@ -101,6 +101,7 @@ def known(name: str, find: Callable[[str], type | None]) -> type:
 # Where classes of ours have gone that older rows name.
 MOVED: Final = {
     "actorflow.core.messages.": "actorflow.core.messages.messages.",
+    "actorflow.machine.event.Record": "actorflow.core.messages.messages.Record",
     "actorflow.queue.listeners.": "actorflow.queues.events.",
     "actorflow.queue.": "actorflow.queues.",
     "actorflow.workflow.": "actorflow.tasks.",

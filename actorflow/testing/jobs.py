@@ -47,12 +47,12 @@ def assert_enqueued(task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
         return transaction.all("jobs.of_task", {"task": task.name})
 
     for system in list(SYSTEMS):
-        for line in getattr(system, "lines", {}).values():
-            for id_, payload in reversed(line.store.read(work)):
+        for local in getattr(system, "local_queues", {}).values():
+            for id_, payload in reversed(local.store.read(work)):
                 if wanted is None or bytes(payload) == wanted:
-                    return Job(line.store, line.waits, str(id_))
+                    return Job(local.store, local.waits, str(id_))
                 others.append(call_of(task, payload))
-            break  # all lines of a system have the same store
+            break  # all queues of a system have the same store
     seen = f"; there are {', '.join(others[:SHOWN])}" if others else "; there is no job of it"
     msg = f"{call_of(task, encode([list(args), kwargs]))} was not enqueued{seen}"
     raise AssertionError(msg)

@@ -19,13 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actorflow.app.virtual import VirtualSystem
 from actorflow.core.futures.future import Future
-from actorflow.core.messages.messages import Crashed
+from actorflow.core.messages.messages import Crashed, Record
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
 from actorflow.machine import snapshot, transition_sets
 from actorflow.machine.actor import ChartActor, Machine
 from actorflow.machine.chart import Chart
-from actorflow.machine.event import Record
 from actorflow.machine.interpreter import Interpreter
 from actorflow.machine.paths import public_attributes
 from actorflow.machine.state_machine import StateMachine

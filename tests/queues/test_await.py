@@ -29,7 +29,7 @@ async def sum_of_doubles(n: int) -> int:
 
 @af.task
 async def result_in_loop(job: str) -> None:
-    af.Job(QUEUES["numbers"]._store, QUEUES["numbers"]._line.waits, job).result()
+    af.Job(QUEUES["numbers"]._store, QUEUES["numbers"]._local.waits, job).result()
 
 
 @af.task

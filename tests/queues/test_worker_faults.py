@@ -335,7 +335,7 @@ def test_a_lack_that_is_over_is_seen_beside_a_long_job_and_by_a_long_one(monkeyp
 
 def test_a_task_that_waits_for_a_process_has_not_begun(shop):
     """As one that was tried to see whether the lack is over."""
-    line = shop.queue("q")._line
+    line = shop.queue("q")._local
     job = ledger.Claimed(
         1, tasks.cpu_double.name, b"", None, 1, 0, 1, 0, None, at_most_once=False, created=0.0, due=None
     )

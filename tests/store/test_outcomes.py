@@ -212,7 +212,7 @@ def test_a_queue_and_a_durable_actor_stop_and_say_so_once_when_a_newer_program_c
             queue.enqueue(nothing)
         until(lambda: "takes no more jobs in this process, restart it" in caplog.text)
         for _ in range(20):
-            queue._line.wake()
+            queue._local.wake()
         said = [record for record in caplog.records if "takes no more jobs" in record.message]
         assert len(said) == 1
         migrate(url, system.store.version)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pykka._actor import ActorInbox
 
     from actorflow.core.actors.traits import ClassKeywords
+    from actorflow.core.messages.messages import Record
 
 R = TypeVar("R")
 
@@ -56,6 +57,7 @@ class Actor(pykka.Actor):
     _constructors: ClassVar[tuple[str, ...]] = ()  # class methods that `spawn` takes instead of the class
     _ends_last: ClassVar[bool] = False  # True: at the end of the system it outlives the actors that may use it
     _works_in_drains: ClassVar[bool] = False  # True: its timers fire until its own end, though the system drains
+    _is_machine: ClassVar[bool] = False
     _restart_intensity: ClassVar[int] = 1
     _restart_period: ClassVar[float] = 5.0
     _default_system: ClassVar[staticmethod[[], Any]]  # of `start`; core.system, which is made of actors, puts it here
@@ -175,6 +177,32 @@ class Actor(pykka.Actor):
 
 
 Actor._traits = Traits(Actor, Actor._child_options)
+
+
+class MachineActor(Actor):
+    """The base of state machines, as far as a ref knows of them."""
+
+    _is_machine: ClassVar[bool] = True
+
+    @property
+    def state(self) -> str:
+        """The name of the active state; with parallel regions all of them, joined by "+"."""
+        raise NotImplementedError  # pragma: no cover - machines have it
+
+    @property
+    def configuration(self) -> frozenset[str]:
+        """The names of all active states, those around others included."""
+        raise NotImplementedError  # pragma: no cover
+
+    @property
+    def legal(self) -> tuple[str, ...]:
+        """The events that are legal now, in document order; guards are not asked."""
+        raise NotImplementedError  # pragma: no cover
+
+    @property
+    def history(self) -> list[Record]:
+        """The last transitions, oldest first: a copy."""
+        raise NotImplementedError  # pragma: no cover
 
 
 @handles(Call)

@@ -193,6 +193,7 @@ class Traits:
         "has_async_on_stop",
         "has_on_start",
         "has_on_stop",
+        "is_machine",
         "loop",
         "options",
         "overtaken",
@@ -205,6 +206,7 @@ class Traits:
         self.options = options
         self.pinned = options.blocking  # a thread of its own
         self.loop = options.loop
+        self.is_machine = actor_class._is_machine
         self.has_on_start = options.durable or actor_class._has_on_start()  # a durable actor loads its state there
         self.has_on_stop = actor_class.on_stop is not BASE_HOOKS["on_stop"]
         self.has_async_on_stop = self.has_on_stop and inspect.iscoroutinefunction(actor_class.on_stop)

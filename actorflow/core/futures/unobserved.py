@@ -47,7 +47,7 @@ def fail(
     ref: ActorRef[Any], message: Any, future: Future[Any], sender: ActorRef[Any] | None, error: BaseException
 ) -> None:
     """Answer a request with an error; one to a state machine that nobody reads is a dead letter."""
-    if (future.__class__ is Future or future._becomes_unread) and hasattr(ref.actor_class, "_is_machine"):
+    if (future.__class__ is Future or future._becomes_unread) and ref._traits.is_machine:
         future._letter = (ref, message, sender)  # type: ignore[attr-defined]
         future.__class__ = UnobservedFuture
         if is_a(error, ActorDeadError, TransitionRefused):

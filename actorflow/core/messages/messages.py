@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from actorflow.text import text_of
 
@@ -146,3 +146,21 @@ class DeadLetter:
     message: Any
     sender: ActorRef[Any] | None
     reason: BaseException | None
+
+
+class Record(NamedTuple):
+    """One transition that was taken, as `history` has it and listeners get it.
+
+    Attributes:
+        source: the state before; several regions are joined by "+".
+        target: the state after.
+        event: its name; None for an eventless transition.
+        data: positional arguments of the event, and the keyword arguments as a dict behind them, if there were any.
+        time: seconds since the epoch, on the system's clock.
+    """
+
+    source: str
+    target: str
+    event: str | None
+    data: tuple[Any, ...]
+    time: float

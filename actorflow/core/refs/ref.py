@@ -22,10 +22,9 @@ from actorflow.errors import ActorDeadError, DefinitionError
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.core.actors.actor import Actor
+    from actorflow.core.actors.actor import Actor, MachineActor
     from actorflow.core.actors.transitions import RecordSubscription
-    from actorflow.machine.event import Record
-    from actorflow.machine.state_machine import StateMachine
+    from actorflow.core.messages.messages import Record
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -195,7 +194,7 @@ class ActorRef(Cell, Generic[A_co]):
     # --- state machines ----------------------------------------------------------------------------------------------
 
     @property
-    def state(self: ActorRef[StateMachine]) -> str:
+    def state(self: ActorRef[MachineActor]) -> str:
         """The active state of a state machine, after all messages that this sender has sent it; waits for the answer.
 
         Raises:
@@ -204,12 +203,12 @@ class ActorRef(Cell, Generic[A_co]):
         return self._read("state")  # type: ignore[no-any-return]
 
     @property
-    def configuration(self: ActorRef[StateMachine]) -> frozenset[str]:
+    def configuration(self: ActorRef[MachineActor]) -> frozenset[str]:
         """All active states of a state machine: the innermost, those around them, and parallel ones."""
         return self._read("configuration")  # type: ignore[no-any-return]
 
     @property
-    def legal(self: ActorRef[StateMachine]) -> tuple[str, ...]:
+    def legal(self: ActorRef[MachineActor]) -> tuple[str, ...]:
         """The events that are legal in a state machine now: some rule of an active state is for them.
 
         Guards are not asked, since they look at an event's arguments.
@@ -217,12 +216,12 @@ class ActorRef(Cell, Generic[A_co]):
         return self._read("legal")  # type: ignore[no-any-return]
 
     @property
-    def history(self: ActorRef[StateMachine]) -> list[Record]:
+    def history(self: ActorRef[MachineActor]) -> list[Record]:
         """The last transitions of a state machine, oldest first: a copy."""
         return self._read("history")  # type: ignore[no-any-return]
 
     def _read(self, what: str) -> Any:
-        if not hasattr(self.actor_class, "_is_machine"):
+        if not self._traits.is_machine:
             msg = f"{self.actor_class.__name__} is no state machine: its ref has no {what!r}"
             raise AttributeError(msg)
         future = self._future_class(self)
@@ -243,7 +242,7 @@ class ActorRef(Cell, Generic[A_co]):
             fail(self, Sent(event, args, kwargs), future, None, error)
         return future
 
-    def subscribe(self: ActorRef[StateMachine], to: ActorRef[Any] | Callable[[Record], Any], /) -> RecordSubscription:
+    def subscribe(self: ActorRef[MachineActor], to: ActorRef[Any] | Callable[[Record], Any], /) -> RecordSubscription:
         """Get each transition of this state machine: a ref by `tell`, a function is called as a message of an actor.
 
         The subscription outlives restarts of the machine. An error of the function is logged.
@@ -252,7 +251,7 @@ class ActorRef(Cell, Generic[A_co]):
         return ActorRef._subscribe(self, to)
 
     def _check_machine(self, what: str) -> None:
-        if not hasattr(self.actor_class, "_is_machine"):
+        if not self._traits.is_machine:
             msg = (
                 f"{self.actor_class.__name__} is no state machine, and {what} is for these: use tell, ask, call or cast"
             )
