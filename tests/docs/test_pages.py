@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -44,6 +44,19 @@ def test_paths_and_tests_that_a_page_names_exist(page: Path) -> None:
         file = ROOT / path
         if not file.exists() or (test and f"def {test}(" not in file.read_text(encoding="utf-8")):
             missing.append(f"{path}::{test}" if test else path)
+    assert missing == []
+
+
+def test_the_walks_name_functions_that_exist() -> None:
+    walks = prose(ROOT / "docs" / "architecture.md")
+    named = re.findall(r"`([\w/]+\.py): (\w+)(?:\.(\w+))?`", walks)
+    missing = [
+        (file, name)
+        for file, *names in named
+        for name in filter(None, names)
+        if not re.search(rf"(def|class) {name}\b", (ROOT / "actorflow" / file).read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 20
     assert missing == []
 
 
