@@ -51,7 +51,7 @@ class StoredSystem(System):
         self._store: Store | None = None
         self._store_lock = threading.RLock()
         self.local_queues: dict[str, LocalQueue] = {}
-        scheduler.durable_kind = self._durable_kind  # type: ignore[method-assign]
+        scheduler.place_durable = self._place_durable
 
     @property
     def store(self) -> Store:
@@ -164,9 +164,9 @@ class StoredSystem(System):
     def dead_mail(self) -> DeadMail:
         """The messages of durable actors that no try could handle: list them, send them again, remove them."""
         from actorflow.durable.node.dead_letters import DeadMail  # noqa: PLC0415 - most systems have no durable actor
-        from actorflow.durable.opening import registry_of  # noqa: PLC0415 - as above
+        from actorflow.durable.opening import runtime_of  # noqa: PLC0415 - as above
 
-        return DeadMail(self.store, lambda: registry_of(self.scheduler, lambda: self.store))
+        return DeadMail(self.store, lambda: runtime_of(self.scheduler, lambda: self.store))
 
     @property
     def stored_actors(self) -> StoredActors:
@@ -213,15 +213,15 @@ class StoredSystem(System):
 
     def _read_with_refs(self, data: bytes) -> object:
         """Return an argument or a result of a job that may have refs; one of a durable actor is of this system."""
-        from actorflow.durable.opening import registry_of  # noqa: PLC0415 - most jobs have no refs
+        from actorflow.durable.opening import runtime_of  # noqa: PLC0415 - most jobs have no refs
         from actorflow.durable.rows.payload import read  # noqa: PLC0415 - as above
 
-        return read(registry_of(self.scheduler, lambda: self.store), data)
+        return read(runtime_of(self.scheduler, lambda: self.store), data)
 
-    def _durable_kind(self, path: str, traits: Traits) -> tuple[type[ActorRef[Any]], Traits]:
-        from actorflow.durable.opening import durable_kind  # noqa: PLC0415 - most systems have no durable actor
+    def _place_durable(self, path: str, traits: Traits) -> tuple[type[ActorRef[Any]], Traits]:
+        from actorflow.durable.opening import place_durable  # noqa: PLC0415 - most systems have no durable actor
 
-        return durable_kind(self.scheduler, lambda: self.store, path, traits)
+        return place_durable(self.scheduler, lambda: self.store, path, traits)
 
     def _end_threads(self) -> None:
         super()._end_threads()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=Actor)
 
 
-def durable_kind(
+def place_durable(
     scheduler: Scheduler, store: Callable[[], Store], path: str, traits: Traits
 ) -> tuple[type[ActorRef[Any]], Traits]:
     """Return the kind of ref of a durable actor, and its traits in this process; the first one opens the store.
@@ -38,7 +38,7 @@ def durable_kind(
         )
         raise DefinitionError(msg)
     check_text("the path of a durable actor", path)
-    registry_of(scheduler, store)
+    runtime_of(scheduler, store)
     if options.host is None:
         return DurableRef, traits
     from actorflow.durable.remote.hosted import DurableHostedRef, DurableVirtualHostedRef  # noqa: PLC0415 - most have no host
@@ -52,17 +52,17 @@ def durable_kind(
     return DurableHostedRef, HostedTraits(traits.actor_class, options)
 
 
-def registry_of(scheduler: Scheduler, store: Callable[[], Store]) -> DurableRuntime:
-    """Return the registry of a system, made at first use."""
+def runtime_of(scheduler: Scheduler, store: Callable[[], Store]) -> DurableRuntime:
+    """Return the runtime of a system, made at first use."""
     runtime: DurableRuntime | None = scheduler.durable
     if runtime is not None:
         return runtime
     scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
     opened = store()  # before the lock is taken, since a server may be waited for
-    return exclusively(scheduler.first_use, lambda: _make_registry(scheduler, opened))
+    return exclusively(scheduler.first_use, lambda: _make_runtime(scheduler, opened))
 
 
-def _make_registry(scheduler: Scheduler, store: Store) -> DurableRuntime:
+def _make_runtime(scheduler: Scheduler, store: Store) -> DurableRuntime:
     if scheduler.durable is None:
         scheduler.durable = DurableRuntime(scheduler, store)
     runtime: DurableRuntime = scheduler.durable
@@ -84,4 +84,4 @@ def ref_by_name(scheduler: Scheduler, store: Callable[[], Store], name: str, cls
             f"durable({text_of(name)}, ...): give the path of the actor below its system, such as 'ann' or 'sales/ann'"
         )
         raise DefinitionError(msg)
-    return registry_of(scheduler, store).ref_of(name, cls)
+    return runtime_of(scheduler, store).ref_of(name, cls)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorflow.core.atomic import forkable_lock
 from actorflow.core.log import logger
@@ -35,8 +35,7 @@ def records_of(scheduler: Scheduler) -> RecordQueue:
         with _lock:
             if scheduler.records is None:
                 scheduler.records = RecordQueue(f"{scheduler.name}-logs")
-    records: RecordQueue = scheduler.records
-    return records
+    return cast("RecordQueue", scheduler.records)
 
 
 _lock = forkable_lock()

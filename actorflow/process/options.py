@@ -120,11 +120,11 @@ class Process:
         """The way the process is started: "zygote" or "spawn"."""
         return self.start or ("zygote" if sys.platform == "linux" else "spawn")
 
-    def lodge(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
+    def place(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
         """Return the kind of ref, and the traits, by which this process knows an actor that runs there."""
-        from actorflow.process.hosts.parent.hosted_ref import lodge  # noqa: PLC0415 - most programs have no hosts
+        from actorflow.process.hosts.parent.hosted_ref import placed  # noqa: PLC0415 - most programs have no hosts
 
-        return lodge(traits, scheduler)
+        return placed(traits, scheduler)
 
 
 def size(name: str, value: int | str) -> int:

@@ -28,7 +28,7 @@ Overflow: TypeAlias = Literal["block", "fail", "drop_oldest"]
 class Placement(Protocol):
     """The place where an actor runs, if not here; `af.Process` is one."""
 
-    def lodge(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
+    def place(self, traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
         """Return the kind of ref, and the traits, by which this process knows an actor that runs there."""
         ...
 
@@ -102,7 +102,7 @@ class Options:
         check_type("backoff", self.backoff, Backoff | None)
         check_type("blocking", self.blocking, bool)
         check_type("loop", self.loop, bool)
-        if self.host is not None and (isinstance(self.host, type) or not hasattr(self.host, "lodge")):
+        if self.host is not None and (isinstance(self.host, type) or not hasattr(self.host, "place")):
             msg = f"host={self.host!r}: give an af.Process"
             raise DefinitionError(msg)
         check_choice("restart", self.restart, ("permanent", "transient", "temporary", None))

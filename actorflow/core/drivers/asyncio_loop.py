@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actorflow.core.atomic import forkable_lock
 from actorflow.core.futures.future import Future
@@ -135,9 +135,9 @@ class LoopThread:
 def start_in_loop(scheduler: Scheduler, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
     """Make the handler a task on the loop."""
     with _lock:  # overtaken handlers begin beside each other
-        thread = scheduler.loop_thread
-        if thread is None:
-            thread = scheduler.loop_thread = LoopThread(scheduler.name)
+        if scheduler.loop_thread is None:
+            scheduler.loop_thread = LoopThread(scheduler.name)
+        thread = cast("LoopThread", scheduler.loop_thread)
     execution = LoopTask(scheduler, item, thread)
     item[0]._waiting = execution  # as long as it runs, so that a shutdown can cancel it
     context = scheduler.context.copy()

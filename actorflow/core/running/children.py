@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.messages import Crashed
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.bounded_mailbox import BoundedRef
 from actorflow.core.refs.cell import BUSY, DEAD, IDLE, READY
 from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import ActorRef
@@ -88,12 +87,8 @@ class Children:
     ) -> tuple[ActorRef[Any], Future[Any] | None]:
         """Make an actor, its constructor here, and start it; the future, if it has an `on_start`, is that one's end."""
         options = traits.options
-        kind = ActorRef if options.capacity is None else BoundedRef
         scheduler = self.scheduler
-        if options.durable:
-            kind, traits = scheduler.durable_kind(f"{self.path}/{options.name}", traits)
-        elif options.host is not None:
-            kind, traits = options.host.lodge(traits, scheduler)
+        kind, traits = scheduler.place(f"{self.path}/{options.name}", traits)
         uid = next(REFS.uids)
         while self._has_numbered and self._is_taken(traits, uid):
             uid = next(REFS.uids)

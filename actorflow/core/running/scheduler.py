@@ -30,6 +30,7 @@ from actorflow.core.messages.execution import Execution
 from actorflow.core.messages.handlers import HANDLERS
 from actorflow.core.messages.messages import CHANGED, SUSPENDED, Ended, Stop
 from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.bounded_mailbox import BoundedRef
 from actorflow.core.refs.cell import CHANGING, DEAD, IDLE, READY, WORK
 from actorflow.core.refs.failure import failed
 from actorflow.core.refs.ref import ActorRef
@@ -37,6 +38,7 @@ from actorflow.core.refs.termination import notify_end, refuse, watch
 from actorflow.core.refs.timers import TimerEntry, TimerHeap
 from actorflow.core.running import lifecycle
 from actorflow.core.running.async_handler import AsyncHandler
+from actorflow.core.running.extensions import Extensions, Placed, no_store
 from actorflow.core.running.run_queue import AT_REST, Ahead, Done, SchedulerThread
 from actorflow.errors import ActorflowError, DefinitionError
 
@@ -51,7 +53,7 @@ CHILDREN_LOCK: Final = forkable_lock()
 HANDLER_OF = HANDLERS.get
 
 
-class Scheduler:
+class Scheduler(Extensions):
     """The scheduling that both drivers share: sorting, running one message, and the life cycle around it."""
 
     is_virtual: ClassVar[bool] = False
@@ -78,10 +80,6 @@ class Scheduler:
         self.abandoned = 0
         self.abandoned_items: dict[int, Item] = {}  # by id; late reports of them are dropped
         self.name = "actorflow"
-        self.loop_thread: Any = None  # made by actorflow.core.drivers.asyncio_loop at first need
-        self.durable: Any = None  # the durable actors; made by actorflow.durable at first need
-        self.hosts: Any = None  # child processes; made by actorflow.process.hosts at first need
-        self.records: Any = None  # log records of child processes; made by actorflow.process.log_handling at first need
         self.buried: deque[tuple[int, str, Any]] | None = None  # the last dead; kept once there are child processes
         self.send_limit = 16 * 2**20  # bytes that may wait to be written to a child process
         self.payload_limit = 16 * 2**20  # bytes of one stored value
@@ -147,17 +145,20 @@ class Scheduler:
         """End all threads; the actors are dead."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
-    def durable_kind(
-        self,
-        path: str,
-        traits: Traits,  # noqa: ARG002 - for systems with a store
-    ) -> tuple[type[ActorRef[Any]], Traits]:
-        """Return the kind of ref of a durable actor, and its traits in this process."""
-        if self.node:
-            msg = f"{path}: a child process has no store: have the durable actor spawned in the system's own process"
-        else:
-            msg = f"{path}: a durable actor needs a store: spawn it in an af.ActorSystem"
-        raise DefinitionError(msg)
+    def place(self, path: str, traits: Traits) -> Placed:
+        """Return the kind of ref that an actor's options ask for, and its traits in this process.
+
+        Raises:
+            DefinitionError: it is durable, and this system has no store.
+        """
+        options = traits.options
+        if options.durable:
+            if self.place_durable is None:
+                raise no_store(path, self.node)
+            return self.place_durable(path, traits)
+        if options.host is not None:
+            return options.host.place(traits, self)
+        return (ActorRef if options.capacity is None else BoundedRef), traits
 
     def check_usable(self) -> None:
         """Raise if this process is a fork of the one that runs the scheduler."""

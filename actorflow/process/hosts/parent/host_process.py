@@ -8,7 +8,7 @@ import os
 import secrets
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorflow.core.atomic import forkable_lock
 from actorflow.core.clock import SystemClock
@@ -56,8 +56,7 @@ def hosts_of(scheduler: Scheduler) -> Hosts:
         with _lock:
             if scheduler.hosts is None:
                 scheduler.hosts = Hosts(scheduler)
-    hosts: Hosts = scheduler.hosts
-    return hosts
+    return cast("Hosts", scheduler.hosts)
 
 
 _lock = forkable_lock()

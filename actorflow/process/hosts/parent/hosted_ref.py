@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
 
 
-def lodge(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
+def placed(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
     """Return the kind of ref, and the traits, by which this process knows an actor of another."""
     if scheduler.is_virtual:
         return (VirtualHostedRef if traits.options.capacity is None else BoundedVirtualHostedRef), traits

@@ -1,0 +1,69 @@
+"""Extensions: what higher layers make for a scheduler at first need, and what the core calls of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from actorflow.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from actorflow.core.actors.traits import Traits
+    from actorflow.core.refs.ref import ActorRef
+
+# A kind of ref, and the traits that an actor has in this process.
+Placed: TypeAlias = "tuple[type[ActorRef[Any]], Traits]"
+
+
+class Closing(Protocol):
+    """A part of a system that ends with its threads."""
+
+    def close(self, seconds: float, /) -> object:
+        """End it, in so many seconds."""
+        ...
+
+
+class HostsExtension(Closing, Protocol):
+    """The child processes of a system: `process.hosts`."""
+
+    node: Any
+
+    def begin_close(self, seconds: float, /) -> object:
+        """Have all of them end; does not wait."""
+        ...
+
+
+class LoopExtension(Protocol):
+    """The asyncio loop of a system: `core.drivers.asyncio_loop`."""
+
+    def close(self) -> object:
+        """Cancel the running tasks, and end the thread."""
+        ...
+
+
+class Extensions:
+    """The parts of a scheduler that higher layers make; all of them are None before first need.
+
+    Attributes:
+        hosts: the child processes.
+        records: the log records of child processes: `process.log_handling`.
+        loop_thread: the asyncio loop.
+        durable: the durable actors, or in a child process what it knows of them. The core only asks whether there are
+            any; `durable` narrows it.
+        place_durable: returns the kind of ref of a durable actor; None: there is no store.
+    """
+
+    hosts: HostsExtension | None = None
+    records: Closing | None = None
+    loop_thread: LoopExtension | None = None
+    durable: Any = None
+    place_durable: Callable[[str, Traits], Placed] | None = None
+
+
+def no_store(path: str, node: str) -> DefinitionError:
+    """Return the error of a durable actor in a system without a store, with the cure."""
+    if node:
+        return DefinitionError(
+            f"{path}: a child process has no store: have the durable actor spawned in the system's own process"
+        )
+    return DefinitionError(f"{path}: a durable actor needs a store: spawn it in an af.ActorSystem")
