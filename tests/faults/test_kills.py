@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import ctypes
 import gc
+import itertools
 import logging
 import os
 import random
@@ -32,7 +33,7 @@ WAVE = 250  # tasks submitted at once; a tenth of the waves, two at least, warm 
 RETRIES = 30  # of every second task: so many deaths in a row happen to none
 PATIENCE = 30.0  # seconds for a wave's last futures, and more for the kills in it
 ANSWER = 10.0  # seconds for the answer to an ask
-MEMORY = 5 * 2**20  # bytes that this process may grow by in each half of a run
+MEMORY = 5 * 2**19  # bytes that this process may grow by in each quarter of a run
 LIMIT = 60 + KILLS  # seconds
 
 
@@ -245,10 +246,10 @@ def judge_answer(answer, error, expected, begun):
 
 
 def run_waves(killer, run, probe):
-    """Run all waves; give what this process has after the warm-up, halfway, and at the end, when it serves again."""
+    """Run all waves; give what this process has after the warm-up, and after each quarter, when it serves again."""
     waves = [range(start, min(start + WAVE, TASKS)) for start in range(0, TASKS, WAVE)]
     warm = max(2, len(waves) // 10)
-    looks = {warm, (warm + len(waves)) // 2, len(waves)}
+    looks = {warm + quarter * (len(waves) - warm) // 4 for quarter in range(5)}
     found = []
     for count, wave in enumerate(waves, 1):
         run(wave)
@@ -265,14 +266,15 @@ def assert_truthful(outcome, killer):
 
 
 def assert_not_grown(found):
-    """What this process has at the end is what it had after the warm-up; memory that is lost is so in both halves.
+    """What this process has at the end is what it had after the warm-up; memory that is lost is so in each quarter.
 
     In one of them, another arena of the allocator or a wave that breaks it up may take more than that, once.
     """
-    warm, half, end = found
+    warm, *_, end = found
     assert end[0] <= warm[0], f"descriptors: {warm[0]} -> {end[0]}"
     assert end[1] <= warm[1], f"processes: {warm[1]} -> {end[1]}"
-    assert min(half[2] - warm[2], end[2] - half[2]) < MEMORY, f"memory: {warm[2]} -> {half[2]} -> {end[2]} bytes"
+    sizes = [look[2] for look in found]
+    assert min(later - before for before, later in itertools.pairwise(sizes)) < MEMORY, f"memory: {sizes} bytes"
 
 
 def opened_pool(path):
