@@ -1,4 +1,4 @@
-"""Transitions: an actor that calls a function with the transitions of a state machine."""
+"""Transitions: subscriptions to those of a state machine, by refs and by functions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actors.actor import Actor
-from actorflow.core.log import logger
+from actorflow.core.actors.function_actor import FunctionActor
 from actorflow.core.messages.messages import Call
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import ActorDeadError, DefinitionError
@@ -16,23 +15,6 @@ from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.running.children import Children
-
-
-class Subscriber(Actor):
-    """Calls the function for each transition; its errors are logged."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self._function = function
-
-    def on_receive(self, message: Any) -> None:
-        """Call the function with the message."""
-        try:
-            self._function(message)
-        except KeyboardInterrupt:
-            raise  # it ends the system, wherever it is raised
-        except BaseException:  # noqa: BLE001 - a listener that raises changes nothing
-            logger.exception("A listener failed: %s", text_of(self._function))
 
 
 class RecordSubscription:
@@ -59,7 +41,7 @@ def subscribe(machine: ActorRef[Any], to: ActorRef[Any] | Callable[[Any], Any]) 
         receiver, own = to, False
     else:
         check_function(to)
-        receiver, own = root_of(machine).spawn(Subscriber._traits, (to,), {}), True
+        receiver, own = root_of(machine).spawn(FunctionActor._traits, (to,), {}), True
     machine._send(Call("_subscribe", (receiver,), {}), None)
     return RecordSubscription(machine, receiver, own=own)
 

@@ -238,3 +238,12 @@ async def _bury_unborn(ref: ActorRef[Any], error: BaseException) -> None:
     await stop_children(ref, cause=error)
     close_incarnation(ref, error)
     bury(ref, error)
+
+
+def system_actor(scheduler: Scheduler, traits: Traits, name: str) -> ActorRef[Any]:
+    """Make an actor of the runtime's own outside of the tree, which has no constructor to run and does not end."""
+    ref: ActorRef[Any] = ActorRef(0, scheduler, Children(scheduler, None, f"/{scheduler.name}"), traits, name)
+    ref._actor = traits.actor_class.__new__(traits.actor_class)
+    ref._actor._actor_ref = ref
+    ref._state = IDLE
+    return ref

@@ -11,14 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.function_actor import FunctionActor, calling
 from actorflow.core.actors.traits import Options, Traits
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.log import logger
-from actorflow.core.messages.messages import Call
-from actorflow.core.refs.cell import IDLE
 from actorflow.core.refs.ref import ActorRef
-from actorflow.core.running.children import Children
+from actorflow.core.running.children import system_actor
 from actorflow.durable.handling import after_commit
 from actorflow.durable.rows import ledger
 from actorflow.durable.rows.records import Lost, Twice
@@ -35,7 +33,7 @@ BATCH: Final = 512  # messages in one commit
 BATCH_SECONDS: Final = 0.002
 
 
-class KeeperTraits(Traits):
+class BlockingTraits(Traits):
     """Traits of an actor that is known to block: it gets a thread beside the others, unless they have nothing to do."""
 
     __slots__ = ()
@@ -44,28 +42,16 @@ class KeeperTraits(Traits):
         """Stay as it is: a quick disk is no reason to hold up others."""
 
 
-class Clerk(Actor):
-    """Does work with the store, one piece after the other. It is an actor, but no member of the tree."""
-
-    def do(self, work: Callable[[], None]) -> None:
-        """Do a piece of work; it deals with its errors itself."""
-        work()
-
-
-def clerk_of(scheduler: Scheduler, name: str) -> ActorRef[Clerk]:
-    """Start a clerk of a system."""
-    traits = KeeperTraits(Clerk, Options())
+def clerk_of(scheduler: Scheduler, name: str) -> ActorRef[FunctionActor]:
+    """Start an actor that does work with the store, one piece after the other."""
+    traits = BlockingTraits(FunctionActor, Options())
     traits.blocks = True
-    clerk: ActorRef[Clerk] = ActorRef(0, scheduler, Children(scheduler, None, f"/{scheduler.name}"), traits, name)
-    clerk._actor = Clerk.__new__(Clerk)
-    clerk._actor._actor_ref = clerk
-    clerk._state = IDLE
-    return clerk
+    return system_actor(scheduler, traits, name)
 
 
-def give(clerk: ActorRef[Clerk], work: Callable[[], None]) -> None:
-    """Have a clerk do a piece of work, behind the earlier ones."""
-    clerk._scheduler.post(clerk, Call("do", (work,), {}), None)
+def give(clerk: ActorRef[FunctionActor], work: Callable[[], None]) -> None:
+    """Have an actor do a piece of work, behind the earlier ones; the work deals with its errors itself."""
+    clerk._scheduler.post(clerk, calling(work), None)
 
 
 class HandlerBatch:
