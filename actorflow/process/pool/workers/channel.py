@@ -42,7 +42,7 @@ Batch: TypeAlias = "tuple[dict[int, PoolTask[Any]], int, float, float, dict[int,
 
 
 class WorkerChannel:
-    """Sends tasks to one worker process and reads its replies. The decisions about tasks are in `Lane`."""
+    """Sends tasks to one worker process and reads its replies. The decisions about tasks are in `WorkerThread`."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         self.dispatch = dispatch
@@ -273,7 +273,7 @@ class WorkerChannel:
 
     def borrow(self, task: PoolTask[Any], timeout: float | None) -> None:
         """Read a reply in the thread that waits for it, if that can be."""
-        raise NotImplementedError  # pragma: no cover - see Lane
+        raise NotImplementedError  # pragma: no cover - see WorkerThread
 
     def runs(self, task: PoolTask[Any]) -> bool:
         """Say whether the worker has begun a task."""

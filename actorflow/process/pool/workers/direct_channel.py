@@ -33,7 +33,7 @@ class Unclear(BaseException):
 
 
 class DirectChannel(WorkerChannel):
-    """Sends a task from the thread of its caller. The work of the worker's own thread is in `Lane`."""
+    """Sends a task from the thread of its caller. The work of the worker's own thread is in `WorkerThread`."""
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(dispatch)
