@@ -33,7 +33,7 @@ STARTS: Final = 5  # failed starts in a row after which the pool is broken
 
 
 class Dispatch:
-    """The state that the parts of a pool share. No locks are on the way of a task: see `submit` and `WorkerThread.fill`."""
+    """The state that the parts of a pool share. A task takes no locks on its way: see `submit`, `WorkerThread.fill`."""
 
     def __init__(self, setup: Setup, launcher: Launcher | None, path: str, workers: int, records: RecordQueue) -> None:
         self.setup = setup

@@ -10,7 +10,7 @@ groups, and finished ones must not be lost with those that come after them.
     START        WHOLE if the journal holds replies of tasks, one each; else it holds groups of a chunk's items, and
                  this is the item that the first group begins with
     UPTO         recall: tasks up to this number are taken back if they have not begun; the worker looks before each
-    FINAL        and waits for the decision, how many: one word, (UPTO << COUNT_BITS) + count (see `WorkerThread.recall`)
+    FINAL        and waits for the decision, how many: one word, (UPTO << COUNT_BITS) + count; see `WorkerThread`
 """
 
 from __future__ import annotations
