@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.messages import Crashed
 from actorflow.core.messages.ref_table import REFS
+from actorflow.core.refs.bounded_mailbox import BoundedRef
 from actorflow.core.refs.cell import BUSY, DEAD, IDLE, READY
 from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import ActorRef
@@ -88,7 +89,9 @@ class Children:
         """Make an actor, its constructor here, and start it; the future, if it has an `on_start`, is that one's end."""
         options = traits.options
         scheduler = self.scheduler
-        kind, traits = scheduler.place(f"{self.path}/{options.name}", traits)
+        kind = ActorRef if options.capacity is None else BoundedRef
+        if options.durable or options.host is not None:
+            kind, traits = scheduler.place(self, traits)
         uid = next(REFS.uids)
         while self._has_numbered and self._is_taken(traits, uid):
             uid = next(REFS.uids)

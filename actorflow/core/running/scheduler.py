@@ -30,7 +30,6 @@ from actorflow.core.messages.execution import Execution
 from actorflow.core.messages.handlers import HANDLERS
 from actorflow.core.messages.messages import CHANGED, SUSPENDED, Ended, Stop
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.bounded_mailbox import BoundedRef
 from actorflow.core.refs.cell import CHANGING, DEAD, IDLE, READY, WORK
 from actorflow.core.refs.failure import failed
 from actorflow.core.refs.ref import ActorRef
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from actorflow.core.actors.traits import Traits
     from actorflow.core.clock import Clock
     from actorflow.core.messages.execution import Item
+    from actorflow.core.running.children import Children
     from actorflow.core.running.drain import Drain
 
 
@@ -145,20 +145,20 @@ class Scheduler(Extensions):
         """End all threads; the actors are dead."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
-    def place(self, path: str, traits: Traits) -> Placed:
-        """Return the kind of ref that an actor's options ask for, and its traits in this process.
+    def place(self, parent: Children, traits: Traits) -> Placed:
+        """Return the kind of ref of an actor with `durable` or `host`, and its traits in this process.
 
         Raises:
             DefinitionError: it is durable, and this system has no store.
         """
         options = traits.options
         if options.durable:
+            path = f"{parent.path}/{options.name}"
             if self.place_durable is None:
                 raise no_store(path, self.node)
             return self.place_durable(path, traits)
-        if options.host is not None:
-            return options.host.place(traits, self)
-        return (ActorRef if options.capacity is None else BoundedRef), traits
+        assert options.host is not None
+        return options.host.place(traits, self)
 
     def check_usable(self) -> None:
         """Raise if this process is a fork of the one that runs the scheduler."""
