@@ -19,9 +19,12 @@ sys.dont_write_bytecode = False
 
 os.environ.pop("ACTORFLOW_STORE", None)  # a user's own store is no store of the tests
 
-# A shell's background command ignores Ctrl-C, and so would all programs that it starts; the tests send it.
+# A shell's background command ignores Ctrl-C, and one of nohup SIGHUP; so would all programs that it starts, to which
+# the tests send them.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A busy machine is slow, and no example is wrong for that. The parent is hypothesis's own choice: in CI, no chance.
 settings.register_profile("suite", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
