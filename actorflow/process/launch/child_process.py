@@ -42,7 +42,7 @@ class ProcessExit(NamedTuple):
 
         `maybe_ran`, `host` and `how` are those of HostDied.
 
-        >>> error = Exit(signal=9, max_rss=2**20).failure("worker 1")
+        >>> error = ProcessExit(signal=9, max_rss=2**20).failure("worker 1")
         >>> type(error).__name__, error.signal, error.rss
         ('HostDied', 9, 1048576)
         >>> str(error).startswith("worker 1: its process was killed by SIGKILL")
