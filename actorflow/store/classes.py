@@ -108,14 +108,6 @@ MOVED: Final = {
 }
 
 
-def now(name: str) -> str:
-    """Return the name of a class today, by one of an older row."""
-    for old, new in MOVED.items():
-        if name.startswith(old) and not name.startswith(new):
-            return new + name.removeprefix(old)
-    return name
-
-
 def is_known(name: str) -> bool:
     """Say whether this process can make values of a class."""
     kind = find_imported(name)
@@ -133,8 +125,17 @@ def is_named_tuple(kind: type) -> bool:
 
 
 def find_imported(name: str) -> type | None:
-    """Look a class up among those of imported modules; nothing is imported."""
-    parts = now(name).split(".")
+    """Look a class up among those of imported modules; nothing is imported. One of ours may have moved since."""
+    found = find_by(name)
+    if found is None:
+        now = next((new + name.removeprefix(old) for old, new in MOVED.items() if name.startswith(old)), None)
+        found = None if now is None else find_by(now)
+    return found
+
+
+def find_by(name: str) -> type | None:
+    """Look a class up by its module and name."""
+    parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
         found: Any = module_named(".".join(parts[:length]))
         for part in parts[length:]:

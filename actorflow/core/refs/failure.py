@@ -27,6 +27,7 @@ from actorflow.text import text_of
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
     from actorflow.core.messages.execution import Execution, Item
+    from actorflow.core.refs.cold_fields import ExitRequest
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.running.scheduler import Scheduler
 
@@ -78,16 +79,17 @@ def answer_failure(
     if is_a(error, KeyboardInterrupt):
         scheduler.events.interrupted()
     if is_life_cycle(message):
-        if type(message) is Start and is_a(error, Stopping) and ref._cold is not None and ref._cold.exit is not None:
+        if type(message) is Start and told_to_stop(ref, error) is not None:
             logger.info("%s was stopped while it started", ref)  # the one who spawns it gets the error
         else:
             log_crash(ref, error)
         if future is not None:
             future._settle(None, contained(ref, error))
         return None
-    if is_a(error, Stopping) and ref._cold is not None and ref._cold.exit is not None:
+    request = told_to_stop(ref, error)
+    if request is not None:
         if future is not None:
-            future._settle(None, dead_before(ref, ref._cold.exit.cause))
+            future._settle(None, dead_before(ref, request.cause))
         return None
     if is_a(error, Exception) and not is_a(error, Crash) and future is not None:
         logger.info("Exception returned from %s to caller:", ref, exc_info=error)
@@ -105,6 +107,11 @@ def answer_failure(
     if is_contained(error):
         return crashed(ref, item, cause)
     return stop_all(ref, error, item)
+
+
+def told_to_stop(ref: ActorRef[Any], error: BaseException) -> ExitRequest | None:
+    """Return the request that woke a handler with this error; None if it failed by itself."""
+    return ref._cold.exit if is_a(error, Stopping) and ref._cold is not None else None
 
 
 def take_back(ref: ActorRef[Any] | None, asker: Future[Any]) -> None:

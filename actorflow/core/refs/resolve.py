@@ -56,10 +56,16 @@ def gone_ref(gone: Any, uid: int, cls: type[Any], name: str | None) -> ActorRef[
 NODES: dict[str, Any] = {}
 
 
+def ref_here(key: str, uid: int) -> ActorRef[Any] | None:
+    """Return the ref of an actor of this process, in the system of that key."""
+    ref = REFS.by_uid.get(uid)
+    return ref if isinstance(ref, ActorRef) and ref._scheduler.key == key else None
+
+
 def resolve(key: str, node: str, first_uid: int, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
     """Return the ref behind a pickled address; a dead one if the actor lives nowhere that this process knows of."""
-    ref = REFS.by_uid.get(uid)
-    if isinstance(ref, ActorRef) and ref._scheduler.key == key:
+    ref = ref_here(key, uid)
+    if ref is not None:
         return ref
     here = NODES.get(key)
     if here is not None and here.name != node:

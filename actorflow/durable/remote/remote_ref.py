@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.ref import ActorRef
-from actorflow.core.refs.resolve import NODES, Gone, gone_ref
+from actorflow.core.refs.resolve import NODES, Gone, gone_ref, ref_here
 from actorflow.durable.address import ELSEWHERE, DurableBase, key_of, runtime_at
 from actorflow.process.hosts.link.remote_ref import Elsewhere, RemoteRef, held, sender_of_this
 
@@ -51,8 +50,8 @@ class DurableRemoteRef(DurableBase, RemoteRef):
 
 def resolve_stored(key: str, first_uid: int, uid: int, path: str, cls: type[Any]) -> ActorRef[Any]:
     """Return the ref behind a pickled address."""
-    ref = REFS.by_uid.get(uid)
-    if isinstance(ref, ActorRef) and ref._scheduler.key == key:
+    ref = ref_here(key, uid)
+    if ref is not None:
         return ref
     parent, _, name = path.rpartition("/")
     here = NODES.get(key)

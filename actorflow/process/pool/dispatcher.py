@@ -291,12 +291,8 @@ class Dispatch:
         Waits for a task here get an error at once. Callbacks do not run: they are the parent's, which runs them.
         """
         self.closing = self.forked = True
-        worker_threads, self.worker_threads, self.launched, self.idle = (
-            [*self.worker_threads, *self.launched],
-            [],
-            [],
-            [],
-        )
+        worker_threads = [*self.worker_threads, *self.launched]
+        self.worker_threads, self.launched, self.idle = [], [], []
         tasks = [task for worker_thread in worker_threads for task in worker_thread.in_flight.values()]
         tasks += self.queue.waiting()
         for worker_thread in worker_threads:

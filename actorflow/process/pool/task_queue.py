@@ -20,9 +20,8 @@ class TaskQueue:
 
     def __init__(self) -> None:
         self._usual: deque[PoolTask[Any]] = deque()
-        self._others: list[
-            tuple[int, int, PoolTask[Any]]
-        ] = []  # a heap; the second numbers differ, so no tasks compare
+        # A heap; the second numbers differ, so no tasks compare.
+        self._others: list[tuple[int, int, PoolTask[Any]]] = []
         self._behind = itertools.count()
         self._ahead = itertools.count(-1, -1)
 

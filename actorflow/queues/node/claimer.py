@@ -331,13 +331,12 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         except Exception as error:  # noqa: BLE001 - the store is gone for now
             local.report_failure("a look around", error, "Queue %s: the store failed, tried again soon: %s")
         else:
-            if (
-                local.store_is_private or self.beaten_at == now
-            ):  # other looks write nothing, and say nothing of the disk
+            has_written = local.store_is_private or self.beaten_at == now
+            if has_written:  # other looks say nothing of the disk
                 local.report_success("a look around")
         for attempt, _ in self.running.values():
             if attempt.task.cpu:
-                local.look_at_desk(attempt)
+                local.look_at_task_files(attempt)
         if self.running or not local.store_is_private:
             self.look_soon()
 

@@ -347,10 +347,10 @@ class LocalQueue:
         """An attempt is over; the store hears of it in a moment."""
         self.latencies.processing.append(attempt.seconds)
         if attempt.task.cpu:
-            self.look_at_desk(attempt)
+            self.look_at_task_files(attempt)
             self.task_files.clear(attempt.job.id)
 
-    def look_at_desk(self, attempt: Attempt) -> None:
+    def look_at_task_files(self, attempt: Attempt) -> None:
         """Pass on how far a cpu task is."""
         noted = self.task_files.progress(attempt.job.id)
         if noted is not None:
