@@ -56,12 +56,19 @@ def test_an_interrupted_send_or_wait_leaves_the_way_to_the_process_whole(server,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("send", [SENDS["call and wait"], SENDS["big"]], ids=["call", "big"])
-def test_a_second_signal_while_the_first_is_dealt_with_leaves_the_way_whole(server, send):
+@pytest.mark.parametrize(("send", "every"), [(SENDS["call and wait"], 11), (SENDS["big"], 1)], ids=["call", "big"])
+def test_a_second_signal_while_the_first_is_dealt_with_leaves_the_way_whole(server, send, every):
     def mended():
         assert server.call(Server.take, "mine").get(timeout=BOUND) == "mine"
 
-    assert twice_at(lambda: send(server), mended, every=11) > 0
+    # Where the first comes while nothing is to be cleaned up there is no second: how many there are depends on whether
+    # the writing thread is asleep. So what has few bytecodes is interrupted at each of them.
+    pairs = 0
+    for _ in range(10):
+        pairs += twice_at(lambda: send(server), mended, every=every)
+        if pairs:
+            break
+    assert pairs
 
 
 def test_an_interrupted_spawn_or_stop_of_a_hosted_actor_leaves_the_system_whole(system, other):
