@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.log import logger
 from actorflow.core.outage import Outage
 from actorflow.durable.handling.mailbox import STORE_SECONDS
-from actorflow.durable.handling.runtime_messages import RetryInMemory, RowsArrived, TimerFired
+from actorflow.durable.handling.runtime_messages import MessageInMemory, RowsArrived, TimerFired
 from actorflow.durable.rows.records import Lost, TimerRow, Twice
 from actorflow.errors import MailboxFull, StoreError
 from actorflow.text import text_of
@@ -36,7 +36,7 @@ def settle(unit: UnitOfWork) -> None:
         return
     if effects.timer is not None:
         end_timer(unit, effects.timer)
-    if box.is_timer_of_machine(unit.message):
+    if unit.is_machine_timer:
         box.failures = unit.attempt if unit.failure is not None else 0
     if effects.entry is not None and effects.ending == "again":
         box.put_back(effects.entry)
@@ -95,13 +95,13 @@ def go_on(unit: UnitOfWork) -> None:
     front: list[Any] = [RowsArrived(unit.upto)] if box.is_doubtful or box.has_more(unit.upto) else []
     if effects.ending == "again" and effects.timer is not None:
         front.insert(0, TimerFired(effects.timer))
-    if box.is_timer_of_machine(unit.message):  # the stored state has it still, so it fires again by itself
+    if unit.is_machine_timer:  # the stored state has it still, so it fires again by itself
         if effects.ending == "dead":
             assert unit.failure is not None
             box.crash_soon(unit.failure)
             return
     elif effects.ending == "again" and unit.run is not None:
-        front.insert(0, RetryInMemory(unit.run, unit.message, unit.attempt))
+        front.insert(0, MessageInMemory(unit.run, unit.message, unit.attempt))
     if front:
         ref._put_back(deque([(ref, message, None, None) for message in front]))
     box.pause(unit.pause)

@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
-from actorflow.core.messages.handlers import dispatch, handles
+from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import CHANGED, SUSPENDED
 from actorflow.core.outage import Outage
 from actorflow.core.refs.cold_fields import must_stop
@@ -23,7 +22,7 @@ from actorflow.core.refs.failure import crashed
 from actorflow.core.refs.timers import Timer
 from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
-from actorflow.durable.handling.runtime_messages import CrashNow, Pause, RetryInMemory, RowsArrived, TimerFired
+from actorflow.durable.handling.runtime_messages import CrashNow, MessageInMemory, Pause, RowsArrived, TimerFired
 from actorflow.durable.handling.timers import Timers
 from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.rows import ledger
@@ -41,11 +40,11 @@ if TYPE_CHECKING:
     from actorflow.core.actors.traits import Durability, Retries
     from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.node.runtime import DurableRuntime
-    from actorflow.machine.pending import TimerKey
 
 WINDOW: Final = 64  # rows that are read at once
 DEFAULT: Final = Retry(5)
 STORE_SECONDS: Final = 1.0  # between two tries when the store fails
+Item: TypeAlias = MailRow | TimerRow | MessageInMemory
 
 
 class Mailbox:
@@ -127,31 +126,75 @@ class Mailbox:
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
-    def handle_next(self, mail: RowsArrived) -> Any:
-        """Handle the next row, if there is one."""
+    @property
+    def is_reachable(self) -> bool:
+        """Whether handlers can run: not so while a guest is gone, whose end is about to be heard of."""
+        return True
+
+    def handle(self, find: Callable[[Any], Item | None], arrived: Any) -> Any:
+        """Handle a row, a timer that is due, or a message in memory: all go this way.
+
+        Args:
+            find: reads the state anew if that is in doubt, and returns the item; None if there is none to handle.
+            arrived: what stands for it in the run queue, and is put back there when the store fails.
+        """
+        if not self.is_reachable:
+            return None
+        try:
+            item = find(arrived)
+            if item is None:
+                return None
+            if 0 < item.crashes < KILLS:  # a process may have died on it: should this one, that shows
+                item.note_begin(self)
+        except Lost as error:
+            return self.lost(error)
+        except StoreError as error:
+            return self.wait_for_store(arrived, error)
+        if self.rows and self.rows[0] is item:
+            self.rows.popleft()  # only here, since a signal may come before: the unit has it now
+        unit = self.unit_for(item)
+        unit.upto = arrived.upto
+        if item.crashes >= KILLS and (poison := self.taken_out(unit, item)) is not None:
+            return self.give_up(unit, poison)
+        return unit.perform(unit.run or unit.run_row)
+
+    def unit_for(self, item: Item) -> UnitOfWork:
+        """Return a new unit of work for an item."""
+        if type(item) is MailRow:
+            return self.unit_class(self, None, entry=item)
+        if isinstance(item, MessageInMemory):
+            unit = self.unit_class(self, item.message)
+            unit.run = item.run
+            unit.is_machine_timer = item.timer is not None
+            unit.attempt = self.failures if unit.is_machine_timer else item.attempt
+            return unit
+        assert isinstance(item, TimerRow)
+        unit = self.unit_class(self, None, timer=item)
+        unit.effects.timer_due = item.next_due(self.ref._scheduler.clock.time())
+        return unit
+
+    def next_row(self, mail: RowsArrived) -> MailRow | None:
+        """Return the next row."""
         if not self.is_owner:
             self.heard = max(self.heard, mail.upto)
             self.handed -= mail.entry is not None
             return None
-        try:
+        if self.is_doubtful:
             self.refresh()
-            self.take(mail)
-            if not self.rows:
-                self.go_on_with_store()
-                return None
-            entry = self.rows[0]
-            if 0 < entry.crashes < KILLS:  # a process may have died on it: should this one, that shows
-                self.write_soon("actors.start", {"id": entry.id})
-        except Lost as error:
-            return self.lost(error)
-        except StoreError as error:
-            return self.wait_for_store(RowsArrived(max(mail.upto, self.last)), error)
-        self.rows.popleft()
-        unit = self.unit_class(self, None, entry=entry)
-        unit.upto = mail.upto
-        if entry.crashes >= KILLS:
-            return self.give_up(unit, entry)
-        return unit.perform(partial(self.run_entry, unit, entry))
+        self.take(mail)
+        if self.rows:
+            return self.rows[0]
+        self.go_on_with_store()
+        return None
+
+    def due_timer(self, due: TimerFired) -> TimerRow | None:
+        """Return the row of a timer that has fired; if the state is read anew its timers fire anew."""
+        row = due.row
+        return row if self.is_owner and row.id in self.timers and not self.refresh() else None
+
+    def in_memory(self, item: MessageInMemory) -> MessageInMemory | None:
+        """Return a message in memory; if the state of a machine is read anew its timers fire anew."""
+        return None if self.refresh() and item.timer is not None else item
 
     def write_soon(self, statement: str, values: dict[str, Any]) -> int:
         """Commit a write that need not outlive the machine, only this process; return how many rows there are.
@@ -228,16 +271,18 @@ class Mailbox:
             self.is_hindered = False
             self.runtime.outage.over(logger.warning, "%s: the store works again", self.ref)
 
-    def run_entry(self, unit: UnitOfWork, entry: MailRow) -> Any:
-        """Run the message of a row."""
-        unit.message = message = unpack(self.runtime, entry.body)
-        if entry.sender is not None:
-            unit.sender = read(self.runtime, entry.sender)
-        return self.run(message)
-
-    def run(self, message: Any) -> Any:
-        """Run a message."""
-        return dispatch(self.ref, message)
+    def taken_out(self, unit: UnitOfWork, item: Item) -> MailRow | TimerRow | None:
+        """Return a message that has killed too often as a row, and the unit without it; None if it is there no more."""
+        if not isinstance(item, MessageInMemory):
+            return item
+        assert item.timer is not None
+        left = machine_timers.without(self.stored, item.timer[0]) if self.stored is not None else None
+        if left is None:  # it was cancelled meanwhile
+            return None
+        state, unit.effects.timer = left
+        unit.is_machine_timer = False
+        self.restore(state)
+        return unit.effects.timer
 
     def give_up(self, unit: UnitOfWork, poison: MailRow | TimerRow) -> Any:
         """Make a message, or a timer's, a dead letter that has killed its process time and again."""
@@ -288,69 +333,9 @@ class Mailbox:
         """Run the current message, one of the runtime's own."""
         execution = CURRENT.get()
         assert execution is not None
-        return self.run_in_unit(RetryInMemory(run, execution.item[1]))
-
-    def run_in_unit(self, again: RetryInMemory) -> Any:
-        """Run a message of the runtime's own, for the first time or once more."""
-        message = again.message
-        is_timer = self.is_timer_of_machine(message)
-        key, crashes = self.timer_of(message) if is_timer else ("", 0)
-        try:
-            if self.refresh() and is_timer:
-                return None  # a machine's timers fire anew
-            if 0 < crashes < KILLS and self.stored is not None:  # as of a message
-                self.save(machine_timers.begin(self.stored, key))
-        except Lost as error:
-            return self.lost(error)
-        except StoreError as error:
-            return self.wait_for_store(again, error)
-        unit = self.unit_class(self, message)
-        unit.run = again.run
-        unit.attempt = self.failures if is_timer else again.attempt
-        if crashes >= KILLS and self.stored is not None:
-            left = machine_timers.without(self.stored, key)
-            if left is not None:  # else it was cancelled meanwhile
-                state, unit.effects.timer = left
-                self.restore(state)
-                return self.give_up(unit, unit.effects.timer)
-        return unit.perform(again.run)
-
-    # --- timers ------------------------------------------------------------------------------------------------------
-
-    def handle_due(self, row: TimerRow) -> Any:
-        """Run the method of a timer."""
-        if not self.is_owner or row.id not in self.timers:
-            return None
-        try:
-            if self.refresh():
-                return None  # its timers fire anew
-            if 0 < row.crashes < KILLS:  # as of a message
-                self.write_soon("actors.start_timer", {"id": row.id})
-        except Lost as error:
-            return self.lost(error)
-        except StoreError as error:
-            return self.wait_for_store(TimerFired(row), error)
-        unit = self.unit_class(self, None, timer=row)
-        now = self.ref._scheduler.clock.time()
-        if row.period is not None:  # missed ones are skipped
-            unit.effects.timer_due = row.due + row.period * max(1.0, math.floor((now - row.due) / row.period) + 1)
-
-        if row.crashes >= KILLS:
-            return self.give_up(unit, row)
-
-        def run() -> Any:
-            unit.message = message = unpack(self.runtime, row.body)
-            return self.run(message)
-
-        return unit.perform(run)
-
-    def is_timer_of_machine(self, message: Any) -> bool:
-        """Say whether a message is a timer of a machine: such a one is part of the state, and no row."""
-        return self.is_machine and type(message) is Timer
-
-    def timer_of(self, message: Any) -> tuple[TimerKey, int]:
-        """Return the key of a timer's message, and how many processes have died while handling it."""
-        return machine_timers.timer_of(message)
+        message = execution.item[1]
+        timer = machine_timers.timer_of(message) if self.is_machine and type(message) is Timer else None
+        return self.handle(self.in_memory, MessageInMemory(run, message, timer=timer))
 
     def pause(self, seconds: float | None) -> None:
         """Go on in so many seconds; at once if the actor is to stop."""
@@ -384,16 +369,19 @@ class Mailbox:
 @handles(RowsArrived, silent=True)
 def run_mail(ref: Any, mail: RowsArrived) -> Any:
     """Handle the next row of a durable mailbox."""
-    return ref._box.handle_next(mail)
+    box: Mailbox = ref._box
+    return box.handle(box.next_row, mail)
 
 
 @handles(TimerFired, silent=True)
 def run_due(ref: Any, due: TimerFired) -> Any:
     """Handle a timer of a durable actor."""
-    return ref._box.handle_due(due.row)
+    box: Mailbox = ref._box
+    return box.handle(box.due_timer, due)
 
 
-@handles(RetryInMemory, silent=True)
-def run_again(ref: Any, again: RetryInMemory) -> Any:
+@handles(MessageInMemory, silent=True)
+def run_again(ref: Any, again: MessageInMemory) -> Any:
     """Try a message of the runtime's own again."""
-    return ref._box.run_in_unit(again)
+    box: Mailbox = ref._box
+    return box.handle(box.in_memory, again)

@@ -10,6 +10,7 @@ from actorflow.core.messages.messages import CHANGED, Ended
 from actorflow.core.refs.failure import crashed
 from actorflow.core.refs.timers import Sleep
 from actorflow.core.running import lifecycle
+from actorflow.durable.handling import machine_timers
 
 if TYPE_CHECKING:
     from actorflow.durable.handling.mailbox import Mailbox
@@ -39,6 +40,8 @@ class TimerFired:
 
     __slots__ = ("row",)
 
+    upto = 0  # it brings no rows
+
     def __init__(self, row: TimerRow) -> None:
         self.row = row
 
@@ -46,15 +49,39 @@ class TimerFired:
         return f"<Timer {self.row.id}>"
 
 
-class RetryInMemory:
-    """A message that was in memory only, such as a Terminated, and is to be tried again."""
+class MessageInMemory:
+    """A message that is in memory only, such as a Terminated, and its tries.
 
-    __slots__ = ("attempt", "message", "run")
+    Attributes:
+        run: runs its handler.
+        timer: if it is the timer of a machine, its key and the processes that have died on it.
+    """
 
-    def __init__(self, run: Callable[[], Any], message: Any, attempt: int = 0) -> None:
+    __slots__ = ("attempt", "message", "run", "timer")
+
+    upto = 0  # it brings no rows
+
+    def __init__(
+        self, run: Callable[[], Any], message: Any, attempt: int = 0, *, timer: tuple[TimerKey, int] | None = None
+    ) -> None:
         self.run = run
         self.message = message
         self.attempt = attempt
+        self.timer = timer
+
+    @property
+    def crashes(self) -> int:
+        """How many processes have died on it."""
+        return self.timer[1] if self.timer is not None else 0
+
+    def note_begin(self, box: Mailbox) -> None:
+        """Commit that the timer of a machine is being handled.
+
+        Raises:
+            Lost, StoreError: it could not be noted.
+        """
+        if self.timer is not None and box.stored is not None:
+            box.save(machine_timers.begin(box.stored, self.timer[0]))
 
     def __repr__(self) -> str:
         return repr(self.message)

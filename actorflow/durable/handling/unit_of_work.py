@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT, Execution, late_send
+from actorflow.core.messages.handlers import dispatch
 from actorflow.core.messages.messages import CHANGED, SUSPENDED, Stop
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.failure import failed as core_failed
-from actorflow.durable.rows.payload import pack
+from actorflow.durable.rows.payload import pack, read, unpack
 from actorflow.durable.rows.records import Effects, Letter, MailRow, TimerRow
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
 from actorflow.store.codec import check_size, encode
@@ -58,7 +59,8 @@ class UnitOfWork(Execution):
         outer: the thread, or the coroutine, that it runs on.
         held: sends to ordinary actors; they leave after the commit, in this order.
         after: the other calls to make then.
-        run: runs the message once more, if it is in memory only.
+        run: runs the message, if it is in memory only.
+        is_machine_timer: the message is a timer of a machine: such a one is part of the state, and no row.
         failure: why it failed; None so far.
         pause: seconds until the next try.
         refused: the commit's error.
@@ -73,6 +75,7 @@ class UnitOfWork(Execution):
         "effects",
         "failure",
         "held",
+        "is_machine_timer",
         "is_over",
         "message",
         "outer",
@@ -110,7 +113,7 @@ class UnitOfWork(Execution):
         self.failure: BaseException | None = None
         self.pause: float | None = None
         self.refused: Exception | None = None
-        self.stashed = self.unstashes = self.is_over = False
+        self.stashed = self.unstashes = self.is_over = self.is_machine_timer = False
         self.upto = 0
 
     # --- effects of the handler --------------------------------------------------------------------------------------
@@ -193,6 +196,21 @@ class UnitOfWork(Execution):
         if type(result) is CoroutineType:
             return self.drive(result)
         return SUSPENDED if result is SUSPENDED else self.succeeded(result)  # it runs in another process
+
+    def run_row(self) -> Any:
+        """Run the message of a row, or of a timer."""
+        effects = self.effects
+        row = effects.entry or effects.timer
+        assert row is not None
+        runtime = self.box.runtime
+        self.message = message = unpack(runtime, row.body)
+        if row.sender is not None:
+            self.sender = read(runtime, row.sender)
+        return self.dispatch(message)
+
+    def dispatch(self, message: Any) -> Any:
+        """Run a message's handler."""
+        return dispatch(self.box.ref, message)
 
     async def drive(self, coro: Coroutine[Any, Any, Any]) -> Any:
         """Run an `async def` handler."""

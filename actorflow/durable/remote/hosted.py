@@ -15,21 +15,19 @@ from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.handlers import handles
-from actorflow.core.messages.messages import CHANGED, SUSPENDED
-from actorflow.core.refs.cold_fields import must_stop
+from actorflow.core.messages.messages import CHANGED
 from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
 from actorflow.durable.handling.mailbox import Mailbox
-from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage, RetryInMemory
-from actorflow.durable.handling.unit_of_work import Behalf, UnitOfWork
+from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage, MessageInMemory
+from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.remote.envoy import DurableEnvoy
-from actorflow.durable.remote.protocol import HandleRequest, LoadRequest
+from actorflow.durable.remote.protocol import LoadRequest
 from actorflow.durable.remote.round_trip import HostedUnit, RoundTrip
 from actorflow.durable.rows.ledger import OwnedActor
 from actorflow.durable.rows.open_asks import StoredFuture
 from actorflow.durable.rows.payload import read
-from actorflow.durable.rows.records import TimerRow
 from actorflow.errors import StoreError
 from actorflow.process.hosts.link.remote_ref import OffProcessBase
 from actorflow.process.hosts.parent.host_process import HostProcess
@@ -37,8 +35,6 @@ from actorflow.process.hosts.parent.virtual_host import CopyingBase
 from actorflow.process.pickling import dump_error
 
 if TYPE_CHECKING:
-    from actorflow.durable.handling.runtime_messages import RowsArrived
-    from actorflow.machine.pending import TimerKey
     from actorflow.process.hosts.link.link import HostLink
 
 
@@ -96,57 +92,10 @@ class HostedMailbox(Mailbox):
         value = read(self.runtime, self.stored) if self.stored is not None else None
         return LoadRequest(value, list(self.timers.values()), again=self.must_load)
 
-    def handle_next(self, mail: RowsArrived) -> Any:
-        """Handle the next row, unless the guest is gone: its end is about to be heard of, and the rows stay."""
-        return super().handle_next(mail) if self.ref._link is not None else None
-
-    def handle_due(self, row: TimerRow) -> Any:
-        """Run the method of a timer."""
-        return super().handle_due(row) if self.ref._link is not None else None
-
-    def run_in_unit(self, again: RetryInMemory) -> Any:
-        """Run a message of the runtime's own, for the first time or once more."""
-        return super().run_in_unit(again) if self.ref._link is not None else None
-
-    def is_timer_of_machine(self, message: Any) -> bool:
-        """Say whether a message is a timer of a machine."""
-        return self.is_machine and type(message) is GuestMessage and message.timer is not None
-
-    def timer_of(self, message: Any) -> tuple[TimerKey, int]:
-        """Return the key of a timer's message, and how many processes have died while handling it."""
-        known: tuple[TimerKey, int] = message.timer
-        return known
-
-    def run(self, message: Any) -> Any:
-        """Send a message to the guest; its effects are dealt with when the guest has answered."""
-        unit: Any = CURRENT.get()
-        ref = self.ref
-        link = ref._link or ref._last_link
-        assert link is not None
-        unit.number = next(self.numbers)
-        unit.round_trip = round_trip = RoundTrip(ref, link, self.must_load)
-        effects = unit.effects
-        handle = HandleRequest(
-            unit.number, message, load=self.what_is_stored(), sender=unit.sender, timer=effects.timer
-        )
-        if effects.entry is not None:
-            handle.entry = effects.entry.id, effects.entry.asker is not None
-        if type(message) is GuestMessage:
-            unit.own, handle.own, handle.message = message, message.number, None
-        ref._waiting = ref._round_trip = round_trip
-        try:
-            link.ask(ref, link.name, handle, None, round_trip.future)
-        except BaseException:
-            ref._waiting = ref._round_trip = None
-            raise
-        self.must_load = None
-        if must_stop(ref):
-            round_trip.interrupt()
-        unit.outer = Behalf(ref, unit.outer)
-        go_on = partial(ref._scheduler.post_work, unit.replied)
-        if not round_trip.future._add_waiter(go_on):
-            go_on()
-        return SUSPENDED
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the guest is there; if not, its end is about to be heard of, and the rows stay."""
+        return self.ref._link is not None
 
     def blame(self, blame: CountDeath) -> None:
         """Count the death of a process against the message or timer that it handled.
@@ -252,7 +201,15 @@ def run_own(ref: Any, own: GuestMessage) -> Any:
     """Have a guest handle a message of its own process."""
     if own.epoch != ref._epoch:
         return None
-    return ref._box.within(partial(ref._box.run, own))
+    box: HostedMailbox = ref._box
+    timer = own.timer if box.is_machine else None
+    return box.handle(box.in_memory, MessageInMemory(partial(run_there, own), own, timer=timer))
+
+
+def run_there(own: GuestMessage) -> Any:
+    """Have the guest handle its message, in the current unit."""
+    unit: Any = CURRENT.get()
+    return unit.dispatch(own)
 
 
 @handles(CountDeath, silent=True)

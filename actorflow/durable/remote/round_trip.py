@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.futures.future import Future
@@ -10,8 +11,8 @@ from actorflow.core.messages.messages import CHANGED, SUSPENDED
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.running import lifecycle
 from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage
-from actorflow.durable.handling.unit_of_work import UnitOfWork
-from actorflow.durable.remote.protocol import FAILED
+from actorflow.durable.handling.unit_of_work import Behalf, UnitOfWork
+from actorflow.durable.remote.protocol import FAILED, HandleRequest
 from actorflow.durable.rows.records import Letter, TimerRow
 from actorflow.errors import ActorDeadError, HostDied
 from actorflow.process.hosts.link.news import GuestEnded
@@ -19,7 +20,7 @@ from actorflow.process.hosts.parent.envoy import end_guest
 from actorflow.process.pickling import dump_error, load_error
 
 if TYPE_CHECKING:
-    from actorflow.durable.remote.hosted import DurableHostedRef
+    from actorflow.durable.remote.hosted import DurableHostedRef, HostedMailbox
     from actorflow.process.hosts.link.link import HostLink
 
 
@@ -46,6 +47,35 @@ class HostedUnit(UnitOfWork):
     def is_refusal(self, error: BaseException) -> bool:  # noqa: ARG002 - the child has seen to it
         """Say whether it is the refusal of a machine."""
         return self.refused_there
+
+    def dispatch(self, message: Any) -> Any:
+        """Send a message to the guest; its effects are dealt with when the guest has answered."""
+        box: HostedMailbox = self.box  # type: ignore[assignment]
+        ref = box.ref
+        link = ref._link or ref._last_link
+        assert link is not None
+        self.number = next(box.numbers)
+        self.round_trip = round_trip = RoundTrip(ref, link, box.must_load)
+        effects = self.effects
+        handle = HandleRequest(self.number, message, load=box.what_is_stored(), sender=self.sender, timer=effects.timer)
+        if effects.entry is not None:
+            handle.entry = effects.entry.id, effects.entry.asker is not None
+        if type(message) is GuestMessage:
+            self.own, handle.own, handle.message = message, message.number, None
+        ref._waiting = ref._round_trip = round_trip
+        try:
+            link.ask(ref, link.name, handle, None, round_trip.future)
+        except BaseException:
+            ref._waiting = ref._round_trip = None
+            raise
+        box.must_load = None
+        if must_stop(ref):
+            round_trip.interrupt()
+        self.outer = Behalf(ref, self.outer)
+        go_on = partial(ref._scheduler.post_work, self.replied)
+        if not round_trip.future._add_waiter(go_on):
+            go_on()
+        return SUSPENDED
 
     def replied(self) -> None:
         """Go on with the outcome of the message; the holder of the baton calls this."""
@@ -92,7 +122,7 @@ class HostedUnit(UnitOfWork):
 
     def submit(self) -> Any:
         """Hand the outcome to the batch; sends held in the child are told of the commit."""
-        again = self.effects.ending == "again" and not self.box.is_timer_of_machine(self.message)
+        again = self.effects.ending == "again" and not self.is_machine_timer
         if self.follows or (self.own is not None and not again):
             self.after.append(self.tell_settled)
         return super().submit()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from actorflow.errors import StoreError
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
+    from actorflow.durable.handling.mailbox import Mailbox
 
 
 Ending: TypeAlias = Literal["done", "kept", "promised", "again", "dead"]
@@ -60,6 +62,14 @@ class MailRow:
     crashes: int
     body: bytes
 
+    def note_begin(self, box: Mailbox) -> None:
+        """Commit that the message is being handled.
+
+        Raises:
+            StoreError: it could not be noted.
+        """
+        box.write_soon("actors.start", {"id": self.id})
+
 
 @dataclass(slots=True)
 class TimerRow:
@@ -71,6 +81,22 @@ class TimerRow:
     attempt: int
     body: bytes
     crashes: int = 0
+
+    sender: ClassVar[None] = None
+
+    def note_begin(self, box: Mailbox) -> None:
+        """Commit that the timer's message is being handled.
+
+        Raises:
+            StoreError: it could not be noted.
+        """
+        box.write_soon("actors.start_timer", {"id": self.id})
+
+    def next_due(self, now: float) -> float | None:
+        """Return when it fires next, if it is periodic: firings that were missed are skipped."""
+        if self.period is None:
+            return None
+        return self.due + self.period * max(1.0, math.floor((now - self.due) / self.period) + 1)
 
     def crashes_after(self, ending: Ending) -> int:
         """Return the count that a periodic one goes on with: on one that is dead, one process more may die."""
