@@ -27,13 +27,13 @@ class DurableBase(ActorRef[Any]):
         return "$actor", [self._key, f"{kind.__module__}.{kind.__qualname__}"]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        scheduler = self._scheduler
-        return DurableBase._resolve_stored, (scheduler.key, scheduler.first_uid, self.uid, self.path, self.actor_class)
+        home = self._home
+        return DurableBase._resolve_stored, (home.key, home.first_uid, self.uid, self.path, self.actor_class)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DurableBase):
             return NotImplemented
-        return self._key == other._key and self._scheduler.key == other._scheduler.key
+        return self._key == other._key and self._home.key == other._home.key
 
     def __hash__(self) -> int:
         return zlib.crc32(self._key.encode())

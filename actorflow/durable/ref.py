@@ -45,7 +45,7 @@ class DurableRef(DurableBase):
         """Return a ref of an actor that this process has not spawned."""
         scheduler = runtime.scheduler
         parent, _, name = f"/{scheduler.name}/{key}".rpartition("/")
-        gone: Any = Gone(scheduler.key, 0, parent)
+        gone = Gone(scheduler.key, 0, parent)
         ref = cls(ELSEWHERE, scheduler, gone, actor_class._traits, name)
         ref._state = IDLE
         return ref

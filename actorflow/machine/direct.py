@@ -43,7 +43,7 @@ def is_inside(machine: Any) -> bool:
     if not getattr(machine, "_is_machine", False):
         return True
     ref = machine._actor_ref
-    if ref is not None and ref._scheduler.key != UNSTARTED:
+    if ref is not None and ref._home.key != UNSTARTED:
         return True
     return bool(machine._inside or machine._interpreter._running)
 

@@ -154,7 +154,7 @@ class StateMachine(Machine):
 
     def __reduce__(self) -> tuple[Any, ...]:
         ref = self._actor_ref
-        if ref is not None and ref._scheduler.key != UNSTARTED:
+        if ref is not None and ref._home.key != UNSTARTED:
             return super().__reduce__()
         return unstarted_machine, (type(self),), {**vars(self), "_actor_ref": None}
 

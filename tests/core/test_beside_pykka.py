@@ -55,10 +55,13 @@ def test_both_kinds_are_in_one_registry_in_start_order(any_system, foreign):
 
 
 def test_the_registry_finds_ours_by_class_name_and_urn(any_system, foreign):
-    ours = any_system.spawn(Echo)
+    class Registered(Echo):  # a class that no other test has an actor of
+        pass
+
+    ours = any_system.spawn(Registered)
     assert pykka.ActorRegistry.get_by_urn(ours.actor_urn) is ours
-    assert pykka.ActorRegistry.get_by_class(Echo) == [ours]
-    assert pykka.ActorRegistry.get_by_class_name("Echo") == [ours]
+    assert pykka.ActorRegistry.get_by_class(Registered) == [ours]
+    assert pykka.ActorRegistry.get_by_class_name("Registered") == [ours]
     assert pykka.ActorRegistry.get_by_urn(foreign.actor_urn) is foreign
 
 

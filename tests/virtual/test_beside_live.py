@@ -98,6 +98,23 @@ def test_a_handler_in_virtual_time_that_asks_a_live_actor_is_told_the_cure(way):
         assert system.now == 0
 
 
+class Parent(af.Actor):
+    def child(self):
+        return self.ctx.spawn(Server)
+
+
+@pytest.mark.slow  # a process starts
+def test_a_handler_in_virtual_time_that_asks_an_actor_below_a_live_host_is_told_the_cure():
+    with af.ActorSystem("live") as live, VirtualSystem(seed=1) as system:
+        parent = live.spawn(af.child(Parent).options(host=af.Process()))
+        child = parent.call(Parent.child).get(timeout=60)
+        waiter = system.spawn(Waiter)
+        asked = waiter.call(Waiter.get, lambda: child.ask(1, block=False))
+        cure = f"{waiter.path} is in virtual time and waits for {child.path} of a live system, .*: have both in one"
+        with pytest.raises(af.DefinitionError, match=cure):
+            asked.get(timeout=100)
+
+
 def test_a_handler_in_virtual_time_takes_a_live_answer_that_is_there():
     with af.ActorSystem("live") as live, VirtualSystem(seed=1) as system:
         answer = live.spawn(Server).ask(1, block=False)

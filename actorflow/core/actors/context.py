@@ -15,6 +15,7 @@ from actorflow.core.messages.reply import Reply
 from actorflow.core.refs.cell import ENDING
 from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import ActorRef
+from actorflow.core.refs.resolve import Gone
 from actorflow.core.refs.timers import Sleep, Timer, TimerEntry
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping
 from actorflow.text import text_of
@@ -218,12 +219,11 @@ class Context:
         return execution
 
     def _running(self) -> Scheduler:
-        scheduler = self._ref._scheduler
-        if not hasattr(scheduler, "clock"):
+        if isinstance(self._ref._home, Gone):
             name = type(self._actor).__name__
             msg = f"this {name} was made by its class and has no system: start it with system.spawn({name}, ...)"
             raise DefinitionError(msg)
-        return scheduler
+        return self._ref._scheduler
 
     def _check_alive(self) -> None:
         ref = self._ref

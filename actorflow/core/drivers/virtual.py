@@ -374,7 +374,7 @@ def real_wait(ref: ActorRef[Any], future: Future[Any]) -> DefinitionError:
 def is_real(future: Future[Any]) -> bool:
     """Say whether a live system, or a process, is to set a future: that takes real time, and none of ours."""
     target = future._target
-    return future._is_real if target is None else not getattr(target._scheduler, "is_virtual", True)
+    return future._is_real if target is None else not target._home.is_virtual
 
 
 class VirtualOwnThread:

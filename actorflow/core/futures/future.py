@@ -189,13 +189,13 @@ class Future(pykka.Future[T]):
     def _is_virtual(self) -> bool:
         """Whether an actor of a virtual system is to answer."""
         target = self._target
-        return target is not None and getattr(target._scheduler, "is_virtual", False)
+        return target is not None and target._home.is_virtual
 
     @property
     def _ask_timeout(self) -> float | None:
         """The seconds that a wait without a timeout of its own may take."""
         target = self._target
-        return None if target is None or self._patient else target._scheduler.ask_timeout
+        return None if target is None or self._patient else target._home.ask_timeout
 
     def _add_waiter(self, wake: Callable[[], Any]) -> bool:
         """Have `wake` called once the future is done; False if it is done already and `wake` will not be called."""

@@ -30,7 +30,7 @@ def wait_outside(future: Future[Any], timeout: float | None) -> None:
     """Block a thread that runs no handler."""
     target = future._target
     if target is not None:
-        target._scheduler.check_usable()
+        target._home.check_usable()
     lock = threading.Lock()
     lock.acquire()
     try:

@@ -34,13 +34,7 @@ class UnobservedFuture(Future[Any]):
         if self._heard or error is None or sys.is_finalizing():
             return
         ref, message, sender = self._letter
-        scheduler = ref._scheduler
-        if not hasattr(scheduler, "events"):  # of an actor that never lived here
-            return
-        if scheduler.closed:  # it does no more work; this is the last that is said of it
-            scheduler.events.dead_letter(ref, message, sender, error)
-        else:  # the collecting thread may be in the midst of anything
-            scheduler.post_work(lambda: scheduler.events.dead_letter(ref, message, sender, error))
+        ref._home.report_unread(ref, message, sender, error)
 
 
 def fail(

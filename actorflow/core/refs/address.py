@@ -11,19 +11,18 @@ import pykka
 
 if TYPE_CHECKING:
     from actorflow.core.actors.traits import Traits
+    from actorflow.core.refs.home import Home, Lineage
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.core.running.children import Children
-    from actorflow.core.running.scheduler import Scheduler
 
 
 class Address(pykka.ActorRef[Any]):
     """The part of a ref that pickles. Addresses are equal if they name the same actor, in any of its incarnations."""
 
-    __slots__ = ("_name", "_parent", "_scheduler", "_traits", "uid")
+    __slots__ = ("_home", "_name", "_parent", "_traits", "uid")
 
+    _home: Home
     _name: str | None
-    _parent: Children
-    _scheduler: Scheduler
+    _parent: Lineage
     _traits: Traits
     uid: int
 
@@ -38,7 +37,7 @@ class Address(pykka.ActorRef[Any]):
 
     def _number(self) -> int:
         """Return its number in its system; the same in all processes, and in each run of a seed."""
-        return self.uid - self._scheduler.first_uid
+        return self.uid - self._home.first_uid
 
     @property
     def path(self) -> str:
@@ -58,7 +57,7 @@ class Address(pykka.ActorRef[Any]):
     @property
     def actor_urn(self) -> str:  # type: ignore[override]
         """pykka's unique name, an uuid4 URN; made when it is read."""
-        digest = hashlib.blake2b(f"{self._scheduler.key}/{self._number()}".encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(f"{self._home.key}/{self._number()}".encode(), digest_size=16).digest()
         return uuid.UUID(bytes=digest, version=4).urn
 
     def __repr__(self) -> str:
@@ -72,13 +71,13 @@ class Address(pykka.ActorRef[Any]):
             return True
         if not isinstance(other, Address):
             return NotImplemented
-        return self.uid == other.uid and self._scheduler.key == other._scheduler.key
+        return self.uid == other.uid and self._home.key == other._home.key
 
     def __hash__(self) -> int:
         return self._number()  # the same in each run of a seed, so sets iterate alike
 
     def __reduce__(self) -> tuple[Any, ...]:
-        home = self._scheduler
+        home = self._home
         return Address._resolve, (home.key, home.node, home.first_uid, self.uid, self.path, self.actor_class)
 
     def _to_stored(self) -> tuple[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actorflow.core.actors.traits import Traits
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.cold_fields import ColdFields
+    from actorflow.core.refs.home import Home, Lineage
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.running.children import Children
     from actorflow.core.running.run_queue import Waiting
@@ -57,6 +58,10 @@ class Cell(Address):
     _future_class: ClassVar[type[Future[Any]]] = Future
     _context_class: ClassVar[type[Context]]
 
+    # Home and lineage of an actor that lives in this process: the same slots, and the same values.
+    _scheduler: Scheduler = Address._home  # type: ignore[assignment]
+    _parent: Children  # pyright: ignore[reportIncompatibleVariableOverride]
+
     _actor: Any  # the incarnation
     _children: Children | None
     _cold: ColdFields | None  # fields that few actors need: watchers, stash, timers, a pending exit
@@ -64,10 +69,10 @@ class Cell(Address):
     _state: int
     _waiting: Waiting | None
 
-    def __init__(self, uid: int, scheduler: Scheduler, parent: Children, traits: Traits, name: str | None) -> None:
+    def __init__(self, uid: int, home: Home, parent: Lineage, traits: Traits, name: str | None) -> None:
         self.uid = uid
-        self._scheduler = scheduler
-        self._parent = parent
+        self._home = home
+        self._parent = parent  # type: ignore[assignment]
         self._traits = traits
         self._name = name
         self._state = CHANGING
@@ -90,7 +95,7 @@ class Cell(Address):
 
     def _stop_behind(self, stop: Stop) -> None:
         """Queue a stop that the actor asks for itself, behind the messages in its mailbox."""
-        self._scheduler.post(self, stop, None)  # type: ignore[arg-type]  # each cell is the one of an ActorRef
+        self._home.post(self, stop, None)  # type: ignore[arg-type]  # each cell is the one of an ActorRef
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments that an incarnation gets: these, or copies if it counts as one of another process."""
@@ -105,7 +110,7 @@ class Cell(Address):
 
     def _watched_by(self, watcher: ActorRef[Any], actor: Actor) -> None:
         """Send Terminated to the incarnation `actor` of the watcher at the end."""
-        self._scheduler.watch(watcher, self, actor)  # type: ignore[arg-type]
+        self._home.watch(watcher, self, actor)  # type: ignore[arg-type]
 
     def _close(self, cause: BaseException | None) -> None:
         """Release the resources of a dead actor; a bounded mailbox has waiting senders."""

@@ -132,7 +132,7 @@ class ActorRef(Cell, Generic[A_co]):
             scheduler.wake()
 
     def _dead(self) -> ActorDeadError:
-        self._scheduler.check_usable()
+        self._home.check_usable()
         cause = self._cold.cause if self._cold is not None else None
         why = "" if cause is None else f": it crashed with {text_of(cause)}"
         error = ActorDeadError(f"{self} not found{why}")
@@ -282,13 +282,13 @@ class ActorRef(Cell, Generic[A_co]):
         future: Future[bool] = patient(self)
         execution = CURRENT_GET()
         if self._state == DEAD:
-            self._scheduler.check_usable()
+            self._home.check_usable()
             future._settle(value=False, error=None)
         elif execution is not None and execution.holds:
             future._patient = False
             execution.hold(self, Stop(final=True), future)
         else:
-            self._scheduler.post(self, Stop(final=True), future)
+            self._home.post(self, Stop(final=True), future)
         return future.get(timeout=timeout) if block else future
 
     def proxy(self) -> pykka.ActorProxy[Any]:

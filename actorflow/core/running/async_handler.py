@@ -116,7 +116,7 @@ class AsyncHandler(Execution):
                 error = cycle_error(ref, awaited)
             if error is None and self.scheduler.is_virtual:
                 error = self.scheduler.refused_wait(ref, awaited)
-            if error is None and target is not None and target._scheduler.ask_timeout is not None:
+            if error is None and target is not None and target._home.ask_timeout is not None:
                 self.answer_due = AnswerDue.of(self, awaited)
             if error is None and awaited._add_waiter(self):
                 # An exit looks for waits after it was noted, so one of the two sees the other.

@@ -175,7 +175,7 @@ class Drain:
         """Return all actors of the system in this process, without recursion: the tree may be deep."""
         if self.scheduler.node:  # guests of the parent's process have their place in the tree there
             refs: list[Any] = list(REFS.by_uid.values())
-            yield from [ref for ref in refs if getattr(ref, "_scheduler", None) is self.scheduler]
+            yield from [ref for ref in refs if getattr(ref, "_home", None) is self.scheduler]
             return
         stack = list(self.root)
         while stack:

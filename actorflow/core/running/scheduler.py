@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.futures.future import Future
@@ -56,7 +56,7 @@ HANDLER_OF = HANDLERS.get
 class Scheduler(Extensions):
     """The scheduling that both drivers share: sorting, running one message, and the life cycle around it."""
 
-    is_virtual: ClassVar[bool] = False
+    is_virtual: bool = False
 
     def __init__(self, clock: Clock, *, ask_timeout: float | None, threads: int, seed: int | None = None) -> None:
         self.clock = clock
@@ -103,6 +103,15 @@ class Scheduler(Extensions):
     def watch(self, watcher: ActorRef[Any], ref: ActorRef[Any], actor: Any) -> None:
         """Have the incarnation `actor` of the watcher told when the actor is dead."""
         self.post_work(lambda: watch(watcher, ref, actor))
+
+    def report_unread(
+        self, ref: ActorRef[Any], message: Any, sender: ActorRef[Any] | None, error: BaseException
+    ) -> None:
+        """Publish the error of a request, which nobody has read, as a dead letter."""
+        if self.closed:  # the holder does no more work; this is the last that is said of the error
+            self.events.dead_letter(ref, message, sender, error)
+        else:  # the thread that collects the future may be in the midst of anything
+            self.post_work(lambda: self.events.dead_letter(ref, message, sender, error))
 
     def tell_holder(self) -> None:
         """Have the holder look at an item just put into the inbox."""

@@ -37,11 +37,11 @@ class DurableRemoteRef(DurableBase, RemoteRef):
         elif future is None:
             self._send_by_name("note", message)
         else:
-            future.link = self._scheduler.way(self)
+            future.link = self._home.way(self)
             self._send_by_name("request", message, future=future)
 
     def _send_by_name(self, how: str, message: Any, **options: Future[Any]) -> None:
-        elsewhere = self._scheduler
+        elsewhere = self._home
         address = (self._key, self.actor_class)
         getattr(elsewhere.way(self), how)(
             elsewhere.node, "durable send", *address, message, sender_of_this(), **options

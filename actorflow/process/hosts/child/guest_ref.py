@@ -73,7 +73,7 @@ class GuestBase(ActorRef[Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         guests = self._parent
-        address = (self._scheduler.key, guests.link.name, guests.first_uid, self.uid, self.path, self.actor_class)
+        address = (self._home.key, guests.link.name, guests.first_uid, self.uid, self.path, self.actor_class)
         return resolve, address
 
     # --- when it has moved out, and others in this process still send to it ------------------------------------------

@@ -149,7 +149,7 @@ class RemoteFuture(Future[Any]):
             return
         target = self._target
         if timeout is None and target is not None and not self._patient:
-            timeout = target._scheduler.ask_timeout
+            timeout = target._home.ask_timeout
         deadline = None if timeout is None else SystemClock.monotonic() + timeout
         # Not while a signal's handler asks, in the midst of a read.
         if link.closed is None and not link.ear.lock._is_owned():

@@ -6,10 +6,8 @@ unless its end is known here too, because somebody here was told of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.actors.actor import Actor
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT, late_send
 from actorflow.core.messages.messages import Stop, Terminated
@@ -53,6 +51,11 @@ class Elsewhere:
         """Return the timeout of this process's asks."""
         return self._here.scheduler.ask_timeout
 
+    @property
+    def is_virtual(self) -> bool:
+        """Whether this process lives in virtual time, and so that one."""
+        return self._here.scheduler.is_virtual
+
     def check_usable(self) -> None:
         """Raise if this process is a fork."""
         self._here.scheduler.check_usable()
@@ -82,10 +85,6 @@ class Elsewhere:
             if future is not None:
                 future._settle(None, error)
 
-    def post_work(self, work: Callable[[], Any]) -> None:
-        """Have the holder of the baton of this process call `work`."""
-        self._here.scheduler.post_work(work)
-
     def end_of(self, ref: ActorRef[Any]) -> Future[Any]:
         """Return a future that is set once the actor is dead: to the reason, or None."""
         future: Future[Any] = Future()
@@ -97,6 +96,23 @@ class Elsewhere:
             future._add_waiter(lambda: self.note_answer(ref, future))
             link.request(self.node, "end", ref.uid, future=future)
         return future
+
+    def watch(self, watcher: ActorRef[Any], ref: ActorRef[Any], actor: Any) -> None:
+        """Have the incarnation `actor` of the watcher told when the actor of the ref is dead."""
+        ended = self.end_of(ref)
+
+        def tell_watcher() -> None:
+            reason = ended._error if ended._error is not None else ended._value
+            watcher._scheduler.post(watcher, Notice(actor, Terminated(ref, reason)), None)
+
+        if not ended._add_waiter(tell_watcher):
+            tell_watcher()
+
+    def report_unread(
+        self, ref: ActorRef[Any], message: Any, sender: ActorRef[Any] | None, error: BaseException
+    ) -> None:
+        """Publish the error of a request, which nobody has read, as a dead letter of this process."""
+        self._here.scheduler.report_unread(ref, message, sender, error)
 
     def note_answer(self, ref: ActorRef[Any], future: Future[Any]) -> None:
         """Note the end of an actor that its own process has told of."""
@@ -149,10 +165,10 @@ class RemoteRef(OffProcessBase):
 
     __slots__ = ()
 
-    _scheduler: Any
+    _home: Elsewhere  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, uid: int, elsewhere: Elsewhere, traits: Any, name: str | None) -> None:
-        super().__init__(uid, elsewhere, elsewhere, traits, name)  # type: ignore[arg-type]
+        super().__init__(uid, elsewhere, elsewhere, traits, name)
         self._state = IDLE
 
     @classmethod
@@ -173,7 +189,7 @@ class RemoteRef(OffProcessBase):
         """
         if held(self, message, None):
             return
-        elsewhere = self._scheduler
+        elsewhere = self._home
         if self.uid in elsewhere.flow.full:
             elsewhere.flow.wait(self)
         elsewhere.way(self).tell(self, elsewhere.node, message, sender_of_this())
@@ -181,7 +197,7 @@ class RemoteRef(OffProcessBase):
     def _send(self, message: Any, future: Any) -> None:
         if held(self, message, future):
             return
-        elsewhere = self._scheduler
+        elsewhere = self._home
         if self.uid in elsewhere.flow.full:
             elsewhere.flow.wait(self)
         link = elsewhere.way(self)
@@ -196,7 +212,7 @@ class RemoteRef(OffProcessBase):
 
     def _whereabouts(self) -> tuple[HostLink | None, str]:
         try:
-            return self._scheduler.way(self), self._scheduler.node
+            return self._home.way(self), self._home.node
         except ActorDeadError:
             return None, ""
 
@@ -206,12 +222,12 @@ class RemoteRef(OffProcessBase):
             return False
         future = RemoteFuture(self)
         try:
-            link = self._scheduler.way(self)
+            link = self._home.way(self)
             future.link = link
-            link.request(self._scheduler.node, "alive", self.uid, future=future)
+            link.request(self._home.node, "alive", self.uid, future=future)
             alive = bool(future.get(timeout=ALIVE_SECONDS))
             if not alive:
-                self._scheduler._here.note_end(self.uid)
+                self._home._here.note_end(self.uid)
             return alive
         except ActorflowError:
             return False
@@ -223,8 +239,8 @@ class RemoteRef(OffProcessBase):
         stopped = future.map(bool)
         try:
             self._send(Stop(final=True), future)
-            if not future._add_waiter(lambda: self._scheduler.note_answer(self, future)):
-                self._scheduler.note_answer(self, future)
+            if not future._add_waiter(lambda: self._home.note_answer(self, future)):
+                self._home.note_answer(self, future)
         except ActorDeadError:
             future._settle(value=False, error=None)
         return stopped.get(timeout=timeout) if block else stopped
@@ -232,24 +248,14 @@ class RemoteRef(OffProcessBase):
     def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
         from actorflow.process.hosts.link.deadlock_probe import seek  # noqa: PLC0415 - made of nodes, as refs are
 
-        seek(self._scheduler._here, self._scheduler.node, self, path, origin, future)
+        seek(self._home._here, self._home.node, self, path, origin, future)
 
     def _away(self, here: ProcessNode, path: list[str], origin: int, home: str, number: int) -> bool:
         """Send a probe on to where the actor lives."""
-        way = here.way_to(self._scheduler.node)
+        way = here.way_to(self._home.node)
         if way is not None and way.closed is None:
-            way.note(self._scheduler.node, "probe", self.uid, path, origin, home, number)
+            way.note(self._home.node, "probe", self.uid, path, origin, home, number)
         return True
-
-    def _watched_by(self, watcher: ActorRef[Any], actor: Actor) -> None:
-        ended = self._scheduler.end_of(self)
-
-        def tell_watcher() -> None:
-            reason = ended._error if ended._error is not None else ended._value
-            watcher._scheduler.post(watcher, Notice(actor, Terminated(self, reason)), None)
-
-        if not ended._add_waiter(tell_watcher):
-            tell_watcher()
 
 
 def holds() -> bool:
