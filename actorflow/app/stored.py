@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,7 +48,7 @@ class StoredSystem(System):
         self._store_url = store
         self._durability: Durability = durability
         self._store: Store | None = None
-        self._store_lock = threading.RLock()
+        self._store_lock = scheduler.mutex()
         self.local_queues: dict[str, LocalQueue] = {}
         scheduler.place_durable = self._place_durable
 

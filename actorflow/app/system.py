@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
@@ -97,7 +96,7 @@ class ActorSystem(StoredSystem):
         self.grace = settings.grace
         self._subscribers = Subscribers(scheduler, self.name)
         self._pools: dict[str, ProcessPool] = {}
-        self._pools_lock = threading.RLock()
+        self._pools_lock = scheduler.mutex()
 
     # --- actors ------------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
+from actorflow.core.futures.parking_lock import ParkingLock
 from actorflow.errors import DeadlockError, StoreError
 
 T = TypeVar("T")
@@ -13,19 +13,17 @@ T = TypeVar("T")
 TURN_SECONDS: Final = 30.0  # that work waits while a task of this process has its transaction open
 
 
-class Turn:
+class Turn(ParkingLock):
     """A lock that refuses its holder, which would wait for itself for ever.
 
     The handler of a signal may raise between any two bytecodes of the main thread. The lock knows its holder, so
     `release`, first in an `except` around all from `acquire` on, frees it wherever the handler raised; it is C code, so
     a second signal cannot come before it. It raises RuntimeError if this thread does not have the lock.
+
+    A task may wait for an actor with its transaction open. In virtual time others park until that is over.
     """
 
-    __slots__ = ("_lock", "release")
-
-    def __init__(self) -> None:
-        self._lock: Any = threading.RLock()
-        self.release: Callable[[], None] = self._lock.release
+    __slots__ = ()
 
     @property
     def is_mine(self) -> bool:
@@ -46,11 +44,12 @@ class Turn:
 
     def acquire(self, *, blocking: bool = True, seconds: float = -1) -> bool:
         """Take the lock; False if another thread has it, or this one."""
-        return not self._lock._is_owned() and self._lock.acquire(blocking, seconds)
+        return not self._lock._is_owned() and super().acquire(blocking=blocking, seconds=seconds)
 
     def take_away(self) -> None:
         """Free the lock, though another thread has it."""
         self._lock._release_save()
+        self._wake()
 
     def within(self, section: Callable[[], T]) -> T:
         """Do something with it; wherever that is interrupted, it is free afterwards.
@@ -76,6 +75,3 @@ class Turn:
         if not self.acquire(seconds=TURN_SECONDS):
             msg = f"a thread of this process has had the store for over {TURN_SECONDS:.0f} s; does a task hang in it?"
             raise StoreError(msg)
-
-    def __exit__(self, *_: object) -> None:
-        self.release()

@@ -17,8 +17,10 @@ from typing import Any
 
 from actorflow.core.atomic import at_once, at_once_if, rouser
 from actorflow.core.clock import VirtualClock
+from actorflow.core.drivers import collector
 from actorflow.core.drivers.parked import Parked
 from actorflow.core.futures.future import Future
+from actorflow.core.futures.parking_lock import ParkingLock
 from actorflow.core.futures.thread_wait import DRIVERS, LOOK_UP, ask_timeout, wait_outside
 from actorflow.core.futures.wait_graph import deadlock, find_cycle
 from actorflow.core.log import logger
@@ -61,12 +63,18 @@ class VirtualScheduler(Scheduler):
         self.driver_thread = threading.get_ident()
         self._previous_driver = DRIVERS.get(self.driver_thread)
         DRIVERS[self.driver_thread] = self.drive
+        self.steps = 0
+        collector.hold_off(id(self))
 
     # --- threads -----------------------------------------------------------------------------------------------------
 
     def allocate_lock(self) -> Any:
         """Return a plain lock."""
         return _thread.allocate_lock()
+
+    def mutex(self) -> Any:
+        """Return a lock for which handlers park."""
+        return ParkingLock()
 
     def wake(self) -> None:
         """Answer a late sender after the end; else nothing idles here: the driver's waits make the system run."""
@@ -131,6 +139,8 @@ class VirtualScheduler(Scheduler):
                 self.give_back(worker)
             return
         entry = self.pick()
+        self.steps += 1
+        collector.collect(self.steps)
         if entry.__class__ is Parked:
             if self.trace is not None and entry.item is not None:
                 self.trace.append((self.clock.now, entry.item[0].path, f"{entry.item[1]!r} goes on"))
@@ -348,6 +358,7 @@ class VirtualScheduler(Scheduler):
 
     def close(self) -> None:
         """End the carrier threads, and leave the driver's thread alone again."""
+        collector.let_run(id(self))
         self.closed = True
         self.idle = [SchedulerThread(self)]  # so that a late sender calls `wake`
         if DRIVERS.get(self.driver_thread) == self.drive:

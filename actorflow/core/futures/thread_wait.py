@@ -26,6 +26,12 @@ def now() -> float:
     return execution.scheduler.clock.monotonic() if execution is not None else SystemClock.monotonic()
 
 
+def in_virtual_time() -> bool:
+    """Say whether a wait here takes virtual time."""
+    execution = CURRENT.get()
+    return execution.scheduler.is_virtual if execution is not None else threading.get_ident() in DRIVERS
+
+
 def wait_outside(future: Future[Any], timeout: float | None) -> None:
     """Block a thread that runs no handler."""
     target = future._target

@@ -63,7 +63,7 @@ class Scheduler(Extensions):
         self.ask_timeout = ask_timeout
         self.max_threads = threads
         self.random = random.Random(seed)
-        self.first_use = threading.RLock()  # of what a system makes at first need: its queues, its durable actors
+        self.first_use = self.mutex()  # of what a system makes at first need: its queues, its durable actors
         self.key = f"{self.random.getrandbits(64):016x}"
         self.first_uid = next(REFS.uids)
         self.inbox: deque[Item] = deque()
@@ -145,6 +145,10 @@ class Scheduler(Extensions):
     def allocate_lock(self) -> Any:
         """Return a new lock for a thread to park on."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def mutex(self) -> Any:
+        """Return a new re-entrant lock for what a system makes at first need, in which a handler may wait."""
+        return threading.RLock()
 
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:
         """Return where handlers of the actor run or wait."""

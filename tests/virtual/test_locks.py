@@ -1,0 +1,128 @@
+"""Locks of the engine that user code may wait under: handlers in virtual time park for them."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import actorflow as af
+from actorflow.core.futures.future import Future
+from actorflow.core.futures.parking_lock import ParkingLock
+from actorflow.testing import VirtualSystem
+
+SEEDS = range(12)
+
+
+@af.task
+def tick() -> None: ...
+
+
+@af.task(cpu=True)
+def square(n: int) -> int:
+    return n * n
+
+
+@af.task
+def asks_in_a_transaction(n: int) -> int:
+    with af.current().transaction():
+        return PEERS[0].call(User.count, n).get()
+
+
+PEERS: list[af.ActorRef] = []
+
+
+class User(af.Actor):
+    def count(self, n: int) -> int:
+        return n
+
+    def use(self, system: VirtualSystem, what: str) -> str:
+        if what == "pool":
+            return str(id(system.pool("cpu")))
+        queue = system.queue("q", workers=1)
+        if what == "cron":
+            queue.cron("* * * * *", tick, tz="UTC", name="each minute")
+        return queue.name
+
+
+@pytest.mark.parametrize("what", ["pool", "queue", "cron"])
+def test_actors_that_make_the_same_thing_at_once_share_it(what):
+    for seed in SEEDS:
+        with VirtualSystem(seed=seed) as system:
+            users = [system.spawn(User).call(User.use, system, what) for _ in range(3)]
+            assert len({user.get(timeout=100) for user in users}) == 1
+
+
+@pytest.mark.parametrize("task", [square, asks_in_a_transaction])
+def test_jobs_that_wait_for_actors_with_the_store_in_hand_all_end(task):
+    for seed in SEEDS:
+        with VirtualSystem(seed=seed) as system:
+            PEERS[:] = [system.spawn(User)]
+            queue = system.queue("q", workers=3)
+            jobs = [queue.enqueue(task, n) for n in range(6)]
+            assert [job.result(timeout=100) for job in jobs] == [n * n if task is square else n for n in range(6)]
+
+
+@af.task
+def stays_in_its_transaction(seconds: float) -> str:
+    with af.current().transaction():
+        PEERS[0].call(Sleeper.nap, seconds).get()
+    return "committed"
+
+
+class Sleeper(af.Actor):
+    def nap(self, seconds: float) -> None:
+        self.ctx.sleep(seconds)
+
+
+def test_a_driver_that_writes_waits_for_an_open_transaction_in_virtual_time():
+    with VirtualSystem(seed=1) as system:
+        PEERS[:] = [system.spawn(Sleeper)]
+        queue = system.queue("q", workers=1)
+        job = queue.enqueue(stays_in_its_transaction, 5.0)
+        system.sleep(1)  # it is in its transaction
+        system.store.write(lambda _: None)
+        assert system.now >= 5
+        assert job.result(timeout=10) == "committed"
+
+
+def test_a_lock_is_had_by_one_at_a_time_and_each_gets_it():
+    class Holder(af.Actor):
+        def hold(self) -> int:
+            with lock:
+                inside.append(self)
+                self.ctx.sleep(1)
+                return len(inside) * (inside.pop() is self)
+
+    for seed in SEEDS:
+        lock, inside = ParkingLock(), []
+        with VirtualSystem(seed=seed) as system:
+            answers = [system.spawn(Holder).call(Holder.hold) for _ in range(4)]
+            assert [answer.get(timeout=10) for answer in answers] == [1] * 4
+            assert system.now == 4
+
+
+def test_a_wait_for_a_lock_ends_after_its_time():
+    class Holder(af.Actor):
+        def hold(self) -> None:
+            with lock:
+                self.ctx.sleep(10)
+
+        def try_it(self) -> tuple[bool, float]:
+            return lock.acquire(seconds=3), self.ctx.now()
+
+    lock = ParkingLock()
+    with VirtualSystem() as system:
+        holder, other = system.spawn(Holder), system.spawn(Holder)
+        holder.cast(Holder.hold)
+        system.sleep(1)
+        start = system.scheduler.clock.time()
+        assert other.call(Holder.try_it).get() == (False, start + 3)
+
+
+def test_a_thread_outside_of_virtual_time_blocks_for_the_lock():
+    lock, got = ParkingLock(), Future()
+    lock.acquire()
+    threading.Thread(target=lambda: got.set(lock.acquire()), daemon=True).start()
+    lock.release()
+    assert got.get(timeout=20)
