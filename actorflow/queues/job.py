@@ -255,11 +255,11 @@ class Job(Generic[R_co]):
         """
         now, news = self._store.now(), ledger.News()
         done = self._store.write(lambda transaction: ledger.cancel(transaction, int(self.id), now, news))
-        self._waits.told(news)
+        self._waits.announce(news)
         if done is False:
             self._waits.cancelled()
         if news.is_unfinished:
-            finish(self._store, self._waits.payload_limit, self._waits.told)
+            finish(self._store, self._waits.payload_limit, self._waits.announce)
         return done is not None
 
 

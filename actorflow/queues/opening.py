@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -91,22 +90,16 @@ def line_of(home: QueueSystem, name: str, durability: Durability | None) -> Loca
     local = home.local_queues.get(name)
     if local is not None:
         return local
-    pool: Callable[[], ProcessPool] = lambda: home.pool("cpu")  # noqa: E731
-    scheduler = home.scheduler
     if not home.local_queues:
         home.store.members.register(JOBS, taking_over(home.store, partial(tell_of_taken, home)))
     local = LocalQueue(
         name,
         home.store,
         home.waits,
-        pool,
+        home.scheduler,
+        lambda: home.pool("cpu"),
         durability,
-        clock=scheduler.clock,
-        is_virtual=scheduler.is_virtual,
-        payload_limit=int(home.settings.payload_limit),
-        after=scheduler.call_later,
-        is_ending=lambda: scheduler.draining,
-        is_cut=lambda: scheduler.drain is not None and scheduler.drain.over.done(),
+        int(home.settings.payload_limit),
     )
     home.store.watch(local.wake)
     home.local_queues[name] = local  # last: an interruption leaves no line that hears nothing

@@ -89,7 +89,7 @@ class Queue:
         """
         began = self._local.clock.monotonic()
         packed = pack(self._local, task, args, kwargs)
-        local, name, now = self._local, self.name, self._local.now()
+        local, name, now = self._local, self.name, self._store.now()
         if packed.options is not PLAIN:
             job = put_all(local, [packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
             local.latencies.enqueue.append(local.clock.monotonic() - began)
@@ -103,7 +103,7 @@ class Queue:
         local.latencies.enqueue.append(local.clock.monotonic() - began)
         if local.inline:
             return tell_added(local, [id_], [packed])[0]
-        local.listeners.tell("queued", id_, packed.task)
+        local.announcer.tell("queued", id_, packed.task)
         local.wake()
         return Job(self._store, local.waits, str(id_))
 
@@ -132,7 +132,7 @@ class Queue:
 
     async def _offload(self, act: Callable[[], T], task: Any) -> T:
         """Make a call that may block in another thread, unless it must be made in this one."""
-        is_bound = self._local.is_virtual or self._store.is_held_here
+        is_bound = self._local.scheduler.is_virtual or self._store.is_held_here
         if is_bound or (isinstance(task, AnyTask) and task.job_options.conn is not None):
             return act()  # part of a transaction of this thread; or its time stands still until this is through
         return await self._local.waits.offload.run(act)
@@ -261,7 +261,7 @@ class Queue:
     def purge(self) -> int:
         """Remove all jobs that have not begun, but such as come meanwhile, 500 in a transaction; return how many."""
         try:
-            return purge(self._store, self.name, lambda news: self._local.told([], news))
+            return purge(self._store, self.name, lambda news: self._local.announcer.announce([], news))
         finally:
             self._local.waits.look()
 
@@ -323,7 +323,7 @@ class Queue:
         return selection.cancel(self._store, self._cancelled)
 
     def _cancelled(self, news: ledger.News, runs: bool) -> None:
-        self._local.told([], news)
+        self._local.announcer.announce([], news)
         if runs:
             self._local.waits.cancelled()
 
@@ -391,7 +391,7 @@ class Queue:
         if not callable(listener):
             msg = f"subscribe({listener!r}): give a function that takes a JobEvent"
             raise DefinitionError(msg)
-        return self._local.listeners.add(listener)
+        return self._local.announcer.listen(listener)
 
     def drain(self, *, timeout: float | None = None) -> None:
         """Take no more jobs in this process, and wait for those that run.

@@ -121,10 +121,10 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
             self.latest = now
             for part in self.take_due(now):
                 self.fire(part)
-            local.report_success("schedules")
+            local.upkeep.report_success("schedules")
         except Exception as error:  # noqa: BLE001 - the store is gone for now; nothing is missed, as the rows tell
             text = "Schedules of queue %s: the store failed, tried again in a second: %s"
-            local.report_failure("schedules", error, text)
+            local.upkeep.report_failure("schedules", error, text)
             self.looked_at = -math.inf
             pause = AGAIN_SECONDS
         self.come_again(pause)
@@ -134,7 +134,7 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
         local, calendar = self.local, self.calendar
         if pause == math.inf:
             pause = max(0.0, self.looked_at + BEAT_SECONDS - local.clock.monotonic())
-            if not local.is_virtual:
+            if not local.scheduler.is_virtual:
                 pause = min(pause, CLOCK_SECONDS)
             while calendar and self.entries.get(calendar[0][2]) is not calendar[0]:
                 heapq.heappop(calendar)
@@ -183,9 +183,9 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
                 self.plan(firing.schedule.name, firing.first, firing.now + AGAIN_SECONDS)
         if errors:
             text = "Schedules of queue %s: %d of them are tried again in a second, as the store failed: %s"
-            local.report_failure("single schedules", errors[0], text, len(errors))
+            local.upkeep.report_failure("single schedules", errors[0], text, len(errors))
         else:
-            local.report_success("single schedules")
+            local.upkeep.report_success("single schedules")
         if any(firing.ids for firing in part):
             local.wake()
 
@@ -193,10 +193,10 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
         """Tell of the jobs that were added, and plan the next time."""
         local, schedule = self.local, firing.schedule
         if firing.news.ended:  # they were replaced
-            local.told([], firing.news)
+            local.announcer.announce([], firing.news)
         for id_ in firing.ids:
             if id_ not in firing.news.duplicates:
-                local.listeners.tell("queued", id_, schedule.packed.task)
+                local.announcer.tell("queued", id_, schedule.packed.task)
         for error in firing.refused:
             logger.warning("Schedule %r of queue %s: its job is left out: %s", schedule.name, local.name, error)
         if not self.heed(schedule, row, firing.now):

@@ -12,8 +12,9 @@ from typing import Any
 
 from actorflow.queues import ledger, packing
 from actorflow.queues.ledger import endings
+from actorflow.queues.node.announcer import Announcer
 from actorflow.queues.node.attempt import Attempt
-from actorflow.queues.node.local_queue import LocalQueue
+from actorflow.queues.node.job_store import JobStore
 from actorflow.queues.schedules import Firing
 from actorflow.store.members import Members
 from actorflow.store.postgres import connection as postgres
@@ -48,16 +49,16 @@ def dependants_apart(store: Any, harm: Harm) -> None:
 
 def told_before_commit(_store: Any, harm: Harm) -> None:
     """Who listens hears of a result before it is committed."""
-    settle_and_claim, told = LocalQueue.settle_and_claim, LocalQueue.told
+    settle_and_claim, announce = JobStore.settle_and_claim, Announcer.announce
 
-    def tell_first(self: LocalQueue, done: Any, *args: Any) -> Any:
-        told(self, done, ledger.News())
+    def tell_first(self: JobStore, done: Any, *args: Any) -> Any:
+        announce(self.local.announcer, done, ledger.News())
         if any(outcome.status == "completed" for outcome in done):
             harm()
         return settle_and_claim(self, done, *args)
 
-    LocalQueue.settle_and_claim = tell_first  # type: ignore[method-assign]
-    LocalQueue.told = lambda *_: None  # type: ignore[method-assign, assignment]
+    JobStore.settle_and_claim = tell_first  # type: ignore[method-assign]
+    Announcer.announce = lambda *_: None  # type: ignore[method-assign, assignment]
 
 
 def effect_apart(_store: Any, harm: Harm) -> None:

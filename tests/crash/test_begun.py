@@ -26,7 +26,7 @@ queue = system.queue("begun")
 for number in range(3):
     queue.enqueue(tasks.plain.options(at_most_once=sys.argv[2] == "once"), number)
 line = system.local_queues["begun"]
-claimed, _ = line.settle_and_claim([], 3)
+claimed, _ = line.jobs.settle_and_claim([], 3)
 assert len(claimed) == 3
 store = system.store
 store.node.begin(claimed[0].id)
@@ -89,8 +89,8 @@ claimed = []
 until = time.monotonic() + 30
 while len(claimed) < 3 and time.monotonic() < until:  # the server has to notice that a session is gone
     line.store.members.bury_dead()
-    claimed += line.settle_and_claim([], 3)[0]
-assert line.attempt_begins(Attempt(claimed[0], line))
+    claimed += line.jobs.settle_and_claim([], 3)[0]
+assert Attempt(claimed[0], line).begin()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -130,11 +130,11 @@ def test_on_postgres_a_job_that_was_lost_before_it_began_is_not_begun(postgres_s
     with postgres_server.database() as url, af.ActorSystem("slow", store=url) as slow:
         job = slow.queue("begun").enqueue(tasks.plain.options(at_most_once=True), 1)
         line = slow.local_queues["begun"]
-        (claimed,), _ = line.settle_and_claim([], 1)
+        (claimed,), _ = line.jobs.settle_and_claim([], 1)
         slow.store.write(
             lambda transaction: ledger.disown(transaction, "begun", slow.store.node.id, 0.0, ledger.News())
         )
-        assert not line.attempt_begins(Attempt(claimed, line))
+        assert not Attempt(claimed, line).begin()
         assert job.status == "queued"
         slow.queue("begun", workers=1)
         assert job.result(timeout=20) == 2

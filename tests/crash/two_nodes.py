@@ -12,7 +12,7 @@ import pytest
 
 import actorflow as af
 from actorflow.queues.ledger import Claimed, Outcome
-from actorflow.queues.node import local_queue as line_module
+from actorflow.queues.node import job_store
 from actorflow.store.codec import encode
 from actorflow.store.error_json import write_error
 from tests.crash import tasks
@@ -44,8 +44,8 @@ class Node:
         """Take jobs, for the usual time or for another."""
         with pytest.MonkeyPatch.context() as patch:
             if lease is not None:
-                patch.setattr(line_module, "LEASE_SECONDS", lease)
-            claimed, _ = self.line.settle_and_claim([], count)
+                patch.setattr(job_store, "LEASE_SECONDS", lease)
+            claimed, _ = self.line.jobs.settle_and_claim([], count)
         assert len(claimed) == count
         for job in claimed:
             self.line.store.node.begin(job.id)
@@ -53,7 +53,7 @@ class Node:
 
     def settle(self, *outcomes: Outcome) -> None:
         """Say what became of them."""
-        self.line.settle_and_claim(list(outcomes), 0)
+        self.line.jobs.settle_and_claim(list(outcomes), 0)
 
     def look_around(self) -> None:
         """Take what others have lost."""
@@ -112,7 +112,7 @@ def living(books: Books, slow: Node, quick: Node) -> list[str]:
     """A node that lives keeps its jobs: as it has them, and after a lease that it has renewed."""
     jobs = enqueue(slow, 4)
     claimed = [*slow.claim(2), *slow.claim(2, OVER)]
-    slow.line.beat()
+    slow.line.upkeep.beat()
     before = states(books, claimed)
     quick.look_around()
     found = [] if states(books, claimed) == before else ["the living lost their jobs"]
@@ -138,7 +138,7 @@ def late(books: Books, slow: Node, quick: Node) -> list[str]:
     before = states(books, claimed)
     for place, job in enumerate(lost):
         slow.settle(*ends(job)[place])
-        slow.line.report(job, 1, 2)
+        slow.line.jobs.note_progress(job, 1, 2)
     slow.line.store.write(lambda _: None)
     if states(books, claimed) != before:
         found.append(f"a late word was taken: {before} became {states(books, claimed)}")
@@ -176,7 +176,7 @@ def late_on_the_same_node(books: Books, slow: Node, quick: Node) -> list[str]:
         else:
             for place, job in enumerate(lost[:4]):
                 slow.settle(*ends(job)[place])
-            slow.line.report(lost[4], 1, 2)
+            slow.line.jobs.note_progress(lost[4], 1, 2)
             slow.line.store.write(lambda _: None)
         if states(books, again) != before:
             found.append("an attempt took what a later one of its node has")

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import actorflow as af
-from actorflow.queues.node import claimer, local_queue
+from actorflow.queues.node import job_store, upkeep
 
 FOLDER = Path(sys.argv[2]) if len(sys.argv) > 2 else Path()
 
@@ -34,7 +34,7 @@ def quick(n: int) -> int:
 def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     if len(sys.argv) > 3:
-        local_queue.LEASE_SECONDS = claimer.LEASE_SECONDS = float(sys.argv[3])
+        job_store.LEASE_SECONDS = upkeep.LEASE_SECONDS = float(sys.argv[3])
     with af.ActorSystem("node", store=sys.argv[1], durability="process") as system:
         system.queue("q", workers=2)
         print("ready", flush=True)

@@ -11,6 +11,7 @@ import pytest
 
 import actorflow as af
 from actorflow.queues.node.claimer import Claimer
+from actorflow.queues.node.job_store import JobStore
 from actorflow.queues.node.local_queue import LocalQueue
 from actorflow.store.sqlite.place import touch
 
@@ -171,14 +172,14 @@ def test_a_job_of_a_task_that_fails_in_its_transaction_never_runs(shop):
 def test_an_interrupt_while_it_is_enqueued_loses_no_job(shop, monkeypatch, after_commit):
     jobs = shop.queue("q", workers=1)
     offered(shop)
-    put_and_claim = LocalQueue.put_and_claim
+    put_and_claim = JobStore.put_and_claim
 
-    def interrupted(self: LocalQueue, put: Callable[[Any], int], now: float) -> Any:
+    def interrupted(self: JobStore, put: Callable[[Any], int], now: float) -> Any:
         if after_commit:
             put_and_claim(self, put, now)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(LocalQueue, "put_and_claim", interrupted)
+    monkeypatch.setattr(JobStore, "put_and_claim", interrupted)
     with pytest.raises(KeyboardInterrupt):
         jobs.enqueue(note, "a")
     monkeypatch.undo()
@@ -192,16 +193,16 @@ def test_what_was_claimed_for_a_claimer_that_crashed_is_queued_again(shop, monke
     jobs = shop.queue("q", workers=1)
     offered(shop)
     line = local_of(shop)
-    put_and_claim = LocalQueue.put_and_claim
+    put_and_claim = JobStore.put_and_claim
 
-    def crashing(self: LocalQueue, put: Callable[[Any], int], now: float) -> Any:
+    def crashing(self: JobStore, put: Callable[[Any], int], now: float) -> Any:
         if crash == "after it":
             found = put_and_claim(self, put, now)
         line.claimer.tell("not a message of a claimer")  # type: ignore[union-attr]
         until(lambda: len(line.offers) == 1)  # of the next incarnation
         return found if crash == "after it" else put_and_claim(self, put, now)
 
-    monkeypatch.setattr(LocalQueue, "put_and_claim", crashing)
+    monkeypatch.setattr(JobStore, "put_and_claim", crashing)
     job = jobs.enqueue(note, "a")
     monkeypatch.undo()
     assert job.result(timeout=30) == "a"
@@ -239,9 +240,9 @@ def test_no_job_overtakes_one_that_is_claimed_just_now(shop, monkeypatch):
     jobs = shop.queue("q", workers=1)
     offered(shop)
     line = local_of(shop)
-    put_and_claim = LocalQueue.put_and_claim
+    put_and_claim = JobStore.put_and_claim
 
-    def overtaken(self: LocalQueue, put: Callable[[Any], int], now: float) -> Any:
+    def overtaken(self: JobStore, put: Callable[[Any], int], now: float) -> Any:
         found = put_and_claim(self, put, now)
         monkeypatch.undo()
         jobs.enqueue(note, "second")
@@ -249,7 +250,7 @@ def test_no_job_overtakes_one_that_is_claimed_just_now(shop, monkeypatch):
         line.claimer.call(Claimer.wake).get(timeout=30)  # type: ignore[union-attr]  # and now it is over
         return found
 
-    monkeypatch.setattr(LocalQueue, "put_and_claim", overtaken)
+    monkeypatch.setattr(JobStore, "put_and_claim", overtaken)
     jobs.enqueue(note, "first")
     until(lambda: len(ORDER) == 2)
     assert ORDER == ["first", "second"]

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 import actorflow as af
-from actorflow.queues.node import open_transactions
+from actorflow.queues.node import adding, open_transactions
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
 
@@ -119,7 +119,7 @@ def test_a_memory_store_has_no_connection_to_share():
 
 
 def test_a_transaction_that_stays_open_is_warned_of_with_its_age(on_file, path, caplog, monkeypatch):
-    monkeypatch.setattr(open_transactions, "HELD_SECONDS", 0.05)
+    monkeypatch.setattr(adding, "HELD_SECONDS", 0.05)
     jobs = on_file.queue("q")
     with closing(sqlite3.connect(path)) as conn:
         jobs.enqueue(tasks.double.options(conn=conn), 4)
@@ -127,7 +127,7 @@ def test_a_transaction_that_stays_open_is_warned_of_with_its_age(on_file, path, 
         conn.commit()
     caplog.clear()
     looks = []
-    monkeypatch.setattr(on_file.local_queues["q"], "after", lambda _seconds, look: looks.append(look))
+    monkeypatch.setattr(on_file.scheduler, "call_later", lambda _seconds, look: looks.append(look))
     with closing(sqlite3.connect(path)) as conn:
         jobs.enqueue(tasks.double.options(conn=conn), 4)
         conn.commit()

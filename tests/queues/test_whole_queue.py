@@ -317,7 +317,7 @@ def test_an_unknown_task_waits_and_is_reported(shop, caplog):
     shop.local_queues["q"].upkeep.report_unknown()
     assert "1 jobs wait for task 'tests.known_elsewhere'" in caplog.text
     TASKS["tests.known_elsewhere"] = known_elsewhere
-    shop.local_queues["q"]._known = ("", 0)
+    shop.local_queues["q"].jobs._known = ("", 0)
     jobs.enqueue(tasks.double, 2)
     assert unknown.result(timeout=30) == "here now"
 

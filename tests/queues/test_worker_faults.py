@@ -13,6 +13,7 @@ from actorflow.errors import StoreError
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.queues import ledger
 from actorflow.queues.node import attempt, shortage, worker_slots
+from actorflow.queues.node.job_store import JobStore
 from actorflow.queues.node.local_queue import LocalQueue
 from actorflow.queues.node.task_files import TaskFiles
 from actorflow.store import codec
@@ -232,7 +233,7 @@ def test_a_store_that_fails_for_a_while_sets_no_outcome_aside(shop, monkeypatch)
 STEPS = {
     "the attempt is made": (attempt.Attempt, "__init__", tasks.double),
     "its begin is noted": (SqliteNode, "begin", tasks.double),
-    "it is noted, told and measured": (LocalQueue, "attempt_begins", tasks.double),
+    "it is noted, told and measured": (attempt.Attempt, "begin", tasks.double),
     "a worker for coroutines is started": (worker_slots.WorkerSlots, "async_worker", tasks.await_double),
     "the arguments are read": (codec, "decode", tasks.double),
     "the arguments are read on the loop": (codec, "decode", tasks.await_double),
@@ -293,15 +294,15 @@ def test_a_store_that_stays_broken_is_a_log_line_each_half_minute_and_jobs_go_on
     jobs = timed.queue("q", workers=1)
     jobs.enqueue(task.options(delay=5), "late", 0.0)
     timed.sleep(1)
-    settle_and_claim = LocalQueue.settle_and_claim
+    settle_and_claim = JobStore.settle_and_claim
 
     def broken(*_arguments):
         raise af.StoreError("it is damaged")
 
-    monkeypatch.setattr(LocalQueue, "settle_and_claim", broken)
+    monkeypatch.setattr(JobStore, "settle_and_claim", broken)
     timed.sleep(300)
     assert 5 <= caplog.text.count("Queue q: the store failed, tried again in a second: it is damaged") <= 11
-    monkeypatch.setattr(LocalQueue, "settle_and_claim", settle_and_claim)
+    monkeypatch.setattr(JobStore, "settle_and_claim", settle_and_claim)
     timed.sleep(10)
     assert len(ran) == 1
 
@@ -310,15 +311,15 @@ def test_a_store_that_stays_broken_is_a_log_line_each_half_minute_and_jobs_go_on
 def test_a_lack_that_is_over_is_seen_beside_a_long_job_and_by_a_long_one(monkeypatch, trial):
     monkeypatch.setattr(shortage, "PAUSES", af.Backoff(0.01))
     monkeypatch.setattr(worker_slots, "TRIAL_SECONDS", 0.05)
-    fails, begins = iter([OSError(errno.EMFILE, "Too many open files")]), LocalQueue.attempt_begins
+    fails, begins = iter([OSError(errno.EMFILE, "Too many open files")]), attempt.Attempt.begin
 
-    def attempt_begins(line, attempt):
-        if attempt.job.task == tasks.double.name or attempt.job.args == b'[["trial"],{}]':
+    def begin(self):
+        if self.job.task == tasks.double.name or self.job.args == b'[["trial"],{}]':
             for error in fails:
                 raise error
-        return begins(line, attempt)
+        return begins(self)
 
-    monkeypatch.setattr(LocalQueue, "attempt_begins", attempt_begins)
+    monkeypatch.setattr(attempt.Attempt, "begin", begin)
     with af.ActorSystem("shop") as shop:
         jobs = shop.queue("q", workers=3)
         begun, tried = tasks.begun("long"), tasks.begun("trial")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.queues.ledger.chains import cancel_queued
-from actorflow.queues.ledger.limits import BEHIND, READY, Key, Limits, enter, limits_of, promote, row_of
+from actorflow.queues.ledger.limits import BEHIND, READY, Key, Limits, Outlook, enter, limits_of, look, promote
 from actorflow.queues.ledger.records import BATCH, Claimed, Counts, News
 from actorflow.store.classes import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actorflow.store.transaction import Row, Transaction
+    from actorflow.store.transaction import Transaction
 
 
 TASKS_AT_ONCE: Final = 200  # names of ready jobs, known or not, that are looked through
@@ -172,38 +172,6 @@ def expire(transaction: Transaction, queue: str, now: float, news: News) -> int:
     for (id_,) in expired:
         cancel_queued(transaction, id_, "it expired before it began", now, news)
     return len(expired)
-
-
-class Outlook(NamedTuple):
-    """The state of a queue as a transaction finds it before it takes jobs.
-
-    Attributes:
-        due, free_at, expires: when the next job is due, a key is free again, a job expires; None if that will not be.
-        lacking: some jobs wait for a process that knows a class of their arguments.
-    """
-
-    limits: Limits
-    due: float | None
-    free_at: float | None
-    expires: float | None
-    lacking: bool
-
-    @property
-    def next_time(self) -> float | None:
-        """When something will be ready, or over, by itself."""
-        return min((time for time in self[1:4] if time is not None), default=None)
-
-    @classmethod
-    def of(cls, row: Row) -> Outlook:
-        """Make one of a row; a time that is none, in a damaged row, never comes."""
-        *limits, due, free_at, expires, lacks = row
-        due, free_at, expires = (one if isinstance(one, float | int) else None for one in (due, free_at, expires))
-        return cls(Limits(tuple(limits)), due, free_at, expires, lacks is not None)
-
-
-def look(transaction: Transaction, queue: str) -> Outlook:
-    """Return the state of a queue that a claimer needs, in one statement."""
-    return Outlook.of(row_of(transaction, "jobs.look", queue))
 
 
 def next_wake(transaction: Transaction, queue: str, outlook: Outlook) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
@@ -57,6 +57,38 @@ def row_of(transaction: Transaction, statement: str, queue: str) -> Row:
         row = transaction.one(statement, {"name": queue})
         assert row is not None
     return row
+
+
+class Outlook(NamedTuple):
+    """The state of a queue as a transaction finds it before it takes jobs.
+
+    Attributes:
+        due, free_at, expires: when the next job is due, a key is free again, a job expires; None if that will not be.
+        lacking: some jobs wait for a process that knows a class of their arguments.
+    """
+
+    limits: Limits
+    due: float | None
+    free_at: float | None
+    expires: float | None
+    lacking: bool
+
+    @property
+    def next_time(self) -> float | None:
+        """When something will be ready, or over, by itself."""
+        return min((time for time in self[1:4] if time is not None), default=None)
+
+    @classmethod
+    def of(cls, row: Row) -> Outlook:
+        """Make one of a row; a time that is none, in a damaged row, never comes."""
+        *limits, due, free_at, expires, lacks = row
+        due, free_at, expires = (one if isinstance(one, float | int) else None for one in (due, free_at, expires))
+        return cls(Limits(tuple(limits)), due, free_at, expires, lacks is not None)
+
+
+def look(transaction: Transaction, queue: str) -> Outlook:
+    """Return the state of a queue that a claimer needs, in one statement."""
+    return Outlook.of(row_of(transaction, "jobs.look", queue))
 
 
 def declare(transaction: Transaction, queue: str, values: dict[str, Any], now: float) -> Row | None:

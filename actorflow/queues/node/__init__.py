@@ -1,8 +1,8 @@
 """Node: one queue as one process has it, and its workers.
 
-`local_queue` (what all of these share), `claimer` (takes jobs from the store), `worker_slots` (workers and the jobs
-that wait for one), `workers` (run a job), `attempt` (one try, and its outcome), `task_files` (what a cpu task reads and
-writes), `apart` (outcomes written one by one), `announcer` (who waits here for ends), `adding` (new jobs), `inline`
-(jobs that run where they are enqueued), `offload` (asyncio code that calls us), `upkeep` and `pruner`, `shortage`,
-`deadlock`, `open_transactions`.
+`local_queue` (the state that all of these share), `job_store` (its changes in the store), `announcer` (tells who waits
+and listens here), `upkeep` and `pruner` (rows that nobody works on). `adding` (new jobs), `claimer` (takes jobs, and
+offers workers), `worker_slots` (workers and the jobs that wait for one), `workers` (run a job), `attempt` (one try, and
+its outcome), `task_files` (what a cpu task reads and writes), `open_transactions`, `apart` (outcomes written one by
+one), `shortage`, `deadlock`. `inline` (jobs that run where they are enqueued), `offload` (asyncio code that calls us).
 """

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.core.log import logger
 from actorflow.queues import ledger
 from actorflow.queues.job import Job
 from actorflow.queues.node.claimer import Claimer
 from actorflow.queues.node.inline import run_inline
-from actorflow.queues.node.open_transactions import watch_transaction
 
 if TYPE_CHECKING:
     from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.queues.packing import Packed
     from actorflow.store.transaction import Transaction
+
+HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
 
 
 def put_and_claim(local: LocalQueue, packed: Packed, now: float) -> int | None:
@@ -26,12 +28,13 @@ def put_and_claim(local: LocalQueue, packed: Packed, now: float) -> int | None:
         return None
     assert claimer is not None
     try:
-        id_, claimed = local.put_and_claim(packed, now)
+        id_, claimed = local.jobs.put_and_claim(packed, now)
     except BaseException:
         claimer.cast(Claimer.take_offered, offer, None, is_all=False)
         raise
-    local.listeners.tell("queued", id_, packed.task)
-    claimer.cast(Claimer.take_offered, offer, claimed, is_all=[job.id for job in claimed] == [id_])
+    if local.announcer.listeners:
+        local.announcer.tell("queued", id_, packed.task)
+    claimer.cast(Claimer.take_offered, offer, claimed, is_all=len(claimed) == 1 and claimed[0].id == id_)
     return id_
 
 
@@ -51,7 +54,7 @@ def put_all(
 
     ids = local.store.write(begin, local.durability, local.order)
     if news.ended or news.is_unfinished:
-        local.told([], news)
+        local.announcer.announce([], news)
     return tell_added(local, ids, packed, news.duplicates)
 
 
@@ -61,10 +64,38 @@ def tell_added(
     """Tell others of new jobs."""
     for id_, one in zip(ids, packed, strict=True):
         if id_ not in duplicates:
-            local.listeners.tell("queued", id_, one.task)
+            local.announcer.tell("queued", id_, one.task)
     if local.inline:
         for id_ in ids:
             run_inline(local, id_)
     else:
         local.wake()
     return [Job(local.store, local.waits, str(id_)) for id_ in ids]
+
+
+def watch_transaction(local: LocalQueue, conn: Any, job: int) -> None:
+    """See that a user's transaction ends soon: on SQLite nobody else can write until then."""
+    if local.scheduler.is_virtual or local.store.dialect != "sqlite":
+        return
+    began = local.clock.monotonic()
+
+    def look() -> None:
+        try:
+            warn()
+        except Exception as error:  # noqa: BLE001 - the connection was closed, or the store: so it is over
+            logger.debug("Queue %s: a transaction is looked at no more: %s", local.name, error)
+
+    def warn() -> None:
+        if not conn.in_transaction or local.store.read(lambda transaction: transaction.one("jobs.place", {"id": job})):
+            return
+        age = local.clock.monotonic() - began
+        logger.warning(
+            "The transaction in which job %s of queue %s was enqueued is open for %.1f s; on SQLite nobody can "
+            "write meanwhile: commit it",
+            job,
+            local.name,
+            age,
+        )
+        local.scheduler.call_later(age, look)
+
+    local.scheduler.call_later(HELD_SECONDS, look)

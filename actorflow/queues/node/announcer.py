@@ -1,19 +1,89 @@
-"""Waits: the threads and coroutines of this process that wait for the end of a job."""
+"""Announcer: tells those of this process whom a commit concerns: who waits for a job, listeners, claimers."""
 
 from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import Clock, VirtualClock
 from actorflow.core.futures.future import Future, patient
+from actorflow.core.log import logger
 from actorflow.core.running.quiet import OTHERS
-from actorflow.queues.ledger import News
+from actorflow.queues.events import JobEvent, Listener
+from actorflow.queues.ledger import FINAL, News, Outcome
 from actorflow.queues.node.offload import Offload
 
+if TYPE_CHECKING:
+    from actorflow.queues.node.local_queue import LocalQueue
+
 _ALL: Final[weakref.WeakSet[Waits]] = weakref.WeakSet()
+
+
+class Announcer:
+    """Tells of one queue's commits: the node's notes of begun jobs, listeners, and the waits of the system.
+
+    Attributes:
+        waits: of all queues of the system.
+        listeners: functions that are called with each event of the queue, by a key of their own.
+    """
+
+    def __init__(self, local: LocalQueue, waits: Waits) -> None:
+        self.waits = waits
+        self.listeners: dict[object, Listener] = {}  # no lock: a signal's handler that raises would leave it taken
+        self._local = local
+
+    def announce(self, done: Sequence[Outcome], news: News) -> None:
+        """Tell of the outcomes that a transaction wrote, and of its further effects, once it is committed.
+
+        It does not raise: the commit stands.
+        """
+        try:
+            node = self._local.node
+            for outcome in done:
+                node.end(outcome.id)  # its note that it had begun
+            if news.lost or self.listeners:
+                self._tell_of(done, news)
+            self.waits.announce(news, [outcome.id for outcome in done if outcome.status in FINAL])
+            if news.is_unfinished:
+                self._local.upkeep.carry_on()
+        except Exception:  # noqa: BLE001 - as above
+            logger.exception("Queue %s: after a commit, some could not be told of it", self._local.name)
+
+    def _tell_of(self, done: Sequence[Outcome], news: News) -> None:
+        lost = set(news.lost).difference(outcome.id for outcome in done if outcome.is_doubtful)
+        for job in lost:
+            logger.warning("Job %s was taken over by another process; its late result is refused", job)
+        for outcome in done:
+            if not (outcome.given_back or outcome.id in lost):
+                kind = "retried" if outcome.status == "queued" else outcome.status
+                self.tell(kind, outcome.id, outcome.task, outcome.due)
+        for job, task, status in news.ended:
+            self.tell(status, job, task)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have a function called for each event; return a function that ends that."""
+        key = object()
+        self.listeners[key] = listener
+
+        def remove() -> None:
+            self.listeners.pop(key, None)
+
+        return remove
+
+    def tell(self, kind: str, job: int, task: str, detail: Any = None) -> None:
+        """Call the listeners with an event; one that raises is logged, and stops nothing."""
+        if not self.listeners:
+            return
+        event = JobEvent(kind, str(job), task, self._local.store.now(), detail)
+        for listener in list(self.listeners.values()):
+            try:
+                listener(event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - a listener that raises changes nothing
+                logger.exception("A listener of queue %s failed", self._local.name)
 
 
 class Waits:
@@ -88,8 +158,6 @@ class Waits:
 
     def ended(self, jobs: Iterable[int]) -> None:
         """Wake the waits for these jobs."""
-        if not self._futures:
-            return
         for job in jobs:
             for future in self._futures.pop(job, ()):
                 future._settle(None, None)
@@ -99,21 +167,18 @@ class Waits:
         count = self.workers.get(queue)
         return 0 if count is None else count()
 
-    def told(self, news: News) -> None:
-        """Wake the waits for jobs that a transaction has ended."""
-        self.ended([job for job, _, _ in news.ended])
-        self.ready(news.queues)
+    def announce(self, news: News, jobs: Iterable[int] = ()) -> None:
+        """Wake the waits for jobs that are over, and the claimers of queues in which some are ready."""
+        if self._futures:
+            self.ended([*jobs, *(job for job, _, _ in news.ended)])
+        for queue in news.queues:
+            wake = self.wakes.get(queue)
+            if wake is not None:
+                wake()
 
     def look(self) -> None:
         """Wake all waits: another process has committed something."""
         self.ended(list(self._futures))
-
-    def ready(self, queues: Iterable[str]) -> None:
-        """Jobs of these queues may be ready."""
-        for queue in queues:
-            wake = self.wakes.get(queue)
-            if wake is not None:
-                wake()
 
     def cancelled(self) -> None:
         """A job was cancelled that runs, maybe here."""

@@ -15,7 +15,6 @@ from actorflow.text import reason_of
 
 if TYPE_CHECKING:
     from actorflow.queues.node.local_queue import LocalQueue
-    from actorflow.store.transaction import Transaction
 
 # The errors of both databases' packages for a value, and not for their own state.
 OF_VALUES: Final = frozenset({"DataError", "InterfaceError", "IntegrityError", "ProgrammingError", "NotSupportedError"})
@@ -25,24 +24,12 @@ def write_apart(local: LocalQueue, outcomes: list[ledger.Outcome]) -> list[ledge
     """Write each outcome in a transaction of its own; return those that wait until the store works again."""
     for place, outcome in enumerate(outcomes):
         try:
-            write(local, outcome)
+            local.jobs.settle(outcome)
         except Exception as error:  # noqa: BLE001 - the store's, or this outcome's
             if not is_of_value(error):
                 return outcomes[place:]
             set_aside(local, outcome, error)
     return []
-
-
-def write(local: LocalQueue, outcome: ledger.Outcome) -> None:
-    """Write one outcome in a transaction of its own."""
-    owner, now, news = local.store.node.id, local.now(), ledger.News()
-
-    def work(transaction: Transaction) -> None:
-        news.begin()
-        ledger.settle(transaction, local.name, owner, [outcome], now, news, local.payload_limit)
-
-    local.store.write(work, local.durability, local.order)
-    local.settled([outcome], news)
 
 
 def set_aside(local: LocalQueue, outcome: ledger.Outcome, error: Exception) -> None:
@@ -52,15 +39,13 @@ def set_aside(local: LocalQueue, outcome: ledger.Outcome, error: Exception) -> N
     dead = ledger.Outcome(outcome.id, outcome.epoch, outcome.key, "dead", task=outcome.task)
     dead.error = write_error(StoreError(text))
     try:
-        write(local, dead)
+        local.jobs.settle(dead)
     except Exception as problem:  # noqa: BLE001 - the row alone, without the effects of its end
         logger.error(
             "Job %s of queue %s could not be ended with all its consequences: %s", outcome.id, local.name, problem
         )
         try:
-            owner, now = local.store.node.id, local.now()
-            local.store.write(lambda transaction: ledger.end_alone(transaction, owner, dead, now), local.durability)
-            local.settled([dead], ledger.News())
+            local.jobs.end_alone(dead)
         except Exception:  # noqa: BLE001 - it is reported, and stands in the way of nothing
             logger.exception("Job %s of queue %s stays as it is, until this process ends", outcome.id, local.name)
 

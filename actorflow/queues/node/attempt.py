@@ -14,7 +14,7 @@ from actorflow.queues.calls import text_of_call
 from actorflow.queues.ledger import CRASHES, DAY, Claimed, Outcome, interrupted
 from actorflow.queues.node.open_transactions import watch_held
 from actorflow.store.classes import UnknownClass
-from actorflow.store.codec import encode
+from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import LONGEST_TEXT, write_error
 from actorflow.tasks.current import Current
 from actorflow.tasks.task import TASKS, AnyTask
@@ -120,11 +120,35 @@ class Attempt:
         return Current(
             self.key,
             self.job.attempt,
-            lambda done, total: self.local.report(self.job, done, total),
+            lambda done, total: self.local.jobs.note_progress(self.job, done, total),
             lambda: self.cancelled,
             self.transaction if may_write else None,
             self.wait_for,
         )
+
+    # --- to work, and back --------------------------------------------------------------------------------------------
+
+    def begin(self) -> bool:
+        """Note that a worker is to have the job; False if it was lost to another node, or the store is gone."""
+        local, job = self.local, self.job
+        if not local.jobs.begin(job):
+            return False
+        local.latencies.wait.append(local.store.now() - (job.due or job.created))
+        local.announcer.tell("started", job.id, job.task)
+        return True
+
+    def ended(self) -> None:
+        """Note that the attempt is over; the store hears of it in a moment."""
+        self.local.latencies.processing.append(self.seconds)
+        if self.task.cpu:
+            self.look_at_task_files()
+            self.local.task_files.clear(self.job.id)
+
+    def look_at_task_files(self) -> None:
+        """Pass on how far a cpu task is."""
+        noted = self.local.task_files.progress(self.job.id)
+        if noted is not None:
+            self.local.jobs.note_progress(self.job, *noted)
 
     def has_begun(self) -> bool:
         """Say whether an attempt that a worker has had for a while runs: one of a cpu task may wait for a process."""
@@ -149,7 +173,7 @@ class Attempt:
         held = self.held
         assert held is not None
         try:
-            if self.local.settle_within(held.transaction, outcome):
+            if self.local.jobs.settle_within(held.transaction, outcome):
                 held.commit()
                 self.settled = True  # before `held` goes: a look at both sees that it is not given up any more
                 return outcome
@@ -197,7 +221,7 @@ class Attempt:
         """
         what = f"the result of {self.job.task}"
         result = None if value is None else encode(value, what)
-        self.local.check_size(result, what)
+        check_size(result, what, self.local.payload_limit)
         return self._outcome("completed", result=result)
 
     def end_by(self, error: BaseException, now: float, rng: random.Random, worker: ActorRef[Any] | None = None) -> None:
@@ -255,7 +279,9 @@ class Attempt:
 
     def _is_cut(self, error: BaseException, worker: ActorRef[Any]) -> bool:
         """Say whether the end of the worker, or of the system, made it fail."""
-        return must_stop(worker) or self.local.is_cut() or (isinstance(error, Stopping) and self.local.is_ending())
+        scheduler = self.local.scheduler
+        is_cut = scheduler.drain is not None and scheduler.drain.over.done()
+        return must_stop(worker) or is_cut or (isinstance(error, Stopping) and scheduler.draining)
 
     def _outcome(self, status: str, **more: Any) -> Outcome:
         job = self.job

@@ -17,16 +17,13 @@ from actorflow.queues.ledger import given_back
 from actorflow.queues.node.apart import write_apart
 from actorflow.queues.node.attempt import Attempt, dead_letter
 from actorflow.queues.node.deadlock import DeadlockWatch
-from actorflow.queues.node.local_queue import LEASE_SECONDS
 from actorflow.queues.node.pruner import Pruner
 from actorflow.queues.node.worker_slots import WorkerSlots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actorflow.core.messages.reply import Reply
     from actorflow.core.refs.timers import Timer
-    from actorflow.queues.ledger import Outcome
+    from actorflow.queues.ledger import Claimed, Outcome
     from actorflow.queues.node.local_queue import LocalQueue
 
 AHEAD_SECONDS: Final = 0.05  # of work that is taken before a worker is free
@@ -34,10 +31,68 @@ AHEAD: Final = 500  # jobs, at most
 BATCH: Final = 256  # outcomes that wait for a transaction, at most
 BATCH_SECONDS: Final = 0.002  # that the first of them waits, at most
 ANSWER_SECONDS: Final = 0.25  # that the taker of an offer has for its transaction, before it is revoked
-BEAT_SECONDS: Final = 10.0
 CLOCK_SECONDS: Final = 60.0  # between two looks for due jobs, as somebody may set the clock
 LOOK_SECONDS: Final = 0.25  # between two looks for nodes that have died
 STORE_FAILED: Final = "Queue %s: the store failed, tried again in a second: %s"
+
+
+class Offer:
+    """A free worker, offered by the claimer: the next `enqueue` in this process may claim a job for it at once.
+
+    Attributes:
+        token: of this incarnation's offers: the job that somebody claims by another is given back.
+        is_out: it is offered; or somebody has taken it, and answers in a moment.
+        is_missed: somebody has it while the claimer was to take jobs itself: nothing is to overtake that job.
+    """
+
+    def __init__(self, claimer: Claimer) -> None:
+        self.token = object()
+        self.is_out = self.is_missed = False
+        self._claimer = claimer
+        self._tokens = claimer.local.offers
+        self._timer: Timer | None = None  # until it is revoked
+        self._tokens.clear()
+
+    def make(self) -> None:
+        """Offer a free worker without work, if there is one."""
+        claimer = self._claimer
+        if claimer.free and not (self.is_out or claimer.draining or claimer.shortage.lasts):
+            self.is_out = True
+            self._tokens.append(self.token)
+
+    def withdraw(self) -> bool:
+        """Have nobody else claim; False if somebody does just now: it is still out, and answered in a moment."""
+        if self._tokens:
+            with contextlib.suppress(IndexError):  # a caller of enqueue was faster
+                self._tokens.pop()
+                self.is_out = False
+        return not self.is_out
+
+    def withdraw_to_take(self) -> bool:
+        """Withdraw it, as the claimer is to take jobs itself; False if it is to wait for an answer."""
+        self.is_missed = not self.withdraw()
+        if self.is_missed and self._timer is None:
+            self._timer = self._claimer.ctx.after(ANSWER_SECONDS, self._claimer.revoke)
+        return not self.is_missed
+
+    def answered(self, token: object) -> bool:
+        """Note that who has taken an offer answers; False if it is none of this incarnation, or was revoked."""
+        is_ours = token is self.token
+        if is_ours:
+            self.is_out = False
+        if self._timer is not None and not self.is_out:
+            self._timer.cancel()
+            self._timer = None
+        return is_ours
+
+    def revoke(self) -> bool:
+        """Take it back if nobody has answered; return whether it was out: its job, if it comes late, is given back."""
+        self._timer = None
+        if self.withdraw():
+            return False
+        self.token = object()
+        self.is_out = self.is_missed = False
+        return True
 
 
 class Claimer(WorkerSlots, intensity=10, period=10.0):
@@ -49,18 +104,15 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         super().__init__(local, workers)
         self.flushing = self.looking = False
         self.drained: list[Reply] = []
-        self.beaten_at = local.clock.monotonic()
         self.deadlocks = DeadlockWatch(local)
-        self.offer = object()  # this incarnation's: an answer to another's is given back
-        self.offering = self.missed = self.carrying = False
+        self.offer = Offer(self)
+        self.carrying = False
         self.wake_timer: Timer | None = None
-        self.answer_timer: Timer | None = None
         self.flush_timer: Timer | None = None
 
     def on_start(self) -> None:
         """Start the workers, and look for work."""
-        self.local.offers.clear()
-        self.local.disown()  # an incarnation that has crashed may have left jobs
+        self.local.upkeep.disown()  # an incarnation that has crashed may have left jobs
         self.local.upkeep.pruner = self.ctx.spawn(child(Pruner, self.local).options(restart="permanent"))
         self.hire()
         if not self.local.store_is_private:  # at once: after the death of a whole tree its jobs wait for this process
@@ -102,7 +154,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         assert attempt.outcome is not None
         if not attempt.settled:
             self.done.append(attempt.outcome)
-        self.local.attempt_ended(attempt)
+        attempt.ended()
 
     def flush_soon(self) -> None:
         """Write and take once the messages now in the mailbox are handled."""
@@ -127,19 +179,15 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.flush_timer.cancel()
             self.flush_timer = None
         done, self.done = self.done, []
-        self.withdraw_offer()
-        self.missed = self.offering  # the taker of the offer answers in a moment: nothing is to overtake that job
-        if self.missed and self.answer_timer is None:
-            self.answer_timer = self.ctx.after(ANSWER_SECONDS, self.revoke)
-        wanted = 0 if self.missed or self.takes_no_more() else self.wanted()
+        wanted = self.wanted() if self.offer.withdraw_to_take() and not self.takes_no_more() else 0
         if done or wanted > 0:
             try:
-                claimed, next_wake = self.local.settle_and_claim(done, wanted)
+                claimed, next_wake = self.local.jobs.settle_and_claim(done, wanted)
             except Exception as error:  # noqa: BLE001 - the store is gone for now, or one of them cannot be written
                 if isinstance(error, OutcomeUnknown):
                     self.doubt(done)
                 self.done = write_apart(self.local, done) + self.done
-                self.local.report_failure("jobs", error, STORE_FAILED)
+                self.local.upkeep.report_failure("jobs", error, STORE_FAILED)
                 self.ctx.after(1.0, self.flush_soon)
                 return
             self.take(claimed, wanted, next_wake)
@@ -149,81 +197,69 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
                 reply.set(None)
             self.drained = []
 
-    def take(self, claimed: list[Any], wanted: int, next_wake: float | None) -> None:
+    def take(self, claimed: list[Claimed], wanted: int, next_wake: float | None) -> None:
         """Hand out claimed jobs, and make sure that the next look is not missed."""
         if claimed:
             self.accept(claimed)
         if len(claimed) < wanted:
             self.wait_for(next_wake)
-            self.offer_worker()
+            self.offer.make()
         elif wanted and self.free:
             self.flush_soon()
 
-    def accept(self, claimed: list[Any]) -> None:
+    def accept(self, claimed: list[Claimed]) -> None:
         """Hand out jobs that this node has now, or have them wait for a worker."""
         ahead = bool(self.backlog)
-        self.backlog.extend(self.attempts(claimed))
+        for job in claimed:
+            attempt = self.attempt_of(job)
+            if attempt is not None:
+                self.backlog.append(attempt)
         if ahead:  # later jobs may be more urgent
             self.backlog = deque(sorted(self.backlog, key=lambda attempt: (attempt.job.priority, attempt.job.id)))
         self.hand_out()
 
-    def attempts(self, claimed: list[Any]) -> Iterator[Attempt]:
-        """Make attempts of jobs; one whose row is damaged is a dead letter."""
-        for job in claimed:
-            try:
-                yield Attempt(job, self.local)
-            except PayloadError as error:
-                logger.error("Job %s of queue %s is a dead letter: %s", job.id, self.local.name, error)
-                self.done.append(dead_letter(job, error))
-                self.flush_soon()
-            except Exception as error:  # noqa: BLE001 - no memory: no fault of the job
-                self.done.append(given_back(job))
-                self.pause(error)
-
-    def offer_worker(self) -> None:
-        """Offer a free worker without work: the next one to enqueue in this process may claim for it at once."""
-        if self.free and not (self.offering or self.draining or self.shortage):
-            self.offering = True
-            self.local.offers.append(self.offer)
-
-    def withdraw_offer(self) -> None:
-        """Have nobody else claim; if somebody does just now, it is still out, and answered in a moment."""
-        if self.local.offers:
-            with contextlib.suppress(IndexError):  # a caller of enqueue was faster
-                self.local.offers.pop()
-                self.offering = False
-
-    def revoke(self) -> None:
-        """Take an offer back that nobody answers, as a signal's handler has raised there; a late job is given back."""
-        self.answer_timer = None
-        self.withdraw_offer()
-        if self.offering:
-            self.offer = object()
-            self.offering = self.missed = False
-            self.disown_others()
+    def attempt_of(self, job: Claimed) -> Attempt | None:
+        """Make an attempt of a job; one whose row is damaged is a dead letter."""
+        try:
+            return Attempt(job, self.local)
+        except PayloadError as error:
+            logger.error("Job %s of queue %s is a dead letter: %s", job.id, self.local.name, error)
+            self.done.append(dead_letter(job, error))
             self.flush_soon()
+        except Exception as error:  # noqa: BLE001 - no memory: no fault of the job
+            self.done.append(given_back(job))
+            self.pause(error)
+        return None
 
-    def take_offered(self, offer: object, claimed: list[Any] | None, *, is_all: bool) -> None:
+    def take_offered(self, token: object, claimed: list[Claimed] | None, *, is_all: bool) -> None:
         """Take in a job that another thread has enqueued and claimed for an offered worker; only one does so at a time.
 
         Args:
+            token: of the offer.
             claimed: the claimed job; None if the transaction failed, or was interrupted, and may be there.
             is_all: the claimed job is the enqueued one, so there is nothing else to take.
         """
-        self.offering = self.offering and offer is not self.offer
-        if self.answer_timer is not None and not self.offering:
-            self.answer_timer.cancel()
-            self.answer_timer = None
+        is_ours = self.offer.answered(token)
         if claimed is None:
             self.disown_others()
-        elif offer is not self.offer or self.takes_no_more() or self.shortage or not self.free:
-            self.done += [attempt.give_back() for attempt in self.attempts(claimed)]
+        elif not is_ours or self.takes_no_more() or self.shortage.lasts or not self.free:
+            self.done += map(given_back, claimed)
         elif claimed:
             self.accept(claimed)
-        if is_all and not (self.done or self.missed):
-            self.offer_worker()
+        if is_all and not (self.done or self.offer.is_missed):
+            self.offer.make()
         else:
             self.flush_soon()
+
+    def revoke(self) -> None:
+        """Take an offer back that nobody answers, as a signal's handler has raised there."""
+        if self.offer.revoke():
+            self.disown_others()
+            self.flush_soon()
+
+    def withdraw_offer(self) -> None:
+        """Have nobody else claim for a worker here."""
+        self.offer.withdraw()
 
     def doubt(self, done: list[Outcome]) -> None:
         """Look for jobs that a transaction of unknown outcome may have claimed, and for outcomes that it wrote."""
@@ -233,8 +269,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     def disown_others(self) -> None:
         """Queue again the jobs that this node has in the store, but that nothing here knows of."""
-        self.withdraw_offer()
-        if self.offering:  # somebody claims just now, and we do not know of that job yet
+        if not self.offer.withdraw():  # somebody claims just now, and we do not know of that job yet
             self.ctx.after(BATCH_SECONDS, self.disown_others)
             return
         ours = {
@@ -243,17 +278,17 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             *(outcome.id for outcome in self.done),
         } | self.local.inlined
         try:
-            self.local.disown(frozenset(ours))
+            self.local.upkeep.disown(frozenset(ours))
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            self.local.report_failure("jobs that nobody runs", error, STORE_FAILED)
+            self.local.upkeep.report_failure("jobs that nobody runs", error, STORE_FAILED)
             self.ctx.after(1.0, self.disown_others)
         else:
-            self.local.report_success("jobs that nobody runs")
+            self.local.upkeep.report_success("jobs that nobody runs")
             self.flush_soon()  # they may be taken again
 
     def wanted(self) -> int:
         """Return how many jobs to take: for the free workers, and some ahead."""
-        if self.shortage:
+        if self.shortage.lasts:
             is_trying = self.shortage.trial is not None and self.runs(self.shortage.trial)
             return int(self.shortage.may_try and bool(self.free) and not (is_trying or self.backlog))
         ahead = 0 if self.duration is None else min(AHEAD, int(self.count * AHEAD_SECONDS / max(self.duration, 1e-6)))
@@ -265,7 +300,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     def takes_no_more(self) -> bool:
         """Say whether it is to end."""
-        return self.draining or self.local.closed or self.local.is_ending()
+        return self.draining or self.local.closed or self.local.scheduler.draining
 
     def wait_for(self, due: float | None) -> None:
         """Look again when something gets ready by itself."""
@@ -273,8 +308,8 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             self.wake_timer.cancel()
             self.wake_timer = None
         if due is not None:
-            seconds = max(0.001, due - self.local.now())
-            if not self.local.is_virtual:
+            seconds = max(0.001, due - self.local.store.now())
+            if not self.local.scheduler.is_virtual:
                 seconds = min(seconds, CLOCK_SECONDS)
             self.wake_timer = self.ctx.after(seconds, self.wake_by_time)
 
@@ -287,11 +322,11 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """Tell a part of the jobs that wait for some which are over; a chain of them may be of any length."""
         self.carrying = False
         try:
-            is_unfinished = self.local.carry_on_once()
+            is_unfinished = self.local.upkeep.carry_on_once()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            self.local.report_failure("jobs behind others", error, STORE_FAILED)
+            self.local.upkeep.report_failure("jobs behind others", error, STORE_FAILED)
             return  # the next look around goes on
-        self.local.report_success("jobs behind others")
+        self.local.upkeep.report_success("jobs behind others")
         if is_unfinished and not self.takes_no_more():
             self.carry_on_soon()
 
@@ -305,45 +340,33 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     def look_soon(self) -> None:
         """Look around in a moment. On virtual time nobody else is there."""
-        if not (self.looking or self.local.is_virtual):
+        if not (self.looking or self.local.scheduler.is_virtual):
             self.looking = True
             self.ctx.after(LOOK_SECONDS, self.look_around)
 
     def look_around(self) -> None:
         """Take over from nodes that have died, show that this one lives, and see the requests of others."""
         self.looking = False
-        local, now = self.local, self.local.clock.monotonic()
+        local = self.local
         try:
             if not local.store_is_private:
-                local.store.members.look()
-                local.upkeep.take_overdue()
-                if now - self.beaten_at > min(BEAT_SECONDS, LEASE_SECONDS / 3):
-                    self.beaten_at = now
-                    local.beat()
                 self.look_for_cancelled()
             if not self.free:
-                if local.upkeep.pruner is not None:
-                    local.upkeep.pruner.cast(Pruner.expire)
                 self.deadlocks.look([attempt for attempt, _ in self.running.values()], self.backlog)
-            if local.is_anything_left():
+            if local.upkeep.look_around(is_busy=not self.free):
                 self.carry_on_soon()
-            local.upkeep.look()
         except Exception as error:  # noqa: BLE001 - the store is gone for now
-            local.report_failure("a look around", error, "Queue %s: the store failed, tried again soon: %s")
-        else:
-            has_written = local.store_is_private or self.beaten_at == now
-            if has_written:  # other looks say nothing of the disk
-                local.report_success("a look around")
+            local.upkeep.report_failure("a look around", error, "Queue %s: the store failed, tried again soon: %s")
         for attempt, _ in self.running.values():
             if attempt.task.cpu:
-                local.look_at_task_files(attempt)
+                attempt.look_at_task_files()
         if self.running or not local.store_is_private:
             self.look_soon()
 
     def drain(self) -> None:
         """Take nothing more, give back jobs that have not begun, and answer once nothing runs."""
         self.draining = True
-        self.withdraw_offer()
+        self.offer.withdraw()
         self.drained.append(self.ctx.reply_later())
         self.abandon_given_up()
         self.give_back()
@@ -351,7 +374,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
     def on_stop(self) -> None:
         """Write the known outcomes, and give back the rest."""
         self.draining = True
-        self.withdraw_offer()
+        self.offer.withdraw()
         self.done += [attempt.give_back() for attempt in self.backlog]
         self.done += [attempt.outcome or attempt.interrupted() for attempt, _ in self.running.values()]
         self.backlog.clear()
@@ -360,7 +383,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         if not done:
             return
         try:
-            self.local.settle_and_claim(done, 0)
+            self.local.jobs.settle_and_claim(done, 0)
         except Exception:
             if write_apart(self.local, done):
                 raise

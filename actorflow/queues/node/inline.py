@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import OutcomeUnknown, PayloadError
 from actorflow.queues import ledger
-from actorflow.queues.node.apart import write
 from actorflow.queues.node.attempt import Attempt, dead_letter
 from actorflow.queues.node.workers import run_here
 
@@ -33,11 +32,11 @@ def run_until_over(local: LocalQueue, id_: int, rng: random.Random) -> None:
         try:
             outcome = run(attempt, rng)
         except BaseException:  # Ctrl-C: the attempt does not count
-            write(local, attempt.interrupted())
+            local.jobs.settle(attempt.interrupted())
             raise
-        local.attempt_ended(attempt)
+        attempt.ended()
         if not attempt.settled:
-            write(local, outcome)
+            local.jobs.settle(outcome)
         if attempt.not_begun is not None:
             raise attempt.not_begun
         if outcome.status in ledger.FINAL or outcome.given_back:
@@ -46,22 +45,22 @@ def run_until_over(local: LocalQueue, id_: int, rng: random.Random) -> None:
 
 def take(local: LocalQueue, id_: int) -> Attempt | None:
     """Take a job; None if a job that it waits for is not over or has failed, or another process has it."""
-    owner, now, until = local.store.node.id, local.now(), local.lease_now() + LEASE_SECONDS
+    owner, now, until = local.store.node.id, local.now(), local.jobs.lease_now() + LEASE_SECONDS
     try:
         job = local.store.write(
             lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), local.durability
         )
     except OutcomeUnknown:
-        local.disown(frozenset(local.inlined - {id_}))  # it may be this process's now, and nobody would run it
+        local.upkeep.disown(frozenset(local.inlined - {id_}))  # it may be this process's now, and nobody would run it
         raise
     if job is None:
         return None
     try:
         attempt = Attempt(job, local)
     except PayloadError as error:
-        write(local, dead_letter(job, error))
+        local.jobs.settle(dead_letter(job, error))
         return None
-    return attempt if local.attempt_begins(attempt) else None
+    return attempt if attempt.begin() else None
 
 
 def run(attempt: Attempt, rng: random.Random) -> ledger.Outcome:

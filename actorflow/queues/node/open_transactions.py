@@ -1,9 +1,9 @@
-"""Open transactions: they are watched, and reported or undone if they keep others from writing for long."""
+"""Open transactions of tasks: they are reported, or undone, if they keep others from writing for long."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from actorflow.core.log import logger
 
@@ -13,35 +13,7 @@ if TYPE_CHECKING:
     from actorflow.store.open_transaction import OpenTransaction
 
 REPORT_SECONDS: Final = 30.0  # between two reports of a transaction that is open for long
-HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is warned of
-
-
-def watch_transaction(local: LocalQueue, conn: Any, job: int) -> None:
-    """See that a user's transaction ends soon: on SQLite nobody else can write until then."""
-    if local.is_virtual or local.store.dialect != "sqlite":
-        return
-    began = local.clock.monotonic()
-
-    def look() -> None:
-        try:
-            warn()
-        except Exception as error:  # noqa: BLE001 - the connection was closed, or the store: so it is over
-            logger.debug("Queue %s: a transaction is looked at no more: %s", local.name, error)
-
-    def warn() -> None:
-        if not conn.in_transaction or local.store.read(lambda transaction: transaction.one("jobs.place", {"id": job})):
-            return
-        age = local.clock.monotonic() - began
-        logger.warning(
-            "The transaction in which job %s of queue %s was enqueued is open for %.1f s; on SQLite nobody can "
-            "write meanwhile: commit it",
-            job,
-            local.name,
-            age,
-        )
-        local.after(age, look)
-
-    local.after(HELD_SECONDS, look)
+HELD_SECONDS: Final = 1.0  # that a task's transaction may be open before it is warned of
 
 
 def watch_held(local: LocalQueue, attempt: Attempt, held: OpenTransaction) -> None:
@@ -49,7 +21,7 @@ def watch_held(local: LocalQueue, attempt: Attempt, held: OpenTransaction) -> No
 
     The claimer cannot do so: it may itself wait for the transaction.
     """
-    if local.is_virtual:
+    if local.scheduler.is_virtual:
         return
     job, timeout, began = attempt.job, attempt.timeout, local.clock.monotonic()
 
@@ -64,10 +36,10 @@ def watch_held(local: LocalQueue, attempt: Attempt, held: OpenTransaction) -> No
         seconds = local.clock.monotonic() - began
         text = "Job %s (%s) has had its transaction() open for %.1f s; nobody else can write to %s meanwhile"
         logger.warning(text, job.id, job.task, seconds, local.store.url)
-        local.after(next_look(), look)
+        local.scheduler.call_later(next_look(), look)
 
     def next_look(seconds: float = REPORT_SECONDS) -> float:
         left = math.inf if timeout is None else attempt.began + timeout - local.clock.monotonic()
         return max(0.0, min(seconds, left))
 
-    local.after(next_look(HELD_SECONDS), look)
+    local.scheduler.call_later(next_look(HELD_SECONDS), look)

@@ -28,15 +28,15 @@ class Pruner(Actor):
     def remove(self) -> None:
         """Remove a part, and the next one behind the messages in the mailbox, until little is left."""
         local = self.local
-        if local.closed or local.is_ending():
+        if local.closed or local.scheduler.draining:
             return
         try:
             jobs = local.store.write(partial(ledger.prune, now=local.now()), durability="process")
             goes_on = jobs == ledger.BATCH or self.remove_keys() > FEW
         except Exception as error:  # noqa: BLE001 - the store is gone for now; it is done with the next look
-            local.report_failure("old rows", error, "Queue %s: the store failed, old rows are removed later: %s")
+            local.upkeep.report_failure("old rows", error, "Queue %s: the store failed, old rows are removed later: %s")
             return
-        local.report_success("old rows")
+        local.upkeep.report_success("old rows")
         if goes_on:
             self.actor_ref.cast(Pruner.remove)
 
@@ -55,7 +55,7 @@ class Pruner(Actor):
         try:
             if self.local.upkeep.expire():
                 self.actor_ref.cast(Pruner.expire)
-            self.local.report_success("expired jobs")
+            self.local.upkeep.report_success("expired jobs")
         except Exception as error:  # noqa: BLE001 - the store is gone for now; the claimer looks again
             text = "Queue %s: the store failed, expired jobs are cancelled later: %s"
-            self.local.report_failure("expired jobs", error, text)
+            self.local.upkeep.report_failure("expired jobs", error, text)

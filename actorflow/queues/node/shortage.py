@@ -23,17 +23,20 @@ SILENCE_SECONDS: Final = 60.0  # between two lines in the log, should jobs of on
 
 
 class Shortage:
-    """A lack of resources in this process: true while jobs cannot begin in it."""
+    """A lack of resources in this process.
+
+    Attributes:
+        lasts: jobs cannot begin in it.
+        trial: the job that was begun to see whether it can.
+    """
 
     def __init__(self, local: LocalQueue) -> None:
         self._local = local
+        self.lasts = False
+        self.trial: Attempt | None = None
         self._misses = 0  # in a row
         self._until = 0.0
         self._reported_at = float("-inf")
-        self.trial: Attempt | None = None  # the job that was begun to see whether it can
-
-    def __bool__(self) -> bool:
-        return self._misses > 0
 
     @property
     def may_try(self) -> bool:
@@ -45,6 +48,7 @@ class Shortage:
         now = self._local.clock.monotonic()
         if now < self._until:
             return None  # several were taken before the first could not begin
+        self.lasts = True
         self._misses += 1
         seconds = PAUSES.delay(self._misses, rng)
         self._until = now + seconds
@@ -62,6 +66,6 @@ class Shortage:
     def over(self) -> None:
         """Note that a job has begun."""
         self.trial = None
-        if self._misses:
-            self._misses, self._until = 0, 0.0
+        if self.lasts:
+            self.lasts, self._misses, self._until = False, 0, 0.0
             logger.info("Queue %s: jobs begin in this process again", self._local.name)

@@ -80,7 +80,7 @@ class WorkerSlots(Actor):
 
     def hand_out(self) -> None:
         """Give jobs to the free workers; at the system's end they are left, to be given back."""
-        if self.local.is_ending():
+        if self.local.scheduler.draining:
             return
         free, backlog = self.free, self.backlog
         while free and backlog:
@@ -97,7 +97,7 @@ class WorkerSlots(Actor):
             else:
                 self.done.append(attempt.give_back())
                 self.flush_soon()
-        if not free:
+        if self.local.offers and not free:
             self.withdraw_offer()
         if backlog and self.stall_timer is None:
             self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, backlog[0])
@@ -105,11 +105,11 @@ class WorkerSlots(Actor):
 
     def begin(self, attempt: Attempt, slot: ActorRef[Any]) -> bool:
         """Give a worker a job; False if the job was lost, or the store is gone."""
-        if not self.local.attempt_begins(attempt):
+        if not attempt.begin():
             return False
         worker = self.async_worker(slot) if attempt.task.is_async else slot
         self.running[attempt.job.id] = (attempt, slot)
-        if self.shortage:
+        if self.shortage.lasts:
             self.shortage.trial = attempt
             self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
         if attempt.task.is_async:
@@ -123,7 +123,7 @@ class WorkerSlots(Actor):
     def async_worker(self, slot: ActorRef[Any]) -> ActorRef[Any]:
         """Return the worker for `async def` functions that shares a slot."""
         if slot not in self.async_workers:
-            kind = SteppedWorker if self.local.is_virtual else AsyncJobWorker
+            kind = SteppedWorker if self.local.scheduler.is_virtual else AsyncJobWorker
             recipe = child(kind, self.actor_ref, self.local).options(restart="permanent")
             self.async_workers[slot] = self.ctx.spawn(recipe)
         return self.async_workers[slot]
@@ -212,7 +212,7 @@ class WorkerSlots(Actor):
     def look_for_cancelled(self) -> None:
         """End the jobs that somebody has cancelled."""
         if self.running or self.backlog:
-            for id_ in self.local.to_cancel():
+            for id_ in self.local.jobs.to_cancel():
                 self.cancel(id_)
 
     def cancel(self, id_: int) -> None:

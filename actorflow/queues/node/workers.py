@@ -50,18 +50,18 @@ class JobWorker(Actor):
         except PayloadError:
             raise
         except Exception as error:
-            if self.local.is_ending():  # the pool has ended before the queue
+            if self.local.scheduler.draining:  # the pool has ended before the queue
                 raise Stopping from error
             raise NotBegun from error
         attempt.in_pool, attempt.abort = future, future.cancel
         try:
             return future.result()
         except HostDied as error:
-            if error.maybe_ran or self.local.is_ending():
+            if error.maybe_ran or self.local.scheduler.draining:
                 raise
             raise NotBegun from error
         except (ActorDeadError, CancelledError) as error:
-            if self.local.is_ending():
+            if self.local.scheduler.draining:
                 raise Stopping from error
             if isinstance(error, ActorDeadError) and not pool.is_open:  # somebody has stopped the pool
                 raise NotBegun from error
@@ -123,9 +123,9 @@ class SteppedWorker(AsyncJobWorker, loop=False):
             ends["timed out"] = not ends["over"]
             end()
 
-        attempt.abort = lambda: self.local.after(0.0, end)
+        attempt.abort = lambda: self.local.scheduler.call_later(0.0, end)
         if attempt.timeout is not None:
-            self.local.after(attempt.timeout, time_out)
+            self.local.scheduler.call_later(attempt.timeout, time_out)
         try:
             return await attempt.task.function(*args, **kwargs)
         except Stopping:
