@@ -177,7 +177,7 @@ class DurableReply(Reply):
                 raise queue.Full
             execution.effects.answers.append((self._number, value, error))
         else:
-            self._runtime.answer_now(self._number, value, error)
+            self._runtime.asks.answer_now(self._number, value, error)
 
     def __del__(self) -> None:
         """Do nothing: it may be in the state."""

@@ -14,8 +14,8 @@ from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import Gone
 from actorflow.durable.address import ELSEWHERE, DurableBase, key_of
 from actorflow.durable.context import DurableContext
+from actorflow.durable.future import StoredFuture
 from actorflow.durable.handling.mailbox import Mailbox
-from actorflow.durable.rows.open_asks import StoredFuture
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:

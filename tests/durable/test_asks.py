@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.durable.rows.open_asks import WAITED
+from actorflow.durable.future import WAITED
 from tests.durable.actors import Account, Collector
 from tests.durable.test_messages import rows, wait_for
 from tests.durable.test_state import named
@@ -31,7 +31,7 @@ def test_an_ask_that_timed_out_leaves_no_entry_and_its_answer_is_not_kept(nobody
     gc.collect()
     assert asks.all() == []
     assert not WAITED
-    system.scheduler.durable.forget_asks()
+    system.scheduler.durable.asks.forget_dropped()
     with start() as other:
         there = other.spawn(named(Account, "nobody"))
         assert there.call(Account.total).get(timeout=30) == 3  # they are handled all the same

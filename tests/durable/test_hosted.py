@@ -58,6 +58,7 @@ AS_HERE = [
     test_messages.test_a_stashed_message_stays_in_its_place_and_its_asker_waits,
     test_messages.test_a_stashed_message_is_there_after_a_restart_of_the_process,
     test_messages.test_a_promised_answer_is_kept_in_the_state_and_set_by_a_later_handler,
+    test_messages.test_an_ask_of_a_failed_handler_is_not_sent,
     test_messages.test_open_asks_are_answered_when_the_actor_stops,
     test_messages.test_terminated_comes_as_a_committed_message,
     test_messages.test_a_message_from_elsewhere_is_taken_once,

@@ -360,6 +360,26 @@ def test_a_promised_answer_is_kept_in_the_state_and_set_by_a_later_handler(start
         assert rows(system, "af_mail") == 0
 
 
+class Asking(Account):
+    def ask_and_fail(self, other):
+        self.ctx.pipe(other.call(Account.add, 1), self.got)
+        raise ValueError("after the ask")
+
+    def got(self, value):
+        self.state.seen.append(value)
+
+
+def test_an_ask_of_a_failed_handler_is_not_sent(start):
+    with start() as system:
+        other = system.spawn(named(Account, "other"))
+        ref = system.spawn(named(Asking))
+        for _ in range(2):
+            with pytest.raises(ValueError, match="after the ask"):
+                ref.call(Asking.ask_and_fail, other).get(timeout=30)
+        assert other.call(Account.total).get(timeout=30) == 0
+        assert system.scheduler.durable.asks.all() == []
+
+
 def test_open_asks_are_answered_when_the_actor_stops(start):
     class Door(Account):
         def enter(self):

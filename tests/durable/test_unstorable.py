@@ -303,7 +303,7 @@ def test_a_damaged_answer_of_another_node_is_its_askers_error_and_the_others_get
             strict=True,
         ):
             sql(system, answer, number, system.store.node.id, value, error)
-        runtime.fetch_answers()
+        runtime.asks.fetch()
         with pytest.raises(af.PayloadError, match="cannot be read"):
             asked[0].get(timeout=30)
         with pytest.raises(af.ActorflowError, match="damaged"):

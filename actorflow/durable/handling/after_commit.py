@@ -59,9 +59,9 @@ def follow_up(unit: UnitOfWork) -> None:
         quietly(act)
     entry = effects.entry
     if entry is not None and effects.ending in ("done", "dead") and entry.asker is not None:
-        box.runtime.answer(entry.id, effects.answer, effects.error, unit.failure)
+        box.runtime.asks.answer(entry.id, effects.answer, effects.error, unit.failure)
     for number, value, error in effects.answers:
-        box.runtime.answer(number, value, error, None)
+        box.runtime.asks.answer(number, value, error, None)
     if ref._actor is unit.actor:
         for row in effects.new_timers:
             box.timers.arm(row)

@@ -100,9 +100,9 @@ class Housekeeping:
             if runtime.ownership.standbys:
                 self._contained("a look at actors of other nodes", runtime.ownership.look)
             if runtime.asks:
-                self._contained("a look for answers", runtime.fetch_answers)
+                self._contained("a look for answers", runtime.asks.fetch)
             if runtime.asks.dropped:
-                self._contained("the end of asks", runtime.forget_asks)
+                self._contained("the end of asks", runtime.asks.forget_dropped)
             now = SystemClock.monotonic()
             if now - self._pruned > PRUNE_SECONDS:
                 self._pruned = now

@@ -151,11 +151,8 @@ class Ownership:
         box.load(owned, again=True)
         mine = runtime.asks.of(box.name)
         left = runtime.store.read(lambda tx: [number for number in mine if tx.one("actors.exists", {"id": number})])
-        for number in set(mine) - set(left):
-            future = runtime.asks.take(number)
-            if future is not None:
-                msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
-                future._settle(None, StoreError(msg))
+        msg = f"{box.name} has handled the message, but the store failed just then: its answer is lost"
+        runtime.asks.end(set(mine) - set(left), StoreError(msg))
         runtime.scheduler.post_work(lambda: box.timers.arm_all(owned.timers))
         runtime.scheduler.post(box.ref, RowsArrived(owned.newest), None)
 
@@ -257,10 +254,7 @@ class Ownership:
     def answer_all(self, box: Mailbox, error: Exception) -> None:
         """Answer the callers of an actor on this node."""
         asks = self.runtime.asks
-        for number in asks.of(box.name):
-            future = asks.take(number)
-            if future is not None:
-                future._settle(None, error)
+        asks.end(asks.of(box.name), error)
 
     def _let_go(self, box: Mailbox) -> None:
         """Release an actor that was taken over for one that has ended before it could begin."""

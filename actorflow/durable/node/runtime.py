@@ -20,6 +20,7 @@ from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.durable.handling.runtime_messages import RowsArrived
 from actorflow.durable.node.handler_batch import HandlerBatch
 from actorflow.durable.node.housekeeping import Housekeeping
+from actorflow.durable.node.open_asks import OpenAsks
 from actorflow.durable.node.ownership import Ownership
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.remote import (
@@ -27,7 +28,7 @@ from actorflow.durable.remote import (
     remote_ref,  # noqa: F401 - it has what unpickles a ref
 )
 from actorflow.durable.rows import ledger
-from actorflow.durable.rows.payload import pack, read, read_failure
+from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter, MailRow, TimerRow
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, OutcomeUnknown
 from actorflow.store.classes import find_imported
@@ -36,7 +37,6 @@ from actorflow.store.codec import encode
 if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
     from actorflow.store.store import Store
-    from actorflow.store.transaction import Transaction
 
 HANDED: Final = 1000  # messages that an actor is given without a look into the store; more wait there
 ROOM_SECONDS: Final = 1.0  # between two looks whether a full mailbox has room
@@ -49,6 +49,7 @@ class DurableRuntime(ledger.LedgerContext):
     START: Final = Start()  # the message of the handler of `on_start`
 
     def __init__(self, scheduler: Scheduler, store: Store) -> None:
+        self.asks = OpenAsks(self)
         super().__init__(scheduler.clock.time)
         self.scheduler = scheduler
         self.store = store
@@ -237,6 +238,8 @@ class DurableRuntime(ledger.LedgerContext):
         As long as all rows of the store are put by this process their numbers have no gaps; one tells of another
         process, or of a commit that was undone, and then the receivers look into the store once.
         """
+        if letter.future is not None:  # here, not after the commit: the answer may come before that is told
+            self.asks.put(letter, number)
         letter.number = number
         if number != self._last_number + 1:
             self._gaps += 1
@@ -274,67 +277,6 @@ class DurableRuntime(ledger.LedgerContext):
             if box is not None:
                 box.is_doubtful = True
                 self.scheduler.post(box.ref, RowsArrived(0), None)
-
-    # --- answers -----------------------------------------------------------------------------------------------------
-
-    def answer(self, number: int, value: bytes | None, error: bytes | None, failure: BaseException | None) -> None:
-        """Answer the caller on this node; callers on others get a row."""
-        future = self.asks.take(number)
-        if future is None:
-            return
-        if failure is not None or error is not None:
-            future._settle(None, failure if isinstance(failure, Exception) else read_failure(error))
-            return
-        try:
-            future._settle(read(self, value) if value is not None else None, None)
-        except ActorflowError as unread:
-            future._settle(None, unread)
-
-    def answer_now(self, number: int, value: bytes | None, error: bytes | None) -> None:
-        """Set a promised answer from outside of durable handlers."""
-
-        def work(transaction: Transaction) -> None:
-            row = transaction.one("actors.promised", {"id": number})
-            if row is not None:
-                ledger.put_answer(transaction, self, self.node, number, row[0], value, error)
-
-        try:
-            self.store.write(work)
-        except OutcomeUnknown:  # the promise may be gone from the store, and then nothing else would bring the answer
-            self.answer(number, value, error, None)
-            raise
-        self.answer(number, value, error, None)
-
-    def fetch_answers(self) -> None:
-        """Take the answers that other nodes have left for this one."""
-        me = {"asker": self.node}
-        if self.store.read(lambda tx: tx.one("actors.has_answers", me)) is None:
-            return
-        rows: list[Any] = []
-
-        def take(transaction: Transaction) -> None:
-            rows[:] = transaction.all("actors.answers", me)
-
-        try:
-            self.store.write(take)
-        except OutcomeUnknown:  # they may be gone from the store; if not, they are passed on twice, which does no harm
-            self._pass_on(rows)
-            raise
-        self._pass_on(rows)
-
-    def _pass_on(self, rows: list[Any]) -> None:
-        for number, value, error in rows:
-            try:
-                self.answer(number, value, error, None)
-            except Exception:  # noqa: BLE001 - the others' are gone from the store
-                logger.exception("The answer to message %s could not be passed on", number)
-
-    def forget_asks(self) -> None:
-        """Have other nodes leave no answers for which nobody here waits any more."""
-        dropped = self.asks.take_dropped()
-        numbers = [number for number, name in dropped if not ((box := self.boxes.get(name)) and box.is_owner)]
-        if numbers:
-            self.store.write(partial(ledger.forget_asks, node=self.node, numbers=numbers), durability="process")
 
     # --- timers from outside of handlers -----------------------------------------------------------------------------
 
@@ -378,7 +320,7 @@ class DurableRuntime(ledger.LedgerContext):
         for room in list(self._rooms):
             room._settle(None, None)
         if self.asks:
-            self.housekeeping.do("a look for answers", self.fetch_answers)
+            self.housekeeping.do("a look for answers", self.asks.fetch)
         if self.ownership.standbys:
             self.housekeeping.do("a look at actors of other nodes", self.ownership.look)
 
@@ -389,9 +331,8 @@ class DurableRuntime(ledger.LedgerContext):
         self.is_closed = True
         self._unwatch()
         for number, name in self.asks.all():
-            future = self.asks.take(number)
-            if future is not None:
-                future._settle(None, ActorDeadError(f"{name}: this system has ended; the message stays in the store"))
+            error = ActorDeadError(f"{name}: this system has ended; the message stays in the store")
+            self.asks.end([number], error)
         try:
             self.store.write(partial(ledger.release_all, node=self.node), durability="process")
         except ActorflowError as error:

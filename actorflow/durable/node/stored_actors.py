@@ -165,16 +165,16 @@ class StoredActors:
         error = write_error(ActorDeadError("the message was removed before it was handled"))
         runtime = self._runtime()
         here = self._store.node.id if runtime is not None else ""
-        context = runtime if runtime is not None else ledger.LedgerContext(self._store.now)
+        now = runtime.now if runtime is not None else self._store.now
 
         def work(transaction: Transaction) -> Sequence[int]:
             rows = transaction.all("actors.take_mail", {"ids": json.dumps([*ids])})
             for number, asker in rows:
-                ledger.put_answer(transaction, context, here, number, asker, None, error)
+                ledger.put_answer(transaction, now, here, number, asker, None, error)
             return [row[0] for row in rows]
 
         gone = self._store.write(work)
         if runtime is not None:
             for number in gone:
-                runtime.answer(number, None, error, None)
+                runtime.asks.answer(number, None, error, None)
         return len(gone)

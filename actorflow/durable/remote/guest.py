@@ -53,8 +53,7 @@ class GuestRuntime:
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler: Any = scheduler
         self.units: dict[tuple[int, int], GuestUnit] = {}  # by guest and number; they wait for their commit
-        self.asked: dict[int, Future[Any]] = {}  # asks in letters, whose answers the parent passes on
-        self.numbers = itertools.count(1)
+        self.asks = GuestAsks(scheduler)
 
     def keeps(self, ref: ActorRef[Any]) -> bool:
         """Say whether an actor's rows are in the parent's store."""
@@ -84,23 +83,48 @@ class GuestRuntime:
 
     # --- outside of handlers: the parent does it at once -------------------------------------------------------------
 
-    def answer_now(self, number: int, value: bytes | None, error: bytes | None) -> None:
-        """Set a promised answer."""
-        self._ask_parent("durable answer", number, value, error)
-
     def add_timer(self, box: GuestMailbox, row: TimerRow) -> None:
         """Commit a timer."""
-        row.id = self._ask_parent("durable timer", box.ref.uid, row)
+        row.id = ask_parent(self.scheduler, "durable timer", box.ref.uid, row)
         box.timers[row.id] = row
 
     def drop_timer(self, box: GuestMailbox, id: int) -> bool:
         """Commit the end of a timer."""
         box.timers.pop(id, None)
-        return bool(self._ask_parent("durable timer ends", box.ref.uid, id))
+        return bool(ask_parent(self.scheduler, "durable timer ends", box.ref.uid, id))
 
-    def _ask_parent(self, verb: str, *arguments: Any) -> Any:
-        link = self.scheduler.link
-        return link.request(link.name, verb, *arguments).get()
+
+class GuestAsks:
+    """The asks that handlers here have made in letters; the parent passes the answers on."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._futures: dict[int, Future[Any]] = {}
+        self._numbers = itertools.count(1)
+
+    def add(self, future: Future[Any]) -> int:
+        """Note the future that waits for an answer; return its number."""
+        number = next(self._numbers)
+        self._futures[number] = future
+        return number
+
+    def take(self, number: int) -> Future[Any] | None:
+        """Return the future that waits for an answer, and forget it."""
+        return self._futures.pop(number, None)
+
+    def get(self, number: int) -> Future[Any] | None:
+        """Return the future that waits for an answer."""
+        return self._futures.get(number)
+
+    def answer_now(self, number: int, value: bytes | None, error: bytes | None) -> None:
+        """Have the parent set a promised answer, outside of handlers."""
+        ask_parent(self._scheduler, "durable answer", number, value, error)
+
+
+def ask_parent(scheduler: Any, verb: str, *arguments: Any) -> Any:
+    """Have the parent do something at once, and return its answer."""
+    link = scheduler.link
+    return link.request(link.name, verb, *arguments).get()
 
 
 def reply_at(key: str, number: int) -> Any:
@@ -174,11 +198,9 @@ class GuestUnit(UnitOfWork):
         runtime: Any = box.runtime
         letters = []
         for letter in effects.letters:
-            number = 0
             if letter.future is not None:
-                number = next(runtime.numbers)
-                runtime.asked[number] = letter.future
-            letters.append((letter.receiver, letter.body, number))
+                letter.number = runtime.asks.add(letter.future)
+            letters.append((letter.receiver, letter.body, letter.number))
         follows = bool(self.held or self.after or effects.new_timers)
         if follows:
             runtime.units[box.ref.uid, self.number] = self
@@ -365,7 +387,7 @@ def fail(request: Request, uid: int, error: bytes) -> None:
 
 def answered(request: Request, number: int, value: Any, error: bytes | None) -> None:
     """An ask in a letter is answered."""
-    future = request.node.scheduler.durable.asked.pop(number, None)
+    future = request.node.scheduler.durable.asks.take(number)
     if future is not None:
         future._settle(value, None if error is None else load_error(error))
 

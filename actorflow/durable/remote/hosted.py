@@ -17,6 +17,7 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import CHANGED
 from actorflow.core.running import lifecycle
+from actorflow.durable.future import StoredFuture
 from actorflow.durable.handling import machine_timers
 from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage, MessageInMemory
@@ -26,7 +27,6 @@ from actorflow.durable.remote.envoy import DurableEnvoy
 from actorflow.durable.remote.protocol import LoadRequest
 from actorflow.durable.remote.round_trip import HostedUnit, RoundTrip
 from actorflow.durable.rows.ledger import OwnedActor
-from actorflow.durable.rows.open_asks import StoredFuture
 from actorflow.durable.rows.payload import read
 from actorflow.errors import StoreError
 from actorflow.process.hosts.link.remote_ref import OffProcessBase

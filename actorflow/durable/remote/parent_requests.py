@@ -53,7 +53,7 @@ def do(request: Request, work: Callable[[], Any]) -> None:
 
 def answer(request: Request, number: int, value: bytes | None, error: bytes | None) -> None:
     """Set a promised answer."""
-    do(request, lambda: request.node.scheduler.durable.answer_now(number, value, error))
+    do(request, lambda: request.node.scheduler.durable.asks.answer_now(number, value, error))
 
 
 def add_timer(request: Request, uid: int, row: TimerRow) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
-from actorflow.durable.rows.open_asks import OpenAsks
 from actorflow.durable.rows.records import Effects, Letter, Lost, MailRow, TimerRow, Twice
 from actorflow.errors import MailboxFull, PayloadError
 from actorflow.store.error_json import write_error
@@ -27,7 +26,7 @@ ELSEWHERE: Final = -1  # in place of a capacity: of an actor that is not known h
 
 
 class LedgerContext:
-    """The ledger's view of a registry: the asks on this node, and the time.
+    """The ledger's view of a runtime: the time, and who hears of numbers.
 
     Attributes:
         in_a_row: rows that are put one after the other in one transaction get numbers without gaps.
@@ -37,7 +36,6 @@ class LedgerContext:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
-        self.asks = OpenAsks()
 
     def numbered(self, letter: Letter, number: int) -> None:
         """Note the number of a row that was just put; in the transaction, so in the order of the numbers."""
@@ -88,10 +86,6 @@ def _put(transaction: Transaction, context: LedgerContext, letter: Letter, capac
         raise MailboxFull(msg)
     row = transaction.one("actors.put_one", letter.values())
     assert row is not None
-    if letter.future is not None:  # here, not after the commit: the answer may come before that is told
-        if letter.number:
-            context.asks.take(letter.number)  # of a try that was undone
-        context.asks.add(row[0], letter.receiver, letter.future)
     context.numbered(letter, row[0])
     letter.is_put = True
 
@@ -204,7 +198,7 @@ def save(
     for number, value, error in unit.answers:
         row = transaction.one("actors.promised", {"id": number})
         if row is not None:
-            put_answer(transaction, context, unit.owner, number, row[0], value, error)
+            put_answer(transaction, context.now, unit.owner, number, row[0], value, error)
     for timer in unit.new_timers:
         values = {"actor": unit.name, "due": timer.due, "period": timer.period, "body": timer.body}
         added = transaction.one("actors.add_timer", values)
@@ -235,12 +229,12 @@ def _end_entry(transaction: Transaction, context: LedgerContext, unit: Effects, 
             raise Twice(msg)
         if unit.ending == "dead":
             _add_dead(transaction, context.now(), unit.name, entry.sender, entry.body, unit.error, entry)
-        put_answer(transaction, context, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
+        put_answer(transaction, context.now, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
 
 
 def put_answer(
     transaction: Transaction,
-    context: LedgerContext,
+    now: Callable[[], float],
     here: str,
     number: int,
     asker: str | None,
@@ -250,7 +244,7 @@ def put_answer(
     """Put an answer for another node into the store; a caller on this node hears of it after the commit."""
     if asker is None or asker == here:
         return
-    keep = context.now() + KEEP_ANSWER
+    keep = now() + KEEP_ANSWER
     row = {"id": number, "asker": asker, "value": value, "error": error, "keep": keep}
     transaction.run("actors.put_answer", row)
 
