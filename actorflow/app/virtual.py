@@ -8,6 +8,7 @@ from actorflow.app.settings import Settings
 from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.errors import DefinitionError
+from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
 
 
 class VirtualSystem(ActorSystem):
@@ -40,6 +41,7 @@ class VirtualSystem(ActorSystem):
         check_name(name)  # before the scheduler takes over this thread's waits
         settings = settings if settings is not None else Settings()
         scheduler = VirtualScheduler(name=name, seed=seed, ask_timeout=settings.ask_timeout, threads=settings.threads)
+        scheduler.kinds = VIRTUAL_KINDS
         super().__init__(name, store=store, settings=settings, scheduler=scheduler)
 
     def sleep(self, seconds: float) -> None:

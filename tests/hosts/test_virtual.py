@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import dataclass
 
 import pytest
 
@@ -155,3 +156,115 @@ def test_the_same_seed_gives_the_same_run():
             return notes.call(Notes.read).get()
 
     assert run() == run()
+
+
+class Parent(Keeps):
+    """Spawns children in its host, and sends to actors of its own host and of others."""
+
+    def kid(self, capacity=None):
+        return self.ctx.spawn(af.child(Keeps).options(capacity=capacity))
+
+    def send_and_change(self, to, how):
+        message = [1]
+        getattr(to, how)(message)
+        message.append(2)
+
+    def send_lock(self, to):
+        to.tell(threading.Lock())
+
+    def gets_the_same(self, ref):
+        return ref.call(Keeps.kept_value).get() is ref.call(Keeps.kept_value).get()
+
+    def error_of(self, ref, error):
+        try:
+            ref.call(Parent.raise_it, error).get()
+        except ValueError as raised:
+            return raised is ERRORS[-1]
+
+    def raise_it(self, error):
+        ERRORS.append(error)
+        raise error
+
+
+ERRORS = []
+
+
+def received(ref):
+    return [message for message in ref.call(Notes.read).get() if isinstance(message, list)]
+
+
+@pytest.mark.parametrize("capacity", [None, 10])
+@pytest.mark.parametrize("how", ["tell", "ask"])
+def test_a_message_of_a_hosted_actor_is_not_shared(virtual_system, how, capacity):
+    sender = virtual_system.spawn(hosted(Parent))
+    plain = virtual_system.spawn(af.child(Keeps).options(capacity=capacity))
+    sender.call(Parent.send_and_change, plain, how).get()
+    assert received(plain) == [[1]]
+
+
+@pytest.mark.parametrize("capacity", [None, 10])
+def test_what_a_hosted_actor_sends_and_cannot_pickle_is_refused(virtual_system, capacity):
+    sender = virtual_system.spawn(hosted(Parent))
+    plain = virtual_system.spawn(af.child(Keeps).options(capacity=capacity))
+    with pytest.raises(af.PayloadError, match="a lock"):
+        sender.call(Parent.send_lock, plain).get()
+
+
+@pytest.mark.parametrize("capacity", [None, 10])
+def test_a_child_of_a_hosted_actor_is_in_its_host(virtual_system, capacity):
+    kid, message = virtual_system.spawn(hosted(Parent)).call(Parent.kid, capacity).get(), [1]
+    kid.tell(message)
+    message.append(2)
+    assert received(kid) == [[1]]
+    with pytest.raises(af.PayloadError, match="a lock"):
+        kid.tell(threading.Lock())
+    with pytest.raises(af.PayloadError, match="the answer, a lock"):
+        kid.call(Keeps.lock).get()
+
+
+def test_within_a_host_messages_and_answers_are_shared(virtual_system):
+    parent = virtual_system.spawn(hosted(Parent))
+    kid = parent.call(Parent.kid).get()
+    parent.call(Parent.send_and_change, kid, "tell").get()
+    assert received(kid) == [[1, 2]]
+    kid.call(Keeps.keep, [1]).get()
+    assert parent.call(Parent.gets_the_same, kid).get()
+    parent.call(Parent.send_lock, kid).get()
+
+
+def test_actors_of_one_named_process_share_what_they_send(virtual_system):
+    here = af.Process(name="shared")
+    one, two = (virtual_system.spawn(af.child(Parent).options(host=here)) for _ in range(2))
+    one.call(Parent.send_and_change, two, "tell").get()
+    assert received(two) == [[1, 2]]
+
+
+def test_answers_and_errors_of_plain_actors_are_not_shared_with_a_hosted_one(virtual_system):
+    hosted_one, plain = virtual_system.spawn(hosted(Parent)), virtual_system.spawn(Parent)
+    plain.call(Keeps.keep, [1]).get()
+    assert not hosted_one.call(Parent.gets_the_same, plain).get()
+    assert hosted_one.call(Parent.error_of, plain, ValueError("boom")).get() is False
+    assert plain.call(Parent.error_of, virtual_system.spawn(Parent), ValueError("boom")).get() is True
+
+
+def test_a_durable_actor_in_a_host_shares_nothing_with_plain_ones(virtual_system):
+    plain = virtual_system.spawn(Keeps)
+    durable = virtual_system.spawn(af.child(Held).options(name="d", durable=True, host=af.Process()))
+    durable.call(Held.send_and_change, plain).get()
+    assert received(plain) == [[1]]
+
+
+@dataclass
+class Sent:
+    count: int = 0
+
+
+class Held(af.Actor):
+    def __init__(self):
+        super().__init__()
+        self.state = Sent()
+
+    def send_and_change(self, to):
+        message = [1]
+        to.tell(message)
+        message.append(2)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.messages import Crashed
 from actorflow.core.messages.ref_table import REFS
-from actorflow.core.refs.bounded_mailbox import BoundedRef
 from actorflow.core.refs.cell import BUSY, DEAD, IDLE, READY
 from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import ActorRef
@@ -89,7 +88,7 @@ class Children:
         """Make an actor, its constructor here, and start it; the future, if it has an `on_start`, is that one's end."""
         options = traits.options
         scheduler = self.scheduler
-        kind = ActorRef if options.capacity is None else BoundedRef
+        kind = scheduler.kinds[options.capacity is not None]
         if options.durable or options.host is not None:
             kind, traits = scheduler.place(self, traits)
         uid = next(REFS.uids)

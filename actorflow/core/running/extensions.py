@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from actorflow.core.refs.bounded_mailbox import BoundedRef
+from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.actors.traits import Traits
-    from actorflow.core.refs.ref import ActorRef
 
 # A kind of ref, and the traits that an actor has in this process.
 Placed: TypeAlias = "tuple[type[ActorRef[Any]], Traits]"
@@ -50,6 +51,7 @@ class Extensions:
         loop_thread: the asyncio loop.
         durable: the durable actors, or in a child process what it knows of them. The core only asks whether there are
             any; `durable` narrows it.
+        kinds: the kind of ref of an actor without `durable` and `host`, and of one that has a bounded mailbox, too.
         place_durable: returns the kind of ref of a durable actor; None: there is no store.
     """
 
@@ -57,6 +59,7 @@ class Extensions:
     records: Closing | None = None
     loop_thread: LoopExtension | None = None
     durable: Any = None
+    kinds: tuple[type[ActorRef[Any]], type[ActorRef[Any]]] = (ActorRef, BoundedRef)
     place_durable: Callable[[str, Traits], Placed] | None = None
 
 

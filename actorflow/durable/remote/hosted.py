@@ -31,7 +31,7 @@ from actorflow.durable.rows.payload import read
 from actorflow.errors import StoreError
 from actorflow.process.hosts.link.remote_ref import OffProcessBase
 from actorflow.process.hosts.parent.host_process import HostProcess
-from actorflow.process.hosts.parent.virtual_host import CopyingBase
+from actorflow.process.hosts.parent.virtual_host import copied_arguments, own_host
 from actorflow.process.pickling import dump_error
 
 if TYPE_CHECKING:
@@ -193,7 +193,11 @@ class DurableVirtualHostedRef(DurableRef):
 
     __slots__ = ()
 
-    _arguments: Any = CopyingBase._arguments
+    _arguments: Any = copied_arguments
+
+    @property
+    def _virtual_host(self) -> object:
+        return own_host(self)
 
 
 @handles(GuestMessage, silent=True)

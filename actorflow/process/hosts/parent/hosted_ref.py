@@ -29,7 +29,7 @@ from actorflow.process.hosts.link.reader import RemoteFuture
 from actorflow.process.hosts.link.remote_ref import OffProcessBase, held, holds, sender_of_this
 from actorflow.process.hosts.parent.envoy import Envoy
 from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
-from actorflow.process.hosts.parent.virtual_host import BoundedVirtualHostedRef, VirtualHostedRef
+from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
 from actorflow.process.pickling import dumps
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def placed(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
     """Return the kind of ref, and the traits, by which this process knows an actor of another."""
     if scheduler.is_virtual:
-        return (VirtualHostedRef if traits.options.capacity is None else BoundedVirtualHostedRef), traits
+        return VIRTUAL_KINDS[traits.options.capacity is not None], traits
     kind = HostedRef if traits.options.capacity is None else BoundedHostedRef
     return kind, HostedTraits(traits.actor_class, traits.options)
 
