@@ -12,7 +12,9 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import Call
 from actorflow.core.messages.reply import Reply
 from actorflow.core.refs.timers import Timer
+from actorflow.durable.handling.stored_pipes import pipe_stored
 from actorflow.durable.handling.unit_of_work import CURE, UnitOfWork
+from actorflow.durable.rows.answers import PipedAnswer
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import TimerRow
 from actorflow.errors import DefinitionError, Stopping
@@ -69,13 +71,13 @@ class DurableContext(Context):
         unit.effects.ending = "promised"
         return DurableReply(unit.box.runtime, entry.id)
 
-    def _start_pipe(self, future: Future[Any], piped: Piped) -> None:
-        """Begin once the message is committed; until its value is handled, a pipe is in memory: a crash ends it."""
+    def _start_pipe(self, future: Future[Any], piped: Piped, timeout: float | None) -> None:
+        """Begin once the message is committed; a pipe that is not an ask of this handler is in memory until then."""
         execution = CURRENT.get()
-        if isinstance(execution, UnitOfWork) and execution.box.ref is self._ref and not execution.is_over:
-            execution.after.append(partial(super()._start_pipe, future, piped))
-        else:
-            super()._start_pipe(future, piped)
+        if not (isinstance(execution, UnitOfWork) and execution.box.ref is self._ref and not execution.is_over):
+            super()._start_pipe(future, piped, timeout)
+        elif not pipe_stored(execution, future, PipedAnswer(piped.name, piped.failed, None), timeout):
+            execution.after.append(partial(super()._start_pipe, future, piped, timeout))
 
     def _start_timer(self, delay: float, period: float | None, call: Call) -> Timer:
         box: Mailbox = self._ref._box

@@ -216,3 +216,42 @@ def test_pipe_takes_a_method_of_the_actor_only(any_system):
     ref = any_system.spawn(Piping)
     with pytest.raises(af.DefinitionError, match=r"self\.method"):
         ref.call(Piping.pipe_foreign, af.Future(), print).get(timeout=20)
+
+
+class Bounded(Log):
+    """Pipes what it is given, and notes the value or the class of the error."""
+
+    def take(self, future, timeout):
+        self.ctx.pipe(future, self.on_receive, on_error=self.missed, timeout=timeout)
+
+    def bare(self, future, timeout):
+        self.ctx.pipe(future, self.on_receive, timeout=timeout)
+
+    def missed(self, error):
+        self.seen.append(type(error).__name__)
+
+
+def test_a_pipe_with_a_timeout_gives_the_value_or_asktimeout_and_nothing_later(any_system):
+    ref = any_system.spawn(Bounded)
+    quick, slow = af.Future(), af.Future()
+    quick.set("there")
+    ref.call(Bounded.take, quick, 60.0).get(timeout=20)
+    ref.call(Bounded.take, slow, 0.0).get(timeout=20)
+    until(lambda: ref.call(Log.read).get(timeout=20) == ["there", "AskTimeout"], any_system)
+    slow.set("late")
+    assert ref.call(Log.read).get(timeout=20) == ["there", "AskTimeout"]
+    assert not slow._wakes
+
+
+def test_a_pipe_whose_time_is_over_crashes_an_actor_that_takes_no_errors(any_system, probe):
+    ref = any_system.spawn(Bounded)
+    any_system.subscribe(af.Crashed, probe.ref)
+    ref.call(Bounded.bare, af.Future(), 0.01).get(timeout=20)
+    assert isinstance(probe.expect(af.Crashed, within=20).reason, af.AskTimeout)
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan")])
+def test_a_pipe_with_a_timeout_below_zero_is_refused(any_system, timeout):
+    ref = any_system.spawn(Bounded)
+    with pytest.raises(af.DefinitionError, match="timeout"):
+        ref.call(Bounded.take, af.Future(), timeout).get(timeout=20)

@@ -13,7 +13,7 @@ import actorflow as af
 from actorflow.process.hosts.parent.host_process import WARM
 from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.testing import VirtualSystem
-from tests.durable import test_machines, test_messages, test_owners, test_state, test_timers
+from tests.durable import test_machines, test_messages, test_owners, test_state, test_stored_pipes, test_timers
 from tests.durable.actors import Account, Collector
 from tests.durable.test_machines import Order, Slow, door
 from tests.durable.test_messages import QUICK, rows, wait_for
@@ -85,6 +85,12 @@ AS_HERE = [
     test_machines.test_a_deferred_event_is_answered_when_it_is_handled,
     test_machines.test_a_refused_cast_is_a_dead_letter_and_not_tried_again,
     test_machines.test_a_piped_result_that_no_try_could_handle_is_a_dead_letter_and_the_machine_goes_on,
+    test_stored_pipes.test_an_answer_in_time_ends_the_timer,
+    test_stored_pipes.test_an_error_that_no_method_takes_makes_the_answer_a_dead_letter,
+    test_stored_pipes.test_a_promised_answer_comes_to_the_method_too,
+    test_stored_pipes.test_actors_of_two_nodes_answer_each_other,
+    test_stored_pipes.test_a_future_that_is_used_otherwise_stays_in_memory_and_works,
+    test_stored_pipes.test_a_future_that_is_piped_twice_says_so,
     test_owners.test_of_two_nodes_that_spawn_one_name_at_once_one_has_it,
     test_owners.test_durable_actors_of_two_nodes_send_to_each_other,
     test_owners.test_a_stopped_actor_is_free_for_others_and_its_rows_stay,

@@ -17,7 +17,7 @@ from actorflow.core.refs.cold_fields import cold_of
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import Gone
 from actorflow.core.refs.timers import Sleep, Timer, TimerEntry
-from actorflow.errors import ActorDeadError, DefinitionError, Stopping
+from actorflow.errors import ActorDeadError, AskTimeout, DefinitionError, Stopping
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
@@ -184,22 +184,36 @@ class Context:
         /,
         *,
         on_error: Callable[[Exception], Any] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Have `method` called with the future's value, as a message, once it is there; the actor goes on meanwhile.
 
         A future that ends with an error crashes the actor with that error, as if a cast had raised it; with `on_error`,
-        that method is called with the error instead. Of a state machine, both may be events.
+        that method is called with the error instead. Of a state machine, both may be events. One of the two is called,
+        once. In a durable actor, an ask to another one that the same handler has sent is answered by a row of the
+        mailbox: also after the process has died, and to the incarnation that is there then.
+
+        Args:
+            future: of an ask, a task, a job, or any other.
+            method: a method of this actor, called with the value.
+            on_error: a method of this actor, called with the error.
+            timeout: seconds on the system's clock after which the error is an AskTimeout; a later value is dropped.
         """
         self._check_method(method)
         if on_error is not None:
             self._check_method(on_error)
         self._check_alive()
+        if timeout is not None and not timeout >= 0:
+            msg = f"a timeout of {timeout} seconds: it must not be negative"
+            raise DefinitionError(msg)
         failed = None if on_error is None else on_error.__name__
-        self._start_pipe(future, Piped(self._actor, future, method.__name__, failed))
+        self._start_pipe(future, Piped(self._actor, future, method.__name__, failed), timeout)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _start_pipe(self, future: Future[Any], piped: Piped) -> None:
+    def _start_pipe(self, future: Future[Any], piped: Piped, timeout: float | None) -> None:
+        if timeout is not None:
+            piped.future = future = within(self._ref, future, timeout)
         if not future._add_waiter(piped):
             piped()
 
@@ -303,6 +317,31 @@ def timer_future(ref: ActorRef[Any], seconds: float) -> tuple[Future[None], Call
             scheduler.timers.cancel(entry)
 
     return over, lambda: scheduler.post_work(cancel)
+
+
+def within(ref: ActorRef[Any], future: Future[T], seconds: float) -> Future[T]:
+    """Return a future of another one's value or error, or of AskTimeout if that takes more than some seconds."""
+    bounded: Future[T] = Future(future._target)
+    over, cancel = timer_future(ref, seconds)
+
+    def copy() -> None:
+        cancel()
+        try:
+            value = future.get(timeout=0)
+        except BaseException as error:  # noqa: BLE001 - it is passed on
+            bounded._settle(None, error)
+        else:
+            bounded._settle(value, None)
+
+    def end() -> None:
+        if future._drop_waiter(copy):
+            bounded._settle(None, AskTimeout(f"no answer came in {seconds:g} s"))
+
+    if not future._add_waiter(copy):
+        copy()
+    elif not over._add_waiter(end):
+        end()
+    return bounded
 
 
 def timer(seconds: float, /) -> Future[None]:

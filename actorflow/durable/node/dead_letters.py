@@ -189,6 +189,10 @@ def shown_message(body: bytes) -> str:
             given = [json.dumps(one, ensure_ascii=False) for one in args]
             given += [f"{key}={json.dumps(one, ensure_ascii=False)}" for key, one in kwargs.items()]
             text = f"{'.'.join(name) if isinstance(name, list) else name}({', '.join(given)})"
+        elif kind == "answer":
+            (method, failed, _), value, error = parts
+            given = [error["text"] if error is not None else json.dumps(value, ensure_ascii=False)]
+            text = f"{method if error is None else failed or method}({', '.join(given)})"
         else:
             text = json.dumps(parts[0] if len(parts) == 1 else parts, ensure_ascii=False)
     except (ValueError, TypeError, AttributeError):  # it is damaged, or goes on

@@ -154,8 +154,10 @@ class HandlerBatch:
                 if unit.refused is None:
                     for letter in unit.effects.letters:
                         announce(letter)
+                    for letter in unit.effects.replies:
+                        announce(letter)
                 elif isinstance(unit.refused, OutcomeUnknown):
-                    self.runtime.doubt(letter.receiver for letter in unit.effects.letters)
+                    self.runtime.doubt(letter.receiver for letter in unit.effects.letters + unit.effects.replies)
                 after_commit.settle(unit)
             except Exception as error:  # noqa: BLE001 - the others have to go on
                 logger.critical("%r could not go on after a commit; please report it", unit.box.ref, exc_info=True)

@@ -104,18 +104,22 @@ class OpenAsks:
     def answer_now(self, number: int, value: bytes | None, error: bytes | None) -> None:
         """Set a promised answer from outside of durable handlers."""
         runtime = self._runtime
+        letters: list[Letter] = []
 
         def work(transaction: Transaction) -> None:
             row = transaction.one("actors.promised", {"id": number})
             if row is not None:
-                ledger.put_answer(transaction, runtime.now, runtime.node, number, row[0], value, error)
+                letters[:] = ledger.put_answer(transaction, runtime, runtime.node, number, row[0], value, error)
 
         try:
             runtime.store.write(work)
         except OutcomeUnknown:  # the promise may be gone from the store, and then nothing else would bring the answer
             self.answer(number, value, error, None)
+            runtime.doubt(letter.receiver for letter in letters)
             raise
         self.answer(number, value, error, None)
+        for letter in letters:
+            runtime.announce(letter)
 
     def end(self, numbers: Iterable[int], error: Exception) -> None:
         """Answer the callers on this node with an error."""

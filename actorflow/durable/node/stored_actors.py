@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.durable.node.dead_letters import name_of, number_of, sender_of, shown_message
 from actorflow.durable.rows import ledger
+from actorflow.durable.rows.records import Letter
 from actorflow.errors import ActorDeadError, DefinitionError
 from actorflow.store.error_json import write_error
 from actorflow.store.transaction import NEWEST
@@ -165,16 +166,21 @@ class StoredActors:
         error = write_error(ActorDeadError("the message was removed before it was handled"))
         runtime = self._runtime()
         here = self._store.node.id if runtime is not None else ""
-        now = runtime.now if runtime is not None else self._store.now
+        context = runtime if runtime is not None else ledger.LedgerContext(self._store.now)
+
+        letters: list[Letter] = []
 
         def work(transaction: Transaction) -> Sequence[int]:
+            letters.clear()
             rows = transaction.all("actors.take_mail", {"ids": json.dumps([*ids])})
             for number, asker in rows:
-                ledger.put_answer(transaction, now, here, number, asker, None, error)
+                letters.extend(ledger.put_answer(transaction, context, here, number, asker, None, error))
             return [row[0] for row in rows]
 
         gone = self._store.write(work)
         if runtime is not None:
             for number in gone:
                 runtime.asks.answer(number, None, error, None)
+            for letter in letters:
+                runtime.announce(letter)
         return len(gone)

@@ -200,7 +200,8 @@ class GuestUnit(UnitOfWork):
         for letter in effects.letters:
             if letter.future is not None:
                 letter.number = runtime.asks.add(letter.future)
-            letters.append((letter.receiver, letter.body, letter.number))
+            asker = letter.asker if letter.future is None else None
+            letters.append((letter.receiver, letter.body, letter.number, asker))
         follows = bool(self.held or self.after or effects.new_timers)
         if follows:
             runtime.units[box.ref.uid, self.number] = self

@@ -151,9 +151,9 @@ def fill(unit: UnitOfWork, link: HostLink, done: tuple[Any, ...]) -> bool:
     effects.state = box.latest = state
     effects.answers = answers
     effects.new_timers = [TimerRow(0, due, period, 0, body) for due, period, body in timers]
-    for receiver, body, number in letters:
+    for receiver, body, number, asker in letters:
         future = PassedOn(link, number) if number else None
-        effects.letters.append(Letter(receiver, body, box.address, box.node if number else None, future))
+        effects.letters.append(Letter(receiver, body, box.address, box.node if number else asker, future))
     unit.stashed, unit.unstashes, follows = flags
     if isinstance(unit, HostedUnit):
         unit.follows = follows

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
+from actorflow.durable.rows.answers import AnswerAddress
+from actorflow.durable.rows.payload import pack_answer
 from actorflow.durable.rows.records import Effects, Letter, Lost, MailRow, TimerRow, Twice
 from actorflow.errors import MailboxFull, PayloadError
 from actorflow.store.error_json import write_error
@@ -191,6 +193,7 @@ def save(
     if transaction.run("actors.save", _state_of(unit)) != 1:
         msg = f"{unit.name} was taken over by another node"
         raise Lost(msg)
+    unit.replies.clear()  # of a commit that failed
     if unit.entry is not None:
         _end_entry(transaction, context, unit, unit.entry)
     if unit.timer is not None:
@@ -198,7 +201,7 @@ def save(
     for number, value, error in unit.answers:
         row = transaction.one("actors.promised", {"id": number})
         if row is not None:
-            put_answer(transaction, context.now, unit.owner, number, row[0], value, error)
+            unit.replies += put_answer(transaction, context, unit.owner, number, row[0], value, error)
     for timer in unit.new_timers:
         values = {"actor": unit.name, "due": timer.due, "period": timer.period, "body": timer.body}
         added = transaction.one("actors.add_timer", values)
@@ -229,24 +232,35 @@ def _end_entry(transaction: Transaction, context: LedgerContext, unit: Effects, 
             raise Twice(msg)
         if unit.ending == "dead":
             _add_dead(transaction, context.now(), unit.name, entry.sender, entry.body, unit.error, entry)
-        put_answer(transaction, context.now, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
+        unit.replies += put_answer(transaction, context, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
 
 
 def put_answer(
     transaction: Transaction,
-    now: Callable[[], float],
+    context: LedgerContext,
     here: str,
     number: int,
     asker: str | None,
     value: bytes | None,
     error: bytes | None,
-) -> None:
-    """Put an answer for another node into the store; a caller on this node hears of it after the commit."""
+) -> list[Letter]:
+    """Put an answer into the store, for another node or into a mailbox; a caller on this node hears after the commit.
+
+    Returns:
+        the message that the answer is, to be announced after the commit; none if it is for a node. A bounded mailbox
+        takes it in any case: it is the end of a message that its own actor has sent.
+    """
     if asker is None or asker == here:
-        return
-    keep = now() + KEEP_ANSWER
+        return []
+    address = AnswerAddress.of(asker)
+    if address is not None:
+        letter = Letter(address.receiver, pack_answer(address, value, error))
+        put(transaction, context, letter)
+        return [letter]
+    keep = context.now() + KEEP_ANSWER
     row = {"id": number, "asker": asker, "value": value, "error": error, "keep": keep}
     transaction.run("actors.put_answer", row)
+    return []
 
 
 def _end_timer(transaction: Transaction, context: LedgerContext, unit: Effects, timer: TimerRow) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from actorflow.core.actors.actor import ProxyCall, ProxyGetAttr, ProxySetAttr
 from actorflow.core.messages.messages import Call, Sent
+from actorflow.durable.rows.answers import AnswerAddress, PipedAnswer
 from actorflow.errors import ActorflowError, PayloadError
 from actorflow.store.classes import find_imported
 from actorflow.store.codec import READERS, check_size, decode, encode_json, from_plain, to_plain
@@ -27,7 +28,18 @@ PACKERS: Final[dict[type, Callable[[Any], list[Any]]]] = {
     ProxyCall: lambda call: ["proxy", list(call.attr_path), plain_args(call.args), plain_kwargs(call.kwargs)],
     ProxyGetAttr: lambda get: ["get", list(get.attr_path)],
     ProxySetAttr: lambda put: ["set", list(put.attr_path), to_plain(put.value, "the value", 1)],
+    PipedAnswer: lambda answer: ["answer", answer.rest, to_plain(answer.value, "the answer", 1), raw(answer.error)],
 }
+
+
+def raw(data: bytes | None) -> msgspec.Raw | None:
+    """Return JSON for a place in more of it."""
+    return None if data is None else msgspec.Raw(data)
+
+
+def pack_answer(address: AnswerAddress, value: bytes | None, error: bytes | None) -> bytes:
+    """Return the body of a row with an answer, whose value or error is JSON already."""
+    return encode_json(["answer", address.rest, raw(value), raw(error)])
 
 
 def pack(message: Any, limit: int) -> bytes:
@@ -87,6 +99,13 @@ def read_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {name: from_plain(value, find_imported) for name, value in kwargs.items()}
 
 
+def read_answer(rest: list[Any], value: Any, error: Any) -> PipedAnswer:
+    """Return an answer that comes as a message."""
+    name, failed, token = rest
+    stored = None if error is None else encode_json(error)
+    return PipedAnswer(name, failed, token, from_plain(value, find_imported), stored)
+
+
 UNPACKERS: Final[dict[str, Callable[..., Any]]] = {
     "tell": lambda message: from_plain(message, find_imported),
     "call": lambda name, args, kwargs: Call(name, read_args(args), read_kwargs(kwargs)),
@@ -94,6 +113,7 @@ UNPACKERS: Final[dict[str, Callable[..., Any]]] = {
     "proxy": lambda path, args, kwargs: ProxyCall(tuple(path), read_args(args), read_kwargs(kwargs)),
     "get": lambda path: ProxyGetAttr(tuple(path)),
     "set": lambda path, value: ProxySetAttr(tuple(path), from_plain(value, find_imported)),
+    "answer": read_answer,
 }
 
 

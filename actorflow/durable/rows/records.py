@@ -29,9 +29,10 @@ class Twice(StoreError):
 
 @dataclass(slots=True)
 class Letter:
-    """A message to be put into a mailbox; `asker` is the node where `future` waits for the answer.
+    """A message to be put into a mailbox.
 
     Attributes:
+        asker: where the answer goes: the node where `future` waits for it, or an `AnswerAddress` as text.
         number: of its row, once it is put.
         after: the row of the receiver that is known to come right before it; None if that is not known.
         is_put: it has a row; not so if one of its id was there before.
@@ -115,6 +116,7 @@ class Effects:
         timer: the timer that fired, and in `timer_due` when it does so again; None: never.
         answer: to the caller: value and error, one of them None.
         answers: of promised ones, by row.
+        replies: the answers that the commit has put into mailboxes.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Effects:
     error: bytes | None = None
     letters: list[Letter] = field(default_factory=list)
     answers: list[tuple[int, bytes | None, bytes | None]] = field(default_factory=list)
+    replies: list[Letter] = field(default_factory=list)
     new_timers: list[TimerRow] = field(default_factory=list)
     moved_timers: list[tuple[int, float]] = field(default_factory=list)
     dropped_timers: list[int] = field(default_factory=list)

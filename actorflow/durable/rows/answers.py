@@ -1,0 +1,68 @@
+"""Answers that are messages: an ask whose answer goes to a mailbox, and not to a node where a caller waits.
+
+The asker of a row is a node's id, or the text of an `AnswerAddress`. An answer to an address is a row like any message:
+it comes once, also if the process that asked has died.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
+
+MARK: Final = "@"  # in front of an address; ids of nodes begin otherwise
+
+
+class AnswerAddress(NamedTuple):
+    """The address of an answer: the mailbox, and what its owner has to know to deal with the answer.
+
+    >>> AnswerAddress("shop/till", ["paid", None, None]).text
+    '@["shop/till","paid",null,null]'
+    >>> AnswerAddress.of('@["shop/till","paid",null,null]')
+    AnswerAddress(receiver='shop/till', rest=['paid', None, None])
+    >>> AnswerAddress.of("a node") is None
+    True
+    """
+
+    receiver: str
+    rest: list[Any]
+
+    @property
+    def text(self) -> str:
+        """The address as an asker of a row."""
+        return MARK + json.dumps([self.receiver, *self.rest], separators=(",", ":"))
+
+    @classmethod
+    def of(cls, asker: str) -> Self | None:
+        """Return the address that an asker is; None if the asker is a node."""
+        if not asker.startswith(MARK):
+            return None
+        receiver, *rest = json.loads(asker[len(MARK) :])
+        return cls(receiver, rest)
+
+
+@dataclass(slots=True, repr=False)
+class PipedAnswer:
+    """An answer that comes as a message to the actor that asked, for the method that it was piped to.
+
+    Attributes:
+        name: of the method that gets the value.
+        failed: name of the method that gets an error; None: the error fails the message.
+        token: what the timer of the timeout is known by; None: there is none.
+        value: the value.
+        error: the error, as it is stored; None if there is a value.
+    """
+
+    name: str
+    failed: str | None
+    token: str | None
+    value: Any = None
+    error: bytes | None = None
+
+    @property
+    def rest(self) -> list[Any]:
+        """What the address of the answer says beside the mailbox."""
+        return [self.name, self.failed, self.token]
+
+    def __repr__(self) -> str:
+        return f"<Piped to {self.name if self.error is None else self.failed or self.name}>"
