@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from actorflow.queues.job import Job
     from actorflow.queues.limits import Limit
     from actorflow.queues.queue import Queue
+    from actorflow.store.store import Store, open_store
     from actorflow.tasks.current import current
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.task import task
@@ -108,6 +109,7 @@ __all__ = [
     "StateMachine",
     "Stopped",
     "Stopping",
+    "Store",
     "StoreError",
     "StoreOutdated",
     "StoreUnreachable",
@@ -121,6 +123,7 @@ __all__ = [
     "WorkerStats",
     "child",
     "current",
+    "open_store",
     "task",
     "timer",
 ]
@@ -134,6 +137,8 @@ LATER: Final = {
     "Limit": "actorflow.queues.limits",
     "Queue": "actorflow.queues.queue",
     "Retry": "actorflow.tasks.retry",
+    "Store": "actorflow.store.store",
+    "open_store": "actorflow.store.store",
     "current": "actorflow.tasks.current",
     "task": "actorflow.tasks.task",
     "Chart": "actorflow.machine.chart",

@@ -42,13 +42,16 @@ LOOK_SECONDS = 0.5  # between two looks at the store for the end of a job, shoul
 class StoredSystem(System):
     """A system whose queues and durable actors are in a store, which is opened at first use."""
 
-    def __init__(self, name: str, scheduler: Scheduler, settings: Settings, store: str, durability: Durability) -> None:
+    def __init__(
+        self, name: str, scheduler: Scheduler, settings: Settings, store: str | Store, durability: Durability | None
+    ) -> None:
         self.settings = settings
         super().__init__(name, scheduler)
-        self._store_url = store
-        self._durability: Durability = durability
+        self._given_store = store
+        self._durability: Durability | None = durability
         self._store: Store | None = None
         self._store_lock = scheduler.mutex()
+        self._news: ActorRef[Any] | None = None  # hears of commits of other systems on the store
         self.local_queues: dict[str, LocalQueue] = {}
         scheduler.place_durable = self._place_durable
 
@@ -64,17 +67,29 @@ class StoredSystem(System):
 
     def _open_store(self, waits: Callable[[], bool]) -> Store:
         if self._store is None:
-            store = open_store(
-                self._store_url,
-                durability=self._durability,
-                waits=waits,
-                patience=self.settings.store_patience,
-            )
-            if self.scheduler.is_virtual:
-                store.clock = self.scheduler.clock
+            given, clock = self._given_store, self.scheduler.clock
+            if not isinstance(given, str):
+                store: Store = given.for_system(clock, self._soon, self._durability)
+            else:
+                store = open_store(
+                    given,
+                    durability=self._durability or "power",
+                    waits=waits,
+                    patience=self.settings.store_patience,
+                )
+                if self.scheduler.is_virtual:
+                    store = store.for_system(clock, self._soon, is_owner=True)
             store.members.register("jobs", partial(jobs_of, store))
             self._store = store
         return self._store
+
+    def _soon(self, act: Callable[[], None]) -> None:
+        """Have a function called that reads the store, in an actor of its own: another thread may be in the store."""
+        from actorflow.durable.node.handler_batch import clerk_of, give  # noqa: PLC0415 - most systems are alone
+
+        if self._news is None:
+            self._news = clerk_of(self.scheduler, "news")
+        give(self._news, act)
 
     def _patience(self) -> Callable[[], bool]:
         """Return a function that says whether to wait on for a server that is starting."""
@@ -204,8 +219,8 @@ class StoredSystem(System):
             has_refs = b'"$actor"' in data or b'"$reply"' in data
             return self._read_with_refs(data) if has_refs else codec.decode(data)
 
-        alone = self.scheduler.is_virtual or self._store_url == "memory:"
         scheduler, limit = self.scheduler, int(self.settings.payload_limit)
+        alone = scheduler.is_virtual or self.store.is_alone  # in virtual time each commit of others tells of itself
         waits = Waits(scheduler.clock, None if alone else LOOK_SECONDS, scheduler.call_later, read, limit)
         self.store.watch(waits.look)
         return waits
@@ -226,8 +241,8 @@ class StoredSystem(System):
         super()._end_threads()
         if self._store is None:
             return
-        self._store.patience = 0.0  # the grace is over: a server that is gone is not waited for
-        if self.scheduler.is_virtual or self._store_url == "memory:":
+        self._store.hurry()  # the grace is over: a server that is gone is not waited for
+        if self.scheduler.is_virtual or self._store.url == "memory:":
             self._close_store()
         else:
             within(max(CLOSE_SECONDS, self._left()), self._close_store, f"{self.name}: its store did not close")
@@ -246,6 +261,17 @@ class StoredSystem(System):
             waits: Waits | None = self.__dict__.get("waits")
             if waits is not None:
                 waits.close()
+
+
+def check_store(store: str | Store) -> None:
+    """Refuse what is neither a URL nor a store; a URL is looked at when the store is opened.
+
+    Raises:
+        DefinitionError: it is something else.
+    """
+    if not (isinstance(store, str) or callable(getattr(type(store), "for_system", None))):
+        msg = f"store={text_of(store)}: give a URL such as 'sqlite:///shop.db', or a store of af.open_store(...)"
+        raise DefinitionError(msg)
 
 
 def jobs_of(store: Store, node: str) -> Inheriting | None:

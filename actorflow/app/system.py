@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 import actorflow.supervision.restarts  # noqa: F401 - children of all systems restart by its rules
 from actorflow.app.settings import Settings
 from actorflow.app.signals import draining_by_signals
-from actorflow.app.stored import StoredSystem
+from actorflow.app.stored import StoredSystem, check_store
 from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actors.actor import Actor
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
     from actorflow.process.options import Process
     from actorflow.process.pool.setup import Setup
+    from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
 
 P = ParamSpec("P")
@@ -62,8 +63,8 @@ class ActorSystem(StoredSystem):
         self,
         name: str,
         *,
-        store: str = "memory:",
-        durability: Durability = "power",
+        store: str | Store = "memory:",
+        durability: Durability | None = None,
         settings: Settings | None = None,
         scheduler: Scheduler | None = None,
     ) -> None:
@@ -71,8 +72,10 @@ class ActorSystem(StoredSystem):
 
         Args:
             name: first part of all paths.
-            store: the place of queues and durable actors: "memory:", "sqlite:///file.db", "postgresql://...".
-            durability: the failure that a commit outlives: "power", or "process": kill -9 only, and much faster.
+            store: the place of queues and durable actors: "memory:", "sqlite:///file.db", "postgresql://...", which the
+                system opens and closes; or a store that `open_store` has opened, for several systems.
+            durability: the failure that a commit outlives: "power", or "process": kill -9 only, and much faster. None:
+                "power", or as the given store was opened.
             settings: see `Settings`.
             scheduler: a virtual scheduler, for tests (`actorflow.testing` makes one).
         """
@@ -80,6 +83,7 @@ class ActorSystem(StoredSystem):
         if settings is not None and not isinstance(settings, Settings):
             msg = f"settings={settings!r}: give an af.Settings"
             raise DefinitionError(msg)
+        check_store(store)
         settings = settings if settings is not None else Settings()
         if scheduler is None:
             scheduler = LiveScheduler(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from actorflow.app.settings import Settings
+from actorflow.app.stored import check_store
 from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.errors import DefinitionError
 from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
+
+if TYPE_CHECKING:
+    from actorflow.store.store import Store
 
 
 class VirtualSystem(ActorSystem):
@@ -35,10 +40,16 @@ class VirtualSystem(ActorSystem):
     scheduler: VirtualScheduler
 
     def __init__(
-        self, name: str = "test", *, seed: int | None = None, store: str = "memory:", settings: Settings | None = None
+        self,
+        name: str = "test",
+        *,
+        seed: int | None = None,
+        store: str | Store = "memory:",
+        settings: Settings | None = None,
     ) -> None:
         """Start a system; `seed` None keeps the live order, first in, first out."""
-        check_name(name)  # before the scheduler takes over this thread's waits
+        check_name(name)
+        check_store(store)  # before the scheduler takes over this thread's waits
         settings = settings if settings is not None else Settings()
         scheduler = VirtualScheduler(name=name, seed=seed, ask_timeout=settings.ask_timeout, threads=settings.threads)
         scheduler.kinds = VIRTUAL_KINDS

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from actorflow.core.clock import SystemClock
 from actorflow.errors import ActorDeadError
 from actorflow.store.group_commit import Commits
 from actorflow.store.members import Members
 from actorflow.store.node import StoreNode
+from actorflow.store.system_store import SystemStore
 from actorflow.store.turn import Turn
 from actorflow.store.watchers import Watchers
 
 if TYPE_CHECKING:
+    from actorflow.core.clock import Clock
     from actorflow.core.futures.future import Future
+    from actorflow.store.neighbours import Neighbours
+    from actorflow.store.open_transaction import OpenTransaction
     from actorflow.store.transaction import Durability, Transaction, Writer
 
 T = TypeVar("T")
@@ -34,9 +41,22 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class StoreBase(ABC, Generic[N]):
-    """A store of this process: closed once, refused in a fork, with one writer and one reader."""
+    """A store of this process: closed once, refused in a fork, with one writer and one reader.
 
+    It is a node itself, at first use of `node`; so are the systems on it, each by a `SystemStore`.
+
+    Attributes:
+        is_alone: nobody else can be on the database: it is in memory.
+        systems: the systems on it; they leave before it is closed.
+    """
+
+    dialect: str
+    version: int
+    found: int
+    is_alone = False
+    clock: Clock = SystemClock()
     _commits: Commits
+    _neighbours: Neighbours
 
     def __init__(self, url: str, durability: Durability) -> None:
         self.url = url
@@ -48,7 +68,8 @@ class StoreBase(ABC, Generic[N]):
         self._ended = threading.Event()
         self._watchers = Watchers()
         self._node: N | None = None
-        self.members = Members(self)  # type: ignore[arg-type]  # the dialects have the rest of it
+        self.systems: weakref.WeakSet[SystemStore] = weakref.WeakSet()
+        self.members = Members(self)
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work in a transaction, and return its value once that is committed."""
@@ -84,8 +105,46 @@ class StoreBase(ABC, Generic[N]):
         self._check_open()
         with self._lock:
             if self._node is None:
-                self._node = self._make_node()
+                self._node = self.admit(self)
             return self._node
+
+    # --- systems -----------------------------------------------------------------------------------------------------
+
+    def for_system(
+        self,
+        clock: Clock,
+        soon: Callable[[Callable[[], None]], object],
+        durability: Durability | None = None,
+        *,
+        is_owner: bool = False,
+    ) -> SystemStore:
+        """Return the store as one system sees it.
+
+        Args:
+            clock: of the system.
+            soon: has a function called in the system, outside of any commit.
+            durability: of its writes that ask for none; None: as the store has it.
+            is_owner: the system has opened the store, and closes it at its end.
+        """
+        self._check_open()
+        return SystemStore(self, clock, soon, durability, is_owner=is_owner)
+
+    def hear(self, notice: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called within each commit of others in this process; return a function to end it."""
+        return self._neighbours.hear(self, notice)
+
+    def tell_of_commits(self, notice: Callable[[], object] | None) -> None:
+        """Have a function called within each commit of this store."""
+        self._commits.committed = notice
+
+    def hurry(self) -> None:
+        """Wait no more for a server that is lost: the system ends."""
+        self.patience = 0.0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._ended.is_set()
 
     def close(self) -> None:
         """End the store; earlier writes are there, and waiting ones are committed."""
@@ -95,6 +154,8 @@ class StoreBase(ABC, Generic[N]):
             self._ended.set()
         if self._forks != _forks:
             return  # in a fork: the connections are the parent's
+        for system in list(self.systems):
+            system.leave("lost it: it was closed by the program that opened it")
         self._end_watching()
         if self._node is not None:
             self._node.close()
@@ -109,9 +170,49 @@ class StoreBase(ABC, Generic[N]):
             msg = f"the store {self.url} was opened before a fork: open it in this process"
             raise ActorDeadError(msg)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     @abstractmethod
-    def _make_node(self) -> N:
-        """Register this process."""
+    def read(self, work: Callable[[Transaction], T], /) -> T:
+        """Run work that only reads."""
+
+    @abstractmethod
+    def hold(self, durability: Durability | None = None) -> OpenTransaction:
+        """Open a transaction that this thread ends."""
+
+    @abstractmethod
+    def join(self, connection: Any, /) -> Transaction:
+        """Return a transaction on a user's own connection."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return the database's time, in seconds since the epoch."""
+
+    @abstractmethod
+    def dead(self) -> list[str]:
+        """Return the ids of nodes that have died and are not buried yet."""
+
+    @abstractmethod
+    def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
+        """Have a function called soon after others commit."""
+
+    @abstractmethod
+    def watch_for(self, notice: Callable[[], object], /) -> Callable[[], None]:
+        """Have a function called soon after commits of others, also of other systems on this store."""
+
+    @abstractmethod
+    def has_written(self) -> bool:
+        """Say, within a commit, whether that has changed something since the last one."""
+
+    @abstractmethod
+    def admit(self, who: StoreBase[N] | SystemStore) -> N:
+        """Register this process, or a system in it, as a node."""
 
     @abstractmethod
     def _tidy(self) -> None:

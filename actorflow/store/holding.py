@@ -22,6 +22,7 @@ class Holding(ABC):
     def __init__(self, writer: Writer) -> None:
         self.turn = Turn()
         self._writer = writer
+        self.committed: Callable[[], object] | None = None  # after a commit, within the turn; must not raise
         self._is_in_doubt = False  # nobody knows whether a commit is there
         self._holder = 0  # thread that has an open transaction, by `hold`
         self._ending = threading.Lock()  # of whom it is that ends that transaction: its thread, or who gives it up
@@ -173,6 +174,8 @@ class Holding(ABC):
             self._is_in_doubt = True
             msg = f"{error}; this was in a commit: check whether its work is there before you repeat it"
             raise OutcomeUnknown(msg) from error
+        if self.committed is not None:
+            self.committed()
 
 
 def abandoned() -> StoreError:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.core.outage import Outage
 from actorflow.errors import ActorDeadError, OutcomeUnknown, StoreError
@@ -37,17 +36,19 @@ class Members:
     Attributes:
         dead: ids of the nodes that the last look found dead, and could not bury yet.
         buried: how many nodes this process has buried.
+        has_others: other nodes had a row at the last look; kept by systems in virtual time.
     """
 
     def __init__(self, store: Store) -> None:
         self.dead: frozenset[str] = frozenset()
         self.buried = 0
+        self.has_others = False
         self._store = store
         self._heirs: dict[str, Heir] = {}
         self._turn = threading.Lock()  # one look at a time; other callers do not wait for it
         self._looked = self._beaten = float("-inf")
         self._failed: dict[str, float] = {}  # when a burial failed
-        self._burials = Outage(SystemClock())
+        self._burials = Outage(store.clock)
 
     def register(self, kind: str, heir: Heir) -> None:
         """Register the function that takes over the rows of one kind that dead nodes leave, in place of an earlier one.
@@ -60,7 +61,7 @@ class Members:
 
     def lease_time(self) -> float:
         """Return the time that beats are written in: it never goes back, and all nodes of the store share it."""
-        return self._store.now() if self._store.dialect == "postgres" else SystemClock.monotonic()
+        return self._store.now() if self._store.dialect == "postgres" else self._store.clock.monotonic()
 
     def is_living(self, row: Row | None) -> bool:
         """Say whether a node, by its row, is at work: it holds its lock, and has beaten within the lease."""
@@ -75,13 +76,15 @@ class Members:
         if not self._turn.acquire(blocking=False):
             return
         try:
-            now = SystemClock.monotonic()
+            now = self._store.clock.monotonic()
             if now - self._looked < PERIOD_SECONDS / 2:
                 return
             self._looked = now
             if now - self._beaten >= BEAT_SECONDS:
                 self.beat()
             self.bury_dead()
+            if self.has_others:
+                self.look_for_others(self._store.node.id)
         finally:
             self._turn.release()
 
@@ -98,11 +101,11 @@ class Members:
 
         if not store.write(work, durability="process"):
             logger.warning("Node %s was taken for dead by another process, and has joined again", node.id)
-        self._beaten = SystemClock.monotonic()
+        self._beaten = store.clock.monotonic()
 
     def bury_dead(self) -> None:
         """Take over from each dead node in a transaction of its own: one that fails does not affect the others."""
-        now = SystemClock.monotonic()
+        now = self._store.clock.monotonic()
         for id_ in sorted(self.find_dead()):
             if now - self._failed.get(id_, float("-inf")) < AGAIN_SECONDS:
                 continue
@@ -114,6 +117,10 @@ class Members:
                 self._failed[id_] = now
                 text = "Node %s has died, and its jobs could not be taken over; next try in 10 s"
                 self._burials.note(logger.exception, text, id_)
+
+    def look_for_others(self, node: str) -> None:
+        """Note whether there are nodes other than this one."""
+        self.has_others = bool(self._store.read(lambda transaction: transaction.all("nodes.others", {"id": node})))
 
     def find_dead(self) -> frozenset[str]:
         """Look which nodes have died, and return their ids."""

@@ -45,6 +45,10 @@ class StoreNode(Protocol):
         """Return the work that a node had begun when it died; None where that cannot be known."""
         ...
 
+    def release(self) -> None:
+        """Free the lock, and leave the row: as if the process had died."""
+        ...
+
     def close(self) -> None:
-        """Give the lock back."""
+        """Leave: remove the row, and give the lock back."""
         ...

@@ -7,7 +7,8 @@ actors or workflows: they bring statements of their own, in the dialects' SQL fi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from actorflow.core.actors.traits import check_choice
 from actorflow.errors import DefinitionError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from actorflow.store.members import Members
     from actorflow.store.node import StoreNode
     from actorflow.store.open_transaction import OpenTransaction
+    from actorflow.store.system_store import SystemStore
     from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
@@ -34,9 +36,9 @@ class Store(Protocol):
         version: of the tables that this program knows.
         found: the version that the tables had when it was opened; 0 without any.
         durability: the durability of a write that asks for none.
-        patience: seconds that work waits for a server that is known to be lost; 0 at the end of a system.
         clock: the clock that `now` asks, where the database has none of its own.
         members: the processes that work on the database, living and dead.
+        is_alone: nobody else is on the database, so nothing has to be looked for.
     """
 
     url: str
@@ -45,8 +47,12 @@ class Store(Protocol):
     found: int
     clock: Clock
     durability: Durability
-    patience: float
     members: Members
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else is on the database."""
+        ...
 
     def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
         """Do a piece of work in a transaction, and return its value once that is committed.
@@ -122,6 +128,27 @@ class Store(Protocol):
     def now(self) -> float:
         """Return the store's time, in seconds since the epoch: of the server, where there is one."""
         ...
+
+    def for_system(
+        self,
+        clock: Clock,
+        soon: Callable[[Callable[[], None]], object],
+        durability: Durability | None = None,
+        *,
+        is_owner: bool = False,
+    ) -> SystemStore:
+        """Return the store as one system sees it, which is a node of its own there."""
+        ...
+
+    def hurry(self) -> None:
+        """Wait no more for a server that is lost, as the system ends."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
     def close(self) -> None:
         """End the store. Earlier writes are there; those that wait for a commit are committed."""

@@ -15,6 +15,7 @@ import actorflow as af
 from actorflow.queues import cron as module
 from actorflow.queues import schedules as actor
 from actorflow.queues.packing import Packed
+from actorflow.store.sqlite.connection import SqliteWriter
 from actorflow.testing import VirtualSystem
 
 from . import tasks
@@ -433,10 +434,12 @@ def test_a_clock_that_was_set_back_a_little_has_no_time_fire_twice(alone, monkey
 def test_a_schedule_costs_no_more_beside_many_others(alone):
     jobs = alone.queue("q")
     begun = []
-    begin = type(alone.store._commits._writer).begin
+    begin = SqliteWriter.begin
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            type(alone.store._commits._writer), "begin", lambda writer, kind: begun.append(kind) or begin(writer, kind)
+            SqliteWriter,
+            "begin",
+            lambda writer, kind: begun.append(kind) or begin(writer, kind),
         )
         for n in range(120):
             jobs.cron(f"{n % 60} {n // 60 + 12} * * *", tasks.double, args=(n,), name=f"tenant {n}")
@@ -453,10 +456,12 @@ def test_schedules_that_are_due_together_share_a_transaction(alone):
         jobs.cron("30 12 * * *", tasks.double, args=(n,), name=f"tenant {n}")
     before = alone.store.read(lambda transaction: transaction.one("schedules.get", {"queue": "q", "name": "tenant 3"}))
     begun = []
-    begin = type(alone.store._commits._writer).begin
+    begin = SqliteWriter.begin
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            type(alone.store._commits._writer), "begin", lambda writer, kind: begun.append(kind) or begin(writer, kind)
+            SqliteWriter,
+            "begin",
+            lambda writer, kind: begun.append(kind) or begin(writer, kind),
         )
         alone.sleep(210)
     assert jobs.count() == 50

@@ -41,7 +41,7 @@ def test_what_a_dead_node_has_left_is_taken_over_by_kind_in_one_transaction_and_
 
 def test_a_burial_that_fails_is_undone_and_tried_again_and_the_other_dead_are_buried(store, monkeypatch, caplog):
     members, tries, now = with_dead(store, monkeypatch, "a", "b"), [], [0.0]
-    monkeypatch.setattr("actorflow.store.members.SystemClock.monotonic", lambda *_: now[0])
+    monkeypatch.setattr("actorflow.core.clock.SystemClock.monotonic", lambda *_: now[0])
 
     def prepare(node):
         def work(transaction):
@@ -76,7 +76,7 @@ def test_a_failure_after_a_burial_keeps_nothing_from_others(store, monkeypatch, 
 
 def test_two_looks_in_one_period_are_one(store, monkeypatch):
     looks, now = [], [1e6]
-    monkeypatch.setattr("actorflow.store.members.SystemClock.monotonic", lambda: now[0])
+    monkeypatch.setattr("actorflow.core.clock.SystemClock.monotonic", lambda *_: now[0])
     monkeypatch.setattr(store.node, "dead", lambda: looks.append(now[0]) or [])
     store.members.look()
     store.members.look()

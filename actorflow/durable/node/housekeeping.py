@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.core.outage import Outage
 from actorflow.durable.node.handler_batch import clerk_of, give
@@ -33,7 +32,7 @@ class Housekeeping:
         self._scheduler = scheduler
         self._clerk = clerk_of(scheduler, "housekeeping")
         self._queued: set[str] = set()
-        self._pruned = SystemClock.monotonic() - PRUNE_SECONDS
+        self._pruned = scheduler.clock.monotonic() - PRUNE_SECONDS
         self._timer: TimerEntry | None = None
         self._due = float("inf")
         self._outages: dict[str, Outage] = {}
@@ -72,13 +71,18 @@ class Housekeeping:
     # --- now and then ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Look around from now on, unless time is virtual: nobody else is on the store then."""
-        if not self._scheduler.is_virtual:
+        """Look around from now on; in virtual time only while there are others on the store."""
+        if not self._is_needless():
             self._scheduler.post_work(self._look_later)
+
+    def _is_needless(self) -> bool:
+        return self._scheduler.is_virtual and self._runtime.store.is_alone
 
     def _look_later(self) -> None:
         """Look again soon if names are waited for; else only so often that this node is not given up."""
         scheduler = self._scheduler
+        if self._is_needless():
+            return
         seconds = LOOK_SECONDS if self._runtime.ownership.standbys else BEAT_SECONDS
         due = scheduler.clock.monotonic() + seconds
         if self._timer is not None:
@@ -103,7 +107,7 @@ class Housekeeping:
                 self._contained("a look for answers", runtime.asks.fetch)
             if runtime.asks.dropped:
                 self._contained("the end of asks", runtime.asks.forget_dropped)
-            now = SystemClock.monotonic()
+            now = self._scheduler.clock.monotonic()
             if now - self._pruned > PRUNE_SECONDS:
                 self._pruned = now
                 self._contained("the removal of old rows", self.prune)

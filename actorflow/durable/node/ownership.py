@@ -6,7 +6,6 @@ from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.handlers import handles
@@ -192,7 +191,7 @@ class Ownership:
         store = self.runtime.store
         releases, rows = store.read(lambda tx: (tx.one("actors.releases"), tx.all("nodes.others", {"id": ""})))
         living = frozenset(row[0] for row in rows if store.members.is_living(row))
-        now = SystemClock.monotonic()
+        now = self.runtime.scheduler.clock.monotonic()
         if releases == self._releases and self._of_others <= living and now < self._whole_look:
             return
         self._whole_look = now + WHOLE_SECONDS

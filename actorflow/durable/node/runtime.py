@@ -323,6 +323,8 @@ class DurableRuntime(ledger.LedgerContext):
             self.housekeeping.do("a look for answers", self.asks.fetch)
         if self.ownership.standbys:
             self.housekeeping.do("a look at actors of other nodes", self.ownership.look)
+        if self.scheduler.is_virtual:  # others may have come
+            self.housekeeping.start()
 
     def close(self) -> None:
         """Answer the callers that still wait, and give the actors back, as the system has ended."""

@@ -126,6 +126,8 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """There may be something to take."""
         if self.free or self.done:
             self.flush_soon()
+        if self.local.scheduler.is_virtual:  # others have come
+            self.look_soon()
 
     def on_receive(self, message: Any) -> None:
         """A worker is through with a job."""
@@ -339,8 +341,8 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
     # --- others, and the end -----------------------------------------------------------------------------------------
 
     def look_soon(self) -> None:
-        """Look around in a moment. On virtual time nobody else is there."""
-        if not (self.looking or self.local.scheduler.is_virtual):
+        """Look around in a moment; in virtual time only while there are others."""
+        if not (self.looking or (self.local.scheduler.is_virtual and self.local.store.is_alone)):
             self.looking = True
             self.ctx.after(LOOK_SECONDS, self.look_around)
 

@@ -79,7 +79,7 @@ class LocalQueue:
     @property
     def store_is_private(self) -> bool:
         """Say whether no other process can be on the store."""
-        return self.scheduler.is_virtual or self.store.url == "memory:"
+        return self.store.is_alone
 
     @cached_property
     def node(self) -> StoreNode:

@@ -8,10 +8,13 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
-from actorflow.errors import StoreError
+from actorflow.errors import ActorDeadError, StoreError
 
 if TYPE_CHECKING:
+    from actorflow.store.base import StoreBase
+    from actorflow.store.postgres.presence import Presence
     from actorflow.store.postgres.store import PostgresStore
+    from actorflow.store.system_store import SystemStore
 
 
 class PostgresNode:
@@ -21,10 +24,11 @@ class PostgresNode:
     was killed; its nodes have five seconds to come back before they count as dead.
     """
 
-    def __init__(self, store: PostgresStore) -> None:
+    def __init__(self, store: PostgresStore, link: Presence, who: StoreBase[PostgresNode] | SystemStore) -> None:
         self.id = secrets.token_hex(8)
         self._store = store
-        started = store.now()
+        self._link = link
+        started = who.now()
         self.row: dict[str, Any] = {
             "id": self.id,
             "pid": os.getpid(),
@@ -33,7 +37,7 @@ class PostgresNode:
             "started": started,
             "beat": started,
         }
-        store._link.hold(self.row, store.patience)  # the row is made with it
+        link.hold(self.row, store.patience)  # the row is made with it
 
     def dead(self) -> list[str]:
         """Return the ids of nodes whose locks are free: their processes, machines or networks have failed."""
@@ -55,9 +59,15 @@ class PostgresNode:
         """Return None: nothing is noted."""
         return None
 
+    def release(self) -> None:
+        """Free the lock, and leave the row."""
+        self._link.close()
+
     def close(self) -> None:
         """Leave: the row; the lock goes with the session."""
         try:
             self._store._commits.write(lambda transaction: transaction.run("nodes.remove", {"id": self.id}))
-        except StoreError as error:  # the others see by the lock that it is gone
+        except (StoreError, ActorDeadError) as error:  # the others see by the lock that it is gone
             logger.warning("Node %s could not remove its row: %s", self.id, error)
+        if self._link is not self._store._link:  # the store's own is used until its last commit
+            self._link.close()

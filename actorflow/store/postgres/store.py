@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actorflow.core.clock import Clock, SystemClock
 from actorflow.errors import DefinitionError, StoreError, StoreUnreachable
 from actorflow.store.base import StoreBase
 from actorflow.store.group_commit import Commits
+from actorflow.store.neighbours import neighbours_at
 from actorflow.store.open_transaction import OpenTransaction
 from actorflow.store.postgres.connection import STATEMENTS, Guest, PostgresTransaction, PostgresWriter
 from actorflow.store.postgres.driver import LONGER, psycopg_module, shown
@@ -18,13 +19,14 @@ from actorflow.store.postgres.node import PostgresNode
 from actorflow.store.postgres.presence import Presence
 from actorflow.store.postgres.schema import VERSION, prepare
 from actorflow.store.postgres.session import ServerSession
+from actorflow.store.watchers import Watchers
 
 if TYPE_CHECKING:
+    from actorflow.store.system_store import SystemStore
     from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
 
-REAL: Final = SystemClock()
 IDLE: Final = 0  # of a connection: no transaction is open
 # The place that a connection leads to: the system's number, which no other server has, and the database.
 PLACE: Final = "select system_identifier, current_database() from pg_control_system()"
@@ -35,12 +37,12 @@ class PostgresStore(StoreBase[PostgresNode]):
 
     dialect = "postgres"
     version = VERSION
-    clock: Clock = REAL  # a virtual one in tests
 
     def __init__(
         self, url: str, durability: Durability, access: Access, waits: Callable[[], bool], patience: float
     ) -> None:
         super().__init__(shown(url), durability)
+        self._whole_url = url
         self.patience = patience
         with contextlib.ExitStack() as opened:
             session = ServerSession(url, self._ended, waits)
@@ -56,6 +58,8 @@ class PostgresStore(StoreBase[PostgresNode]):
         self._writer = PostgresWriter(session, self._link, lambda: self.patience, VERSION, reads_only=access == "read")
         self._commits = Commits(self.url, self._writer, durability, self._watchers.notify)
         self._place = session.execute(PLACE).fetchone()
+        self._neighbours = neighbours_at(self._place)
+        self._neighbours.add(self)
 
     def read(self, work: Callable[[Transaction], T], /) -> T:
         """Run work that only reads: it sees one moment of the database."""
@@ -112,16 +116,38 @@ class PostgresStore(StoreBase[PostgresNode]):
         return PostgresTransaction(guest)
 
     def now(self) -> float:
-        """Return the server's time, in seconds since the epoch; in virtual time the program's own."""
-        return self._link.now() if self.clock is REAL else self.clock.time()
+        """Return the server's time, in seconds since the epoch."""
+        return self._link.now()
+
+    def has_written(self) -> bool:
+        """Say whether a statement of this transaction has changed a row."""
+        return self._writer.transaction.changed
 
     def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
         """Have a function called soon after other processes commit, and every second."""
         self._check_open()
-        return self._watchers.add(notice) if self.clock is REAL else lambda: None
+        return self._watchers.add(notice)
 
-    def _make_node(self) -> PostgresNode:
-        return PostgresNode(self)
+    def watch_for(self, notice: Callable[[], object], /) -> Callable[[], None]:
+        """Have a function called soon after commits of others, also of other systems on this store."""
+        ends = self.watch(notice), self.hear(notice)  # the server does not tell this store of its own
+
+        def end() -> None:
+            for one in ends:
+                one()
+
+        return end
+
+    def admit(self, who: StoreBase[PostgresNode] | SystemStore) -> PostgresNode:
+        """Register a node. One of a system on this store has a session of its own for its lock: it ends by itself."""
+        if who is self:
+            return PostgresNode(self, self._link, who)
+        link = Presence(self._whole_url, secrets.token_hex(8), Watchers(), threading.Event())
+        try:
+            return PostgresNode(self, link, who)
+        except BaseException:
+            link.close()
+            raise
 
     def dead(self) -> list[str]:
         """Return the ids of nodes that have died and are not buried yet."""

@@ -10,9 +10,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.clock import SystemClock
+from actorflow.core.clock import SystemClock, VirtualClock
 from actorflow.core.log import logger
-from actorflow.errors import StoreError
+from actorflow.errors import ActorDeadError, StoreError
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.store.sqlite.file import file_errors
 from actorflow.store.sqlite.locks import is_free, is_lost, take
@@ -21,32 +21,38 @@ from actorflow.store.sqlite.work_notes import WorkNotes, read_notes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from actorflow.core.clock import Clock
     from actorflow.store.sqlite.store import SqliteStore
     from actorflow.store.transaction import Row
 
 
 ORPHAN_SECONDS: Final = 60.0
+VIRTUAL_BOOT: Final = "virtual time"
 
 
 class SqliteNode:
     """A row in `af_node`, and a lock on `<file>-af-nodes/<id>` that the kernel gives back when the process ends."""
 
-    def __init__(self, store: SqliteStore) -> None:
-        self.id = secrets.token_hex(8)
+    def __init__(self, store: SqliteStore, clock: Clock) -> None:
+        is_virtual = isinstance(clock, VirtualClock)
+        self.id: str = store.next_in_memory() if store.is_memory and is_virtual else secrets.token_hex(8)
+        self._clock = clock
         self._store = store
         self._folder = folder_of(store)
         self._lock: io.FileIO | None = None
         self._notes: WorkNotes | None = None
-        if not store.is_memory:
+        if store.is_memory:
+            store.living.add(self.id)
+        else:
             with file_errors(store.path), self._or_nothing():
                 self._make_file()
         self.row: dict[str, Any] = {
             "id": self.id,
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "boot": boot_id(),
-            "started": store.now(),
-            "beat": SystemClock.monotonic(),
+            "boot": VIRTUAL_BOOT if is_virtual else boot_id(),
+            "started": clock.time(),
+            "beat": clock.monotonic(),
         }
         with self._or_nothing():
             store.write(lambda transaction: transaction.run("nodes.add", self.row))
@@ -74,6 +80,7 @@ class SqliteNode:
 
     def _remove_file(self) -> None:
         if self._store.is_memory:
+            self._store.living.discard(self.id)
             return
         if self._notes is not None:
             self._notes.close()
@@ -87,7 +94,9 @@ class SqliteNode:
         """Remove files of nodes that died after others had buried them, or before they had a row."""
         rows: list[Any] = self._store._commits.write(lambda transaction: transaction.all("nodes.others", {"id": ""}))
         known = {row[0] for row in rows}
-        before = SystemClock.time() - ORPHAN_SECONDS  # a new one is made, then locked, then written down
+        before = (
+            SystemClock.time() - ORPHAN_SECONDS
+        )  # as of files, which have the machine's time; a new one is made, then locked, then written down
         with contextlib.suppress(OSError):
             for file in self._folder.iterdir():
                 node = file.name.partition(".")[0]
@@ -98,7 +107,7 @@ class SqliteNode:
         """Return the ids of nodes whose locks are free: their processes have ended."""
         if not self._store.is_memory:
             self._keep_lock()
-        return dead_nodes(self._store, self.id)
+        return dead_nodes(self._store, self.id, self.row["boot"], self._clock)
 
     def _keep_lock(self) -> None:
         """Take this node's lock again, if its file was deleted."""
@@ -112,6 +121,8 @@ class SqliteNode:
 
     def forget(self, id: str, /) -> None:
         """Take a dead node's file away."""
+        if self._store.is_memory:
+            return
         (self._folder / id).unlink(missing_ok=True)
         Path(self._notes_of(id)).unlink(missing_ok=True)
 
@@ -141,22 +152,32 @@ class SqliteNode:
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
+    def release(self) -> None:
+        """Free the lock, and leave the row and the file."""
+        self._store.living.discard(self.id)
+        if self._notes is not None:
+            self._notes.close()
+        if self._lock is not None:
+            self._lock.close()
+
     def close(self) -> None:
         """Leave: the row, the file and the lock."""
         try:
             self._store._commits.write(lambda transaction: transaction.run("nodes.remove", {"id": self.id}))
-        except StoreError as error:  # the others see by the lock that it is gone
+        except (StoreError, ActorDeadError) as error:  # the others see by the lock that it is gone
             logger.warning("Node %s could not remove its row: %s", self.id, error)
         self._remove_file()
 
 
-def dead_nodes(store: SqliteStore, me: str = "") -> list[str]:
-    """Return the ids of the nodes of a file, other than this one, whose locks are free."""
-    if store.is_memory:
+def dead_nodes(store: SqliteStore, me: str = "", boot: str = "", clock: Clock | None = None) -> list[str]:
+    """Return the ids of the nodes of a store, other than this one, whose locks are free."""
+    if store.is_alone and not store.systems:
         return []
-    folder, boot = folder_of(store), boot_id()
     rows: list[Any] = store.read(lambda transaction: transaction.all("nodes.others", {"id": me}))
-    return [row[0] for row in rows if is_free(str(folder / row[0]), missing=is_silent(row, boot))]
+    if store.is_memory:
+        return [row[0] for row in rows if row[0] not in store.living]
+    folder, boot, now = folder_of(store), boot or boot_id(), (clock or store.clock).monotonic()
+    return [row[0] for row in rows if is_free(str(folder / row[0]), missing=is_silent(row, boot, now))]
 
 
 def folder_of(store: SqliteStore) -> Path:
@@ -164,12 +185,11 @@ def folder_of(store: SqliteStore) -> Path:
     return Path(f"{store.path}-af-nodes")
 
 
-def is_silent(row: Row, boot: str) -> bool:
+def is_silent(row: Row, boot: str, now: float) -> bool:
     """Say whether a node has not beaten for long, or not since the machine was started: with no lock, it is dead.
 
     A lock file that is missing is no death by itself: somebody may have tidied up beside the database.
     """
-    now = SystemClock.monotonic()
     return bool(row[3] != boot or not now - LEASE_SECONDS <= row[5] <= now + LEASE_SECONDS)
 
 

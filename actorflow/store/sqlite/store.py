@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.errors import ActorDeadError, DefinitionError, StoreError
 from actorflow.store.base import StoreBase
 from actorflow.store.group_commit import Commits
+from actorflow.store.neighbours import Neighbours, neighbours_at
 from actorflow.store.open_transaction import OpenTransaction
 from actorflow.store.sqlite.connection import SqliteTransaction, SqliteWriter, connect, pragma, sqlite_errors
 from actorflow.store.sqlite.file import (
@@ -33,7 +33,7 @@ from actorflow.store.sqlite.node import SqliteNode, dead_nodes
 from actorflow.store.sqlite.place import FilePlace, real_path
 
 if TYPE_CHECKING:
-    from actorflow.core.clock import Clock
+    from actorflow.store.system_store import SystemStore
     from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
@@ -52,7 +52,9 @@ class SqliteStore(StoreBase[SqliteNode]):
         super().__init__(url, durability)
         self.is_memory = path == ":memory:"
         self.path = path if self.is_memory else real_path(path)
-        self.clock: Clock = SystemClock()  # a virtual one in tests
+        self.is_alone = self.is_memory
+        self.living: set[str] = set()  # nodes of a store in memory: they have no locks that the kernel keeps
+        self._nodes = 0
         self._watching: threading.Thread | None = None
         self._count = 0
         self._is_long = False
@@ -65,6 +67,9 @@ class SqliteStore(StoreBase[SqliteNode]):
         self._commits = Commits(url, self._writer, durability, self._watchers.notify)
         if not self.is_memory:
             self._reader.execute("pragma query_only = on")
+        self._changes = self._writer.connection.total_changes
+        self._neighbours = Neighbours() if self.is_memory else neighbours_at(self.path)
+        self._neighbours.add(self)
 
     # --- work --------------------------------------------------------------------------------------------------------
 
@@ -130,6 +135,11 @@ class SqliteStore(StoreBase[SqliteNode]):
         """Return the machine's time, in seconds since the epoch."""
         return self.clock.time()
 
+    def has_written(self) -> bool:
+        """Say whether a statement has changed a row since the last question."""
+        before, self._changes = self._changes, self._writer.connection.total_changes
+        return self._changes != before
+
     def _tidy(self) -> None:
         """Look at the log now and then; when it is long, after each commit."""
         self._count += 1
@@ -177,11 +187,18 @@ class SqliteStore(StoreBase[SqliteNode]):
 
     def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
         """Have a function called soon after other processes commit."""
+        if self.is_memory:
+            self._check_open()
+            return self._watchers.add(notice)
+        return self.watch_for(notice)
+
+    def watch_for(self, notice: Callable[[], object], /) -> Callable[[], None]:
+        """Have a function called soon after any commit, also of another system on this store."""
         self._check_open()
         end = self._watchers.add(notice)
         with self._lock:
-            if self._watching is None and not self.is_memory and isinstance(self.clock, SystemClock):
-                connection = connect(self.path)
+            if self._watching is None:
+                connection = self._writer.connection if self.is_memory else connect(self.path)
                 args = connection, self._version(connection)  # seen now: nothing that comes is missed
                 self._watching = threading.Thread(target=self._watch, args=args, name="actorflow-store", daemon=True)
                 self._watching.start()
@@ -189,7 +206,7 @@ class SqliteStore(StoreBase[SqliteNode]):
 
     def _watch(self, connection: sqlite3.Connection, seen: Any) -> None:
         """Look for commits of others; `data_version` costs a look into shared memory."""
-        with contextlib.closing(connection):
+        with contextlib.nullcontext() if self.is_memory else contextlib.closing(connection):
             while not self._ended.wait(POLL_SECONDS):
                 version = self._version(connection)
                 if version != seen:
@@ -200,14 +217,22 @@ class SqliteStore(StoreBase[SqliteNode]):
 
     def _version(self, connection: sqlite3.Connection) -> Any:
         try:
+            if self.is_memory:
+                return self._writer.connection.total_changes
             return pragma(connection, "data_version")
         except Exception:  # noqa: BLE001 - the next work on the file will raise it
             return None
 
     # --- end ---------------------------------------------------------------------------------------------------------
 
-    def _make_node(self) -> SqliteNode:
-        return SqliteNode(self)
+    def admit(self, who: StoreBase[SqliteNode] | SystemStore) -> SqliteNode:
+        """Register a node."""
+        return SqliteNode(self, who.clock)
+
+    def next_in_memory(self) -> str:
+        """Return the id of the next node in virtual time: a run that is repeated has the same ones."""
+        self._nodes += 1
+        return f"{self._nodes:016x}"
 
     def dead(self) -> list[str]:
         """Return the ids of nodes that have died and are not buried yet."""

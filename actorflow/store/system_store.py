@@ -1,0 +1,207 @@
+"""SystemStore: an open store as one of the systems on it sees it, each of which is a node of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from actorflow.core.clock import VirtualClock
+from actorflow.core.futures.parking_lock import ParkingLock
+from actorflow.errors import ActorDeadError
+from actorflow.store.members import Members
+from actorflow.store.watchers import Watchers
+
+if TYPE_CHECKING:
+    from actorflow.core.clock import Clock
+    from actorflow.core.futures.future import Future
+    from actorflow.store.base import StoreBase
+    from actorflow.store.node import StoreNode
+    from actorflow.store.open_transaction import OpenTransaction
+    from actorflow.store.transaction import Durability, Transaction
+
+T = TypeVar("T")
+
+
+class SystemStore:
+    """The store of one system: connections and commits are shared, the node, the clock and the watchers are its own.
+
+    Attributes:
+        is_owner: the system has opened the store, and closes it at its end; else it only leaves.
+    """
+
+    def __init__(
+        self,
+        shared: StoreBase[Any],
+        clock: Clock,
+        soon: Callable[[Callable[[], None]], object],
+        durability: Durability | None,
+        *,
+        is_owner: bool,
+    ) -> None:
+        self.url = shared.url
+        self.dialect = shared.dialect
+        self.version = shared.version
+        self.found = shared.found
+        self.durability: Durability = durability or shared.durability
+        self.clock = clock
+        self.is_owner = is_owner
+        self.members = Members(self)
+        self._shared = shared
+        self._soon = soon  # has a function called, outside of commits
+        self._is_virtual = isinstance(clock, VirtualClock)
+        self._watchers = Watchers()
+        self._ends: list[Callable[[], None]] = []  # of what it hears
+        self._is_told = False
+        self._lock = ParkingLock()
+        self._node: StoreNode | None = None
+        self._left = ""  # why it is over
+        shared.systems.add(self)
+
+    # --- work --------------------------------------------------------------------------------------------------------
+
+    def write(self, work: Callable[[Transaction], T], /, durability: Durability | None = None, order: str = "") -> T:
+        """Do a piece of work in a transaction, and return its value once that is committed."""
+        self._check_open()
+        return self._shared.write(work, durability or self.durability, order)
+
+    def submit(self, work: Callable[[Transaction], T], /, durability: Durability | None = None) -> Future[T]:
+        """Do a piece of work; the future is set once it is committed."""
+        self._check_open()
+        return self._shared.submit(work, durability or self.durability)
+
+    def submit_each(
+        self, works: Iterable[Callable[[Transaction], T]], /, durability: Durability | None = None
+    ) -> list[Future[T]]:
+        """Do pieces of work together in one commit; an error of one undoes that one alone."""
+        self._check_open()
+        return self._shared.submit_each(works, durability or self.durability)
+
+    def read(self, work: Callable[[Transaction], T], /) -> T:
+        """Run work that only reads: it sees one moment of the database."""
+        self._check_open()
+        return self._shared.read(work)
+
+    def hold(self, durability: Durability | None = None) -> OpenTransaction:
+        """Open a transaction that this thread ends."""
+        self._check_open()
+        return self._shared.hold(durability or self.durability)
+
+    @property
+    def is_held_here(self) -> bool:
+        """Say whether this thread has a transaction open, by `hold`."""
+        return self._shared.is_held_here
+
+    def join(self, connection: Any, /) -> Transaction:
+        """Return a transaction on a user's own connection to the database."""
+        self._check_open()
+        return self._shared.join(connection)
+
+    def now(self) -> float:
+        """Return the store's time, in seconds since the epoch; in virtual time that of the system."""
+        return self.clock.time() if self._is_virtual else self._shared.now()
+
+    def hurry(self) -> None:
+        """Wait no more for a server that is lost; other systems on the store may go on."""
+        if self.is_owner:
+            self._shared.hurry()
+
+    # --- the system among others -------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> StoreNode:
+        """This system among the nodes of the database."""
+        self._check_open()
+        with self._lock:
+            node = self._node
+            if node is None:
+                node = self._node = self._shared.admit(self)
+                if self._is_virtual:
+                    self.members.look_for_others(node.id)
+            return node
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other node is on the database; on the machine's clock one may come at any time."""
+        return self._is_virtual and not self.members.has_others
+
+    def dead(self) -> list[str]:
+        """Return the ids of nodes that have died and are not buried yet."""
+        return self._shared.dead()
+
+    def watch(self, notice: Callable[[], object], /) -> Callable[[], None]:
+        """Have a function called soon after others commit."""
+        self._check_open()
+        if not self._ends:
+            hear = self._shared.hear if self._is_virtual else self._shared.watch_for
+            self._ends.append(hear(self._told))
+        return self._watchers.add(notice)
+
+    def _told(self) -> None:
+        """Have the watchers called outside of the commit that this is told of."""
+        if not (self._is_told or self._left):
+            self._is_told = True
+            self._soon(self._look)
+
+    def _look(self) -> None:
+        self._is_told = False
+        if self._left or self._shared.is_closed:
+            return
+        if self._node is not None and self._is_virtual:
+            self.members.look_for_others(self._node.id)
+        self._watchers.notify()
+
+    def for_system(
+        self,
+        clock: Clock,
+        soon: Callable[[Callable[[], None]], object],
+        durability: Durability | None = None,
+        *,
+        is_owner: bool = False,
+    ) -> SystemStore:
+        """Return the store as another system sees it."""
+        self._check_open()
+        return self._shared.for_system(clock, soon, durability, is_owner=is_owner)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Leave the store; the system that has opened it closes it, too."""
+        self.leave("has left it")
+        if self.is_owner:
+            self._shared.close()
+
+    def leave(self, why: str) -> None:
+        """Give the node back, and refuse all later work."""
+        with self._lock:
+            if self._left:
+                return
+            self._left = why
+        self._end_hearing()
+        if self._node is not None:
+            self._node.close()
+
+    def abandon(self) -> None:
+        """End as by kill -9: the node's row and all that it owns stay, and its lock is free."""
+        with self._lock:
+            self._left = self._left or "was killed"
+        self._end_hearing()
+        if self._node is not None:
+            self._node.release()
+
+    def _end_hearing(self) -> None:
+        while self._ends:
+            self._ends.pop()()
+
+    def _check_open(self) -> None:
+        if self._left:
+            msg = f"the store {self.url} is closed for this system, which {self._left}"
+            raise ActorDeadError(msg)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,131 @@
+"""Promises: a store is an object that several systems share, each of them a node of its own."""
+
+import pytest
+
+import actorflow as af
+from actorflow.store.members import LEASE_SECONDS
+from actorflow.testing import LeakCheck, VirtualSystem
+from tests.durable.actors import Account
+from tests.store.rows import ids
+
+
+@af.task
+def double(n: int) -> int:
+    return 2 * n
+
+
+def account(name="ann"):
+    return af.child(Account).options(durable=True, name=name)
+
+
+@pytest.fixture
+def alone():
+    """A store in memory on which nobody is yet."""
+    with LeakCheck(), af.open_store() as store:
+        yield store
+
+
+def test_two_systems_on_one_store_are_two_nodes_and_see_each_others_jobs(store):
+    with af.ActorSystem("web", store=store) as web, af.ActorSystem("worker", store=store) as worker:
+        worker.queue("q", workers=1)
+        assert web.queue("q").enqueue(double, 21).result(timeout=30) == 42
+        assert web.store.node.id != worker.store.node.id
+        assert ids(store) == {web.store.node.id, worker.store.node.id}
+
+
+def test_a_durable_actor_is_reached_from_another_system_on_the_store(store):
+    with af.ActorSystem("web", store=store) as web, af.ActorSystem("bank", store=store) as bank:
+        bank.spawn(account())
+        ann = web.durable("ann", Account)
+        ann.tell("x")
+        assert ann.call(Account.seen).get(timeout=30) == ["x"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_system_that_ends_leaves_the_store_to_the_others(store, first):
+    systems = [af.ActorSystem(name, store=store) for name in ("a", "b")]
+    for system in systems:
+        system.queue("q", workers=1)
+    systems[first].stop()
+    left = systems[1 - first]
+    assert ids(store) == {left.store.node.id}
+    assert left.queue("q").enqueue(double, 4).result(timeout=30) == 8
+    with pytest.raises(af.ActorDeadError, match=r"closed for this system, which has left it"):
+        systems[first].store.write(lambda transaction: None)
+    left.stop()
+    assert ids(store) == set()
+
+
+def test_a_store_that_is_closed_first_takes_its_systems_nodes_along(opened):
+    store = opened()
+    with af.ActorSystem("a", store=store) as system:
+        node = system.store.node.id
+        store.close()
+        with pytest.raises(af.ActorDeadError, match="closed by the program that opened it"):
+            system.store.read(lambda transaction: None)
+    if store.url != "memory:":
+        assert node not in ids(opened())
+
+
+def test_a_system_writes_as_its_store_was_opened_unless_it_says_so(opened):
+    store = opened(durability="process")
+    with af.ActorSystem("a", store=store) as one, af.ActorSystem("b", store=store, durability="power") as other:
+        assert (one.store.durability, other.store.durability) == ("process", "power")
+
+
+@pytest.mark.parametrize("wrong", [None, 7, object()])
+def test_a_store_that_is_neither_a_url_nor_open_is_refused(wrong):
+    with pytest.raises(af.DefinitionError, match=r"store=.*open_store"):
+        af.ActorSystem("shop", store=wrong)
+
+
+# --- in virtual time --------------------------------------------------------------------------------------------------
+
+
+def test_what_one_virtual_system_enqueues_a_waiting_worker_of_another_runs(tmp_path):
+    url = f"sqlite:///{tmp_path}/shop.db"
+    with LeakCheck(), VirtualSystem("web", seed=1, store=url) as web, VirtualSystem("run", seed=1, store=url) as run:
+        run.queue("q", workers=1)
+        run.sleep(1)
+        job = web.queue("q").enqueue(double, 1)
+        run.sleep(1)
+        assert job.status == "completed"
+
+
+def test_a_virtual_system_that_is_alone_looks_for_nobody_and_ends_its_looks_when_others_have_left(alone):
+    with VirtualSystem("a", store=alone) as one:
+        one.queue("q", workers=1)
+        one.sleep(60)
+        steps = one.record()
+        one.sleep(3600)
+        assert (steps, one.store.is_alone) == ([], True)
+        with VirtualSystem("b", store=alone) as other:
+            other.queue("q", workers=1)
+            one.sleep(60)
+            assert (one.store.is_alone, other.store.is_alone) == (False, False)
+            assert len(steps) > 50
+        one.sleep(60)
+        steps.clear()
+        one.sleep(3600)
+        assert (steps, one.store.is_alone) == ([], True)
+
+
+def test_the_jobs_of_a_virtual_system_that_was_killed_are_run_by_another(alone):
+    ran = []
+
+    @af.task(name="tests.blocked")
+    async def blocked() -> None:
+        ran.append(af.current().attempt)
+        if len(ran) == 1:
+            await af.timer(1e6)
+
+    with VirtualSystem("a", store=alone) as one:
+        job = one.queue("q", workers=1).enqueue(blocked)
+        one.sleep(1)
+        with VirtualSystem("b", store=alone) as other:
+            assert other.get_job(job.id).status == "running"
+            one.store.abandon()
+            other.queue("q", workers=1)
+            other.sleep(LEASE_SECONDS)
+            assert other.get_job(job.id).status == "completed"
+            assert len(ran) == 2
