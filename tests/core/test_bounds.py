@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actorflow as af
+from actorflow.core.refs.bounded_mailbox import Place, Room
 from actorflow.testing import VirtualSystem
 from tests.core.actors import Echo, Held, Log, hold, let_time_pass, until
 
@@ -256,3 +257,21 @@ def test_a_blocking_mailbox_loses_nothing_and_keeps_each_senders_order(seed, cap
     assert len(seen) == sum(sizes)
     for index, size in enumerate(sizes):
         assert [n for who, n in seen if who == index] == list(range(size))
+
+
+def test_a_sender_whose_wait_for_room_is_interrupted_leaves_the_line():
+    room, place = Room(), Place(None)
+    room.join(Place(None))
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        room.wait(place, interrupt)
+    assert len(room) == 1
+    assert not room.leave(place)
+    with pytest.raises(af.AskTimeout):
+        room.wait(place, lambda: None, timeout=0.001)
+    assert len(room) == 1
+    room.admit()
+    assert len(room) == 0

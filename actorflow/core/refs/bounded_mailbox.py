@@ -1,8 +1,7 @@
-"""Bounded mailboxes, and the overflow of a full one. An unbounded mailbox is just the run queue."""
+"""Bounded mailboxes, their overflow, and the line of senders that wait. An unbounded mailbox is just the run queue."""
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,7 +9,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.atomic import at_once
-from actorflow.core.futures.future import Future, patient
+from actorflow.core.futures.future import Future
 from actorflow.core.futures.wait_graph import dead_before, deadlock
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.handlers import handles
@@ -37,14 +36,79 @@ class BoundedMail:
 MAIL = BoundedMail()
 
 
-class InLine:
-    """A message that waits for room, and the future that tells its sender that it is in."""
+class Place(Future[None]):
+    """The place of a sender in the line for room; done once it is let in.
 
-    __slots__ = ("item", "room")
+    Attributes:
+        item: the message that is put in then, if that is not left to the sender.
+    """
 
-    def __init__(self, item: Item, room: Future[None]) -> None:
+    __slots__ = ("item",)
+
+    _patient = True
+
+    def __init__(self, target: ActorRef[Any] | None, item: Item | None = None) -> None:
+        super().__init__(target)
         self.item = item
-        self.room = room
+
+
+class Room:
+    """The line of senders that wait for room. Each step is one call of a deque, so any thread may be interrupted in it.
+
+    Room may come, or the receiver end, just before a sender stands in line: so it looks again once it does.
+    """
+
+    __slots__ = ("_line",)
+
+    def __init__(self) -> None:
+        self._line: deque[Place] = deque()
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def wait(self, place: Place, look: Callable[[], object], timeout: float | None = None) -> None:
+        """Wait in line; `look` lets senders in if there is room, or will be none any more.
+
+        Raises:
+            AskTimeout: there was no room in time.
+        """
+        try:
+            self.join(place)
+            look()
+            place.get(timeout=timeout)
+        except BaseException:
+            self.leave(place)
+            raise
+
+    def join(self, place: Place) -> None:
+        """Stand in line."""
+        self._line.append(place)
+
+    def leave(self, place: Place) -> bool:
+        """Leave the line; False if the sender was let in already."""
+        try:
+            self._line.remove(place)
+        except ValueError:
+            return False
+        return True
+
+    def next(self) -> Place | None:
+        """Take the first place out of the line; whoever does so lets its sender in."""
+        try:
+            return self._line.popleft()
+        except IndexError:
+            return None
+
+    def admit(self) -> None:
+        """Let in the first sender that still waits."""
+        while (place := self.next()) is not None:
+            if place._settle(None, None):
+                return
+
+    def close(self) -> None:
+        """Let all senders go on: there is room for all, or none for anybody."""
+        while (place := self.next()) is not None:
+            place._settle(None, None)
 
 
 class BoundedRef(ActorRef[Any]):
@@ -63,7 +127,7 @@ class BoundedRef(ActorRef[Any]):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._mail: deque[Item] = deque()
-        self._senders: deque[InLine] = deque()
+        self._senders = Room()
         self._dropped: deque[Item] = deque()
         self._debt = 0  # stashed messages that found no place left: the next ones that become free are theirs
         self._room = bytearray()
@@ -96,7 +160,8 @@ class BoundedRef(ActorRef[Any]):
         item = (self, message, future, sender)
         try:
             if not self._enter(item):
-                self._stand_in_line(InLine(item, Future()))
+                self._senders.join(Place(None, item))
+                self._look_for_room()
         except MailboxFull as error:
             self._reject(item, error)
 
@@ -149,17 +214,9 @@ class BoundedRef(ActorRef[Any]):
     def _wait_for_room(self, item: Item) -> None:
         if item[3] is self:
             raise deadlock([self, self])
-        waiting = InLine(item, patient(self))
-        try:
-            self._stand_in_line(waiting)
-            waiting.room.get()
-        except BaseException:
-            with contextlib.suppress(ValueError):  # it is in already
-                self._senders.remove(waiting)
-            raise
+        self._senders.wait(Place(self, item), self._look_for_room)
 
-    def _stand_in_line(self, waiting: InLine) -> None:
-        self._senders.append(waiting)
+    def _look_for_room(self) -> None:
         if self._room or self._state >= ENDING:  # it came free, or the actor died, just before
             self._scheduler.post_work(self._admit)
         if self._scheduler.closed:
@@ -193,14 +250,14 @@ class BoundedRef(ActorRef[Any]):
                 self._room.pop()
             except IndexError:  # a new sender was quicker
                 continue
-            try:
-                first = self._senders.popleft()
-            except IndexError:  # it has just given up
+            first = self._senders.next()
+            if first is None:  # it has just given up
                 self._room.append(0)
                 return
+            assert first.item is not None
             self._mail.append(first.item)
             self._scheduler.post(self, MAIL, None)
-            first.room._settle(None, None)
+            first._settle(None, None)
 
     def _answer_dropped(self) -> None:
         for item in drained(self._dropped):
@@ -236,12 +293,12 @@ class BoundedRef(ActorRef[Any]):
         for item in drained(self._mail):
             self._room.append(0)
             refuse(item, cause)
-        for waiting in drained(self._senders):
-            item, room = waiting.item, waiting.room
-            if room._target is None:  # it came from another process: nobody waits for room
-                refuse(item, cause)
+        while (place := self._senders.next()) is not None:
+            assert place.item is not None
+            if place._target is None:  # it came from another process: nobody waits for room
+                refuse(place.item, cause)
             else:
-                room._settle(None, None if self._pass_on(item) else dead_before(self, cause))
+                place._settle(None, None if self._pass_on(place.item) else dead_before(self, cause))
 
 
 def drained(queue: deque[Any]) -> Iterator[Any]:

@@ -31,7 +31,8 @@ def settle(unit: UnitOfWork) -> None:
     if alive:
         box.stored = effects.state
     follow_up(unit)
-    box.admit()
+    if box.room:
+        box.room.admit()
     if not alive:
         return
     if effects.timer is not None:

@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
-from actorflow.core.futures.future import Future
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import CHANGED, SUSPENDED
 from actorflow.core.outage import Outage
+from actorflow.core.refs.bounded_mailbox import Room
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import crashed
 from actorflow.core.refs.timers import Timer
@@ -79,7 +79,7 @@ class Mailbox:
         self.rows: deque[MailRow] = deque()
         self.stash: list[MailRow] = []
         self.timers = Timers(ref)
-        self.room: deque[Future[None]] = deque()  # senders that wait for room
+        self.room = Room()  # senders that wait
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -348,19 +348,12 @@ class Mailbox:
         ref._waiting = pause = Pause(self, due)
         scheduler.add_timer(due, pause.end)
 
-    # --- senders that wait for room, and the end ---------------------------------------------------------------------
-
-    def admit(self) -> None:
-        """Wake a sender that waits for room."""
-        while self.room:
-            if self.room.popleft()._settle(None, None):
-                return
+    # --- the end -----------------------------------------------------------------------------------------------------
 
     def close(self, cause: BaseException | None) -> None:
         """Answer the callers on this node, as the actor is dead. Its rows stay for the next one to spawn it."""
         self.timers.disarm_all()
-        while self.room:
-            self.room.popleft()._settle(None, None)
+        self.room.close()
         error: ActorDeadError = dead_before(self.ref, cause)
         error.add_note("the message stays in the store, and is handled when the actor is spawned again")
         self.runtime.ownership.forget(self, error)

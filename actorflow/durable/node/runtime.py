@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.actor import Actor
-from actorflow.core.futures.future import Future, patient
+from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Start
 from actorflow.core.outage import Outage
+from actorflow.core.refs.bounded_mailbox import Place, Room
 from actorflow.core.refs.cell import DEAD, ENDING
 from actorflow.core.refs.ref import ActorRef
 from actorflow.durable.context import DurableReply
@@ -62,7 +63,7 @@ class DurableRuntime(ledger.LedgerContext):
         self.in_a_row = store.dialect == "sqlite"
         self._news_lock = threading.Lock()
         self.is_closed = False
-        self._rooms: list[Future[None]] = []  # senders that wait for room in mailboxes of other nodes
+        self._rooms = Room()  # senders that wait, in mailboxes of other nodes
         self._seen = self._newest()
         self.outage = Outage(scheduler.clock)  # of the store, as the actors feel it
         self._unread = Outage(scheduler.clock)
@@ -136,22 +137,21 @@ class DurableRuntime(ledger.LedgerContext):
         if box.capacity is None:
             return self._commit(box, letter, None, id)
         while True:
-            room: Future[None] = patient(ref)
-            box.room.append(room)
+            place = Place(ref)
+            box.room.join(place)
             try:
                 taken = self._commit(box, letter, box.capacity, id)
             except MailboxFull:
                 if ref._traits.options.overflow != "block":
                     raise
                 with contextlib.suppress(AskTimeout):
-                    room.get(timeout=ROOM_SECONDS)
+                    place.get(timeout=ROOM_SECONDS)
             else:
-                if room._done:
-                    box.admit()  # it was let in without need: another one may go
+                if place._done:
+                    box.room.admit()  # it was let in without need: another one may go
                 return taken
             finally:
-                with contextlib.suppress(ValueError):  # it was let in
-                    box.room.remove(room)
+                box.room.leave(place)
             if ref._state >= ENDING:
                 raise ref._dead()
 
@@ -164,14 +164,8 @@ class DurableRuntime(ledger.LedgerContext):
             except MailboxFull:
                 if self._overflow(ref, None) == "fail":
                     raise
-            room: Future[None] = patient(ref)
-            self._rooms.append(room)
-            try:
-                with contextlib.suppress(AskTimeout):
-                    room.get(timeout=ROOM_SECONDS)
-            finally:
-                with contextlib.suppress(ValueError):  # there was news of another node
-                    self._rooms.remove(room)
+            with contextlib.suppress(AskTimeout):
+                self._rooms.wait(Place(ref), lambda: None, ROOM_SECONDS)
             if self.is_closed:
                 raise ActorDeadError(f"{name}: this system has ended while its mailbox was full")
 
@@ -317,8 +311,7 @@ class DurableRuntime(ledger.LedgerContext):
             box = self.boxes.get(name)
             if box is not None:
                 self.scheduler.post(box.ref, RowsArrived(number), None)
-        for room in list(self._rooms):
-            room._settle(None, None)
+        self._rooms.close()
         if self.asks:
             self.housekeeping.do("a look for answers", self.asks.fetch)
         if self.ownership.standbys:

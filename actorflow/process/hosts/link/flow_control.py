@@ -12,8 +12,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from actorflow.core.atomic import exclusively
-from actorflow.core.futures.future import Future, patient
+from actorflow.core.refs.bounded_mailbox import Place, Room
 from actorflow.errors import MailboxFull
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 
@@ -25,14 +24,14 @@ if TYPE_CHECKING:
 class Full:
     """One actor that is not to be sent to: the reasons, the waits for their end, and the links that were told."""
 
-    __slots__ = ("causes", "fails", "starting", "told", "waiting")
+    __slots__ = ("causes", "fails", "room", "starting", "told")
 
     def __init__(self, *, fails: bool, starting: bool) -> None:
         self.fails = fails
         self.starting = starting
         self.causes: set[Any] = set()
         self.told: set[HostLink] = set()
-        self.waiting: list[Future[None]] = []
+        self.room = Room()
 
 
 class Flow:
@@ -89,8 +88,7 @@ class Flow:
             del self.full[uid]
             for link in entry.told:
                 link.note(link.name, "room", uid)
-        for room in entry.waiting:
-            room._settle(None, None)
+        entry.room.close()
 
     def release_all(self, cause: Any) -> None:
         """Let all senders go on that wait for this."""
@@ -103,27 +101,25 @@ class Flow:
         Raises:
             MailboxFull: its overflow is "fail".
         """
-        room = exclusively(self._lock, lambda: self._stand_by(ref))
-        if room is not None:
-            room.get()
-
-    def _stand_by(self, ref: ActorRef[Any]) -> Future[None] | None:
         entry = self.full.get(ref.uid)
         if entry is None:
-            return None
+            return
         if entry.fails or ref._traits.options.overflow == "fail":
             msg = f"too many bytes wait for the process of {ref.path}, which does not read them"
             raise MailboxFull(msg)
-        room = patient(ref) if entry.starting else room_for(ref)
-        entry.waiting.append(room)
-        return room
+        place = Place(ref) if entry.starting else place_for(ref)
+        entry.room.wait(place, lambda: self._look_for_room(ref.uid, entry))
+
+    def _look_for_room(self, uid: int, entry: Full) -> None:
+        if self.full.get(uid) is not entry:  # it was released just before
+            entry.room.close()
 
 
-def room_for(ref: ActorRef[Any]) -> Future[None]:
-    """Return a future for a wait until a process reads. It closes no cycle: a process reads whatever its actors do."""
-    room: Future[None] = patient(ref)
-    room._delegated = True
-    return room
+def place_for(ref: ActorRef[Any]) -> Place:
+    """Return a place for a wait until a process reads. It closes no cycle: a process reads whatever its actors do."""
+    place = Place(ref)
+    place._delegated = True
+    return place
 
 
 def full(request: Request, uid: int, fails: bool, starting: bool) -> None:

@@ -311,8 +311,7 @@ class HostLink(Outbox):
         self.connection.close()
         self.wake_writer()
         self.drop_pending()
-        while self._room:
-            self._room.popleft()._settle(None, None)
+        self._room.close()
         self._release()
         self.node.flow.release_all(("told by", self))
         self.drop_outbox()

@@ -17,10 +17,10 @@ from operator import call
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.atomic import at_once, exclusively
-from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
+from actorflow.core.refs.bounded_mailbox import Room
 from actorflow.errors import MailboxFull
-from actorflow.process.hosts.link.flow_control import room_for
+from actorflow.process.hosts.link.flow_control import place_for
 from actorflow.process.pickling import dump_error
 from actorflow.process.wire import AT_HAND, JOINED, Frame
 
@@ -63,7 +63,7 @@ class Outbox:
         self._bell.acquire()
         self._writer_rests = True
         self._rouse = partial(at_once, partial(setattr, self, "_writer_rests", False), self._bell.release)
-        self._room: deque[Future[None]] = deque()
+        self._room = Room()
         self._held: deque[int] = deque()  # actors that other processes were told not to send to, see `Flow`
 
     # --- in: any thread ----------------------------------------------------------------------------------------------
@@ -319,24 +319,23 @@ class Outbox:
     # --- back-pressure -----------------------------------------------------------------------------------------------
 
     def _wait_for_room(self, ref: ActorRef[Any]) -> None:
-        """Wait until the other end has read some of the queued items; others run meanwhile. See `room_for`."""
+        """Wait until the other end has read some of the queued items; others run meanwhile. See `place_for`."""
         if ref._traits.options.overflow == "fail":
             msg = f"{self.queued} bytes wait to be sent to the process of {ref.path}, which does not read them"
             raise MailboxFull(msg)
-        room = room_for(ref)
-        self._room.append(room)
+        self._room.wait(place_for(ref), self._look_for_room)
+
+    def _look_for_room(self) -> None:
         self.wake_writer()  # it admits, even if it has nothing to write
         if self.closed is not None:
-            room._settle(None, None)
-        room.get()
+            self._room.close()
 
     def _admit(self) -> None:
         """Let senders go on that wait for room, if there is some."""
         if not self.outbox:
             self.queued = 0
         if self.queued <= self.limit // 2:
-            while self._room:
-                self._room.popleft()._settle(None, None)
+            self._room.close()
             if self._held:
                 self._release()
 

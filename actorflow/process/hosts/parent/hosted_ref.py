@@ -19,6 +19,7 @@ from actorflow.core.atomic import at_once, exclusively
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.messages.messages import Stop
+from actorflow.core.refs.bounded_mailbox import Place, Room
 from actorflow.core.refs.cell import ENDING
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import HostDied, MailboxFull
@@ -83,7 +84,7 @@ class HostedRef(OffProcessBase):
         self._gate = threading.RLock()  # a finaliser may send while its thread is in here
         self._backlog: deque[Parcel] = deque()
         self._backlog_size = 0
-        self._room: list[Future[None]] = []
+        self._room = Room()
         self._host: HostProcess | None = None
         self._link: HostLink | None = None
         self._guest = False
@@ -181,12 +182,12 @@ class HostedRef(OffProcessBase):
             if self._traits.options.overflow == "fail":
                 msg = f"{self._backlog_size} bytes wait for {self.path}, whose process is being started"
                 raise MailboxFull(msg)
-            room: Future[None] = patient(self)
-            self._room.append(room)
-            if self._link is not None or self._state >= ENDING:
-                room._settle(None, None)
-            room.get()
+            self._room.wait(Place(self), self._look_for_room)
         self._hold(parcel)
+
+    def _look_for_room(self) -> None:
+        if self._link is not None or self._state >= ENDING:
+            self._room.close()
 
     def _hold(self, parcel: Parcel, origin: HostLink | None = None) -> None:
         exclusively(self._gate, lambda: self._keep(parcel, origin))
@@ -276,9 +277,7 @@ class HostedRef(OffProcessBase):
         await quiet
 
     def _admit(self) -> None:
-        rooms, self._room = self._room, []
-        for room in rooms:
-            room._settle(None, None)
+        self._room.close()
         if self._scheduler.hosts is not None:
             self._scheduler.hosts.node.flow.release(self.uid, self)
 
@@ -328,7 +327,7 @@ class BoundedHostedRef(HostedRef):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._under_way = 0  # messages that were sent and not taken out of the mailbox yet
-        self._senders: deque[Future[None]] = deque()
+        self._senders = Room()
 
     def tell(self, message: Any) -> None:
         """Send a message; when the mailbox is full, follow its `overflow`."""
@@ -339,7 +338,7 @@ class BoundedHostedRef(HostedRef):
 
     def _send_in(self, send: Callable[[], None]) -> None:
         """Send a message once there is a place for it; wherever that is interrupted, the place is another's then."""
-        place: Future[None] = patient(self)  # done once it is had
+        place = Place(self)  # done once it is had
         try:
             self._reserve(place)
             send()
@@ -351,7 +350,7 @@ class BoundedHostedRef(HostedRef):
                 raise
             raise
 
-    def _reserve(self, place: Future[None]) -> None:
+    def _reserve(self, place: Place) -> None:
         """Wait for a place in the mailbox, unless nobody has to."""
         options = self._traits.options
         if options.overflow == "drop_oldest" or self._state >= ENDING:  # the host drops, a dead one refuses
@@ -359,7 +358,7 @@ class BoundedHostedRef(HostedRef):
         if not exclusively(self._gate, lambda: self._enter(place, options)):
             place.get()
 
-    def _enter(self, place: Future[None], options: Options) -> bool:
+    def _enter(self, place: Place, options: Options) -> bool:
         """Take a place, or stand in line for one: False."""
         assert options.capacity is not None
         if self._under_way < options.capacity:
@@ -368,14 +367,12 @@ class BoundedHostedRef(HostedRef):
         if options.overflow == "fail":
             msg = f"{self.path} holds its {options.capacity} messages"
             raise MailboxFull(msg)
-        self._senders.append(place)
+        self._senders.join(place)
         return False
 
-    def _return(self, place: Future[None]) -> None:
+    def _return(self, place: Place) -> None:
         """Leave the line for a place, or give it back."""
-        if place in self._senders:
-            self._senders.remove(place)
-        elif place._done:
+        if not self._senders.leave(place) and place._done:
             at_once(partial(setattr, place, "_done", False), partial(setattr, self, "_under_way", self._under_way - 1))
         self._let_in(0)
 
@@ -389,7 +386,7 @@ class BoundedHostedRef(HostedRef):
         self._under_way = max(0, self._under_way - count)
         while self._senders and (self._under_way < capacity or self._state >= ENDING):
             self._under_way += 1
-            self._senders.popleft()._settle(None, None)
+            self._senders.admit()
 
     def _shut(self) -> None:
         super()._shut()
