@@ -85,3 +85,36 @@ def test_a_class_name_is_used_once() -> None:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(f"{file}:{node.lineno}")
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+# Modules that ask the machine's clock, each with the reason. All others take that of the scheduler, so that a run in
+# virtual time is the same each time.
+REAL_TIME = {
+    "app/overtime": "a main thread that does not end",
+    "app/stored": "a server that is starting",
+    "core/clock": "it is the clock",
+    "core/drivers/baton": "the clock of live systems",
+    "core/futures/thread_wait": "a thread of no system waits",
+    "core/futures/wait_graph": "a thread of no system waits",
+    "machine/platform": "a machine of no system",
+    "process/hosts/link/reader": "a socket of another process",
+    "process/hosts/parent/host_process": "another process that ends",
+    "queues/node/task_files": "times of files",
+    "queues/selection": "other processes that wait for the file",
+    "store/base": "the clock of a store that no system has",
+    "store/postgres/connection": "a server that is lost",
+    "store/postgres/presence": "a server that is lost, and its clock",
+    "store/postgres/waiting": "a server that does not answer",
+    "store/sqlite/locks": "another process that has a file",
+    "store/sqlite/node": "times of files",
+}
+
+
+def test_only_waits_for_what_is_real_ask_the_machines_clock() -> None:
+    package = HERE.parent / "actorflow"
+    found = {
+        file.relative_to(package).with_suffix("").as_posix()
+        for file in package.rglob("*.py")
+        if "SystemClock" in file.read_text(encoding="utf-8")
+    }
+    assert found == set(REAL_TIME)

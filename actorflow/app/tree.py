@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.clock import SystemClock
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.cell import BUSY, CHANGING, DEAD, ENDING, IDLE, READY
 from actorflow.errors import ActorflowError
@@ -63,11 +63,13 @@ class Tree:
 
 def draw(children: Children) -> list[Tree]:
     """Describe the children and all actors below them; hosts are asked for theirs."""
-    return paint([describe(ref) for ref in children], None, SystemClock.monotonic() + SECONDS)
+    clock = children.scheduler.clock
+    end = clock.monotonic() + SECONDS
+    return paint([describe(ref) for ref in children], None, lambda: max(0.0, end - clock.monotonic()))
 
 
-def paint(rows: list[Row], way: Any, deadline: float) -> list[Tree]:
-    """Make pictures of rows, which came by the link `way` if they are from a host."""
+def paint(rows: list[Row], way: Any, left: Callable[[], float]) -> list[Tree]:
+    """Make pictures of rows, which came by the link `way` if they are from a host; `left` is the time for answers."""
     asked = [ask(row[-1], way) if row[-1] else None for row in rows]
     trees = []
     for row, question in zip(rows, asked, strict=True):
@@ -76,12 +78,12 @@ def paint(rows: list[Row], way: Any, deadline: float) -> list[Tree]:
         if question is not None:
             link, answer = question
             try:
-                row = answer.get(timeout=max(0.0, deadline - SystemClock.monotonic())) or row  # noqa: PLW2901
+                row = answer.get(timeout=left()) or row  # noqa: PLW2901
                 status = STATUS[row[3]]
             except ActorflowError:  # it hangs, or has just died
                 status = NO_ANSWER
         name, path, actor_class, _, queued, below, _ = row
-        trees.append(Tree(name, path, actor_class, status, queued, paint(below, link, deadline)))
+        trees.append(Tree(name, path, actor_class, status, queued, paint(below, link, left)))
     return trees
 
 

@@ -226,7 +226,7 @@ def test_dead_nodes_are_swept_out(start, monkeypatch):
 def test_a_system_without_a_queue_takes_the_jobs_of_a_dead_process_over_too(start, monkeypatch):
     with start() as one, start() as two:
         job = one.queue("q").enqueue(noop)
-        claimed, _ = one.local_queues["q"].settle_and_claim([], 1)
+        claimed, _ = one.local_queues["q"].jobs.settle_and_claim([], 1)
         assert [str(one_.id) for one_ in claimed] == [job.id]
         two.spawn(named(Account))
         assert not two.local_queues

@@ -18,6 +18,7 @@ from actorflow.process.pool.task_queue import TaskQueue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actorflow.core.clock import Clock
     from actorflow.process.launch.child_process import ChildProcess
     from actorflow.process.launch.launcher import Launcher
     from actorflow.process.log_handling import RecordQueue
@@ -35,8 +36,17 @@ STARTS: Final = 5  # failed starts in a row after which the pool is broken
 class Dispatch:
     """The state that the parts of a pool share. A task takes no locks on its way: see `submit`, `WorkerThread.fill`."""
 
-    def __init__(self, setup: Setup, launcher: Launcher | None, path: str, workers: int, records: RecordQueue) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        launcher: Launcher | None,
+        path: str,
+        workers: int,
+        records: RecordQueue,
+        clock: Clock,
+    ) -> None:
         self.setup = setup
+        self.clock = clock
         self.records = records
         self.launcher = launcher
         self.path = path

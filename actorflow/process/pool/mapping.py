@@ -7,7 +7,6 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.clock import SystemClock
 from actorflow.errors import AskTimeout, DeadlockError
 from actorflow.process.pickling import dumps
 from actorflow.process.pool.task import Chunk
@@ -159,7 +158,7 @@ class Mapping:
     def _wait(self, chunk: Chunk, given: int) -> None:
         """Wait for the next result of a chunk; report meanwhile."""
         while not chunk._done and len(chunk.items) <= given:
-            left = None if self.deadline is None else max(0.0, self.deadline - SystemClock.monotonic())
+            left = None if self.deadline is None else max(0.0, self.deadline - self.dispatch.clock.monotonic())
             slices = self.progress is not None and (left is None or left > REPORT)
             try:
                 chunk.wait_for_more(given, REPORT if slices else left)

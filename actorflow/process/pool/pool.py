@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, Self, TypeVar, Unpack
 
 from actorflow.core.actors.child import child
 from actorflow.core.actors.traits import check_type
-from actorflow.core.clock import SystemClock
 from actorflow.core.drivers.live import LiveScheduler
 from actorflow.core.futures.future import Future
 from actorflow.core.system import System
@@ -129,7 +128,8 @@ class ProcessPool(concurrent.futures.Executor):
 
     def _open(self, system: System, name: str, workers: int | None, setup: Setup, launcher: Launcher | None) -> None:
         path, records = f"/{system.name}/{name}", records_of(system.scheduler)
-        self._dispatch = dispatch = Dispatch(setup, launcher, path, workers or os.cpu_count() or 1, records)
+        count, clock = workers or os.cpu_count() or 1, system.scheduler.clock
+        self._dispatch = dispatch = Dispatch(setup, launcher, path, count, records, clock)
         self._options = TaskOptions(memory=setup.memory)
         recipe = child(PoolSupervisor, dispatch).options(name=name, shutdown=FOREVER)
         if launcher is not None:
@@ -217,7 +217,7 @@ class ProcessPool(concurrent.futures.Executor):
         if dispatch.closing:
             raise dispatch.refusal()
         function = dispatch.functions.find(fn)
-        deadline = None if timeout is None else SystemClock.monotonic() + timeout
+        deadline = None if timeout is None else dispatch.clock.monotonic() + timeout
         columns = [list(iterables[0])] if len(iterables) == 1 else list(map(list, zip(*zip(*iterables))))  # noqa: B905
         if not columns or not columns[0]:
             return iter(())

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
+from actorflow.core.futures.thread_wait import now
 from actorflow.errors import HostDied
 from actorflow.store.sqlite.locks import is_free, take
 from actorflow.tasks.current import CURRENT_TASK, Current
@@ -99,22 +100,22 @@ class TaskSide:
 
     def __init__(self, folder: str, job: int) -> None:
         self._path = os.path.join(folder, str(job))  # noqa: PTH118 - each import counts in a worker process
-        self._looked = self._noted = 0.0
+        self._looked = self._noted = float("-inf")
         self._cancelled = False
 
     def is_cancelled(self) -> bool:
         """Look whether the job is cancelled, now and then."""
-        now = SystemClock.monotonic()
-        if not self._cancelled and now - self._looked > PERIOD:
-            self._looked = now
+        at = now()
+        if not self._cancelled and at - self._looked > PERIOD:
+            self._looked = at
             self._cancelled = os.path.exists(f"{self._path}.cancel")  # noqa: PTH110
         return self._cancelled
 
     def report(self, done: Any, total: Any) -> None:
         """Note how far the task is, now and then, and at the end."""
-        now = SystemClock.monotonic()
-        if now - self._noted > PERIOD or done == total:
-            self._noted = now
+        at = now()
+        if at - self._noted > PERIOD or done == total:
+            self._noted = at
             with contextlib.suppress(OSError):  # the parent is gone, and so is soon this process
                 with open(f"{self._path}.note", "w", encoding="ascii") as file:  # noqa: PTH123
                     json.dump([done, total], file)
