@@ -514,3 +514,20 @@ def test_a_store_closes_its_files_at_once_after_a_transaction_that_could_not_beg
         ):
             store.write(adding("b"))
     assert kept.value.__traceback__ is not None  # whose frames know the store
+
+
+def test_a_store_in_memory_has_the_tables_of_a_file_though_they_are_made_once_a_process(tmp_path, monkeypatch):
+    def tables(store):
+        return store.read(lambda tx: tx._connection.execute("select type, name, sql from sqlite_master").fetchall())
+
+    made = []
+    migrate = sqlite_file.migrate
+    monkeypatch.setattr(sqlite_file, "migrate", lambda one, path: made.append(path) or migrate(one, path))
+    monkeypatch.setattr(sqlite_file, "TEMPLATES", sqlite_file.Templates())
+    with open_store(f"sqlite:///{tmp_path}/shop.db") as file, open_store() as one, open_store() as other:
+        assert sorted(tables(one)) == sorted(tables(other)) == sorted(tables(file))
+        assert made == [file.path, ":memory:"]
+        one.write(adding("a"))
+        assert (ids(one), ids(other)) == ({"a"}, set())
+        assert one.found == other.found == 0
+    sqlite_file.TEMPLATES.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import logging
 import os
 import sqlite3
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -65,14 +67,17 @@ def open_file(path: str, access: Access) -> tuple[OwnConnection, int]:
                 connection.execute("pragma query_only = on")
                 connection.execute("pragma wal_autocheckpoint = 0")
                 return connection, VERSION
-            if path != ":memory:":
-                warn_of_known_bug()
-                with file_errors(path), lock(path):  # of two processes that make the same file, one changes the mode
-                    check_writable(path)
-                    if pragma(connection, "journal_mode = wal") != "wal":
-                        msg = f"{path}: the file cannot have a write-ahead log here: is it on a network file system?"
-                        raise StoreError(msg)
-                keep_log(connection)
+            if path == ":memory:":
+                TEMPLATES.fill(connection)
+                version_of(connection, path)
+                return connection, 0
+            warn_of_known_bug()
+            with file_errors(path), lock(path):  # of two processes that make the same file, one changes the mode
+                check_writable(path)
+                if pragma(connection, "journal_mode = wal") != "wal":
+                    msg = f"{path}: the file cannot have a write-ahead log here: is it on a network file system?"
+                    raise StoreError(msg)
+            keep_log(connection)
             return connection, migrate(connection, path)
     except BaseException:
         connection.close()
@@ -104,6 +109,44 @@ def migrate(connection: sqlite3.Connection, path: str) -> int:
                 connection.execute("rollback")
             raise
     return found
+
+
+class Templates:
+    """The tables of an empty store in memory, made once a process and version; a copy takes a tenth of the time.
+
+    The copy is a backup, 0.30 ms: `deserialize` takes 0.23, but its transactions are 8 % slower, and end at 1 GB.
+    """
+
+    def __init__(self) -> None:
+        self._by_version: dict[int, OwnConnection] = {}
+        self._before: list[object] = []
+        self._lock = threading.RLock()
+
+    def forget(self) -> None:
+        """Begin anew, in a fork: another thread may have been at them, so they cannot even be closed."""
+        self._before.append(self._by_version)
+        self._by_version = {}
+        self._lock = threading.RLock()
+
+    def fill(self, connection: sqlite3.Connection) -> None:
+        """Give a new database the tables of this version."""
+        with self._lock:
+            template = self._by_version.get(VERSION)
+            if template is None:
+                template = connect(":memory:")
+                migrate(template, ":memory:")
+                self._by_version[VERSION] = template  # last: an interruption leaves no half of one
+            template.backup(connection)
+
+    def close(self) -> None:
+        """Close them, at the end of the process."""
+        for template in self._by_version.values():
+            template.end()
+
+
+TEMPLATES: Final = Templates()
+atexit.register(TEMPLATES.close)
+os.register_at_fork(after_in_child=TEMPLATES.forget)
 
 
 def version_of(connection: sqlite3.Connection, path: str) -> int:
