@@ -118,3 +118,47 @@ def test_only_waits_for_what_is_real_ask_the_machines_clock() -> None:
         if "SystemClock" in file.read_text(encoding="utf-8")
     }
     assert found == set(REAL_TIME)
+
+
+def releases(body: list[ast.stmt]) -> bool:
+    """Say whether these statements are one call of a lock's `release`."""
+    call = body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "release"
+
+
+def is_forgiving(statement: ast.AST) -> bool:
+    """Say whether a statement releases a lock that this thread may not have."""
+    return (
+        isinstance(statement, ast.Try)
+        and releases(statement.body)
+        and [ast.unparse(handler) for handler in statement.handlers] == ["except RuntimeError:\n    pass"]
+    )
+
+
+def takes(body: list[ast.stmt]) -> bool:
+    """Say whether a lock is taken in these statements."""
+    called = {
+        node.func.attr
+        for statement in body
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
+    return bool(called & {"acquire", "borrow", "__enter__"})
+
+
+def test_a_release_after_a_signal_comes_first_and_covers_the_acquire() -> None:
+    """The idiom of `core.atomic` is the same wherever it stands."""
+    right, all_ = [], []
+    for path in sorted(Path(actorflow.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if is_forgiving(node):
+                all_.append((path.name, node.lineno))  # type: ignore[attr-defined]
+            if isinstance(node, ast.Try) and takes(node.body):
+                right += [
+                    (path.name, handler.body[0].lineno)
+                    for handler in node.handlers
+                    if ast.unparse(handler.type or ast.Constant(None)) == "BaseException"
+                    and is_forgiving(handler.body[0])
+                ]
+    assert sorted(right) == sorted(all_)
+    assert len(all_) == 6

@@ -3,6 +3,25 @@
 The handler of a signal runs between two bytecodes of the main thread and may raise there (Ctrl-C, a time-out by
 SIGALRM). It never runs inside of a call that C code makes. So steps that must not be torn apart are given to C as a
 whole: an iterator in C that calls one after the other. No other thread of Python's comes between them either.
+
+A lock that is taken only if it is free, on a hot path, is released after a signal like this:
+
+    try:
+        if not lock.acquire(False):
+            return
+        work()
+    except BaseException:
+        try:
+            lock.release()
+        except RuntimeError:  # the signal came before the lock was taken
+            pass
+        raise
+    lock.release()
+
+The lock is re-entrant, so it knows whether this thread has it. Its release comes first in the handler and is C code: no
+second signal comes before it. These lines stand at each of the six places, as a function that is given the work would
+add its own call and a closure, 0.2 to 0.4 microseconds to every task of a pool, ask of a host and commit of a store;
+a test compares the places with each other. Elsewhere `exclusively` does it.
 """
 
 from __future__ import annotations

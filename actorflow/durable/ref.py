@@ -35,7 +35,7 @@ class DurableRef(DurableBase):
         super().__init__(*args)
         self._runtime: DurableRuntime = self._scheduler.durable
         self._key = key_of(self.path)
-        self._box: Any = None
+        self._box: Mailbox = None  # type: ignore[assignment]  # of one that is elsewhere
         if self.uid != ELSEWHERE:
             self._box = self._mailbox_class(self._runtime, self, self._key)
             self._runtime.boxes[self._key] = self._box

@@ -70,7 +70,7 @@ class Commits(Holding):
                     done = self._alone(run, durability)
                     self.turn.release()
             except BaseException as error:  # a signal's handler may have raised it, anywhere
-                try:  # noqa: SIM105 - see `Turn`
+                try:  # noqa: SIM105 - see `core.atomic`
                     self.turn.release()
                 except RuntimeError:
                     pass

@@ -63,7 +63,7 @@ class Turn(ParkingLock):
             value = section()
             self.release()
         except BaseException:
-            try:  # noqa: SIM105 - see above
+            try:  # noqa: SIM105 - see `core.atomic`
                 self.release()
             except RuntimeError:
                 pass

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import Child
-from actorflow.core.actors.traits import check_choice, check_intensity
+from actorflow.core.actors.traits import ClassKeywords, check_choice, check_intensity
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.refs.cell import CHANGING
 from actorflow.core.running.system_task import start_procedure
@@ -52,8 +52,10 @@ class Supervisor(Actor):
     0.25
     """
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
+    def __init_subclass__(
+        cls, *, intensity: int | None = None, period: float | None = None, **options: Unpack[ClassKeywords]
+    ) -> None:
+        super().__init_subclass__(intensity=intensity, period=period, **options)
         if not inspect.iscoroutinefunction(cls.on_start):
             msg = f"{cls.__name__}.on_start: make it `async def`, and await super().on_start(), which starts children"
             raise DefinitionError(msg)

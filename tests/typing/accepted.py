@@ -125,6 +125,9 @@ async def awaiting(one: af.Future[int]) -> None:
     assert_type(await one, int)
 
 
+class Patient(af.Supervisor, intensity=3, period=60.0, restart="transient", shutdown=2.0): ...
+
+
 def supervision(system: af.ActorSystem) -> None:
     """Trees, options, and the four verbs for dynamic children."""
     tree = af.child(

@@ -61,6 +61,12 @@ class Kind(af.Actor, restart="sometimes"): ...  # refused: no such restart kind
 class Unknown(af.Actor, threads=3): ...  # refused: no such option
 
 
+class Misspelt(af.Supervisor, intensty=3): ...  # refused: no such option of a supervisor
+
+
+class Wrong(af.Supervisor, period="5"): ...  # refused: not a number
+
+
 def refs(system: af.ActorSystem, hits: af.ActorRef[Counter], other: af.ActorRef[Other]) -> None:
     system.spawn(Counter, "3")  # refused: a wrong constructor argument
     system.spawn(Counter, 3, 4)  # refused: too many

@@ -126,3 +126,22 @@ def test_a_thread_outside_of_virtual_time_blocks_for_the_lock():
     threading.Thread(target=lambda: got.set(lock.acquire()), daemon=True).start()
     lock.release()
     assert got.get(timeout=20)
+
+
+def test_a_driver_waits_for_a_lock_of_a_live_thread_in_real_time():
+    lock, held, gate = ParkingLock(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lock:
+            held.set()
+            gate.wait(20)
+
+    with VirtualSystem(seed=1) as system:
+        threading.Thread(target=hold, daemon=True).start()
+        assert held.wait(20)
+        opens = threading.Timer(0.02, gate.set)
+        opens.start()
+        assert lock.acquire(seconds=30)
+        lock.release()
+        opens.join()
+        assert system.now == 0

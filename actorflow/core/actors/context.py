@@ -271,12 +271,12 @@ class Piped:
 
 
 @handles(Piped)
-def run_piped(ref: Any, piped: Piped) -> Any:
+def run_piped(ref: ActorRef[Any], piped: Piped) -> Any:
     """Run the method that a future was piped to, unless its incarnation is over."""
-    actor = piped.actor()
-    if actor is None or ref._actor is not actor:
+    actor: Actor | None = piped.actor()
+    if actor is None or actor is not ref._actor:
         return None
-    return ref._within(lambda: _perform_piped(actor, piped))
+    return ref._within(lambda: _perform_piped(actor, piped))  # type: ignore[arg-type]
 
 
 def _perform_piped(actor: Actor, piped: Piped) -> Any:

@@ -7,7 +7,7 @@ import difflib
 import inspect
 from dataclasses import dataclass
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypedDict, Unpack
 
 from actorflow.core.backoff import Backoff
 from actorflow.errors import DefinitionError
@@ -131,7 +131,7 @@ class Options:
             msg = "overflow='drop_oldest' would lose messages of a durable actor: choose 'block' or 'fail'"
             raise DefinitionError(msg)
 
-    def override(self, **options: Any) -> Options:
+    def override(self, **options: Unpack[ChildKeywords]) -> Options:
         """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
         check_known(options, OPTION_NAMES)
         return dataclasses.replace(self, **options)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.thread_wait import in_virtual_time, now
+from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import AskTimeout, DeadlockError
+
+LIVE_SECONDS: Final = 0.1  # of real time, for a holder that is a thread of a live system
 
 
 class ParkingLock:
@@ -55,6 +58,9 @@ class ParkingLock:
         Raises:
             DeadlockError: the driver waits, and nothing is left to run that could free the lock.
         """
+        # The driver of a virtual system may use a live one, too. While it blocks, nothing runs in virtual time.
+        if CURRENT.get() is None and self._lock.acquire(True, LIVE_SECONDS):
+            return True
         self.release = self._release_and_wake
         deadline = None if seconds < 0 else now() + seconds
         while True:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorflow.core.atomic import at_once
 from actorflow.core.futures.future import Future
@@ -20,6 +20,7 @@ from actorflow.errors import MailboxFull
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Item
+    from actorflow.core.running.run_queue import SchedulerThread
 
 CHUNK: Final = 256  # places; they are made as they are needed, since a capacity of 10**9 may mean "enough"
 
@@ -312,10 +313,10 @@ def drained(queue: deque[Any]) -> Iterator[Any]:
 
 
 @handles(BoundedMail, silent=True)
-def run_mail(ref: Any, _mail: BoundedMail) -> Any:
+def run_mail(ref: BoundedRef, _mail: BoundedMail) -> Any:
     """Handle the next message of a bounded mailbox."""
     item = ref._take()
     if item is None:
         return None
-    worker: Any = CURRENT.get()
+    worker = cast("SchedulerThread", CURRENT.get())
     return worker.scheduler.handle(worker, item)

@@ -16,6 +16,7 @@ from actorflow.core.refs.cold_fields import cold_of
 
 if TYPE_CHECKING:
     from actorflow.core.actors.actor import Actor
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.core.running.scheduler import Scheduler
 
 
@@ -201,10 +202,10 @@ class Timer:
 
 
 @handles(Timer, silent=True)
-def run_timer(ref: Any, timer: Timer) -> Any:
+def run_timer(ref: ActorRef[Any], timer: Timer) -> Any:
     """Run the method of a timer whose message was reached, unless it is not wanted any more."""
     timer._queued = False
     if not timer.is_wanted():
         return None
     call = timer._call
-    return ref._within(lambda: ref._actor._perform_named(call.name, call.args, call.kwargs))
+    return ref._within(lambda: ref._actor._perform_named(call.name, call.args, call.kwargs))  # type: ignore[union-attr]

@@ -18,6 +18,7 @@ from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Item
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.core.refs.timers import TimerEntry
     from actorflow.core.running.run_queue import SchedulerThread
     from actorflow.core.running.scheduler import Scheduler
@@ -185,7 +186,7 @@ class AnswerDue:
 
 
 @handles(AsyncHandler)
-def drop_task(_ref: Any, task: AsyncHandler) -> None:
+def drop_task(_ref: ActorRef[Any], task: AsyncHandler) -> None:
     """Deal with a step of a handler that was abandoned, and whose actor has gone on."""
     task.coro.close()
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from actorflow.core.actors.traits import Durability, Retries
     from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.node.runtime import DurableRuntime
+    from actorflow.durable.ref import DurableRef
 
 WINDOW: Final = 64  # rows that are read at once
 DEFAULT: Final = Retry(5)
@@ -367,14 +368,14 @@ def run_mail(ref: Any, mail: RowsArrived) -> Any:
 
 
 @handles(TimerFired, silent=True)
-def run_due(ref: Any, due: TimerFired) -> Any:
+def run_due(ref: DurableRef, due: TimerFired) -> Any:
     """Handle a timer of a durable actor."""
     box: Mailbox = ref._box
     return box.handle(box.due_timer, due)
 
 
 @handles(MessageInMemory, silent=True)
-def run_again(ref: Any, again: MessageInMemory) -> Any:
+def run_again(ref: DurableRef, again: MessageInMemory) -> Any:
     """Try a message of the runtime's own again."""
     box: Mailbox = ref._box
     return box.handle(box.in_memory, again)

@@ -13,6 +13,8 @@ from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
 
 if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.handling.mailbox import Mailbox
     from actorflow.durable.rows.records import MailRow, TimerRow
     from actorflow.machine.pending import TimerKey
@@ -96,7 +98,7 @@ class Pause:
     def __init__(self, box: Mailbox, due: float) -> None:
         self.box = box
         self.actor = box.ref._actor
-        self.future: Any = Sleep(due)
+        self.future: Future[Any] = Sleep(due)
 
     def interrupt(self) -> None:
         """Let the exit begin."""
@@ -160,6 +162,6 @@ class CrashNow:
 
 
 @handles(CrashNow, silent=True)
-def run_fail(ref: Any, fail: CrashNow) -> Ended | None:
+def run_fail(ref: ActorRef[Any], fail: CrashNow) -> Ended | None:
     """Run `on_failure`, and end."""
     return crashed(ref, None, fail.error) if ref._actor is fail.actor else None

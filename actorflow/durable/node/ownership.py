@@ -275,7 +275,7 @@ class Ownership:
 
 
 @handles(TakeOver, silent=True)
-def run_take_over(ref: Any, _message: TakeOver) -> Any:
+def run_take_over(ref: DurableRef, _message: TakeOver) -> Any:
     """Begin, if the actor did not yet."""
     if ref._box.is_owner:
         return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import CURRENT
@@ -18,7 +19,8 @@ from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
 from actorflow.process.pickling import load_error
 
 if TYPE_CHECKING:
-    from actorflow.durable.remote.hosted import HostedMailbox
+    from actorflow.durable.remote.hosted import DurableHostedRef, HostedMailbox
+    from actorflow.durable.remote.round_trip import HostedUnit
 
 WARM: Final = "actorflow.durable.remote.preload"
 
@@ -26,12 +28,14 @@ WARM: Final = "actorflow.durable.remote.preload"
 class DurableEnvoy(Envoy):
     """Stands in the tree for a durable actor in another process."""
 
+    _actor_ref: DurableHostedRef  # pyright: ignore[reportIncompatibleVariableOverride]
+
     stays = False  # each incarnation is made anew, from the stored state
 
     async def on_start(self) -> None:  # type: ignore[override]
         """Have a host, make the actor in it, and have it run its `on_start`, which this unit will commit."""
-        ref: Any = self._actor_ref
-        unit: Any = CURRENT.get()
+        ref = self._actor_ref
+        unit = cast("HostedUnit", CURRENT.get())
         box: HostedMailbox = ref._box
         await self.clear_host()
         if ref._host is None:
@@ -42,7 +46,7 @@ class DurableEnvoy(Envoy):
         await host.ready
         link = host.link
         ref._epoch += 1
-        options = ref._traits.options.override(host=None, capacity=None, restart="temporary")
+        options = dataclasses.replace(ref._traits.options, host=None, capacity=None, restart="temporary")
         recipe = (*self.recipe, options, "temporary", DurableGuestRef)
         ref._guest = True  # from here on: it is to be ended there, even if this is interrupted
         number = next(box.numbers)
@@ -65,7 +69,7 @@ class DurableEnvoy(Envoy):
 
     async def clear_host(self) -> None:
         """Leave a host that is to go, and end the guest that an earlier incarnation has left in one."""
-        ref: Any = self._actor_ref
+        ref = self._actor_ref
         host = ref._host
         if host is None:
             return
@@ -80,7 +84,7 @@ class DurableEnvoy(Envoy):
 
     async def on_stop(self) -> None:  # type: ignore[override]
         """Stop the actor."""
-        ref: Any = self._actor_ref
+        ref = self._actor_ref
         host, ref._link = ref._host, None
         if host is not None and ref._guest and host.link.closed is None:
             load = ref._box.what_is_stored() if ref._box.stored is not None else None
@@ -90,7 +94,7 @@ class DurableEnvoy(Envoy):
 
     async def move(self, host: HostProcess) -> None:
         """Leave a host that is to be replaced for the next: the actor stops normally, and starts anew there."""
-        ref: Any = self._actor_ref
+        ref = self._actor_ref
         link, ref._link = host.link, None
         await link.request(link.name, "stop", ref.uid)
         ref._guest = False

@@ -188,6 +188,7 @@ class GuestUnit(UnitOfWork):
     __slots__ = ("number",)
 
     number: int
+    box: GuestMailbox  # type: ignore[assignment]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def submit(self) -> Any:
         """Return the effects of the message, for the parent to commit."""
@@ -195,7 +196,7 @@ class GuestUnit(UnitOfWork):
         self.is_over = True
         if box.is_machine:
             box.stored = effects.state
-        runtime: Any = box.runtime
+        runtime = box.runtime
         letters = []
         for letter in effects.letters:
             if letter.future is not None:
@@ -289,7 +290,7 @@ class DurableGuestRef(DurableBase, GuestRef):
         """Send a message; its row is committed in the parent's process, soon after this returns."""
         self._sent_by.tell(message)
 
-    def _send(self, message: Any, future: Any) -> None:
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
         self._sent_by._send(message, future)
 
     def _stop_behind(self, stop: Stop) -> None:
@@ -299,7 +300,7 @@ class DurableGuestRef(DurableBase, GuestRef):
     def _run_on_start(self) -> Any:
         """Wait for the parent's word: the stored state comes first."""
 
-    def _within(self, run: Any) -> Any:
+    def _within(self, run: Callable[[], Any]) -> Any:
         """Have a message of this process wait for its turn among the rows."""
         execution = CURRENT.get()
         if isinstance(execution, GuestUnit):
@@ -315,9 +316,9 @@ class DurableGuestRef(DurableBase, GuestRef):
 
 
 @handles(HandleRequest, silent=True)
-def run_handle(ref: Any, handle: HandleRequest) -> Any:
+def run_handle(ref: DurableGuestRef, handle: HandleRequest) -> Any:
     """Handle a message in a unit."""
-    box: Any = ref._box
+    box = ref._box
     if handle.load is not None:
         box.load(handle.load)
     message = handle.message
@@ -329,7 +330,7 @@ def run_handle(ref: Any, handle: HandleRequest) -> Any:
     if handle.entry is not None:
         id_, asked = handle.entry
         entry = MailRow(id_, None, "" if asked else None, 0, 0, b"")
-    unit = GuestUnit(box, message, entry=entry, timer=handle.timer)
+    unit = GuestUnit(box, message, entry=entry, timer=handle.timer)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     unit.number = handle.number
     unit.sender = handle.sender
     return unit.perform(partial(run_message, ref, message))
@@ -338,23 +339,23 @@ def run_handle(ref: Any, handle: HandleRequest) -> Any:
 NOTHING: Final = object()  # a timer that was dropped meanwhile
 
 
-def run_message(ref: Any, message: Any) -> Any:
+def run_message(ref: DurableGuestRef, message: Any) -> Any:
     """Run the handler of a message."""
     if message is NOTHING:
         return None
     if message is ref._box.runtime.START:
-        return ref._actor._run_on_start()
+        return ref._actor._run_on_start()  # type: ignore[union-attr]
     return dispatch(ref, message)
 
 
 @handles(LoadRequest, silent=True)
-def run_load(ref: Any, load: LoadRequest) -> None:
+def run_load(ref: DurableGuestRef, load: LoadRequest) -> None:
     """Take over the stored state."""
     ref._box.load(load)
 
 
 @handles(Leaving)
-def run_leaving(_ref: Any, leaving: Leaving) -> None:
+def run_leaving(_ref: ActorRef[Any], leaving: Leaving) -> None:
     """Make the sends that a unit has held."""
     leaving.unit.send_away(leaving.unit.held)
 
@@ -367,7 +368,7 @@ def settled(request: Request, uid: int, number: int, ids: list[int], own: int) -
     unit = request.node.scheduler.durable.units.pop((uid, number), None)
     if unit is not None:
         unit.settled(ids)
-    ref: Any = request.node.find(uid)
+    ref = request.node.find(uid)
     if own and isinstance(ref, DurableGuestRef):
         ref._box.waiting.pop(own, None)
 
@@ -381,7 +382,7 @@ def dropped(request: Request, uid: int, number: int) -> None:
 
 def fail(request: Request, uid: int, error: bytes) -> None:
     """The actor is to end as after a crash."""
-    ref: Any = request.node.find(uid)
+    ref = request.node.find(uid)
     if ref is not None:
         ref._scheduler.post(ref, CrashNow(load_error(error), ref._actor), None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
@@ -29,13 +29,14 @@ from actorflow.durable.remote.round_trip import HostedUnit, RoundTrip
 from actorflow.durable.rows.ledger import OwnedActor
 from actorflow.durable.rows.payload import read
 from actorflow.errors import StoreError
-from actorflow.process.hosts.link.remote_ref import OffProcessBase
+from actorflow.process.hosts.link.remote_ref import HostedBase
 from actorflow.process.hosts.parent.host_process import HostProcess
 from actorflow.process.hosts.parent.virtual_host import copied_arguments, own_host
 from actorflow.process.pickling import dump_error
 
 if TYPE_CHECKING:
-    from actorflow.process.hosts.link.link import HostLink
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.process.hosts.link.link import HostLink, Relay
 
 
 class HostedMailbox(Mailbox):
@@ -123,7 +124,7 @@ class HostedMailbox(Mailbox):
         lifecycle.finished(self.ref, CHANGED)
 
 
-class DurableHostedRef(DurableRef, OffProcessBase):
+class DurableHostedRef(DurableRef, HostedBase):
     """The ref of a durable actor in a child process, in the process with the store.
 
     `_link` is the way to the guest while there is one, `_guest` says whether there is, or may be, and `_epoch` counts
@@ -132,6 +133,7 @@ class DurableHostedRef(DurableRef, OffProcessBase):
 
     __slots__ = ("_epoch", "_guest", "_host", "_last_link", "_link", "_round_trip")
 
+    _box: HostedMailbox  # pyright: ignore[reportIncompatibleVariableOverride]
     _future_class: ClassVar[type[Future[Any]]] = StoredFuture  # type: ignore[assignment]
     _mailbox_class: ClassVar[type[Mailbox]] = HostedMailbox
     _backlog = _returned = ()  # nothing waits here: rows do
@@ -169,11 +171,18 @@ class DurableHostedRef(DurableRef, OffProcessBase):
         if epoch == self._epoch:
             self._link = None
 
-    def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Any, origin: Any) -> None:  # noqa: ARG002
+    def _forward(
+        self,
+        data: bytes,
+        buffers: Any,
+        sender: ActorRef[Any] | None,
+        asker: Relay | None,
+        origin: HostLink,  # noqa: ARG002
+    ) -> None:
         """Put a message of another process into the mailbox."""
         from actorflow.process.pickling import loads  # noqa: PLC0415 - few
 
-        self._arrive(loads(data, buffers), asker, sender)
+        self._arrive(loads(data, buffers), cast("Future[Any] | None", asker), sender)
 
     def _close(self, cause: BaseException | None) -> None:
         super()._close(cause)
@@ -201,7 +210,7 @@ class DurableVirtualHostedRef(DurableRef):
 
 
 @handles(GuestMessage, silent=True)
-def run_own(ref: Any, own: GuestMessage) -> Any:
+def run_own(ref: DurableHostedRef, own: GuestMessage) -> Any:
     """Have a guest handle a message of its own process."""
     if own.epoch != ref._epoch:
         return None
@@ -212,12 +221,12 @@ def run_own(ref: Any, own: GuestMessage) -> Any:
 
 def run_there(own: GuestMessage) -> Any:
     """Have the guest handle its message, in the current unit."""
-    unit: Any = CURRENT.get()
+    unit = cast("HostedUnit", CURRENT.get())
     return unit.dispatch(own)
 
 
 @handles(CountDeath, silent=True)
-def run_blame(ref: Any, blame: CountDeath) -> None:
+def run_blame(ref: DurableHostedRef, blame: CountDeath) -> None:
     """Count the death of a process."""
     try:
         ref._box.blame(blame)

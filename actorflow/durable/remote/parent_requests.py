@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.messages import Stop
 from actorflow.durable.handling.runtime_messages import GuestMessage
+from actorflow.process.hosts.link.remote_ref import HostedBase
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 
 if TYPE_CHECKING:
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.durable.ref import DurableRef
     from actorflow.durable.rows.records import TimerRow
     from actorflow.machine.pending import TimerKey
 
 
-def send(request: Request, key: str, cls: type[Any], message: Any, sender: Any) -> None:
+def send(request: Request, key: str, cls: type[Any], message: Any, sender: ActorRef[Any] | None) -> None:
     """Put a message into the mailbox of an actor that is not in the tree of this system run."""
     future: Future[Any] | None = None
     if request.number is not None:
@@ -34,8 +37,8 @@ def own(request: Request, uid: int, epoch: int, number: int, timer: tuple[TimerK
 
 def stop(request: Request, uid: int, epoch: int, final: bool) -> None:
     """End a guest at its own wish, behind the messages in its mailbox."""
-    ref: Any = request.node.find(uid)
-    if ref is not None and ref._epoch == epoch:
+    ref = request.node.find(uid)
+    if isinstance(ref, HostedBase) and ref._epoch == epoch:
         ref._scheduler.post(ref, Stop(final=final, actor=None if final else ref._actor), None)
 
 
@@ -60,7 +63,7 @@ def add_timer(request: Request, uid: int, row: TimerRow) -> None:
     """Commit a timer, and answer with its number."""
 
     def add() -> int:
-        ref: Any = request.node.find(uid)
+        ref = cast("DurableRef", request.node.find(uid))
         ref._runtime.add_timer(ref._box, row)
         return row.id
 
@@ -71,7 +74,7 @@ def drop_timer(request: Request, uid: int, id: int) -> None:
     """Commit the end of a timer."""
 
     def drop() -> bool:
-        ref: Any = request.node.find(uid)
+        ref = cast("DurableRef", request.node.find(uid))
         return bool(ref._runtime.drop_timer(ref._box, id))
 
     do(request, drop)

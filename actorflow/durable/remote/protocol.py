@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.rows.records import TimerRow
 
 FAILED: Final = "failed"  # in place of an ending
@@ -39,7 +40,7 @@ class HandleRequest:
         load: LoadRequest | None = None,
         own: int = 0,
         entry: tuple[int, bool] | None = None,
-        sender: Any = None,
+        sender: ActorRef[Any] | None = None,
         timer: TimerRow | None = None,
     ) -> None:
         self.number = number

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import NODES, Gone, gone_ref, ref_here
 from actorflow.durable.address import ELSEWHERE, DurableBase, key_of, runtime_at
+from actorflow.process.hosts.link.reader import RemoteFuture
 from actorflow.process.hosts.link.remote_ref import Elsewhere, RemoteRef, held, sender_of_this
 
 if TYPE_CHECKING:
+    from actorflow.core.actors.traits import Traits
     from actorflow.core.futures.future import Future
 
 
@@ -18,7 +20,7 @@ class DurableRemoteRef(DurableBase, RemoteRef):
 
     __slots__ = ("_key",)
 
-    def __init__(self, uid: int, elsewhere: Elsewhere, traits: Any, name: str | None) -> None:
+    def __init__(self, uid: int, elsewhere: Elsewhere, traits: Traits, name: str | None) -> None:
         super().__init__(uid, elsewhere, traits, name)
         self._key = key_of(self.path)
 
@@ -29,7 +31,7 @@ class DurableRemoteRef(DurableBase, RemoteRef):
         elif not held(self, message, None):
             self._send_by_name("note", message)
 
-    def _send(self, message: Any, future: Any) -> None:
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self.uid != ELSEWHERE:
             super()._send(message, future)
         elif held(self, message, future):
@@ -37,7 +39,8 @@ class DurableRemoteRef(DurableBase, RemoteRef):
         elif future is None:
             self._send_by_name("note", message)
         else:
-            future.link = self._home.way(self)
+            if isinstance(future, RemoteFuture):
+                future.link = self._home.way(self)
             self._send_by_name("request", message, future=future)
 
     def _send_by_name(self, how: str, message: Any, **options: Future[Any]) -> None:

@@ -37,6 +37,8 @@ class HostedUnit(UnitOfWork):
 
     __slots__ = ("follows", "number", "own", "refused_there", "round_trip")
 
+    box: HostedMailbox
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.number = 0
@@ -50,7 +52,7 @@ class HostedUnit(UnitOfWork):
 
     def dispatch(self, message: Any) -> Any:
         """Send a message to the guest; its effects are dealt with when the guest has answered."""
-        box: HostedMailbox = self.box  # type: ignore[assignment]
+        box = self.box
         ref = box.ref
         link = ref._link or ref._last_link
         assert link is not None
@@ -79,7 +81,7 @@ class HostedUnit(UnitOfWork):
 
     def replied(self) -> None:
         """Go on with the outcome of the message; the holder of the baton calls this."""
-        box: Any = self.box
+        box = self.box
         ref, round_trip = box.ref, self.round_trip
         assert round_trip is not None
         if ref._waiting is round_trip:
@@ -106,7 +108,7 @@ class HostedUnit(UnitOfWork):
 
     def lost(self, round_trip: RoundTrip, error: BaseException | None) -> None:
         """Have the next incarnation handle the message again, as the guest is gone with all effects of it."""
-        ref: Any = self.box.ref
+        ref = self.box.ref
         entry = self.effects.entry
         self.is_over = True
         self.drop_sends()

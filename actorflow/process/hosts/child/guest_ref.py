@@ -148,7 +148,9 @@ class GuestRef(GuestBase):
     __slots__ = ()
 
 
-def give_back(link: HostLink, ref: ActorRef[Any], message: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+def give_back(
+    link: HostLink, ref: ActorRef[Any], message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
+) -> None:
     """Return a message to the parent's process; an ask that came from there goes on under its own number."""
     if type(message) is Asked:
         message = message.message
@@ -163,7 +165,7 @@ def give_back(link: HostLink, ref: ActorRef[Any], message: Any, future: Any, sen
     parcel = (ref.uid, data, [PickleBuffer(buffer) for buffer in buffers], sender)
     if future is None:
         link.note(link.name, "returned", *parcel, None)
-    elif future.__class__ is Answer and future.link is link:
+    elif isinstance(future, Answer) and future.link is link:
         link.note(link.name, "returned", *parcel, future.number)
     else:
         link.request(link.name, "returned", *parcel, None, future=future)

@@ -19,7 +19,7 @@ from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.termination import bury, close_incarnation
 from actorflow.core.running.lifecycle import release, run_stop, stop_children
 from actorflow.core.running.system_task import completed, start_procedure
-from actorflow.process.hosts.child.guest_ref import BoundedGuestRef, GuestRef, Leave
+from actorflow.process.hosts.child.guest_ref import BoundedGuestRef, GuestBase, GuestRef, Leave
 from actorflow.process.hosts.link.requests import Request
 from actorflow.process.pickling import dump_error, loads
 from actorflow.supervision.restarts import SupervisedChildren
@@ -112,7 +112,7 @@ class Guests(SupervisedChildren):
 
 
 @handles(Leave, silent=True)
-def run_leave(ref: Any, _message: Leave) -> Ended | None:
+def run_leave(ref: GuestBase, _message: Leave) -> Ended | None:
     """End normally, unless nothing waits for that any more, as a crash came before; its restart begins anew."""
     if ref._parent.leaving is None:
         return None
@@ -123,7 +123,9 @@ def run_leave(ref: Any, _message: Leave) -> Ended | None:
 class Steward(Actor):
     """Starts guests, since unpickling their classes and arguments runs user code, which only handlers may do."""
 
-    def spawn(self, request: Request, uid: int, epoch: int, path: str, parent: Any, recipe: Any) -> None:
+    def spawn(
+        self, request: Request, uid: int, epoch: int, path: str, parent: ActorRef[Any] | None, recipe: tuple[Any, ...]
+    ) -> None:
         """Make a guest and start it; the request is answered when it is up."""
         data, buffers, options, restart, kind = recipe
         try:
@@ -139,8 +141,14 @@ class Steward(Actor):
 
 
 def make_guest(
-    link: HostLink, uid: int, path: str, parent: Any, traits: Traits, restart: str, kind: Any = None
-) -> ActorRef[Any]:
+    link: HostLink,
+    uid: int,
+    path: str,
+    parent: ActorRef[Any] | None,
+    traits: Traits,
+    restart: str,
+    kind: type[GuestBase] | None = None,
+) -> GuestBase:
     """Return the ref of a guest that is to be started, of a kind that the parent may name."""
     scheduler = link.node.scheduler
     above, _, name = path.rpartition("/")
@@ -148,13 +156,13 @@ def make_guest(
     guests.default_restart = restart
     if kind is None:
         kind = GuestRef if traits.options.capacity is None else BoundedGuestRef
-    ref: Any = kind(uid, scheduler, guests, traits, name)
+    ref = kind(uid, scheduler, guests, traits, name)
     guests.add(ref)
     REFS.by_uid[uid] = ref
-    return ref  # type: ignore[no-any-return]
+    return ref
 
 
-def begin(request: Request, ref: Any, epoch: int, *, first: bool) -> None:
+def begin(request: Request, ref: GuestBase, epoch: int, *, first: bool) -> None:
     """Start an incarnation, and answer the request when it is up."""
     scheduler = request.node.scheduler
     done: Future[None] = Future()
@@ -163,7 +171,7 @@ def begin(request: Request, ref: Any, epoch: int, *, first: bool) -> None:
     scheduler.post_work(lambda: start_procedure(scheduler, start(ref, first=first), done))
 
 
-async def start(ref: Any, *, first: bool) -> None:
+async def start(ref: GuestBase, *, first: bool) -> None:
     """Make the incarnation and run its `on_start`; one that fails leaves the mailbox as it is, but for the first."""
     ref._parent._between.discard(ref.uid)
     try:

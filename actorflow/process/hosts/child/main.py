@@ -42,7 +42,9 @@ _ = sys.modules["actorflow"].ActorSystem  # runs the package's __init__ here, in
 class HostNode(ProcessNode):
     """The node of a host."""
 
-    def accept(self, link: HostLink, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
+    def accept(
+        self, link: HostLink, ref: ActorRef[Any], message: Any, number: int | None, sender: ActorRef[Any] | None
+    ) -> None:
         """Put a message into a mailbox; an ask notes its begin in the page, for the case that this process dies."""
         if number is None:
             ref._arrive(message, None, sender)
@@ -51,7 +53,9 @@ class HostNode(ProcessNode):
             message = Asked(message, number)
         ref._arrive(message, Answer(link, number, ref), sender)
 
-    def dead_letter(self, ref: ActorRef[Any], message: Any, sender: Any, reason: BaseException | None) -> None:
+    def dead_letter(
+        self, ref: ActorRef[Any], message: Any, sender: ActorRef[Any] | None, reason: BaseException | None
+    ) -> None:
         """Dead letters are counted at the root."""
         assert self.up is not None
         try:

@@ -11,6 +11,7 @@ from actorflow.core.refs.cell import DEAD
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import ActorDeadError
+from actorflow.process.hosts.child.guest_ref import GuestBase
 from actorflow.process.hosts.child.guests import STEWARDS, Guests, Steward, begin
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 
@@ -20,10 +21,10 @@ def spawn(request: Request, *arguments: Any) -> None:
     STEWARDS[0].cast(Steward.spawn, request, *arguments)
 
 
-def found(request: Request, uid: int) -> Any:
+def found(request: Request, uid: int) -> GuestBase | None:
     """Return the guest, or answer that it is dead."""
     ref = request.node.find(uid)
-    if ref is None or not isinstance(ref._parent, Guests):
+    if not isinstance(ref, GuestBase):
         request.fail(ActorDeadError(f"{request.node.name} has no guest {uid}"))
         return None
     return ref
@@ -60,8 +61,8 @@ EXITS: dict[int, Future[Any]] = {}  # that are under way: a guest in its `on_sto
 
 def leave(request: Request, uid: int, restart: bool, seconds: float) -> None:
     """End a guest after its current handler, as a supervisor does; the answer says whether it may be started again."""
-    ref: Any = request.node.find(uid)
-    if ref is None:
+    ref = request.node.find(uid)
+    if not isinstance(ref, GuestBase):
         ending = EXITS.get(uid)
         if ending is None or not ending._add_waiter(lambda: request.answer(value=False)):
             request.answer(value=False)
@@ -98,8 +99,8 @@ def hand_back(request: Request, uid: int) -> None:
 
 
 def _take_out(request: Request, uid: int, way: Callable[[Guests, ActorRef[Any], Request], None]) -> None:
-    ref: Any = request.node.find(uid)
-    if ref is None:
+    ref = request.node.find(uid)
+    if not isinstance(ref, GuestBase):
         request.answer(value=False)
     else:
         request.node.scheduler.post_work(lambda: way(ref._parent, ref, request))

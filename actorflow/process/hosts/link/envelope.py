@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
+    from actorflow.process.hosts.link.link import Asker
 
 
 class Parcel:
@@ -13,7 +14,7 @@ class Parcel:
 
     __slots__ = ("buffers", "data", "future", "sender")
 
-    def __init__(self, data: bytes, buffers: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+    def __init__(self, data: bytes, buffers: Any, future: Asker | None, sender: ActorRef[Any] | None) -> None:
         self.data = data
         self.buffers = buffers
         self.future = future

@@ -10,7 +10,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.ref_table import REFS
@@ -22,6 +22,8 @@ from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 from actorflow.process.wire import WAITING
 
 if TYPE_CHECKING:
+    from mmap import mmap
+
     from actorflow.core.refs.ref import ActorRef
     from actorflow.process.hosts.link.node import ProcessNode
     from actorflow.process.wire import Connection
@@ -36,10 +38,12 @@ class HostLink(Outbox):
     `page`, at the parent's end, holds a byte for each open ask: not 0 once the child has begun to handle it.
     """
 
-    def __init__(self, node: ProcessNode, name: str, connection: Connection, *, limit: int, page: Any = None) -> None:
+    def __init__(
+        self, node: ProcessNode, name: str, connection: Connection, *, limit: int, page: mmap | None = None
+    ) -> None:
         super().__init__(node, name, connection, limit=limit)
         self.page = page
-        self.pending: dict[int, Any] = {}  # open asks: Future, or Relay
+        self.pending: dict[int, Asker] = {}  # open asks
         self.free: deque[int] = deque()
         self.senders: dict[int, ActorRef[Any]] = {}
         self.forgotten: dict[int, ActorRef[Any]] = {}  # for what was on its way when they were forgotten
@@ -67,7 +71,9 @@ class HostLink(Outbox):
         if self.closed is not None:  # it may have closed before it could see this one
             self.drop_outbox()
 
-    def ask(self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None, future: Any) -> None:
+    def ask(
+        self, ref: ActorRef[Any], node: str, message: Any, sender: ActorRef[Any] | None, future: Future[Any]
+    ) -> None:
         """Send a message at once; its answer will settle the future."""
         data, buffers = dumps(message)
         if MANAGERS in MODULES:
@@ -80,7 +86,7 @@ class HostLink(Outbox):
         elif not self.write_past(item):
             self.put(item, len(data), ref, write=self.flush)
 
-    def expect(self, future: Any) -> int:
+    def expect(self, future: Asker) -> int:
         """Return a number for an ask; its page says that it has not begun."""
         try:
             number = self.free.popleft()
@@ -115,7 +121,7 @@ class HostLink(Outbox):
         data: bytes,
         buffers: Any,
         sender: ActorRef[Any] | None,
-        asker: Any,
+        asker: Asker | None,
         origin: HostLink | None = None,
     ) -> None:
         """Send a message that is pickled already; never waits. `asker` is the future its answer settles, or None.
@@ -131,12 +137,12 @@ class HostLink(Outbox):
         if self.closed is not None:
             self.drop_outbox()
 
-    def request(self, node: str, verb: str, *arguments: Any, future: Any = None) -> Future[Any]:
-        """Ask the runtime of a node; never waits."""
-        answer: Future[Any] = Future() if future is None else future
+    def request(self, node: str, verb: str, *arguments: Any, future: Asker | None = None) -> Future[Any]:
+        """Ask the runtime of a node; never waits. Returns the future that the answer settles, if it is not a relay."""
+        answer = Future() if future is None else future
         data, buffers = dumps((verb, *arguments), verb)
         self._append((ASK, RUNTIME, node, data, len(buffers), 0, self.expect(answer)), own(buffers), len(data))
-        return answer
+        return answer  # type: ignore[return-value]  # who relays one does not look at it
 
     def note(self, node: str, verb: str, *arguments: Any) -> None:
         """Tell the runtime of a node; never waits, and is lost with the link."""
@@ -189,8 +195,8 @@ class HostLink(Outbox):
         if buffers or self._begun:
             return False
         for item in items:
-            entry: Any = self.pending.get(item[1]) if item[0] == ANSWER else self
-            if entry.__class__ is not RemoteFuture or entry._wakes:
+            entry = self.pending.get(item[1]) if item[0] == ANSWER else None
+            if type(entry) is not RemoteFuture or entry._wakes:
                 return False
         self._begun = True
         numbers = []
@@ -213,8 +219,8 @@ class HostLink(Outbox):
         """Have answers set again whose setting was interrupted."""
         self._begun = False
         for item in items:
-            entry: Any = self.pending.get(item[1]) if item[0] == ANSWER else None
-            if entry.__class__ is RemoteFuture and not entry._done:
+            entry = self.pending.get(item[1]) if item[0] == ANSWER else None
+            if type(entry) is RemoteFuture and not entry._done:
                 entry._open = True
 
     def read_frame(self, flags: tuple[int] = WAITING) -> None:
@@ -266,7 +272,7 @@ class HostLink(Outbox):
         elif kind == FAILURE:
             _, number, data = item
             entry = self._close_ask(number)
-            if entry.__class__ is Relay:
+            if type(entry) is Relay:
                 entry.fail(data)
             elif entry is not None:
                 entry._settle(None, load_error(data))
@@ -283,7 +289,7 @@ class HostLink(Outbox):
     def _answered(self, number: int, data: bytes, buffers: Any = ()) -> None:
         """Settle the ask of that number."""
         entry = self._close_ask(number)
-        if entry.__class__ is Relay:
+        if type(entry) is Relay:
             entry.answer(data, buffers)
         elif entry is not None:
             try:
@@ -293,7 +299,7 @@ class HostLink(Outbox):
             else:
                 entry._settle(value, None)
 
-    def _close_ask(self, number: int) -> Any:
+    def _close_ask(self, number: int) -> Asker | None:
         """Return the future that waits for an answer, and free its number; None if it was answered or given up."""
         entry = self.pending.pop(number, None)
         if entry is not None:
@@ -329,7 +335,7 @@ class HostLink(Outbox):
                 began = False
             entry._settle(None, self.error_for(entry, began=began))
 
-    def error_for(self, entry: Any, *, began: bool) -> BaseException:
+    def error_for(self, entry: Asker, *, began: bool) -> BaseException:
         """Make the error for an open ask."""
         error = self.closed
         clone: Callable[..., BaseException] | None = getattr(error, "for_ask", None)
@@ -386,3 +392,7 @@ class Answer(Future[Any]):
         else:
             self.link.fail(self.number, error)
         return True
+
+
+# What waits for an answer here.
+Asker: TypeAlias = "Future[Any] | Relay"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorflow.errors import ActorDeadError
+from actorflow.process.hosts.link.remote_ref import HostedBase
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
+    from actorflow.process.hosts.link.link import Asker
 
 # Name, path, class, state, messages queued, those below, and its uid if it lives in another process.
 Row: TypeAlias = "tuple[str, str, str, int, int, list[Any], int]"
@@ -31,9 +33,9 @@ def describe(ref: ActorRef[Any]) -> Row:
     return ref.name, ref.path, ref.actor_class.__name__, ref._state, queued, children, uid
 
 
-def ask_host(ref: Any, verb: str, *arguments: Any, future: Any = None) -> Future[Any] | None:
+def ask_host(ref: ActorRef[Any], verb: str, *arguments: Any, future: Asker | None = None) -> Future[Any] | None:
     """Ask the host that holds an actor about it; None if it has none at the moment."""
-    link = ref._way()
+    link = ref._way() if isinstance(ref, HostedBase) else None
     return None if link is None else link.request(link.name, verb, ref.uid, *arguments, future=future)
 
 

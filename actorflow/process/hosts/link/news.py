@@ -44,4 +44,4 @@ class MoveOut:
         self.host = host
 
     def __repr__(self) -> str:
-        return "Move()"
+        return "MoveOut()"

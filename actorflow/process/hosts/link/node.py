@@ -21,7 +21,7 @@ from actorflow.errors import ActorDeadError
 from actorflow.process.hosts.link.flow_control import Flow
 from actorflow.process.hosts.link.link import Answer, HostLink, Relay
 from actorflow.process.hosts.link.outbox import ASK, RUNTIME, TELL
-from actorflow.process.hosts.link.remote_ref import Elsewhere, RemoteRef
+from actorflow.process.hosts.link.remote_ref import Elsewhere, HostedBase, RemoteRef
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 from actorflow.process.pickling import loads
 
@@ -100,16 +100,16 @@ class ProcessNode:
             verb, *arguments = loads(data, buffers)
             REQUESTS[verb](Request(self, link, number), *arguments)
             return
-        ref: Any = REFS.by_uid.get(uid)
+        ref = self.find(uid)
         sender = link.sender(sender_uid)
-        if ref is None or ref._is_remote:
+        if ref is None or isinstance(ref, HostedBase):
             self._send_on(link, item, buffers, number, ref, sender)
             return
         self.accept(link, ref, loads(data, buffers), number, sender)
 
     def undelivered(self, link: HostLink, item: tuple[Any, ...], error: BaseException) -> None:
         """Deal with an item that failed here: a message that does not unpickle goes back, or is a dead letter."""
-        ref: Any = self.find(item[1]) if item[0] <= ASK else None
+        ref = self.find(item[1]) if item[0] <= ASK else None
         if ref is not None and ref._traits.options.capacity is not None:
             link.note(link.name, "taken", ref.uid, 1)  # else its place in the mailbox would be lost
         if item[0] == ASK:
@@ -121,11 +121,21 @@ class ProcessNode:
                 "%s failed to process %.200r from %s", self.name or "the root", item, link.name, exc_info=error
             )
 
-    def accept(self, link: HostLink, ref: ActorRef[Any], message: Any, number: int | None, sender: Any) -> None:
+    def accept(
+        self, link: HostLink, ref: ActorRef[Any], message: Any, number: int | None, sender: ActorRef[Any] | None
+    ) -> None:
         """Put a message into the mailbox of an actor of this process."""
         ref._arrive(message, None if number is None else Answer(link, number, ref), sender)
 
-    def _send_on(self, link: HostLink, item: Any, buffers: Any, number: int | None, ref: Any, sender: Any) -> None:
+    def _send_on(
+        self,
+        link: HostLink,
+        item: tuple[Any, ...],
+        buffers: Any,
+        number: int | None,
+        ref: HostedBase | None,
+        sender: ActorRef[Any] | None,
+    ) -> None:
         """Send a message on to where its actor is."""
         _, uid, node, data, *_ = item
         asker = None if number is None else Relay(link, number)
@@ -140,7 +150,9 @@ class ProcessNode:
         if uid in self.flow.full:
             self.flow.pass_on(uid, link)
 
-    def _nobody(self, link: HostLink, uid: int, data: bytes, buffers: Any, number: int | None, sender: Any) -> None:
+    def _nobody(
+        self, link: HostLink, uid: int, data: bytes, buffers: Any, number: int | None, sender: ActorRef[Any] | None
+    ) -> None:
         """Deal with a message for an actor that is dead, or was never here."""
         if uid == RUNTIME:
             if number is not None:

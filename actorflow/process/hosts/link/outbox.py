@@ -149,9 +149,9 @@ class Outbox:
                 connection.frames.append(framed([item]))
                 connection.write(AT_HAND)
             except BaseException:
-                try:  # noqa: SIM105 - the release comes first, and is C code: so no second signal comes before it
+                try:  # noqa: SIM105 - see `core.atomic`
                     lock.release()
-                except RuntimeError:  # the first one came before the lock was taken
+                except RuntimeError:
                     pass
                 raise
             lock.release()
@@ -186,7 +186,7 @@ class Outbox:
                         self.wake_writer()
                         return
             except BaseException:
-                try:  # noqa: SIM105 - as in `write_past`
+                try:  # noqa: SIM105 - see `core.atomic`
                     lock.release()
                 except RuntimeError:
                     pass

@@ -171,9 +171,9 @@ class RemoteFuture(Future[Any]):
                     return
                 self._read(link, ear, deadline)
             except BaseException:
-                try:  # noqa: SIM105 - the release comes first, and is C code: so no second signal comes before it
+                try:  # noqa: SIM105 - see `core.atomic`
                     ear.lock.release()
-                except RuntimeError:  # the first one came before the lock was taken
+                except RuntimeError:
                     pass
                 raise
             ear.lock.release()

@@ -23,7 +23,13 @@ from actorflow.process.hosts.link.reader import RemoteFuture
 from actorflow.process.pickling import dumps
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from actorflow.core.actors.traits import Traits
+    from actorflow.process.hosts.link.envelope import Parcel
+    from actorflow.process.hosts.link.link import Relay
     from actorflow.process.hosts.link.node import ProcessNode
+    from actorflow.process.hosts.parent.host_process import HostProcess
 
 ALIVE_SECONDS = 5.0  # for the question whether an actor lives
 
@@ -160,6 +166,44 @@ class OffProcessBase(ActorRef[Any]):
         raise NotImplementedError  # pragma: no cover - each kind knows
 
 
+class HostedBase(OffProcessBase):
+    """The base of refs whose actor is supervised in this process and runs in a host of its own.
+
+    `_link` is the way to the actor while it takes messages; `_guest`: the host holds it, with or without an
+    incarnation. `_epoch` counts incarnations, so that late news of an old one is dropped.
+    """
+
+    __slots__ = ()
+
+    _host: HostProcess | None
+    _link: HostLink | None
+    _guest: bool
+    _epoch: int
+    _backlog: Collection[Parcel]  # messages that wait for the host
+    _returned: Collection[Parcel]  # those that came back from the last one, which are older
+
+    def _way(self) -> HostLink | None:
+        """Return the link to the host that holds the actor."""
+        raise NotImplementedError  # pragma: no cover - each kind knows
+
+    def _open(self, link: HostLink) -> None:
+        """Let messages go to the actor, which is up."""
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    def _shut(self) -> None:
+        """Let no message go to the host, which is gone or is to be left."""
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+    def _guest_ended(self, epoch: int) -> None:
+        """Take the news that an incarnation is over, which comes behind the messages in the mailbox."""
+
+    def _forward(
+        self, data: bytes, buffers: Any, sender: ActorRef[Any] | None, asker: Relay | None, origin: HostLink
+    ) -> None:
+        """Send on a message that came from another process; never waits."""
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+
 class RemoteRef(OffProcessBase):
     """A ref whose sends go over a link."""
 
@@ -167,12 +211,12 @@ class RemoteRef(OffProcessBase):
 
     _home: Elsewhere  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def __init__(self, uid: int, elsewhere: Elsewhere, traits: Any, name: str | None) -> None:
+    def __init__(self, uid: int, elsewhere: Elsewhere, traits: Traits, name: str | None) -> None:
         super().__init__(uid, elsewhere, elsewhere, traits, name)
         self._state = IDLE
 
     @classmethod
-    def gone(cls, here: ProcessNode, uid: int, path: str, traits: Any) -> RemoteRef:
+    def gone(cls, here: ProcessNode, uid: int, path: str, traits: Traits) -> RemoteRef:
         """Return the ref of a dead actor, for a dead letter."""
         parent, _, name = path.rpartition("/")
         ref = cls(uid, Elsewhere(here, here.name, 0, parent), traits, name)
@@ -194,7 +238,7 @@ class RemoteRef(OffProcessBase):
             elsewhere.flow.wait(self)
         elsewhere.way(self).tell(self, elsewhere.node, message, sender_of_this())
 
-    def _send(self, message: Any, future: Any) -> None:
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
         if held(self, message, future):
             return
         elsewhere = self._home
@@ -204,10 +248,11 @@ class RemoteRef(OffProcessBase):
         if future is None:
             link.tell(self, elsewhere.node, message, sender_of_this())
             return
-        future.link = link
+        if isinstance(future, RemoteFuture):
+            future.link = link
         link.ask(self, elsewhere.node, message, sender_of_this(), future)
 
-    def _arrive(self, message: Any, future: Any, sender: Any) -> None:
+    def _arrive(self, message: Any, future: Future[Any] | None, sender: ActorRef[Any] | None) -> None:
         raise NotImplementedError  # pragma: no cover - a node sends on what is not for its own actors
 
     def _whereabouts(self) -> tuple[HostLink | None, str]:
@@ -264,7 +309,7 @@ def holds() -> bool:
     return execution is not None and execution.holds
 
 
-def held(ref: ActorRef[Any], message: Any, future: Any) -> bool:
+def held(ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> bool:
     """Hold a send of a durable actor's handler until that is committed; False if it is none."""
     execution = CURRENT.get()
     if execution is None or not execution.holds:

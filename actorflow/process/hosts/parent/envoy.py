@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.futures.future import Future
@@ -15,12 +16,16 @@ from actorflow.errors import ActorDeadError, HostDied, PayloadError, Stopping
 from actorflow.process.hosts.link.envelope import Parcel
 from actorflow.process.hosts.link.link import HostLink, Relay
 from actorflow.process.hosts.link.news import GuestEnded, HostLost, MoveOut
+from actorflow.process.hosts.link.remote_ref import HostedBase
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
 from actorflow.process.pickling import dumps, load_error
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
+    from actorflow.process.hosts.link.link import Asker
+    from actorflow.process.hosts.link.node import ProcessNode
+    from actorflow.process.hosts.parent.hosted_ref import BoundedHostedRef, HostedRef
 
 OWN_SHARE = 0.9  # of the shutdown time: then the host abandons the actor itself, and need not be killed
 
@@ -35,11 +40,13 @@ def end_guest(link: HostLink, ref: ActorRef[Any], *, restart: bool = False) -> F
 class Envoy(Actor):
     """Stands in the parent's tree for an incarnation in another process."""
 
+    _actor_ref: HostedBase  # pyright: ignore[reportIncompatibleVariableOverride]
+
     stays = True  # between two incarnations the actor is in the host, with its mailbox
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
-        ref: Any = self._actor_ref
+        ref = self._actor_ref
         cls = ref.actor_class
         try:
             data, buffers = dumps((cls, args, kwargs), cls.__name__)
@@ -51,7 +58,7 @@ class Envoy(Actor):
 
     async def on_start(self) -> None:  # type: ignore[override]
         """Have a host, and start the actor in it."""
-        ref: Any = self._actor_ref
+        ref = self._actor_ref
         hosts = hosts_of(ref._scheduler)
         if ref._host is not None and ref._host.lost:
             await self.hand_back(ref._host)
@@ -65,7 +72,7 @@ class Envoy(Actor):
         if ref._guest:
             await link.request(link.name, "start", ref.uid, ref._epoch)
         else:
-            options = ref._traits.options.override(host=None)
+            options = dataclasses.replace(ref._traits.options, host=None)
             restart = ref._parent.restart_of(ref._traits)
             recipe = (*self.recipe, options, restart, None)
             ref._guest = True  # from here on: it is to be buried there, even if this is interrupted
@@ -83,7 +90,7 @@ class Envoy(Actor):
 
     async def on_stop(self) -> None:  # type: ignore[override]
         """Stop the actor: behind its queued messages, or, if a supervisor wants it, after its current handler."""
-        ref: Any = self._actor_ref
+        ref = self._actor_ref
         host = ref._host
         if host is None or not ref._guest or host.link.closed is not None:
             return
@@ -109,7 +116,7 @@ class Envoy(Actor):
 
     async def move(self, host: HostProcess) -> None:
         """Leave a host that is to be replaced for the next: the actor stops normally, and starts anew there."""
-        ref: Any = self._actor_ref
+        ref = cast("HostedRef", self._actor_ref)
         link = host.link
         await ref._shut_after_sends()  # messages wait here meanwhile
         if not await link.request(link.name, "move out", ref.uid):
@@ -119,7 +126,7 @@ class Envoy(Actor):
 
     async def hand_back(self, host: HostProcess) -> None:
         """Leave a host that is to be replaced, with the mailbox: the actor has no incarnation there."""
-        ref: Any = self._actor_ref
+        ref = cast("HostedRef", self._actor_ref)
         link = host.link
         if link.closed is None and ref._guest:
             await ref._shut_after_sends()
@@ -129,31 +136,31 @@ class Envoy(Actor):
 
     def leave(self, host: HostProcess) -> None:
         """Have no host."""
-        ref: Any = self._actor_ref
+        ref = self._actor_ref
         ref._host = None
         ref._guest = False
         host.leave(ref)
 
 
 @handles(MoveOut, silent=True)
-def run_move(ref: Any, message: MoveOut) -> Any:
+def run_move(ref: HostedBase, message: MoveOut) -> Any:
     """Move to another process, unless that has come to pass already."""
-    return ref._actor.move(message.host) if ref._host is message.host and ref._guest else None
+    return cast("Envoy", ref._actor).move(message.host) if ref._host is message.host and ref._guest else None
 
 
 @handles(GuestEnded, silent=True)
-def run_guest_ended(ref: Any, message: GuestEnded) -> Ended | None:
+def run_guest_ended(ref: HostedBase, message: GuestEnded) -> Ended | None:
     """End the Envoy as its actor has ended."""
     if message.epoch != ref._epoch:
         return None
     if message.final or not (message.error is None or ref._parent.will_restart(ref, message.error)):
         ref._guest = False
-    ref._guest = ref._guest and ref._actor.stays
+    ref._guest = ref._guest and cast("Envoy", ref._actor).stays
     return over(ref, message, message.error, final=message.final)
 
 
 @handles(HostLost, silent=True)
-def run_host_lost(ref: Any, message: HostLost) -> Ended | None:
+def run_host_lost(ref: HostedBase, message: HostLost) -> Ended | None:
     """Crash the Envoy: its actor's process has died."""
     if ref._host is not message.host:
         return None
@@ -162,7 +169,7 @@ def run_host_lost(ref: Any, message: HostLost) -> Ended | None:
     return over(ref, message, message.error, final=False)
 
 
-def over(ref: Any, message: Any, error: BaseException | None, *, final: bool) -> Ended:
+def over(ref: HostedBase, message: Any, error: BaseException | None, *, final: bool) -> Ended:
     """Make the outcome of an ended incarnation; the message that ended it is no dead letter."""
     answered: Future[None] = Future()
     answered._settle(None, None)
@@ -172,15 +179,21 @@ def over(ref: Any, message: Any, error: BaseException | None, *, final: bool) ->
 # --- news from hosts to their parent ---------------------------------------------------------------------------------
 
 
+def hosted(node: ProcessNode, uid: int) -> HostedBase | None:
+    """Return the ref of an actor that this process has in a host."""
+    ref = node.find(uid)
+    return ref if isinstance(ref, HostedBase) else None
+
+
 def ended(request: Request, uid: int, epoch: int, error: bytes | None, final: bool) -> None:
     """An actor in the host has ended, or its incarnation has."""
-    ref = request.node.find(uid)
+    ref = hosted(request.node, uid)
     if ref is not None:
         reason = None if error is None else load_error(error)
         ref._scheduler.post_work(lambda: tell_of_end(ref, GuestEnded(epoch, reason, final=final)))
 
 
-def tell_of_end(ref: Any, message: GuestEnded) -> None:
+def tell_of_end(ref: HostedBase, message: GuestEnded) -> None:
     """Tell the Envoy; one that waits for its restart has nobody to restart any more."""
     if not (message.final and ref._parent.bury_between(ref)):
         ref._guest_ended(message.epoch)
@@ -200,19 +213,21 @@ def dead_letter(
 
 def taken(request: Request, uid: int, count: int) -> None:
     """A bounded mailbox in the host has room again."""
-    ref: Any = request.node.find(uid)
+    ref = cast("BoundedHostedRef | None", request.node.find(uid))
     if ref is not None:
         ref._taken(count)
 
 
-def returned(request: Request, uid: int, data: bytes, buffers: Any, sender: Any, number: int | None) -> None:
+def returned(
+    request: Request, uid: int, data: bytes, buffers: Any, sender: ActorRef[Any] | None, number: int | None
+) -> None:
     """A message was in the mailbox of an actor that has left the host, or is sent to it there."""
     link, node = request.link, request.node
-    future = Relay(link, request.number) if request.number is not None else None
+    future: Asker | None = Relay(link, request.number) if request.number is not None else None
     if number is not None:
         future = link._close_ask(number)
     parcel = Parcel(data, buffers, future, sender)
-    ref: Any = node.find(uid)
+    ref = cast("HostedRef | None", node.find(uid))
     if ref is not None:
         ref._take_back(parcel)
     elif future is not None:

@@ -31,7 +31,7 @@ from actorflow.process.launch.launcher import Launch, Launcher, acquire
 from actorflow.process.log_handling import levels, records_of
 from actorflow.process.proxies import authkey
 from actorflow.process.shared_memory import create
-from actorflow.process.watch import MemoryWatch
+from actorflow.process.watch import MemoryWatch, WatchedProcess
 from actorflow.process.wire import pair
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from actorflow.core.refs.timers import TimerEntry
     from actorflow.core.running.scheduler import Scheduler
+    from actorflow.process.hosts.link.remote_ref import HostedBase
     from actorflow.process.options import Process
 
 ENTRY: Final = "actorflow.process.hosts.child.main:main"
@@ -87,13 +88,13 @@ class Hosts:
                 self._launchers[key] = acquire(launch)
             return self._launchers[key]
 
-    def host_for(self, ref: Any) -> HostProcess:
+    def host_for(self, ref: HostedBase) -> HostProcess:
         """Return the host for an actor: the one of that name, or a new one.
 
         Raises:
             DefinitionError: a host of that name has other options.
         """
-        options: Process = ref._traits.options.host
+        options = cast("Process", ref._traits.options.host)
         if self.closed:
             msg = f"{ref.path} cannot have a process: its system has ended"
             raise ActorDeadError(msg)
@@ -161,13 +162,15 @@ class HostProcess:
         self.options = options
         self.name = f"{hosts.node.name}.{number}" if hosts.node.name else number
         self.number = number
-        self.guests: dict[Any, None] = {}
+        self.guests: dict[HostedBase, None] = {}
         self.ready: Future[None] = Future()
         self.lost = False  # true from its end, or from the order to end, on
-        self.ending: set[Any] = set()  # actors whose end it was asked for, and has not confirmed: it may be stuck
+        self.ending: set[HostedBase] = (
+            set()
+        )  # actors whose end it was asked for, and has not confirmed: it may be stuck
         self._key = secrets.token_bytes(16)
         self._limit_hit: int | None = None
-        self._watched: Any = None
+        self._watched: WatchedProcess | None = None
         self._timer: TimerEntry | None = None
         self._ended = threading.Event()
         _living.add(self)
@@ -304,7 +307,7 @@ class HostProcess:
 
     # --- end ---------------------------------------------------------------------------------------------------------
 
-    def leave(self, ref: Any) -> None:
+    def leave(self, ref: HostedBase) -> None:
         """An actor is gone; the last one ends the process. Never waits."""
         with self.hosts.lock:
             self.guests.pop(ref, None)
@@ -353,7 +356,8 @@ class HostProcess:
         for ref in guests:
             ref._shut()
         self.link.close(error)
-        self.link.page.close()  # it holds a descriptor
+        if self.link.page is not None:
+            self.link.page.close()  # it holds a descriptor
         self.ready._settle(None, error)
         if guests:  # behind its log records; not by the actors, one of which may be overtaken by the next
             line = "%s; its actors: %s", error, ", ".join([ref.path for ref in guests])

@@ -27,7 +27,7 @@ from actorflow.process.hosts.link.envelope import Parcel
 from actorflow.process.hosts.link.link import HostLink, Relay
 from actorflow.process.hosts.link.node import for_dead_letter
 from actorflow.process.hosts.link.reader import RemoteFuture
-from actorflow.process.hosts.link.remote_ref import OffProcessBase, held, holds, sender_of_this
+from actorflow.process.hosts.link.remote_ref import HostedBase, held, holds, sender_of_this
 from actorflow.process.hosts.parent.envoy import Envoy
 from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
 from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
@@ -36,6 +36,7 @@ from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 
 if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
+    from actorflow.process.hosts.link.node import ProcessNode
 
 
 def placed(traits: Traits, scheduler: Scheduler) -> tuple[type[ActorRef[Any]], Traits]:
@@ -51,13 +52,13 @@ class HostedTraits(Traits):
 
     __slots__ = ()
 
-    def __init__(self, actor_class: type[Actor], options: Any) -> None:
+    def __init__(self, actor_class: type[Actor], options: Options) -> None:
         super().__init__(actor_class, options)
         self.pinned = self.loop = self.blocks = False
         self.has_on_start = self.has_on_stop = self.has_async_on_stop = True
 
 
-class HostedRef(OffProcessBase):
+class HostedRef(HostedBase):
     """The ref of an actor in a child process, in the process that supervises it.
 
     `_link` is the way to it while it has a host; until then messages wait in `_backlog`. `_guest`: the host holds the
@@ -82,14 +83,15 @@ class HostedRef(OffProcessBase):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._gate = threading.RLock()  # a finaliser may send while its thread is in here
-        self._backlog: deque[Parcel] = deque()
+        self._backlog: deque[Parcel] = deque()  # pyright: ignore[reportIncompatibleVariableOverride]
         self._backlog_size = 0
         self._room = Room()
         self._host: HostProcess | None = None
         self._link: HostLink | None = None
         self._guest = False
         self._epoch = 0
-        self._returned: deque[Parcel] = deque()  # was in the mailbox in the last host: it is older than the backlog
+        # Was in the mailbox in the last host: it is older than the backlog.
+        self._returned: deque[Parcel] = deque()  # pyright: ignore[reportIncompatibleVariableOverride]
         process = self._traits.options.host
         moves = process.max_messages is not None or process.max_age is not None  # type: ignore[union-attr]
         self._sending: deque[None] | None = deque() if moves else None
@@ -127,7 +129,7 @@ class HostedRef(OffProcessBase):
         else:
             self._send_later(message, None)
 
-    def _send(self, message: Any, future: Any) -> None:
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
         if self._state >= ENDING:
             raise self._dead()
         if held(self, message, future):
@@ -139,23 +141,23 @@ class HostedRef(OffProcessBase):
         else:
             self._send_later(message, future)
 
-    def _send_later(self, message: Any, future: Any) -> None:
+    def _send_later(self, message: Any, future: Future[Any] | None) -> None:
         """Send a message by a way that is not there yet."""
         data, buffers = dumps(message)
         if future is not None and MANAGERS in MODULES:
             keep_proxies(message, data, future)
         self._wait_for_host(data, buffers, future, sender_of_this())
 
-    def _send_by(self, link: HostLink, message: Any, future: Any) -> None:
+    def _send_by(self, link: HostLink, message: Any, future: Future[Any] | None) -> None:
         sender = sender_of_this()
         if future is None:
             link.tell(self, link.name, message, sender)
             return
-        if future.__class__ is RemoteFuture:
+        if isinstance(future, RemoteFuture):
             future.link = link
         link.ask(self, link.name, message, sender, future)
 
-    def _send_counted(self, sending: deque[None], message: Any, future: Any) -> None:
+    def _send_counted(self, sending: deque[None], message: Any, future: Future[Any] | None) -> None:
         """Send by a way that may be shut at any time: the shutting thread waits for sends under way."""
         sending.append(None)  # before the link is looked up
         link = self._link
@@ -170,11 +172,15 @@ class HostedRef(OffProcessBase):
         if link is None:
             self._send_later(message, future)
 
-    def _forward(self, data: bytes, buffers: Any, sender: Any, asker: Relay | None, origin: HostLink) -> None:
+    def _forward(
+        self, data: bytes, buffers: Any, sender: ActorRef[Any] | None, asker: Relay | None, origin: HostLink
+    ) -> None:
         """Send on a message that came from another process; never waits."""
         self._hold(Parcel(data, buffers, asker, sender), origin)
 
-    def _wait_for_host(self, data: bytes, buffers: Any, future: Any, sender: ActorRef[Any] | None) -> None:
+    def _wait_for_host(
+        self, data: bytes, buffers: Any, future: Future[Any] | None, sender: ActorRef[Any] | None
+    ) -> None:
         """Keep a message until the host is there; above the limit of waiting bytes, the sender waits."""
         parcel = Parcel(data, [memoryview(bytes(buffer)) for buffer in buffers], future, sender)
         limit = hosts_of(self._scheduler).limit
@@ -307,7 +313,7 @@ class HostedRef(OffProcessBase):
         if link is not None:
             seek(link.node, link.name, self, path, origin, future)
 
-    def _away(self, here: Any, path: list[str], origin: int, home: str, number: int) -> bool:  # noqa: ARG002
+    def _away(self, here: ProcessNode, path: list[str], origin: int, home: str, number: int) -> bool:  # noqa: ARG002
         """Send a probe on to the host; False if there is none."""
         link = self._way()
         if link is None:
@@ -333,7 +339,7 @@ class BoundedHostedRef(HostedRef):
         """Send a message; when the mailbox is full, follow its `overflow`."""
         self._send_in(lambda: super(BoundedHostedRef, self).tell(message))
 
-    def _send(self, message: Any, future: Any) -> None:
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
         self._send_in(lambda: super(BoundedHostedRef, self)._send(message, future))
 
     def _send_in(self, send: Callable[[], None]) -> None:

@@ -73,7 +73,7 @@ class CopyingBase(ActorRef[Any]):
 
     _future_class: ClassVar[Any] = _future_for
 
-    def _send(self, message: Any, future: Any) -> None:
+    def _send(self, message: Any, future: Future[Any] | None) -> None:
         super()._send(message if self._is_near() else copied(message), future)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

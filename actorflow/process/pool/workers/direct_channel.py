@@ -96,9 +96,9 @@ class DirectChannel(WorkerChannel):
                     return
                 rings = self.read_for(task, timeout)
             except BaseException:
-                try:  # noqa: SIM105 - the release comes first, and is C code: so no second signal comes before it
+                try:  # noqa: SIM105 - see `core.atomic`
                     lock.release()
-                except RuntimeError:  # the first one came before the lock was taken
+                except RuntimeError:
                     pass
                 raise
             lock.release()
