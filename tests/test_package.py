@@ -99,7 +99,7 @@ REAL_TIME = {
     "machine/platform": "a machine of no system",
     "process/hosts/link/reader": "a socket of another process",
     "process/hosts/parent/host_process": "another process that ends",
-    "queues/node/task_files": "times of files",
+    "tasks/task_files": "times of files",
     "queues/selection": "other processes that wait for the file",
     "store/base": "the clock of a store that no system has",
     "store/postgres/connection": "a server that is lost",

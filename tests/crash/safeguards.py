@@ -13,7 +13,6 @@ from typing import Any
 from actorflow.queues import ledger, packing
 from actorflow.queues.ledger import endings
 from actorflow.queues.node.announcer import Announcer
-from actorflow.queues.node.attempt import Attempt
 from actorflow.queues.node.job_store import JobStore
 from actorflow.queues.schedules import Firing
 from actorflow.store.members import Members
@@ -21,6 +20,7 @@ from actorflow.store.postgres import connection as postgres
 from actorflow.store.sqlite import connection as sqlite
 from actorflow.store.sqlite.node import SqliteNode
 from actorflow.store.sqlite.work_notes import WorkNotes
+from actorflow.tasks.execution import Attempt
 from tests.crash.points import Points
 
 Harm = Callable[[], object]
@@ -64,14 +64,12 @@ def told_before_commit(_store: Any, harm: Harm) -> None:
 def effect_apart(_store: Any, harm: Harm) -> None:
     """What a task writes is committed before its result."""
 
-    def commit(self: Attempt, outcome: Any) -> Any:
-        held, self.held = self.held, None
-        assert held is not None
+    def commit(self: Attempt[Any], held: Any, _ending: Any) -> None:
+        self.held = None
         held.commit()
-        harm()
-        return outcome  # the claimer writes it with the next ones
+        harm()  # the claimer writes the result with the next ones
 
-    Attempt.commit = commit  # type: ignore[method-assign]
+    Attempt._commit = commit  # type: ignore[method-assign]
 
 
 def unique_unseen(store: Any, _harm: Harm) -> None:

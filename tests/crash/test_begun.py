@@ -9,7 +9,7 @@ import pytest
 import actorflow as af
 from actorflow.queues import ledger
 from actorflow.queues.node import claimer
-from actorflow.queues.node.attempt import Attempt
+from actorflow.queues.node.job_owner import attempt_of, begin
 from tests.crash import tasks
 from tests.queues.tasks import until
 
@@ -18,7 +18,7 @@ import os, signal, sys
 import actorflow as af
 from actorflow.queues import ledger
 from actorflow.queues.node import claimer
-from actorflow.queues.node.attempt import Attempt
+from actorflow.queues.node.job_owner import attempt_of, begin
 from tests.crash import tasks
 
 system = af.ActorSystem("dies", store=sys.argv[1])
@@ -76,7 +76,7 @@ def test_a_process_takes_the_jobs_of_the_dead_as_it_starts(tmp_path, monkeypatch
 DIES_FAR = """
 import os, signal, sys, time
 import actorflow as af
-from actorflow.queues.node.attempt import Attempt
+from actorflow.queues.node.job_owner import attempt_of, begin
 from tests.crash import tasks
 
 system = af.ActorSystem("dies", store=sys.argv[1])
@@ -90,7 +90,7 @@ until = time.monotonic() + 30
 while len(claimed) < 3 and time.monotonic() < until:  # the server has to notice that a session is gone
     line.store.members.bury_dead()
     claimed += line.jobs.settle_and_claim([], 3)[0]
-assert Attempt(claimed[0], line).begin()
+assert begin(attempt_of(claimed[0], line))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -134,7 +134,7 @@ def test_on_postgres_a_job_that_was_lost_before_it_began_is_not_begun(postgres_s
         slow.store.write(
             lambda transaction: ledger.disown(transaction, "begun", slow.store.node.id, 0.0, ledger.News())
         )
-        assert not Attempt(claimed, line).begin()
+        assert not begin(attempt_of(claimed, line))
         assert job.status == "queued"
         slow.queue("begun", workers=1)
         assert job.result(timeout=20) == 2

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from actorflow.queues.node import task_files
+from actorflow.tasks import task_files
 
 
 def test_folders_of_killed_processes_are_removed_and_no_others(tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ from contextlib import closing
 import pytest
 
 import actorflow as af
-from actorflow.queues.node import adding, open_transactions
+from actorflow.queues.node import adding
+from actorflow.tasks import watching
 from actorflow.testing import LeakCheck
 from tests.core.actors import until
 
@@ -246,7 +247,7 @@ def test_a_task_does_not_wait_for_a_job_that_its_own_transaction_holds_up(shop):
 
 
 def test_a_task_that_hangs_in_its_transaction_is_reported_and_undone_at_its_timeout(shop, caplog, monkeypatch):
-    monkeypatch.setattr(open_transactions, "HELD_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "HELD_SECONDS", 0.05)
     begun, ended = tasks.begun("hangs"), []
 
     @af.task(name="tests.hangs_in_its_transaction", timeout=0.3, retry=af.Retry(1))

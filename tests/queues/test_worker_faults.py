@@ -12,12 +12,12 @@ import actorflow as af
 from actorflow.errors import StoreError
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.queues import ledger
-from actorflow.queues.node import attempt, shortage, worker_slots
+from actorflow.queues.node import claimer, job_owner, shortage, worker_slots
 from actorflow.queues.node.job_store import JobStore
-from actorflow.queues.node.local_queue import LocalQueue
-from actorflow.queues.node.task_files import TaskFiles
 from actorflow.store import codec
 from actorflow.store.sqlite.node import SqliteNode
+from actorflow.tasks.site import TaskSite
+from actorflow.tasks.task_files import TaskFiles
 
 from . import tasks
 from .test_time import recorder
@@ -231,9 +231,9 @@ def test_a_store_that_fails_for_a_while_sets_no_outcome_aside(shop, monkeypatch)
 
 
 STEPS = {
-    "the attempt is made": (attempt.Attempt, "__init__", tasks.double),
+    "the attempt is made": (claimer, "attempt_of", tasks.double),
     "its begin is noted": (SqliteNode, "begin", tasks.double),
-    "it is noted, told and measured": (attempt.Attempt, "begin", tasks.double),
+    "it is noted, told and measured": (worker_slots, "begin", tasks.double),
     "a worker for coroutines is started": (worker_slots.WorkerSlots, "async_worker", tasks.await_double),
     "the arguments are read": (codec, "decode", tasks.double),
     "the arguments are read on the loop": (codec, "decode", tasks.await_double),
@@ -241,7 +241,7 @@ STEPS = {
     "the pool is made": (af.ActorSystem, "pool", tasks.cpu_double),
     "a folder is made": (TaskFiles, "folder", tasks.cpu_double),
     "a process is given the job": (ProcessPool, "submit", tasks.cpu_double),
-    "a function is found for the process": (LocalQueue, "in_process", tasks.cpu_double),
+    "a function is found for the process": (TaskSite, "in_process", tasks.cpu_double),
 }
 SHORTAGES = {
     "no descriptor": OSError(errno.EMFILE, "Too many open files"),
@@ -311,15 +311,16 @@ def test_a_store_that_stays_broken_is_a_log_line_each_half_minute_and_jobs_go_on
 def test_a_lack_that_is_over_is_seen_beside_a_long_job_and_by_a_long_one(monkeypatch, trial):
     monkeypatch.setattr(shortage, "PAUSES", af.Backoff(0.01))
     monkeypatch.setattr(worker_slots, "TRIAL_SECONDS", 0.05)
-    fails, begins = iter([OSError(errno.EMFILE, "Too many open files")]), attempt.Attempt.begin
+    fails, begins = iter([OSError(errno.EMFILE, "Too many open files")]), job_owner.begin
 
-    def begin(self):
-        if self.job.task == tasks.double.name or self.job.args == b'[["trial"],{}]':
+    def begin(attempt):
+        job = attempt.owner.job
+        if job.task == tasks.double.name or job.args == b'[["trial"],{}]':
             for error in fails:
                 raise error
-        return begins(self)
+        return begins(attempt)
 
-    monkeypatch.setattr(attempt.Attempt, "begin", begin)
+    monkeypatch.setattr(worker_slots, "begin", begin)
     with af.ActorSystem("shop") as shop:
         jobs = shop.queue("q", workers=3)
         begun, tried = tasks.begun("long"), tasks.begun("trial")
@@ -340,7 +341,7 @@ def test_a_task_that_waits_for_a_process_has_not_begun(shop):
     job = ledger.Claimed(
         1, tasks.cpu_double.name, b"", None, 1, 0, 1, 0, None, at_most_once=False, created=0.0, due=None
     )
-    waiting = attempt.Attempt(job, line)
+    waiting = job_owner.attempt_of(job, line)
     assert not waiting.has_begun()
     with shop.pool("one", workers=1) as pool:
         waiting.in_pool = pool.submit(sum, [1])

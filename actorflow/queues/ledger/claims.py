@@ -40,9 +40,11 @@ def claim(
         The jobs; and, if there are fewer than were wanted, when some will be ready by themselves.
     """
     outlook = look(transaction, queue)
-    if outlook.next_time is not None and outlook.next_time <= now:
+    time = outlook.next_time
+    if time is not None and time <= now:
         wake(transaction, queue, outlook.limits, now, news)
         outlook = look(transaction, queue)
+        time = outlook.next_time
     limits = outlook.limits
     room = limits.room(wanted, now)
     claimed: list[Claimed] = []
@@ -54,7 +56,7 @@ def claim(
             claimed.sort(key=lambda job: (job.priority, job.id))
     if claimed:
         begin(transaction, queue, claimed, limits, now)
-    return claimed, next_wake(transaction, queue, outlook) if len(claimed) < wanted else None
+    return claimed, next_wake(transaction, queue, outlook, time) if len(claimed) < wanted else None
 
 
 def take(transaction: Transaction, queue: str, tasks: str, values: dict[str, Any]) -> list[Claimed]:
@@ -174,9 +176,9 @@ def expire(transaction: Transaction, queue: str, now: float, news: News) -> int:
     return len(expired)
 
 
-def next_wake(transaction: Transaction, queue: str, outlook: Outlook) -> float | None:
+def next_wake(transaction: Transaction, queue: str, outlook: Outlook, time: float | None) -> float | None:
     """Return when something will be ready by itself; of a queue that is paused, when a job expires."""
-    limits, time = outlook.limits, outlook.next_time
+    limits = outlook.limits
     if limits.paused:
         return outlook.expires
     if limits.rate is not None and limits.tokens < 1 and transaction.one("jobs.is_ready", {"queue": queue}) is not None:

@@ -15,8 +15,8 @@ from actorflow.core.log import logger
 from actorflow.errors import OutcomeUnknown, PayloadError
 from actorflow.queues.ledger import given_back
 from actorflow.queues.node.apart import write_apart
-from actorflow.queues.node.attempt import Attempt, dead_letter
 from actorflow.queues.node.deadlock import DeadlockWatch
+from actorflow.queues.node.job_owner import JobAttempt, attempt_of, dead_letter, ended
 from actorflow.queues.node.pruner import Pruner
 from actorflow.queues.node.worker_slots import WorkerSlots
 
@@ -115,7 +115,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         self.local.upkeep.disown()  # an incarnation that has crashed may have left jobs
         self.local.upkeep.pruner = self.ctx.spawn(child(Pruner, self.local).options(restart="permanent"))
         self.hire()
-        if not self.local.store_is_private:  # at once: after the death of a whole tree its jobs wait for this process
+        if not self.local.store.is_alone:  # at once: after the death of a whole tree its jobs wait for this process
             self.looking = True
             self.actor_ref.cast(Claimer.look_around)
         self.flush_soon()
@@ -132,16 +132,16 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
     def on_receive(self, message: Any) -> None:
         """A worker is through with a job."""
         _, attempt = message
-        entry = self.running.get(attempt.job.id)
+        entry = self.running.get(attempt.owner.job.id)
         if entry is None or entry[0] is not attempt:
             return  # it was given up: its time was over, or it was lost
         seconds = attempt.seconds
         self.duration = seconds if self.duration is None else self.duration + (seconds - self.duration) * 0.1
         self.free.append(entry[1])
         self.end(attempt)
-        if attempt.not_begun is not None:
-            self.pause(attempt.not_begun)
-        else:
+        if attempt.owner.lack is not None:
+            self.pause(attempt.owner.lack)
+        elif self.shortage.lasts:
             self.shortage.over()
         if self.backlog:
             self.hand_out()
@@ -150,13 +150,14 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         else:
             self.flush_soon()
 
-    def end(self, attempt: Attempt) -> None:
+    def end(self, attempt: JobAttempt) -> None:
         """Note the outcome of an attempt, to be written with the next transaction."""
-        del self.running[attempt.job.id]
-        assert attempt.outcome is not None
+        owner = attempt.owner
+        del self.running[owner.job.id]
+        assert owner.outcome is not None
         if not attempt.settled:
-            self.done.append(attempt.outcome)
-        attempt.ended()
+            self.done.append(owner.outcome)
+        ended(attempt)
 
     def flush_soon(self) -> None:
         """Write and take once the messages now in the mailbox are handled."""
@@ -217,13 +218,14 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             if attempt is not None:
                 self.backlog.append(attempt)
         if ahead:  # later jobs may be more urgent
-            self.backlog = deque(sorted(self.backlog, key=lambda attempt: (attempt.job.priority, attempt.job.id)))
+            self.backlog = deque(sorted(self.backlog, key=urgency))
         self.hand_out()
 
-    def attempt_of(self, job: Claimed) -> Attempt | None:
+    def attempt_of(self, job: Claimed) -> JobAttempt | None:
         """Make an attempt of a job; one whose row is damaged is a dead letter."""
         try:
-            return Attempt(job, self.local)
+            job.check()
+            return attempt_of(job, self.local)
         except PayloadError as error:
             logger.error("Job %s of queue %s is a dead letter: %s", job.id, self.local.name, error)
             self.done.append(dead_letter(job, error))
@@ -276,7 +278,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             return
         ours = {
             *self.running,
-            *(attempt.job.id for attempt in self.backlog),
+            *(attempt.owner.job.id for attempt in self.backlog),
             *(outcome.id for outcome in self.done),
         } | self.local.inlined
         try:
@@ -351,7 +353,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         self.looking = False
         local = self.local
         try:
-            if not local.store_is_private:
+            if not local.store.is_alone:
                 self.look_for_cancelled()
             if not self.free:
                 self.deadlocks.look([attempt for attempt, _ in self.running.values()], self.backlog)
@@ -361,8 +363,8 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
             local.upkeep.report_failure("a look around", error, "Queue %s: the store failed, tried again soon: %s")
         for attempt, _ in self.running.values():
             if attempt.task.cpu:
-                attempt.look_at_task_files()
-        if self.running or not local.store_is_private:
+                attempt.look_at_files()
+        if self.running or not local.store.is_alone:
             self.look_soon()
 
     def drain(self) -> None:
@@ -377,8 +379,8 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """Write the known outcomes, and give back the rest."""
         self.draining = True
         self.offer.withdraw()
-        self.done += [attempt.give_back() for attempt in self.backlog]
-        self.done += [attempt.outcome or attempt.interrupted() for attempt, _ in self.running.values()]
+        self.done += [attempt.owner.give_back() for attempt in self.backlog]
+        self.done += [attempt.owner.outcome or attempt.owner.interrupted() for attempt, _ in self.running.values()]
         self.backlog.clear()
         self.running.clear()
         done, self.done = self.done, []
@@ -389,3 +391,9 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         except Exception:
             if write_apart(self.local, done):
                 raise
+
+
+def urgency(attempt: JobAttempt) -> tuple[int, int]:
+    """Return the place of an attempt among those that wait: by its job's priority, and of equal ones by age."""
+    job = attempt.owner.job
+    return job.priority, job.id

@@ -9,7 +9,7 @@ from actorflow.core.log import logger
 from actorflow.queues.ledger.limits import BEHIND, READY
 
 if TYPE_CHECKING:
-    from actorflow.queues.node.attempt import Attempt
+    from actorflow.queues.node.job_owner import JobAttempt
     from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.store.transaction import Transaction
 
@@ -24,11 +24,11 @@ class DeadlockWatch:
         self._stuck: set[int] = set()
         self._reported: set[int] = set()
 
-    def look(self, running: list[Attempt], taken_ahead: Iterable[Attempt]) -> None:
+    def look(self, running: list[JobAttempt], taken_ahead: Iterable[JobAttempt]) -> None:
         """See whether each of the attempts, one for each worker, waits for a job without a worker."""
         awaited = [attempt.waits_for for attempt in running]
         stuck = {job for job in awaited if job is not None}
-        in_store = stuck - {attempt.job.id for attempt in taken_ahead}
+        in_store = stuck - {attempt.owner.job.id for attempt in taken_ahead}
         if None in awaited or not self._local.store.read(lambda transaction: self._all_wait(transaction, in_store)):
             stuck = set()
         if stuck == self._stuck != self._reported:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import OutcomeUnknown, PayloadError
 from actorflow.queues import ledger
-from actorflow.queues.node.attempt import Attempt, dead_letter
-from actorflow.queues.node.workers import run_here
+from actorflow.queues.node.job_owner import JobAttempt, attempt_of, begin, dead_letter, ended
 
 if TYPE_CHECKING:
     from actorflow.queues.node.local_queue import LocalQueue
@@ -32,18 +31,18 @@ def run_until_over(local: LocalQueue, id_: int, rng: random.Random) -> None:
         try:
             outcome = run(attempt, rng)
         except BaseException:  # Ctrl-C: the attempt does not count
-            local.jobs.settle(attempt.interrupted())
+            local.jobs.settle(attempt.owner.interrupted())
             raise
-        attempt.ended()
+        ended(attempt)
         if not attempt.settled:
             local.jobs.settle(outcome)
-        if attempt.not_begun is not None:
-            raise attempt.not_begun
+        if attempt.owner.lack is not None:
+            raise attempt.owner.lack
         if outcome.status in ledger.FINAL or outcome.given_back:
             return
 
 
-def take(local: LocalQueue, id_: int) -> Attempt | None:
+def take(local: LocalQueue, id_: int) -> JobAttempt | None:
     """Take a job; None if a job that it waits for is not over or has failed, or another process has it."""
     owner, now, until = local.store.node.id, local.now(), local.jobs.lease_now() + LEASE_SECONDS
     try:
@@ -56,31 +55,27 @@ def take(local: LocalQueue, id_: int) -> Attempt | None:
     if job is None:
         return None
     try:
-        attempt = Attempt(job, local)
+        job.check()
+        attempt = attempt_of(job, local)
     except PayloadError as error:
         local.jobs.settle(dead_letter(job, error))
         return None
-    return attempt if attempt.begin() else None
+    return attempt if begin(attempt) else None
 
 
-def run(attempt: Attempt, rng: random.Random) -> ledger.Outcome:
+def run(attempt: JobAttempt, rng: random.Random) -> ledger.Outcome:
     """Run an attempt, and return its outcome."""
-    clock = attempt.local.clock
-    attempt.began = clock.monotonic()
+    attempt.began = attempt.site.clock.monotonic()
     try:
-        value = run_here(attempt)
-        if attempt.task.is_async:
-            value = awaited(value)
-        outcome = attempt.completed(value)
-        attempt.outcome = attempt.commit(outcome) if attempt.held is not None else outcome
+        value = attempt.call()
+        attempt.complete(awaited(value) if attempt.task.is_async else value)
     except KeyboardInterrupt:
         attempt.undo()
         raise
     except BaseException as error:  # noqa: BLE001 - the job's error, whatever it is
-        attempt.end_by(error, attempt.local.now(), rng)
-    attempt.seconds = clock.monotonic() - attempt.began
-    assert attempt.outcome is not None
-    return attempt.outcome
+        attempt.fail(error, rng)
+    assert attempt.owner.outcome is not None
+    return attempt.owner.outcome
 
 
 def awaited(coroutine: Any) -> Any:

@@ -126,7 +126,7 @@ class JobStore:
         and for one on which a process may have died.
         """
         local, node = self.local, self.local.node
-        if (job.at_most_once or job.crashes) and not (node.keeps_notes or local.store_is_private):
+        if (job.at_most_once or job.crashes) and not (node.keeps_notes or local.store.is_alone):
             values = {"id": job.id, "owner": node.id, "epoch": job.epoch}
             try:
                 if not local.store.write(lambda transaction: transaction.run("jobs.begun", values), local.durability):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.log import logger
 from actorflow.queues.node.announcer import Announcer, Waits
 from actorflow.queues.node.job_store import JobStore
-from actorflow.queues.node.task_files import InProcess, TaskFiles
 from actorflow.queues.node.upkeep import Upkeep
 from actorflow.queues.stats import Latencies
+from actorflow.tasks.site import TaskSite
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from actorflow.store.node import StoreNode
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
-    from actorflow.tasks.task import AnyTask
 
 
-class LocalQueue:
+class LocalQueue(TaskSite):
     """The state that the claimer and the users of a queue share in one process.
 
     Attributes:
@@ -49,16 +48,10 @@ class LocalQueue:
         durability: Durability | None,
         payload_limit: int,
     ) -> None:
+        super().__init__(scheduler, store, pool, durability, payload_limit)
         self.name = name
         self.order = f"queue {name}"
-        self.store = store
         self.waits = waits
-        self.scheduler = scheduler
-        self.clock = scheduler.clock
-        self.pool = pool
-        self.durability: Durability | None = durability
-        self.payload_limit = payload_limit
-        self.task_files = TaskFiles()
         self.latencies = Latencies()
         self.claimer: ActorRef[Any] | None = None
         self.offers: deque[object] = deque()
@@ -68,18 +61,12 @@ class LocalQueue:
         self.declared: dict[str, Schedule] = {}
         self.inlined: set[int] = set()
         self.inline = 0
-        self._in_process: dict[str, InProcess] = {}
         self.jobs = JobStore(self)
         self.announcer = Announcer(self, waits)
         self.upkeep = Upkeep(self)
         waits.wakes[name] = self.wake
         waits.workers[name] = lambda: self.workers
         waits.cancels.append(self.look_for_cancelled)
-
-    @property
-    def store_is_private(self) -> bool:
-        """Say whether no other process can be on the store."""
-        return self.store.is_alone
 
     @cached_property
     def node(self) -> StoreNode:
@@ -89,13 +76,6 @@ class LocalQueue:
     def now(self) -> float:
         """Return the store's time, in seconds since the epoch."""
         return self.store.now()
-
-    def in_process(self, task: AnyTask) -> InProcess:
-        """Return the function of a cpu task, as the processes of the pool call it."""
-        function = self._in_process.get(task.name)
-        if function is None or function.function is not task.function:
-            function = self._in_process[task.name] = InProcess(task.function)
-        return function
 
     def wake(self) -> None:
         """There may be something to take."""

@@ -15,7 +15,7 @@ from actorflow.text import reason_of
 if TYPE_CHECKING:
     import random
 
-    from actorflow.queues.node.attempt import Attempt
+    from actorflow.queues.node.job_owner import JobAttempt
     from actorflow.queues.node.local_queue import LocalQueue
 
 PAUSES: Final = Backoff(0.5, limit=30.0)
@@ -33,7 +33,7 @@ class Shortage:
     def __init__(self, local: LocalQueue) -> None:
         self._local = local
         self.lasts = False
-        self.trial: Attempt | None = None
+        self.trial: JobAttempt | None = None
         self._misses = 0  # in a row
         self._until = 0.0
         self._reported_at = float("-inf")

@@ -19,7 +19,7 @@ from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.queues.node.attempt import Attempt
+    from actorflow.queues.node.job_owner import JobOwner
     from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.store.classes import UnknownClass
     from actorflow.store.transaction import Transaction
@@ -72,7 +72,7 @@ class Upkeep:
         Returns:
             Whether a part of what follows from some job's end is left; `carry_on_once` does it.
         """
-        local, has_written = self.local, self.local.store_is_private
+        local, has_written = self.local, self.local.store.is_alone
         if not has_written:
             local.store.members.look()
             self.take_overdue()
@@ -207,11 +207,11 @@ class Upkeep:
     def _is_unknown_here(self, task: str) -> bool:
         return task not in TASKS and task not in self._reported
 
-    def report_unknown_class(self, attempt: Attempt, error: UnknownClass) -> None:
+    def report_unknown_class(self, owner: JobOwner, error: UnknownClass) -> None:
         """Say that a job is left for a process that knows a class of its arguments."""
         if error.kind not in self._reported:
             self._reported.add(error.kind)
-            logger.warning("%s is left for a process that can read its arguments: %s", attempt, error)
+            logger.warning("%s is left for a process that can read its arguments: %s", owner, error)
 
     def report_stopped(self) -> None:
         """Say which schedules have stopped, as no living process declares them; after a month forget them."""

@@ -9,8 +9,8 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import child
 from actorflow.core.log import logger
 from actorflow.core.running.system_task import start_procedure
-from actorflow.errors import JobCancelled, TaskTimeout
-from actorflow.queues.node.attempt import Attempt
+from actorflow.errors import JobCancelled
+from actorflow.queues.node.job_owner import JobAttempt, begin
 from actorflow.queues.node.shortage import Shortage
 from actorflow.queues.node.workers import AsyncJobWorker, JobWorker, SteppedWorker
 
@@ -36,19 +36,19 @@ class WorkerSlots(Actor):
         self.local = local
         self.count = workers
         # One recipe for all: that handlers block is learned of it, by overtaking the first two of 1,000 workers.
-        self.recipe = child(JobWorker, self.actor_ref, local).options(restart="permanent")
+        self.recipe = child(JobWorker, self.actor_ref).options(restart="permanent")
         self.free: deque[ActorRef[Any]] = deque()
         self.shortage = Shortage(local)
         self.async_workers: dict[ActorRef[Any], ActorRef[Any]] = {}  # the one beside each worker, made at first need
-        self.backlog: deque[Attempt] = deque()
-        self.running: dict[int, tuple[Attempt, ActorRef[Any]]] = {}
+        self.backlog: deque[JobAttempt] = deque()
+        self.running: dict[int, tuple[JobAttempt, ActorRef[Any]]] = {}
         self.done: list[Outcome] = []
         self.duration: float | None = None  # of a job, in seconds: a moving average
         self.draining = False
         self.given_up: list[ActorRef[Any]] = []  # workers whose threads run on, though their jobs are over
         self.stall_timer: Timer | None = None
 
-    def end(self, attempt: Attempt) -> None:
+    def end(self, attempt: JobAttempt) -> None:
         """Note the outcome of an attempt, to be written with the next transaction."""
         raise NotImplementedError  # pragma: no cover - the claimer has it
 
@@ -88,14 +88,14 @@ class WorkerSlots(Actor):
             try:
                 began = self.begin(attempt, free[0])
             except Exception as error:  # noqa: BLE001 - no descriptor, no thread, no memory: no fault of the job
-                self.running.pop(attempt.job.id, None)
-                self.done.append(attempt.give_back())
+                self.running.pop(attempt.owner.job.id, None)
+                self.done.append(attempt.owner.give_back())
                 self.pause(error)
                 return
             if began:
                 free.popleft()
             else:
-                self.done.append(attempt.give_back())
+                self.done.append(attempt.owner.give_back())
                 self.flush_soon()
         if self.local.offers and not free:
             self.withdraw_offer()
@@ -103,12 +103,12 @@ class WorkerSlots(Actor):
             self.stall_timer = self.ctx.after(STALLED_SECONDS, self.look_at_backlog, backlog[0])
         self.look_soon()
 
-    def begin(self, attempt: Attempt, slot: ActorRef[Any]) -> bool:
+    def begin(self, attempt: JobAttempt, slot: ActorRef[Any]) -> bool:
         """Give a worker a job; False if the job was lost, or the store is gone."""
-        if not attempt.begin():
+        if not begin(attempt):
             return False
         worker = self.async_worker(slot) if attempt.task.is_async else slot
-        self.running[attempt.job.id] = (attempt, slot)
+        self.running[attempt.owner.job.id] = (attempt, slot)
         if self.shortage.lasts:
             self.shortage.trial = attempt
             self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
@@ -124,7 +124,7 @@ class WorkerSlots(Actor):
         """Return the worker for `async def` functions that shares a slot."""
         if slot not in self.async_workers:
             kind = SteppedWorker if self.local.scheduler.is_virtual else AsyncJobWorker
-            recipe = child(kind, self.actor_ref, self.local).options(restart="permanent")
+            recipe = child(kind, self.actor_ref).options(restart="permanent")
             self.async_workers[slot] = self.ctx.spawn(recipe)
         return self.async_workers[slot]
 
@@ -141,7 +141,7 @@ class WorkerSlots(Actor):
         self.hire()
         self.flush_soon()
 
-    def see_trial(self, attempt: Attempt) -> None:
+    def see_trial(self, attempt: JobAttempt) -> None:
         """A job that runs for a while has begun, however long it takes."""
         if self.shortage.trial is not attempt or not self.runs(attempt):
             return
@@ -151,7 +151,7 @@ class WorkerSlots(Actor):
         else:
             self.ctx.after(TRIAL_SECONDS, self.see_trial, attempt)
 
-    def look_at_backlog(self, first: Attempt) -> None:
+    def look_at_backlog(self, first: JobAttempt) -> None:
         """Give back jobs that wait behind others that take longer than was thought."""
         self.stall_timer = None
         if self.backlog and self.backlog[0] is first:
@@ -165,32 +165,25 @@ class WorkerSlots(Actor):
         if self.backlog and self.takes_no_more():
             logger.info("Queue %s: %d jobs that have not begun are given back", self.local.name, len(self.backlog))
         while self.backlog:
-            self.done.append(self.backlog.pop().give_back())
+            self.done.append(self.backlog.pop().owner.give_back())
         self.flush_soon()
 
     # --- to an end ----------------------------------------------------------------------------------------------------
 
-    def time_out(self, attempt: Attempt) -> None:
+    def time_out(self, attempt: JobAttempt) -> None:
         """A plain function takes longer than it may: nothing can end its thread, so its worker is given up."""
-        if self.runs(attempt) and attempt.can_be_given_up():
-            name, seconds = attempt.job.task, attempt.timeout
-            self.give_up(
-                attempt,
-                TaskTimeout(f"{name} took over {seconds:g} s; its thread runs on, and its result is refused"),
-            )
+        if self.runs(attempt) and attempt.time_out(self.ctx.random):
+            self.replace_worker(attempt)
 
-    def runs(self, attempt: Attempt) -> bool:
+    def runs(self, attempt: JobAttempt) -> bool:
         """Say whether an attempt has not ended."""
-        entry = self.running.get(attempt.job.id)
+        entry = self.running.get(attempt.owner.job.id)
         return entry is not None and entry[0] is attempt
 
-    def give_up(self, attempt: Attempt, error: Exception) -> None:
-        """Write the outcome of a job whose thread cannot be ended, and have another worker in its place."""
-        attempt.outcome = attempt.failed(error, self.local.now(), self.ctx.random)
-        attempt.seconds = self.local.clock.monotonic() - attempt.began
-        _, slot = self.running[attempt.job.id]
+    def replace_worker(self, attempt: JobAttempt) -> None:
+        """Have another worker in the place of one whose attempt was given up, and whose thread runs on."""
+        _, slot = self.running[attempt.owner.job.id]
         self.end(attempt)
-        attempt.cancelled = True  # its thread may look
         slot.stop(block=False)
         self.given_up = [*(ref for ref in self.given_up if ref.is_alive()), slot]
         if self.draining:
@@ -217,30 +210,21 @@ class WorkerSlots(Actor):
 
     def cancel(self, id_: int) -> None:
         """Have a job end: its task sees that it is cancelled, and is ended if it goes on all the same."""
-        for attempt in self.backlog:
-            if attempt.job.id == id_:
-                self.backlog.remove(attempt)
-                attempt.cancelled = True
-                attempt.outcome = attempt.failed(JobCancelled("it was cancelled"), self.local.now(), self.ctx.random)
-                self.done.append(attempt.outcome)
-                self.flush_soon()
-                return
-        attempt = self.running[id_][0] if id_ in self.running else None  # type: ignore[assignment]
-        if attempt is None or attempt.cancelled:
-            return
-        attempt.cancelled = True
-        if attempt.task.is_async and attempt.abort is not None:
-            attempt.abort()
-        if attempt.task.cpu:
-            self.local.task_files.cancel(id_)
-        self.ctx.after(CANCEL_SECONDS, self.end_cancelled, attempt)
+        waiting = next((attempt for attempt in self.backlog if attempt.owner.job.id == id_), None)
+        if waiting is not None:
+            self.backlog.remove(waiting)
+            waiting.cancelled = True
+            waiting.give_up(JobCancelled("it was cancelled"), self.ctx.random)
+            assert waiting.owner.outcome is not None
+            self.done.append(waiting.owner.outcome)
+            self.flush_soon()
+        elif id_ in self.running:
+            attempt, _ = self.running[id_]
+            if not attempt.cancelled:
+                attempt.cancel()
+                self.ctx.after(CANCEL_SECONDS, self.end_cancelled, attempt)
 
-    def end_cancelled(self, attempt: Attempt) -> None:
-        """End a task that has not looked whether it is cancelled: by its process, or by leaving its thread alone."""
-        if not (self.runs(attempt) and attempt.can_be_given_up()):
-            return
-        if attempt.abort is not None:
-            attempt.abort()
-        elif not attempt.task.is_async:
-            text = "it was cancelled; its thread cannot be ended and runs on, and its result is refused"
-            self.give_up(attempt, JobCancelled(text))
+    def end_cancelled(self, attempt: JobAttempt) -> None:
+        """End a task that has not looked whether it is cancelled."""
+        if self.runs(attempt) and attempt.end_cancelled(self.ctx.random):
+            self.replace_worker(attempt)

@@ -1,7 +1,7 @@
 """TaskFiles: a folder in which a cpu task, in its process, reads that it is cancelled, and writes how far it is.
 
-The processes of a pool have no connection to a store and no actors; two small files a job, made when they are needed,
-cost nothing to the other jobs.
+The processes of a pool have no connection to a store and no actors; two small files an attempt, made when they are
+needed, cost nothing to the others.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ PERIOD: Final = 0.05  # seconds between two looks, or two notes, of a task
 
 
 class TaskFiles:
-    """The folder of one queue in one process; made at first use."""
+    """The folder of one site, such as a queue, in one process; made at first use."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._held: io.FileIO | None = None  # says that the folder's process lives
-        self._lock = threading.Lock()  # workers and the claimer ask at the same time
+        self._lock = threading.Lock()  # workers, and who hands out work, ask at the same time
 
     @property
     def folder(self) -> str:
@@ -52,15 +52,24 @@ class TaskFiles:
                 self._folder = folder
             return str(self._folder)
 
-    def cancel(self, job: int) -> None:
-        """Have the job's task see that it is cancelled."""
-        Path(self.folder, f"{job}.cancel").touch()
+    def path_of(self, key: str) -> str:
+        """Return the path by which the files of an attempt are named, but for what each is for.
 
-    def progress(self, job: int) -> list[Any] | None:
+        A key may be longer than a file's name, and have slashes: it is hashed.
+        """
+        from hashlib import sha256  # noqa: PLC0415 - 12 ms of a worker process, which has no use for it
+
+        return str(Path(self.folder, sha256(key.encode()).hexdigest()))
+
+    def cancel(self, key: str) -> None:
+        """Have the task of an attempt see that it is cancelled."""
+        Path(f"{self.path_of(key)}.cancel").touch()
+
+    def progress(self, key: str) -> list[Any] | None:
         """Return the notes of the task since they were last read."""
         if self._folder is None:
             return None
-        path = Path(self._folder, f"{job}.progress")
+        path = Path(f"{self.path_of(key)}.progress")
         try:
             done, total = json.loads(path.read_bytes())
             path.unlink(missing_ok=True)
@@ -68,13 +77,12 @@ class TaskFiles:
             return None
         return [done, total]
 
-    def clear(self, job: int) -> None:
-        """Forget a job that is over."""
-        folder = self._folder
-        if folder is not None:
+    def clear(self, key: str) -> None:
+        """Forget an attempt that is over."""
+        if self._folder is not None:
             for kind in ("cancel", "progress"):
                 with contextlib.suppress(OSError):
-                    (folder / f"{job}.{kind}").unlink(missing_ok=True)
+                    Path(f"{self.path_of(key)}.{kind}").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove the folder."""
@@ -98,13 +106,13 @@ def sweep() -> None:
 class TaskSide:
     """The task's side of the folder, in its process."""
 
-    def __init__(self, folder: str, job: int) -> None:
-        self._path = os.path.join(folder, str(job))  # noqa: PTH118 - each import counts in a worker process
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._looked = self._noted = float("-inf")
         self._cancelled = False
 
     def is_cancelled(self) -> bool:
-        """Look whether the job is cancelled, now and then."""
+        """Look whether the task is cancelled, now and then."""
         at = now()
         if not self._cancelled and at - self._looked > PERIOD:
             self._looked = at
@@ -138,10 +146,10 @@ class InProcess:
             return InProcess, (self.function,)
         return find_in_module, (module, name)
 
-    def __call__(self, args: Any, kwargs: Any, key: str, attempt: int, folder: str, job: int) -> Any:
-        """Call the task's function."""
-        slip = TaskSide(folder, job)
-        token = CURRENT_TASK.set(Current(key, attempt, slip.report, slip.is_cancelled))
+    def __call__(self, args: Any, kwargs: Any, key: str, attempt: int, path: str) -> Any:
+        """Call the task's function; `path` is that of its files."""
+        side = TaskSide(path)
+        token = CURRENT_TASK.set(Current(key, attempt, side.report, side.is_cancelled))
         try:
             return self.function(*args, **kwargs)
         except HostDied as error:  # of a process that the task itself has used: the task had begun
