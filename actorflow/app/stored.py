@@ -85,7 +85,7 @@ class StoredSystem(System):
 
     def _soon(self, act: Callable[[], None]) -> None:
         """Have a function called that reads the store, in an actor of its own: another thread may be in the store."""
-        from actorflow.durable.node.handler_batch import clerk_of, give  # noqa: PLC0415 - most systems are alone
+        from actorflow.store.clerk import clerk_of, give  # noqa: PLC0415 - most systems are alone
 
         if self._news is None:
             self._news = clerk_of(self.scheduler, "news")

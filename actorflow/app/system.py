@@ -193,8 +193,8 @@ class ActorSystem(StoredSystem):
 
     async def flush(self) -> None:
         """Commit the last writes of durable actors, and let subscribed functions hear of the end."""
-        if self.scheduler.durable is not None:
-            await completed_within(self.scheduler, self.scheduler.durable.batch.flushed(), self._left())
+        if self.scheduler.batch is not None:
+            await completed_within(self.scheduler, self.scheduler.batch.flushed(), self._left())
         await self._subscribers.flush()
 
     # --- processes ---------------------------------------------------------------------------------------------------

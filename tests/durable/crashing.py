@@ -17,8 +17,9 @@ from typing import Any
 
 import actorflow as af
 import actorflow.durable.opening
+from actorflow.durable.handling.after_commit import StoredUnit
 from actorflow.durable.handling.unit_of_work import UnitOfWork
-from actorflow.durable.node.handler_batch import HandlerBatch
+from actorflow.store.commit_batch import CommitBatch
 from actorflow.store.sqlite import connection
 
 N = 4
@@ -116,14 +117,14 @@ def switch_off(safeguard: str) -> None:
         HOSTS["host"] = af.Process(name="shared")
     elif safeguard == "inbox mark":
         sql["test.done"], sql["actors.done"] = sql["actors.done"], "update af_mail set attempt = attempt where id = :id"
-        settle = HandlerBatch.settle
+        settle = CommitBatch.settle
 
-        def settle_then_mark(self: HandlerBatch, units: list[UnitOfWork]) -> None:
+        def settle_then_mark(self: CommitBatch, units: list[StoredUnit], errors: list[Exception | None]) -> None:
             done = [{"id": unit.effects.entry.id} for unit in units if unit.effects.entry is not None]
-            settle(self, units)
-            self.do(lambda: self.runtime.store.write(lambda tx: tx.many("test.done", done)) and None)
+            settle(self, units, errors)
+            self.do(lambda: self.store.write(lambda tx: tx.many("test.done", done)) and None)
 
-        HandlerBatch.settle = settle_then_mark  # type: ignore[method-assign]
+        CommitBatch.settle = settle_then_mark  # type: ignore[method-assign]
     elif safeguard == "de-duplication":
         sql["actors.mark"] = "insert into af_mark (receiver, id, at) values (:receiver, :id || random(), :at)"
     elif safeguard == "send after commit":

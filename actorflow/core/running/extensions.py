@@ -51,6 +51,7 @@ class Extensions:
         loop_thread: the asyncio loop.
         durable: the durable actors, or in a child process what it knows of them. The core only asks whether there are
             any; `durable` narrows it.
+        batch: the effects of handlers that go into one commit: `store.commit_batch`.
         kinds: the kind of ref of an actor without `durable` and `host`, and of one that has a bounded mailbox, too.
         place_durable: returns the kind of ref of a durable actor; None: there is no store.
     """
@@ -59,6 +60,7 @@ class Extensions:
     records: Closing | None = None
     loop_thread: LoopExtension | None = None
     durable: Any = None
+    batch: Any = None
     kinds: tuple[type[ActorRef[Any]], type[ActorRef[Any]]] = (ActorRef, BoundedRef)
     place_durable: Callable[[str, Traits], Placed] | None = None
 

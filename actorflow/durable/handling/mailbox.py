@@ -22,14 +22,14 @@ from actorflow.core.refs.failure import crashed
 from actorflow.core.refs.timers import Timer
 from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
+from actorflow.durable.handling.after_commit import STORE_SECONDS, StoredUnit
 from actorflow.durable.handling.runtime_messages import CrashNow, MessageInMemory, Pause, RowsArrived, TimerFired
 from actorflow.durable.handling.timers import Timers
-from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.rows import ledger
 from actorflow.durable.rows.ledger import OwnedActor
 from actorflow.durable.rows.payload import read, unpack
 from actorflow.durable.rows.records import KILLS, Lost, MailRow, TimerRow
-from actorflow.durable.rows.state import is_machine, put_state, state_bytes
+from actorflow.durable.rows.state import is_machine, put_state
 from actorflow.errors import ActorDeadError, HostDied, PayloadError, StoreError
 from actorflow.store.codec import encode
 from actorflow.store.error_json import write_error
@@ -44,14 +44,13 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 64  # rows that are read at once
 DEFAULT: Final = Retry(5)
-STORE_SECONDS: Final = 1.0  # between two tries when the store fails
 Item: TypeAlias = MailRow | TimerRow | MessageInMemory
 
 
 class Mailbox:
     """The window on the rows of one actor. Its handlers touch it, or the holder of the baton while none runs."""
 
-    unit_class: ClassVar[type[UnitOfWork]] = UnitOfWork
+    unit_class: ClassVar[type[StoredUnit]] = StoredUnit
 
     def __init__(self, runtime: DurableRuntime, ref: ActorRef[Any], name: str) -> None:
         options = ref._traits.options
@@ -103,14 +102,6 @@ class Mailbox:
         """Give the actor a stored state; `again`: it has had that before."""
         put_state(self.ref._actor, read(self.runtime, stored), again=again)
 
-    def state_bytes(self) -> bytes:
-        """Return the actor's state as it is stored.
-
-        Raises:
-            PayloadError: a part of it cannot be stored.
-        """
-        return state_bytes(self.ref._actor)
-
     def roll_back(self) -> None:
         """Give the actor its stored state back."""
         if self.stored is not None:  # else its start failed, and it ends
@@ -159,7 +150,7 @@ class Mailbox:
             return self.give_up(unit, poison)
         return unit.perform(unit.run or unit.run_row)
 
-    def unit_for(self, item: Item) -> UnitOfWork:
+    def unit_for(self, item: Item) -> StoredUnit:
         """Return a new unit of work for an item."""
         if type(item) is MailRow:
             return self.unit_class(self, None, entry=item)
@@ -272,7 +263,7 @@ class Mailbox:
             self.is_hindered = False
             self.runtime.outage.over(logger.warning, "%s: the store works again", self.ref)
 
-    def taken_out(self, unit: UnitOfWork, item: Item) -> MailRow | TimerRow | None:
+    def taken_out(self, unit: StoredUnit, item: Item) -> MailRow | TimerRow | None:
         """Return a message that has killed too often as a row, and the unit without it; None if it is there no more."""
         if not isinstance(item, MessageInMemory):
             return item
@@ -285,7 +276,7 @@ class Mailbox:
         self.restore(state)
         return unit.effects.timer
 
-    def give_up(self, unit: UnitOfWork, poison: MailRow | TimerRow) -> Any:
+    def give_up(self, unit: StoredUnit, poison: MailRow | TimerRow) -> Any:
         """Make a message, or a timer's, a dead letter that has killed its process time and again."""
         msg = f"{poison.crashes} processes have died on it"
         error = HostDied(msg)

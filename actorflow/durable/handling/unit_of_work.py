@@ -1,7 +1,7 @@
 """Unit of work: one message of a durable actor. Its handler's effects on others are held until they are committed.
 
-While the handler runs no transaction is open. At its end the effects go into the open batch of `handler_batch`; the
-actor stays busy until they are committed, and the baton goes on.
+While the handler runs no transaction is open. At its end the effects go into the open batch of the system; the actor
+stays busy until they are committed, and the baton goes on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.failure import failed as core_failed
 from actorflow.durable.rows.payload import pack, read, unpack
 from actorflow.durable.rows.records import Effects, Letter, MailRow, TimerRow
+from actorflow.durable.rows.state import state_bytes
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
@@ -63,7 +64,6 @@ class UnitOfWork(Execution):
         is_machine_timer: the message is a timer of a machine: such a one is part of the state, and no row.
         failure: why it failed; None so far.
         pause: seconds until the next try.
-        refused: the commit's error.
         upto: the number up to which rows are to be handled before items queued behind them.
     """
 
@@ -80,7 +80,6 @@ class UnitOfWork(Execution):
         "message",
         "outer",
         "pause",
-        "refused",
         "run",
         "sender",
         "stashed",
@@ -112,7 +111,6 @@ class UnitOfWork(Execution):
         self.attempt = 0
         self.failure: BaseException | None = None
         self.pause: float | None = None
-        self.refused: Exception | None = None
         self.stashed = self.unstashes = self.is_over = self.is_machine_timer = False
         self.upto = 0
 
@@ -226,7 +224,7 @@ class UnitOfWork(Execution):
             return self.abandoned()
         effects = self.effects
         try:
-            effects.state = self.box.state_bytes()
+            effects.state = self.state_bytes()
             if effects.entry is not None and effects.entry.asker is not None and effects.ending == "done":
                 effects.answer = encode(value, "the answer")
             limit = self.scheduler.payload_limit
@@ -238,20 +236,16 @@ class UnitOfWork(Execution):
         return self.submit()
 
     def submit(self) -> Any:
-        """Hand the unit to the batch."""
-        self.is_over = True
-        self.effects.next = self.next_number()
-        self.box.runtime.batch.add(self)
-        return SUSPENDED
+        """Hand the effects to whoever commits them."""
+        raise NotImplementedError
 
-    def next_number(self) -> int:
-        """Return the row that the actor handles next, or from where on it looks for one."""
-        entry = self.effects.entry
-        if entry is not None and self.effects.ending == "again":
-            return entry.id
-        if self.unstashes and self.box.stash:
-            return min(stashed.id for stashed in self.box.stash)
-        return self.box.next_number()
+    def state_bytes(self) -> bytes:
+        """Return the actor's state as it is stored.
+
+        Raises:
+            PayloadError: a part of it cannot be stored.
+        """
+        return state_bytes(self.actor)
 
     def abandoned(self) -> None:
         """Drop everything: the actor has gone on without this handler."""

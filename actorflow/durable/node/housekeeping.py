@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from actorflow.core.log import logger
 from actorflow.core.outage import Outage
-from actorflow.durable.node.handler_batch import clerk_of, give
 from actorflow.durable.rows import ledger
 from actorflow.errors import ActorDeadError, StoreError
+from actorflow.store.clerk import clerk_of, give
 from actorflow.store.members import BEAT_SECONDS
 
 if TYPE_CHECKING:

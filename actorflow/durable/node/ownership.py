@@ -10,9 +10,9 @@ from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.handlers import handles
 from actorflow.durable.handling import machine_timers
-from actorflow.durable.handling.after_commit import follow_up
+from actorflow.durable.handling.after_commit import StoredUnit
 from actorflow.durable.handling.runtime_messages import RowsArrived
-from actorflow.durable.handling.unit_of_work import UnitOfWork, steps
+from actorflow.durable.handling.unit_of_work import steps
 from actorflow.durable.rows import ledger
 from actorflow.durable.rows.ledger import OwnedActor
 from actorflow.durable.rows.records import Lost
@@ -75,7 +75,7 @@ class Ownership:
         except Exception as error:  # noqa: BLE001 - a class may raise anything when it is made
             return self._stand_aside(box, owned, error)
         box.aside = None
-        unit = UnitOfWork(box, self.runtime.START)
+        unit = box.unit_class(box, self.runtime.START)
         actor: Any = ref._actor
         token = CURRENT.set(unit)
         try:
@@ -110,15 +110,15 @@ class Ownership:
         box.aside = PayloadError(f"{ref.path} handles nothing, as its stored state cannot be read here: {error}")
         self.answer_all(box, box.aside)
 
-    async def _started_later(self, unit: UnitOfWork, owned: OwnedActor, coro: Coroutine[Any, Any, Any]) -> None:
+    async def _started_later(self, unit: StoredUnit, owned: OwnedActor, coro: Coroutine[Any, Any, Any]) -> None:
         await steps(unit, coro)
         self._started(unit, owned)
 
-    def _started(self, unit: UnitOfWork, owned: OwnedActor) -> None:
+    def _started(self, unit: StoredUnit, owned: OwnedActor) -> None:
         """Commit the effects of `on_start`."""
         runtime, box, effects = self.runtime, unit.box, unit.effects
         unit.is_over = True
-        effects.state = box.state_bytes()
+        effects.state = unit.state_bytes()
         check_size(effects.state, f"the state of {box.ref.path}", runtime.scheduler.payload_limit)
         effects.next = owned.next
         if effects.state != owned.state or effects.has_more_than_state:  # most are unchanged
@@ -129,7 +129,7 @@ class Ownership:
 
         def begin() -> None:
             box.timers.arm_all([row for row in owned.timers if row.id in box.timers])
-            follow_up(unit)
+            unit.follow_up()
             for letter in effects.letters:
                 runtime.announce(letter)
 

@@ -19,7 +19,6 @@ from actorflow.core.refs.ref import ActorRef
 from actorflow.durable.context import DurableReply
 from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.durable.handling.runtime_messages import RowsArrived
-from actorflow.durable.node.handler_batch import HandlerBatch
 from actorflow.durable.node.housekeeping import Housekeeping
 from actorflow.durable.node.open_asks import OpenAsks
 from actorflow.durable.node.ownership import Ownership
@@ -34,6 +33,7 @@ from actorflow.durable.rows.records import Letter, MailRow, TimerRow
 from actorflow.errors import ActorDeadError, ActorflowError, AskTimeout, MailboxFull, OutcomeUnknown
 from actorflow.store.classes import find_imported
 from actorflow.store.codec import encode
+from actorflow.store.commit_batch import batch_of
 
 if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
@@ -56,7 +56,7 @@ class DurableRuntime(ledger.LedgerContext):
         self.store = store
         self.boxes: dict[str, Mailbox] = {}
         self.node = store.node.id
-        self.batch = HandlerBatch(self, scheduler)
+        self.batch = batch_of(scheduler, store)
         self.housekeeping = Housekeeping(self, scheduler)
         self.ownership = Ownership(self)
         self._last_number = self._gaps = self._known_gaps = 0

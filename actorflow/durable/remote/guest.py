@@ -31,7 +31,7 @@ from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.remote.protocol import FAILED, HandleRequest, LoadRequest
 from actorflow.durable.remote.remote_ref import DurableRemoteRef
 from actorflow.durable.rows.records import MailRow, TimerRow
-from actorflow.durable.rows.state import is_machine, put_state, state_bytes
+from actorflow.durable.rows.state import is_machine, put_state
 from actorflow.process.hosts.child.guest_ref import GuestRef
 from actorflow.process.hosts.child.guests import STEWARDS
 from actorflow.process.hosts.link.reader import RemoteFuture
@@ -153,10 +153,6 @@ class GuestMailbox:
         self.timers: dict[int, TimerRow] = {}
         self.waiting: dict[int, Any] = {}  # messages of this process that the parent was told of
         self.numbers = itertools.count(1)
-
-    def state_bytes(self) -> bytes:
-        """Return the actor's state as it is stored."""
-        return state_bytes(self.ref._actor)
 
     def load(self, load: LoadRequest) -> None:
         """Take over the stored state."""

@@ -19,9 +19,9 @@ from actorflow.core.messages.messages import CHANGED
 from actorflow.core.running import lifecycle
 from actorflow.durable.future import StoredFuture
 from actorflow.durable.handling import machine_timers
+from actorflow.durable.handling.after_commit import StoredUnit
 from actorflow.durable.handling.mailbox import Mailbox
 from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage, MessageInMemory
-from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.ref import DurableRef
 from actorflow.durable.remote.envoy import DurableEnvoy
 from actorflow.durable.remote.protocol import LoadRequest
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class HostedMailbox(Mailbox):
     """A mailbox whose messages are handled in a child process."""
 
-    unit_class: ClassVar[type[UnitOfWork]] = HostedUnit
+    unit_class: ClassVar[type[StoredUnit]] = HostedUnit
     ref: DurableHostedRef
 
     def __init__(self, *args: Any) -> None:
@@ -80,11 +80,6 @@ class HostedMailbox(Mailbox):
         """Have the guest go back to the stored state; a machine has done so itself."""
         if not self.is_machine and self.must_load is None:
             self.must_load = True
-
-    def state_bytes(self) -> bytes:
-        """Return the guest's state, as its last answer said."""
-        assert self.latest is not None
-        return self.latest
 
     def what_is_stored(self) -> LoadRequest | None:
         """Return the state that the guest has to take over first; None if it has it."""

@@ -10,8 +10,9 @@ from actorflow.core.futures.future import Future
 from actorflow.core.messages.messages import CHANGED, SUSPENDED
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.running import lifecycle
+from actorflow.durable.handling.after_commit import StoredUnit
 from actorflow.durable.handling.runtime_messages import CountDeath, GuestMessage
-from actorflow.durable.handling.unit_of_work import Behalf, UnitOfWork
+from actorflow.durable.handling.unit_of_work import Behalf
 from actorflow.durable.remote.protocol import FAILED, HandleRequest
 from actorflow.durable.rows.records import Letter, TimerRow
 from actorflow.errors import ActorDeadError, HostDied
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from actorflow.process.hosts.link.link import HostLink
 
 
-class HostedUnit(UnitOfWork):
+class HostedUnit(StoredUnit):
     """One message that is handled in a child process.
 
     Attributes:
@@ -78,6 +79,12 @@ class HostedUnit(UnitOfWork):
         if not round_trip.future._add_waiter(go_on):
             go_on()
         return SUSPENDED
+
+    def state_bytes(self) -> bytes:
+        """Return the guest's state, as its last answer said."""
+        latest = self.box.latest
+        assert latest is not None
+        return latest
 
     def replied(self) -> None:
         """Go on with the outcome of the message; the holder of the baton calls this."""
@@ -144,7 +151,7 @@ class HostedUnit(UnitOfWork):
             link.note(link.name, "durable dropped", self.box.ref.uid, self.number)
 
 
-def fill(unit: UnitOfWork, link: HostLink, done: tuple[Any, ...]) -> bool:
+def fill(unit: StoredUnit, link: HostLink, done: tuple[Any, ...]) -> bool:
     """Put the outcome of a message into its unit; True if something waits in the child for the commit."""
     box: Any = unit.box
     effects = unit.effects
@@ -162,7 +169,7 @@ def fill(unit: UnitOfWork, link: HostLink, done: tuple[Any, ...]) -> bool:
     return bool(follows)
 
 
-def settled_there(unit: UnitOfWork, link: HostLink, number: int, own: int) -> None:
+def settled_there(unit: StoredUnit, link: HostLink, number: int, own: int) -> None:
     """Tell the child that a unit is committed."""
     ids = [row.id for row in unit.effects.new_timers]
     link.note(link.name, "durable settled", unit.box.ref.uid, number, ids, own)

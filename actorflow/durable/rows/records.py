@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
-from actorflow.errors import StoreError
+from actorflow.store.commit_batch import MemberRefused
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
@@ -19,11 +19,11 @@ Ending: TypeAlias = Literal["done", "kept", "promised", "again", "dead"]
 KILLS: Final = 3  # processes that a message may kill before it is dead
 
 
-class Lost(StoreError):
+class Lost(MemberRefused):
     """Another node has taken the actor over; nothing of this commit is there."""
 
 
-class Twice(StoreError):
+class Twice(MemberRefused):
     """The message was handled before; nothing of this commit is there."""
 
 
