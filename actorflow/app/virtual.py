@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from actorflow.app.settings import Settings
 from actorflow.app.stored import check_store
 from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.drivers.virtual import VirtualScheduler
+from actorflow.core.drivers.world import World, WorldScheduler
+from actorflow.core.system import SYSTEMS
 from actorflow.errors import DefinitionError
 from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
+from actorflow.store.system_store import SystemStore
 
 if TYPE_CHECKING:
     from actorflow.store.store import Store
@@ -54,6 +57,30 @@ class VirtualSystem(ActorSystem):
         scheduler = VirtualScheduler(name=name, seed=seed, ask_timeout=settings.ask_timeout, threads=settings.threads)
         scheduler.kinds = VIRTUAL_KINDS
         super().__init__(name, store=store, settings=settings, scheduler=scheduler)
+
+    @classmethod
+    def _within(
+        cls, world: World, name: str, *, store: str | Store = "memory:", settings: Settings | None = None
+    ) -> Self:
+        """Start a system that shares a world with others: the clock, the seed and the order of steps."""
+        check_name(name)
+        check_store(store)
+        system = cls.__new__(cls)
+        settings = settings if settings is not None else Settings()
+        scheduler = WorldScheduler(world, name=name, ask_timeout=settings.ask_timeout)
+        scheduler.kinds = VIRTUAL_KINDS
+        ActorSystem.__init__(system, name, store=store, settings=settings, scheduler=scheduler)
+        return system
+
+    def _kill(self) -> None:
+        """End a system of a world as by kill -9: nothing is drained, given back or told; the others go on."""
+        assert isinstance(self.scheduler, WorldScheduler)
+        self.scheduler.kill()
+        if isinstance(self._store, SystemStore):
+            self._store.abandon()
+        self._stopping = self._closed = True
+        SYSTEMS.discard(self)
+        self.ended._settle(None, None)
 
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass, and everything that is due in it happen.

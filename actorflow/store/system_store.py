@@ -188,6 +188,8 @@ class SystemStore:
         self._end_hearing()
         if self._node is not None:
             self._node.release()
+        if self.is_owner:
+            self._shared.close()
 
     def _end_hearing(self) -> None:
         while self._ends:

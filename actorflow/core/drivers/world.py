@@ -1,0 +1,132 @@
+"""World: several systems on one virtual clock, in one order of steps that one seed chooses.
+
+Each system has a scheduler of its own: its end, its events and its settings are apart from the others'. What runs them
+is the world's: the run queue, the timers, the clock, the threads, the random numbers. A system may end, or be killed,
+at any time; the others go on.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from actorflow.core.drivers import collector
+from actorflow.core.drivers.virtual import VirtualOwnThread, VirtualScheduler
+from actorflow.core.futures.thread_wait import DRIVERS
+from actorflow.core.refs.cell import WORK
+from actorflow.core.refs.termination import refuse
+from actorflow.core.running.async_handler import AsyncHandler
+from actorflow.core.running.run_queue import Done, SchedulerThread
+
+if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
+    from actorflow.core.refs.ref import ActorRef
+
+
+class World(VirtualScheduler):
+    """Runs the actors of several systems. Make it, its systems, and use and close them in one thread."""
+
+    def __init__(self, *, seed: int | None = None, threads: int = 2000) -> None:
+        super().__init__(name="world", seed=seed, threads=threads)
+
+    def run_entry(self, worker: SchedulerThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
+        """Run a handler as one of the system that the actor is in; those of a killed system run no more."""
+        owner = ref._scheduler
+        assert isinstance(owner, WorldScheduler)
+        if not owner.is_killed:
+            worker.scheduler = owner
+            owner.run_entry(worker, entry, ref, item)
+
+    def pinned(self, ref: ActorRef[Any]) -> VirtualOwnThread:
+        """Return the own thread of an actor with blocking=True, made at first use."""
+        owner = ref._scheduler
+        assert isinstance(owner, WorldScheduler)
+        return owner.pinned(ref)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class WorldScheduler(VirtualScheduler):
+    """The scheduler of one system in a world.
+
+    Attributes:
+        is_killed: its actors are gone as by kill -9: nothing of them runs, and nobody is told.
+    """
+
+    def __init__(self, world: World, *, name: str, ask_timeout: float | None = None) -> None:
+        self._world = world
+        super().__init__(name=name, seed=world.seed, ask_timeout=ask_timeout, threads=world.max_threads)
+        DRIVERS[world.driver_thread] = world.drive
+        self.is_killed = False
+        self.clock, self.timers, self.random = world.clock, world.timers, world.random
+        self.inbox, self.ready, self.abandoned_items = world.inbox, world.ready, world.abandoned_items
+        self.carriers, self.workers, self._rouse = world.carriers, world.workers, world._rouse
+        self.key = f"{world.random.getrandbits(64):016x}"
+        self._own_threads: list[VirtualOwnThread] = []
+
+    @property
+    def trace(self) -> list[tuple[float, str, str]] | None:
+        """The steps of the whole world."""
+        return self._world.trace
+
+    @trace.setter
+    def trace(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, steps: list[tuple[float, str, str]] | None
+    ) -> None:
+        if steps is not None:
+            self._world.trace = steps
+
+    def find_carrier(self) -> None:
+        """See to it that a thread of the world rests that can run the loop."""
+        self._world.find_carrier()
+
+    def drive(self, future: Future[Any], timeout: float | None) -> None:
+        """Run the world until the future of the thread that made it is done."""
+        self._world.drive(future, timeout)
+
+    def sleep(self, seconds: float) -> None:
+        """Let virtual time pass for all systems of the world."""
+        self._world.sleep(seconds)
+
+    def pinned(self, ref: ActorRef[Any]) -> VirtualOwnThread:
+        """Return the own thread of an actor with blocking=True, made at first use."""
+        pinned = super().pinned(ref)
+        if pinned not in self._own_threads:
+            self._own_threads.append(pinned)
+        return pinned
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """End as by kill -9: no handler runs any more, no `on_stop`, no timer; who waits in one gets Stopping."""
+        self.is_killed = True
+        for worker in list(self.workers):
+            ref = worker.item[0]
+            if ref is not None and ref._scheduler is self and ref._waiting is not None:
+                ref._waiting.interrupt()
+        for own in self._own_threads:
+            if own.given is None:
+                own.end()
+        self.close()
+
+    def close(self) -> None:
+        """End this system's part; the world goes on."""
+        collector.let_run(id(self))
+        self.closed = True
+        self.idle = [SchedulerThread(self)]  # so that a late sender calls `wake`
+
+    def close_inbox(self) -> None:
+        """Answer the messages to actors of this system that came in after its end."""
+        inbox = self.inbox
+        for _ in range(len(inbox)):
+            item = inbox.popleft()
+            if item[0] is WORK or item[0]._scheduler is not self or type(item[1]) in (Done, AsyncHandler):
+                inbox.append(item)
+            else:
+                refuse(item, None)
