@@ -264,7 +264,7 @@ class StoredSystem(System):
 
 
 def check_store(store: str | Store) -> None:
-    """Refuse what is neither a URL nor a store; a URL is looked at when the store is opened.
+    """Refuse any object but a URL or a store; a URL is looked at when the store is opened.
 
     Raises:
         DefinitionError: it is something else.

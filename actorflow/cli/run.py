@@ -183,7 +183,7 @@ class _Stderr(logging.StreamHandler[Any]):
     """Writes to the present `sys.stderr`: a progress bar replaces it, to keep its place below the lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave out what a handler of the app's own gets, below the root: the app has set up that logger."""
+        """Leave out records of a logger that the app has set up below the root: a handler of its own gets them."""
         return not _is_taken(logging.getLogger(record.name)) and bool(super().filter(record))
 
     @property

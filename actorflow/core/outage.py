@@ -59,7 +59,7 @@ class Outage:
         log(text, *values)
 
     def over(self, log: Callable[..., None], text: str, *values: object) -> None:
-        """Log that it works again, if a failure was logged; one that comes and goes is logged twice a minute."""
+        """Log the end of the outage, if a failure was logged; one that comes and goes is logged twice a minute."""
         with self._lock:
             was, self.lasts = self.lasts, False
             self._count = 0

@@ -94,7 +94,7 @@ class ActorPlatform:
 
 
 def due_of(timer: Timer) -> PendingTimer | None:
-    """Return the timer of an interpreter whose message this is; None if it is another's, such as a delayed send's."""
+    """Return the interpreter's timer that an actor's timer stands for; None for another, such as a delayed send's."""
     fire = timer._call.args[0]
     return fire.args[0] if isinstance(fire, partial) else None
 

@@ -73,7 +73,7 @@ class Entered:
         self.done = program.done_events(name, active) if node.kind == "final" else ()
 
     def is_plain(self) -> bool:
-        """Say whether it has no more than functions to call."""
+        """Say whether the entry of the state does no more than call functions."""
         return not (self.actions or self.timeouts or self.invokes or self.done or has_event_hook(self.hooks))
 
 
@@ -166,7 +166,7 @@ class ChartStep:
 
     @property
     def is_quiet(self) -> bool:
-        """Say whether it does nothing but change the configuration."""
+        """Say whether the step does nothing but change the configuration."""
         return self.plain and not (self.actions or self.exits or self.enters)
 
 

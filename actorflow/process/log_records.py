@@ -34,7 +34,7 @@ def install(
         """Sends records to the parent."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            """Send a record; an error in that is printed, as any handler does: it is no error of the one who logs."""
+            """Send a record; an error in that is printed, as by any handler: the code that logs does not get it."""
             try:
                 mark(record)
                 data = pack(record)

@@ -136,7 +136,7 @@ def culprit(obj: Any, path: str, error: BaseException) -> tuple[str, Any, BaseEx
 
 
 def failure_of(part: Any) -> BaseException | None:
-    """Return why it does not pickle, or None."""
+    """Return the error with which a part does not pickle, or None."""
     import cloudpickle  # noqa: PLC0415 - see by_value
 
     try:
@@ -287,7 +287,7 @@ def trace_of(error: BaseException, name: str, text: str) -> str:
 
 
 def str_of(error: BaseException) -> str:
-    """Return its text, also if its `__str__` fails."""
+    """Return the text of an error, also if its `__str__` fails."""
     try:
         return cut(str(error))
     except BaseException as failure:  # noqa: BLE001 - user code
@@ -295,7 +295,7 @@ def str_of(error: BaseException) -> str:
 
 
 def repr_of(value: Any) -> str:
-    """Return its representation, also if its `__repr__` fails."""
+    """Return the representation of an object, also if its `__repr__` fails."""
     try:
         return object.__repr__(value) if type(value) in ATOMS else cut(repr(value))  # atoms pickle if not too big
     except BaseException:  # noqa: BLE001 - user code

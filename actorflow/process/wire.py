@@ -86,19 +86,19 @@ class Connection:
         self._sock.close()
 
     def how_ended(self) -> str:
-        """Tell what ended the process at the other end, if it was a lack of memory here; else ""."""
+        """Return the text that a lack of memory here has ended the process at the other end; else ""."""
         return "" if self.lack is None else f"its process was ended, as there was {self.lack}"
 
     def interrupt_reads(self, seconds: float) -> None:
-        """Have a `receive` that waits so long for something to come raise BlockingIOError."""
+        """Make a `receive` raise BlockingIOError after a wait of so many seconds."""
         self._sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, timeval(seconds))
 
     def interrupt_writes(self, seconds: float) -> None:
-        """Have a `write` that waits so long for the other end to read raise BlockingIOError; the next goes on there."""
+        """Make a `write` raise BlockingIOError after so long a wait for the reader; the next one goes on there."""
         self._sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, timeval(seconds))
 
     def end_reads(self) -> None:
-        """Have reads end after the bytes already sent, whoever else holds the other end."""
+        """End reads after the bytes already sent, also if other processes hold the other end."""
         try:  # noqa: SIM105 - contextlib takes 2 ms to import
             self._sock.shutdown(SHUT_RD)
         except OSError:  # it is closed
@@ -274,7 +274,7 @@ class Frame:
 
     @property
     def is_written(self) -> bool:
-        """Whether all of it is written, be it that a signal has come before that was noted."""
+        """Whether all of the frame is written, also if a signal came before that was noted."""
         if self.at is None:
             return True
         part, sent, after = self.at

@@ -67,12 +67,12 @@ class Schedule:
             raise DefinitionError(msg) from error
 
     def times(self, after: float) -> Iterator[float]:
-        """Yield when it is due after a time, in seconds since the epoch."""
+        """Yield the times of the expression after a time, in seconds since the epoch."""
         start = dt.datetime.fromtimestamp(after, zoneinfo.ZoneInfo(self.zone))
         return (time.timestamp() for time in CronSim(self.cron, start))
 
     def following(self, after: float) -> float:
-        """Return its first time after another; in an hour that comes twice `times` may begin with one before it."""
+        """Return the first time after another; in an hour that comes twice `times` may begin with one before it."""
         return next(time for time in self.times(after) if time > after)
 
     def due(self, first: float, now: float) -> tuple[list[float], float]:

@@ -221,7 +221,7 @@ class Job(Generic[R_co]):
                 waits.drop(int(self.id), over)
 
     def _reason(self) -> DelayReason:
-        """Return why it is not over."""
+        """Return the reason why the job is not over."""
         now, waits = self._store.now(), self._waits
         return self._store.read(lambda transaction: reason_for(transaction, int(self.id), now, waits.workers_of))
 

@@ -86,7 +86,7 @@ def open_queue(
 
 
 def line_of(home: QueueSystem, name: str, durability: Durability | None) -> LocalQueue:
-    """Return what the queues of one name share in a system, made at first use."""
+    """Return the LocalQueue that the queues of one name share in a system, made at first use."""
     local = home.local_queues.get(name)
     if local is not None:
         return local

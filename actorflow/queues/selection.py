@@ -110,7 +110,7 @@ class Selection:
         return count
 
     def retry(self, store: Store, limit: int) -> int:
-        """Queue them again, if they are failed, dead or cancelled; return how many. `limit`: see `ledger.revive`."""
+        """Queue the jobs again that are failed, dead or cancelled; return how many. `limit`: see `ledger.revive`."""
         return sum(
             store.write(partial(ledger.revive_each, ids=ids, now=store.now(), limit=limit))
             for ids in self._parts(store, REVIVABLE)

@@ -143,7 +143,7 @@ class StoreBase(ABC, Generic[N]):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the store was closed."""
         return self._ended.is_set()
 
     def close(self) -> None:

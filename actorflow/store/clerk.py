@@ -20,7 +20,7 @@ class BlockingTraits(Traits):
     __slots__ = ()
 
     def unlearn(self, seconds: float) -> None:
-        """Stay as it is: a quick disk is no reason to hold up others."""
+        """Keep the batch as it is: a quick disk is no reason to hold up others."""
 
 
 def clerk_of(scheduler: Scheduler, name: str) -> ActorRef[FunctionActor]:

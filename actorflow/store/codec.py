@@ -136,7 +136,7 @@ def decode(data: bytes, find: Callable[[str], type | None] | None = None) -> Any
 
 
 def unreadable(problem: str, error: BaseException) -> PayloadError:
-    """Return the error for a value whose own code has raised."""
+    """Return the PayloadError for a value whose own code has raised."""
     return PayloadError(f"{problem}: {reason_of(error, 1000)}")
 
 

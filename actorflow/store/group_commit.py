@@ -234,7 +234,7 @@ class Commits(Holding):
             self._doubted()
 
     def _hand_over(self, batch: list[PendingWrite]) -> None:
-        """Leave a batch in whose midst this thread was interrupted: committed work is told, the rest waits."""
+        """Leave a batch in which this thread was interrupted: its committed work is told of that, the rest waits."""
         if self.turn.is_mine:
             waiting = set(map(id, list(self._waiting)))
             again = [work for work in batch if not work.is_over and id(work) not in waiting]
@@ -321,7 +321,7 @@ class Commits(Holding):
         return False
 
     def _without_failed(self, batch: list[PendingWrite]) -> list[PendingWrite]:
-        """Undo all, and do the others again: work whose last statements failed has no savepoint any more."""
+        """Roll back all, and do the rest again: work that failed in its last statements has no savepoint any more."""
         self._undo()
         failed = [work for work in batch if work.error is not None]
         rest = [work for work in batch if work.error is None]

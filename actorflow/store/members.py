@@ -68,7 +68,7 @@ class Members:
         return row is not None and row[0] not in self.dead and row[5] >= self.lease_time() - LEASE_SECONDS
 
     def look(self) -> None:
-        """Beat if it is time, and bury dead nodes; a second call within a period does nothing.
+        """Write this node's beat if it is due, and bury dead nodes; a second call within a period does nothing.
 
         Raises:
             StoreError: the database failed.

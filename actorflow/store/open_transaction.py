@@ -48,7 +48,7 @@ class OpenTransaction:
 
     @property
     def is_open(self) -> bool:
-        """Whether its thread has it still."""
+        """Whether the thread that opened the transaction still has it."""
         return not (self._is_over or self.is_abandoned)
 
     def commit(self) -> None:

@@ -72,7 +72,7 @@ class SupervisedChildren(Children):
     # --- the fate of a child -----------------------------------------------------------------------------------------
 
     def will_restart(self, ref: ActorRef[Any], error: BaseException | None) -> bool:
-        """Say whether its restart kind asks for a new incarnation; the intensity may still forbid it."""
+        """Say whether a child's restart kind asks for a new incarnation; the intensity may still forbid one."""
         restart = self.restart_of(ref._traits)
         return not self.closed and (restart == "permanent" or (restart == "transient" and error is not None))
 
@@ -276,7 +276,7 @@ def unknown_child(children: SupervisedChildren, name: str) -> DefinitionError:
 
 
 class GaveUp:
-    """Crashes a parent whose children crash too often, after its current handler; but not its next incarnation."""
+    """Crashes a parent whose children crash too often, after its current handler; but not its later incarnations."""
 
     __slots__ = ("actor", "error")
 

@@ -155,7 +155,7 @@ def is_text(value: str) -> bool:
 
 
 def is_word(value: Any) -> bool:
-    """Say whether it can be a tag: the store has one a line."""
+    """Say whether a value can be a tag: the store has one a line."""
     return isinstance(value, str) and is_text(value) and len(value.splitlines()) == 1 and not value.endswith("\n")
 
 

@@ -100,6 +100,59 @@ def test_no_docstring_has_a_sentence_about_what_or_who() -> None:
     assert wrong == []
 
 
+def first_sentences() -> Iterator[tuple[str, ast.AST, str]]:
+    """Yield the place, the node and the first sentence, up to a colon or semicolon, of each docstring."""
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                text = ast.get_docstring(node)
+                if text is not None:
+                    first = re.split(r"(?<=[.:;]) ", " ".join(text.split("\n\n")[0].split()))[0]
+                    yield f"{module.relative_to(ROOT)}:{node.body[0].lineno}", node, first
+
+
+# Words that may stand between the verb of a sentence and its first noun.
+BEFORE_A_NOUN = re.compile(
+    r"(?:a|all|an|and|as|at|be|by|end|for|forget|from|give|had|has|have|how|if|in|into|is|keep|let|make|no|not|note|of|off|"
+    r"on|or|out|over|put|say|see|so|take|tell|than|that|the|then|there|these|this|those|to|up|was|were|when|whether|which|"
+    r"why|with|yet)"
+)
+
+
+def hangs(sentence: str) -> bool:
+    """Say whether a sentence about a function speaks of "it" or "them" before it has named a thing."""
+    for word in re.findall(r"[\w`']+", sentence.lower())[1:]:
+        if word in {"it", "its", "them", "they"}:
+            return True
+        if not BEFORE_A_NOUN.fullmatch(word):
+            return False
+    return False
+
+
+def test_a_first_sentence_names_its_thing_by_a_noun() -> None:
+    assert [f"{place}: {first}" for place, _, first in first_sentences() if re.search(r"\b(what|who)\b", first)] == []
+
+
+def test_a_first_sentence_about_a_function_names_a_thing_before_it_speaks_of_it() -> None:
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    assert [
+        f"{at}: {first}" for at, node, first in first_sentences() if isinstance(node, functions) and hangs(first)
+    ] == []
+
+
+def test_no_docstring_has_the_number_of_a_layer() -> None:
+    """The order of layers is in pyproject.toml, and checked there."""
+    assert [str(module) for module in MODULES if re.search(r"\b[Ll]ayer \d", module.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    "sentence", ["Take it off the heap.", "Return why it does not pickle.", "Say whether they are."]
+)
+def test_a_pronoun_without_a_noun_is_found(sentence: str) -> None:
+    assert hangs(sentence)
+    assert not hangs("Take the timer off the heap, unless it has fired.")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_no_page_has_a_sentence_about_what_or_who(page: Path) -> None:
     assert hanging(page.read_text(encoding="utf-8")) == []

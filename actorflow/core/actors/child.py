@@ -98,7 +98,7 @@ def constructed(make: Any, args: tuple[Any, ...]) -> tuple[type[Any], tuple[Any,
 
 
 def actor_type(actor_class: Any) -> type[Any]:
-    """Return the class, or raise an error that says what is wrong with it."""
+    """Return the class, if it is one of actors; raise the error for any other object."""
     if isinstance(actor_class, type) and Actor in actor_class.__mro__:  # issubclass asks ABCMeta, for 400 ns
         return actor_class
     hint = "; subclass af.Actor" if isinstance(actor_class, type) else ""

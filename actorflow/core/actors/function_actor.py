@@ -27,7 +27,7 @@ class FunctionActor(Actor):
         self.run(self._function, message)
 
     def run(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call a function; its error is logged, with what it was called with."""
+        """Call a function; its error is logged, with the arguments of the call."""
         try:
             function(*args)
         except KeyboardInterrupt:

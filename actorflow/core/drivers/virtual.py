@@ -93,7 +93,7 @@ class VirtualScheduler(Scheduler):
         self._rouse()
 
     def find_carrier(self) -> None:
-        """See to it that a thread rests that can run the loop."""
+        """Make sure that a thread is at rest which can run the loop."""
         if self.carriers:
             return
         if len(self.workers) >= self.max_threads:
@@ -373,7 +373,7 @@ class VirtualScheduler(Scheduler):
 
 
 def real_wait(ref: ActorRef[Any], future: Future[Any]) -> DefinitionError:
-    """Make the error for a handler in virtual time that waits for what takes real time."""
+    """Make the error for a handler in virtual time that waits for a live system, which takes real time."""
     target = future._target
     awaited = "a pool or a job of a live system" if target is None else f"{target.path} of a live system"
     return DefinitionError(

@@ -50,7 +50,7 @@ def bridge(future: Future[Any], execution: Execution | None) -> Generator[Any, A
 
 
 def note_wait(task: Any, future: Future[Any]) -> None:
-    """Note for what a handler on the loop waits. A task that it has begun may outlive it: then the actor does not wait.
+    """Note the future that a handler on the loop waits for, unless only a task that it began is left of the handler.
 
     Raises:
         DeadlockError: it waits for the actor itself, or for one that waits for it.

@@ -307,7 +307,7 @@ class Derived(Future[T]):
         self._turn = True  # deleted by the one who computes
 
     def _leaves(self) -> Iterable[pykka.Future[Any]]:
-        """Return what it is computed from in the end; without recursion, as users chain thousands."""
+        """Return the futures at the ends of a chain of derived ones; without recursion, as users chain thousands."""
         stack: list[pykka.Future[Any]] = [self]
         while stack:
             future = stack.pop()
@@ -320,7 +320,7 @@ class Derived(Future[T]):
         return (future for future in self._leaves() if isinstance(future, Future))
 
     def done(self) -> bool:
-        """Say whether all that it is computed from is there."""
+        """Say whether all futures that this one is computed from are done."""
         return self._done or all(isinstance(future, Future) and future.done() for future in self._leaves())
 
     def _wait(self, timeout: float | None) -> None:
@@ -342,7 +342,7 @@ class Derived(Future[T]):
             link._run(None if deadline is None else max(0.0, deadline - now()))
 
     def _run(self, timeout: float | None) -> None:
-        """Compute it, unless another thread does, or has."""
+        """Compute the result, unless another thread does, or has."""
         if self._done:
             return
         try:

@@ -1,4 +1,4 @@
-"""Messages: the runtime's own kinds, and what all rooms of the core know of a handler that runs.
+"""Messages: the runtime's own kinds, and the record of the handler that runs.
 
 `handlers` (what the scheduler runs for messages of the runtime's own classes), `messages` (calls, life-cycle requests,
 events to subscribe to), `events` (subscriptions to them, dead letters), `reply` (an answer that a handler gives later),

@@ -36,7 +36,7 @@ class Address(pykka.ActorRef[Any]):
         return self._name
 
     def _number(self) -> int:
-        """Return its number in its system; the same in all processes, and in each run of a seed."""
+        """Return the actor's number in its system; the same in all processes, and in each run of a seed."""
         return self.uid - self._home.first_uid
 
     @property

@@ -1,4 +1,4 @@
-"""Cell: what the scheduler keeps at the ref of an actor, and what a kind of actor may do in another way.
+"""Cell: the fields of a ref that belong to the scheduler, and the hooks that kinds of actors override.
 
 All fields that are not part of the address belong to the scheduler: only the thread that holds the baton changes them.
 The word is Akka's: an actor's cell has its mailbox, its children and its present incarnation.
@@ -49,7 +49,7 @@ WORK: Final[Any] = SchedulerWork()
 
 
 class Cell(Address):
-    """The part of a ref that is the runtime's own. The methods below the fields are what a kind of ref may override."""
+    """The part of a ref that is the runtime's own. Kinds of refs override the methods below the fields."""
 
     __slots__ = ("_actor", "_children", "_cold", "_queue", "_state", "_waiting")
 

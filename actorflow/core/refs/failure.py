@@ -44,7 +44,7 @@ def is_contained(error: BaseException) -> bool:
 
 
 def failed(scheduler: Scheduler, execution: Execution, error: BaseException, asker: Future[Any] | None) -> Ended | None:
-    """Do what `answer_failure` does; if that raises in turn, the caller is still answered and the actor crashes."""
+    """Call `answer_failure` with a handler's error; if that raises, the caller is answered and the actor crashes."""
     item = execution.item
     try:
         return answer_failure(scheduler, execution, error, asker)

@@ -1,4 +1,4 @@
-"""Home and Lineage: what a ref may ask of any scheduler and any parent, also if the actor lives elsewhere or died."""
+"""Home and Lineage: the questions that a ref may ask of any scheduler and parent, also if the actor lives elsewhere."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Home(Protocol):
 
 
 class Lineage(Protocol):
-    """The place in the tree that an actor was spawned at: `Children`, or what stands for a parent elsewhere."""
+    """The place in the tree that an actor was spawned at: `Children`, or a stand-in for a parent elsewhere."""
 
     @property
     def path(self) -> str:

@@ -162,7 +162,7 @@ class AnswerDue:
         return None if seconds is None else cls(task, future, seconds)
 
     def start(self, scheduler: Scheduler) -> None:
-        """Put it on the heap, unless the wait is over; the holder of the baton calls this and `come`."""
+        """Put the bound on the heap, unless the wait is over; the holder of the baton calls this and `come`."""
         if self.task is not None:
             self.entry = scheduler.add_timer(self.due, self.come)
 
@@ -174,13 +174,13 @@ class AnswerDue:
             task()
 
     def cancel(self) -> None:
-        """Forget it: the wait is over."""
+        """Forget the bound: the wait is over."""
         task, self.task = self.task, None
         if task is not None:
             task.scheduler.post_work(lambda: self.forget(task.scheduler))
 
     def forget(self, scheduler: Scheduler) -> None:
-        """Take it off the heap; the holder of the baton calls it."""
+        """Take the bound off the heap of timers; the holder of the baton calls this."""
         if self.entry is not None:
             scheduler.timers.cancel(self.entry)
 

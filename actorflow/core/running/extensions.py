@@ -1,4 +1,4 @@
-"""Extensions: what higher layers make for a scheduler at first need, and what the core calls of it."""
+"""Extensions: the parts that higher layers make for a scheduler at first need, with the methods that the core calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Closing(Protocol):
     """A part of a system that ends with its threads."""
 
     def close(self, seconds: float, /) -> object:
-        """End it, in so many seconds."""
+        """End this part, in so many seconds."""
         ...
 
 
@@ -30,7 +30,7 @@ class HostsExtension(Closing, Protocol):
     node: Any
 
     def begin_close(self, seconds: float, /) -> object:
-        """Have all of them end; does not wait."""
+        """Begin to end all child processes; does not wait."""
         ...
 
 

@@ -26,7 +26,7 @@ class Waiting(Protocol):
 
     @property
     def deadline(self) -> float | None:
-        """When it goes on in any case, on the scheduler's clock."""
+        """The time at which the handler goes on in any case, on the scheduler's clock."""
         ...
 
     def interrupt(self) -> None:
@@ -84,7 +84,7 @@ class SchedulerThread(Execution):
         self.task = self.left = None
 
     def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
-        """Send what a finaliser, or a handler of log records, sends between two messages: nobody is the sender."""
+        """Send a message of a finaliser, or of a log handler, that runs between two messages: without a sender."""
         if self.item is not AT_REST:
             super().hold(ref, message, future)
         ref._arrive(message, future, None)

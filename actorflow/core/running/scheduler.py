@@ -147,7 +147,7 @@ class Scheduler(Extensions):
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
     def mutex(self) -> Any:
-        """Return a new re-entrant lock for what a system makes at first need, in which a handler may wait."""
+        """Return a new re-entrant lock for parts that a system makes at first need; a handler may wait with it held."""
         return threading.RLock()
 
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:

@@ -282,11 +282,11 @@ class UnitOfWork(Execution):
         return self.submit()
 
     def is_refusal(self, error: BaseException) -> bool:
-        """Say whether it is the refusal of a machine, which is as it was."""
+        """Say whether an error is the refusal of a machine, which is as it was."""
         return isinstance(error, TransitionRefused) and error.refused_by == id(self.actor)
 
     def count(self, error: BaseException) -> None:
-        """Count a failed try, and say what follows."""
+        """Count a failed try, and decide on the next step: another try, a dead letter or a crash."""
         box, effects = self.box, self.effects
         counted: Any = effects.entry or effects.timer or self
         counted.attempt += 1

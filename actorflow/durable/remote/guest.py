@@ -213,7 +213,7 @@ class GuestUnit(UnitOfWork):
         return effects.ending, effects.state, *answers, rows, effects.dropped_timers, flags
 
     def failed(self, error: BaseException) -> Any:
-        """Drop it all, and return the error: the parent decides whether it is tried again."""
+        """Drop all effects, and return the error: the parent decides whether it is tried again."""
         if self.is_abandoned:
             logger.info("An abandoned handler ended with %r", error)
             return self.abandoned()

@@ -48,7 +48,7 @@ class HostedUnit(StoredUnit):
         self.refused_there = self.follows = False
 
     def is_refusal(self, error: BaseException) -> bool:  # noqa: ARG002 - the child has seen to it
-        """Say whether it is the refusal of a machine."""
+        """Say whether an error is the refusal of a machine."""
         return self.refused_there
 
     def dispatch(self, message: Any) -> Any:

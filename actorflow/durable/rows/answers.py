@@ -61,7 +61,7 @@ class PipedAnswer:
 
     @property
     def rest(self) -> list[Any]:
-        """What the address of the answer says beside the mailbox."""
+        """The part of an answer's address that stands beside the mailbox."""
         return [self.name, self.failed, self.token]
 
     def __repr__(self) -> str:

@@ -48,7 +48,7 @@ class Letter:
     is_put: bool = False
 
     def values(self) -> dict[str, Any]:
-        """Return its row."""
+        """Return the row of the letter."""
         return {"receiver": self.receiver, "sender": self.sender, "asker": self.asker, "body": self.body}
 
 
@@ -94,7 +94,7 @@ class TimerRow:
         box.write_soon("actors.start_timer", {"id": self.id})
 
     def next_due(self, now: float) -> float | None:
-        """Return when it fires next, if it is periodic: firings that were missed are skipped."""
+        """Return the time at which a periodic timer fires next, else None: firings that were missed are skipped."""
         if self.period is None:
             return None
         return self.due + self.period * max(1.0, math.floor((now - self.due) / self.period) + 1)

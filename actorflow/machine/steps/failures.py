@@ -71,5 +71,5 @@ def not_a_chart(given: object) -> DefinitionError:
 
 
 def is_own_refusal(machine: Interpreter, error: Exception) -> bool:
-    """Say whether it is this machine that has refused: an action may have asked another one."""
+    """Say whether this machine has refused the event: an action may have asked another machine, which did."""
     return isinstance(error, TransitionRefused) and error.refused_by == id(machine._platform.owner)

@@ -62,7 +62,7 @@ def send(machine: Interpreter, event: Event) -> Any:
 
 
 def go_on(machine: Interpreter, event: Event, choice: Choice | None) -> Any:
-    """Go on with an event whose guards have been asked, and which takes more than the common step."""
+    """Handle the rest of an event that needs more than the common step, after its guards have been asked."""
     if choice is not None and choice.move.choose is not None:  # it may yet decline, and the next candidate be asked
         return complete(machine, lambda: handle(machine, event))
     return complete(machine, lambda: _take_chosen(machine, event, choice))

@@ -113,7 +113,7 @@ class ChildProcess:
         return exit
 
     def abandon(self) -> None:
-        """Count it as ended if it was not forked yet, which may take for ever; one that is forked later is killed."""
+        """Count the process as ended if it was not forked yet, which may take for ever; a later fork is killed."""
         self.kill()
         with self._changed:
             if self._pid is not None:
@@ -155,7 +155,7 @@ class ChildProcess:
         self._exit = self._exit or ProcessExit(error="it belongs to the process that this one was forked from")
 
     def _lost(self, why: str, *, refused: bool = False) -> None:
-        """Its zygote has died: the kernel kills the child then; see to it, and report it."""
+        """Kill the child of a zygote that has died, as the kernel does on Linux, and report its end."""
         if self._pid is not None:
             for kill in (os.killpg, os.kill):  # the group holds its children, too
                 try:

@@ -45,8 +45,8 @@ def fits_behind(
 def is_light(task: PoolTask[Any], known: Container[int]) -> bool:
     """Say whether a task can be sent to a worker that does not read: one that runs another task, or is starting.
 
-    The socket must hold all of it. Else who sends waits for the worker, with the lock of the line; and a worker that
-    then sends much by itself, results or log records, waits for the line's thread: for ever.
+    The socket must hold all of the task. Else the sender waits for the worker, with the lock of the channel; and a
+    worker that then sends much by itself, results or log records, waits for the channel's thread: for ever.
     """
     return not task.buffers and weight(task, known) <= BEHIND_BYTES
 

@@ -87,7 +87,7 @@ class PoolFuture(Future[T], concurrent.futures.Future[T]):
         return self.cancelled()
 
     def cancelled(self) -> bool:
-        """Say whether it was cancelled."""
+        """Say whether the task was cancelled."""
         return self._done and self._error is not None and self._error is self._revoked
 
     def running(self) -> bool:

@@ -39,7 +39,7 @@ class ScheduleRow(NamedTuple):
         )
 
     def is_ahead(self, now: float) -> bool:
-        """Say whether it was written by a clock that was wrong: its next time may be a long way off."""
+        """Say whether a schedule was written by a clock that was wrong: the next time may be a long way off."""
         return max(self.declared, self.last or 0.0) > now + SKEW_SECONDS
 
 

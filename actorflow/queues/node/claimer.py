@@ -69,14 +69,14 @@ class Offer:
         return not self.is_out
 
     def withdraw_to_take(self) -> bool:
-        """Withdraw it, as the claimer is to take jobs itself; False if it is to wait for an answer."""
+        """Withdraw the offer, as the claimer is to take jobs itself; False if it is to wait for an answer."""
         self.is_missed = not self.withdraw()
         if self.is_missed and self._timer is None:
             self._timer = self._claimer.ctx.after(ANSWER_SECONDS, self._claimer.revoke)
         return not self.is_missed
 
     def answered(self, token: object) -> bool:
-        """Note that who has taken an offer answers; False if it is none of this incarnation, or was revoked."""
+        """Note the answer to an offer; False if it is none of this incarnation, or was revoked."""
         is_ours = token is self.token
         if is_ours:
             self.is_out = False
@@ -86,7 +86,7 @@ class Offer:
         return is_ours
 
     def revoke(self) -> bool:
-        """Take it back if nobody has answered; return whether it was out: its job, if it comes late, is given back."""
+        """Take the offer back if nobody has answered; return whether it was out: a late job is given back."""
         self._timer = None
         if self.withdraw():
             return False
@@ -303,7 +303,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         return max(0, target - have)
 
     def takes_no_more(self) -> bool:
-        """Say whether it is to end."""
+        """Say whether the claimer is to end."""
         return self.draining or self.local.closed or self.local.scheduler.draining
 
     def wait_for(self, due: float | None) -> None:

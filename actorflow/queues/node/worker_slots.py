@@ -65,7 +65,7 @@ class WorkerSlots(Actor):
         raise NotImplementedError  # pragma: no cover - the claimer has it
 
     def takes_no_more(self) -> bool:
-        """Say whether it is to end."""
+        """Say whether the claimer is to end."""
         raise NotImplementedError  # pragma: no cover - the claimer has it
 
     # --- to work ------------------------------------------------------------------------------------------------------

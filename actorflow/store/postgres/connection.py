@@ -49,7 +49,7 @@ class Guest:
             raise self.failed(error) from error
 
     def failed(self, error: Exception) -> StoreError:
-        """Say what the server said."""
+        """Return the StoreError for an error of the server."""
         return store_error(self.url, error)
 
 
@@ -144,7 +144,7 @@ class PostgresWriter:
         return self._link.wait_until_back(deadline)
 
     def begin(self, durability: Durability, /) -> None:
-        """Open a transaction whose commit will last as asked, and see that the tables are those that are known here."""
+        """Open a transaction of that durability, and check that the tables are those that this version knows."""
         self.transaction.changed = False
         row = self.session.begin(self._begin, durability)
         if row is None or row[0] > self._version:

@@ -70,7 +70,7 @@ class ServerSession:
             raise self.failed(error) from error
 
     def failed(self, error: Exception) -> StoreError:
-        """Say what the server said, or that it was silent, and this session was cut."""
+        """Return the StoreError for an error of the server, or for its silence, in which this session was cut."""
         lost = self.lost()
         is_cut = self._cut is self.connection and lost is not None
         return StoreError(f"{lost}") if is_cut else store_error(self.url, error)

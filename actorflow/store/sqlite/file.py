@@ -1,4 +1,4 @@
-"""File: a SQLite file made ready: whose it is, its tables, its mode, its checkpoints."""
+"""File: a SQLite file made ready: its owner, its tables, its mode, its checkpoints."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class Templates:
             template.backup(connection)
 
     def close(self) -> None:
-        """Close them, at the end of the process."""
+        """Close the templates, at the end of the process."""
         for template in self._by_version.values():
             template.end()
 

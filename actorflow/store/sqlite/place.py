@@ -64,7 +64,7 @@ class FilePlace:
             raise self._gone("its log (-wal) was deleted or replaced")
 
     def look_back(self) -> None:
-        """See that the file is still there after a commit: 1 us, 0.3 % of an enqueue whose commit outlives a power cut.
+        """Check that the file is still there after a commit: 1 us, 0.3 % of an enqueue that outlives a power cut.
 
         Raises:
             StoreError: it was deleted, or another one is in its place; the commit is lost.

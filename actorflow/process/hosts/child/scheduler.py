@@ -56,7 +56,7 @@ class ParentLink(HostLink):
         os._exit(0)
 
     def end_for_memory(self, error: NoMemory) -> None:
-        """Say why, and end: what the parent has sent cannot be skipped, and its senders get `HostDied`."""
+        """Log the lack of memory, and end: no frame of the parent can be skipped. The senders get `HostDied`."""
         try:
             logger.critical("There was %s, so this host ends", error)
             self.flush_all()

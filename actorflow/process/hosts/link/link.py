@@ -216,7 +216,7 @@ class HostLink(Outbox):
         return True
 
     def _mend(self, items: list[Any]) -> None:
-        """Have answers set again whose setting was interrupted."""
+        """Open answers again that a signal interrupted while they were set."""
         self._begun = False
         for item in items:
             entry = self.pending.get(item[1]) if item[0] == ANSWER else None

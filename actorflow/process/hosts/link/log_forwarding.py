@@ -26,7 +26,7 @@ def install(link: HostLink, parent: str, levels: dict[str, int]) -> None:
 
 
 def mark(record: logging.LogRecord) -> None:
-    """Note whose handler logs."""
+    """Add the path of the actor whose handler logs to a record."""
     execution = CURRENT.get()
     ref = execution.item[0] if execution is not None else None
     if not hasattr(record, "actor") and ref is not None and hasattr(ref, "path"):

@@ -340,7 +340,7 @@ class Outbox:
                 self._release()
 
     def _hold_back(self, uid: int, origin: HostLink) -> None:
-        """Have the senders wait whose messages come by `origin`."""
+        """Make senders wait whose messages come by the link `origin`."""
         ref, flow = self.node.find(uid), self.node.flow
         if flow.hold(uid, self, origin, fails=ref is not None and ref._traits.options.overflow == "fail"):
             self._held.append(uid)
@@ -388,7 +388,7 @@ def framed(items: list[tuple[Any, ...]], buffers: Sequence[memoryview] = ()) -> 
 
 
 def own(buffers: Sequence[memoryview]) -> list[memoryview]:
-    """Copy big buffers: they are written later, and whose they are may change them before."""
+    """Copy big buffers that are written later: their owner may change them before."""
     return [memoryview(bytes(buffer)) for buffer in buffers]
 
 

@@ -1,6 +1,6 @@
 """Virtual hosts: hosts on a virtual clock.
 
-There all processes are one, but what goes from one host to another, or to the system's own process and back, is pickled
+There all processes are one, but messages from one host to another, or to the system's own process and back, are pickled
 all the same: a test sees that a message or an answer does not survive the way, or that sender and receiver do not share
 it. An actor is in the host of its parent, unless it has one of its own.
 """
@@ -53,7 +53,7 @@ class CopiedFuture(Future[Any]):
 
 
 class CopyingBase(ActorRef[Any]):
-    """The base of refs on a virtual clock, which copy what goes from one host to another."""
+    """The base of refs on a virtual clock, which copy messages that go from one host to another."""
 
     __slots__ = ()
 

@@ -71,7 +71,7 @@ class DirectChannel(WorkerChannel):
     def leave_to_thread(self) -> None:
         """Leave the rest of a caller's turn to the worker's thread after a signal.
 
-        Another signal may come here, too. Then the thread finds what was left at its next look, within a second.
+        Another signal may come here, too. Then the thread finds the rest at its next look, within a second.
         """
         lock = self.lock
         if lock._is_owned():  # it came between the body of a `with` block and the end of the block

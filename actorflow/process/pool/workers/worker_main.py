@@ -347,7 +347,7 @@ class TaskRunner:
 
 
 def end_fork(*_: Any, **__: Any) -> NoReturn:
-    """End a process that a task has forked and that comes back from it: what is left to do is the worker's."""
+    """End a process that a task has forked and that comes back from the task: the rest is the worker's to do."""
     error = sys.exception()
     code: Any = None
     try:

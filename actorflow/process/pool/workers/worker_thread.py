@@ -106,7 +106,7 @@ class WorkerThread(DirectChannel):
             self.deliver(outcomes)
 
     def write_on(self) -> None:
-        """Write what the worker has not read in time."""
+        """Write the rest of a frame that the worker has not read in time."""
         if self.connection.frames and not self.doomed:
             with suppress(OSError):
                 self.connection.write()
@@ -249,7 +249,7 @@ class WorkerThread(DirectChannel):
             self.recall()
 
     def check_begins(self) -> None:
-        """Have a worker replaced that begins nothing of what it has: it is stopped, or stuck between two tasks."""
+        """Replace a worker that begins none of its tasks: the process is stopped, or stuck between two tasks."""
         number, since = self._next
         first, now = next(iter(self.in_flight)), perf_counter_ns()
         if number != first or not self.ready:
