@@ -67,7 +67,7 @@ class BatchMember:
             member.write(transaction)
 
     def leave(self) -> None:
-        """Do the part of what follows the commit that may wait; called by the thread that has committed."""
+        """Do the part of the work after the commit that may wait; called by the thread that has committed."""
 
     def settle(self, error: Exception | None) -> None:
         """Go on after the commit; the holder of the baton calls this, once, whatever has become of it.

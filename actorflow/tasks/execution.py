@@ -193,7 +193,7 @@ class Attempt(Generic[O]):
         )
 
     def is_cancelled(self) -> bool:
-        """Say whether its end was asked for."""
+        """Say whether the end of the attempt was asked for."""
         return self.cancelled
 
     def wait_for(self, job: int | None) -> None:
@@ -255,7 +255,7 @@ class Attempt(Generic[O]):
         self.close(ending)
 
     def fail(self, error: BaseException, rng: random.Random, worker: ActorRef[Any] | None = None) -> None:
-        """End the attempt with what the function raised; it does not raise itself, or worker and owner were lost."""
+        """End the attempt with the error of the function; it does not raise itself, or worker and owner were lost."""
         try:
             self.undo()
         except Exception as problem:  # noqa: BLE001 - the connection is gone, and its writes with it

@@ -53,7 +53,7 @@ class TaskFiles:
             return str(self._folder)
 
     def path_of(self, key: str) -> str:
-        """Return the path by which the files of an attempt are named, but for what each is for.
+        """Return the path by which the files of an attempt are named, without the suffix of each.
 
         A key may be longer than a file's name, and have slashes: it is hashed.
         """

@@ -18,7 +18,7 @@ HELD_SECONDS: Final = 1.0  # that it may be open before it is warned of
 def watch_held(attempt: Attempt[Any], held: OpenTransaction) -> None:
     """Report a task that has its transaction open for long, and undo it when the task's time is over.
 
-    Who ends attempts cannot do so: it may itself wait for the transaction.
+    The actor that ends attempts cannot do so: it may itself wait for the transaction.
     """
     site = attempt.site
     if site.scheduler.is_virtual:

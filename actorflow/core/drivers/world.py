@@ -1,7 +1,7 @@
 """World: several systems on one virtual clock, in one order of steps that one seed chooses.
 
-Each system has a scheduler of its own: its end, its events and its settings are apart from the others'. What runs them
-is the world's: the run queue, the timers, the clock, the threads, the random numbers. A system may end, or be killed,
+Each system has a scheduler of its own: its end, its events and its settings are apart from the others'. The world has
+the run queue, the timers, the clock, the threads and the random numbers. A system may end, or be killed,
 at any time; the others go on.
 """
 
@@ -83,7 +83,7 @@ class WorldScheduler(VirtualScheduler):
             self._world.trace = steps
 
     def find_carrier(self) -> None:
-        """See to it that a thread of the world rests that can run the loop."""
+        """Make sure that a thread of the world is at rest which can run the loop."""
         self._world.find_carrier()
 
     def drive(self, future: Future[Any], timeout: float | None) -> None:
