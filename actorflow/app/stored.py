@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from actorflow.app.bounded import within
 from actorflow.app.settings import Settings
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from actorflow.core.actors.traits import Traits
     from actorflow.core.running.scheduler import Scheduler
     from actorflow.durable.node.dead_letters import DeadMail
+    from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.durable.node.stored_actors import StoredActors
     from actorflow.queues.job import Job
     from actorflow.queues.limits import Limit
@@ -187,7 +188,7 @@ class StoredSystem(System):
         """The durable actors in the store, of this system and of others: list them, see their mail, delete them."""
         from actorflow.durable.node.stored_actors import StoredActors  # noqa: PLC0415 - most systems have no durable actor
 
-        return StoredActors(self.store, lambda: self.scheduler.durable)
+        return StoredActors(self.store, lambda: cast("DurableRuntime | None", self.scheduler.durable))
 
     def durable(self, name: str, cls: type[A], /) -> ActorRef[A]:
         """Return a ref to a durable actor by its name, also in a process that does not spawn it, or before one does.
@@ -248,7 +249,7 @@ class StoredSystem(System):
             within(max(CLOSE_SECONDS, self._left()), self._close_store, f"{self.name}: its store did not close")
 
     def _close_store(self) -> None:
-        durable = self.scheduler.durable
+        durable = cast("DurableRuntime | None", self.scheduler.durable)
         if durable is not None:
             durable.close()
         exclusively(self._store_lock, self._close_lines)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import NODES
 from actorflow.core.system import SYSTEMS
+
+if TYPE_CHECKING:
+    from actorflow.core.running.extensions import DurableExtension
 
 ELSEWHERE: Final = -1  # uid of refs whose actor is not in the tree of this system run
 
@@ -44,9 +47,9 @@ def key_of(path: str) -> str:
     return path.split("/", 2)[2]
 
 
-def runtime_at(key: str) -> Any:
+def runtime_at(key: str) -> DurableExtension | None:
     """Return the runtime of a system's durable actors in this process; None if there is none."""
     here = NODES.get(key)
     if here is None:
         return next((system.scheduler.durable for system in list(SYSTEMS) if system.scheduler.key == key), None)
-    return here.scheduler.durable
+    return cast("DurableExtension | None", here.scheduler.durable)

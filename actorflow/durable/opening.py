@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.atomic import exclusively
@@ -54,9 +54,8 @@ def place_durable(
 
 def runtime_of(scheduler: Scheduler, store: Callable[[], Store]) -> DurableRuntime:
     """Return the runtime of a system, made at first use."""
-    runtime: DurableRuntime | None = scheduler.durable
-    if runtime is not None:
-        return runtime
+    if scheduler.durable is not None:
+        return cast("DurableRuntime", scheduler.durable)
     scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
     opened = store()  # before the lock is taken, since a server may be waited for
     return exclusively(scheduler.first_use, lambda: _make_runtime(scheduler, opened))
@@ -65,8 +64,7 @@ def runtime_of(scheduler: Scheduler, store: Callable[[], Store]) -> DurableRunti
 def _make_runtime(scheduler: Scheduler, store: Store) -> DurableRuntime:
     if scheduler.durable is None:
         scheduler.durable = DurableRuntime(scheduler, store)
-    runtime: DurableRuntime = scheduler.durable
-    return runtime
+    return cast("DurableRuntime", scheduler.durable)
 
 
 def ref_by_name(scheduler: Scheduler, store: Callable[[], Store], name: str, cls: type[A]) -> ActorRef[A]:

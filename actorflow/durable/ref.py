@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from actorflow.core.actors.context import Context
 from actorflow.core.futures.future import Future
@@ -33,7 +33,7 @@ class DurableRef(DurableBase):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._runtime: DurableRuntime = self._scheduler.durable
+        self._runtime = cast("DurableRuntime", self._scheduler.durable)
         self._key = key_of(self.path)
         self._box: Mailbox = None  # type: ignore[assignment]  # of one that is elsewhere
         if self.uid != ELSEWHERE:

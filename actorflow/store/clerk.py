@@ -20,7 +20,7 @@ class BlockingTraits(Traits):
     __slots__ = ()
 
     def unlearn(self, seconds: float) -> None:
-        """Keep the batch as it is: a quick disk is no reason to hold up others."""
+        """Keep the actor on a thread of its own: a quick disk is no reason to hold up others."""
 
 
 def clerk_of(scheduler: Scheduler, name: str) -> ActorRef[FunctionActor]:

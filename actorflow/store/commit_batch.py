@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
 from operator import call
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorflow.core.atomic import exclusively
 from actorflow.core.futures.future import Future, patient
@@ -197,7 +197,6 @@ def batch_of(scheduler: Scheduler, store: Store) -> CommitBatch:
 
 
 def _make(scheduler: Scheduler, store: Store) -> CommitBatch:
-    batch: CommitBatch | None = scheduler.batch
-    if batch is None:
-        batch = scheduler.batch = CommitBatch(scheduler, store)
-    return batch
+    if scheduler.batch is None:
+        scheduler.batch = CommitBatch(scheduler, store)
+    return cast("CommitBatch", scheduler.batch)

@@ -11,6 +11,8 @@ from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
     from actorflow.core.actors.traits import Traits
+    from actorflow.core.futures.future import Future
+    from actorflow.core.messages.reply import Reply
 
 # A kind of ref, and the traits that an actor has in this process.
 Placed: TypeAlias = "tuple[type[ActorRef[Any]], Traits]"
@@ -27,8 +29,6 @@ class Closing(Protocol):
 class HostsExtension(Closing, Protocol):
     """The child processes of a system: `process.hosts`."""
 
-    node: Any
-
     def begin_close(self, seconds: float, /) -> object:
         """Begin to end all child processes; does not wait."""
         ...
@@ -42,6 +42,26 @@ class LoopExtension(Protocol):
         ...
 
 
+class DurableExtension(Protocol):
+    """The durable actors of a system: `durable.node.runtime`, or in a child process `durable.remote.guest`."""
+
+    def ref_of(self, name: str, cls: type[Any], /) -> ActorRef[Any]:
+        """Return the ref of the durable actor of a name."""
+        ...
+
+    def reply_to(self, number: int, /) -> Reply:
+        """Return the promised answer of a message."""
+        ...
+
+
+class BatchExtension(Protocol):
+    """The effects of handlers that go into one commit: `store.commit_batch`."""
+
+    def flushed(self) -> Future[Any]:
+        """Return a future that is done once the effects so far are committed."""
+        ...
+
+
 class Extensions:
     """The parts of a scheduler that higher layers make; all of them are None before first need.
 
@@ -49,8 +69,7 @@ class Extensions:
         hosts: the child processes.
         records: the log records of child processes: `process.log_handling`.
         loop_thread: the asyncio loop.
-        durable: the durable actors, or in a child process what it knows of them. The core only asks whether there are
-            any; `durable` narrows it.
+        durable: the durable actors. The core only asks whether there are any; `durable` narrows the type.
         batch: the effects of handlers that go into one commit: `store.commit_batch`.
         kinds: the kind of ref of an actor without `durable` and `host`, and of one that has a bounded mailbox, too.
         place_durable: returns the kind of ref of a durable actor; None: there is no store.
@@ -59,8 +78,8 @@ class Extensions:
     hosts: HostsExtension | None = None
     records: Closing | None = None
     loop_thread: LoopExtension | None = None
-    durable: Any = None
-    batch: Any = None
+    durable: DurableExtension | None = None
+    batch: BatchExtension | None = None
     kinds: tuple[type[ActorRef[Any]], type[ActorRef[Any]]] = (ActorRef, BoundedRef)
     place_durable: Callable[[str, Traits], Placed] | None = None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from actorflow.core.actors.context import Context
 from actorflow.core.futures.future import Future
@@ -43,6 +43,7 @@ from actorflow.store.codec import decode, encode
 
 if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
+    from actorflow.process.hosts.child.scheduler import HostScheduler
 
 
 class GuestRuntime:
@@ -51,7 +52,7 @@ class GuestRuntime:
     START: Final = Start()
 
     def __init__(self, scheduler: Scheduler) -> None:
-        self.scheduler: Any = scheduler
+        self.scheduler = cast("HostScheduler", scheduler)
         self.units: dict[tuple[int, int], GuestUnit] = {}  # by guest and number; they wait for their commit
         self.asks = GuestAsks(scheduler)
 
@@ -62,6 +63,7 @@ class GuestRuntime:
     def ref_of(self, key: str, cls: type[Any]) -> ActorRef[Any]:
         """Return the ref of the durable actor of a name."""
         scheduler = self.scheduler
+        assert scheduler.link is not None
         parent, _, name = f"/{scheduler.name}/{key}".rpartition("/")
         return DurableRemoteRef(ELSEWHERE, Elsewhere(scheduler.link.node, "", 0, parent), cls._traits, name)
 
@@ -267,10 +269,10 @@ class DurableGuestRef(DurableBase, GuestRef):
         self._key = key_of(path)
         elsewhere = Elsewhere(guests.link.node, guests.link.name, guests.first_uid, guests.path)
         self._sent_by = DurableRemoteRef(self.uid, elsewhere, self.actor_class._traits, self.name)
-        scheduler: Any = self._scheduler
+        scheduler = self._scheduler
         if scheduler.durable is None:
             scheduler.durable = GuestRuntime(scheduler)
-        runtime: GuestRuntime = scheduler.durable
+        runtime = cast("GuestRuntime", scheduler.durable)
         for key in [key for key in runtime.units if key[0] == self.uid]:  # of an incarnation that could not start
             del runtime.units[key]
         self._box = GuestMailbox(runtime, self)
@@ -359,9 +361,14 @@ def run_leaving(_ref: ActorRef[Any], leaving: Leaving) -> None:
 # --- news from the parent --------------------------------------------------------------------------------------------
 
 
+def runtime_in(request: Request) -> GuestRuntime:
+    """Return the durable actors as this process knows them."""
+    return cast("GuestRuntime", request.node.scheduler.durable)
+
+
 def settled(request: Request, uid: int, number: int, ids: list[int], own: int) -> None:
     """A unit is committed; a message of this process is over."""
-    unit = request.node.scheduler.durable.units.pop((uid, number), None)
+    unit = runtime_in(request).units.pop((uid, number), None)
     if unit is not None:
         unit.settled(ids)
     ref = request.node.find(uid)
@@ -371,7 +378,7 @@ def settled(request: Request, uid: int, number: int, ids: list[int], own: int) -
 
 def dropped(request: Request, uid: int, number: int) -> None:
     """A unit was refused."""
-    unit = request.node.scheduler.durable.units.pop((uid, number), None)
+    unit = runtime_in(request).units.pop((uid, number), None)
     if unit is not None:
         unit.dropped()
 
@@ -385,7 +392,7 @@ def fail(request: Request, uid: int, error: bytes) -> None:
 
 def answered(request: Request, number: int, value: Any, error: bytes | None) -> None:
     """An ask in a letter is answered."""
-    future = request.node.scheduler.durable.asks.take(number)
+    future = runtime_in(request).asks.take(number)
     if future is not None:
         future._settle(value, None if error is None else load_error(error))
 

@@ -13,9 +13,15 @@ from actorflow.process.hosts.link.requests import REQUESTS, Request
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
+    from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.durable.ref import DurableRef
     from actorflow.durable.rows.records import TimerRow
     from actorflow.machine.pending import TimerKey
+
+
+def runtime_of(request: Request) -> DurableRuntime:
+    """Return the durable actors of the system that a child belongs to."""
+    return cast("DurableRuntime", request.node.scheduler.durable)
 
 
 def send(request: Request, key: str, cls: type[Any], message: Any, sender: ActorRef[Any] | None) -> None:
@@ -24,8 +30,8 @@ def send(request: Request, key: str, cls: type[Any], message: Any, sender: Actor
     if request.number is not None:
         future = Future()
         request.answer_with(future)
-    runtime = request.node.scheduler.durable
-    runtime.put_later(runtime.ref_of(key, cls), message, future, sender)
+    runtime = runtime_of(request)
+    runtime.put_later(cast("DurableRef", runtime.ref_of(key, cls)), message, future, sender)
 
 
 def own(request: Request, uid: int, epoch: int, number: int, timer: tuple[TimerKey, int] | None, text: str) -> None:
@@ -51,12 +57,12 @@ def do(request: Request, work: Callable[[], Any]) -> None:
         except Exception as error:  # noqa: BLE001 - it is the asker's
             request.fail(error)
 
-    request.node.scheduler.durable.batch.do(act)
+    runtime_of(request).batch.do(act)
 
 
 def answer(request: Request, number: int, value: bytes | None, error: bytes | None) -> None:
     """Set a promised answer."""
-    do(request, lambda: request.node.scheduler.durable.asks.answer_now(number, value, error))
+    do(request, lambda: runtime_of(request).asks.answer_now(number, value, error))
 
 
 def add_timer(request: Request, uid: int, row: TimerRow) -> None:

@@ -285,7 +285,7 @@ class HostedRef(HostedBase):
     def _admit(self) -> None:
         self._room.close()
         if self._scheduler.hosts is not None:
-            self._scheduler.hosts.node.flow.release(self.uid, self)
+            hosts_of(self._scheduler).node.flow.release(self.uid, self)
 
     def _close(self, cause: BaseException | None) -> None:
         """Refuse the waiting messages of a dead actor, and leave the host."""
