@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 import actorflow as af
-from actorflow.process.pool.workers import worker_thread
+from actorflow.process.pool.workers import watched_channel, worker_thread
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
 from tests.processes import is_gone, stop_process
@@ -15,6 +15,7 @@ from tests.processes import is_gone, stop_process
 
 @pytest.fixture
 def impatient(monkeypatch):
+    monkeypatch.setattr(watched_channel, "STUCK", 0.2)
     monkeypatch.setattr(worker_thread, "STUCK", 0.2)
     monkeypatch.setattr(worker_thread, "LOOK", 0.05)
 

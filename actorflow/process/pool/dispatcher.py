@@ -224,7 +224,7 @@ class Dispatch:
                 self.worker_threads.remove(worker_thread)
         worker_thread.discard()
 
-    def lane_over(self, worker_thread: WorkerThread, error: BaseException | None, *, lacked: bool = False) -> None:
+    def thread_over(self, worker_thread: WorkerThread, error: BaseException | None, *, lacked: bool = False) -> None:
         """Note the end of a worker; with an error, it died. A lack of room for its process is no fault of the pool."""
         with self.lock:
             self.worker_threads.remove(worker_thread)
