@@ -30,6 +30,7 @@ __all__ = [
     "MemoryLimit",
     "OutcomeUnknown",
     "PayloadError",
+    "Permanent",
     "RemoteError",
     "RestartLimitReached",
     "Stopping",
@@ -201,6 +202,14 @@ class MemoryLimit(HostDied):
 
 class TaskTimeout(ActorflowError, TimeoutError):
     """The task ran longer than its timeout and its process was killed. Give it more time, or make it smaller."""
+
+
+class Permanent(ActorflowError, RuntimeError):
+    """Raised by a task, or by a durable actor's handler: to try again would not help, whatever its `Retry` says.
+
+    ``raise af.Permanent("no such customer") from error`` ends the job as failed, or makes the message a dead letter, at
+    once. A subclass does the same.
+    """
 
 
 class RemoteError(ActorflowError):

@@ -94,6 +94,7 @@ def columns(queue: str, packed: Packed, now: float) -> dict[str, Any]:
         stored["timeout"] = options.timeout
     if options.retry is not None:
         stored["retry"] = options.retry.to_list()
+        stored["within"] = options.retry.within
     return {
         "queue": queue,
         "task": packed.task,

@@ -54,6 +54,7 @@ class Ending:
         result: the value that was returned, as stored.
         error: the one that was raised, as stored.
         pause: seconds.
+        spent: of "again" and "died": seconds since the begin of the first try.
         cause: of "died" and "not begun": the error.
         is_doubtful: it may be written already, by a commit whose outcome is unknown.
     """
@@ -62,6 +63,7 @@ class Ending:
     result: bytes | None = None
     error: bytes | None = None
     pause: float = 0.0
+    spent: float = 0.0
     cause: BaseException | None = None
     is_doubtful: bool = False
 
@@ -295,19 +297,25 @@ class Attempt(Generic[O]):
                 error = JobCancelled("it was cancelled while it ran")
             return Ending("cancelled", error=write_error(error))
         if is_a(error, HostDied):  # it has killed its process, or was in one that somebody else killed
-            return Ending("died", error=write_error(error, has_traceback=False), cause=error)
+            return Ending("died", error=write_error(error), spent=self.spent(), cause=error)
         stored, pause = write_error(error, has_traceback=True), self.pause_after(error, rng)
         if pause is None:
             logger.error("%s failed for good", self, exc_info=error)
             return Ending("failed", error=stored)
         logger.warning("%s failed, tried again in %.3g s", self, pause, exc_info=error)
-        return Ending("again", error=stored, pause=pause)
+        return Ending("again", error=stored, pause=pause, spent=self.spent())
 
     def pause_after(self, error: BaseException, rng: random.Random) -> float | None:
         """Return the seconds until the next try; None if there is none."""
         if is_a(error, PayloadError):
             return None
-        return self.retry.pause(self.owner.tries, error, rng)
+        if self.retry.within is None:
+            return self.retry.pause(self.owner.tries, error, rng)
+        return self.retry.pause(self.owner.tries, error, rng, spent=self.spent())
+
+    def spent(self) -> float:
+        """Return the seconds since the begin of the first try."""
+        return self.owner.spent + self.site.clock.monotonic() - self.began
 
     def _is_cut(self, error: BaseException, worker: ActorRef[Any]) -> bool:
         """Say whether the end of the worker, or of the system, made it fail."""

@@ -1,4 +1,4 @@
-"""Options: the settings of one job, from `task.options(...)`, where they differ from its task's."""
+"""Options: the settings of one call of a task, from `task.options(...)`, where they differ from the task's."""
 
 from __future__ import annotations
 
@@ -25,81 +25,105 @@ class HasId(Protocol):
     id: str
 
 
-class JobKeywords(TypedDict, total=False):
-    """Options of one job, for type checkers; `JobOptions` explains them, and has the same fields."""
+class CallKeywords(TypedDict, total=False):
+    """Options of one call of a task by any owner, for type checkers; `CallOptions` explains them."""
 
-    priority: int
-    delay: float
-    due: dt.datetime | None
     retry: Retry | None
     timeout: float | None
+    priority: int
     key: str | None
+    tags: Sequence[str]
+
+
+class JobKeywords(CallKeywords, total=False):
+    """Options of one job, for type checkers; `JobOptions` explains them, and has the same fields."""
+
+    delay: float
+    due: dt.datetime | None
     unique: str | None
     on_duplicate: Literal["existing", "reject", "replace"]
     after: Sequence[HasId]
     expires: float | None
-    tags: Sequence[str]
     at_most_once: bool
     keep: float
     conn: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobOptions:
-    """The options that `.options()` of a task sets.
+class CallOptions:
+    """The options of one call of a task that do not depend on whose call it is.
 
     Attributes:
-        priority: the smallest goes first.
-        delay: seconds until it may run.
-        due: the time from which on it may run, with its zone; in place of a delay.
         retry: in place of the task's; the errors it follows (`on`) stay those of the task.
         timeout: seconds for one attempt, in place of the task's.
+        priority: the smallest goes first.
         key: the key under which the queue's `per_key` limits count it.
+        tags: words to find it by.
+    """
+
+    retry: Retry | None = None
+    timeout: float | None = None
+    priority: int = 0
+    key: str | None = None
+    tags: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        check_type("retry", self.retry, Retry | None)
+        if self.timeout is not None:
+            check_seconds("timeout", self.timeout, zero=False)
+        check_type("priority", self.priority, int)
+        if not -PRIORITIES <= self.priority < PRIORITIES:
+            msg = f"priority={self.priority}: a whole number of 64 bits"
+            raise DefinitionError(msg)
+        check_type("key", self.key, str | None)
+        check_text("key", self.key)
+        check_list("tags", self.tags, "words of one line: tags=['night']", is_word)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions(CallOptions):
+    """The options that `.options()` of a task sets: those of any call of a task, and those that only a job has.
+
+    Attributes:
+        retry: in place of the task's; the errors it follows (`on`) stay those of the task.
+        timeout: seconds for one attempt, in place of the task's.
+        priority: the smallest goes first.
+        key: the key under which the queue's `per_key` limits count it.
+        tags: words to find it by.
+        delay: seconds until it may run.
+        due: the time from which on it may run, with its zone; in place of a delay.
         unique: at most one live job of the queue has it.
         on_duplicate: the effect of a second one: "existing" returns the first, "reject" is a DefinitionError, "replace"
             cancels the first if it has not begun.
         after: jobs that must be completed first; if one fails, this one is cancelled.
         expires: seconds after which it is cancelled if it has not begun.
-        tags: words to find it by.
         at_most_once: never run it twice: if its process dies, it is dead.
         keep: seconds that its result is kept.
         conn: your own connection to the store's database: the job is in it when your transaction commits.
     """
 
-    priority: int = 0
     delay: float = 0.0
     due: dt.datetime | None = None
-    retry: Retry | None = None
-    timeout: float | None = None
-    key: str | None = None
     unique: str | None = None
     on_duplicate: Literal["existing", "reject", "replace"] = "existing"
     after: Sequence[HasId] = ()
     expires: float | None = None
-    tags: Sequence[str] = ()
     at_most_once: bool = False
     keep: float = 86400.0
     conn: Any = None
 
     def __post_init__(self) -> None:
-        check_type("priority", self.priority, int)
-        check_type("retry", self.retry, Retry | None)
-        for name in ("key", "unique"):
-            check_type(name, getattr(self, name), str | None)
-            check_text(name, getattr(self, name))
+        CallOptions.__post_init__(self)  # with slots, super() finds no class
+        check_type("unique", self.unique, str | None)
+        check_text("unique", self.unique)
         check_type("at_most_once", self.at_most_once, bool)
         check_choice("on_duplicate", self.on_duplicate, ("existing", "reject", "replace"))
-        if not -PRIORITIES <= self.priority < PRIORITIES:
-            msg = f"priority={self.priority}: a whole number of 64 bits"
-            raise DefinitionError(msg)
         check_seconds("delay", self.delay, zero=True)
         check_due(self.due, self.delay)
         check_seconds("keep", self.keep, zero=True)
-        for name in ("timeout", "expires"):
-            if getattr(self, name) is not None:
-                check_seconds(name, getattr(self, name), zero=False)
+        if self.expires is not None:
+            check_seconds("expires", self.expires, zero=False)
         check_list("after", self.after, "jobs: after=[job]", lambda job: hasattr(job, "id"))
-        check_list("tags", self.tags, "words of one line: tags=['night']", is_word)
 
     def replace(self, **options: Unpack[JobKeywords]) -> JobOptions:
         """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from actorflow.core.backoff import Backoff
-from actorflow.errors import DefinitionError
+from actorflow.errors import DefinitionError, Permanent, is_a
 
 if TYPE_CHECKING:
     import random
@@ -19,20 +20,26 @@ DEFAULT: Final = Backoff(1.0)
 class Retry:
     """The rule for another try of a task after an error: `attempts` in all, with the pauses of a `Backoff` between.
 
+    After an `af.Permanent` there is none.
+
     Attributes:
         attempts: the number of tries, the first included.
         backoff: the pauses: growing by default; `Backoff(2, factor=1)` for fixed ones.
         on: only after errors of these classes.
+        within: seconds from the begin of the first try, after which none begins; without it, there is no such limit.
 
     >>> Retry(3, Backoff(1, jitter=0)).pause(1, ValueError())
     1.0
     >>> Retry(3).pause(3, ValueError()) is None
+    True
+    >>> Retry(9, Backoff(10, jitter=0), within=60).pause(1, ValueError(), spent=55) is None
     True
     """
 
     attempts: int
     backoff: Backoff = DEFAULT
     on: type[BaseException] | tuple[type[BaseException], ...] = Exception
+    within: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
@@ -42,22 +49,40 @@ class Retry:
         if not kinds or not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
             msg = f"Retry(on={self.on!r}): give a class of errors, or several in a tuple"
             raise DefinitionError(msg)
+        within: object = self.within
+        if within is not None and not (type(within) in {int, float} and 0 < within < math.inf):  # type: ignore[operator]
+            msg = f"Retry(within={within!r}): seconds, above 0"
+            raise DefinitionError(msg)
 
-    def pause(self, attempt: int, error: BaseException, rng: random.Random | None = None) -> float | None:
-        """Return the seconds to wait after try `attempt` failed; None if that was the last, or the error is another."""
-        if attempt >= self.attempts or not isinstance(error, self.on):
+    def pause(
+        self, attempt: int, error: BaseException, rng: random.Random | None = None, *, spent: float = 0.0
+    ) -> float | None:
+        """Return the seconds to wait after try `attempt` failed; None if that was the last, or the error is another.
+
+        Args:
+            attempt: counts from 1.
+            error: of that try.
+            rng: for the jitter of the pause.
+            spent: seconds since the begin of the first try.
+        """
+        if attempt >= self.attempts or is_a(error, Permanent) or not isinstance(error, self.on):
             return None
-        return self.backoff.delay(attempt, rng)
+        pause = self.backoff.delay(attempt, rng)
+        return None if self.is_over(spent + pause) else pause
+
+    def is_over(self, spent: float) -> bool:
+        """Say whether no try may begin so many seconds after the begin of the first one."""
+        return self.within is not None and spent > self.within
 
     def to_list(self) -> list[float]:
-        """Return the numbers, for the store."""
+        """Return the numbers, for the store; `within` is stored beside them, as older programs do not know it."""
         backoff = self.backoff
         return [self.attempts, backoff.first, backoff.factor, backoff.limit, backoff.jitter]
 
-    def with_numbers(self, numbers: list[float]) -> Retry:
+    def with_numbers(self, numbers: list[float], within: float | None = None) -> Retry:
         """Return this rule with the numbers of a stored one; the classes of errors are code, and are not stored."""
         attempts, *backoff = numbers
-        return Retry(int(attempts), Backoff(*backoff), self.on)
+        return Retry(int(attempts), Backoff(*backoff), self.on, within)
 
 
 ONCE = Retry(1)

@@ -292,6 +292,8 @@ def test_an_owner_that_cannot_take_the_end_gets_a_plain_failure(site, problem):
 @pytest.mark.parametrize("problem", [ValueError(), SystemExit(3), KeyboardInterrupt()])
 def test_a_rule_for_retries_that_raises_ends_the_attempt(site, problem):
     class Rule:
+        within = None
+
         def pause(self, *_: object) -> float:
             raise problem
 

@@ -137,7 +137,8 @@ def _queue_again(
     if outcome.given_back:
         return bool(transaction.run("jobs.give_back", {**values, "stage": waits}))
     stage = DUE if outcome.due is not None and outcome.due > now else waits
-    more = {"stage": stage, "due": outcome.due, "error": outcome.error, "crashes": outcome.crashes}
+    more: dict[str, Any] = {"stage": stage, "due": outcome.due, "error": outcome.error, "crashes": outcome.crashes}
+    more["options"] = outcome.options
     return bool(transaction.run("jobs.again", {**values, **more, "undone": int(outcome.interrupted)}))
 
 

@@ -111,6 +111,7 @@ class Outcome:
         given_back: it was not begun.
         lacks: class in its arguments that is not known here: it is left for a process that knows it.
         interrupted: it was begun, and the process ends: the attempt does not count.
+        options: of the job, if they are others now.
         is_doubtful: it may be written already, by a commit whose outcome is unknown; then it is not lost.
     """
 
@@ -127,6 +128,7 @@ class Outcome:
     keep: float = DAY
     task: str = ""
     lacks: str | None = None
+    options: bytes | None = None
     is_doubtful: bool = False
 
 

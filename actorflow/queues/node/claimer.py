@@ -225,7 +225,11 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
         """Make an attempt of a job; one whose row is damaged is a dead letter."""
         try:
             job.check()
-            return attempt_of(job, self.local)
+            attempt = attempt_of(job, self.local)
+            if not attempt.owner.is_late:
+                return attempt
+            self.done.append(attempt.owner.too_late())
+            self.flush_soon()
         except PayloadError as error:
             logger.error("Job %s of queue %s is a dead letter: %s", job.id, self.local.name, error)
             self.done.append(dead_letter(job, error))

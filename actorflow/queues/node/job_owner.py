@@ -33,12 +33,17 @@ class JobOwner:
     Attributes:
         key: the idempotency key of the job.
         keep: seconds that its result is kept.
+        spent: seconds from the begin of the job's first try.
+        is_late: the time of its retry is over: no try of it begins any more.
         outcome: the end of the attempt, as the store takes it.
         lack: the resource that this process lacked, so that its function was not called.
     """
 
     may_write = True
     spent = 0.0
+    is_late = False
+    _is_timed = False  # its retry has a limit of time
+    _stored: dict[str, Any] | None = None  # its options
 
     def __init__(self, job: Claimed, local: LocalQueue) -> None:
         self.job = job
@@ -64,17 +69,23 @@ class JobOwner:
         job, timeout, retry = self.job, task.timeout, task.retry
         if job.options is not None:
             try:
-                options = json.loads(job.options)
+                self._stored = options = json.loads(job.options)
                 timeout = options.get("timeout", timeout)
                 timeout = None if timeout is None else float(timeout)
                 self.keep = float(options.get("keep", DAY))
                 numbers = options.get("retry")
                 if numbers is not None:
-                    retry = retry.with_numbers(numbers)
+                    retry = retry.with_numbers(numbers, options.get("within"))
+                if job.attempt > 1 and "first" in options:  # by hand, a job is queued again with all its tries
+                    self.spent = max(0.0, self.local.store.now() - float(options["first"]))
+                    self.is_late = retry.is_over(self.spent)
             except Exception as error:
                 msg = f"the options of job {job.id} are damaged: {error!r}"
                 raise PayloadError(msg) from error
-        return timeout, ONCE if job.at_most_once else retry
+        if job.at_most_once:
+            return timeout, ONCE
+        self._is_timed = retry.within is not None
+        return timeout, retry
 
     # --- for the attempt ----------------------------------------------------------------------------------------------
 
@@ -122,7 +133,7 @@ class JobOwner:
             return self._outcome(kind, result=ending.result)
         if kind == "again":
             due = self.local.store.now() + ending.pause
-            return self._outcome("queued", error=ending.error, due=due)
+            return self._outcome("queued", error=ending.error, due=due, options=self._with_first(ending))
         if kind == "died":
             return self._died(ending)
         if kind == "cut":
@@ -139,7 +150,20 @@ class JobOwner:
             logger.error("%s is a dead letter: %s", self, text)
         else:
             logger.warning("%s lost its process and is queued again: %s", self, text)
-        return self._outcome("dead" if is_dead else "queued", error=ending.error, crashes=1)
+        options = None if is_dead else self._with_first(ending)
+        return self._outcome("dead" if is_dead else "queued", error=ending.error, crashes=1, options=options)
+
+    def _with_first(self, ending: Ending) -> bytes | None:
+        """Return the options with the begin of the first try, if its retry needs it and does not know it yet."""
+        if not self._is_timed or self.spent:
+            return None
+        first = self.local.store.now() - ending.spent
+        return json.dumps({**(self._stored or {}), "first": first}).encode()
+
+    def too_late(self) -> Outcome:
+        """Return the outcome of a job whose next try could not begin in time; its last error stays."""
+        logger.error("%s failed for good: no try may begin %.3g s after the first", self, self.spent)
+        return self._outcome("failed")
 
     def _not_begun(self, cause: BaseException | None) -> Outcome:
         if isinstance(cause, UnknownClass):

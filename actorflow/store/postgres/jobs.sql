@@ -169,7 +169,7 @@ where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 -- name: again
 update actorflow.job set
     stage = :stage, status = 'queued', owner = null, lease = null, due = :due, error = :error, crashes = crashes + :crashes,
-    attempt = attempt - :undone
+    attempt = attempt - :undone, options = coalesce(:options, options)
 where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancelling = 0;
 
 -- name: give_back
@@ -178,7 +178,7 @@ where id = :id and owner = :owner and epoch = :epoch and stage = 4 and cancellin
 
 -- name: end
 update actorflow.job set
-    stage = 5, status = :status, owner = null, lease = null, ended = :now, error = :error, keep_until = :keep,
+    stage = 5, status = :status, owner = null, lease = null, ended = :now, error = coalesce(:error, error), keep_until = :keep,
     crashes = crashes + :crashes
 where id = :id and owner = :owner and epoch = :epoch and stage = 4;
 
