@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from actorflow.machine.interpreter import Interpreter
     from actorflow.machine.rules import History, State
     from actorflow.machine.state_machine import StateMachine
+    from actorflow.queues.declared import queue
     from actorflow.queues.job import Job
     from actorflow.queues.limits import Limit
     from actorflow.queues.queue import Queue
@@ -126,6 +127,7 @@ __all__ = [
     "child",
     "current",
     "open_store",
+    "queue",
     "task",
     "timer",
 ]
@@ -141,6 +143,7 @@ LATER: Final = {
     "Retry": "actorflow.tasks.retry",
     "Store": "actorflow.store.store",
     "open_store": "actorflow.store.store",
+    "queue": "actorflow.queues.declared",
     "current": "actorflow.tasks.current",
     "task": "actorflow.tasks.task",
     "Chart": "actorflow.machine.chart",

@@ -24,7 +24,8 @@ def count_words(text: str) -> int:
     return count
 
 
-app = af.App("words", store=STORE, system=af.Settings(grace=30)).queue("texts", workers=4)
+app = af.App("words", store=STORE, system=af.Settings(grace=30))
+app.add(count_words, af.queue("texts", workers=4))
 
 
 def main() -> int:

@@ -6,20 +6,26 @@ import dataclasses
 import inspect
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
+from actorflow.app.declarations import Declarations
 from actorflow.app.overtime import ABANDONED
 from actorflow.app.settings import Settings
 from actorflow.app.signals import Signalled, Signals
 from actorflow.app.system import ActorSystem
-from actorflow.core.actors.actor import Actor
-from actorflow.core.actors.child import Child, child
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
-from actorflow.text import reason_of, text_of
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
+    from actorflow.app.virtual import VirtualSystem
+    from actorflow.core.actors.child import Child
+    from actorflow.core.drivers.virtual import VirtualScheduler
+    from actorflow.core.running.scheduler import Scheduler
+    from actorflow.queues.declared import DeclaredQueue
     from actorflow.queues.limits import Limit
+    from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
+    from actorflow.tasks.task import AnyTask
 
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
 
@@ -31,6 +37,7 @@ class App:
     """The parts of a program, which `actorflow run module:attribute` starts.
 
     Its parts are started in order, under the system, and are `restart="permanent"` unless their options say otherwise.
+    Of tasks, its queues run those alone that were added to it.
 
     >>> import actorflow as af
     >>> class Greeter(af.Actor):
@@ -52,8 +59,8 @@ class App:
         name: str,
         *,
         settings: type[Any] | None = None,
-        store: str = "memory:",
-        durability: Durability = "power",
+        store: str | Store = "memory:",
+        durability: Durability | None = None,
         system: Settings | None = None,
     ) -> None:
         """Make an app without parts.
@@ -61,8 +68,8 @@ class App:
         Args:
             name: the name of its system.
             settings: a dataclass whose fields are flags of `actorflow run`; main gets one.
-            store: the place of its queues and durable actors, as in `ActorSystem`.
-            durability: the failure that a commit outlives: "power" or "process".
+            store: the place of its queues and durable actors, as in `ActorSystem`: a URL, or a store that is open.
+            durability: the failure that a commit outlives: "power" (the default) or "process".
             system: the settings of its system, such as the grace time: `af.Settings(grace=30)`.
         """
         if settings is not None and not (isinstance(settings, type) and dataclasses.is_dataclass(settings)):
@@ -73,11 +80,10 @@ class App:
             )
         self.name = name
         self.settings = settings
-        self.system = system if system is not None else Settings()
+        self.system_settings = system if system is not None else Settings()
         self.store = store
-        self.durability: Durability = durability
-        self._parts: list[Child[Any]] = []
-        self._queues: list[Callable[[ActorSystem], None]] = []
+        self.durability: Durability | None = durability or ("power" if isinstance(store, str) else None)
+        self._declared = Declarations(name)
         self._main: Callable[[ActorSystem, Any], int | None] | None = None
         self.left: float | None = None  # seconds of the grace time after its last run, if something asked for its end
 
@@ -89,19 +95,20 @@ class App:
         """The app's description in the help text: the docstring of its main."""
         return inspect.getdoc(self._main) or "" if self._main else ""
 
-    def add(self, *parts: type[Actor] | Child[Any]) -> Self:
-        """Add actor classes and recipes, to be started in this order.
+    def add(self, *declarations: type[Any] | Child[Any] | AnyTask | DeclaredQueue) -> Self:
+        """Add what the app is made of; what it was not given, it does not run.
+
+        - Actor classes and `af.child(...)` recipes are its parts, started in this order.
+        - Tasks: workers of its queues run the jobs of these, and of no others, though they may be imported.
+        - `af.queue(...)`: queues, with their schedules, opened when the parts are up.
+        - Classes of data that jobs and messages carry: dataclasses, Structs, NamedTuples and Enums. Those of imported
+          modules are found without.
 
         Raises:
-            DefinitionError: a part is neither.
+            DefinitionError: it is none of these, or its name is taken.
         """
-        for part in parts:
-            if isinstance(part, Child):
-                self._parts.append(part)
-            elif isinstance(part, type) and issubclass(part, Actor):
-                self._parts.append(child(part))
-            else:
-                raise DefinitionError(f"add({text_of(part)}): an app takes actor classes and af.child(...) recipes")
+        for declaration in declarations:
+            self._declared.add(declaration)
         return self
 
     def queue(
@@ -114,27 +121,20 @@ class App:
         per_key: Limit | None = None,
         durability: Durability | None = None,
     ) -> Self:
-        """Have a queue opened when the parts are up, as `system.queue` does; with `workers`, the app runs its jobs.
+        """Add a queue: short for `add(af.queue(name, ...))`. With `workers`, it runs jobs of the tasks added.
 
         >>> import actorflow as af
-        >>> app = af.App("shop", store="sqlite:///shop.db").queue("photos", workers=4)
+        >>> @af.task
+        ... def shrink(photo: str) -> None: ...
+        >>> app = af.App("shop", store="sqlite:///shop.db").add(shrink).queue("photos", workers=4)
 
-        Args:
-            name: the queue's name; all processes that use it on the store share the queue.
-            workers: the number of jobs to run at once in this process; 0 only enqueues.
-            concurrency: jobs at once over all processes.
-            rate: jobs in a time over all processes, such as "100/m".
-            per_key: limits of the jobs of each key.
-            durability: "power" or "process", in place of the store's.
+        Raises:
+            DefinitionError: an argument makes no sense, or the app has the queue already.
         """
+        from actorflow.queues.declared import queue  # noqa: PLC0415 - most apps have no queue
 
-        def open_queue(system: ActorSystem) -> None:
-            system.queue(
-                name, workers=workers, concurrency=concurrency, rate=rate, per_key=per_key, durability=durability
-            )
-
-        self._queues.append(open_queue)
-        return self
+        options: Any = {"concurrency": concurrency, "rate": rate, "per_key": per_key, "durability": durability}
+        return self.add(queue(name, workers=workers, **options))
 
     def main(self, function: M, /) -> M:
         """Decorate the function that is called, as ``main(system, settings)``, when the parts are up.
@@ -156,19 +156,46 @@ class App:
         self._main = function
         return function
 
-    def start(self) -> ActorSystem:
-        """Start a system with the app's parts, without its main; end it with `stop`, or use it in a `with` statement.
+    @overload
+    def system(self, *, scheduler: VirtualScheduler) -> VirtualSystem: ...
+    @overload
+    def system(self, *, scheduler: Scheduler | None = None) -> ActorSystem: ...
+    def system(self, *, scheduler: Scheduler | None = None) -> ActorSystem:
+        """Start a system with all that was added, without main; end it with `stop`, or use it in a `with` statement.
+
+        >>> import actorflow as af
+        >>> from actorflow.testing import VirtualScheduler
+        >>> class Clock(af.Actor):
+        ...     def on_start(self) -> None:
+        ...         self.ticks = 0
+        ...         self.ctx.every(60, self.tick)
+        ...
+        ...     def tick(self) -> None:
+        ...         self.ticks += 1
+        >>> app = af.App("shop").add(af.child(Clock).options(name="clock"))
+        >>> with app.system(scheduler=VirtualScheduler(name="shop", seed=7)) as shop:
+        ...     shop.sleep(3600)
+        ...     shop.find("/shop/clock", Clock).proxy().ticks.get()
+        60
+
+        Args:
+            scheduler: a virtual one, for tests; None: threads and the machine's clock.
 
         Raises:
+            DefinitionError: what was added does not fit together.
             ActorflowError: a part could not start; the error names it and its cause. Nothing is left running.
         """
-        system = self._open()
+        system = self._open(scheduler)
         try:
-            self._start_parts(system)
+            self._declared.open(system)
         except BaseException:
             system.stop()
             raise
         return system
+
+    def start(self) -> ActorSystem:
+        """Start a system as `system()` does."""
+        return self.system()
 
     def run(self, settings: Any = None) -> int:
         """Start the parts, call main, drain, and return the exit code; blocks until then.
@@ -188,7 +215,7 @@ class App:
         with Signals() as signals, self._open() as system:
             signals.drain(system)
             try:
-                self._start_parts(system)
+                self._declared.open(system)
             except ActorflowError:
                 if not signals.came:
                     raise
@@ -197,14 +224,25 @@ class App:
         self.left = 0.0 if ended == ABANDONED else signals.overtime.left()
         return code or ended
 
-    def _open(self) -> ActorSystem:
-        return ActorSystem(self.name, store=self.store, durability=self.durability, settings=self.system)
+    def _open(self, scheduler: Scheduler | None = None) -> ActorSystem:
+        self._declared.check()
+        if scheduler is not None and scheduler.is_virtual:
+            from actorflow.app.virtual import VirtualSystem  # noqa: PLC0415 - tests only
 
-    def _start_parts(self, system: ActorSystem) -> None:
-        for part in self._parts:
-            self._spawn(system, part)
-        for open_queue in self._queues:  # whose jobs may use the parts
-            open_queue(system)
+            virtual: Any = scheduler
+            system: ActorSystem = VirtualSystem._on(
+                virtual, self.name, self.store, self.system_settings, self.durability
+            )
+        else:
+            system = ActorSystem(
+                self.name,
+                store=self.store,
+                durability=self.durability,
+                settings=self.system_settings,
+                scheduler=scheduler,
+            )
+        system.tasks = frozenset(self._declared.tasks)
+        return system
 
     def _main_code(self, system: ActorSystem, settings: Any, signals: Signals) -> int:
         """Call main, which a signal may end, and return its exit code."""
@@ -236,16 +274,6 @@ class App:
         if code is not None and (not isinstance(code, int) or isinstance(code, bool) or not 0 <= code <= HIGHEST):
             raise DefinitionError(f"{name_of(main)} returned {text_of(code)}; an exit code is a number from 0 to 255")
         return code or 0
-
-    def _spawn(self, system: ActorSystem, part: Child[Any]) -> None:
-        try:
-            system.spawn(part if part.traits.options.restart else part.options(restart="permanent"))
-        except DefinitionError:
-            raise
-        except Exception as error:
-            name = part.traits.options.name or part.actor_class.__name__
-            text = f"{self.name}: part {name} ({part.actor_class.__name__}) cannot start: {reason_of(error)}"
-            raise ActorflowError(text) from error
 
     def _checked(self, settings: Any) -> Any:
         if self.settings is None:

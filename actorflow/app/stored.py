@@ -49,6 +49,7 @@ class StoredSystem(System):
         self.settings = settings
         super().__init__(name, scheduler)
         self._given_store = store
+        self.tasks: frozenset[str] | None = None  # names of those that it runs; None: all that are imported
         self._durability: Durability | None = durability
         self._store: Store | None = None
         self._store_lock = scheduler.mutex()
@@ -215,6 +216,7 @@ class StoredSystem(System):
         """The waits for jobs in this system."""
         from actorflow.queues.node.announcer import Waits  # noqa: PLC0415 - most systems have no queue
         from actorflow.store import codec  # noqa: PLC0415 - it needs msgspec
+        from actorflow.tasks.task import KnownTasks  # noqa: PLC0415 - as above
 
         def read(data: bytes) -> object:
             has_refs = b'"$actor"' in data or b'"$reply"' in data
@@ -223,6 +225,7 @@ class StoredSystem(System):
         scheduler, limit = self.scheduler, int(self.settings.payload_limit)
         alone = scheduler.is_virtual or self.store.is_alone  # in virtual time each commit of others tells of itself
         waits = Waits(scheduler.clock, None if alone else LOOK_SECONDS, scheduler.call_later, read, limit)
+        waits.known = KnownTasks(self.tasks)
         self.store.watch(waits.look)
         return waits
 

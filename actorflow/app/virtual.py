@@ -17,6 +17,7 @@ from actorflow.store.system_store import SystemStore
 
 if TYPE_CHECKING:
     from actorflow.store.store import Store
+    from actorflow.store.transaction import Durability
 
 
 class VirtualSystem(ActorSystem):
@@ -65,11 +66,22 @@ class VirtualSystem(ActorSystem):
         """Start a system that shares a world with others: the clock, the seed and the order of steps."""
         check_name(name)
         check_store(store)
-        system = cls.__new__(cls)
         settings = settings if settings is not None else Settings()
-        scheduler = WorldScheduler(world, name=name, ask_timeout=settings.ask_timeout)
+        return cls._on(WorldScheduler(world, name=name, ask_timeout=settings.ask_timeout), name, store, settings)
+
+    @classmethod
+    def _on(
+        cls,
+        scheduler: VirtualScheduler,
+        name: str,
+        store: str | Store,
+        settings: Settings,
+        durability: Durability | None = None,
+    ) -> Self:
+        """Start a system on a virtual scheduler that is there."""
+        system = cls.__new__(cls)
         scheduler.kinds = VIRTUAL_KINDS
-        ActorSystem.__init__(system, name, store=store, settings=settings, scheduler=scheduler)
+        ActorSystem.__init__(system, name, store=store, durability=durability, settings=settings, scheduler=scheduler)
         return system
 
     def _kill(self) -> None:

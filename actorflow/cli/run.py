@@ -134,7 +134,7 @@ def _change(app: App, store: str | None, durability: Any, system: dict[str, Any]
         check_url(store)
         app.store = store
     app.durability = durability or app.durability
-    app.system = dataclasses.replace(app.system, **system)
+    app.system_settings = dataclasses.replace(app.system_settings, **system)
 
 
 def _settings(app: App, target: str, flags: list[str]) -> Any:

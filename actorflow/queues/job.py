@@ -223,7 +223,9 @@ class Job(Generic[R_co]):
     def _reason(self) -> DelayReason:
         """Return the reason why the job is not over."""
         now, waits = self._store.now(), self._waits
-        return self._store.read(lambda transaction: reason_for(transaction, int(self.id), now, waits.workers_of))
+        return self._store.read(
+            lambda transaction: reason_for(transaction, int(self.id), now, waits.workers_of, waits.known)
+        )
 
     def _warn_if_vain(self) -> None:
         """Log a wait for a job that no worker of this process can end."""

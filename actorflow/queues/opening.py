@@ -65,6 +65,25 @@ def open_queue(
     durability: Durability | None,
 ) -> Queue:
     """Return a queue of a system, and start its workers if they are not there yet."""
+    check_queue(name, workers, concurrency, rate, per_key, durability)
+    home: QueueSystem = system
+    home.scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
+    home.store  # noqa: B018 - opened before the lock is taken, since a server may be waited for
+    lock = home.scheduler.first_use
+    local = exclusively(lock, lambda: line_of(home, name, durability))
+    exclusively(lock, lambda: set_up(home, local, workers, concurrency, rate, per_key))
+    return Queue(local, local.workers, home.spawn)
+
+
+def check_queue(
+    name: str,
+    workers: int,
+    concurrency: int | None,
+    rate: str | None,
+    per_key: Limit | None,
+    durability: Durability | None,
+) -> None:
+    """Refuse arguments of a queue that make no sense."""
     if not isinstance(name, str) or not is_text(name) or "/" in name:
         msg = f"queue name {text_of(name)}: {STORABLE}, and no '/'"
         raise DefinitionError(msg)
@@ -76,13 +95,6 @@ def open_queue(
     check_type("per_key", per_key, Limit | None)
     if durability is not None:
         check_choice("durability", durability, ("power", "process"))
-    home: QueueSystem = system
-    home.scheduler.check_usable()  # in a fork, where nobody may be left to free the lock
-    home.store  # noqa: B018 - opened before the lock is taken, since a server may be waited for
-    lock = home.scheduler.first_use
-    local = exclusively(lock, lambda: line_of(home, name, durability))
-    exclusively(lock, lambda: set_up(home, local, workers, concurrency, rate, per_key))
-    return Queue(local, local.workers, home.spawn)
 
 
 def line_of(home: QueueSystem, name: str, durability: Durability | None) -> LocalQueue:
@@ -114,6 +126,12 @@ def set_up(
     is_first = workers > 0 and local.claimer is None
     if workers and not is_first and local.workers != workers:
         msg = f"queue {local.name!r} has {local.workers} workers here already; {workers} are asked for"
+        raise DefinitionError(msg)
+    if is_first and home.waits.known.only == frozenset():
+        msg = (
+            f"queue {local.name!r} is to have workers, but an app runs only the tasks that it was given, and this one "
+            "has none: app.add(task, ...)"
+        )
         raise DefinitionError(msg)
     if has_limits or is_first:  # a process that only enqueues, and names no limits, leaves them as they are
         declare(local, concurrency=concurrency, rate=rate, per_key=per_key)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorflow.queues.ledger.limits import BEHIND, DUE, HELD, LACKING, RUNNING
-from actorflow.tasks.task import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorflow.store.transaction import Transaction
+    from actorflow.tasks.task import KnownTasks
 
 
 class DelayReason(NamedTuple):
@@ -24,7 +24,9 @@ class DelayReason(NamedTuple):
     is_vain: bool
 
 
-def reason_for(transaction: Transaction, job: int, now: float, workers: Callable[[str], int]) -> DelayReason:
+def reason_for(
+    transaction: Transaction, job: int, now: float, workers: Callable[[str], int], known: KnownTasks
+) -> DelayReason:
     """Say why a job is not over; `workers` says how many this process has for a queue."""
     row = transaction.one("jobs.why", {"id": job})
     if row is None:
@@ -43,7 +45,6 @@ def reason_for(transaction: Transaction, job: int, now: float, workers: Callable
     if not workers(queue):
         cure = f"start some, here or in another process, by system.queue({queue!r}, workers=2)"
         return DelayReason(f"this process has no workers for queue {queue!r}: {cure}", is_vain=True)
-    if task not in TASKS:
-        cure = "import its module, or start a process that does"
-        return DelayReason(f"its task {task!r} is not known in this process: {cure}", is_vain=True)
+    if task not in known:
+        return DelayReason(f"its task {task!r} {known.why_not(task)}", is_vain=True)
     return DelayReason("its key has no slot" if stage == BEHIND else "no worker is free for it", is_vain=False)

@@ -108,6 +108,9 @@ MOVED: Final = {
 }
 
 
+DECLARED: Final[dict[str, type]] = {}  # classes given to an App, which may be at no place that their name leads to
+
+
 def is_known(name: str) -> bool:
     """Say whether this process can make values of a class."""
     kind = find_imported(name)
@@ -129,7 +132,7 @@ def find_imported(name: str) -> type | None:
     found = find_by(name)
     if found is None:
         now = next((new + name.removeprefix(old) for old, new in MOVED.items() if name.startswith(old)), None)
-        found = None if now is None else find_by(now)
+        found = DECLARED.get(name) if now is None else find_by(now)
     return found
 
 

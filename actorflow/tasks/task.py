@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, Unpack, overload
 
@@ -21,6 +22,37 @@ Raises: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
 # Tasks by name: stored jobs name their tasks, which are only ever looked up here.
 TASKS: dict[str, AnyTask] = {}
+
+
+class KnownTasks:
+    """The tasks that one system runs: all that are imported, or those alone that an App was given.
+
+    Attributes:
+        only: names of the tasks; None: all that are imported.
+    """
+
+    def __init__(self, only: frozenset[str] | None = None) -> None:
+        self.only = only
+        self._names = ("", 0) if only is None else (json.dumps(sorted(only)), len(only))
+
+    def __contains__(self, name: str) -> bool:
+        return name in (TASKS if self.only is None else self.only)
+
+    @property
+    def names(self) -> str:
+        """Their names, as JSON."""
+        names, count = self._names
+        if self.only is None and count != len(TASKS):
+            count = len(TASKS)
+            names = json.dumps(sorted(TASKS))
+            self._names = (names, count)
+        return names
+
+    def why_not(self, name: str) -> str:
+        """Say why a task is not run here, with the cure."""
+        if self.only is None or name not in TASKS:
+            return "is not known here: import its module, or start a process that does"
+        return "was not added to the app here: app.add(it), or start a process that has it"
 
 
 class AnyTask:

@@ -7,6 +7,7 @@
 from typing import TYPE_CHECKING, Any
 
 from actorflow.app.virtual import VirtualSystem
+from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.testing.jobs import assert_enqueued
 from actorflow.testing.leaks import Leak, LeakCheck
 from actorflow.testing.probe import Probe
@@ -14,7 +15,7 @@ from actorflow.testing.probe import Probe
 if TYPE_CHECKING:
     from actorflow.testing.stateful import machine_rules
 
-__all__ = ["Leak", "LeakCheck", "Probe", "VirtualSystem", "assert_enqueued", "machine_rules"]
+__all__ = ["Leak", "LeakCheck", "Probe", "VirtualScheduler", "VirtualSystem", "assert_enqueued", "machine_rules"]
 
 
 def __getattr__(name: str) -> Any:

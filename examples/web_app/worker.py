@@ -2,6 +2,6 @@
 
 import actorflow as af
 from examples.web_app import store
-from examples.web_app.tasks import QUEUE  # and with it the tasks: a daemon runs those that it has imported
+from examples.web_app.tasks import QUEUE, count_words
 
-app = af.App("books", store=store(), system=af.Settings(grace=30)).queue(QUEUE, workers=4)
+app = af.App("books", store=store(), system=af.Settings(grace=30)).add(count_words, af.queue(QUEUE, workers=4))

@@ -224,7 +224,7 @@ def test_settings_of_the_system_are_the_apps():
     app = af.App("shop", system=af.Settings(grace=7))
     with app.start() as system:
         assert system.grace == 7
-    assert af.App("shop").system == af.Settings()
+    assert af.App("shop").system_settings == af.Settings()
 
 
 @pytest.mark.parametrize("wrong", [Settings(1), {"grace": 3}, af.Settings])
@@ -234,7 +234,7 @@ def test_settings_of_the_system_are_an_af_settings(wrong):
 
 
 def test_queues_of_an_app_are_opened_behind_its_parts():
-    app = af.App("shop").queue("q", workers=1).add(part("first"))
+    app = af.App("shop").queue("q", workers=1).add(part("first"), noop)
     app.main(lambda system, settings: system.queue("q").enqueue(noop).result(timeout=30))
     assert app.run() == 0
 

@@ -528,6 +528,8 @@ STAYS = {
         with ThreadPoolExecutor(1) as pool:
             pool.submit(stay)
 
+    app.add(job)
+
     @app.main
     def main(system, settings):
         system.queue("q", workers=1).enqueue(job)
@@ -568,7 +570,7 @@ def test_jobs_are_given_back_by_a_daemon_whose_main_does_not_end(write_app, star
         def long():
             threading.Event().wait()
 
-        app = af.App("shop", store="sqlite:///jobs.db", system=af.Settings(grace=0.2))
+        app = af.App("shop", store="sqlite:///jobs.db", system=af.Settings(grace=0.2)).add(long)
         @app.main
         def main(system, settings):
             system.queue("q", workers=1).enqueue(long)
@@ -602,6 +604,8 @@ def test_a_process_that_a_job_or_main_has_forked_ends_by_terminate(write_app, st
             child.terminate()
             child.join(60)
             return child.exitcode
+
+        app.add(forks)
 
         @app.main
         def main(system, settings):

@@ -191,7 +191,7 @@ def test_a_wait_for_a_task_that_is_not_known_here_says_so(shop):
     job = jobs.enqueue(nobody_knows)
     del TASKS["tests.nobody_knows"]
     jobs.resume()
-    with pytest.raises(af.AskTimeout, match=r"its task 'tests\.nobody_knows' is not known in this process: import"):
+    with pytest.raises(af.AskTimeout, match=r"its task 'tests\.nobody_knows' is not known here: import"):
         job.result(timeout=0.01)
 
 

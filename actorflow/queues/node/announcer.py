@@ -14,6 +14,7 @@ from actorflow.core.running.quiet import OTHERS
 from actorflow.queues.events import JobEvent, Listener
 from actorflow.queues.ledger import FINAL, News, Outcome
 from actorflow.queues.node.offload import Offload
+from actorflow.tasks.task import KnownTasks
 
 if TYPE_CHECKING:
     from actorflow.queues.node.local_queue import LocalQueue
@@ -95,6 +96,7 @@ class Waits:
         read: returns a value that was stored; refs of durable actors are this system's.
         payload_limit: bytes that the results of a group may have together.
         offload: where asyncio code has the store looked at.
+        known: the tasks that this system runs.
         workers: for each queue, says how many workers this process has for it.
         wakes: for each queue, called when a job of it may be ready.
         cancels: called when a job was cancelled that runs.
@@ -116,6 +118,7 @@ class Waits:
         self.offload = Offload()
         self._after = after  # calls a function in some seconds
         self._next_look = 0.0  # by the clock
+        self.known = KnownTasks()
         self.workers: dict[str, Callable[[], int]] = {}
         self.wakes: dict[str, Callable[[], None]] = {}
         self.cancels: list[Callable[[], None]] = []

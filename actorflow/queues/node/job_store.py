@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.queues import ledger
 from actorflow.queues.packing import Packed, put_plain
-from actorflow.tasks.task import TASKS
 
 if TYPE_CHECKING:
     from actorflow.queues.node.local_queue import LocalQueue
@@ -26,18 +25,12 @@ class JobStore:
 
     def __init__(self, local: LocalQueue) -> None:
         self.local = local
-        self._known = ("", 0)
         self._latest = math.inf  # time of the latest look for work; before the first it is not known
 
     @property
     def tasks(self) -> str:
-        """Names of the tasks that this process knows, as JSON."""
-        names, count = self._known
-        if count != len(TASKS):
-            count = len(TASKS)
-            names = json.dumps(sorted(TASKS))
-            self._known = (names, count)
-        return names
+        """Names of the tasks that this system runs, as JSON."""
+        return self.local.waits.known.names
 
     def lease_now(self) -> float:
         """Return seconds on the clock of the leases: nobody sets it, unlike the one on the wall."""
@@ -48,13 +41,16 @@ class JobStore:
         """Add a job, and claim the next one in the same transaction: half the commits for a worker that waits."""
         local, store, news = self.local, self.local.store, None
         name, owner, until = local.name, local.node.id, self.lease_now() + LEASE_SECONDS
+        only = local.waits.known.only
 
         def work(transaction: Transaction) -> tuple[int, list[ledger.Claimed]]:
             nonlocal news
             news = None
             if local.closed or local.scheduler.draining:
                 return put_plain(transaction, name, packed, now), []
-            job = ledger.put_running(transaction, name, owner, packed.task, packed.payload, now, until)
+            job = None
+            if only is None or packed.task in only:
+                job = ledger.put_running(transaction, name, owner, packed.task, packed.payload, now, until)
             if job is not None:
                 return job.id, [job]
             id_, news = put_plain(transaction, name, packed, now), ledger.News()

@@ -201,11 +201,12 @@ class Upkeep:
         ):
             if task not in self._reported:
                 self._reported.add(task)
-                text = "Queue %s: %s jobs wait for task %r, which is not known here: import its module, or start a "
-                logger.warning(text + "process that does%s", self.local.name, count, task, same_function(task))
+                why = self.local.waits.known.why_not(task)
+                text = "Queue %s: %s jobs wait for task %r, which %s%s"
+                logger.warning(text, self.local.name, count, task, why, same_function(task))
 
     def _is_unknown_here(self, task: str) -> bool:
-        return task not in TASKS and task not in self._reported
+        return task not in self.local.waits.known and task not in self._reported
 
     def report_unknown_class(self, owner: JobOwner, error: UnknownClass) -> None:
         """Say that a job is left for a process that knows a class of its arguments."""
