@@ -96,7 +96,7 @@ class App:
         return inspect.getdoc(self._main) or "" if self._main else ""
 
     def add(self, *declarations: type[Any] | Child[Any] | AnyTask | DeclaredQueue) -> Self:
-        """Add what the app is made of; what it was not given, it does not run.
+        """Add declarations to the app, which runs nothing that it was not given.
 
         - Actor classes and `af.child(...)` recipes are its parts, started in this order.
         - Tasks: workers of its queues run the jobs of these, and of no others, though they may be imported.

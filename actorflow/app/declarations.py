@@ -1,4 +1,4 @@
-"""Declarations: what an App was given: its parts, its tasks, its queues with their schedules, classes of payloads."""
+"""Declarations: the parts that an App was given, its tasks, its queues with schedules, and its classes of data."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Declarations:
             raise DefinitionError(f"add({text_of(given)}): {KINDS}")
 
     def check(self) -> None:
-        """Refuse queues that cannot do what they are declared for.
+        """Refuse queues with workers that lack tasks.
 
         Raises:
             DefinitionError: a queue has workers, and no task was added; or a schedule of it has a task that was not.
