@@ -52,9 +52,9 @@ from actorflow.process.pool.stats import PoolStats, RunningTask, WorkerStats
 from actorflow.supervision.supervisor import ChildState, Supervisor
 
 if TYPE_CHECKING:
-    from actorflow.machine.chart import Chart
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.definition.chart import Chart
     from actorflow.machine.rules import History, State
+    from actorflow.machine.running.interpreter import Interpreter
     from actorflow.machine.state_machine import StateMachine
     from actorflow.queues.declared import queue
     from actorflow.queues.job import Job
@@ -146,9 +146,9 @@ LATER: Final = {
     "queue": "actorflow.queues.declared",
     "current": "actorflow.tasks.current",
     "task": "actorflow.tasks.task",
-    "Chart": "actorflow.machine.chart",
+    "Chart": "actorflow.machine.definition.chart",
     "History": "actorflow.machine.rules",
-    "Interpreter": "actorflow.machine.interpreter",
+    "Interpreter": "actorflow.machine.running.interpreter",
     "State": "actorflow.machine.rules",
     "StateMachine": "actorflow.machine.state_machine",
 }

@@ -96,7 +96,7 @@ REAL_TIME = {
     "core/drivers/baton": "the clock of live systems",
     "core/futures/thread_wait": "a thread of no system waits",
     "core/futures/wait_graph": "a thread of no system waits",
-    "machine/platform": "a machine of no system",
+    "machine/running/platform": "a machine of no system",
     "process/hosts/link/reader": "a socket of another process",
     "process/hosts/parent/host_process": "another process that ends",
     "tasks/task_files": "times of files",

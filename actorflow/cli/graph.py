@@ -13,7 +13,7 @@ from actorflow.cli import fail, import_from_here
 from actorflow.errors import ActorflowError, DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.machine.chart import Chart
+    from actorflow.machine.definition.chart import Chart
 
 FORMATS = {"mermaid": (".mmd", ".mermaid"), "dot": (".dot", ".gv"), "svg": (".svg",)}
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".pdf", ".ps", ".eps"}
@@ -71,7 +71,7 @@ def _chart(target: str) -> Chart:
 
 
 def _as_chart(value: Any) -> Chart | None:
-    from actorflow.machine.chart import Chart
+    from actorflow.machine.definition.chart import Chart
     from actorflow.machine.state_machine import StateMachine
 
     if isinstance(value, type) and issubclass(value, StateMachine) and value is not StateMachine:
@@ -80,7 +80,7 @@ def _as_chart(value: Any) -> Chart | None:
 
 
 def _from_file(path: Path) -> Chart:
-    from actorflow.machine.chart import Chart
+    from actorflow.machine.definition.chart import Chart
 
     if path.suffix == ".scxml":
         return Chart.from_scxml(path)
@@ -97,7 +97,7 @@ def _from_file(path: Path) -> Chart:
 
 
 def _from_json(text: str) -> Chart:
-    from actorflow.machine.chart import Chart
+    from actorflow.machine.definition.chart import Chart
 
     try:
         data = json.loads(text)

@@ -1,12 +1,9 @@
 """State machines: charts, and their interpreters, with or without an actor.
 
-For users: `state_machine`, `rules`, `declare` and `direct` (the class form), `builder`, `mapping` (builtins), `scxml`
-(documents). The definition: `chart`, of `draft`, with the `hooks` that it calls and the mistakes that `checks` finds;
-`initial` (machines that start in a given state), `reachability`, `paths`, `pictures`, and `forms`, which imports what
-makes other forms. How it runs: `transition_sets` (the states that a step exits and enters: the algorithm of the SCXML
-recommendation), `configuration` and `program` (a chart ready to run, each step worked out once), `interpreter` and
-`steps` (one instance), `pending` (its rare fields), `event`, `platform` (what surrounds it), `snapshot`, `pickling`,
-`stats`. Around it: `actor` and `actor_platform`, or `local` (a machine without an actor).
+For users: `state_machine` (the class form, made of `rules` by `declare`), `mapping` (charts as builtins), `scxml`
+(documents), `pictures`. `definition` has the charts themselves, with their builder and their checks; `running` a chart
+at work: the interpreter and its steps, snapshots, paths. Around it: `actor` and `actor_platform`, or `local` (a machine
+without an actor). `forms` imports the other forms of a chart at first need.
 """
 
 from __future__ import annotations
@@ -17,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.messages.messages import Record
 from actorflow.machine import forms  # noqa: F401 - it has what makes other forms of a chart
 from actorflow.machine.actor import ChartActor
-from actorflow.machine.chart import Chart, Hook, Invoke, StateNode, Transition
-from actorflow.machine.checks import ChartWarning
-from actorflow.machine.event import Event
-from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.definition.chart import Chart, Hook, Invoke, StateNode, Transition
+from actorflow.machine.definition.checks import ChartWarning
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.stats import MachineStats, machine_capacity
 from actorflow.machine.state_machine import StateMachine
-from actorflow.machine.stats import MachineStats, machine_capacity
 
 if TYPE_CHECKING:
-    from actorflow.machine.builder import ChartBuilder
-    from actorflow.machine.paths import shortest_paths
+    from actorflow.machine.definition.builder import ChartBuilder
+    from actorflow.machine.running.paths import shortest_paths
 
 __all__ = [
     "Chart",
@@ -47,7 +44,7 @@ __all__ = [
 ]
 
 
-LATER = {"ChartBuilder": "builder", "shortest_paths": "paths"}
+LATER = {"ChartBuilder": "definition.builder", "shortest_paths": "running.paths"}
 
 
 def __getattr__(name: str) -> Any:

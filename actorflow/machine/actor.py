@@ -10,16 +10,16 @@ from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.messages.handlers import handles
 from actorflow.core.messages.messages import Record, Sent
 from actorflow.errors import DefinitionError
-from actorflow.machine import snapshot
 from actorflow.machine.actor_platform import ActorPlatform, Owed, ended, hand_over
-from actorflow.machine.event import Event
-from actorflow.machine.interpreter import Interpreter
-from actorflow.machine.steps import failures
-from actorflow.machine.steps.macrostep import time_out
+from actorflow.machine.running import snapshot
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.steps import failures
+from actorflow.machine.running.steps.macrostep import time_out
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.machine.chart import Chart
+    from actorflow.machine.definition.chart import Chart
 
 
 class Machine(MachineActor):

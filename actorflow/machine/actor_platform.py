@@ -12,16 +12,16 @@ from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call, Sent, Stop
 from actorflow.core.refs.timers import Timer
 from actorflow.errors import ActorDeadError, DefinitionError, TransitionRefused
-from actorflow.machine.chart import Chart
+from actorflow.machine.definition.chart import Chart
 
 if TYPE_CHECKING:
     from actorflow.core.messages.reply import Reply
     from actorflow.core.refs.ref import ActorRef
     from actorflow.machine.actor import Machine
-    from actorflow.machine.chart import Invoke
-    from actorflow.machine.event import Event
-    from actorflow.machine.interpreter import Interpreter
-    from actorflow.machine.pending import PendingTimer
+    from actorflow.machine.definition.chart import Invoke
+    from actorflow.machine.running.event import Event
+    from actorflow.machine.running.interpreter import Interpreter
+    from actorflow.machine.running.pending import PendingTimer
 
 
 class ActorPlatform:

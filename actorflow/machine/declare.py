@@ -11,11 +11,11 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from actorflow.machine.chart import Chart, Hook, Invoke, Transition
-from actorflow.machine.checks import Problem, covers, fail, problems
-from actorflow.machine.direct import action_of
-from actorflow.machine.draft import Draft, complete_history, freeze
-from actorflow.machine.hooks import cannot_follow, cannot_take, not_plain, shown, takes_model
+from actorflow.machine.definition.chart import Chart, Hook, Invoke, Transition
+from actorflow.machine.definition.checks import Problem, covers, fail, problems
+from actorflow.machine.definition.direct import action_of
+from actorflow.machine.definition.draft import Draft, complete_history, freeze
+from actorflow.machine.definition.hooks import cannot_follow, cannot_take, not_plain, shown, takes_model
 from actorflow.machine.rules import History, Rule, State, StateGroup, full_name, rules_of
 
 __all__ = ["History", "State", "StateGroup", "chart_of", "check_class"]

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from actorflow.machine.chart import Chart
+from actorflow.machine.definition.chart import Chart
 
 
 def form(name: str) -> Callable[..., Any]:
     """Return the function or class that makes a form of a chart, by its name."""
     if name == "Program":
-        from actorflow.machine.program import Program
+        from actorflow.machine.running.program import Program
 
         return Program
     if name in {"chart_from_dict", "chart_to_dict"}:

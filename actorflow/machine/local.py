@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, cast
 
 from actorflow.core.actors.arguments import check_arguments
 from actorflow.errors import DefinitionError
-from actorflow.machine import snapshot
-from actorflow.machine.interpreter import Interpreter
-from actorflow.machine.steps.failures import not_for_callers
+from actorflow.machine.running import snapshot
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.steps.failures import not_for_callers
 from actorflow.text import text_of
 
 if TYPE_CHECKING:

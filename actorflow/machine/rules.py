@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overl
 from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import Child
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import Chart, Hook, Invoke, is_wait
-from actorflow.machine.direct import event_method
-from actorflow.machine.hooks import hook_of
+from actorflow.machine.definition.chart import Chart, Hook, Invoke, is_wait
+from actorflow.machine.definition.direct import event_method
+from actorflow.machine.definition.hooks import hook_of
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from actorflow.machine.event import Event
+    from actorflow.machine.running.event import Event
 
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")

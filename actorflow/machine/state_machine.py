@@ -11,19 +11,19 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.messages.messages import Call
 from actorflow.core.refs.resolve import UNSTARTED
 from actorflow.errors import DefinitionError
-from actorflow.machine import snapshot
 from actorflow.machine.actor import Machine
 from actorflow.machine.actor_platform import ActorPlatform
 from actorflow.machine.declare import State, chart_of, check_class
-from actorflow.machine.direct import action_of, event_method
-from actorflow.machine.initial import OF_CHART, Initial, names_of
-from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.definition.direct import action_of, event_method
 from actorflow.machine.local import make_local
-from actorflow.machine.stats import MachineStats, stats_of
+from actorflow.machine.running import snapshot
+from actorflow.machine.running.initial import OF_CHART, Initial, names_of
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.stats import MachineStats, stats_of
 
 if TYPE_CHECKING:
     from actorflow.core.actors.traits import ClassKeywords
-    from actorflow.machine.chart import Chart
+    from actorflow.machine.definition.chart import Chart
 
 P = ParamSpec("P")
 M = TypeVar("M")

@@ -99,12 +99,29 @@ def known(name: str, find: Callable[[str], type | None]) -> type:
 
 
 # Where classes of ours have gone that older rows name.
+OF_DEFINITION: Final = ("builder", "chart", "checks", "direct", "draft", "hooks", "reachability")  # machine/definition
+OF_RUNNING: Final = (  # machine/running
+    "configuration",
+    "event",
+    "initial",
+    "interpreter",
+    "paths",
+    "pending",
+    "platform",
+    "program",
+    "snapshot",
+    "stats",
+    "steps",
+    "transition_sets",
+)
 MOVED: Final = {
     "actorflow.core.messages.": "actorflow.core.messages.messages.",
     "actorflow.machine.event.Record": "actorflow.core.messages.messages.Record",
     "actorflow.queue.listeners.": "actorflow.queues.events.",
     "actorflow.queue.": "actorflow.queues.",
     "actorflow.workflow.": "actorflow.tasks.",
+    **{f"actorflow.machine.{name}.": f"actorflow.machine.definition.{name}." for name in OF_DEFINITION},
+    **{f"actorflow.machine.{name}.": f"actorflow.machine.running.{name}." for name in OF_RUNNING},
 }
 
 

@@ -22,11 +22,11 @@ from actorflow.core.futures.future import Future
 from actorflow.core.messages.messages import Crashed, Record
 from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
-from actorflow.machine import snapshot, transition_sets
 from actorflow.machine.actor import ChartActor, Machine
-from actorflow.machine.chart import Chart
-from actorflow.machine.interpreter import Interpreter
-from actorflow.machine.paths import public_attributes
+from actorflow.machine.definition.chart import Chart
+from actorflow.machine.running import snapshot, transition_sets
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.paths import public_attributes
 from actorflow.machine.state_machine import StateMachine
 
 Strategy: TypeAlias = st.SearchStrategy[Any]

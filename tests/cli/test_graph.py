@@ -20,7 +20,7 @@ NUMBERS = itertools.count()
 
 LAMP = """
     import actorflow as af
-    from actorflow.machine.chart import Chart, StateNode, Transition
+    from actorflow.machine.definition.chart import Chart, StateNode, Transition
 
     class Lamp(af.StateMachine):
         off, on = af.State(initial=True), af.State()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, StateNode, Transition
+from actorflow.machine.definition.chart import ROOT, Chart, Hook, Invoke, StateNode, Transition
 
 
 def chart_of(name: str, *nodes: StateNode, initial: str | None = None) -> Chart:

@@ -11,11 +11,11 @@ import warnings
 import pytest
 
 import actorflow as af
-from actorflow.machine.builder import ChartBuilder
-from actorflow.machine.chart import ROOT, Hook, Invoke, Transition
-from actorflow.machine.checks import ChartWarning
-from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.definition.builder import ChartBuilder
+from actorflow.machine.definition.chart import ROOT, Hook, Invoke, Transition
+from actorflow.machine.definition.checks import ChartWarning
 from actorflow.machine.mapping import chart_to_dict
+from actorflow.machine.running.interpreter import Interpreter
 
 
 def door():
@@ -360,7 +360,7 @@ def test_a_timer_without_a_name_is_refused(name):
     assert machine.timers == {}
 
 
-@pytest.mark.filterwarnings("ignore::actorflow.machine.checks.ChartWarning")
+@pytest.mark.filterwarnings("ignore::actorflow.machine.definition.checks.ChartWarning")
 @pytest.mark.parametrize(
     "states",
     [
@@ -378,7 +378,7 @@ def test_a_chart_that_leads_nowhere_is_neither_run_nor_drawn_and_says_where(stat
     assert af.Chart.from_dict(chart.to_dict()) == chart
 
 
-@pytest.mark.filterwarnings("ignore::actorflow.machine.checks.ChartWarning")
+@pytest.mark.filterwarnings("ignore::actorflow.machine.definition.checks.ChartWarning")
 @pytest.mark.parametrize(
     ("data", "text"),
     [

@@ -7,11 +7,11 @@ import warnings
 import pytest
 
 import actorflow as af
-from actorflow.machine import checks
-from actorflow.machine.chart import ROOT, Chart, Hook, Invoke, StateNode, Transition
-from actorflow.machine.checks import ChartWarning, Problem, check, covers, problems
-from actorflow.machine.draft import Draft, freeze
-from actorflow.machine.reachability import reachable
+from actorflow.machine.definition import checks
+from actorflow.machine.definition.chart import ROOT, Chart, Hook, Invoke, StateNode, Transition
+from actorflow.machine.definition.checks import ChartWarning, Problem, check, covers, problems
+from actorflow.machine.definition.draft import Draft, freeze
+from actorflow.machine.definition.reachability import reachable
 
 
 def to(source, event, *targets, **more):

@@ -14,8 +14,8 @@ import cloudpickle
 import pytest
 
 import actorflow as af
-from actorflow.machine.chart import Hook, Invoke, Transition
 from actorflow.machine.declare import History, State, chart_of, check_class
+from actorflow.machine.definition.chart import Hook, Invoke, Transition
 
 
 class Order(af.Actor):

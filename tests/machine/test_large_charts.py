@@ -7,7 +7,8 @@ import random
 import pytest
 
 import actorflow as af
-from actorflow.machine import ChartBuilder, program
+from actorflow.machine import ChartBuilder
+from actorflow.machine.running import program
 
 
 def ring(size: int) -> af.Chart:

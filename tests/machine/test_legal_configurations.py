@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actorflow as af
-from actorflow.machine import transition_sets
-from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, StateNode, Transition
+from actorflow.machine.running import transition_sets
 from tests.machine.charts import chart_of
 
 EVENTS = ("a", "b", "c")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 import actorflow as af
-from actorflow.machine.chart import Hook, Transition
-from actorflow.machine.chart import StateNode as Node
+from actorflow.machine.definition.chart import Hook, Transition
+from actorflow.machine.definition.chart import StateNode as Node
 from actorflow.testing import LeakCheck, machine_rules
 from tests.machine.charts import PLAYER, chart_of, to
 
@@ -259,10 +259,10 @@ def test_invariant_of_a_subclass_is_checked():
 @pytest.mark.parametrize(
     ("place", "broken", "text"),
     [
-        ("actorflow.machine.transition_sets.exited", lambda *_: set(), "active together"),
-        ("actorflow.machine.interpreter.Interpreter._note", lambda *_: None, "the first record is of"),
-        ("actorflow.machine.steps.macrostep.without_transition", lambda *_: None, "was not refused"),
-        ("actorflow.machine.snapshot.key_of", lambda timer: (timer["state"], 9), "is another instance"),
+        ("actorflow.machine.running.transition_sets.exited", lambda *_: set(), "active together"),
+        ("actorflow.machine.running.interpreter.Interpreter._note", lambda *_: None, "the first record is of"),
+        ("actorflow.machine.running.steps.macrostep.without_transition", lambda *_: None, "was not refused"),
+        ("actorflow.machine.running.snapshot.key_of", lambda timer: (timer["state"], 9), "is another instance"),
     ],
 )
 def test_fault_of_the_interpreter_is_found(monkeypatch, place, broken, text):

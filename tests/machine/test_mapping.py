@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actorflow as af
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
-from actorflow.machine.checks import ChartWarning
-from actorflow.machine.draft import Draft, freeze
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.definition.checks import ChartWarning
+from actorflow.machine.definition.draft import Draft, freeze
 from actorflow.machine.mapping import chart_from_dict, chart_to_dict
 from tests.machine.test_declare import Order, chart_of
 

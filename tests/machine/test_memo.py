@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import actorflow as af
-from actorflow.machine import ChartBuilder, program, transition_sets
+from actorflow.machine import ChartBuilder
+from actorflow.machine.running import program, transition_sets
 
 REGIONS = 7
 

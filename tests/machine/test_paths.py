@@ -7,10 +7,10 @@ import logging
 import pytest
 
 import actorflow as af
-from actorflow.machine.chart import Hook, Transition
-from actorflow.machine.chart import StateNode as Node
-from actorflow.machine.interpreter import Interpreter
-from actorflow.machine.paths import shortest_paths
+from actorflow.machine.definition.chart import Hook, Transition
+from actorflow.machine.definition.chart import StateNode as Node
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.paths import shortest_paths
 from tests.machine.charts import ORDER, PLAYER, chart_of, to
 
 # --- by structure alone ----------------------------------------------------------------------------------------------

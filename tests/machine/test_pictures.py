@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import actorflow as af
 from actorflow.errors import ActorflowError, DefinitionError
-from actorflow.machine.chart import ROOT, Chart, Hook, StateNode, Transition
+from actorflow.machine.definition.chart import ROOT, Chart, Hook, StateNode, Transition
 from actorflow.machine.pictures import dot, mermaid, svg
 from tests.machine.charts import ODD, ODD_NAMES, ORDER, PLAYER, chart_of, to
 

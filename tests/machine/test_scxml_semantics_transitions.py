@@ -11,9 +11,9 @@ import pytest
 
 import actorflow as af
 from actorflow.machine import ChartBuilder
-from actorflow.machine.platform import Alone
+from actorflow.machine.running.platform import Alone
 
-pytestmark = pytest.mark.filterwarnings("ignore::actorflow.machine.checks.ChartWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::actorflow.machine.definition.checks.ChartWarning")
 
 
 class Notes:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actorflow as af
-from actorflow.machine.platform import Alone
+from actorflow.machine.running.platform import Alone
 
 # --- machines to walk through ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import pytest
 
 import actorflow as af
 from actorflow.machine import machine_capacity
-from actorflow.machine.steps import macrostep
+from actorflow.machine.running.steps import macrostep
 
 
 def make(clock: list[float] | None = None) -> type[af.StateMachine]:

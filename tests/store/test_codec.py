@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import actorflow as af
 from actorflow.errors import PayloadError
+from actorflow.machine import MachineStats, Record, StateNode
 from actorflow.queues.events import JobEvent
 from actorflow.store.classes import find_imported
 from actorflow.store.codec import decode, encode
@@ -290,6 +291,9 @@ def test_a_name_that_is_no_class_of_data_is_refused(name):
         ("actorflow.core.messages.messages.Terminated", af.Terminated),
         ("actorflow.queue.listeners.JobEvent", JobEvent),
         ("actorflow.queue.limits.Limit", af.Limit),
+        ("actorflow.machine.event.Record", Record),
+        ("actorflow.machine.chart.StateNode", StateNode),
+        ("actorflow.machine.stats.MachineStats", MachineStats),
         ("actorflow.queues.limits.Limit", af.Limit),
     ],
 )

@@ -12,7 +12,7 @@ import pykka
 
 import actorflow as af
 from actorflow.machine import Event
-from actorflow.machine.builder import ChartBuilder
+from actorflow.machine.definition.builder import ChartBuilder
 from actorflow.machine.rules import StateGroup
 
 

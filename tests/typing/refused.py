@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import actorflow as af
-from actorflow.machine.builder import ChartBuilder
+from actorflow.machine.definition.builder import ChartBuilder
 
 
 class Counter(af.Actor):

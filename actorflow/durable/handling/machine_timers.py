@@ -17,7 +17,7 @@ from actorflow.durable.rows.records import KILLS, TimerRow
 from actorflow.store.codec import decode, encode
 
 if TYPE_CHECKING:
-    from actorflow.machine.pending import TimerKey
+    from actorflow.machine.running.pending import TimerKey
 
 
 def suspect(state: bytes, now: float) -> bytes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.handling.mailbox import Mailbox
     from actorflow.durable.rows.records import MailRow, TimerRow
-    from actorflow.machine.pending import TimerKey
+    from actorflow.machine.running.pending import TimerKey
 
 
 class RowsArrived:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.durable.ref import DurableRef
     from actorflow.durable.rows.records import TimerRow
-    from actorflow.machine.pending import TimerKey
+    from actorflow.machine.running.pending import TimerKey
 
 
 def runtime_of(request: Request) -> DurableRuntime:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition, is_wait
-from actorflow.machine.checks import check
-from actorflow.machine.draft import Draft, complete_history, freeze
-from actorflow.machine.hooks import not_plain
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition, is_wait
+from actorflow.machine.definition.checks import check
+from actorflow.machine.definition.draft import Draft, complete_history, freeze
+from actorflow.machine.definition.hooks import not_plain
 
 ORDERS: Final = ("action first", "scxml")
 TYPES: Final = ("atomic", "compound", "parallel", "final")  # and "history"

@@ -6,7 +6,7 @@ from typing import Any
 
 from actorflow.core.actors.child import Child
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, StateNode, Transition
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Hook, Invoke, StateNode, Transition
 
 
 def chart_to_dict(chart: Chart) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from actorflow.errors import ActorflowError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, StateNode
+from actorflow.machine.definition.reachability import check_targets
 from actorflow.machine.pictures.labels import arrows, lines_within, marked, title, transition_label
-from actorflow.machine.reachability import check_targets
 
 INDENT = "    "
 HEAD = """\
@@ -32,7 +32,7 @@ def dot(chart: Chart, *, active: Collection[str] = ()) -> str:
         chart: the chart to draw.
         active: names of states to mark, such as an interpreter's `configuration`.
 
-    >>> from actorflow.machine.chart import StateNode, Transition
+    >>> from actorflow.machine.definition.chart import StateNode, Transition
     >>> root = StateNode("", "compound", children=("off", "on"), initial=Transition("", targets=("off",)))
     >>> off = StateNode("off", transitions=(Transition("off", ("press",), ("on",)),))
     >>> print(dot(Chart("lamp", {"": root, "off": off, "on": StateNode("on")})).splitlines()[-2])

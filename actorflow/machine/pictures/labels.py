@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection, Iterator
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, Chart, StateNode, Transition
+from actorflow.machine.definition.chart import HISTORY, Chart, StateNode, Transition
 
 LONGEST = 60  # characters of one name: an action of SCXML may be a page of script
 
@@ -14,7 +14,7 @@ LONGEST = 60  # characters of one name: an action of SCXML may be a page of scri
 def transition_label(transition: Transition) -> str:
     """Write the trigger of a transition, and its actions.
 
-    >>> from actorflow.machine.chart import Hook
+    >>> from actorflow.machine.definition.chart import Hook
     >>> transition_label(Transition("new", ("pay",), ("paid",), Hook("enough"), (Hook("charge"), Hook("log"))))
     'pay [enough] / charge, log'
     >>> transition_label(Transition("new", (), ("dead",), after=1800))

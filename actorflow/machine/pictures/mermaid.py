@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, StateNode
+from actorflow.machine.definition.reachability import check_targets
 from actorflow.machine.pictures.labels import arrows, lines_within, marked, title, transition_label
-from actorflow.machine.reachability import check_targets
 
 INDENT = "    "
 ACTIVE = "classDef active fill:#ffe08a,stroke:#b26a00,stroke-width:3px"
@@ -32,7 +32,7 @@ def mermaid(chart: Chart, *, active: Collection[str] = ()) -> str:
         chart: the chart to draw.
         active: names of states to mark, such as an interpreter's `configuration`.
 
-    >>> from actorflow.machine.chart import StateNode, Transition
+    >>> from actorflow.machine.definition.chart import StateNode, Transition
     >>> root = StateNode("", "compound", children=("off", "on"), initial=Transition("", targets=("off",)))
     >>> off = StateNode("off", transitions=(Transition("off", ("press",), ("on",)),))
     >>> print(mermaid(Chart("lamp", {"": root, "off": off, "on": StateNode("on")})), end="")

@@ -9,17 +9,17 @@ from actorflow.core.messages.messages import Call
 from actorflow.errors import ActorDeadError, DefinitionError
 from actorflow.machine.actor import ChartActor
 from actorflow.machine.actor_platform import ActorPlatform, ended
-from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.steps.termination import terminate
 from actorflow.machine.scxml.document import ScxmlChart
 from actorflow.machine.scxml.invoking import Invocation
 from actorflow.machine.scxml.limits import LimitExceeded
 from actorflow.machine.scxml.session import new_session_id
-from actorflow.machine.steps.termination import terminate
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
-    from actorflow.machine.chart import Invoke
-    from actorflow.machine.event import Event
+    from actorflow.machine.definition.chart import Invoke
+    from actorflow.machine.running.event import Event
     from actorflow.machine.scxml.family import Family
     from actorflow.machine.scxml.session import Session
 

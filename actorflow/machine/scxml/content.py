@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from actorflow.machine.event import Event
+from actorflow.machine.running.event import Event
 from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.datamodels import READ_ONLY
 from actorflow.machine.scxml.elements import Element

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import Chart
-from actorflow.machine.interpreter import Interpreter
-from actorflow.machine.platform import ALONE, Platform
+from actorflow.machine.definition.chart import Chart
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.platform import ALONE, Platform
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.family import Family
 from actorflow.machine.scxml.session import Session
 from actorflow.machine.scxml.source import DocumentSource
 
 if TYPE_CHECKING:
-    from actorflow.machine.program import Program
+    from actorflow.machine.running.program import Program
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from actorflow.machine.chart import Hook, Invoke
+from actorflow.machine.definition.chart import Hook, Invoke
 from actorflow.machine.scxml.content import Block
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import EvaluationError, copy

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Hook, Kind, StateNode, Transition
+from actorflow.machine.definition.chart import HISTORY, ROOT, Hook, Kind, StateNode, Transition
 from actorflow.machine.scxml.binding import BindState, DocumentStart, DoneData, data_of
 from actorflow.machine.scxml.content import Block, Condition
 from actorflow.machine.scxml.document import ScxmlChart

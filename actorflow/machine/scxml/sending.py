@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from actorflow.machine.event import Event
+from actorflow.machine.running.event import Event
 from actorflow.machine.scxml.code import Code
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.limits import EvaluationError, copy

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
-from actorflow.machine.event import Event
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.snapshot import event_of as event_of_dict
+from actorflow.machine.running.snapshot import event_to_dict, shown
 from actorflow.machine.scxml.datamodels import DATAMODELS
 from actorflow.machine.scxml.elements import Element
 from actorflow.machine.scxml.family import Family
@@ -17,11 +19,9 @@ from actorflow.machine.scxml.limits import MAX_STEPS, EvaluationError, LimitExce
 from actorflow.machine.scxml.sending import PROCESSOR, Delayed, SelfSent, event_of
 from actorflow.machine.scxml.source import DocumentSource
 from actorflow.machine.scxml.stored import data_of, kept, plain
-from actorflow.machine.snapshot import event_of as event_of_dict
-from actorflow.machine.snapshot import event_to_dict, shown
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 NUMBERS: Final = itertools.count(1)
 MAX_LOG: Final = 10_000  # lines that a session keeps

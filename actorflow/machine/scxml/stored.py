@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from actorflow.errors import PayloadError
+from actorflow.machine.running.snapshot import copied
 from actorflow.machine.scxml.ecma.values import UNDEFINED
-from actorflow.machine.snapshot import copied
 
 UNDEFINED_FORM: Final = {"$": "undefined"}
 

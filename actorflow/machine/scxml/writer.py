@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, StateNode, Transition
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Hook, Invoke, StateNode, Transition
 from actorflow.machine.scxml.binding import DoneData
 from actorflow.machine.scxml.content import Block, Condition
 from actorflow.machine.scxml.document import ScxmlChart

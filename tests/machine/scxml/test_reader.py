@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import actorflow as af
-from actorflow.machine.interpreter import Interpreter
+from actorflow.machine.running.interpreter import Interpreter
 from actorflow.machine.scxml import chart_to_scxml, load
 from tests.machine.scxml.documents import document
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.machine.steps.failures import FAILED, guarded
-from actorflow.machine.steps.timers import cancel_timer
+from actorflow.machine.running.steps.failures import FAILED, guarded
+from actorflow.machine.running.steps.timers import cancel_timer
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 def terminate(machine: Interpreter) -> None:

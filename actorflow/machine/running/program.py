@@ -13,9 +13,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from actorflow.errors import DefinitionError
-from actorflow.machine import transition_sets
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
-from actorflow.machine.configuration import (
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Hook, Invoke, Transition
+from actorflow.machine.definition.direct import action_of
+from actorflow.machine.definition.hooks import not_plain, wants_event
+from actorflow.machine.definition.reachability import check_inside, check_targets
+from actorflow.machine.running import transition_sets
+from actorflow.machine.running.configuration import (
     Candidates,
     Change,
     ChartStep,
@@ -26,9 +29,6 @@ from actorflow.machine.configuration import (
     StateHook,
     WaitingMoves,
 )
-from actorflow.machine.direct import action_of
-from actorflow.machine.hooks import not_plain, wants_event
-from actorflow.machine.reachability import check_inside, check_targets
 from actorflow.text import text_of
 
 KEPT: Final = 1000  # names of events, for each configuration

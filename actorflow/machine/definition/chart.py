@@ -17,7 +17,7 @@ from actorflow.errors import DefinitionError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from actorflow.machine.program import Program
+    from actorflow.machine.running.program import Program
     from actorflow.machine.scxml.document import ScxmlChart
 
 Kind: TypeAlias = Literal["atomic", "compound", "parallel", "final", "shallow", "deep"]

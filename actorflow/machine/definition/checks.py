@@ -15,8 +15,8 @@ from itertools import combinations, islice
 from typing import Final, Literal, NamedTuple
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
-from actorflow.machine.reachability import reachable
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, StateNode, Transition
+from actorflow.machine.definition.reachability import reachable
 
 NAMED: Final = 10  # states of a circle that its text names
 MOST: Final = 100  # mistakes told of: the near name of each is looked for among all states, 10 ms in a chart of 2,000
@@ -59,7 +59,7 @@ def fail(name: str, found: Iterable[Problem]) -> DefinitionError:
 def _level_of_user() -> int:
     """Return the `stacklevel` of the first caller outside this package."""
     frame, level = sys._getframe(1), 1
-    package = __name__.rpartition(".")[0]
+    package = "actorflow.machine"
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).startswith(package):
         frame, level = frame.f_back, level + 1
     return level

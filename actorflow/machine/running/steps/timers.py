@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import is_wait
-from actorflow.machine.event import Event
-from actorflow.machine.pending import PendingTimer, TimerKey, pending_of
+from actorflow.machine.definition.chart import is_wait
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.pending import PendingTimer, TimerKey, pending_of
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 def start_named(machine: Interpreter, name: str, seconds: float, event: Event) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Kind, Order, StateNode, Transition
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Hook, Invoke, Kind, Order, StateNode, Transition
 
 
 @dataclass(slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import Hook
-from actorflow.machine.direct import action_of
+from actorflow.machine.definition.chart import Hook
+from actorflow.machine.definition.direct import action_of
 
 LAMBDA: Final = "<lambda>"
 OPENING, CLOSING = "([{", ")]}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from actorflow.machine.configuration import Candidates, Choice, Move, Regions
-from actorflow.machine.event import Event
-from actorflow.machine.pending import remembered_by
-from actorflow.machine.program import is_raised
-from actorflow.machine.steps.failures import guarded, name_part
+from actorflow.machine.running.configuration import Candidates, Choice, Move, Regions
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.pending import remembered_by
+from actorflow.machine.running.program import is_raised
+from actorflow.machine.running.steps.failures import guarded, name_part
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 def select(machine: Interpreter, event: Event) -> tuple[Move, ...]:

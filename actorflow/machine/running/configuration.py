@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from actorflow.machine import transition_sets
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Transition
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Transition
+from actorflow.machine.running import transition_sets
 
 if TYPE_CHECKING:
-    from actorflow.machine.program import Program
+    from actorflow.machine.running.program import Program
 
 Function: TypeAlias = Callable[..., Any]
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.machine.configuration import ChartStep, Configuration, Entered, EventHook, Move
-from actorflow.machine.event import Event
-from actorflow.machine.pending import pending_of, remembered_by
-from actorflow.machine.steps.failures import guarded, name_part
-from actorflow.machine.steps.invocations import end_children_of
-from actorflow.machine.steps.timers import cancel_timer, start_timer
+from actorflow.machine.running.configuration import ChartStep, Configuration, Entered, EventHook, Move
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.pending import pending_of, remembered_by
+from actorflow.machine.running.steps.failures import guarded, name_part
+from actorflow.machine.running.steps.invocations import end_children_of
+from actorflow.machine.running.steps.timers import cancel_timer, start_timer
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 WIDE: Final = 8  # states left and entered for which a step counts once more: it takes as long as many steps

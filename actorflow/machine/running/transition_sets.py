@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode, Transition
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, StateNode, Transition
 
 Remembered = Mapping[str, tuple[str, ...]]  # the contents of each history state
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Self, TypeAlias
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Hook, Invoke, Kind, Transition, is_wait
-from actorflow.machine.checks import check
-from actorflow.machine.draft import Draft, complete_history, freeze
-from actorflow.machine.hooks import cannot_take, hook_of
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Hook, Invoke, Kind, Transition, is_wait
+from actorflow.machine.definition.checks import check
+from actorflow.machine.definition.draft import Draft, complete_history, freeze
+from actorflow.machine.definition.hooks import cannot_take, hook_of
 from actorflow.text import text_of
 
 Function: TypeAlias = str | Callable[..., Any]

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.messages.messages import Record
 from actorflow.errors import DefinitionError, PayloadError
-from actorflow.machine.chart import HISTORY, ROOT
-from actorflow.machine.event import Event
-from actorflow.machine.pending import PendingTimer, TimerKey, pending_of
-from actorflow.machine.steps import macrostep, timers
-from actorflow.machine.transition_sets import is_legal, was_active
+from actorflow.machine.definition.chart import HISTORY, ROOT
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.pending import PendingTimer, TimerKey, pending_of
+from actorflow.machine.running.steps import macrostep, timers
+from actorflow.machine.running.transition_sets import is_legal, was_active
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.machine.chart import Chart
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.definition.chart import Chart
+    from actorflow.machine.running.interpreter import Interpreter
 
 PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 LONGEST = 1000  # characters of the text of an argument, in the history of a snapshot

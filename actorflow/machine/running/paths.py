@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from actorflow.core.log import logger
 from actorflow.errors import TransitionRefused
-from actorflow.machine import transition_sets
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Transition
-from actorflow.machine.interpreter import Interpreter
-from actorflow.machine.platform import Alone
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Transition
+from actorflow.machine.running import transition_sets
+from actorflow.machine.running.interpreter import Interpreter
+from actorflow.machine.running.platform import Alone
 
 if TYPE_CHECKING:
-    from actorflow.machine.chart import Invoke
-    from actorflow.machine.event import Event
+    from actorflow.machine.definition.chart import Invoke
+    from actorflow.machine.running.event import Event
 
 Step: TypeAlias = tuple[str | None, tuple[Any, ...]]
 Path: TypeAlias = list[Step]
@@ -54,7 +54,7 @@ def shortest_paths(
     Raises:
         Exception: the error of a model, with the path to it as a note.
 
-    >>> from actorflow.machine.chart import StateNode, Transition
+    >>> from actorflow.machine.definition.chart import StateNode, Transition
     >>> root = StateNode("", "compound", children=("off", "on"), initial=Transition("", targets=("off",)))
     >>> off = StateNode("off", transitions=(Transition("off", ("press",), ("on",)),))
     >>> shortest_paths(Chart("lamp", {"": root, "off": off, "on": StateNode("on")}))

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Record
 from actorflow.errors import DefinitionError, PayloadError, TransitionRefused
-from actorflow.machine import pickling, snapshot
-from actorflow.machine.chart import Chart
-from actorflow.machine.configuration import Configuration
-from actorflow.machine.event import Event
-from actorflow.machine.initial import OF_CHART, Initial, names_of
-from actorflow.machine.pending import Pending, PendingTimer, TimerKey
-from actorflow.machine.platform import ALONE, Platform
-from actorflow.machine.steps import failures, invocations, macrostep, microstep, selection, termination, timers
+from actorflow.machine.definition.chart import Chart
+from actorflow.machine.running import pickling, snapshot
+from actorflow.machine.running.configuration import Configuration
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.initial import OF_CHART, Initial, names_of
+from actorflow.machine.running.pending import Pending, PendingTimer, TimerKey
+from actorflow.machine.running.platform import ALONE, Platform
+from actorflow.machine.running.steps import failures, invocations, macrostep, microstep, selection, termination, timers
 
 if TYPE_CHECKING:
     from actorflow.machine.state_machine import StateMachine

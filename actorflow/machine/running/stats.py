@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.machine.program import Program
+    from actorflow.machine.running.program import Program
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, Transition
-from actorflow.machine.transition_sets import EntrySet, is_legal
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, Transition
+from actorflow.machine.running.transition_sets import EntrySet, is_legal
 from actorflow.text import text_of
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from actorflow.machine.chart import Invoke
-    from actorflow.machine.event import Event
-    from actorflow.machine.interpreter import Interpreter
-    from actorflow.machine.transition_sets import Remembered
+    from actorflow.machine.definition.chart import Invoke
+    from actorflow.machine.running.event import Event
+    from actorflow.machine.running.interpreter import Interpreter
+    from actorflow.machine.running.transition_sets import Remembered
 
 TimerKey: TypeAlias = str | tuple[str, int]  # a named timer, or a state and the place of its transition
 

@@ -6,10 +6,10 @@ import copy
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from actorflow.machine.pending import Pending, PendingTimer
+from actorflow.machine.running.pending import Pending, PendingTimer
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 def take(machine: Interpreter) -> dict[str, Any]:

@@ -15,18 +15,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError, TransitionRefused
-from actorflow.machine import transition_sets
-from actorflow.machine.configuration import Choice, Configuration
-from actorflow.machine.event import Event
-from actorflow.machine.pending import Pending, PendingTimer, pending_of
-from actorflow.machine.steps.failures import FAILED, is_own_refusal, log_hidden, name_part, refusal
-from actorflow.machine.steps.invocations import pass_on, start_children
-from actorflow.machine.steps.microstep import START, move_to, take, take_in_scxml_order
-from actorflow.machine.steps.selection import allowed, select, select_among
-from actorflow.machine.steps.termination import failure_at_end, terminate
+from actorflow.machine.running import transition_sets
+from actorflow.machine.running.configuration import Choice, Configuration
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.pending import Pending, PendingTimer, pending_of
+from actorflow.machine.running.steps.failures import FAILED, is_own_refusal, log_hidden, name_part, refusal
+from actorflow.machine.running.steps.invocations import pass_on, start_children
+from actorflow.machine.running.steps.microstep import START, move_to, take, take_in_scxml_order
+from actorflow.machine.running.steps.selection import allowed, select, select_among
+from actorflow.machine.running.steps.termination import failure_at_end, terminate
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 STEPS: Final = 10_000  # that one event may cause: a chart that takes more goes round in circles

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, TransitionRefused
-from actorflow.machine.event import Event
-from actorflow.machine.pending import pending_of
-from actorflow.machine.program import events_of_methods
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.pending import pending_of
+from actorflow.machine.running.program import events_of_methods
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 FAILED: Final = "error.execution"

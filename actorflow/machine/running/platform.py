@@ -13,9 +13,9 @@ from actorflow.core.log import logger
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.machine.chart import Invoke
-    from actorflow.machine.event import Event
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.definition.chart import Invoke
+    from actorflow.machine.running.event import Event
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 class Platform(Protocol):

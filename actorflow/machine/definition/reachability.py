@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actorflow.errors import DefinitionError
-from actorflow.machine.chart import HISTORY, ROOT, Chart, StateNode
+from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, StateNode
 
 
 def reachable(chart: Chart) -> frozenset[str]:

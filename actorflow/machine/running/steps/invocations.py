@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorflow.machine.event import Event
-from actorflow.machine.pending import Pending, pending_of
-from actorflow.machine.steps.failures import FAILED, guarded
+from actorflow.machine.running.event import Event
+from actorflow.machine.running.pending import Pending, pending_of
+from actorflow.machine.running.steps.failures import FAILED, guarded
 
 if TYPE_CHECKING:
-    from actorflow.machine.interpreter import Interpreter
+    from actorflow.machine.running.interpreter import Interpreter
 
 
 def start_children(machine: Interpreter, pending: Pending) -> bool:
