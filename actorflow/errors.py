@@ -37,6 +37,7 @@ __all__ = [
     "StoreError",
     "StoreOutdated",
     "StoreUnreachable",
+    "StuckError",
     "TaskTimeout",
     "ThreadLimit",
     "TransitionRefused",
@@ -88,6 +89,10 @@ class DeadlockError(AskTimeout):
 
 class ThreadLimit(ActorflowError, RuntimeError):
     """All threads of the system wait. Raise `Settings.threads`, or wait with `await` instead of `get()`."""
+
+
+class StuckError(ActorflowError, RuntimeError):
+    """A system in virtual time cannot go on: a handler keeps its turn, or a wait of the test took too many steps."""
 
 
 class Stopping(ActorflowError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from actorflow.app.settings import Settings
@@ -13,6 +14,7 @@ from actorflow.core.drivers.world import World, WorldScheduler
 from actorflow.core.system import SYSTEMS
 from actorflow.errors import DefinitionError
 from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
+from actorflow.process.pool.setup import check_positive
 from actorflow.store.system_store import SystemStore
 
 if TYPE_CHECKING:
@@ -50,12 +52,36 @@ class VirtualSystem(ActorSystem):
         seed: int | None = None,
         store: str | Store = "memory:",
         settings: Settings | None = None,
+        step_limit: int | None = None,
+        turn_seconds: float | None = 30.0,
     ) -> None:
-        """Start a system; `seed` None keeps the live order, first in, first out."""
+        """Start a system.
+
+        Args:
+            name: the first part of its actors' paths.
+            seed: chooses what runs next; None keeps the live order, first in, first out.
+            store: its store, or the URL of one.
+            settings: as those of an ActorSystem.
+            step_limit: the steps that one wait of the test may take; a wait that takes more raises StuckError.
+            turn_seconds: seconds of real time that a handler may keep its turn. Then the stacks of all handlers are
+                logged, the handler is ended, and the wait of the test raises StuckError. None: any time.
+
+        Raises:
+            DefinitionError: an argument makes no sense.
+        """
         check_name(name)
         check_store(store)  # before the scheduler takes over this thread's waits
         settings = settings if settings is not None else Settings()
-        scheduler = VirtualScheduler(name=name, seed=seed, ask_timeout=settings.ask_timeout, threads=settings.threads)
+        check_positive("step_limit", step_limit)
+        check_positive("turn_seconds", turn_seconds, float | int)
+        scheduler = VirtualScheduler(
+            name=name,
+            seed=seed,
+            ask_timeout=settings.ask_timeout,
+            threads=settings.threads,
+            step_limit=step_limit,
+            turn_seconds=turn_seconds,
+        )
         scheduler.kinds = VIRTUAL_KINDS
         super().__init__(name, store=store, settings=settings, scheduler=scheduler)
 
@@ -109,6 +135,13 @@ class VirtualSystem(ActorSystem):
     def now(self) -> float:
         """Virtual seconds since the start."""
         return self.scheduler.clock.now
+
+    def after_each_step(self, check: Callable[[], object]) -> None:
+        """Call a function after each step from now on, while no handler runs: it may look at all actors, and not wait.
+
+        Its error is raised by the wait of the test that is under way.
+        """
+        self.scheduler.after_step = check
 
     def record(self) -> list[tuple[float, str, str]]:
         """Collect each step from now on: (virtual time, path, message); the list grows as the system runs."""

@@ -12,7 +12,7 @@ from typing import Self
 import psutil
 
 PATIENCE = 10.0  # seconds that threads get to end; they are told to, but not waited for
-SHARED = ("actorflow-exit", "default-", "pytest", "execnet", "Dummy", "asyncio_")
+SHARED = ("actorflow-exit", "actorflow-watchdog", "default-", "pytest", "execnet", "Dummy", "asyncio_")
 
 
 class Leak(AssertionError):

@@ -1,7 +1,8 @@
 """The pytest plugin: fixtures for tests of actors. It comes with the package; nothing is to be imported.
 
 - `system`: an ActorSystem on threads; at the end it is stopped and checked for leaks.
-- `virtual_system`: a VirtualSystem; `@pytest.mark.actorflow(seed=7)` seeds it.
+- `virtual_system`: a VirtualSystem; `@pytest.mark.actorflow(seed=7)` seeds it. `step_limit`, here a million steps of
+  one wait, and `turn_seconds` are set there, too: a test of actors that keep each other busy, or the turn, fails.
 - `probe`: a Probe in whichever of the two the test uses (`system`, if neither).
 """
 
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
     from actorflow.app.virtual import VirtualSystem
     from actorflow.testing.probe import Probe
 
+STEP_LIMIT = 1_000_000  # of one wait of a test: half a minute
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
-    config.addinivalue_line("markers", "actorflow(seed): seed of the order in which a virtual_system runs")
+    config.addinivalue_line(
+        "markers", "actorflow(seed, step_limit, turn_seconds): options of the fixture virtual_system"
+    )
 
 
 @pytest.fixture
@@ -40,7 +45,8 @@ def virtual_system(request: pytest.FixtureRequest) -> Iterator[VirtualSystem]:
     from actorflow.testing.leaks import LeakCheck  # noqa: PLC0415 - pytest loads the plugin in every project
 
     marker = request.node.get_closest_marker("actorflow")
-    with LeakCheck(), VirtualSystem("test", seed=marker.kwargs.get("seed") if marker else None) as running:
+    options = {"step_limit": STEP_LIMIT, **(marker.kwargs if marker else {})}
+    with LeakCheck(), VirtualSystem("test", **options) as running:
         yield running
 
 

@@ -11,27 +11,29 @@ import _thread
 import contextlib
 import math
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from actorflow.core.atomic import at_once, at_once_if, rouser
 from actorflow.core.clock import VirtualClock
-from actorflow.core.drivers import collector
+from actorflow.core.drivers import collector, watchdog
 from actorflow.core.drivers.parked import Parked
+from actorflow.core.drivers.unwinding import end_coroutine
+from actorflow.core.drivers.virtual_threads import VirtualOwnThread, VirtualThread
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.parking_lock import ParkingLock
 from actorflow.core.futures.thread_wait import DRIVERS, LOOK_UP, ask_timeout, wait_outside
 from actorflow.core.futures.wait_graph import deadlock, find_cycle
 from actorflow.core.log import logger
-from actorflow.core.messages.execution import CURRENT, Execution, Item
+from actorflow.core.messages.execution import CURRENT, Abandoned, Execution, Item
 from actorflow.core.refs.cell import BUSY, READY
 from actorflow.core.refs.cold_fields import cold_of, must_stop
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.async_handler import AsyncHandler, stopping
 from actorflow.core.running.run_queue import Ahead, SchedulerThread
 from actorflow.core.running.scheduler import Scheduler
-from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, ThreadLimit
+from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, StuckError, ThreadLimit
 from actorflow.text import text_of
 
 RECALL_SECONDS = 2.0  # of real time
@@ -42,21 +44,31 @@ class VirtualScheduler(Scheduler):
     """Runs actors step by step on a virtual clock. Make it, use it and close it in one thread.
 
     `seed` None keeps the live order, first in first out; a number chooses among all runnable actors, and is repeatable.
-    `trace` collects (virtual time, path, message) of each step when it is a list.
+    `trace` collects (virtual time, path, message) of each step when it is a list. StuckError ends a wait of more than
+    `step_limit` steps, and one in which a handler keeps its turn for `turn_seconds` of real time.
     """
 
     clock: VirtualClock
     is_virtual = True
 
     def __init__(
-        self, *, name: str, seed: int | None = None, ask_timeout: float | None = None, threads: int = 2000
+        self,
+        *,
+        name: str,
+        seed: int | None = None,
+        ask_timeout: float | None = None,
+        threads: int = 2000,
+        step_limit: int | None = None,
+        turn_seconds: float | None = None,
     ) -> None:
         super().__init__(VirtualClock(), ask_timeout=ask_timeout, threads=threads, seed=seed or 0)
         self.name = name
         self.seed = seed
         self.trace: list[tuple[float, str, str]] | None = None
-        self.carriers: list[SchedulerThread] = []  # threads that rest without the baton
-        self.workers: dict[SchedulerThread, None] = {}
+        self.carriers: list[VirtualThread] = []  # threads that rest without the baton
+        self.workers: dict[VirtualThread, None] = {}
+        self.own_threads: dict[VirtualThread, None] = {}
+        self.running: VirtualThread | None = None  # whose handler has the turn, or had it last
         self._rouse = rouser(self.carriers)
         self.driver: Parked | None = None
         self.lost_baton = False  # True: a wait was interrupted, and the handler that has the baton did not return
@@ -64,7 +76,14 @@ class VirtualScheduler(Scheduler):
         self._previous_driver = DRIVERS.get(self.driver_thread)
         DRIVERS[self.driver_thread] = self.drive
         self.steps = 0
+        self.step_limit = math.inf if step_limit is None else step_limit
+        self.last_step = math.inf  # of the present wait
+        self.after_step: Callable[[], object] | None = None
+        self.failure: BaseException | None = None  # for the driver: why the run ends
+        self.strike_lock = _thread.allocate_lock()
         collector.hold_off(id(self))
+        if turn_seconds is not None:
+            watchdog.watch(self, turn_seconds)
 
     # --- threads -----------------------------------------------------------------------------------------------------
 
@@ -99,12 +118,12 @@ class VirtualScheduler(Scheduler):
         if len(self.workers) >= self.max_threads:
             msg = f"all {self.max_threads} threads of the system wait"
             raise ThreadLimit(msg)
-        worker = SchedulerThread(self)
+        worker = VirtualThread(self)
         self.workers[worker] = None
         threading.Thread(target=self._work, args=(worker,), name=f"{self.name}-carrier", daemon=True).start()
         self.carriers.append(worker)
 
-    def _work(self, worker: SchedulerThread) -> None:
+    def _work(self, worker: VirtualThread) -> None:
         worker.park.acquire()
         try:
             while not self.closed:
@@ -120,7 +139,7 @@ class VirtualScheduler(Scheduler):
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:
         """Return where handlers of the actor run or wait. A worker that rests, or is this one, has handled its item."""
         found: list[Execution] = []
-        for worker in list(self.workers):
+        for worker in self.threads():
             if worker.item[0] is ref and not (worker in self.carriers or worker is CURRENT.get()):
                 found.append(worker)
                 if worker.task is not None and worker.task.item is worker.item:
@@ -129,11 +148,22 @@ class VirtualScheduler(Scheduler):
             found.append(ref._waiting)
         return found
 
+    def threads(self) -> list[VirtualThread]:
+        """Return all threads that may have a handler."""
+        return [*self.workers, *self.own_threads]
+
     # --- the loop ----------------------------------------------------------------------------------------------------
 
-    def step(self, worker: SchedulerThread) -> None:
+    def step(self, worker: VirtualThread) -> None:
         """Let one message, one step of a coroutine or one parked thread go on; or let time pass."""
         self.sort_all()
+        if self.lost_baton:
+            self.rest(worker)
+            return
+        if self.after_step is not None or self.failure is not None or self.steps >= self.last_step:
+            self.check_run()
+            if self.failure is not None and self.tell_driver(worker):
+                return
         if not self.ready:
             if not self.inbox and not self.end_sleep() and not self.advance():
                 self.give_back(worker)
@@ -153,7 +183,7 @@ class VirtualScheduler(Scheduler):
             return
         if self.trace is not None:
             self.trace.append((self.clock.now, ref.path, text_of(item[1], TRACED)))
-        if ref._traits.pinned:
+        if ref._traits.pinned and not (entry.__class__ is AsyncHandler and entry.is_abandoned):  # its thread ends
             pinned = self.pinned(ref)
             pinned.given = (entry, ref, item)
             self.pass_to(worker, pinned.worker.park)
@@ -175,8 +205,18 @@ class VirtualScheduler(Scheduler):
         ref._state = BUSY
         return ref, item
 
-    def run_entry(self, worker: SchedulerThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
+    def run_entry(self, worker: VirtualThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
         """Run a handler, or a step of one, and act on its outcome."""
+        worker.begin()
+        self.running = worker
+        try:
+            self._run_entry(worker, entry, ref, item)
+        except Abandoned:  # it was struck in the last lines, which are the runtime's own
+            logger.debug("a handler of %s was ended", ref.path)
+        worker.is_busy = False
+        worker.frames_over()  # if it has returned all the same
+
+    def _run_entry(self, worker: VirtualThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
         context = self.context.copy()
         context.run(CURRENT.set, worker)
         if entry.__class__ is AsyncHandler:
@@ -196,6 +236,43 @@ class VirtualScheduler(Scheduler):
         entry = self.ready.popleft()
         self.ready.rotate(index)
         return entry
+
+    def check_run(self) -> None:
+        """Look, between two steps, whether the run is to end with an error."""
+        if self.steps >= self.last_step and self.failure is None:
+            now = f"{self.clock.now:g} s of virtual time"
+            msg = f"this wait has taken {self.step_limit} steps, and it is {now}: do actors keep each other busy?"
+            self.failure = StuckError(f"{msg} If they should, give a higher step_limit")
+        if self.after_step is not None and self.failure is None:
+            try:
+                self.after_step()
+            except BaseException as error:  # noqa: BLE001 - it belongs to the one who waits
+                self.failure = error
+
+    def tell_driver(self, worker: VirtualThread) -> bool:
+        """Let the driver go on at once, with the error of the run; False if it does not wait."""
+        driver = self.driver
+        if driver is None or not driver.away:
+            return False
+        driver.over = True
+        with contextlib.suppress(ValueError):
+            self.ready.remove(driver)
+        self.pass_to(worker, driver.lock)
+        return True
+
+    def leave_behind(self) -> None:
+        """Let the driver go on, though a handler has the baton and does not end; any thread may call it."""
+        driver = self.driver
+        if driver is not None and driver.away:
+            self.lost_baton = driver.over = True
+            driver.lock.release()
+
+    def raise_failure(self) -> None:
+        """Raise, in the driver's wait, the error that ended the run."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            self.after_step = None  # the end of the system would fail, too
+            raise failure
 
     def end_sleep(self) -> bool:
         """Wake the driver if it sleeps and nothing more is due until then."""
@@ -217,29 +294,33 @@ class VirtualScheduler(Scheduler):
 
     # --- the baton ---------------------------------------------------------------------------------------------------
 
-    def pass_to(self, worker: SchedulerThread, lock: Any) -> None:
+    def pass_to(self, worker: VirtualThread, lock: Any) -> None:
         """Wake a parked thread, which goes on with the baton, and rest."""
         worker.forget()
         self.carriers.append(worker)
         lock.release()
         worker.park.acquire()
 
-    def give_back(self, worker: SchedulerThread) -> None:
+    def give_back(self, worker: VirtualThread) -> None:
         """Let the driver, if it waits, wait for ever, as nothing is left to run."""
         driver = self.driver
         if driver is not None and not driver.over:
             driver.stuck = driver.over = True
             self.ready.append(driver)
         else:  # the driver's thread is running: rest until it waits again
-            worker.forget()
-            self.carriers.append(worker)
-            worker.park.acquire()
+            self.rest(worker)
 
-    def wait(self, worker: SchedulerThread, future: Future[Any], timeout: float | None) -> None:
+    def rest(self, worker: VirtualThread) -> None:
+        """Rest without the baton."""
+        worker.forget()
+        self.carriers.append(worker)
+        worker.park.acquire()
+
+    def wait(self, worker: Any, future: Future[Any], timeout: float | None) -> None:
         """Park a handler's thread until the future is done."""
         ref = worker.item[0]
-        if ref is None:
-            raise stopping()
+        if ref is None or worker.is_struck:
+            raise worker.late()
         refused = self.refused_wait(ref, future)
         if refused is not None:
             raise refused
@@ -251,13 +332,19 @@ class VirtualScheduler(Scheduler):
             if cycle is not None:
                 raise deadlock(cycle)
             if must_stop(ref):
-                raise stopping()
+                if not worker.is_over:
+                    raise stopping()
+                ref._waiting = None
+                parked = Parked(self, Future())  # it swallows that: time passes until it is abandoned
+            worker.parked, worker.is_busy = parked, False
             self.park(parked, timeout)
         finally:
+            worker.parked, worker.is_busy = None, True
+            self.running = worker
             if ref._waiting is parked:
                 ref._waiting = None
         if worker.is_abandoned:
-            raise stopping()
+            raise worker.late()
         if future._done:
             return
         if parked.interrupted:
@@ -285,6 +372,7 @@ class VirtualScheduler(Scheduler):
 
     def park_driver(self, parked: Parked, timeout: float | None) -> None:
         """Park the driver's thread, where a signal's handler may raise at any bytecode: it has the baton afterwards."""
+        self.last_step = self.steps + self.step_limit
         if self.lost_baton:
             msg = "an earlier wait was interrupted while a handler ran that has not returned: make a new system"
             raise ActorflowError(msg)
@@ -329,6 +417,7 @@ class VirtualScheduler(Scheduler):
             return
         parked = Parked(self, future)
         self.park_driver(parked, timeout)
+        self.raise_failure()
         if future._done:
             return
         if parked.stuck:
@@ -342,23 +431,35 @@ class VirtualScheduler(Scheduler):
         parked = Parked(self, Future())
         parked.until = self.clock.now + seconds
         self.park_driver(parked, None)
+        self.raise_failure()
         if parked.stuck:
             msg = "the virtual scheduler failed; the log says why"
             raise ActorflowError(msg)
 
     # --- own threads, end --------------------------------------------------------------------------------------------
 
+    def cut_off(self, execution: Execution) -> None:
+        """Wake the thread of a handler that was abandoned while it waits: its frames end."""
+        if isinstance(execution, VirtualThread) and execution.parked is not None:
+            execution.parked.interrupt()
+
+    def close_coroutine(self, coro: Any) -> None:
+        """End the coroutine of a handler that was abandoned, also one that goes on all the same."""
+        end_coroutine(coro)
+
     def pinned(self, ref: ActorRef[Any]) -> VirtualOwnThread:
         """Return the own thread of an actor with blocking=True, made at first use."""
         cold = cold_of(ref)
         if cold.pinned is None:
             cold.pinned = VirtualOwnThread(self, ref)
+            self.own_threads[cold.pinned.worker] = None
         pinned: Any = cold.pinned
         return pinned  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """End the carrier threads, and leave the driver's thread alone again."""
         collector.let_run(id(self))
+        watchdog.forget(self)
         self.closed = True
         self.idle = [SchedulerThread(self)]  # so that a late sender calls `wake`
         if DRIVERS.get(self.driver_thread) == self.drive:
@@ -386,34 +487,3 @@ def is_real(future: Future[Any]) -> bool:
     """Say whether a live system, or a process, is to set a future: that takes real time, and none of ours."""
     target = future._target
     return future._is_real if target is None else not target._home.is_virtual
-
-
-class VirtualOwnThread:
-    """The own thread of an actor with blocking=True: it gets the baton for each message, and hands it on."""
-
-    def __init__(self, scheduler: VirtualScheduler, ref: ActorRef[Any]) -> None:
-        self.scheduler = scheduler
-        self.worker = SchedulerThread(scheduler)
-        self.given: tuple[Any, ActorRef[Any], Any] | None = None
-        threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
-
-    def forget(self, item: Item) -> None:
-        """Hold on to an item no longer, which is handled."""
-        if self.worker.item is item:
-            self.worker.forget()
-
-    def end(self) -> None:
-        """Let the thread end; it has not got the baton."""
-        self.given = None
-        self.worker.park.release()
-
-    def _work(self) -> None:
-        while True:
-            self.worker.park.acquire()
-            if self.given is None:
-                return
-            given, self.given = self.given, None
-            self.scheduler.run_entry(self.worker, *given)
-            del given
-            self.worker.forget()
-            self.scheduler.hand_baton()

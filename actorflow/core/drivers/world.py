@@ -7,11 +7,13 @@ at any time; the others go on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from actorflow.core.drivers import collector
-from actorflow.core.drivers.virtual import VirtualOwnThread, VirtualScheduler
+from actorflow.core.drivers.virtual import VirtualScheduler
+from actorflow.core.drivers.virtual_threads import VirtualOwnThread, VirtualThread
 from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.core.refs.cell import WORK
 from actorflow.core.refs.termination import refuse
@@ -26,10 +28,17 @@ if TYPE_CHECKING:
 class World(VirtualScheduler):
     """Runs the actors of several systems. Make it, its systems, and use and close them in one thread."""
 
-    def __init__(self, *, seed: int | None = None, threads: int = 2000) -> None:
-        super().__init__(name="world", seed=seed, threads=threads)
+    def __init__(
+        self,
+        *,
+        seed: int | None = None,
+        threads: int = 2000,
+        step_limit: int | None = None,
+        turn_seconds: float | None = 30.0,
+    ) -> None:
+        super().__init__(name="world", seed=seed, threads=threads, step_limit=step_limit, turn_seconds=turn_seconds)
 
-    def run_entry(self, worker: SchedulerThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
+    def run_entry(self, worker: VirtualThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
         """Run a handler as one of the system that the actor is in; those of a killed system run no more."""
         owner = ref._scheduler
         assert isinstance(owner, WorldScheduler)
@@ -67,6 +76,7 @@ class WorldScheduler(VirtualScheduler):
         self.clock, self.timers, self.random = world.clock, world.timers, world.random
         self.inbox, self.ready, self.abandoned_items = world.inbox, world.ready, world.abandoned_items
         self.carriers, self.workers, self._rouse = world.carriers, world.workers, world._rouse
+        self.own_threads, self.strike_lock = world.own_threads, world.strike_lock
         self.key = f"{world.random.getrandbits(64):016x}"
         self._own_threads: list[VirtualOwnThread] = []
 
@@ -81,6 +91,27 @@ class WorldScheduler(VirtualScheduler):
     ) -> None:
         if steps is not None:
             self._world.trace = steps
+
+    @property
+    def running(self) -> VirtualThread | None:
+        """The thread in the whole world that has the turn."""
+        return self._world.running
+
+    @running.setter
+    def running(self, worker: VirtualThread | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._world.running = worker
+
+    @property
+    def after_step(self) -> Callable[[], object] | None:
+        """The function to call after each step of the world."""
+        return self._world.after_step
+
+    @after_step.setter
+    def after_step(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, check: Callable[[], object] | None
+    ) -> None:
+        if check is not None:
+            self._world.after_step = check
 
     def find_carrier(self) -> None:
         """Make sure that a thread of the world is at rest which can run the loop."""

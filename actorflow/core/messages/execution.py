@@ -58,6 +58,9 @@ class Execution:
         """The actor whose handler runs here; None once it was abandoned."""
         return self.item[0]
 
+    def frames_over(self) -> None:
+        """Note that the handler has raised: its frames are gone, and the runtime goes on."""
+
     def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:  # noqa: ARG002 - for subclasses
         """Deal with a send of a handler that has no actor in `item`: refused if it was abandoned."""
         raise late_send()
@@ -68,6 +71,10 @@ class Execution:
 
 
 CURRENT: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("actorflow.current", default=None)
+
+
+class Abandoned(BaseException):
+    """Ends the frames of a handler that was abandoned in virtual time, and that goes on all the same."""
 
 
 def late_send() -> Stopping:

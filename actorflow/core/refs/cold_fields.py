@@ -11,7 +11,7 @@ from actorflow.core.atomic import exclusively, forkable_lock
 if TYPE_CHECKING:
     from actorflow.core.actors.actor import Actor
     from actorflow.core.drivers.own_thread import OwnThread
-    from actorflow.core.drivers.virtual import VirtualOwnThread
+    from actorflow.core.drivers.virtual_threads import VirtualOwnThread
     from actorflow.core.futures.future import Future
     from actorflow.core.messages.execution import Item
     from actorflow.core.messages.reply import Reply

@@ -18,6 +18,7 @@ import pykka
 from actorflow.core.futures.unobserved import fail
 from actorflow.core.futures.wait_graph import dead_before
 from actorflow.core.log import logger
+from actorflow.core.messages.execution import Abandoned
 from actorflow.core.messages.messages import Ended, Start, is_life_cycle
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.cell import ENDING
@@ -37,7 +38,7 @@ LOOP_HINT: Final = "actorflow: handlers that use asyncio need loop=True: af.chil
 
 def is_contained(error: BaseException) -> bool:
     """Say whether the error ends one actor only; any other BaseException is pykka's rule: it stops all actors."""
-    if is_a(error, Exception, SystemExit, GeneratorExit):
+    if is_a(error, Exception, SystemExit, GeneratorExit, Abandoned):
         return True
     asyncio = sys.modules.get("asyncio")  # code that raises its CancelledError has imported it
     return asyncio is not None and is_a(error, asyncio.CancelledError)
@@ -46,6 +47,7 @@ def is_contained(error: BaseException) -> bool:
 def failed(scheduler: Scheduler, execution: Execution, error: BaseException, asker: Future[Any] | None) -> Ended | None:
     """Call `answer_failure` with a handler's error; if that raises, the caller is answered and the actor crashes."""
     item = execution.item
+    execution.frames_over()
     try:
         return answer_failure(scheduler, execution, error, asker)
     except BaseException as unexpected:  # noqa: BLE001 - a log handler or the error's own methods raised

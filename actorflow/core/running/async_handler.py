@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.thread_wait import ask_timeout
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from actorflow.core.refs.timers import TimerEntry
     from actorflow.core.running.run_queue import SchedulerThread
     from actorflow.core.running.scheduler import Scheduler
+
+
+MOST_REFUSED: Final = 10  # waits that end with Stopping; a handler that goes on after them waits until it is abandoned
 
 
 class AsyncHandler(Execution):
@@ -84,12 +87,13 @@ class AsyncHandler(Execution):
         if self.is_abandoned:  # while it was suspended
             self.scheduler.abandoned_items.pop(id(self.left), None)
             try:
-                self.coro.close()
+                self.scheduler.close_coroutine(self.coro)
             except BaseException as raised:  # noqa: BLE001 - it is over: its callers were answered
                 failed(self.scheduler, self, raised, None)
             return None
         ref._waiting = None
         run, coro = self.send, self.coro
+        refused = 0
         if self.interrupted:
             self.interrupted = False
             error = stopping()
@@ -121,8 +125,9 @@ class AsyncHandler(Execution):
                 self.answer_due = AnswerDue.of(self, awaited)
             if error is None and awaited._add_waiter(self):
                 # An exit looks for waits after it was noted, so one of the two sees the other.
-                if ref._cold is None or not must_stop(ref) or not awaited._drop_waiter(self):
+                if ref._cold is None or not must_stop(ref) or refused > MOST_REFUSED or not awaited._drop_waiter(self):
                     return SUSPENDED
+                refused += 1
                 self.interrupted = False
                 error = stopping()
             ref._waiting = None
@@ -134,6 +139,10 @@ class AsyncHandler(Execution):
         self.answer_due = None
         answer_due.cancel()
         return ask_timeout(answer_due.future, answer_due.seconds) if answer_due.has_come else None
+
+    def frames_over(self) -> None:
+        """Note the end at the thread that the last step ran on."""
+        self.worker.frames_over()
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block the worker thread: a plain `get` inside an `async def` handler."""

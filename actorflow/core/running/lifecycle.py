@@ -289,6 +289,7 @@ def abandon(ref: ActorRef[Any]) -> None:
         execution.item = ABANDONED
         execution.left = item
         scheduler.abandoned_items[id(item)] = item
+        scheduler.cut_off(execution)
         if future is not None and type(message) is Stop:
             future._settle(value=True, error=None)
         elif future is not None:

@@ -154,6 +154,13 @@ class Scheduler(Extensions):
         """Return where handlers of the actor run or wait."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
+    def close_coroutine(self, coro: Coroutine[Any, Any, Any]) -> None:
+        """End the coroutine of a handler that was abandoned."""
+        coro.close()
+
+    def cut_off(self, execution: Execution) -> None:
+        """Note that the handler that runs there was abandoned; in virtual time its frames end."""
+
     def close(self) -> None:
         """End all threads; the actors are dead."""
         raise NotImplementedError  # pragma: no cover - each driver has its own

@@ -1,0 +1,118 @@
+"""Virtual threads: the threads of a virtual system. One of them runs at any moment; the others are parked."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.drivers.unwinding import absorb, arm, bear, disarm
+from actorflow.core.messages.execution import Abandoned
+from actorflow.core.running.async_handler import MOST_REFUSED, stopping
+from actorflow.core.running.run_queue import SchedulerThread
+
+if TYPE_CHECKING:
+    from actorflow.core.drivers.parked import Parked
+    from actorflow.core.drivers.virtual import VirtualScheduler
+    from actorflow.core.futures.future import Future
+    from actorflow.core.messages.execution import Item
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.errors import Stopping
+
+FIRST_ENTRIES: Final = 1  # into the runtime, by a handler that was abandoned: they get Stopping, as on a live system
+
+
+class VirtualThread(SchedulerThread):
+    """A thread of a virtual system.
+
+    Attributes:
+        parked: its wait, while it is in one.
+        refused: how many waits of this handler were refused, since its actor is to stop.
+        entries: how often the handler has entered the runtime since it was abandoned.
+        ident: of the thread, once a handler has begun there.
+        is_busy: its handler has the turn.
+        is_struck: the watchdog ends its handler.
+        strikes: how often it has raised Abandoned there.
+    """
+
+    __slots__ = ("entries", "ident", "is_busy", "is_struck", "parked", "refused", "strikes")
+
+    def __init__(self, scheduler: VirtualScheduler) -> None:
+        super().__init__(scheduler)
+        self.parked: Parked | None = None
+        self.refused = self.entries = self.ident = self.strikes = 0
+        self.is_busy = self.is_struck = False
+
+    def begin(self) -> None:
+        """Note that a handler begins here, or goes on."""
+        self.refused = self.entries = 0
+        self.ident = threading.get_ident()
+        self.is_struck = False
+        self.is_busy = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the handler has had its chance to clean up: it may wait no more, and its actor is to stop."""
+        self.refused += 1
+        return self.refused > MOST_REFUSED
+
+    def frames_over(self) -> None:
+        """Take away what ends the frames of this thread: hooks of the user may follow, and the next handler."""
+        if self.is_struck or self.entries:
+            with self.scheduler.strike_lock:  # type: ignore[attr-defined]
+                self.is_struck = False
+            if self.strikes:
+                self.strikes = 0
+                absorb()
+            disarm()
+            self.entries = 0
+
+    def late(self) -> Stopping:
+        """Return the error of an abandoned handler that enters the runtime.
+
+        Raises:
+            Abandoned: it goes on all the same; it ends at its next line.
+        """
+        self.entries += 1
+        if self.is_struck or self.entries > FIRST_ENTRIES or self.refused > MOST_REFUSED:
+            arm()
+            raise Abandoned
+        bear()
+        return stopping()
+
+    def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:
+        """Send in nobody's name between two messages; refuse what an abandoned handler sends."""
+        if self.is_abandoned:
+            raise self.late()
+        super().hold(ref, message, future)
+
+
+class VirtualOwnThread:
+    """The own thread of an actor with blocking=True: it gets the baton for each message, and hands it on."""
+
+    def __init__(self, scheduler: VirtualScheduler, ref: ActorRef[Any]) -> None:
+        self.scheduler = scheduler
+        self.worker = VirtualThread(scheduler)
+        self.given: tuple[Any, ActorRef[Any], Any] | None = None
+        threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
+
+    def forget(self, item: Item) -> None:
+        """Hold on to an item no longer, which is handled."""
+        if self.worker.item is item:
+            self.worker.forget()
+
+    def end(self) -> None:
+        """Let the thread end; it has not got the baton."""
+        self.given = None
+        self.worker.park.release()
+
+    def _work(self) -> None:
+        while True:
+            self.worker.park.acquire()
+            if self.given is None:
+                self.scheduler.own_threads.pop(self.worker, None)
+                return
+            given, self.given = self.given, None
+            self.scheduler.run_entry(self.worker, *given)
+            del given
+            self.worker.forget()
+            self.scheduler.hand_baton()

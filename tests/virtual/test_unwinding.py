@@ -1,0 +1,285 @@
+"""Handlers that do not end: the end of a virtual system ends their frames, the watchdog those that keep the turn."""
+
+from __future__ import annotations
+
+# ruff: noqa: SIM105 - these are the loops that users write
+import contextlib
+import logging
+import queue
+import threading
+import time
+
+import pytest
+
+import actorflow as af
+from actorflow.testing import VirtualSystem
+
+TURN = 0.4  # seconds of real time; all other handlers here take microseconds
+LET_GO = threading.Event()
+
+
+class Silent(af.Actor):
+    def on_receive(self, message):
+        self.reply = self.ctx.reply_later()
+
+
+class Stubborn(af.Actor):
+    """Waits for an answer that does not come, and goes on whatever is raised."""
+
+    def on_start(self):
+        self.did: list[str] = []
+
+    def asks_again(self, silent):
+        while True:
+            try:
+                silent.ask("x")
+            except Exception:
+                pass
+
+    def swallows_all(self, silent):
+        while True:
+            try:
+                silent.ask("x")
+            except BaseException:
+                pass
+
+    def has_one_future(self, silent):
+        future = silent.ask("x", block=False)
+        while True:
+            try:
+                future.get()
+            except BaseException:
+                pass
+
+    def suppresses(self, silent):
+        while True:
+            with contextlib.suppress(BaseException):
+                silent.ask("x")
+
+    def waits_in_c_code(self, silent):
+        while True:
+            try:
+                list(map(silent.ask, ["x"]))
+            except BaseException:
+                pass
+
+    def sleeps_and_tells(self, silent):
+        while True:
+            try:
+                self.ctx.sleep(1)
+                silent.tell("x")
+            except BaseException:
+                pass
+
+    def goes_on_in_finally(self, silent):
+        try:
+            silent.ask("x")
+        finally:
+            while True:
+                try:
+                    silent.ask("y")
+                except BaseException:
+                    pass
+
+    async def awaits_again(self, silent):
+        while True:
+            try:
+                await silent.ask("x", block=False)
+            except BaseException:
+                pass
+
+    # --- these keep the turn
+
+    def computes(self, silent):
+        while True:
+            pass
+
+    def computes_and_swallows(self, silent):
+        while True:
+            try:
+                sum(range(100))
+            except BaseException:
+                pass
+
+    def asks_itself(self, silent):
+        while True:
+            try:
+                self.actor_ref.ask("x")
+            except BaseException:
+                pass
+
+    async def never_awaits(self, silent):
+        while True:
+            try:
+                sum(range(100))
+            except BaseException:
+                pass
+
+    # --- and these block in C code
+
+    def has_a_lock(self, silent):
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire(timeout=30) if not LET_GO.is_set() else None
+
+    def gets_from_a_queue(self, silent):
+        BLOCKING.get()
+
+    def sleeps(self, silent):
+        LET_GO.wait(30)
+
+
+BLOCKING: queue.SimpleQueue = queue.SimpleQueue()
+WAITS = [
+    Stubborn.asks_again,
+    Stubborn.swallows_all,
+    Stubborn.has_one_future,
+    Stubborn.suppresses,
+    Stubborn.waits_in_c_code,
+    Stubborn.sleeps_and_tells,
+    Stubborn.goes_on_in_finally,
+    Stubborn.awaits_again,
+]
+BUSY = [Stubborn.computes, Stubborn.computes_and_swallows, Stubborn.asks_itself, Stubborn.never_awaits]
+
+
+def carriers() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name.startswith("stubborn-")}
+
+
+def all_end() -> bool:
+    deadline = time.monotonic() + 10
+    while carriers() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return not carriers()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("blocking", [False, True])
+@pytest.mark.parametrize("method", WAITS)
+def test_a_handler_that_swallows_its_end_ends_with_the_system(method, blocking):
+    with VirtualSystem("stubborn", seed=1) as system:
+        silent = system.spawn(Silent)
+        system.spawn(af.child(Stubborn).options(blocking=blocking)).cast(method, silent)
+        system.sleep(10)
+    assert all_end()
+
+
+def test_a_handler_that_cleans_up_has_its_time_and_its_locks_are_free():
+    class Tidy(af.Actor):
+        def hold(self, silent):
+            try:
+                with lock:
+                    silent.ask("x")
+            finally:
+                done.append("finally")
+                with contextlib.suppress(af.ActorflowError):
+                    silent.ask("more")
+                done.append("end")
+
+    lock, done = threading.Lock(), []
+    with VirtualSystem("stubborn", seed=1) as system:
+        system.spawn(Tidy).cast(Tidy.hold, system.spawn(Silent))
+        system.sleep(1)
+    assert done == ["finally", "end"]
+    assert not lock.locked()
+    assert all_end()
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+@pytest.mark.parametrize("method", BUSY)
+def test_a_handler_that_keeps_the_turn_is_ended_and_the_wait_says_where_it_was(method, blocking, caplog):
+    caplog.set_level(logging.ERROR)
+    with VirtualSystem("stubborn", seed=1, turn_seconds=TURN) as system:
+        silent = system.spawn(Silent)
+        waits = system.spawn(Stubborn)
+        waits.cast(Stubborn.has_one_future, silent)
+        stubborn = system.spawn(af.child(Stubborn).options(blocking=blocking))
+        stubborn.cast(method, silent)
+        with pytest.raises(af.StuckError, match=rf"the handler of {stubborn.path} for .* without giving the turn back"):
+            system.sleep(1)
+        assert any(
+            "All handlers" in each and waits.path in each and method.__name__ in each for each in caplog.messages
+        )
+        system.sleep(1)  # the others go on
+        assert not stubborn.is_alive()  # it has crashed
+    assert all_end()
+
+
+@pytest.mark.parametrize("method", [Stubborn.gets_from_a_queue, Stubborn.sleeps])
+def test_a_handler_that_blocks_in_c_code_leaves_the_system_unusable_and_says_so(method):
+    LET_GO.clear()
+    system = VirtualSystem("stubborn", seed=1, turn_seconds=TURN)
+    try:
+        stubborn = system.spawn(Stubborn)
+        stubborn.cast(method, None)
+        with pytest.raises(af.StuckError, match=method.__name__):
+            system.sleep(1)
+        with pytest.raises(af.ActorflowError, match="make a new system"):
+            system.stop()
+    finally:
+        LET_GO.set()
+        BLOCKING.put(None)
+    assert all_end()
+
+
+def test_actors_that_keep_each_other_busy_reach_the_step_limit():
+    class Ball(af.Actor):
+        def on_receive(self, message):
+            self.actor_ref.tell(message)
+
+    with VirtualSystem("stubborn", seed=1, step_limit=500) as system:
+        ball = system.spawn(Ball)
+        system.sleep(1)
+        ball.tell("x")
+        with pytest.raises(af.StuckError, match=r"has taken 500 steps, and it is 1 s of virtual time"):
+            system.sleep(1)
+        with pytest.raises(af.StuckError, match="500 steps"):
+            system.sleep(1)
+
+
+def test_a_wait_of_fewer_steps_than_the_limit_ends_as_ever(virtual_system):
+    assert virtual_system.scheduler.step_limit == 1_000_000
+    with VirtualSystem(step_limit=50) as system:
+        silent = system.spawn(Silent)
+        for _ in range(20):  # each wait has the whole of it
+            silent.tell("x")
+            system.sleep(1)
+
+
+@pytest.mark.actorflow(step_limit=70, turn_seconds=3.5)
+def test_the_marker_sets_the_limits(virtual_system):
+    assert virtual_system.scheduler.step_limit == 70
+
+
+@pytest.mark.parametrize("bad", [{"step_limit": 0}, {"turn_seconds": -1}, {"step_limit": "many"}])
+def test_limits_that_make_no_sense_are_refused(bad):
+    with pytest.raises(af.DefinitionError, match=next(iter(bad))):
+        VirtualSystem(**bad)
+
+
+def test_a_check_after_each_step_sees_all_of_them_and_its_error_is_the_waits():
+    class Counter(af.Actor):
+        count = 0
+
+        def on_receive(self, message):
+            Counter.count += 1
+
+    seen: list[int] = []
+
+    def check():
+        seen.append(Counter.count)
+        if Counter.count == 3:
+            raise AssertionError("three")
+
+    with VirtualSystem(seed=1) as system:
+        counter = system.spawn(Counter)
+        system.after_each_step(check)
+        for _ in range(5):
+            counter.tell("x")
+        with pytest.raises(AssertionError, match="three"):
+            system.sleep(1)
+        assert Counter.count == 3
+        assert sorted(set(seen)) == [0, 1, 2, 3]
+        system.sleep(1)
+        assert Counter.count == 5
