@@ -24,13 +24,14 @@ from actorflow.core.running import lifecycle
 from actorflow.durable.handling import machine_timers
 from actorflow.durable.handling.after_commit import STORE_SECONDS, StoredUnit
 from actorflow.durable.handling.runtime_messages import CrashNow, MessageInMemory, Pause, RowsArrived, TimerFired
+from actorflow.durable.handling.timed_tries import TimedTries
 from actorflow.durable.handling.timers import Timers
 from actorflow.durable.rows import ledger
 from actorflow.durable.rows.ledger import OwnedActor
 from actorflow.durable.rows.payload import read, unpack
 from actorflow.durable.rows.records import KILLS, Lost, MailRow, TimerRow
 from actorflow.durable.rows.state import is_machine, put_state
-from actorflow.errors import ActorDeadError, HostDied, PayloadError, StoreError
+from actorflow.errors import ActorDeadError, HostDied, PayloadError, StoreError, TaskTimeout
 from actorflow.store.codec import encode
 from actorflow.store.error_json import write_error
 from actorflow.tasks.retry import Retry
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 64  # rows that are read at once
 DEFAULT: Final = Retry(5)
+TOO_LATE: Final = "no other try of it may begin by now, as Retry(within=) says"
 Item: TypeAlias = MailRow | TimerRow | MessageInMemory
 
 
@@ -61,6 +63,8 @@ class Mailbox:
         self.capacity = options.capacity
         self.durability: Durability | None = options.durability
         self.retry: Retries = options.retry if options.retry is not None else DEFAULT
+        has_time = isinstance(self.retry, Retry) and self.retry.within is not None
+        self.timed = TimedTries(self, self.retry) if has_time else None  # type: ignore[arg-type]
         self.is_machine = is_machine(ref.actor_class)
         self.address = encode(ref)
         self.epoch = 0
@@ -138,6 +142,7 @@ class Mailbox:
                 return None
             if 0 < item.crashes < KILLS:  # a process may have died on it: should this one, that shows
                 item.note_begin(self)
+            is_late = self.timed is not None and not self.timed.begin(item)
         except Lost as error:
             return self.lost(error)
         except StoreError as error:
@@ -147,7 +152,9 @@ class Mailbox:
         unit = self.unit_for(item)
         unit.upto = arrived.upto
         if item.crashes >= KILLS and (poison := self.taken_out(unit, item)) is not None:
-            return self.give_up(unit, poison)
+            return self.give_up(unit, poison, HostDied(f"{poison.crashes} processes have died on it"))
+        if is_late and not isinstance(item, MessageInMemory):
+            return self.give_up(unit, item, TaskTimeout(TOO_LATE), None if self.timed is None else self.timed.error)
         return unit.perform(unit.run or unit.run_row)
 
     def unit_for(self, item: Item) -> StoredUnit:
@@ -276,19 +283,17 @@ class Mailbox:
         self.restore(state)
         return unit.effects.timer
 
-    def give_up(self, unit: StoredUnit, poison: MailRow | TimerRow) -> Any:
-        """Make a message, or a timer's, a dead letter that has killed its process time and again."""
-        msg = f"{poison.crashes} processes have died on it"
-        error = HostDied(msg)
+    def give_up(self, unit: StoredUnit, poison: MailRow | TimerRow, error: Exception, last: bytes | None = None) -> Any:
+        """Make a message, or a timer's, a dead letter without another try; `last` is the error of the one before."""
         unit.failure = error
         unit.effects.ending = "dead"
         unit.effects.state = self.stored
-        unit.effects.error = write_error(error)
+        unit.effects.error = last or write_error(error)
         try:
             unit.message = unpack(self.runtime, poison.body)
         except Exception:  # noqa: BLE001 - it is dead in any case
             unit.message = poison.body
-        logger.error("%s: %s is a dead letter: %s", self.ref, text_of(unit.message), msg)
+        logger.error("%s: %s is a dead letter: %s", self.ref, text_of(unit.message), error)
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()
 

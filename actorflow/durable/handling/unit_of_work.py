@@ -290,9 +290,12 @@ class UnitOfWork(Execution):
         box, effects = self.box, self.effects
         counted: Any = effects.entry or effects.timer or self
         counted.attempt += 1
-        pause = box.retry.pause(counted.attempt, error, self.scheduler.random)
+        timed = box.timed
+        pause = (box.retry if timed is None else timed).pause(counted.attempt, error, self.scheduler.random)
         effects.error = write_error(error)
         if pause is not None:
+            if timed is not None:
+                effects.error = timed.stored(effects.error)
             effects.ending = "again"
             self.pause = pause
             text = "%s failed on %s (try %d), rolled back; again in %.3g s"

@@ -78,6 +78,9 @@ select 1 from actorflow.mail where id = :id;
 -- name: again
 update actorflow.mail set attempt = :attempt, error = :error, started = 0 where id = :id;
 
+-- name: error_of
+select error from actorflow.mail where id = :id;
+
 -- name: start
 update actorflow.mail set started = 1 where id = :id;
 

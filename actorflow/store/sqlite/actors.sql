@@ -76,6 +76,9 @@ select 1 from af_mail where id = :id;
 -- name: again
 update af_mail set attempt = :attempt, error = :error, started = 0 where id = :id;
 
+-- name: error_of
+select error from af_mail where id = :id;
+
 -- name: start
 update af_mail set started = 1 where id = :id;
 
