@@ -21,9 +21,11 @@ from actorflow.tasks.current import CURRENT_TASK
 from actorflow.tasks.task import TASKS
 
 if TYPE_CHECKING:
+    from actorflow.core.messages.execution import Execution
     from actorflow.queues.node.announcer import Waits
     from actorflow.store.store import Store
     from actorflow.store.transaction import Transaction
+    from actorflow.tasks.options import HasId
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -263,6 +265,52 @@ class Job(Generic[R_co]):
         if news.is_unfinished:
             finish(self._store, self._waits.payload_limit, self._waits.announce)
         return done is not None
+
+
+class HeldJob(Job[R_co]):
+    """A job that a durable handler has enqueued: there with the handler's commit, or not at all."""
+
+    __slots__ = ("_execution", "is_there", "number")
+
+    def __init__(self, store: Store, waits: Waits, execution: Execution) -> None:
+        self._store = store
+        self._waits = waits
+        self._execution = execution  # the handler whose commit it is part of
+        self.number = 0
+        self.is_there = False
+
+    def __repr__(self) -> str:
+        return f"<Job {self.number}>" if self.is_there else "<Job, not committed>"
+
+    @property
+    def id(self) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The id by which `system.get_job(id)` finds it again.
+
+        Raises:
+            DefinitionError: the handler is not committed.
+        """
+        if self.is_there:
+            return str(self.number)
+        msg = (
+            "a job that a durable handler enqueues is part of its commit: until then it has no id, no status and no "
+            "result, and to wait for it there would be for ever. Have its task tell this actor (give it "
+            "self.actor_ref), or find the job later by options(tags=)"
+        )
+        raise DefinitionError(msg)
+
+    def check_within(self, execution: object) -> None:
+        """Refuse a job that is neither there nor part of the same commit.
+
+        Raises:
+            DefinitionError: the handler that has enqueued it is not committed, and is another one.
+        """
+        if self._execution is not execution:
+            int(self.id)
+
+
+def number_of(job: HasId) -> int:
+    """Return the number of a job's row; of one that is being committed, the number that it has got just now."""
+    return job.number if isinstance(job, HeldJob) else int(job.id)
 
 
 def check_id(id: object) -> str:

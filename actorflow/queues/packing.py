@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import DefinitionError, PayloadError
 from actorflow.queues import ledger
+from actorflow.queues.job import number_of
 from actorflow.queues.ledger import limits
 from actorflow.store.codec import encode, too_big
 from actorflow.tasks.options import PLAIN, JobOptions
@@ -72,7 +73,7 @@ def put(
     options = packed.options
     if options is PLAIN and gather is None:
         return put_plain(transaction, queue, packed, now)
-    after = [int(job.id) for job in options.after]
+    after = [number_of(job) for job in options.after]
     ledger.check_needs(transaction, after)
     replaced = None
     if options.unique is not None:

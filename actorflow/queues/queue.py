@@ -14,6 +14,7 @@ from actorflow.queues.job import Job, JobInfo
 from actorflow.queues.ledger import limits
 from actorflow.queues.node.adding import put_all, put_and_claim, tell_added
 from actorflow.queues.node.claimer import Claimer
+from actorflow.queues.node.held_jobs import handler_of
 from actorflow.queues.packing import check_each, pack, put, put_many, put_plain
 from actorflow.queues.schedules import Schedules
 from actorflow.queues.selection import Selection, purge
@@ -79,6 +80,8 @@ class Queue:
     def enqueue(self, task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
         """Add a job, and return when it is in the store.
 
+        In a handler of a durable actor of the same system the job is part of the handler's commit.
+
         Options of the job go to the task: `jobs.enqueue(shrink.options(priority=1, delay=60), "a.jpg")`. With
         `options(conn=)` the job is part of your own transaction: it is there once you commit, and never if you do not.
 
@@ -90,7 +93,8 @@ class Queue:
         began = self._local.clock.monotonic()
         packed = pack(self._local, task, args, kwargs)
         local, name, now = self._local, self.name, self._store.now()
-        if packed.options is not PLAIN:
+        handler = handler_of(local)
+        if handler is not None or packed.options is not PLAIN:
             job = put_all(local, [packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
             local.latencies.enqueue.append(local.clock.monotonic() - began)
             return job
@@ -132,9 +136,11 @@ class Queue:
 
     async def _offload(self, act: Callable[[], T], task: Any) -> T:
         """Make a call that may block in another thread, unless it must be made in this one."""
-        is_bound = self._local.scheduler.is_virtual or self._store.is_held_here
+        is_bound = self._local.scheduler.is_virtual or self._store.is_held_here or handler_of(self._local) is not None
         if is_bound or (isinstance(task, AnyTask) and task.job_options.conn is not None):
-            return act()  # part of a transaction of this thread; or its time stands still until this is through
+            return (
+                act()
+            )  # part of a transaction of this thread, or of its handler; or its time stands still until this is through
         return await self._local.waits.offload.run(act)
 
     def enqueue_many(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:

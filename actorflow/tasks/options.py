@@ -123,7 +123,7 @@ class JobOptions(CallOptions):
         check_seconds("keep", self.keep, zero=True)
         if self.expires is not None:
             check_seconds("expires", self.expires, zero=False)
-        check_list("after", self.after, "jobs: after=[job]", lambda job: hasattr(job, "id"))
+        check_list("after", self.after, "jobs: after=[job]", lambda job: hasattr(type(job), "id") or hasattr(job, "id"))
 
     def replace(self, **options: Unpack[JobKeywords]) -> JobOptions:
         """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""

@@ -6,10 +6,12 @@ safeguard the actors are in child processes, of which none may outlive the paren
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -23,6 +25,11 @@ from actorflow.store.commit_batch import CommitBatch
 from actorflow.store.sqlite import connection
 
 N = 4
+
+
+@af.task(name="crashing.do_later")
+def do_later(message: int) -> int:
+    return message
 
 
 @dataclasses.dataclass
@@ -44,14 +51,16 @@ class Sink(af.Actor, durable=True):
 
 
 class Source(Sink):
-    def __init__(self, sink: Any, witness: Any) -> None:
+    def __init__(self, sink: Any, witness: Any, jobs: Any) -> None:
         super().__init__()
-        self.sink, self.witness = sink, witness
+        self.sink, self.witness, self.jobs = sink, witness, jobs
 
     def on_receive(self, message: int) -> None:
         self.state.seen.append(message)
         self.sink.tell(message)
         self.witness.tell(message)
+        if self.jobs is not None:  # a child process has none
+            self.jobs.enqueue(do_later, message)
         self.ctx.after(0, self.fire, message)
 
     def fire(self, message: int) -> None:
@@ -127,6 +136,8 @@ def switch_off(safeguard: str) -> None:
         CommitBatch.settle = settle_then_mark  # type: ignore[method-assign]
     elif safeguard == "de-duplication":
         sql["actors.mark"] = "insert into af_mark (receiver, id, at) values (:receiver, :id || random(), :at)"
+    elif safeguard == "jobs in the commit":
+        StoredUnit.commits_to = lambda self, store: False  # type: ignore[method-assign]
     elif safeguard == "send after commit":
 
         def hold(self: UnitOfWork, ref: Any, message: Any, future: Any) -> None:
@@ -145,7 +156,8 @@ HOSTS: dict[str, Any] = {}  # options of the two actors
 def spawn(system: af.ActorSystem, folder: Path) -> tuple[Any, Any]:
     sink = system.spawn(af.child(Sink).options(name="sink", **HOSTS))
     witness = system.spawn(Witness, folder / "world")
-    return system.spawn(af.child(Source, sink, witness).options(name="source", **HOSTS)), sink
+    jobs = None if HOSTS else system.queue("jobs")
+    return system.spawn(af.child(Source, sink, witness, jobs).options(name="source", **HOSTS)), sink
 
 
 def send(system: af.ActorSystem, source: Any, folder: Path) -> None:
@@ -192,9 +204,17 @@ def problems(folder: Path) -> list[str]:
         found.append(f"source has {seen}, but sink {sunk}")
     if sorted(fired) != sorted(seen):
         found.append(f"source has {seen}, but timers fired for {fired}")
+    if not HOSTS and sorted(jobs := enqueued(folder)) != sorted(seen):
+        found.append(f"source has {seen}, but jobs are there for {jobs}")
     if len(set(world)) != len(world):
         found.append(f"the world saw {world}")
     return found
+
+
+def enqueued(folder: Path) -> list[int]:
+    """Return the messages for which there are jobs."""
+    with contextlib.closing(sqlite3.connect(folder / "a.db")) as connection:
+        return [json.loads(args)[0][0] for (args,) in connection.execute("select args from af_job")]
 
 
 class Deadly(Sink):

@@ -46,7 +46,7 @@ def test_the_run_makes_no_more_calls_than_are_tried(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("safeguard", ["inbox mark", "send after commit", "de-duplication"])
+@pytest.mark.parametrize("safeguard", ["inbox mark", "send after commit", "de-duplication", "jobs in the commit"])
 def test_without_a_safeguard_the_check_fails(tmp_path, safeguard):
     found = []
     for first in range(36, 120, 12):

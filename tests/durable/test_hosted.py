@@ -683,6 +683,19 @@ def test_one_that_does_not_end_in_time_is_abandoned_and_its_message_stays(start,
         assert rows(system, "af_mail") == 1
 
 
+def test_what_on_start_sends_to_another_process_leaves(start):
+    with start() as system:
+        there = system.spawn(af.child(Collector).options(host=af.Process(name="shared")))
+
+        class Greeting(Account):
+            def on_start(self):
+                there.tell("started")
+                self.state.n = 7
+
+        assert system.spawn(af.child(Greeting).options(name="a")).call(Account.total).get(timeout=30) == 7
+        wait_for(lambda: there.call(Collector.all).get(timeout=30) == ["started"])
+
+
 # --- elsewhere -------------------------------------------------------------------------------------------------------
 
 

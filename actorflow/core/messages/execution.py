@@ -7,11 +7,13 @@ handlers that are asyncio tasks and share one thread.
 from __future__ import annotations
 
 import contextvars
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 
 from actorflow.errors import Stopping
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.running.scheduler import Scheduler
@@ -64,6 +66,25 @@ class Execution:
     def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:  # noqa: ARG002 - for subclasses
         """Deal with a send of a handler that has no actor in `item`: refused if it was abandoned."""
         raise late_send()
+
+    def commits_to(self, store: object) -> bool:  # noqa: ARG002 - for subclasses
+        """Say whether the effects of the handler are one commit of this store, which takes more work: see `also`."""
+        return False
+
+    def also(
+        self,
+        work: Callable[[Any], object],
+        after: Callable[[], object],
+        durability: Literal["power", "process"] | None = None,
+    ) -> None:
+        """Add a piece of work of an upper layer to the handler's commit; what is written is there if its effects are.
+
+        Args:
+            work: writes, in the commit's transaction; called again if that was undone.
+            after: is called once it is committed, by a thread that may wait.
+            durability: how long it has to last; None: as the store does.
+        """
+        raise NotImplementedError  # pragma: no cover - whoever says that it commits has its own way
 
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block this execution until the future is done; raise AskTimeout, DeadlockError or Stopping."""

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
+from actorflow.core.messages.execution import late_send
 from actorflow.core.messages.messages import SUSPENDED
 from actorflow.core.outage import Outage
 from actorflow.durable.handling.runtime_messages import MessageInMemory, RowsArrived, TimerFired
@@ -34,7 +35,25 @@ class StoredUnit(UnitOfWork, BatchMember):
     @property
     def durability(self) -> Durability | None:
         """How long the commit has to last; None: as the store does."""
-        return self.box.durability
+        return self.effects.durability or self.box.durability
+
+    def commits_to(self, store: object) -> bool:
+        """Say whether the effects of the handler are to be a commit of this store."""
+        return self.box.runtime.store is store and not self.is_over
+
+    def also(
+        self,
+        work: Callable[[Transaction], object],
+        after: Callable[[], object],
+        durability: Durability | None = None,
+    ) -> None:
+        """Add a piece of work of an upper layer to the commit: see `Execution.also`."""
+        if self.is_abandoned:
+            raise late_send()
+        effects = self.effects
+        effects.also = (*effects.also, (work, after))
+        if (durability or self.box.runtime.store.durability) == "power":
+            effects.durability = "power"
 
     def submit(self) -> Any:
         """Hand the unit to the batch."""
@@ -66,7 +85,9 @@ class StoredUnit(UnitOfWork, BatchMember):
         ledger.save_all(transaction, runtime, [unit.effects for unit in members], runtime.capacity)
 
     def leave(self) -> None:
-        """Make the sends to other processes: they may wait, and so are nothing for the holder of the baton."""
+        """Tell upper layers, and make the sends to other processes: these may wait, unlike the holder of the baton."""
+        for _, after in self.effects.also:
+            quietly(after)
         if self.held:
             self.send_away([one for one in self.held if one[0]._is_remote])
 

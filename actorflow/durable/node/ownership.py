@@ -124,7 +124,7 @@ class Ownership:
         if effects.state != owned.state or effects.has_more_than_state:  # most are unchanged
             work = partial(ledger.save, context=runtime, unit=effects, capacities=runtime.capacity)
             with runtime.doubting(letter.receiver for letter in effects.letters):
-                runtime.store.write(work, durability=box.durability)
+                runtime.store.write(work, durability=unit.durability)
         box.stored = effects.state
 
         def begin() -> None:
@@ -133,6 +133,7 @@ class Ownership:
             for letter in effects.letters:
                 runtime.announce(letter)
 
+        unit.leave()
         runtime.scheduler.post_work(begin)
         runtime.scheduler.post(box.ref, RowsArrived(max(owned.newest, box.heard)), None)
 

@@ -212,6 +212,8 @@ def save(
         transaction.run("actors.drop_timer", {"id": id_})
     for letter in unit.letters:
         put(transaction, context, letter, capacities(letter.receiver))
+    for write, _ in unit.also:
+        write(transaction)
 
 
 def _state_of(unit: Effects) -> dict[str, Any]:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
 from actorflow.store.commit_batch import MemberRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actorflow.core.futures.future import Future
     from actorflow.durable.handling.mailbox import Mailbox
+    from actorflow.store.transaction import Durability, Transaction
 
 
 Ending: TypeAlias = Literal["done", "kept", "promised", "again", "dead"]
@@ -116,6 +119,8 @@ class Effects:
         timer: the timer that fired, and in `timer_due` when it does so again; None: never.
         answer: to the caller: value and error, one of them None.
         answers: of promised ones, by row.
+        also: pieces of work of upper layers: the function that writes, and the one to call after the commit.
+        durability: how long the commit has to last, if longer than the actor's.
         replies: the answers that the commit has put into mailboxes.
     """
 
@@ -136,11 +141,18 @@ class Effects:
     new_timers: list[TimerRow] = field(default_factory=list)
     moved_timers: list[tuple[int, float]] = field(default_factory=list)
     dropped_timers: list[int] = field(default_factory=list)
+    also: tuple[tuple[Callable[[Transaction], object], Callable[[], object]], ...] = ()
+    durability: Durability | None = None
 
     @property
     def has_more_than_state(self) -> bool:
         """Say whether there is something to be written beside the state."""
-        return bool(self.letters or self.answers or self.new_timers or self.moved_timers or self.dropped_timers)
+        return bool(self.letters) or self.has_more_than_letters
+
+    @property
+    def has_more_than_letters(self) -> bool:
+        """Say whether there is something to be written beside state and sends."""
+        return bool(self.answers or self.new_timers or self.moved_timers or self.dropped_timers or self.also)
 
     @property
     def is_plain(self) -> bool:
@@ -149,5 +161,5 @@ class Effects:
             self.entry is not None
             and self.ending == "done"
             and self.entry.asker in (None, self.owner)
-            and not (self.entry.crashes or self.answers or self.new_timers or self.moved_timers or self.dropped_timers)
+            and not (self.entry.crashes or self.has_more_than_letters)
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.log import logger
 from actorflow.queues import ledger
 from actorflow.queues.job import Job
-from actorflow.queues.node.claimer import Claimer
+from actorflow.queues.node.held_jobs import handler_of, hold_all
 from actorflow.queues.node.inline import run_inline
 
 if TYPE_CHECKING:
@@ -21,32 +21,34 @@ HELD_SECONDS: Final = 1.0  # that a user's transaction may be open before it is 
 
 def put_and_claim(local: LocalQueue, packed: Packed, now: float) -> int | None:
     """Add a job for a worker that the claimer here has offered; None if there is no such offer any more."""
-    claimer = local.claimer
     try:
         offer = local.offers.pop()
     except IndexError:  # another thread was faster
         return None
-    assert claimer is not None
     try:
         id_, claimed = local.jobs.put_and_claim(packed, now)
     except BaseException:
-        claimer.cast(Claimer.take_offered, offer, None, is_all=False)
+        local.tell_claimer("take_offered", offer, None, is_all=False)
         raise
     if local.announcer.listeners:
         local.announcer.tell("queued", id_, packed.task)
-    claimer.cast(Claimer.take_offered, offer, claimed, is_all=len(claimed) == 1 and claimed[0].id == id_)
+    local.tell_claimer("take_offered", offer, claimed, is_all=len(claimed) == 1 and claimed[0].id == id_)
     return id_
 
 
 def put_all(
     local: LocalQueue, packed: list[Packed], work: Callable[[Transaction, ledger.News], list[int]]
 ) -> list[Job[Any]]:
-    """Add jobs together: in a transaction of ours, or in the user's own."""
+    """Add jobs together: in a transaction of ours, in the user's own, or in the commit of a durable handler."""
     news, conn = ledger.News(), packed[0].options.conn
     if conn is not None:
         ids = work(local.store.join(conn), news)
         watch_transaction(local, conn, ids[-1])
         return [Job(local.store, local.waits, str(id_)) for id_ in ids]
+
+    handler = handler_of(local)
+    if handler is not None:
+        return hold_all(local, handler, packed, work)
 
     def begin(transaction: Transaction) -> list[int]:
         news.begin()

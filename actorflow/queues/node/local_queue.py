@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.log import logger
+from actorflow.core.messages.messages import Call
 from actorflow.queues.node.announcer import Announcer, Waits
 from actorflow.queues.node.job_store import JobStore
 from actorflow.queues.node.upkeep import Upkeep
@@ -79,15 +80,17 @@ class LocalQueue(TaskSite):
 
     def wake(self) -> None:
         """There may be something to take."""
-        claimer = self.claimer
-        if claimer is not None and claimer.is_alive():
-            claimer.cast(claimer.actor_class.wake)
+        self.tell_claimer("wake")
 
     def look_for_cancelled(self) -> None:
         """A job was cancelled while it ran."""
+        self.tell_claimer("look_for_cancelled")
+
+    def tell_claimer(self, method: str, *args: Any, **kwargs: Any) -> None:
+        """Have the claimer call a method soon, also if a durable handler runs here: its sends wait for its commit."""
         claimer = self.claimer
         if claimer is not None and claimer.is_alive():
-            claimer.cast(claimer.actor_class.look_for_cancelled)
+            self.scheduler.post(claimer, Call(method, args, kwargs), None)
 
     def close(self) -> None:
         """Give back the jobs that an abandoned claimer could not, when the system is over."""

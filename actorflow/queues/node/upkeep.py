@@ -156,7 +156,7 @@ class Upkeep:
         """Have the jobs told that others are over which a transaction has left for later: here, or the claimer does."""
         local, claimer = self.local, self.local.claimer
         if claimer is not None and claimer.is_alive():
-            claimer.cast(claimer.actor_class.carry_on)
+            local.tell_claimer("carry_on")
         else:
             finish(local.store, local.payload_limit, self._carried_on)
 
