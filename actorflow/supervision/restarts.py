@@ -183,7 +183,7 @@ class SupervisedChildren(Children):
         # A child that lived longer than the period since its last crash starts from the first pause again.
         count = 1 if now - last > max(self.window.period, backoff.limit) else count + 1
         cold.crashes = (count, now)
-        await pause(self.scheduler, backoff.delay(count, self.scheduler.random))
+        await pause(self.scheduler, backoff.delay(count, self.scheduler.random_for(f"{ref.path} backoff")))
 
     async def _start_again(
         self, affected: list[ActorRef[Any]], error: BaseException | None

@@ -136,3 +136,65 @@ def test_a_trace_stands_for_one_order_of_effects():
             orders.setdefault(str(trace), set()).add(tuple(order))
     assert len(orders) > 1
     assert all(len(each) == 1 for each in orders.values())
+
+
+class Drawer(af.Actor):
+    def draw(self):
+        return self.ctx.random.random()
+
+    def fall(self):
+        raise RuntimeError("falls")
+
+
+def draws(*, others: bool) -> tuple[list[float], list[tuple[float, str, str]], list[float]]:
+    """Return the numbers of one actor, the trace, and the times of its restarts; `others` draw, too."""
+    started = []
+
+    class Falling(Drawer):
+        def on_start(self):
+            started.append(self.ctx.now())
+
+    recipe = af.child(Falling).options(name="d", backoff=af.Backoff(1, jitter=0.5))
+    with VirtualSystem("draws", seed=3) as system:
+        trace = system.record()
+        system.spawn(af.child(af.Supervisor, recipe, intensity=100).options(name="sup"))
+        first, second = system.find("/draws/sup/d"), system.spawn(af.child(Drawer).options(name="e"))
+        numbers = []
+        for _ in range(4):
+            numbers.append(first.call(Drawer.draw).get())
+            if others:
+                second.call(Drawer.draw).get()
+                system.scheduler.random_for("nobody").random()
+            else:
+                second.call(Drawer.draw)
+                system.sleep(0)
+            first.cast(Drawer.fall)
+            system.sleep(30)
+    return numbers, [step for step in trace if step[1] == first.path], started
+
+
+def test_a_draw_of_one_shifts_no_number_of_another():
+    numbers, steps, started = draws(others=True)
+    assert (numbers, started) == draws(others=False)[::2]
+    assert len(set(numbers)) == 4
+    assert len(steps) > 8
+    assert len(set(started)) == 5
+
+
+def test_the_numbers_of_a_path_are_the_same_in_each_process():
+    with VirtualSystem("numbers", seed=5) as system:
+        stream = system.scheduler.random_for("/numbers/a")
+        assert [stream.randrange(1000) for _ in range(4)] == NUMBERS
+        other = system.scheduler.random_for("/numbers/b")
+        assert [other.randrange(1000) for _ in range(4)] != NUMBERS
+
+
+NUMBERS = [853, 82, 976, 317]
+
+
+def test_the_numbers_of_unnamed_actors_that_are_dead_take_no_room(virtual_system):
+    for _ in range(20):
+        drawer = virtual_system.spawn(Drawer)
+        drawer.call(Drawer.draw).get()
+        drawer.stop()
+    assert not virtual_system.scheduler.streams

@@ -67,8 +67,9 @@ class Context:
 
     @property
     def random(self) -> random.Random:
-        """Random numbers of the system, seeded where the clock is virtual."""
-        return self._running().random
+        """Random numbers; on a virtual clock a stream of this actor's own, which comes from the seed and its path."""
+        scheduler = self._running()
+        return scheduler.random_for(self._ref.path) if scheduler.is_virtual else scheduler.random
 
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import hashlib
 import math
+import random
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -64,6 +66,7 @@ class VirtualScheduler(Scheduler):
         super().__init__(VirtualClock(), ask_timeout=ask_timeout, threads=threads, seed=seed or 0)
         self.name = name
         self.seed = seed
+        self.streams: dict[str, random.Random] = {}
         self.trace: list[tuple[float, str, str]] | None = None
         self.carriers: list[VirtualThread] = []  # threads that rest without the baton
         self.workers: dict[VirtualThread, None] = {}
@@ -90,6 +93,14 @@ class VirtualScheduler(Scheduler):
     def allocate_lock(self) -> Any:
         """Return a plain lock."""
         return _thread.allocate_lock()
+
+    def random_for(self, path: str) -> random.Random:
+        """Return the stream of random numbers of a path: what others draw, and when, does not shift it."""
+        stream = self.streams.get(path)
+        if stream is None:
+            text = f"{self.seed or 0} {path}".encode()
+            stream = self.streams[path] = random.Random(int.from_bytes(hashlib.sha256(text).digest()))
+        return stream
 
     def mutex(self) -> Any:
         """Return a lock for which handlers park."""

@@ -76,6 +76,7 @@ class WorldScheduler(VirtualScheduler):
         self.clock, self.timers, self.random = world.clock, world.timers, world.random
         self.inbox, self.ready, self.abandoned_items = world.inbox, world.ready, world.abandoned_items
         self.carriers, self.workers, self._rouse = world.carriers, world.workers, world._rouse
+        self.streams = world.streams
         self.own_threads, self.strike_lock = world.own_threads, world.strike_lock
         self.key = f"{world.random.getrandbits(64):016x}"
         self._own_threads: list[VirtualOwnThread] = []

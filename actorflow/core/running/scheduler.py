@@ -146,6 +146,10 @@ class Scheduler(Extensions):
         """Return a new lock for a thread to park on."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
+    def random_for(self, path: str) -> random.Random:  # noqa: ARG002 - in virtual time each has its own
+        """Return the random numbers of an actor, or of what the runtime draws for it: one stream for all."""
+        return self.random
+
     def mutex(self) -> Any:
         """Return a new re-entrant lock for parts that a system makes at first need; a handler may wait with it held."""
         return threading.RLock()

@@ -30,7 +30,7 @@ def pipe_stored(unit: UnitOfWork, future: Future[Any], answer: PipedAnswer, time
     if letter is None or future._heard or future._wakes:
         return False
     if timeout is not None:
-        answer.token = f"{unit.scheduler.random.getrandbits(64):x}"
+        answer.token = f"{unit.scheduler.random_for(f'{unit.box.ref.path} pipe').getrandbits(64):x}"
         due = unit.scheduler.clock.time() + timeout
         unit.effects.new_timers.append(TimerRow(0, due, None, 0, body_of_timeout(unit, answer, timeout)))
     letter.asker, letter.future = AnswerAddress(unit.box.name, answer.rest).text, None

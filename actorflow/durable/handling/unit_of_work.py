@@ -291,7 +291,8 @@ class UnitOfWork(Execution):
         counted: Any = effects.entry or effects.timer or self
         counted.attempt += 1
         timed = box.timed
-        pause = (box.retry if timed is None else timed).pause(counted.attempt, error, self.scheduler.random)
+        rng = self.scheduler.random_for(f"{box.ref.path} retry")
+        pause = (box.retry if timed is None else timed).pause(counted.attempt, error, rng)
         effects.error = write_error(error)
         if pause is not None:
             if timed is not None:

@@ -76,6 +76,11 @@ class CopyingBase(ActorRef[Any]):
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         super()._send(message if self._is_near() else copied(message), future)
 
+    def _close(self, cause: BaseException | None) -> None:
+        super()._close(cause)
+        if self._name is None:  # no other actor will have this path
+            self._scheduler.streams.pop(self.path, None)  # type: ignore[attr-defined]
+
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments as an incarnation gets them: in a host of its own, a copy each time."""
         if self._traits.options.host is None:
