@@ -3,6 +3,7 @@
 import pytest
 
 import actorflow as af
+from actorflow.core.drivers.world import World
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.testing import LeakCheck, VirtualSystem
 from tests.durable.actors import Account
@@ -129,3 +130,18 @@ def test_the_jobs_of_a_virtual_system_that_was_killed_are_run_by_another(alone):
             other.sleep(LEASE_SECONDS)
             assert other.get_job(job.id).status == "completed"
             assert len(ran) == 2
+
+
+def test_virtual_systems_of_one_world_see_each_others_jobs_and_actors_on_each_kind_of_store(store):
+    with (
+        World(seed=3) as world,
+        VirtualSystem._within(world, "web", store=store) as web,
+        VirtualSystem._within(world, "worker", store=store) as worker,
+    ):
+        worker.queue("q", workers=1)
+        worker.spawn(account())
+        assert web.queue("q").enqueue(double, 21).result(timeout=30) == 42
+        ann = web.durable("ann", Account)
+        ann.tell("x")
+        assert ann.call(Account.seen).get(timeout=30) == ["x"]
+    assert ids(store) == set()
