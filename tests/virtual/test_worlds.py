@@ -108,6 +108,64 @@ def test_the_job_and_the_actor_of_a_killed_system_are_taken_over(shared):
         a.stop()
 
 
+class Diary(af.Actor):
+    """Writes down what happens to it."""
+
+    def __init__(self, lines):
+        super().__init__()
+        self.lines = lines
+
+    def on_start(self):
+        self.ctx.every(1, self.on_receive, "tick")
+
+    def on_receive(self, message):
+        self.lines.append(message)
+
+    def on_stop(self):
+        self.lines.append("stop")
+
+
+class Sleeper(af.Actor, blocking=True):
+    """Sleeps for long, in a thread of its own."""
+
+    def on_receive(self, message):
+        self.ctx.sleep(1000)
+
+
+def test_nothing_of_a_killed_system_runs_any_more(shared):
+    world, _ = shared
+    with VirtualSystem._within(world, "a") as a:
+        b = VirtualSystem._within(world, "b")
+        lines: list[str] = []
+        diary, sleeper = b.spawn(Diary, lines), b.spawn(Sleeper)
+        sleeper.tell("x")
+        a.sleep(2.5)
+        diary.tell("late")
+        b._kill()
+        a.sleep(3)
+        assert lines == ["tick", "tick"]
+        with pytest.raises(af.ActorDeadError):
+            diary.ask("x", timeout=5)
+        b.stop()
+        assert lines == ["tick", "tick"]
+
+
+def test_a_system_is_alone_again_once_it_has_buried_the_others(shared):
+    world, store = shared
+    with VirtualSystem._within(world, "a", store=store) as a:
+        b = VirtualSystem._within(world, "b", store=store)
+        for system in (a, b):
+            system.queue("q", workers=1)
+        a.sleep(5)
+        assert not a.store.is_alone
+        b._kill()
+        a.sleep(LEASE_SECONDS)
+        assert a.store.is_alone
+        world.trace = []
+        a.sleep(3600)
+        assert world.trace == []
+
+
 def test_the_work_of_a_system_that_beats_no_more_is_taken_over_after_its_lease(shared):
     world, store = shared
     with VirtualSystem._within(world, "a", store=store) as a:

@@ -39,18 +39,20 @@ class World(VirtualScheduler):
         super().__init__(name="world", seed=seed, threads=threads, step_limit=step_limit, turn_seconds=turn_seconds)
 
     def run_entry(self, worker: VirtualThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
-        """Run a handler as one of the system that the actor is in; those of a killed system run no more."""
-        owner = ref._scheduler
-        assert isinstance(owner, WorldScheduler)
-        if not owner.is_killed:
-            worker.scheduler = owner
-            owner.run_entry(worker, entry, ref, item)
+        """Run a handler as one of the system that the actor is in."""
+        worker.scheduler = owner = owner_of(ref)
+        owner.run_entry(worker, entry, ref, item)
+
+    def unpack(self, entry: Any) -> tuple[ActorRef[Any] | None, Any]:
+        """Return actor and message of an entry of the ready queue; those of a killed system are out of date."""
+        ref, item = super().unpack(entry)
+        if ref is None or owner_of(ref).is_killed:
+            return None, None
+        return ref, item
 
     def pinned(self, ref: ActorRef[Any]) -> VirtualOwnThread:
         """Return the own thread of an actor with blocking=True, made at first use."""
-        owner = ref._scheduler
-        assert isinstance(owner, WorldScheduler)
-        return owner.pinned(ref)
+        return owner_of(ref).pinned(ref)
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +61,13 @@ class World(VirtualScheduler):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def owner_of(ref: ActorRef[Any]) -> WorldScheduler:
+    """Return the scheduler of the system that an actor of a world is in."""
+    scheduler = ref._scheduler
+    assert isinstance(scheduler, WorldScheduler)
+    return scheduler
 
 
 class WorldScheduler(VirtualScheduler):
@@ -133,18 +142,22 @@ class WorldScheduler(VirtualScheduler):
             self._own_threads.append(pinned)
         return pinned
 
+    def after(self, worker: SchedulerThread, ref: ActorRef[Any], outcome: Any) -> None:
+        """Act on the outcome of a handler, unless the system was killed meanwhile."""
+        if not self.is_killed:
+            super().after(worker, ref, outcome)
+
     # --- the end -----------------------------------------------------------------------------------------------------
 
     def kill(self) -> None:
         """End as by kill -9: no handler runs any more, no `on_stop`, no timer; who waits in one gets Stopping."""
         self.is_killed = True
-        for worker in list(self.workers):
+        for worker in [*self.workers, *(own.worker for own in self._own_threads)]:
             ref = worker.item[0]
             if ref is not None and ref._scheduler is self and ref._waiting is not None:
                 ref._waiting.interrupt()
         for own in self._own_threads:
-            if own.given is None:
-                own.end()
+            own.end()
         self.close()
 
     def close(self) -> None:
