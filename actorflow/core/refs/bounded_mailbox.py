@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.atomic import at_once
 from actorflow.core.futures.future import Future
@@ -53,19 +53,13 @@ class Place(Future[None]):
         self.item = item
 
 
-class Room:
+class Room(deque[Place]):
     """The line of senders that wait for room. Each step is one call of a deque, so any thread may be interrupted in it.
 
     Room may come, or the receiver end, just before a sender stands in line: so it looks again once it does.
     """
 
-    __slots__ = ("_line",)
-
-    def __init__(self) -> None:
-        self._line: deque[Place] = deque()
-
-    def __len__(self) -> int:
-        return len(self._line)
+    __slots__ = ()
 
     def wait(self, place: Place, look: Callable[[], object], timeout: float | None = None) -> None:
         """Wait in line; `look` lets senders in if there is room, or will be none any more.
@@ -83,12 +77,12 @@ class Room:
 
     def join(self, place: Place) -> None:
         """Stand in line."""
-        self._line.append(place)
+        self.append(place)
 
     def leave(self, place: Place) -> bool:
         """Leave the line; False if the sender was let in already."""
         try:
-            self._line.remove(place)
+            self.remove(place)
         except ValueError:
             return False
         return True
@@ -96,7 +90,7 @@ class Room:
     def next(self) -> Place | None:
         """Take the first place out of the line; whoever does so lets its sender in."""
         try:
-            return self._line.popleft()
+            return self.popleft()
         except IndexError:
             return None
 
@@ -318,5 +312,5 @@ def run_mail(ref: BoundedRef, _mail: BoundedMail) -> Any:
     item = ref._take()
     if item is None:
         return None
-    worker = cast("SchedulerThread", CURRENT.get())
+    worker: SchedulerThread = CURRENT.get()  # type: ignore[assignment]  # each message is handled on one
     return worker.scheduler.handle(worker, item)
