@@ -12,10 +12,11 @@ import contextlib
 import hashlib
 import math
 import random
+import re
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from actorflow.core.atomic import at_once, at_once_if, rouser
 from actorflow.core.clock import VirtualClock
@@ -39,6 +40,7 @@ from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, Stu
 from actorflow.text import text_of
 
 RECALL_SECONDS = 2.0  # of real time
+ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 TRACED = 10_000  # characters of a message's text: two messages that differ are told apart
 
 
@@ -184,7 +186,7 @@ class VirtualScheduler(Scheduler):
         collector.collect(self.steps)
         if entry.__class__ is Parked:
             if self.trace is not None and entry.item is not None:
-                self.trace.append((self.clock.now, entry.item[0].path, f"{entry.item[1]!r} goes on"))
+                self.trace.append((self.clock.now, entry.item[0].path, f"{traced(entry.item[1])} goes on"))
             lock = entry.lock
             del entry  # while this thread rests it holds no request, or nobody would miss an unread error
             self.pass_to(worker, lock)
@@ -193,7 +195,8 @@ class VirtualScheduler(Scheduler):
         if ref is None:
             return
         if self.trace is not None:
-            self.trace.append((self.clock.now, ref.path, text_of(item[1], TRACED)))
+            goes_on = " goes on" if entry.__class__ is AsyncHandler else ""
+            self.trace.append((self.clock.now, ref.path, traced(item[1]) + goes_on))
         if ref._traits.pinned and not (entry.__class__ is AsyncHandler and entry.is_abandoned):  # its thread ends
             pinned = self.pinned(ref)
             pinned.given = (entry, ref, item)
@@ -482,6 +485,11 @@ class VirtualScheduler(Scheduler):
         for worker in list(self.workers):  # whose start was interrupted: they rest, and nobody knows
             with contextlib.suppress(RuntimeError):
                 worker.unpark()
+
+
+def traced(message: Any) -> str:
+    """Return the text of a message for a trace: without addresses, which are others in each process."""
+    return ADDRESS.sub("", text_of(message, TRACED))
 
 
 def real_wait(ref: ActorRef[Any], future: Future[Any]) -> DefinitionError:
