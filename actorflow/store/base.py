@@ -142,6 +142,11 @@ class StoreBase(ABC, Generic[N]):
         self.patience = 0.0
 
     @property
+    def is_forked(self) -> bool:
+        """Whether this process is a fork of the one that opened it, whose connections and locks they are."""
+        return self._forks != _forks
+
+    @property
     def is_closed(self) -> bool:
         """Whether the store was closed."""
         return self._ended.is_set()

@@ -177,6 +177,8 @@ class SystemStore:
             if self._left:
                 return
             self._left = why
+        if self._shared.is_forked:
+            return  # the node is the parent's
         self._end_hearing()
         if self._node is not None:
             self._node.close()

@@ -74,6 +74,16 @@ def test_a_system_writes_as_its_store_was_opened_unless_it_says_so(opened):
         assert (one.store.durability, other.store.durability) == ("process", "power")
 
 
+def test_a_fork_leaves_its_parents_node_alone(store, monkeypatch):
+    with af.ActorSystem("a", store=store) as system:
+        node = system.store.node.id
+        with monkeypatch.context() as child:
+            child.setattr("actorflow.store.base._forks", 1)
+            system.store.close()
+        assert ids(store) == {node}
+        system.store._left = ""  # this was the child
+
+
 @pytest.mark.parametrize("wrong", [None, 7, object()])
 def test_a_store_that_is_neither_a_url_nor_open_is_refused(wrong):
     with pytest.raises(af.DefinitionError, match=r"store=.*open_store"):

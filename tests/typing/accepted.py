@@ -14,6 +14,7 @@ import actorflow as af
 from actorflow.machine import Event
 from actorflow.machine.definition.builder import ChartBuilder
 from actorflow.machine.rules import StateGroup
+from actorflow.testing import VirtualScheduler, VirtualSystem
 
 
 class Counter(af.Actor):
@@ -425,3 +426,14 @@ def queues(system: af.ActorSystem) -> None:
     with jobs.inline():
         jobs.pause()
     assert_type(jobs.stats().completed, int)
+
+
+def apps() -> None:
+    """An app takes declarations of all kinds; a virtual scheduler gives a virtual system."""
+    images = af.queue("images", workers=4, rate="100/m").cron("* * * * *", shrink, args=("a.jpg", 3), tz="UTC")
+    app = af.App("shop").add(shrink, fetch, images.cron("* * * * *", sweep)).queue("mail")
+    assert_type(app.system(), af.ActorSystem)
+    assert_type(app.system(scheduler=VirtualScheduler(name="shop", seed=1)), VirtualSystem)
+    with af.open_store("memory:", durability="process") as store, af.ActorSystem("web", store=store) as web:
+        web.queue("images").enqueue(shrink, "a.jpg")
+        assert_type(store, af.Store)

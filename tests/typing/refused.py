@@ -280,3 +280,13 @@ def queues(system: af.ActorSystem) -> None:
     jobs.enqueue(shrink.options(delay=3), 3)  # refused: a photo is a str
     jobs.enqueue(plain, "a.jpg")  # refused: no task
     number: int = jobs.enqueue(shrink, "a.jpg").result()  # refused: the result is a str
+
+
+def apps(app: af.App) -> None:
+    app.add(3)  # refused: no declaration
+    app.add(plain)  # refused: no task
+    af.queue("mail", worker=4)  # refused: no such argument
+    af.queue("mail").cron("* * * * *", shrink, args=(3,))  # refused: a photo is a str
+    af.queue("mail").cron("* * * * *", shrink)  # refused: an argument is missing
+    af.ActorSystem("web", store=3)  # refused: neither a URL nor a store
+    af.App("shop", store=3)  # refused: neither a URL nor a store
