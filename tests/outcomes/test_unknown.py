@@ -51,7 +51,7 @@ class Faulty:
 
 @contextlib.contextmanager
 def faults(system, seed):
-    commits = system.store._commits
+    commits = system.store._shared._commits
     writer = commits._writer
     commits._writer = faulty = Faulty(writer, random.Random(seed))
     try:
