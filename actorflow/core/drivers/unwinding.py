@@ -136,9 +136,9 @@ def strike(thread: int) -> bool:
 
 
 def absorb() -> None:
-    """Take what was to be raised in this thread, and may not have been yet.
+    """Take the error that was to be raised in this thread, and may not have been yet.
 
-    To withdraw it by NULL leaves CPython 3.11 looking for it at each bytecode, and, once traced, at one for ever.
+    To withdraw the error by NULL leaves CPython 3.11 looking for it at each bytecode; once traced, at one for ever.
     """
     try:
         _set_async_exc(ctypes.c_ulong(threading.get_ident()), ctypes.py_object(Abandoned))

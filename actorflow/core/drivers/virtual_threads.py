@@ -56,7 +56,7 @@ class VirtualThread(SchedulerThread):
         return self.refused > MOST_REFUSED
 
     def frames_over(self) -> None:
-        """Take away what ends the frames of this thread: hooks of the user may follow, and the next handler."""
+        """Take away the hooks that end this thread's frames: hooks of the user may follow, and the next handler."""
         if self.is_struck or self.entries:
             with self.scheduler.strike_lock:  # type: ignore[attr-defined]
                 self.is_struck = False

@@ -147,7 +147,7 @@ class Scheduler(Extensions):
         raise NotImplementedError  # pragma: no cover - each driver has its own
 
     def random_for(self, path: str) -> random.Random:  # noqa: ARG002 - in virtual time each has its own
-        """Return the random numbers of an actor, or of what the runtime draws for it: one stream for all."""
+        """Return the random numbers of an actor, also for draws of the runtime on its behalf: one stream for all."""
         return self.random
 
     def mutex(self) -> Any:
