@@ -51,7 +51,7 @@ class Sink(af.Actor, durable=True):
 
 
 class Source(Sink):
-    def __init__(self, sink: Any, witness: Any, jobs: Any) -> None:
+    def __init__(self, sink: Any, witness: Any, jobs: Any = None) -> None:
         super().__init__()
         self.sink, self.witness, self.jobs = sink, witness, jobs
 

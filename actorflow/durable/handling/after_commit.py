@@ -69,7 +69,7 @@ class StoredUnit(UnitOfWork, BatchMember):
             return entry.id
         if self.unstashes and box.stash:
             return min(stashed.id for stashed in box.stash)
-        return box.next_number()
+        return box.rows[0].id if box.rows else box.last + 1
 
     # --- the commit --------------------------------------------------------------------------------------------------
 

@@ -116,10 +116,6 @@ class Mailbox:
         self.stored = state
         self.put_state(state, again=True)
 
-    def next_number(self) -> int:
-        """Return the row that is handled next, or from where on it is looked for."""
-        return self.rows[0].id if self.rows else self.last + 1
-
     # --- messages ----------------------------------------------------------------------------------------------------
 
     @property
@@ -210,8 +206,9 @@ class Mailbox:
             Lost: another node has the actor.
             StoreError: the write is not there.
         """
+        following = self.rows[0].id if self.rows else self.last + 1
         fence = {"name": self.name, "owner": self.node, "epoch": self.epoch}
-        if not self.write_soon("actors.save", {**fence, "state": state, "next": self.next_number()}):
+        if not self.write_soon("actors.save", {**fence, "state": state, "next": following}):
             msg = f"{self.name} was taken over by another node"
             raise Lost(msg)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.messages.handlers import handles
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
     from actorflow.machine.running.pending import TimerKey
 
 
+@dataclass(slots=True, repr=False, eq=False)
 class RowsArrived:
     """Stands in the run queue for rows up to a number; a stop of the actor comes behind them.
 
-    It may have the row itself, and know the number of the one right before it.
+    Attributes:
+        upto: the number.
+        entry: the row itself, if it has come along.
+        after: the number of the row right before that one, if it is known.
     """
 
-    __slots__ = ("after", "entry", "upto")
-
-    def __init__(self, upto: int, entry: MailRow | None = None, after: int | None = None) -> None:
-        self.upto = upto
-        self.entry = entry
-        self.after = after
+    upto: int
+    entry: MailRow | None = None
+    after: int | None = None
 
     def __repr__(self) -> str:
         return f"<Mail up to {self.upto}>"

@@ -86,10 +86,14 @@ def _put(transaction: Transaction, context: LedgerContext, letter: Letter, capac
     if capacity is not None and count(transaction, letter.receiver, capacity) >= capacity:
         msg = f"{letter.receiver} holds its {capacity} messages"
         raise MailboxFull(msg)
-    row = transaction.one("actors.put_one", letter.values())
+    row = transaction.one("actors.put_one", _row_of(letter))
     assert row is not None
     context.numbered(letter, row[0])
     letter.is_put = True
+
+
+def _row_of(letter: Letter) -> dict[str, Any]:
+    return {"receiver": letter.receiver, "sender": letter.sender, "asker": letter.asker, "body": letter.body}
 
 
 def forget_asks(transaction: Transaction, node: str, numbers: list[int]) -> None:
@@ -173,7 +177,7 @@ def _save_plain(transaction: Transaction, context: LedgerContext, units: list[Ef
         for letter in letters:
             put(transaction, context, letter)
     elif letters:
-        transaction.many("actors.put", [letter.values() for letter in letters])
+        transaction.many("actors.put", [_row_of(letter) for letter in letters])
         row = transaction.one("actors.last_id")
         assert row is not None
         for number, letter in enumerate(letters, row[0] - len(letters) + 1):

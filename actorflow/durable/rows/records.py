@@ -50,10 +50,6 @@ class Letter:
     after: int | None = None
     is_put: bool = False
 
-    def values(self) -> dict[str, Any]:
-        """Return the row of the letter."""
-        return {"receiver": self.receiver, "sender": self.sender, "asker": self.asker, "body": self.body}
-
 
 @dataclass(slots=True)
 class MailRow:
