@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorflow.store.store import Store
-    from actorflow.store.transaction import Transaction
 
 
 def carry_on(store: Store, limit: int, told: Callable[[ledger.News], object]) -> bool:
@@ -29,8 +28,3 @@ def finish(store: Store, limit: int, told: Callable[[ledger.News], object] = lam
     """Do all parts that are left."""
     while carry_on(store, limit, told):
         pass
-
-
-def is_anything_left(transaction: Transaction) -> bool:
-    """Say whether somebody has left a part of it."""
-    return transaction.one("jobs.any_ended") is not None

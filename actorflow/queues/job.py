@@ -153,6 +153,9 @@ class Job(Generic[R_co]):
                 "limit `await asyncio.wait_for(job, seconds)`"
             )
             raise DefinitionError(msg)
+        task = CURRENT_TASK.get(None)
+        if task is None or task._wait_for is None:
+            return self._wait(timeout)
         with self._waited_for():
             return self._wait(timeout)
 

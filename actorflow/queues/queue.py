@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, Unpack, overload
 
+from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError
 from actorflow.queues import ledger
 from actorflow.queues.cron import Schedule, ScheduleKeywords
@@ -93,7 +94,7 @@ class Queue:
         began = self._local.clock.monotonic()
         packed = pack(self._local, task, args, kwargs)
         local, name, now = self._local, self.name, self._store.now()
-        handler = handler_of(local)
+        handler = None if CURRENT.get() is None else handler_of(local)  # most who enqueue are no handlers
         if handler is not None or packed.options is not PLAIN:
             job = put_all(local, [packed], lambda transaction, news: [put(transaction, name, packed, now, news)])[0]
             local.latencies.enqueue.append(local.clock.monotonic() - began)

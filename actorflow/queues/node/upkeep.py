@@ -10,7 +10,7 @@ from actorflow.core.log import logger
 from actorflow.core.outage import Outage
 from actorflow.errors import StoreOutdated
 from actorflow.queues import ledger
-from actorflow.queues.aftermath import carry_on, finish, is_anything_left
+from actorflow.queues.aftermath import carry_on, finish
 from actorflow.queues.node.job_store import LEASE_SECONDS
 from actorflow.queues.node.pruner import Pruner
 from actorflow.store.error_json import LONGEST_TEXT
@@ -81,11 +81,11 @@ class Upkeep:
                 self.beat()
         if is_busy and self.pruner is not None:
             self.pruner.cast(Pruner.expire)
-        is_left = local.store.read(is_anything_left)  # somebody who was killed may have left it
+        left = local.store.read(lambda transaction: transaction.one("jobs.any_ended"))  # maybe by one who was killed
         self.look()
         if has_written and self.outages:  # other looks say nothing of the disk
             self.report_success("a look around")
-        return is_left
+        return left is not None
 
     def beat(self) -> None:
         """Renew the leases of this node's jobs."""
