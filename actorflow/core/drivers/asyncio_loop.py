@@ -89,7 +89,10 @@ class LoopTask(Execution):
 
 
 class LoopThread:
-    """The system's one asyncio loop, in a thread of its own."""
+    """The system's one asyncio loop, in a thread of its own.
+
+    The scheduler makes it at the first handler of an actor with `loop=True`. Any thread may use `call`.
+    """
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()

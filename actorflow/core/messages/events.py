@@ -33,7 +33,10 @@ class Subscription:
 
 
 class Events:
-    """The subscriptions to events, by class. Publishing costs one test while there are none."""
+    """The subscriptions to events, by class. Publishing costs one test while there are none.
+
+    Each scheduler makes one. Any thread may subscribe.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler

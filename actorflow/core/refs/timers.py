@@ -49,7 +49,10 @@ class TimerEntry:
 
 
 class TimerHeap:
-    """Callbacks by due time; equal times fire in the order they were added. Cancelled ones are swept out."""
+    """Callbacks by due time; equal times fire in the order they were added. Cancelled ones are swept out.
+
+    Each scheduler makes one. Only the holder of the baton calls its methods.
+    """
 
     def __init__(self) -> None:
         self._heap: list[TimerEntry] = []

@@ -28,7 +28,10 @@ MOST_REFUSED: Final = 10  # waits that end with Stopping; a handler that goes on
 
 
 class AsyncHandler(Execution):
-    """Drives one coroutine: a step runs until it awaits a future that is not done; that one's end queues the next."""
+    """Drives one coroutine: a step runs until it awaits a future that is not done; that one's end queues the next.
+
+    `Scheduler.begin` makes one, if a handler returned a coroutine. Steps run on the run queue, on any of its threads.
+    """
 
     __slots__ = (
         "answer_due",

@@ -35,7 +35,10 @@ DIGITS: Final = 20  # of an actor's number; Python refuses to read thousands
 
 
 class Children:
-    """The children of `owner` in start order; `owner` is None for those of the system."""
+    """The children of `owner` in start order; `owner` is None for those of the system.
+
+    The scheduler makes them at the actor's first child.
+    """
 
     default_restart = "temporary"
 

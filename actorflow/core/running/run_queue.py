@@ -57,7 +57,11 @@ AT_REST: Final[Any] = (None, None, None, None)  # the item of a thread that hand
 
 
 class SchedulerThread(Execution):
-    """A thread of the run queue."""
+    """A thread of the run queue.
+
+    The scheduler makes one for each of its threads. Handlers find it as the current execution; the holder of the baton
+    reads its `item`, and swaps it to abandon the handler.
+    """
 
     __slots__ = ("cpu_clock", "park", "resting", "task", "unpark", "without_baton")
 

@@ -54,7 +54,11 @@ HANDLER_OF = HANDLERS.get
 
 
 class Scheduler(Extensions):
-    """The scheduling that both drivers share: sorting, running one message, and the life cycle around it."""
+    """The scheduling that both drivers share: sorting, running one message, and the life cycle around it.
+
+    Each system makes one, and so does each host. The headings in it say which thread may call a method: any, the holder
+    of the baton, or one in user code, whose token is in the slot.
+    """
 
     is_virtual: bool = False
 

@@ -34,7 +34,10 @@ STARTS: Final = 5  # failed starts in a row after which the pool is broken
 
 
 class Dispatch:
-    """The state that the parts of a pool share. A task takes no locks on its way: see `submit`, `WorkerThread.fill`."""
+    """The state that the parts of a pool share. A task takes no locks on its way: see `submit`, `WorkerThread.fill`.
+
+    A `ProcessPool` makes one.
+    """
 
     def __init__(
         self,

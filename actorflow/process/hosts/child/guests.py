@@ -33,7 +33,10 @@ STEWARDS: list[ActorRef[Steward]] = []  # the host's
 
 
 class Guests(SupervisedChildren):
-    """The place of one guest: it stands for its parent's children, which are in another process."""
+    """The place of one guest: it stands for its parent's children, which are in another process.
+
+    `make_guest` makes one for each guest. The holder of the host's baton calls its methods.
+    """
 
     def __init__(self, scheduler: Scheduler, link: HostLink, parent: ActorRef[Any] | None, path: str) -> None:
         super().__init__(scheduler, None, path)

@@ -35,7 +35,10 @@ class Full:
 
 
 class Flow:
-    """The actors that a node knows are not to be sent to, by uid."""
+    """The actors that a node knows are not to be sent to, by uid.
+
+    Each node makes one. Any thread may call its methods.
+    """
 
     def __init__(self) -> None:
         self.full: dict[int, Full] = {}

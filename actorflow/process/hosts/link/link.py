@@ -35,6 +35,9 @@ PAGE: Final = 1 << 20  # asks whose begin can be told from the shared page
 class HostLink(Outbox):
     """One end of the connection to another process. `node` is this process; `name` is the other's node.
 
+    A `HostProcess` makes the parent's end, and the host's main function the other. Any thread may send; one thread at a
+    time reads.
+
     `page`, at the parent's end, holds a byte for each open ask: not 0 once the child has begun to handle it.
     """
 

@@ -34,7 +34,10 @@ UNREADABLE = "a message that does not unpickle"
 
 
 class ProcessNode:
-    """This process among those of one system. Each process of a system that has child processes has one."""
+    """This process among those of one system. Each process of a system that has child processes has one.
+
+    Its first host makes it, and in a host its main function. Incoming messages are dealt with by the thread that reads.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler

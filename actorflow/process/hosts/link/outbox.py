@@ -45,7 +45,10 @@ BATCH: Final = 1000  # items a frame: the reader handles them before the next
 
 
 class Outbox:
-    """Writes the items for another process. `node` is this process; `name` is the other's node."""
+    """Writes the items for another process. `node` is this process; `name` is the other's node.
+
+    It is the base of `HostLink`. Any thread may put items in; one at a time writes.
+    """
 
     def __init__(self, node: ProcessNode, name: str, connection: Connection, *, limit: int) -> None:
         self.node = node

@@ -38,7 +38,11 @@ CURRENT_GET = CURRENT.get
 
 
 class Ear:
-    """The right to read one socket."""
+    """The right to read one socket.
+
+    A `HostProcess` makes it for its link. The reader thread has the right, unless a thread that waits for an answer has
+    borrowed it.
+    """
 
     def __init__(self, fileno: int) -> None:
         self._fileno = fileno

@@ -66,7 +66,10 @@ MEMORY: Final = MemoryWatch()
 
 
 class Hosts:
-    """All hosts that a system has started from this process."""
+    """All hosts that a system has started from this process.
+
+    `hosts_of` makes them at the first actor with a process of its own.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
@@ -155,7 +158,10 @@ class Hosts:
 
 
 class HostProcess:
-    """One child process: its link, its guests, and its end."""
+    """One child process: its link, its guests, and its end.
+
+    `Hosts.host_for` makes it for the envoy that starts first; the last actor that leaves ends it.
+    """
 
     def __init__(self, hosts: Hosts, options: Process, number: str) -> None:
         self.hosts = hosts

@@ -31,7 +31,11 @@ UNREAD: Final = 5  # workers that die as they read a task, after which it has an
 
 
 class WorkerThread(WatchedChannel):
-    """The thread of one worker process, which sends tasks and ends those that must not run on."""
+    """The thread of one worker process, which sends tasks and ends those that must not run on.
+
+    A `PoolWorker` makes one for each process that it starts, and calls `serve` in its own thread; callers of the pool
+    use it as a `DirectChannel`.
+    """
 
     def __init__(self, dispatch: Dispatch) -> None:
         super().__init__(dispatch)
