@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import actorflow as af
-from actorflow.durable.rows.records import Letter
+from actorflow.durable.rows import ledger
 from tests.durable.actors import Account
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_owners import sql
@@ -177,15 +177,15 @@ def test_effects_that_can_never_be_written_are_a_failed_message_and_its_batch_go
             if message == "bad":
                 self.to.tell(message)
 
-    values = Letter.values
+    row_of = ledger.row_of
 
     def refuse(letter):
         if b"bad" in letter.body and letter.sender is not None:
             msg = "no row can be like that"
             raise ValueError(msg)
-        return values(letter)
+        return row_of(letter)
 
-    monkeypatch.setattr(Letter, "values", refuse)
+    monkeypatch.setattr(ledger, "row_of", refuse)
     with start() as system:
         crashes = []
         system.subscribe(af.Crashed, crashes.append)

@@ -86,13 +86,14 @@ def _put(transaction: Transaction, context: LedgerContext, letter: Letter, capac
     if capacity is not None and count(transaction, letter.receiver, capacity) >= capacity:
         msg = f"{letter.receiver} holds its {capacity} messages"
         raise MailboxFull(msg)
-    row = transaction.one("actors.put_one", _row_of(letter))
+    row = transaction.one("actors.put_one", row_of(letter))
     assert row is not None
     context.numbered(letter, row[0])
     letter.is_put = True
 
 
-def _row_of(letter: Letter) -> dict[str, Any]:
+def row_of(letter: Letter) -> dict[str, Any]:
+    """Return the columns of the row that a message is put as."""
     return {"receiver": letter.receiver, "sender": letter.sender, "asker": letter.asker, "body": letter.body}
 
 
@@ -177,7 +178,7 @@ def _save_plain(transaction: Transaction, context: LedgerContext, units: list[Ef
         for letter in letters:
             put(transaction, context, letter)
     elif letters:
-        transaction.many("actors.put", [_row_of(letter) for letter in letters])
+        transaction.many("actors.put", [row_of(letter) for letter in letters])
         row = transaction.one("actors.last_id")
         assert row is not None
         for number, letter in enumerate(letters, row[0] - len(letters) + 1):
