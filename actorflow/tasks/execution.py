@@ -28,7 +28,7 @@ from actorflow.errors import (
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
 from actorflow.tasks.current import CURRENT_TASK, Current
-from actorflow.tasks.running import NotBegun, run_in_pool, run_on_loop, run_stepped
+from actorflow.tasks.running import NotBegun, run_in_pool, run_on_loop
 from actorflow.tasks.watching import watch_held
 
 if TYPE_CHECKING:
@@ -164,11 +164,10 @@ class Attempt(Generic[O]):
             self.fail(error, rng, worker)
 
     async def run_async(self, rng: random.Random, worker: ActorRef[Any]) -> None:
-        """Await an `async def` function, on the loop, or in virtual time, to its end. It does not raise."""
+        """Await an `async def` function, on the loop, to its end. It does not raise."""
         self.began = self.site.clock.monotonic()
         try:
-            way = run_stepped(self, worker) if self.site.scheduler.is_virtual else run_on_loop(self)
-            self.complete(await way)
+            self.complete(await run_on_loop(self))
         except BaseException as error:  # noqa: BLE001 - the task's error, whatever it is
             self.fail(error, rng, worker)
 

@@ -1,4 +1,4 @@
-"""Running: the ways to call a task's function: in a process of the pool, on the system's loop, or in virtual time."""
+"""Running: the ways to call a task's function: in a process of the pool, or on the system's loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from actorflow.tasks.current import CURRENT_TASK
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from actorflow.core.refs.ref import ActorRef
     from actorflow.process.pool.future import PoolFuture
     from actorflow.process.pool.pool import ProcessPool
     from actorflow.tasks.execution import Attempt
@@ -112,40 +111,3 @@ async def contained(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseExcep
 def took_too_long(attempt: Attempt[Any]) -> TaskTimeout:
     """Return the error of a coroutine that was ended at its timeout."""
     return TaskTimeout(f"{attempt.task.name} took over {attempt.timeout:g} s")
-
-
-# --- in virtual time --------------------------------------------------------------------------------------------------
-
-
-async def run_stepped(attempt: Attempt[Any], worker: ActorRef[Any]) -> Any:
-    """Await the function of a task in virtual time, where it may await futures and timers, but no asyncio.
-
-    Raises:
-        TaskTimeout: it took longer than it may.
-        DefinitionError: it awaits an object that needs an asyncio loop.
-    """
-    CURRENT_TASK.set(attempt.current(may_write=False))
-    args, kwargs = attempt.owner.arguments()
-    call_later = attempt.site.scheduler.call_later
-    ends = {"timed out": False, "over": False}
-
-    def end() -> None:
-        waiting = worker._waiting
-        if waiting is not None and not ends["over"]:
-            waiting.interrupt()
-
-    def time_out() -> None:
-        ends["timed out"] = not ends["over"]
-        end()
-
-    attempt.abort = lambda: call_later(0.0, end)
-    if attempt.timeout is not None:
-        call_later(attempt.timeout, time_out)
-    try:
-        return await attempt.task.function(*args, **kwargs)
-    except Stopping:
-        if ends["timed out"]:
-            raise took_too_long(attempt) from None
-        raise
-    finally:
-        ends["over"] = True

@@ -217,11 +217,6 @@ def test_contexts_of_loop_handlers_do_not_leak(system):
     assert ref.call(Setting.get).get(timeout=20) == "clean"
 
 
-def test_loop_true_is_refused_on_virtual_time(virtual_system):
-    with pytest.raises(af.ActorflowError, match="loop"):
-        virtual_system.spawn(Net).call(Net.sleep, 1).get(timeout=20)
-
-
 class Spawning(af.Actor, loop=True):
     async def leave(self, error):
         """Have a task of its own raise what asyncio ends a loop for."""

@@ -65,11 +65,6 @@ class LoopWorker(af.Actor, loop=True):
         await attempt.run_async(self.ctx.random, self.actor_ref)
 
 
-class VirtualWorker(af.Actor):
-    async def run(self, attempt: Attempt[Step]) -> None:
-        await attempt.run_async(self.ctx.random, self.actor_ref)
-
-
 def site_in(system: Any) -> TaskSite:
     """Return the site of steps in a system, and make the tables for their results and their effects."""
     held = system.store.hold()
@@ -433,7 +428,7 @@ def test_an_async_step_runs_in_virtual_time(timeout):
         site, sleeper = site_in(system), system.spawn(Sleeper)
         attempt = attempt_at(site, sleep_virtually)
         attempt.timeout = timeout
-        system.spawn(VirtualWorker).cast(VirtualWorker.run, attempt)
+        system.spawn(LoopWorker).cast(LoopWorker.run, attempt)
         system.sleep(5)
         (ending,) = attempt.owner.ends
         assert ending.kind == ("completed" if timeout > 1 else "failed")

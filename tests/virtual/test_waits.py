@@ -198,15 +198,6 @@ def test_thread_limit_is_raised_in_the_handler_that_would_exceed_it():
         assert fronts[-1].call(Server.by_await, 3).get() == 7
 
 
-def test_a_loop_handler_is_refused_in_virtual_time(virtual_system):
-    class Loops(af.Actor, loop=True):
-        async def work(self):
-            return 1
-
-    with pytest.raises(af.DefinitionError, match="loop"):
-        virtual_system.spawn(Loops).call(Loops.work).get(timeout=1)
-
-
 def test_hooks_may_wait_too(virtual_system):
     ends = []
 

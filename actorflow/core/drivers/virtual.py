@@ -16,14 +16,14 @@ import re
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.atomic import at_once, at_once_if, rouser
 from actorflow.core.clock import VirtualClock
 from actorflow.core.drivers import collector, watchdog
 from actorflow.core.drivers.parked import Parked
 from actorflow.core.drivers.unwinding import end_coroutine
-from actorflow.core.drivers.virtual_threads import VirtualOwnThread, VirtualThread
+from actorflow.core.drivers.virtual_threads import LoopTurn, VirtualOwnThread, VirtualThread
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.parking_lock import ParkingLock
 from actorflow.core.futures.thread_wait import DRIVERS, LOOK_UP, ask_timeout, wait_outside
@@ -38,6 +38,9 @@ from actorflow.core.running.run_queue import Ahead, SchedulerThread
 from actorflow.core.running.scheduler import Scheduler
 from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, StuckError, ThreadLimit
 from actorflow.text import text_of
+
+if TYPE_CHECKING:
+    from actorflow.core.drivers.virtual_loop import VirtualLoop
 
 RECALL_SECONDS = 2.0  # of real time
 ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -114,10 +117,13 @@ class VirtualScheduler(Scheduler):
             self.close_inbox()
 
     def start_in_loop(self, item: Item, coro: Coroutine[Any, Any, Any]) -> None:
-        """Refuse: there is no asyncio loop in virtual time."""
-        coro.close()
-        msg = f"{item[0].path} has loop=True, and virtual time has no asyncio loop yet"
-        raise DefinitionError(msg)
+        """Run a handler as a task on the system's virtual loop."""
+        from actorflow.core.drivers.asyncio_loop import start_in_loop  # noqa: PLC0415 - asyncio takes 30 ms to import
+        from actorflow.core.drivers.virtual_loop import LoopHome  # noqa: PLC0415
+
+        if self.loop_thread is None:
+            self.loop_thread = LoopHome(self)
+        start_in_loop(self, item, coro)
 
     def hand_baton(self) -> None:
         """Let another thread run the loop; the caller parks right after."""
@@ -191,6 +197,9 @@ class VirtualScheduler(Scheduler):
             del entry  # while this thread rests it holds no request, or nobody would miss an unread error
             self.pass_to(worker, lock)
             return
+        if entry.__class__ is LoopTurn:
+            self.run_turn(worker, entry.loop)
+            return
         ref, item = self.unpack(entry)
         if ref is None:
             return
@@ -229,6 +238,19 @@ class VirtualScheduler(Scheduler):
             logger.debug("a handler of %s was ended", ref.path)
         worker.is_busy = False
         worker.frames_over()  # if it has returned all the same
+
+    def run_turn(self, worker: VirtualThread, loop: VirtualLoop) -> None:
+        """Let the asyncio loop of a system, of this one or of one in its world, run what is ready there."""
+        system = loop.scheduler
+        if system.closed:
+            return
+        if self.trace is not None:
+            self.trace.append((self.clock.now, f"/{system.name}", "a turn of the asyncio loop"))
+        worker.begin()
+        self.running = worker
+        loop.run_turn()
+        worker.is_busy = False
+        worker.frames_over()
 
     def _run_entry(self, worker: VirtualThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
         context = self.context.copy()
@@ -456,6 +478,10 @@ class VirtualScheduler(Scheduler):
         """Wake the thread of a handler that was abandoned while it waits: its frames end."""
         if isinstance(execution, VirtualThread) and execution.parked is not None:
             execution.parked.interrupt()
+        elif execution.on_loop:
+            from actorflow.core.drivers.virtual_loop import end_task  # noqa: PLC0415 - imported by then
+
+            end_task(execution.task)  # type: ignore[attr-defined]
 
     def close_coroutine(self, coro: Any) -> None:
         """End the coroutine of a handler that was abandoned, also one that goes on all the same."""

@@ -13,6 +13,7 @@ from actorflow.core.running.run_queue import SchedulerThread
 if TYPE_CHECKING:
     from actorflow.core.drivers.parked import Parked
     from actorflow.core.drivers.virtual import VirtualScheduler
+    from actorflow.core.drivers.virtual_loop import VirtualLoop
     from actorflow.core.futures.future import Future
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.ref import ActorRef
@@ -84,6 +85,15 @@ class VirtualThread(SchedulerThread):
         if self.is_abandoned:
             raise self.late()
         super().hold(ref, message, future)
+
+
+class LoopTurn:
+    """One turn of an asyncio loop, in the run queue."""
+
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
 
 
 class VirtualOwnThread:

@@ -57,6 +57,9 @@ def note_wait(task: Any, future: Future[Any]) -> None:
     """
     ref = task.item[0]
     if ref is not None and ref._waiting is task:
+        refused = task.scheduler.refused_wait(ref, future) if task.scheduler.is_virtual else None
+        if refused is not None:
+            raise refused
         cycle = find_cycle(ref, future)
         if cycle is not None:
             raise deadlock(cycle)

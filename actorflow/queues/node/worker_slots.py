@@ -12,7 +12,7 @@ from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import JobCancelled
 from actorflow.queues.node.job_owner import JobAttempt, begin
 from actorflow.queues.node.shortage import Shortage
-from actorflow.queues.node.workers import AsyncJobWorker, JobWorker, SteppedWorker
+from actorflow.queues.node.workers import AsyncJobWorker, JobWorker
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
@@ -123,8 +123,7 @@ class WorkerSlots(Actor):
     def async_worker(self, slot: ActorRef[Any]) -> ActorRef[Any]:
         """Return the worker for `async def` functions that shares a slot."""
         if slot not in self.async_workers:
-            kind = SteppedWorker if self.local.scheduler.is_virtual else AsyncJobWorker
-            recipe = child(kind, self.actor_ref).options(restart="permanent")
+            recipe = child(AsyncJobWorker, self.actor_ref).options(restart="permanent")
             self.async_workers[slot] = self.ctx.spawn(recipe)
         return self.async_workers[slot]
 

@@ -35,7 +35,3 @@ class AsyncJobWorker(Actor, loop=True):
         """Run a job, and report its outcome."""
         await attempt.run_async(self.ctx.random, self.actor_ref)
         self.claimer.tell((self.actor_ref, attempt))
-
-
-class SteppedWorker(AsyncJobWorker, loop=False):
-    """Runs `async def` functions in virtual time, where they may await futures and timers, but no asyncio."""
