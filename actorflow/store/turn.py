@@ -44,7 +44,9 @@ class Turn(ParkingLock):
 
     def acquire(self, *, blocking: bool = True, seconds: float = -1) -> bool:
         """Take the lock; False if another thread has it, or this one."""
-        return not self._lock._is_owned() and super().acquire(blocking=blocking, seconds=seconds)
+        if self._lock._is_owned():
+            return False
+        return self._lock.acquire(False) or super().acquire(blocking=blocking, seconds=seconds)
 
     def take_away(self) -> None:
         """Free the lock, though another thread has it."""

@@ -12,9 +12,10 @@ import time
 import pytest
 
 import actorflow as af
+from actorflow.core.drivers import watchdog
 from actorflow.testing import VirtualSystem
 
-TURN = 0.4  # seconds of real time; all other handlers here take microseconds
+TURN = 1.0  # seconds of real time; all other handlers here take microseconds
 LET_GO = threading.Event()
 
 
@@ -186,10 +187,12 @@ def test_a_handler_that_cleans_up_has_its_time_and_its_locks_are_free():
     assert all_end()
 
 
+@pytest.mark.slow(quick=["computes_and_swallows-False", "asks_itself-True"])
 @pytest.mark.parametrize("blocking", [False, True])
-@pytest.mark.parametrize("method", BUSY)
-def test_a_handler_that_keeps_the_turn_is_ended_and_the_wait_says_where_it_was(method, blocking, caplog):
+@pytest.mark.parametrize("method", BUSY, ids=lambda method: method.__name__)
+def test_a_handler_that_keeps_the_turn_is_ended_and_the_wait_says_where_it_was(method, blocking, caplog, monkeypatch):
     caplog.set_level(logging.ERROR)
+    monkeypatch.setattr(watchdog, "STRIKE_SECONDS", 30.0)  # the machine may be busy
     with VirtualSystem("stubborn", seed=1, turn_seconds=TURN) as system:
         silent = system.spawn(Silent)
         waits = system.spawn(Stubborn)
@@ -207,7 +210,8 @@ def test_a_handler_that_keeps_the_turn_is_ended_and_the_wait_says_where_it_was(m
 
 
 @pytest.mark.parametrize("method", [Stubborn.gets_from_a_queue, Stubborn.sleeps])
-def test_a_handler_that_blocks_in_c_code_leaves_the_system_unusable_and_says_so(method):
+def test_a_handler_that_blocks_in_c_code_leaves_the_system_unusable_and_says_so(method, monkeypatch):
+    monkeypatch.setattr(watchdog, "STRIKE_SECONDS", 0.2)
     LET_GO.clear()
     system = VirtualSystem("stubborn", seed=1, turn_seconds=TURN)
     try:

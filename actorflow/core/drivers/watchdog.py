@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from actorflow.core.drivers.virtual_threads import VirtualThread
 
 LOOKS: Final = 8  # within the time of a handler; a process that was stopped for a while is not looked at meanwhile
-STRIKE_SECONDS: Final = 2.0  # in which a handler that is not blocked in C code ends
+STRIKE_SECONDS = 5.0  # in which a handler that is not blocked in C code ends
 STRIKE_PAUSE: Final = 0.005
 DEEPEST: Final = 12  # lines of a stack, the innermost
 
