@@ -240,7 +240,7 @@ class VirtualScheduler(Scheduler):
         worker.frames_over()  # if it has returned all the same
 
     def run_turn(self, worker: VirtualThread, loop: VirtualLoop) -> None:
-        """Let the asyncio loop of a system, of this one or of one in its world, run what is ready there."""
+        """Let the asyncio loop of a system, of this one or of one in its world, run its ready handles."""
         system = loop.scheduler
         if system.closed:
             return
