@@ -3,6 +3,7 @@
 import pytest
 
 import actorflow as af
+from actorflow.core.messages.execution import CURRENT
 from tests.core.actors import Echo, Failing, Held, Log, hold, let_time_pass, until
 
 
@@ -255,3 +256,31 @@ def test_a_pipe_with_a_timeout_below_zero_is_refused(any_system, timeout):
     ref = any_system.spawn(Bounded)
     with pytest.raises(af.DefinitionError, match="timeout"):
         ref.call(Bounded.take, af.Future(), timeout).get(timeout=20)
+
+
+@pytest.mark.parametrize("kind", ["mapped", "joined", "chained"])
+def test_a_pipe_of_a_computed_future_has_its_timeout_too(any_system, kind):
+    ref, never, there = any_system.spawn(Bounded), af.Future(), af.Future()
+    there.set("there")
+    if kind == "mapped":
+        future = never.map(str)
+    else:
+        future = there.join(never) if kind == "joined" else there.join(never).map(list).map(str)
+    ref.call(Bounded.take, future, 0.01).get(timeout=20)
+    until(lambda: ref.call(Log.read).get(timeout=20) == ["AskTimeout"], any_system)
+    assert not never._wakes
+    never.set("late")
+    assert ref.call(Log.read).get(timeout=20) == ["AskTimeout"]
+
+
+def test_a_computed_future_is_computed_by_the_actor_that_it_is_piped_to_with_a_timeout_too(any_system):
+    ref, future, where = any_system.spawn(Bounded), af.Future(), []
+
+    def compute(value):
+        where.append(CURRENT.get().receiver)
+        return value
+
+    ref.call(Bounded.take, future.map(compute), 60.0).get(timeout=20)
+    future.set("value")
+    until(lambda: ref.call(Log.read).get(timeout=20) == ["value"], any_system)
+    assert where == [ref]

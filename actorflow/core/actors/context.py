@@ -321,28 +321,26 @@ def timer_future(ref: ActorRef[Any], seconds: float) -> tuple[Future[None], Call
 
 
 def within(ref: ActorRef[Any], future: Future[T], seconds: float) -> Future[T]:
-    """Return a future of another one's value or error, or of AskTimeout if that takes more than some seconds."""
-    bounded: Future[T] = Future(future._target)
+    """Return a future of another one's value or error, or of AskTimeout if that takes more than some seconds.
+
+    Whoever asks for the value gets it of the other one, so a value that is yet to be computed is computed there.
+    """
+    first: Future[Future[T]] = Future(future._target)
     over, cancel = timer_future(ref, seconds)
 
-    def copy() -> None:
-        cancel()
-        try:
-            value = future.get(timeout=0)
-        except BaseException as error:  # noqa: BLE001 - it is passed on
-            bounded._settle(None, error)
-        else:
-            bounded._settle(value, None)
+    def done() -> None:
+        if first._settle(future, None):
+            cancel()
 
     def end() -> None:
-        if future._drop_waiter(copy):
-            bounded._settle(None, AskTimeout(f"no answer came in {seconds:g} s"))
+        if first._settle(None, AskTimeout(f"no answer came in {seconds:g} s")):
+            future._drop_waiter(done)
 
-    if not future._add_waiter(copy):
-        copy()
+    if not future._add_waiter(done):
+        done()
     elif not over._add_waiter(end):
         end()
-    return bounded
+    return first.map(lambda one: one.get(timeout=seconds))
 
 
 def timer(seconds: float, /) -> Future[None]:

@@ -365,6 +365,13 @@ class Derived(Future[T]):
             return _Chain(pending, wake).advance(called=False)
         return not hasattr(self, "_turn") and super()._add_waiter(wake)  # another thread computes it right now
 
+    def _drop_waiter(self, wake: Callable[[], Any]) -> bool:
+        for source in self._awaited():
+            for chain in tuple(source._wakes):
+                if isinstance(chain, _Chain) and chain.wake is wake and source._drop_waiter(chain):
+                    return True
+        return super()._drop_waiter(wake)
+
 
 class _Chain:
     """Waits for several futures, one after the other, then wakes."""
