@@ -139,9 +139,7 @@ class Queue:
         """Make a call that may block in another thread, unless it must be made in this one."""
         is_bound = self._local.scheduler.is_virtual or self._store.is_held_here or handler_of(self._local) is not None
         if is_bound or (isinstance(task, AnyTask) and task.job_options.conn is not None):
-            return (
-                act()
-            )  # part of a transaction of this thread, or of its handler; or its time stands still until this is through
+            return act()  # part of its transaction, or of its handler's; or time stands still until this is through
         return await self._local.waits.offload.run(act)
 
     def enqueue_many(self, task: Any, arguments: Iterable[tuple[Any, ...]], /) -> list[Job[Any]]:

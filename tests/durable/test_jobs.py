@@ -260,3 +260,34 @@ def test_a_listener_hears_of_a_job_once_it_is_committed(start):
         ref = system.spawn(named(Enqueuer, "a", act))
         ref.call(Enqueuer.add, 2).get(timeout=30)
         wait_for(lambda: [kind for kind, _ in heard] == ["queued"])
+
+
+@pytest.mark.parametrize("way", ["outside", "inline", "elsewhere"])
+def test_no_job_comes_behind_one_that_is_not_committed(start, way):
+    """It has no number; or one that it had in a commit that was undone, and that another job has by now."""
+    with start() as system, af.ActorSystem("other", store="memory:") as other:
+        jobs, held, errors = system.queue("q"), [], []
+        others = other.queue("q")
+
+        def act(actor, k):
+            job = jobs.enqueue(double, k)
+            try:
+                if way == "inline":
+                    with jobs.inline():
+                        jobs.enqueue(double.options(after=[job]), k)
+                elif way == "elsewhere":
+                    others.enqueue(double.options(after=[job]), k)
+            except af.DefinitionError as error:
+                errors.append(str(error))
+            held.append(job)
+            raise ValueError("no")
+
+        ref = system.spawn(named(Enqueuer, "a", act))
+        with pytest.raises(ValueError, match="no"):
+            ref.call(Enqueuer.add, 1).get(timeout=30)
+        if way == "outside":
+            with pytest.raises(af.DefinitionError, match="part of its commit"):
+                jobs.enqueue(double.options(after=held), 1)
+        else:
+            assert [text for text in errors if "part of its commit" in text]
+        assert jobs.count() == others.count() == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.log import logger
 from actorflow.queues import ledger
 from actorflow.queues.job import Job
-from actorflow.queues.node.held_jobs import handler_of, hold_all
+from actorflow.queues.node.held_jobs import check_after, handler_of, hold_all
 from actorflow.queues.node.inline import run_inline
 
 if TYPE_CHECKING:
@@ -41,12 +41,13 @@ def put_all(
 ) -> list[Job[Any]]:
     """Add jobs together: in a transaction of ours, in the user's own, or in the commit of a durable handler."""
     news, conn = ledger.News(), packed[0].options.conn
+    handler = handler_of(local) if conn is None else None
+    check_after(packed, handler)
     if conn is not None:
         ids = work(local.store.join(conn), news)
         watch_transaction(local, conn, ids[-1])
         return [Job(local.store, local.waits, str(id_)) for id_ in ids]
 
-    handler = handler_of(local)
     if handler is not None:
         return hold_all(local, handler, packed, work)
 

@@ -24,20 +24,24 @@ def handler_of(local: LocalQueue) -> Execution | None:
     return execution
 
 
+def check_after(packed: list[Packed], execution: Execution | None) -> None:
+    """Refuse jobs that are to come behind a job that is not there: its handler is not committed, or has failed.
+
+    Raises:
+        DefinitionError: one of them is; it would be taken for another job, as it has no id.
+    """
+    for job in (job for one in packed for job in one.options.after):
+        if isinstance(job, HeldJob):
+            job.check_within(execution)
+
+
 def hold_all(
     local: LocalQueue,
     execution: Execution,
     packed: list[Packed],
     work: Callable[[Transaction, ledger.News], list[int]],
 ) -> list[Job[Any]]:
-    """Make jobs part of a handler's commit.
-
-    Raises:
-        DefinitionError: one is to come behind a job of another handler that is not committed.
-    """
-    for job in (job for one in packed for job in one.options.after):
-        if isinstance(job, HeldJob):
-            job.check_within(execution)
+    """Make jobs part of a handler's commit."""
     jobs = [HeldJob[Any](local.store, local.waits, execution) for _ in packed]
     news = ledger.News()
 
