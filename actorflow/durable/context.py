@@ -12,7 +12,7 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.core.messages.messages import Call
 from actorflow.core.messages.reply import Reply
 from actorflow.core.refs.timers import Timer
-from actorflow.durable.handling.stored_pipes import pipe_stored
+from actorflow.durable.handling.stored_pipes import keep_timer, pipe_stored
 from actorflow.durable.handling.unit_of_work import CURE, UnitOfWork
 from actorflow.durable.rows.answers import PipedAnswer
 from actorflow.durable.rows.payload import pack
@@ -57,6 +57,7 @@ class DurableContext(Context):
             raise DefinitionError(msg)
         unit.stashed = True
         unit.effects.ending = "kept"
+        keep_timer(unit)
 
     def unstash(self) -> None:
         """Put all stashed messages back to the front of the mailbox, in their old order."""

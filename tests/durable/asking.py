@@ -38,11 +38,32 @@ class Asker(Account):
         both = other.call(Answerer.act, "say").join(other.call(Answerer.act, "say"))
         self.ctx.pipe(both, self.got)
 
+    def ask_mapped(self, other: Any, timeout: float) -> None:
+        self.ctx.pipe(other.call(Answerer.act, "say").map(str.upper), self.got, on_error=self.missed, timeout=timeout)
+
     def got(self, value: Any) -> None:
         self.state.seen.append(["got", value])
 
     def missed(self, error: Exception) -> None:
         self.state.seen.append(["missed", type(error).__name__])
+
+
+class Patient(Asker):
+    """Puts answers aside until it is told to take them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = False
+
+    def open(self) -> None:
+        self.is_open = True
+        self.ctx.unstash()
+
+    def got(self, value: Any) -> None:
+        if self.is_open:
+            super().got(value)
+        else:
+            self.ctx.stash()
 
 
 class Answerer(Account):

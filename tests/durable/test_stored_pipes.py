@@ -10,8 +10,9 @@ import pytest
 import actorflow as af
 from actorflow.testing import VirtualSystem
 from tests.durable.actors import Account
-from tests.durable.asking import Answerer, Asker
-from tests.durable.test_messages import rows, wait_for
+from tests.durable.asking import Answerer, Asker, Patient
+from tests.durable.test_messages import QUICK, rows, wait_for
+from tests.durable.test_owners import sql
 from tests.durable.test_state import named
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +138,72 @@ def test_a_future_that_is_piped_twice_says_so(start):
         asker.call(Asker.ask_twice, other).get(timeout=30)
         wait_for(lambda: len(seen(asker)) == 2)
         assert sorted(seen(asker)) == [["got", "say 1"], ["missed", "DefinitionError"]]
+
+
+def test_a_timeout_holds_for_a_future_in_memory_too(start):
+    with start() as system:
+        asker = system.spawn(named(Asker, "asker"))
+        asker.call(Asker.ask_mapped, system.durable("nobody", Answerer), 0.05).get(timeout=30)
+        heard(asker, ("missed", "AskTimeout"))
+
+
+def test_a_timeout_that_is_a_dead_letter_is_handled_when_it_is_retried(start):
+    """Its timer is gone; it is no late answer for that."""
+    ready = []
+
+    class Unready(Asker):
+        def missed(self, error):
+            if not ready:
+                raise LookupError("not ready")
+            super().missed(error)
+
+    with start() as system:
+        asker = system.spawn(named(Unready, "asker", retry=QUICK))
+        asker.call(Unready.ask_for, system.durable("nobody", Answerer), "say", 0.01).get(timeout=30)
+        wait_for(lambda: system.dead_mail.count("asker") == 1)
+        ready.append(True)
+        assert system.dead_mail.retry_all("asker") == 1
+        heard(asker, ("missed", "AskTimeout"))
+
+
+@pytest.mark.parametrize("host", [None, af.Process()], ids=["here", "hosted"])
+def test_an_answer_that_is_stashed_is_handled_afterwards_in_spite_of_its_timeout(start, host):
+    with start() as system:
+        asker, other = system.spawn(named(Patient, "asker", host=host)), system.spawn(named(Answerer, "other"))
+        asker.call(Patient.ask_for, other, "say", 60.0).get(timeout=30)
+        wait_for(lambda: len(asker._box.stash) == 1)
+        assert rows(system, "af_actor_timer") == 1
+        asker.call(Patient.open).get(timeout=30)
+        wait_for(lambda: rows(system, "af_mail") == rows(system, "af_actor_timer") == 0)
+        heard(asker, ("got", "say 1"))
+
+
+def test_a_promise_that_is_kept_by_on_start_comes_at_once(start):
+    class Keeper(Answerer):
+        def on_start(self):
+            if self.state.seen:
+                self.keep_promise()
+
+    with start() as system:
+        asker, other = system.spawn(named(Asker, "asker")), system.spawn(named(Keeper, "other"))
+        asker.call(Asker.ask_for, other, "promise").get(timeout=30)
+        wait_for(lambda: len(seen(other)) == 1)
+        other.stop(timeout=30)
+        system.spawn(named(Keeper, "other"))
+        wait_for(lambda: rows(system, "af_mail") == 0)
+        heard(asker, ("got", "as promised"))
+
+
+@pytest.mark.parametrize("address", ["@x", "@[]", "@5", "@[1, 2]"])
+def test_a_damaged_address_of_an_answer_holds_up_nobody(start, address):
+    with start() as system:
+        asker = system.spawn(named(Asker, "asker"))
+        for name in ("other", "nobody"):
+            asker.call(Asker.ask_for, system.durable(name, Answerer), "say").get(timeout=30)
+        sql(system, "UPDATE af_mail SET asker = ?", address)
+        other = system.spawn(named(Answerer, "other"))
+        assert other.call(Account.add, 1).get(timeout=30) == 2
+        assert system.stored_actors.drop_mail_of("nobody") == 1
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -41,9 +41,9 @@ def pipe_stored(unit: UnitOfWork, future: Future[Any], answer: PipedAnswer, time
 
 
 def body_of_timeout(unit: UnitOfWork, answer: PipedAnswer, timeout: float) -> bytes:
-    """Return the message of the timer that ends the wait for an answer."""
+    """Return the message of the timer that ends the wait for an answer: an error that waits for no timer itself."""
     error = write_error(AskTimeout(f"no answer came in {timeout:g} s"))
-    late = PipedAnswer(answer.name, answer.failed, answer.token, None, error)
+    late = PipedAnswer(answer.name, answer.failed, None, answer.token, error)
     return pack(late, unit.scheduler.payload_limit)
 
 
@@ -52,7 +52,7 @@ def run_piped_answer(ref: Any, answer: PipedAnswer) -> Any:
     """Call the method that an answer was piped to."""
     unit = CURRENT.get()
     assert isinstance(unit, UnitOfWork)
-    if answer.token is not None and unit.effects.timer is None:
+    if answer.token is not None:
         row = timer_of(ref._box.timers, answer.token)
         if row is None:
             logger.info("%s: the answer for %s() came after its timeout, and is dropped", ref, answer.name)
@@ -64,6 +64,15 @@ def run_piped_answer(ref: Any, answer: PipedAnswer) -> Any:
     if answer.failed is None:
         raise error
     return ref._actor._perform_named(answer.failed, (error,), {})
+
+
+def keep_timer(unit: UnitOfWork) -> None:
+    """Let the timer of an answer go on that is put aside: no method has handled it."""
+    answer = unit.message
+    if type(answer) is PipedAnswer and answer.token is not None:
+        row = timer_of(unit.box.timers, answer.token)
+        if row in unit.effects.dropped_timers:
+            unit.effects.dropped_timers.remove(row)
 
 
 def timer_of(timers: Mapping[int, TimerRow], token: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,14 +124,14 @@ class Ownership:
         effects.next = owned.next
         if effects.state != owned.state or effects.has_more_than_state:  # most are unchanged
             work = partial(ledger.save, context=runtime, unit=effects, capacities=runtime.capacity)
-            with runtime.doubting(letter.receiver for letter in effects.letters):
+            with runtime.doubting(letter.receiver for letter in chain(effects.letters, effects.replies)):
                 runtime.store.write(work, durability=unit.durability)
         box.stored = effects.state
 
         def begin() -> None:
             box.timers.arm_all([row for row in owned.timers if row.id in box.timers])
             unit.follow_up()
-            for letter in effects.letters:
+            for letter in chain(effects.letters, effects.replies):
                 runtime.announce(letter)
 
         unit.leave()

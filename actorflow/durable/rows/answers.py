@@ -34,11 +34,17 @@ class AnswerAddress(NamedTuple):
 
     @classmethod
     def of(cls, asker: str) -> Self | None:
-        """Return the address that an asker is; None if the asker is a node."""
-        if not asker.startswith(MARK):
+        """Return the address that an asker is; None if the asker is a node.
+
+        A damaged one is none, too: its answer is kept for a day, as of a node that has ended, and all else goes on.
+        """
+        if not isinstance(asker, str) or not asker.startswith(MARK):  # SQLite has any type in any column
             return None
-        receiver, *rest = json.loads(asker[len(MARK) :])
-        return cls(receiver, rest)
+        try:
+            receiver, *rest = json.loads(asker[len(MARK) :])
+        except (ValueError, TypeError):
+            return None
+        return cls(receiver, rest) if isinstance(receiver, str) else None
 
 
 @dataclass(slots=True, repr=False)
@@ -49,7 +55,7 @@ class PipedAnswer:
         name: of the method that gets the value.
         failed: name of the method that gets an error; None: the error fails the message.
         token: what the timer of the timeout is known by; None: there is none.
-        value: the value.
+        value: the value; in the message of a timeout, the token of its timer.
         error: the error, as it is stored; None if there is a value.
     """
 
