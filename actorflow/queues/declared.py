@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar, Unpack, overload
 
+from actorflow.core.actors.traits import check_known
 from actorflow.errors import DefinitionError
 from actorflow.queues.cron import Schedule, ScheduleKeywords
 from actorflow.queues.opening import check_queue
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from actorflow.queues.queue import MoreThanFour, Queue
     from actorflow.store.transaction import Durability
     from actorflow.tasks.signatures import TakesFour, TakesNone, TakesOne, TakesThree, TakesTwo
+
+WHEN: Final = tuple(ScheduleKeywords.__annotations__)
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -75,13 +78,16 @@ class DeclaredQueue:
         """Have a task enqueued at the times of a cron expression, as `Queue.cron` does, once the app is up.
 
         Raises:
-            DefinitionError: the expression, the zone or the arguments make no sense, or the schedule is there already.
+            DefinitionError: the expression, the zone or the arguments make no sense, an option is unknown, or the
+                schedule is there already.
+            PayloadError: an argument cannot be stored.
         """
         check_each("cron(args=)", [args], "tuple of arguments")
         if not isinstance(task, AnyTask):
             msg = f"cron({text_of(cron)}, {text_of(task)}): give a task, a function under @af.task"
             raise DefinitionError(msg)
         task.check(tuple(args), {})
+        check_known(when, WHEN)
         zone, catch_up, name = when.get("tz", "UTC"), when.get("catch_up", "skip"), when.get("name")
         name = f"{task.name} {cron} {zone}" if name is None else name
         Schedule(name, cron, zone, catch_up, Packed(task.name, task.job_options, encode([list(args), {}])))

@@ -108,8 +108,10 @@ class Queue:
         local.latencies.enqueue.append(local.clock.monotonic() - began)
         if local.inline:
             return tell_added(local, [id_], [packed])[0]
-        local.announcer.tell("queued", id_, packed.task)
-        local.wake()
+        try:
+            local.announcer.tell("queued", id_, packed.task)
+        finally:  # a Ctrl-C in a listener: the job is there
+            local.wake()
         return Job(self._store, local.waits, str(id_))
 
     @overload

@@ -16,7 +16,8 @@ class Current:
     """The attempt that runs: `af.current()` inside of a task.
 
     Attributes:
-        key: the same for each attempt of one job, and no other's: hand it to services that know idempotency keys.
+        key: the same for each attempt of one job, and no other's of its store: hand it to services that know
+            idempotency keys.
         attempt: counts from 1.
     """
 

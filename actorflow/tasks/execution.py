@@ -72,7 +72,7 @@ class Owner(Protocol):
     """The job, or the step, that a task runs for; `str` of it begins a line of the log.
 
     Attributes:
-        key: the same for each attempt, and no other owner's.
+        key: the same for each attempt, and no other owner's of the store.
         attempt: counts from 1.
         tries: the attempts so far that count for the task's retry.
         spent: seconds from the begin of the first try to that of this one.
@@ -157,6 +157,8 @@ class Attempt(Generic[O]):
             rng: for the pause before another try.
             worker: the actor that runs it: its end cuts the attempt.
         """
+        if self.ending is not None:
+            return  # it was given up before its worker's thread came to it
         self.began = self.site.clock.monotonic()
         try:
             self.complete(run_in_pool(self) if self.task.cpu else self.call())

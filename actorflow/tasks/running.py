@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import ActorDeadError, HostDied, PayloadError, Stopping, TaskTimeout
+from actorflow.errors import ActorDeadError, HostDied, JobCancelled, PayloadError, Stopping, TaskTimeout
 from actorflow.tasks.current import CURRENT_TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from actorflow.process.pool.future import PoolFuture
     from actorflow.process.pool.pool import ProcessPool
     from actorflow.tasks.execution import Attempt
+
+NOT_CALLED: Final = "it was cancelled before its function was called"
 
 
 class NotBegun(Exception):
@@ -31,6 +33,7 @@ def run_in_pool(attempt: Attempt[Any]) -> Any:
 
     Raises:
         NotBegun: there is no process, pool or folder for it.
+        JobCancelled: it was given up before.
         Stopping: the system ends, and the pool has ended before.
         HostDied: the process died.
     """
@@ -38,14 +41,18 @@ def run_in_pool(attempt: Attempt[Any]) -> Any:
     args, kwargs = attempt.owner.arguments()
     try:
         pool = attempt.site.pool()
+        if attempt.ending is not None:  # it was given up while the pool started
+            raise JobCancelled(NOT_CALLED)
         future = submit(pool, attempt, args, kwargs)
-    except PayloadError:
+    except (PayloadError, JobCancelled):
         raise
     except Exception as error:
         if scheduler.draining:  # the pool has ended before
             raise Stopping from error
         raise NotBegun from error
     attempt.in_pool, attempt.abort = future, future.cancel
+    if attempt.ending is not None:  # just now, when it could not be aborted
+        future.cancel()
     try:
         return future.result()
     except HostDied as error:
@@ -83,8 +90,10 @@ async def run_on_loop(attempt: Attempt[Any]) -> Any:
     CURRENT_TASK.set(attempt.current(may_write=False))
     args, kwargs = attempt.owner.arguments()
     loop = asyncio.get_running_loop()
-    running = loop.create_task(contained(attempt.task.function(*args, **kwargs)))
+    running = loop.create_task(contained(attempt.task.function, args, kwargs))
     attempt.abort = lambda: loop.call_soon_threadsafe(running.cancel)
+    if attempt.cancelled:  # before it could be aborted: the loop was busy
+        running.cancel()
     try:
         done, _ = await asyncio.wait([running], timeout=attempt.timeout)
     except asyncio.CancelledError:  # the actor is to end
@@ -100,10 +109,12 @@ async def run_on_loop(attempt: Attempt[Any]) -> Any:
     return value
 
 
-async def contained(coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
-    """Await a task's coroutine; return its value, or an exception that asyncio would let end the loop."""
+async def contained(
+    function: Callable[..., Coroutine[Any, Any, Any]], args: Any, kwargs: Any
+) -> tuple[Any, BaseException | None]:
+    """Await a task's function; return its value, or an exception that asyncio would let end the loop."""
     try:
-        return await coroutine, None
+        return await function(*args, **kwargs), None
     except (SystemExit, KeyboardInterrupt) as error:
         return None, error
 

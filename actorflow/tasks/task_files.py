@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.clock import SystemClock
 from actorflow.core.futures.thread_wait import now
+from actorflow.core.log import logger
 from actorflow.errors import HostDied
 from actorflow.store.sqlite.locks import is_free, take
 from actorflow.tasks.current import CURRENT_TASK, Current
@@ -63,7 +64,10 @@ class TaskFiles:
 
     def cancel(self, key: str) -> None:
         """Have the task of an attempt see that it is cancelled."""
-        Path(f"{self.path_of(key)}.cancel").touch()
+        try:
+            Path(f"{self.path_of(key)}.cancel").touch()
+        except OSError as error:  # the folder was swept away, the disk is full: its process is ended in a moment
+            logger.warning("A cpu task cannot see that it is cancelled: %s", error)
 
     def progress(self, key: str) -> list[Any] | None:
         """Return the notes of the task since they were last read."""

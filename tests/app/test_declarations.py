@@ -179,6 +179,7 @@ def test_a_schedule_of_a_task_that_was_not_added_is_refused():
         (lambda: mail().cron("* * * * *", plain), "give a task"),
         (lambda: mail().cron("* * * * *", added, args=(1, 2)), "added"),
         (lambda: mail().cron("* * * * *", added, tz="Mars/Base"), "Mars/Base"),
+        (lambda: mail().cron("* * * * *", added, catchup="all"), "did you mean 'catch_up'"),
         (lambda: mail().cron("0 * * * *", added).cron("0 * * * *", added), "two schedules"),
     ],
 )

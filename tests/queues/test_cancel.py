@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from concurrent.futures import CancelledError
 
@@ -10,6 +11,7 @@ import pytest
 
 import actorflow as af
 from actorflow.queues.node import worker_slots
+from actorflow.queues.node.job_store import JobStore
 
 from . import tasks
 
@@ -121,6 +123,65 @@ def test_a_cpu_task_that_does_not_look_is_killed_with_its_process(shop, tmp_path
         job.result(timeout=30)
     assert jobs.enqueue(tasks.cpu_double, 4).result(timeout=30)[0] == 8
     assert job.info().crashes == 0
+
+
+@pytest.mark.usefixtures("_short_grace")
+@pytest.mark.parametrize("url", ["memory"], indirect=True)
+def test_a_cpu_task_that_cannot_be_told_of_its_cancel_is_killed_and_no_other_job_notices(shop, tmp_path, caplog):
+    path, begun = tmp_path / "begun", tasks.begun("beside")
+    jobs = shop.queue("q", workers=2)
+    beside = jobs.enqueue(tasks.hold.options(at_most_once=True), "beside")
+    job = jobs.enqueue(tasks.cpu_stubborn, str(path))
+    assert begun.wait(30)
+    tasks.until(path.exists)
+    shutil.rmtree(jobs._local.task_files.folder)  # by a program that removes old folders of temporary files
+    job.cancel()
+    with pytest.raises(af.JobCancelled, match="cancelled while it ran"):
+        job.result(timeout=30)
+    tasks.GATES["beside"].set()
+    assert beside.result(timeout=30) == "beside"
+    assert "A cpu task cannot see that it is cancelled" in caplog.text
+    assert "Unhandled exception" not in caplog.text
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_store_that_fails_as_a_job_is_cancelled_delays_the_cancel_alone(shop, monkeypatch, caplog):
+    jobs, begun, beside = shop.queue("q", workers=2), tasks.begun("beside"), tasks.begun("until cancelled")
+    other = jobs.enqueue(tasks.hold.options(at_most_once=True), "beside")
+    job = jobs.enqueue(tasks.until_cancelled, "until cancelled")
+    assert begun.wait(30)
+    assert beside.wait(30)
+    to_cancel, failures = JobStore.to_cancel, iter([af.StoreError("it is busy")] * 3)
+
+    def failing(self):
+        for error in failures:
+            raise error
+        return to_cancel(self)
+
+    monkeypatch.setattr(JobStore, "to_cancel", failing)
+    job.cancel()
+    assert job.result(timeout=30) is None
+    tasks.GATES["beside"].set()
+    assert other.result(timeout=30) == "beside"
+    assert "running jobs are cancelled later: it is busy" in caplog.text
+    assert "Unhandled exception" not in caplog.text
+
+
+@pytest.mark.usefixtures("_short_grace")
+@pytest.mark.parametrize("url", ["memory"], indirect=True)
+def test_a_worker_that_is_replaced_takes_the_async_one_beside_it_along(shop):
+    jobs = shop.queue("q", workers=1)
+    for number in range(3):
+        assert jobs.enqueue(tasks.await_double, 1).result(timeout=30) == 2
+        begun = tasks.begun(f"left {number}")
+        job = jobs.enqueue(tasks.stubborn, f"left {number}")
+        assert begun.wait(30)
+        job.cancel()
+        with pytest.raises(af.JobCancelled):
+            job.result(timeout=30)
+        tasks.GATES[f"left {number}"].set()
+    assert jobs.enqueue(tasks.await_double, 1).result(timeout=30) == 2
+    tasks.until(lambda: sum("asyncjobworker" in line for line in str(shop.tree()).splitlines()) == 1)
 
 
 @pytest.mark.parametrize("url", ["memory"], indirect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import subprocess
@@ -439,6 +440,35 @@ def test_a_listener_that_raises_is_logged_and_stops_nothing(shop, caplog):
     assert kinds == ["started", "completed"]
 
 
+@pytest.mark.parametrize("url", ["memory"], indirect=True)
+@pytest.mark.parametrize(
+    "enqueue",
+    [
+        lambda jobs: jobs.enqueue(tasks.double, 2),
+        lambda jobs: jobs.enqueue(tasks.double.options(priority=1), 2),
+        lambda jobs: jobs.enqueue_many(tasks.double, [(2,), (3,)]),
+    ],
+    ids=["plain", "with options", "many"],
+)
+@pytest.mark.parametrize("offered", [True, False])
+def test_a_ctrl_c_in_a_listener_leaves_no_job_without_a_worker(shop, enqueue, offered):
+    jobs, heard = shop.queue("q", workers=1), []
+
+    def interrupt(event: object) -> None:
+        if event.kind == "queued":
+            heard.append(event.job)
+            raise KeyboardInterrupt
+
+    jobs.enqueue(tasks.double, 1).result(timeout=30)
+    tasks.until(lambda: jobs._local.offers)
+    if not offered:
+        jobs._local.offers.clear()  # as if another thread had it just now, whose job goes elsewhere
+    jobs.subscribe(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        enqueue(jobs)
+    assert shop.get_job(heard[0]).result(timeout=20) == 4
+
+
 # --- inline ----------------------------------------------------------------------------------------------------------
 
 
@@ -461,6 +491,21 @@ def test_inline_jobs_run_at_once_in_the_thread_that_enqueues_them(shop):
             jobs.enqueue(tasks.fail, "x").result(timeout=0.1)
     assert jobs.enqueue(tasks.double, 1).status == "queued"
     assert (jobs.stats().running, jobs.stats().completed, jobs.stats().failed) == (0, 5, 1)
+
+
+@pytest.mark.parametrize("url", ["memory"], indirect=True)
+def test_an_inline_async_task_sees_its_own_attempt_and_has_its_timeout(shop):
+    @af.task(name="tests.inline_async")
+    async def here(seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return af.current().key
+
+    jobs = shop.queue("q")
+    with jobs.inline():
+        job = jobs.enqueue(here, 0.0)
+        assert job.result(timeout=0.1) == f"job-{job.id}"
+        with pytest.raises(af.JobFailed, match=r"TaskTimeout: .* took over 0\.05 s"):
+            jobs.enqueue(here.options(timeout=0.05), 60.0).result(timeout=0.1)
 
 
 def test_an_inline_job_that_waits_for_others_is_left_until_they_are_over(shop):

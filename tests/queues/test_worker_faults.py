@@ -14,6 +14,7 @@ from actorflow.process.pool.pool import ProcessPool
 from actorflow.queues import ledger
 from actorflow.queues.node import claimer, job_owner, shortage, worker_slots
 from actorflow.queues.node.job_store import JobStore
+from actorflow.queues.node.upkeep import Upkeep
 from actorflow.store import codec
 from actorflow.store.sqlite.node import SqliteNode
 from actorflow.tasks.site import TaskSite
@@ -305,6 +306,26 @@ def test_a_store_that_stays_broken_is_a_log_line_each_half_minute_and_jobs_go_on
     monkeypatch.setattr(JobStore, "settle_and_claim", settle_and_claim)
     timed.sleep(10)
     assert len(ran) == 1
+
+
+@pytest.mark.parametrize("name", ["report_unknown", "report_stopped"])
+def test_a_report_for_which_the_store_fails_costs_no_running_job_its_attempt(timed, monkeypatch, caplog, name):
+    task, ran = recorder(timed)
+    jobs = timed.queue("q", workers=2)
+    long = jobs.enqueue(task.options(at_most_once=True), "long", 200.0)
+    timed.sleep(1)
+
+    def broken(*_arguments):
+        raise af.StoreError("it is busy")
+
+    monkeypatch.setattr(Upkeep, name, broken)
+    for _ in range(3):
+        timed.sleep(50)
+        jobs.enqueue(task, "short", 0.0)
+    timed.sleep(100)
+    assert long.status == "completed"
+    assert len(ran) == 4
+    assert "jobs and schedules without a process are reported later: it is busy" in caplog.text
 
 
 @pytest.mark.parametrize("trial", [tasks.double, tasks.hold], ids=["short", "long"])

@@ -15,6 +15,7 @@ import actorflow as af
 from actorflow.store.codec import decode
 from actorflow.store.error_json import read_error
 from actorflow.store.sqlite.connection import STATEMENTS
+from actorflow.tasks import running
 from actorflow.tasks.execution import Attempt, Ending
 from actorflow.tasks.running import NotBegun
 from actorflow.tasks.site import TaskSite
@@ -379,6 +380,14 @@ def test_of_two_ends_at_once_the_first_one_counts(site, number):
     assert [ending.kind for ending in attempt.owner.ends] == ["failed" if won[0] else "completed"]
 
 
+def test_a_step_given_up_before_its_thread_came_to_it_is_not_called(site):
+    attempt = attempt_at(site, charge, "book")
+    assert attempt.give_up(TimeoutError(), random.Random(0))
+    attempt.run(random.Random(0))
+    assert [ending.kind for ending in attempt.owner.ends] == ["failed"]
+    assert rows(site, "effects") == []
+
+
 # --- on the loop, and in virtual time ---------------------------------------------------------------------------------
 
 
@@ -410,6 +419,23 @@ def test_an_async_step_ends_when_it_is_cancelled(site):
     until(lambda: attempt.abort is not None)
     attempt.cancel()
     assert end_of(attempt).kind == "cancelled"
+
+
+def test_an_async_step_cancelled_before_the_loop_came_to_it_is_not_called(site):
+    attempt = attempt_at(site, sleep_async, 60.0)
+    attempt.cancel()
+    assert end_of(start(site, attempt, LoopWorker)).kind == "cancelled"
+    assert not BEGUN.is_set()
+
+
+def test_an_async_step_cancelled_before_its_turn_in_virtual_time_is_not_called():
+    with VirtualSystem("runs") as system:
+        attempt = attempt_at(site_in(system), sleep_async, 60.0)
+        attempt.cancel()
+        system.spawn(LoopWorker).cast(LoopWorker.run, attempt)
+        system.sleep(1)
+        assert [ending.kind for ending in attempt.owner.ends] == ["cancelled"]
+    assert not BEGUN.is_set()
 
 
 class Sleeper(af.Actor):
@@ -484,6 +510,35 @@ def test_a_cancelled_cpu_step_that_does_not_look_ends_with_its_process(site, tmp
     attempt.cancel()
     assert not attempt.end_cancelled(random.Random(0))
     assert end_of(attempt).kind == "cancelled"
+
+
+def give_up_after(attempt: Attempt[Step], act: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that gives up a cancelled attempt once another one has returned."""
+
+    def act_slowly(*args: Any) -> Any:
+        value = act(*args)
+        attempt.cancel()
+        assert attempt.end_cancelled(random.Random(0))
+        return value
+
+    return act_slowly
+
+
+def test_a_cpu_step_given_up_while_its_pool_started_is_not_called(site, tmp_path, monkeypatch):
+    attempt = attempt_at(site, compute, str(tmp_path), False)
+    monkeypatch.setattr(site, "pool", give_up_after(attempt, site.pool))
+    attempt.run(random.Random(0))
+    assert end_of(attempt).kind == "cancelled"
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_cpu_step_given_up_while_it_was_submitted_ends_with_its_process(site, tmp_path, monkeypatch):
+    attempt = attempt_at(site, hang_in_process, str(tmp_path))
+    monkeypatch.setattr(running, "submit", give_up_after(attempt, running.submit))
+    began = time.monotonic()
+    attempt.run(random.Random(0))
+    assert end_of(attempt).kind == "cancelled"
+    assert time.monotonic() - began < 40  # its function sleeps for 60 s
 
 
 def test_a_process_that_dies_is_told_to_the_owner(site, tmp_path):

@@ -27,11 +27,11 @@ def put_and_claim(local: LocalQueue, packed: Packed, now: float) -> int | None:
         return None
     try:
         id_, claimed = local.jobs.put_and_claim(packed, now)
-    except BaseException:
+        if local.announcer.listeners:
+            local.announcer.tell("queued", id_, packed.task)
+    except BaseException:  # of the store, or a Ctrl-C, in a listener too
         local.tell_claimer("take_offered", offer, None, is_all=False)
         raise
-    if local.announcer.listeners:
-        local.announcer.tell("queued", id_, packed.task)
     local.tell_claimer("take_offered", offer, claimed, is_all=len(claimed) == 1 and claimed[0].id == id_)
     return id_
 
@@ -65,14 +65,16 @@ def tell_added(
     local: LocalQueue, ids: list[int], packed: list[Packed], duplicates: Collection[int] = ()
 ) -> list[Job[Any]]:
     """Tell others of new jobs."""
-    for id_, one in zip(ids, packed, strict=True):
-        if id_ not in duplicates:
-            local.announcer.tell("queued", id_, one.task)
+    try:
+        for id_, one in zip(ids, packed, strict=True):
+            if id_ not in duplicates:
+                local.announcer.tell("queued", id_, one.task)
+    finally:  # a Ctrl-C in a listener: the jobs are there
+        if not local.inline:
+            local.wake()
     if local.inline:
         for id_ in ids:
             run_inline(local, id_)
-    else:
-        local.wake()
     return [Job(local.store, local.waits, str(id_)) for id_ in ids]
 
 

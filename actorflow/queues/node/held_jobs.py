@@ -55,10 +55,12 @@ def hold_all(
             job.is_there = True
         if news.ended or news.is_unfinished:
             local.announcer.announce([], news)
-        for job, one in zip(jobs, packed, strict=True):
-            if job.number not in news.duplicates:
-                local.announcer.tell("queued", job.number, one.task)
-        local.wake()
+        try:
+            for job, one in zip(jobs, packed, strict=True):
+                if job.number not in news.duplicates:
+                    local.announcer.tell("queued", job.number, one.task)
+        finally:
+            local.wake()
 
     execution.also(write, tell, local.durability)
     return list(jobs)

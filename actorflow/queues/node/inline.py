@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.errors import OutcomeUnknown, PayloadError
 from actorflow.queues import ledger
 from actorflow.queues.node.job_owner import JobAttempt, attempt_of, begin, dead_letter, ended
+from actorflow.tasks.running import run_on_loop
 
 if TYPE_CHECKING:
     from actorflow.queues.node.local_queue import LocalQueue
@@ -67,8 +68,7 @@ def run(attempt: JobAttempt, rng: random.Random) -> ledger.Outcome:
     """Run an attempt, and return its outcome."""
     attempt.began = attempt.site.clock.monotonic()
     try:
-        value = attempt.call()
-        attempt.complete(awaited(value) if attempt.task.is_async else value)
+        attempt.complete(awaited(attempt) if attempt.task.is_async else attempt.call())
     except KeyboardInterrupt:
         attempt.undo()
         raise
@@ -78,11 +78,11 @@ def run(attempt: JobAttempt, rng: random.Random) -> ledger.Outcome:
     return attempt.owner.outcome
 
 
-def awaited(coroutine: Any) -> Any:
-    """Run a coroutine on a loop of its own, in a thread of its own, as this one may have a loop that runs."""
+def awaited(attempt: JobAttempt) -> Any:
+    """Await an async task on a loop of its own, in a thread of its own, as this one may have a loop that runs."""
     import asyncio  # noqa: PLC0415 - it takes 30 ms
     import contextvars  # noqa: PLC0415
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
+        return thread.submit(contextvars.copy_context().run, asyncio.run, run_on_loop(attempt)).result()

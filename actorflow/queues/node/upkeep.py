@@ -60,8 +60,14 @@ class Upkeep:
                 self.pruner.cast(Pruner.remove)
         if now - self._reported_at > UNKNOWN_SECONDS:
             self._reported_at = now
-            self.report_unknown()
-            self.report_stopped()
+            try:
+                self.report_unknown()
+                self.report_stopped()
+            except Exception as error:  # noqa: BLE001 - the store is gone for now
+                text = "Queue %s: the store failed, jobs and schedules without a process are reported later: %s"
+                self.report_failure("reports", error, text)
+            else:
+                self.report_success("reports")
 
     def look_around(self, *, is_busy: bool) -> bool:
         """Take over from nodes that hang or have died, and say that this one lives; called a few times a second.

@@ -184,6 +184,9 @@ class WorkerSlots(Actor):
         _, slot = self.running[attempt.owner.job.id]
         self.end(attempt)
         slot.stop(block=False)
+        beside = self.async_workers.pop(slot, None)
+        if beside is not None:
+            beside.stop(block=False)
         self.given_up = [*(ref for ref in self.given_up if ref.is_alive()), slot]
         if self.draining:
             self.abandon_given_up()
@@ -203,9 +206,17 @@ class WorkerSlots(Actor):
 
     def look_for_cancelled(self) -> None:
         """End the jobs that somebody has cancelled."""
-        if self.running or self.backlog:
-            for id_ in self.local.jobs.to_cancel():
-                self.cancel(id_)
+        if not (self.running or self.backlog):
+            return
+        try:
+            cancelled = self.local.jobs.to_cancel()
+        except Exception as error:  # noqa: BLE001 - the store is gone for now; the next look around asks again
+            text = "Queue %s: the store failed, running jobs are cancelled later: %s"
+            self.local.upkeep.report_failure("cancelled jobs", error, text)
+            return
+        self.local.upkeep.report_success("cancelled jobs")
+        for id_ in cancelled:
+            self.cancel(id_)
 
     def cancel(self, id_: int) -> None:
         """Have a job end: its task sees that it is cancelled, and is ended if it goes on all the same."""
@@ -220,8 +231,8 @@ class WorkerSlots(Actor):
         elif id_ in self.running:
             attempt, _ = self.running[id_]
             if not attempt.cancelled:
-                attempt.cancel()
                 self.ctx.after(CANCEL_SECONDS, self.end_cancelled, attempt)
+                attempt.cancel()
 
     def end_cancelled(self, attempt: JobAttempt) -> None:
         """End a task that has not looked whether it is cancelled."""
