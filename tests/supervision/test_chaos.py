@@ -151,7 +151,8 @@ def supervisor(diary: Diary, pace: float, depth: int, name: str):
     ]
     strategy = dice.choice(["one_for_one", "one_for_all", "rest_for_one"])
     rules = {"strategy": strategy, "intensity": dice.choice([0, 1, 3, 10]), "period": dice.choice([1.0, 5.0])}
-    return af.child(af.Supervisor, *children, **rules).options(name=name)
+    # Its children stop one after the other, some in a second each: five seconds are not enough for all that there are.
+    return af.child(af.Supervisor, *children, **rules).options(name=name, shutdown=120.0)
 
 
 def everybody(children) -> list[af.ActorRef]:
@@ -218,7 +219,7 @@ def check(system, diary: Diary, answers: list[af.Future]) -> None:
     assert not everybody(system.root)
 
 
-SETTINGS = af.Settings(intensity=10**6, grace=20)
+SETTINGS = af.Settings(intensity=10**6, grace=60)  # more than a wait for a nap, and the naps behind it
 
 
 @pytest.mark.slow(quick=["0"])
