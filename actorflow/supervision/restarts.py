@@ -110,6 +110,14 @@ class SupervisedChildren(Children):
         if self.closed:
             self.bury_between(ref)
 
+    async def stop_all(self, *, seconds: float | None = None, cause: BaseException | None = None) -> None:
+        """Stop all children; those that wait for a restart come first, as siblings may wait for an answer of theirs."""
+        self.closed = True
+        if self._between:
+            for ref in [ref for ref in self.members.values() if ref.uid in self._between]:
+                self.bury_between(ref)
+        await super().stop_all(seconds=seconds, cause=cause)
+
     def bury_between(self, ref: ActorRef[Any]) -> bool:
         """Bury a child that waits for its restart; False if it does not."""
         if ref.uid not in self._between:

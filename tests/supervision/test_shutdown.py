@@ -8,6 +8,7 @@ import time
 import pytest
 
 import actorflow as af
+from actorflow.testing import VirtualSystem
 from tests.core.actors import until
 from tests.supervision.parts import PATIENCE, Worker, crash, ended, find, kid, ping, tree
 
@@ -380,3 +381,31 @@ def test_loop_handlers_that_begin_at_once_share_one_thread_which_ends(system, mo
     answers = [ref.call(Loops.where) for ref in refs]
     assert len({answer.get(timeout=PATIENCE) for answer in answers}) == 1
     assert len(made) == 1
+
+
+class Asking(af.Actor):
+    async def wait_for(self, other):
+        await other.ask("anything", block=False)
+
+
+class Falls(af.Actor):
+    def on_receive(self, message):
+        raise af.Crash
+
+
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
+def test_a_child_that_waits_for_one_that_waits_for_its_restart_does_not_hold_up_the_end(strategy):
+    """The younger one is asked to end first, and waits for an answer of the older one's next life."""
+    with VirtualSystem("test", settings=af.Settings(grace=3600.0)) as system:
+        falls = af.child(Falls).options(name="falls", restart="permanent", backoff=af.Backoff(10_000.0, jitter=0))
+        asks = af.child(Asking).options(name="asks")
+        system.spawn(af.child(af.Supervisor, falls, strategy=strategy).options(name="tree"))
+        system.find("/test/tree/falls").tell("fall")
+        system.sleep(1)
+        asking = system.find("/test/tree").call(af.Supervisor.start_child, asks).get()
+        answer = asking.call(Asking.wait_for, system.find("/test/tree/falls"))
+        system.sleep(1)
+        began = system.now
+        system.stop()
+        assert system.now - began < 1
+        assert isinstance(answer._error, af.ActorDeadError)
