@@ -129,7 +129,7 @@ class CommitBatch:
                 self._write(members, errors)
                 for member, error in zip(members, errors, strict=True):
                     if error is None:
-                        member.leave()
+                        contained(member, member.leave)
         except BaseException as error:
             lost = StoreError(f"the commit was interrupted by {reason_of(error)}: it may be there")
             errors += [lost] * (len(members) - len(errors))
@@ -165,10 +165,7 @@ class CommitBatch:
     def settle(self, members: list[BatchMember], errors: list[Exception | None]) -> None:
         """Have the members of a batch go on; the holder of the baton calls it."""
         for member, error in zip(members, errors, strict=True):
-            try:
-                member.settle(error)
-            except Exception:  # noqa: BLE001 - the others have to go on
-                logger.critical("%s could not go on after a commit; please report it", text_of(member), exc_info=True)
+            contained(member, partial(member.settle, error))
 
     def flushed(self) -> Future[None]:
         """Return a future that is set once the effects now in the batch are committed."""
@@ -180,6 +177,14 @@ class CommitBatch:
 
         self.do(commit)
         return done
+
+
+def contained(member: BatchMember, act: Callable[[], object]) -> None:
+    """Have a member go on; an error of one keeps none of the others."""
+    try:
+        act()
+    except Exception:  # noqa: BLE001 - the others have to go on
+        logger.critical("%s could not go on after a commit; please report it", text_of(member), exc_info=True)
 
 
 def write_each_kind(members: list[BatchMember], transaction: Transaction) -> None:

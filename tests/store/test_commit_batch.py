@@ -156,21 +156,29 @@ def test_an_outcome_that_nobody_knows_is_heard_by_each_member_once(system, monke
     assert [note.writes for note in notes] == [1, 1]
 
 
-def test_a_member_that_fails_to_go_on_keeps_no_other(system, monkeypatch, caplog):
+@pytest.mark.parametrize("step", ["leave", "settle"])
+def test_a_member_that_fails_to_go_on_keeps_no_other(system, monkeypatch, caplog, step):
     batch, commit = held(system, monkeypatch)
+    left = []
+
+    def fail(*_error):
+        raise ValueError(step)
 
     class Failing(Note):
-        def settle(self, error):
-            raise ValueError("settle")
-
         def __repr__(self):
             raise ValueError("repr")
 
-    last = Note("last")
-    batch.add(Failing("failing"))
+    class Leaving(Note):
+        def leave(self):
+            left.append(self.name)
+
+    failing, last = Failing("failing"), Leaving("last")
+    setattr(failing, step, fail)
+    batch.add(failing)
     batch.add(last)
     commit()
     assert last.result() is None
+    assert left == ["last"]
     assert "could not go on after a commit" in caplog.text
 
 
