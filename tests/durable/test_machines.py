@@ -5,6 +5,7 @@ import pytest
 import actorflow as af
 from actorflow.testing import VirtualSystem
 from tests.durable.actors import Account
+from tests.durable.asking import Answerer
 from tests.durable.test_messages import QUICK, rows, wait_for
 from tests.durable.test_state import named
 
@@ -218,6 +219,39 @@ def test_a_piped_result_that_no_try_could_handle_is_a_dead_letter_and_the_machin
         wait_for(lambda: letters)
         assert [repr(letter.message) for letter in letters] == ["<Piped to hear>"]
         assert ref.call(Asking.pay, 2).get(timeout=30) == 2
+
+
+class Impatient(af.StateMachine, durable=True):
+    """Asks, and may be elsewhere when the answer comes."""
+
+    idle, asked, moved = af.State(initial=True), af.State(), af.State()
+
+    @idle.to(asked)
+    def ask(self, other: af.ActorRef[Answerer]) -> None:
+        self.ctx.pipe(other.call(Answerer.act, "promise"), self.hear, on_error=self.miss, timeout=60.0)
+
+    @asked.to(moved)
+    def move(self) -> None: ...
+
+    @asked.stay
+    def hear(self, answer: str) -> None: ...
+
+    @moved.stay
+    def miss(self, error: Exception) -> None: ...
+
+
+@pytest.mark.parametrize("host", [None, af.Process()], ids=["here", "hosted"])
+def test_an_answer_that_a_machine_refuses_has_come_and_has_no_timeout(start, host):
+    with start() as system:
+        letters = []
+        system.subscribe(af.DeadLetter, letters.append)
+        ref, other = system.spawn(named(Impatient, host=host)), system.spawn(named(Answerer, "other"))
+        ref.call(Impatient.ask, other).get(timeout=30)
+        wait_for(lambda: len(other.call(Account.seen).get(timeout=30)) == 1)
+        ref.call(Impatient.move).get(timeout=30)
+        other.call(Answerer.keep_promise).get(timeout=30)
+        wait_for(lambda: letters)
+        assert rows(system, "af_actor_timer") == rows(system, "af_mail") == 0
 
 
 def door(**options):

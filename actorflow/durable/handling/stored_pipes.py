@@ -15,8 +15,6 @@ from actorflow.errors import AskTimeout, DefinitionError
 from actorflow.store.error_json import write_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from actorflow.core.futures.future import Future
 
 
@@ -26,7 +24,7 @@ def pipe_stored(unit: UnitOfWork, future: Future[Any], answer: PipedAnswer, time
     The message is put by the commit of the one who answers. A timeout is a timer of the asker, which the answer ends
     in the commit that handles it: if the timer is gone when the answer comes, the actor has heard of the timeout.
     """
-    letter = next((letter for letter in unit.effects.letters if letter.future is future), None)
+    letter = next((letter for letter in reversed(unit.effects.letters) if letter.future is future), None)
     if letter is None or future._heard or future._wakes:
         return False
     if timeout is not None:
@@ -53,7 +51,7 @@ def run_piped_answer(ref: Any, answer: PipedAnswer) -> Any:
     unit = CURRENT.get()
     assert isinstance(unit, UnitOfWork)
     if answer.token is not None:
-        row = timer_of(ref._box.timers, answer.token)
+        row = answer.timer_in(ref._box.timers)
         if row is None:
             logger.info("%s: the answer for %s() came after its timeout, and is dropped", ref, answer.name)
             return None
@@ -68,14 +66,6 @@ def run_piped_answer(ref: Any, answer: PipedAnswer) -> Any:
 
 def keep_timer(unit: UnitOfWork) -> None:
     """Let the timer of an answer go on that is put aside: no method has handled it."""
-    answer = unit.message
-    if type(answer) is PipedAnswer and answer.token is not None:
-        row = timer_of(unit.box.timers, answer.token)
-        if row in unit.effects.dropped_timers:
-            unit.effects.dropped_timers.remove(row)
-
-
-def timer_of(timers: Mapping[int, TimerRow], token: str) -> int | None:
-    """Return the number of the timer that ends the wait for an answer; None if it has fired."""
-    part = f'"{token}"'.encode()
-    return next((row.id for row in timers.values() if row.body.startswith(b'["answer"') and part in row.body), None)
+    row = unit.timer_of_answer()
+    if row in unit.effects.dropped_timers:
+        unit.effects.dropped_timers.remove(row)

@@ -19,6 +19,7 @@ from actorflow.core.messages.messages import CHANGED, SUSPENDED, Stop
 from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.failure import failed as core_failed
+from actorflow.durable.rows.answers import PipedAnswer
 from actorflow.durable.rows.payload import pack, read, unpack
 from actorflow.durable.rows.records import Effects, Letter, MailRow, TimerRow
 from actorflow.durable.rows.state import state_bytes
@@ -276,10 +277,17 @@ class UnitOfWork(Execution):
             logger.info("Exception returned from %s to caller:", box.ref, exc_info=error)
             self.effects.error = write_error(error)
         elif refusal:
+            if (row := self.timer_of_answer()) is not None:  # it has come, if in vain
+                self.effects.dropped_timers.append(row)
             self.after.append(lambda: self.dead_letter(error))
         else:
             self.count(error)
         return self.submit()
+
+    def timer_of_answer(self) -> int | None:
+        """Return the number of the timer that ends the wait for the answer that is handled; None if it is none."""
+        message = self.message
+        return message.timer_in(self.box.timers) if type(message) is PipedAnswer else None
 
     def is_refusal(self, error: BaseException) -> bool:
         """Say whether an error is the refusal of a machine, which is as it was."""

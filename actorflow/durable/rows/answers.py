@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from actorflow.durable.rows.records import TimerRow
 
 MARK: Final = "@"  # in front of an address; ids of nodes begin otherwise
 
@@ -69,6 +74,13 @@ class PipedAnswer:
     def rest(self) -> list[Any]:
         """The part of an answer's address that stands beside the mailbox."""
         return [self.name, self.failed, self.token]
+
+    def timer_in(self, timers: Mapping[int, TimerRow]) -> int | None:
+        """Return the number of the timer that ends the wait for the answer; None if there is none, or it has fired."""
+        if self.token is None:
+            return None
+        part = f'"{self.token}"'.encode()
+        return next((row.id for row in timers.values() if row.body.startswith(b'["answer"') and part in row.body), None)
 
     def __repr__(self) -> str:
         return f"<Piped to {self.name if self.error is None else self.failed or self.name}>"
