@@ -223,3 +223,19 @@ def test_of_an_answer_and_its_timeout_one_comes(seed):
         assert len(seen(asker)) == 3
         assert ["missed", "AskTimeout"] in seen(asker)
         assert rows(system, "af_actor_timer") == rows(system, "af_mail") == 0
+
+
+def test_timeouts_of_two_lives_are_told_apart_in_virtual_time_too(tmp_path):
+    """Both draw the same random numbers."""
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    with VirtualSystem("test", seed=7, store=url) as system:
+        asker = system.spawn(named(Asker, "asker"))
+        asker.call(Asker.ask_for, system.durable("slow", Answerer), "say", 10.0).get()
+    with VirtualSystem("test", seed=7, store=url) as system:
+        asker = system.spawn(named(Asker, "asker"))
+        asker.call(Asker.ask_for, system.durable("nobody", Answerer), "say", 1000.0).get()
+        system.sleep(100)
+        system.spawn(named(Answerer, "slow"))
+        system.sleep(100)
+        assert seen(asker) == [["missed", "AskTimeout"]]
+        assert rows(system, "af_actor_timer") == 1

@@ -28,7 +28,8 @@ def pipe_stored(unit: UnitOfWork, future: Future[Any], answer: PipedAnswer, time
     if letter is None or future._heard or future._wakes:
         return False
     if timeout is not None:
-        answer.token = f"{unit.scheduler.random_for(f'{unit.box.ref.path} pipe').getrandbits(64):x}"
+        bits = unit.scheduler.random_for(f"{unit.box.ref.path} pipe").getrandbits(64)
+        answer.token = f"{unit.box.epoch}-{bits:x}"  # in virtual time, each life of an actor draws the same numbers
         due = unit.scheduler.clock.time() + timeout
         unit.effects.new_timers.append(TimerRow(0, due, None, 0, body_of_timeout(unit, answer, timeout)))
     letter.asker, letter.future = AnswerAddress(unit.box.name, answer.rest).text, None
