@@ -219,6 +219,41 @@ def test_pipe_takes_a_method_of_the_actor_only(any_system):
         ref.call(Piping.pipe_foreign, af.Future(), print).get(timeout=20)
 
 
+def renamed(method):
+    """Decorate a method without functools.wraps."""
+
+    def inner(self, *args):
+        return method(self, *args)
+
+    return inner
+
+
+class Hidden(Log):
+    """Has methods that are not found by their names."""
+
+    def __private(self, message): ...
+
+    @renamed
+    def decorated(self, message): ...
+
+    def act(self, way, kind):
+        method = self.__private if kind == "private" else self.decorated
+        if way == "pipe":
+            self.ctx.pipe(af.Future(), method)
+        elif way == "on_error":
+            self.ctx.pipe(af.Future(), self.on_receive, on_error=method)
+        else:
+            self.ctx.after(60, method, 1)
+
+
+@pytest.mark.parametrize("way", ["pipe", "on_error", "after"])
+@pytest.mark.parametrize("kind", ["private", "decorated"])
+def test_a_method_that_is_not_found_by_its_name_is_refused_at_once(any_system, way, kind):
+    ref = any_system.spawn(Hidden)
+    with pytest.raises(af.DefinitionError, match="called by their names"):
+        ref.call(Hidden.act, way, kind).get(timeout=20)
+
+
 class Bounded(Log):
     """Pipes what it is given, and notes the value or the class of the error."""
 

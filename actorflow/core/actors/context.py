@@ -222,6 +222,12 @@ class Context:
         if getattr(method, "__self__", None) is not self._actor:
             msg = f"{text_of(method)} is no method of this actor: pass self.method"
             raise DefinitionError(msg)
+        if not hasattr(self._actor, method.__name__):
+            msg = (
+                f"{type(self._actor).__name__} has no {method.__name__!r}, and methods are called by their names: "
+                "begin it with one underscore, not with two; of a decorated one, have the decorator use functools.wraps"
+            )
+            raise DefinitionError(msg)
 
     def _handling(self, what: str) -> Execution:
         execution = CURRENT.get()
