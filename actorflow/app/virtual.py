@@ -124,10 +124,10 @@ class VirtualSystem(ActorSystem):
         """Let virtual time pass, and everything that is due in it happen.
 
         Raises:
-            DefinitionError: the seconds are negative, or no number.
+            DefinitionError: the seconds are negative, or no number; or a handler calls it, which has `ctx.sleep`.
         """
-        if not 0 <= seconds < math.inf:
-            msg = f"a sleep of {seconds} seconds: give a number that is not negative"
+        if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            msg = f"a sleep of {seconds!r} seconds: give a number that is not negative"
             raise DefinitionError(msg)
         self.scheduler.sleep(seconds)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 
 import pytest
 
@@ -233,6 +234,30 @@ def test_the_seed_chooses_the_turns_of_the_loop_and_gives_one_trace():
     assert traces[0] == traces[1]
     assert any(trace != traces[0] for trace in traces)
     assert any(step[2] == "a turn of the asyncio loop" for step in traces[0])
+
+
+class Timers(af.Actor, loop=True):
+    async def cancels_one_of_two(self):
+        calls: list[str] = []
+        loop = asyncio.get_running_loop()
+        first, _ = loop.call_later(1, calls.append, "x"), loop.call_later(1, calls.append, "x")
+        first.cancel()
+        await asyncio.sleep(2)
+        return calls
+
+    async def leaves_a_thread(self):
+        try:
+            await asyncio.to_thread(sys.exit, 3)
+        except SystemExit as error:
+            return error.code
+
+
+def test_a_timer_that_is_cancelled_takes_no_equal_one_along(virtual_system):
+    assert virtual_system.spawn(Timers).call(Timers.cancels_one_of_two).get(timeout=100) == ["x"]
+
+
+def test_a_function_that_raises_system_exit_in_to_thread_answers_the_one_who_awaits_it(virtual_system):
+    assert virtual_system.spawn(Timers).call(Timers.leaves_a_thread).get(timeout=100) == 3
 
 
 @af.task

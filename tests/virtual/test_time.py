@@ -56,6 +56,26 @@ def test_an_hour_of_timers_ends_in_milliseconds(virtual_system):
     assert virtual_system.now == 3600
 
 
+@pytest.mark.parametrize("seconds", ["1", None, -1, math.nan, math.inf])
+def test_a_sleep_of_no_sensible_number_is_refused(virtual_system, seconds):
+    with pytest.raises(af.DefinitionError, match="give a number that is not negative"):
+        virtual_system.sleep(seconds)
+
+
+def test_a_handler_that_lets_the_systems_time_pass_is_refused_and_the_test_goes_on(virtual_system):
+    class Driver(af.Actor):
+        def on_receive(self, message):
+            with pytest.raises(af.DefinitionError, match=r"a handler sleeps by ctx\.sleep"):
+                virtual_system.sleep(1)
+            self.ctx.sleep(1)
+            seen.append(virtual_system.now)
+
+    seen: list[float] = []
+    virtual_system.spawn(Driver).tell("x")
+    virtual_system.sleep(10)
+    assert seen == [1.0]
+
+
 def test_timers_fire_at_their_exact_time(virtual_system):
     clock = virtual_system.spawn(Clock, 0.25)
     virtual_system.sleep(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # ruff: noqa: SIM105 - these are the loops that users write
 import contextlib
+import contextvars
 import logging
 import queue
 import threading
@@ -260,6 +261,30 @@ def test_the_marker_sets_the_limits(virtual_system):
 def test_limits_that_make_no_sense_are_refused(bad):
     with pytest.raises(af.DefinitionError, match=next(iter(bad))):
         VirtualSystem(**bad)
+
+
+def test_a_check_after_each_step_that_waits_is_refused():
+    with VirtualSystem("stubborn", seed=1) as system:
+        silent = system.spawn(Silent)
+        silent.tell("x")
+        system.after_each_step(lambda: silent.ask("x"))
+        with pytest.raises(af.DefinitionError, match="may look at actors, and not ask them"):
+            system.sleep(1)
+        system.sleep(1)
+    assert all_end()
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_wait_in_a_handler_that_has_left_its_context_is_refused(blocking):
+    class Lost(af.Actor):
+        def on_receive(self, silent):
+            return contextvars.Context().run(silent.ask, "x")
+
+    with VirtualSystem("stubborn", seed=1) as system:
+        lost = system.spawn(af.child(Lost).options(blocking=blocking))
+        with pytest.raises(af.DefinitionError, match="a handler waits in its own context"):
+            lost.ask(system.spawn(Silent))
+    assert all_end()
 
 
 def test_a_check_after_each_step_sees_all_of_them_and_its_error_is_the_waits():

@@ -144,6 +144,7 @@ class VirtualScheduler(Scheduler):
 
     def _work(self, worker: VirtualThread) -> None:
         worker.park.acquire()
+        DRIVERS[threading.get_ident()] = self.refuse
         try:
             while not self.closed:
                 self.step(worker)
@@ -153,6 +154,7 @@ class VirtualScheduler(Scheduler):
                 self.driver.stuck = True
                 self.driver.lock.release()
         finally:
+            DRIVERS.pop(threading.get_ident(), None)
             self.workers.pop(worker, None)
 
     def executions(self, ref: ActorRef[Any]) -> list[Execution]:
@@ -462,8 +464,22 @@ class VirtualScheduler(Scheduler):
             raise DeadlockError(msg)
         raise ask_timeout(future, timeout)
 
+    def refuse(self, future: Future[Any], timeout: float | None) -> None:
+        """Refuse a wait in a thread of the system, but outside of a handler: nothing else would run meanwhile."""
+        if is_real(future):
+            wait_outside(future, timeout)
+            return
+        msg = (
+            "a wait between two steps of a virtual system has no end, as nothing runs meanwhile: a function of "
+            "after_each_step may look at actors, and not ask them; a handler waits in its own context"
+        )
+        raise DefinitionError(msg)
+
     def sleep(self, seconds: float) -> None:
         """Let virtual time pass, and all that is due in it happen; call it in the driver's thread."""
+        if self.driver is not None and self.driver.away:
+            msg = "sleep() of a virtual system is for the thread that made it; a handler sleeps by ctx.sleep"
+            raise DefinitionError(msg)
         parked = Parked(self, Future())
         parked.until = self.clock.now + seconds
         self.park_driver(parked, None)

@@ -34,7 +34,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self, scheduler: VirtualScheduler) -> None:
         self.scheduler = scheduler
         self._callbacks: deque[events.Handle] = deque()
-        self._due: dict[events.TimerHandle, TimerEntry] = {}
+        self._due: dict[int, TimerEntry] = {}  # by `id`: two handles of one time and callback are equal
         self._turn = LoopTurn(self)
         self._is_queued = False
         super().__init__()
@@ -63,7 +63,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Call a function at a time of the virtual clock."""
         self._check_closed()  # type: ignore[attr-defined]
         handle = events.TimerHandle(when, callback, args, self, context)
-        self._due[handle] = self.scheduler.add_timer(when, lambda: self._come(handle))
+        self._due[id(handle)] = self.scheduler.add_timer(when, lambda: self._come(handle))
         return handle
 
     def call_later(  # type: ignore[override]
@@ -73,12 +73,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def _timer_handle_cancelled(self, handle: events.TimerHandle) -> None:
-        entry = self._due.pop(handle, None)
+        entry = self._due.pop(id(handle), None)
         if entry is not None:
             self.scheduler.timers.cancel(entry)
 
     def _come(self, handle: events.TimerHandle) -> None:
-        self._due.pop(handle, None)
+        self._due.pop(id(handle), None)
         self._put(handle)
 
     def _put(self, handle: events.Handle) -> None:
@@ -124,7 +124,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 return
             try:
                 future.set_result(func(*args))
-            except Exception as error:  # noqa: BLE001 - it belongs to the one who awaits
+            except BaseException as error:  # noqa: BLE001 - it belongs to the one who awaits, a SystemExit too
                 future.set_exception(error)
 
         self.call_soon(run)

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.drivers.unwinding import absorb, arm, bear, disarm
+from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.core.messages.execution import Abandoned
 from actorflow.core.running.async_handler import MOST_REFUSED, stopping
 from actorflow.core.running.run_queue import SchedulerThread
@@ -116,9 +117,11 @@ class VirtualOwnThread:
         self.worker.park.release()
 
     def _work(self) -> None:
+        DRIVERS[threading.get_ident()] = self.scheduler.refuse
         while True:
             self.worker.park.acquire()
             if self.given is None:
+                DRIVERS.pop(threading.get_ident(), None)
                 self.scheduler.own_threads.pop(self.worker, None)
                 return
             given, self.given = self.given, None
