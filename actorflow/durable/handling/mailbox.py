@@ -143,9 +143,9 @@ class Mailbox:
             return self.lost(error)
         except StoreError as error:
             return self.wait_for_store(arrived, error)
+        unit = self.unit_for(item)
         if self.rows and self.rows[0] is item:
             self.rows.popleft()  # only here, since a signal may come before: the unit has it now
-        unit = self.unit_for(item)
         unit.upto = arrived.upto
         if item.crashes >= KILLS and (poison := self.taken_out(unit, item)) is not None:
             return self.give_up(unit, poison, HostDied(f"{poison.crashes} processes have died on it"))
