@@ -238,6 +238,7 @@ class VirtualScheduler(Scheduler):
             self._run_entry(worker, entry, ref, item)
         except Abandoned:  # it was struck in the last lines, which are the runtime's own
             logger.debug("a handler of %s was ended", ref.path)
+        del item  # see `handle` of the scheduler
         worker.is_busy = False
         worker.frames_over()  # if it has returned all the same
 
