@@ -52,8 +52,9 @@ class Current:
         """Write to the store's database, and have that committed together with the result: exactly once.
 
         `with af.current().transaction() as conn:` gives the database connection. Nothing is committed at the end of the
-        block, but when the task returns; if it raises, all is undone. Until then nobody else can write to a SQLite
-        store: make it the last thing that the task does. Jobs that are enqueued in the block are part of it.
+        block, but when the task returns; if the block or the task raises, all is undone. Until then nobody else can
+        write to a SQLite store: make it the last thing that the task does. Jobs that are enqueued in the block are part
+        of it.
 
         Raises:
             DefinitionError: a cpu or async task, which has no connection, or a second one in the same task.

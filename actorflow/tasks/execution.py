@@ -217,13 +217,23 @@ class Attempt(Generic[O]):
             raise DefinitionError(msg)
         self.held = held = self.site.store.hold(self.site.durability)
         watch_held(self, held)
-        yield held.connection
+        try:
+            yield held.connection
+        except GeneratorExit:  # the block was never left: the object of the `with` is gone
+            raise
+        except BaseException:  # the task may go on, but not with half of its writes
+            self.undo()
+            raise
 
     def undo(self) -> None:
         """Undo the writes of the task."""
         held, self.held = self.held, None
-        if held is not None:
+        if held is None:
+            return
+        try:
             held.rollback()
+        except Exception as problem:  # noqa: BLE001 - the connection is gone, and its writes with it
+            logger.error("%s failed, and its writes could not be undone", self, exc_info=problem)
 
     def _commit(self, held: OpenTransaction, ending: Ending) -> None:
         """Write the end into the transaction of the task, and commit both; if the owner was lost, undo both."""
@@ -259,10 +269,7 @@ class Attempt(Generic[O]):
 
     def fail(self, error: BaseException, rng: random.Random, worker: ActorRef[Any] | None = None) -> None:
         """End the attempt with the error of the function; it does not raise itself, or worker and owner were lost."""
-        try:
-            self.undo()
-        except Exception as problem:  # noqa: BLE001 - the connection is gone, and its writes with it
-            logger.error("%s failed, and its writes could not be undone", self, exc_info=problem)
+        self.undo()
         if is_a(error, NotBegun) and not self.cancelled and error.__cause__ is not None:
             self.close(Ending("not begun", cause=error.__cause__))
             return

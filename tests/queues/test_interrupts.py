@@ -32,6 +32,11 @@ def enqueue_many(jobs: af.Queue) -> None:
     jobs.enqueue_many(tasks.double, [(1,), (2,), (3,)])
 
 
+def enqueue_inline(jobs: af.Queue) -> None:
+    with jobs.inline():
+        jobs.enqueue(tasks.double, 1)
+
+
 def result(jobs: af.Queue) -> None:
     jobs.enqueue(tasks.double, 1).result(timeout=BOUND)
 
@@ -41,7 +46,7 @@ def cancel(jobs: af.Queue) -> None:
 
 
 @pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("action", [enqueue, enqueue_with_options, enqueue_many, result, cancel])
+@pytest.mark.parametrize("action", [enqueue, enqueue_with_options, enqueue_many, enqueue_inline, result, cancel])
 def test_an_interrupted_call_leaves_a_queue_that_works(place: str, action: Callable[[af.Queue], None], every: int):
     system = af.ActorSystem("shop", store=place, durability="process")
     jobs = system.queue("q", workers=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -166,6 +166,26 @@ def test_what_a_task_writes_is_committed_with_its_result(on_file, path):
 def test_what_a_task_wrote_that_fails_afterwards_is_undone(on_file, path):
     assert on_file.queue("q", workers=2).enqueue(sell, "pen", 2).result(timeout=30) == 3
     assert sales(path) == ["pen"]
+
+
+def test_a_block_that_raises_is_undone_though_the_task_goes_on(on_file, path):
+    @af.task(name="tests.goes_on")
+    def goes_on(again: bool) -> str:
+        with suppress(ZeroDivisionError), af.current().transaction() as conn:
+            conn.execute("insert into sale (what) values ('half')")
+            jobs.enqueue(tasks.double, 1)
+            1 / 0
+        if again:
+            with af.current().transaction() as conn:
+                conn.execute("insert into sale (what) values ('whole')")
+        return "fine"
+
+    jobs = on_file.queue("q", workers=1)
+    assert jobs.enqueue(goes_on, False).result(timeout=30) == "fine"
+    assert sales(path) == []
+    assert jobs.enqueue(goes_on, True).result(timeout=30) == "fine"
+    assert sales(path) == ["whole"]
+    assert jobs.count() == 2
 
 
 def test_what_a_task_wrote_that_has_lost_its_job_is_undone(on_file, path, caplog):

@@ -12,7 +12,7 @@ import actorflow as af
 from actorflow.errors import StoreError
 from actorflow.process.pool.pool import ProcessPool
 from actorflow.queues import ledger
-from actorflow.queues.node import claimer, job_owner, shortage, worker_slots
+from actorflow.queues.node import claimer, inline, job_owner, shortage, worker_slots
 from actorflow.queues.node.job_store import JobStore
 from actorflow.queues.node.upkeep import Upkeep
 from actorflow.store import codec
@@ -326,6 +326,40 @@ def test_a_report_for_which_the_store_fails_costs_no_running_job_its_attempt(tim
     assert long.status == "completed"
     assert len(ran) == 4
     assert "jobs and schedules without a process are reported later: it is busy" in caplog.text
+
+
+def test_an_inline_job_whose_claim_is_in_doubt_takes_no_job_from_the_workers(shop, monkeypatch):
+    jobs, begun = shop.queue("q", workers=1), tasks.begun("beside")
+    beside = jobs.enqueue(tasks.hold.options(at_most_once=True), "beside")
+    assert begun.wait(30)
+    claim_one = ledger.claim_one
+
+    def doubted(*values):
+        monkeypatch.setattr(ledger, "claim_one", claim_one)
+        raise af.OutcomeUnknown("the server is gone")
+
+    monkeypatch.setattr(ledger, "claim_one", doubted)
+    with pytest.raises(af.OutcomeUnknown), jobs.inline():
+        jobs.enqueue(tasks.double, 1)
+    tasks.GATES["beside"].set()
+    assert beside.result(timeout=30) == "beside"
+    assert beside.status == "completed"
+
+
+def test_an_inline_job_that_is_interrupted_is_queued_again(shop, monkeypatch):
+    jobs, begin = shop.queue("q"), job_owner.begin
+
+    def interrupted(attempt):
+        monkeypatch.setattr(inline, "begin", begin)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inline, "begin", interrupted)
+    with pytest.raises(KeyboardInterrupt), jobs.inline():
+        jobs.enqueue(tasks.double, 2)
+    (left,) = jobs.jobs()
+    assert (left.status, left.attempt) == ("queued", 0)
+    shop.queue("q", workers=1)
+    assert shop.get_job(left.id).result(timeout=30) == 4
 
 
 @pytest.mark.parametrize("trial", [tasks.double, tasks.hold], ids=["short", "long"])

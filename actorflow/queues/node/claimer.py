@@ -112,7 +112,7 @@ class Claimer(WorkerSlots, intensity=10, period=10.0):
 
     def on_start(self) -> None:
         """Start the workers, and look for work."""
-        self.local.upkeep.disown()  # an incarnation that has crashed may have left jobs
+        self.local.upkeep.disown(frozenset(self.local.inlined))  # an incarnation that has crashed may have left jobs
         self.local.upkeep.pruner = self.ctx.spawn(child(Pruner, self.local).options(restart="permanent"))
         self.hire()
         if not self.local.store.is_alone:  # at once: after the death of a whole tree its jobs wait for this process

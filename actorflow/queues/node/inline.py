@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.errors import OutcomeUnknown, PayloadError
+from actorflow.core.log import logger
+from actorflow.errors import PayloadError
 from actorflow.queues import ledger
 from actorflow.queues.node.job_owner import JobAttempt, attempt_of, begin, dead_letter, ended
 from actorflow.tasks.running import run_on_loop
@@ -19,11 +20,26 @@ LEASE_SECONDS: Final = 86400.0
 def run_inline(local: LocalQueue, id_: int) -> None:
     """Run a job, and try it again as its retry says, without the pauses; the outcome is in the store."""
     rng = random.Random(id_)
-    local.inlined.add(id_)
     try:
+        local.inlined.add(id_)
         run_until_over(local, id_, rng)
+    except BaseException:  # Ctrl-C, or the store: it may be this process's now, and nobody would run it
+        disown(local, id_)
+        raise
     finally:
         local.inlined.discard(id_)
+
+
+def disown(local: LocalQueue, id_: int) -> None:
+    """Queue a job again, if this process has it; those that its workers run stay theirs."""
+    claimer = local.claimer
+    if claimer is not None and claimer.is_alive():
+        local.tell_claimer("disown_others")
+        return
+    try:
+        local.upkeep.disown(frozenset(local.inlined - {id_}))
+    except Exception as error:  # noqa: BLE001 - the store is gone
+        logger.error("Job %s of queue %s may stay as it is, until this process ends: %s", id_, local.name, error)
 
 
 def run_until_over(local: LocalQueue, id_: int, rng: random.Random) -> None:
@@ -45,14 +61,8 @@ def run_until_over(local: LocalQueue, id_: int, rng: random.Random) -> None:
 
 def take(local: LocalQueue, id_: int) -> JobAttempt | None:
     """Take a job; None if a job that it waits for is not over or has failed, or another process has it."""
-    owner, now, until = local.store.node.id, local.now(), local.jobs.lease_now() + LEASE_SECONDS
-    try:
-        job = local.store.write(
-            lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), local.durability
-        )
-    except OutcomeUnknown:
-        local.upkeep.disown(frozenset(local.inlined - {id_}))  # it may be this process's now, and nobody would run it
-        raise
+    owner, now, until = local.node.id, local.now(), local.jobs.lease_now() + LEASE_SECONDS
+    job = local.store.write(lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), local.durability)
     if job is None:
         return None
     try:
