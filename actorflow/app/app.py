@@ -12,7 +12,8 @@ from actorflow.app.declarations import Declarations
 from actorflow.app.overtime import ABANDONED
 from actorflow.app.settings import Settings
 from actorflow.app.signals import Signalled, Signals
-from actorflow.app.system import ActorSystem
+from actorflow.app.stored import check_durability, check_store
+from actorflow.app.system import ActorSystem, check_name, check_scheduler
 from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError
 from actorflow.text import text_of
 
@@ -71,6 +72,9 @@ class App:
             store: the place of its queues and durable actors, as in `ActorSystem`: a URL, or a store that is open.
             durability: the failure that a commit outlives: "power" (the default) or "process".
             system: the settings of its system, such as the grace time: `af.Settings(grace=30)`.
+
+        Raises:
+            DefinitionError: an argument makes no sense. A URL is looked at when the store is opened.
         """
         if settings is not None and not (isinstance(settings, type) and dataclasses.is_dataclass(settings)):
             raise DefinitionError(f"settings={text_of(settings)}: give a dataclass (the class, not an instance)")
@@ -78,6 +82,9 @@ class App:
             raise DefinitionError(
                 f"system={text_of(system)}: give an af.Settings; the app's own settings are settings="
             )
+        check_name(name)
+        check_store(store)
+        check_durability(durability)
         self.name = name
         self.settings = settings
         self.system_settings = system if system is not None else Settings()
@@ -226,6 +233,7 @@ class App:
 
     def _open(self, scheduler: Scheduler | None = None) -> ActorSystem:
         self._declared.check()
+        check_scheduler(scheduler)
         if scheduler is not None and scheduler.is_virtual:
             from actorflow.app.virtual import VirtualSystem  # noqa: PLC0415 - tests only
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actors.actor import Actor
@@ -68,7 +69,7 @@ class Declarations:
         elif isinstance(given, Queue):
             msg = f"it is a queue of a running system: declare it, af.queue({given.name!r}, workers=...)"
             raise DefinitionError(f"add({text_of(given)}): {msg}")
-        elif callable(given) and hasattr(given, "__code__"):
+        elif isinstance(given, FunctionType | MethodType):
             raise DefinitionError(f"add({given.__qualname__}): it is a plain function; put @af.task above it")
         else:
             raise DefinitionError(f"add({text_of(given)}): {KINDS}")

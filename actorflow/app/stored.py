@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from actorflow.app.bounded import within
 from actorflow.app.settings import Settings
 from actorflow.core.actors.actor import Actor
-from actorflow.core.actors.traits import check_type
+from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.core.atomic import exclusively
 from actorflow.core.clock import SystemClock
 from actorflow.core.refs.ref import ActorRef
@@ -246,7 +246,7 @@ class StoredSystem(System):
         if self._store is None:
             return
         self._store.hurry()  # the grace is over: a server that is gone is not waited for
-        if self.scheduler.is_virtual or self._store.url == "memory:":
+        if self.scheduler.is_virtual or self._store.is_alone:  # nobody else can hold it
             self._close_store()
         else:
             within(max(CLOSE_SECONDS, self._left()), self._close_store, f"{self.name}: its store did not close")
@@ -276,6 +276,12 @@ def check_store(store: str | Store) -> None:
     if not (isinstance(store, str) or callable(getattr(type(store), "for_system", None))):
         msg = f"store={text_of(store)}: give a URL such as 'sqlite:///shop.db', or a store of af.open_store(...)"
         raise DefinitionError(msg)
+
+
+def check_durability(durability: Durability | None) -> None:
+    """Refuse a durability that is none; None is what the store has."""
+    if durability is not None:
+        check_choice("durability", durability, ("power", "process"))
 
 
 def jobs_of(store: Store, node: str) -> Inheriting | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 import actorflow.supervision.restarts  # noqa: F401 - children of all systems restart by its rules
 from actorflow.app.settings import Settings
 from actorflow.app.signals import draining_by_signals
-from actorflow.app.stored import StoredSystem, check_store
+from actorflow.app.stored import StoredSystem, check_durability, check_store
 from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actors.actor import Actor
@@ -19,6 +19,7 @@ from actorflow.core.futures.future import Future
 from actorflow.core.messages.events import Subscription
 from actorflow.core.messages.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
 from actorflow.core.refs.ref import ActorRef
+from actorflow.core.running.scheduler import Scheduler
 from actorflow.core.running.system_task import completed_within
 from actorflow.errors import DefinitionError, HostDied
 from actorflow.process.hosts.link.lookup import ask_host, walk
@@ -30,7 +31,6 @@ from actorflow.text import text_of
 if TYPE_CHECKING:
     from actorflow.core.actors.child import Child
     from actorflow.core.running.drain import Drain
-    from actorflow.core.running.scheduler import Scheduler
     from actorflow.process.options import Process
     from actorflow.process.pool.setup import Setup
     from actorflow.store.store import Store
@@ -84,6 +84,8 @@ class ActorSystem(StoredSystem):
             msg = f"settings={settings!r}: give an af.Settings"
             raise DefinitionError(msg)
         check_store(store)
+        check_durability(durability)
+        check_scheduler(scheduler)
         settings = settings if settings is not None else Settings()
         if scheduler is None:
             scheduler = LiveScheduler(
@@ -92,6 +94,9 @@ class ActorSystem(StoredSystem):
                 threads=settings.threads,
                 move_baton=settings.move_baton,
             )
+        elif settings.ask_timeout is not None:
+            scheduler.ask_timeout = settings.ask_timeout
+        scheduler.max_threads = min(scheduler.max_threads, settings.threads)
         scheduler.send_limit = int(settings.send_limit)
         scheduler.payload_limit = int(settings.payload_limit)
         super().__init__(name, scheduler, settings, store, durability)
@@ -266,6 +271,20 @@ class ActorSystem(StoredSystem):
         self.stop()
         if self.error is not None and error is None:
             raise self.error
+
+
+def check_scheduler(scheduler: Scheduler | None) -> None:
+    """Refuse a scheduler that is none, or has a system: it ends with that.
+
+    Raises:
+        DefinitionError: it is not a new scheduler.
+    """
+    if scheduler is not None and not isinstance(scheduler, Scheduler):
+        msg = f"scheduler={text_of(scheduler)}: give a scheduler, such as VirtualScheduler(name=...)"
+        raise DefinitionError(msg)
+    if scheduler is not None and scheduler.place_durable is not None:
+        msg = f"scheduler={text_of(scheduler)}: it has a system already; make a scheduler for each"
+        raise DefinitionError(msg)
 
 
 def check_name(name: str) -> None:

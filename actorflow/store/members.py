@@ -37,12 +37,14 @@ class Members:
         dead: ids of the nodes that the last look found dead, and could not bury yet.
         buried: how many nodes this process has buried.
         has_others: other nodes had a row at the last look; kept by systems in virtual time.
+        joined: the time of beats at which this node came; kept by systems in virtual time.
     """
 
     def __init__(self, store: Store) -> None:
         self.dead: frozenset[str] = frozenset()
         self.buried = 0
         self.has_others = False
+        self.joined = float("-inf")
         self._store = store
         self._heirs: dict[str, Heir] = {}
         self._turn = threading.Lock()  # one look at a time; other callers do not wait for it
@@ -65,7 +67,13 @@ class Members:
 
     def is_living(self, row: Row | None) -> bool:
         """Say whether a node, by its row, is at work: it holds its lock, and has beaten within the lease."""
-        return row is not None and row[0] not in self.dead and row[5] >= self.lease_time() - LEASE_SECONDS
+        if row is None or row[0] in self.dead:
+            return False
+        return bool(row[5] >= self.lease_time() - LEASE_SECONDS) or not self.has_waited()
+
+    def has_waited(self) -> bool:
+        """Say whether this node has been here for a lease: in virtual time those that were alone begin to beat then."""
+        return self.lease_time() >= self.joined + LEASE_SECONDS
 
     def look(self) -> None:
         """Write this node's beat if it is due, and bury dead nodes; a second call within a period does nothing.

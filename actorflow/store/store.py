@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
-from actorflow.core.actors.traits import check_choice
+from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.errors import DefinitionError
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
@@ -200,6 +201,11 @@ def open_store(
         DefinitionError: a URL that makes no sense, or a missing package.
         StoreError: the database cannot be opened.
     """
+    if not isinstance(url, str):
+        raise DefinitionError(wrong_url(text_of(url)))
+    check_type("patience", patience, int | float)
+    if not patience >= 0:
+        raise DefinitionError(f"patience={patience}: seconds, not negative")
     check_choice("durability", durability, ("power", "process"))
     check_choice("access", access, ("migrate", "write", "read"))
     if url == "memory:":

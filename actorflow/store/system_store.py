@@ -111,12 +111,13 @@ class SystemStore:
     @property
     def node(self) -> StoreNode:
         """This system among the nodes of the database."""
-        self._check_open()
         with self._lock:
+            self._check_open()  # here: the end of the system waits for the lock, and gives back a node that was made
             node = self._node
             if node is None:
                 node = self._node = self._shared.admit(self)
                 if self._is_virtual:
+                    self.members.joined = self.members.lease_time()
                     self.members.look_for_others(node.id)
             return node
 

@@ -98,6 +98,24 @@ def test_an_app_starts_by_any_scheduler_and_again():
             assert system.queue("mail").enqueue(added, 7).result(timeout=30) == 7
 
 
+def test_the_settings_of_an_app_hold_on_a_scheduler_that_it_is_given():
+    with started(shop(system=af.Settings(ask_timeout=3, threads=5))) as system:
+        assert (system.scheduler.ask_timeout, system.scheduler.max_threads) == (3, 5)
+
+
+def test_a_scheduler_is_of_one_system():
+    scheduler = VirtualScheduler(name="shop")
+    with shop().system(scheduler=scheduler), pytest.raises(af.DefinitionError, match="has a system already"):
+        shop().system(scheduler=scheduler)
+    with pytest.raises(af.DefinitionError, match="make a scheduler for each"):
+        shop().system(scheduler=scheduler)
+
+
+def test_an_object_that_is_no_scheduler_is_refused():
+    with pytest.raises(af.DefinitionError, match="scheduler=<class .*: give a scheduler"):
+        shop().system(scheduler=VirtualScheduler)
+
+
 def test_a_declared_schedule_enqueues_once_the_app_is_up():
     app = shop(added, mail().cron("0 * * * *", added, args=(9,)).cron("0 0 * * *", added))
     with started(app) as system:
@@ -127,6 +145,26 @@ def test_a_given_class_is_read_wherever_its_name_leads():
 
 # --- what is refused --------------------------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize(("name", "store"), [("a/b", "memory:"), (3, "memory:"), ("shop", None)])
+def test_an_app_whose_name_or_store_makes_no_sense_is_refused_when_it_is_made(name, store):
+    with pytest.raises(af.DefinitionError, match=r"name|store=None"):
+        af.App(name, store=store)
+
+
+class Strange:
+    """Can be called, and has no attributes that can be looked at."""
+
+    def __call__(self):
+        pass
+
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+    def __repr__(self):
+        raise RuntimeError("repr")
+
+
 Another = dataclasses.make_dataclass("Order", [("n", int)])
 Another.__module__ = __name__
 
@@ -142,6 +180,7 @@ Another.__module__ = __name__
         ((Another,), "another class is stored as .*: rename one of them"),
         ((3,), "an app takes actor classes"),
         (("mail",), "an app takes actor classes"),
+        ((Strange(),), "an app takes actor classes"),
     ],
 )
 def test_a_bad_declaration_is_refused_as_it_is_added(declarations, cure):

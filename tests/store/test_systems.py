@@ -1,5 +1,8 @@
 """Promises: a store is an object that several systems share, each of them a node of its own."""
 
+import threading
+from pathlib import Path
+
 import pytest
 
 import actorflow as af
@@ -82,6 +85,65 @@ def test_a_fork_leaves_its_parents_node_alone(store, monkeypatch):
             system.store.close()
         assert ids(store) == {node}
         system.store._left = ""  # this was the child
+
+
+def test_a_system_that_ends_does_not_wait_for_the_transaction_of_another(store, monkeypatch):
+    monkeypatch.setattr("actorflow.app.stored.CLOSE_SECONDS", 0.1)
+    begun, end = threading.Event(), threading.Event()
+
+    @af.task(name="tests.systems.hold", timeout=60)
+    def hold() -> bool:
+        with af.current().transaction():
+            begun.set()
+            return end.wait(20)
+
+    with af.ActorSystem("a", store=store) as one:
+        other = af.ActorSystem("b", store=store)
+        assert other.store.node.id in ids(store)
+        job = one.queue("q", workers=1).enqueue(hold)
+        assert begun.wait(30)
+        other.stop(grace=0.1)
+        end.set()
+        assert job.result(timeout=30) is True  # it was held all the time
+
+
+def test_a_node_is_not_made_for_a_system_that_leaves_meanwhile(store):
+    with af.ActorSystem("a", store=store) as system:
+        side, lock = system.store, system.store._lock
+
+        class LeavesFirst:
+            def __enter__(self):
+                side._lock = lock
+                side.leave("has left it")
+                return lock.__enter__()
+
+            def __exit__(self, *error):
+                return lock.__exit__(*error)
+
+        side._lock = LeavesFirst()
+        with pytest.raises(af.ActorDeadError, match="has left it"):
+            side.node
+        assert ids(store) == set()
+
+
+@pytest.mark.parametrize("start", [af.ActorSystem, af.App])
+def test_a_durability_that_is_none_is_refused_before_anything_is_written(start):
+    with pytest.raises(af.DefinitionError, match="durability='procces'"):
+        start("shop", durability="procces")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "cure"),
+    [
+        ({"url": 7}, "store='7': give"),
+        ({"url": Path("shop.db")}, "shop.db.*sqlite:///"),
+        ({"patience": -1}, "not negative"),
+        ({"patience": "long"}, "patience='long'"),
+    ],
+)
+def test_a_store_is_not_opened_by_arguments_that_make_no_sense(wrong, cure):
+    with pytest.raises(af.DefinitionError, match=cure):
+        af.open_store(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [None, 7, object()])

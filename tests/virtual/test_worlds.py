@@ -183,6 +183,41 @@ def test_the_work_of_a_system_that_beats_no_more_is_taken_over_after_its_lease(s
         b._kill()
 
 
+def test_a_system_that_was_alone_for_long_keeps_its_job_and_its_actor_when_another_joins(shared):
+    world, store = shared
+    with VirtualSystem._within(world, "a", store=store) as a:
+        job = a.queue("q", workers=1).enqueue(slow, 1000)
+        mine = a.spawn(account())
+        mine.call(Account.on_receive, "x").get()
+        a.sleep(20 * LEASE_SECONDS)
+        assert a.store.is_alone
+        with VirtualSystem._within(world, "b", store=store) as b:
+            b.queue("q", workers=1)
+            b.spawn(account())
+            b.sleep(5 * LEASE_SECONDS)
+            assert [actor.node for actor in b.stored_actors.list()] == [a.store.node.id]
+            assert b.get_job(job.id).info().attempt == 1
+            assert job.result(timeout=1000) == f"job-{job.id}"
+
+
+@af.task(name="tests.worlds.once")
+async def once() -> None:
+    await af.timer(1000)
+
+
+def test_a_job_that_may_run_once_is_not_run_again_though_its_system_was_alone_when_it_began(shared):
+    world, store = shared
+    a = VirtualSystem._within(world, "a", store=store)
+    job = a.queue("q", workers=1).enqueue(once.options(at_most_once=True))
+    a.sleep(1)
+    with VirtualSystem._within(world, "b", store=store) as b:
+        b.queue("q", workers=1)
+        b.sleep(1)
+        a._kill()
+        b.sleep(2 * LEASE_SECONDS)
+        assert (b.get_job(job.id).status, b.get_job(job.id).info().attempt) == ("dead", 1)
+
+
 def steps_of(seed):
     """Return the steps of a run in which a system is killed in the middle of its jobs."""
     with World(seed=seed) as world, af.open_store() as store:

@@ -119,6 +119,8 @@ class Upkeep:
 
     def take_overdue(self) -> None:
         """Take the jobs of nodes that were stopped, or are cut off, so that any node may claim them."""
+        if not self.local.store.members.has_waited():
+            return
         local, news, lease_now = self.local, ledger.News(), self.local.jobs.lease_now()
         name, owner = local.name, local.node.id
         values = {"queue": name, "owner": owner, "now": lease_now, "limit": 1}
