@@ -101,17 +101,22 @@ class CommitBatch:
         if not self._is_looking:  # two threads may both think so, which does no harm
             self._is_looking = True
             self._since = self.scheduler.clock.monotonic()
+            self.scheduler.looking.add(self)
             self.scheduler.post_work(self.look)
 
     def look(self) -> None:
-        """Close the batch if nobody is left to run, or it is large or old; the holder of the baton calls it."""
+        """Close the batch if nobody is left to run, or it is large or old; the holder of the baton calls it.
+
+        Systems of a world share the inbox: the looks of others in it are nobody that is left to run.
+        """
         scheduler = self.scheduler
         if (
-            not (scheduler.ready or scheduler.inbox)
+            (not scheduler.ready and len(scheduler.inbox) < (len(scheduler.looking) or 1))
             or len(self._members) >= BATCH
             or scheduler.clock.monotonic() - self._since > BATCH_SECONDS
         ):
             self._is_looking = False
+            scheduler.looking.discard(self)
             self.do(self.commit)
         else:
             scheduler.post_work(self.look)

@@ -4,6 +4,7 @@ import pytest
 
 import actorflow as af
 from actorflow.core.drivers.world import World
+from actorflow.store.commit_batch import CommitBatch
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.testing import LeakCheck, VirtualSystem
 from tests.durable.actors import Account
@@ -237,3 +238,24 @@ def steps_of(seed):
 def test_a_seeded_run_of_two_systems_with_a_kill_is_repeatable():
     assert steps_of(3) == steps_of(3)
     assert steps_of(3) != steps_of(4)
+
+
+def test_systems_of_a_world_that_commit_at_the_same_instant_do_not_wait_for_each_other(shared, monkeypatch):
+    """Each looked whether anybody was left to run, saw the other's look, and looked again: for ever, in no time."""
+    world, store = shared
+    looks, look = [], CommitBatch.look
+
+    def counted(batch):
+        looks.append(batch)
+        if len(looks) > 10_000:
+            raise AssertionError("it looks for ever")
+        look(batch)
+
+    monkeypatch.setattr(CommitBatch, "look", counted)
+    systems = [VirtualSystem._within(world, name, store=store) for name in "abc"]
+    refs = [system.spawn(account(name)) for system, name in zip(systems, ("ann", "bob", "cid"), strict=True)]
+    for n in range(1, 6):
+        answers = [ref.call(Account.add, 1) for ref in refs]
+        assert [answer.get() for answer in answers] == [n] * 3
+    for system in systems:
+        system.stop()

@@ -84,6 +84,7 @@ class WorldScheduler(VirtualScheduler):
         self.is_killed = False
         self.clock, self.timers, self.random = world.clock, world.timers, world.random
         self.inbox, self.ready, self.abandoned_items = world.inbox, world.ready, world.abandoned_items
+        self.looking = world.looking
         self.carriers, self.workers, self._rouse = world.carriers, world.workers, world._rouse
         self.streams = world.streams
         self.own_threads, self.strike_lock = world.own_threads, world.strike_lock

@@ -71,6 +71,7 @@ class Scheduler(Extensions):
         self.key = f"{self.random.getrandbits(64):016x}"
         self.first_uid = next(REFS.uids)
         self.inbox: deque[Item] = deque()
+        self.looking: set[object] = set()  # batches of commits that look, by work in the inbox, whether anybody runs
         self.ready: deque[Any] = deque()  # refs with a queue, single items, tasks, and items of Ahead
         self.idle: list[SchedulerThread] = []
         self.slot: list[SchedulerThread] = []
