@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypedDict, Unpack
@@ -16,6 +16,7 @@ from actorflow.text import text_of
 
 PRIORITIES: Final = 1 << 63  # below and above zero, that a database can hold
 LONGEST_NAME: Final = 1000  # bytes of UTF-8: an index of PostgreSQL has 2,700 for two of them
+LONGEST: Final = sys.float_info.max  # seconds
 STORABLE: Final = "text that is not empty, has at most 1,000 bytes, and neither NUL nor lone surrogates"
 
 
@@ -132,10 +133,10 @@ class JobOptions(CallOptions):
 
 
 def check_seconds(name: str, value: Any, *, zero: bool) -> None:
-    """Refuse a value that is no time in seconds; NaN and infinity are none."""
+    """Refuse a value that is no time in seconds; NaN, infinity, and whole numbers above all floats are none."""
     check_type(name, value, int | float)
-    if not (0 <= value < math.inf) or (value == 0 and not zero):
-        msg = f"{name}={value}: seconds, {'0 or more' if zero else 'above 0'}"
+    if not (0 <= value <= LONGEST) or (value == 0 and not zero):
+        msg = f"{name}={text_of(value)}: seconds, {'0 or more' if zero else 'above 0'}"
         raise DefinitionError(msg)
 
 

@@ -45,6 +45,9 @@ class Retry:
         if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
             msg = f"Retry({self.attempts!r}): the attempts count the first try, so 1 or more"
             raise DefinitionError(msg)
+        if not isinstance(self.backoff, Backoff):
+            msg = f"Retry(backoff={self.backoff!r}): give a Backoff, such as Backoff(5), or Backoff(5, factor=1)"
+            raise DefinitionError(msg)
         kinds = self.on if isinstance(self.on, tuple) else (self.on,)
         if not kinds or not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
             msg = f"Retry(on={self.on!r}): give a class of errors, or several in a tuple"

@@ -81,6 +81,7 @@ class AnyTask:
         check_function(function, name)
         check_type("retry", retry, Retry | None)
         check_type("timeout", timeout, int | float | None)
+        check_type("cpu", cpu, bool)
         if timeout is not None and not timeout > 0:
             msg = f"timeout={timeout}: seconds, above 0"
             raise DefinitionError(msg)

@@ -266,6 +266,8 @@ def test_many_are_all_there_or_none(shop):
         ({"delay": -1}, "delay=-1: seconds, 0 or more"),
         ({"delay": float("nan")}, "delay=nan"),
         ({"delay": float("inf")}, "delay=inf"),
+        ({"delay": 10**400}, "delay=1000"),
+        ({"timeout": 10**400}, "timeout=1000.*seconds, above 0"),
         ({"timeout": 0}, "above 0"),
         ({"expires": float("nan")}, "expires=nan: seconds, above 0"),
         ({"keep": "a day"}, "keep='a day'"),
@@ -320,6 +322,11 @@ def test_an_error_that_the_task_declares_comes_back_as_itself_and_others_as_text
     with pytest.raises(af.JobFailed, match="Undeclared: .*book") as caught:
         jobs.enqueue(tasks.take, "book", declared=False).result(timeout=30)
     assert caught.value.__cause__ is None
+
+
+def test_a_task_that_is_to_be_cpu_by_a_word_is_refused():
+    with pytest.raises(af.DefinitionError, match="cpu='no'"):
+        af.task(cpu="no")(len)
 
 
 @pytest.mark.parametrize("raises", ["OutOfStock", int, (ValueError, 3)])

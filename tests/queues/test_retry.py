@@ -174,6 +174,12 @@ def test_a_time_that_is_none_is_refused(within):
         af.Retry(3, within=within)
 
 
+@pytest.mark.parametrize("backoff", [5, None, af.Backoff])
+def test_a_backoff_that_is_none_is_refused(backoff):
+    with pytest.raises(af.DefinitionError, match=r"Retry\(backoff=.*such as Backoff\(5\)"):
+        af.Retry(3, backoff)
+
+
 PAUSES = st.builds(
     af.Backoff,
     first=st.floats(0.5, 50.0),
