@@ -225,6 +225,7 @@ class StoredSystem(System):
         scheduler, limit = self.scheduler, int(self.settings.payload_limit)
         alone = scheduler.is_virtual or self.store.is_alone  # in virtual time each commit of others tells of itself
         waits = Waits(scheduler.clock, None if alone else LOOK_SECONDS, scheduler.call_later, read, limit)
+        waits.home = scheduler if scheduler.is_virtual else None
         waits.known = KnownTasks(self.tasks)
         self.store.watch(waits.look)
         return waits

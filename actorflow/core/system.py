@@ -46,6 +46,7 @@ class System:
         self.error: BaseException | None = None
         self.ended: Future[None] = Future()
         self.ended._is_real = not scheduler.is_virtual
+        self.ended._home = scheduler if scheduler.is_virtual else None
         self._stopping = self._closed = False
         self._closing = threading.RLock()
         self.grace = 5.0

@@ -7,6 +7,7 @@ import pytest
 
 import actorflow as af
 from actorflow.core.drivers.world import World
+from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.store.members import LEASE_SECONDS
 from actorflow.testing import LeakCheck, VirtualSystem
 from tests.durable.actors import Account
@@ -163,6 +164,23 @@ def test_what_one_virtual_system_enqueues_a_waiting_worker_of_another_runs(tmp_p
         job = web.queue("q").enqueue(double, 1)
         run.sleep(1)
         assert job.status == "completed"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_virtual_systems_of_one_thread_are_used_and_ended_in_any_order(alone, first):
+    systems = [VirtualSystem(name, store=alone) for name in "ab"]
+    for system in systems:
+        queue = system.queue(system.name, workers=1)
+        ann = system.spawn(account(system.name))
+        ann.tell(system.name)
+        assert ann.call(Account.seen).get(timeout=5) == [system.name]
+        assert queue.enqueue(double, 21).result(timeout=5) == 42
+    systems[first].stop()
+    left = systems[1 - first]
+    assert left.queue(left.name).enqueue(double, 4).result(timeout=5) == 8
+    left.stop()
+    assert ids(alone) == set()
+    assert threading.get_ident() not in DRIVERS
 
 
 def test_a_virtual_system_that_is_alone_looks_for_nobody_and_ends_its_looks_when_others_have_left(alone):

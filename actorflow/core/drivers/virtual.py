@@ -41,6 +41,7 @@ from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.drivers.virtual_loop import VirtualLoop
+    from actorflow.core.refs.home import Home
 
 RECALL_SECONDS = 2.0  # of real time
 ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -92,6 +93,11 @@ class VirtualScheduler(Scheduler):
         collector.hold_off(id(self))
         if turn_seconds is not None:
             watchdog.watch(self, turn_seconds)
+
+    @property
+    def world(self) -> VirtualScheduler:
+        """The scheduler that runs this one's steps."""
+        return self
 
     # --- threads -----------------------------------------------------------------------------------------------------
 
@@ -451,6 +457,10 @@ class VirtualScheduler(Scheduler):
             AskTimeout: the virtual time ran out.
             DeadlockError: nothing is left that could run.
         """
+        home = home_of(future)
+        if isinstance(home, VirtualScheduler) and self.leaves_to(home):
+            home.drive(future, timeout)
+            return
         if self.closed or (self.driver is not None and self.driver.away) or is_real(future):
             wait_outside(future, timeout)
             return
@@ -464,6 +474,10 @@ class VirtualScheduler(Scheduler):
             msg = f"nothing is left to run at {self.clock.now:g} s of virtual time, and the answer{who} is not there"
             raise DeadlockError(msg)
         raise ask_timeout(future, timeout)
+
+    def leaves_to(self, home: VirtualScheduler) -> bool:
+        """Say whether another scheduler of this thread has to run, as that is to set the future."""
+        return home.world is not self.world and home.driver_thread == self.driver_thread and not home.closed
 
     def refuse(self, future: Future[Any], timeout: float | None) -> None:
         """Refuse a wait in a thread of the system, but outside of a handler: nothing else would run meanwhile."""
@@ -521,8 +535,11 @@ class VirtualScheduler(Scheduler):
         self.idle = [SchedulerThread(self)]  # so that a late sender calls `wake`
         if DRIVERS.get(self.driver_thread) == self.drive:
             del DRIVERS[self.driver_thread]
-            if self._previous_driver is not None:
-                DRIVERS[self.driver_thread] = self._previous_driver
+            earlier: Any = self._previous_driver
+            while earlier is not None and earlier.__self__.closed:  # they may end in any order
+                earlier = earlier.__self__._previous_driver
+            if earlier is not None:
+                DRIVERS[self.driver_thread] = earlier
         while self.carriers:
             self.carriers.pop().park.release()
         for worker in list(self.workers):  # whose start was interrupted: they rest, and nobody knows
@@ -543,6 +560,12 @@ def real_wait(ref: ActorRef[Any], future: Future[Any]) -> DefinitionError:
         f"{ref.path} is in virtual time and waits for {awaited}, which takes real time: have both in one system, or "
         "wait in the test's own thread and pass the result on"
     )
+
+
+def home_of(future: Future[Any]) -> Home | None:
+    """Return the system that is to set a future, if it is known."""
+    target = future._target
+    return future._home if target is None else target._home
 
 
 def is_real(future: Future[Any]) -> bool:

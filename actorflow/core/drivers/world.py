@@ -92,6 +92,11 @@ class WorldScheduler(VirtualScheduler):
         self._own_threads: list[VirtualOwnThread] = []
 
     @property
+    def world(self) -> World:
+        """The world that runs the steps of this system."""
+        return self._world
+
+    @property
     def trace(self) -> list[tuple[float, str, str]] | None:
         """The steps of the whole world."""
         return self._world.trace

@@ -25,6 +25,7 @@ from actorflow.errors import ActorflowError, is_a
 if TYPE_CHECKING:
     from pykka._types import OptExcInfo
 
+    from actorflow.core.refs.home import Home
     from actorflow.core.refs.ref import ActorRef
 
 T = TypeVar("T")
@@ -141,6 +142,7 @@ class Future(pykka.Future[T]):
     _origin: TracebackType | Literal[False] | None = False  # of the error, as it was when it was first got
     _heard = False  # True: somebody has asked for the error, or a future was made of this one: see `unobserved`
     _is_real = False  # True: threads or processes outside of all systems set it, in real time
+    _home: Home | None = None  # the virtual system that sets it, where no one actor is to
     _delegated = False  # True: the target promised a Reply, and it is not known which actor answers
 
     def get(self, *, timeout: float | None = None) -> T:

@@ -17,6 +17,7 @@ from actorflow.queues.node.offload import Offload
 from actorflow.tasks.task import KnownTasks
 
 if TYPE_CHECKING:
+    from actorflow.core.refs.home import Home
     from actorflow.queues.node.local_queue import LocalQueue
 
 _ALL: Final[weakref.WeakSet[Waits]] = weakref.WeakSet()
@@ -96,6 +97,7 @@ class Waits:
         read: returns a value that was stored; refs of durable actors are this system's.
         payload_limit: bytes that the results of a group may have together.
         offload: where asyncio code has the store looked at.
+        home: the virtual system that they are of; None: a live one.
         known: the tasks that this system runs.
         workers: for each queue, says how many workers this process has for it.
         wakes: for each queue, called when a job of it may be ready.
@@ -118,6 +120,7 @@ class Waits:
         self.offload = Offload()
         self._after = after  # calls a function in some seconds
         self._next_look = 0.0  # by the clock
+        self.home: Home | None = None
         self.known = KnownTasks()
         self.workers: dict[str, Callable[[], int]] = {}
         self.wakes: dict[str, Callable[[], None]] = {}
@@ -133,7 +136,7 @@ class Waits:
     def add(self, job: int) -> Future[None]:
         """Return a future that is set once something may have happened to a job."""
         future: Future[None] = patient(None)  # type: ignore[arg-type]
-        future._is_real = self._is_real
+        future._is_real, future._home = self._is_real, self.home
         while True:  # no lock: a signal's handler that raises would leave it taken
             futures = self._futures.setdefault(job, [])
             futures.append(future)
