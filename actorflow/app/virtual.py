@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from actorflow.app.settings import Settings
 from actorflow.app.stored import check_store
 from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.core.drivers.world import World, WorldScheduler
+from actorflow.core.running.system_task import completed
 from actorflow.core.system import SYSTEMS
 from actorflow.errors import DefinitionError
 from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
@@ -109,6 +110,13 @@ class VirtualSystem(ActorSystem):
         scheduler.kinds = VIRTUAL_KINDS
         ActorSystem.__init__(system, name, store=store, durability=durability, settings=settings, scheduler=scheduler)
         return system
+
+    async def flush(self) -> None:
+        """Do what each system does, and end the tasks that are left on the asyncio loop."""
+        await super().flush()
+        home: Any = self.scheduler.loop_thread
+        if home is not None and not home.loop.is_closed():
+            await completed(home.loop.end_in_turn())
 
     def _kill(self) -> None:
         """End a system of a world as by kill -9: nothing is drained, given back or told; the others go on."""

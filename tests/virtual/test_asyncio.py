@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import actorflow as af
+from actorflow.core.drivers import watchdog
 from actorflow.testing import VirtualSystem
 
 
@@ -237,6 +238,37 @@ def test_the_seed_chooses_the_turns_of_the_loop_and_gives_one_trace():
 
 
 class Timers(af.Actor, loop=True):
+    async def leaves_a_task(self):
+        async def swallows():
+            while True:
+                with contextlib.suppress(BaseException):
+                    await asyncio.sleep(1e6)
+
+        self.task = asyncio.create_task(swallows())
+        await asyncio.sleep(0)
+
+    async def leaves_a_task_that_spins(self):
+        async def spins():
+            try:
+                await asyncio.sleep(1e6)
+            finally:
+                while True:
+                    pass
+
+        self.task = asyncio.create_task(spins())
+        await asyncio.sleep(0)
+
+    async def leaves_a_generator(self, kept, log):
+        async def numbers():
+            try:
+                yield 1
+            finally:
+                await asyncio.sleep(0)
+                log.append("closed")
+
+        kept.append(numbers())
+        await anext(kept[0])
+
     async def cancels_one_of_two(self):
         calls: list[str] = []
         loop = asyncio.get_running_loop()
@@ -258,6 +290,44 @@ def test_a_timer_that_is_cancelled_takes_no_equal_one_along(virtual_system):
 
 def test_a_function_that_raises_system_exit_in_to_thread_answers_the_one_who_awaits_it(virtual_system):
     assert virtual_system.spawn(Timers).call(Timers.leaves_a_thread).get(timeout=100) == 3
+
+
+def test_a_task_left_on_the_loop_that_spins_is_ended_and_stop_says_where_it_was(monkeypatch):
+    monkeypatch.setattr(watchdog, "STRIKE_SECONDS", 30.0)  # the machine may be busy
+    system = VirtualSystem("loops", seed=1, turn_seconds=1.0)
+    system.spawn(Timers).call(Timers.leaves_a_task_that_spins).get()
+    with pytest.raises(af.StuckError, match="in spins"):
+        system.stop()
+    assert system.scheduler.closed
+    assert system.scheduler.loop_thread.loop.is_closed()
+
+
+def test_an_async_generator_left_open_is_closed_with_the_loop():
+    kept: list[object] = []  # so that the collector does not end it
+    log: list[str] = []
+    with VirtualSystem("loops", seed=1) as system:
+        system.spawn(Timers).call(Timers.leaves_a_generator, kept, log).get()
+    assert log == ["closed"]
+
+
+def test_the_end_of_the_loop_keeps_the_debugger_of_the_tests_thread():
+    def trace(frame, event, arg):
+        return None
+
+    def profile(frame, event, arg):
+        return None
+
+    before = sys.getprofile(), sys.gettrace()
+    sys.setprofile(profile)
+    sys.settrace(trace)
+    try:
+        with VirtualSystem("loops", seed=1) as system:
+            system.spawn(Timers).call(Timers.leaves_a_task).get()
+        seen = sys.getprofile(), sys.gettrace()
+    finally:
+        sys.setprofile(before[0])
+        sys.settrace(before[1])
+    assert seen == (profile, trace)
 
 
 @af.task

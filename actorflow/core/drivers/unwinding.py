@@ -96,20 +96,27 @@ def bear() -> None:
 
 def disarm() -> None:
     """Give this thread the trace function back that all threads have: that of a debugger, say."""
-    profile, trace = threading.getprofile(), threading.gettrace()
-    sys.setprofile(profile)
+    _restore(threading.getprofile(), threading.gettrace())
+
+
+def _restore(profile: Any, trace: Any) -> None:
+    if profile is None or callable(profile):
+        sys.setprofile(profile)
+    else:
+        profile.enable()  # cProfile's of Python 3.11: `setprofile` does not take it back
     sys.settrace(trace)
 
 
 def end_coroutine(coro: CoroutineType[Any, Any, Any]) -> None:
     """End a suspended coroutine, and all that it awaits, also if they swallow GeneratorExit."""
+    profile, trace = sys.getprofile(), sys.gettrace()
     bear()
     try:
         coro.close()
     except RuntimeError:
         _end_hard(coro)
     finally:
-        disarm()
+        _restore(profile, trace)
 
 
 def _end_hard(coro: CoroutineType[Any, Any, Any]) -> None:

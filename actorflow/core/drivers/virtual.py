@@ -257,7 +257,10 @@ class VirtualScheduler(Scheduler):
             self.trace.append((self.clock.now, f"/{system.name}", "a turn of the asyncio loop"))
         worker.begin()
         self.running = worker
-        loop.run_turn()
+        try:
+            loop.run_turn()
+        except Abandoned:  # as in `run_entry`
+            logger.debug("a task on the asyncio loop of %s was ended", system.name)
         worker.is_busy = False
         worker.frames_over()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from actorflow.core.drivers.unwinding import end_coroutine
 from actorflow.core.drivers.virtual_threads import LoopTurn
+from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError
 
@@ -37,6 +38,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._due: dict[int, TimerEntry] = {}  # by `id`: two handles of one time and callback are equal
         self._turn = LoopTurn(self)
         self._is_queued = False
+        self.ended: Future[None] | None = None  # set in the last turn, once there is to be one
         super().__init__()
         self.set_debug(False)
 
@@ -84,12 +86,31 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _put(self, handle: events.Handle) -> None:
         self._callbacks.append(handle)
         if not self._is_queued:
-            self._is_queued = True
-            self.scheduler.post_work(lambda: self.scheduler.ready.append(self._turn))
+            self._queue_turn()
+
+    def _queue_turn(self) -> None:
+        self._is_queued = True
+        self.scheduler.post_work(lambda: self.scheduler.ready.append(self._turn))
 
     def run_turn(self) -> None:
-        """Run all callbacks that are ready, in their order."""
+        """Run all callbacks that are ready, in their order; in the last turn, end what is left."""
         self._is_queued = False
+        if self.ended is None:
+            self._run_callbacks()
+            return
+        try:
+            self.end()
+        finally:
+            self.ended._settle(None, None)
+
+    def end_in_turn(self) -> Future[None]:
+        """Have the loop end in a turn of its own, which the watchdog looks after; the future is its end."""
+        self.ended = Future()
+        if not self._is_queued:
+            self._queue_turn()
+        return self.ended
+
+    def _run_callbacks(self) -> None:
         before, hooks = events._get_running_loop(), sys.get_asyncgen_hooks()
         self._thread_id = threading.get_ident()
         events._set_running_loop(self)
@@ -103,6 +124,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             sys.set_asyncgen_hooks(*hooks)
             events._set_running_loop(before)
             self._thread_id = None  # type: ignore[assignment]  # it does not run
+            if self._callbacks and not self._is_queued:  # the turn was torn apart: the others go on in the next
+                self._queue_turn()
 
     def _call(self, handle: events.Handle) -> None:
         """Run a callback. asyncio lets a SystemExit of any task end the loop: that is the task's alone."""
@@ -153,21 +176,28 @@ class VirtualLoop(asyncio.BaseEventLoop):
     run_forever = run_until_complete = set_default_executor = _no
 
     def end(self) -> None:
-        """Cancel the running tasks, let them clean up, and end those that go on."""
-        tasks = asyncio.all_tasks(self)
-        for task in tasks:
-            task.cancel()
+        """Cancel the running tasks, let them and open generators clean up, and end those that go on."""
+        self._is_queued = True  # no turn follows
+        try:
+            for task in asyncio.all_tasks(self):
+                task.cancel()
+            self._run_out()
+            self.create_task(self.shutdown_asyncgens())
+            self._run_out()
+            for task in asyncio.all_tasks(self):
+                end_task(task)
+        finally:
+            for entry in self._due.values():
+                self.scheduler.timers.cancel(entry)
+            self._due.clear()
+            self._callbacks.clear()
+            self.close()
+
+    def _run_out(self) -> None:
         for _ in range(LAST_TURNS):
             if not self._callbacks:
                 break
-            self.run_turn()
-        for task in tasks:
-            end_task(task)
-        for entry in self._due.values():
-            self.scheduler.timers.cancel(entry)
-        self._due.clear()
-        self._callbacks.clear()
-        self.close()
+            self._run_callbacks()
 
 
 class LoopHome:

@@ -141,7 +141,9 @@ os.register_at_fork(after_in_child=_forget_after_fork)
 
 def _who(worker: VirtualThread) -> str:
     ref, message, _, _ = worker.item
-    return f"the handler of {ref.path} for {text_of(message)}" if ref is not None else "a handler that was abandoned"
+    if ref is None:
+        return "a task on the asyncio loop, or an abandoned handler,"
+    return f"the handler of {ref.path} for {text_of(message)}"
 
 
 def stack_of(worker: VirtualThread) -> str:
