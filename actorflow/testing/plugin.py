@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from actorflow.testing.probe import Probe
 
 STEP_LIMIT = 1_000_000  # of one wait of a test: half a minute
+OPTIONS: Final = ("seed", "step_limit", "turn_seconds", "store", "settings")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
-    config.addinivalue_line(
-        "markers", "actorflow(seed, step_limit, turn_seconds): options of the fixture virtual_system"
-    )
+    config.addinivalue_line("markers", f"actorflow({', '.join(OPTIONS)}): options of the fixture virtual_system")
 
 
 @pytest.fixture
@@ -44,10 +43,20 @@ def virtual_system(request: pytest.FixtureRequest) -> Iterator[VirtualSystem]:
     from actorflow.app.virtual import VirtualSystem  # noqa: PLC0415
     from actorflow.testing.leaks import LeakCheck  # noqa: PLC0415 - pytest loads the plugin in every project
 
-    marker = request.node.get_closest_marker("actorflow")
-    options = {"step_limit": STEP_LIMIT, **(marker.kwargs if marker else {})}
-    with LeakCheck(), VirtualSystem("test", **options) as running:
+    with LeakCheck(), VirtualSystem("test", **options_of(request.node)) as running:
         yield running
+
+
+def options_of(node: pytest.Item) -> dict[str, Any]:
+    """Return the options that the markers of a test, of its class and of its module give; the closest one counts."""
+    options: dict[str, Any] = {"step_limit": STEP_LIMIT}
+    for marker in reversed(list(node.iter_markers("actorflow"))):
+        wrong = [*map(repr, marker.args), *(name for name in marker.kwargs if name not in OPTIONS)]
+        if wrong:
+            msg = f"@pytest.mark.actorflow does not take {', '.join(wrong)}: give {', '.join(OPTIONS)} by name"
+            raise pytest.UsageError(msg)
+        options |= marker.kwargs
+    return options
 
 
 @pytest.fixture

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.messages.reply import Reply
 from actorflow.errors import AskTimeout
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.app.system import ActorSystem
     from actorflow.core.refs.ref import ActorRef
+
+SHOWN: Final = 4_000  # characters of a message, in a failure
 
 
 class Recorder(Actor):
@@ -72,11 +75,11 @@ class Probe:
         """
         arrived, message = self._next(within)
         if not arrived:
-            wanted = "a message" if expected is ... else repr(expected)
+            wanted = "a message" if expected is ... else text_of(expected, SHOWN)
             msg = f"no message within {within} seconds; expected {wanted}"
             raise AssertionError(msg)
         if expected is not ... and not matches(message, expected):
-            msg = f"got {message!r}; expected {expected!r}"
+            msg = f"got {text_of(message, SHOWN)}; expected {text_of(expected, SHOWN)}"
             raise AssertionError(msg)
         return message
 
@@ -88,7 +91,7 @@ class Probe:
         """
         arrived, message = self._next(within)
         if arrived:
-            msg = f"got {message!r}; expected no message"
+            msg = f"got {text_of(message, SHOWN)}; expected no message"
             raise AssertionError(msg)
 
     def _next(self, within: float) -> tuple[bool, Any]:
