@@ -112,7 +112,7 @@ class VirtualSystem(ActorSystem):
         return system
 
     async def flush(self) -> None:
-        """Do what each system does, and end the tasks that are left on the asyncio loop."""
+        """Commit and tell like any system, and end the tasks that are left on the asyncio loop."""
         await super().flush()
         home: Any = self.scheduler.loop_thread
         if home is not None and not home.loop.is_closed():
