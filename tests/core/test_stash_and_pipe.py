@@ -1,5 +1,6 @@
 """Stash and pipe: messages put aside come back in order, futures become messages."""
 
+import pykka
 import pytest
 
 import actorflow as af
@@ -252,6 +253,13 @@ def test_a_method_that_is_not_found_by_its_name_is_refused_at_once(any_system, w
     ref = any_system.spawn(Hidden)
     with pytest.raises(af.DefinitionError, match="called by their names"):
         ref.call(Hidden.act, way, kind).get(timeout=20)
+
+
+@pytest.mark.parametrize("other", [None, 5, pykka.ThreadingFuture()], ids=["none", "number", "pykka"])
+def test_pipe_takes_a_future_only(any_system, other):
+    ref = any_system.spawn(Piping)
+    with pytest.raises(af.DefinitionError, match="give a future of actorflow"):
+        ref.call(Piping.pipe, other).get(timeout=20)
 
 
 class Bounded(Log):

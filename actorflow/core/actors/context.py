@@ -195,11 +195,20 @@ class Context:
         mailbox: also after the process has died, and to the incarnation that is there then.
 
         Args:
-            future: of an ask, a task, a job, or any other.
+            future: of an ask, of a pool's task, or any other of actorflow. A job has none: its task may tell the actor.
             method: a method of this actor, called with the value.
             on_error: a method of this actor, called with the error.
             timeout: seconds on the system's clock after which the error is an AskTimeout; a later value is dropped.
+
+        Raises:
+            DefinitionError: it is no future, or no method of this actor.
         """
+        if not isinstance(future, Future):
+            msg = (
+                f"pipe({text_of(future)}, ...): give a future of actorflow, of an ask or of a pool's task; a job has "
+                "none: give its task self.actor_ref, and have it tell the actor"
+            )
+            raise DefinitionError(msg)
         self._check_method(method)
         if on_error is not None:
             self._check_method(on_error)
