@@ -65,7 +65,8 @@ class VirtualSystem(ActorSystem):
             settings: as those of an ActorSystem.
             step_limit: the steps that one wait of the test may take; a wait that takes more raises StuckError.
             turn_seconds: seconds of real time that a handler may keep its turn. Then the stacks of all handlers are
-                logged, the handler is ended, and the wait of the test raises StuckError. None: any time.
+                logged, the handler is ended, and the wait of the test raises StuckError. None: any time. A
+                handler that a debugger has stopped may keep it.
 
         Raises:
             DefinitionError: an argument makes no sense.

@@ -5,7 +5,9 @@ from __future__ import annotations
 # ruff: noqa: SIM105 - these are the loops that users write
 import contextlib
 import contextvars
+import io
 import logging
+import pdb  # noqa: T100 - a test of it
 import queue
 import threading
 import time
@@ -225,6 +227,30 @@ def test_a_handler_that_blocks_in_c_code_leaves_the_system_unusable_and_says_so(
     finally:
         LET_GO.set()
         BLOCKING.put(None)
+    assert all_end()
+
+
+def test_a_handler_at_a_breakpoint_is_let_be(monkeypatch):
+    class Hands(io.StringIO):
+        def readline(self, *_):
+            assert looked.wait(30)
+            return "continue\n"
+
+    class Debugged(af.Actor):
+        def on_receive(self, message):
+            pdb.Pdb(stdin=Hands(), stdout=io.StringIO(), nosigint=True).set_trace()
+            return message
+
+    def look(worker):
+        found = is_debugged(worker)
+        looked.set()
+        return found
+
+    looked, is_debugged = threading.Event(), watchdog.is_debugged
+    monkeypatch.setattr(watchdog, "is_debugged", look)
+    with VirtualSystem("stubborn", seed=1, turn_seconds=0.2) as system:
+        assert system.spawn(Debugged).ask("x") == "x"
+    assert looked.is_set()
     assert all_end()
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LOOKS: Final = 8  # within the time of a handler; a process that was stopped for a while is not looked at meanwhile
 STRIKE_SECONDS = 5.0  # in which a handler that is not blocked in C code ends
 STRIKE_PAUSE: Final = 0.005
+DEBUGGERS: Final = frozenset(("bdb", "pydevd", "debugpy", "_pydevd_bundle", "_pydevd_frame_eval"))  # as pytest-timeout
 DEEPEST: Final = 12  # lines of a stack, the innermost
 
 _lock = forkable_lock()
@@ -66,7 +67,7 @@ class Watch:
         """End the handler that has the turn; if it blocks in C code, free the test and leave it behind."""
         scheduler = self.scheduler
         worker = scheduler.running
-        if worker is None or not worker.is_busy:
+        if worker is None or not worker.is_busy or is_debugged(worker):
             return
         error = StuckError(
             f"{_who(worker)} has run for {seconds:.0f} s of real time without giving the turn back; in virtual time "
@@ -144,6 +145,12 @@ def _who(worker: VirtualThread) -> str:
     if ref is None:
         return "a task on the asyncio loop, or an abandoned handler,"
     return f"the handler of {ref.path} for {text_of(message)}"
+
+
+def is_debugged(worker: VirtualThread) -> bool:
+    """Say whether the handler of a thread is at a breakpoint: it takes as long as the one who looks at it."""
+    frames = _frames(sys._current_frames().get(worker.ident))
+    return any(str(frame.f_globals.get("__name__")).partition(".")[0] in DEBUGGERS for frame in frames)
 
 
 def stack_of(worker: VirtualThread) -> str:
