@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -159,11 +160,15 @@ class StoreBase(ABC, Generic[N]):
             self._ended.set()
         if self._forks != _forks:
             return  # in a fork: the connections are the parent's
-        for system in list(self.systems):
-            system.leave("lost it: it was closed by the program that opened it")
-        self._end_watching()
-        if self._node is not None:
-            self._node.close()
+        with contextlib.ExitStack() as ends:  # all of them, though one is interrupted; the last one is done first
+            ends.callback(self._end_commits)
+            if self._node is not None:
+                ends.callback(self._node.close)
+            ends.callback(self._end_watching)
+            for system in list(self.systems):
+                ends.callback(system.leave, "lost it: it was closed by the program that opened it")
+
+    def _end_commits(self) -> None:
         with self._reading:
             self._commits.close(self._end)
 

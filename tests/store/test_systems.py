@@ -72,6 +72,29 @@ def test_a_store_that_is_closed_first_takes_its_systems_nodes_along(opened):
         assert node not in ids(opened())
 
 
+def test_a_store_is_closed_though_systems_are_interrupted_as_they_leave(opened):
+    left = []
+
+    class Interrupted:
+        def __init__(self, node):
+            self.node = node
+
+        def close(self):
+            self.node.close()
+            left.append(self.node.id)
+            raise KeyboardInterrupt
+
+    store = opened()
+    with af.ActorSystem("a", store=store) as one, af.ActorSystem("b", store=store) as other:
+        nodes = [system.store.node for system in (one, other)]
+        for system, node in zip((one, other), nodes, strict=True):
+            system.store._node = Interrupted(node)
+        with pytest.raises(KeyboardInterrupt):
+            store.close()
+        assert sorted(left) == sorted(node.id for node in nodes)
+        assert store._commits._closed
+
+
 def test_a_system_writes_as_its_store_was_opened_unless_it_says_so(opened):
     store = opened(durability="process")
     with af.ActorSystem("a", store=store) as one, af.ActorSystem("b", store=store, durability="power") as other:
