@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
@@ -175,13 +176,10 @@ class Attempt(Generic[O]):
 
     def call(self) -> Any:
         """Call the function in this thread, and return its value."""
-        current = self.current(may_write=self.owner.may_write)
         args, kwargs = self.owner.arguments()
-        token = CURRENT_TASK.set(current)
-        try:
-            return self.task.function(*args, **kwargs)
-        finally:
-            CURRENT_TASK.reset(token)
+        context = copy_context()  # no signal can come between its begin and its end: the thread is in no task after it
+        context.run(CURRENT_TASK.set, self.current(may_write=self.owner.may_write))
+        return context.run(self.task.function, *args, **kwargs)
 
     def current(self, *, may_write: bool) -> Current:
         """Return the task's view of this attempt."""

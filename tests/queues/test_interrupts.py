@@ -53,6 +53,8 @@ def test_an_interrupted_call_leaves_a_queue_that_works(place: str, action: Calla
 
     def mended() -> None:
         assert jobs.enqueue(tasks.double, 4).result(timeout=BOUND) == 8
+        with pytest.raises(af.DefinitionError, match="for tasks"):  # an inline task has ended
+            af.current()
 
     assert at_every_bytecode(lambda: action(jobs), mended, every=every) > 10
     tasks.until(lambda: (jobs.stats().running, jobs.count("queued")) == (0, jobs.stats().due))
