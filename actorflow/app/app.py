@@ -150,7 +150,7 @@ class App:
         until a signal comes.
 
         Raises:
-            DefinitionError: it is no plain function, or the app has a main already.
+            DefinitionError: it is no plain function of two arguments, or the app has a main already.
         """
         if not callable(function) or is_lazy(function):
             msg = (
@@ -158,6 +158,8 @@ class App:
                 "asyncio.run(...)"
             )
             raise DefinitionError(msg)
+        if problem := refusal_of(function):
+            raise DefinitionError(f"main={text_of(function)} is called as main(system, settings): {problem}")
         if self._main is not None:
             raise DefinitionError(f"{self!r} has a main already: {name_of(self._main)}")
         self._main = function
@@ -313,6 +315,17 @@ def is_lazy(function: Any) -> bool:
     """Say whether a call of a function only makes something that is yet to run."""
     kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
     return any(is_kind(function) for is_kind in kinds)
+
+
+def refusal_of(function: Any) -> str:
+    """Say why a function cannot be called with a system and settings; nothing if it can, or does not tell."""
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # a builtin function without a signature
+        return ""
+    return ""
 
 
 def name_of(function: Any) -> str:

@@ -94,6 +94,8 @@ def text_of(error: click.ClickException) -> str:
         names = group.list_commands(error.ctx) if isinstance(group, click.Group) else []
         return f"name a command ({', '.join(names)}); --help describes them"
     text = error.format_message()
+    if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument) and error.param.envvar:
+        return f"{text.removesuffix('.')} (env var: '{error.param.envvar}')."  # as click has it for an option
     if isinstance(error, click.BadParameter) and isinstance(error.param, click.Option) and error.ctx is not None:
         name = error.param.name or ""
         if error.ctx.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT:  # it stands in a unit file

@@ -33,10 +33,10 @@ def list_(url: str, alone: bool, limit: int, after: str, as_json: bool) -> None:
 
 @actors.command(short_help="Delete the state, timers and mail of one.")
 @on_store
-@click.argument("name")
+@click.argument("name", metavar="ACTOR")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(url: str, name: str, yes: bool, as_json: bool) -> None:
-    """Delete all that the store has of the durable actor NAME, but for its dead letters; no process may have it."""
+    """Delete all that the store has of the durable actor ACTOR, but for its dead letters; no process may have it."""
     from actorflow.durable.node.stored_actors import StoredActors
 
     confirm(f"Delete the state, the timers and the mail of {name} for good?", yes=yes)

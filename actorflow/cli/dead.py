@@ -77,7 +77,7 @@ def retry(url: str, ids: tuple[int, ...], actor: str | None, everything: bool, a
     """Put dead letters back into their actors' mailboxes, with all their tries."""
     check_choice(ids, actor, everything=everything)
     count = changed(url, ids, lambda mail: mail.retry(*map(str, ids)) if ids else mail.retry_all(actor))
-    told({"retried": count}, as_json, f"{count} messages are in their mailboxes again")
+    told({"retried": count}, as_json, f"{count} message{'s are' if count != 1 else ' is'} in the mailbox again")
 
 
 @dead.command()

@@ -26,7 +26,7 @@ COUNTED = {
     "completed": f"jobs that were completed {EVER}",
     "failed": f"jobs that failed for good {EVER}, also if they were queued again",
     "cancelled": f"jobs that were cancelled or expired {EVER}",
-    "retried": f"attempts that failed and were made again {EVER}",
+    "retried": f"attempts that failed, or died with their process, and were made again {EVER}",
     "dead": f"jobs that became dead letters {EVER}, also if they were queued again",
     "paused": "whether no more jobs begin",
 }

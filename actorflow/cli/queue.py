@@ -103,7 +103,7 @@ def list_(url: str, as_json: bool) -> None:
 
 @queue.command()
 @on_store
-@click.argument("name")
+@click.argument("name", metavar="QUEUE")
 def stats(name: str, url: str, as_json: bool) -> None:
     """Show the figures of a queue."""
     with opened(url, "read") as store:
@@ -180,7 +180,7 @@ def show_(
 
 @queue.command()
 @on_store
-@click.argument("name")
+@click.argument("name", metavar="QUEUE")
 def pause(name: str, url: str, as_json: bool) -> None:
     """Let no more jobs of a queue begin; those that run go on."""
     _set_paused(name, url, as_json, paused=True)
@@ -188,7 +188,7 @@ def pause(name: str, url: str, as_json: bool) -> None:
 
 @queue.command()
 @on_store
-@click.argument("name")
+@click.argument("name", metavar="QUEUE")
 def resume(name: str, url: str, as_json: bool) -> None:
     """Let the jobs of a queue begin again."""
     _set_paused(name, url, as_json, paused=False)
@@ -322,13 +322,13 @@ def selected(store: Store, name: str, status: str | None, tag: str | None, task:
 
     check_queue(store, name)
     selection = Selection(name, status, tag, task)
-    selection.check_narrow(f"--queue {name}")
+    selection.check_narrow(f"--queue {name}", " (--status, --tag, --task)")
     return selection
 
 
 @queue.command()
 @on_store
-@click.argument("name")
+@click.argument("name", metavar="QUEUE")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
     """Remove all jobs of a queue that have not begun."""

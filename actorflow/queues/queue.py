@@ -326,7 +326,7 @@ class Queue:
             DefinitionError: an argument makes no sense, or all of them are None: `purge` empties the queue.
         """
         selection = Selection.of(self.name, status, tag, task)
-        selection.check_narrow("cancel_all()")
+        selection.check_narrow("cancel_all()", "; purge() takes all jobs that have not begun")
         return selection.cancel(self._store, self._cancelled)
 
     def _cancelled(self, news: ledger.News, runs: bool) -> None:

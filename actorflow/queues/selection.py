@@ -62,15 +62,14 @@ class Selection:
         check_text("task", name)
         return cls(queue, status, tag, name)
 
-    def check_narrow(self, what: str) -> None:
-        """Refuse a selection of the whole queue.
+    def check_narrow(self, what: str, ways: str = "") -> None:
+        """Refuse a selection of the whole queue; `ways` ends the error's text.
 
         Raises:
             DefinitionError: it is one.
         """
         if self.status is self.tag is self.task is None:
-            msg = f"{what}: name a status, a tag or a task; purge() takes all jobs that have not begun"
-            raise DefinitionError(msg)
+            raise DefinitionError(f"{what}: name a status, a tag or a task{ways}")
 
     def rows(self, store: Store, limit: int, before: int = NEWEST) -> list[Row]:
         """Return the rows of the newest jobs, of those with ids below `before`."""

@@ -202,6 +202,19 @@ def test_main_that_is_no_plain_function_is_a_definition_error(wrong):
         af.App("shop").main(wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong", [lambda: 0, lambda _system: 0, lambda _system, _settings, _more: 0, lambda *, _system: 0]
+)
+def test_main_that_does_not_take_system_and_settings_is_a_definition_error(wrong):
+    with pytest.raises(af.DefinitionError, match=r"is called as main\(system, settings\): "):
+        af.App("shop").main(wrong)
+
+
+@pytest.mark.parametrize("right", [lambda *_: 0, lambda _system, _settings=None: 0, print, min])
+def test_main_may_be_any_function_that_takes_system_and_settings(right):
+    assert af.App("shop").main(right) is right
+
+
 def test_main_that_returns_nothing_is_exit_code_0():
     app = af.App("shop")
 

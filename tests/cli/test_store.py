@@ -387,3 +387,10 @@ def test_a_command_without_a_file_takes_that_of_the_environment(path, command):
     result = CliRunner().invoke(main, ["store", command], env={"ACTORFLOW_STORE": f"sqlite:///{path}"})
     assert result.exit_code == 0, result.output
     assert str(path) in result.stdout or command == "dump"
+
+
+@pytest.mark.parametrize(("command", "name"), [("check", "FILE"), ("dump", "FILE"), ("migrate", "STORE")])
+def test_a_missing_file_is_an_error_that_names_the_variable(command, name):
+    result = CliRunner().invoke(main, ["store", command], env={"ACTORFLOW_STORE": None})
+    assert result.exit_code == 2
+    assert result.stderr == f"actorflow: Missing argument '{name}' (env var: 'ACTORFLOW_STORE').\n"

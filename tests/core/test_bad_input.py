@@ -85,6 +85,11 @@ def test_a_child_class_that_is_no_actor(spawn, cls):
         af.child(cls)
 
 
+def test_an_object_in_place_of_its_class_is_refused_with_the_cure(spawn):
+    with pytest.raises(af.DefinitionError, match="is no actor class, but an actor: give its class"):
+        spawn(Counter(1))
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [

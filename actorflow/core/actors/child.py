@@ -102,5 +102,7 @@ def actor_type(actor_class: Any) -> type[Any]:
     if isinstance(actor_class, type) and Actor in actor_class.__mro__:  # issubclass asks ABCMeta, for 400 ns
         return actor_class
     hint = "; subclass af.Actor" if isinstance(actor_class, type) else ""
+    if isinstance(actor_class, Actor):
+        hint = ", but an actor: give its class, and behind it the arguments of its constructor"
     msg = f"{text_of(actor_class)} is no actor class{hint}"
     raise DefinitionError(msg)
