@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorflow.errors import ActorDeadError
-from actorflow.process.hosts.link.remote_ref import HostedBase
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ def describe(ref: ActorRef[Any]) -> Row:
 
 def ask_host(ref: ActorRef[Any], verb: str, *arguments: Any, future: Asker | None = None) -> Future[Any] | None:
     """Ask the host that holds an actor about it; None if it has none at the moment."""
+    from actorflow.process.hosts.link.remote_ref import HostedBase  # noqa: PLC0415 - 3 ms that programs without hosts save
+
     link = ref._way() if isinstance(ref, HostedBase) else None
     return None if link is None else link.request(link.name, verb, ref.uid, *arguments, future=future)
 
