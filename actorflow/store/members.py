@@ -62,7 +62,7 @@ class Members:
         self._heirs[kind] = heir
 
     def lease_time(self) -> float:
-        """Return the time that beats are written in: it never goes back, and all nodes of the store share it."""
+        """Return the time of beats and leases: nobody sets it, unlike a clock on the wall, and all nodes share it."""
         return self._store.now() if self._store.dialect == "postgres" else self._store.clock.monotonic()
 
     def is_living(self, row: Row | None) -> bool:

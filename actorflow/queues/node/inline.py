@@ -61,7 +61,7 @@ def run_until_over(local: LocalQueue, id_: int, rng: random.Random) -> None:
 
 def take(local: LocalQueue, id_: int) -> JobAttempt | None:
     """Take a job; None if a job that it waits for is not over or has failed, or another process has it."""
-    owner, now, until = local.node.id, local.now(), local.jobs.lease_now() + LEASE_SECONDS
+    owner, now, until = local.node.id, local.now(), local.store.members.lease_time() + LEASE_SECONDS
     job = local.store.write(lambda transaction: ledger.claim_one(transaction, id_, owner, now, until), local.durability)
     if job is None:
         return None

@@ -32,15 +32,10 @@ class JobStore:
         """Names of the tasks that this system runs, as JSON."""
         return self.local.waits.known.names
 
-    def lease_now(self) -> float:
-        """Return seconds on the clock of the leases: nobody sets it, unlike the one on the wall."""
-        local = self.local
-        return local.clock.monotonic() if local.store.dialect == "sqlite" else local.store.now()
-
     def put_and_claim(self, packed: Packed, now: float) -> tuple[int, list[ledger.Claimed]]:
         """Add a job, and claim the next one in the same transaction: half the commits for a worker that waits."""
         local, store, news = self.local, self.local.store, None
-        name, owner, until = local.name, local.node.id, self.lease_now() + LEASE_SECONDS
+        name, owner, until = local.name, local.node.id, store.members.lease_time() + LEASE_SECONDS
         only = local.waits.known.only
 
         def work(transaction: Transaction) -> tuple[int, list[ledger.Claimed]]:
@@ -65,7 +60,7 @@ class JobStore:
         """Write the outcomes of jobs and take the next ones; return also when to look again."""
         local, store, news = self.local, self.local.store, ledger.News()
         name, owner, tasks = local.name, local.node.id, self.tasks
-        now, until = store.now(), self.lease_now() + LEASE_SECONDS
+        now, until = store.now(), store.members.lease_time() + LEASE_SECONDS
         is_set_back = now < self._latest - SET_BACK_SECONDS
 
         def work(transaction: Transaction) -> tuple[list[ledger.Claimed], float | None]:

@@ -97,7 +97,7 @@ class Upkeep:
         """Renew the leases of this node's jobs."""
         local = self.local
         self._beaten_at = local.clock.monotonic()
-        values = {"owner": local.node.id, "lease": local.jobs.lease_now() + LEASE_SECONDS}
+        values = {"owner": local.node.id, "lease": local.store.members.lease_time() + LEASE_SECONDS}
         local.store.write(lambda transaction: transaction.run("jobs.beat", values), durability="process")
 
     # --- jobs that nobody works on ------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class Upkeep:
         """Take the jobs of nodes that were stopped, or are cut off, so that any node may claim them."""
         if not self.local.store.members.has_waited():
             return
-        local, news, lease_now = self.local, ledger.News(), self.local.jobs.lease_now()
+        local, news, lease_now = self.local, ledger.News(), self.local.store.members.lease_time()
         name, owner = local.name, local.node.id
         values = {"queue": name, "owner": owner, "now": lease_now, "limit": 1}
         if local.store.read(lambda transaction: transaction.one("jobs.overdue", values)) is None:
