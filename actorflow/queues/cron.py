@@ -107,3 +107,19 @@ class Schedule:
                 return latest, time
             latest = max(latest, time)
         raise AssertionError(self)  # an expression has times for ever
+
+
+def schedule_of(
+    cron: str,
+    packed: Packed,
+    *,
+    tz: str = "UTC",
+    catch_up: Literal["skip", "latest", "all"] = "skip",
+    name: str | None = None,
+) -> Schedule:
+    """Make a schedule; without a name it is known by its task, expression and zone.
+
+    Raises:
+        DefinitionError: as for `Schedule`.
+    """
+    return Schedule(f"{packed.task} {cron} {tz}" if name is None else name, cron, tz, catch_up, packed)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar, Unpack,
 
 from actorflow.core.actors.traits import check_known
 from actorflow.errors import DefinitionError
-from actorflow.queues.cron import Schedule, ScheduleKeywords
+from actorflow.queues.cron import ScheduleKeywords, schedule_of
 from actorflow.queues.opening import check_queue
-from actorflow.queues.packing import Packed, check_each
-from actorflow.store.codec import encode
+from actorflow.queues.packing import Packed, check_each, encode_call
 from actorflow.tasks.task import AnyTask
 from actorflow.text import text_of
 
@@ -86,11 +85,9 @@ class DeclaredQueue:
         if not isinstance(task, AnyTask):
             msg = f"cron({text_of(cron)}, {text_of(task)}): give a task, a function under @af.task"
             raise DefinitionError(msg)
-        task.check(tuple(args), {})
+        packed = Packed(task.name, task.job_options, encode_call(task, tuple(args), {}))
         check_known(when, WHEN)
-        zone, catch_up, name = when.get("tz", "UTC"), when.get("catch_up", "skip"), when.get("name")
-        name = f"{task.name} {cron} {zone}" if name is None else name
-        Schedule(name, cron, zone, catch_up, Packed(task.name, task.job_options, encode([list(args), {}])))
+        name = schedule_of(cron, packed, **when).name
         if name in self.schedules:
             msg = f"queue {self.name!r} has two schedules {name!r}: give one of them another name="
             raise DefinitionError(msg)

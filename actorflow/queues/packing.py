@@ -40,16 +40,26 @@ def pack(local: LocalQueue, task: object, args: tuple[Any, ...], kwargs: dict[st
         msg = f"enqueue({task!r}): give a task, a function under @af.task"
         raise DefinitionError(msg)
     TASKS.setdefault(task.name, task)
+    payload = encode_call(task, args, kwargs)
+    if len(payload) > local.payload_limit:
+        raise too_big(f"the arguments of {task.name}", len(payload), local.payload_limit)
+    return Packed(task.name, task.job_options, payload)
+
+
+def encode_call(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """Encode the arguments of a task.
+
+    Raises:
+        DefinitionError: it does not take them.
+        PayloadError: one of them cannot be stored; the text names it.
+    """
     task.check(args, kwargs)
     try:
-        payload = encode([list(args), kwargs])
+        return encode([list(args), kwargs])
     except PayloadError:
         for name, value in task.signature.bind(*args, **kwargs).arguments.items():
             encode(value, f"an argument of {task.name}: {name}")  # it raises, and names the argument
         raise
-    if len(payload) > local.payload_limit:
-        raise too_big(f"the arguments of {task.name}", len(payload), local.payload_limit)
-    return Packed(task.name, task.job_options, payload)
 
 
 def put(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, U
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError
 from actorflow.queues import ledger
-from actorflow.queues.cron import Schedule, ScheduleKeywords
+from actorflow.queues.cron import ScheduleKeywords, schedule_of
 from actorflow.queues.group import Group, add_group
 from actorflow.queues.job import Job, JobInfo
 from actorflow.queues.ledger import limits
@@ -241,7 +241,7 @@ class Queue:
         """
         check_each("cron(args=)", [args], "tuple of arguments")
         packed = pack(self._local, task, tuple(args), {})
-        schedule = Schedule(f"{packed.task} {cron} {tz}" if name is None else name, cron, tz, catch_up, packed)
+        schedule = schedule_of(cron, packed, tz=tz, catch_up=catch_up, name=name)
         other = self._local.declared.get(schedule.name)
         if name is None and other is not None and other.packed != packed:
             msg = f"cron(): {schedule.name!r} is declared already, with other arguments or options: give each a name="

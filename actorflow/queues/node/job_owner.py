@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorflow.core.log import logger
 from actorflow.errors import PayloadError
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from actorflow.tasks.execution import Ending
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.task import AnyTask
-
-NOT_BEGUN: Final = "not begun"
 
 
 class JobOwner:
@@ -138,7 +136,7 @@ class JobOwner:
             return self._died(ending)
         if kind == "cut":
             return self.interrupted()
-        if kind == NOT_BEGUN:
+        if kind == "not begun":
             return self._not_begun(ending.cause)
         return self._outcome(kind, error=ending.error)
 
