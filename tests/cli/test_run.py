@@ -649,10 +649,12 @@ def test_signal_while_a_part_starts_ends_the_app(write_app, started):
 
 # --- signals while the module is imported, and process 1 -------------------------------------------------------------
 
+# In short waits: a signal that comes just before a wait begins does not interrupt it, and Python looks after it.
 IMPORTS = """
     import sys, time
     print("imports", flush=True)
-    time.sleep(3600)
+    while True:
+        time.sleep(0.05)
 """
 NAMESPACE = ["unshare", "--fork", "--pid", "--mount-proc"]
 

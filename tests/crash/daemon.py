@@ -21,7 +21,8 @@ def main(url: str, queue: str, durability: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     with af.ActorSystem("crash", store=url, durability=durability) as system:
         system.queue(queue, workers=3)
-        over.wait()
+        while not over.wait(0.1):  # a signal that comes just before a wait does not interrupt it
+            pass
 
 
 if __name__ == "__main__":

@@ -60,4 +60,5 @@ def main(url: str, folder: str) -> None:
     with af.ActorSystem("staged", store=url, durability="process") as system:
         system.pool("cpu", workers=1)
         system.queue(QUEUE, workers=1)
-        over.wait()
+        while not over.wait(0.1):  # a signal that comes just before a wait does not interrupt it
+            pass
