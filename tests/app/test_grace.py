@@ -153,11 +153,11 @@ def test_work_that_runs_at_the_end_may_finish_within_the_grace_time(kind, tmp_pa
 @pytest.mark.parametrize("kind", KINDS)
 def test_work_that_runs_longer_is_cut_and_given_back(kind, tmp_path, store, caplog):
     caplog.set_level(logging.INFO, logger="actorflow")
-    system = af.ActorSystem("test", store=store)
+    system = af.ActorSystem("test", store=store, settings=af.Settings(grace=60))
     answer = begin(system, kind, str(tmp_path))
     start = time.monotonic()
     system.stop(grace=0.2)
-    assert time.monotonic() - start < 5.0 + 0.2
+    assert time.monotonic() - start < 30  # the grace of who says nothing is a minute
     assert not (tmp_path / "ended").exists()
     (tmp_path / "may end").touch()  # a thread that was abandoned ends with that
     assert system.scheduler.drain.was_cut

@@ -115,7 +115,7 @@ def test_drop_oldest_drops_the_oldest_as_a_dead_letter(any_system, probe):
     for number in range(4):
         ref.tell(number)
     for number in (0, 1):
-        letter = probe.expect(af.DeadLetter, within=5)
+        letter = probe.expect(af.DeadLetter, within=30)
         assert (letter.ref, letter.message) == (ref, number)
         assert isinstance(letter.reason, af.MailboxFull)
     gate.set()

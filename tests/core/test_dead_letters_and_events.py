@@ -38,7 +38,7 @@ def test_messages_that_nobody_handles_are_counted_and_published(any_system, prob
     telling.call(Telling.tell, ref, "from an actor").get(timeout=20)
     ref.cast(Log.note, "a cast")
     go_on()
-    first, second, third = (probe.expect(af.DeadLetter, within=5) for _ in range(3))
+    first, second, third = (probe.expect(af.DeadLetter, within=30) for _ in range(3))
     assert (first.ref, first.message, first.sender) == (ref, "from outside", None)
     assert isinstance(first.reason, af.ActorDeadError)
     assert (second.message, second.sender) == ("from an actor", telling)
@@ -121,7 +121,7 @@ def test_the_stopped_event_of_a_crash_has_its_error(any_system, probe):
     any_system.subscribe(af.Stopped, probe.ref)
     error = ZeroDivisionError("boom")
     any_system.spawn(Failing).cast(Failing.fail, error)
-    assert probe.expect(af.Stopped, within=5).reason is error
+    assert probe.expect(af.Stopped, within=30).reason is error
 
 
 def test_children_have_events_too(any_system, probe):
@@ -141,7 +141,7 @@ def test_children_have_events_too(any_system, probe):
 def test_a_cancelled_subscription_delivers_no_more(any_system, probe):
     subscription = any_system.subscribe(af.Started, probe.ref)
     any_system.spawn(Echo)
-    probe.expect(af.Started, within=5)
+    probe.expect(af.Started, within=30)
     subscription.cancel()
     any_system.spawn(Echo)
     probe.expect_none(within=0.02)
@@ -156,7 +156,7 @@ def test_an_error_in_a_subscribed_function_is_logged_and_others_are_called(any_s
     any_system.subscribe(af.Started, lambda event: probe.ref.tell(event))
     with caplog.at_level(logging.ERROR):
         ref = any_system.spawn(Echo)
-        assert probe.expect(af.Started, within=5).ref == ref
+        assert probe.expect(af.Started, within=30).ref == ref
     assert "in the subscriber" in caplog.text
 
 
@@ -176,7 +176,7 @@ def test_events_are_those_of_all_actors_of_the_system_and_say_whose(any_system, 
     any_system.subscribe(af.Started, probe.ref)
     parent = any_system.spawn(Parent)
     child = parent.call(Parent.grow).get(timeout=20)
-    assert [probe.expect(af.Started, within=5).ref for _ in range(2)] == [parent, child]
+    assert [probe.expect(af.Started, within=30).ref for _ in range(2)] == [parent, child]
 
 
 def test_only_published_events_can_be_subscribed_to(any_system):

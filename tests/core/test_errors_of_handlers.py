@@ -81,7 +81,7 @@ def test_an_error_in_a_tell_cast_timer_or_pipe_is_a_crash(any_system, probe, way
     any_system.subscribe(af.Crashed, probe.ref)
     ref = any_system.spawn(Raising, failures)
     way(ref, ZeroDivisionError("boom"))
-    crashed = probe.expect(af.Crashed, within=5)
+    crashed = probe.expect(af.Crashed, within=30)
     assert crashed.ref == ref
     assert isinstance(crashed.reason, ZeroDivisionError)
     assert ref.actor_stopped.wait(20)
@@ -108,7 +108,7 @@ def test_af_crash_answers_the_caller_and_tells_the_supervisor(any_system, probe)
     ref = any_system.spawn(Crashing)
     with pytest.raises(KeyError, match="cause"):
         ref.call(Crashing.work).get(timeout=20)
-    crashed = probe.expect(af.Crashed, within=5)
+    crashed = probe.expect(af.Crashed, within=30)
     assert (crashed.ref, str(crashed.reason)) == (ref, "'cause'")
     assert ref.actor_stopped.wait(20)
 
@@ -117,7 +117,7 @@ def test_the_message_of_a_crash_is_a_dead_letter_with_the_error(any_system, prob
     any_system.subscribe(af.DeadLetter, probe.ref)
     ref = any_system.spawn(Failing)
     ref.cast(Failing.fail, ZeroDivisionError("boom"))
-    letter = probe.expect(af.DeadLetter, within=5)
+    letter = probe.expect(af.DeadLetter, within=30)
     assert letter.ref == ref
     assert isinstance(letter.reason, ZeroDivisionError)
     assert letter.reason.__traceback__ is not None
@@ -166,7 +166,7 @@ def test_contained_base_exceptions_crash_that_actor_only(any_system, probe, erro
     any_system.subscribe(af.Crashed, probe.ref)
     ref, bystander = any_system.spawn(Loud, []), any_system.spawn(Echo)
     ref.cast(method, error)
-    assert probe.expect(af.Crashed, within=5).reason is error
+    assert probe.expect(af.Crashed, within=30).reason is error
     assert ref.actor_stopped.wait(20)
     assert bystander.ask("alive", timeout=20) == "alive"
 

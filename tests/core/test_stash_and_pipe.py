@@ -176,7 +176,7 @@ def test_a_piped_error_crashes_the_actor(any_system, probe):
     ref, future = any_system.spawn(Piping), af.Future()
     ref.call(Piping.pipe, future).get(timeout=20)
     future.set_exception((KeyError, KeyError("piped"), None))
-    assert str(probe.expect(af.Crashed, within=5).reason) == "'piped'"
+    assert str(probe.expect(af.Crashed, within=30).reason) == "'piped'"
 
 
 def test_a_piped_error_goes_to_the_method_that_is_there_for_it(any_system):
@@ -200,7 +200,7 @@ def test_an_error_in_the_method_itself_is_none_of_the_futures(any_system, probe)
     ref, future = any_system.spawn(Odd), af.Future()
     ref.call(Piping.pipe_with_errors, future).get(timeout=20)
     future.set("value")
-    assert isinstance(probe.expect(af.Crashed, within=5).reason, LookupError)
+    assert isinstance(probe.expect(af.Crashed, within=30).reason, LookupError)
 
 
 def test_a_pipe_dies_with_its_incarnation(any_system):

@@ -129,12 +129,21 @@ def test_a_timeout_holds_while_other_things_come_without_end(system, monkeypatch
 def test_a_signal_in_the_middle_of_a_frame_ends_the_wait_and_nothing_else(ref, size, cut, error):
     pid = pid_of(ref)
     link = ref._link
-    before = signal.signal(signal.SIGUSR1, lambda *_: (_ for _ in ()).throw(error("a signal")))
+    raised = threading.Event()
     main = threading.get_ident()
+
+    def handler(*_):
+        if not raised.is_set():
+            raised.set()
+            raise error("a signal")
 
     def interrupt():
         until(lambda: is_stopped(pid) and link.connection.pending() and waits(main))
         signal.pthread_kill(main, signal.SIGUSR1)
+        while not raised.wait(0.05):  # it came just before the wait, and interrupted nothing
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handler)
 
     future = ref.call(Stutters.stop_half_way, size, cut)
     sender = threading.Thread(target=interrupt)

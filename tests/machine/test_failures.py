@@ -200,7 +200,7 @@ def test_failure_that_nobody_asked_for_is_a_crash(any_system: af.ActorSystem, pr
     any_system.subscribe(af.Crashed, probe.ref)
     ref = any_system.spawn(af.child(Machine, failing).options(restart="permanent"))
     ref.cast(Machine.go if how == "cast" else Machine.go_later)
-    assert isinstance(probe.expect(af.Crashed, within=5).reason, Part)
+    assert isinstance(probe.expect(af.Crashed, within=30).reason, Part)
     assert ref.call(Machine.look).get(timeout=20) == ("a", 0, False)  # a new machine
 
 
@@ -212,7 +212,7 @@ def test_refusal_that_nobody_asked_for_is_a_dead_letter_and_no_crash(
     ref = any_system.spawn(Machine, "")
     ref.call(Machine.go).get(timeout=20)
     ref.cast(Machine.go if how == "cast" else Machine.go_later)
-    assert isinstance(probe.expect(af.DeadLetter, within=5).reason, af.TransitionRefused)
+    assert isinstance(probe.expect(af.DeadLetter, within=30).reason, af.TransitionRefused)
     assert ref.call(Machine.look).get(timeout=20) == ("b", 1, True)
 
 

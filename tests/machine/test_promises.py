@@ -216,7 +216,7 @@ def test_machine_in_a_final_state_answers_and_one_with_stop_when_final_ends(
     assert stays.state == "dead"
     ends = any_system.spawn(af.child(Once).options(restart="permanent"))
     ends.call(Once.switch).get(timeout=20)
-    assert probe.expect(af.Stopped, within=5).ref == ends
+    assert probe.expect(af.Stopped, within=30).ref == ends
 
 
 def test_restored_machine_goes_on_without_running_hooks(virtual_system: VirtualSystem) -> None:

@@ -79,7 +79,7 @@ def test_an_error_in_a_cast_is_a_crash(any_system, probe):
     any_system.subscribe(af.Stopped, probe.ref)
     order = any_system.spawn(Order)
     order.cast(Order.fail)
-    assert str(probe.expect(af.Stopped, within=5).reason) == "fail"
+    assert str(probe.expect(af.Stopped, within=30).reason) == "fail"
 
 
 def test_an_error_in_a_timer_or_a_timeout_is_a_crash(virtual_system, probe):
@@ -123,7 +123,7 @@ def test_a_refusal_of_another_machine_that_an_action_gets_is_a_failure_of_its_ow
         asking.call(Asking.go, order).get()
     assert asking.state == "a"
     asking.cast(Asking.go, order)
-    assert isinstance(probe.expect(af.Stopped, within=5).reason, af.TransitionRefused)
+    assert isinstance(probe.expect(af.Stopped, within=30).reason, af.TransitionRefused)
 
 
 def test_a_failed_enter_of_the_initial_state_fails_the_spawn(any_system):
@@ -498,7 +498,7 @@ def test_base_exceptions_of_an_action_crash_that_machine_only(any_system, probe)
         ending, other = any_system.spawn(Ending), any_system.spawn(Order)
         with pytest.raises(af.Crash):
             ending.call(Ending.end, error).get()
-        assert probe.expect(af.Stopped, within=5).ref == ending
+        assert probe.expect(af.Stopped, within=30).ref == ending
         assert other.state == "new"
 
 

@@ -67,7 +67,7 @@ def _no_collector():
 
 def letters(system, probe):
     system.subscribe(af.DeadLetter, probe.ref)
-    return lambda: probe.expect(af.DeadLetter, within=5)
+    return lambda: probe.expect(af.DeadLetter, within=30)
 
 
 def is_settled(door):

@@ -119,9 +119,10 @@ def test_a_chunk_that_died_goes_on_where_it_was_if_retries_are_left(pool, tmp_pa
 def test_the_timeout_of_a_map_is_for_all_and_that_of_the_options_for_one_item(pool):
     with pytest.raises(TimeoutError):
         list(pool.map(tasks.spin, [0.2] * 10, timeout=0.3))
-    assert list(pool.options(timeout=1.0).map(tasks.spin, [0.1] * 24)) == [0.1] * 24
+    patient = pool.options(timeout=3.0)  # a busy machine may take a process off for a second
+    assert list(patient.map(tasks.spin, [0.3] * 24)) == [0.3] * 24
     with pytest.raises(af.TaskTimeout):
-        list(pool.options(timeout=1.0).map(tasks.spin, [0.0, 0.0, 5.0]))
+        list(patient.map(tasks.spin, [0.0, 0.0, 60.0]))
 
 
 @pytest.mark.parametrize("progress", [None, lambda done, total: None])
@@ -164,13 +165,24 @@ def test_a_timeout_error_of_a_signals_handler_ends_a_map_with_progress(pool, mon
     (tmp_path / "go").touch()
 
 
-def test_progress_is_reported_until_all_is_done(pool):
-    seen = []
-    results = list(pool.map(tasks.spin, [0.01] * 40, progress=lambda done, total: seen.append((done, total))))
-    assert len(results) == 40
+def test_progress_is_reported_until_all_is_done(pool, tmp_path):
+    told, seen = tmp_path / "told", []
+
+    def slow(n):
+        time.sleep(0.01)
+        if n == 39:
+            tasks.until(told.exists)
+        return n
+
+    def progress(done, total):
+        seen.append((done, total))
+        if done:
+            told.touch()
+
+    assert list(pool.map(slow, range(40), progress=progress)) == list(range(40))
     assert seen[-1] == (40, 40)
     assert seen == sorted(seen)
-    assert len(set(seen)) > 3
+    assert any(0 < done < 40 for done, _ in seen)
 
 
 def test_calls_begin_before_anybody_asks_for_results(pool, tmp_path):

@@ -270,7 +270,7 @@ def test_a_task_that_hangs_in_its_transaction_is_reported_and_undone_at_its_time
     monkeypatch.setattr(watching, "HELD_SECONDS", 0.05)
     begun, ended = tasks.begun("hangs"), []
 
-    @af.task(name="tests.hangs_in_its_transaction", timeout=0.3, retry=af.Retry(1))
+    @af.task(name="tests.hangs_in_its_transaction", timeout=1.5, retry=af.Retry(1))  # until it hangs, too
     def hangs() -> int:
         try:
             with af.current().transaction():

@@ -383,7 +383,7 @@ def test_a_lack_that_is_over_is_seen_beside_a_long_job_and_by_a_long_one(monkeyp
         assert begun.wait(30)
         first = jobs.enqueue(trial, *([1] if trial is tasks.double else ["trial"]))
         assert trial is tasks.double or tried.wait(30)
-        assert jobs.enqueue(tasks.double, 2).result(timeout=10) == 4
+        assert jobs.enqueue(tasks.double, 2).result(timeout=30) == 4
         assert long.status == "running"
         for gate in ("long", "trial"):
             tasks.GATES[gate].set()

@@ -306,10 +306,10 @@ def test_while_a_server_is_known_to_be_lost_new_work_fails_soon_and_the_end_is_s
                 began = time.monotonic()
                 with pytest.raises(StoreUnreachable, match="nothing of this was done"):
                     verb()
-                assert time.monotonic() - began < 5
+                assert time.monotonic() - began < 15
             began = time.monotonic()
             store.close()
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 15
         finally:
             own_server.start()
 
@@ -423,7 +423,7 @@ def test_nodes_have_time_to_come_back_when_the_server_has_ended_all_sessions(own
 def silence(monkeypatch):
     """Have a server that does not answer be noticed soon."""
     monkeypatch.setattr(presence, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(presence, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(presence, "SILENT_SECONDS", 1.5)  # a busy machine may take half a second
 
 
 @pytest.mark.slow
@@ -514,6 +514,7 @@ def test_a_commit_that_is_not_answered_is_asked_for_or_unknown(own_server, patie
             frozen.close()
             if patience > 1:
                 assert writing.result(60) is None
+        until(lambda: store._link.lost is None)  # one that waits for a tenth of a second may find it lost
         store.write(adding("b"))
         until(lambda: ids(store) == {"a", "b"})
 
@@ -712,7 +713,8 @@ def test_commits_that_change_nothing_are_not_told(base, monkeypatch):
         assert told == [1]
 
 
-def test_many_commits_are_told_of_together(base):
+def test_many_commits_are_told_of_together(base, monkeypatch):
+    monkeypatch.setattr(presence, "TELL_SECONDS", 0.5)  # a busy machine takes longer than five milliseconds for one
     with opened(base) as store:
         told = []
         tell = store._link._tell

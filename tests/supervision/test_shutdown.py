@@ -39,14 +39,14 @@ class Silent(Worker):
 
     def on_start(self):
         super().on_start()
-        self.ctx.spawn(kid(self.log, "w", Waiting))
+        self.ctx.spawn(kid(self.log, "w", Waiting, shutdown=10 * PATIENCE))
 
     def never(self):
         self.kept = self.ctx.reply_later()
 
 
-class Stuck(Worker):
-    """Blocks on an event, out of reach."""
+class Stuck(Worker, shutdown=10 * PATIENCE):
+    """Blocks on an event, out of reach; its recipes say how long it gets to end."""
 
     def __init__(self, log, name, gate: threading.Event):
         super().__init__(log, name)
@@ -98,9 +98,7 @@ def test_exit_wakes_a_handler_that_waits_with_stopping(any_system, log, how):
         if how == "await"
         else begin(any_system, waiting, Waiting.wait, how)
     )
-    start = time.monotonic()
-    assert parent.stop(timeout=PATIENCE) is True
-    assert time.monotonic() - start < 4  # not its shutdown time, which is five seconds
+    assert parent.stop(timeout=PATIENCE) is True  # long before its shutdown time
     assert log == ["start p", "start w", "waits", "woken", "stop w", "stop p"]
     with pytest.raises(af.ActorDeadError):
         asked.get(timeout=PATIENCE)
@@ -187,13 +185,13 @@ def test_an_abandoned_incarnation_is_replaced_when_the_strategy_restarts_it(syst
 
 def test_grace_bounds_the_end_of_the_whole_system(log, gate):
     with af.ActorSystem("test", settings=af.Settings(grace=0.5)) as system:
-        system.spawn(tree(*(kid(log, name, Stuck, gate, shutdown=20) for name in "abc")))
+        system.spawn(tree(*(kid(log, name, Stuck, gate, shutdown=60) for name in "abc")))
         for name in "abc":
             entered = threading.Event()
             find(system, f"sup/{name}").cast(Stuck.stuck, entered)
             assert entered.wait(PATIENCE)
         start = time.monotonic()
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 40
 
 
 @pytest.mark.parametrize("family", [False, True])
@@ -309,9 +307,7 @@ def test_shutdown_time_of_zero_does_not_wait_at_all(system, log, gate):
     entered = threading.Event()
     find(system, "sup/a").cast(Stuck.stuck, entered)
     assert entered.wait(PATIENCE)
-    start = time.monotonic()
-    sup.stop(timeout=PATIENCE)
-    assert time.monotonic() - start < 4  # the shutdown time of who says nothing is five seconds
+    assert sup.stop(timeout=PATIENCE) is True  # long before the shutdown time of its class
 
 
 def test_a_sender_that_waits_at_the_full_mailbox_of_a_dying_actor_is_answered(any_system, log):
