@@ -1,8 +1,9 @@
 """CommitBatch: the effects of many handlers of one system, which go into one commit.
 
 A commit is worth many messages. Effects are collected while other handlers run, and are committed when none is left to
-run, at 512 members, or after 2 ms: on the thread that has nothing else to do, or beside the others. A member is the
-work of one handler, of any kind: a message of a durable actor is one.
+run, at 512 members, or after 2 ms: on the thread that has nothing else to do, or beside the others. Effects that come
+during a commit wait for the next one. A member is the work of one handler, of any kind: a message of a durable actor is
+one.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class CommitBatch:
         self.scheduler = scheduler
         self.store = store
         self._members: deque[BatchMember] = deque()
-        self._is_looking = False
+        self._is_busy = False  # it looks whether to commit, or a commit is under way
         self._since = 0.0
         self.clerk = clerk_of(scheduler, "store")
 
@@ -98,11 +99,14 @@ class CommitBatch:
     def add(self, member: BatchMember) -> None:
         """Put the effects of a handler into the open batch; called where it has run."""
         self._members.append(member)
-        if not self._is_looking:  # two threads may both think so, which does no harm
-            self._is_looking = True
-            self._since = self.scheduler.clock.monotonic()
-            self.scheduler.looking.add(self)
-            self.scheduler.post_work(self.look)
+        if not self._is_busy:  # two threads may both think so, which does no harm
+            self._start_to_look()
+
+    def _start_to_look(self) -> None:
+        self._is_busy = True
+        self._since = self.scheduler.clock.monotonic()
+        self.scheduler.looking.add(self)
+        self.scheduler.post_work(self.look)
 
     def look(self) -> None:
         """Close the batch if nobody is left to run, or it is large or old; the holder of the baton calls it.
@@ -115,7 +119,6 @@ class CommitBatch:
             or len(self._members) >= BATCH
             or scheduler.clock.monotonic() - self._since > BATCH_SECONDS
         ):
-            self._is_looking = False
             scheduler.looking.discard(self)
             self.do(self.commit)
         else:
@@ -140,8 +143,7 @@ class CommitBatch:
             errors += [lost] * (len(members) - len(errors))
             raise
         finally:
-            if members:
-                self.scheduler.post_work(partial(self.settle, members, errors))
+            self.scheduler.post_work(partial(self.settle, members, errors))
 
     def _write(self, members: list[BatchMember], errors: list[Exception | None]) -> None:
         """Commit members together, or one by one if one of them is refused; note the error of each."""
@@ -168,7 +170,14 @@ class CommitBatch:
         return "process"
 
     def settle(self, members: list[BatchMember], errors: list[Exception | None]) -> None:
-        """Have the members of a batch go on; the holder of the baton calls it."""
+        """Have the members of a batch go on, and look after those that came during its commit; by the baton's holder.
+
+        The latter share the next commit with the messages that follow now: two batches in turn were two commits a round
+        and hardly overlapped: a thread that comes back from the disk waits until the handlers leave it Python's lock.
+        """
+        self._is_busy = False
+        if self._members:
+            self._start_to_look()
         for member, error in zip(members, errors, strict=True):
             contained(member, partial(member.settle, error))
 

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import actorflow as af
+from actorflow.store import commit_batch
 from actorflow.store.commit_batch import BatchMember, MemberRefused, batch_of
 from actorflow.store.sqlite.connection import SqliteWriter
 from tests.durable.actors import Account
@@ -54,7 +55,7 @@ def held(system, monkeypatch):
     monkeypatch.setattr(batch, "look", lambda: None)
 
     def commit():
-        batch._is_looking = False
+        batch._is_busy = False
         batch.do(batch.commit)
 
     return batch, commit
@@ -139,6 +140,41 @@ def test_whatever_ends_a_commit_no_member_is_left_waiting(system, monkeypatch, a
     batch.add(late)
     commit()
     assert late.result() is None
+
+
+def test_members_that_come_during_a_commit_share_the_next_one_with_those_that_follow_from_it(system, monkeypatch):
+    batch = batch_of(system.scheduler, system.store)
+    monkeypatch.setattr(commit_batch, "BATCH_SECONDS", 60.0)
+    monkeypatch.setattr(commit_batch, "BATCH", 1000)
+    under_way, go_on = threading.Event(), threading.Event()
+    made, commit = [], SqliteWriter.commit
+
+    def slow(writer):
+        made.append(writer)
+        if len(made) == 1:
+            under_way.set()
+            assert go_on.wait(30)
+        commit(writer)
+
+    class Adder(af.Actor):
+        def on_receive(self, note):
+            batch.add(note)
+
+    class Leading(Note):
+        def settle(self, error):
+            super().settle(error)
+            adder.tell(following)
+
+    adder = system.spawn(Adder)
+    leading, meanwhile, following = Leading("leading"), Note("meanwhile"), Note("following")
+    monkeypatch.setattr(SqliteWriter, "commit", slow)
+    batch.add(leading)
+    assert under_way.wait(30)
+    batch.add(meanwhile)
+    system.spawn(Adder).stop(timeout=30)  # the batch has had time to look
+    go_on.set()
+    assert [note.result() for note in (leading, meanwhile, following)] == [None] * 3
+    assert len(made) == 2
 
 
 def test_an_outcome_that_nobody_knows_is_heard_by_each_member_once(system, monkeypatch):
