@@ -35,6 +35,7 @@ __all__ = [
     "RestartLimitReached",
     "Stopping",
     "StoreError",
+    "StoreInUse",
     "StoreOutdated",
     "StoreUnreachable",
     "StuckError",
@@ -295,6 +296,10 @@ class OutcomeUnknown(StoreError):
 
 class StoreUnreachable(StoreError):
     """The store could not be reached in time; nothing of the work was done, so it can be tried again."""
+
+
+class StoreInUse(ActorflowError, RuntimeError):
+    """A store is not closed while systems are on it, which would lose the work that they do. Stop the systems first."""
 
 
 class StoreOutdated(StoreError):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from actorflow.queues.node.announcer import Waits
     from actorflow.queues.node.local_queue import LocalQueue
     from actorflow.queues.queue import Queue
+    from actorflow.store.base import StoreBase
     from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
@@ -48,10 +49,10 @@ class StoredSystem(System):
     ) -> None:
         self.settings = settings
         super().__init__(name, scheduler)
-        self._given_store = store
+        self._url = store if isinstance(store, str) else None  # of a store that it opens itself
         self.tasks: frozenset[str] | None = None  # names of those that it runs; None: all that are imported
         self._durability: Durability | None = durability
-        self._store: Store | None = None
+        self._store: Store | None = None if isinstance(store, str) else self._share(store)
         self._store_lock = scheduler.mutex()
         self._news: ActorRef[Any] | None = None  # hears of commits of other systems on the store
         self.local_queues: dict[str, LocalQueue] = {}
@@ -69,21 +70,31 @@ class StoredSystem(System):
 
     def _open_store(self, waits: Callable[[], bool]) -> Store:
         if self._store is None:
-            given, clock = self._given_store, self.scheduler.clock
-            if not isinstance(given, str):
-                store: Store = given.for_system(clock, self._soon, self._durability)
+            assert self._url is not None
+            durability = self._durability or "power"
+            patience = self.settings.store_patience
+            opened = opened_one(open_store(self._url, durability=durability, waits=waits, patience=patience))
+            try:
+                opened.check_admits(self.name, is_virtual=self.scheduler.is_virtual)
+            except DefinitionError:
+                opened.close()
+                raise
+            if self.scheduler.is_virtual:
+                self._store = self._share(opened, is_owner=True)
             else:
-                store = open_store(
-                    given,
-                    durability=self._durability or "power",
-                    waits=waits,
-                    patience=self.settings.store_patience,
-                )
-                if self.scheduler.is_virtual:
-                    store = store.for_system(clock, self._soon, is_owner=True)
-            store.members.register("jobs", partial(jobs_of, store))
-            self._store = store
+                opened.owner = self.name
+                opened.members.register("jobs", partial(jobs_of, opened))
+                self._store = opened
         return self._store
+
+    def _share(self, store: Store, *, is_owner: bool = False) -> Store:
+        """Return the side of a store that this system has, beside those of others."""
+        from actorflow.store.system_store import SystemStore  # noqa: PLC0415 - most systems are alone
+
+        clock, shared = self.scheduler.clock, opened_one(store)
+        side = SystemStore(shared, self.name, clock, self._soon, self._durability, is_owner=is_owner)
+        side.members.register("jobs", partial(jobs_of, side))
+        return side
 
     def _soon(self, act: Callable[[], None]) -> None:
         """Have a function called that reads the store, in an actor of its own: another thread may be in the store."""
@@ -272,11 +283,36 @@ def check_store(store: str | Store) -> None:
     """Refuse any object but a URL or a store; a URL is looked at when the store is opened.
 
     Raises:
-        DefinitionError: it is something else.
+        DefinitionError: it is something else, or a store that a system has opened for itself.
     """
-    if not (isinstance(store, str) or callable(getattr(type(store), "for_system", None))):
+    if isinstance(store, str):
+        return
+    from actorflow.store.base import StoreBase  # noqa: PLC0415 - most systems open a store by its URL
+    from actorflow.store.system_store import SystemStore  # noqa: PLC0415 - as above
+
+    if isinstance(store, SystemStore) or (isinstance(store, StoreBase) and store.owner):
+        name = store.name if isinstance(store, SystemStore) else store.owner
+        msg = f"store= is that of system {name!r}, which ends with it: open one for both by af.open_store(...)"
+        raise DefinitionError(msg)
+    if not isinstance(store, StoreBase):
         msg = f"store={text_of(store)}: give a URL such as 'sqlite:///shop.db', or a store of af.open_store(...)"
         raise DefinitionError(msg)
+
+
+def check_time(store: str | Store, name: str, *, is_virtual: bool) -> None:
+    """Refuse a store that is open and has systems in another time, or is closed.
+
+    Raises:
+        DefinitionError: the times differ.
+        ActorDeadError: the store is closed.
+    """
+    if not isinstance(store, str):
+        opened_one(store).check_admits(name, is_virtual=is_virtual)
+
+
+def opened_one(store: Store) -> StoreBase[Any]:
+    """Return a store as `open_store` makes it; `check_store` has refused all others."""
+    return cast("StoreBase[Any]", store)
 
 
 def check_durability(durability: Durability | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, overload
 import actorflow.supervision.restarts  # noqa: F401 - children of all systems restart by its rules
 from actorflow.app.settings import Settings
 from actorflow.app.signals import draining_by_signals
-from actorflow.app.stored import StoredSystem, check_durability, check_store
+from actorflow.app.stored import StoredSystem, check_durability, check_store, check_time
 from actorflow.app.subscribers import Subscribers
 from actorflow.app.tree import Tree, draw
 from actorflow.core.actors.actor import Actor
@@ -86,6 +86,7 @@ class ActorSystem(StoredSystem):
         check_store(store)
         check_durability(durability)
         check_scheduler(scheduler)
+        check_time(store, name, is_virtual=scheduler is not None and scheduler.is_virtual)
         settings = settings if settings is not None else Settings()
         if scheduler is None:
             scheduler = LiveScheduler(

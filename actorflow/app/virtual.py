@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from actorflow.app.settings import Settings
-from actorflow.app.stored import check_store
+from actorflow.app.stored import check_store, check_time
 from actorflow.app.system import ActorSystem, check_name
 from actorflow.core.drivers.virtual import VirtualScheduler
 from actorflow.core.drivers.world import World, WorldScheduler
@@ -72,7 +72,8 @@ class VirtualSystem(ActorSystem):
             DefinitionError: an argument makes no sense.
         """
         check_name(name)
-        check_store(store)  # before the scheduler takes over this thread's waits
+        check_store(store)
+        check_time(store, name, is_virtual=True)  # before the scheduler takes over this thread's waits
         settings = settings if settings is not None else Settings()
         check_positive("step_limit", step_limit)
         check_positive("turn_seconds", turn_seconds, float | int)
@@ -94,6 +95,7 @@ class VirtualSystem(ActorSystem):
         """Start a system that shares a world with others: the clock, the seed and the order of steps."""
         check_name(name)
         check_store(store)
+        check_time(store, name, is_virtual=True)
         settings = settings if settings is not None else Settings()
         return cls._on(WorldScheduler(world, name=name, ask_timeout=settings.ask_timeout), name, store, settings)
 

@@ -12,19 +12,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from actorflow.core.clock import SystemClock
-from actorflow.errors import ActorDeadError
+from actorflow.core.log import logger
+from actorflow.errors import ActorDeadError, DefinitionError, StoreInUse
 from actorflow.store.group_commit import Commits
 from actorflow.store.members import Members
 from actorflow.store.node import StoreNode
-from actorflow.store.system_store import SystemStore
+from actorflow.store.system_store import in_use
 from actorflow.store.turn import Turn
 from actorflow.store.watchers import Watchers
+from actorflow.text import reason_of
 
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.futures.future import Future
     from actorflow.store.neighbours import Neighbours
     from actorflow.store.open_transaction import OpenTransaction
+    from actorflow.store.system_store import SystemStore
     from actorflow.store.transaction import Durability, Transaction, Writer
 
 T = TypeVar("T")
@@ -48,7 +51,8 @@ class StoreBase(ABC, Generic[N]):
 
     Attributes:
         is_alone: nobody else can be on the database: it is in memory.
-        systems: the systems on it; they leave before it is closed.
+        owner: the name of the system that has opened it for itself alone, until that ends.
+        systems: the systems that share it.
     """
 
     dialect: str
@@ -69,6 +73,7 @@ class StoreBase(ABC, Generic[N]):
         self._ended = threading.Event()
         self._watchers = Watchers()
         self._node: N | None = None
+        self.owner = ""
         self.systems: weakref.WeakSet[SystemStore] = weakref.WeakSet()
         self.members = Members(self)
 
@@ -111,24 +116,34 @@ class StoreBase(ABC, Generic[N]):
 
     # --- systems -----------------------------------------------------------------------------------------------------
 
-    def for_system(
-        self,
-        clock: Clock,
-        soon: Callable[[Callable[[], None]], object],
-        durability: Durability | None = None,
-        *,
-        is_owner: bool = False,
-    ) -> SystemStore:
-        """Return the store as one system sees it.
+    def enter(self, system: SystemStore) -> None:
+        """Have a system on the store; it is not closed before that has ended."""
+        with self._lock:
+            self._check_open()
+            self.systems.add(system)
 
-        Args:
-            clock: of the system.
-            soon: has a function called in the system, outside of any commit.
-            durability: of its writes that ask for none; None: as the store has it.
-            is_owner: the system has opened the store, and closes it at its end.
+    def users(self) -> list[tuple[str, bool]]:
+        """Return the systems that are on it and have not ended: the name of each, and whether its time is virtual."""
+        if self.is_forked:
+            return []
+        own = [(self.owner, False)] if self.owner else []
+        return own + sorted((system.name, system.is_virtual) for system in list(self.systems) if system.is_used)
+
+    def check_admits(self, name: str, *, is_virtual: bool) -> None:
+        """Refuse a system if others on the database in this process are in another time.
+
+        Raises:
+            DefinitionError: one is.
         """
         self._check_open()
-        return SystemStore(self, clock, soon, durability, is_owner=is_owner)
+        for other, is_other_virtual in self._neighbours.users():
+            if is_other_virtual is not is_virtual:
+                msg = (
+                    f"system {name!r} is in {kind_of_time(is_virtual)} and system {other!r} on the same store, "
+                    f"{self.url}, in {kind_of_time(is_other_virtual)}: the times of their jobs and leases would not "
+                    "agree; give each a store of its own, or have both in one time"
+                )
+                raise DefinitionError(msg)
 
     def hear(self, notice: Callable[[], object]) -> Callable[[], None]:
         """Have a function called within each commit of others in this process; return a function to end it."""
@@ -139,8 +154,9 @@ class StoreBase(ABC, Generic[N]):
         self._commits.committed = notice
 
     def hurry(self) -> None:
-        """Wait no more for a server that is lost: the system ends."""
+        """Wait no more for a server that is lost: the system ends, and closes it."""
         self.patience = 0.0
+        self.owner = ""
 
     @property
     def is_forked(self) -> bool:
@@ -153,10 +169,17 @@ class StoreBase(ABC, Generic[N]):
         return self._ended.is_set()
 
     def close(self) -> None:
-        """End the store; earlier writes are there, and waiting ones are committed."""
+        """End the store; earlier writes are there, and waiting ones are committed.
+
+        Raises:
+            StoreInUse: a system that has not ended is on it.
+        """
         with self._lock:
             if self._ended.is_set():
                 return
+            users = self.users()
+            if users:
+                raise in_use(self.url, [name for name, _ in users])
             self._ended.set()
         if self._forks != _forks:
             return  # in a fork: the connections are the parent's
@@ -166,7 +189,7 @@ class StoreBase(ABC, Generic[N]):
                 ends.callback(self._node.close)
             ends.callback(self._end_watching)
             for system in list(self.systems):
-                ends.callback(system.leave, "lost it: it was closed by the program that opened it")
+                ends.callback(system.leave, "has ended")
 
     def _end_commits(self) -> None:
         with self._reading:
@@ -186,7 +209,12 @@ class StoreBase(ABC, Generic[N]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except StoreInUse as refusal:
+            if error is None:
+                raise
+            logger.error("%s; the block has raised %s", refusal, reason_of(error))  # that error goes on
 
     @abstractmethod
     def read(self, work: Callable[[Transaction], T], /) -> T:
@@ -235,3 +263,8 @@ class StoreBase(ABC, Generic[N]):
     @abstractmethod
     def _end(self, writer: Writer, /) -> None:
         """Close the connections."""
+
+
+def kind_of_time(is_virtual: bool) -> str:
+    """Return the word for the time of a system."""
+    return "virtual time" if is_virtual else "real time"

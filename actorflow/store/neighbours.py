@@ -49,6 +49,10 @@ class Neighbours:
 
         return end
 
+    def users(self) -> list[tuple[str, bool]]:
+        """Return the systems that are on the database: the name of each, and whether its time is virtual."""
+        return [user for store in list(self._stores) for user in store.users()]
+
     def _tell(self, teller: weakref.ref[StoreBase[Any]]) -> None:
         store, hearers = teller(), list(self._hearers.values())
         if store is None or not store.has_written():

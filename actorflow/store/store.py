@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from actorflow.store.members import Members
     from actorflow.store.node import StoreNode
     from actorflow.store.open_transaction import OpenTransaction
-    from actorflow.store.system_store import SystemStore
     from actorflow.store.transaction import Access, Durability, Transaction
 
 T = TypeVar("T")
@@ -130,19 +129,8 @@ class Store(Protocol):
         """Return the store's time, in seconds since the epoch: of the server, where there is one."""
         ...
 
-    def for_system(
-        self,
-        clock: Clock,
-        soon: Callable[[Callable[[], None]], object],
-        durability: Durability | None = None,
-        *,
-        is_owner: bool = False,
-    ) -> SystemStore:
-        """Return the store as one system sees it, which is a node of its own there."""
-        ...
-
     def hurry(self) -> None:
-        """Wait no more for a server that is lost, as the system ends."""
+        """Wait no more for a server that is lost, as the system ends; it may be closed from now on."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -152,7 +140,11 @@ class Store(Protocol):
     ) -> None: ...
 
     def close(self) -> None:
-        """End the store. Earlier writes are there; those that wait for a commit are committed."""
+        """End the store. Earlier writes are there; those that wait for a commit are committed.
+
+        Raises:
+            StoreInUse: a system that has not ended is on it.
+        """
         ...
 
 

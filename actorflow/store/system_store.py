@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from actorflow.core.clock import VirtualClock
 from actorflow.core.futures.parking_lock import ParkingLock
-from actorflow.errors import ActorDeadError
+from actorflow.errors import ActorDeadError, StoreInUse
 from actorflow.store.members import Members
 from actorflow.store.watchers import Watchers
 
@@ -27,18 +27,32 @@ class SystemStore:
     """The store of one system: connections and commits are shared, the node, the clock and the watchers are its own.
 
     Attributes:
+        name: of the system.
         is_owner: the system has opened the store, and closes it at its end; else it only leaves.
+        is_virtual: its time is virtual.
     """
 
     def __init__(
         self,
         shared: StoreBase[Any],
+        name: str,
         clock: Clock,
         soon: Callable[[Callable[[], None]], object],
-        durability: Durability | None,
+        durability: Durability | None = None,
         *,
-        is_owner: bool,
+        is_owner: bool = False,
     ) -> None:
+        """Have a system on a store.
+
+        Args:
+            shared: the store that is open.
+            name: of the system.
+            clock: of the system.
+            soon: has a function called in the system, outside of any commit.
+            durability: of its writes that ask for none; None: as the store has it.
+            is_owner: the system has opened the store, and closes it at its end.
+        """
+        self.name = name
         self.url = shared.url
         self.dialect = shared.dialect
         self.version = shared.version
@@ -49,14 +63,15 @@ class SystemStore:
         self.members = Members(self)
         self._shared = shared
         self._soon = soon  # has a function called, outside of commits
-        self._is_virtual = isinstance(clock, VirtualClock)
+        self.is_virtual = isinstance(clock, VirtualClock)
+        self._is_ending = False
         self._watchers = Watchers()
         self._ends: list[Callable[[], None]] = []  # of what it hears
         self._is_told = False
         self._lock = ParkingLock()
         self._node: StoreNode | None = None
         self._left = ""  # why it is over
-        shared.systems.add(self)
+        shared.enter(self)
 
     # --- work --------------------------------------------------------------------------------------------------------
 
@@ -99,10 +114,11 @@ class SystemStore:
 
     def now(self) -> float:
         """Return the store's time, in seconds since the epoch; in virtual time that of the system."""
-        return self.clock.time() if self._is_virtual else self._shared.now()
+        return self.clock.time() if self.is_virtual else self._shared.now()
 
     def hurry(self) -> None:
         """Wait no more for a server that is lost; other systems on the store may go on."""
+        self._is_ending = True
         if self.is_owner:
             self._shared.hurry()
 
@@ -116,7 +132,7 @@ class SystemStore:
             node = self._node
             if node is None:
                 node = self._node = self._shared.admit(self)
-                if self._is_virtual:
+                if self.is_virtual:
                     self.members.joined = self.members.lease_time()
                     self.members.look_for_others(node.id)
             return node
@@ -124,7 +140,7 @@ class SystemStore:
     @property
     def is_alone(self) -> bool:
         """Whether no other node is on the database; on the machine's clock one may come at any time."""
-        return self._is_virtual and not self.members.has_others
+        return self.is_virtual and not self.members.has_others
 
     def dead(self) -> list[str]:
         """Return the ids of nodes that have died and are not buried yet."""
@@ -134,7 +150,7 @@ class SystemStore:
         """Have a function called soon after others commit."""
         self._check_open()
         if not self._ends:
-            hear = self._shared.hear if self._is_virtual else self._shared.watch_for
+            hear = self._shared.hear if self.is_virtual else self._shared.watch_for
             self._ends.append(hear(self._told))
         return self._watchers.add(notice)
 
@@ -148,26 +164,25 @@ class SystemStore:
         self._is_told = False
         if self._left or self._shared.is_closed:
             return
-        if self._node is not None and self._is_virtual:
+        if self._node is not None and self.is_virtual:
             self.members.look_for_others(self._node.id)
         self._watchers.notify()
 
-    def for_system(
-        self,
-        clock: Clock,
-        soon: Callable[[Callable[[], None]], object],
-        durability: Durability | None = None,
-        *,
-        is_owner: bool = False,
-    ) -> SystemStore:
-        """Return the store as another system sees it."""
-        self._check_open()
-        return self._shared.for_system(clock, soon, durability, is_owner=is_owner)
-
     # --- the end -----------------------------------------------------------------------------------------------------
 
+    @property
+    def is_used(self) -> bool:
+        """Whether the system has not come to its end."""
+        return not (self._is_ending or self._left or self._shared.is_forked)
+
     def close(self) -> None:
-        """Leave the store; the system that has opened it closes it, too."""
+        """Leave the store; the system that has opened it closes it, too.
+
+        Raises:
+            StoreInUse: the system has not ended, and does not end just now.
+        """
+        if self.is_used:
+            raise in_use(self.url, [self.name])
         self.leave("has left it")
         if self.is_owner:
             self._shared.close()
@@ -210,3 +225,9 @@ class SystemStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def in_use(url: str, systems: list[str]) -> StoreInUse:
+    """Return the error of a close while systems are on the store."""
+    which = f"system {systems[0]!r} is" if len(systems) == 1 else f"systems {', '.join(map(repr, systems))} are"
+    return StoreInUse(f"the store {url} stays open, since {which} on it: stop a system before you close its store")

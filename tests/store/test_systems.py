@@ -61,15 +61,67 @@ def test_a_system_that_ends_leaves_the_store_to_the_others(store, first):
     assert ids(store) == set()
 
 
-def test_a_store_that_is_closed_first_takes_its_systems_nodes_along(opened):
+@af.task(name="tests.systems.gated")
+def gated(number: int) -> int:
+    GATE.wait(20)
+    return number
+
+
+GATE = threading.Event()
+
+
+def test_a_store_is_not_closed_while_systems_are_on_it_and_their_running_jobs_complete(store):
+    GATE.clear()
+    with af.ActorSystem("a", store=store) as one, af.ActorSystem("b", store=store):
+        job = one.queue("q", workers=1).enqueue(gated, 7)
+        with pytest.raises(af.StoreInUse, match="stays open, since systems 'a', 'b' are on it: stop a system before"):
+            store.close()
+        with pytest.raises(af.StoreInUse, match="since system 'a' is on it"):
+            one.store.close()
+        GATE.set()
+        assert job.result(timeout=30) == 7
+        assert one.get_job(job.id).status == "completed"
+    store.close()
+
+
+def test_a_store_that_a_system_has_opened_for_itself_is_closed_by_that(url):
+    with af.ActorSystem("a", store=url) as system:
+        with pytest.raises(af.StoreInUse, match="since system 'a' is on it"):
+            system.store.close()
+        assert system.queue("q", workers=1).enqueue(double, 4).result(timeout=30) == 8
+
+
+@pytest.mark.parametrize("kind", [af.ActorSystem, VirtualSystem])
+def test_a_store_that_a_system_has_opened_for_itself_is_not_given_to_another(kind):
+    with kind("a") as system, pytest.raises(af.DefinitionError, match="that of system 'a'.* af.open_store"):
+        kind("b", store=system.store)
+
+
+def test_the_error_of_a_block_whose_store_is_in_use_goes_on_and_the_store_stays_open(opened, caplog):
+    with pytest.raises(ZeroDivisionError), opened() as store:
+        system = af.ActorSystem("a", store=store)
+        1 / 0
+    assert "stays open, since system 'a' is on it" in caplog.text
+    assert "the block has raised ZeroDivisionError" in caplog.text
+    with system:
+        assert system.queue("q", workers=1).enqueue(double, 4).result(timeout=30) == 8
+
+
+def test_a_closed_store_is_refused_before_a_system_starts(opened):
     store = opened()
-    with af.ActorSystem("a", store=store) as system:
-        node = system.store.node.id
-        store.close()
-        with pytest.raises(af.ActorDeadError, match="closed by the program that opened it"):
-            system.store.read(lambda transaction: None)
-    if store.url != "memory:":
-        assert node not in ids(opened())
+    store.close()
+    for kind in (af.ActorSystem, VirtualSystem):
+        with pytest.raises(af.ActorDeadError, match="is closed"):
+            kind("a", store=store)
+
+
+def test_a_handler_that_closes_the_store_of_its_system_is_refused(store):
+    class Closer(af.Actor):
+        def on_receive(self, message):
+            store.close()
+
+    with af.ActorSystem("a", store=store) as system, pytest.raises(af.StoreInUse):
+        system.spawn(Closer).ask("x", timeout=30)
 
 
 def test_a_store_is_closed_though_systems_are_interrupted_as_they_leave(opened):
@@ -87,6 +139,8 @@ def test_a_store_is_closed_though_systems_are_interrupted_as_they_leave(opened):
     store = opened()
     with af.ActorSystem("a", store=store) as one, af.ActorSystem("b", store=store) as other:
         nodes = [system.store.node for system in (one, other)]
+        for system in (one, other):
+            system.store.hurry()  # they are about to leave
         for system, node in zip((one, other), nodes, strict=True):
             system.store._node = Interrupted(node)
         with pytest.raises(KeyboardInterrupt):
@@ -177,6 +231,28 @@ def test_a_store_that_is_neither_a_url_nor_open_is_refused(wrong):
 
 
 # --- in virtual time --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kinds", [(af.ActorSystem, VirtualSystem), (VirtualSystem, af.ActorSystem)])
+def test_a_system_in_another_time_than_those_on_the_store_is_refused_at_its_start(alone, kinds):
+    first, second = kinds
+    cure = r"system 'b' is in (real|virtual) time and system 'a' on the same store, memory:, in .*give each a store"
+    with first("a", store=alone) as one:
+        with pytest.raises(af.DefinitionError, match=cure):
+            second("b", store=alone)
+        assert one.queue("q", workers=1).enqueue(double, 4).result(timeout=30) == 8
+    with second("b", store=alone) as other:  # the first has left
+        assert other.queue("q", workers=1).enqueue(double, 4).result(timeout=30) == 8
+
+
+@pytest.mark.parametrize("kinds", [(af.ActorSystem, VirtualSystem), (VirtualSystem, af.ActorSystem)])
+def test_a_system_in_another_time_than_those_on_the_file_is_refused_as_it_opens_the_file(tmp_path, kinds):
+    url = f"sqlite:///{tmp_path}/shop.db"
+    with LeakCheck(), kinds[0]("a", store=url) as one, kinds[1]("b", store=url) as other:
+        queue = one.queue("q", workers=1)
+        with pytest.raises(af.DefinitionError, match=r"system 'b' is in .* give each a store"):
+            other.queue("q")
+        assert queue.enqueue(double, 4).result(timeout=30) == 8
 
 
 def test_what_one_virtual_system_enqueues_a_waiting_worker_of_another_runs(tmp_path):
