@@ -203,9 +203,10 @@ class SupervisedChildren(Children):
             self._between.discard(sibling.uid)
             try:
                 await completed(self.scheduler.run(sibling, Start()))
-            except Exception as failure:  # noqa: BLE001 - logged in failure.failed; it is a crash of the child
+            except Exception as failed:  # noqa: BLE001 - logged in failure.failed; it is a crash of the child
                 await stop_children(sibling)
-                close_incarnation(sibling, failure)
+                close_incarnation(sibling, failed)
+                failure = sibling._across(failed, self.owner)
                 exit_ = sibling._cold.exit if sibling._cold is not None else None
                 if exit_ is not None:
                     finish_exit(sibling, exit_, failure)
@@ -221,7 +222,8 @@ class SupervisedChildren(Children):
     def _publish_restarted(self, ref: ActorRef[Any], error: BaseException | None) -> None:
         events = self.scheduler.events
         if events.listeners:
-            events.publish(Restarted(ref, self.scheduler.clock.time(), error))
+            seen = None if error is None else ref._across(error, None)
+            events.publish(Restarted(ref, self.scheduler.clock.time(), seen))
 
     def _limit_reached(self, ref: ActorRef[Any], error: BaseException | None) -> None:
         """Give up: the parent crashes, or the system ends."""

@@ -114,6 +114,115 @@ def test_a_crash_restarts_it(virtual_system, ref):
     assert broken.call(Notes.read).get() == ["kept"]
 
 
+class Doomed(Keeps):
+    """Keeps the error that it raises, where a test sees the object."""
+
+    def __init__(self, *, starts=True):
+        super().__init__()
+        self.starts = starts
+
+    def on_start(self):
+        if not self.starts:
+            self.fail()
+
+    def fail(self):
+        ERRORS.append(ValueError("boom"))
+        raise ERRORS[-1]
+
+
+def chain_of(error):
+    """Return an error and all that it came from."""
+    found = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+class Watcher(af.Actor):
+    """Watches an actor, and keeps the errors of its ends."""
+
+    def __init__(self, ref):
+        super().__init__()
+        self.ref, self.errors = ref, []
+
+    def on_start(self):
+        self.ctx.watch(self.ref)
+
+    def on_receive(self, message):
+        self.errors.append(message.reason)
+
+
+@pytest.mark.parametrize("event", [af.Crashed, af.Stopped, af.DeadLetter, af.Restarted])
+def test_who_hears_of_a_crash_in_another_host_gets_a_copy_of_its_error(virtual_system, event):
+    heard = []
+    virtual_system.subscribe(event, heard.append)
+    ref = virtual_system.spawn(hosted(Doomed, restart="permanent" if event is af.Restarted else "temporary"))
+    ref.cast(Doomed.fail)
+    virtual_system.sleep(5)
+    (error,) = [one.reason for one in heard]
+    assert str(error) == "boom"
+    assert all(one is not ERRORS[-1] for one in chain_of(error))
+
+
+def test_a_watcher_of_an_actor_in_another_host_gets_a_copy_of_its_error(virtual_system):
+    ref = virtual_system.spawn(hosted(Doomed, restart="temporary"))
+    watcher = virtual_system.spawn(Watcher, ref)
+    ref.cast(Doomed.fail)
+    virtual_system.sleep(5)
+    (error,) = watcher.proxy().errors.get()
+    assert str(error) == "boom"
+    assert error is not ERRORS[-1]
+
+
+def test_a_supervisor_gets_copies_of_the_errors_of_children_in_hosts(virtual_system):
+    inner = af.child(af.Supervisor, hosted(Doomed, name="x"), intensity=0).options(name="inner", restart="temporary")
+    virtual_system.spawn(af.child(af.Supervisor, inner).options(name="outer"))
+    watcher = virtual_system.spawn(Watcher, virtual_system.find("/test/outer/inner"))
+    virtual_system.find("/test/outer/inner/x").cast(Doomed.fail)
+    virtual_system.sleep(5)
+    (limit,) = watcher.proxy().errors.get()
+    assert isinstance(limit, af.RestartLimitReached)
+    (_, _, error), *_ = limit.history
+    assert str(error) == "boom"
+    assert all(one is not ERRORS[-1] for one in [error, *chain_of(limit)])
+
+
+class Sleeper(Keeps):
+    def on_receive(self, message):
+        self.ctx.sleep(1000)
+
+
+class Asker(Keeps):
+    def ask_it(self, ref):
+        try:
+            ref.ask("x", timeout=500)
+        except af.ActorDeadError as error:
+            self.kept = error.__cause__ is ERRORS[-1], str(error.__cause__)
+
+
+class Crashes(Doomed):
+    def make(self):
+        return self.ctx.spawn(hosted(Sleeper, process=af.Process(name="h")))
+
+
+def test_an_actor_in_a_host_gets_a_copy_of_the_error_of_its_parent_which_ends_it(virtual_system):
+    parent = virtual_system.spawn(Crashes)
+    child = parent.call(Crashes.make).get()
+    asker = virtual_system.spawn(hosted(Asker, process=af.Process(name="h")))
+    asker.cast(Asker.ask_it, child)
+    virtual_system.sleep(1)
+    parent.cast(Doomed.fail)
+    virtual_system.sleep(10)
+    assert asker.call(Keeps.kept_value).get() == (False, "boom")
+
+
+def test_who_starts_an_actor_in_a_host_gets_a_copy_of_the_error_of_its_on_start(virtual_system):
+    with pytest.raises(ValueError, match="boom") as caught:
+        virtual_system.spawn(af.child(Doomed, starts=False).options(host=af.Process()))
+    assert all(one is not ERRORS[-1] for one in chain_of(caught.value))
+
+
 def test_time_is_virtual(virtual_system, ref):
     before = virtual_system.now
     ref.call(Keeps.later, 3600).get()

@@ -79,7 +79,7 @@ class Events:
         """Count a message that nobody handled, publish it, and log at most one line a second."""
         self.dead_letters += 1
         if self.listeners:
-            self.publish(DeadLetter(ref, message, sender, reason))
+            self.publish(DeadLetter(ref, message, sender, None if reason is None else ref._across(reason, None)))
         now = self._scheduler.clock.monotonic()
         if self._logged_at is None or now - self._logged_at >= 1.0:
             more = f" ({self._unlogged} more since the last line)" if self._unlogged else ""

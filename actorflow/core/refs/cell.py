@@ -101,6 +101,10 @@ class Cell(Address):
         """Return the arguments that an incarnation gets: these, or copies if it counts as one of another process."""
         return args, kwargs
 
+    def _across(self, error: BaseException, _other: ActorRef[Any] | None) -> BaseException:
+        """Return an error that goes from this actor to another, or back: a copy if it counts as one of elsewhere."""
+        return error
+
     def _seek(self, path: list[str], origin: ActorRef[Any], future: Future[Any]) -> None:
         """Look for a cycle of waits where the actor runs, if that is not here."""
 

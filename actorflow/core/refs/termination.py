@@ -101,7 +101,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
         for watcher, actor in cold.watchers.items():
             if watcher._cold is not None:
                 watcher._cold.watching.pop(ref, None)
-            watcher._scheduler.post(watcher, Notice(actor, Terminated(ref, error)), None)
+            seen = None if error is None else ref._across(error, watcher)
+            watcher._scheduler.post(watcher, Notice(actor, Terminated(ref, seen)), None)
         for future in cold.ended:
             future._settle(None, None)
         if cold.exit is not None:
@@ -110,7 +111,8 @@ def bury(ref: ActorRef[Any], error: BaseException | None, cause: BaseException |
     if scheduler.buried is not None:
         scheduler.buried.append((ref.uid, ref.path, ref._traits))
     if scheduler.events.listeners:
-        scheduler.events.publish(Stopped(ref, scheduler.clock.time(), error))
+        seen = None if error is None else ref._across(error, None)
+        scheduler.events.publish(Stopped(ref, scheduler.clock.time(), seen))
 
 
 def refuse(item: Item, cause: BaseException | None) -> None:

@@ -180,7 +180,7 @@ class Children:
         """Tell the listeners that a child crashed."""
         events = self.scheduler.events
         if events.listeners:
-            events.publish(Crashed(ref, self.scheduler.clock.time(), error))
+            events.publish(Crashed(ref, self.scheduler.clock.time(), ref._across(error, None)))
 
     def child_ended(self, ref: ActorRef[Any], error: BaseException | None, *, final: bool) -> None:  # noqa: ARG002
         """Decide the fate of a child whose incarnation is over."""

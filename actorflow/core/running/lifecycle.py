@@ -106,16 +106,24 @@ def begin_start(ref: ActorRef[Any], started: Future[Any]) -> None:
 
 
 async def _start(ref: ActorRef[Any]) -> None:
-    try:
-        await completed(ref._scheduler.run(ref, Start()))
-    except Exception as error:
-        await stop_children(ref)
-        close_incarnation(ref, error)
-        bury(ref, error)
-        raise
+    failure = await _run_start(ref)
+    if failure is not None:
+        raise failure  # here: the context of a copy is not to be the original
     if ref._state != DEAD:
         publish_started(ref)
         release(ref)
+
+
+async def _run_start(ref: ActorRef[Any]) -> BaseException | None:
+    try:
+        await completed(ref._scheduler.run(ref, Start()))
+    except Exception as error:  # noqa: BLE001 - the one who starts it gets it
+        await stop_children(ref)
+        close_incarnation(ref, error)
+        seen = ref._across(error, ref._parent.owner)
+        bury(ref, seen)
+        return seen
+    return None
 
 
 def publish_started(ref: ActorRef[Any]) -> None:
@@ -202,16 +210,18 @@ async def run_hook(ref: ActorRef[Any]) -> None:
 def hand_over(ref: ActorRef[Any], outcome: Ended) -> None:
     """Let a pending exit, or else the parent, decide the fate of the actor."""
     exit_ = ref._cold.exit if ref._cold is not None else None
-    if outcome.error is not None:
+    error = outcome.error
+    if error is not None:
         if outcome.item is not None and outcome.item[2] is None:
             _, message, _, sender = outcome.item
-            ref._scheduler.events.dead_letter(ref, message, sender, outcome.error)
-        ref._parent.crashed(ref, outcome.error)
+            ref._scheduler.events.dead_letter(ref, message, sender, error)
+        ref._parent.crashed(ref, error)
+        error = ref._across(error, ref._parent.owner)
     if exit_ is not None:
         exit_.restart = exit_.restart and not outcome.final
-        finish_exit(ref, exit_, outcome.error)
+        finish_exit(ref, exit_, error)
     else:
-        ref._parent.child_ended(ref, outcome.error, final=outcome.final)
+        ref._parent.child_ended(ref, error, final=outcome.final)
     if outcome.error is None:
         answer_stop(outcome)
 
@@ -235,6 +245,8 @@ def request_exit(ref: ActorRef[Any], *, restart: bool, cause: BaseException | No
     if cold.exit is not None:
         cold.exit.restart = cold.exit.restart and restart
         return cold.exit.done
+    if cause is not None:
+        cause = ref._across(cause, ref._parent.owner)
     cold.exit = ExitRequest(done, restart=restart, cause=cause)
     if ref._state in (IDLE, READY):
         ref._scheduler.withdraw(ref)

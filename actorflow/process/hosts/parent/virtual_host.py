@@ -76,6 +76,9 @@ class CopyingBase(ActorRef[Any]):
     def _send(self, message: Any, future: Future[Any] | None) -> None:
         super()._send(message if self._is_near() else copied(message), future)
 
+    def _across(self, error: BaseException, other: ActorRef[Any] | None) -> BaseException:
+        return error if host_of(other) == self._virtual_host else load_error(dump_error(error))
+
     def _close(self, cause: BaseException | None) -> None:
         super()._close(cause)
         if self._name is None:  # no other actor will have this path
