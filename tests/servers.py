@@ -98,6 +98,11 @@ class Postgres:
             with contextlib.suppress(psycopg.OperationalError):
                 now = self.execute(CHECKPOINTER)
 
+    def age(self) -> float:
+        """Return the seconds since it has started, or all its sessions have, by its own clock."""
+        ((seconds,),) = self.execute(f"select extract(epoch from clock_timestamp() - ({CHECKPOINTER}))::float8")
+        return seconds
+
     def start(self) -> None:
         self.was_started = True
         self._control("-l", str(self.server.log), "-o", self._options, "start")

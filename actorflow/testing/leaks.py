@@ -11,7 +11,7 @@ from typing import Self
 
 import psutil
 
-PATIENCE = 10.0  # seconds that threads get to end; they are told to, but not waited for
+PATIENCE = 30.0  # seconds that threads get to end; they are told to, but not waited for
 SHARED = ("actorflow-exit", "actorflow-watchdog", "default-", "pytest", "execnet", "Dummy", "asyncio_")
 
 
@@ -47,7 +47,7 @@ class LeakCheck:
             self.check()
 
     def check(self) -> None:
-        """Raise if something is left; things that are about to end get ten seconds."""
+        """Raise if something is left; things that are about to end get half a minute."""
         deadline = time.monotonic() + PATIENCE
         while (left := self._left()) and time.monotonic() < deadline:
             time.sleep(0.005)

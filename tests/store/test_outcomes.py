@@ -175,7 +175,7 @@ def nothing():
 def test_the_end_beside_another_threads_commit_is_quiet(tmp_path, caplog):
     file = f"{tmp_path}/shop.db"
     with contextlib.closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
-        with af.ActorSystem("shop", store=f"sqlite:///{file}", settings=af.Settings(grace=1)) as system:
+        with af.ActorSystem("shop", store=f"sqlite:///{file}", settings=af.Settings(grace=60)) as system:
             queue = system.queue("later")
             queue.enqueue(nothing)
             other.execute("begin immediate")

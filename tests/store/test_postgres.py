@@ -315,7 +315,7 @@ def test_while_a_server_is_known_to_be_lost_new_work_fails_soon_and_the_end_is_s
 
 
 def test_work_that_came_before_a_server_was_lost_waits_for_it(own_server):
-    with LeakCheck(), own_server.database() as url, opened(url, patience=20.0) as store:
+    with LeakCheck(), own_server.database() as url, opened(url, patience=120.0) as store:
         store.write(adding("a"))
         own_server.stop()
         with ThreadPoolExecutor(2) as threads:
@@ -324,7 +324,7 @@ def test_work_that_came_before_a_server_was_lost_waits_for_it(own_server):
                 writes = [threads.submit(store.write, adding(id)) for id in "bc"]
             finally:
                 own_server.start()
-            assert [one.result(30) for one in writes] == ["b", "c"]
+            assert [one.result(60) for one in writes] == ["b", "c"]
         assert ids(store) == {"a", "b", "c"}
 
 
@@ -411,28 +411,36 @@ def test_nodes_have_time_to_come_back_when_the_server_has_ended_all_sessions(own
         assert store.node.id
         store.write(adding("lost"))  # a node without a lock
         until(lambda: store.node.dead() == ["lost"])  # it had its time after the start of the server
-        own_server.kill_a_session()
-        assert store.node.dead() == []
+        for _ in range(5):
+            own_server.kill_a_session()
+            dead = store.node.dead()
+            if own_server.age() < 5:
+                break  # else a busy machine took longer than they have
+        else:
+            pytest.fail("no look was in time")
+        assert dead == []
         until(lambda: store.node.dead() == ["lost"])
 
 
 # --- a server that does not answer -----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def silence(monkeypatch):
-    """Have a server that does not answer be noticed soon."""
-    monkeypatch.setattr(presence, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(presence, "SILENT_SECONDS", 1.5)  # a busy machine may take half a second
+@contextlib.contextmanager
+def frozen(server):
+    """Have the server not answer, and that be noticed soon; before and after, a busy one may take its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(presence, "LOOK_SECONDS", 0.1)
+        patch.setattr(presence, "SILENT_SECONDS", 0.5)
+        with server.frozen():
+            yield
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("silence")
 def test_while_a_server_does_not_answer_calls_and_the_end_have_a_bound(own_server):
     with LeakCheck(), own_server.database() as url, opened(url, patience=0.2) as store:
         store.write(adding("a"))
         assert store.node.id
-        with own_server.frozen():
+        with frozen(own_server):
             until(lambda: store._link.lost)
             for verb in (lambda: store.write(adding("b")), lambda: ids(store), store.hold):
                 with pytest.raises(StoreUnreachable, match="does not answer.*nothing of this was done"):
@@ -456,12 +464,11 @@ def test_the_end_has_a_bound_though_nobody_has_noticed_yet_that_the_server_does_
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("silence")
 def test_all_goes_on_when_a_server_answers_again_and_its_nodes_have_kept_their_locks(own_server, caplog):
     with LeakCheck(), own_server.database() as url, opened(url) as store, opened(url) as other:
         nodes = {store.node.id, other.node.id}
         with ThreadPoolExecutor(3) as threads:
-            with own_server.frozen():
+            with frozen(own_server):
                 early = [threads.submit(store.write, adding("a")), threads.submit(ids, other)]
                 until(lambda: store._link.lost and other._link.lost)
             assert early[0].result(60) == "a"
@@ -474,13 +481,12 @@ def test_all_goes_on_when_a_server_answers_again_and_its_nodes_have_kept_their_l
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("silence")
 def test_work_whose_statement_is_not_answered_is_undone_and_says_so(own_server):
-    with LeakCheck(), own_server.database() as url, opened(url) as store, contextlib.ExitStack() as frozen:
+    with LeakCheck(), own_server.database() as url, opened(url) as store, contextlib.ExitStack() as silence:
 
         def work(transaction, run):
             add(transaction, "a")
-            frozen.enter_context(own_server.frozen())
+            silence.enter_context(frozen(own_server))
             run(transaction)
 
         beats = {"id": "a", "beat": 2.0}
@@ -491,27 +497,26 @@ def test_work_whose_statement_is_not_answered_is_undone_and_says_so(own_server):
             with pytest.raises(StoreError, match="does not answer") as caught:
                 store.write(partial(work, run=run))
             assert not isinstance(caught.value, (OutcomeUnknown, StoreUnreachable))
-            frozen.close()
+            silence.close()
             assert ids(store) == set()
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("silence")
 @pytest.mark.parametrize("patience", [0.1, 60.0])
 def test_a_commit_that_is_not_answered_is_asked_for_or_unknown(own_server, patience):
     with LeakCheck(), own_server.database() as url, opened(url, patience=patience) as store:
-        with ThreadPoolExecutor(1) as threads, contextlib.ExitStack() as frozen:
+        with ThreadPoolExecutor(1) as threads, contextlib.ExitStack() as silence:
 
             def work(transaction):
                 add(transaction, "a")
-                frozen.enter_context(own_server.frozen())
+                silence.enter_context(frozen(own_server))
 
             writing = threads.submit(store.write, work)
             until(lambda: store._link.lost)
             if patience < 1:
                 with pytest.raises(OutcomeUnknown, match="does not answer.*check whether its work is there"):
                     writing.result(60)
-            frozen.close()
+            silence.close()
             if patience > 1:
                 assert writing.result(60) is None
         until(lambda: store._link.lost is None)  # one that waits for a tenth of a second may find it lost
@@ -536,7 +541,8 @@ def test_a_statement_that_takes_long_is_waited_for_while_the_server_answers_othe
 # --- a server that is not there yet ----------------------------------------------------------------------------------
 
 
-def test_a_system_waits_for_a_server_that_starts_after_it_and_says_so_once(own_server, caplog):
+def test_a_system_waits_for_a_server_that_starts_after_it_and_says_so_once(own_server, caplog, monkeypatch):
+    monkeypatch.setattr(stored, "SERVER_SECONDS", 120.0)
     with LeakCheck(), own_server.database() as url:
         own_server.stop()
         try:
@@ -714,15 +720,16 @@ def test_commits_that_change_nothing_are_not_told(base, monkeypatch):
 
 
 def test_many_commits_are_told_of_together(base, monkeypatch):
-    monkeypatch.setattr(presence, "TELL_SECONDS", 0.5)  # a busy machine takes longer than five milliseconds for one
     with opened(base) as store:
         told = []
         tell = store._link._tell
         store._link._tell = lambda: (told.append(1), tell())
+        monkeypatch.setattr(presence, "TELL_SECONDS", 0.2)
+        began = time.monotonic()
         for number in range(300):
             store.write(adding(str(number)), durability="process")
-        until(lambda: told)
-        assert len(told) < 150
+        until(lambda: store._link._pressed == 0)
+        assert 1 <= len(told) <= 3 + (time.monotonic() - began) / 0.2
 
 
 def test_two_processes_that_take_turns_are_told_at_once(base, monkeypatch):
@@ -762,7 +769,7 @@ def test_news_that_comes_with_the_answer_to_a_tell_is_heard_at_once(base, monkey
 def test_the_servers_clock_is_the_stores(base, postgres_server):
     with opened(base) as store:
         row = postgres_server.execute("select extract(epoch from clock_timestamp())::double precision")
-        assert abs(store.now() - row[0][0]) < 1
+        assert abs(store.now() - row[0][0]) < 20  # a busy machine takes its time between the two
 
 
 def test_a_statement_that_waits_for_others_for_long_is_a_store_error_with_the_cure(base):
@@ -790,10 +797,12 @@ def test_sql_of_the_dialect_is_in_files_only():
 
 def test_a_transaction_that_stands_still_is_ended_by_the_server(base, monkeypatch):
     """As that of a process that was stopped in it: the others would wait for its locks."""
-    monkeypatch.setattr(session, "OPTIONS", "set idle_in_transaction_session_timeout = '100ms'")
+    option = "idle_in_transaction_session_timeout"
+    assert f"set {option} = '10s'" in session.OPTIONS  # for this test 100 ms, of this session: others are slow, too
     ended = "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'"
 
     def stand_still(transaction):
+        store._writer.session.execute(f"set local {option} = '100ms'")
         add(transaction, "half")
         with psycopg.connect(base, autocommit=True) as other:
             until(lambda: other.execute(ended).fetchone() == (0,))

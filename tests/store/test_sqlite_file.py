@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import random
 import resource
 import shutil
 import signal
@@ -60,7 +61,7 @@ def test_a_corrupt_file_is_a_store_error_that_names_the_cure(tmp_path):
         store.write(lambda transaction: transaction.many("nodes.add", (row(f"{n:0500}") for n in range(2000))))
     with path.open("r+b") as file:
         file.seek(4096)
-        file.write(os.urandom(path.stat().st_size - 4096 - 4096))
+        file.write(random.Random(1).randbytes(path.stat().st_size - 4096 - 4096))
     with pytest.raises(StoreError, match=r"shop\.db.*(malformed|damaged)"), opened(path) as store:
         ids(store)
         store.write(adding("a"))
@@ -367,7 +368,7 @@ def test_the_log_stays_small_while_another_process_writes_and_readers_read(tmp_p
             ended.set()
             for thread in threads:
                 thread.join(30)
-    assert largest < 2 * sqlite_file.BOUND_BYTES  # 30 to 50 MB; 100 beside twelve busy processes on two cores
+    assert largest < 4 * sqlite_file.BOUND_BYTES  # 30 to 50 MB; 100 beside twelve busy processes on two cores
 
 
 def test_a_reader_that_stays_open_lets_the_log_grow_and_its_end_lets_it_shrink(tmp_path):
@@ -415,6 +416,7 @@ def test_a_store_with_a_long_log_lets_anothers_checkpoint_pass_before_it_writes_
     path = tmp_path / "shop.db"
     for name in ("CHECKPOINT_BYTES", "INSIST_BYTES"):
         monkeypatch.setattr(sqlite_store, name, 1_000_000)
+    monkeypatch.setattr(sqlite_file, "PARK_SECONDS", 60.0)
     with opened(path) as store:
         store._insist_at = sqlite_file.BOUND_BYTES
         for number in range(17):  # 3 MB; the first look is at the 16th

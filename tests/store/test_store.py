@@ -294,7 +294,7 @@ def test_threads_that_write_at_the_same_time_all_succeed(store):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(100)
     assert len(ids(store)) == 400
 
 

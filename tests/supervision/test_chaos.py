@@ -138,6 +138,7 @@ def worker(diary: Diary, pace: float, name: str | None = None):
         "backoff": dice.choice([None, af.Backoff(pace)]),
         "blocking": dice.random() < 0.15,
         "capacity": dice.choice([None, None, 50]),
+        "shutdown": 5.0 if pace >= 1.0 else 60.0,  # on threads the machine may be busy
         "name": name,
     }
     return af.child(Actor, diary, pace, dice.choice([0, 0, 1])).options(**given)

@@ -32,7 +32,7 @@ def test_one_restart_in_five_seconds_is_fine_by_default(log):
 
 def test_second_crash_within_the_period_ends_the_supervisor_and_the_system(system_class, log):
     system = system_class("test")
-    system.spawn(tree(kid(log, "a"), kid(log, "b")))
+    system.spawn(tree(kid(log, "a"), kid(log, "b"), period=60))
     a = find(system, "sup/a")
     crash(a)
     a.cast(Worker.crash)
@@ -64,7 +64,7 @@ def test_an_error_in_the_block_comes_before_it(system_class, log):
 
 def test_crashes_of_all_children_count_together(system_class, log):
     system = system_class("test")
-    system.spawn(tree(*(kid(log, name) for name in "abc"), intensity=2))
+    system.spawn(tree(*(kid(log, name) for name in "abc"), intensity=2, period=60))
     a, b, c = (find(system, f"sup/{name}") for name in "abc")
     crash(a)
     crash(b)

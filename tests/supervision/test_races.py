@@ -165,8 +165,9 @@ def test_a_stale_escalation_does_not_crash_the_next_incarnation(virtual_system, 
 
 def test_system_stop_during_a_restart_on_threads_ends_soon(log):
     for _ in range(20):
-        with af.ActorSystem("test") as system:
-            system.spawn(tree(*(kid(log, name) for name in "abc"), strategy="one_for_all", intensity=10))
+        with af.ActorSystem("test", settings=af.Settings(grace=60)) as system:
+            children = (kid(log, name, shutdown=60) for name in "abc")
+            system.spawn(tree(*children, strategy="one_for_all", intensity=10))
             find(system, "sup/b").cast(Worker.crash)
         assert system.scheduler.abandoned == 0
 

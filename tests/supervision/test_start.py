@@ -84,7 +84,7 @@ def test_failed_start_of_a_restart_counts_as_a_crash(any_system, log):
 
 def test_failed_starts_exceed_the_intensity(system_class, log):
     system = system_class("test")
-    system.spawn(tree(kid(log, "a", Failing, 2, 3), kid(log, "b"), intensity=2))
+    system.spawn(tree(kid(log, "a", Failing, 2, 3), kid(log, "b"), intensity=2, period=60))
     find(system, "sup/a").cast(Worker.crash)
     with pytest.raises(af.RestartLimitReached) as caught:
         system.run()
