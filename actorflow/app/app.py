@@ -74,7 +74,7 @@ class App:
             system: the settings of its system, such as the grace time: `af.Settings(grace=30)`.
 
         Raises:
-            DefinitionError: an argument makes no sense. A URL is looked at when the store is opened.
+            DefinitionError: an argument makes no sense.
         """
         if settings is not None and not (isinstance(settings, type) and dataclasses.is_dataclass(settings)):
             raise DefinitionError(f"settings={text_of(settings)}: give a dataclass (the class, not an instance)")

@@ -15,7 +15,7 @@ from actorflow.core.clock import SystemClock
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.system import System
 from actorflow.errors import DefinitionError
-from actorflow.store.store import open_store
+from actorflow.store.store import check_url, open_store
 from actorflow.text import text_of
 
 if TYPE_CHECKING:
@@ -280,12 +280,13 @@ class StoredSystem(System):
 
 
 def check_store(store: str | Store) -> None:
-    """Refuse any object but a URL or a store; a URL is looked at when the store is opened.
+    """Refuse any object but a store or the URL of one: here, and not at the first queue, perhaps hours later.
 
     Raises:
-        DefinitionError: it is something else, or a store that a system has opened for itself.
+        DefinitionError: it is something else, a URL of no kind of store, or one that a system has opened for itself.
     """
     if isinstance(store, str):
+        check_url(store)
         return
     from actorflow.store.base import StoreBase  # noqa: PLC0415 - most systems open a store by its URL
     from actorflow.store.system_store import SystemStore  # noqa: PLC0415 - as above

@@ -9,6 +9,7 @@ import pytest
 
 import actorflow as af
 from actorflow.app.flags import NEEDED, Flag, flags_of
+from actorflow.testing import LeakCheck, VirtualSystem
 
 LOG: list[str] = []
 
@@ -354,3 +355,9 @@ def test_flags_have_the_fields_names_types_defaults_and_help():
 def test_flag_of_another_type_is_a_definition_error(kind):
     with pytest.raises(af.DefinitionError):
         flags_of(dataclasses.make_dataclass("Odd", [("field", kind)]))
+
+
+@pytest.mark.parametrize("make", [af.App, af.ActorSystem, VirtualSystem])
+def test_a_url_of_no_kind_of_store_is_refused_where_it_is_written(make):
+    with LeakCheck(), pytest.raises(af.DefinitionError, match="'shop.db': give 'memory:', 'sqlite:///file.db'"):
+        make("shop", store="shop.db")
