@@ -1,4 +1,4 @@
-"""`actorflow store COMMAND FILE`: look after a SQLite file of actorflow."""
+"""`actorflow store COMMAND FILE`: look after a SQLite file of actorflow, and the durable actors of any store."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ KNOWN_FILE = click.argument("file", metavar="FILE", envvar="ACTORFLOW_STORE")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 
 
-@click.group(cls=CommandGroup, short_help="Look after a SQLite file, and after dead letters.")
+@click.group(cls=CommandGroup, short_help="Look after a SQLite file, durable actors and dead letters.")
 def store() -> None:
-    """Look after a SQLite file of actorflow; others may be working on it meanwhile.
+    """Look after a SQLite file of actorflow, and the durable actors in it or on a server; others may be at work there.
 
     A server has tools of its own: pg_dump, psql and autovacuum; a queue that works there prunes old rows. `actors`,
     `dead`, `mail` and `migrate` are for files and servers. Without a FILE or STORE, `check`, `dump`, `migrate`, `prune`

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from actorflow.core.system import SYSTEMS
 from actorflow.errors import DefinitionError
 from actorflow.queues.job import Job
-from actorflow.store.codec import decode, encode
+from actorflow.store.codec import encode
 from actorflow.tasks.task import AnyTask
+from actorflow.text import reason_of, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from actorflow.store.transaction import Row, Transaction
 
 SHOWN = 5  # jobs with other arguments that a failure names
@@ -35,7 +38,7 @@ def assert_enqueued(task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
         DefinitionError: it is no task, or does not take the arguments.
     """
     if not isinstance(task, AnyTask):
-        msg = f"assert_enqueued({task!r}): give a task, a function under @af.task"
+        msg = f"assert_enqueued({text_of(task)}): give a task, a function under @af.task"
         raise DefinitionError(msg)
     wanted = None
     if args or kwargs:
@@ -51,15 +54,23 @@ def assert_enqueued(task: AnyTask, /, *args: Any, **kwargs: Any) -> Job[Any]:
             for id_, payload in reversed(local.store.read(work)):
                 if wanted is None or bytes(payload) == wanted:
                     return Job(local.store, local.waits, str(id_))
-                others.append(call_of(task, payload))
+                others.append(stored_call(task, bytes(payload), local.waits.read))
             break  # all queues of a system have the same store
     seen = f"; there are {', '.join(others[:SHOWN])}" if others else "; there is no job of it"
-    msg = f"{call_of(task, encode([list(args), kwargs]))} was not enqueued{seen}"
+    msg = f"{call_of(task, args, kwargs)} was not enqueued{seen}"
     raise AssertionError(msg)
 
 
-def call_of(task: AnyTask, payload: bytes) -> str:
+def call_of(task: AnyTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Return a call as it is written."""
-    args, kwargs = decode(payload)
-    parts = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
+    parts = [*map(text_of, args), *(f"{name}={text_of(value)}" for name, value in kwargs.items())]
     return f"{task.name}({', '.join(parts)})"
+
+
+def stored_call(task: AnyTask, payload: bytes, read: Callable[[bytes], Any]) -> str:
+    """Return the call of a job; of one whose arguments cannot be read here, the reason in their place."""
+    try:
+        args, kwargs = read(payload)
+    except Exception as error:  # noqa: BLE001 - a class that is not known here, or a damaged row
+        return f"{task.name}(...: {reason_of(error)})"
+    return call_of(task, args, kwargs)
