@@ -23,7 +23,8 @@ class Settings:
         payload_limit: bytes (or "16M") that one stored value may take: arguments and results of jobs; messages, timers,
             answers and state of durable actors.
         store_patience: seconds that work waits for a PostgreSQL server that is known to be lost; then it has failed.
-        move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow).
+        move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow). In
+            hosts, too; in virtual time it does nothing.
     """
 
     grace: float = 5.0

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 
 import psutil
 import pytest
@@ -355,3 +356,14 @@ def test_actors_of_a_shared_process_move_together(system):
         one.ask(number, timeout=LIMIT)
     until_gone(pid)
     assert pid_of(one) == pid_of(other) != pid
+
+
+class Where(Here):
+    def thread(self):
+        return threading.get_ident()
+
+
+def test_handlers_in_a_host_move_from_thread_to_thread_if_those_of_the_system_do():
+    with af.ActorSystem("test", settings=af.Settings(move_baton=True)) as system:
+        ref = system.spawn(hosted(Where))
+        assert len({call(ref, Where.thread) for _ in range(20)}) > 1

@@ -68,7 +68,8 @@ class HostNode(ProcessNode):
 
 def main(argument: Any, fds: list[int]) -> None:
     """Serve the guests until the parent says "close", or is gone."""
-    key, system_key, name, system_name, base, ask_timeout, threads, limits, levels, share, first_uid, auth = argument
+    key, system_key, name, system_name, base, *scheduling, limits, levels, share, first_uid, auth = argument
+    ask_timeout, threads, move_baton = scheduling
     connection = Connection(socket(fileno=fds[0]))
     connection.send([key])
     PAGES[:] = [mmap.mmap(fds[1], PAGE)]
@@ -77,7 +78,7 @@ def main(argument: Any, fds: list[int]) -> None:
     take_authkey(auth)
     FIRST_UID[0] = first_uid
     REFS.uids = itertools.count(base)
-    scheduler = HostScheduler(name=system_name, ask_timeout=ask_timeout, threads=threads)
+    scheduler = HostScheduler(name=system_name, ask_timeout=ask_timeout, threads=threads, move_baton=move_baton)
     scheduler.key, scheduler.node = system_key, name
     scheduler.send_limit, scheduler.payload_limit = limits
     node = HostNode(scheduler)

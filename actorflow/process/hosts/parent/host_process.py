@@ -200,6 +200,7 @@ class HostProcess:
             scheduler.random.getrandbits(32) << 32,  # where the host begins to number its actors
             scheduler.ask_timeout,
             scheduler.max_threads,
+            scheduler.move_baton,
             (hosts.limit, hosts.scheduler.payload_limit),
             levels(),
             options.max_messages or 0,
