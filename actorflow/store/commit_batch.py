@@ -135,9 +135,7 @@ class CommitBatch:
             members += map(call, repeat(waiting.popleft, len(waiting)))  # in C: each is in the one or the other
             if members:
                 self._write(members, errors)
-                for member, error in zip(members, errors, strict=True):
-                    if error is None:
-                        contained(member, member.leave)
+                leave(members, errors)
         except BaseException as error:
             lost = StoreError(f"the commit was interrupted by {reason_of(error)}: it may be there")
             errors += [lost] * (len(members) - len(errors))
@@ -179,7 +177,10 @@ class CommitBatch:
         if self._members:
             self._start_to_look()
         for member, error in zip(members, errors, strict=True):
-            contained(member, partial(member.settle, error))
+            try:
+                member.settle(error)
+            except Exception:  # noqa: BLE001 - the others have to go on
+                report(member)
 
     def flushed(self) -> Future[None]:
         """Return a future that is set once the effects now in the batch are committed."""
@@ -193,12 +194,19 @@ class CommitBatch:
         return done
 
 
-def contained(member: BatchMember, act: Callable[[], object]) -> None:
-    """Have a member go on; an error of one keeps none of the others."""
-    try:
-        act()
-    except Exception:  # noqa: BLE001 - the others have to go on
-        logger.critical("%s could not go on after a commit; please report it", text_of(member), exc_info=True)
+def leave(members: list[BatchMember], errors: list[Exception | None]) -> None:
+    """Have the members that are committed do the part of their work that may wait; an error of one keeps no other."""
+    for member, error in zip(members, errors, strict=True):
+        if error is None:
+            try:
+                member.leave()
+            except Exception:  # noqa: BLE001 - the others have to go on
+                report(member)
+
+
+def report(member: BatchMember) -> None:
+    """Log, in an `except`, that a member could not go on."""
+    logger.critical("%s could not go on after a commit; please report it", text_of(member), exc_info=True)
 
 
 def write_each_kind(members: list[BatchMember], transaction: Transaction) -> None:

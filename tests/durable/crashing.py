@@ -126,6 +126,7 @@ def switch_off(safeguard: str) -> None:
         HOSTS["host"] = af.Process(name="shared")
     elif safeguard == "inbox mark":
         sql["test.done"], sql["actors.done"] = sql["actors.done"], "update af_mail set attempt = attempt where id = :id"
+        sql["actors.done_all"] = "update af_mail set attempt = attempt where id in (select value from json_each(:ids))"
         settle = CommitBatch.settle
 
         def settle_then_mark(self: CommitBatch, units: list[StoredUnit], errors: list[Exception | None]) -> None:

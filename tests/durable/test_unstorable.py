@@ -233,7 +233,14 @@ def test_a_late_answer_that_cannot_be_stored_fails_who_sets_it_and_can_be_set_ag
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("body", b"{bad"), ("body", 7), ("body", "text"), ("sender", b"[bad")],
+    [
+        ("body", b"{bad"),
+        ("body", 7),
+        ("body", "text"),
+        ("sender", b"[bad"),
+        ("sender", b'{"$actor":["a"]}'),
+        ("sender", b'{"$actor":[1,2]}'),
+    ],
 )
 def test_a_damaged_message_is_set_aside_and_the_others_are_handled(start, column, value):
     with start() as system:

@@ -222,3 +222,38 @@ class Couple(NamedTuple):
 
 class NotedCouple(Couple):
     """Has a `__dict__`."""
+
+
+@dataclass
+class Shown:
+    """Its field is another value to all who read it than the one in its `__dict__`."""
+
+    n: int
+
+    def __getattribute__(self, name):
+        value = super().__getattribute__(name)
+        return value + 1 if name == "n" else value
+
+
+@dataclass
+class Measured:
+    """The same, by a property."""
+
+    n: int
+
+    def __post_init__(self):
+        self.__dict__["n"] = 0
+
+
+Measured.n = property(lambda _self: 3, lambda _self, _value: None)
+
+
+@dataclass(frozen=True)
+class Mass:
+    grams: int
+
+
+class Coin(Mass, enum.Enum):
+    """A dataclass, and an enum."""
+
+    CENT = 2

@@ -20,7 +20,7 @@ from actorflow.errors import PayloadError
 from actorflow.machine import MachineStats, Record, StateNode
 from actorflow.queues.events import JobEvent
 from actorflow.store.classes import find_imported
-from actorflow.store.codec import decode, encode
+from actorflow.store.codec import decode, decode_json, encode
 from tests.store import payloads
 from tests.store.payloads import (
     Address,
@@ -454,6 +454,15 @@ def test_what_holds_more_than_its_fields_is_refused(value):
 def test_what_could_and_does_not_comes_back(value):
     assert decode(encode(value)) == value
     assert type(decode(encode(value))) is type(value)
+
+
+@pytest.mark.parametrize("value", [payloads.Shown(2), payloads.Measured(0)], ids=["getattribute", "property"])
+def test_a_field_is_stored_as_it_is_read_and_not_as_the_instance_keeps_it(value):
+    assert decode_json(encode(value))["fields"] == {"n": 3}
+
+
+def test_an_enum_of_dataclasses_comes_back_as_its_member():
+    assert decode(encode(payloads.Coin.CENT)) is payloads.Coin.CENT
 
 
 def test_an_exception_that_is_a_dataclass_has_its_text_when_it_is_read():

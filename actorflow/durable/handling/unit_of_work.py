@@ -20,7 +20,7 @@ from actorflow.core.refs.cold_fields import must_stop
 from actorflow.core.refs.failure import contained, is_contained
 from actorflow.core.refs.failure import failed as core_failed
 from actorflow.durable.rows.answers import PipedAnswer
-from actorflow.durable.rows.payload import pack, read, unpack
+from actorflow.durable.rows.payload import pack, read_sender, unpack
 from actorflow.durable.rows.records import Effects, Letter, MailRow, TimerRow
 from actorflow.durable.rows.state import state_bytes
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
@@ -204,7 +204,7 @@ class UnitOfWork(Execution):
         runtime = self.box.runtime
         self.message = message = unpack(runtime, row.body)
         if row.sender is not None:
-            self.sender = read(runtime, row.sender)
+            self.sender = read_sender(runtime, row.sender)
         return self.dispatch(message)
 
     def dispatch(self, message: Any) -> Any:

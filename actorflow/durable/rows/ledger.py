@@ -144,34 +144,36 @@ def save_all(
     if len(units) == 1 and not units[0].letters:  # the rest is for many
         save(transaction, context, units[0], capacities)
         return
-    capacities = _with_bounds_of_others(transaction, units, capacities)
-    plain = [unit for unit in units if unit.is_plain]
-    if len(plain) > 1 and not any(capacities(letter.receiver) for unit in plain for letter in unit.letters):
-        _save_plain(transaction, context, plain)
-        units = [unit for unit in units if not unit.is_plain]
+    known = _capacities(transaction, units, capacities)
+    bounded = {name for name, capacity in known.items() if capacity is not None}
+    plain: list[Effects] = []
+    others: list[Effects] = []
     for unit in units:
-        save(transaction, context, unit, capacities)
+        is_bounded = bounded and any(letter.receiver in bounded for letter in unit.letters)
+        (plain if unit.is_plain and not is_bounded else others).append(unit)
+    if plain:
+        _save_plain(transaction, context, plain)
+    for unit in others:
+        save(transaction, context, unit, known.__getitem__)
 
 
-def _with_bounds_of_others(
+def _capacities(
     transaction: Transaction, units: list[Effects], capacities: Callable[[str], int | None]
-) -> Callable[[str], int | None]:
-    """Return the capacities with those of actors that are not known here, by one look for a whole batch."""
-    receivers = {letter.receiver for unit in units if unit.letters for letter in unit.letters}
-    if not receivers:
-        return capacities
-    others = [name for name in receivers if capacities(name) == ELSEWHERE]
-    if not others:
-        return capacities
-    known = bounds(transaction, others)
-    others_too = {name: known[name][0] if name in known else None for name in others}
-    return lambda name: others_too[name] if name in others_too else capacities(name)
+) -> dict[str, int | None]:
+    """Return the capacities of all receivers, those of actors that are not known here by one look."""
+    known = {letter.receiver: capacities(letter.receiver) for unit in units for letter in unit.letters}
+    others = [name for name, capacity in known.items() if capacity == ELSEWHERE]
+    if others:
+        found = bounds(transaction, others)
+        known.update({name: found[name][0] if name in found else None for name in others})
+    return known
 
 
 def _save_plain(transaction: Transaction, context: LedgerContext, units: list[Effects]) -> None:
     if transaction.many("actors.save", map(_state_of, units)) != len(units):
         raise Lost
-    if transaction.many("actors.done", [{"id": unit.entry.id} for unit in units if unit.entry]) != len(units):
+    numbers = [unit.entry.id for unit in units if unit.entry is not None]
+    if transaction.run("actors.done_all", {"ids": json.dumps(numbers)}) != len(units):
         raise Twice
     letters = [letter for unit in units for letter in unit.letters]
     if not context.in_a_row or any(letter.future is not None for letter in letters):

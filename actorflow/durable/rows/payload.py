@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ from actorflow.core.messages.messages import Call, Sent
 from actorflow.durable.rows.answers import AnswerAddress, PipedAnswer
 from actorflow.errors import ActorflowError, PayloadError
 from actorflow.store.classes import find_imported
-from actorflow.store.codec import READERS, check_size, decode, encode_json, from_plain, to_plain
+from actorflow.store.codec import READERS, check_size, decode, decode_json, encode_json, from_plain, to_plain
 from actorflow.store.error_json import read_error
 
 if TYPE_CHECKING:
@@ -124,6 +125,25 @@ def read(runtime: DurableRuntime, data: bytes) -> Any:
         return decode(data)
     finally:
         READING.reset(token)
+
+
+def read_sender(runtime: DurableRuntime, data: bytes) -> Any:
+    """Return the ref of a stored sender."""
+    address = address_in(data)
+    return read(runtime, data) if address is None else runtime.ref_to(address)
+
+
+@functools.lru_cache(1024)
+def address_in(data: bytes) -> tuple[str, str] | None:
+    """Return the name and the class of a durable actor by its stored ref; None if it is another's, or damaged.
+
+    Most messages have few senders: 0.1 us in place of 2.
+    """
+    try:
+        ((tag, (name, kind)),) = decode_json(data).items()
+    except Exception:  # noqa: BLE001 - whoever reads it in full says what is wrong with it
+        return None
+    return (name, kind) if tag == "$actor" and type(name) is type(kind) is str else None
 
 
 READERS["$actor"] = lambda address: READING.get().ref_to(address)

@@ -63,6 +63,9 @@ select receiver, max(id) from actorflow.mail where id > :seen group by receiver;
 -- name: done
 delete from actorflow.mail where id = :id;
 
+-- name: done_all
+delete from actorflow.mail where id in (select json_array_elements_text(:ids::json)::bigint);
+
 -- name: promise
 update actorflow.mail set stage = 1, started = 0 where id = :id and stage = 0;
 

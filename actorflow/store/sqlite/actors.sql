@@ -61,6 +61,9 @@ select receiver, max(id) from af_mail where id > :seen group by receiver;
 -- name: done
 delete from af_mail where id = :id;
 
+-- name: done_all
+delete from af_mail where id in (select value from json_each(:ids));
+
 -- name: promise
 update af_mail set stage = 1, started = 0 where id = :id and stage = 0;
 

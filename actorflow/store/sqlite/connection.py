@@ -6,14 +6,16 @@ the machine ("power": FULL). No checkpoints of SQLite's own: see `checkpoint`.
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.errors import StoreError
-from actorflow.store.statements import Statements, outdated, statements
+from actorflow.store.statements import PARAMETER, Statements, outdated, statements
 from actorflow.store.transaction import Durability, Last, Parameters, Row
 
 if TYPE_CHECKING:
@@ -176,8 +178,9 @@ class SqliteTransaction:
 
     def many(self, name: str, parameters: Iterable[Parameters], /) -> int:
         """Run a statement once for each; return how many rows they changed."""
+        sql, values_of = by_place(STATEMENTS[name])
         try:
-            return self._connection.executemany(STATEMENTS[name], parameters).rowcount
+            return self._connection.executemany(sql, map(values_of, parameters)).rowcount
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
@@ -343,6 +346,14 @@ class SqliteWriter:
 
 
 STATEMENTS: Final[Statements] = statements("actorflow.store.sqlite")
+
+
+@functools.lru_cache(1024)
+def by_place(sql: str) -> tuple[str, Callable[[Parameters], tuple[Any, ...]]]:
+    """Return a statement with parameters by place, and the function that orders them: by name, each takes longer."""
+    names = PARAMETER.findall(sql)
+    text = PARAMETER.sub("?", sql)
+    return text, itemgetter(*names) if len(names) > 1 else lambda values: tuple(values[name] for name in names)
 
 
 def pragma(connection: sqlite3.Connection, text: str) -> Any:
