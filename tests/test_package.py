@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 import actorflow
+from actorflow.core.running import quiet
 
 HERE = Path(__file__).resolve().parent
+PACKAGE = HERE.parent / "actorflow"
+LONGEST_MODULE = 450  # lines
 NAMES = (HERE / "public_names.txt").read_text(encoding="utf-8").split()
 IMPORT_LIMIT = 0.150  # seconds of CPU beyond pykka's own import, with compiled modules as after an installation
 
@@ -74,6 +77,24 @@ def test_each_room_lists_its_modules(room: Path) -> None:
 def test_no_docstring_sends_its_reader_to_the_module() -> None:
     files = sorted((HERE.parent / "actorflow").rglob("*.py"))
     assert [str(file) for file in files if "see the module" in file.read_text(encoding="utf-8").lower()] == []
+
+
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    """One that grows beyond this has a second thing in it: a room of its own for that, or the module it is about."""
+    lengths = {str(file): file.read_text(encoding="utf-8").count("\n") for file in PACKAGE.rglob("*.py")}
+    assert len(lengths) > 300
+    assert {file: lines for file, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+def test_the_modules_whose_threads_run_handlers_are_those_that_the_watch_for_deadlocks_names() -> None:
+    """`is_quiet` knows by them that a thread may still set an answer; a module that moved would make it forget that."""
+    start_threads = {
+        f"actorflow.core.drivers.{file.stem}"
+        for file in (PACKAGE / "core" / "drivers").glob("*.py")
+        if re.search(r"Thread\(target=self\._work\b", file.read_text(encoding="utf-8"))
+    }
+    others = {"preemption", "asyncio_loop"}  # timers; and a loop whose handlers `is_quiet` knows by their waits
+    assert set(quiet.RUN_HANDLERS) == start_threads - {f"actorflow.core.drivers.{name}" for name in others}
 
 
 def test_a_class_name_is_used_once() -> None:

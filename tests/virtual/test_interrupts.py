@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import actorflow as af
-from actorflow.core.drivers import virtual
+from actorflow.core.drivers import virtual_baton
 from actorflow.testing import VirtualSystem
 from tests.core.actors import Echo
 from tests.interrupts import BOUND, Interrupted, at_every_bytecode
@@ -56,7 +56,7 @@ def test_an_interrupted_wait_leaves_the_system_whole(action):
 @pytest.mark.parametrize("whose", ["the main thread's", "another's"])
 def test_an_interruption_while_a_handler_does_not_return_is_an_error_of_later_waits_and_no_hang(whose, monkeypatch):
     """A signal to another thread wakes the main thread no more than one that comes just before it waits."""
-    monkeypatch.setattr(virtual, "RECALL_SECONDS", 0.05)
+    monkeypatch.setattr(virtual_baton, "RECALL_SECONDS", 0.05)
     began, let = threading.Event(), threading.Event()
 
     def interrupt(*_args):

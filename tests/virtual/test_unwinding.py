@@ -5,10 +5,12 @@ from __future__ import annotations
 # ruff: noqa: SIM105 - these are the loops that users write
 import contextlib
 import contextvars
+import ctypes
 import io
 import logging
 import pdb  # noqa: T100 - a test of it
 import queue
+import sys
 import threading
 import time
 
@@ -16,6 +18,8 @@ import pytest
 
 import actorflow as af
 from actorflow.core.drivers import watchdog
+from actorflow.core.drivers.unwinding import Struck
+from actorflow.core.messages.execution import CURRENT
 from actorflow.testing import VirtualSystem
 
 TURN = 1.0  # seconds of real time; all other handlers here take microseconds
@@ -25,6 +29,13 @@ LET_GO = threading.Event()
 class Silent(af.Actor):
     def on_receive(self, message):
         self.reply = self.ctx.reply_later()
+
+
+class Hooks(af.Actor):
+    """Answers with the trace function and the profile function of its thread."""
+
+    def on_receive(self, message):
+        return sys.gettrace(), sys.getprofile()
 
 
 class Stubborn(af.Actor):
@@ -209,6 +220,31 @@ def test_a_handler_that_keeps_the_turn_is_ended_and_the_wait_says_where_it_was(m
         )
         system.sleep(1)  # the others go on
         assert not stubborn.is_alive()  # it has crashed
+    assert all_end()
+
+
+def test_a_strike_that_comes_as_the_handler_has_returned_is_no_failure_of_the_scheduler():
+    class Quick(af.Actor):
+        def on_receive(self, message):
+            worker = CURRENT.get()
+            worker.scheduler.strike_lock.acquire()
+            worker.is_struck, worker.strikes = True, 1
+            threading.Thread(target=strike, args=(worker,), daemon=True).start()
+            return message
+
+    def strike(worker):
+        """Do as the watchdog does that has seen the handler's last line."""
+        deadline = time.monotonic() + 10
+        while sys._current_frames()[worker.ident].f_code.co_name != "_disarm" and time.monotonic() < deadline:
+            time.sleep(0.001)
+        struck.append(set_async_exc(ctypes.c_ulong(worker.ident), ctypes.py_object(Struck)))
+        worker.scheduler.strike_lock.release()
+
+    set_async_exc, struck = ctypes.pythonapi.PyThreadState_SetAsyncExc, []
+    with VirtualSystem("stubborn", seed=1) as system:
+        assert system.spawn(Quick).ask("x") == "x"
+        assert struck == [1]
+        assert system.spawn(Hooks).ask("x") == (None, None)
     assert all_end()
 
 

@@ -34,6 +34,6 @@ def let_run(key: int) -> None:
 
 
 def collect(steps: int) -> None:
-    """Collect after so many steps of a system, if it is time."""
-    if not steps % STEPS and gc.isenabled() and gc.get_threshold()[0]:
+    """Collect after STEPS steps of a system, or a multiple of them."""
+    if gc.isenabled() and gc.get_threshold()[0]:
         gc.collect(2 if not steps % (STEPS * FULL) else 1)

@@ -9,7 +9,7 @@ from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import Item
 
 if TYPE_CHECKING:
-    from actorflow.core.drivers.virtual import VirtualScheduler
+    from actorflow.core.drivers.virtual_baton import VirtualBaton
     from actorflow.core.messages.execution import Item
 
 
@@ -31,7 +31,7 @@ class Parked:
 
     is_all = True
 
-    def __init__(self, scheduler: VirtualScheduler, future: Future[Any], timeout: float | None = None) -> None:
+    def __init__(self, scheduler: VirtualBaton, future: Future[Any], timeout: float | None = None) -> None:
         self.scheduler = scheduler
         self.deadline = None if timeout is None else scheduler.clock.now + max(0.0, timeout)
         self.future = future

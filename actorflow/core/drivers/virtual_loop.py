@@ -23,7 +23,7 @@ from actorflow.core.log import logger
 from actorflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from actorflow.core.drivers.virtual import VirtualScheduler
+    from actorflow.core.drivers.virtual_baton import VirtualBaton
     from actorflow.core.refs.timers import TimerEntry
 
 LAST_TURNS: Final = 100  # in which cancelled tasks clean up at the end
@@ -32,7 +32,7 @@ LAST_TURNS: Final = 100  # in which cancelled tasks clean up at the end
 class VirtualLoop(asyncio.BaseEventLoop):
     """An asyncio loop on a virtual clock, without sockets and processes."""
 
-    def __init__(self, scheduler: VirtualScheduler) -> None:
+    def __init__(self, scheduler: VirtualBaton) -> None:
         self.scheduler = scheduler
         self._callbacks: deque[events.Handle] = deque()
         self._due: dict[int, TimerEntry] = {}  # by `id`: two handles of one time and callback are equal
@@ -203,7 +203,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 class LoopHome:
     """The place of a virtual loop in its system: what `LoopThread` is in a live one."""
 
-    def __init__(self, scheduler: VirtualScheduler) -> None:
+    def __init__(self, scheduler: VirtualBaton) -> None:
         self.loop = VirtualLoop(scheduler)
 
     def call(self, func: Callable[[], Any]) -> bool:

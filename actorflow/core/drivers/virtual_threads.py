@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorflow.core.drivers.unwinding import absorb, arm, bear, disarm
 from actorflow.core.futures.thread_wait import DRIVERS
+from actorflow.core.log import logger
 from actorflow.core.messages.execution import Abandoned
 from actorflow.core.running.async_handler import MOST_REFUSED, stopping
 from actorflow.core.running.run_queue import SchedulerThread
@@ -14,11 +16,14 @@ from actorflow.core.running.run_queue import SchedulerThread
 if TYPE_CHECKING:
     from actorflow.core.drivers.parked import Parked
     from actorflow.core.drivers.virtual import VirtualScheduler
+    from actorflow.core.drivers.virtual_baton import VirtualBaton
     from actorflow.core.drivers.virtual_loop import VirtualLoop
     from actorflow.core.futures.future import Future
     from actorflow.core.messages.execution import Item
     from actorflow.core.refs.ref import ActorRef
     from actorflow.errors import Stopping
+
+Given: TypeAlias = "tuple[Any, ActorRef[Any], Any]"  # an entry of the ready queue, its actor and its message
 
 FIRST_ENTRIES: Final = 1  # into the runtime, by a handler that was abandoned: they get Stopping, as on a live system
 
@@ -38,18 +43,27 @@ class VirtualThread(SchedulerThread):
 
     __slots__ = ("entries", "ident", "is_busy", "is_struck", "parked", "refused", "strikes")
 
-    def __init__(self, scheduler: VirtualScheduler) -> None:
+    def __init__(self, scheduler: VirtualBaton) -> None:
         super().__init__(scheduler)
         self.parked: Parked | None = None
         self.refused = self.entries = self.ident = self.strikes = 0
         self.is_busy = self.is_struck = False
 
-    def begin(self) -> None:
-        """Note that a handler begins here, or goes on."""
+    def run(self, turn: Callable[[VirtualThread, Any], None], given: Any) -> None:
+        """Give the turn to a handler, or to the loop's callbacks, and take it back."""
         self.refused = self.entries = 0
         self.ident = threading.get_ident()
         self.is_struck = False
         self.is_busy = True
+        try:
+            turn(self, given)
+            self.is_busy = False
+            if self.is_struck or self.strikes or self.entries:  # it has returned all the same
+                self.frames_over()
+        except Abandoned:  # it was struck in the last lines, which are the runtime's own; no other strike follows
+            self.is_busy = False
+            self.frames_over()
+            logger.debug("a handler was ended as it returned")
 
     @property
     def is_over(self) -> bool:
@@ -59,14 +73,20 @@ class VirtualThread(SchedulerThread):
 
     def frames_over(self) -> None:
         """Take away the hooks that end this thread's frames: hooks of the user may follow, and the next handler."""
-        if self.is_struck or self.entries:
-            with self.scheduler.strike_lock:  # type: ignore[attr-defined]
-                self.is_struck = False
-            if self.strikes:
-                self.strikes = 0
-                absorb()
-            disarm()
-            self.entries = 0
+        if self.is_struck or self.strikes or self.entries:
+            try:
+                self._disarm()
+            except Abandoned:  # the last strike came only now
+                self._disarm()
+
+    def _disarm(self) -> None:
+        with self.scheduler.strike_lock:  # type: ignore[attr-defined]
+            self.is_struck = False
+        if self.strikes:
+            absorb()
+            self.strikes = 0
+        disarm()
+        self.entries = 0
 
     def late(self) -> Stopping:
         """Return the error of an abandoned handler that enters the runtime.
@@ -103,7 +123,7 @@ class VirtualOwnThread:
     def __init__(self, scheduler: VirtualScheduler, ref: ActorRef[Any]) -> None:
         self.scheduler = scheduler
         self.worker = VirtualThread(scheduler)
-        self.given: tuple[Any, ActorRef[Any], Any] | None = None
+        self.given: Given | None = None
         threading.Thread(target=self._work, name=f"{scheduler.name}-{ref.name}", daemon=True).start()
 
     def forget(self, item: Item) -> None:
@@ -125,7 +145,7 @@ class VirtualOwnThread:
                 self.scheduler.own_threads.pop(self.worker, None)
                 return
             given, self.given = self.given, None
-            self.scheduler.run_entry(self.worker, *given)
+            self.scheduler.run_entry(self.worker, given)
             del given
             self.worker.forget()
             self.scheduler.hand_baton()

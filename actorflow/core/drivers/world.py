@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from actorflow.core.drivers import collector
 from actorflow.core.drivers.virtual import VirtualScheduler
-from actorflow.core.drivers.virtual_threads import VirtualOwnThread, VirtualThread
+from actorflow.core.drivers.virtual_threads import Given, VirtualOwnThread, VirtualThread
 from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.core.refs.cell import WORK
 from actorflow.core.refs.termination import refuse
@@ -38,10 +38,10 @@ class World(VirtualScheduler):
     ) -> None:
         super().__init__(name="world", seed=seed, threads=threads, step_limit=step_limit, turn_seconds=turn_seconds)
 
-    def run_entry(self, worker: VirtualThread, entry: Any, ref: ActorRef[Any], item: Any) -> None:
+    def run_entry(self, worker: VirtualThread, given: Given) -> None:
         """Run a handler as one of the system that the actor is in."""
-        worker.scheduler = owner = owner_of(ref)
-        owner.run_entry(worker, entry, ref, item)
+        worker.scheduler = owner = owner_of(given[1])
+        owner.run_entry(worker, given)
 
     def unpack(self, entry: Any) -> tuple[ActorRef[Any] | None, Any]:
         """Return actor and message of an entry of the ready queue; those of a killed system are out of date."""

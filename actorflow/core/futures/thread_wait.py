@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LOOK_UP: Final = 0.25  # seconds
 
-# Threads that drive a virtual scheduler: thread id -> its wait. Filled by actorflow.core.drivers.virtual.
+# Threads that drive a virtual scheduler: thread id -> its wait. Filled by actorflow.core.drivers.virtual_waits.
 DRIVERS: dict[int, Callable[[Future[Any], float | None], None]] = {}
 
 

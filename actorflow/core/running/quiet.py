@@ -26,7 +26,8 @@ OTHERS: Final[list[Callable[[], bool]]] = []
 RUN_HANDLERS: Final = (
     "actorflow.core.drivers.baton",
     "actorflow.core.drivers.own_thread",
-    "actorflow.core.drivers.virtual",
+    "actorflow.core.drivers.virtual_baton",
+    "actorflow.core.drivers.virtual_threads",
 )
 REST: Final = "actorflow.core."  # where threads wait, or rest, that run handlers
 IDLE_EXECUTOR: Final = ("concurrent.futures.thread", "_worker")
