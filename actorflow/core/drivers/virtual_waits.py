@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class VirtualWaits(VirtualBaton):
-    """Parks what waits, and says how the wait ended."""
+    """Parks the threads that wait, and says how each wait ended."""
 
     def __init__(
         self, *, name: str, seed: int | None, ask_timeout: float | None, threads: int, step_limit: int | None
