@@ -223,7 +223,7 @@ def main(start):
 def output(*arguments: str) -> str:
     """Run a program; return what it prints, and see that it complains of nothing."""
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
     )
     assert done.stderr == ""
     return done.stdout.strip()

@@ -216,13 +216,14 @@ def test_recycling_keeps_order_and_loses_nothing(system):
     seen = []
     here = system.spawn(Log, seen)
     ref = system.spawn(hosted(Forward, here, process=af.Process(max_messages=200)))
-    for number in range(1500):
-        ref.tell(number)
-        if number % 250 == 0:
-            pid_of(ref)
-    until(lambda: len(seen) == 1500)
-    assert [number for number, _ in seen] == list(range(1500))
-    assert len({pid for _, pid in seen}) > 2
+    sent = 0
+    while len({pid for _, pid in seen}) < 3:  # a busy machine may take its time to replace one
+        for number in range(sent, sent + 250):
+            ref.tell(number)
+        sent += 250
+        pid_of(ref)
+    until(lambda: len(seen) == sent)
+    assert [number for number, _ in seen] == list(range(sent))
     assert system.scheduler.events.dead_letters == 0
 
 

@@ -154,9 +154,9 @@ def test_one_that_computes_for_ever_is_abandoned_and_its_process_killed(system, 
 
 
 def test_in_a_shared_process_only_the_actor_is_abandoned(system, tmp_path, monkeypatch):
-    monkeypatch.setattr(envoy, "OWN_SHARE", 0.1)  # the process has the rest of the time to say so
+    monkeypatch.setattr(envoy, "OWN_SHARE", 0.01)  # the process has the rest of the time to say so
     shared = af.Process(name="shared")
-    supervised(system, hosted(Fragile, name="x", process=shared, shutdown=5.0))
+    supervised(system, hosted(Fragile, name="x", process=shared, shutdown=50.0))
     ref, other = system.find("/test/tree/x", Fragile), system.spawn(hosted(Notes, process=shared))
     pid = pid_of(other)
     assert pid_of(ref) == pid

@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_dropped_and_one_warning_counts_it(system, handler,
 
 
 def test_the_end_of_the_system_waits_for_what_is_queued(handler):
-    with LeakCheck(), af.ActorSystem("test") as system:
+    with LeakCheck(), af.ActorSystem("test", settings=af.Settings(grace=60.0)) as system:
         call(system.spawn(hosted(Logs)), Logs.log, 0, 500)
         assert handler.entered.wait(LIMIT)
         threading.Timer(0.2, handler.go_on.set).start()

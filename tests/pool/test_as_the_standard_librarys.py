@@ -126,9 +126,12 @@ FORK = """
     import concurrent.futures as cf, os, sys, time, warnings
     import actorflow as af
     warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # Python's own, of a fork beside threads
+    def hold(path):
+        while not os.path.exists(path):
+            time.sleep(0.01)
     with af.ProcessPool(workers=1) as pool:
         pool.submit(abs, 1).result(timeout=30)
-        running, waiting = pool.submit(time.sleep, 0.2), pool.submit(pow, 2, 2)
+        running, waiting = pool.submit(hold, {path!r}), pool.submit(pow, 2, 2)
         waiting.add_done_callback(lambda _: os.write(1, f"called in the parent: {{os.getpid() == parent}} ".encode()))
         parent, pid = os.getpid(), os.fork()
         if pid == 0:
@@ -143,13 +146,14 @@ FORK = """
             {end}
         else:
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+            open({path!r}, "w").close()
             os.write(1, str(waiting.result(timeout=30)).encode())
 """
 
 
 @pytest.mark.parametrize("end", ["pass", "sys.exit(0)", "pool.shutdown(); sys.exit(0)"])
-def test_in_a_fork_of_the_program_futures_of_its_pool_raise_at_once_and_each_end_is_silent(end):
-    out = script(FORK.format(end=end))
+def test_in_a_fork_of_the_program_futures_of_its_pool_raise_at_once_and_each_end_is_silent(end, tmp_path):
+    out = script(FORK.format(end=end, path=str(tmp_path / "go")))
     assert out.count("refused") == 5
     assert out.count("called") == out.count("called in the parent: True") == 1
     assert "4" in out
@@ -162,25 +166,27 @@ def leave_thread(_future):
     raise SystemExit(3)
 
 
-def test_a_callback_that_exits_is_logged_and_the_pool_and_who_waits_go_on(pool, caplog):
-    future = pool.submit(tasks.spin, 0.1)
+def test_a_callback_that_exits_is_logged_and_the_pool_and_who_waits_go_on(pool, caplog, tmp_path):
+    future = pool.submit(tasks.hold, str(tmp_path / "begun"), str(tmp_path / "go"))
     future.add_done_callback(leave_thread)
+    (tmp_path / "go").touch()
     got = []
     thread = threading.Thread(target=lambda: got.append(future.result(timeout=30)))
     thread.start()
     thread.join(30)
-    assert got == [0.1]
+    assert got == ["held"]
     assert pool.submit(tasks.add, 1).result(timeout=30) == 1
     assert "exception calling callback" in caplog.text
 
 
-def test_who_waits_is_woken_before_callbacks_run(pool):
-    future, go_on = pool.submit(tasks.spin, 0.1), threading.Event()
+def test_who_waits_is_woken_before_callbacks_run(pool, tmp_path):
+    future, go_on = pool.submit(tasks.hold, str(tmp_path / "begun"), str(tmp_path / "go")), threading.Event()
     future.add_done_callback(lambda _: go_on.wait(30))
     thread = threading.Thread(
         target=lambda: future.result(timeout=30) and go_on.set()
     )  # only who waits ends the callback
     thread.start()
+    (tmp_path / "go").touch()
     thread.join(20)
     assert go_on.is_set()
     assert cf.wait([future], timeout=30).done

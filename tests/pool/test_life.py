@@ -102,7 +102,7 @@ def test_stats_show_what_waits_what_runs_and_what_was(pool, tmp_path):
     assert stats.queued == 3
     assert {task.task for task in stats.running} == {"hold"}
     assert {task.worker for task in stats.running} == {worker.pid for worker in stats.workers}
-    assert all(0 <= task.since < 10 for task in stats.running)
+    assert all(0 <= task.since < 60 for task in stats.running)
     assert {worker.state for worker in stats.workers} == {"busy"}
     assert all(worker.rss > 1_000_000 and worker.cpu >= 0 for worker in stats.workers)
     done = stats.done
@@ -313,7 +313,7 @@ def test_it_works_with_fresh_interpreters_and_where_there_is_no_epoll(monkeypatc
 # --- when nobody ends it ---------------------------------------------------------------------------------------------
 
 
-def run_script(code, *, seconds=30):
+def run_script(code, *, seconds=60):
     """Run a program of its own; returns its output and the processes that it leaves."""
     script = textwrap.dedent(code)
     result = subprocess.run(

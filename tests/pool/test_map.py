@@ -194,17 +194,20 @@ def test_calls_begin_before_anybody_asks_for_results(pool, tmp_path):
 
 
 def test_a_map_that_is_given_up_takes_back_what_has_not_begun(pool, tmp_path):
-    path = str(tmp_path / "runs")
+    path, go = str(tmp_path / "runs"), tmp_path / "go"
 
-    def slow(n):
-        time.sleep(0.01)
+    def held(n):
+        """Return once the map was given up, but for the first item."""
+        if n:
+            tasks.until(go.exists)
         tasks.begin(path)
         return n
 
-    results = pool.map(slow, range(1000))
+    results = pool.map(held, range(1000))
     assert next(results) == 0
     results.close()
-    pool.drain(20)
+    go.touch()
+    pool.drain(30)
     assert tasks.begun(path) < 500
 
 

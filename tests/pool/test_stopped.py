@@ -15,8 +15,8 @@ from tests.processes import is_gone, stop_process
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(watched_channel, "STUCK", 0.2)
-    monkeypatch.setattr(worker_thread, "STUCK", 0.2)
+    monkeypatch.setattr(watched_channel, "STUCK", 0.7)  # a busy machine may have a task begin so late
+    monkeypatch.setattr(worker_thread, "STUCK", 0.7)
     monkeypatch.setattr(worker_thread, "LOOK", 0.05)
 
 
@@ -39,14 +39,15 @@ def test_a_task_that_a_stopped_worker_does_not_begin_runs_on_another(impatient, 
         assert pool.stats().failed == 0
 
 
-def test_a_worker_that_is_busy_for_longer_is_not_replaced(impatient, monkeypatch, tmp_path):
+def test_a_worker_that_is_busy_for_longer_is_not_replaced(monkeypatch, tmp_path):
+    monkeypatch.setattr(worker_thread, "LOOK", 0.05)
     begun, go = tmp_path / "begun", tmp_path / "go"
     with LeakCheck(), af.ProcessPool(workers=1) as pool:
         ready(pool)
-        monkeypatch.setattr(watched_channel, "STUCK", 0.7)  # a busy machine may have the task begin so late
-        monkeypatch.setattr(worker_thread, "STUCK", 0.7)
         running = pool.submit(tasks.hold, str(begun), str(go))
         tasks.until(begun.exists)
+        monkeypatch.setattr(watched_channel, "STUCK", 0.2)  # not before: a busy machine may have it begin late
+        monkeypatch.setattr(worker_thread, "STUCK", 0.2)
         late = time.perf_counter() + 2 * worker_thread.STUCK
         tasks.until(lambda: time.perf_counter() > late)
         go.touch()

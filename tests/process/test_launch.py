@@ -71,7 +71,7 @@ class Child:
         self.sock.close()
 
 
-def all_gone(pids, seconds=10.0):
+def all_gone(pids, seconds=30.0):
     """Wait up to so many seconds for the end of processes; return those that are left."""
     deadline = time.perf_counter() + seconds
     while (left := [pid for pid in pids if not is_gone(pid)]) and time.perf_counter() < deadline:
@@ -325,11 +325,7 @@ def test_an_entry_that_cannot_be_imported_is_refused(launcher):
 @pytest.mark.parametrize("how", ["preload", "warm"])
 @pytest.mark.parametrize(
     ("module", "why"),
-    [
-        ("tests.process.no_such_module", "No module named"),
-        ("tests.process.preloads.threaded", "started 1 thread"),
-        ("tests.process.preloads.wordless", "Wordless: its text cannot be made: LookupError"),
-    ],
+    [("tests.process.no_such_module", "No module named"), ("tests.process.preloads.threaded", "started 1 thread")],
 )
 def test_an_import_before_the_fork_that_fails_or_starts_threads_is_refused(how, module, why):
     with launching(preload=[module] if how == "preload" else ()) as launcher:

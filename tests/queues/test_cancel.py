@@ -16,12 +16,6 @@ from actorflow.queues.node.job_store import JobStore
 from . import tasks
 
 
-@pytest.fixture(autouse=True)
-def _long_grace(monkeypatch):
-    """A busy machine may take longer than the two seconds that a task has to see its cancel."""
-    monkeypatch.setattr(worker_slots, "CANCEL_SECONDS", 30.0)
-
-
 @pytest.fixture
 def _short_grace(monkeypatch, _long_grace):
     monkeypatch.setattr(worker_slots, "CANCEL_SECONDS", 0.3)

@@ -11,7 +11,7 @@ from tests.interrupts import at_every_bytecode, ends
 
 from . import tasks
 
-BOUND = 10.0  # seconds, of what takes milliseconds
+BOUND = 30.0  # seconds, of what takes milliseconds
 
 
 @pytest.fixture(params=["memory", pytest.param("sqlite", marks=pytest.mark.slow)])

@@ -65,12 +65,12 @@ def offered(system: af.ActorSystem) -> None:
 
 
 def test_a_job_for_a_free_worker_takes_one_commit_until_it_runs(shop, monkeypatch):
-    """The queue's upkeep commits now and then, and on a busy machine an offer lapses: so the least of five counts."""
+    """The queue's upkeep commits now and then, and on a busy machine an offer lapses: so the least of many counts."""
     jobs = shop.queue("q", workers=1)
     commits, counts = [], []
     write = type(shop.store).write
     monkeypatch.setattr(type(shop.store), "write", lambda *args, **kwargs: commits.append(1) or write(*args, **kwargs))
-    for name in "abcde":
+    for name in map(str, range(50)):
         STAY.clear()
         offered(shop)
         commits.clear()
@@ -80,6 +80,8 @@ def test_a_job_for_a_free_worker_takes_one_commit_until_it_runs(shop, monkeypatc
         assert job.status == "running"
         STAY.set()
         assert job.result(timeout=30) == name
+        if counts[-1] == 1:
+            break
     assert min(counts) == 1
 
 
@@ -131,7 +133,7 @@ def test_a_job_whose_time_has_come_goes_first(shop):
     offered(shop)
     local_of(shop).wake = lambda: None  # type: ignore[method-assign]  # as if another process had enqueued it
     due = jobs.enqueue(note.options(priority=-1, delay=0.000_1), "due")
-    until(lambda: local_of(shop).now() > due.info().due)
+    until(lambda: (at := due.info().due) is None or local_of(shop).now() > at)  # none: a look has taken it
     other = jobs.enqueue(note, "other")
     assert (due.result(timeout=30), other.result(timeout=30)) == ("due", "other")
     assert ORDER == ["due", "other"]

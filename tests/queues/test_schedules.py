@@ -125,7 +125,7 @@ def test_a_schedule_fires_once_however_many_declare_it(tmp_path):
     url = f"sqlite:///{tmp_path / 'jobs.db'}"
     systems = [af.ActorSystem(f"s{n}", store=url, durability="process") for n in range(3)]
     try:
-        ready = threading.Barrier(3)
+        ready, begin = threading.Barrier(3), systems[0].store.now()
 
         def declare(system):
             ready.wait(30)
@@ -139,10 +139,10 @@ def test_a_schedule_fires_once_however_many_declare_it(tmp_path):
         queue = systems[0].queue("q")
         heard = threading.Event()
         store = systems[0].store
-        store.watch(lambda: queue.stats().queued >= 2 and heard.set())
+        store.watch(lambda: queue.stats().queued >= 3 and heard.set())
         assert heard.wait(30)
-        created = [info.created for info in queue.jobs()]
-        assert len({int(time) for time in created}) == len(created)
+        count = queue.count()
+        assert count <= int(store.now()) - int(begin)  # seconds that have begun; a busy machine is late for some
     finally:
         for system in systems:
             system.stop()

@@ -396,6 +396,7 @@ def test_listeners_hear_what_becomes_of_jobs(shop):
 
     job = jobs.enqueue(second_time)
     job.result(timeout=30)
+    until(lambda: len(heard) == 7)  # they are told after the commit, which `result` may see
     heard.remove(("queued", job.id))  # which the thread of `enqueue` tells, maybe after a worker that it began
     kinds = ["started", "progress", "retried", "started", "progress", "completed"]
     assert heard == [(kind, job.id) for kind in kinds]

@@ -171,8 +171,9 @@ class HostProcess:
         self.guests: dict[HostedBase, None] = {}
         self.ready: Future[None] = Future()
         self.lost = False  # true from its end, or from the order to end, on
-        # Actors whose end it was asked for, and has not confirmed: it may be stuck.
-        self.ending: set[HostedBase] = set()
+        self.ending: set[HostedBase] = (
+            set()
+        )  # actors whose end it was asked for, and has not confirmed: it may be stuck
         self._key = secrets.token_bytes(16)
         self._limit_hit: int | None = None
         self._watched: WatchedProcess | None = None
