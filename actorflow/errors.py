@@ -214,7 +214,7 @@ class Permanent(ActorflowError, RuntimeError):
     """Raised by a task, or by a durable actor's handler: to try again would not help, whatever its `Retry` says.
 
     ``raise af.Permanent("no such customer") from error`` ends the job as failed, or makes the message a dead letter, at
-    once. A subclass does the same.
+    once. A subclass does the same, and so does an `ExceptionGroup` that has one in it at any depth, as of a TaskGroup.
     """
 
 

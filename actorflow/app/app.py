@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 from actorflow.app.declarations import Declarations
 from actorflow.app.overtime import ABANDONED
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from actorflow.core.actors.child import Child
     from actorflow.core.drivers.virtual import VirtualScheduler
     from actorflow.core.running.scheduler import Scheduler
-    from actorflow.queues.declared import DeclaredQueue
-    from actorflow.queues.limits import Limit
+    from actorflow.queues.declared import DeclaredQueue, QueueKeywords
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
     from actorflow.tasks.task import AnyTask
@@ -118,16 +117,7 @@ class App:
             self._declared.add(declaration)
         return self
 
-    def queue(
-        self,
-        name: str,
-        *,
-        workers: int = 0,
-        concurrency: int | None = None,
-        rate: str | None = None,
-        per_key: Limit | None = None,
-        durability: Durability | None = None,
-    ) -> Self:
+    def queue(self, name: str, **options: Unpack[QueueKeywords]) -> Self:
         """Add a queue: short for `add(af.queue(name, ...))`. With `workers`, it runs jobs of the tasks added.
 
         >>> import actorflow as af
@@ -140,8 +130,7 @@ class App:
         """
         from actorflow.queues.declared import queue  # noqa: PLC0415 - most apps have no queue
 
-        options: Any = {"concurrency": concurrency, "rate": rate, "per_key": per_key, "durability": durability}
-        return self.add(queue(name, workers=workers, **options))
+        return self.add(queue(name, **options))
 
     def main(self, function: M, /) -> M:
         """Decorate the function that is called, as ``main(system, settings)``, when the parts are up.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypedDict, TypeVar, Unpack, overload
 
 from actorflow.core.actors.traits import check_known
 from actorflow.errors import DefinitionError
@@ -25,6 +25,16 @@ A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
+
+
+class QueueKeywords(TypedDict, total=False):
+    """Options of a queue, for type checkers."""
+
+    workers: int
+    concurrency: int | None
+    rate: str | None
+    per_key: Limit | None
+    durability: Durability | None
 
 
 class DeclaredSchedule(NamedTuple):

@@ -17,7 +17,8 @@ class Current:
 
     Attributes:
         key: the same for each attempt of one job, and no other's of its store: hand it to services that know
-            idempotency keys.
+            idempotency keys. Another store has the same keys, such as "job-1": a service that hears of several stores
+            needs a word for the store in front of it.
         attempt: counts from 1.
     """
 

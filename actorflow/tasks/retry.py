@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 DEFAULT: Final = Backoff(1.0)
+MEMBERS: Final = BaseExceptionGroup.exceptions.__get__  # a subclass may have made anything of it
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """The rule for another try of a task after an error: `attempts` in all, with the pauses of a `Backoff` between.
 
-    After an `af.Permanent` there is none.
+    After an `af.Permanent` there is none, nor after an exception group that has one in it, at any depth.
 
     Attributes:
         attempts: the number of tries, the first included.
@@ -68,7 +69,7 @@ class Retry:
             rng: for the jitter of the pause.
             spent: seconds since the begin of the first try.
         """
-        if attempt >= self.attempts or is_a(error, Permanent) or not isinstance(error, self.on):
+        if attempt >= self.attempts or is_permanent(error) or not isinstance(error, self.on):
             return None
         pause = self.backoff.delay(attempt, rng)
         return None if self.is_over(spent + pause) else pause
@@ -86,6 +87,24 @@ class Retry:
         """Return this rule with the numbers of a stored one; the classes of errors are code, and are not stored."""
         attempts, *backoff = numbers
         return Retry(int(attempts), Backoff(*backoff), self.on, within)
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Say whether an error is a `Permanent`, or a group with one in it, such as that of a TaskGroup."""
+    if is_a(error, Permanent):
+        return True
+    if not is_a(error, BaseExceptionGroup):
+        return False
+    found: set[int] = set()  # a group may be in another one twice
+    left = [error]
+    while left:
+        for inner in MEMBERS(left.pop()):
+            if is_a(inner, Permanent):
+                return True
+            if is_a(inner, BaseExceptionGroup) and id(inner) not in found:
+                found.add(id(inner))
+                left.append(inner)
+    return False
 
 
 ONCE = Retry(1)

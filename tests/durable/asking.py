@@ -29,6 +29,9 @@ class Asker(Account):
     def ask_bare(self, other: Any, act: str) -> None:
         self.ctx.pipe(other.call(Answerer.act, act), self.got)
 
+    def ask_bare_within(self, other: Any, act: str, timeout: float) -> None:
+        self.ctx.pipe(other.call(Answerer.act, act), self.got, timeout=timeout)
+
     def ask_twice(self, other: Any) -> None:
         future = other.call(Answerer.act, "say")
         self.ctx.pipe(future, self.got)

@@ -30,10 +30,12 @@ class NoSuchCustomer(af.Permanent):
 class Refusing(Account):
     def on_receive(self, message):
         TRIED.append(0.0)
+        if message == "group":
+            raise ExceptionGroup("no customer", [OSError(), af.Permanent("x")])
         raise NoSuchCustomer("ann", "Paris") if message == "subclass" else af.Permanent("no customer")
 
 
-@pytest.mark.parametrize("message", ["plain", "subclass"])
+@pytest.mark.parametrize("message", ["plain", "subclass", "group"])
 def test_a_message_whose_handler_raises_permanent_is_a_dead_letter_at_once(start, message):
     with start() as system:
         ref = system.spawn(named(Refusing, retry=af.Retry(9, af.Backoff(0.001))))

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 import actorflow as af
+from actorflow.core.messages.messages import Call
+from actorflow.durable.rows.answers import PipedAnswer, TimerRows
+from actorflow.durable.rows.payload import pack
+from actorflow.durable.rows.records import TimerRow
 from actorflow.testing import VirtualSystem
 from tests.durable.actors import Account
 from tests.durable.asking import Answerer, Asker, Patient
@@ -145,6 +149,65 @@ def test_a_timeout_holds_for_a_future_in_memory_too(start):
         asker = system.spawn(named(Asker, "asker"))
         asker.call(Asker.ask_mapped, system.durable("nobody", Answerer), 0.05).get(timeout=30)
         heard(asker, ("missed", "AskTimeout"))
+
+
+@pytest.mark.parametrize("host", [None, af.Process()], ids=["here", "virtual host"])
+@pytest.mark.parametrize("act", ["fail", "say"])
+def test_an_answer_that_fails_without_a_method_for_errors_is_one_dead_letter_and_ends_its_timeout(act, host):
+    ready = []
+
+    class Unready(Asker):
+        def got(self, value):
+            if not ready:
+                raise LookupError("not ready")
+            super().got(value)
+
+    with VirtualSystem("test", seed=1) as system:
+        asker = system.spawn(named(Unready, "asker", retry=af.Retry(2), host=host))
+        asker.call(Asker.ask_bare_within, system.spawn(named(Answerer, "other")), act, 600.0).get(timeout=30)
+        system.sleep(60)
+        assert system.dead_mail.count("asker") == 1
+        assert rows(system, "af_actor_timer") == 0
+        system.sleep(1200)
+        (letter,) = system.dead_mail.messages("asker")
+        assert ("not today" if act == "fail" else "not ready") in letter.cause
+        ready.append(1)
+        assert system.dead_mail.retry_all("asker") == 1  # no late answer, though its timer is gone
+        system.sleep(60)
+        assert seen(asker) == ([] if act == "fail" else [["got", "say 1"]])
+        assert system.dead_mail.count("asker") == (act == "fail")
+
+
+def test_an_answer_that_fails_with_a_method_for_errors_is_followed_by_its_timeout():
+    class Unready(Asker):
+        def got(self, value):
+            raise LookupError("not ready")
+
+    with VirtualSystem("test", seed=1) as system:
+        asker = system.spawn(named(Unready, "asker", retry=af.Retry(2)))
+        asker.call(Asker.ask_for, system.spawn(named(Answerer, "other")), "say", 600.0).get(timeout=30)
+        system.sleep(1200)
+        assert seen(asker) == [["missed", "AskTimeout"]]
+        assert system.dead_mail.count("asker") == 1
+
+
+def test_the_timer_of_an_answer_is_found_by_its_token_and_not_among_all_timers():
+    class Unscanned(TimerRows):
+        def values(self):
+            pytest.fail("all timers were looked at")
+
+        items = __iter__ = values
+
+    late = [PipedAnswer("got", None, None, f"7-{n:x}", b'{"type": "x"}') for n in range(100)]
+    timers = Unscanned(TimerRow(n + 1, 0.0, None, 0, pack(one, 10_000)) for n, one in enumerate(late))
+    timers.add(TimerRow(200, 0.0, None, 0, b'["answer", damaged'))
+    timers.add(TimerRow(201, 0.0, None, 0, pack(Call("got", (1,), {}), 10_000)))
+    assert PipedAnswer("got", None, "7-63").timer_in(timers) == 100
+    assert timers.drop(100)
+    assert not timers.drop(100)
+    assert timers.drop(200)
+    assert PipedAnswer("got", None, "7-63").timer_in(timers) is None
+    assert PipedAnswer("got", None, None).timer_in(timers) is None
 
 
 def test_a_timeout_that_is_a_dead_letter_is_handled_when_it_is_retried(start):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import os
@@ -57,7 +58,32 @@ def permanent_despite_on() -> None:
     raise NoSuchCustomer("ann", "Paris")
 
 
-ALL = [permanent, permanent_async, permanent_in_process, permanent_of_a_subclass, permanent_despite_on]
+@af.task(name="tests.permanent_in_a_group", retry=MANY)
+def permanent_in_a_group() -> None:
+    TRIED.append(af.current().attempt)
+    inner = ExceptionGroup("inner", [OSError("no line"), NoSuchCustomer("ann", "Paris")])
+    raise ExceptionGroup("no luck", [ValueError("x"), inner])
+
+
+@af.task(name="tests.permanent_in_a_task_group", retry=MANY)
+async def permanent_in_a_task_group() -> None:
+    TRIED.append(af.current().attempt)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(refuse())
+
+
+async def refuse() -> None:
+    raise af.Permanent("no such customer")
+
+
+@af.task(name="tests.permanent_in_a_group_of_a_process", retry=MANY, cpu=True)
+def permanent_in_a_group_of_a_process() -> None:
+    raise ExceptionGroup("no luck", [ValueError("x"), af.Permanent("no such customer")])
+
+
+ALONE = [permanent, permanent_async, permanent_in_process, permanent_of_a_subclass, permanent_despite_on]
+IN_GROUPS = [permanent_in_a_group, permanent_in_a_task_group, permanent_in_a_group_of_a_process]
+ALL = [*ALONE, *IN_GROUPS]
 
 
 @pytest.mark.parametrize("task", ALL, ids=lambda task: task.name)
@@ -66,13 +92,48 @@ def test_a_task_that_raises_permanent_is_not_tried_again(task):
     with af.ActorSystem("shop") as shop:
         jobs = shop.queue("q", workers=1)
         job = jobs.enqueue(task)
-        with pytest.raises(af.JobFailed, match="no ") as failed:
+        with pytest.raises(af.JobFailed, match="no |unhandled errors in a TaskGroup") as failed:
             job.result(timeout=30)
         assert (job.info().status, job.info().attempt) == ("failed", 1)
         assert jobs.stats().retried == 0
         if task in ALL[:3]:
             assert type(failed.value.__cause__) is af.Permanent
     assert TRIED in ([], [1])
+
+
+class Rude(ExceptionGroup):
+    exceptions = property(lambda self: 1 / 0)
+    __class__ = property(lambda self: 1 / 0)
+
+
+def group_of(error, depth):
+    for _ in range(depth):
+        error = ExceptionGroup("x", [error])
+    return error
+
+
+def twice_in(error, depth):
+    for _ in range(depth):
+        error = ExceptionGroup("x", [error, error])
+    return error
+
+
+GROUPS = {
+    "deep": (lambda: group_of(af.Permanent("x"), 5_000), True),
+    "deep without": (lambda: group_of(ValueError("x"), 5_000), False),
+    "shared": (lambda: twice_in(af.Permanent("x"), 60), True),
+    "shared without": (lambda: twice_in(ValueError("x"), 60), False),
+    "of any base": (lambda: BaseExceptionGroup("x", [SystemExit(), af.Permanent("x")]), True),
+    "rude": (lambda: Rude("x", [OSError(), af.Permanent("x")]), True),
+    "rude without": (lambda: Rude("x", [OSError()]), False),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_of_errors_is_final_if_one_of_them_is(name):
+    make, is_final = GROUPS[name]
+    pause = af.Retry(9, on=BaseException).pause(1, make())
+    assert (pause is None) == is_final
 
 
 def test_a_permanent_error_has_its_cause_in_the_stored_traceback(shop):

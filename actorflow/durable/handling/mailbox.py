@@ -283,13 +283,13 @@ class Mailbox:
     def give_up(self, unit: StoredUnit, poison: MailRow | TimerRow, error: Exception, last: bytes | None = None) -> Any:
         """Make a message, or a timer's, a dead letter without another try; `last` is the error of the one before."""
         unit.failure = error
-        unit.effects.ending = "dead"
         unit.effects.state = self.stored
         unit.effects.error = last or write_error(error)
         try:
             unit.message = unpack(self.runtime, poison.body)
         except Exception:  # noqa: BLE001 - it is dead in any case
             unit.message = poison.body
+        unit.end_in_vain()
         logger.error("%s: %s is a dead letter: %s", self.ref, text_of(unit.message), error)
         unit.after.append(lambda: unit.dead_letter(error))
         return unit.submit()

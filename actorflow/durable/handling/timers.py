@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorflow.durable.handling.runtime_messages import TimerFired
-from actorflow.durable.rows.records import TimerRow
+from actorflow.durable.rows.answers import TimerRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from actorflow.core.refs.ref import ActorRef
     from actorflow.core.refs.timers import TimerEntry
+    from actorflow.durable.rows.records import TimerRow
 
 
-class Timers(dict[int, TimerRow]):
+class Timers(TimerRows):
     """The timers of one durable actor that are rows, by number; the holder of the baton fires each as `TimerFired`."""
 
     def __init__(self, ref: ActorRef[Any]) -> None:
@@ -25,14 +26,15 @@ class Timers(dict[int, TimerRow]):
     def load(self, rows: Iterable[TimerRow]) -> None:
         """Have these and no others; none of them fires yet."""
         self.disarm_all()
-        self.update((row.id, row) for row in rows)
+        for row in rows:
+            self.add(row)
 
     def arm(self, row: TimerRow) -> None:
         """Have a timer fire when it is due."""
         scheduler = self.ref._scheduler
         delay = max(0.0, row.due - scheduler.clock.time())
         actor = self.ref._actor
-        self[row.id] = row
+        self.add(row)
         self.armed[row.id] = scheduler.add_timer(scheduler.clock.monotonic() + delay, lambda: self.fire(row, actor))
 
     def arm_all(self, rows: Iterable[TimerRow]) -> None:
@@ -53,7 +55,7 @@ class Timers(dict[int, TimerRow]):
         entry = self.armed.pop(id, None)
         if entry is not None:
             self.ref._scheduler.timers.cancel(entry)
-        return self.pop(id, None) is not None
+        return self.drop(id)
 
     def disarm_all(self) -> None:
         """Forget all timers."""

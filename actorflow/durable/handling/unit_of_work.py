@@ -289,6 +289,14 @@ class UnitOfWork(Execution):
         message = self.message
         return message.timer_in(self.box.timers) if type(message) is PipedAnswer else None
 
+    def end_in_vain(self) -> None:
+        """Make the message a dead letter; with it ends the timer of an answer whose timeout no method would hear of."""
+        self.effects.ending = "dead"
+        if type(self.message) is PipedAnswer and self.message.failed is None:
+            row = self.timer_of_answer()
+            if row is not None:
+                self.effects.dropped_timers.append(row)
+
     def is_refusal(self, error: BaseException) -> bool:
         """Say whether an error is the refusal of a machine, which is as it was."""
         return isinstance(error, TransitionRefused) and error.refused_by == id(self.actor)
@@ -310,7 +318,7 @@ class UnitOfWork(Execution):
             text = "%s failed on %s (try %d), rolled back; again in %.3g s"
             logger.warning(text, box.ref, text_of(self.message), counted.attempt, pause, exc_info=error)
             return
-        effects.ending = "dead"
+        self.end_in_vain()
         text = "%s failed on %s %d times, rolled back; it is a dead letter"
         logger.error(text, box.ref, text_of(self.message), counted.attempt, exc_info=error)
         self.after.append(lambda: self.dead_letter(error))

@@ -30,6 +30,7 @@ from actorflow.durable.handling.runtime_messages import CrashNow
 from actorflow.durable.handling.unit_of_work import UnitOfWork
 from actorflow.durable.remote.protocol import FAILED, HandleRequest, LoadRequest
 from actorflow.durable.remote.remote_ref import DurableRemoteRef
+from actorflow.durable.rows.answers import TimerRows
 from actorflow.durable.rows.records import MailRow, TimerRow
 from actorflow.durable.rows.state import is_machine, put_state
 from actorflow.process.hosts.child.guest_ref import GuestRef
@@ -88,11 +89,11 @@ class GuestRuntime:
     def add_timer(self, box: GuestMailbox, row: TimerRow) -> None:
         """Commit a timer."""
         row.id = ask_parent(self.scheduler, "durable timer", box.ref.uid, row)
-        box.timers[row.id] = row
+        box.timers.add(row)
 
     def drop_timer(self, box: GuestMailbox, id: int) -> bool:
         """Commit the end of a timer."""
-        box.timers.pop(id, None)
+        box.timers.drop(id)
         return bool(ask_parent(self.scheduler, "durable timer ends", box.ref.uid, id))
 
 
@@ -152,13 +153,13 @@ class GuestMailbox:
         self.address = encode(ref)
         self.is_machine = is_machine(ref.actor_class)
         self.stored: bytes | None = None  # of a machine: the state it rolls back to
-        self.timers: dict[int, TimerRow] = {}
+        self.timers = TimerRows()
         self.waiting: dict[int, Any] = {}  # messages of this process that the parent was told of
         self.numbers = itertools.count(1)
 
     def load(self, load: LoadRequest) -> None:
         """Take over the stored state."""
-        self.timers = {row.id: row for row in load.timers}
+        self.timers = TimerRows(load.timers)
         if load.value is None:
             return
         if load.again:
@@ -206,9 +207,9 @@ class GuestUnit(UnitOfWork):
             runtime.units[box.ref.uid, self.number] = self
         fired = effects.timer
         if fired is not None and fired.period is None:
-            box.timers.pop(fired.id, None)
+            box.timers.drop(fired.id)
         for id_ in effects.dropped_timers:
-            box.timers.pop(id_, None)
+            box.timers.drop(id_)
         rows = [(row.due, row.period, row.body) for row in effects.new_timers]
         flags = (self.stashed, self.unstashes, follows)
         answers = effects.answer, letters, effects.answers
@@ -235,7 +236,7 @@ class GuestUnit(UnitOfWork):
         box = self.box
         for row, id_ in zip(self.effects.new_timers, ids, strict=True):
             row.id = id_
-            box.timers[id_] = row
+            box.timers.add(row)
         for act in self.after:
             act()
         if self.held:

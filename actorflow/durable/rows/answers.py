@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from actorflow.durable.rows.records import TimerRow
 
 MARK: Final = "@"  # in front of an address; ids of nodes begin otherwise
+PACKED: Final = b'["answer"'  # how a `PipedAnswer` begins that is packed
 
 
 class AnswerAddress(NamedTuple):
@@ -75,12 +76,59 @@ class PipedAnswer:
         """The part of an answer's address that stands beside the mailbox."""
         return [self.name, self.failed, self.token]
 
-    def timer_in(self, timers: Mapping[int, TimerRow]) -> int | None:
+    def timer_in(self, timers: TimerRows) -> int | None:
         """Return the number of the timer that ends the wait for the answer; None if there is none, or it has fired."""
-        if self.token is None:
-            return None
-        part = f'"{self.token}"'.encode()
-        return next((row.id for row in timers.values() if row.body.startswith(b'["answer"') and part in row.body), None)
+        return None if self.token is None else timers.waits.get(self.token)
 
     def __repr__(self) -> str:
         return f"<Piped to {self.name if self.error is None else self.failed or self.name}>"
+
+
+class TimerRows(dict[int, "TimerRow"]):
+    """The timers of one durable actor that are rows, by number.
+
+    Attributes:
+        waits: numbers of those that end the wait for a piped answer, by the token of the answer.
+    """
+
+    def __init__(self, rows: Iterable[TimerRow] = ()) -> None:
+        super().__init__()
+        self.waits: dict[str, int] = {}
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: TimerRow) -> None:
+        """Have a timer, by its number."""
+        self[row.id] = row
+        token = token_of(row.body)
+        if token is not None:
+            self.waits[token] = row.id
+
+    def drop(self, id: int) -> bool:
+        """Have a timer no more; False if there is none."""
+        row = self.pop(id, None)
+        if row is None:
+            return False
+        token = token_of(row.body)
+        if token is not None:
+            self.waits.pop(token, None)
+        return True
+
+
+def without_token(body: bytes) -> bytes:
+    """Return a message that waits for no timer: a dead letter whose timer has ended with it, for a later retry."""
+    if not body.startswith(PACKED):
+        return body
+    kind, rest, *answer = json.loads(body)
+    return json.dumps([kind, [*rest[:2], None], *answer], separators=(",", ":")).encode()
+
+
+def token_of(body: bytes) -> str | None:
+    """Return the token of the answer whose wait a timer ends, by the timer's message; None if it ends none."""
+    if not body.startswith(PACKED):
+        return None
+    try:
+        token = json.loads(body)[2]
+    except (ValueError, LookupError):  # damaged: the answer is taken for one that came too late
+        return None
+    return token if isinstance(token, str) else None

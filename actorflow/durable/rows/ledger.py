@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
-from actorflow.durable.rows.answers import AnswerAddress
+from actorflow.durable.rows.answers import AnswerAddress, without_token
 from actorflow.durable.rows.payload import pack_answer
 from actorflow.durable.rows.records import Effects, Letter, Lost, MailRow, TimerRow, Twice
 from actorflow.errors import MailboxFull, PayloadError
@@ -240,7 +240,8 @@ def _end_entry(transaction: Transaction, context: LedgerContext, unit: Effects, 
             msg = f"message {entry.id} of {unit.name} was handled before"
             raise Twice(msg)
         if unit.ending == "dead":
-            _add_dead(transaction, context.now(), unit.name, entry.sender, entry.body, unit.error, entry)
+            body = without_token(entry.body) if unit.dropped_timers else entry.body
+            _add_dead(transaction, context.now(), unit.name, entry.sender, body, unit.error, entry)
         unit.replies += put_answer(transaction, context, unit.owner, entry.id, entry.asker, unit.answer, unit.error)
 
 

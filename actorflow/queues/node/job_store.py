@@ -64,8 +64,7 @@ class JobStore:
         is_set_back = now < self._latest - SET_BACK_SECONDS
 
         def work(transaction: Transaction) -> tuple[list[ledger.Claimed], float | None]:
-            nonlocal news
-            news = ledger.News()
+            news.begin()
             if is_set_back:  # keys are not to wait for times of the old clock
                 transaction.run("jobs.set_back", {"queue": name, "now": now})
             if done:
