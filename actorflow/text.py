@@ -45,6 +45,17 @@ def text_of(value: object, limit: int = LIMIT, render: Callable[[Any], str] = re
     return shown if whole <= limit else f"{shown}... [{whole} characters in all]"
 
 
+def plural(number: float, noun: str, form: str = "") -> str:
+    """Return a number with its noun, which is in the plural unless it is one.
+
+    >>> plural(1, "second"), plural(0.5, "second"), plural(3, "try"), plural(1200, "row", ",")
+    ('1 second', '0.5 seconds', '3 tries', '1,200 rows')
+    """
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
+    return f"{number:{form or ('g' if isinstance(number, float) else 'd')}} {noun}"
+
+
 class Shown:
     """An object as the argument of a log line: its text is made by `text_of`, and filters find itself in `value`.
 

@@ -8,6 +8,7 @@ from actorflow.cli import CommandGroup, fail
 from actorflow.cli.dead import listed, on_store, paging
 from actorflow.cli.output import NUMBER, confirm, told
 from actorflow.cli.queue import opened
+from actorflow.text import plural
 
 
 @click.group(cls=CommandGroup, short_help="State, timers and mail of durable actors.")
@@ -81,6 +82,6 @@ def drop(url: str, ids: tuple[int, ...], actor: str | None, yes: bool, as_json: 
     with opened(url, "write") as store:
         stored = StoredActors(store)
         count = stored.drop_mail(*map(str, ids)) if actor is None else stored.drop_mail_of(actor)
-    told({"removed": count}, as_json, f"{count} messages removed")
+    told({"removed": count}, as_json, f"{plural(count, 'message')} removed")
     if count < len(set(ids)):
         fail(f"{count} of {len(set(ids))} were there; `actorflow store mail list` shows the others that are", 1)

@@ -16,6 +16,7 @@ from actorflow.app.settings import Settings
 from actorflow.cli import CommandGroup, fail
 from actorflow.cli.output import COUNTED, ENDS, NUMBER, confirm, counted, plain_json, show, shown, told, told_of
 from actorflow.errors import ActorflowError, DefinitionError
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from actorflow.queues.job import JobInfo
@@ -340,7 +341,7 @@ def purge(name: str, yes: bool, url: str, as_json: bool) -> None:
         confirm(f"Remove all jobs of {name} that have not begun?", yes=yes)
         removed = selection.purge(store, name, lambda _: None)
         finish(store, int(Settings().payload_limit))
-    told({"name": name, "removed": removed}, as_json, f"{removed} jobs removed from {name}")
+    told({"name": name, "removed": removed}, as_json, f"{plural(removed, 'job')} removed from {name}")
 
 
 # --- shared parts ----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from actorflow.cli.actors import actors, mail
 from actorflow.cli.dead import dead
 from actorflow.cli.queue import url_of
 from actorflow.errors import ActorflowError
+from actorflow.text import plural
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ def check(file: str, as_json: bool) -> int:
         click.echo(f"  {report.bytes:,} bytes, {report.free:,} of them free; {report.log:,} bytes in the log")
         click.echo(f"  processes: {report.nodes['alive']} alive, {report.nodes['dead']} dead")
         for name, count in report.rows.items():
-            click.echo(f"  {name}: {count:,} rows")
+            click.echo(f"  {name}: {plural(count, 'row', ',')}")
     if report.problems:
         first, *more = report.problems
         others = f" and {len(more)} more" if more else ""

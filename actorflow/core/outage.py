@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from actorflow.text import plural
+
 if TYPE_CHECKING:
     from actorflow.core.clock import Clock
 
@@ -55,7 +57,7 @@ class Outage:
             self._due, self._pause = now + self._pause, min(2 * self._pause, LAST_SECONDS)
             self.lasts = True
         if count:
-            text, values = text + " (%d times more since the last such line)", (*values, count)
+            text, values = text + " (%s more since the last such line)", (*values, plural(count, "time"))
         log(text, *values)
 
     def over(self, log: Callable[..., None], text: str, *values: object) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class DurableRef(DurableBase):
     """A ref whose messages are rows; the actor may be on this node, on another, or on none at the moment."""
 
-    __slots__ = ("_box", "_key", "_runtime")
+    __slots__ = ("_box", "_key", "_runtime", "_was_owned")
 
     _future_class: ClassVar[type[Future[Any]]] = StoredFuture
     _mailbox_class: ClassVar[type[Mailbox]] = Mailbox
@@ -35,6 +35,7 @@ class DurableRef(DurableBase):
         super().__init__(*args)
         self._runtime = cast("DurableRuntime", self._scheduler.durable)
         self._key = key_of(self.path)
+        self._was_owned = True  # when the latest message was stored
         self._box: Mailbox = None  # type: ignore[assignment]  # of one that is elsewhere
         if self.uid != ELSEWHERE:
             self._box = self._mailbox_class(self._runtime, self, self._key)
@@ -100,6 +101,15 @@ class DurableRef(DurableBase):
             msg = f"{self.path} was spawned by another process, and only that one can stop it"
             raise DefinitionError(msg)
         return super().stop(block=block, timeout=timeout)
+
+    def _why_silent(self) -> str:
+        if self._was_owned:
+            return ""
+        recipe = f"af.child({self.actor_class.__name__}).options(durable=True, name={self.name!r})"
+        return (
+            "no process had this durable actor when the message was stored, which the next one to spawn it handles: "
+            f"system.spawn({recipe})"
+        )
 
     # --- life --------------------------------------------------------------------------------------------------------
 

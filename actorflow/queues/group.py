@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from actorflow.errors import DefinitionError
 from actorflow.queues.node.adding import put_all
 from actorflow.queues.packing import CALL, check_each, pack, put
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from actorflow.queues import ledger
@@ -31,7 +32,7 @@ class Group(Generic[R]):
         self.then = then
 
     def __repr__(self) -> str:
-        return f"<Group of {len(self.jobs)} jobs, then {self.then.id}>"
+        return f"<Group of {plural(len(self.jobs), 'job')}, then {self.then.id}>"
 
 
 def add_group(local: LocalQueue, calls: list[tuple[Any, ...]], then: Task[[list[Any]], R]) -> Group[R]:

@@ -17,7 +17,7 @@ from actorflow.queues.node.local_queue import LocalQueue
 from actorflow.queues.queue import Queue
 from actorflow.queues.retention import JOBS, taking_over
 from actorflow.tasks.options import STORABLE, is_text
-from actorflow.text import text_of
+from actorflow.text import plural, text_of
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
@@ -125,7 +125,7 @@ def set_up(
     has_limits = concurrency is not None or rate is not None or per_key is not None
     is_first = workers > 0 and local.claimer is None
     if workers and not is_first and local.workers != workers:
-        msg = f"queue {local.name!r} has {local.workers} workers here already; {workers} are asked for"
+        msg = f"queue {local.name!r} has {plural(local.workers, 'worker')} here already, and is to have {workers}"
         raise DefinitionError(msg)
     if is_first and home.waits.known.only == frozenset():
         msg = (

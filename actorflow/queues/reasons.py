@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from actorflow.queues.ledger.limits import BEHIND, DUE, HELD, LACKING, RUNNING
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +40,7 @@ def reason_for(
     if stage == DUE:
         return DelayReason(f"it is due in {max(0.0, due - now):.4g} s", is_vain=False)
     if stage == HELD:
-        return DelayReason(f"it waits for {needs} other job{'' if needs == 1 else 's'}", is_vain=False)
+        return DelayReason(f"it waits for {plural(needs, 'other job')}", is_vain=False)
     if paused:
         return DelayReason(f"its queue {queue!r} is paused: resume() it", is_vain=True)
     if not workers(queue):

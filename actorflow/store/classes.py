@@ -12,6 +12,7 @@ import msgspec
 
 from actorflow.core.importable import module_named
 from actorflow.errors import PayloadError
+from actorflow.text import plural
 
 
 def rebuilt(kind: type, fields: dict[str, Any]) -> Any:
@@ -63,7 +64,8 @@ def named_tuple(kind: type, items: list[Any]) -> Any:
     names: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     defaults: dict[str, Any] = kind._field_defaults  # type: ignore[attr-defined]
     if len(items) > len(names) or any(name not in defaults for name in names[len(items) :]):
-        msg = f"a stored {kind.__qualname__} has {len(items)} items, not {len(names)}: give new fields a default"
+        has = plural(len(items), "item")
+        msg = f"a stored {kind.__qualname__} has {has}, not {len(names)}: give new fields a default"
         raise PayloadError(msg)
     return tuple.__new__(kind, items + [defaults[name] for name in names[len(items) :]])
 

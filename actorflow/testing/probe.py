@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.actors.actor import Actor
 from actorflow.core.messages.reply import Reply
 from actorflow.errors import AskTimeout
-from actorflow.text import text_of
+from actorflow.text import plural, text_of
 
 if TYPE_CHECKING:
     from actorflow.app.system import ActorSystem
@@ -76,7 +76,7 @@ class Probe:
         arrived, message = self._next(within)
         if not arrived:
             wanted = "a message" if expected is ... else text_of(expected, SHOWN)
-            msg = f"no message within {within} seconds; expected {wanted}"
+            msg = f"no message within {plural(within, 'second')}; expected {wanted}"
             raise AssertionError(msg)
         if expected is not ... and not matches(message, expected):
             msg = f"got {text_of(message, SHOWN)}; expected {text_of(expected, SHOWN)}"

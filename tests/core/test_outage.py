@@ -52,7 +52,7 @@ def test_a_failure_that_lasts_is_logged_at_once_then_ever_more_rarely_and_once_w
 
 def test_a_line_says_how_many_failures_there_were_since_the_last_one(tried):
     tried.fails(3)
-    assert [text for _, text in tried.lines] == ["failed: gone", "failed: gone (1 times more since the last such line)"]
+    assert [text for _, text in tried.lines] == ["failed: gone", "failed: gone (1 time more since the last such line)"]
 
 
 def test_what_works_is_not_logged(tried):

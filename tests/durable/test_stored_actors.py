@@ -13,6 +13,41 @@ class Timed(Account):
         self.ctx.after(3600.0, self.add, 1)
 
 
+@pytest.mark.parametrize("way", ["outside", "handler", "async handler"])
+def test_an_ask_that_no_process_can_answer_says_so_when_its_time_is_up(url, way):
+    class Asks(af.Actor):
+        def wait(self, ref):
+            return ref.call(Account.seen).get(timeout=0.3)
+
+        async def wait_async(self, ref):
+            return await ref.call(Account.seen)
+
+    with af.ActorSystem("test", store=url, settings=af.Settings(ask_timeout=0.3)) as system:
+        ann = system.durable("ann", Account)
+        cure = (
+            r"no answer from .*/ann within 0\.3 seconds; no process had this durable actor.* system\.spawn\(af\.child"
+        )
+        with pytest.raises(af.AskTimeout, match=cure):
+            if way == "outside":
+                ann.call(Account.seen).get(timeout=0.3)
+            else:
+                method = Asks.wait if way == "handler" else Asks.wait_async
+                system.spawn(Asks).call(method, ann).get(timeout=30)
+
+
+def test_an_ask_of_an_actor_that_a_process_has_does_not_say_that_none_has_it(start):
+    with start() as one, start() as other:
+        one.spawn(named(Answers, "ann"))
+        ann = other.durable("ann", Answers)
+        with pytest.raises(af.AskTimeout, match="it may still come"):
+            ann.call(Answers.never).get(timeout=0.3)
+
+
+class Answers(Account):
+    def never(self):
+        self.ctx.reply_later()
+
+
 def test_a_ref_by_name_reaches_an_actor_of_another_process_and_is_answered(start):
     with start() as one, start() as two:
         one.spawn(af.child(af.Supervisor, named(Account, "ann")).options(name="sales"))

@@ -176,7 +176,7 @@ def test_eventless_transitions_and_times_forestall_each_other():
     made = chart(state("a", to("a", None, "b"), to("a", None, "end")), state("b", to("b", "x", "a")), FINAL)
     assert "its eventless transition is never taken to 'end'" in problems(made)[0].text
     made = chart(state("a", to("a", None, "a", after=1), to("a", None, "end", after=1.0)), FINAL)
-    assert "after 1 seconds is never taken to 'end'" in problems(made)[0].text
+    assert "after 1 second is never taken to 'end'" in problems(made)[0].text
     made = chart(state("a", to("a", None, "a", after=1), to("a", None, "end", after=2)), FINAL)
     assert problems(made) == []
 

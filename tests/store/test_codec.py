@@ -384,7 +384,7 @@ def test_what_was_valid_when_it_was_written_is_not_checked_again():
 def test_a_new_field_without_a_default_is_named():
     with pytest.raises(PayloadError, match="a stored Address has no 'street': give the new field a default"):
         decode(b'{"$type":"tests.store.payloads.Address","fields":{}}')
-    with pytest.raises(PayloadError, match="a stored Pair has 1 items, not 2"):
+    with pytest.raises(PayloadError, match="a stored Pair has 1 item, not 2"):
         decode(b'{"$named":["tests.store.payloads.Pair",[1]]}')
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.clock import SystemClock
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import AskTimeout
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
@@ -72,6 +73,15 @@ def acquire(lock: Any, timeout: float | None) -> bool:
 def ask_timeout(future: Future[Any], timeout: float | None) -> AskTimeout:
     """Make the error for a wait that ran out of time."""
     if future._patient and future._target is not None:
-        return AskTimeout(f"{future._target.path} did not get there within {timeout} seconds; it still may")
-    who = f" from {future._target.path}" if future._target is not None else ""
-    return AskTimeout(f"no answer{who} within {timeout} seconds; it may still come: ask again, or give more time")
+        return AskTimeout(f"{future._target.path} did not get there within {told(timeout)}; it still may")
+    if future._target is None:
+        who, why = "", ""
+    else:
+        who, why = f" from {future._target.path}", future._target._why_silent()
+    cure = why or "it may still come: ask again, or give more time"
+    return AskTimeout(f"no answer{who} within {told(timeout)}; {cure}")
+
+
+def told(timeout: float | None) -> str:
+    """Return the text of a timeout."""
+    return "its time" if timeout is None else plural(timeout, "second")

@@ -17,6 +17,7 @@ from actorflow.core.refs.cell import DEAD, ENDING, WORK
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.termination import refuse
 from actorflow.errors import MailboxFull
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from actorflow.core.messages.execution import Item
@@ -169,7 +170,7 @@ class BoundedRef(ActorRef[Any]):
             return False
         if (options.overflow == "drop_oldest" and self._take_place(item)) or self._put(item):
             return True
-        msg = f"{self.path} holds its {options.capacity} messages"
+        msg = f"{self.path} holds its {plural(options.capacity or 0, 'message')}"
         raise MailboxFull(msg)
 
     def _put(self, item: Item) -> bool:

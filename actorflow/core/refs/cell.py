@@ -101,6 +101,10 @@ class Cell(Address):
         """Return the arguments that an incarnation gets: these, or copies if it counts as one of another process."""
         return args, kwargs
 
+    def _why_silent(self) -> str:
+        """Return the reason why the actor has not answered, with the cure, if one is known here."""
+        return ""
+
     def _across(self, error: BaseException, _other: ActorRef[Any] | None) -> BaseException:
         """Return an error that goes from this actor to another, or back: a copy if it counts as one of elsewhere."""
         return error

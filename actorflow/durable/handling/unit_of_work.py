@@ -26,7 +26,7 @@ from actorflow.durable.rows.state import state_bytes
 from actorflow.errors import ActorDeadError, DefinitionError, Stopping, TransitionRefused
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
-from actorflow.text import text_of
+from actorflow.text import plural, text_of
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
@@ -304,11 +304,11 @@ class UnitOfWork(Execution):
     def count(self, error: BaseException) -> None:
         """Count a failed try, and decide on the next step: another try, a dead letter or a crash."""
         box, effects = self.box, self.effects
-        counted: Any = effects.entry or effects.timer or self
-        counted.attempt += 1
+        tried: Any = effects.entry or effects.timer or self
+        tried.attempt += 1
         timed = box.timed
         rng = self.scheduler.random_for(f"{box.ref.path} retry")
-        pause = (box.retry if timed is None else timed).pause(counted.attempt, error, rng)
+        pause = (box.retry if timed is None else timed).pause(tried.attempt, error, rng)
         effects.error = write_error(error)
         if pause is not None:
             if timed is not None:
@@ -316,11 +316,11 @@ class UnitOfWork(Execution):
             effects.ending = "again"
             self.pause = pause
             text = "%s failed on %s (try %d), rolled back; again in %.3g s"
-            logger.warning(text, box.ref, text_of(self.message), counted.attempt, pause, exc_info=error)
+            logger.warning(text, box.ref, text_of(self.message), tried.attempt, pause, exc_info=error)
             return
         self.end_in_vain()
-        text = "%s failed on %s %d times, rolled back; it is a dead letter"
-        logger.error(text, box.ref, text_of(self.message), counted.attempt, exc_info=error)
+        text = "%s failed on %s %s, rolled back; it is a dead letter"
+        logger.error(text, box.ref, text_of(self.message), plural(tried.attempt, "time"), exc_info=error)
         self.after.append(lambda: self.dead_letter(error))
 
     def dead_letter(self, error: BaseException) -> None:

@@ -160,7 +160,9 @@ class DurableRuntime(ledger.LedgerContext):
         name = ref._key
         while True:
             try:
-                return self._commit(None, letter, ledger.ELSEWHERE, id)
+                taken = self._commit(None, letter, ledger.ELSEWHERE, id)
+                ref._was_owned = letter.is_owned
+                return taken
             except MailboxFull:
                 if self._overflow(ref, None) == "fail":
                     raise

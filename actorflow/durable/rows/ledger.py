@@ -13,6 +13,7 @@ from actorflow.durable.rows.payload import pack_answer
 from actorflow.durable.rows.records import Effects, Letter, Lost, MailRow, TimerRow, Twice
 from actorflow.errors import MailboxFull, PayloadError
 from actorflow.store.error_json import write_error
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +83,10 @@ def put_once(
 
 def _put(transaction: Transaction, context: LedgerContext, letter: Letter, capacity: int | None) -> None:
     if capacity == ELSEWHERE:
-        capacity, _ = bounds(transaction, [letter.receiver]).get(letter.receiver, (None, ""))
+        capacity, owner = transaction.one("actors.place", {"name": letter.receiver}) or (None, None)
+        letter.is_owned = owner is not None
     if capacity is not None and count(transaction, letter.receiver, capacity) >= capacity:
-        msg = f"{letter.receiver} holds its {capacity} messages"
+        msg = f"{letter.receiver} holds its {plural(capacity, 'message')}"
         raise MailboxFull(msg)
     row = transaction.one("actors.put_one", row_of(letter))
     assert row is not None

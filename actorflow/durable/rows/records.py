@@ -39,6 +39,7 @@ class Letter:
         number: of its row, once it is put.
         after: the row of the receiver that is known to come right before it; None if that is not known.
         is_put: it has a row; not so if one of its id was there before.
+        is_owned: a process has the receiver; where that is this one, nobody looks.
     """
 
     receiver: str
@@ -49,6 +50,7 @@ class Letter:
     number: int = 0
     after: int | None = None
     is_put: bool = False
+    is_owned: bool = True
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from typing import Final, Literal, NamedTuple
 from actorflow.errors import DefinitionError
 from actorflow.machine.definition.chart import HISTORY, ROOT, Chart, StateNode, Transition
 from actorflow.machine.definition.reachability import reachable
+from actorflow.text import plural
 
 NAMED: Final = 10  # states of a circle that its text names
 MOST: Final = 100  # mistakes told of: the near name of each is looked for among all states, 10 ms in a chart of 2,000
@@ -342,7 +343,9 @@ def _told(transition: Transition, event: str | None = None) -> str:
     event = " ".join(transition.events) if event is None else event
     if event:
         return f"event {event!r}"
-    return "its eventless transition" if transition.after is None else f"after {transition.after:g} seconds"
+    if transition.after is None:
+        return "its eventless transition"
+    return f"after {plural(float(transition.after), 'second')}"
 
 
 def _where(transition: Transition) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.errors import AskTimeout, DeadlockError
 from actorflow.process.pickling import dumps
 from actorflow.process.pool.task import Chunk
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,7 +171,8 @@ class Mapping:
             self._report()
 
     def _late(self) -> AskTimeout:
-        what = f"the map of {self.function.name} had not all results within its timeout, {self.timeout} seconds"
+        seconds = plural(self.timeout or 0, "second")
+        what = f"the map of {self.function.name} had not all results within its timeout, {seconds}"
         return AskTimeout(f"{what}; items that have not begun are taken back: give it more time")
 
     def _report(self) -> None:

@@ -26,6 +26,7 @@ from actorflow.process.pool.stats import stats_of
 from actorflow.process.pool.task import PoolTask, pack
 from actorflow.process.pool.workers.pool_worker import FOREVER, PoolSupervisor
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -163,7 +164,7 @@ class ProcessPool(concurrent.futures.Executor):
                 raise DefinitionError(msg)
 
     def __repr__(self) -> str:
-        state = "shut down" if self._dispatch.closing else f"{self._dispatch.workers} workers"
+        state = "shut down" if self._dispatch.closing else plural(self._dispatch.workers, "worker")
         return f"<actorflow.ProcessPool {self._dispatch.path}, {state}>"
 
     def __reduce__(self) -> tuple[Any, ...]:

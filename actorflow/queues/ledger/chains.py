@@ -17,6 +17,7 @@ from actorflow.queues.ledger.limits import HELD, READY, RUNNING, enter, free_slo
 from actorflow.queues.ledger.records import DEAD_SECONDS, FINAL, Counts, News
 from actorflow.store.codec import too_big
 from actorflow.store.error_json import write_error
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
@@ -124,7 +125,7 @@ def collect(
     ids = json.dumps(members)
     size = (transaction.one("jobs.size_of_results", {"ids": ids}) or (0,))[0]
     if size > limit:
-        why = too_big(f"the results of the group's {len(members)} jobs", size, limit)
+        why = too_big(f"the results of the group's {plural(len(members), 'job')}", size, limit)
         return end_one(transaction, id_, "dead", why, now, news, counts)
     results: dict[int, bytes | None] = dict(transaction.all("jobs.results", {"ids": ids}))
     transaction.run("jobs.drop_gathered", {"id": id_, "ids": ids})

@@ -61,7 +61,7 @@ def _take_over_one(
 ) -> tuple[int, str, str]:
     if job.was_begun(begun):
         status = "dead" if job.at_most_once or job.crashes + 1 >= CRASHES else "queued"
-        error = write_error(HostDied(f"its process (node {owner})", how=cause))
+        error = write_error(HostDied(f"node {owner}", how=f"its process {cause}"))
         outcome = Outcome(job.id, job.epoch, job.key, status, error=error, crashes=1)
     else:
         outcome = given_back(job)

@@ -43,10 +43,10 @@ class DeadlockWatch:
     def _report(self, workers: int) -> None:
         if self._stuck:
             logger.error(
-                "Queue %s: all %s workers of this process wait for jobs of the same queue that have not begun (%s); "
+                "Queue %s: %s for jobs of the same queue that have not begun (%s); "
                 "unless another process runs these, they never begin: give the queue more workers, put such jobs on a "
                 "queue of their own, or let the job that needs them wait with options(after=)",
                 self._local.name,
-                workers,
+                "its only worker here waits" if workers == 1 else f"all {workers} workers of this process wait",
                 ", ".join(map(str, sorted(self._stuck))),
             )

@@ -13,6 +13,7 @@ from actorflow.errors import JobCancelled
 from actorflow.queues.node.job_owner import JobAttempt, begin
 from actorflow.queues.node.shortage import Shortage
 from actorflow.queues.node.workers import AsyncJobWorker, JobWorker
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
@@ -162,7 +163,7 @@ class WorkerSlots(Actor):
     def give_back(self) -> None:
         """Let others have the jobs that wait for a worker here."""
         if self.backlog and self.takes_no_more():
-            logger.info("Queue %s: %d jobs that have not begun are given back", self.local.name, len(self.backlog))
+            logger.info("Queue %s: %s not begun, and given back", self.local.name, plural(len(self.backlog), "job"))
         while self.backlog:
             self.done.append(self.backlog.pop().owner.give_back())
         self.flush_soon()

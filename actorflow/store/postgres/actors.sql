@@ -30,6 +30,9 @@ on conflict (key) do update set value = meta.value + 1;
 -- name: bounds
 select name, capacity, overflow from actorflow.actor where name in (select json_array_elements_text(:names::json)) and capacity is not null;
 
+-- name: place
+select capacity, owner from actorflow.actor where name = :name;
+
 -- name: owners
 select name, owner from actorflow.actor where name in (select json_array_elements_text(:names::json));
 

@@ -30,6 +30,9 @@ on conflict (key) do update set value = af_meta.value + 1;
 -- name: bounds
 select name, capacity, overflow from af_actor where name in (select value from json_each(:names)) and capacity is not null;
 
+-- name: place
+select capacity, owner from af_actor where name = :name;
+
 -- name: owners
 select name, owner from af_actor where name in (select value from json_each(:names));
 

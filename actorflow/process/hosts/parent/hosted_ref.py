@@ -33,6 +33,7 @@ from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
 from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
 from actorflow.process.pickling import dumps
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
+from actorflow.text import plural
 
 if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
@@ -371,7 +372,7 @@ class BoundedHostedRef(HostedRef):
             at_once(partial(setattr, self, "_under_way", self._under_way + 1), partial(setattr, place, "_done", True))
             return True
         if options.overflow == "fail":
-            msg = f"{self.path} holds its {options.capacity} messages"
+            msg = f"{self.path} holds its {plural(options.capacity, 'message')}"
             raise MailboxFull(msg)
         self._senders.join(place)
         return False
