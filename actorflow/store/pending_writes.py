@@ -48,8 +48,11 @@ def wait_for(future: Future[T], seconds: float) -> T:
         AskTimeout: it is not done after so many seconds.
     """
     execution = CURRENT.get()
-    if execution is None or not (execution.is_between or execution.on_loop):
+    if execution is None:
         return future.get(timeout=seconds)
+    if not execution.is_between:
+        execution.block(future, seconds)
+        return future.get()
     token = CURRENT.set(None)
     try:
         return future.get(timeout=seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -84,6 +85,72 @@ def test_a_driver_that_writes_waits_for_an_open_transaction_in_virtual_time():
         system.store.write(lambda _: None)
         assert system.now >= 5
         assert job.result(timeout=10) == "committed"
+
+
+class OnLoop(af.Actor):
+    async def write(self, system: VirtualSystem) -> float:
+        system.store.write(lambda _: None)
+        return system.now
+
+    async def naps(self) -> str:
+        await asyncio.sleep(1)
+        return "rested"
+
+
+def test_a_handler_on_the_asyncio_loop_waits_for_an_open_transaction_and_keeps_the_loop_meanwhile():
+    for seed in SEEDS:
+        with VirtualSystem(seed=seed) as system:
+            PEERS[:] = [system.spawn(Sleeper)]
+            writers = [system.spawn(af.child(OnLoop).options(loop=True)) for _ in range(3)]
+            queue = system.queue("q", workers=1)
+            job = queue.enqueue(stays_in_its_transaction, 5.0)
+            system.sleep(1)  # it is in its transaction
+            answers = [writer.call(OnLoop.write, system) for writer in writers]
+            naps = writers[0].call(OnLoop.naps)
+            assert all(answer.get(timeout=10) >= 5 for answer in answers)
+            assert naps.get(timeout=10) == "rested"
+            assert job.result(timeout=10) == "committed"
+
+
+def test_a_handler_on_the_asyncio_loop_waits_for_a_lock_of_the_runtime():
+    class Both(af.Actor):
+        def hold(self) -> None:
+            with lock:
+                self.ctx.sleep(10)
+
+        async def take(self) -> float:
+            with lock:
+                return self.ctx.now()
+
+    for seed in SEEDS:
+        lock = ParkingLock()
+        with VirtualSystem(seed=seed) as system:
+            start = system.scheduler.clock.time()
+            system.spawn(Both).cast(Both.hold)
+            system.sleep(1)
+            waits = [system.spawn(af.child(Both).options(loop=True)).call(Both.take) for _ in range(3)]
+            assert [wait.get(timeout=20) for wait in waits] == [start + 10] * 3
+
+
+def test_a_handler_on_the_asyncio_loop_waits_for_the_store_no_longer_than_others_do():
+    with VirtualSystem(seed=1) as system:
+        PEERS[:] = [system.spawn(Sleeper)]
+        writer = system.spawn(af.child(OnLoop).options(loop=True))
+        system.queue("q", workers=1).enqueue(stays_in_its_transaction, 50.0)
+        system.sleep(1)
+        with pytest.raises(af.StoreError, match="did not begin in time"):
+            writer.call(OnLoop.write, system).get(timeout=60)
+        assert writer.call(OnLoop.naps).get(timeout=60) == "rested"
+
+
+def test_a_system_ends_though_a_handler_on_its_asyncio_loop_waits_for_the_store():
+    with VirtualSystem(seed=1) as system:
+        PEERS[:] = [system.spawn(Sleeper)]
+        writer = system.spawn(af.child(OnLoop).options(loop=True))
+        system.queue("q", workers=1).enqueue(stays_in_its_transaction, 5000.0)
+        system.sleep(1)
+        writer.cast(OnLoop.write, system)
+        system.sleep(1)
 
 
 def test_a_lock_is_had_by_one_at_a_time_and_each_gets_it():

@@ -123,6 +123,15 @@ class Stubborn(af.Actor):
             except BaseException:
                 pass
 
+    def recurses_and_branches(self, silent):
+        def deeper(n):
+            try:
+                return deeper(n + 1)
+            finally:
+                deeper(n + 1)
+
+        deeper(0)
+
     async def never_awaits(self, silent):
         while True:
             try:
@@ -155,7 +164,13 @@ WAITS = [
     Stubborn.goes_on_in_finally,
     Stubborn.awaits_again,
 ]
-BUSY = [Stubborn.computes, Stubborn.computes_and_swallows, Stubborn.asks_itself, Stubborn.never_awaits]
+BUSY = [
+    Stubborn.computes,
+    Stubborn.computes_and_swallows,
+    Stubborn.asks_itself,
+    Stubborn.recurses_and_branches,
+    Stubborn.never_awaits,
+]
 
 
 def carriers() -> set[threading.Thread]:
@@ -167,6 +182,14 @@ def all_end() -> bool:
     while carriers() and time.monotonic() < deadline:
         time.sleep(0.005)
     return not carriers()
+
+
+def limit_is(limit: int) -> bool:
+    """Say whether the watchdog, which may still be about it, has given back what it raised."""
+    deadline = time.monotonic() + 10
+    while sys.getrecursionlimit() != limit and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return sys.getrecursionlimit() == limit
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -201,12 +224,13 @@ def test_a_handler_that_cleans_up_has_its_time_and_its_locks_are_free():
     assert all_end()
 
 
-@pytest.mark.slow(quick=["computes_and_swallows-False", "asks_itself-True"])
+@pytest.mark.slow(quick=["computes_and_swallows-False", "asks_itself-True", "recurses_and_branches-False"])
 @pytest.mark.parametrize("blocking", [False, True])
 @pytest.mark.parametrize("method", BUSY, ids=lambda method: method.__name__)
 def test_a_handler_that_keeps_the_turn_is_ended_and_the_wait_says_where_it_was(method, blocking, caplog, monkeypatch):
     caplog.set_level(logging.ERROR)
     monkeypatch.setattr(watchdog, "STRIKE_SECONDS", 30.0)  # the machine may be busy
+    limit = sys.getrecursionlimit()
     with VirtualSystem("stubborn", seed=1, turn_seconds=TURN) as system:
         silent = system.spawn(Silent)
         waits = system.spawn(Stubborn)
@@ -221,6 +245,7 @@ def test_a_handler_that_keeps_the_turn_is_ended_and_the_wait_says_where_it_was(m
         system.sleep(1)  # the others go on
         assert not stubborn.is_alive()  # it has crashed
     assert all_end()
+    assert limit_is(limit)
 
 
 def test_a_strike_that_comes_as_the_handler_has_returned_is_no_failure_of_the_scheduler():

@@ -50,6 +50,10 @@ class LoopTask(Execution):
         msg = "get() would block the loop of all loop=True handlers: await the future instead"
         raise DefinitionError(msg)
 
+    def block(self, future: Future[Any], timeout: float | None) -> None:
+        """Keep the loop's thread waiting: for a lock or a commit of the runtime, which is short."""
+        self.scheduler.block_loop(self, future, timeout)
+
     def interrupt(self) -> None:
         """Raise Stopping in the handler: it may be in any await, so the task is cancelled."""
         self.interrupted = True

@@ -20,6 +20,8 @@ PACKAGE: Final = str(Path(__file__).parents[2])
 LIBRARY: Final = (str(Path(threading.__file__).parent), "<frozen")
 PACKAGES: Final = ("site-packages", "dist-packages")  # may be in the library's folder, and are the user's
 
+HEADROOM: Final = 40  # frames; CPython 3.11 ends the process if a limit falls by more than 50 below a thread's depth
+
 _set_async_exc: Final[Any] = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
 
@@ -42,7 +44,7 @@ def is_users(innermost: FrameType | None) -> bool:
 def _raise_at_lines(frame: FrameType, event: str, _arg: object) -> Any:
     """Raise in the first frame of the user's that goes on; Python takes the trace function away then."""
     if event in ("line", "call") and is_users(frame):
-        raise Abandoned
+        raise Abandoned from None  # in each `finally` on the way: the log would show a thousand errors
     return _raise_at_lines
 
 
@@ -54,7 +56,7 @@ def _arm_again(frame: FrameType, _event: str, _arg: object) -> None:
 
 def _trace(innermost: FrameType | None) -> None:
     frame = innermost
-    while frame is not None:
+    while frame is not None and frame.f_trace is not _raise_at_lines:  # those further out were armed before
         if is_users(frame):
             frame.f_trace = _raise_at_lines
         frame = frame.f_back
@@ -131,13 +133,24 @@ def _end_hard(coro: CoroutineType[Any, Any, Any]) -> None:
     coro.throw(Abandoned())
 
 
+def is_deep(innermost: FrameType | None) -> bool:
+    """Say whether so few frames are left to a thread that it may not have enough of them to arm itself."""
+    depth, frame = 0, innermost
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth > sys.getrecursionlimit() - HEADROOM
+
+
 def strike(thread: int) -> bool:
     """Raise Abandoned in another thread, at its next bytecode; one that blocks in C code gets it when that returns.
 
     False: it is in the runtime just now.
     """
-    if not is_users(sys._current_frames().get(thread)):
+    frame = sys._current_frames().get(thread)
+    if not is_users(frame):
         return False
+    if is_deep(frame):  # near the limit the thread could not run the lines that arm it, and would get a RecursionError
+        sys.setrecursionlimit(sys.getrecursionlimit() + HEADROOM)
     _set_async_exc(ctypes.c_ulong(thread), ctypes.py_object(Struck))
     return True
 

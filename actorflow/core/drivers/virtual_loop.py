@@ -95,6 +95,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def run_turn(self) -> None:
         """Run all callbacks that are ready, in their order; in the last turn, end what is left."""
         self._is_queued = False
+        if self._thread_id is not None:  # a handler there waits for the store: as it goes on, the next turn is queued
+            return
         if self.ended is None:
             self._run_callbacks()
             return
@@ -124,7 +126,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             sys.set_asyncgen_hooks(*hooks)
             events._set_running_loop(before)
             self._thread_id = None  # type: ignore[assignment]  # it does not run
-            if self._callbacks and not self._is_queued:  # the turn was torn apart: the others go on in the next
+            # What came while it waited goes on in the next turn; also the rest of one that was torn apart.
+            if (self._callbacks or self.ended is not None) and not self._is_queued:
                 self._queue_turn()
 
     def _call(self, handle: events.Handle) -> None:

@@ -20,6 +20,7 @@ from actorflow.core.running.async_handler import stopping
 from actorflow.errors import ActorflowError, DeadlockError, DefinitionError, StuckError
 
 if TYPE_CHECKING:
+    from actorflow.core.messages.execution import Execution
     from actorflow.core.refs.home import Home
     from actorflow.core.refs.ref import ActorRef
 
@@ -80,6 +81,22 @@ class VirtualWaits(VirtualBaton):
         if parked.interrupted:
             raise stopping()
         raise ask_timeout(future, timeout)
+
+    def block_loop(self, execution: Execution, future: Future[Any], timeout: float | None) -> None:
+        """Park the thread that runs a turn of the asyncio loop; the loop has no other turn meanwhile."""
+        worker = self.running
+        assert worker is not None
+        worker.forget()
+        worker.parked = parked = Parked(self, future, timeout)
+        parked.item = execution.item if execution.receiver is not None else None
+        worker.is_busy = False
+        try:
+            self.park(parked, timeout)
+        finally:
+            worker.parked, worker.is_busy = None, True
+            self.running = worker
+        if not future._done:
+            raise ask_timeout(future, timeout)
 
     def refused_wait(self, ref: ActorRef[Any], future: Future[Any]) -> DefinitionError | None:
         """Return the error of a handler's wait for real time: the clock would jump past it, to the end of the wait."""

@@ -75,6 +75,7 @@ class Watch:
         )
         logger.error("In virtual time %s\nAll handlers:\n%s", error, "\n".join(stacks(scheduler)))
         scheduler.failure = error
+        limit = sys.getrecursionlimit()
         worker.is_struck = True
         end = SystemClock.monotonic() + STRIKE_SECONDS
         while self.is_on(worker) and SystemClock.monotonic() < end:
@@ -85,6 +86,8 @@ class Watch:
         with scheduler.strike_lock:
             if self.is_on(worker):
                 scheduler.leave_behind()
+        if not worker.is_struck:  # else its frames may be deeper than that
+            sys.setrecursionlimit(limit)  # `strike` may have raised it
 
     def is_on(self, worker: VirtualThread) -> bool:
         """Say whether the handler that is to end has not done so yet."""

@@ -59,7 +59,8 @@ class ParkingLock:
             DeadlockError: the driver waits, and nothing is left to run that could free the lock.
         """
         # The driver of a virtual system may use a live one, too. While it blocks, nothing runs in virtual time.
-        if CURRENT.get() is None and self._lock.acquire(True, LIVE_SECONDS):
+        execution = CURRENT.get()
+        if execution is None and self._lock.acquire(True, LIVE_SECONDS):
             return True
         self.release = self._release_and_wake
         deadline = None if seconds < 0 else now() + seconds
@@ -69,7 +70,8 @@ class ParkingLock:
             if self._lock.acquire(False):
                 return True
             try:
-                free.get(timeout=None if deadline is None else max(0.0, deadline - now()))
+                left = None if deadline is None else max(0.0, deadline - now())
+                free.get(timeout=left) if execution is None else execution.block(free, left)
             except DeadlockError:
                 raise
             except AskTimeout:

@@ -90,6 +90,14 @@ class Execution:
         """Block this execution until the future is done; raise AskTimeout, DeadlockError or Stopping."""
         raise NotImplementedError  # pragma: no cover - each subclass has its own way to wait
 
+    def block(self, future: Future[Any], timeout: float | None) -> None:
+        """Wait for a lock or a commit of the runtime; a handler that shares its thread keeps the others waiting, too.
+
+        Raises:
+            AskTimeout: it took longer than `timeout` seconds.
+        """
+        future.get(timeout=timeout)
+
 
 CURRENT: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("actorflow.current", default=None)
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.futures.future import Future
+from actorflow.core.futures.thread_wait import wait_outside
 from actorflow.core.messages.events import Events
 from actorflow.core.messages.execution import Execution
 from actorflow.core.messages.handlers import HANDLERS
@@ -139,6 +140,10 @@ class Scheduler(Extensions):
     def wait(self, worker: SchedulerThread, future: Future[Any], timeout: float | None) -> None:
         """Block a handler until the future is done."""
         raise NotImplementedError  # pragma: no cover - each driver has its own
+
+    def block_loop(self, execution: Execution, future: Future[Any], timeout: float | None) -> None:  # noqa: ARG002 - see virtual time
+        """Block the thread of the asyncio loop, in a handler there, until the future is done."""
+        wait_outside(future, timeout)
 
     def refused_wait(self, ref: ActorRef[Any], future: Future[Any]) -> DefinitionError | None:  # noqa: ARG002 - of virtual time
         """Return the error of a handler's wait for something that is not in this scheduler's time."""
