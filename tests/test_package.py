@@ -119,7 +119,7 @@ REAL_TIME = {
     "core/futures/wait_graph": "a thread of no system waits",
     "machine/running/platform": "a machine of no system",
     "process/hosts/link/reader": "a socket of another process",
-    "process/hosts/parent/host_process": "another process that ends",
+    "process/hosts/parent/hosts": "other processes that end",
     "tasks/task_files": "times of files",
     "queues/selection": "other processes that wait for the file",
     "store/base": "the clock of a store that no system has",

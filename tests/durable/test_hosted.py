@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import actorflow as af
-from actorflow.process.hosts.parent.host_process import WARM
+from actorflow.process.hosts.parent.hosts import WARM
 from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.testing import VirtualSystem
 from tests.durable import test_machines, test_messages, test_owners, test_state, test_stored_pipes, test_timers

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actorflow.process.hosts.parent.host_process import WARM
+from actorflow.process.hosts.parent.hosts import WARM
 from actorflow.process.launch.launcher import Launch, acquire
 
 

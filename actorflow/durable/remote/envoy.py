@@ -15,7 +15,8 @@ from actorflow.durable.remote.round_trip import fill, settled_there
 from actorflow.errors import HostDied
 from actorflow.process.hosts.link.news import MoveOut
 from actorflow.process.hosts.parent.envoy import Envoy, end_guest
-from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
+from actorflow.process.hosts.parent.host_process import HostProcess
+from actorflow.process.hosts.parent.hosts import hosts_of
 from actorflow.process.pickling import load_error
 
 if TYPE_CHECKING:

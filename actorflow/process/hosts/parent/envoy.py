@@ -18,7 +18,8 @@ from actorflow.process.hosts.link.link import HostLink, Relay
 from actorflow.process.hosts.link.news import GuestEnded, HostLost, MoveOut
 from actorflow.process.hosts.link.remote_ref import HostedBase
 from actorflow.process.hosts.link.requests import REQUESTS, Request
-from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
+from actorflow.process.hosts.parent.host_process import HostProcess
+from actorflow.process.hosts.parent.hosts import hosts_of
 from actorflow.process.pickling import dumps, load_error
 
 if TYPE_CHECKING:

@@ -1,22 +1,19 @@
-"""Host processes: the children of a system, in the process that started them."""
+"""Host process: a child process that runs actors, as the process that started it has it."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import secrets
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.core.atomic import forkable_lock
-from actorflow.core.clock import SystemClock
 from actorflow.core.futures.future import Future
 from actorflow.core.futures.thread_wait import LOOK_UP
 from actorflow.core.log import logger
 from actorflow.core.running.quiet import OTHERS
-from actorflow.errors import ActorDeadError, ActorflowError, DefinitionError, MemoryLimit
+from actorflow.errors import ActorflowError, MemoryLimit
 from actorflow.process.hosts.link import (
     deadlock_probe,  # noqa: F401 - they add their requests
     log_forwarding,  # noqa: F401 - they add their requests
@@ -24,10 +21,9 @@ from actorflow.process.hosts.link import (
 )
 from actorflow.process.hosts.link.link import PAGE, HostLink
 from actorflow.process.hosts.link.news import HostLost, MoveOut
-from actorflow.process.hosts.link.node import ProcessNode
 from actorflow.process.hosts.link.reader import CAN_BORROW, Ear
 from actorflow.process.launch.child_process import ProcessExit
-from actorflow.process.launch.launcher import Launch, Launcher, acquire
+from actorflow.process.launch.launcher import Launch
 from actorflow.process.log_handling import levels, records_of
 from actorflow.process.proxies import authkey
 from actorflow.process.shared_memory import create
@@ -38,123 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actorflow.core.refs.timers import TimerEntry
-    from actorflow.core.running.scheduler import Scheduler
     from actorflow.process.hosts.link.remote_ref import HostedBase
+    from actorflow.process.hosts.parent.hosts import Hosts
     from actorflow.process.options import Process
 
 ENTRY: Final = "actorflow.process.hosts.child.main:main"
-WARM: Final = "actorflow.process.hosts.child.main"  # imported by the zygote: then a host starts in 3 ms instead of 200
 CLOSE_SECONDS: Final = 2.0  # for a host that has no more actors to end; then it is killed
-HURRY_SECONDS: Final = 0.2  # the same for one whose actors did not end in their time
 START_SECONDS: Final = 60.0  # from the order to start to the first word; a preload may take that long
-HEADSTART: Final = 0.1  # seconds, by which the grace time of hosts ends before ours
 EXIT_SECONDS: Final = 2.0  # for the news of how a process ended, once its socket has
 
-
-def hosts_of(scheduler: Scheduler) -> Hosts:
-    """Return the hosts of a system, made at first use."""
-    if scheduler.hosts is None:
-        with _lock:
-            if scheduler.hosts is None:
-                scheduler.hosts = Hosts(scheduler)
-    return cast("Hosts", scheduler.hosts)
-
-
-_lock = forkable_lock()
 _living: weakref.WeakSet[HostProcess] = weakref.WeakSet()
 MEMORY: Final = MemoryWatch()
-
-
-class Hosts:
-    """All hosts that a system has started from this process.
-
-    `hosts_of` makes them at the first actor with a process of its own.
-    """
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self.scheduler = scheduler
-        self.limit: int = scheduler.send_limit
-        self.node = ProcessNode.of(scheduler)
-        self.numbers = itertools.count(1)
-        self.named: dict[str, HostProcess] = {}
-        self.all: dict[HostProcess, None] = {}
-        self.lock = threading.RLock()
-        self.closed = False
-        self.warm = WARM  # the zygote's import for all of them
-        self._launchers: dict[Any, Launcher] = {}
-
-    def launcher(self, launch: Launch) -> Launcher:
-        """Return a launcher for such processes; it is kept for the next one, which then starts in milliseconds."""
-        with self.lock:
-            key = launch.key()
-            if key not in self._launchers:
-                self._launchers[key] = acquire(launch)
-            return self._launchers[key]
-
-    def host_for(self, ref: HostedBase) -> HostProcess:
-        """Return the host for an actor: the one of that name, or a new one.
-
-        Raises:
-            DefinitionError: a host of that name has other options.
-        """
-        options = cast("Process", ref._traits.options.host)
-        if self.closed:
-            msg = f"{ref.path} cannot have a process: its system has ended"
-            raise ActorDeadError(msg)
-        with self.lock:
-            host = self.named.get(options.name) if options.name is not None else None
-            if host is not None and host.lost:
-                host = None
-            if host is not None and host.options != options:
-                msg = f"the process {options.name!r} runs with {host.options}; {ref.path} asks for {options}"
-                raise DefinitionError(msg)
-            if host is None:
-                host = HostProcess(self, options, str(next(self.numbers)))
-                host.start()  # if it raises, nothing is entered
-                self.all[host] = None
-                if options.name is not None and not host.lost:
-                    self.named[options.name] = host
-            host.guests[ref] = None
-        return host
-
-    def forget(self, host: HostProcess) -> None:
-        """A host is gone, or about to go."""
-        with self.lock:
-            if self.named.get(host.options.name or "") is host:
-                del self.named[host.options.name or ""]
-
-    def begin_close(self, seconds: float) -> None:
-        """The system is to end: hosts that are not up yet, and that nothing waits for, need not come up.
-
-        The others drain too, by the same rule; their grace time ends a little earlier, so that we hear of it.
-        """
-        for host in list(self.all):
-            if not host.ready._done and not any(ref._backlog or ref._returned for ref in list(host.guests)):
-                host.abandon()
-            elif host.link.closed is None:
-                host.link.note(host.name, "drain", seconds - min(HEADSTART, seconds / 10))
-
-    def close(self, seconds: float) -> None:
-        """End all hosts; those that do not end in time, of the system's end or their own, are killed."""
-        self.closed = True
-        hosts = list(self.all)
-        try:
-            for host in hosts:
-                if not host.ready._done:
-                    host.abandon()
-                elif host.guests:  # the time for a proper end is over
-                    host.kill()
-                host.close()
-            start = SystemClock.monotonic()
-            for host in sorted(hosts, key=lambda host: not host.ending):
-                limit = HURRY_SECONDS if host.ending else min(CLOSE_SECONDS, seconds)
-                host.wait_ended(start + limit - SystemClock.monotonic())
-        finally:
-            with self.lock:
-                launchers, self._launchers = self._launchers, {}
-            for launcher in launchers.values():
-                launcher.release()
-            self.node.close()
 
 
 class HostProcess:

@@ -29,7 +29,8 @@ from actorflow.process.hosts.link.node import for_dead_letter
 from actorflow.process.hosts.link.reader import RemoteFuture
 from actorflow.process.hosts.link.remote_ref import HostedBase, held, holds, sender_of_this
 from actorflow.process.hosts.parent.envoy import Envoy
-from actorflow.process.hosts.parent.host_process import HostProcess, hosts_of
+from actorflow.process.hosts.parent.host_process import HostProcess
+from actorflow.process.hosts.parent.hosts import hosts_of
 from actorflow.process.hosts.parent.virtual_host import VIRTUAL_KINDS
 from actorflow.process.pickling import dumps
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
