@@ -19,13 +19,13 @@ ENDING = 10.0  # seconds for a script that has told all to end; longer is a HANG
 GRACE = 1.0  # seconds until what is left of a script is an orphan
 
 
-def observe(row, peer, limit=LIMIT):
+def observe(row, peer, limit=LIMIT, patience=1):
     """Play one row on one pool and give the facts, a dictionary.
 
     Beside what the script tells (see `Stage`) there are: `exit`, its code, or "HANG" if it had to be killed; `errors`,
     the end of its stderr; `end`, the seconds from the blow, or from the script's last line, to its end; `had`, its
     processes, and `left`, how many of them lived a second after its end; `late`, whether the task that ran at its end
-    was finished.
+    was finished. `patience` multiplies all bounds, for a machine that is busy.
     """
     mark = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="fault-", ignore_cleanup_errors=True) as folder:
@@ -35,16 +35,16 @@ def observe(row, peer, limit=LIMIT):
             script = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, MARK: mark},
+                env={**os.environ, MARK: mark, "ACTORFLOW_FAULT_PATIENCE": str(7.0 * patience)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
             )
         try:
-            code = _wait(script, told, limit)
+            code = _wait(script, told, limit, ENDING * patience)
             ended = time.time()
-            left, gone_after = _left(mark, script.pid)
+            left, gone_after = _left(mark, script.pid, GRACE * patience)
             facts = _merged(told) | {"late": Path(folder, "R.done").exists()}
         finally:
             _end_all(mark)
@@ -57,7 +57,7 @@ def observe(row, peer, limit=LIMIT):
         return facts
 
 
-def _wait(script, told, limit):
+def _wait(script, told, limit, to_end):
     """Wait for the script's end; its exit code, or HANG."""
     deadline = time.monotonic() + limit
     ending = False
@@ -66,7 +66,7 @@ def _wait(script, told, limit):
             return script.returncode
         if not ending and {"ended", "at"} & _merged(told).keys():
             ending = True
-            deadline = time.monotonic() + ENDING
+            deadline = time.monotonic() + to_end
         time.sleep(0.01)
     return "HANG"
 
@@ -79,15 +79,15 @@ def _merged(told):
     return facts
 
 
-def _left(mark, script):
-    """How many processes live a second after the script's end, and the seconds until none did, if so."""
+def _left(mark, script, grace):
+    """How many processes live after the script's end and a grace time, and the seconds until none did, if so."""
     begin = time.monotonic()
     while True:
         left = [process for process in _marked(mark) if process.pid != script]
         passed = time.monotonic() - begin
         if not left:
             return 0, round(passed, 3)
-        if passed > GRACE:
+        if passed > grace:
             return len(left), None
         time.sleep(0.01)
 

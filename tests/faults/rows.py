@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import tasks
-from .stage import PATIENCE, Stage
+from .stage import Stage
+from .tasks import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _cancel(stage):
     if cancelled.get("type") == "NoApi":
         stage.no_api()
     stage.tell(cancelled=cancelled)
-    stage.tell(slot=[stage.outcome(one, 2.0) for one in stage.queued])
+    stage.tell(slot=[stage.outcome(one, PATIENCE / 3) for one in stage.queued])
     if not cancelled.get("value"):
         stage.go("F")
     stage.finish(faulty)

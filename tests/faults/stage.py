@@ -10,8 +10,8 @@ import psutil
 
 from . import tasks
 from .peers import PEERS, Hang
+from .tasks import PATIENCE
 
-PATIENCE = 7.0  # seconds; no answer within them is a HANG
 ATTRIBUTES = ("exitcode", "signal", "maybe_ran", "rss", "type_name", "code")
 
 
@@ -86,7 +86,7 @@ class Stage:
         if self.innocent is not None:
             self.go("R")
             self.tell(running=self.outcome(self.innocent))
-        limits = (PATIENCE, 1.0, 1.0)  # those behind one that hangs get little more time
+        limits = (PATIENCE, PATIENCE / 7, PATIENCE / 7)  # those behind one that hangs get little more time
         self.tell(queued=[self.outcome(one, limit) for one, limit in zip(self.queued, limits, strict=False)])
         self.next()
         self.tell(processes=self.processes())

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+PATIENCE = float(os.environ.get("ACTORFLOW_FAULT_PATIENCE", "7"))  # seconds; no answer within them is a HANG
 LOCK = threading.Lock()  # the script's thread holds it when a pool is made: a forked worker inherits it locked
 
 
@@ -74,7 +75,7 @@ def late(folder, name, seconds):
 def meet(folder, mine, other):
     """Two tasks that run at the same time find each other: both workers serve. Gives whether it was so."""
     mark(folder, mine)
-    return wait_for(folder, other, 3.0) is not None, os.getpid()
+    return wait_for(folder, other, PATIENCE / 2) is not None, os.getpid()
 
 
 def fault(folder, kind):
@@ -106,7 +107,7 @@ def pool_in_a_task(folder, peer):
     try:
         handle = pool.submit(quick, "F")
         pool.start()
-        return pool.result(handle, 5.0)
+        return pool.result(handle, PATIENCE * 0.7)
     finally:
         pool.close()
 

@@ -32,7 +32,7 @@ WORKERS = 2
 WAVE = 250  # tasks submitted at once; a tenth of the waves, two at least, warm up
 RETRIES = 30  # of every second task: so many deaths in a row happen to none
 PATIENCE = 30.0  # seconds for a wave's last futures, and more for the kills in it
-ANSWER = 10.0  # seconds for the answer to an ask
+ANSWER = 30.0  # seconds for the answer to an ask
 MEMORY = 5 * 2**19  # bytes that this process may grow by in each quarter of a run
 LIMIT = 60 + KILLS  # seconds
 

@@ -88,7 +88,7 @@ def ends_though_forked(path):
 
 def interrupted(path):
     """Run until the terminal interrupts the group."""
-    system = af.ActorSystem("demo")
+    system = af.ActorSystem("demo", settings=af.Settings(grace=60.0))  # a busy machine takes longer than five seconds
     ref = system.spawn(hosted(Slow, path))
     pid = pid_of(ref)
     for number in range(300):

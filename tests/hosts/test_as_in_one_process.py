@@ -7,6 +7,7 @@ import pykka
 import pytest
 
 import actorflow as af
+from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Deaf, Fragile, Gate, Here, Notes, call, events, hosted, pid_of, run_in_threads
 
 pytestmark = pytest.mark.timeout(120)
@@ -253,8 +254,7 @@ def test_timers_stash_pipe_and_awaits_work_in_a_host(system, probe):
     assert call(ref, Clock.awaits, echo, "hello") == "hello"
     assert call(ref, Clock.sleeps, 0.01) == "slept"
     call(ref, Clock.pipes, echo)
-    echo.ask("a turn", timeout=LIMIT)
-    assert "piped" in call(ref, Clock.read)
+    until(lambda: "piped" in call(ref, Clock.read))
 
 
 def test_async_handlers_ask_each_other_over_the_border(system):

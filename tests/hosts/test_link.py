@@ -198,7 +198,7 @@ def test_a_signal_at_any_line_of_a_read_loses_nothing(system, ref, timeout):
     noise, told = system.spawn(Notes), 0
     pid = pid_of(ref)
     seen, number, unread = [], 0, 0
-    while unread < 20:  # so often there was nothing to interrupt
+    while unread < 100:  # so often there was nothing to interrupt
         link = ref._link
         with link.ear.lock:  # so that they come together
             others = [ref.call(Notes.note, (number, index)) for index in range(2)]
