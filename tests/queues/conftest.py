@@ -23,7 +23,7 @@ def _long_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 def url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
     """The URL of an empty store of each kind."""
     if request.param == "postgres":
-        with request.getfixturevalue("postgres_server").database() as database:
+        with request.getfixturevalue("postgres_server").store() as database:
             yield database
     else:
         yield "memory:" if request.param == "memory" else f"sqlite:///{tmp_path / 'jobs.db'}"
@@ -32,6 +32,16 @@ def url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
 @pytest.fixture(params=STORES[1:])
 def shared_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
     """The URL of an empty store that several processes may open."""
+    if request.param == "postgres":
+        with request.getfixturevalue("postgres_server").store() as database:
+            yield database
+    else:
+        yield f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture(params=STORES[1:])
+def bare_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
+    """The URL of a store that is still to be made: there are no tables yet."""
     if request.param == "postgres":
         with request.getfixturevalue("postgres_server").database() as database:
             yield database

@@ -258,8 +258,8 @@ def test_what_is_found_is_what_a_look_at_each_job_finds(calls, status, tag):
             assert jobs.count(status, tag=tag, task=task) == len(expected)
 
 
-def test_an_older_store_is_brought_up_to_date_with_its_tags(shared_url, monkeypatch):
-    if shared_url.startswith("sqlite"):
+def test_an_older_store_is_brought_up_to_date_with_its_tags(bare_url, monkeypatch):
+    if bare_url.startswith("sqlite"):
         from actorflow.store.sqlite import file as schema
     else:
         from actorflow.store.postgres import schema
@@ -268,14 +268,14 @@ def test_an_older_store_is_brought_up_to_date_with_its_tags(shared_url, monkeypa
     with monkeypatch.context() as older:
         older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
         older.setattr(schema, "VERSION", 3)
-        store = open_store(shared_url)
+        store = open_store(bare_url)
         values = {"queue": "q", "task": tasks.double.name, "stage": 0, "priority": 0, "due": None, "expires": None}
         values |= {"key": None, "unique": None, "at_most_once": 0, "needs": 0, "gather": None, "options": None}
         values |= {"args": encode([[1], {}]), "created": 0.0}
         for tags in ("night\nuser-7", None, "night"):
             store.write(lambda tx, tags=tags: tx.one("jobs.put", {**values, "tags": tags}))
         store.close()
-    with af.ActorSystem("shop", store=shared_url) as shop:
+    with af.ActorSystem("shop", store=bare_url) as shop:
         jobs = shop.queue("q")
         assert ids(jobs.jobs(tag="night")) == ["3", "1"]
         assert ids(jobs.jobs(tag="user-7")) == ["1"]
