@@ -1,7 +1,9 @@
 """Promises: a process that somebody stops (SIGSTOP, a debugger) holds no task and no timeout for ever."""
 
+import contextlib
 import os
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -21,9 +23,23 @@ def impatient(monkeypatch):
 
 
 def ready(pool):
-    """Return the process ids of the worker and of its zygote."""
+    """Return the process ids of the worker and of its zygote, which holds no copy of the worker's socket any more.
+
+    One that is stopped before it has closed that keeps the pool from seeing that the worker has died.
+    """
     pid = pool.submit(os.getpid).result(timeout=30)
-    return pid, psutil.Process(pid).ppid()
+    zygote = psutil.Process(pid).ppid()
+    tasks.until(lambda: not sockets(pid) & sockets(zygote))
+    return pid, zygote
+
+
+def sockets(pid):
+    """Return the names of a process's open sockets."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed between the two looks
+            found.add(str(descriptor.readlink()))
+    return {name for name in found if name.startswith("socket:")}
 
 
 @pytest.mark.parametrize("size", [1, 4_000_000])
