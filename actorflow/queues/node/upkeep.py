@@ -15,7 +15,7 @@ from actorflow.queues.node.job_store import LEASE_SECONDS
 from actorflow.queues.node.pruner import Pruner
 from actorflow.store.error_json import LONGEST_TEXT
 from actorflow.tasks.task import TASKS
-from actorflow.text import plural, text_of
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
@@ -209,9 +209,10 @@ class Upkeep:
         ):
             if task not in self._reported:
                 self._reported.add(task)
+                jobs = "1 job waits" if count == 1 else f"{count} jobs wait"
                 why = self.local.waits.known.why_not(task)
-                text = "Queue %s: there is work for task %r, %s, which %s%s"
-                logger.warning(text, self.local.name, task, plural(count, "job"), why, same_function(task))
+                text = "Queue %s: %s for task %r, which %s%s"
+                logger.warning(text, self.local.name, jobs, task, why, same_function(task))
 
     def _is_unknown_here(self, task: str) -> bool:
         return task not in self.local.waits.known and task not in self._reported
