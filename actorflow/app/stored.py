@@ -267,9 +267,9 @@ class StoredSystem(System):
         durable = cast("DurableRuntime | None", self.scheduler.durable)
         if durable is not None:
             durable.close()
-        exclusively(self._store_lock, self._close_lines)
+        exclusively(self._store_lock, self._close_queues_and_store)
 
-    def _close_lines(self) -> None:
+    def _close_queues_and_store(self) -> None:
         if self._store is not None:
             for local in self.local_queues.values():
                 local.close()

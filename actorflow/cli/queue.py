@@ -62,7 +62,7 @@ def opened(url: str, access: Access) -> Iterator[Store]:
     url = url_of(url)
     path = url.removeprefix("sqlite:///")
     if url == "memory:":
-        fail("a memory: store is in the process that works on it: name a file or a server by --store")
+        fail("a memory: store is in the process that works on it: name a file or a server")
     try:
         if path not in {url, ""}:
             check_file(path)
@@ -84,7 +84,7 @@ def check_file(path: str) -> None:
     """Refuse a file that is not there."""
     with contextlib.suppress(OSError):  # which the store says better
         if not Path(path).exists():
-            fail(f"there is no file {path}: is --store right?")
+            fail(f"there is no file {path}: is that the store? The first program that works on it makes the file")
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

@@ -42,6 +42,13 @@ def test_actors_are_listed(path):
     assert "there are no such actors" in run("actors", "list", path, "--after", "z").stderr
 
 
+def test_a_store_that_is_not_there_is_named_without_an_option_that_the_command_has_not(tmp_path):
+    text = run("actors", "list", str(tmp_path / "none.db"), code=2).stderr
+    assert f"there is no file {tmp_path / 'none.db'}" in text
+    assert "--store" not in text
+    assert "--store" not in run("mail", "list", "memory:", code=2).stderr
+
+
 def test_an_actor_is_deleted_once_that_is_confirmed(path):
     assert "nothing was removed" in run("actors", "delete", path, "ann", input="n\n", code=1).stderr
     assert answer("actors", "delete", path, "ann", "--yes") == {"deleted": "ann"}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+import actorflow as af
+from actorflow.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -45,6 +51,77 @@ def test_paths_and_tests_that_a_page_names_exist(page: Path) -> None:
         if not file.exists() or (test and f"def {test}(" not in file.read_text(encoding="utf-8")):
             missing.append(f"{path}::{test}" if test else path)
     assert missing == []
+
+
+@pytest.mark.parametrize("name", ["brief.md", "guarantees.md"])
+def test_a_row_names_a_file_by_its_whole_path(name: str) -> None:
+    """A file's name alone is looked for by nobody once the file has another."""
+    named = re.findall(r"`([\w./-]+\.py)\b", prose(ROOT / "docs" / name))
+    assert len(named) > 50
+    assert [file for file in named if not (ROOT / file).is_file()] == []
+
+
+def test_tests_that_pages_name_exist() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
+    there = {name for source in sources for name in re.findall(r"def (test_\w+)\(", source)}
+    named = {name for page in PAGES for name in re.findall(r"\b(test_\w+)\b(?![./])", prose(page))}
+    assert len(named & there) > 100
+    assert named - there == set()
+
+
+def test_names_of_the_package_that_pages_mention_exist() -> None:
+    named = {name for page in PAGES for name in re.findall(r"\baf\.([A-Za-z]\w*)", page.read_text(encoding="utf-8"))}
+    assert len(named) > 30
+    assert [name for name in sorted(named) if not hasattr(af, name)] == []
+
+
+def commands_in(page: Path) -> Iterator[list[str]]:
+    """Yield the words behind each `actorflow` that the page shows as a command."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(\S*)[^\n]*\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    shells = [block for language, block in blocks if language in {"", "sh", "console", "ini"}]
+    for code in [*shells, *re.findall(r"`([^`\n]+)`", prose(page))]:
+        for words in re.findall(r"(?:^|(?<!import)[ /])actorflow ([a-z][^#\n]*)", code, flags=re.MULTILINE):
+            yield words.split()
+
+
+def mistake_in(words: list[str], group: click.Group) -> str:
+    """Say which word is no command and which is no option; nothing if all are. `a|b` are two commands."""
+    while True:
+        ctx = click.Context(group)
+        found = [group.get_command(ctx, name) for name in words[0].split("|")]
+        if None in found:
+            return f"{words[0]} is not in {group.list_commands(ctx)}"
+        command, words = found[0], words[1:]
+        if not isinstance(command, click.Group) or not words:
+            break
+        group = command
+    options = {name for param in command.params for name in [*param.opts, *param.secondary_opts]}
+    own = words if command.name != "run" else words[: next((n for n, word in enumerate(words) if ":" in word), None)]
+    unknown = [word for word in own if re.match(r"--\w", word) and word.partition("=")[0] not in {*options, "--help"}]
+    return f"{command.name} has no {unknown}" if unknown else ""
+
+
+def test_commands_and_options_that_pages_show_exist() -> None:
+    shown = [(page.name, words) for page in PAGES for words in commands_in(page)]
+    assert len(shown) > 30
+    assert [(page, words, text) for page, words in shown if (text := mistake_in(words, main))] == []
+
+
+@pytest.mark.parametrize("words", [["store", "list", "x"], ["queue", "show", "--statuses", "dead"], ["actors"]])
+def test_a_command_that_does_not_exist_is_found(words: list[str]) -> None:
+    assert mistake_in(words, main)
+
+
+def test_environments_of_tox_that_pages_name_exist() -> None:
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini", encoding="utf-8")
+    there = {name.removeprefix("testenv:") for name in tox.sections()}
+    named = {
+        name for page in PAGES for names in re.findall(r"tox\s+-e\s+([\w,]+)", prose(page)) for name in names.split(",")
+    }
+    assert len(named) > 5
+    assert named - there == set()
 
 
 def test_the_walks_name_functions_that_exist() -> None:

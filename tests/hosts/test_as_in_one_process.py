@@ -148,6 +148,24 @@ def test_a_proxy_reads_and_sets_attributes(notes):
         proxy.unknown
 
 
+def test_a_proxy_reads_and_sets_attributes_of_an_actor_that_is_started_anew(system):
+    """Its class does not know those that `__init__` sets, and between two incarnations there is nobody to ask."""
+    ref = system.spawn(hosted(Fragile, restart="permanent", backoff=af.Backoff(0.3, factor=1, jitter=0)))
+    proxy, user = ref.proxy(), system.spawn(hosted(Traversable))
+    assert call(user, Traversable.ask_by, proxy) == 0
+    ref.cast(Fragile.kill)
+    until(lambda: ref._link is None)
+    asked = [proxy.seen, ref.proxy().seen]
+    unknown = proxy.unknown
+    read_there = user.call(Traversable.read_by, proxy)
+    proxy.seen = [1]
+    assert [future.get(timeout=LIMIT) for future in asked] == [[], []]
+    assert read_there.get(timeout=LIMIT) in ([], [1])
+    assert call(ref, Notes.read) == [1]
+    with pytest.raises(AttributeError, match="unknown"):
+        unknown.get(timeout=LIMIT)
+
+
 class Inner:
     def __init__(self):
         self.n = 1
@@ -164,6 +182,9 @@ class Traversable(Here):
     def ask_by(self, proxy):
         return proxy.count().get(timeout=LIMIT)
 
+    def read_by(self, proxy):
+        return proxy.seen.get(timeout=LIMIT)
+
 
 def test_a_proxy_goes_through_traversable_attributes(system):
     proxy = system.spawn(hosted(Traversable)).proxy()
@@ -178,6 +199,7 @@ def test_proxies_travel_in_messages(system, notes, place):
     other = system.spawn(Notes) if place == "here" else system.spawn(hosted(Notes))
     user = system.spawn(hosted(Traversable))
     assert call(user, Traversable.ask_by, other.proxy()) == 0
+    assert call(user, Traversable.read_by, other.proxy()) == []
     proxy = notes.ask(other.proxy(), timeout=LIMIT)
     assert proxy.note("by proxy").get(timeout=LIMIT) == "by proxy"
     assert call(other, Notes.read) == ["by proxy"]

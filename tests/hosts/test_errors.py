@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -396,3 +397,54 @@ def test_an_answer_that_exits_as_it_is_pickled_is_an_error_of_the_asker_and_the_
     with pytest.raises(af.errors.PayloadError, match="an answer does not pickle: .*not I"):
         call(ref, Returns.returns, Exits(kind))
     assert call(ref, Returns.count) == 0
+
+
+class Wordless(SystemExit):
+    """An exit that cannot even be described."""
+
+    def __str__(self):
+        raise LookupError("no words")
+
+    __repr__ = __str__
+
+
+def exits():
+    raise Wordless
+
+
+class ExitsThere:
+    """Exits as it is unpickled."""
+
+    def __reduce__(self):
+        return exits, ()
+
+
+class Receives(Fragile):
+    def wordless(self):
+        answer = Exits(Wordless)
+        answer.is_armed = True
+        return answer
+
+    def makes(self):
+        return ExitsThere()
+
+    def takes(self, argument):
+        return argument
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "text"),
+    [
+        (Receives.wordless, (), "an answer does not pickle: .*Wordless"),
+        (Receives.makes, (), "an answer does not unpickle: .*Wordless"),
+        (Receives.takes, (ExitsThere(),), "a message does not unpickle: .*Wordless"),
+    ],
+)
+def test_an_exit_without_words_on_the_way_is_an_error_of_the_asker_and_not_an_ask_without_answer(
+    system, method, args, text
+):
+    ref = system.spawn(hosted(Receives))
+    asker = ThreadPoolExecutor(1)  # in the main thread an exit might be that of a signal's handler
+    with asker, pytest.raises(af.errors.PayloadError, match=text):
+        asker.submit(ref.call(method, *args).get, timeout=LIMIT).result()
+    assert call(ref, Receives.count) == 0

@@ -325,7 +325,11 @@ def test_an_entry_that_cannot_be_imported_is_refused(launcher):
 @pytest.mark.parametrize("how", ["preload", "warm"])
 @pytest.mark.parametrize(
     ("module", "why"),
-    [("tests.process.no_such_module", "No module named"), ("tests.process.preloads.threaded", "started 1 thread")],
+    [
+        ("tests.process.no_such_module", "No module named"),
+        ("tests.process.preloads.threaded", "started 1 thread"),
+        ("tests.process.preloads.wordless", "Wordless: its text cannot be made: LookupError"),
+    ],
 )
 def test_an_import_before_the_fork_that_fails_or_starts_threads_is_refused(how, module, why):
     with launching(preload=[module] if how == "preload" else ()) as launcher:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pykka
 from pykka._introspection import AttrInfo, introspect_attrs
+from pykka.messages import ProxyGetAttr
 
 from actorflow.core.futures.future import Future
 from actorflow.errors import DefinitionError
@@ -38,21 +39,28 @@ def attributes_of(actor: Any) -> dict[tuple[str, ...], tuple[bool, bool]]:
 
 
 class RemoteProxy(Proxy):
-    """A proxy of an actor in another process, which it asks for the actor's attributes."""
+    """A proxy of an actor in another process, which it asks for the actor's attributes.
+
+    Between two incarnations nobody knows those that `__init__` sets: their reads wait for the next one, as messages do.
+    """
 
     def __init__(self, *, actor_ref: Any, attr_path: Any = None) -> None:
         super().__init__(actor_ref=actor_ref, attr_path=attr_path)
         self._look()
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Ask for the attributes; False if nobody could be asked."""
         known = self.actor_ref._attributes()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
         if known is not None:
             self._known_attrs = {path: AttrInfo(*about) for path, about in known.items()}
+        return known is not None
 
     def __getattr__(self, name: str) -> Any:
         path = (*self._attr_path, name)
-        if not name.startswith("_") and path not in self._known_attrs:
-            self._look()
+        if not name.startswith("_") and path not in self._known_attrs and not self._look():
+            self._known_attrs = introspect_attrs(root=self._actor, proxy=self)  # those of the class
+            if path not in self._known_attrs:
+                return self.actor_ref.ask(ProxyGetAttr(attr_path=path), block=False)
         about = self._known_attrs.get(path)
         if about is not None and about.traversable and not about.callable:
             return proxy_at(self.actor_ref, path)  # pykka's would look for an incarnation in this process

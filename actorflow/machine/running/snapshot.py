@@ -16,7 +16,7 @@ from actorflow.machine.running.event import Event
 from actorflow.machine.running.pending import PendingTimer, TimerKey, pending_of
 from actorflow.machine.running.steps import macrostep, timers
 from actorflow.machine.running.transition_sets import is_legal, was_active
-from actorflow.text import text_of
+from actorflow.text import reason_of, text_of
 
 if TYPE_CHECKING:
     from actorflow.machine.definition.chart import Chart
@@ -63,7 +63,7 @@ def put(machine: Interpreter, snapshot: dict[str, Any]) -> None:
     except DefinitionError:
         raise
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, PayloadError) as error:
-        msg = f"this is no snapshot of {machine.chart.name!r}: {type(error).__name__}: {error}"
+        msg = f"this is no snapshot of {machine.chart.name!r}: {reason_of(error)}"
         raise DefinitionError(msg) from error
 
 

@@ -69,7 +69,9 @@ class ScxmlActor(ChartActor):
     def _run(self, chart: ScxmlChart, session: Session) -> None:
         """Be a session's actor from here on."""
         self.model = session
-        self._interpreter = Interpreter(chart, session, platform=_Surroundings(self), history=self._limit, start=False)
+        self._interpreter = Interpreter(
+            chart, session, platform=_SessionPlatform(self), history=self._limit, start=False
+        )
         session.attach(self._interpreter, parent=self._parent, receive=receiver(self.actor_ref))
 
     def _check_durable(self) -> None:
@@ -160,7 +162,7 @@ def receiver(ref: ActorRef[Any]) -> Callable[[Event], bool]:
     return receive
 
 
-class _Surroundings(ActorPlatform):
+class _SessionPlatform(ActorPlatform):
     """The surroundings of an actor, with documents as children."""
 
     __slots__ = ()

@@ -246,7 +246,7 @@ class Zygote:
         """Import before a fork. If the launcher dies meanwhile, so does the zygote.
 
         Raises:
-            Refused: a module cannot be imported, or has started threads.
+            LaunchRefused: a module cannot be imported, or has started threads.
         """
         die_with_reader(self._life)
         try:
@@ -275,17 +275,25 @@ def import_before_fork(name: str, what: str) -> None:
     """Import a module that may not start threads.
 
     Raises:
-        Refused: it cannot be imported, or has started threads.
+        LaunchRefused: it cannot be imported, or has started threads.
     """
     try:
         __import__(name)
     except BaseException as error:
-        raise LaunchRefused(f"{what} of {name!r} failed: {type(error).__name__}: {error}") from error
+        raise LaunchRefused(f"{what} of {name!r} failed: {type(error).__name__}: {words_of(error)}") from error
     if threads := threads_left():
         raise LaunchRefused(
             f"{what} of {name!r} started {threads} threads, and a process with threads cannot be forked safely. "
             'Leave it out, or keep it from starting threads: for numpy, env={"OPENBLAS_NUM_THREADS": "1"}'
         )
+
+
+def words_of(error: BaseException) -> str:
+    """Return the text of a module's error, which is the module's own code; `actorflow.text` imports `threading`."""
+    try:
+        return str(error)
+    except BaseException as failure:  # noqa: BLE001 - user code
+        return f"its text cannot be made: {type(failure).__name__}"
 
 
 def flush() -> None:

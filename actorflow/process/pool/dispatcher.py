@@ -96,10 +96,10 @@ class Dispatch:
         try:
             while idle:
                 try:
-                    worker_thread = idle.pop()
+                    channel = idle.pop()
                 except IndexError:
                     break
-                if worker_thread.hand(task):
+                if channel.hand(task):
                     return
             self._enqueue(task)
         except BaseException:  # a signal's handler, perhaps as a thread was taken from the idle ones
@@ -131,7 +131,7 @@ class Dispatch:
     def put_back(self, tasks: Sequence[PoolTask[Any]]) -> None:
         """Put tasks that have not run to the front of the queue, in their order."""
         for task in reversed(tasks):
-            task.worker_thread = None
+            task.channel = None
             if not task._done:
                 self.queue.put_back(task)
         self.wake(len(tasks))

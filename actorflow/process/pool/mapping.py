@@ -185,6 +185,6 @@ class Mapping:
         """Take back the items that have not begun, when the rest is not wanted."""
         self.stopped = True
         for chunk in self.chunks:
-            if chunk.worker_thread is None:
+            if chunk.channel is None:
                 chunk.cancel()
         self.chunks.clear()

@@ -89,7 +89,7 @@ def count(dispatch: Dispatch) -> tuple[list[WorkerThread], int, int]:
 
 
 def running_in(worker_thread: WorkerThread) -> RunningTask | None:
-    """Return the tasks that a worker runs."""
+    """Return the task that a worker runs; None if it runs none."""
     try:
         seq, since = worker_thread.words[SEQ], worker_thread.words[SINCE]
     except ValueError:  # the worker has just been closed

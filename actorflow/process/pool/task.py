@@ -108,16 +108,15 @@ def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Sequence
     """Pickle the arguments of a call."""
     if not kwargs and ATOMS.issuperset(map(type, args)):  # a third of the time, and no part of these can fail
         data = pickle.dumps(args, PROTOCOL)
-        return data if len(data) < OUT_OF_BAND else fitting(
-            data, "the arguments"
-        ), ()  # a list of its own would be one more thing to collect, of three
+        # Of a list in place of the () there would be one more object to collect, of three.
+        return data if len(data) < OUT_OF_BAND else fitting(data, "the arguments"), ()
     return dumps([args, kwargs] if kwargs else args, "the arguments")
 
 
 class PoolTask(PoolFuture[T]):
     """A call on its way, and the future of its result."""
 
-    __slots__ = ("buffers", "code", "copied", "data", "dispatch", "function", "options", "tries", "worker_thread")
+    __slots__ = ("buffers", "channel", "code", "copied", "data", "dispatch", "function", "options", "tries")
 
     count = 1  # calls
     is_admitted = False  # a pool that ends takes it
@@ -134,7 +133,7 @@ class PoolTask(PoolFuture[T]):
         self.buffers: Sequence[memoryview] = buffers
         self.options = options
         self.copied = False  # whether the buffers are our own
-        self.worker_thread: WorkerChannel | None = None
+        self.channel: WorkerChannel | None = None
         self.tries = 0
 
     # Seconds; for a chunk of a map as many times as it has items.
@@ -142,14 +141,14 @@ class PoolTask(PoolFuture[T]):
 
     def running(self) -> bool:
         """Say whether a worker has begun it and not ended it."""
-        worker_thread = self.worker_thread
-        return worker_thread is not None and not self._done and worker_thread.runs(self)
+        channel = self.channel
+        return channel is not None and not self._done and channel.runs(self)
 
     def borrow(self, timeout: float | None) -> None:
         """Read the reply in this thread, for a moment, if that can be."""
-        worker_thread = self.worker_thread
-        if worker_thread is not None and CURRENT.get() is None and not DRIVERS:
-            worker_thread.borrow(self, timeout)
+        channel = self.channel
+        if channel is not None and CURRENT.get() is None and not DRIVERS:
+            channel.borrow(self, timeout)
 
     def _wait(self, timeout: float | None) -> None:
         self.borrow(timeout)
@@ -159,9 +158,9 @@ class PoolTask(PoolFuture[T]):
         super()._wait(timeout)
 
     def _withdraw(self) -> None:
-        worker_thread = self.worker_thread
-        if worker_thread is not None:
-            worker_thread.bell.ring()
+        channel = self.channel
+        if channel is not None:
+            channel.bell.ring()
         self.dispatch.count_cancelled()
 
     def copy_buffers(self) -> None:
@@ -173,7 +172,7 @@ class PoolTask(PoolFuture[T]):
         """Fail the task, in a fork of this process, for waits there, but call no callbacks."""
         self._wakes.clear()
         self.__dict__.pop("_twin", None)  # whose lock may be held by a thread that is not here
-        self.worker_thread = None
+        self.channel = None
         self._settle(None, error)
 
     def renew(self) -> None:

@@ -49,7 +49,7 @@ def run_asked(ref: ActorRef[Any], asked: Asked) -> Any:
     return dispatch(ref, asked.message)
 
 
-PAGES: list[Any] = []  # the page of the link to the parent
+PAGES: list[Any] = []  # the shared page of the link to the parent
 
 
 class Leave:

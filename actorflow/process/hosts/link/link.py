@@ -20,6 +20,7 @@ from actorflow.process.hosts.link.reader import Ear, RemoteFuture
 from actorflow.process.pickling import dump_error, dumps, load_error, loads
 from actorflow.process.proxies import MANAGERS, MODULES, keep_proxies
 from actorflow.process.wire import WAITING
+from actorflow.text import text_of
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -157,7 +158,7 @@ class HostLink(Outbox):
         try:
             data, buffers = dumps(value, "the answer")
         except BaseException as error:  # PayloadError, or user code that failed, by SystemExit too: the asker's
-            self.fail(number, contained(error, "pickle"))
+            self.fail(number, contained(error, "an answer does not pickle"))
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise  # a signal's
             return
@@ -345,11 +346,11 @@ class HostLink(Outbox):
         return clone(maybe_ran=began) if clone is not None else ActorDeadError(f"{entry!r}: {error}")
 
 
-def contained(error: BaseException, what: str = "unpickle") -> BaseException:
+def contained(error: BaseException, what: str = "an answer does not unpickle") -> BaseException:
     """Wrap an error of pickling or unpickling that would end the asker's thread."""
     if isinstance(error, Exception):
         return error
-    wrapped = PayloadError(f"an answer does not {what}: {error!r}")
+    wrapped = PayloadError(f"{what}: {text_of(error)}")
     wrapped.__cause__ = error
     return wrapped
 

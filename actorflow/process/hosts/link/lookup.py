@@ -1,9 +1,10 @@
-"""Lookup: the actors below one of another process: finding one by its path, and describing them."""
+"""Lookup: actors of another process: finding one by its path, those below one, and the attributes of one."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from actorflow.core.refs.pykka_views import attributes_of
 from actorflow.errors import ActorDeadError
 from actorflow.process.hosts.link.requests import REQUESTS, Request
 
@@ -60,6 +61,16 @@ def describe_below(request: Request, uid: int) -> None:
         request.answer(describe(ref))
 
 
+def introspect(request: Request, uid: int) -> None:
+    """Answer with the attributes that a proxy may reach; properties are not run. None if there is no incarnation."""
+    ref = request.node.find(uid)
+    if ref is not None and ref._is_remote:
+        pass_on(request, ref, "introspect")
+        return
+    actor = ref._actor_weakref() if ref is not None else None
+    request.answer(None if actor is None else attributes_of(actor))
+
+
 def pass_on(request: Request, ref: ActorRef[Any], verb: str, *arguments: Any) -> None:
     """Let the host of that actor answer, which is one of this process's own."""
     from actorflow.process.hosts.link.link import Relay  # noqa: PLC0415 - the app imports this module, but few have hosts
@@ -69,4 +80,4 @@ def pass_on(request: Request, ref: ActorRef[Any], verb: str, *arguments: Any) ->
         request.answer(None)
 
 
-REQUESTS.update({"find below": find_below, "describe": describe_below})
+REQUESTS.update({"find below": find_below, "describe": describe_below, "introspect": introspect})

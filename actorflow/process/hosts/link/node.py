@@ -19,7 +19,7 @@ from actorflow.core.refs.ref import ActorRef
 from actorflow.core.refs.resolve import NODES
 from actorflow.errors import ActorDeadError
 from actorflow.process.hosts.link.flow_control import Flow
-from actorflow.process.hosts.link.link import Answer, HostLink, Relay
+from actorflow.process.hosts.link.link import Answer, HostLink, Relay, contained
 from actorflow.process.hosts.link.outbox import ASK, RUNTIME, TELL
 from actorflow.process.hosts.link.remote_ref import Elsewhere, HostedBase, RemoteRef
 from actorflow.process.hosts.link.requests import REQUESTS, Request
@@ -116,7 +116,7 @@ class ProcessNode:
         if ref is not None and ref._traits.options.capacity is not None:
             link.note(link.name, "taken", ref.uid, 1)  # else its place in the mailbox would be lost
         if item[0] == ASK:
-            link.fail(item[6], error)
+            link.fail(item[6], contained(error, "a message does not unpickle"))
         elif item[0] == TELL and ref is not None:
             self.dead_letter(ref, UNREADABLE, link.sender(item[5]), error)
         else:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.futures.future import Future
 from actorflow.core.refs.cell import DEAD
-from actorflow.core.refs.pykka_views import attributes_of
 from actorflow.core.refs.termination import notify_end
 from actorflow.process.pickling import dump_error, load_error
 
@@ -75,13 +74,6 @@ def end(request: Request, uid: int) -> None:
     scheduler.post_work(lambda: notify_end(ref, ended))
 
 
-def introspect(request: Request, uid: int) -> None:
-    """Say which attributes a proxy may reach; properties are not run."""
-    ref = request.node.find(uid)
-    actor = ref._actor_weakref() if ref is not None else None
-    request.answer(None if actor is None else attributes_of(actor))
-
-
 class Reason:
     """Carries an error as a value; it unpickles to the error."""
 
@@ -94,4 +86,4 @@ class Reason:
         return load_error, (self.data,)
 
 
-REQUESTS: dict[str, Callable[..., None]] = {"alive": alive, "end": end, "introspect": introspect}
+REQUESTS: dict[str, Callable[..., None]] = {"alive": alive, "end": end}

@@ -61,9 +61,8 @@ class HostProcess:
         self.guests: dict[HostedBase, None] = {}
         self.ready: Future[None] = Future()
         self.lost = False  # true from its end, or from the order to end, on
-        self.ending: set[HostedBase] = (
-            set()
-        )  # actors whose end it was asked for, and has not confirmed: it may be stuck
+        # Actors whose end it was asked for, and has not confirmed: it may be stuck.
+        self.ending: set[HostedBase] = set()
         self._key = secrets.token_bytes(16)
         self._limit_hit: int | None = None
         self._watched: WatchedProcess | None = None

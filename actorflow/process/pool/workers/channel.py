@@ -92,7 +92,7 @@ class WorkerChannel:
                 learn[function.number] = function
             calls += (task.code, task.data)
             flight[seq] = task
-            task.worker_thread = self
+            task.channel = self
             if task.options.watched:
                 self.watched = True
             seq += 1
@@ -221,9 +221,8 @@ class WorkerChannel:
         try:
             task.take(start, groups, buffers)
         except BaseException as failure:  # noqa: BLE001 - the task's own failure, a SystemExit too
-            task.unreadable = (
-                True  # it stays in flight, since the worker is busy with it, and is killed as if cancelled
-            )
+            # It stays in flight, since the worker is busy with it, and is killed as if cancelled.
+            task.unreadable = True
             self.fail(task, undecoded(task, failure))
             return
         if isinstance(end, bytes):
@@ -268,18 +267,18 @@ class WorkerChannel:
             self.dispatch.log_record(self.records.pop(0))
         for task, value, error in outcomes:
             task._settle(value, error)
-            task.data, task.buffers, task.worker_thread = b"", (), None
+            task.data, task.buffers, task.channel = b"", (), None
         self.delivering = False
 
     def borrow(self, task: PoolTask[Any], timeout: float | None) -> None:
         """Read a reply in the thread that waits for it, if that can be."""
-        raise NotImplementedError  # pragma: no cover - see WorkerThread
+        raise NotImplementedError  # pragma: no cover - see DirectChannel
 
     def runs(self, task: PoolTask[Any]) -> bool:
         """Say whether the worker has begun a task."""
         try:
             return self.in_flight.get(self.words[SEQ]) is task
-        except ValueError:  # the line has just been closed
+        except ValueError:  # the channel has just been closed
             return False
 
     def kill(self) -> None:

@@ -164,7 +164,7 @@ class DirectChannel(WorkerChannel):
         self.batches.clear()
         if items[0] == worker_main.RESULTS:
             self.measure(items[3])
-        task.data, task.buffers, task.worker_thread = b"", (), None
+        task.data, task.buffers, task.channel = b"", (), None
         if self.retiring or self.doomed or self.dispatch.closing:
             return True
         self.resting = True

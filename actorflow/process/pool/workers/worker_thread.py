@@ -204,7 +204,7 @@ class WorkerThread(WatchedChannel):
             if self.going is not None:
                 raise
             for task in tasks:  # no memory for the frame, say: they are in no hands but these
-                task.worker_thread = None
+                task.channel = None
                 self.fail(task, error)
         return True
 
@@ -303,7 +303,7 @@ class WorkerThread(WatchedChannel):
         again: list[PoolTask[Any]] = []
         ran = ""
         for seq, task in self.in_flight.items():
-            task.worker_thread = None
+            task.channel = None
             if task._done:
                 continue
             began = seq <= running
