@@ -350,7 +350,7 @@ def test_signal_in_the_middle_of_a_run_ends_it_within_five_seconds(number):
             seen += terminal.read(1000)
         children = psutil.Process(program.pid).children(recursive=True)
         program.send_signal(number)
-        out, _ = program.communicate(timeout=20)
+        out, _ = program.communicate(timeout=60)
         with contextlib.suppress(OSError):  # Linux says EIO at the end of a terminal
             while more := terminal.read(1000):
                 seen += more
