@@ -33,11 +33,15 @@ from actorflow.errors import (
     JobFailed,
     MailboxFull,
     MemoryLimit,
+    NonDeterministic,
     OutcomeUnknown,
     PayloadError,
     Permanent,
     RemoteError,
     RestartLimitReached,
+    RunCancelled,
+    RunFailed,
+    StepFailed,
     Stopping,
     StoreError,
     StoreInUse,
@@ -47,6 +51,7 @@ from actorflow.errors import (
     TaskTimeout,
     ThreadLimit,
     TransitionRefused,
+    Unload,
 )
 from actorflow.process.options import Process
 from actorflow.process.pool.pool import ProcessPool
@@ -66,6 +71,9 @@ if TYPE_CHECKING:
     from actorflow.tasks.current import current
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.task import task
+    from actorflow.workflows.calls import gather, now, random, signal, sleep, uuid, wait
+    from actorflow.workflows.stored_run import StepInfo
+    from actorflow.workflows.workflow import workflow
 
 __all__ = [
     "Actor",
@@ -95,6 +103,7 @@ __all__ = [
     "Limit",
     "MailboxFull",
     "MemoryLimit",
+    "NonDeterministic",
     "OutcomeUnknown",
     "PayloadError",
     "Permanent",
@@ -107,11 +116,15 @@ __all__ = [
     "RestartLimitReached",
     "Restarted",
     "Retry",
+    "RunCancelled",
+    "RunFailed",
     "RunningTask",
     "Settings",
     "Started",
     "State",
     "StateMachine",
+    "StepFailed",
+    "StepInfo",
     "Stopped",
     "Stopping",
     "Store",
@@ -127,13 +140,22 @@ __all__ = [
     "ThreadLimit",
     "Timer",
     "TransitionRefused",
+    "Unload",
     "WorkerStats",
     "child",
     "current",
+    "gather",
+    "now",
     "open_store",
     "queue",
+    "random",
+    "signal",
+    "sleep",
     "task",
     "timer",
+    "uuid",
+    "wait",
+    "workflow",
 ]
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)():
@@ -150,6 +172,15 @@ LATER: Final = {
     "queue": "actorflow.queues.declared",
     "current": "actorflow.tasks.current",
     "task": "actorflow.tasks.task",
+    "StepInfo": "actorflow.workflows.stored_run",
+    "gather": "actorflow.workflows.calls",
+    "now": "actorflow.workflows.calls",
+    "random": "actorflow.workflows.calls",
+    "signal": "actorflow.workflows.calls",
+    "sleep": "actorflow.workflows.calls",
+    "uuid": "actorflow.workflows.calls",
+    "wait": "actorflow.workflows.calls",
+    "workflow": "actorflow.workflows.workflow",
     "Chart": "actorflow.machine.definition.chart",
     "History": "actorflow.machine.rules",
     "Interpreter": "actorflow.machine.running.interpreter",

@@ -28,11 +28,15 @@ __all__ = [
     "JobFailed",
     "MailboxFull",
     "MemoryLimit",
+    "NonDeterministic",
     "OutcomeUnknown",
     "PayloadError",
     "Permanent",
     "RemoteError",
     "RestartLimitReached",
+    "RunCancelled",
+    "RunFailed",
+    "StepFailed",
     "Stopping",
     "StoreError",
     "StoreInUse",
@@ -42,6 +46,7 @@ __all__ = [
     "TaskTimeout",
     "ThreadLimit",
     "TransitionRefused",
+    "Unload",
 ]
 
 
@@ -328,3 +333,71 @@ class JobFailed(ActorflowError, RuntimeError):
 
 class JobCancelled(ActorflowError, RuntimeError):
     """A job was cancelled before it had a result."""
+
+
+class StepFailed(ActorflowError, RuntimeError):
+    """A step of a run has failed for good, by an error whose class is neither builtin nor declared by its task.
+
+    The body of the workflow gets it in place of that error, the first time and in each replay: to get the error itself,
+    declare its class, ``@af.task(raises=CardRefused)``.
+
+    Attributes:
+        step: name of the task.
+        why: the error, as text.
+    """
+
+    def __init__(self, step: str, why: str) -> None:
+        self.step = step
+        self.why = why
+        super().__init__(f"step {step} failed: {why}")
+
+    def __reduce__(self) -> tuple[type[StepFailed], tuple[Any, ...]]:
+        """Pickle by the arguments, since `args` holds the text."""
+        return type(self), (self.step, self.why)
+
+
+class RunFailed(ActorflowError, RuntimeError):
+    """A run has failed: the error that its body raised is the `__cause__`, if its class is known here.
+
+    Attributes:
+        run: id of the run.
+        why: the error, as text.
+    """
+
+    def __init__(self, run: str, why: str) -> None:
+        self.run = run
+        self.why = why
+        super().__init__(f"run {run} failed: {why}")
+
+    def __reduce__(self) -> tuple[type[RunFailed], tuple[Any, ...]]:
+        """Pickle by the arguments, since `args` holds the text."""
+        return type(self), (self.run, self.why)
+
+
+class RunCancelled(ActorflowError, RuntimeError):
+    """A run was cancelled: raised in its body where it waits, and by `run.result()`."""
+
+
+class NonDeterministic(ActorflowError, RuntimeError):
+    """The code of a workflow does not fit the records of a run: it takes other steps than it took when they were made.
+
+    Attributes:
+        expected: the step that is recorded.
+        got: the step, or the steps, that the code has begun.
+    """
+
+    def __init__(self, expected: str, got: str) -> None:
+        self.expected = expected
+        self.got = got
+        super().__init__(
+            f"the code of the workflow does not fit the records of the run: recorded is {expected}, and the code has "
+            f"begun {got}: put the old code back, or change it behind af.patched(...)"
+        )
+
+    def __reduce__(self) -> tuple[type[NonDeterministic], tuple[Any, ...]]:
+        """Pickle by the arguments, since `args` holds the text."""
+        return type(self), (self.expected, self.got)
+
+
+class Unload(BaseException):
+    """Raised in the body of a run that is unloaded: its frames end, and it goes on later by a replay. Let it pass."""

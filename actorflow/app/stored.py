@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from actorflow.app.bounded import within
 from actorflow.app.settings import Settings
@@ -33,8 +33,13 @@ if TYPE_CHECKING:
     from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
+    from actorflow.workflows.node.run_node import RunNode
+    from actorflow.workflows.stored_run import StoredRun
+    from actorflow.workflows.workflow import AsyncWorkflow, Workflow
 
 A = TypeVar("A", bound=Actor)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SERVER_SECONDS = 30.0  # for a server that starts at the same time as the program
 CLOSE_SECONDS = 2.0  # for the last commits, though the grace time is over
@@ -56,6 +61,8 @@ class StoredSystem(System):
         self._store_lock = scheduler.mutex()
         self._news: ActorRef[Any] | None = None  # hears of commits of other systems on the store
         self.local_queues: dict[str, LocalQueue] = {}
+        self.workflows: frozenset[str] | None = None  # names of those that it runs; None: all that are imported
+        self.run_node: RunNode | None = None  # the runs of this process, made at first use
         scheduler.place_durable = self._place_durable
 
     @property
@@ -83,7 +90,7 @@ class StoredSystem(System):
                 self._store = self._share(opened, is_owner=True)
             else:
                 opened.owner = self.name
-                opened.members.register("jobs", partial(jobs_of, opened))
+                register_heirs(opened)
                 self._store = opened
         return self._store
 
@@ -93,7 +100,7 @@ class StoredSystem(System):
 
         clock, shared = self.scheduler.clock, opened_one(store)
         side = SystemStore(shared, self.name, clock, self._soon, self._durability, is_owner=is_owner)
-        side.members.register("jobs", partial(jobs_of, side))
+        register_heirs(side)
         return side
 
     def _soon(self, act: Callable[[], None]) -> None:
@@ -154,6 +161,37 @@ class StoredSystem(System):
         from actorflow.queues.job import Job, check_id  # noqa: PLC0415 - most systems have no queue
 
         return Job(self.store, self.waits, check_id(id))
+
+    @overload
+    def start(
+        self, workflow: Workflow[P, R] | AsyncWorkflow[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> StoredRun[R]: ...
+    @overload
+    def start(self, workflow: str, /, *args: Any, **kwargs: Any) -> StoredRun[Any]: ...
+    def start(self, workflow: Any, /, *args: Any, **kwargs: Any) -> StoredRun[Any]:
+        """Start a run of a workflow; it is in the store when this returns.
+
+        A process that knows the workflow runs it: this one, if it does. If that process dies, another one goes on with
+        it, or the next one that starts on the store.
+
+        Args:
+            workflow: a function with `@af.workflow`, maybe with options: `publish.options(id="paris")`; or its name.
+            args: its arguments.
+            kwargs: its arguments by name.
+
+        Raises:
+            DefinitionError: arguments that do not fit, or another run has the id.
+            PayloadError: an argument cannot be stored.
+        """
+        from actorflow.workflows.opening import start_run  # noqa: PLC0415 - most systems have no runs
+
+        return start_run(self, workflow, args, kwargs)
+
+    def get_run(self, id: str, /) -> StoredRun[Any]:
+        """Return a handle on a run by its id, from any process on the store. Its methods say whether the run exists."""
+        from actorflow.workflows.opening import get_run  # noqa: PLC0415 - most systems have no runs
+
+        return get_run(self, id)
 
     def deliver(self, ref: ActorRef[Any], message: Any, /, *, id: str) -> bool:
         """Send a message to a durable actor, once for each `id`, however often this is called.
@@ -264,6 +302,8 @@ class StoredSystem(System):
             within(max(CLOSE_SECONDS, self._left()), self._close_store, f"{self.name}: its store did not close")
 
     def _close_store(self) -> None:
+        if self.run_node is not None:
+            self.run_node.close()
         durable = cast("DurableRuntime | None", self.scheduler.durable)
         if durable is not None:
             durable.close()
@@ -320,6 +360,21 @@ def check_durability(durability: Durability | None) -> None:
     """Refuse a durability that is none; None is what the store has."""
     if durability is not None:
         check_choice("durability", durability, ("power", "process"))
+
+
+def register_heirs(store: Store) -> None:
+    """Have the jobs and runs of dead nodes taken over, whether or not this system has any."""
+    store.members.register("jobs", partial(jobs_of, store))
+    store.members.register("runs", partial(runs_of, store))
+
+
+def runs_of(store: Store, node: str) -> Inheriting | None:
+    """Return a function that takes over the runs of a dead node in a system that has none; None if there are none."""
+    if store.read(lambda transaction: transaction.one("runs.owned", {"owner": node})) is None:
+        return None
+    from actorflow.workflows.opening import heir_of  # noqa: PLC0415 - most systems have no runs
+
+    return heir_of(store)(node)
 
 
 def jobs_of(store: Store, node: str) -> Inheriting | None:

@@ -5,11 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DefinitionError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actorflow.core.futures.future import Future
+    from actorflow.tasks.task import AnyTask
+
 CURRENT_TASK: ContextVar[Current] = ContextVar("actorflow.task")
+
+
+class StepStarter:
+    """Code whose calls of tasks are steps: the body of a workflow, which `CURRENT_BODY` has where it runs."""
+
+    __slots__ = ()
+
+    def call(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a task as the next step, and return what it returns."""
+        raise NotImplementedError
+
+    def submit(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        """Begin a task as a step beside others."""
+        raise NotImplementedError
+
+    def map(self, task: AnyTask, items: Iterable[Any], limit: int | None) -> Future[list[Any]]:
+        """Begin a task for each item, so many at once."""
+        raise NotImplementedError
+
+
+CURRENT_BODY: ContextVar[StepStarter | None] = ContextVar("actorflow.body", default=None)
 
 
 class Current:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, Unpack, overload
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, Unpack, overload
 
 from actorflow.core.actors.traits import check_type
 from actorflow.core.importable import module_of
 from actorflow.errors import DefinitionError
+from actorflow.tasks.current import CURRENT_BODY, StepStarter
 from actorflow.tasks.options import NAMES, PLAIN, JobKeywords, check_text
 from actorflow.tasks.retry import ONCE, Retry
 from actorflow.text import text_of
 
+if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
+
 P = ParamSpec("P")
 R = TypeVar("R")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
 
 Raises: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -107,8 +113,24 @@ class AnyTask:
         TASKS[self.name] = self
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the plain function."""
-        return self.function(*args, **kwargs)
+        """Call the plain function; in the body of a workflow, run it as the next step."""
+        body = CURRENT_BODY.get()
+        return self.function(*args, **kwargs) if body is None else body.call(self, args, kwargs)
+
+    def _body(self, call: str) -> StepStarter:
+        """Return the body that runs here.
+
+        Raises:
+            DefinitionError: none does.
+        """
+        body = CURRENT_BODY.get()
+        if body is None:
+            msg = (
+                f"{self.name}.{call} is for the body of a workflow, where it begins a step: elsewhere call the task, "
+                "or give it to a queue, system.queue(...).enqueue(task, ...)"
+            )
+            raise DefinitionError(msg)
+        return body
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
@@ -147,20 +169,77 @@ class AnyTask:
             raise DefinitionError(msg) from mismatch
 
 
-class Task(AnyTask, Generic[P, R]):
-    """A task of a plain function; calling it calls the function."""
+class CallableTask(AnyTask, Generic[P, R]):
+    """The calls that tasks of both kinds have in the body of a workflow; R is the type of a step's result."""
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Begin a step in the body of a workflow, beside those that run; the future has its result.
+
+        Raises:
+            DefinitionError: called outside of a body, or with arguments that do not fit.
+            PayloadError: an argument cannot be stored.
+        """
+        return self._body("submit()").submit(self, args, kwargs)
+
+
+class Task(CallableTask[P, R]):
+    """A task of a plain function; calling it calls the function, and in the body of a workflow runs a step."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the plain function."""
-        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+        """Call the plain function; in the body of a workflow, run it as the next step."""
+        body = CURRENT_BODY.get()
+        return self.function(*args, **kwargs) if body is None else body.call(self, args, kwargs)  # type: ignore[no-any-return]
+
+    # Not `self: Task[[T1], T2]`: mypy compares ParamSpecs invariantly, and a named parameter is no `[T1]`.
+    def map(
+        self: Callable[[T1], T2],  # pyright: ignore[reportGeneralTypeIssues]
+        items: Iterable[T1],
+        /,
+        *,
+        limit: int | None = None,
+    ) -> Future[list[T2]]:
+        """Begin a step for each item in the body of a workflow, at most `limit` at once.
+
+        The future has the results in the order of the items; the first error ends it.
+
+        Raises:
+            DefinitionError: called outside of a body, or with a limit below 1.
+            PayloadError: an item cannot be stored.
+        """
+        return map_steps(self, items, limit)
 
 
-class AsyncTask(AnyTask, Generic[P, R]):
-    """A task of an `async def` function; calling it calls the function."""
+class AsyncTask(CallableTask[P, R]):
+    """A task of an `async def` function; calling it calls the function, and in the body of a workflow makes a step."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """Call the plain function."""
-        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+        """Call the plain function; in the body of a workflow, return a coroutine that runs the next step."""
+        body = CURRENT_BODY.get()
+        return self.function(*args, **kwargs) if body is None else body.call(self, args, kwargs)  # type: ignore[no-any-return]
+
+    def map(
+        self: Callable[[T1], Coroutine[Any, Any, T2]],  # pyright: ignore[reportGeneralTypeIssues]
+        items: Iterable[T1],
+        /,
+        *,
+        limit: int | None = None,
+    ) -> Future[list[T2]]:
+        """Begin a step for each item, as of a plain task."""
+        return map_steps(self, items, limit)
+
+
+def map_steps(task: Any, items: Iterable[Any], limit: int | None) -> Future[list[Any]]:
+    """Begin a step for each item in the body that runs here.
+
+    Raises:
+        DefinitionError: none runs, or a limit that makes no sense.
+    """
+    check_type("limit", limit, int | None)
+    if limit is not None and limit < 1:
+        msg = f"limit={limit}: at least 1 step at once"
+        raise DefinitionError(msg)
+    body: StepStarter = task._body("map()")
+    return body.map(task, items, limit)
 
 
 class _TaskMaker(Protocol):

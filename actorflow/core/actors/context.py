@@ -359,7 +359,9 @@ def within(ref: ActorRef[Any], future: Future[T], seconds: float) -> Future[T]:
 
 
 def timer(seconds: float, /) -> Future[None]:
-    """Return a future that is done in `seconds`; await it in an `async def` handler.
+    """Return a future that is done in `seconds`; await it in an `async def` handler, or in the body of a workflow.
+
+    That of a workflow lasts: it is done when its time is over, also if the process has died meanwhile.
 
     >>> import actorflow as af
     >>> class Slow(af.Actor):
@@ -377,6 +379,9 @@ def timer(seconds: float, /) -> Future[None]:
     if execution is None:
         msg = "af.timer is for handlers: outside of actors use time.sleep or asyncio.sleep"
         raise DefinitionError(msg)
+    own = execution.timer(seconds)
+    if own is not None:
+        return own
     ref = execution.receiver
     if ref is None:
         raise Stopping

@@ -17,7 +17,8 @@ from actorflow.core.drivers.virtual_threads import Given, VirtualOwnThread, Virt
 from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.core.refs.cell import WORK
 from actorflow.core.refs.termination import refuse
-from actorflow.core.running.async_handler import AsyncHandler
+from actorflow.core.running.async_handler import AsyncHandler, stopping
+from actorflow.core.running.async_handler import stopping
 from actorflow.core.running.run_queue import Done, SchedulerThread
 
 if TYPE_CHECKING:
@@ -152,6 +153,12 @@ class WorldScheduler(VirtualScheduler):
         """Act on the outcome of a handler, unless the system was killed meanwhile."""
         if not self.is_killed:
             super().after(worker, ref, outcome)
+
+    def wait(self, worker: Any, future: Future[Any], timeout: float | None) -> None:
+        """Park a handler's thread until the future is done; in a system that was killed nothing is waited for."""
+        if self.is_killed:
+            raise stopping()
+        super().wait(worker, future, timeout)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

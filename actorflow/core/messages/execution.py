@@ -86,6 +86,10 @@ class Execution:
         """
         raise NotImplementedError  # pragma: no cover - whoever says that it commits has its own way
 
+    def timer(self, seconds: float) -> Future[None] | None:  # noqa: ARG002 - for subclasses
+        """Return a timer of the code that runs here, if it has timers of its own; None: those of its actor's system."""
+        return None
+
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Block this execution until the future is done; raise AskTimeout, DeadlockError or Stopping."""
         raise NotImplementedError  # pragma: no cover - each subclass has its own way to wait

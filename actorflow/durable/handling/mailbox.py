@@ -118,6 +118,10 @@ class Mailbox:
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
+    def hear(self, mail: RowsArrived) -> None:
+        """Have the actor look at rows that have come."""
+        self.ref._scheduler.post(self.ref, mail, None)
+
     @property
     def is_reachable(self) -> bool:
         """Whether handlers can run: not so while a guest is gone, whose end is about to be heard of."""

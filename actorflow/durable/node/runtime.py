@@ -255,7 +255,7 @@ class DurableRuntime(ledger.LedgerContext):
         if letter.after is not None and box.handed < HANDED:
             entry = MailRow(letter.number, letter.sender, letter.asker, 0, 0, letter.body)
             box.handed += 1
-        self.scheduler.post(box.ref, RowsArrived(letter.number, entry, letter.after), None)
+        box.hear(RowsArrived(letter.number, entry, letter.after))
 
     @contextlib.contextmanager
     def doubting(self, names: Iterable[str]) -> Iterator[None]:
@@ -272,7 +272,7 @@ class DurableRuntime(ledger.LedgerContext):
             box = self.boxes.get(name)
             if box is not None:
                 box.is_doubtful = True
-                self.scheduler.post(box.ref, RowsArrived(0), None)
+                box.hear(RowsArrived(0))
 
     # --- timers from outside of handlers -----------------------------------------------------------------------------
 
@@ -312,7 +312,7 @@ class DurableRuntime(ledger.LedgerContext):
         for name, number in rows:
             box = self.boxes.get(name)
             if box is not None:
-                self.scheduler.post(box.ref, RowsArrived(number), None)
+                box.hear(RowsArrived(number))
         self._rooms.close()
         if self.asks:
             self.housekeeping.do("a look for answers", self.asks.fetch)

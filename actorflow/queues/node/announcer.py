@@ -125,7 +125,7 @@ class Waits:
         self.workers: dict[str, Callable[[], int]] = {}
         self.wakes: dict[str, Callable[[], None]] = {}
         self.cancels: list[Callable[[], None]] = []
-        self._futures: dict[int, list[Future[None]]] = {}
+        self._futures: dict[int | str, list[Future[None]]] = {}
         _ALL.add(self)
 
     @property
@@ -133,7 +133,7 @@ class Waits:
         """Whether a job is waited for that another process may end."""
         return self.looks is not None and bool(self._futures)
 
-    def add(self, job: int) -> Future[None]:
+    def add(self, job: int | str) -> Future[None]:
         """Return a future that is set once something may have happened to a job."""
         future: Future[None] = patient(None)  # type: ignore[arg-type]
         future._is_real, future._home = self._is_real, self.home
@@ -143,7 +143,7 @@ class Waits:
             if self._futures.get(job) is futures:
                 return future  # else somebody has just taken the list: nobody would look into it again
 
-    def add_awaited(self, job: int) -> Future[None]:
+    def add_awaited(self, job: int | str) -> Future[None]:
         """Return a future as `add` does, that is set in `looks` seconds at the latest: asyncio code waits without."""
         future = self.add(job)
         now = self.clock.monotonic()
@@ -152,7 +152,7 @@ class Waits:
             self._next_look = now + self.looks
         return future
 
-    def drop(self, job: int, future: Future[None]) -> None:
+    def drop(self, job: int | str, future: Future[None]) -> None:
         """Wait no more."""
         futures = self._futures.get(job)
         if futures is None:
@@ -162,7 +162,7 @@ class Waits:
         if not futures:
             self.ended([job])  # a wait that came in this moment looks again
 
-    def ended(self, jobs: Iterable[int]) -> None:
+    def ended(self, jobs: Iterable[int | str]) -> None:
         """Wake the waits for these jobs."""
         for job in jobs:
             for future in self._futures.pop(job, ()):

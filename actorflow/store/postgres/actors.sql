@@ -151,6 +151,9 @@ delete from actorflow.actor_timer where id = :id;
 with turn as (select pg_advisory_xact_lock(hashtextextended(:receiver, 1))) -- as `put`, which follows: in this order for all
 insert into actorflow.mark (receiver, id, at) select :receiver, :id, :at::double precision from turn on conflict (receiver, id) do nothing;
 
+-- name: is_marked
+select 1 from actorflow.mark where receiver = :receiver and id = :id;
+
 -- name: add_dead
 insert into actorflow.dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
 values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);

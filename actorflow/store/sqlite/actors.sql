@@ -148,6 +148,9 @@ delete from af_actor_timer where id = :id;
 -- name: mark
 insert into af_mark (receiver, id, at) values (:receiver, :id, :at) on conflict (receiver, id) do nothing;
 
+-- name: is_marked
+select 1 from af_mark where receiver = :receiver and id = :id;
+
 -- name: add_dead
 insert into af_dead_mail (receiver, sender, body, error, attempt, crashes, at, keep_until)
 values (:receiver, :sender, :body, :error, :attempt, :crashes, :at, :keep);

@@ -1,0 +1,96 @@
+-- name: add
+insert into actorflow.run (
+    name, workflow, version, hash, parent, parent_step, on_close, state, status, priority, key, deadline, owner, epoch,
+    input, created, started
+) values (
+    :name, :workflow, :version, :hash, :parent, :parent_step, :on_close, :state, :status, :priority, :key, :deadline,
+    :owner, :epoch, :input, :created, :started
+) on conflict (name) do nothing returning id;
+
+-- name: get
+select
+    id, name, workflow, version, hash, parent, parent_step, state, status, priority, key, deadline, owner, epoch, input,
+    output, error, reason, created, started, ended
+from actorflow.run where name = :name;
+
+-- name: ready
+select workflow from json_array_elements_text(:workflows::json) as known (workflow)
+where exists (select 1 from actorflow.run as run where run.state = 0 and run.workflow = known.workflow);
+
+-- name: claim
+with next as materialized (
+    select id from actorflow.run where state = 0 and workflow = :workflow order by priority, id limit :limit
+    for update skip locked
+)
+update actorflow.run as run set
+    state = 2, status = 'running', owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
+from next where run.id = next.id
+returning run.id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started;
+
+-- name: wake_due
+with next as materialized (
+    select id from actorflow.run where state = 1 and wake is not null and wake <= :now order by wake limit :limit
+    for update skip locked
+)
+update actorflow.run as run set state = 0, wake = null from next where run.id = next.id;
+
+-- name: next_wake
+select min(wake) from actorflow.run where state = 1 and wake is not null;
+
+-- name: hear
+update actorflow.run set state = 0, wake = null where name = :name and state = 1;
+
+-- name: owned
+select 1 from actorflow.run where owner = :owner limit 1;
+
+-- name: take_over
+update actorflow.run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end
+where owner = :owner returning name, workflow;
+
+-- name: let_go
+update actorflow.run set state = :state, status = :status, owner = null, wake = :wake, reason = :reason
+where id = :id and owner = :owner and epoch = :epoch;
+
+-- name: end
+update actorflow.run set
+    state = 4, status = :status, owner = null, wake = null, output = :output, error = :error, ended = :now,
+    keep_until = :keep
+where id = :id and owner = :owner and epoch = :epoch;
+
+-- name: end_unbegun
+update actorflow.run set
+    state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep
+where name = :name and state = 0 and started is null;
+
+-- name: outcome
+select status, output, error, workflow from actorflow.run where name = :name;
+
+-- name: list
+select name, workflow, status, parent, created, started, ended, reason from actorflow.run
+where (:workflow::text is null or workflow = :workflow) and (:status::text is null or status = :status) and id < :before
+order by id desc limit :limit;
+
+-- name: add_record
+insert into actorflow.record (run, n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at)
+select :run, :n, :branch, :name, :occurrence, :start, :kind, :hash::bytea, :value::bytea, :error::bytea, :attempt,
+    :began::double precision, :at
+from actorflow.run where id = :run and owner = :owner and epoch = :epoch for key share; -- so no take-over comes between
+
+-- name: records
+select n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at from actorflow.record
+where run = :run order by n;
+
+-- name: has_record
+select 1 from actorflow.record where run = :run and n = :n;
+
+-- name: drop_mail
+delete from actorflow.mail where receiver = :receiver;
+
+-- name: expired
+select id from actorflow.run where keep_until is not null and keep_until <= :now order by keep_until limit :limit;
+
+-- name: drop_records
+delete from actorflow.record where run = :run and n in (select n from actorflow.record where run = :run limit :limit);
+
+-- name: drop
+delete from actorflow.run where id = :id;

@@ -1,0 +1,52 @@
+-- A run of a workflow. `state` says what it waits for: 0 ready to be claimed, 1 mail or its time, 2 it has an owner,
+-- 3 parked (this code cannot go on with it), 4 over.
+create table af_run (
+    id integer primary key,
+    name text not null unique, -- its id, as users know it
+    workflow text not null,
+    version text,
+    hash text, -- of the definition that began it, for reports
+    parent text, -- name of the run that started it
+    parent_step text, -- and the step there, as JSON
+    on_close text, -- what becomes of it when the parent ends
+    state integer not null default 0,
+    status text not null default 'queued',
+    wake real, -- when it is ready again, should no mail come
+    priority integer not null default 0,
+    key text,
+    deadline real,
+    owner text, -- id of a node; null: nobody
+    epoch integer not null default 0, -- every write of an owner names it
+    input blob not null,
+    output blob,
+    error blob,
+    reason text, -- why it is parked or paused
+    created real not null,
+    started real,
+    ended real,
+    keep_until real
+);
+
+create index af_run_ready on af_run (workflow, priority, id) where state = 0;
+create index af_run_wake on af_run (wake) where state = 1 and wake is not null;
+create index af_run_owner on af_run (owner) where owner is not null;
+create index af_run_parent on af_run (parent) where parent is not null;
+create index af_run_kept on af_run (keep_until) where keep_until is not null;
+
+-- The journal of a run: its steps that are over, in the order in which the body has heard of them.
+create table af_record (
+    run integer not null,
+    n integer not null,
+    branch text not null,
+    name text not null,
+    occurrence integer not null,
+    start integer not null, -- the how-manieth start in its branch
+    kind integer not null, -- 0 result, 1 timer, 2 got (a signal), 3 failed attempt, 4 cancel, 5 patched
+    hash blob, -- of the arguments
+    value blob,
+    error blob,
+    attempt integer not null default 1,
+    began real,
+    at real not null,
+    primary key (run, n)
+) without rowid;

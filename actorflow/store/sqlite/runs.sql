@@ -1,0 +1,88 @@
+-- name: add
+insert into af_run (
+    name, workflow, version, hash, parent, parent_step, on_close, state, status, priority, key, deadline, owner, epoch,
+    input, created, started
+) values (
+    :name, :workflow, :version, :hash, :parent, :parent_step, :on_close, :state, :status, :priority, :key, :deadline,
+    :owner, :epoch, :input, :created, :started
+) on conflict (name) do nothing returning id;
+
+-- name: get
+select
+    id, name, workflow, version, hash, parent, parent_step, state, status, priority, key, deadline, owner, epoch, input,
+    output, error, reason, created, started, ended
+from af_run where name = :name;
+
+-- name: ready
+select value from json_each(:workflows) as known
+where exists (select 1 from af_run where state = 0 and workflow = known.value);
+
+-- name: claim
+update af_run set
+    state = 2, status = 'running', owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
+where id in (select id from af_run where state = 0 and workflow = :workflow order by priority, id limit :limit)
+returning id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started;
+
+-- name: wake_due
+update af_run set state = 0, wake = null
+where id in (select id from af_run where state = 1 and wake is not null and wake <= :now order by wake limit :limit);
+
+-- name: next_wake
+select min(wake) from af_run where state = 1 and wake is not null;
+
+-- name: hear
+update af_run set state = 0, wake = null where name = :name and state = 1;
+
+-- name: owned
+select 1 from af_run where owner = :owner limit 1;
+
+-- name: take_over
+update af_run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end
+where owner = :owner returning name, workflow;
+
+-- name: let_go
+update af_run set state = :state, status = :status, owner = null, wake = :wake, reason = :reason
+where id = :id and owner = :owner and epoch = :epoch;
+
+-- name: end
+update af_run set
+    state = 4, status = :status, owner = null, wake = null, output = :output, error = :error, ended = :now,
+    keep_until = :keep
+where id = :id and owner = :owner and epoch = :epoch;
+
+-- name: end_unbegun
+update af_run set
+    state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep
+where name = :name and state = 0 and started is null;
+
+-- name: outcome
+select status, output, error, workflow from af_run where name = :name;
+
+-- name: list
+select name, workflow, status, parent, created, started, ended, reason from af_run
+where (:workflow is null or workflow = :workflow) and (:status is null or status = :status) and id < :before
+order by id desc limit :limit;
+
+-- name: add_record
+insert into af_record (run, n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at)
+select :run, :n, :branch, :name, :occurrence, :start, :kind, :hash, :value, :error, :attempt, :began, :at
+from af_run where id = :run and owner = :owner and epoch = :epoch;
+
+-- name: records
+select n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at from af_record
+where run = :run order by n;
+
+-- name: has_record
+select 1 from af_record where run = :run and n = :n;
+
+-- name: drop_mail
+delete from af_mail where receiver = :receiver;
+
+-- name: expired
+select id from af_run where keep_until is not null and keep_until <= :now order by keep_until limit :limit;
+
+-- name: drop_records
+delete from af_record where run = :run and n in (select n from af_record where run = :run limit :limit);
+
+-- name: drop
+delete from af_run where id = :id;

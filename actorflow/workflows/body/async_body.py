@@ -1,0 +1,122 @@
+"""AsyncBody: the body of an `async def` function, without a thread: the actor of the run has it go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actorflow.core.messages.execution import CURRENT
+from actorflow.errors import DefinitionError, Unload
+from actorflow.workflows.body.body import Body, BodyExecution
+from actorflow.workflows.body.branch import current_branch
+from actorflow.workflows.body.run_loop import RunLoop
+
+if TYPE_CHECKING:
+    from actorflow.tasks.task import AnyTask
+    from actorflow.workflows.body.branch import Branch
+    from actorflow.workflows.node.run_node import RunNode
+    from actorflow.workflows.rows.records import ClaimedRun, Record
+    from actorflow.workflows.workflow import AnyWorkflow
+
+
+class AsyncBody(Body):
+    """The body of an `async def` function.
+
+    Attributes:
+        main: the asyncio task of the function; None until it begins.
+        tell: has the actor of the run call `go_on`.
+    """
+
+    is_async: ClassVar[bool] = True
+
+    def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[Record]) -> None:
+        super().__init__(node, run, workflow, records)
+        self.loop = RunLoop(self)  # type: ignore[abstract]  # the rest of a loop raises NotImplementedError
+        self.main: asyncio.Task[Any] | None = None
+        self.tell: Callable[[], None] = lambda: None
+        self._was_cancelled = False
+
+    def go_on(self) -> bool:
+        """Have the code hear of all records that are there; return whether it is over.
+
+        Raises:
+            Unload: it is unloaded, or does not fit its records.
+        """
+        outer = CURRENT.get()
+        assert outer is not None
+        token = CURRENT.set(AsyncExecution(self, outer))
+        try:
+            if self.main is None:
+                self.main = self._begin()
+                self.loop.drain()
+            while not self.is_over and self.deliver():
+                if self.is_cancelled and not self._was_cancelled:
+                    self._was_cancelled = True
+                    self.main.cancel()
+                self.loop.drain()
+            if self.is_over:
+                raise Unload
+        finally:
+            CURRENT.reset(token)
+        return self.main.done()
+
+    def _begin(self) -> asyncio.Task[Any]:
+        args, kwargs = self.node.read(self.run.input)
+        return self.loop.create_task(self.workflow.function(*args, **kwargs))
+
+    def value(self) -> Any:
+        """Return the value of the code, or raise its error."""
+        assert self.main is not None
+        return self.main.result()
+
+    def close(self) -> None:
+        """End the frames of the code, which is unloaded: each is raised Unload in, and nothing of it is recorded."""
+        outer = CURRENT.get()
+        token = CURRENT.set(None if outer is None else AsyncExecution(self, outer))
+        try:
+            for task in self.loop.tasks():
+                end_frames(task)
+        finally:
+            CURRENT.reset(token)
+
+    def wake(self) -> None:
+        """Have the actor of the run let the code go on."""
+        self.tell()
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def call(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG002 - the one that awaits counts
+        """Return a coroutine that runs a task as the next step of the branch that awaits it."""
+        self.check()
+        if not task.is_async:
+            name = task.function.__name__
+            raise DefinitionError(
+                f"{name}(...) would block the other branches of {self.workflow.name}, which is async: "
+                f"await {name}.submit(...)"
+            )
+        return self._step(task, args, kwargs)
+
+    async def _step(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        branch = current_branch()
+        assert branch is not None
+        return await self.begin(self.step_of(branch, task, args, kwargs))
+
+
+class AsyncExecution(BodyExecution):
+    """The place where the code of an `async def` function runs."""
+
+    __slots__ = ()
+
+
+def end_frames(task: asyncio.Task[Any]) -> None:
+    """Raise Unload in a coroutine until it has left all of its frames."""
+    coro: Any = task.get_coro()
+    assert isinstance(coro, Coroutine)
+    for _ in range(10):
+        try:
+            coro.throw(Unload())
+        except (StopIteration, RuntimeError):
+            return
+        except BaseException:  # noqa: BLE001 - whatever its clean-up raises
+            return

@@ -1,0 +1,342 @@
+"""Body: the code of a run that is loaded here, from its begin to its end or until it is unloaded.
+
+The journal's order is the order of delivery: the body hears of one record at a time, and then goes on until it waits
+again, when it runs for the first time and when it replays. Until all records that were loaded are heard nothing new is
+begun, since the journal may tell how it has ended. What the body begins is visible outside only once all is committed
+that it had heard of by then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actorflow.core.messages.execution import Execution
+from actorflow.errors import DefinitionError, NonDeterministic, RunCancelled, Unload
+from actorflow.tasks.options import check_seconds
+from actorflow.workflows.body.branch import Branch, current_branch
+from actorflow.workflows.body.gathering import Gathered
+from actorflow.workflows.body.mail import Mail
+from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, TimerStep, arguments_of
+from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, Identity, Record, RunLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actorflow.core.futures.future import Future
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.store.transaction import Transaction
+    from actorflow.tasks.task import AnyTask
+    from actorflow.workflows.node.run_node import RunNode
+    from actorflow.workflows.rows.records import ClaimedRun
+    from actorflow.workflows.workflow import AnyWorkflow
+
+
+class Body:
+    """The code of a run, its journal and the steps that it waits for.
+
+    Attributes:
+        now: the time of the last record that the body has heard of: the clock of its code.
+        last: the number of the last record.
+        open: the steps that were begun and whose end was not heard of, by where they stand.
+        attempts: the attempts that had failed when the run was loaded.
+        journal: the records that the body has not heard of.
+        uncommitted: the numbers of records that are not committed, in their order.
+        is_over: it has ended or is unloaded; nothing is begun or recorded any more.
+        is_closed: its end is in the store, or it was given back.
+        is_lost: another node has the run.
+        ref: the actor of the run.
+        lock: held for a moment, by whoever changes any of these.
+    """
+
+    is_async: ClassVar[bool] = False
+
+    def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[Record]) -> None:
+        self.node = node
+        self.run = run
+        self.workflow = workflow
+        self.now = run.started
+        self.last = records[-1].n if records else 0
+        self.open: dict[Identity, Step] = {}
+        self.attempts: dict[Identity, list[Record]] = {}
+        self.journal: deque[Record] = deque()
+        for record in records:
+            if record.kind == ATTEMPT:
+                self.attempts.setdefault(record.identity, []).append(record)
+            else:
+                self.journal.append(record)
+        self.uncommitted: dict[int, None] = {}
+        self.is_over = self.is_closed = self.is_lost = False
+        self.ref: ActorRef[Any] | None = None
+        self.lock = threading.RLock()
+        self.mail = Mail(self)
+        self.trunk = Branch(self, "0")
+        self.is_cancelled = False
+        self._to_replay = len(self.journal)
+        self._unlaunched: list[Step] = []
+        self._misfit: NonDeterministic | None = None
+
+    # --- what the code calls -----------------------------------------------------------------------------------------
+
+    def call(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a task as the next step of a branch."""
+        raise NotImplementedError  # pragma: no cover - sync and async bodies have their own way
+
+    def submit(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        """Begin a task as the next step of a branch."""
+        return self.begin(self.step_of(branch, task, args, kwargs))
+
+    def step_of(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskStep:
+        """Return a task as the next step of a branch."""
+        self.check()
+        given = arguments_of(task, args, kwargs)
+        identity, start = branch.next(task.name)
+        return TaskStep(self, identity, start, task, given)
+
+    def map(self, branch: Branch, task: AnyTask, items: Iterable[Any], limit: int | None) -> Future[list[Any]]:
+        """Begin a task for each item, so many at once; the future has the results in the order of the items."""
+        todo = deque(items)
+        if limit is None or limit >= len(todo):
+            return Gathered([self.submit(branch.child(), task, (item,), {}) for item in todo])
+        gathered = Gathered([])
+        waiting = deque((branch.child(), item) for item in todo)
+
+        def begin_next() -> None:
+            if waiting and not gathered.done():
+                lane, item = waiting.popleft()
+                gathered.add(self.submit(lane, task, (item,), {}), begin_next)
+
+        gathered.expect(len(waiting))
+        for _ in range(limit):
+            begin_next()
+        return gathered
+
+    def begin_timer(self, branch: Branch, seconds: float) -> Future[Any]:
+        """Begin a timer as the next step of a branch."""
+        self.check()
+        identity, start = branch.next("timer")
+        return self.begin(TimerStep(self, identity, start, seconds))
+
+    def begin(self, step: Step) -> Future[Any]:
+        """Have a step begin, as soon as it may: the journal may have its end."""
+        self.open[step.identity] = step
+        with self.lock:
+            self._unlaunched.append(step)
+        self.launch()
+        return step.future
+
+    def check(self) -> None:
+        """Raise what ends the code: it is unloaded, or somebody has cancelled the run."""
+        if self.is_over:
+            raise Unload
+
+    # --- the journal -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the body has not heard of all records that were there when it was loaded."""
+        return self._to_replay > 0
+
+    def deliver(self) -> bool:
+        """Have the body hear of the next record; False if there is none.
+
+        Raises:
+            Unload: the record is of a step that the code has not begun, or has begun otherwise.
+        """
+        try:
+            record = self.journal.popleft()
+        except IndexError:
+            return False
+        if self._to_replay:
+            self._to_replay -= 1
+        self.now = record.at
+        if record.kind == CANCEL:
+            self.is_cancelled = True
+        else:
+            self._hear(record)
+        if not self._to_replay:
+            self.launch()
+        return True
+
+    def _hear(self, record: Record) -> None:
+        step = self.open.pop(record.identity, None)
+        if step is None:
+            raise self.misfit(record.identity, None)
+        if (step.start, step.hash) != (record.start, record.hash):
+            raise self.misfit(record.identity, step)
+        step.hear(record)
+
+    def misfit(self, expected: Identity | None, step: Step | None) -> Unload:
+        """Note that the code does not fit its records, and return what ends it."""
+        branch, name, occurrence = expected or ("", "nothing", 0)
+        where = f"{name} ({occurrence}. time in branch {branch})" if expected else name
+        if step is not None:
+            got = f"{name} with other arguments" if step.hash is not None else f"{name} in another order"
+        else:
+            begun = sorted(one.identity[1] for one in self.open.values())
+            got = ", ".join(begun) or "nothing"
+        self._misfit = NonDeterministic(where, got)
+        self.is_over = True
+        return Unload()
+
+    def arrive(self, record: Record, mail: int | None = None) -> None:
+        """Put the end of a step into the journal, and have it committed; may be called by any thread."""
+        with self.lock:
+            if self.is_over:
+                return
+            self._number(record)
+            self.journal.append(record)
+        self.node.commit(self, record, mail)
+        self.wake()
+
+    def note(self, record: Record) -> None:
+        """Have a record committed that the code does not hear of."""
+        with self.lock:
+            self._number(record)
+        self.node.commit(self, record, None)
+
+    def _number(self, record: Record) -> None:
+        self.last += 1
+        record.n = self.last
+        self.uncommitted[record.n] = None
+
+    def write_within(self, transaction: Transaction, record: Record) -> bool:
+        """Write a record into a transaction that the caller commits; False if another node has the run."""
+        with self.lock:
+            if self.is_over:
+                return False
+            self.last += 1
+            record.n = self.last
+        try:
+            ledger.append(transaction, self.run, self.node.id, [record])
+        except RunLost:
+            return False
+        return True
+
+    def committed(self, record: Record) -> None:
+        """Note that a record is committed."""
+        with self.lock:
+            self.uncommitted.pop(record.n, None)
+        self.launch()
+        self.wake()
+
+    def is_safe(self, after: int) -> bool:
+        """Say whether all records up to one are committed."""
+        with self.lock:
+            return next(iter(self.uncommitted), after + 1) > after
+
+    def launch(self) -> None:
+        """Begin the steps that may begin by now."""
+        if self._to_replay or self.is_over:
+            return
+        with self.lock:
+            ready = [step for step in self._unlaunched if self.is_safe(step.after)]
+            if not ready:
+                return
+            self._unlaunched = [step for step in self._unlaunched if step not in ready]
+        for step in ready:
+            if step.identity in self.open:
+                step.is_launched = True
+                step.launch()
+
+    def wake(self) -> None:
+        """Have the code go on: something may have happened that it waits for."""
+        raise NotImplementedError  # pragma: no cover - sync and async bodies have their own way
+
+    def runs_inline(self, step: TaskStep) -> bool:  # noqa: ARG002 - of sync bodies
+        """Say whether a step is run by the thread of the code itself."""
+        return False
+
+    def cut(self, step: TaskStep) -> None:
+        """Note that an attempt was cut, as the system ends."""
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a step is under way that the code has begun and does not wait for."""
+        return any(step.is_work for step in self.open.values())
+
+    def unload(self) -> None:
+        """Have the code end without a trace: the run goes on where it was, here or elsewhere."""
+        with self.lock:
+            self.is_over = True
+        self.wake()
+
+    @property
+    def misfits(self) -> NonDeterministic | None:
+        """Why the code does not fit its records; None: it does."""
+        return self._misfit
+
+    def next_wake(self) -> float | None:
+        """Return when the first of its timers is due."""
+        times = (getattr(step, "due", None) for step in self.open.values())
+        return min((time for time in times if time is not None), default=None)
+
+
+class BodyExecution(Execution):
+    """The place where the code of a body runs: its sends and its waits have rules of their own."""
+
+    __slots__ = ("body", "outer")
+
+    holds = True
+
+    def __init__(self, body: Body, outer: Execution) -> None:
+        self.body = body
+        self.outer = outer
+        self.item = (None, None, None, None)  # type: ignore[assignment]  # no actor: sends come to `hold`
+        self.left = None
+        self.scheduler = outer.scheduler
+
+    @property
+    def receiver(self) -> ActorRef[Any] | None:
+        """The actor that runs the body."""
+        return self.outer.receiver
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether that was abandoned."""
+        return self.outer.is_abandoned
+
+    def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:  # noqa: ARG002 - any send
+        """Refuse a send: in a replay it would leave again.
+
+        Raises:
+            DefinitionError: always.
+        """
+        self.body.check()
+        raise DefinitionError(
+            f"the body of run {self.body.run.name} sends {ref.path} a message, and a replay would send it again: have "
+            "a task send it, as a step"
+        )
+
+    def timer(self, seconds: float) -> Future[None]:
+        """Begin a timer of the body, in a branch of its own."""
+        check_seconds("timer", seconds, zero=True)
+        return self.body.begin_timer((current_branch() or self.body.trunk).child(), seconds)
+
+    def wait(self, future: Future[Any], timeout: float | None) -> None:
+        """Wait for a step."""
+        self.body.check()
+        if not isinstance(future, StepFuture | Gathered):
+            raise DefinitionError(
+                f"the body of run {self.body.run.name} waits for something that is no step of it, and a replay would "
+                "not: have a task wait for it, as a step"
+            )
+        if timeout is not None:
+            raise DefinitionError(
+                "get(timeout=) in the body of a workflow goes by a clock that a replay does not see: give the task a "
+                "timeout, or wait for af.timer(seconds) too"
+            )
+        self.wait_for(future)
+
+    def wait_for(self, future: Future[Any]) -> None:  # noqa: ARG002 - of sync bodies
+        """Block the code until a step of it is over."""
+        raise DefinitionError("get() in an async body would block its other branches: await the future")
+
+
+def cancelled(body: Body) -> RunCancelled:
+    """Return the error that ends a body whose run was cancelled."""
+    return RunCancelled(f"run {body.run.name} was cancelled")

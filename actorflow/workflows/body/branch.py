@@ -1,0 +1,73 @@
+"""Branch: a line of a run's code, in which steps are started one after the other.
+
+A body begins with one. Each task that is submitted, and each asyncio task of an async body, has a branch of its own
+with a number, so that a step is known by where it stands (branch, name, occurrence), however the branches interleave.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.tasks.current import CURRENT_BODY, StepStarter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from actorflow.core.futures.future import Future
+    from actorflow.tasks.task import AnyTask
+    from actorflow.workflows.body.body import Body
+    from actorflow.workflows.rows.records import Identity
+
+
+class Branch(StepStarter):
+    """The branch that code of a body runs in; `CURRENT_BODY` has it there.
+
+    Attributes:
+        path: the numbers of the branches that it came of: "0.2.1" is the first of the second of the main one.
+        starts: the steps that were started in it.
+    """
+
+    __slots__ = ("_branches", "_names", "body", "path", "starts")
+
+    def __init__(self, body: Body, path: str) -> None:
+        self.body = body
+        self.path = path
+        self.starts = 0
+        self._branches = 0
+        self._names: dict[str, int] = {}
+
+    def child(self) -> Branch:
+        """Return a new branch of this one."""
+        self._branches += 1
+        return Branch(self.body, f"{self.path}.{self._branches}")
+
+    def next(self, name: str) -> tuple[Identity, int]:
+        """Return the identity of the next step of a name, and how many steps were started here before it."""
+        count = self._names[name] = self._names.get(name, 0) + 1
+        self.starts += 1
+        return (self.path, name, count), self.starts - 1
+
+    def count(self, what: str) -> int:
+        """Return how often this was called for something that is no step."""
+        count = self._names[f"({what})"] = self._names.get(f"({what})", 0) + 1
+        return count
+
+    # --- tasks -------------------------------------------------------------------------------------------------------
+
+    def call(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a task as the next step, and return what it returns."""
+        return self.body.call(self, task, args, kwargs)
+
+    def submit(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        """Begin a task as a step in a branch of its own."""
+        return self.body.submit(self.child(), task, args, kwargs)
+
+    def map(self, task: AnyTask, items: Iterable[Any], limit: int | None) -> Future[list[Any]]:
+        """Begin a task for each item, so many at once."""
+        return self.body.map(self, task, items, limit)
+
+
+def current_branch() -> Branch | None:
+    """Return the branch of the body that runs here; None outside of bodies."""
+    found = CURRENT_BODY.get()
+    return found if isinstance(found, Branch) else None

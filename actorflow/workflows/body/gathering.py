@@ -1,0 +1,56 @@
+"""Gathering: several futures of steps as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, TypeVar
+
+from actorflow.core.futures.future import Future
+
+T = TypeVar("T")
+
+
+class Gathered(Future[Any]):
+    """A future of the results of several steps, in their order; the first error that is heard ends it.
+
+    It is set when the last of them is, so in a body it counts as a step.
+    """
+
+    __slots__ = ("_futures", "_left", "_makes")
+
+    def __init__(self, futures: Iterable[Future[Any]], makes: Callable[[list[Any]], Any] = list) -> None:
+        super().__init__()
+        self._futures: list[Future[Any]] = []
+        self._makes = makes
+        self._left = 0
+        futures = [*futures]
+        self.expect(len(futures))
+        for future in futures:
+            self.add(future)
+        if not futures:
+            self._end()
+
+    def expect(self, count: int) -> None:
+        """Wait for so many more."""
+        self._left += count
+
+    def add(self, future: Future[Any], then: Callable[[], object] = lambda: None) -> None:
+        """Wait for one of those that are expected, and call a function when it is there."""
+        self._futures.append(future)
+        future._heard = True
+        heard = partial(self._heard_of, future, then)
+        if not future._add_waiter(heard):
+            heard()
+
+    def _heard_of(self, future: Future[Any], then: Callable[[], object]) -> None:
+        self._left -= 1
+        if future._error is not None:
+            self._settle(None, future._error)
+            return
+        then()
+        if not self._left:
+            self._end()
+
+    def _end(self) -> None:
+        self._settle(self._makes([future._value for future in self._futures]), None)

@@ -1,0 +1,57 @@
+"""Mail: the signals to a run that its body has not taken yet."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actorflow.workflows.rows.records import RESULT
+
+if TYPE_CHECKING:
+    from actorflow.workflows.body.body import Body
+    from actorflow.workflows.body.steps import SignalStep
+
+
+class Mail:
+    """The signals to one run, and the waits for them: each signal goes to the first wait for its class."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+        self._signals: deque[tuple[int, Any, bytes]] = deque()  # row, signal, and the signal as it is recorded
+        self._waits: list[SignalStep] = []
+
+    def put(self, row: int, signal: Any, value: bytes) -> None:
+        """Take in a signal: give it to the first wait for its class, or keep it."""
+        with self._body.lock:
+            for wait in self._waits:
+                if isinstance(signal, wait.kind):
+                    self._waits.remove(wait)
+                    self._give(wait, row, value)
+                    return
+            self._signals.append((row, signal, value))
+
+    def take(self, wait: SignalStep) -> bool:
+        """Give a wait the first signal of its class that is kept; False if there is none: then it is given the next."""
+        with self._body.lock:
+            for kept in self._signals:
+                row, signal, value = kept
+                if isinstance(signal, wait.kind):
+                    self._signals.remove(kept)
+                    self._give(wait, row, value)
+                    return True
+            self._waits.append(wait)
+            return False
+
+    def give_up(self, wait: SignalStep) -> None:
+        """End a wait whose time is over."""
+        with self._body.lock:
+            if wait in self._waits:
+                self._waits.remove(wait)
+                self._body.arrive(wait.record(RESULT, None, None))
+
+    def _give(self, wait: SignalStep, row: int, value: bytes) -> None:
+        self._body.arrive(wait.record(RESULT, value, None), row)
+
+    def __bool__(self) -> bool:
+        """Say whether signals are kept."""
+        return bool(self._signals)

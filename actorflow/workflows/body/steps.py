@@ -1,0 +1,267 @@
+"""Steps: what a body has begun and has not heard the end of: tasks, timers, and waits for signals."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from actorflow.core.futures.future import Future
+from actorflow.core.log import logger
+from actorflow.errors import StepFailed
+from actorflow.store.codec import encode
+from actorflow.store.error_json import read_error
+from actorflow.tasks.execution import Attempt
+from actorflow.workflows.rows.records import ATTEMPT, RESULT, Record
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Transaction
+    from actorflow.tasks.execution import Ending
+    from actorflow.tasks.task import AnyTask
+    from actorflow.workflows.body.body import Body
+    from actorflow.workflows.rows.records import Identity
+
+CRASHES: Final = 3  # processes that a step may kill
+LACK_SECONDS: Final = 1.0  # until a step is tried again that this process lacked a resource for
+LONGEST_NAP: Final = 60.0  # seconds; a longer timer looks at the clock on the way: somebody may set it
+
+
+class StepFuture(Future[Any]):
+    """The future of a step, set when the body hears of its end."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: Step) -> None:
+        super().__init__()
+        self.step = step
+
+
+class Step:
+    """A step of a body that is not over.
+
+    Attributes:
+        identity: where it stands in the code.
+        start: how many steps of its branch were started before it.
+        hash: of its arguments.
+        future: set when the body hears of the end.
+        after: the record up to which all have to be committed before anything of the step may be seen outside.
+    """
+
+    __slots__ = ("after", "body", "future", "hash", "identity", "is_launched", "start")
+
+    def __init__(self, body: Body, identity: Identity, start: int, hash: bytes | None) -> None:
+        self.body = body
+        self.identity = identity
+        self.start = start
+        self.hash = hash
+        self.future: Future[Any] = StepFuture(self)
+        self.after = body.last
+        self.is_launched = False
+
+    is_work: ClassVar[bool] = False  # something is done for it: the run does not end before it has ended
+
+    def launch(self) -> None:
+        """Begin; called once, when it is known that the step has no record."""
+
+    def hear(self, record: Record) -> None:
+        """Set the future as the record says."""
+        self.future._settle(None if record.value is None else self.body.node.read(record.value), None)
+
+    def record(self, kind: int, value: bytes | None, error: bytes | None, **more: Any) -> Record:
+        """Return a record of this step, without its place yet."""
+        at = self.body.node.now()
+        return Record(
+            0,
+            self.identity,
+            self.start,
+            kind,
+            self.hash,
+            value,
+            error,
+            more.pop("attempt", 1),
+            more.pop("began", None),
+            at,
+        )
+
+
+class TimerStep(Step):
+    """A timer: its time counts from the last record that the body has heard of, so it is the same in a replay."""
+
+    __slots__ = ("due",)
+
+    def __init__(self, body: Body, identity: Identity, start: int, seconds: float) -> None:
+        super().__init__(body, identity, start, None)
+        self.due = body.now + seconds
+
+    def launch(self) -> None:
+        """Wait for the time."""
+        left = self.due - self.body.node.now()
+        if left > 0:
+            self.body.node.scheduler.call_later(min(left, LONGEST_NAP), self.look)
+        else:
+            self.fire()
+
+    def look(self) -> None:
+        """Fire if the time has come; the clock may have been set meanwhile."""
+        if not self.body.is_over:
+            self.launch()
+
+    def fire(self) -> None:
+        """Note the end of the time."""
+        if self.identity in self.body.open:
+            self.body.arrive(self.record(RESULT, None, None))
+
+
+class SignalStep(Step):
+    """A wait for a signal of a class, in the order of their commits; with a timeout, the wait may end without one."""
+
+    __slots__ = ("due", "kind")
+
+    def __init__(self, body: Body, identity: Identity, start: int, kind: type[Any], timeout: float | None) -> None:
+        super().__init__(body, identity, start, None)
+        self.kind = kind
+        self.due = None if timeout is None else body.now + timeout
+
+    def launch(self) -> None:
+        """Take a signal that is there, or wait for one."""
+        if not self.is_over() and not self.body.mail.take(self):
+            self.look()
+
+    def look(self) -> None:
+        """End the wait if its time is over."""
+        if self.due is None or self.is_over():
+            return
+        left = self.due - self.body.node.now()
+        if left > 0:
+            self.body.node.scheduler.call_later(min(left, LONGEST_NAP), self.look)
+        else:
+            self.body.mail.give_up(self)
+
+    def is_over(self) -> bool:
+        """Say whether its end is recorded, or nobody waits any more."""
+        return self.body.is_over or self.identity not in self.body.open
+
+
+class TaskStep(Step):
+    """A task as a step: the owner of its attempts.
+
+    Attributes:
+        key: the idempotency key: the same for all attempts, also in other processes.
+        attempt: counts from 1, over all processes.
+        tries: the attempts so far that count for the task's retry.
+        pause: seconds until the next attempt, after one that has failed.
+    """
+
+    __slots__ = ("attempt", "began", "crashes", "first", "given", "key", "may_write", "pause", "spent", "task", "tries")
+
+    is_work = True
+
+    def __init__(self, body: Body, identity: Identity, start: int, task: AnyTask, given: bytes) -> None:
+        super().__init__(body, identity, start, hashlib.blake2b(given, digest_size=16).digest())
+        branch, name, occurrence = identity
+        self.key = f"run/{body.run.name}/{branch}/{name}/{occurrence}"
+        self.task = task
+        self.given = given
+        self.may_write = True
+        failed = body.attempts.get(identity, ())
+        self.attempt = len(failed) + 1
+        self.tries = self.attempt
+        self.crashes = 0
+        self.first = failed[0].began if failed else None  # when the first attempt began
+        self.spent = 0.0
+        self.began = 0.0
+        self.pause: float | None = None
+
+    def __str__(self) -> str:
+        """Return how the log names it."""
+        branch, name, occurrence = self.identity
+        place = "" if branch == "0" and occurrence == 1 else f" ({branch}, {occurrence})"
+        return f"Run {self.body.run.name}: step {name}{place}"
+
+    # --- its attempts ------------------------------------------------------------------------------------------------
+
+    def launch(self) -> None:
+        """Have a runner begin an attempt."""
+        if not self.body.is_over:
+            self.body.node.run_step(self.begin())
+
+    def begin(self) -> Attempt[TaskStep]:
+        """Return the next attempt."""
+        now = self.body.node.now()
+        self.began = now
+        self.pause = None
+        if self.first is None:
+            self.first = now
+        else:
+            self.spent = max(0.0, now - self.first)
+        options = self.task.job_options
+        timeout = options.timeout if options.timeout is not None else self.task.timeout
+        return Attempt(self, self.task, self.body.node.site, timeout, options.retry or self.task.retry)
+
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """Return copies of the arguments: what the task makes of them, a replay would not see."""
+        args, kwargs = self.body.node.read(self.given)
+        return [*args], {**kwargs}
+
+    def report(self, done: Any, total: Any, /) -> None:
+        """Note how far the task is; only queues show it."""
+
+    def settle_within(self, transaction: Transaction, ending: Ending, /) -> bool:
+        """Write the record of the end into the transaction of the task."""
+        return self.body.write_within(transaction, self.end_record(ending))
+
+    def end(self, ending: Ending, /) -> None:
+        """Record the end; or have another attempt, after a pause."""
+        kind = ending.kind
+        if kind == "cut" or self.body.is_over:
+            self.body.cut(self)
+        elif kind == "again":
+            self.body.note(self.record(ATTEMPT, None, ending.error, attempt=self.attempt, began=self.began))
+            self.again(ending.pause)
+        elif kind == "not begun":
+            logger.warning("%s: its process lacks a resource, tried again: %s", self, ending.cause)
+            self.again(LACK_SECONDS, counts=False)
+        elif kind == "died" and self.crashes + 1 < CRASHES:
+            self.crashes += 1
+            logger.warning("%s lost its process and is run again: %s", self, ending.cause)
+            self.again(0.0)
+        else:
+            self.body.arrive(self.end_record(ending))
+
+    def end_record(self, ending: Ending) -> Record:
+        """Return the record of the end of the step."""
+        value = (ending.result or NOTHING) if ending.kind == "completed" else None
+        return self.record(RESULT, value, ending.error, attempt=self.attempt, began=self.began)
+
+    def again(self, pause: float, *, counts: bool = True) -> None:
+        """Have another attempt after a pause."""
+        self.attempt += counts
+        self.tries += counts
+        self.pause = pause
+        if not self.body.runs_inline(self):
+            self.body.node.scheduler.call_later(pause, self.launch)
+
+    # --- its end -----------------------------------------------------------------------------------------------------
+
+    def hear(self, record: Record) -> None:
+        """Set the future: the value or the error is the stored one, also the first time."""
+        if record.value is not None:
+            self.future._settle(self.body.node.read(record.value), None)
+            return
+        text, error = read_error(record.error, self.task.raises)
+        if error is None:
+            error = StepFailed(self.identity[1], text)
+        self.future._settle(None, error)
+
+
+NOTHING: Final = encode(None)
+
+
+def arguments_of(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """Return the arguments of a step, as they are compared.
+
+    Raises:
+        DefinitionError: the function does not take them.
+        PayloadError: one cannot be stored.
+    """
+    task.check(args, kwargs)
+    return encode([list(args), kwargs], f"the arguments of {task.name}")

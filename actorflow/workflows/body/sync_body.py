@@ -1,0 +1,210 @@
+"""SyncBody: the body of a plain function. It has a thread while it runs, and runs its steps there where that is all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.futures.future import Future, patient
+from actorflow.core.messages.execution import CURRENT
+from actorflow.errors import DefinitionError, Stopping, Unload
+from actorflow.tasks.current import CURRENT_BODY
+from actorflow.workflows.body.body import Body, BodyExecution, cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from actorflow.core.messages.execution import Execution
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.tasks.task import AnyTask
+    from actorflow.workflows.body.branch import Branch
+    from actorflow.workflows.body.steps import TaskStep
+    from actorflow.workflows.rows.records import Record
+
+
+class SyncBody(Body):
+    """The body of a plain function.
+
+    Attributes:
+        outer: the thread that runs it.
+        actor: the actor whose thread that is.
+    """
+
+    outer: Execution
+    actor: ActorRef[Any]
+    _news: Future[None] | None = None
+    _inline: TaskStep | None = None
+    _raised_cancel = False
+
+    def execute(self) -> Any:
+        """Run the code to its end, in the thread of an actor, and return its value; its error is raised.
+
+        Raises:
+            Unload: it is unloaded, or does not fit its records.
+        """
+        outer = CURRENT.get()
+        assert outer is not None
+        assert outer.receiver is not None
+        self.outer, self.actor = outer, outer.receiver
+        args, kwargs = self.node.read(self.run.input)
+        execution = SyncExecution(self, outer)
+        token, mark = CURRENT.set(execution), CURRENT_BODY.set(self.trunk)
+        try:
+            value = self.workflow.function(*args, **kwargs)
+        finally:
+            CURRENT_BODY.reset(mark)
+            CURRENT.reset(token)
+        self.check()
+        return value
+
+    # --- waits -------------------------------------------------------------------------------------------------------
+
+    def wait_for(self, future: Future[Any]) -> None:
+        """Hear of records until a step is over, and block while there are none.
+
+        Raises:
+            RunCancelled: somebody has cancelled the run; once, so that clean-up code may wait again.
+            Unload: the code is to end without a trace.
+        """
+        while not future._done:
+            self.check()
+            heard = self.deliver()
+            self.check_cancelled()
+            if not heard:
+                self.block(lambda: bool(self.journal))
+
+    def hear_next(self) -> None:
+        """Hear of the next record, though the code is over: a step of it that it does not wait for is under way."""
+        if self.is_over:
+            raise Unload
+        if not self.deliver():
+            self.block(lambda: bool(self.journal))
+
+    def check(self) -> None:
+        """Raise what ends the code."""
+        if self.is_over:
+            raise Unload
+        self.check_cancelled()
+
+    def check_cancelled(self) -> None:
+        """Raise the error of a cancelled run, once."""
+        if self.is_cancelled and not self._raised_cancel:
+            self._raised_cancel = True
+            raise cancelled(self)
+
+    def block(self, ready: Callable[[], bool]) -> None:
+        """Wait until something has happened that may make it ready; meanwhile others run."""
+        news: Future[None] = patient(None)  # type: ignore[arg-type]
+        with self.lock:
+            if self.is_over or ready():
+                return
+            self._news = news
+        try:
+            self.outer.wait(news, None)
+        except Stopping:
+            self.unload()
+            raise Unload from None
+        finally:
+            self._news = None
+
+    def wake(self) -> None:
+        """Have the code look at its journal."""
+        news = self._news
+        if news is not None:
+            news._settle(None, None)
+
+    # --- steps -------------------------------------------------------------------------------------------------------
+
+    def call(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a task: here, if nothing but its own code has to run."""
+        if task.is_async:
+            raise DefinitionError(
+                f"{task.name} is async, and the body of {self.workflow.name} is not: {task.function.__name__}"
+                ".submit(...).get(), or make the workflow async"
+            )
+        step = self.step_of(branch, task, args, kwargs)
+        if task.cpu or (task.job_options.timeout or task.timeout) is not None:
+            return self.begin(step).get()
+        self.open[step.identity] = step
+        while not step.future._done:
+            if self.deliver():
+                self.check_cancelled()
+            else:
+                self.check()
+                self.run_inline(step)
+                self.wait_for(step.future)
+        return step.future.get()
+
+    def runs_inline(self, step: TaskStep) -> bool:
+        """Say whether the thread of the code runs the attempts of a step itself."""
+        return self._inline is step
+
+    def run_inline(self, step: TaskStep) -> None:
+        """Run a step here to its end."""
+        while not self.is_safe(step.after):
+            self.block(lambda: self.is_safe(step.after))
+            self.check()
+        step.is_launched = True
+        self._inline = step
+        rng = self.node.scheduler.random_for(f"run {self.run.name}")
+        token, mark = CURRENT.set(self.outer), CURRENT_BODY.set(None)
+        try:
+            while True:
+                step.begin().run(rng, self.actor)
+                if step.pause is None:
+                    break
+                self.pause(step.pause)
+        finally:
+            CURRENT_BODY.reset(mark)
+            CURRENT.reset(token)
+            self._inline = None
+        self.check()
+
+    def arrive(self, record: Record, mail: int | None = None) -> None:
+        """Put the end of a step into the journal; of one that was run inline, this thread commits it."""
+        step = self._inline
+        if step is None or record.identity != step.identity:
+            super().arrive(record, mail)
+            return
+        with self.lock:
+            if self.is_over:
+                return
+            self._number(record)
+            self.journal.append(record)
+        self.node.commit_here(self, record)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass between two attempts."""
+        over: Future[None] = patient(None)  # type: ignore[arg-type]
+        self.node.scheduler.call_later(seconds, lambda: over._settle(None, None))
+        try:
+            self.outer.wait(over, None)
+        except Stopping:
+            self.unload()
+            raise Unload from None
+
+    def cut(self, step: TaskStep) -> None:  # noqa: ARG002 - whatever step it is
+        """Note that an attempt was cut, as the system ends: the code ends with it."""
+        self.unload()
+
+    def flush(self) -> None:
+        """Wait until all records are committed.
+
+        Raises:
+            Unload: the run was lost, or the system ends.
+        """
+        while not self.is_safe(self.last):
+            if self.is_over:
+                raise Unload
+            self.block(lambda: self.is_safe(self.last))
+
+
+class SyncExecution(BodyExecution):
+    """The place where the code of a plain function runs."""
+
+    __slots__ = ()
+
+    body: SyncBody
+
+    def wait_for(self, future: Future[Any]) -> None:
+        """Block the code until a step of it is over."""
+        self.body.wait_for(future)

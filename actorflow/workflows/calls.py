@@ -1,0 +1,162 @@
+"""Calls: the functions for bodies beside tasks: waits, signals, gatherings, their own time and chance."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random as _random
+import uuid as _uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from actorflow.core.futures.future import Future
+from actorflow.errors import DefinitionError
+from actorflow.store.error_json import name_of_class
+from actorflow.tasks.options import check_seconds
+from actorflow.workflows.body.branch import Branch, current_branch
+from actorflow.workflows.body.gathering import Gathered
+from actorflow.workflows.body.steps import SignalStep
+
+if TYPE_CHECKING:
+    from actorflow.workflows.body.body import Body
+
+T = TypeVar("T")
+T1 = TypeVar("T1")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
+T4 = TypeVar("T4")
+T5 = TypeVar("T5")
+
+
+def branch_of(call: str) -> Branch:
+    """Return the branch of the body that runs here.
+
+    Raises:
+        DefinitionError: none does.
+    """
+    branch = current_branch()
+    if branch is None:
+        msg = f"af.{call} is for the body of a workflow, and none runs here"
+        raise DefinitionError(msg)
+    branch.body.check()
+    return branch
+
+
+def blocking(call: str, cure: str) -> Branch:
+    """Return the branch of the plain body that runs here.
+
+    Raises:
+        DefinitionError: none does, or it is async.
+    """
+    branch = branch_of(call)
+    if branch.body.is_async:
+        msg = f"af.{call} would block the other branches of an async workflow: {cure}"
+        raise DefinitionError(msg)
+    return branch
+
+
+# --- futures ----------------------------------------------------------------------------------------------------------
+
+
+@overload
+def gather(f1: Future[T1], /) -> Future[tuple[T1]]: ...  # pyright: ignore[reportOverlappingOverload]
+@overload
+def gather(f1: Future[T1], f2: Future[T2], /) -> Future[tuple[T1, T2]]: ...
+@overload
+def gather(f1: Future[T1], f2: Future[T2], f3: Future[T3], /) -> Future[tuple[T1, T2, T3]]: ...
+@overload
+def gather(f1: Future[T1], f2: Future[T2], f3: Future[T3], f4: Future[T4], /) -> Future[tuple[T1, T2, T3, T4]]: ...
+@overload
+def gather(
+    f1: Future[T1], f2: Future[T2], f3: Future[T3], f4: Future[T4], f5: Future[T5], /
+) -> Future[tuple[T1, T2, T3, T4, T5]]: ...
+@overload
+def gather(futures: Iterable[Future[T]], /) -> Future[list[T]]: ...
+@overload
+def gather(*futures: Future[T]) -> Future[list[T]]: ...
+def gather(*futures: Any) -> Future[Any]:
+    """Return one future of the results of several, in their order; the first error that is heard of ends it.
+
+    `af.gather(a, b)` gives a tuple, and `af.gather(futures)` a list. The others go on after an error.
+
+    Raises:
+        DefinitionError: something given is no future.
+    """
+    is_list = len(futures) == 1 and not isinstance(futures[0], Future)
+    given = [*futures[0]] if is_list else [*futures]
+    for future in given:
+        if not isinstance(future, Future):
+            msg = f"af.gather({future!r}): give futures, such as task.submit(...)"
+            raise DefinitionError(msg)
+    return Gathered(given, list if is_list or len(given) > 5 else tuple)
+
+
+@overload
+def signal(kind: type[T], /, *, timeout: float) -> Future[T | None]: ...
+@overload
+def signal(kind: type[T], /) -> Future[T]: ...
+def signal(kind: type[Any], /, *, timeout: float | None = None) -> Future[Any]:
+    """Return a future of the next signal of a class; with a timeout, None if none has come by then."""
+    return begin_wait(branch_of("signal()").child(), kind, timeout)
+
+
+def begin_wait(branch: Branch, kind: type[Any], timeout: float | None) -> Future[Any]:
+    """Begin a wait for a signal as the next step of a branch."""
+    if not isinstance(kind, type):
+        msg = f"a wait for {kind!r}: give the class of the signal"
+        raise DefinitionError(msg)
+    if timeout is not None:
+        check_seconds("timeout", timeout, zero=True)
+    identity, start = branch.next(f"signal {name_of_class(kind)}")
+    return branch.body.begin(SignalStep(branch.body, identity, start, kind, timeout))
+
+
+# --- blocking forms ---------------------------------------------------------------------------------------------------
+
+
+def sleep(seconds: float, /) -> None:
+    """Let so many seconds pass in the body of a plain workflow, also if its process dies meanwhile.
+
+    Raises:
+        DefinitionError: the workflow is async: `await af.timer(seconds)`.
+    """
+    check_seconds("sleep", seconds, zero=True)
+    branch = blocking("sleep()", "await af.timer(seconds)")
+    branch.body.begin_timer(branch, seconds).get()
+
+
+@overload
+def wait(kind: type[T], /, *, timeout: float) -> T | None: ...
+@overload
+def wait(kind: type[T], /) -> T: ...
+def wait(kind: type[Any], /, *, timeout: float | None = None) -> Any:
+    """Wait for the next signal of a class in the body of a plain workflow; with a timeout, None if none has come.
+
+    Raises:
+        DefinitionError: the workflow is async: `await af.signal(Class)`.
+    """
+    return begin_wait(blocking("wait()", "await af.signal(Class)"), kind, timeout).get()
+
+
+# --- time and chance --------------------------------------------------------------------------------------------------
+
+
+def now() -> dt.datetime:
+    """Return the time of the last record that the body has heard of, in UTC: the same in each replay."""
+    return dt.datetime.fromtimestamp(branch_of("now()").body.now, dt.UTC)
+
+
+def random() -> _random.Random:
+    """Return random numbers that are the same in each replay: a new stream at each call."""
+    branch = branch_of("random()")
+    return _random.Random(seed_of(branch.body, branch, "random"))
+
+
+def uuid() -> _uuid.UUID:
+    """Return a new UUID that is the same in each replay."""
+    branch = branch_of("uuid()")
+    return _uuid.UUID(int=_random.Random(seed_of(branch.body, branch, "uuid")).getrandbits(128), version=4)
+
+
+def seed_of(body: Body, branch: Branch, what: str) -> str:
+    """Return the seed of a draw: the run, the branch, and how many draws of its kind were made there."""
+    return f"{body.run.name} {body.run.created} {branch.path} {what} {branch.count(what)}"

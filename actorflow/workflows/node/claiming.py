@@ -1,0 +1,102 @@
+"""Claiming: the actor that takes runs which are ready, and loads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from actorflow.core.actors.actor import Actor
+from actorflow.core.log import logger
+from actorflow.errors import StoreError
+from actorflow.store.members import PERIOD_SECONDS
+from actorflow.text import reason_of
+from actorflow.workflows.node.run_actor import RunActor
+from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.records import PARKED
+
+if TYPE_CHECKING:
+    from actorflow.core.refs.timers import Timer
+    from actorflow.store.transaction import Transaction
+    from actorflow.workflows.node.run_node import RunNode
+    from actorflow.workflows.rows.records import ClaimedRun, Record
+
+PART: Final = 64  # runs that are taken in one transaction
+CLOCK_SECONDS: Final = 60.0  # between two looks, as somebody may set the clock
+STORE_SECONDS: Final = 1.0
+
+
+class Runs(Actor, intensity=10, period=10.0):
+    """Takes runs that are ready and whose workflow is known here, and has an actor for each that is loaded."""
+
+    def __init__(self, node: RunNode) -> None:
+        super().__init__()
+        self.node = node
+        self.timer: Timer | None = None
+
+    def on_start(self) -> None:
+        """Look for runs at once: a process may have died just now."""
+        self.actor_ref.cast(Runs.look_around)
+        self.actor_ref.cast(Runs.look)
+
+    def look_around(self) -> None:
+        """Say that this node lives, and look for nodes that have died: what they leave is looked for then."""
+        node = self.node
+        if node.is_closed:
+            return
+        if not node.store.is_alone:
+            try:
+                node.store.members.look()
+            except StoreError as error:
+                node.report_failure_of_claim(error)
+            self.ctx.after(PERIOD_SECONDS, self.look_around)
+
+    def look(self) -> None:
+        """Take runs that are ready, until none is left."""
+        node = self.node
+        if node.is_closed or node.scheduler.draining:
+            return
+        try:
+            while self.claim() == PART:
+                pass
+            wake = node.store.read(lambda tx: tx.one("runs.next_wake"))
+        except StoreError as error:
+            node.report_failure_of_claim(error)
+            self.look_in(STORE_SECONDS)
+            return
+        if wake is not None and wake[0] is not None:
+            self.look_in(min(max(0.0, wake[0] - node.now()), CLOCK_SECONDS))
+
+    def look_in(self, seconds: float) -> None:
+        """Look again in some seconds."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = self.ctx.after(seconds, self.look)
+
+    def claim(self) -> int:
+        """Take some runs, and load them; return how many."""
+        node = self.node
+        workflows = node.known()
+
+        def work(transaction: Transaction) -> list[tuple[ClaimedRun, list[Record]]]:
+            claimed = ledger.claim(transaction, workflows, node.id, node.now(), PART)
+            return [(run, ledger.records(transaction, run.id)) for run in claimed]
+
+        if not node.store.read(lambda tx: ledger.has_ready(tx, workflows, node.now())):
+            return 0
+        loaded = node.store.write(work)
+        for run, records in loaded:
+            self.load(run, records)
+        return len(loaded)
+
+    def load(self, run: ClaimedRun, records: list[Record]) -> None:
+        """Have an actor for a run."""
+        node = self.node
+        old = node.bodies.get(run.name)
+        if old is not None:  # it was taken for dead, and has got its run back
+            node.lost(old, ledger.lost(run))
+        try:
+            body = node.body_of(run, records)
+            body.ref = self.ctx.spawn(RunActor, node, body)
+        except Exception as error:  # noqa: BLE001 - of one run; the others are loaded all the same
+            logger.exception("Run %s could not be loaded: %s", run.name, reason_of(error))
+            reason = f"it could not be loaded: {reason_of(error)}"
+            node.store.write(lambda tx: ledger.let_go(tx, run, node.id, PARKED, "parked", None, reason))

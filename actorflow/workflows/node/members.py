@@ -1,0 +1,121 @@
+"""Members: the commits of runs that this process shares among them: records, and ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.errors import OutcomeUnknown
+from actorflow.store.commit_batch import BatchMember
+from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.records import RunLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from actorflow.store.transaction import Transaction
+    from actorflow.workflows.body.body import Body
+    from actorflow.workflows.rows.records import Record
+
+STORE_SECONDS = 1.0  # until a commit is tried again that the store has refused
+
+
+class RunMember(BatchMember):
+    """A commit of one run. If the store refuses it, it is tried again: the body may have heard of it already."""
+
+    __slots__ = ("body", "is_doubtful")
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self.is_doubtful = False  # it may be there, by a commit whose outcome is unknown
+
+    def settle(self, error: Exception | None) -> None:
+        """Go on after the commit; or write it again in a second."""
+        node = self.body.node
+        if error is None:
+            node.outage_over()
+            self.committed()
+        elif isinstance(error, RunLost):
+            node.lost(self.body, error)
+        else:
+            self.is_doubtful = self.is_doubtful or isinstance(error, OutcomeUnknown)
+            node.report_failure(self.body, error)
+            node.scheduler.call_later(STORE_SECONDS, self.again)
+
+    def again(self) -> None:
+        """Write it once more."""
+        if not self.body.is_closed:
+            self.body.node.batch.add(self)
+
+    def committed(self) -> None:
+        """Have the run go on."""
+        raise NotImplementedError  # pragma: no cover - each kind has its own
+
+
+class RecordMember(RunMember):
+    """A record of a run, and the signal that it has taken."""
+
+    __slots__ = ("mail", "record")
+
+    def __init__(self, body: Body, record: Record, mail: int | None) -> None:
+        super().__init__(body)
+        self.record = record
+        self.mail = mail
+
+    def write(self, transaction: Transaction) -> None:
+        """Write the record.
+
+        Raises:
+            RunLost: another node has the run, or has taken the signal.
+        """
+        body, record = self.body, self.record
+        if self.is_doubtful and transaction.one("runs.has_record", {"run": body.run.id, "n": record.n}) is not None:
+            return
+        ledger.append(transaction, body.run, body.node.id, [record])
+        if self.mail is not None and transaction.run("actors.done", {"id": self.mail}) != 1:
+            raise ledger.lost(body.run)
+
+    @classmethod
+    def write_all(cls, members: Sequence[Any], transaction: Transaction) -> None:
+        """Write the records of many runs."""
+        plain = [one for one in members if one.mail is None and not one.is_doubtful]
+        if not ledger.append_all(transaction, [(one.body.run, one.body.node.id, one.record) for one in plain]):
+            raise RunLost
+        for member in members:
+            if member.mail is not None or member.is_doubtful:
+                member.write(transaction)
+
+    def committed(self) -> None:
+        """Let the steps begin that wait for this commit."""
+        self.body.committed(self.record)
+
+
+class EndMember(RunMember):
+    """The end of a run whose body has no thread."""
+
+    __slots__ = ("error", "output", "status", "then")
+
+    def __init__(
+        self, body: Body, status: str, output: bytes | None, error: bytes | None, then: Callable[[], object]
+    ) -> None:
+        super().__init__(body)
+        self.status = status
+        self.output = output
+        self.error = error
+        self.then = then
+
+    def write(self, transaction: Transaction) -> None:
+        """Write the end.
+
+        Raises:
+            RunLost: another node has the run.
+        """
+        body = self.body
+        if self.is_doubtful:
+            row = transaction.one("runs.outcome", {"name": body.run.name})
+            if row is not None and row[0] == self.status:
+                return
+        ledger.end(transaction, body.run, body.node.id, self.status, self.output, self.error, body.node.now())
+
+    def committed(self) -> None:
+        """Tell who waits for the end."""
+        self.then()

@@ -1,0 +1,188 @@
+"""RunActor: the actor of a loaded run: its mail, its async code, and its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.actors.actor import Actor
+from actorflow.core.log import logger
+from actorflow.core.messages.messages import Call
+from actorflow.durable.rows import ledger as mailboxes
+from actorflow.durable.rows.payload import unpack
+from actorflow.errors import PayloadError, Unload
+from actorflow.store.codec import check_size, encode
+from actorflow.store.error_json import write_error
+from actorflow.text import reason_of
+from actorflow.workflows.body.async_body import AsyncBody
+from actorflow.workflows.body.sync_body import SyncBody
+from actorflow.workflows.node.members import EndMember
+from actorflow.workflows.rows.records import CANCEL, Record
+from actorflow.workflows.signals import CancelRun
+
+if TYPE_CHECKING:
+    from actorflow.durable.handling.runtime_messages import RowsArrived
+    from actorflow.workflows.body.body import Body
+    from actorflow.workflows.node.run_node import RunNode
+
+WINDOW = 64  # signals that are read at once
+
+
+class RunBox:
+    """The mailbox of a loaded run, as the durable runtime knows mailboxes."""
+
+    capacity = None
+    aside = None
+
+    def __init__(self, node: RunNode, actor: Any) -> None:
+        self.ref = actor
+        self.durability = None
+        self.chain = (-1, 0)
+        self.handed = 0
+        self.is_doubtful = False
+        self._scheduler = node.scheduler
+
+    def hear(self, _mail: RowsArrived) -> None:
+        """Have the run look for mail."""
+        self.handed = 0
+        self._scheduler.post(self.ref, Call("fetch_mail", (), {}), None)
+
+
+class RunActor(Actor):
+    """Has the code of one run go on, from the time that it is loaded until it ends or is unloaded."""
+
+    _works_in_drains = True
+
+    def __init__(self, node: RunNode, body: Body) -> None:
+        super().__init__()
+        self.node = node
+        self.body = body
+        self.upto = 0  # the number up to which mail was read
+        self.is_ending = False
+
+    def on_start(self) -> None:
+        """Load the mail, and begin the code."""
+        body = self.body
+        self.node.durable.boxes[body.run.address] = RunBox(self.node, self.actor_ref)  # type: ignore[assignment]
+        if isinstance(body, AsyncBody):
+            body.tell = self.go_on_soon
+        self.fetch_mail()
+        if isinstance(body, AsyncBody):
+            self.actor_ref.cast(RunActor.go_on)
+        elif isinstance(body, SyncBody):
+            self.ctx.spawn(BodyThread, self.node, body).cast(BodyThread.execute)
+
+    # --- mail --------------------------------------------------------------------------------------------------------
+
+    def fetch_mail(self) -> None:
+        """Take in the signals, and the wish that the run ends."""
+        body, node = self.body, self.node
+        while True:
+            rows = node.store.read(lambda tx: mailboxes.fetch(tx, body.run.address, self.upto, WINDOW))
+            for row in rows:
+                self.upto = row.id
+                self.take_in(row.id, row.body)
+            if len(rows) < WINDOW:
+                return
+
+    def take_in(self, row: int, stored: bytes) -> None:
+        """Take in one row."""
+        body = self.body
+        try:
+            signal = unpack(self.node.durable, stored)
+            if type(signal) is not CancelRun:
+                body.mail.put(row, signal, encode(signal))
+                return
+        except PayloadError as error:
+            logger.warning("Run %s: a signal cannot be read here, and stays: %s", body.run.name, error)
+            return
+        if not body.is_cancelled:
+            at = self.node.now()
+            body.arrive(Record(0, ("", "cancel", 1), 0, CANCEL, None, None, None, 1, None, at), row)
+
+    # --- async code --------------------------------------------------------------------------------------------------
+
+    def go_on_soon(self) -> None:
+        """Have the code go on; any thread may ask."""
+        self.node.scheduler.post(self.actor_ref, Call("go_on", (), {}), None)
+
+    def go_on(self) -> None:
+        """Have async code hear of what has come; once it is over, commit its end."""
+        body = self.body
+        assert isinstance(body, AsyncBody)
+        if self.is_ending:
+            return
+        try:
+            if not body.go_on() or body.has_work or not body.is_safe(body.last):
+                return
+        except Unload:
+            self.unload()
+            return
+        self.is_ending = True
+        status, output, error = outcome_of(self.node, body, body.value)
+        self.node.batch.add(EndMember(body, status, output, error, lambda: self.node.ended(body, status)))
+
+    def unload(self) -> None:
+        """End the frames of async code, and give the run back."""
+        body = self.body
+        self.is_ending = True
+        if isinstance(body, AsyncBody):
+            body.close()
+        self.node.give_back(body)
+
+    def on_stop(self) -> None:
+        """Give the run back, if it is not over: the system ends."""
+        body = self.body
+        if body.is_closed:
+            return
+        body.unload()
+        if isinstance(body, AsyncBody):
+            body.close()
+        self.node.give_back(body)
+
+
+class BodyThread(Actor):
+    """Runs the code of a plain function: it has the thread that the code blocks."""
+
+    _works_in_drains = True
+
+    def __init__(self, node: RunNode, body: SyncBody) -> None:
+        super().__init__()
+        self.node = node
+        self.body = body
+
+    def execute(self) -> None:
+        """Run the code to its end, and commit that."""
+        body, node = self.body, self.node
+        try:
+            status, output, error = outcome_of(node, body, body.execute)
+            while body.has_work:
+                body.hear_next()
+            body.flush()
+            node.end_here(body, status, output, error)
+        except Unload:
+            node.give_back(body)
+
+
+def outcome_of(node: RunNode, body: Body, run: Any) -> tuple[str, bytes | None, bytes | None]:
+    """Run code to its end; return the status of the run, its result, and its error.
+
+    Raises:
+        Unload: the code was unloaded.
+    """
+    what = f"the result of {body.workflow.name}"
+    try:
+        value = run()
+        output = encode(value, what)
+        check_size(output, what, node.site.payload_limit)
+    except (Unload, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - the user's, whatever it is
+        if body.is_over:
+            raise Unload from None
+        stored = write_error(error, has_traceback=True)
+        if body.is_cancelled:
+            logger.info("Run %s was cancelled", body.run.name)
+            return "cancelled", None, stored
+        logger.error("Run %s failed: %s", body.run.name, reason_of(error), exc_info=error)
+        return "failed", None, stored
+    return "completed", output, None

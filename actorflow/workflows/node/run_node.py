@@ -1,0 +1,216 @@
+"""RunNode: the runs of one system in this process."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actorflow.core.log import logger
+from actorflow.core.messages.messages import Call
+from actorflow.core.outage import Outage
+from actorflow.errors import ActorflowError, NonDeterministic, OutcomeUnknown, StoreError
+from actorflow.store.commit_batch import batch_of
+from actorflow.tasks.site import TaskSite
+from actorflow.workflows.body.async_body import AsyncBody
+from actorflow.workflows.body.sync_body import SyncBody
+from actorflow.workflows.node.members import STORE_SECONDS, RecordMember
+from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.records import PARKED, READY, WAITING, RunLost
+from actorflow.workflows.workflow import WORKFLOWS
+
+if TYPE_CHECKING:
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.durable.node.runtime import DurableRuntime
+    from actorflow.store.transaction import Transaction
+    from actorflow.tasks.execution import Attempt
+    from actorflow.workflows.body.body import Body
+    from actorflow.workflows.rows.ledger import NewRun
+    from actorflow.workflows.rows.records import ClaimedRun, Record
+
+
+class RunNode:
+    """The runs that this process has, and the means that they share.
+
+    Attributes:
+        id: of the node on the store.
+        bodies: the runs that are loaded, by their names.
+        site: the means to run steps.
+        only: names of the workflows that this system runs; None: all that are imported.
+        runs: the actor that claims.
+        runners: the actor that has steps run.
+    """
+
+    runs: ActorRef[Any]
+    runners: ActorRef[Any]
+
+    def __init__(self, home: Any, durable: DurableRuntime) -> None:
+        self.home = home
+        self.scheduler = home.scheduler
+        self.store = home.store
+        self.durable = durable
+        self.id = self.store.node.id
+        self.read = home.waits.read
+        self.waits = home.waits
+        self.batch = batch_of(self.scheduler, self.store)
+        self.bodies: dict[str, Body] = {}
+        self.only: frozenset[str] | None = home.workflows
+        limit = int(home.settings.payload_limit)
+        self.site = TaskSite(self.scheduler, self.store, lambda: home.pool("cpu"), None, limit)
+        self.is_closed = False
+        self._outage = Outage(self.scheduler.clock)
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self.scheduler.clock.time()  # type: ignore[no-any-return]
+
+    def known(self) -> list[str]:
+        """Return the names of the workflows that are run here."""
+        return [name for name in WORKFLOWS if self.only is None or name in self.only]
+
+    # --- starts and loads --------------------------------------------------------------------------------------------
+
+    def start(self, new: NewRun) -> ClaimedRun | None:
+        """Start a run, here if this system runs its workflow; None if there is one of that name."""
+        is_ours = new.workflow in self.known() and not (self.is_closed or self.scheduler.draining)
+        owner = self.id if is_ours else None
+        run: ClaimedRun | None = self.store.write(partial(ledger.add, new=new, now=self.now(), owner=owner))
+        if run is not None and is_ours:
+            self.scheduler.post(self.runs, Call("load", (run, []), {}), None)
+        return run
+
+    def body_of(self, run: ClaimedRun, records: list[Record]) -> Body:
+        """Return the code of a run, to be begun."""
+        workflow = WORKFLOWS[run.workflow]
+        kind = AsyncBody if workflow.is_async else SyncBody
+        body = kind(self, run, workflow, records)
+        self.bodies[run.name] = body
+        return body
+
+    def run_step(self, attempt: Attempt[Any]) -> None:
+        """Have an attempt of a step run; any thread may ask."""
+        self.scheduler.post(self.runners, Call("begin", (attempt,), {}), None)
+
+    def look(self) -> None:
+        """Have the claimer look for runs that are ready; any thread may ask."""
+        self.scheduler.post(self.runs, Call("look", (), {}), None)
+
+    # --- commits -----------------------------------------------------------------------------------------------------
+
+    def commit(self, body: Body, record: Record, mail: int | None) -> None:
+        """Have a record committed soon, with those of other runs."""
+        self.batch.add(RecordMember(body, record, mail))
+
+    def commit_here(self, body: SyncBody, record: Record) -> None:
+        """Commit a record in this thread: the code waits for it in any case."""
+        member = RecordMember(body, record, None)
+        if self.written(body, member.write, member):
+            body.committed(record)
+
+    def end_here(self, body: SyncBody, status: str, output: bytes | None, error: bytes | None) -> None:
+        """Commit the end of a run in this thread."""
+
+        def work(transaction: Transaction) -> None:
+            ledger.end(transaction, body.run, self.id, status, output, error, self.now())
+
+        if self.written(body, work, None):
+            self.ended(body, status)
+
+    def written(self, body: SyncBody, work: Any, member: RecordMember | None) -> bool:
+        """Write until it is there; False if the run was lost.
+
+        Raises:
+            Unload: the system ends.
+        """
+        while True:
+            try:
+                self.store.write(work)
+            except RunLost as error:
+                self.lost(body, error)
+                return False
+            except StoreError as error:
+                if member is not None and isinstance(error, OutcomeUnknown):
+                    member.is_doubtful = True
+                self.report_failure(body, error)
+                body.pause(STORE_SECONDS)
+            else:
+                self.outage_over()
+                return True
+
+    # --- ends --------------------------------------------------------------------------------------------------------
+
+    def ended(self, body: Body, status: str) -> None:
+        """Tell who waits that a run is over; its end is committed."""
+        logger.info("Run %s is %s", body.run.name, status)
+        self.forget(body)
+
+    def lost(self, body: Body, error: RunLost) -> None:
+        """Have the code of a run end without a trace: another node has it."""
+        if not body.is_closed:
+            logger.warning("%s; its work here is dropped", error)
+            body.is_lost = True
+            body.unload()
+
+    def give_back(self, body: Body) -> None:
+        """Let other nodes have a run that is unloaded."""
+        if body.is_closed:
+            return
+        misfit = body.misfits
+        if not body.is_lost:
+            self._let_go(body, misfit)
+        if misfit is not None:
+            logger.error("Run %s is parked: %s", body.run.name, misfit)
+        self.forget(body)
+
+    def _let_go(self, body: Body, misfit: NonDeterministic | None) -> None:
+        state, status, wake = WAITING, "running", body.next_wake()
+        if misfit is not None:
+            state, status = PARKED, "parked"
+        elif body.has_work or body.mail or body.journal:
+            state = READY
+        reason = None if misfit is None else str(misfit)
+        try:
+            self.store.write(
+                lambda tx: ledger.let_go(tx, body.run, self.id, state, status, wake, reason), durability="process"
+            )
+        except ActorflowError as error:
+            logger.warning("Run %s could not be given back; others get it all the same: %s", body.run.name, error)
+
+    def forget(self, body: Body) -> None:
+        """Have nothing of a run here any more."""
+        body.is_closed = body.is_over = True
+        name = body.run.name
+        if self.bodies.get(name) is body:
+            del self.bodies[name]
+            self.durable.boxes.pop(body.run.address, None)
+        self.waits.ended([name])
+        if body.ref is not None:
+            body.ref.stop(block=False)
+
+    def unload_all(self) -> None:
+        """Have all runs unloaded where they wait next, as the system ends; other nodes go on with them."""
+        self.is_closed = True
+        for body in list(self.bodies.values()):
+            body.unload()
+
+    def close(self) -> None:
+        """Give back the runs whose actors could not."""
+        self.is_closed = True
+        for body in list(self.bodies.values()):
+            body.is_over = True
+            self.give_back(body)
+
+    # --- the store fails ---------------------------------------------------------------------------------------------
+
+    def report_failure(self, body: Body, error: Exception) -> None:
+        """Log that a commit failed, and is tried again."""
+        text = "Run %s: the store failed, tried again in a second: %s"
+        self._outage.note(logger.error, text, body.run.name, error)
+
+    def report_failure_of_claim(self, error: Exception) -> None:
+        """Log that no runs can be taken for now."""
+        self._outage.note(logger.error, "The store failed, runs are taken later: %s", error)
+
+    def outage_over(self) -> None:
+        """Log that the store works again, if it had failed."""
+        if self._outage.lasts:
+            self._outage.over(logger.warning, "The store works again")

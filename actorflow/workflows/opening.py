@@ -1,0 +1,129 @@
+"""Opening: the runs of a system."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from actorflow.core.actors.child import child
+from actorflow.core.atomic import exclusively
+from actorflow.core.log import logger
+from actorflow.durable.opening import runtime_of
+from actorflow.errors import DefinitionError
+from actorflow.store.codec import check_size, encode
+from actorflow.tasks.options import check_text
+from actorflow.workflows.node.claiming import Runs
+from actorflow.workflows.node.run_node import RunNode
+from actorflow.workflows.node.runners import Runners
+from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.ledger import NewRun
+from actorflow.workflows.stored_run import StoredRun
+from actorflow.workflows.workflow import AnyWorkflow, find_workflow
+
+if TYPE_CHECKING:
+    from actorflow.core.running.scheduler import Scheduler
+    from actorflow.store.members import Inheriting
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Transaction
+
+
+def node_of(home: Any) -> RunNode:
+    """Return the runs of a system, made at first use."""
+    if home.run_node is not None:
+        return cast("RunNode", home.run_node)
+    home.scheduler.check_usable()
+    durable = runtime_of(home.scheduler, lambda: home.store)
+    home.waits  # noqa: B018 - it takes a lock
+    return exclusively(home.scheduler.first_use, lambda: _make(home, durable))
+
+
+def _make(home: Any, durable: Any) -> RunNode:
+    if home.run_node is None:
+        node = RunNode(home, durable)
+        node.runners = home.spawn(child(Runners).options(name="steps", restart="permanent"))
+        node.runs = home.spawn(child(Runs, node).options(name="runs", restart="permanent"))
+        home.store.members.register("runs", heir_of(home.store, node.look))
+        home.store.watch(node.look)
+        home.run_node = node  # last: an interruption leaves none that hears nothing
+    return cast("RunNode", home.run_node)
+
+
+def heir_of(store: Store, tell: Callable[[], object] = lambda: None) -> Callable[[str], Inheriting | None]:
+    """Return what takes over the runs of a dead node, and tells of it."""
+
+    def inherit(node: str) -> Inheriting | None:
+        if store.read(lambda tx: tx.one("runs.owned", {"owner": node})) is None:
+            return None
+        return partial(take_over, node)
+
+    def take_over(node: str, transaction: Transaction) -> Callable[[], object]:
+        taken = ledger.take_over(transaction, node)
+
+        def after() -> None:
+            for name, workflow in taken:
+                logger.warning("Run %s of %s was in a process that died; it goes on", name, workflow)
+            tell()
+
+        return after
+
+    return inherit
+
+
+def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StoredRun[Any]:
+    """Start a run of a workflow, or return the one that has its id.
+
+    Raises:
+        DefinitionError: no workflow, arguments that do not fit, or another run has the id.
+        PayloadError: an argument cannot be stored.
+    """
+    workflow = find_workflow(what) if isinstance(what, str) else what
+    if not isinstance(workflow, AnyWorkflow):
+        msg = f"start({what!r}): give a function with @af.workflow, or its name"
+        raise DefinitionError(msg)
+    workflow.check(args, kwargs)
+    options = workflow.run_options
+    node = node_of(home)
+    given = encode([list(args), kwargs], f"the arguments of {workflow.name}")
+    check_size(given, f"the arguments of {workflow.name}", node.site.payload_limit)
+    new = NewRun(
+        options.id or new_id(home.scheduler),
+        workflow.name,
+        given,
+        options.version or workflow.version,
+        workflow.hash,
+        priority=options.priority,
+        key=options.key,
+        deadline=None if options.deadline is None else node.now() + options.deadline,
+    )
+    if node.start(new) is None:
+        check_same(home, new)
+    return StoredRun(home.store, home.waits, node.durable, new.name)
+
+
+def new_id(scheduler: Scheduler) -> str:
+    """Return an id for a run that was given none."""
+    return uuid.UUID(int=scheduler.random_for("runs").getrandbits(128), version=4).hex
+
+
+def check_same(home: Any, new: NewRun) -> None:
+    """Refuse a second start of an id that is another run.
+
+    Raises:
+        DefinitionError: it is of another workflow, or of other arguments.
+    """
+    row = home.store.read(lambda tx: tx.one("runs.get", {"name": new.name}))
+    if row is not None and (row[2] != new.workflow or row[14] != new.input):
+        why = f"a run of {row[2]}" if row[2] != new.workflow else "one with other arguments"
+        msg = f"run {new.name!r} is there already, and is {why}: give the new one another id"
+        raise DefinitionError(msg)
+
+
+def get_run(home: Any, id: str) -> StoredRun[Any]:
+    """Return a handle on a run by its id."""
+    if not isinstance(id, str) or not id:
+        msg = f"get_run({id!r}): the id of a run is a text that is not empty"
+        raise DefinitionError(msg)
+    check_text("id", id)
+    return StoredRun(home.store, home.waits, node_of(home).durable, id)

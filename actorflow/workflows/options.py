@@ -1,0 +1,46 @@
+"""Options: the settings of one run, from `workflow.options(...)`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actorflow.core.actors.traits import check_known, check_type
+from actorflow.tasks.options import check_seconds, check_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The options that `.options()` of a workflow sets.
+
+    Attributes:
+        id: the id of the run: a second start with it is the same run, if workflow and arguments are the same.
+        deadline: seconds from the start, after which the run is cancelled.
+        version: of the code, in place of the workflow's.
+        key: a word that groups runs.
+        priority: the smallest is begun first.
+    """
+
+    id: str | None = None
+    deadline: float | None = None
+    version: str | None = None
+    key: str | None = None
+    priority: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("id", "version", "key"):
+            check_type(name, getattr(self, name), str | None)
+            check_text(name, getattr(self, name))
+        check_type("priority", self.priority, int)
+        if self.deadline is not None:
+            check_seconds("deadline", self.deadline, zero=False)
+
+    def replace(self, **options: Any) -> RunOptions:
+        """Return these options with some replaced; an unknown one is a DefinitionError that names the nearest."""
+        check_known(options, RUN_NAMES)
+        return dataclasses.replace(self, **options)
+
+
+RUN_NAMES: Final = tuple(field.name for field in dataclasses.fields(RunOptions))
+PLAIN_RUN: Final = RunOptions()

@@ -1,0 +1,213 @@
+"""Ledger: the statements that start runs, take and give them back, and write their journals."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.workflows.rows.records import OWNED, READY, ClaimedRun, Record, RunLost, address_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from actorflow.store.transaction import Row, Transaction
+
+PART: Final = 64  # runs that one statement claims or wakes
+KEEP_ENDED: Final = 30 * 86_400.0  # seconds that a run is kept after its end
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run that is to be started.
+
+    Attributes:
+        owner: the node that begins it at once; None: any that knows its workflow.
+    """
+
+    name: str
+    workflow: str
+    input: bytes
+    version: str | None = None
+    hash: str | None = None
+    parent: str | None = None
+    parent_step: str | None = None
+    on_close: str | None = None
+    priority: int = 0
+    key: str | None = None
+    deadline: float | None = None
+
+
+def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) -> ClaimedRun | None:
+    """Add a run, owned from birth if `owner` is a node; None if there is one of that name."""
+    is_owned = owner is not None
+    row = transaction.one(
+        "runs.add",
+        {
+            "name": new.name,
+            "workflow": new.workflow,
+            "version": new.version,
+            "hash": new.hash,
+            "parent": new.parent,
+            "parent_step": new.parent_step,
+            "on_close": new.on_close,
+            "state": OWNED if is_owned else READY,
+            "status": "running" if is_owned else "queued",
+            "priority": new.priority,
+            "key": new.key,
+            "deadline": new.deadline,
+            "owner": owner,
+            "epoch": int(is_owned),
+            "input": new.input,
+            "created": now,
+            "started": now if is_owned else None,
+        },
+    )
+    if row is None:
+        return None
+    return ClaimedRun(
+        row[0],
+        new.name,
+        new.workflow,
+        new.version,
+        new.hash,
+        new.parent,
+        new.parent_step,
+        new.priority,
+        new.key,
+        new.deadline,
+        int(is_owned),
+        new.input,
+        now,
+        now,
+    )
+
+
+def claim(transaction: Transaction, workflows: Sequence[str], owner: str, now: float, limit: int) -> list[ClaimedRun]:
+    """Take ready runs of these workflows, those whose time has come among them."""
+    while transaction.run("runs.wake_due", {"now": now, "limit": PART}) == PART:
+        pass
+    claimed: list[ClaimedRun] = []
+    for (workflow,) in transaction.all("runs.ready", {"workflows": json.dumps(list(workflows))}):
+        left = limit - len(claimed)
+        if left <= 0:
+            break
+        rows = transaction.all("runs.claim", {"owner": owner, "now": now, "workflow": workflow, "limit": left})
+        claimed += [ClaimedRun(*row) for row in rows]
+    claimed.sort(key=lambda run: (run.priority, run.id))
+    return claimed
+
+
+def has_ready(transaction: Transaction, workflows: Sequence[str], now: float) -> bool:
+    """Say whether a run of these workflows is ready, or one of any workflow whose time has come."""
+    wake = transaction.one("runs.next_wake")
+    if wake is not None and wake[0] is not None and wake[0] <= now:
+        return True
+    return transaction.one("runs.ready", {"workflows": json.dumps(list(workflows))}) is not None
+
+
+def records(transaction: Transaction, run: int) -> list[Record]:
+    """Return the journal of a run."""
+    return [
+        Record(n, (branch, name, occurrence), *more)
+        for n, branch, name, occurrence, *more in transaction.all("runs.records", {"run": run})
+    ]
+
+
+def append(transaction: Transaction, run: ClaimedRun, owner: str, new: Iterable[Record]) -> None:
+    """Write records to a run's journal.
+
+    Raises:
+        RunLost: another node has the run by now.
+    """
+    rows = [row_of(run, owner, record) for record in new]
+    if transaction.many("runs.add_record", rows) != len(rows):
+        raise lost(run)
+
+
+def append_all(transaction: Transaction, each: Sequence[tuple[ClaimedRun, str, Record]]) -> bool:
+    """Write records of many runs; say whether all are there."""
+    return transaction.many("runs.add_record", [row_of(*one) for one in each]) == len(each)
+
+
+def row_of(run: ClaimedRun, owner: str, record: Record) -> dict[str, Any]:
+    """Return the columns of a record."""
+    branch, name, occurrence = record.identity
+    return {
+        "run": run.id,
+        "owner": owner,
+        "epoch": run.epoch,
+        "n": record.n,
+        "branch": branch,
+        "name": name,
+        "occurrence": occurrence,
+        "start": record.start,
+        "kind": record.kind,
+        "hash": record.hash,
+        "value": record.value,
+        "error": record.error,
+        "attempt": record.attempt,
+        "began": record.began,
+        "at": record.at,
+    }
+
+
+def end(
+    transaction: Transaction,
+    run: ClaimedRun,
+    owner: str,
+    status: str,
+    output: bytes | None,
+    error: bytes | None,
+    now: float,
+) -> None:
+    """Write the end of a run.
+
+    Raises:
+        RunLost: another node has the run by now.
+    """
+    values = {
+        "id": run.id,
+        "owner": owner,
+        "epoch": run.epoch,
+        "status": status,
+        "output": output,
+        "error": error,
+        "now": now,
+        "keep": now + KEEP_ENDED,
+    }
+    if transaction.run("runs.end", values) != 1:
+        raise lost(run)
+    transaction.run("runs.drop_mail", {"receiver": address_of(run.name)})
+
+
+def let_go(
+    transaction: Transaction,
+    run: ClaimedRun,
+    owner: str,
+    state: int,
+    status: str,
+    wake: float | None = None,
+    reason: str | None = None,
+) -> bool:
+    """Give a run back; False if another node has it by now."""
+    values = {
+        "id": run.id,
+        "owner": owner,
+        "epoch": run.epoch,
+        "state": state,
+        "status": status,
+        "wake": wake,
+        "reason": reason,
+    }
+    return transaction.run("runs.let_go", values) == 1
+
+
+def take_over(transaction: Transaction, owner: str) -> list[Row]:
+    """Have the runs of a dead node claimed by others; return the name and the workflow of each."""
+    return transaction.all("runs.take_over", {"owner": owner})
+
+
+def lost(run: ClaimedRun) -> RunLost:
+    """Return the error of a write to a run that another node has."""
+    return RunLost(f"run {run.name} was taken over by another node")

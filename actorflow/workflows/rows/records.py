@@ -1,0 +1,94 @@
+"""Records: the rows of runs, as the ledger reads and writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from actorflow.store.commit_batch import MemberRefused
+
+# Where a step stands in the code of its workflow: its branch, its name, and how often it came there before.
+Identity: TypeAlias = "tuple[str, str, int]"
+
+# Kinds of records.
+RESULT: Final = 0  # the end of a task, a timer, or a wait: what the body hears
+ATTEMPT: Final = 1  # a try that failed, after which there is another
+CANCEL: Final = 2  # somebody wants the run to end
+
+# States of runs.
+READY: Final = 0
+WAITING: Final = 1
+OWNED: Final = 2
+PARKED: Final = 3
+OVER: Final = 4
+
+FINAL: Final = frozenset({"completed", "failed", "cancelled"})
+
+
+class RunLost(MemberRefused):
+    """Another node has taken the run over; nothing of this commit is there."""
+
+
+@dataclass(slots=True)
+class ClaimedRun:
+    """A run that this node has.
+
+    Attributes:
+        id: of its row.
+        name: the id by which users know it.
+        epoch: every write of its owner names it.
+        input: the arguments, as stored.
+        started: when it was first claimed, in seconds since the epoch: its clock begins there.
+    """
+
+    id: int
+    name: str
+    workflow: str
+    version: str | None
+    hash: str | None
+    parent: str | None
+    parent_step: str | None
+    priority: int
+    key: str | None
+    deadline: float | None
+    epoch: int
+    input: bytes
+    created: float
+    started: float
+
+    @property
+    def address(self) -> str:
+        """The receiver of its mail."""
+        return address_of(self.name)
+
+
+@dataclass(slots=True)
+class Record:
+    """One entry of a run's journal.
+
+    Attributes:
+        n: its place.
+        identity: of the step that it is about.
+        start: how many steps of the branch were started before that one.
+        hash: of the step's arguments.
+        value: the result, as stored; of a step that has failed, None.
+        attempt: counts from 1.
+        began: when the attempt began; None of an end without one.
+        at: when it ended; both in seconds since the epoch.
+    """
+
+    n: int
+    identity: Identity
+    start: int
+    kind: int
+    hash: bytes | None
+    value: bytes | None
+    error: bytes | None
+    attempt: int
+    began: float | None
+    at: float
+
+
+def address_of(name: str) -> str:
+    """Return the receiver of a run's mail: no actor has such a name, as theirs are paths."""
+    return f"run:{name}"

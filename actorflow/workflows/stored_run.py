@@ -1,0 +1,235 @@
+"""StoredRun: a handle on one run of a workflow; it works in any process on the store."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from actorflow.core.messages.execution import CURRENT
+from actorflow.durable.rows import ledger as mailboxes
+from actorflow.durable.rows.payload import pack
+from actorflow.durable.rows.records import Letter
+from actorflow.errors import AskTimeout, DefinitionError, RunCancelled, RunFailed
+from actorflow.queues.job import TimedOut, wait
+from actorflow.store.error_json import read_error, write_error
+from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, address_of
+from actorflow.workflows.signals import CancelRun
+
+if TYPE_CHECKING:
+    from actorflow.durable.node.runtime import DurableRuntime
+    from actorflow.queues.node.announcer import Waits
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Row, Transaction
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StepInfo:
+    """A step of a run, as its records have it.
+
+    Attributes:
+        name: of the task; "timer" of a timer, and the class of a signal.
+        branch: the line of the code that it is in: "0" is the main one.
+        occurrence: how often the branch had come to a step of that name, with this time.
+        status: "completed" or "failed".
+        error: the last one.
+        attempts: tries, the last one included.
+        began: when the last attempt began; None of a timer or a signal. Seconds since the epoch, as `ended`.
+    """
+
+    name: str
+    branch: str
+    occurrence: int
+    status: str
+    error: str | None
+    attempts: int
+    began: float | None
+    ended: float
+
+
+class StoredRun(Generic[R_co]):
+    """One run of a workflow: `run.result()` waits for the result of its body, and so does `await run`.
+
+    Attributes:
+        id: the id by which `system.get_run(id)` finds it again.
+    """
+
+    __slots__ = ("_runtime", "_store", "_waits", "id")
+
+    def __init__(self, store: Store, waits: Waits, runtime: DurableRuntime, id: str) -> None:
+        self._store = store
+        self._waits = waits
+        self._runtime = runtime
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}>"
+
+    # --- looks -------------------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> str:
+        """The run's status: "queued", "running", "completed", "failed", "cancelled" or "parked".
+
+        Raises:
+            DefinitionError: there is no such run.
+        """
+        return str(self._store.read(self._outcome)[0])
+
+    @property
+    def steps(self) -> list[StepInfo]:
+        """The steps that are over, in the order in which the body has heard of them."""
+        row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
+        if row is None:
+            raise self._missing()
+        records = self._store.read(lambda tx: ledger.records(tx, row[0]))
+        return [
+            StepInfo(
+                name=record.identity[1],
+                branch=record.identity[0],
+                occurrence=record.identity[2],
+                status="completed" if record.error is None else "failed",
+                error=None if record.error is None else read_error(record.error)[0],
+                attempts=record.attempt,
+                began=record.began,
+                ended=record.at,
+            )
+            for record in records
+            if record.kind not in (ATTEMPT, CANCEL)
+        ]
+
+    def _outcome(self, transaction: Transaction) -> Row:
+        row = transaction.one("runs.outcome", {"name": self.id})
+        if row is None:
+            raise self._missing()
+        return row
+
+    def _missing(self) -> DefinitionError:
+        return DefinitionError(
+            f"there is no run {self.id} in {self._store.url}; it may have been removed after its time"
+        )
+
+    # --- its end -----------------------------------------------------------------------------------------------------
+
+    def result(self, *, timeout: float | None = None) -> R_co:
+        """Return what the body returned; wait for it at most `timeout` seconds. Meanwhile other actors run.
+
+        Raises:
+            RunFailed: the body raised an error; that is the cause, if it is builtin or actorflow's.
+            RunCancelled: it was cancelled.
+            AskTimeout: it is not over yet.
+            DefinitionError: there is no such run; or this is code on the asyncio loop: `await run`.
+        """
+        execution = CURRENT.get()
+        if execution is not None and execution.on_loop:
+            msg = "run.result() would block the loop of all async tasks and loop=True handlers: `await run`"
+            raise DefinitionError(msg)
+        waits = self._waits
+        began = waits.clock.monotonic()
+        while True:
+            over = waits.add(self.id)  # before the look: later news wake this wait
+            try:
+                found = self._store.read(self._outcome)
+                if found[0] in FINAL:
+                    return self._value(*found)
+                left = None if timeout is None else began + timeout - waits.clock.monotonic()
+                if left is not None and left <= 0:
+                    msg = f"run {self.id} is not over after {timeout} s: it is {found[0]}"
+                    raise AskTimeout(msg)
+                pause = min((time for time in (left, waits.looks) if time is not None), default=None)
+                with contextlib.suppress(TimedOut):
+                    wait(over, pause)
+            finally:
+                waits.drop(self.id, over)
+
+    def __await__(self) -> Generator[Any, Any, R_co]:
+        """Return the result as `result` does, without blocking: in asyncio code and `async def` handlers."""
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> R_co:
+        waits = self._waits
+        while True:
+            over = waits.add_awaited(self.id)
+            try:
+                found = await waits.offload.run(lambda: self._store.read(self._outcome))
+                if found[0] in FINAL:
+                    return self._value(*found)
+                await over
+            finally:
+                waits.drop(self.id, over)
+
+    def _value(self, status: str, output: bytes | None, error: bytes | None, _workflow: str) -> R_co:
+        if status == "completed":
+            return self._waits.read(output) if output is not None else None  # type: ignore[return-value]
+        text, cause = read_error(error)
+        if status == "cancelled":
+            msg = f"run {self.id} was cancelled"
+            raise RunCancelled(msg)
+        raise RunFailed(self.id, text) from cause
+
+    # --- messages to it ----------------------------------------------------------------------------------------------
+
+    def signal(self, value: object, /, *, id: str | None = None) -> bool:
+        """Send the run a signal; it is committed when this returns, and kept until its body waits for its class.
+
+        Args:
+            value: an object of the class that the body waits for; it must be storable.
+            id: the sender's own: a second signal of that id within a week is dropped.
+
+        Returns:
+            False if a signal of that id was sent before.
+
+        Raises:
+            DefinitionError: there is no such run, or it is over.
+            PayloadError: a part of the value cannot be stored.
+        """
+        return self._send(value, id)
+
+    def cancel(self) -> bool:
+        """Cancel the run: `RunCancelled` is raised in its body where it waits, and its clean-up code runs.
+
+        Returns:
+            False if it was over.
+        """
+        try:
+            self._send(CancelRun(), None)
+        except RunOver:
+            return False
+        return True
+
+    def _send(self, message: Any, id: str | None) -> bool:
+        runtime = self._runtime
+        letter = Letter(address_of(self.id), pack(message, runtime.scheduler.payload_limit))
+
+        def work(transaction: Transaction) -> None:
+            row = self._outcome(transaction)
+            if row[0] in FINAL:
+                if id is not None and transaction.one("actors.is_marked", {"receiver": letter.receiver, "id": id}):
+                    return
+                raise RunOver(f"run {self.id} is over: it is {row[0]}")
+            if type(message) is CancelRun and transaction.run("runs.end_unbegun", self._cancelled_at()):
+                return
+            if id is None:
+                mailboxes.put(transaction, runtime, letter)
+            else:
+                mailboxes.put_once(transaction, runtime, letter, id)
+            transaction.run("runs.hear", {"name": self.id})
+
+        self._store.write(work)
+        if letter.is_put:
+            runtime.announce(letter)
+        self._waits.ended([self.id])
+        return letter.is_put
+
+    def _cancelled_at(self) -> dict[str, Any]:
+        now = self._runtime.now()
+        error = write_error(RunCancelled("it was cancelled before it began"))
+        return {"name": self.id, "error": error, "now": now, "keep": now + ledger.KEEP_ENDED}
+
+
+class RunOver(DefinitionError):
+    """A signal to a run that is over."""

@@ -1,0 +1,177 @@
+"""Workflow: a function in plain Python whose calls of tasks are steps that are recorded."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+
+from actorflow.core.actors.traits import check_type
+from actorflow.core.importable import module_of
+from actorflow.errors import DefinitionError
+from actorflow.tasks.options import check_text
+from actorflow.tasks.task import options_among, same_place
+from actorflow.workflows.options import PLAIN_RUN
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Workflows by name: stored runs name them, and they are only ever looked up here.
+WORKFLOWS: Final[dict[str, AnyWorkflow]] = {}
+
+
+class RunKeywords(TypedDict, total=False):
+    """Options of one run, for type checkers; `RunOptions` explains them."""
+
+    id: str | None
+    deadline: float | None
+    version: str | None
+    key: str | None
+    priority: int
+
+
+class AnyWorkflow:
+    """The attributes and options that workflows of both kinds have.
+
+    Attributes:
+        function: the decorated function.
+        name: the name by which runs know it: `module.qualname`, unless it was given another.
+        version: of the code, if it has one: a run says in reports with which it began.
+        hash: of the code, for reports: it differs between versions of Python.
+        is_async: it is an `async def` function.
+    """
+
+    def __init__(self, function: Callable[..., Any], *, name: str | None = None, version: str | None = None) -> None:
+        if not callable(function) or isinstance(function, type) or not hasattr(function, "__qualname__"):
+            msg = f"@workflow on {function!r}: decorate a function"
+            raise DefinitionError(msg)
+        if name is None and "<lambda>" in function.__qualname__:
+            msg = "@workflow on a lambda: name the workflow, @af.workflow(name=...)"
+            raise DefinitionError(msg)
+        self.function = function
+        self.name = name or f"{module_of(function)}.{function.__qualname__}"
+        check_text("name", self.name)
+        check_type("version", version, str | None)
+        check_text("version", version)
+        self.version = version
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.signature = inspect.signature(function)
+        self.run_options = PLAIN_RUN
+        functools.update_wrapper(self, function)
+        other = WORKFLOWS.get(self.name)
+        if other is not None and not same_place(other.function, function):
+            msg = f"two workflows are named {self.name!r}: give one of them @af.workflow(name=...)"
+            raise DefinitionError(msg)
+        WORKFLOWS[self.name] = self
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """The hash of the code."""
+        code = getattr(self.function, "__code__", None)
+        text = repr((self.name, code.co_code, code.co_names, code.co_consts)) if code is not None else self.name
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the plain function, its tasks too: a unit test needs no system."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<workflow {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return find_workflow, (self.name,)
+
+    def options(self, **options: Unpack[RunKeywords]) -> Self:
+        """Return the workflow with options for one run: `system.start(publish.options(id="paris"), "paris")`.
+
+        Raises:
+            DefinitionError: an unknown option (the nearest known one is named), or a value that makes no sense.
+        """
+        flow = object.__new__(type(self))
+        flow.__dict__.update(self.__dict__)
+        flow.run_options = self.run_options.replace(**options)
+        return flow
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise a DefinitionError if the function does not take these arguments."""
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as mismatch:
+            msg = f"{self.name}{self.signature}: {mismatch}{options_among(kwargs, self.signature)}"
+            raise DefinitionError(msg) from mismatch
+
+
+class Workflow(AnyWorkflow, Generic[P, R]):
+    """A workflow of a plain function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function, its tasks too."""
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+
+class AsyncWorkflow(AnyWorkflow, Generic[P, R]):
+    """A workflow of an `async def` function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Call the plain function, its tasks too."""
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+
+class _WorkflowMaker(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncWorkflow[P, R]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Workflow[P, R]: ...
+
+
+@overload
+def workflow(function: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncWorkflow[P, R]: ...  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+@overload
+def workflow(function: Callable[P, R], /) -> Workflow[P, R]: ...
+@overload
+def workflow(*, name: str | None = None, version: str | None = None) -> _WorkflowMaker: ...
+def workflow(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a workflow, whose calls of tasks are steps: a run of it goes on after its process has died.
+
+    Args:
+        function: plain or `async def`.
+        name: the name by which runs know it, if not `module.qualname`: then it may be moved and renamed.
+        version: of the code, for reports.
+
+    >>> import actorflow as af
+    >>> @af.task
+    ... def double(n: int) -> int:
+    ...     return 2 * n
+    >>> @af.workflow
+    ... def quadruple(n: int) -> int:
+    ...     return double(double(n))
+    >>> with af.ActorSystem("demo") as system:
+    ...     system.start(quadruple, 3).result(timeout=10)
+    12
+
+    Raises:
+        DefinitionError: options that make no sense, or a name that another workflow has.
+    """
+    if function is not None:
+        return _make(function, {})
+    return lambda decorated: _make(decorated, options)
+
+
+def _make(function: Callable[..., Any], options: dict[str, Any]) -> AnyWorkflow:
+    kind: type[AnyWorkflow] = AsyncWorkflow if inspect.iscoroutinefunction(function) else Workflow
+    return kind(function, **options)
+
+
+def find_workflow(name: str) -> AnyWorkflow:
+    """Return the workflow of a name.
+
+    Raises:
+        DefinitionError: none of that name is known here.
+    """
+    found = WORKFLOWS.get(name)
+    if found is None:
+        msg = f"workflow {name!r} is not known here: import its module"
+        raise DefinitionError(msg)
+    return found

@@ -1,0 +1,188 @@
+"""Bodies of workflows for tests: all interleave, and say in their results in which order things came."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import actorflow as af
+
+
+@dataclass
+class Approved:
+    """A signal."""
+
+    name: str
+
+
+class Boom(Exception):
+    """An error whose class no task declares."""
+
+
+@af.task
+def number(n: int, *seen: int) -> list[int]:
+    """Return what it was given."""
+    return [n, *seen]
+
+
+@af.task
+async def number_async(n: int, *seen: int) -> list[int]:
+    """Return what it was given."""
+    return [n, *seen]
+
+
+@af.task
+def boom(text: str) -> None:
+    """Raise an error."""
+    raise Boom(text)
+
+
+async def chain(n: int, seen: list[int]) -> list[Any]:
+    first = await number.submit(n)
+    seen.append(n)
+    second = await number_async(n, len(seen))  # depends on who was here before
+    assert (first, second[0]) == ([n], n)
+    return [first, second]
+
+
+@af.workflow
+async def nested() -> list[Any]:
+    """Gather chains in gatherings."""
+    seen: list[int] = []
+
+    async def group(k: int) -> list[Any]:
+        return await asyncio.gather(*(chain(10 * k + i, seen) for i in range(3)))
+
+    return [await asyncio.gather(*(group(k) for k in range(3))), seen]
+
+
+@af.workflow
+async def workers() -> list[Any]:
+    """Have three take items of a queue."""
+    queue: asyncio.Queue[int] = asyncio.Queue()
+    for i in range(7):
+        queue.put_nowait(i)
+    done: list[Any] = []
+
+    async def worker(k: int) -> None:
+        while not queue.empty():
+            item = queue.get_nowait()
+            await number.submit(item)
+            done.append([k, item])
+            await number.submit(k, item, len(done))
+
+    async with asyncio.TaskGroup() as group:
+        for k in range(3):
+            group.create_task(worker(k))
+    return done
+
+
+@af.workflow
+async def failing() -> list[Any]:
+    """Have one of a group fail: the others are cancelled, and clean up by steps."""
+    log: list[Any] = []
+
+    async def good(k: int) -> None:
+        try:
+            for i in range(4):
+                await number.submit(k, i)
+        finally:
+            log.append(k)
+            await number.submit(k, len(log))
+
+    async def bad() -> None:
+        await number.submit(9)
+        await boom.submit("bad")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for k in range(3):
+                group.create_task(good(k))
+            group.create_task(bad())
+    except* af.StepFailed as errors:
+        log.append(str(errors.exceptions[0]))
+    return [log, await number.submit(len(log))]
+
+
+@af.workflow
+async def first() -> Any:
+    """Go on with the first of several, cancel the others, and have some in time."""
+    tasks = [asyncio.ensure_future(chain(i, [])) for i in range(4)]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    names = sorted(task.result()[0][0] for task in done)
+    won = await number.submit(*names)
+    try:
+        async with asyncio.timeout(0.002):
+            rest = await asyncio.gather(*(chain(50 + i, []) for i in range(3)))
+    except TimeoutError:
+        return [won, "late", await number.submit(1)]
+    return [won, rest]
+
+
+@af.workflow
+async def walks_a_set() -> list[Any]:
+    """Walk a set of tasks, as asyncio.wait gives them."""
+    tasks = [asyncio.ensure_future(chain(i, [])) for i in range(6)]
+    done, _ = await asyncio.wait(tasks)
+    return [await number.submit(task.result()[0][0]) for task in done]
+
+
+@af.workflow
+async def timers() -> list[Any]:
+    """Race timers against steps, and look at the clock."""
+    order: list[Any] = []
+
+    async def timed(k: int) -> None:
+        await af.timer(0.001 * k)
+        order.append(k)
+        await number.submit(k, len(order))
+
+    start = af.now()
+    await asyncio.gather(*(timed(k) for k in (3, 1, 2)), chain(7, order))
+    await asyncio.sleep(0.01)
+    return [order, (af.now() - start).total_seconds(), af.random().random(), str(af.uuid())]
+
+
+@af.workflow
+def polls() -> list[Any]:
+    """Look which of several are done, again and again."""
+    futures = [number.submit(i) for i in range(5)]
+    seen: list[Any] = []
+    for k in range(4):
+        seen.append([future.done() for future in futures])
+        number(k, sum(seen[-1]))
+    return [seen, [future.get() for future in futures]]
+
+
+@af.workflow
+def mapped() -> list[Any]:
+    """Map with a limit, and plain steps between."""
+    some = number.map(range(6), limit=2)
+    one = number(100)
+    both = af.gather(number.submit(7), number_async.submit(8)).get()
+    try:
+        boom("no")
+    except af.StepFailed as error:
+        caught = str(error)
+    return [some.get(), one, [*both], caught, af.random().random()]
+
+
+@af.workflow
+def sleeps() -> list[Any]:
+    """Sleep between steps, beside others that run."""
+    start = af.now()
+    beside = [number.submit(i) for i in range(3)]
+    af.sleep(5)
+    middle = (af.now() - start).total_seconds()
+    number(1)
+    short = af.timer(2)
+    af.sleep(1)
+    seen = short.done()
+    short.get()
+    return [middle, seen, (af.now() - start).total_seconds(), [future.get() for future in beside], str(af.uuid())]
+
+
+BODIES = [nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps]
