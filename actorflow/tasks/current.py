@@ -24,7 +24,7 @@ class StepStarter:
     __slots__ = ()
 
     def call(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run a task as the next step, and return what it returns."""
+        """Run a task as the next step, and return its value."""
         raise NotImplementedError
 
     def submit(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:

@@ -1,5 +1,6 @@
 """Workflows: functions in plain Python whose steps are recorded, so that a run goes on after its process has died.
 
-`workflow` (what users define), `run` (their handle on a run), `calls` (what a body calls beside tasks), `rows` (the
-tables), `body` (a body that runs, or replays), `node` (the runs that this process has).
+`workflow` (the decorator), `options` (of one run), `calls` (the functions for bodies, beside tasks), `stored_run` (the
+handle on a run), `signals` (messages of the runtime's own to runs), `opening` (the runs of a system); `rows` (the tables),
+`body` (the code of a run, as it runs or replays), `node` (the runs that this process has).
 """

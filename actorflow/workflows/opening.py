@@ -51,7 +51,7 @@ def _make(home: Any, durable: Any) -> RunNode:
 
 
 def heir_of(store: Store, tell: Callable[[], object] = lambda: None) -> Callable[[str], Inheriting | None]:
-    """Return what takes over the runs of a dead node, and tells of it."""
+    """Return the function that takes over the runs of a dead node, and tells of it."""
 
     def inherit(node: str) -> Inheriting | None:
         if store.read(lambda tx: tx.one("runs.owned", {"owner": node})) is None:
@@ -99,7 +99,7 @@ def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     )
     if node.start(new) is None:
         check_same(home, new)
-    return StoredRun(home.store, home.waits, node.durable, new.name)
+    return StoredRun(node, new.name)
 
 
 def new_id(scheduler: Scheduler) -> str:
@@ -126,4 +126,4 @@ def get_run(home: Any, id: str) -> StoredRun[Any]:
         msg = f"get_run({id!r}): the id of a run is a text that is not empty"
         raise DefinitionError(msg)
     check_text("id", id)
-    return StoredRun(home.store, home.waits, node_of(home).durable, id)
+    return StoredRun(node_of(home), id)

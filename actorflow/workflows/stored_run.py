@@ -19,10 +19,10 @@ from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, address_of
 from actorflow.workflows.signals import CancelRun
 
 if TYPE_CHECKING:
-    from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.queues.node.announcer import Waits
     from actorflow.store.store import Store
     from actorflow.store.transaction import Row, Transaction
+    from actorflow.workflows.node.run_node import RunNode
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -58,12 +58,12 @@ class StoredRun(Generic[R_co]):
         id: the id by which `system.get_run(id)` finds it again.
     """
 
-    __slots__ = ("_runtime", "_store", "_waits", "id")
+    __slots__ = ("_node", "_store", "_waits", "id")
 
-    def __init__(self, store: Store, waits: Waits, runtime: DurableRuntime, id: str) -> None:
-        self._store = store
-        self._waits = waits
-        self._runtime = runtime
+    def __init__(self, node: RunNode, id: str) -> None:
+        self._node = node
+        self._store: Store = node.store
+        self._waits: Waits = node.waits
         self.id = id
 
     def __repr__(self) -> str:
@@ -116,7 +116,7 @@ class StoredRun(Generic[R_co]):
     # --- its end -----------------------------------------------------------------------------------------------------
 
     def result(self, *, timeout: float | None = None) -> R_co:
-        """Return what the body returned; wait for it at most `timeout` seconds. Meanwhile other actors run.
+        """Return the value of the body; wait for it at most `timeout` seconds. Meanwhile other actors run.
 
         Raises:
             RunFailed: the body raised an error; that is the cause, if it is builtin or actorflow's.
@@ -202,11 +202,13 @@ class StoredRun(Generic[R_co]):
         return True
 
     def _send(self, message: Any, id: str | None) -> bool:
-        runtime = self._runtime
+        runtime = self._node.durable
         letter = Letter(address_of(self.id), pack(message, runtime.scheduler.payload_limit))
 
         def work(transaction: Transaction) -> None:
-            row = self._outcome(transaction)
+            row = transaction.one("runs.lock", {"name": self.id})
+            if row is None:
+                raise self._missing()
             if row[0] in FINAL:
                 if id is not None and transaction.one("actors.is_marked", {"receiver": letter.receiver, "id": id}):
                     return
@@ -222,11 +224,13 @@ class StoredRun(Generic[R_co]):
         self._store.write(work)
         if letter.is_put:
             runtime.announce(letter)
+            if self.id not in self._node.bodies:
+                self._node.look()
         self._waits.ended([self.id])
         return letter.is_put
 
     def _cancelled_at(self) -> dict[str, Any]:
-        now = self._runtime.now()
+        now = self._node.now()
         error = write_error(RunCancelled("it was cancelled before it began"))
         return {"name": self.id, "error": error, "now": now, "keep": now + ledger.KEEP_ENDED}
 

@@ -7,13 +7,13 @@ import contextlib
 import dataclasses
 import logging
 import os
-import random
 
 import pytest
 
 import actorflow as af
-from actorflow.errors import OutcomeUnknown, StoreError
+from actorflow.errors import StoreError
 from actorflow.testing import VirtualSystem
+from tests.outcomes.faulty import faults
 
 SEEDS = int(os.environ.get("ACTORFLOW_UNKNOWN", "24"))
 COUNT = 20  # jobs, or messages, of a seed

@@ -10,7 +10,7 @@ import actorflow as af
 from actorflow.app.virtual import VirtualSystem
 from actorflow.store.codec import encode
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import READY, Record
+from actorflow.workflows.rows.records import READY, RunRecord
 from actorflow.workflows.workflow import AnyWorkflow
 
 
@@ -21,7 +21,7 @@ def system(seed: int) -> Iterator[af.ActorSystem]:
         yield running
 
 
-def live(workflow: AnyWorkflow, seed: int) -> tuple[Any, list[Record], float]:
+def live(workflow: AnyWorkflow, seed: int) -> tuple[Any, list[RunRecord], float]:
     """Run a workflow to its end; return its result, its journal, and when it began."""
     with system(seed) as running:
         run = running.start(workflow.options(id="run"))
@@ -31,7 +31,7 @@ def live(workflow: AnyWorkflow, seed: int) -> tuple[Any, list[Record], float]:
 
 
 def replayed(
-    workflow: AnyWorkflow, records: list[Record], started: float, seed: int, look: Callable[[list[Record]], None]
+    workflow: AnyWorkflow, records: list[RunRecord], started: float, seed: int, look: Callable[[list[RunRecord]], None]
 ) -> Any:
     """Go on with a run that has these records, in a new system; `look` gets its journal at the end."""
     with system(seed) as running:

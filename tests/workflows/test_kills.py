@@ -87,5 +87,3 @@ def test_a_run_goes_on_wherever_its_system_is_killed(workflow, part):
     with LeakCheck():
         died = [killed_after(steps, workflow)[1] for steps in range(part, 120, 5)]
     assert any(died)
-
-

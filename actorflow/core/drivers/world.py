@@ -18,7 +18,6 @@ from actorflow.core.futures.thread_wait import DRIVERS
 from actorflow.core.refs.cell import WORK
 from actorflow.core.refs.termination import refuse
 from actorflow.core.running.async_handler import AsyncHandler, stopping
-from actorflow.core.running.async_handler import stopping
 from actorflow.core.running.run_queue import Done, SchedulerThread
 
 if TYPE_CHECKING:

@@ -43,9 +43,19 @@ update actorflow.run set state = 0, wake = null where name = :name and state = 1
 -- name: owned
 select 1 from actorflow.run where owner = :owner limit 1;
 
+-- name: of_owner
+select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started
+from actorflow.run where owner = :owner order by id;
+
 -- name: take_over
 update actorflow.run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end
 where owner = :owner returning name, workflow;
+
+-- name: lock
+select status from actorflow.run where name = :name for update;
+
+-- name: has_mail
+select 1 from actorflow.mail where receiver = :receiver and id > :upto limit 1;
 
 -- name: let_go
 update actorflow.run set state = :state, status = :status, owner = null, wake = :wake, reason = :reason

@@ -36,9 +36,19 @@ update af_run set state = 0, wake = null where name = :name and state = 1;
 -- name: owned
 select 1 from af_run where owner = :owner limit 1;
 
+-- name: of_owner
+select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started
+from af_run where owner = :owner order by id;
+
 -- name: take_over
 update af_run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end
 where owner = :owner returning name, workflow;
+
+-- name: lock
+select status from af_run where name = :name;
+
+-- name: has_mail
+select 1 from af_mail where receiver = :receiver and id > :upto limit 1;
 
 -- name: let_go
 update af_run set state = :state, status = :status, owner = null, wake = :wake, reason = :reason

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.branch import Branch
     from actorflow.workflows.node.run_node import RunNode
-    from actorflow.workflows.rows.records import ClaimedRun, Record
+    from actorflow.workflows.rows.records import ClaimedRun, RunRecord
     from actorflow.workflows.workflow import AnyWorkflow
 
 
@@ -30,7 +30,7 @@ class AsyncBody(Body):
 
     is_async: ClassVar[bool] = True
 
-    def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[Record]) -> None:
+    def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[RunRecord]) -> None:
         super().__init__(node, run, workflow, records)
         self.loop = RunLoop(self)  # type: ignore[abstract]  # the rest of a loop raises NotImplementedError
         self.main: asyncio.Task[Any] | None = None

@@ -2,8 +2,8 @@
 
 The journal's order is the order of delivery: the body hears of one record at a time, and then goes on until it waits
 again, when it runs for the first time and when it replays. Until all records that were loaded are heard nothing new is
-begun, since the journal may tell how it has ended. What the body begins is visible outside only once all is committed
-that it had heard of by then.
+begun, since the journal may tell how it has ended. A step is begun, and so seen outside,
+only once all is committed that the body had heard of by then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from actorflow.workflows.body.gathering import Gathered
 from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, TimerStep, arguments_of
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, Identity, Record, RunLost
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, Identity, RunRecord, RunLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,15 +53,15 @@ class Body:
 
     is_async: ClassVar[bool] = False
 
-    def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[Record]) -> None:
+    def __init__(self, node: RunNode, run: ClaimedRun, workflow: AnyWorkflow, records: list[RunRecord]) -> None:
         self.node = node
         self.run = run
         self.workflow = workflow
         self.now = run.started
         self.last = records[-1].n if records else 0
         self.open: dict[Identity, Step] = {}
-        self.attempts: dict[Identity, list[Record]] = {}
-        self.journal: deque[Record] = deque()
+        self.attempts: dict[Identity, list[RunRecord]] = {}
+        self.journal: deque[RunRecord] = deque()
         for record in records:
             if record.kind == ATTEMPT:
                 self.attempts.setdefault(record.identity, []).append(record)
@@ -128,7 +128,7 @@ class Body:
         return step.future
 
     def check(self) -> None:
-        """Raise what ends the code: it is unloaded, or somebody has cancelled the run."""
+        """Raise the error that ends the code: it is unloaded, or somebody has cancelled the run."""
         if self.is_over:
             raise Unload
 
@@ -160,7 +160,7 @@ class Body:
             self.launch()
         return True
 
-    def _hear(self, record: Record) -> None:
+    def _hear(self, record: RunRecord) -> None:
         step = self.open.pop(record.identity, None)
         if step is None:
             raise self.misfit(record.identity, None)
@@ -169,7 +169,7 @@ class Body:
         step.hear(record)
 
     def misfit(self, expected: Identity | None, step: Step | None) -> Unload:
-        """Note that the code does not fit its records, and return what ends it."""
+        """Note that the code does not fit its records, and return the exception that ends it."""
         branch, name, occurrence = expected or ("", "nothing", 0)
         where = f"{name} ({occurrence}. time in branch {branch})" if expected else name
         if step is not None:
@@ -181,7 +181,7 @@ class Body:
         self.is_over = True
         return Unload()
 
-    def arrive(self, record: Record, mail: int | None = None) -> None:
+    def arrive(self, record: RunRecord, mail: int | None = None) -> None:
         """Put the end of a step into the journal, and have it committed; may be called by any thread."""
         with self.lock:
             if self.is_over:
@@ -191,18 +191,18 @@ class Body:
         self.node.commit(self, record, mail)
         self.wake()
 
-    def note(self, record: Record) -> None:
+    def note(self, record: RunRecord) -> None:
         """Have a record committed that the code does not hear of."""
         with self.lock:
             self._number(record)
         self.node.commit(self, record, None)
 
-    def _number(self, record: Record) -> None:
+    def _number(self, record: RunRecord) -> None:
         self.last += 1
         record.n = self.last
         self.uncommitted[record.n] = None
 
-    def write_within(self, transaction: Transaction, record: Record) -> bool:
+    def write_within(self, transaction: Transaction, record: RunRecord) -> bool:
         """Write a record into a transaction that the caller commits; False if another node has the run."""
         with self.lock:
             if self.is_over:
@@ -215,7 +215,7 @@ class Body:
             return False
         return True
 
-    def committed(self, record: Record) -> None:
+    def committed(self, record: RunRecord) -> None:
         """Note that a record is committed."""
         with self.lock:
             self.uncommitted.pop(record.n, None)

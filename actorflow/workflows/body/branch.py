@@ -55,7 +55,7 @@ class Branch(StepStarter):
     # --- tasks -------------------------------------------------------------------------------------------------------
 
     def call(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run a task as the next step, and return what it returns."""
+        """Run a task as the next step, and return its value."""
         return self.body.call(self, task, args, kwargs)
 
     def submit(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 
 class Mail:
-    """The signals to one run, and the waits for them: each signal goes to the first wait for its class."""
+    """The signals to one run, and the waits for them: each signal goes to the first wait for its class.
+
+    Attributes:
+        upto: the number up to which its rows were read.
+    """
 
     def __init__(self, body: Body) -> None:
         self._body = body
+        self.upto = 0
         self._signals: deque[tuple[int, Any, bytes]] = deque()  # row, signal, and the signal as it is recorded
         self._waits: list[SignalStep] = []
 
@@ -51,7 +56,3 @@ class Mail:
 
     def _give(self, wait: SignalStep, row: int, value: bytes) -> None:
         self._body.arrive(wait.record(RESULT, value, None), row)
-
-    def __bool__(self) -> bool:
-        """Say whether signals are kept."""
-        return bool(self._signals)

@@ -141,11 +141,11 @@ class RunLoop(asyncio.AbstractEventLoop):
         return False
 
     def is_running(self) -> bool:
-        """Say that it runs: whoever asks is on it."""
+        """Say that the loop runs: whoever asks is on it."""
         return True
 
     def is_closed(self) -> bool:
-        """Say that it takes tasks."""
+        """Say that the loop takes tasks."""
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from actorflow.errors import StepFailed
 from actorflow.store.codec import encode
 from actorflow.store.error_json import read_error
 from actorflow.tasks.execution import Attempt
-from actorflow.workflows.rows.records import ATTEMPT, RESULT, Record
+from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
@@ -62,14 +62,14 @@ class Step:
     def launch(self) -> None:
         """Begin; called once, when it is known that the step has no record."""
 
-    def hear(self, record: Record) -> None:
+    def hear(self, record: RunRecord) -> None:
         """Set the future as the record says."""
         self.future._settle(None if record.value is None else self.body.node.read(record.value), None)
 
-    def record(self, kind: int, value: bytes | None, error: bytes | None, **more: Any) -> Record:
+    def record(self, kind: int, value: bytes | None, error: bytes | None, **more: Any) -> RunRecord:
         """Return a record of this step, without its place yet."""
         at = self.body.node.now()
-        return Record(
+        return RunRecord(
             0,
             self.identity,
             self.start,
@@ -137,7 +137,7 @@ class SignalStep(Step):
             self.body.mail.give_up(self)
 
     def is_over(self) -> bool:
-        """Say whether its end is recorded, or nobody waits any more."""
+        """Say whether the end of the wait is recorded, or the code is over."""
         return self.body.is_over or self.identity not in self.body.open
 
 
@@ -210,7 +210,7 @@ class TaskStep(Step):
         return self.body.write_within(transaction, self.end_record(ending))
 
     def end(self, ending: Ending, /) -> None:
-        """Record the end; or have another attempt, after a pause."""
+        """RunRecord the end; or have another attempt, after a pause."""
         kind = ending.kind
         if kind == "cut" or self.body.is_over:
             self.body.cut(self)
@@ -227,7 +227,7 @@ class TaskStep(Step):
         else:
             self.body.arrive(self.end_record(ending))
 
-    def end_record(self, ending: Ending) -> Record:
+    def end_record(self, ending: Ending) -> RunRecord:
         """Return the record of the end of the step."""
         value = (ending.result or NOTHING) if ending.kind == "completed" else None
         return self.record(RESULT, value, ending.error, attempt=self.attempt, began=self.began)
@@ -242,7 +242,7 @@ class TaskStep(Step):
 
     # --- its end -----------------------------------------------------------------------------------------------------
 
-    def hear(self, record: Record) -> None:
+    def hear(self, record: RunRecord) -> None:
         """Set the future: the value or the error is the stored one, also the first time."""
         if record.value is not None:
             self.future._settle(self.body.node.read(record.value), None)

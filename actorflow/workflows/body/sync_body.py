@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.branch import Branch
     from actorflow.workflows.body.steps import TaskStep
-    from actorflow.workflows.rows.records import Record
+    from actorflow.workflows.rows.records import RunRecord
 
 
 class SyncBody(Body):
@@ -53,7 +53,9 @@ class SyncBody(Body):
         finally:
             CURRENT_BODY.reset(mark)
             CURRENT.reset(token)
-        self.check()
+        if self.is_over:
+            self.node.swallowed_unload(self)
+            raise Unload
         return value
 
     # --- waits -------------------------------------------------------------------------------------------------------
@@ -70,7 +72,11 @@ class SyncBody(Body):
             heard = self.deliver()
             self.check_cancelled()
             if not heard:
-                self.block(lambda: bool(self.journal))
+                self.node.begins_wait(self)
+                try:
+                    self.block(lambda: bool(self.journal))
+                finally:
+                    self.node.ends_wait(self)
 
     def hear_next(self) -> None:
         """Hear of the next record, though the code is over: a step of it that it does not wait for is under way."""
@@ -80,7 +86,7 @@ class SyncBody(Body):
             self.block(lambda: bool(self.journal))
 
     def check(self) -> None:
-        """Raise what ends the code."""
+        """Raise the exception that ends the code."""
         if self.is_over:
             raise Unload
         self.check_cancelled()
@@ -159,7 +165,7 @@ class SyncBody(Body):
             self._inline = None
         self.check()
 
-    def arrive(self, record: Record, mail: int | None = None) -> None:
+    def arrive(self, record: RunRecord, mail: int | None = None) -> None:
         """Put the end of a step into the journal; of one that was run inline, this thread commits it."""
         step = self._inline
         if step is None or record.identity != step.identity:

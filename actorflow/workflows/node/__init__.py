@@ -1,1 +1,5 @@
-"""Node: the runs that this process has: who takes them, has their code go on, and runs their steps."""
+"""Node: the runs of one system in this process.
+
+`run_node` (all that they share), `claiming` (the actor that takes and loads them), `run_actor` (the actor of a loaded
+run), `runners` (the actors that run steps), `members` (their part in shared commits).
+"""

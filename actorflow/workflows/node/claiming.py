@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.log import logger
-from actorflow.errors import StoreError
+from actorflow.errors import OutcomeUnknown, StoreError
 from actorflow.store.members import PERIOD_SECONDS
 from actorflow.text import reason_of
 from actorflow.workflows.node.run_actor import RunActor
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.timers import Timer
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.node.run_node import RunNode
-    from actorflow.workflows.rows.records import ClaimedRun, Record
+    from actorflow.workflows.rows.records import ClaimedRun, RunRecord
 
 PART: Final = 64  # runs that are taken in one transaction
 CLOCK_SECONDS: Final = 60.0  # between two looks, as somebody may set the clock
@@ -31,6 +32,7 @@ class Runs(Actor, intensity=10, period=10.0):
         super().__init__()
         self.node = node
         self.timer: Timer | None = None
+        self.is_doubtful = False  # this node may have runs that are not loaded: nobody knew the end of a commit
 
     def on_start(self) -> None:
         """Look for runs at once: a process may have died just now."""
@@ -55,10 +57,13 @@ class Runs(Actor, intensity=10, period=10.0):
         if node.is_closed or node.scheduler.draining:
             return
         try:
+            if self.is_doubtful:
+                self.adopt()
             while self.claim() == PART:
                 pass
             wake = node.store.read(lambda tx: tx.one("runs.next_wake"))
         except StoreError as error:
+            self.is_doubtful = self.is_doubtful or isinstance(error, OutcomeUnknown)
             node.report_failure_of_claim(error)
             self.look_in(STORE_SECONDS)
             return
@@ -71,12 +76,25 @@ class Runs(Actor, intensity=10, period=10.0):
             self.timer.cancel()
         self.timer = self.ctx.after(seconds, self.look)
 
+    def doubt(self) -> None:
+        """Look whether this node has runs that are not loaded."""
+        self.is_doubtful = True
+        self.look()
+
+    def adopt(self) -> None:
+        """Load the runs that this node has, and that nobody here knows of."""
+        node = self.node
+        for run in node.store.read(lambda tx: ledger.owned(tx, node.id)):
+            if run.name not in node.bodies:
+                self.load(run, node.store.read(partial(ledger.records, run=run.id)))
+        self.is_doubtful = False
+
     def claim(self) -> int:
         """Take some runs, and load them; return how many."""
         node = self.node
         workflows = node.known()
 
-        def work(transaction: Transaction) -> list[tuple[ClaimedRun, list[Record]]]:
+        def work(transaction: Transaction) -> list[tuple[ClaimedRun, list[RunRecord]]]:
             claimed = ledger.claim(transaction, workflows, node.id, node.now(), PART)
             return [(run, ledger.records(transaction, run.id)) for run in claimed]
 
@@ -87,11 +105,13 @@ class Runs(Actor, intensity=10, period=10.0):
             self.load(run, records)
         return len(loaded)
 
-    def load(self, run: ClaimedRun, records: list[Record]) -> None:
+    def load(self, run: ClaimedRun, records: list[RunRecord]) -> None:
         """Have an actor for a run."""
         node = self.node
         old = node.bodies.get(run.name)
-        if old is not None:  # it was taken for dead, and has got its run back
+        if old is not None and old.run.epoch >= run.epoch:
+            return  # it was adopted just before
+        if old is not None:  # this node was taken for dead, and has got its run back
             node.lost(old, ledger.lost(run))
         try:
             body = node.body_of(run, records)
@@ -99,4 +119,4 @@ class Runs(Actor, intensity=10, period=10.0):
         except Exception as error:  # noqa: BLE001 - of one run; the others are loaded all the same
             logger.exception("Run %s could not be loaded: %s", run.name, reason_of(error))
             reason = f"it could not be loaded: {reason_of(error)}"
-            node.store.write(lambda tx: ledger.let_go(tx, run, node.id, PARKED, "parked", None, reason))
+            node.store.write(lambda tx: ledger.let_go(tx, run, node.id, PARKED, "parked", reason=reason))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from actorflow.store.transaction import Transaction
     from actorflow.workflows.body.body import Body
-    from actorflow.workflows.rows.records import Record
+    from actorflow.workflows.rows.records import RunRecord
 
 STORE_SECONDS = 1.0  # until a commit is tried again that the store has refused
 
@@ -42,7 +42,7 @@ class RunMember(BatchMember):
             node.scheduler.call_later(STORE_SECONDS, self.again)
 
     def again(self) -> None:
-        """Write it once more."""
+        """Put the commit into the next batch."""
         if not self.body.is_closed:
             self.body.node.batch.add(self)
 
@@ -56,7 +56,7 @@ class RecordMember(RunMember):
 
     __slots__ = ("mail", "record")
 
-    def __init__(self, body: Body, record: Record, mail: int | None) -> None:
+    def __init__(self, body: Body, record: RunRecord, mail: int | None) -> None:
         super().__init__(body)
         self.record = record
         self.mail = mail
@@ -117,5 +117,5 @@ class EndMember(RunMember):
         ledger.end(transaction, body.run, body.node.id, self.status, self.output, self.error, body.node.now())
 
     def committed(self) -> None:
-        """Tell who waits for the end."""
+        """Tell those that wait for the end."""
         self.then()

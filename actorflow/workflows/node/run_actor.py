@@ -16,7 +16,7 @@ from actorflow.text import reason_of
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.members import EndMember
-from actorflow.workflows.rows.records import CANCEL, Record
+from actorflow.workflows.rows.records import CANCEL, RunRecord
 from actorflow.workflows.signals import CancelRun
 
 if TYPE_CHECKING:
@@ -56,7 +56,6 @@ class RunActor(Actor):
         super().__init__()
         self.node = node
         self.body = body
-        self.upto = 0  # the number up to which mail was read
         self.is_ending = False
 
     def on_start(self) -> None:
@@ -77,9 +76,9 @@ class RunActor(Actor):
         """Take in the signals, and the wish that the run ends."""
         body, node = self.body, self.node
         while True:
-            rows = node.store.read(lambda tx: mailboxes.fetch(tx, body.run.address, self.upto, WINDOW))
+            rows = node.store.read(lambda tx: mailboxes.fetch(tx, body.run.address, body.mail.upto, WINDOW))
             for row in rows:
-                self.upto = row.id
+                body.mail.upto = row.id
                 self.take_in(row.id, row.body)
             if len(rows) < WINDOW:
                 return
@@ -97,7 +96,7 @@ class RunActor(Actor):
             return
         if not body.is_cancelled:
             at = self.node.now()
-            body.arrive(Record(0, ("", "cancel", 1), 0, CANCEL, None, None, None, 1, None, at), row)
+            body.arrive(RunRecord(0, ("", "cancel", 1), 0, CANCEL, None, None, None, 1, None, at), row)
 
     # --- async code --------------------------------------------------------------------------------------------------
 
@@ -106,7 +105,7 @@ class RunActor(Actor):
         self.node.scheduler.post(self.actor_ref, Call("go_on", (), {}), None)
 
     def go_on(self) -> None:
-        """Have async code hear of what has come; once it is over, commit its end."""
+        """Have async code hear of the records that have come; once it is over, commit its end."""
         body = self.body
         assert isinstance(body, AsyncBody)
         if self.is_ending:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from actorflow.tasks.execution import Attempt
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.rows.ledger import NewRun
-    from actorflow.workflows.rows.records import ClaimedRun, Record
+    from actorflow.workflows.rows.records import ClaimedRun, RunRecord
+
+THREADS: Final = 150  # of plain code that waits; more is unloaded
 
 
 class RunNode:
@@ -57,6 +59,8 @@ class RunNode:
         limit = int(home.settings.payload_limit)
         self.site = TaskSite(self.scheduler, self.store, lambda: home.pool("cpu"), None, limit)
         self.is_closed = False
+        self._waiting: dict[SyncBody, None] = {}  # plain code that waits, in the order in which it began to
+        self._unwilling: set[str] = set()  # runs whose code has caught Unload
         self._outage = Outage(self.scheduler.clock)
 
     def now(self) -> float:
@@ -73,12 +77,16 @@ class RunNode:
         """Start a run, here if this system runs its workflow; None if there is one of that name."""
         is_ours = new.workflow in self.known() and not (self.is_closed or self.scheduler.draining)
         owner = self.id if is_ours else None
-        run: ClaimedRun | None = self.store.write(partial(ledger.add, new=new, now=self.now(), owner=owner))
+        try:
+            run: ClaimedRun | None = self.store.write(partial(ledger.add, new=new, now=self.now(), owner=owner))
+        except OutcomeUnknown:
+            self.scheduler.post(self.runs, Call("doubt", (), {}), None)
+            raise
         if run is not None and is_ours:
             self.scheduler.post(self.runs, Call("load", (run, []), {}), None)
         return run
 
-    def body_of(self, run: ClaimedRun, records: list[Record]) -> Body:
+    def body_of(self, run: ClaimedRun, records: list[RunRecord]) -> Body:
         """Return the code of a run, to be begun."""
         workflow = WORKFLOWS[run.workflow]
         kind = AsyncBody if workflow.is_async else SyncBody
@@ -96,11 +104,11 @@ class RunNode:
 
     # --- commits -----------------------------------------------------------------------------------------------------
 
-    def commit(self, body: Body, record: Record, mail: int | None) -> None:
+    def commit(self, body: Body, record: RunRecord, mail: int | None) -> None:
         """Have a record committed soon, with those of other runs."""
         self.batch.add(RecordMember(body, record, mail))
 
-    def commit_here(self, body: SyncBody, record: Record) -> None:
+    def commit_here(self, body: SyncBody, record: RunRecord) -> None:
         """Commit a record in this thread: the code waits for it in any case."""
         member = RecordMember(body, record, None)
         if self.written(body, member.write, member):
@@ -114,6 +122,8 @@ class RunNode:
 
         if self.written(body, work, None):
             self.ended(body, status)
+        else:
+            self.give_back(body)
 
     def written(self, body: SyncBody, work: Any, member: RecordMember | None) -> bool:
         """Write until it is there; False if the run was lost.
@@ -136,10 +146,35 @@ class RunNode:
                 self.outage_over()
                 return True
 
+    # --- threads of plain code ----------------------------------------------------------------------------------------
+
+    def begins_wait(self, body: SyncBody) -> None:
+        """Note that plain code waits; if too many do, the one that has waited longest is unloaded."""
+        waiting = self._waiting
+        waiting[body] = None
+        if len(waiting) > THREADS:
+            for oldest in list(waiting):
+                if oldest is not body and not (oldest.has_work or oldest.is_over or oldest.run.name in self._unwilling):
+                    oldest.unload()
+                    return
+
+    def ends_wait(self, body: SyncBody) -> None:
+        """Note that plain code goes on."""
+        self._waiting.pop(body, None)
+
+    def swallowed_unload(self, body: SyncBody) -> None:
+        """Report code that goes on after Unload, and have it unloaded no more."""
+        logger.warning(
+            "Run %s: its code has caught Unload, which is to pass (by a bare except, or BaseException): it keeps its "
+            "thread from now on",
+            body.run.name,
+        )
+        self._unwilling.add(body.run.name)
+
     # --- ends --------------------------------------------------------------------------------------------------------
 
     def ended(self, body: Body, status: str) -> None:
-        """Tell who waits that a run is over; its end is committed."""
+        """Tell those that wait that a run is over; its end is committed."""
         logger.info("Run %s is %s", body.run.name, status)
         self.forget(body)
 
@@ -165,13 +200,16 @@ class RunNode:
         state, status, wake = WAITING, "running", body.next_wake()
         if misfit is not None:
             state, status = PARKED, "parked"
-        elif body.has_work or body.mail or body.journal:
+        elif body.has_work or body.journal:
             state = READY
         reason = None if misfit is None else str(misfit)
+        upto = body.mail.upto
+
+        def work(transaction: Transaction) -> None:
+            ledger.let_go(transaction, body.run, self.id, state, status, wake=wake, upto=upto, reason=reason)
+
         try:
-            self.store.write(
-                lambda tx: ledger.let_go(tx, body.run, self.id, state, status, wake, reason), durability="process"
-            )
+            self.store.write(work, durability="process")
         except ActorflowError as error:
             logger.warning("Run %s could not be given back; others get it all the same: %s", body.run.name, error)
 

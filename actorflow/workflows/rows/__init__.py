@@ -1,1 +1,1 @@
-"""Rows: the tables of runs: what a run is in the store, and the commits that change it."""
+"""Rows: the tables of runs: `records` (the rows, as objects) and `ledger` (the commits that change them)."""

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.workflows.rows.records import OWNED, READY, ClaimedRun, Record, RunLost, address_of
+from actorflow.workflows.rows.records import OWNED, READY, WAITING, ClaimedRun, RunRecord, RunLost, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,6 +98,11 @@ def claim(transaction: Transaction, workflows: Sequence[str], owner: str, now: f
     return claimed
 
 
+def owned(transaction: Transaction, owner: str) -> list[ClaimedRun]:
+    """Return the runs that a node has."""
+    return [ClaimedRun(*row) for row in transaction.all("runs.of_owner", {"owner": owner})]
+
+
 def has_ready(transaction: Transaction, workflows: Sequence[str], now: float) -> bool:
     """Say whether a run of these workflows is ready, or one of any workflow whose time has come."""
     wake = transaction.one("runs.next_wake")
@@ -106,15 +111,15 @@ def has_ready(transaction: Transaction, workflows: Sequence[str], now: float) ->
     return transaction.one("runs.ready", {"workflows": json.dumps(list(workflows))}) is not None
 
 
-def records(transaction: Transaction, run: int) -> list[Record]:
+def records(transaction: Transaction, run: int) -> list[RunRecord]:
     """Return the journal of a run."""
     return [
-        Record(n, (branch, name, occurrence), *more)
+        RunRecord(n, (branch, name, occurrence), *more)
         for n, branch, name, occurrence, *more in transaction.all("runs.records", {"run": run})
     ]
 
 
-def append(transaction: Transaction, run: ClaimedRun, owner: str, new: Iterable[Record]) -> None:
+def append(transaction: Transaction, run: ClaimedRun, owner: str, new: Iterable[RunRecord]) -> None:
     """Write records to a run's journal.
 
     Raises:
@@ -125,12 +130,12 @@ def append(transaction: Transaction, run: ClaimedRun, owner: str, new: Iterable[
         raise lost(run)
 
 
-def append_all(transaction: Transaction, each: Sequence[tuple[ClaimedRun, str, Record]]) -> bool:
+def append_all(transaction: Transaction, each: Sequence[tuple[ClaimedRun, str, RunRecord]]) -> bool:
     """Write records of many runs; say whether all are there."""
     return transaction.many("runs.add_record", [row_of(*one) for one in each]) == len(each)
 
 
-def row_of(run: ClaimedRun, owner: str, record: Record) -> dict[str, Any]:
+def row_of(run: ClaimedRun, owner: str, record: RunRecord) -> dict[str, Any]:
     """Return the columns of a record."""
     branch, name, occurrence = record.identity
     return {
@@ -187,10 +192,20 @@ def let_go(
     owner: str,
     state: int,
     status: str,
+    *,
     wake: float | None = None,
+    upto: int = 0,
     reason: str | None = None,
 ) -> bool:
-    """Give a run back; False if another node has it by now."""
+    """Give a run back; False if another node has it by now.
+
+    Args:
+        state: READY, WAITING or PARKED. One that waits is ready if mail has come behind `upto`: who sends some locks
+            the run, so either it is seen here, or the sender sees that the run waits.
+    """
+    transaction.one("runs.lock", {"name": run.name})
+    if state == WAITING and transaction.one("runs.has_mail", {"receiver": run.address, "upto": upto}) is not None:
+        state = READY
     values = {
         "id": run.id,
         "owner": owner,

@@ -63,7 +63,7 @@ class ClaimedRun:
 
 
 @dataclass(slots=True)
-class Record:
+class RunRecord:
     """One entry of a run's journal.
 
     Attributes:

@@ -1,0 +1,55 @@
+"""Promises: a run ends once and right, whatever commits fail or are left in doubt, drawn by seed, in virtual time."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+
+import pytest
+
+import actorflow as af
+from actorflow.testing import VirtualSystem
+from tests.outcomes.faulty import faults
+from tests.workflows.bodies import Approved
+from tests.workflows.test_kills import order, order_async, result_of
+
+SEEDS = int(os.environ.get("ACTORFLOW_UNKNOWN", "24"))
+SHARE = 8  # seeds of one test
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "actorflow")
+
+
+def insist(system, act):
+    """Do it until the store takes it, as a user does who has an id."""
+    while True:
+        try:
+            return act()
+        except af.StoreError:
+            system.sleep(1)
+
+
+@pytest.mark.parametrize("some", [range(at, min(at + SHARE, SEEDS)) for at in range(0, SEEDS, SHARE)], ids=str)
+def test_a_run_ends_right_whatever_becomes_of_its_commits(some):
+    drawn = set()
+    for seed in some:
+        with VirtualSystem(seed=seed) as system:
+            with faults(system, seed) as faulty:
+                for n in range(6):
+                    workflow = (order, order_async)[n % 2].options(id=f"run-{n}")
+                    run = insist(system, lambda workflow=workflow, n=n: system.start(workflow, n))
+                    insist(system, lambda run=run: run.signal(Approved("ann"), id="once"))
+                    with contextlib.suppress(af.StoreError):
+                        system.sleep(1)
+                system.sleep(60)
+                drawn |= faulty.drawn
+            system.sleep(120)
+            for n in range(6):
+                run = system.get_run(f"run-{n}")
+                assert (run.status, run.result(timeout=1)) == ("completed", result_of(n)), (seed, n)
+                steps = [(step.branch, step.name, step.occurrence) for step in run.steps]
+                assert len(steps) == len(set(steps)) == 6, (seed, n)
+    assert drawn == {"before", "at", "after"} or len(some) < SHARE
