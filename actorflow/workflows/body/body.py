@@ -20,7 +20,7 @@ from actorflow.workflows.body.gathering import Gathered
 from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, TimerStep, arguments_of
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, Identity, RunRecord, RunLost
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, Identity, RunLost, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from actorflow.workflows.rows.records import OWNED, READY, WAITING, ClaimedRun, RunRecord, RunLost, address_of
+from actorflow.workflows.rows.records import OWNED, READY, WAITING, ClaimedRun, RunLost, RunRecord, address_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
