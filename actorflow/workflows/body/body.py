@@ -48,6 +48,7 @@ class Body:
         is_closed: its end is in the store, or it was given back.
         is_lost: another node has the run.
         ref: the actor of the run.
+        again_at: when the run is to be tried again, as its actor has failed; None: it has not.
         lock: held for a moment, by whoever changes any of these.
     """
 
@@ -70,6 +71,7 @@ class Body:
         self.uncommitted: dict[int, None] = {}
         self.is_over = self.is_closed = self.is_lost = False
         self.ref: ActorRef[Any] | None = None
+        self.again_at: float | None = None
         self.lock = threading.RLock()
         self.mail = Mail(self)
         self.trunk = Branch(self, "0")

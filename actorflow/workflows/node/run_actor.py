@@ -9,13 +9,13 @@ from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import unpack
-from actorflow.errors import PayloadError, Unload
+from actorflow.errors import PayloadError, StoreError, Unload
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
 from actorflow.text import reason_of
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
-from actorflow.workflows.node.members import EndMember
+from actorflow.workflows.node.members import STORE_SECONDS, EndMember
 from actorflow.workflows.rows.records import CANCEL, RunRecord
 from actorflow.workflows.signals import CancelRun
 
@@ -76,7 +76,12 @@ class RunActor(Actor):
         """Take in the signals, and the wish that the run ends."""
         body, node = self.body, self.node
         while True:
-            rows = node.store.read(lambda tx: mailboxes.fetch(tx, body.run.address, body.mail.upto, WINDOW))
+            try:
+                rows = node.store.read(lambda tx: mailboxes.fetch(tx, body.run.address, body.mail.upto, WINDOW))
+            except StoreError as error:
+                node.report_failure(body, error)
+                self.ctx.after(STORE_SECONDS, self.fetch_mail)
+                return
             for row in rows:
                 body.mail.upto = row.id
                 self.take_in(row.id, row.body)
@@ -128,6 +133,11 @@ class RunActor(Actor):
             body.close()
         self.node.give_back(body)
 
+    def on_failure(self, *_error: object) -> None:
+        """Give the run back, for another try in a second: a defect of the runtime's own is not to keep it."""
+        self.body.again_at = self.node.now() + STORE_SECONDS
+        self.on_stop()
+
     def on_stop(self) -> None:
         """Give the run back, if it is not over: the system ends."""
         body = self.body
@@ -148,6 +158,11 @@ class BodyThread(Actor):
         super().__init__()
         self.node = node
         self.body = body
+
+    def on_failure(self, *_error: object) -> None:
+        """Give the run back, as its actor does."""
+        self.body.again_at = self.node.now() + STORE_SECONDS
+        self.node.give_back(self.body)
 
     def execute(self) -> None:
         """Run the code to its end, and commit that."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.core.outage import Outage
-from actorflow.errors import ActorflowError, NonDeterministic, OutcomeUnknown, StoreError
+from actorflow.errors import ActorDeadError, ActorflowError, NonDeterministic, OutcomeUnknown, StoreError, Unload
 from actorflow.store.commit_batch import batch_of
 from actorflow.tasks.site import TaskSite
 from actorflow.workflows.body.async_body import AsyncBody
@@ -137,6 +137,9 @@ class RunNode:
             except RunLost as error:
                 self.lost(body, error)
                 return False
+            except ActorDeadError:  # the system has closed its store
+                body.unload()
+                raise Unload from None
             except StoreError as error:
                 if member is not None and isinstance(error, OutcomeUnknown):
                     member.is_doubtful = True
@@ -195,11 +198,15 @@ class RunNode:
         if misfit is not None:
             logger.error("Run %s is parked: %s", body.run.name, misfit)
         self.forget(body)
+        if not self.is_closed:
+            self.look()
 
     def _let_go(self, body: Body, misfit: NonDeterministic | None) -> None:
         state, status, wake = WAITING, "running", body.next_wake()
         if misfit is not None:
             state, status = PARKED, "parked"
+        elif body.again_at is not None:
+            wake = body.again_at
         elif body.has_work or body.journal:
             state = READY
         reason = None if misfit is None else str(misfit)
