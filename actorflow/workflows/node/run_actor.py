@@ -133,7 +133,7 @@ class RunActor(Actor):
             body.close()
         self.node.give_back(body)
 
-    def on_failure(self, *_error: object) -> None:
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:  # noqa: ARG002 - pykka gives them
         """Give the run back, for another try in a second: a defect of the runtime's own is not to keep it."""
         self.body.again_at = self.node.now() + STORE_SECONDS
         self.on_stop()
@@ -159,7 +159,7 @@ class BodyThread(Actor):
         self.node = node
         self.body = body
 
-    def on_failure(self, *_error: object) -> None:
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:  # noqa: ARG002 - pykka gives them
         """Give the run back, as its actor does."""
         self.body.again_at = self.node.now() + STORE_SECONDS
         self.node.give_back(self.body)
