@@ -240,6 +240,26 @@ def test_a_session_lost_within_a_read_is_read_again_by_another_but_not_for_ever(
         assert ids(store) == {"a"}
 
 
+def test_a_session_that_the_server_has_ended_is_over_before_the_connection_says_so(base, monkeypatch):
+    """psycopg raises the server's last words at once, and may read the end of the connection later."""
+    with opened(base) as store:
+        store.write(adding("a"))
+        connection, said = store._reader.connection, []
+
+        def execute(*_):
+            said.append(1)
+            raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
+
+        def read(transaction):
+            if not said:
+                monkeypatch.setattr(connection, "execute", execute)
+            return {row[0] for row in transaction.all("nodes.others", {"id": ""})}
+
+        assert store.read(read) == {"a"}
+        assert said == [1]
+        assert connection.closed
+
+
 def losing_answers(store, monkeypatch):
     """Have the session end after the server has committed, and before its answer comes."""
     session, real = store._writer.session, store._writer.session.execute

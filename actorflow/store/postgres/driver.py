@@ -43,6 +43,16 @@ def store_error(url: str, error: Exception) -> StoreError:
     return StoreError(f"{shown(url)}: {text}{f' ({state})' if state else ''}{f'; {cure}' if cure else ''}")
 
 
+def ends_session(error: Exception) -> bool:
+    """Say whether the server has ended the session with an error, though the end of the connection may be yet to come.
+
+    It has with each error that it calls fatal, and says so by its state if it shuts down (class 57P).
+    """
+    diag = getattr(error, "diag", None)
+    is_fatal = diag is not None and diag.severity_nonlocalized in {"FATAL", "PANIC"}
+    return is_fatal or (getattr(error, "sqlstate", None) or "").startswith("57P0")
+
+
 CURES: Final = {
     "42501": "this user must be allowed to make the schema `actorflow`, or to use it",
     "53100": "nothing of it was written; make room on the server's disk, and it goes on",

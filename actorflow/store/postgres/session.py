@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
 from actorflow.errors import DefinitionError, StoreError, StoreUnreachable
-from actorflow.store.postgres.driver import is_yet_to_come, psycopg_module, shown, store_error
+from actorflow.store.postgres.driver import ends_session, is_yet_to_come, psycopg_module, shown, store_error
 from actorflow.store.transaction import Durability, Parameters, Row
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class ServerSession:
 
     def failed(self, error: Exception) -> StoreError:
         """Return the StoreError for an error of the server, or for its silence, in which this session was cut."""
+        if ends_session(error):
+            self.connection.close()  # else it would look as if it went on: psycopg has not read the end of it yet
         lost = self.lost()
         is_cut = self._cut is self.connection and lost is not None
         return StoreError(f"{lost}") if is_cut else store_error(self.url, error)
