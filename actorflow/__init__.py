@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.task import task
     from actorflow.workflows.calls import gather, now, random, signal, sleep, uuid, wait
+    from actorflow.workflows.run import RunEvent
     from actorflow.workflows.stored_run import StepInfo
     from actorflow.workflows.workflow import workflow
 
@@ -117,6 +118,7 @@ __all__ = [
     "Restarted",
     "Retry",
     "RunCancelled",
+    "RunEvent",
     "RunFailed",
     "RunningTask",
     "Settings",
@@ -172,6 +174,7 @@ LATER: Final = {
     "queue": "actorflow.queues.declared",
     "current": "actorflow.tasks.current",
     "task": "actorflow.tasks.task",
+    "RunEvent": "actorflow.workflows.run",
     "StepInfo": "actorflow.workflows.stored_run",
     "gather": "actorflow.workflows.calls",
     "now": "actorflow.workflows.calls",

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 1.0  # for subscribed functions to hear of the end
 
 
+def all_of_them(_event: object) -> bool:
+    """Say that an event is wanted."""
+    return True
+
+
 class Subscribers:
     """Refs, which get events by `tell`, and functions, which one actor calls; it is made for the first of these."""
 
@@ -27,8 +32,10 @@ class Subscribers:
         self._system = system
         self._caller: ActorRef[FunctionActor] | None = None
 
-    def subscribe(self, event: type, to: ActorRef[Any] | Callable[[Any], Any]) -> Subscription:
-        """Have events of a class delivered from now on.
+    def subscribe(
+        self, event: type, to: ActorRef[Any] | Callable[[Any], Any], wanted: Callable[[Any], bool] = all_of_them
+    ) -> Subscription:
+        """Have events of a class delivered from now on, those that are wanted.
 
         Raises:
             DefinitionError: the receiver is no ref and no function, or an async one, which nobody would await.
@@ -39,7 +46,7 @@ class Subscribers:
         message = None if isinstance(to, ActorRef) else to
 
         def deliver(published: Any) -> None:
-            if published.ref is receiver or not receiver.is_alive():
+            if getattr(published, "ref", None) is receiver or not (wanted(published) and receiver.is_alive()):
                 return  # news of a subscriber's own end would never end
             given = published if message is None else calling(message, published)
             receiver._scheduler.post(receiver, given, None)

@@ -172,15 +172,16 @@ class ActorSystem(StoredSystem):
         systems and other programs on the same store are not heard of.
 
         Args:
-            event: af.Started, af.Crashed, af.Restarted, af.Stopped or af.DeadLetter.
+            event: af.Started, af.Crashed, af.Restarted, af.Stopped or af.DeadLetter; or af.RunEvent, of the runs of
+                workflows that this process has.
             to: a ref or a function of one argument. Functions run one after the other, in an actor of the system; an
                 error of theirs is logged.
 
         Raises:
             DefinitionError: events of that class are not published.
         """
-        if event not in EVENTS:
-            known = ", ".join(kind.__name__ for kind in EVENTS)
+        if event not in EVENTS and not is_of_runs(event):
+            known = ", ".join([*(kind.__name__ for kind in EVENTS), "RunEvent"])
             msg = f"nothing publishes {text_of(event)}; subscribe to one of {known}"
             raise DefinitionError(msg)
         return self._subscribers.subscribe(event, to)
@@ -274,6 +275,13 @@ class ActorSystem(StoredSystem):
         self.stop()
         if self.error is not None and error is None:
             raise self.error
+
+
+def is_of_runs(event: type) -> bool:
+    """Say whether a class is that of the events of runs."""
+    from actorflow.workflows.run import RunEvent  # noqa: PLC0415 - most systems have no runs
+
+    return event is RunEvent
 
 
 def check_scheduler(scheduler: Scheduler | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -15,14 +15,19 @@ from actorflow.errors import AskTimeout, DefinitionError, RunCancelled, RunFaile
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.error_json import read_error, write_error
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, address_of
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, address_of, event_of, step_name
+from actorflow.workflows.run import RunEvent
 from actorflow.workflows.signals import CancelRun
 
 if TYPE_CHECKING:
+    from actorflow.core.messages.events import Subscription
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.queues.node.announcer import Waits
     from actorflow.store.store import Store
     from actorflow.store.transaction import Row, Transaction
     from actorflow.workflows.node.run_node import RunNode
+
+STATUS, ERROR, STARTED, ENDED = 8, 16, 19, 20  # columns of "runs.get"
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -83,9 +88,7 @@ class StoredRun(Generic[R_co]):
     @property
     def steps(self) -> list[StepInfo]:
         """The steps that are over, in the order in which the body has heard of them."""
-        row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
-        if row is None:
-            raise self._missing()
+        row = self._row()
         records = self._store.read(lambda tx: ledger.records(tx, row[0]))
         return [
             StepInfo(
@@ -101,6 +104,49 @@ class StoredRun(Generic[R_co]):
             for record in records
             if record.kind not in (ATTEMPT, CANCEL)
         ]
+
+    @property
+    def history(self) -> list[RunEvent]:
+        """The events of the run so far, as its records have them, oldest first."""
+        row = self._row()
+        records = self._store.read(lambda tx: ledger.records(tx, row[0]))
+        events = [] if row[STARTED] is None else [RunEvent("started", self.id, None, row[STARTED])]
+        for record in records:
+            if record.kind != CANCEL:
+                name = step_name(record.identity)
+                if record.began is not None:
+                    events.append(RunEvent("step started", self.id, name, record.began))
+                kind, detail = event_of(record)
+                events.append(RunEvent(kind, self.id, name, record.at, detail))
+        events.sort(key=lambda event: event.time)
+        if row[ENDED] is not None:
+            detail = None if row[ERROR] is None else read_error(row[ERROR])[0]
+            events.append(RunEvent(row[STATUS], self.id, None, row[ENDED], detail))
+        return events
+
+    def timeline(self) -> list[StepInfo]:
+        """Return the steps that are over in the order of their begin: what a chart of the run draws, line by line."""
+        return sorted(self.steps, key=lambda step: step.ended if step.began is None else step.began)
+
+    def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any], /) -> Subscription:
+        """Get the events of the run from now on, each after its commit, while this process has the run.
+
+        A ref gets them by `tell`. A function is called as a message of an actor, so an error of its is logged, and
+        changes nothing. `system.subscribe(af.RunEvent, to)` is for the events of all runs.
+
+        Raises:
+            DefinitionError: the receiver is neither a ref nor a plain function.
+        """
+        subscription: Subscription = self._node.home._subscribers.subscribe(
+            RunEvent, to, lambda event: event.run == self.id
+        )
+        return subscription
+
+    def _row(self) -> Row:
+        row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
+        if row is None:
+            raise self._missing()
+        return row
 
     def _outcome(self, transaction: Transaction) -> Row:
         row = transaction.one("runs.outcome", {"name": self.id})

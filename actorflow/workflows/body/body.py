@@ -221,6 +221,7 @@ class Body:
         """Note that a record is committed."""
         with self.lock:
             self.uncommitted.pop(record.n, None)
+        self.node.tell_record(self.run.name, record)
         self.launch()
         self.wake()
 

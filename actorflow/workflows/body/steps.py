@@ -11,7 +11,7 @@ from actorflow.errors import StepFailed
 from actorflow.store.codec import encode
 from actorflow.store.error_json import read_error
 from actorflow.tasks.execution import Attempt
-from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord
+from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord, step_name
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
@@ -94,6 +94,11 @@ class TimerStep(Step):
 
     def launch(self) -> None:
         """Wait for the time."""
+        self.body.node.tell_wait(self)
+        self.wait()
+
+    def wait(self) -> None:
+        """Fire if the time has come, else look again later."""
         left = self.due - self.body.node.now()
         if left > 0:
             self.body.node.scheduler.call_later(min(left, LONGEST_NAP), self.look)
@@ -103,7 +108,7 @@ class TimerStep(Step):
     def look(self) -> None:
         """Fire if the time has come; the clock may have been set meanwhile."""
         if not self.body.is_over:
-            self.launch()
+            self.wait()
 
     def fire(self) -> None:
         """Note the end of the time."""
@@ -124,6 +129,7 @@ class SignalStep(Step):
     def launch(self) -> None:
         """Take a signal that is there, or wait for one."""
         if not self.is_over() and not self.body.mail.take(self):
+            self.body.node.tell_wait(self)
             self.look()
 
     def look(self) -> None:
@@ -173,9 +179,7 @@ class TaskStep(Step):
 
     def __str__(self) -> str:
         """Return how the log names it."""
-        branch, name, occurrence = self.identity
-        place = "" if branch == "0" and occurrence == 1 else f" ({branch}, {occurrence})"
-        return f"Run {self.body.run.name}: step {name}{place}"
+        return f"Run {self.body.run.name}: step {step_name(self.identity)}"
 
     # --- its attempts ------------------------------------------------------------------------------------------------
 
@@ -188,6 +192,7 @@ class TaskStep(Step):
         """Return the next attempt."""
         now = self.body.node.now()
         self.began = now
+        self.body.node.tell("step started", self.body.run.name, self.identity)
         self.pause = None
         if self.first is None:
             self.first = now

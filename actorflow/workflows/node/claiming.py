@@ -115,6 +115,8 @@ class Runs(Actor, intensity=10, period=10.0):
             node.lost(old, ledger.lost(run))
         try:
             body = node.body_of(run, records)
+            if run.epoch == 1:
+                node.tell("started", run.name)
             body.ref = self.ctx.spawn(RunActor, node, body)
         except Exception as error:  # noqa: BLE001 - of one run; the others are loaded all the same
             logger.exception("Run %s could not be loaded: %s", run.name, reason_of(error))

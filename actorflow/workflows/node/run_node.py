@@ -15,7 +15,8 @@ from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.members import STORE_SECONDS, RecordMember
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import PARKED, READY, WAITING, RunLost
+from actorflow.workflows.rows.records import CANCEL, PARKED, READY, WAITING, RunLost, event_of, step_name
+from actorflow.workflows.run import RunEvent
 from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
     from actorflow.tasks.execution import Attempt
     from actorflow.workflows.body.body import Body
+    from actorflow.workflows.body.steps import Step
     from actorflow.workflows.rows.ledger import NewRun
-    from actorflow.workflows.rows.records import ClaimedRun, RunRecord
+    from actorflow.workflows.rows.records import ClaimedRun, Identity, RunRecord
 
 THREADS: Final = 150  # of plain code that waits; more is unloaded
 
@@ -101,6 +103,24 @@ class RunNode:
     def look(self) -> None:
         """Have the claimer look for runs that are ready; any thread may ask."""
         self.scheduler.post(self.runs, Call("look", (), {}), None)
+
+    # --- listeners ---------------------------------------------------------------------------------------------------
+
+    def tell(self, kind: str, run: str, step: Identity | None = None, detail: Any = None) -> None:
+        """Publish an event of a run, if anybody listens; what it tells of is committed."""
+        if RunEvent in self.scheduler.events.listeners:
+            name = None if step is None else step_name(step)
+            self.scheduler.events.publish(RunEvent(kind, run, name, self.now(), detail))
+
+    def tell_record(self, run: str, record: RunRecord) -> None:
+        """Publish the end of a step, or of an attempt."""
+        if RunEvent in self.scheduler.events.listeners and record.kind != CANCEL:
+            kind, detail = event_of(record)
+            self.tell(kind, run, record.identity, detail)
+
+    def tell_wait(self, step: Step) -> None:
+        """Publish that the code waits for a timer or a signal."""
+        self.tell("waiting", step.body.run.name, None, step_name(step.identity))
 
     # --- commits -----------------------------------------------------------------------------------------------------
 
@@ -179,6 +199,7 @@ class RunNode:
     def ended(self, body: Body, status: str) -> None:
         """Tell those that wait that a run is over; its end is committed."""
         logger.info("Run %s is %s", body.run.name, status)
+        self.tell(status, body.run.name)
         self.forget(body)
 
     def lost(self, body: Body, error: RunLost) -> None:
@@ -197,6 +218,7 @@ class RunNode:
             self._let_go(body, misfit)
         if misfit is not None:
             logger.error("Run %s is parked: %s", body.run.name, misfit)
+            self.tell("parked", body.run.name, None, str(misfit))
         self.forget(body)
         if not self.is_closed:
             self.look()

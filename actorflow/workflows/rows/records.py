@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from actorflow.store.commit_batch import MemberRefused
+from actorflow.store.error_json import read_error
 
 # Where a step stands in the code of its workflow: its branch, its name, and how often it came there before.
 Identity: TypeAlias = "tuple[str, str, int]"
@@ -87,6 +88,19 @@ class RunRecord:
     attempt: int
     began: float | None
     at: float
+
+
+def event_of(record: RunRecord) -> tuple[str, str | None]:
+    """Return the kind of event that a record of a step is, and the text of its error."""
+    if record.error is None:
+        return "step completed", None
+    return ("step retried" if record.kind == ATTEMPT else "step failed"), read_error(record.error)[0]
+
+
+def step_name(identity: Identity) -> str:
+    """Return how users know a step: by its name, with its place if it is not the first in the main branch."""
+    branch, name, occurrence = identity
+    return name if branch == "0" and occurrence == 1 else f"{name} ({branch}, {occurrence})"
 
 
 def address_of(name: str) -> str:
