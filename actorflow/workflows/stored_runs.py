@@ -1,0 +1,1 @@
+"""StoredRuns: the runs of a store: to list, count and remove."""
