@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import actorflow as af
+from actorflow.process.launch import fork_server
 from tests.core.actors import until
 from tests.hosts.actors import (
     LIMIT,
@@ -300,3 +301,14 @@ def test_a_lost_message_that_exits_as_it_is_unpickled_keeps_no_actor_from_its_re
         until_gone(pid)
         assert served_again(ref)
         until(lambda: seen)
+
+
+@pytest.mark.parametrize("when", ["before", "behind"])
+def test_a_death_is_noticed_though_the_zygote_is_stopped_at_each_fork(system, when, monkeypatch):
+    monkeypatch.setattr(fork_server, "LOOK", 0.05)
+    process = af.Process(preload=["tests.process.preloads.stopping"], env={"AF_TEST_STOP": when})
+    ref = system.spawn(hosted(Fragile, process=process, restart="permanent"))
+    pid = pid_of(ref)
+    os.kill(pid, signal.SIGKILL)
+    assert served_again(ref)
+    assert pid_of(ref) != pid

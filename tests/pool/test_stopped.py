@@ -1,7 +1,8 @@
 """Promises: a process that somebody stops (SIGSTOP, a debugger) holds no task and no timeout for ever."""
 
-import contextlib
+import ctypes
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import psutil
 import pytest
 
 import actorflow as af
+from actorflow.process.launch import fork_server
 from actorflow.process.pool.workers import watched_channel, worker_thread
 from actorflow.testing import LeakCheck
 from tests.pool import tasks
@@ -23,23 +25,9 @@ def impatient(monkeypatch):
 
 
 def ready(pool):
-    """Return the process ids of the worker and of its zygote, which holds no copy of the worker's socket any more.
-
-    One that is stopped before it has closed that keeps the pool from seeing that the worker has died.
-    """
+    """Return the process ids of the worker and of its zygote."""
     pid = pool.submit(os.getpid).result(timeout=30)
-    zygote = psutil.Process(pid).ppid()
-    tasks.until(lambda: not sockets(pid) & sockets(zygote))
-    return pid, zygote
-
-
-def sockets(pid):
-    """Return the names of a process's open sockets."""
-    found = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # it was closed between the two looks
-            found.add(str(descriptor.readlink()))
-    return {name for name in found if name.startswith("socket:")}
+    return pid, psutil.Process(pid).ppid()
 
 
 @pytest.mark.parametrize("size", [1, 4_000_000])
@@ -95,3 +83,36 @@ def test_a_stopped_zygote_goes_on_when_there_is_a_process_to_end_or_to_start(wis
             assert running.cancel()
         assert ready(pool) != (pid, zygote)
         assert ready(pool)[1] == zygote  # one that takes no orders for ten seconds is replaced
+
+
+@pytest.mark.parametrize("when", ["before", "behind"])
+def test_a_death_is_noticed_though_the_zygote_is_stopped_at_each_fork(when, monkeypatch):
+    """Behind the fork, and until it is continued, it has copies of the worker's socket."""
+    monkeypatch.setattr(fork_server, "LOOK", 0.05)
+    host = af.Process(preload=["tests.process.preloads.stopping"], env={"AF_TEST_STOP": when})
+    with LeakCheck(), af.ProcessPool(workers=1, host=host) as pool:
+        with pytest.raises(af.HostDied):
+            pool.submit(tasks.kill_self).result(timeout=60)
+        assert pool.options(timeout=30).submit(abs, -1).result(timeout=60) == 1
+
+
+def test_a_death_is_noticed_though_a_program_that_left_its_group_has_the_workers_socket(tmp_path):
+    with af.ProcessPool(workers=1) as pool:
+        try:
+            with pytest.raises(af.HostDied):
+                pool.submit(fork_in_c_and_die, str(tmp_path / "left")).result(timeout=60)
+        finally:
+            os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
+
+
+def fork_in_c_and_die(file):
+    """Leave a process that Python's hooks for forks do not know of."""
+    libc = ctypes.PyDLL(None)
+    pid = libc.fork()
+    if pid == 0:
+        libc.setsid()
+        while True:
+            libc.pause()
+    Path(file).write_text(str(pid))
+    tasks.until(lambda: os.getsid(pid) == pid)
+    tasks.kill_self()

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from actorflow.errors import ActorflowError, DefinitionError, HostDied
+from actorflow.process.launch import fork_server
 from actorflow.process.launch.launcher import Launch, acquire
 from actorflow.testing import LeakCheck
 from tests.processes import is_gone, stop_process
@@ -370,6 +371,19 @@ def test_an_argument_that_cannot_be_marshalled_harms_nobody(zygote):
         zygote.launch(f"{CHILDREN}:echo", object())
     with Child(zygote, "echo", 1) as child:
         assert child.heard() == ["1"]
+
+
+@pytest.mark.parametrize("when", ["before", "behind"])
+@pytest.mark.parametrize("start", ["zygote", "spawn"])
+def test_a_zygote_that_is_stopped_at_a_fork_goes_on_and_keeps_no_socket_of_the_child_open(start, when, monkeypatch):
+    monkeypatch.setattr(fork_server, "LOOK", 0.05)
+    preload = ("tests.process.preloads.stopping",)
+    options = {"start": start, "preload": preload, "env": {"AF_TEST_STOP": when}}
+    with launching(**options) as launcher, Child(launcher, "echo", 1) as child:
+        assert child.heard() == ["1"]
+        os.kill(child.handle.pid, signal.SIGKILL)
+        assert child.sock.recv(1) == b""
+        assert child.handle.wait(LIMIT).signal == signal.SIGKILL
 
 
 def test_a_preload_that_hangs_is_ended_by_the_release():

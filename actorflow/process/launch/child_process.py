@@ -94,6 +94,11 @@ class ChildProcess:
                 raise self._exit.failure()
             return self._pid
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the fork server has still to say that the child is forked, or why it is not."""
+        return self._pid is None and self._exit is None
+
     def kill(self, signal: int = signals.SIGKILL) -> None:
         """Send a signal to the child and all in its process group; nothing happens if it has ended."""
         self._server.kill(self._number, signal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import struct
 import subprocess
 import sys
@@ -38,6 +39,7 @@ NO_PROGRAM = (FileNotFoundError, NotADirectoryError, PermissionError, TypeError,
 END_LIMIT = 3.0  # seconds for a zygote to kill its children and end
 HURRY = 0.2  # the same for one that has none: it needs that long for itself, unless it hangs in a preload
 SEND_LIMIT = 10  # seconds for a stopped or hanging zygote to take a request
+LOOK = 1.0  # seconds between two looks at launches that the zygote has not reported on
 
 # Held while descriptors of a new zygote are open that no fork of this process may inherit.
 forking = threading.RLock()
@@ -67,6 +69,8 @@ class ForkServer:
                 os.close(self._its_life)
                 raise
         self._sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", SEND_LIMIT, 0))
+        self._reports = select.poll()
+        self._reports.register(self._sock.fileno(), select.POLLIN)
         self._thread = threading.Thread(target=self._run, name="actorflow-launcher", daemon=True)
         try:
             self._thread.start()
@@ -169,7 +173,7 @@ class ForkServer:
         """Live as long as the zygote."""
         try:
             self._start()
-            while frame := receive(self._sock):
+            while frame := self._next_report():
                 self._hear(*frame[0])
         except Exception as error:  # noqa: BLE001 - no memory, no processes, no `sys.executable`
             self.why = f"its fork server failed: {type(error).__name__}: {error}"
@@ -184,6 +188,18 @@ class ForkServer:
             self._close()
         for handle in lost:
             handle._lost(self.why, refused=self.refused)
+
+    def _next_report(self) -> tuple[tuple[Any, ...], list[int]] | None:
+        """Read the zygote's next report, and have it run on if it was stopped while one on a launch is due.
+
+        Between a fork and the report on it the zygote has copies of the child's sockets. If it stood still there, the
+        death of the child would be noticed by nobody.
+        """
+        if self._sock.gettimeout() is None:  # else it is to end, within that time
+            while not self._reports.poll(LOOK * 1000):
+                if any(handle.is_due for handle in list(self._handles.values())):
+                    self._continue()
+        return receive(self._sock)
 
     def _start(self) -> None:
         """Start the interpreter. It is in a group of its own: a terminal's Ctrl-C does not reach it."""

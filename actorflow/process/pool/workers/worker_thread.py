@@ -64,6 +64,8 @@ class WorkerThread(WatchedChannel):
             self.handle = self.dispatch.launch([self.theirs.fileno(), self.page])
         finally:
             self.close_theirs()
+        connection = self.connection  # a program that a task has started may hold the socket beyond the worker's end
+        self.handle.add_exit_callback(lambda _: connection.end_reads())
         data, buffers = self.dispatch.setup.initializer or (b"", ())
         self.connection.send((worker_main.INITIALIZE, data, levels(), authkey()), buffers)
         # A stopped worker reads nothing, and it is this thread that replaces it.
