@@ -72,7 +72,9 @@ if TYPE_CHECKING:
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.task import task
     from actorflow.workflows.calls import gather, now, random, signal, sleep, uuid, wait
-    from actorflow.workflows.run import RunEvent
+    from actorflow.workflows.dag.definition import Dag
+    from actorflow.workflows.dag.node import Node, Results
+    from actorflow.workflows.run import NodeInfo, Run, RunEvent
     from actorflow.workflows.stored_run import StepInfo
     from actorflow.workflows.workflow import workflow
 
@@ -91,6 +93,7 @@ __all__ = [
     "Context",
     "Crash",
     "Crashed",
+    "Dag",
     "DeadLetter",
     "DeadlockError",
     "DefinitionError",
@@ -104,6 +107,8 @@ __all__ = [
     "Limit",
     "MailboxFull",
     "MemoryLimit",
+    "Node",
+    "NodeInfo",
     "NonDeterministic",
     "OutcomeUnknown",
     "PayloadError",
@@ -116,7 +121,9 @@ __all__ = [
     "Reply",
     "RestartLimitReached",
     "Restarted",
+    "Results",
     "Retry",
+    "Run",
     "RunCancelled",
     "RunEvent",
     "RunFailed",
@@ -184,6 +191,11 @@ LATER: Final = {
     "uuid": "actorflow.workflows.calls",
     "wait": "actorflow.workflows.calls",
     "workflow": "actorflow.workflows.workflow",
+    "Dag": "actorflow.workflows.dag.definition",
+    "Node": "actorflow.workflows.dag.node",
+    "Results": "actorflow.workflows.dag.node",
+    "Run": "actorflow.workflows.run",
+    "NodeInfo": "actorflow.workflows.run",
     "Chart": "actorflow.machine.definition.chart",
     "History": "actorflow.machine.rules",
     "Interpreter": "actorflow.machine.running.interpreter",

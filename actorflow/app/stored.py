@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
+    from actorflow.workflows.dag.definition import Dag
+    from actorflow.workflows.dag.memory_run import MemoryRun
+    from actorflow.workflows.dag.node import Results
     from actorflow.workflows.node.run_node import RunNode
+    from actorflow.workflows.run import Run
     from actorflow.workflows.stored_run import StoredRun
     from actorflow.workflows.workflow import AsyncWorkflow, Workflow
 
@@ -63,6 +67,7 @@ class StoredSystem(System):
         self.local_queues: dict[str, LocalQueue] = {}
         self.workflows: frozenset[str] | None = None  # names of those that it runs; None: all that are imported
         self.run_node: RunNode | None = None  # the runs of this process, made at first use
+        self.runs: dict[str, MemoryRun] = {}  # of DAGs, that are not over
         scheduler.place_durable = self._place_durable
 
     @property
@@ -163,35 +168,44 @@ class StoredSystem(System):
         return Job(self.store, self.waits, check_id(id))
 
     @overload
+    def start(self, dag: Dag, /) -> Run[Results]: ...
+    @overload
     def start(
         self, workflow: Workflow[P, R] | AsyncWorkflow[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> StoredRun[R]: ...
     @overload
     def start(self, workflow: str, /, *args: Any, **kwargs: Any) -> StoredRun[Any]: ...
-    def start(self, workflow: Any, /, *args: Any, **kwargs: Any) -> StoredRun[Any]:
-        """Start a run of a workflow; it is in the store when this returns.
+    def start(self, workflow: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Start a run of a workflow, which is in the store when this returns; or of a DAG, in this process alone.
 
         A process that knows the workflow runs it: this one, if it does. If that process dies, another one goes on with
-        it, or the next one that starts on the store.
+        it, or the next one that starts on the store. A run of a DAG ends with its system.
 
         Args:
-            workflow: a function with `@af.workflow`, maybe with options: `publish.options(id="paris")`; or its name.
-            args: its arguments.
+            workflow: a function with `@af.workflow`, maybe with options: `publish.options(id="paris")`; or its name; or
+                an `af.Dag`.
+            args: its arguments; a DAG has none.
             kwargs: its arguments by name.
 
         Raises:
-            DefinitionError: arguments that do not fit, or another run has the id.
+            DefinitionError: arguments that do not fit, a mistake in the DAG, or another run has the id.
             PayloadError: an argument cannot be stored.
         """
         from actorflow.workflows.opening import start_run  # noqa: PLC0415 - most systems have no runs
 
+        if hasattr(type(workflow), "start_in"):
+            return workflow.start_in(self, *args, **kwargs)
         return start_run(self, workflow, args, kwargs)
 
     def get_run(self, id: str, /) -> StoredRun[Any]:
-        """Return a handle on a run by its id, from any process on the store. Its methods say whether the run exists."""
+        """Return a handle on a run by its id, from any process on the store. Its methods say whether the run exists.
+
+        A DAG's run, which is in memory, is found until it is over, in the system that has started it: as an `af.Run`.
+        """
         from actorflow.workflows.opening import get_run  # noqa: PLC0415 - most systems have no runs
 
-        return get_run(self, id)
+        in_memory: Any = self.runs.get(id)
+        return get_run(self, id) if in_memory is None else in_memory.handle()
 
     def deliver(self, ref: ActorRef[Any], message: Any, /, *, id: str) -> bool:
         """Send a message to a durable actor, once for each `id`, however often this is called.

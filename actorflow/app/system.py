@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from actorflow.process.pool.setup import Setup
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
+    from actorflow.tasks.site import TaskSite
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=Actor)
@@ -107,6 +108,7 @@ class ActorSystem(StoredSystem):
         self._subscribers = Subscribers(scheduler, self.name)
         self._pools: dict[str, ProcessPool] = {}
         self._pools_lock = scheduler.mutex()
+        self._site: TaskSite | None = None  # of the steps of runs
 
     # --- actors ------------------------------------------------------------------------------------------------------
 
@@ -194,6 +196,10 @@ class ActorSystem(StoredSystem):
         drained: list[Future[Any]] = [Future() for _ in claimers]
         for claimer, future in zip(claimers, drained, strict=True):
             self.scheduler.post(claimer, Call("drain", (), {}), future)
+        for source in list(self.runs.values()):
+            claimers.append(source.runner)
+            drained.append(Future())
+            self.scheduler.post(source.runner, Call("drain", (), {}), drained[-1])
         await drain.finished(drained, lambda: (worker for claimer in claimers for worker in claimer._children or ()))
         tasks = [task for pool in list(self._pools.values()) for task in pool._dispatch.under_way()]
         if tasks:  # their processes may be killed soon, and then there is no time for an import
@@ -205,6 +211,27 @@ class ActorSystem(StoredSystem):
         if self.scheduler.batch is not None:
             await completed_within(self.scheduler, self.scheduler.batch.flushed(), self._left())
         await self._subscribers.flush()
+
+    # --- runs in memory -----------------------------------------------------------------------------------------------
+
+    @property
+    def step_site(self) -> TaskSite:
+        """The means of this system to run steps in memory."""
+        return exclusively(self._pools_lock, self._made_site)
+
+    def _made_site(self) -> TaskSite:
+        from actorflow.tasks.site import TaskSite  # noqa: PLC0415 - most systems have no runs
+
+        if self._site is None:
+            no_store: Any = None  # a step in memory opens no transaction
+            limit = int(self.settings.payload_limit)
+            self._site = TaskSite(self.scheduler, no_store, lambda: self.pool("cpu"), None, limit)
+        return self._site
+
+    def _end_threads(self) -> None:
+        super()._end_threads()
+        if self._site is not None:
+            self._site.task_files.close()
 
     # --- processes ---------------------------------------------------------------------------------------------------
 

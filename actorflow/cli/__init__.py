@@ -2,7 +2,7 @@
 
 Data goes to stdout, words to stderr, colour only to a terminal. A mistake of the user is one line that names the cure,
 and exit code 2. Commands are imported when they are called, so `actorflow --version` loads none of them: `run`,
-`graph`, `scxml`, `queue`, `store` with `actors` (and their mail) and `dead`. All of them use `output` (tables for
+`graph`, `scxml`, `queue`, `store` with `actors` (and their mail) and `dead`, `wf`. All of them use `output` (tables for
 people, JSON for programs) and `progress` (a bar).
 """
 
@@ -29,6 +29,7 @@ COMMANDS = {
     "graph": "actorflow.cli.graph:graph",
     "scxml": "actorflow.cli.scxml:scxml",
     "store": "actorflow.cli.store:store",
+    "wf": "actorflow.cli.wf:wf",
 }
 USAGE_ERROR = 2
 

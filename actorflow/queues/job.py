@@ -17,7 +17,7 @@ from actorflow.queues import ledger
 from actorflow.queues.aftermath import finish
 from actorflow.queues.reasons import DelayReason, reason_for
 from actorflow.store.error_json import read_error, read_traceback
-from actorflow.tasks.current import CURRENT_TASK
+from actorflow.tasks.current import find_current
 from actorflow.tasks.task import TASKS
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Job(Generic[R_co]):
                 "limit `await asyncio.wait_for(job, seconds)`"
             )
             raise DefinitionError(msg)
-        task = CURRENT_TASK.get(None)
+        task = find_current()
         if task is None or task._wait_for is None:
             return self._wait(timeout)
         with self._waited_for():
@@ -183,7 +183,7 @@ class Job(Generic[R_co]):
     @contextmanager
     def _waited_for(self) -> Iterator[None]:
         """Have the task that runs here, if one does, known as one that waits for this job."""
-        task = CURRENT_TASK.get(None)
+        task = find_current()
         note = None if task is None else task._wait_for
         if note is None:
             yield

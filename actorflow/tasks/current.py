@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actorflow.errors import DefinitionError
 
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
     from actorflow.tasks.task import AnyTask
 
-CURRENT_TASK: ContextVar[Current] = ContextVar("actorflow.task")
+
+class TaskSource(Protocol):
+    """The run whose nodes are called one after the other: a task that asks gets its view made, the others pay less."""
+
+    def current_of(self, i: int, /) -> Current:
+        """Return the view of a node's task."""
+        ...
+
+
+CURRENT_TASK: ContextVar[Current | tuple[TaskSource, int] | None] = ContextVar("actorflow.task", default=None)
 
 
 class StepStarter:
@@ -110,11 +119,17 @@ def current() -> Current:
     Raises:
         DefinitionError: called outside of a task.
     """
-    try:
-        return CURRENT_TASK.get()
-    except LookupError:
+    found = find_current()
+    if found is None:
         msg = (
             "af.current() is for tasks that a queue or a workflow runs: an actor that is to write to the database has "
             "a plain task of a queue do it, or keeps the data in the state of a durable actor"
         )
-        raise DefinitionError(msg) from None
+        raise DefinitionError(msg)
+    return found
+
+
+def find_current() -> Current | None:
+    """Return the running task's view of its own attempt; None outside of a task."""
+    found = CURRENT_TASK.get()
+    return found[0].current_of(found[1]) if isinstance(found, tuple) else found

@@ -80,7 +80,7 @@ def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     """
     workflow = find_workflow(what) if isinstance(what, str) else what
     if not isinstance(workflow, AnyWorkflow):
-        msg = f"start({what!r}): give a function with @af.workflow, or its name"
+        msg = f"start({what!r}): give a function with @af.workflow, or its name, or an af.Dag"
         raise DefinitionError(msg)
     workflow.check(args, kwargs)
     options = workflow.run_options

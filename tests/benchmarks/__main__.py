@@ -9,6 +9,7 @@ from types import ModuleType
 
 from . import (
     asking,
+    dags,
     deaths,
     durable,
     hidden_io,
@@ -43,6 +44,7 @@ GROUPS = (
     machines,
     machine_actors,
     queues,
+    dags,
 )
 
 

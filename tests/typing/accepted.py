@@ -437,3 +437,96 @@ def apps() -> None:
     with af.open_store("memory:", durability="process") as store, af.ActorSystem("web", store=store) as web:
         web.queue("images").enqueue(shrink, "a.jpg")
         assert_type(store, af.Store)
+
+
+@dataclass
+class Raw:
+    """The result of one task, and the argument of the next."""
+
+    rows: int
+
+
+@dataclass
+class Clean:
+    """The result of the next one."""
+
+    rows: int
+
+
+@af.task
+def extract(day: str) -> Raw:
+    """Take one argument."""
+    return Raw(len(day))
+
+
+@af.task
+def clean(raw: Raw) -> Clean:
+    """Take the result of another task."""
+    return Clean(raw.rows)
+
+
+@af.task
+async def clean_async(raw: Raw) -> Clean:
+    """Take it in asyncio."""
+    return Clean(raw.rows)
+
+
+@af.task
+def audit() -> Clean:
+    """Take nothing."""
+    return Clean(1)
+
+
+@af.task
+def names(count: int, name: str = "a") -> list[str]:
+    """Return a list."""
+    return [name] * count
+
+
+@af.task
+def length(text: str) -> int:
+    """Take one item of a list."""
+    return len(text)
+
+
+@af.task
+def next_number(n: int) -> int:
+    """Take its own result."""
+    return n + 1
+
+
+def dags(system: af.ActorSystem) -> None:
+    """A DAG knows the types of its tasks, of their results, and of its own."""
+    dag = af.Dag("etl", workers=4)
+    raw = dag.add(extract, "2026-11-01")
+    assert_type(raw, af.Node[Raw])
+    assert_type(dag.add(clean, raw), af.Node[Clean])
+    assert_type(dag.add(clean_async, raw), af.Node[Clean])
+    assert_type(dag.add(clean, Raw(1)), af.Node[Clean])
+    assert_type(dag.add(audit, after=[raw, "later"]), af.Node[Clean])
+    cleaned = dag.add(
+        clean, raw, when=lambda r: r[raw].rows > 0, join=1, priority=2, default=Raw(0), on_failure="ignore"
+    )
+    dag.add(clean.options(retry=af.Retry(3), timeout=5), raw, group=dag.group("net", limit=2), rest="cancel", name="x")
+    dag.add(clean, raw, on_failure=lambda error: Clean(len(str(error))), duration=2.5)
+    words = dag.add(names, 3, "b")
+    assert_type(words, af.Node[list[str]])
+    assert_type(dag.add(names, 3), af.Node[list[str]])
+    assert_type(dag.map(length, words, limit=3), af.Node[list[int]])
+    assert_type(dag.gather([cleaned, cleaned]), af.Node[list[Clean]])
+    assert_type(dag.loop(next_number, 1, until=lambda n: n > 9, limit=20), af.Node[int])
+    nested = af.Dag("outer").add(dag)
+    assert_type(nested, af.Node[af.Results])
+    run = system.start(dag.options(id="etl-1"))
+    assert_type(run, af.Run[af.Results])
+    assert_type(run.result(timeout=1)[cleaned], Clean)
+    assert_type([step.status == "skipped" for step in run.steps], list[bool])
+    run.subscribe(lambda event: print(event.kind, event.step))
+    run.pause()
+    run.resume()
+    run.cancel()
+
+
+async def awaited_run(system: af.ActorSystem, dag: af.Dag) -> None:
+    """A run is awaited in asyncio code."""
+    assert_type(await system.start(dag), af.Results)

@@ -290,3 +290,54 @@ def apps(app: af.App) -> None:
     af.queue("mail").cron("* * * * *", shrink)  # refused: an argument is missing
     af.ActorSystem("web", store=3)  # refused: neither a URL nor a store
     af.App("shop", store=3)  # refused: neither a URL nor a store
+
+
+@dataclass
+class Raw:
+    rows: int
+
+
+@dataclass
+class Clean:
+    rows: int
+
+
+@af.task
+def extract(day: str) -> Raw:
+    return Raw(1)
+
+
+@af.task
+def clean(raw: Raw) -> Clean:
+    return Clean(1)
+
+
+@af.task
+async def clean_async(raw: Raw) -> Clean:
+    return Clean(1)
+
+
+@af.task
+def audit() -> Clean:
+    return Clean(1)
+
+
+def dags(system: af.ActorSystem, dag: af.Dag) -> None:
+    raw = dag.add(extract, "day")
+    dag.add(extract, 3)  # refused: a day is a str
+    dag.add(clean, dag.add(audit))  # refused: the result of audit is no Raw
+    dag.add(clean_async, dag.add(audit))  # refused: as above
+    dag.add(clean, raw, when=lambda r: r[raw].row > 0)  # refused: no such attribute
+    dag.add(clean, raw, join="some")  # refused: no such join
+    dag.add(audit, raw)  # refused: too many arguments
+    dag.add(clean)  # refused: too few arguments
+    dag.add(lambda: 3)  # refused: no task
+    dag.add(clean, raw, prioriti=3)  # refused: a misspelt option
+    dag.add(clean, raw, after=3)  # refused: no list of nodes
+    dag.add(clean, raw, on_failure="retry")  # refused: no such policy
+    dag.map(clean, raw)  # refused: not a list
+    dag.map(clean, dag.gather([raw]), limt=3)  # refused: a misspelt option
+    dag.loop(clean, raw, until=bool, limit=3)  # refused: its result is no argument of it
+    number: int = system.start(dag).result()[raw]  # refused: the result is a Raw
+    system.start(clean)  # refused: no DAG
+    system.start(dag).status = "failed"  # refused: it is read only

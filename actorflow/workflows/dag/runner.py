@@ -1,0 +1,194 @@
+"""DagRunner: the actor of one run of a DAG. It has the workers as children, and times and cancels what they run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.actors.actor import Actor
+from actorflow.core.actors.child import child
+from actorflow.core.log import logger
+from actorflow.core.messages.messages import Call
+from actorflow.errors import RunCancelled
+from actorflow.workflows.dag.table import Try
+from actorflow.workflows.dag.workers import StepWorker
+
+if TYPE_CHECKING:
+    from actorflow.core.messages.reply import Reply
+    from actorflow.core.refs.ref import ActorRef
+    from actorflow.workflows.dag.attempts import StepAttempt
+    from actorflow.workflows.dag.runtime import DagRuntime
+
+CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
+WORK: Final = Call("work", (), {})
+
+
+class DagRunner(Actor):
+    """Hires workers, ends attempts that take too long or are cancelled, and has nodes be tried again."""
+
+    _works_in_drains = True  # what runs then needs its timeout and its cancel all the same
+
+    def __init__(self, runtime: DagRuntime) -> None:
+        super().__init__()
+        self.runtime = runtime
+        self.recipe = child(StepWorker, runtime)
+        self.drained: list[Reply] = []
+        self.is_over = False
+        runtime.runner = self.actor_ref
+        progress = runtime.progress
+        progress.hire = self.ask_to_hire
+        progress.wake = wake
+        progress.cancel_step = self.ask_to_cancel
+        progress.over = self.tell_over
+
+    # --- called by workers' threads -----------------------------------------------------------------------------------
+
+    def ask_to_hire(self) -> None:
+        """Have more workers started."""
+        self.actor_ref.cast(DagRunner.hire)
+
+    def ask_to_cancel(self, i: int) -> None:
+        """Have a running node cancelled."""
+        self.actor_ref.cast(DagRunner.cancel_step, i)
+
+    def tell_over(self) -> None:
+        """Give the result to the threads that wait, and have the actors end."""
+        self.runtime.settle()
+        self.actor_ref.cast(DagRunner.finish)
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start the nodes that wait for none."""
+        self.runtime.progress.begin()
+
+    def hire(self) -> None:
+        """Start workers for the nodes that are ready."""
+        progress = self.runtime.progress
+        with progress.lock:
+            wanted = min(len(progress.heap), progress.limit - progress.workers)
+        hired: list[ActorRef[Any]] = []
+        try:
+            while len(hired) < wanted:
+                hired.append(self.ctx.spawn(self.recipe))
+        finally:  # no thread, no memory: those that there are do
+            with progress.lock:
+                progress.workers += len(hired)
+                progress.is_hiring = False
+            for worker in hired:
+                wake(worker)
+
+    def on_receive(self, message: Any) -> None:
+        """Act on news of a worker's thread."""
+        kind, *given = message
+        if kind == "again":
+            i, pause = given
+            self.ctx.after(pause, self.try_again, i)
+        elif kind == "async":
+            (attempt,) = given
+            attempt.worker.cast(StepWorker.begin_async, attempt)
+        elif kind == "timed":
+            (attempt,) = given
+            if attempt.ending is None:
+                attempt.timer = self.ctx.after(attempt.timeout, self.time_out, attempt)
+
+    def try_again(self, i: int) -> None:
+        """Have a node be ready again."""
+        self.runtime.progress.try_again(i)
+
+    def time_out(self, attempt: StepAttempt) -> None:
+        """End a plain function that takes longer than it may; its thread runs on, and its worker is given up."""
+        if attempt.time_out(self.ctx.random):
+            self.replace(attempt)
+
+    def replace(self, attempt: StepAttempt) -> None:
+        """Act on the end of an attempt whose thread runs on; another worker takes its place."""
+        owner, progress, runtime = attempt.owner, self.runtime.progress, self.runtime
+        ending, i, worker = owner.ending, owner.i, attempt.worker
+        assert ending is not None
+        assert worker is not None
+        runtime.forget(attempt)
+        error = attempt.error or TimeoutError()
+        self.dismiss(worker)
+        if ending.kind == "again":
+            with progress.lock:
+                progress.note_try(i, Try(attempt.began, progress.now(), error))
+            self.ctx.after(ending.pause, self.try_again, i)
+        else:
+            progress.give_up(i, error)
+        self.fill_up()
+
+    def dismiss(self, worker: ActorRef[Any]) -> None:
+        """Take out a worker whose thread runs on."""
+        progress = self.runtime.progress
+        with progress.lock:
+            progress.workers -= 1
+            progress.gone.add(worker)
+        worker.stop(block=False)
+
+    def fill_up(self) -> None:
+        """Have nodes that are ready run, though a worker has gone."""
+        progress = self.runtime.progress
+        with progress.lock:
+            progress.call_workers()
+        progress._look_over()
+
+    # --- cancel, pause, and the end -----------------------------------------------------------------------------------
+
+    def cancel(self, error: BaseException) -> None:
+        """Begin no more nodes, and end those that run."""
+        self.runtime.progress.halt(error)
+
+    def cancel_step(self, i: int) -> None:
+        """Have a running node see that it is cancelled, and end it if it does not."""
+        attempt = self.runtime.attempts.get(i)
+        if attempt is not None:
+            attempt.cancel()
+        self.ctx.after(CANCEL_SECONDS, self.end_cancelled, i)
+
+    def end_cancelled(self, i: int) -> None:
+        """End a node that has not looked whether it is cancelled."""
+        progress = self.runtime.progress
+        attempt = self.runtime.attempts.get(i)
+        if attempt is not None:
+            if attempt.end_cancelled(self.ctx.random):
+                self.replace(attempt)
+        elif progress.status_of(i) == "running" and i not in progress.expansions:
+            text = f"step {self.runtime.key_of(i)} was cancelled; its thread cannot be ended and runs on"
+            logger.warning("%s, and its result is refused", text)
+            worker = self.runtime.at.get(i)
+            if worker is not None:
+                self.dismiss(worker)
+            progress.give_up(i, RunCancelled(text))
+            self.fill_up()
+
+    def drain(self) -> None:
+        """Cancel the nodes that have not begun, and answer once nothing runs."""
+        self.drained.append(self.ctx.reply_later())
+        self.runtime.progress.halt(RunCancelled(f"run {self.runtime.id}: its system ended"))
+        self.look_drained()
+
+    def look_drained(self) -> None:
+        """Answer, if the run is over."""
+        if self.is_over:
+            for reply in self.drained:
+                reply.set(None)
+            self.drained = []
+
+    def finish(self) -> None:
+        """End the actors of a run that is over."""
+        self.is_over = True
+        self.look_drained()
+        self.stop()
+
+    def on_stop(self) -> None:
+        """Leave nobody waiting, whatever has ended this actor."""
+        self.runtime.cut(RunCancelled(f"run {self.runtime.id}: its system ended"))
+
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:  # noqa: ARG002 - pykka's
+        """Leave nobody waiting after a defect."""
+        self.runtime.broken(exception_value)
+
+
+def wake(worker: ActorRef[Any]) -> None:
+    """Have an idle worker look for a node."""
+    worker._scheduler.post(worker, WORK, None)

@@ -1,0 +1,95 @@
+"""Specs: a node as it was declared, and the checks of what is declared."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from actorflow.core.actors.traits import check_type
+from actorflow.errors import DefinitionError
+from actorflow.tasks.options import PLAIN
+from actorflow.tasks.task import AnyTask
+from actorflow.text import text_of
+from actorflow.workflows.dag.node import NodeOptions
+
+if TYPE_CHECKING:
+    from actorflow.workflows.dag.definition import Dag
+
+FOR_STEPS: Final = ("retry", "timeout", "priority")  # the options of a task that hold for a node
+ROUNDS: Final = 1_000_000  # of a loop, at most
+
+
+@dataclass(slots=True)
+class NodeSpec:
+    """A node as it was declared.
+
+    Attributes:
+        kind: "task"; "map", of one over the items of a list; "loop", of one; "dag"; or "gather".
+        work: the task, or the DAG.
+        args: what the task gets: values, and nodes for their results.
+        limit: of a map: how many items at once; of a loop: how many rounds.
+        until: of a loop: says of a result whether it was the last round.
+    """
+
+    kind: Literal["task", "map", "loop", "dag", "gather"]
+    work: AnyTask | Dag | None
+    args: tuple[Any, ...]
+    options: NodeOptions
+    limit: int | None = None
+    until: Callable[[Any], bool] | None = None
+
+
+def check_task(work: Any, verb: str) -> None:
+    """Refuse an object that is no task, and options that only a job of a queue has."""
+    if not isinstance(work, AnyTask):
+        cure = "decorate the function with @af.task" if callable(work) else "give a function decorated with @af.task"
+        msg = f"Dag.{verb}({text_of(work)}): it is no task: {cure}"
+        raise DefinitionError(msg)
+    if work.job_options is not PLAIN:
+        own = {
+            field.name: getattr(work.job_options, field.name)
+            for field in dataclasses.fields(PLAIN)
+            if getattr(work.job_options, field.name) is not getattr(PLAIN, field.name) and field.name not in FOR_STEPS
+        }
+        if own:
+            names = ", ".join(f"{name}=" for name in own)
+            msg = f"{work.name}.options({names}): only a job of a queue has that; a node has {', '.join(FOR_STEPS)}"
+            raise DefinitionError(msg)
+
+
+def check_count(name: str, value: Any, *, most: int | None = None) -> None:
+    """Refuse a number of things that is none."""
+    check_type(name, value, int | None)
+    if isinstance(value, bool) or (value is not None and value < 1):
+        msg = f"{name}={value!r}: 1 or more"
+        raise DefinitionError(msg)
+    if most is not None and value is not None and value > most:
+        msg = f"{name}={value!r}: {most} at most"
+        raise DefinitionError(msg)
+
+
+def check_loop(what: str, limit: Any, until: Any) -> None:
+    """Refuse a loop without a limit of rounds, or without a function that says which is the last."""
+    check_count("limit", limit, most=ROUNDS)
+    if limit is None:
+        msg = f"{what}: give a limit of rounds"
+        raise DefinitionError(msg)
+    if not callable(until):
+        msg = f"until={text_of(until)}: give a function of the result: until=lambda n: n > 9"
+        raise DefinitionError(msg)
+
+
+def check_nested(dag: Dag, nested: Dag) -> None:
+    """Refuse a DAG that contains the one it is added to."""
+    seen: set[int] = set()
+    left = [nested]
+    while left:
+        one = left.pop()
+        if one._specs is dag._specs:
+            msg = f"{dag.name}.add({nested!r}): it is, or contains, the DAG that it is added to"
+            raise DefinitionError(msg)
+        if id(one._specs) not in seen:
+            seen.add(id(one._specs))
+            left += [spec.work for spec in one._specs if spec.kind == "dag"]  # type: ignore[misc]
