@@ -84,7 +84,7 @@ def check_loop(what: str, limit: Any, until: Any) -> None:
 def check_nested(dag: Dag, nested: Dag) -> None:
     """Refuse a DAG that contains the one it is added to."""
     seen: set[int] = set()
-    left = [nested]
+    left: list[Any] = [nested]
     while left:
         one = left.pop()
         if one._specs is dag._specs:
@@ -92,4 +92,4 @@ def check_nested(dag: Dag, nested: Dag) -> None:
             raise DefinitionError(msg)
         if id(one._specs) not in seen:
             seen.add(id(one._specs))
-            left += [spec.work for spec in one._specs if spec.kind == "dag"]  # type: ignore[misc]
+            left += [spec.work for spec in one._specs if spec.kind == "dag"]
