@@ -92,8 +92,8 @@ class RunEvent:
     """An event of a run, which subscribers get, and `run.history` lists.
 
     Attributes:
-        kind: of the run: "started", "waiting", "parked", "paused", "resumed", "completed", "failed", "cancelled"; of a step:
-            "step started", "step progress", "step completed", "step failed", "step retried", "step skipped",
+        kind: of the run: "started", "waiting", "parked", "paused", "resumed", "completed", "failed", "cancelled"; of a
+            step: "step started", "step progress", "step completed", "step failed", "step retried", "step skipped",
             "step cancelled".
         run: id of the run.
         step: name of the step; None if the event is the run's.

@@ -462,7 +462,7 @@ def test_a_dead_end_fails_the_run_with_the_nodes_that_wait_and_on_what(any_syste
     first = dag.add(one)
     dag.add(double, first, name="behind")
     plan = dag.plan()
-    plan.followers[0], plan.links[0] = (), -1  # a defect: the edge is lost
+    plan.followers[0], plan.chains = (), {}  # a defect: the edge is lost
     run = any_system.start(dag)
     with pytest.raises(af.DeadlockError, match="stuck came to a dead end: behind waits for nothing"):
         run.result(timeout=WAIT)

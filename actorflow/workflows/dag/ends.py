@@ -157,6 +157,6 @@ class Ends(ReadySet):
         now = self.now()
         for i in range(len(self.state)):
             if self.state[i] < COMPLETED and self.ended[i] is None:
-                if self.started[i] is not None:
+                if self.begun_at(i) is not None:
                     self.state[i] = RUNNING  # it may be in a chain
                 self.cancel_node(i, now)

@@ -151,7 +151,7 @@ class MemoryRun:
         spec = progress.specs[i]
         tries = tuple(FailedTry(time(one.started), time(one.ended), one.error) for one in progress.tries.get(i, ()))
         result = progress.results[i]
-        ready, started, ended = progress.readied[i], progress.started[i], progress.ended[i]
+        ready, started, ended = progress.readied[i], progress.begun_at(i), progress.ended[i]
         if ready is None and started is not None:  # it was gone on to at once
             ready = started
         task = getattr(spec.work, "name", "") if spec.kind != "dag" else ""

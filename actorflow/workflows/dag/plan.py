@@ -34,7 +34,9 @@ class Plan:
         before: the nodes that come before one.
         need: how many of them must be met.
         calls: what a worker's thread may call for a node at once; None: there is more to do.
-        links: the only follower of a node that waits for nothing else, and that a worker's thread may go on to; or -1.
+        chains: by its first node, a chain of nodes each of which has the next one as its only follower, and is all that
+            the next one waits for: a worker's thread may go along it by itself.
+        heads: for a node of a chain, the one before it; else -1.
         ranks: of nodes that are ready, the one with the smallest goes first, and then the one that was added first.
         first: nodes that wait for none.
     """
@@ -47,7 +49,8 @@ class Plan:
     before: list[tuple[int, ...]]
     need: list[int]
     calls: list[Callable[[], Any] | None]
-    links: list[int]
+    chains: dict[int, list[int]]
+    heads: list[int]
     ranks: list[int]
     first: list[int]
 
@@ -71,10 +74,10 @@ def make_plan(dag: Dag) -> Plan:
     order = sorted_nodes(dag, before, followers)
     ranks = ranks_of(specs, followers, order)
     calls = [call_of(spec) for spec in specs]
-    is_ranked = any(ranks)
-    links = [-1 if is_ranked else link_of(specs, followers[i], before) for i in range(len(specs))]
+    heads = [-1] * len(specs)
+    chains = {} if any(ranks) else chains_of(specs, followers, before, heads)
     first = [i for i, some in enumerate(before) if not some]
-    return Plan(dag, names, specs, sources, followers, before, need, calls, links, ranks, first)
+    return Plan(dag, names, specs, sources, followers, before, need, calls, chains, heads, ranks, first)
 
 
 def edges_of(dag: Dag, i: int, sources: tuple[int, ...]) -> tuple[int, ...]:
@@ -205,8 +208,17 @@ def timeout_of(task: Any) -> float | None:
     return task.timeout if given is None else given  # type: ignore[no-any-return]
 
 
-def link_of(specs: list[NodeSpec], followers: tuple[int, ...], before: list[tuple[int, ...]]) -> int:
-    """Return the follower that a thread may go on to without a look at anything else, or -1."""
-    if len(followers) != 1 or len(before[followers[0]]) != 1 or specs[followers[0]].options.group is not None:
-        return -1
-    return followers[0]
+def chains_of(
+    specs: list[NodeSpec], followers: list[tuple[int, ...]], before: list[tuple[int, ...]], heads: list[int]
+) -> dict[int, list[int]]:
+    """Return the chains of a DAG by their first nodes, and note in `heads` the node before each other one."""
+    for i, after in enumerate(followers):
+        if len(after) == 1 and len(before[after[0]]) == 1 and specs[after[0]].options.group is None:
+            heads[after[0]] = i
+    chains: dict[int, list[int]] = {}
+    for i, after in enumerate(followers):
+        if heads[i] < 0 and after and heads[after[0]] == i:
+            chain = chains[i] = [i]
+            while followers[chain[-1]] and heads[followers[chain[-1]][0]] == chain[-1]:
+                chain.append(followers[chain[-1]][0])
+    return chains

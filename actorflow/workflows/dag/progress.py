@@ -134,6 +134,12 @@ class DagProgress(Ends):
         with self.lock:
             if self.state[i] >= COMPLETED:
                 return False
+            if i in self.cancelling:  # as it was about to be gone on to
+                self.end(i, CANCELLED, BROKEN, self.now())
+                return False
+            if self.is_paused:
+                self.enter(i, self.now())
+                return False
             self.state[i] = RUNNING
             self.started[i] = self.now()
             if self.readied[i] is None:

@@ -56,7 +56,9 @@ class DagRuntime:
         self.settle = settle
         self.attempts: dict[int, StepAttempt] = {}
         self.at: dict[int, ActorRef[Any]] = {}
-        self.at_a_time = 1 if scheduler.is_virtual else 0  # nodes a message; 0: as many as there are
+        self.is_stepwise = scheduler.is_virtual  # one node a message: a seed chooses who goes on
+        if self.is_stepwise:
+            progress.is_slow = True
 
     def key_of(self, i: int) -> str:
         """Return the idempotency key of a node."""
@@ -94,44 +96,48 @@ class DagRuntime:
                 i = context.run(self.run_calls, worker, i, context)
             if i >= 0:
                 i = self.perform(worker, i)
-            if self.at_a_time and i >= 0:
+            if self.is_stepwise:
                 return i
         return i
 
     def run_calls(self, worker: ActorRef[Any], i: int, context: contextvars.Context) -> int:
-        """Run nodes that are plain calls, in a context of which none has changed a variable yet.
+        """Run nodes that are plain calls, in a context of which none has changed a variable yet; return the next one.
 
-        This is the inner loop: a chain of nodes that do nothing takes 0.8 us each, graphlib with a thread pool 34 us.
+        This is the inner loop: a chain of nodes that do nothing takes 0.5 us each, graphlib with a thread pool 30 us.
         """
         progress = self.progress
-        calls, links, results = progress.calls, progress.links, progress.results
+        calls, chains, results = progress.calls, progress.chains, progress.results
         started, ended, now = progress.started, progress.ended, progress.now
         set_current = CURRENT_TASK.set
-        size, linked, at = len(context), 0, now()
+        size, done, at = len(context), 0, now()
+        value: Any = None
         while not progress.is_slow and len(context) == size:
-            call = calls[i]
-            if call is None:
-                break
-            started[i] = at
-            set_current((self, i))
-            try:
-                value = call()
-            except BaseException as error:  # noqa: BLE001 - the task's error, whatever it is
-                return self.raised(worker, i, error, linked)
-            at = now()
-            following = links[i]
-            if following >= 0 and not progress.is_slow:
-                results[i] = value
-                ended[i] = at
-                linked += 1
-                i = following
-                continue
-            i = progress.completed(worker, i, value, at, linked)
-            if i < 0:
+            if calls[i] is None:
                 return i
-            linked = 0
-        if linked:
-            progress.count(linked)
+            started[i] = at
+            try:
+                for i in chains.get(i) or (i,):  # noqa: B020, PLR1704 - the node that the thread is at
+                    call = calls[i]
+                    if call is None:
+                        progress.count(done)
+                        return i
+                    set_current((self, i))
+                    value = call()
+                    at = now()
+                    if progress.is_slow or len(context) != size:
+                        break
+                    results[i] = value
+                    ended[i] = at
+                    done += 1
+                else:
+                    done -= 1  # the last one is counted with the lock
+            except BaseException as error:  # noqa: BLE001 - the task's error, whatever it is
+                started[i] = at
+                return self.raised(worker, i, error, done)
+            i = progress.completed(worker, i, value, at, done)
+            done = 0
+            if i < 0:
+                break
         return i
 
     def perform(self, worker: ActorRef[Any], i: int) -> int:

@@ -47,7 +47,7 @@ class NodeTable:
         self.plan = plan
         self.now = clock.monotonic
         self.names, self.specs = list(plan.names), list(plan.specs)
-        self.calls, self.links = list(plan.calls), list(plan.links)
+        self.calls, self.heads, self.chains = list(plan.calls), list(plan.heads), plan.chains
         self.followers, self.sources = list(plan.followers), list(plan.sources)
         self.before, self.need, self.wait = list(plan.before), list(plan.need), list(plan.need)
         self.entries = [(rank << INDEX_BITS) | i for i, rank in enumerate(plan.ranks)]
@@ -71,7 +71,7 @@ class NodeTable:
         self.names.append(name)
         self.specs.append(spec)
         self.calls.append(None)
-        self.links.append(-1)
+        self.heads.append(-1)
         for edges in (self.followers, self.sources, self.before):
             edges.append(())
         self.need.append(0)
@@ -92,9 +92,16 @@ class NodeTable:
         if state < COMPLETED:
             if self.ended[i] is not None:
                 state = COMPLETED
-            elif self.started[i] is not None:
+            elif self.begun_at(i) is not None:
                 state = RUNNING
         return STATUSES[state]
+
+    def begun_at(self, i: int) -> float | None:
+        """Return when a node began; one of a chain, when the one before it ended."""
+        started, before = self.started[i], self.heads[i]
+        if started is None and before >= 0 and self.state[before] < COMPLETED and self.state[i] in {PENDING, COMPLETED}:
+            return self.ended[before]  # which has no status of its own: a thread went on from it without the lock
+        return started
 
     def is_cancelled(self, i: int) -> bool:
         """Say whether a node is to end."""
