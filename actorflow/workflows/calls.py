@@ -159,4 +159,8 @@ def uuid() -> _uuid.UUID:
 
 def seed_of(body: Body, branch: Branch, what: str) -> str:
     """Return the seed of a draw: the run, the branch, and how many draws of its kind were made there."""
-    return f"{body.run.name} {body.run.created} {branch.path} {what} {branch.count(what)}"
+    run = body.run
+    seed = run.seed or f"{run.name} {run.created}"
+    if run.turn:
+        seed = f"{seed} {run.turn}"
+    return f"{seed} {branch.path} {what} {branch.count(what)}"

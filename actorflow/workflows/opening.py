@@ -12,8 +12,9 @@ from actorflow.core.atomic import exclusively
 from actorflow.core.log import logger
 from actorflow.durable.opening import runtime_of
 from actorflow.errors import DefinitionError
-from actorflow.store.codec import check_size, encode
+from actorflow.store.codec import check_size
 from actorflow.tasks.options import check_text
+from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.node.claiming import Runs
 from actorflow.workflows.node.run_node import RunNode
 from actorflow.workflows.node.runners import Runners
@@ -82,10 +83,9 @@ def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any
     if not isinstance(workflow, AnyWorkflow):
         msg = f"start({what!r}): give a function with @af.workflow, or its name, or an af.Dag"
         raise DefinitionError(msg)
-    workflow.check(args, kwargs)
+    given = arguments_of_run(workflow, args, kwargs)
     options = workflow.run_options
     node = node_of(home)
-    given = encode([list(args), kwargs], f"the arguments of {workflow.name}")
     check_size(given, f"the arguments of {workflow.name}", node.site.payload_limit)
     new = NewRun(
         options.id or new_id(home.scheduler),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from actorflow.core.actors.traits import check_known, check_type
+from actorflow.core.actors.traits import check_choice, check_known, check_type
 from actorflow.tasks.options import check_seconds, check_text
 
 
@@ -20,6 +20,8 @@ class RunOptions:
         version: of the code, in place of the workflow's.
         key: a word that groups runs.
         priority: the smallest is begun first.
+        on_parent_close: of a run that a workflow has started: "cancel" cancels it when the parent ends, "abandon" lets
+            it go on by itself, also if the parent is cancelled, and "wait" has the parent end after it.
     """
 
     id: str | None = None
@@ -27,12 +29,14 @@ class RunOptions:
     version: str | None = None
     key: str | None = None
     priority: int = 0
+    on_parent_close: Literal["cancel", "abandon", "wait"] = "cancel"
 
     def __post_init__(self) -> None:
         for name in ("id", "version", "key"):
             check_type(name, getattr(self, name), str | None)
             check_text(name, getattr(self, name))
         check_type("priority", self.priority, int)
+        check_choice("on_parent_close", self.on_parent_close, CLOSINGS)
         if self.deadline is not None:
             check_seconds("deadline", self.deadline, zero=False)
 
@@ -42,5 +46,6 @@ class RunOptions:
         return dataclasses.replace(self, **options)
 
 
+CLOSINGS: Final = ("cancel", "abandon", "wait")
 RUN_NAMES: Final = tuple(field.name for field in dataclasses.fields(RunOptions))
 PLAIN_RUN: Final = RunOptions()

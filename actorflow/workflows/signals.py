@@ -8,3 +8,22 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class CancelRun:
     """Asks a run to end."""
+
+
+@dataclass(frozen=True)
+class ChildEnded:
+    """Tells a run that one of its children is over.
+
+    Attributes:
+        step: where it stands in the code of the parent: turn, branch, name, occurrence.
+        run: the name of the child.
+        status: "completed", "failed" or "cancelled".
+        output: the result, as it is stored.
+        error: as it is stored.
+    """
+
+    step: list[object]
+    run: str
+    status: str
+    output: bytes | None
+    error: bytes | None

@@ -11,9 +11,10 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
-from actorflow.errors import AskTimeout, DefinitionError, RunCancelled, RunFailed
+from actorflow.errors import AskTimeout, DefinitionError, OutcomeUnknown, RunCancelled, RunFailed
 from actorflow.queues.job import TimedOut, wait
-from actorflow.store.error_json import read_error, write_error
+from actorflow.store.error_json import read_error
+from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, address_of, event_of, step_name
 from actorflow.workflows.run import RunEvent
@@ -259,7 +260,7 @@ class StoredRun(Generic[R_co]):
                 if id is not None and transaction.one("actors.is_marked", {"receiver": letter.receiver, "id": id}):
                     return
                 raise RunOver(f"run {self.id} is over: it is {row[0]}")
-            if type(message) is CancelRun and transaction.run("runs.end_unbegun", self._cancelled_at()):
+            if type(message) is CancelRun and end_unbegun(transaction, self._node, self.id):
                 return
             if id is None:
                 mailboxes.put(transaction, runtime, letter)
@@ -267,18 +268,17 @@ class StoredRun(Generic[R_co]):
                 mailboxes.put_once(transaction, runtime, letter, id)
             transaction.run("runs.hear", {"name": self.id})
 
-        self._store.write(work)
+        try:
+            self._store.write(work)
+        except OutcomeUnknown:
+            self._node.doubt_mail()
+            raise
         if letter.is_put:
             runtime.announce(letter)
             if self.id not in self._node.bodies:
                 self._node.look()
         self._waits.ended([self.id])
         return letter.is_put
-
-    def _cancelled_at(self) -> dict[str, Any]:
-        now = self._node.now()
-        error = write_error(RunCancelled("it was cancelled before it began"))
-        return {"name": self.id, "error": error, "now": now, "keep": now + ledger.KEEP_ENDED}
 
 
 class RunOver(DefinitionError):

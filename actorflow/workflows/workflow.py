@@ -6,13 +6,15 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Final, Generic, Literal, ParamSpec, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 
 from actorflow.core.actors.traits import check_type
+from actorflow.core.futures.future import Future
 from actorflow.core.importable import module_of
 from actorflow.errors import DefinitionError
 from actorflow.tasks.options import check_text
 from actorflow.tasks.task import options_among, same_place
+from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.options import PLAIN_RUN
 
 P = ParamSpec("P")
@@ -30,6 +32,7 @@ class RunKeywords(TypedDict, total=False):
     version: str | None
     key: str | None
     priority: int
+    on_parent_close: Literal["cancel", "abandon", "wait"]
 
 
 class AnyWorkflow:
@@ -74,8 +77,9 @@ class AnyWorkflow:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the plain function, its tasks too: a unit test needs no system."""
-        return self.function(*args, **kwargs)
+        """Call the plain function, its tasks too: a unit test needs no system; in a body, run a child."""
+        branch = current_branch()
+        return self.function(*args, **kwargs) if branch is None else branch.run_child(self, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<workflow {self.name}>"
@@ -103,20 +107,39 @@ class AnyWorkflow:
             raise DefinitionError(msg) from mismatch
 
 
-class Workflow(AnyWorkflow, Generic[P, R]):
+class CallableWorkflow(AnyWorkflow, Generic[P, R]):
+    """The calls that workflows of both kinds have in the body of another; R is the type of the result."""
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Start a child in the body of a workflow, a run of its own; the future has its result.
+
+        Raises:
+            DefinitionError: called outside of a body, or with arguments that do not fit.
+            PayloadError: an argument cannot be stored.
+        """
+        branch = current_branch()
+        if branch is None:
+            msg = f"{self.name}.submit() is for the body of a workflow: elsewhere, system.start(workflow, ...)"
+            raise DefinitionError(msg)
+        return branch.start(self, args, kwargs)
+
+
+class Workflow(CallableWorkflow[P, R]):
     """A workflow of a plain function."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the plain function, its tasks too."""
-        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+        """Call the plain function, its tasks too; in the body of a workflow, run a child."""
+        branch = current_branch()
+        return self.function(*args, **kwargs) if branch is None else branch.run_child(self, args, kwargs)  # type: ignore[no-any-return]
 
 
-class AsyncWorkflow(AnyWorkflow, Generic[P, R]):
+class AsyncWorkflow(CallableWorkflow[P, R]):
     """A workflow of an `async def` function."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """Call the plain function, its tasks too."""
-        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+        """Call the plain function, its tasks too; in the body of a workflow, return a coroutine that runs a child."""
+        branch = current_branch()
+        return self.function(*args, **kwargs) if branch is None else branch.run_child(self, args, kwargs)  # type: ignore[no-any-return]
 
 
 class _WorkflowMaker(Protocol):

@@ -185,4 +185,44 @@ def sleeps() -> list[Any]:
     return [middle, seen, (af.now() - start).total_seconds(), [future.get() for future in beside], str(af.uuid())]
 
 
-BODIES = [nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps]
+@af.workflow
+def factorial(n: int) -> int:
+    """Call itself."""
+    return n * factorial(n - 1) if n > 1 else number(1)[0]
+
+
+@af.workflow
+async def doubled(n: int) -> list[Any]:
+    """Give a number twice, or fail at 13."""
+    if n == 13:
+        await boom.submit("13")
+    return [await number.submit(n), await number_async(n)]
+
+
+@af.workflow
+def parent() -> list[Any]:
+    """Have children, one after the other and beside each other, one of which fails."""
+    beside = [doubled.submit(n) for n in (1, 13, 3)]
+    seen: list[Any] = [factorial(4)]
+    for future in beside:
+        try:
+            seen.append(future.get())
+        except af.RunFailed as error:
+            seen.append([error.run, "Boom: 13" in str(error)])
+    return [*seen, number(5)]
+
+
+@af.workflow
+async def parent_async() -> list[Any]:
+    """Have children in asyncio tasks, between steps."""
+
+    async def one(n: int) -> Any:
+        try:
+            return [await doubled(n), await factorial.submit(n)]
+        except af.RunFailed as error:
+            return [await number.submit(n), type(error.__cause__).__name__]
+
+    return [*await asyncio.gather(*(one(n) for n in (2, 13, 3))), await number.submit(4)]
+
+
+BODIES = [nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps, parent, parent_async]

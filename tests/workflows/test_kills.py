@@ -39,6 +39,22 @@ async def order_async(n: int) -> list[object]:
     return [first, [*two], who.name, await noted.submit(n + 1)]
 
 
+@af.workflow
+def part(n: int) -> int:
+    """One step, as a child."""
+    return noted(n)
+
+
+@af.workflow
+def order_of_children(n: int) -> list[object]:
+    """The same, by children."""
+    first = part(n)
+    two = af.gather(part.submit(first), number_async.submit(n)).get()
+    who = af.wait(Approved)
+    af.sleep(3)
+    return [first, [*two], who.name, part(n + 1)]
+
+
 def result_of(n: int) -> list[object]:
     return [2 * n, [4 * n, [n]], "ann", 2 * n + 2]
 
@@ -81,7 +97,7 @@ def sleeps_through(system: VirtualSystem, seconds: float, steps: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("workflow", [order, order_async], ids=["plain", "async"])
+@pytest.mark.parametrize("workflow", [order, order_async, order_of_children], ids=["plain", "async", "children"])
 @pytest.mark.parametrize("part", range(5))
 def test_a_run_goes_on_wherever_its_system_is_killed(workflow, part):
     with LeakCheck():

@@ -1,16 +1,16 @@
 -- name: add
 insert into actorflow.run (
     name, workflow, version, hash, parent, parent_step, on_close, state, status, priority, key, deadline, owner, epoch,
-    input, created, started
+    input, created, started, turn, seed
 ) values (
     :name, :workflow, :version, :hash, :parent, :parent_step, :on_close, :state, :status, :priority, :key, :deadline,
-    :owner, :epoch, :input, :created, :started
+    :owner, :epoch, :input, :created, :started, :turn, :seed
 ) on conflict (name) do nothing returning id;
 
 -- name: get
 select
     id, name, workflow, version, hash, parent, parent_step, state, status, priority, key, deadline, owner, epoch, input,
-    output, error, reason, created, started, ended
+    output, error, reason, created, started, ended, on_close, turn, seed
 from actorflow.run where name = :name;
 
 -- name: ready
@@ -25,7 +25,7 @@ with next as materialized (
 update actorflow.run as run set
     state = 2, status = 'running', owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
 from next where run.id = next.id
-returning run.id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started;
+returning run.id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed;
 
 -- name: wake_due
 with next as materialized (
@@ -44,8 +44,15 @@ update actorflow.run set state = 0, wake = null where name = :name and state = 1
 select 1 from actorflow.run where owner = :owner limit 1;
 
 -- name: of_owner
-select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started
+select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started,
+    turn, seed
 from actorflow.run where owner = :owner order by id;
+
+-- name: is_owned
+select 1 from actorflow.run where id = :id and owner = :owner and epoch = :epoch for key share;
+
+-- name: children
+select name from actorflow.run where parent = :parent and state in (0, 1, 2, 3) and on_close = 'cancel';
 
 -- name: take_over
 update actorflow.run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end

@@ -1,16 +1,16 @@
 -- name: add
 insert into af_run (
     name, workflow, version, hash, parent, parent_step, on_close, state, status, priority, key, deadline, owner, epoch,
-    input, created, started
+    input, created, started, turn, seed
 ) values (
     :name, :workflow, :version, :hash, :parent, :parent_step, :on_close, :state, :status, :priority, :key, :deadline,
-    :owner, :epoch, :input, :created, :started
+    :owner, :epoch, :input, :created, :started, :turn, :seed
 ) on conflict (name) do nothing returning id;
 
 -- name: get
 select
     id, name, workflow, version, hash, parent, parent_step, state, status, priority, key, deadline, owner, epoch, input,
-    output, error, reason, created, started, ended
+    output, error, reason, created, started, ended, on_close, turn, seed
 from af_run where name = :name;
 
 -- name: ready
@@ -21,7 +21,7 @@ where exists (select 1 from af_run where state = 0 and workflow = known.value);
 update af_run set
     state = 2, status = 'running', owner = :owner, epoch = epoch + 1, started = coalesce(started, :now), wake = null
 where id in (select id from af_run where state = 0 and workflow = :workflow order by priority, id limit :limit)
-returning id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started;
+returning id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started, turn, seed;
 
 -- name: wake_due
 update af_run set state = 0, wake = null
@@ -37,8 +37,15 @@ update af_run set state = 0, wake = null where name = :name and state = 1;
 select 1 from af_run where owner = :owner limit 1;
 
 -- name: of_owner
-select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started
+select id, name, workflow, version, hash, parent, parent_step, priority, key, deadline, epoch, input, created, started,
+    turn, seed
 from af_run where owner = :owner order by id;
+
+-- name: is_owned
+select 1 from af_run where id = :id and owner = :owner and epoch = :epoch;
+
+-- name: children
+select name from af_run where parent = :parent and state in (0, 1, 2, 3) and on_close = 'cancel';
 
 -- name: take_over
 update af_run set owner = null, epoch = epoch + 1, state = case when state = 2 then 0 else state end

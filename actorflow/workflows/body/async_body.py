@@ -97,6 +97,22 @@ class AsyncBody(Body):
             )
         return self._step(task, args, kwargs)
 
+    def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG002 - the one that awaits counts
+        """Return a coroutine that runs a child as the next step of the branch that awaits it."""
+        self.check()
+        if not workflow.is_async:
+            name = workflow.function.__name__
+            raise DefinitionError(
+                f"{name}(...) would block the other branches of {self.workflow.name}, which is async: "
+                f"await {name}.submit(...)"
+            )
+        return self._child(workflow, args, kwargs)
+
+    async def _child(self, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        branch = current_branch()
+        assert branch is not None
+        return await self.begin(self.child_step(branch, workflow, args, kwargs))
+
     async def _step(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         branch = current_branch()
         assert branch is not None

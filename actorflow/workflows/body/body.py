@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.messages.execution import Execution
 from actorflow.errors import DefinitionError, NonDeterministic, RunCancelled, Unload
+from actorflow.store.codec import check_size
 from actorflow.tasks.options import check_seconds
 from actorflow.workflows.body.branch import Branch, current_branch
+from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
 from actorflow.workflows.body.gathering import Gathered
 from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.steps import Step, StepFuture, TaskStep, TimerStep, arguments_of
@@ -76,6 +78,7 @@ class Body:
         self.mail = Mail(self)
         self.trunk = Branch(self, "0")
         self.is_cancelled = False
+        self.has_children = False  # it has started some
         self._to_replay = len(self.journal)
         self._unlaunched: list[Step] = []
         self._misfit: NonDeterministic | None = None
@@ -114,6 +117,21 @@ class Body:
         for _ in range(limit):
             begin_next()
         return gathered
+
+    def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a child as the next step of a branch."""
+        raise NotImplementedError  # pragma: no cover - sync and async bodies have their own way
+
+    def child_step(
+        self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> ChildStep:
+        """Return a child as the next step of a branch."""
+        self.check()
+        given = arguments_of_run(workflow, args, kwargs)
+        check_size(given, f"the arguments of {workflow.name}", self.node.site.payload_limit)
+        identity, start = branch.next(workflow.name)
+        self.has_children = True
+        return ChildStep(self, identity, start, workflow, given)
 
     def begin_timer(self, branch: Branch, seconds: float) -> Future[Any]:
         """Begin a timer as the next step of a branch."""
@@ -155,12 +173,22 @@ class Body:
             self._to_replay -= 1
         self.now = record.at
         if record.kind == CANCEL:
-            self.is_cancelled = True
+            self.cancel_steps()
         else:
             self._hear(record)
         if not self._to_replay:
             self.launch()
         return True
+
+    def cancel_steps(self) -> None:
+        """Note that the run is cancelled, and have the steps told that are under way."""
+        self.is_cancelled = True
+        with self.lock:
+            again = [step for step in self.open.values() if step.cancel() and step.is_launched]
+            for step in again:
+                step.after = self.last
+            self._unlaunched += again
+        self.launch()
 
     def _hear(self, record: RunRecord) -> None:
         step = self.open.pop(record.identity, None)
@@ -261,6 +289,11 @@ class Body:
     def has_work(self) -> bool:
         """Whether a step is under way that the code has begun and does not wait for."""
         return any(step.is_work for step in self.open.values())
+
+    @property
+    def holds_end(self) -> bool:
+        """Whether the run cannot end yet, as a step is under way that it does not wait for."""
+        return any(step.holds_end for step in self.open.values())
 
     def unload(self) -> None:
         """Have the code end without a trace: the run goes on where it was, here or elsewhere."""

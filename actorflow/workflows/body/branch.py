@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.rows.records import Identity
+    from actorflow.workflows.workflow import AnyWorkflow
 
 
 class Branch(StepStarter):
@@ -61,6 +62,14 @@ class Branch(StepStarter):
     def submit(self, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         """Begin a task as a step in a branch of its own."""
         return self.body.submit(self.child(), task, args, kwargs)
+
+    def start(self, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
+        """Begin a child, a run of its own, as a step in a branch of its own."""
+        return self.body.begin(self.body.child_step(self.child(), workflow, args, kwargs))
+
+    def run_child(self, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a child as the next step, and return its value; in an async body, a coroutine for that."""
+        return self.body.run_child(self, workflow, args, kwargs)
 
     def map(self, task: AnyTask, items: Iterable[Any], limit: int | None) -> Future[list[Any]]:
         """Begin a task for each item, so many at once."""

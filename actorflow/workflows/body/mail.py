@@ -9,7 +9,10 @@ from actorflow.workflows.rows.records import RESULT
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.body import Body
+    from actorflow.workflows.body.child_step import ChildStep
     from actorflow.workflows.body.steps import SignalStep
+    from actorflow.workflows.rows.records import Identity
+    from actorflow.workflows.signals import ChildEnded
 
 
 class Mail:
@@ -24,6 +27,7 @@ class Mail:
         self.upto = 0
         self._signals: deque[tuple[int, Any, bytes]] = deque()  # row, signal, and the signal as it is recorded
         self._waits: list[SignalStep] = []
+        self._ends: dict[Identity, tuple[int, ChildEnded]] = {}  # of children, by the step that waits for each
 
     def put(self, row: int, signal: Any, value: bytes) -> None:
         """Take in a signal: give it to the first wait for its class, or keep it."""
@@ -34,6 +38,27 @@ class Mail:
                     self._give(wait, row, value)
                     return
             self._signals.append((row, signal, value))
+
+    def put_end(self, row: int, ended: ChildEnded) -> None:
+        """Take in the end of a child: record it, or keep it until the code has come to its step."""
+        turn, branch, name, occurrence = ended.step
+        if turn != self._body.run.turn:
+            return
+        identity: Identity = (str(branch), str(name), int(occurrence))  # type: ignore[call-overload]
+        with self._body.lock:
+            self._ends[identity] = (row, ended)
+            step = self._body.open.get(identity)
+        if step is not None and step.is_launched:
+            self.take_end(step)  # type: ignore[arg-type]
+
+    def take_end(self, step: ChildStep) -> bool:
+        """Record the end of a child that has come; False if it has not."""
+        with self._body.lock:
+            row, ended = self._ends.pop(step.identity, (0, None))
+        if ended is None:
+            return False
+        step.end(ended.status, ended.output, ended.error, row)
+        return True
 
     def take(self, wait: SignalStep) -> bool:
         """Give a wait the first signal of its class that is kept; False if there is none: then it is given the next."""

@@ -57,7 +57,16 @@ class Step:
         self.after = body.last
         self.is_launched = False
 
-    is_work: ClassVar[bool] = False  # something is done for it: the run does not end before it has ended
+    is_work: ClassVar[bool] = False  # something is done for it here: the run is not unloaded before it has ended
+
+    @property
+    def holds_end(self) -> bool:
+        """Whether the run does not end before it has ended."""
+        return self.is_work
+
+    def cancel(self) -> bool:
+        """Note that the run was cancelled while it was under way; return whether it has to be launched once more."""
+        return False
 
     def launch(self) -> None:
         """Begin; called once, when it is known that the step has no record."""
@@ -164,7 +173,7 @@ class TaskStep(Step):
     def __init__(self, body: Body, identity: Identity, start: int, task: AnyTask, given: bytes) -> None:
         super().__init__(body, identity, start, hashlib.blake2b(given, digest_size=16).digest())
         branch, name, occurrence = identity
-        self.key = f"run/{body.run.name}/{branch}/{name}/{occurrence}"
+        self.key = f"run/{body.run.scope}/{branch}/{name}/{occurrence}"
         self.task = task
         self.given = given
         self.may_write = True

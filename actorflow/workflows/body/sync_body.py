@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.body.branch import Branch
     from actorflow.workflows.body.steps import TaskStep
     from actorflow.workflows.rows.records import RunRecord
+    from actorflow.workflows.workflow import AnyWorkflow
 
 
 class SyncBody(Body):
@@ -139,6 +140,15 @@ class SyncBody(Body):
                 self.run_inline(step)
                 self.wait_for(step.future)
         return step.future.get()
+
+    def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a child, and block the code until it is over."""
+        if workflow.is_async:
+            raise DefinitionError(
+                f"{workflow.name} is async, and the body of {self.workflow.name} is not: "
+                f"{workflow.function.__name__}.submit(...).get(), or make the outer workflow async"
+            )
+        return self.begin(self.child_step(branch, workflow, args, kwargs)).get()
 
     def runs_inline(self, step: TaskStep) -> bool:
         """Say whether the thread of the code runs the attempts of a step itself."""

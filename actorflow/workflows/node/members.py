@@ -37,7 +37,9 @@ class RunMember(BatchMember):
         elif isinstance(error, RunLost):
             node.lost(self.body, error)
         else:
-            self.is_doubtful = self.is_doubtful or isinstance(error, OutcomeUnknown)
+            if isinstance(error, OutcomeUnknown):
+                self.is_doubtful = True
+                node.doubt_mail()
             node.report_failure(self.body, error)
             node.scheduler.call_later(STORE_SECONDS, self.again)
 
@@ -114,7 +116,7 @@ class EndMember(RunMember):
             row = transaction.one("runs.outcome", {"name": body.run.name})
             if row is not None and row[0] == self.status:
                 return
-        ledger.end(transaction, body.run, body.node.id, self.status, self.output, self.error, body.node.now())
+        body.node.end_within(transaction, body, self.status, self.output, self.error)
 
     def committed(self) -> None:
         """Tell those that wait for the end."""

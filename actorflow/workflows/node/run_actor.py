@@ -17,7 +17,7 @@ from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember
 from actorflow.workflows.rows.records import CANCEL, RunRecord
-from actorflow.workflows.signals import CancelRun
+from actorflow.workflows.signals import CancelRun, ChildEnded
 
 if TYPE_CHECKING:
     from actorflow.durable.handling.runtime_messages import RowsArrived
@@ -93,6 +93,9 @@ class RunActor(Actor):
         body = self.body
         try:
             signal = unpack(self.node.durable, stored)
+            if type(signal) is ChildEnded:
+                body.mail.put_end(row, signal)
+                return
             if type(signal) is not CancelRun:
                 body.mail.put(row, signal, encode(signal))
                 return
@@ -116,7 +119,7 @@ class RunActor(Actor):
         if self.is_ending:
             return
         try:
-            if not body.go_on() or body.has_work or not body.is_safe(body.last):
+            if not body.go_on() or body.holds_end or not body.is_safe(body.last):
                 return
         except Unload:
             self.unload()
@@ -169,7 +172,7 @@ class BodyThread(Actor):
         body, node = self.body, self.node
         try:
             status, output, error = outcome_of(node, body, body.execute)
-            while body.has_work:
+            while body.holds_end:
                 body.hear_next()
             body.flush()
             node.end_here(body, status, output, error)

@@ -13,6 +13,7 @@ from actorflow.store.commit_batch import batch_of
 from actorflow.tasks.site import TaskSite
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
+from actorflow.workflows.node.family import ChildMember, end_run
 from actorflow.workflows.node.members import STORE_SECONDS, RecordMember
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import CANCEL, PARKED, READY, WAITING, RunLost, event_of, step_name
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
     from actorflow.tasks.execution import Attempt
     from actorflow.workflows.body.body import Body
+    from actorflow.workflows.body.child_step import ChildStep
     from actorflow.workflows.body.steps import Step
     from actorflow.workflows.rows.ledger import NewRun
     from actorflow.workflows.rows.records import ClaimedRun, Identity, RunRecord
@@ -77,16 +79,38 @@ class RunNode:
 
     def start(self, new: NewRun) -> ClaimedRun | None:
         """Start a run, here if this system runs its workflow; None if there is one of that name."""
-        is_ours = new.workflow in self.known() and not (self.is_closed or self.scheduler.draining)
+        is_ours = self.runs_here(new.workflow)
         owner = self.id if is_ours else None
         try:
             run: ClaimedRun | None = self.store.write(partial(ledger.add, new=new, now=self.now(), owner=owner))
         except OutcomeUnknown:
-            self.scheduler.post(self.runs, Call("doubt", (), {}), None)
+            self.doubt()
             raise
-        if run is not None and is_ours:
-            self.scheduler.post(self.runs, Call("load", (run, []), {}), None)
+        if run is not None:
+            self.added(run)
         return run
+
+    def runs_here(self, workflow: str) -> bool:
+        """Say whether this system runs a workflow now."""
+        return workflow in self.known() and not (self.is_closed or self.scheduler.draining)
+
+    def added(self, run: ClaimedRun) -> None:
+        """Have a run begin that was added, if it was born owned; any thread may say so."""
+        if run.epoch:
+            self.scheduler.post(self.runs, Call("load", (run, []), {}), None)
+
+    def doubt(self) -> None:
+        """Have the claimer look for runs of this node that are not loaded; any thread may ask."""
+        self.scheduler.post(self.runs, Call("doubt", (), {}), None)
+
+    def doubt_mail(self) -> None:
+        """Have all runs look for mail: there may be some of a commit whose outcome is unknown."""
+        self.durable.doubt([body.run.address for body in list(self.bodies.values())])
+        self.look()
+
+    def start_child(self, step: ChildStep) -> None:
+        """Have a child started in the next commit; or cancelled, if its parent is."""
+        self.batch.add(ChildMember(step))
 
     def body_of(self, run: ClaimedRun, records: list[RunRecord]) -> Body:
         """Return the code of a run, to be begun."""
@@ -138,12 +162,22 @@ class RunNode:
         """Commit the end of a run in this thread."""
 
         def work(transaction: Transaction) -> None:
-            ledger.end(transaction, body.run, self.id, status, output, error, self.now())
+            self.end_within(transaction, body, status, output, error)
 
         if self.written(body, work, None):
             self.ended(body, status)
         else:
             self.give_back(body)
+
+    def end_within(
+        self, transaction: Transaction, body: Body, status: str, output: bytes | None, error: bytes | None
+    ) -> None:
+        """Write the end of a run, with all that comes of it for its parent and its children.
+
+        Raises:
+            RunLost: another node has the run by now.
+        """
+        end_run(transaction, self, body.run, status, output, error, has_children=body.has_children)
 
     def written(self, body: SyncBody, work: Any, member: RecordMember | None) -> bool:
         """Write until it is there; False if the run was lost.
@@ -161,8 +195,10 @@ class RunNode:
                 body.unload()
                 raise Unload from None
             except StoreError as error:
-                if member is not None and isinstance(error, OutcomeUnknown):
-                    member.is_doubtful = True
+                if isinstance(error, OutcomeUnknown):
+                    self.doubt_mail()
+                    if member is not None:
+                        member.is_doubtful = True
                 self.report_failure(body, error)
                 body.pause(STORE_SECONDS)
             else:

@@ -36,6 +36,7 @@ class NewRun:
     priority: int = 0
     key: str | None = None
     deadline: float | None = None
+    seed: str | None = None
 
 
 def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) -> ClaimedRun | None:
@@ -61,6 +62,8 @@ def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) ->
             "input": new.input,
             "created": now,
             "started": now if is_owned else None,
+            "turn": 0,
+            "seed": new.seed,
         },
     )
     if row is None:
@@ -80,6 +83,8 @@ def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) ->
         new.input,
         now,
         now,
+        0,
+        new.seed,
     )
 
 

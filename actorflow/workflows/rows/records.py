@@ -15,6 +15,7 @@ Identity: TypeAlias = "tuple[str, str, int]"
 RESULT: Final = 0  # the end of a task, a timer, or a wait: what the body hears
 ATTEMPT: Final = 1  # a try that failed, after which there is another
 CANCEL: Final = 2  # somebody wants the run to end
+CANCELLED: Final = 3  # the end of a child that was cancelled
 
 # States of runs.
 READY: Final = 0
@@ -40,6 +41,8 @@ class ClaimedRun:
         epoch: every write of its owner names it.
         input: the arguments, as stored.
         started: when it was first claimed, in seconds since the epoch: its clock begins there.
+        turn: how often it was continued as new.
+        seed: of its random numbers; None: its name and when it was created.
     """
 
     id: int
@@ -56,11 +59,18 @@ class ClaimedRun:
     input: bytes
     created: float
     started: float
+    turn: int = 0
+    seed: str | None = None
 
     @property
     def address(self) -> str:
         """The receiver of its mail."""
         return address_of(self.name)
+
+    @property
+    def scope(self) -> str:
+        """The begin of the keys of its steps and of the ids of its children: of each turn, they are others."""
+        return self.name if not self.turn else f"{self.name}#{self.turn}"
 
 
 @dataclass(slots=True)

@@ -21,6 +21,9 @@ create table actorflow.run (
     output bytea,
     error bytea,
     reason text, -- why it is parked or paused
+    misfits text, -- the definitions that could not go on with it, each as ",hash,"
+    turn integer not null default 0, -- how often it was continued as new
+    seed text, -- of its random numbers; null: its name and when it was created
     created double precision not null,
     started double precision,
     ended double precision,
@@ -30,7 +33,8 @@ create table actorflow.run (
 create index run_ready on actorflow.run (workflow, priority, id) where state = 0;
 create index run_wake on actorflow.run (wake) where state = 1 and wake is not null;
 create index run_owner on actorflow.run (owner) where owner is not null;
-create index run_parent on actorflow.run (parent) where parent is not null;
+create index run_misfit on actorflow.run (workflow, misfits) where state = 3 and misfits is not null;
+create index run_parent on actorflow.run (parent, state) where parent is not null;
 create index run_kept on actorflow.run (keep_until) where keep_until is not null;
 
 -- The journal of a run: its steps that are over, in the order in which the body has heard of them.
@@ -41,7 +45,7 @@ create table actorflow.record (
     name text not null,
     occurrence integer not null,
     start integer not null, -- the how-manieth start in its branch
-    kind integer not null, -- 0 result, 1 timer, 2 got (a signal), 3 failed attempt, 4 cancel, 5 patched
+    kind integer not null, -- 0 result, 1 failed attempt, 2 cancel, 3 cancelled child, 5 patched
     hash bytea, -- of the arguments
     value bytea,
     error bytea,
