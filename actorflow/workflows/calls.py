@@ -81,7 +81,7 @@ def gather(*futures: Any) -> Future[Any]:
     Raises:
         DefinitionError: something given is no future.
     """
-    is_list = len(futures) == 1 and not isinstance(futures[0], Future)
+    is_list = len(futures) == 1 and not isinstance(futures[0], Future) and isinstance(futures[0], Iterable)
     given = [*futures[0]] if is_list else [*futures]
     for future in given:
         if not isinstance(future, Future):

@@ -1,10 +1,15 @@
-"""Fixtures of the tests of workflows and DAGs."""
+"""Fixtures of the tests of workflows and DAGs: tasks as new, and systems on a store that outlives them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+
+import actorflow as af
+from actorflow.testing import LeakCheck
 
 from . import tasks
 
@@ -17,3 +22,22 @@ def _tasks_are_as_new() -> Iterator[None]:
         pass
     yield
     tasks.gate.set()
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store."""
+    if request.param == "postgres":
+        with request.getfixturevalue("postgres_server").database() as database:
+            yield database
+    elif request.param == "memory":
+        yield "memory:"
+    else:
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
+def begin(url: str) -> Iterator[Callable[..., af.ActorSystem]]:
+    """Start a system on the store; two that are alive are two nodes. All are stopped at the end."""
+    with LeakCheck(), ExitStack() as stack:
+        yield lambda name="test": stack.enter_context(af.ActorSystem(name, store=url, durability="process"))
