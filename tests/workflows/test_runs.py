@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import actorflow as af
-from tests.processes import until
+from tests.queues.tasks import until
 from tests.workflows.bodies import Approved, Boom, boom, number
 from tests.workflows.test_kills import order, order_async, result_of
 
