@@ -28,7 +28,7 @@ def _tasks_are_as_new() -> Iterator[None]:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty store."""
     if request.param == "postgres":
-        with request.getfixturevalue("postgres_server").database() as database:
+        with request.getfixturevalue("postgres_server").store() as database:
             yield database
     elif request.param == "memory":
         yield "memory:"
