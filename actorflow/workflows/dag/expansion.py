@@ -5,10 +5,11 @@ The parts are nodes like any other. The node itself runs until they are over, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actorflow.errors import StepFailed
-from actorflow.text import reason_of
+from actorflow.errors import DefinitionError, StepFailed
+from actorflow.text import reason_of, text_of
 from actorflow.workflows.dag.node import NodeOptions, Results
 from actorflow.workflows.dag.plan import INDEX_BITS
 from actorflow.workflows.dag.ready_set import Slots
@@ -136,6 +137,24 @@ class LoopRounds:
                 progress.names[owner], f"none of its {self.rounds} rounds was the last, and that is its limit"
             )
         return AGAIN
+
+
+def expansion_of(progress: DagProgress, i: int) -> Expansion:
+    """Return the parts of a node that is a map, a loop or a nested DAG.
+
+    Raises:
+        DefinitionError: a map is over a result that is no list.
+    """
+    spec: Any = progress.specs[i]
+    if spec.kind == "dag":
+        return NestedNodes(spec.work)
+    items = progress.arguments(i)[0]
+    if spec.kind == "loop":
+        return LoopRounds(spec, items)
+    if isinstance(items, str | bytes) or not isinstance(items, Sequence):
+        msg = f"{progress.names[i]} maps over {text_of(items)}: the result of that node is to be a list"
+        raise DefinitionError(msg)
+    return MapItems(spec, list(items))
 
 
 def raise_failure(progress: DagProgress, parts: range) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorflow.core.actors.child import child
@@ -23,6 +23,7 @@ from actorflow.workflows.run import FailedTry, NodeInfo, Run, RunEvent, history_
 
 if TYPE_CHECKING:
     from actorflow.workflows.dag.definition import Dag
+    from actorflow.workflows.dag.journal import Journal, NodeRecord
     from actorflow.workflows.run import RunStatus
 
 WORKERS: Final = min(32, (os.cpu_count() or 1) + 4)  # as of the standard library's ThreadPoolExecutor
@@ -36,15 +37,18 @@ class MemoryRun:
         future: set at its end.
     """
 
-    def __init__(self, id: str, dag: Dag, system: Any) -> None:
+    def __init__(
+        self, id: str, dag: Dag, system: Any, journal: Journal | None = None, records: Sequence[NodeRecord] = ()
+    ) -> None:
         scheduler = system.scheduler
         self.id = id
         self.dag = dag
+        self.records = records
         self.scheduler = scheduler
         self.progress = DagProgress(dag.plan(), scheduler.clock, dag.workers or WORKERS)
         self.began = self.progress.now()
         self.ended: float | None = None
-        self.runtime = DagRuntime(id, self.progress, system.step_site, scheduler, self.settle)
+        self.runtime = DagRuntime(id, self.progress, system.step_site, scheduler, self.settle, journal)
         self.future: Future[Any] = Future()
         self.listeners: dict[object, ActorRef[Any]] = {}
         self._system = system
@@ -54,7 +58,7 @@ class MemoryRun:
         """Start the actor of the run."""
         self.runner = self._system.spawn(child(DagRunner, self.runtime).options(name=f"run {self.id}"))
         self.future._target = self.runner
-        self.runner.cast(DagRunner.begin)
+        self.runner.cast(DagRunner.begin, self.records)
 
     def settle(self) -> None:
         """Give the result, or the error, to the threads that wait."""
@@ -164,7 +168,7 @@ class MemoryRun:
             None if ready is None else time(ready),
             None if started is None else time(started),
             None if ended is None else time(ended),
-            len(tries) + (started is not None),
+            progress.recorded.get(i, len(tries) + (started is not None)),
             tries,
             priority_of(spec),
             tuple(progress.names[k] for k in progress.before[i]),
@@ -195,15 +199,23 @@ class RunSubscription:
             self._receiver.stop(block=False)
 
 
-def start_dag(system: Any, dag: Dag) -> Run[Results]:
+def start_dag(
+    system: Any, dag: Dag, journal: Journal | None = None, records: Sequence[NodeRecord] = ()
+) -> Run[Results]:
     """Begin a run of a DAG.
+
+    Args:
+        system: where it runs.
+        dag: to run.
+        journal: keeps the ends of the nodes.
+        records: those that it has kept of this run, in their order: the run goes on where they end.
 
     Raises:
         DefinitionError: the DAG has a mistake, or a run of that id is under way.
     """
     dag.check()
     id_ = dag.id or f"{dag.name}-{next(NUMBERS)}"
-    source = MemoryRun(id_, dag, system)
+    source = MemoryRun(id_, dag, system, journal, records)
     if system.runs.setdefault(id_, source) is not source:
         msg = f"a run with the id {id_!r} is under way already: give another, or wait for it"
         raise DefinitionError(msg)

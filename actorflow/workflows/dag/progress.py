@@ -10,13 +10,14 @@ follows from its times: see `status_of`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
 from actorflow.errors import DeadlockError, StepFailed
 from actorflow.text import reason_of
 from actorflow.workflows.dag.ends import BROKEN, LEFT_OUT, MET, Ends
+from actorflow.workflows.dag.journal import replay
 from actorflow.workflows.dag.plan import INDEX, Plan, shown
 from actorflow.workflows.dag.table import CANCELLED, COMPLETED, PENDING, READY, RUNNING, SKIPPED, Try
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from actorflow.core.clock import Clock
     from actorflow.core.refs.ref import ActorRef
     from actorflow.workflows.dag.expansion import Expansion
+    from actorflow.workflows.dag.journal import NodeRecord
 
 
 class DagProgress(Ends):
@@ -45,8 +47,12 @@ class DagProgress(Ends):
 
     # --- its begin ----------------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Have the nodes that wait for none be ready, and workers at work."""
+    def begin(self, records: Iterable[NodeRecord] = ()) -> None:
+        """Have the nodes that wait for none be ready, and workers at work; after those that have records.
+
+        Raises:
+            NonDeterministic: a record does not fit the DAG.
+        """
         with self.lock:
             if self.status != "pending":
                 return
@@ -56,6 +62,8 @@ class DagProgress(Ends):
             now = self.now()
             for i in self.plan.first:
                 self.enter(i, now)
+        replay(self, records)  # nobody else is at work yet
+        with self.lock:
             self.call_workers()
         self._look_over()
 
@@ -207,17 +215,21 @@ class DagProgress(Ends):
                 self.call_workers()
         self._look_over()
 
+    def expand(self, i: int, expansion: Expansion) -> None:
+        """Add the parts of a node; with the lock."""
+        self.is_slow = True
+        self.expansions[i] = expansion
+        expansion.add_to(self, i)
+        if not expansion.left:
+            self.resume(i)
+
     def expanded(self, worker: ActorRef[Any], i: int, expansion: Expansion) -> int:
         """Add the parts of a node, which ends when they have; return the next one."""
         with self.lock:
             if i in self.cancelling:
                 self.end(i, CANCELLED, BROKEN, self.now())
             elif self.state[i] < COMPLETED:
-                self.is_slow = True
-                self.expansions[i] = expansion
-                expansion.add_to(self, i)
-                if not expansion.left:
-                    self.resume(i)
+                self.expand(i, expansion)
             following = self.next_for(worker)
         self._look_over()
         return following

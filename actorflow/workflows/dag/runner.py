@@ -8,14 +8,17 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import child
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
-from actorflow.errors import RunCancelled
+from actorflow.errors import NonDeterministic, RunCancelled
 from actorflow.workflows.dag.table import Try
 from actorflow.workflows.dag.workers import StepWorker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from actorflow.core.messages.reply import Reply
     from actorflow.core.refs.ref import ActorRef
     from actorflow.workflows.dag.attempts import StepAttempt
+    from actorflow.workflows.dag.journal import NodeRecord
     from actorflow.workflows.dag.runtime import DagRuntime
 
 CANCEL_SECONDS: Final = 2.0  # that a running task has to see that it is cancelled, before it is ended
@@ -57,9 +60,13 @@ class DagRunner(Actor):
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Start the nodes that wait for none."""
-        self.runtime.progress.begin()
+    def begin(self, records: Sequence[NodeRecord] = ()) -> None:
+        """Start the nodes that wait for none, after those that have records."""
+        try:
+            self.runtime.progress.begin(records)
+        except NonDeterministic as error:
+            self.runtime.fail(error)
+            self.finish()
 
     def hire(self) -> None:
         """Start workers for the nodes that are ready."""

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import contextvars
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actorflow.core.log import logger
-from actorflow.errors import DefinitionError
 from actorflow.tasks.current import CURRENT_TASK
-from actorflow.text import text_of
 from actorflow.workflows.dag.attempts import StepAttempt, StepOwner, current_of, retry_of
-from actorflow.workflows.dag.expansion import AGAIN, LoopRounds, MapItems, NestedNodes
+from actorflow.workflows.dag.expansion import AGAIN, expansion_of
+from actorflow.workflows.dag.journal import NodeRecord
 from actorflow.workflows.dag.node import MISSING
 from actorflow.workflows.dag.plan import timeout_of
 from actorflow.workflows.dag.table import Try
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
     from actorflow.tasks.current import Current
     from actorflow.tasks.site import TaskSite
+    from actorflow.workflows.dag.journal import Journal
     from actorflow.workflows.dag.progress import DagProgress
 
 ELSEWHERE: Final = -2  # the node goes on in another actor, and its worker waits for it
@@ -39,6 +39,7 @@ class DagRuntime:
         progress: of its nodes.
         site: the means to run tasks.
         settle: gives the result to those who wait.
+        journal: keeps the ends of nodes; None of a run in memory.
         attempts: of the nodes that have one, by node.
         at: the workers at plain calls, by node.
         runner: the actor that times and cancels attempts.
@@ -47,13 +48,22 @@ class DagRuntime:
     runner: ActorRef[Any]
 
     def __init__(
-        self, id: str, progress: DagProgress, site: TaskSite, scheduler: Scheduler, settle: Callable[[], None]
+        self,
+        id: str,
+        progress: DagProgress,
+        site: TaskSite,
+        scheduler: Scheduler,
+        settle: Callable[[], None],
+        journal: Journal | None = None,
     ) -> None:
         self.id = id
         self.progress = progress
         self.site = site
         self.scheduler = scheduler
         self.settle = settle
+        self.journal = journal
+        if journal is not None:
+            progress.is_slow = True
         self.attempts: dict[int, StepAttempt] = {}
         self.at: dict[int, ActorRef[Any]] = {}
         self.is_stepwise = scheduler.is_virtual  # one node a message: a seed chooses who goes on
@@ -77,6 +87,10 @@ class DagRuntime:
     def broken(self, error: BaseException) -> None:
         """End the run after a defect of the runtime, so that nobody waits for ever."""
         logger.critical("The run %s failed; please report it", self.id, exc_info=error)
+        self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the run with an error, whatever runs."""
         if self.progress.cut(error, "failed"):
             self.settle()
 
@@ -153,6 +167,7 @@ class DagRuntime:
                 return progress.completed(worker, i, value, progress.now())
             when = spec.options.when
             if when is not None and i not in progress.tries and not when(progress.results_of(i)):
+                self.record(i, "left out")
                 return progress.left_out(worker, i)
             if not progress.begun(i):
                 return progress.take(worker)
@@ -179,6 +194,7 @@ class DagRuntime:
                 return self.raised(worker, i, error)
             finally:
                 self.at.pop(i, None)
+            self.record(i, "completed", value)
             return progress.completed(worker, i, value, progress.now())
         attempt = StepAttempt(StepOwner(self, i), task, self.site, timeout, retry_of(task))
         attempt.worker = worker
@@ -203,6 +219,7 @@ class DagRuntime:
         self.forget(attempt)
         progress = self.progress
         if ending.kind == "completed":
+            self.record(i, "completed", attempt.value)
             return progress.completed(worker, i, attempt.value, progress.now())
         error = attempt.error or RuntimeError(ending.kind)
         if ending.kind == "again":
@@ -221,19 +238,26 @@ class DagRuntime:
     def expand(self, worker: ActorRef[Any], i: int) -> int:
         """Turn a node into its parts; or give the result of one that only gathers."""
         progress = self.progress
-        spec = progress.specs[i]
-        if spec.kind == "dag":
-            return progress.expanded(worker, i, NestedNodes(spec.work))  # type: ignore[arg-type]
-        values = progress.arguments(i)
-        if spec.kind == "gather":
-            return progress.completed(worker, i, [v for v in values if v is not MISSING], progress.now())
-        if spec.kind == "loop":
-            return progress.expanded(worker, i, LoopRounds(spec, values[0]))
-        items = values[0]
-        if isinstance(items, str | bytes) or not isinstance(items, Sequence):
-            msg = f"{progress.names[i]} maps over {text_of(items)}: the result of that node is to be a list"
-            raise DefinitionError(msg)
-        return progress.expanded(worker, i, MapItems(spec, list(items)))
+        if progress.specs[i].kind == "gather":
+            values = [value for value in progress.arguments(i) if value is not MISSING]
+            return progress.completed(worker, i, values, progress.now())
+        return progress.expanded(worker, i, expansion_of(progress, i))
+
+    def record(
+        self,
+        i: int,
+        kind: Literal["completed", "failed", "left out"],
+        value: Any = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Have the journal keep the end of a node, if there is one, before anything follows from it."""
+        if self.journal is not None and not self.progress.is_cancelled(i):
+            attempts = len(self.progress.tries.get(i, ())) + (kind != "left out")
+            try:
+                self.journal.write(NodeRecord(self.progress.names[i], kind, value, error, attempts))
+            except BaseException as problem:  # noqa: BLE001 - of the store, or of the user's object
+                logger.error("The end of step %s was not recorded: its run ends here", self.key_of(i), exc_info=problem)
+                self.fail(problem)
 
     # --- errors -------------------------------------------------------------------------------------------------------
 
@@ -288,7 +312,10 @@ class DagRuntime:
                 error = problem
             else:
                 progress.errors[i] = error
+                self.record(i, "completed", value, error)
                 return progress.completed(worker, i, value, progress.now(), linked)
+        if progress.specs[i].kind == "task":
+            self.record(i, "failed", error=error)
         return progress.failed(worker, i, error, linked)
 
     def random(self, worker: ActorRef[Any]) -> Any:

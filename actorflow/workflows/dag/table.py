@@ -34,6 +34,7 @@ class NodeTable:
         readied, started, ended: times of each node, as far as it is.
         errors: of those that failed, also if a handler gave a result in their place.
         tries: the failed attempts after which there was another.
+        recorded: the attempts of those that had ended before this process had the run.
         causes: the node whose failure or skip has skipped this one.
         cancelling: those that run and are to end.
         expansions: the parts that a node has turned into.
@@ -63,6 +64,7 @@ class NodeTable:
         self.owners: dict[int, int] = {}
         self.parts: dict[int, list[int]] = {}
         self.bases: dict[int, int] = {}
+        self.recorded: dict[int, int] = {}
         self.left = count
 
     def add_part(self, owner: int, name: str, spec: NodeSpec) -> int:
