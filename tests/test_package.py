@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,64 @@ def test_a_release_after_a_signal_comes_first_and_covers_the_acquire() -> None:
                 ]
     assert sorted(right) == sorted(all_)
     assert len(all_) == 6
+
+
+SHORTEST_BOUND = 10  # seconds: a busy machine may take a process off for some
+WAITS = {"ask", "communicate", "drain", "get", "receive", "result"}
+
+
+def ends_early(node: ast.AST) -> bool:
+    """Say whether a wait is to fail: its error is caught around it."""
+    if isinstance(node, ast.With | ast.AsyncWith):
+        return any("raises" in ast.unparse(item.context_expr) for item in node.items)
+    return isinstance(node, ast.Try) and any("Timeout" in ast.unparse(handler) for handler in node.handlers)
+
+
+def short_waits(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield the waits for an answer, and for an event that is asserted, that end as a busy machine is late."""
+    if ends_early(node):
+        return
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)) if name in WAITS:
+            if any(is_short(word.value) for word in node.keywords if word.arg == "timeout"):
+                yield node
+        case ast.Assert(test=ast.Call(func=ast.Attribute(attr="wait"), args=bounds, keywords=words)):
+            if any(map(is_short, [*bounds, *[word.value for word in words]])):
+                yield node.test
+    for child in ast.iter_child_nodes(node):
+        yield from short_waits(child)
+
+
+def is_short(bound: ast.expr) -> bool:
+    """Say whether a bound is too short; with 0 the answer is to be there."""
+    return isinstance(bound, ast.Constant) and isinstance(bound.value, int | float) and 0 < bound.value < SHORTEST_BOUND
+
+
+def test_tests_wait_for_an_answer_as_long_as_a_busy_machine_takes() -> None:
+    """Not in virtual time, which does not pass while the machine is busy, nor in what only type checkers read."""
+    short, read = [], 0
+    for path in sorted(HERE.rglob("*.py")):
+        room = path.relative_to(HERE).parts[0]
+        if room not in {"virtual", "typing", "benchmarks"}:
+            read += 1
+            waits = short_waits(ast.parse(path.read_text(encoding="utf-8")))
+            short += [f"{path.relative_to(HERE)}:{wait.lineno}: {ast.unparse(wait)[:100]}" for wait in waits]
+    assert read > 200
+    assert short == []
+
+
+@pytest.mark.parametrize(
+    ("code", "count"),
+    [
+        ("assert ref.ask(1, timeout=2) == 1", 1),
+        ("assert done.wait(0.5)", 1),
+        ("job.result(timeout=9.9)", 1),
+        ("job.result(timeout=10)", 0),
+        ("job.result(timeout=0)", 0),
+        ("assert not done.wait(0.1)", 0),
+        ("with pytest.raises(af.AskTimeout):\n    ref.ask(1, timeout=0.1)", 0),
+        ("try:\n    ref.ask(1, timeout=0.1)\nexcept af.AskTimeout:\n    pass", 0),
+    ],
+)
+def test_a_wait_that_is_too_short_is_found(code: str, count: int) -> None:
+    assert len(list(short_waits(ast.parse(code)))) == count

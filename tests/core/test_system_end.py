@@ -124,9 +124,9 @@ def test_late_sends_of_an_abandoned_handler_are_refused():
             event.wait(20)
             sends = [
                 lambda: other.tell("late"),
-                lambda: other.ask("late", timeout=1),
+                lambda: other.ask("late", timeout=10),
                 lambda: other.cast(Log.note, "late"),
-                lambda: other.call(Log.note, "late").get(timeout=1),
+                lambda: other.call(Log.note, "late").get(timeout=10),
                 lambda: self.ctx.sleep(0),
                 self.ctx.reply_later,
             ]

@@ -7,6 +7,8 @@ from tests.durable.actors import Account, Collector
 from tests.durable.test_messages import rows, wait_for
 from tests.durable.test_state import named
 
+SHORT = 0.3  # seconds that an ask is waited for of which nobody has the actor
+
 
 class Timed(Account):
     def later(self) -> None:
@@ -17,19 +19,19 @@ class Timed(Account):
 def test_an_ask_that_no_process_can_answer_says_so_when_its_time_is_up(url, way):
     class Asks(af.Actor):
         def wait(self, ref):
-            return ref.call(Account.seen).get(timeout=0.3)
+            return ref.call(Account.seen).get(timeout=SHORT)
 
         async def wait_async(self, ref):
             return await ref.call(Account.seen)
 
-    with af.ActorSystem("test", store=url, settings=af.Settings(ask_timeout=0.3)) as system:
+    with af.ActorSystem("test", store=url, settings=af.Settings(ask_timeout=SHORT)) as system:
         ann = system.durable("ann", Account)
         cure = (
             r"no answer from .*/ann within 0\.3 seconds; no process had this durable actor.* system\.spawn\(af\.child"
         )
         with pytest.raises(af.AskTimeout, match=cure):
             if way == "outside":
-                ann.call(Account.seen).get(timeout=0.3)
+                ann.call(Account.seen).get(timeout=SHORT)
             else:
                 method = Asks.wait if way == "handler" else Asks.wait_async
                 system.spawn(Asks).call(method, ann).get(timeout=30)

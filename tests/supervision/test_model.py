@@ -70,7 +70,7 @@ class Supervision(RuleBasedStateMachine):
         name = f"x{self.added}"
         self.added += 1
         recipe = kid(self.log, name, restart=restart)
-        self.refs[name] = self.sup.call(af.Supervisor.start_child, recipe).get(timeout=1)
+        self.refs[name] = self.sup.call(af.Supervisor.start_child, recipe).get(timeout=10)
         child = Child(name, restart)
         self.model.children.append(child)
         self.model.start([child])
@@ -85,7 +85,7 @@ class Supervision(RuleBasedStateMachine):
         assert [name for name, ref in self.refs.items() if ref.is_alive()] == living
         assert self.sup.is_alive() == self.alive()
         if self.alive():
-            rows = self.sup.call(af.Supervisor.which_children).get(timeout=1)
+            rows = self.sup.call(af.Supervisor.which_children).get(timeout=10)
             assert [(row.name, row.status) for row in rows] == [(name, "running") for name in living]
 
     @invariant()

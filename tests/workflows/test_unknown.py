@@ -49,7 +49,7 @@ def test_a_run_ends_right_whatever_becomes_of_its_commits(some):
             system.sleep(120)
             for n in range(6):
                 run = system.get_run(f"run-{n}")
-                assert (run.status, run.result(timeout=1)) == ("completed", result_of(n)), (seed, n)
+                assert (run.status, run.result(timeout=10)) == ("completed", result_of(n)), (seed, n)
                 steps = [(step.branch, step.name, step.occurrence) for step in run.steps]
                 assert len(steps) == len(set(steps)) == 6, (seed, n)
     assert drawn == {"before", "at", "after"} or len(some) < SHARE

@@ -126,9 +126,10 @@ class VirtualScheduler(VirtualWaits):
             self.note(ref.path, traced(item[1]) + (" goes on" if kind is AsyncHandler else ""))
         if ref._traits.pinned and not (kind is AsyncHandler and entry.is_abandoned):  # its thread ends
             pinned = self.pinned(ref)
-            pinned.given = (entry, ref, item)
+            pinned.given = [entry, ref, item]
             return pinned.worker.park
-        self.run_entry(worker, (entry, ref, item))
+        self.run_entry(worker, [entry, ref, item])
+        del item  # see `handle` of the scheduler
         return None
 
     def note(self, path: str, text: str) -> None:
@@ -157,12 +158,14 @@ class VirtualScheduler(VirtualWaits):
 
     def _run_entry(self, worker: VirtualThread, given: Given) -> None:
         entry, ref, item = given
+        given.clear()
         context = self.context.copy()
         context.run(CURRENT.set, worker)
         if entry.__class__ is AsyncHandler:
             outcome = context.run(self.resume, worker, entry)
         else:
             outcome = context.run(self.handle, worker, item)
+            del item
         if not (entry.__class__ is Ahead or (entry.__class__ is AsyncHandler and entry.is_ahead)):
             self.after(worker, ref, outcome)
 

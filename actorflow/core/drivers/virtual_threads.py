@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.errors import Stopping
 
-Given: TypeAlias = "tuple[Any, ActorRef[Any], Any]"  # an entry of the ready queue, its actor and its message
+# An entry of the ready queue, its actor and its message. Who handles it empties the list: the frames of its callers may
+# be kept by the traceback of an error (on Python 3.12), and would hold the future that nobody reads.
+Given: TypeAlias = "list[Any]"
 
 FIRST_ENTRIES: Final = 1  # into the runtime, by a handler that was abandoned: they get Stopping, as on a live system
 
