@@ -12,6 +12,7 @@ from actorflow.core.futures.future import Future
 from actorflow.errors import DefinitionError
 from actorflow.store.error_json import name_of_class
 from actorflow.tasks.options import check_seconds
+from actorflow.text import text_of
 from actorflow.workflows.body.branch import Branch, current_branch
 from actorflow.workflows.body.gathering import Gathered
 from actorflow.workflows.body.steps import SignalStep
@@ -101,8 +102,13 @@ def signal(kind: type[Any], /, *, timeout: float | None = None) -> Future[Any]:
 
 def begin_wait(branch: Branch, kind: type[Any], timeout: float | None) -> Future[Any]:
     """Begin a wait for a signal as the next step of a branch."""
-    if not isinstance(kind, type):
-        msg = f"a wait for {kind!r}: give the class of the signal"
+    try:
+        is_class = isinstance(kind, type)
+        isinstance(None, kind)  # a protocol may refuse that
+    except TypeError:
+        is_class = False
+    if not is_class:
+        msg = f"a wait for {text_of(kind)}: give the class of the signal, one that isinstance() takes"
         raise DefinitionError(msg)
     if timeout is not None:
         check_seconds("timeout", timeout, zero=True)

@@ -77,7 +77,7 @@ where id = :id and owner = :owner and epoch = :epoch;
 -- name: end_unbegun
 update actorflow.run set
     state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep
-where name = :name and state = 0 and started is null;
+where name = :name and ((state = 0 and started is null) or (state = 3 and status = 'parked'));
 
 -- name: outcome
 select status, output, error, workflow from actorflow.run where name = :name;

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError, Unload
+from actorflow.tasks.current import CURRENT_BODY
 from actorflow.workflows.body.body import Body, BodyExecution
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.run_loop import RunLoop
@@ -35,7 +36,7 @@ class AsyncBody(Body):
         self.loop = RunLoop(self)  # type: ignore[abstract]  # the rest of a loop raises NotImplementedError
         self.main: asyncio.Task[Any] | None = None
         self.tell: Callable[[], None] = lambda: None
-        self._was_cancelled = False
+        self._was_cancelled = self._was_swept = False
 
     def go_on(self) -> bool:
         """Have the code hear of all records that are there; return whether it is over.
@@ -49,20 +50,32 @@ class AsyncBody(Body):
         try:
             if self.main is None:
                 self.main = self._begin()
-                self.loop.drain()
+                self._drain(self.main)
             while not self.is_over and self.deliver():
                 if self.is_cancelled and not self._was_cancelled:
                     self._was_cancelled = True
-                    self.main.cancel()
-                self.loop.drain()
+                    self._cancel_all([self.main] if not self.main.done() else self.loop.tasks())
+                self._drain(self.main)
             if self.is_over:
                 raise Unload
         finally:
             CURRENT.reset(token)
-        return self.main.done()
+        return self.main.done() and not self.loop.tasks()
+
+    def _drain(self, main: asyncio.Task[Any]) -> None:
+        """Run the code until it waits; once its function has returned, cancel its tasks as `asyncio.run` does."""
+        self.loop.drain()
+        if main.done() and not self._was_swept:
+            self._was_swept = True
+            self._cancel_all(self.loop.tasks())
+            self.loop.drain()
+
+    def _cancel_all(self, tasks: list[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
 
     def _begin(self) -> asyncio.Task[Any]:
-        args, kwargs = self.node.read(self.run.input)
+        args, kwargs = self.arguments()
         return self.loop.create_task(self.workflow.function(*args, **kwargs))
 
     def value(self) -> Any:
@@ -74,10 +87,12 @@ class AsyncBody(Body):
         """End the frames of the code, which is unloaded: each is raised Unload in, and nothing of it is recorded."""
         outer = CURRENT.get()
         token = CURRENT.set(None if outer is None else AsyncExecution(self, outer))
+        mark = CURRENT_BODY.set(self.trunk)  # else a task that clean-up code calls would be run as a plain function
         try:
             for task in self.loop.tasks():
                 end_frames(task)
         finally:
+            CURRENT_BODY.reset(mark)
             CURRENT.reset(token)
 
     def wake(self) -> None:

@@ -13,9 +13,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorflow.core.messages.execution import Execution
-from actorflow.errors import DefinitionError, NonDeterministic, RunCancelled, Unload
+from actorflow.errors import DefinitionError, NonDeterministic, PayloadError, RunCancelled, Unload
 from actorflow.store.codec import check_size
 from actorflow.tasks.options import check_seconds
+from actorflow.text import reason_of
 from actorflow.workflows.body.branch import Branch, current_branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
 from actorflow.workflows.body.gathering import Gathered
@@ -80,8 +81,8 @@ class Body:
         self.is_cancelled = False
         self.has_children = False  # it has started some
         self._to_replay = len(self.journal)
-        self._unlaunched: list[Step] = []
-        self._misfit: NonDeterministic | None = None
+        self._unlaunched: deque[Step] = deque()  # by their `after`, which only grows
+        self._misfit: NonDeterministic | PayloadError | None = None
 
     # --- what the code calls -----------------------------------------------------------------------------------------
 
@@ -91,12 +92,12 @@ class Body:
 
     def submit(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Future[Any]:
         """Begin a task as the next step of a branch."""
+        self.check()
         return self.begin(self.step_of(branch, task, args, kwargs))
 
     def step_of(self, branch: Branch, task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> TaskStep:
         """Return a task as the next step of a branch."""
-        self.check()
-        given = arguments_of(task, args, kwargs)
+        given = arguments_of(task, args, kwargs, self.node.site.payload_limit)
         identity, start = branch.next(task.name)
         return TaskStep(self, identity, start, task, given)
 
@@ -105,15 +106,19 @@ class Body:
         todo = deque(items)
         if limit is None or limit >= len(todo):
             return Gathered([self.submit(branch.child(), task, (item,), {}) for item in todo])
-        gathered = Gathered([])
+        gathered = Gathered([], later=len(todo))
         waiting = deque((branch.child(), item) for item in todo)
 
         def begin_next() -> None:
             if waiting and not gathered.done():
                 lane, item = waiting.popleft()
-                gathered.add(self.submit(lane, task, (item,), {}), begin_next)
+                try:
+                    future = self.begin(self.step_of(lane, task, (item,), {}))
+                except (DefinitionError, PayloadError) as error:  # of the map: the code may wait for another step now
+                    gathered.fail(error)
+                else:
+                    gathered.add(future, begin_next)
 
-        gathered.expect(len(waiting))
         for _ in range(limit):
             begin_next()
         return gathered
@@ -175,7 +180,10 @@ class Body:
         if record.kind == CANCEL:
             self.cancel_steps()
         else:
-            self._hear(record)
+            try:
+                self._hear(record)
+            except Exception as error:  # noqa: BLE001 - of a class of the user's, which is read here
+                raise self.unreadable(f"record {record.n}, of {record.identity[1]}", error) from None
         if not self._to_replay:
             self.launch()
         return True
@@ -208,6 +216,12 @@ class Body:
             begun = sorted(one.identity[1] for one in self.open.values())
             got = ", ".join(begun) or "nothing"
         self._misfit = NonDeterministic(where, got)
+        self.is_over = True
+        return Unload()
+
+    def unreadable(self, what: str, error: Exception) -> Unload:
+        """Note that stored values of the run cannot be read here, and return the exception that ends its code."""
+        self._misfit = PayloadError(f"{what} cannot be read here: {reason_of(error)}")
         self.is_over = True
         return Unload()
 
@@ -262,11 +276,10 @@ class Body:
         """Begin the steps that may begin by now."""
         if self._to_replay or self.is_over:
             return
+        ready: list[Step] = []
         with self.lock:
-            ready = [step for step in self._unlaunched if self.is_safe(step.after)]
-            if not ready:
-                return
-            self._unlaunched = [step for step in self._unlaunched if step not in ready]
+            while self._unlaunched and self.is_safe(self._unlaunched[0].after):
+                ready.append(self._unlaunched.popleft())
         for step in ready:
             if step.identity in self.open:
                 step.is_launched = True
@@ -282,6 +295,18 @@ class Body:
 
     def cut(self, step: TaskStep) -> None:
         """Note that an attempt was cut, as the system ends."""
+
+    def arguments(self) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of the function.
+
+        Raises:
+            Unload: they cannot be read here.
+        """
+        try:
+            args, kwargs = self.node.read(self.run.input)
+        except Exception as error:  # noqa: BLE001 - of a class of the user's
+            raise self.unreadable("the arguments of the run", error) from None
+        return args, kwargs
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -302,8 +327,8 @@ class Body:
         self.wake()
 
     @property
-    def misfits(self) -> NonDeterministic | None:
-        """Why the code does not fit its records; None: it does."""
+    def misfits(self) -> NonDeterministic | PayloadError | None:
+        """Why the run cannot go on here, as its code does not fit its records or cannot read them; None: it can."""
         return self._misfit
 
     def next_wake(self) -> float | None:

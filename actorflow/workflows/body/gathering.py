@@ -19,21 +19,19 @@ class Gathered(Future[Any]):
 
     __slots__ = ("_futures", "_left", "_makes")
 
-    def __init__(self, futures: Iterable[Future[Any]], makes: Callable[[list[Any]], Any] = list) -> None:
+    def __init__(
+        self, futures: Iterable[Future[Any]], makes: Callable[[list[Any]], Any] = list, *, later: int = 0
+    ) -> None:
+        """Gather futures, and so many that are added later."""
         super().__init__()
         self._futures: list[Future[Any]] = []
         self._makes = makes
-        self._left = 0
         futures = [*futures]
-        self.expect(len(futures))
+        self._left = len(futures) + later
         for future in futures:
             self.add(future)
-        if not futures:
+        if not self._left and not futures:
             self._end()
-
-    def expect(self, count: int) -> None:
-        """Wait for so many more."""
-        self._left += count
 
     def add(self, future: Future[Any], then: Callable[[], object] = lambda: None) -> None:
         """Wait for one of those that are expected, and call a function when it is there."""
@@ -42,6 +40,10 @@ class Gathered(Future[Any]):
         heard = partial(self._heard_of, future, then)
         if not future._add_waiter(heard):
             heard()
+
+    def fail(self, error: Exception) -> None:
+        """End with an error."""
+        self._settle(None, error)
 
     def _heard_of(self, future: Future[Any], then: Callable[[], object]) -> None:
         self._left -= 1

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from actorflow.core.log import logger
+from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError
 from actorflow.tasks.current import CURRENT_BODY
+from actorflow.tasks.execution import let_ctrl_c_pass
+from actorflow.workflows.body.body import BodyExecution
 from actorflow.workflows.body.branch import Branch
+from actorflow.workflows.body.steps import StepFuture, TimerStep
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.async_body import AsyncBody
@@ -39,6 +44,14 @@ class RunFuture(Numbered, asyncio.Future):  # type: ignore[type-arg]
     """An asyncio future of a body."""
 
 
+class RunTimer(asyncio.TimerHandle):
+    """A timer of asyncio code, and its step."""
+
+    __slots__ = ("step",)
+
+    step: TimerStep
+
+
 class RunLoop(asyncio.AbstractEventLoop):
     """The loop of one body; `drain` runs it until nothing in it is ready."""
 
@@ -50,15 +63,28 @@ class RunLoop(asyncio.AbstractEventLoop):
 
     def drain(self) -> None:
         """Run until nothing is ready."""
-        before = asyncio._get_running_loop()
+        before, hooks = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)
+        sys.set_asyncgen_hooks(None, self._close_generator)
         try:
-            while self._ready:
+            while self._ready and not self.body.is_over:
                 handle = self._ready.popleft()
                 if not handle._cancelled:
-                    handle._run()
+                    self._run(handle)
         finally:
+            sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(before)
+
+    def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Have an async generator that was left in its midst clean up, in a branch of its own."""
+        if not self.body.is_over:
+            self.call_soon(self.create_task, generator.aclose())
+
+    def _run(self, handle: asyncio.Handle) -> None:
+        try:
+            handle._run()
+        except (SystemExit, KeyboardInterrupt) as error:  # asyncio has its task keep it, and raises it all the same
+            let_ctrl_c_pass(error)
 
     # --- callbacks ---------------------------------------------------------------------------------------------------
 
@@ -70,14 +96,32 @@ class RunLoop(asyncio.AbstractEventLoop):
         self._ready.append(handle)
         return handle
 
-    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Call a function soon, as code of the loop wishes.
+
+        Raises:
+            DefinitionError: another thread calls: when it did, a replay would not know.
+        """
+        execution = CURRENT.get()
+        if not isinstance(execution, BodyExecution) or execution.body is not self.body:
+            raise DefinitionError(
+                f"another thread calls the loop of run {self.body.run.name}, and a replay would not know when: send "
+                "the run a signal, or have a task do the work of the thread"
+            )
+        return self.call_soon(callback, *args, context=context)
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Call a function in some seconds, also if they pass in other processes: it is a step."""
-        handle = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
-        self.body.begin_timer(self._branch(), delay)._add_waiter(lambda: self._fire(handle))
+        handle = RunTimer(self.time() + delay, callback, args, self, context)
+        future = self.body.begin_timer(self._branch(), delay)
+        assert isinstance(future, StepFuture)
+        assert isinstance(future.step, TimerStep)
+        handle.step = future.step
+        future._add_waiter(lambda: self._fire(handle))
         return handle
 
     def call_at(  # type: ignore[override]
@@ -95,7 +139,9 @@ class RunLoop(asyncio.AbstractEventLoop):
             self._ready.append(handle)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Leave the timer to its end: nobody hears of it."""
+        """Have the timer leave no record, if it has none yet: nobody hears of it."""
+        assert isinstance(handle, RunTimer)
+        handle.step.drop()
 
     def time(self) -> float:
         """Return the time of the body's clock: of the last record that it has heard of."""
@@ -154,10 +200,19 @@ class RunLoop(asyncio.AbstractEventLoop):
             error = context.get("exception")
             logger.error("Run %s: %s", self.body.run.name, context.get("message"), exc_info=error)
 
-    def run_in_executor(self, *_args: Any) -> NoReturn:  # type: ignore[override]
-        """Refuse: what it does is no step.
 
-        Raises:
-            DefinitionError: always.
-        """
-        raise DefinitionError("run_in_executor() and asyncio.to_thread() in the body of a workflow: make it a task")
+def _refusal(name: str) -> Callable[..., NoReturn]:
+    """Return the method of a loop that refuses a call which is no step."""
+
+    def refuse(_loop: RunLoop, *_args: Any, **_options: Any) -> NoReturn:
+        raise DefinitionError(
+            f"the loop of a workflow has no {name}(): sockets, threads, processes and signals are for tasks, whose "
+            "calls are steps"
+        )
+
+    return refuse
+
+
+for _name in vars(asyncio.AbstractEventLoop).keys() - vars(RunLoop).keys():
+    if not _name.startswith("_"):
+        setattr(RunLoop, _name, _refusal(_name))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import StepFailed
-from actorflow.store.codec import encode
+from actorflow.errors import RunCancelled, StepFailed, Stopping
+from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import read_error
 from actorflow.tasks.execution import Attempt
 from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord, step_name
@@ -99,20 +99,27 @@ class TimerStep(Step):
 
     def __init__(self, body: Body, identity: Identity, start: int, seconds: float) -> None:
         super().__init__(body, identity, start, None)
-        self.due = body.now + seconds
+        self.due: float | None = body.now + seconds
 
     def launch(self) -> None:
         """Wait for the time."""
-        self.body.node.tell_wait(self)
-        self.wait()
+        if self.due is not None:
+            self.body.node.tell_wait(self)
+            self.wait()
 
     def wait(self) -> None:
         """Fire if the time has come, else look again later."""
+        if self.due is None:
+            return
         left = self.due - self.body.node.now()
         if left > 0:
             self.body.node.scheduler.call_later(min(left, LONGEST_NAP), self.look)
         else:
             self.fire()
+
+    def drop(self) -> None:
+        """Leave no record, if there is none yet: nobody waits any more."""
+        self.due = None
 
     def look(self) -> None:
         """Fire if the time has come; the clock may have been set meanwhile."""
@@ -262,20 +269,26 @@ class TaskStep(Step):
             self.future._settle(self.body.node.read(record.value), None)
             return
         text, error = read_error(record.error, self.task.raises)
-        if error is None:
+        if not isinstance(error, Exception) or isinstance(error, OF_THE_CODE):
             error = StepFailed(self.identity[1], text)
         self.future._settle(None, error)
 
 
 NOTHING: Final = encode(None)
 
+# Errors that mean something else in the code of a run than that a task has raised them: there they are a StepFailed.
+OF_THE_CODE: Final = (StopIteration, StopAsyncIteration, RunCancelled, Stopping)
 
-def arguments_of(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+
+def arguments_of(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], limit: int) -> bytes:
     """Return the arguments of a step, as they are compared.
 
     Raises:
         DefinitionError: the function does not take them.
-        PayloadError: one cannot be stored.
+        PayloadError: one cannot be stored, or they are over the limit.
     """
     task.check(args, kwargs)
-    return encode([list(args), kwargs], f"the arguments of {task.name}")
+    what = f"the arguments of {task.name}"
+    given = encode([list(args), kwargs], what)
+    check_size(given, what, limit)
+    return given

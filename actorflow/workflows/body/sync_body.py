@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.futures.future import Future, patient
@@ -28,6 +29,7 @@ class SyncBody(Body):
     Attributes:
         outer: the thread that runs it.
         actor: the actor whose thread that is.
+        thread: the number of that thread.
     """
 
     outer: Execution
@@ -35,6 +37,7 @@ class SyncBody(Body):
     _news: Future[None] | None = None
     _inline: TaskStep | None = None
     _raised_cancel = False
+    thread = 0
 
     def execute(self) -> Any:
         """Run the code to its end, in the thread of an actor, and return its value; its error is raised.
@@ -46,7 +49,8 @@ class SyncBody(Body):
         assert outer is not None
         assert outer.receiver is not None
         self.outer, self.actor = outer, outer.receiver
-        args, kwargs = self.node.read(self.run.input)
+        self.thread = threading.get_ident()
+        args, kwargs = self.arguments()
         execution = SyncExecution(self, outer)
         token, mark = CURRENT.set(execution), CURRENT_BODY.set(self.trunk)
         try:
@@ -87,7 +91,16 @@ class SyncBody(Body):
             self.block(lambda: bool(self.journal))
 
     def check(self) -> None:
-        """Raise the exception that ends the code."""
+        """Raise the exception that ends the code.
+
+        Raises:
+            DefinitionError: another thread calls: in a replay, its steps would come in another order.
+        """
+        if threading.get_ident() != self.thread:
+            raise DefinitionError(
+                f"another thread calls for run {self.run.name}, with a copy of its context: have one thread begin "
+                "steps beside each other, by task.submit(...)"
+            )
         if self.is_over:
             raise Unload
         self.check_cancelled()
@@ -128,6 +141,7 @@ class SyncBody(Body):
                 f"{task.name} is async, and the body of {self.workflow.name} is not: {task.function.__name__}"
                 ".submit(...).get(), or make the workflow async"
             )
+        self.check()
         step = self.step_of(branch, task, args, kwargs)
         if task.cpu or (task.job_options.timeout or task.timeout) is not None:
             return self.begin(step).get()

@@ -32,7 +32,9 @@ class Runs(Actor, intensity=10, period=10.0):
         super().__init__()
         self.node = node
         self.timer: Timer | None = None
-        self.is_doubtful = False  # this node may have runs that are not loaded: nobody knew the end of a commit
+        self.is_doubtful = (
+            True  # this node may have runs that are not loaded: of a commit in doubt, or of its forerunner
+        )
 
     def on_start(self) -> None:
         """Look for runs at once: a process may have died just now."""

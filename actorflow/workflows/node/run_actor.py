@@ -12,6 +12,7 @@ from actorflow.durable.rows.payload import unpack
 from actorflow.errors import PayloadError, StoreError, Unload
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
+from actorflow.tasks.execution import let_ctrl_c_pass
 from actorflow.text import reason_of
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
@@ -57,6 +58,7 @@ class RunActor(Actor):
         self.node = node
         self.body = body
         self.is_ending = False
+        self.hears_cancel = body.is_cancelled or any(record.kind == CANCEL for record in body.journal)
 
     def on_start(self) -> None:
         """Load the mail, and begin the code."""
@@ -102,7 +104,8 @@ class RunActor(Actor):
         except PayloadError as error:
             logger.warning("Run %s: a signal cannot be read here, and stays: %s", body.run.name, error)
             return
-        if not body.is_cancelled:
+        if not self.hears_cancel:
+            self.hears_cancel = True
             at = self.node.now()
             body.arrive(RunRecord(0, ("", "cancel", 1), 0, CANCEL, None, None, None, 1, None, at), row)
 
@@ -172,7 +175,7 @@ class BodyThread(Actor):
         body, node = self.body, self.node
         try:
             status, output, error = outcome_of(node, body, body.execute)
-            while body.holds_end:
+            while body.holds_end or body.is_replaying:
                 body.hear_next()
             body.flush()
             node.end_here(body, status, output, error)
@@ -191,11 +194,10 @@ def outcome_of(node: RunNode, body: Body, run: Any) -> tuple[str, bytes | None, 
         value = run()
         output = encode(value, what)
         check_size(output, what, node.site.payload_limit)
-    except (Unload, KeyboardInterrupt):
-        raise
     except BaseException as error:  # noqa: BLE001 - the user's, whatever it is
         if body.is_over:
             raise Unload from None
+        let_ctrl_c_pass(error)
         stored = write_error(error, has_traceback=True)
         if body.is_cancelled:
             logger.info("Run %s was cancelled", body.run.name)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.core.outage import Outage
-from actorflow.errors import ActorDeadError, ActorflowError, NonDeterministic, OutcomeUnknown, StoreError, Unload
+from actorflow.errors import ActorDeadError, ActorflowError, OutcomeUnknown, StoreError, Unload
 from actorflow.store.commit_batch import batch_of
 from actorflow.tasks.site import TaskSite
 from actorflow.workflows.body.async_body import AsyncBody
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.family import ChildMember, end_run
-from actorflow.workflows.node.members import STORE_SECONDS, RecordMember
+from actorflow.workflows.node.members import STORE_SECONDS, EndMember, RecordMember, RunMember
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import CANCEL, PARKED, READY, WAITING, RunLost, event_of, step_name
 from actorflow.workflows.run import RunEvent
@@ -83,11 +83,11 @@ class RunNode:
         owner = self.id if is_ours else None
         try:
             run: ClaimedRun | None = self.store.write(partial(ledger.add, new=new, now=self.now(), owner=owner))
-        except OutcomeUnknown:
+            if run is not None:
+                self.added(run)
+        except BaseException:  # also a Ctrl-C: the run may be there, and would be nobody's
             self.doubt()
             raise
-        if run is not None:
-            self.added(run)
         return run
 
     def runs_here(self, workflow: str) -> bool:
@@ -160,12 +160,9 @@ class RunNode:
 
     def end_here(self, body: SyncBody, status: str, output: bytes | None, error: bytes | None) -> None:
         """Commit the end of a run in this thread."""
-
-        def work(transaction: Transaction) -> None:
-            self.end_within(transaction, body, status, output, error)
-
-        if self.written(body, work, None):
-            self.ended(body, status)
+        member = EndMember(body, status, output, error, lambda: self.ended(body, status))
+        if self.written(body, member.write, member):
+            member.committed()
         else:
             self.give_back(body)
 
@@ -179,7 +176,7 @@ class RunNode:
         """
         end_run(transaction, self, body.run, status, output, error, has_children=body.has_children)
 
-    def written(self, body: SyncBody, work: Any, member: RecordMember | None) -> bool:
+    def written(self, body: SyncBody, work: Any, member: RunMember) -> bool:
         """Write until it is there; False if the run was lost.
 
         Raises:
@@ -197,8 +194,7 @@ class RunNode:
             except StoreError as error:
                 if isinstance(error, OutcomeUnknown):
                     self.doubt_mail()
-                    if member is not None:
-                        member.is_doubtful = True
+                    member.is_doubtful = True
                 self.report_failure(body, error)
                 body.pause(STORE_SECONDS)
             else:
@@ -259,7 +255,7 @@ class RunNode:
         if not self.is_closed:
             self.look()
 
-    def _let_go(self, body: Body, misfit: NonDeterministic | None) -> None:
+    def _let_go(self, body: Body, misfit: ActorflowError | None) -> None:
         state, status, wake = WAITING, "running", body.next_wake()
         if misfit is not None:
             state, status = PARKED, "parked"
