@@ -191,7 +191,7 @@ class ActorSystem(StoredSystem):
     async def finish_work(self, drain: Drain) -> None:
         """Have the queues take no more jobs and end their running ones, while the actors and pools are there."""
         if self.run_node is not None:
-            self.run_node.unload_all()
+            await drain.finished(self.run_node.unload_all(), self.run_node.workers)
         claimers = [local.claimer for local in self.local_queues.values() if local.claimer is not None]
         drained: list[Future[Any]] = [Future() for _ in claimers]
         for claimer, future in zip(claimers, drained, strict=True):

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from actorflow.core.futures.future import Future
 from actorflow.core.messages.execution import Execution
 from actorflow.errors import DefinitionError, NonDeterministic, PayloadError, RunCancelled, Unload
 from actorflow.store.codec import check_size
@@ -28,7 +29,6 @@ from actorflow.workflows.rows.records import ATTEMPT, CANCEL, Identity, RunLost,
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
     from actorflow.store.transaction import Transaction
     from actorflow.tasks.task import AnyTask
@@ -52,6 +52,8 @@ class Body:
         is_lost: another node has the run.
         ref: the actor of the run.
         again_at: when the run is to be tried again, as its actor has failed; None: it has not.
+        under_way: how many attempts of steps runners have.
+        closed: set once `is_closed` is.
         lock: held for a moment, by whoever changes any of these.
     """
 
@@ -75,6 +77,8 @@ class Body:
         self.is_over = self.is_closed = self.is_lost = False
         self.ref: ActorRef[Any] | None = None
         self.again_at: float | None = None
+        self.under_way = 0
+        self.closed: Future[None] = Future()
         self.lock = threading.RLock()
         self.mail = Mail(self)
         self.trunk = Branch(self, "0")
@@ -228,12 +232,36 @@ class Body:
     def arrive(self, record: RunRecord, mail: int | None = None) -> None:
         """Put the end of a step into the journal, and have it committed; may be called by any thread."""
         with self.lock:
-            if self.is_over:
+            if self.takes_nothing or (self.is_over and mail is not None):
                 return
             self._number(record)
             self.journal.append(record)
         self.node.commit(self, record, mail)
         self.wake()
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether nothing is recorded any more; ends of steps still are, after the code has been unloaded."""
+        return self.is_closed or self.is_lost or self._misfit is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no step is under way, and all that has ended is committed: then the run may be given back."""
+        return self.takes_nothing or not (self.under_way or not self.is_safe(self.last))
+
+    def begins(self, step: TaskStep) -> None:
+        """Have a runner make an attempt of a step."""
+        with self.lock:
+            self.under_way += 1
+        self.node.run_step(step.begin())
+
+    def ends(self, step: TaskStep) -> None:
+        """Note that an attempt has ended, and that its end is recorded."""
+        if not self.runs_inline(step):
+            with self.lock:
+                self.under_way -= 1
+            if self.is_over:
+                self.wake()
 
     def note(self, record: RunRecord) -> None:
         """Have a record committed that the code does not hear of."""
@@ -249,7 +277,7 @@ class Body:
     def write_within(self, transaction: Transaction, record: RunRecord) -> bool:
         """Write a record into a transaction that the caller commits; False if another node has the run."""
         with self.lock:
-            if self.is_over:
+            if self.takes_nothing:
                 return False
             self.last += 1
             record.n = self.last

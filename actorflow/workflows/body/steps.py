@@ -202,7 +202,7 @@ class TaskStep(Step):
     def launch(self) -> None:
         """Have a runner begin an attempt."""
         if not self.body.is_over:
-            self.body.node.run_step(self.begin())
+            self.body.begins(self)
 
     def begin(self) -> Attempt[TaskStep]:
         """Return the next attempt."""
@@ -231,9 +231,15 @@ class TaskStep(Step):
         return self.body.write_within(transaction, self.end_record(ending))
 
     def end(self, ending: Ending, /) -> None:
-        """RunRecord the end; or have another attempt, after a pause."""
+        """Record the end; or have another attempt, after a pause."""
+        try:
+            self._end(ending)
+        finally:
+            self.body.ends(self)
+
+    def _end(self, ending: Ending) -> None:
         kind = ending.kind
-        if kind == "cut" or self.body.is_over:
+        if kind == "cut":
             self.body.cut(self)
         elif kind == "again":
             self.body.note(self.record(ATTEMPT, None, ending.error, attempt=self.attempt, began=self.began))

@@ -180,7 +180,7 @@ class SyncBody(Body):
         try:
             while True:
                 step.begin().run(rng, self.actor)
-                if step.pause is None:
+                if step.pause is None or self.is_over:
                     break
                 self.pause(step.pause)
         finally:
@@ -196,7 +196,7 @@ class SyncBody(Body):
             super().arrive(record, mail)
             return
         with self.lock:
-            if self.is_over:
+            if self.takes_nothing:
                 return
             self._number(record)
             self.journal.append(record)
@@ -215,6 +215,19 @@ class SyncBody(Body):
     def cut(self, step: TaskStep) -> None:  # noqa: ARG002 - whatever step it is
         """Note that an attempt was cut, as the system ends: the code ends with it."""
         self.unload()
+
+    def settle(self) -> None:
+        """Wait for the ends of steps that runners have, and their commits; the end of the system bounds it."""
+        try:
+            while not self.is_settled:
+                news: Future[None] = patient(None)  # type: ignore[arg-type]
+                self._news = news
+                if not self.is_settled:  # a wake before this had another future, or none
+                    self.outer.wait(news, None)
+        except Stopping:
+            pass
+        finally:
+            self._news = None
 
     def flush(self) -> None:
         """Wait until all records are committed.

@@ -57,7 +57,7 @@ class RunActor(Actor):
         super().__init__()
         self.node = node
         self.body = body
-        self.is_ending = False
+        self.is_ending = self.is_unloaded = False
         self.hears_cancel = body.is_cancelled or any(record.kind == CANCEL for record in body.journal)
 
     def on_start(self) -> None:
@@ -120,6 +120,7 @@ class RunActor(Actor):
         body = self.body
         assert isinstance(body, AsyncBody)
         if self.is_ending:
+            self.give_back()
             return
         try:
             if not body.go_on() or body.holds_end or not body.is_safe(body.last):
@@ -137,7 +138,13 @@ class RunActor(Actor):
         self.is_ending = True
         if isinstance(body, AsyncBody):
             body.close()
-        self.node.give_back(body)
+        self.is_unloaded = True
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Give an unloaded run back, once its steps that are under way have ended."""
+        if self.is_unloaded and self.body.is_settled:
+            self.node.give_back(self.body)
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:  # noqa: ARG002 - pykka gives them
         """Give the run back, for another try in a second: a defect of the runtime's own is not to keep it."""
@@ -180,6 +187,7 @@ class BodyThread(Actor):
             body.flush()
             node.end_here(body, status, output, error)
         except Unload:
+            body.settle()
             node.give_back(body)
 
 

@@ -21,6 +21,7 @@ from actorflow.workflows.run import RunEvent
 from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
+    from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.node.runtime import DurableRuntime
     from actorflow.store.transaction import Transaction
@@ -277,6 +278,7 @@ class RunNode:
     def forget(self, body: Body) -> None:
         """Have nothing of a run here any more."""
         body.is_closed = body.is_over = True
+        body.closed._settle(None, None)
         name = body.run.name
         if self.bodies.get(name) is body:
             del self.bodies[name]
@@ -285,11 +287,22 @@ class RunNode:
         if body.ref is not None:
             body.ref.stop(block=False)
 
-    def unload_all(self) -> None:
-        """Have all runs unloaded where they wait next, as the system ends; other nodes go on with them."""
+    def unload_all(self) -> list[Future[None]]:
+        """Have all runs unloaded where they wait next, as the system ends; other nodes go on with them.
+
+        Returns:
+            Futures, each set once a run is given back: the steps that are under way may end before.
+        """
         self.is_closed = True
-        for body in list(self.bodies.values()):
+        bodies = list(self.bodies.values())
+        for body in bodies:
             body.unload()
+        return [body.closed for body in bodies]
+
+    def workers(self) -> list[ActorRef[Any]]:
+        """Return the actors of the runs that are loaded, and those that have their threads."""
+        refs = [body.ref for body in list(self.bodies.values()) if body.ref is not None]
+        return [*refs, *(child for ref in refs for child in ref._children or ())]
 
     def close(self) -> None:
         """Give back the runs whose actors could not."""
