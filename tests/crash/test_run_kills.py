@@ -1,7 +1,7 @@
 """Random SIGKILLs of processes that share runs of workflows, while runs are under way.
 
 ACTORFLOW_RUN_KILLS=500 makes it 500 kills beside 200 runs on a file, and beside 100 on PostgreSQL (`tox -e run-kills`);
-ACTORFLOW_RUN_KILLS_SEED draws another run of them. It prints how long it took until runs of the dead had an owner again.
+ACTORFLOW_RUN_KILLS_SEED draws another run of them. It prints how long runs of the dead had no owner.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -105,7 +106,7 @@ def crew_of(books: Books, rng: random.Random) -> Iterator[Crew]:
 class Notes:
     """What was begun, as the world outside saw it, against what was recorded at each kill."""
 
-    def __init__(self, books: Books, path: str) -> None:
+    def __init__(self, books: Books, path: Path) -> None:
         self.books = books
         self.path = path
         self.place = 0
@@ -118,7 +119,7 @@ class Notes:
         sql = f"select run.name, rec.branch, rec.name, rec.occurrence from {prefix}record as rec "
         sql += f"join {prefix}run as run on run.id = rec.run where rec.kind = 0"
         recorded = {f"run/{run}/{branch}/{name}/{occurrence}" for run, branch, name, occurrence in self.books.rows(sql)}
-        with open(self.path) as lines:  # after the look at the records: those are of steps that had begun before
+        with self.path.open() as lines:  # after the look at the records: those are of steps that had begun before
             lines.seek(self.place)
             begun = lines.read()
             self.place = lines.tell()
@@ -175,7 +176,7 @@ def test_runs_end_right_and_no_recorded_step_is_run_again_wherever_processes_are
         load.look()
         crew.start()
         crew.start()
-        notes = Notes(books, str(path))
+        notes = Notes(books, path)
         for number in range(KILLS):
             crew.wait_until_up()
             time.sleep(rng.random() * 0.3)
