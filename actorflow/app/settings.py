@@ -23,6 +23,8 @@ class Settings:
         payload_limit: bytes (or "16M") that one stored value may take: arguments and results of jobs; messages, timers,
             answers and state of durable actors.
         store_patience: seconds that work waits for a PostgreSQL server that is known to be lost; then it has failed.
+        keep_runs: seconds for which a run of a workflow is kept after its end.
+        keep_run_ids: seconds after that, for which a second start of its id is known to be the same run.
         move_baton: move to another thread after each handler, to find handlers that rely on their thread (slow). In
             hosts, too; in virtual time it does nothing.
     """
@@ -35,6 +37,8 @@ class Settings:
     send_limit: int | str = "16M"
     payload_limit: int | str = "16M"
     store_patience: float = 1.5
+    keep_runs: float = 30 * 86_400.0
+    keep_run_ids: float = 90 * 86_400.0
     move_baton: bool = False
 
     def __post_init__(self) -> None:
@@ -43,13 +47,20 @@ class Settings:
         object.__setattr__(self, "payload_limit", size("payload_limit", self.payload_limit))
         check_type("grace", self.grace, int | float)
         check_type("store_patience", self.store_patience, int | float)
+        check_type("keep_runs", self.keep_runs, int | float)
+        check_type("keep_run_ids", self.keep_run_ids, int | float)
         check_type("threads", self.threads, int)
         check_type("ask_timeout", self.ask_timeout, int | float | None)
         if (
             not self.grace >= 0
             or not self.store_patience >= 0
+            or not self.keep_runs >= 0
+            or not self.keep_run_ids >= 0
             or self.threads < 2
             or (self.ask_timeout is not None and not self.ask_timeout > 0)
         ):
-            msg = f"{self}: grace and store_patience must not be negative, threads be 2 or more, ask_timeout above 0"
+            msg = (
+                f"{self}: grace, store_patience, keep_runs and keep_run_ids must not be negative, threads 2 or more, "
+                "ask_timeout above 0"
+            )
             raise DefinitionError(msg)

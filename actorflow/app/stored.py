@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.run import Run
     from actorflow.workflows.stored_run import StoredRun
-    from actorflow.workflows.workflow import AsyncWorkflow, Workflow
+    from actorflow.workflows.stored_runs import StoredRuns
+    from actorflow.workflows.workflow import AnyWorkflow, AsyncWorkflow, Workflow
 
 A = TypeVar("A", bound=Actor)
 P = ParamSpec("P")
@@ -67,7 +68,7 @@ class StoredSystem(System):
         self.local_queues: dict[str, LocalQueue] = {}
         self.workflows: frozenset[str] | None = None  # names of those that it runs; None: all that are imported
         self.run_node: RunNode | None = None  # the runs of this process, made at first use
-        self.runs: dict[str, MemoryRun] = {}  # of DAGs, that are not over
+        self.memory_runs: dict[str, MemoryRun] = {}  # of DAGs, that are not over
         scheduler.place_durable = self._place_durable
 
     @property
@@ -204,8 +205,22 @@ class StoredSystem(System):
         """
         from actorflow.workflows.opening import get_run  # noqa: PLC0415 - most systems have no runs
 
-        in_memory: Any = self.runs.get(id)
+        in_memory: Any = self.memory_runs.get(id)
         return get_run(self, id) if in_memory is None else in_memory.handle()
+
+    def runs(self, workflow: AnyWorkflow | str | None = None, *, status: str | None = None) -> StoredRuns:
+        """Return the runs in the store, of this system and of others: to list, count and remove them.
+
+        Args:
+            workflow: only runs of this one, or of one of this name.
+            status: only runs of this status: "running", "completed", "failed" and so on.
+
+        Raises:
+            DefinitionError: there is no such status.
+        """
+        from actorflow.workflows.stored_runs import StoredRuns  # noqa: PLC0415 - most systems have no runs
+
+        return StoredRuns(self.store, workflow, status)
 
     def deliver(self, ref: ActorRef[Any], message: Any, /, *, id: str) -> bool:
         """Send a message to a durable actor, once for each `id`, however often this is called.

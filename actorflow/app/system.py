@@ -196,7 +196,7 @@ class ActorSystem(StoredSystem):
         drained: list[Future[Any]] = [Future() for _ in claimers]
         for claimer, future in zip(claimers, drained, strict=True):
             self.scheduler.post(claimer, Call("drain", (), {}), future)
-        for source in list(self.runs.values()):
+        for source in list(self.memory_runs.values()):
             claimers.append(source.runner)
             drained.append(Future())
             self.scheduler.post(source.runner, Call("drain", (), {}), drained[-1])

@@ -16,9 +16,10 @@ from actorflow.store.codec import check_size
 from actorflow.tasks.options import check_text
 from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.node.claiming import Runs
+from actorflow.workflows.node.pruning import RunPruner
 from actorflow.workflows.node.run_node import RunNode
 from actorflow.workflows.node.runners import Runners
-from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows import keeping, ledger
 from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.stored_run import StoredRun
 from actorflow.workflows.workflow import AnyWorkflow, find_workflow
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from actorflow.core.running.scheduler import Scheduler
     from actorflow.store.members import Inheriting
     from actorflow.store.store import Store
-    from actorflow.store.transaction import Transaction
+    from actorflow.store.transaction import Row, Transaction
 
 
 def node_of(home: Any) -> RunNode:
@@ -44,6 +45,7 @@ def _make(home: Any, durable: Any) -> RunNode:
     if home.run_node is None:
         node = RunNode(home, durable)
         node.runners = home.spawn(child(Runners).options(name="steps", restart="permanent"))
+        node.pruner = home.spawn(child(RunPruner, node).options(name="old-runs", restart="permanent"))
         node.runs = home.spawn(child(Runs, node).options(name="runs", restart="permanent"))
         home.store.members.register("runs", heir_of(home.store, node.look))
         home.store.watch(node.look)
@@ -114,10 +116,16 @@ def check_same(home: Any, new: NewRun) -> None:
         DefinitionError: it is of another workflow, or of other arguments.
     """
     row = home.store.read(lambda tx: tx.one("runs.get", {"name": new.name}))
-    if row is not None and (row[2] != new.workflow or row[14] != new.input):
+    if row is not None and (row[2] != new.workflow or not is_input(row, new.input)):
         why = f"a run of {row[2]}" if row[2] != new.workflow else "one with other arguments"
         msg = f"run {new.name!r} is there already, and is {why}: give the new one another id"
         raise DefinitionError(msg)
+
+
+def is_input(row: Row, given: bytes) -> bool:
+    """Say whether a run was started with these arguments; of one that was removed, their digest is left."""
+    stored: bytes = row[keeping.INPUT]
+    return stored == (keeping.digest_of(given) if row[keeping.STATE] == keeping.REMOVED else given)
 
 
 def get_run(home: Any, id: str) -> StoredRun[Any]:

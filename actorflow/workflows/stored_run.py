@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from actorflow.core.messages.execution import CURRENT
-from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
 from actorflow.errors import AskTimeout, DefinitionError, OutcomeUnknown, RunCancelled, RunFailed
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.error_json import read_error
 from actorflow.workflows.node.family import end_unbegun
-from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows import keeping, ledger
 from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, address_of, event_of, step_name
+from actorflow.workflows.rows.sending import RunOver, missing, put
 from actorflow.workflows.run import RunEvent
 from actorflow.workflows.signals import CancelRun
 
@@ -145,7 +145,7 @@ class StoredRun(Generic[R_co]):
 
     def _row(self) -> Row:
         row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
-        if row is None:
+        if row is None or row[keeping.STATE] == keeping.REMOVED:
             raise self._missing()
         return row
 
@@ -156,9 +156,7 @@ class StoredRun(Generic[R_co]):
         return row
 
     def _missing(self) -> DefinitionError:
-        return DefinitionError(
-            f"there is no run {self.id} in {self._store.url}; it may have been removed after its time"
-        )
+        return missing(self.id, self._store)
 
     # --- its end -----------------------------------------------------------------------------------------------------
 
@@ -253,20 +251,9 @@ class StoredRun(Generic[R_co]):
         letter = Letter(address_of(self.id), pack(message, runtime.scheduler.payload_limit))
 
         def work(transaction: Transaction) -> None:
-            row = transaction.one("runs.lock", {"name": self.id})
-            if row is None:
+            end = self._end_unbegun if type(message) is CancelRun else None
+            if not put(transaction, runtime, self.id, letter, id, end):
                 raise self._missing()
-            if row[0] in FINAL:
-                if id is not None and transaction.one("actors.is_marked", {"receiver": letter.receiver, "id": id}):
-                    return
-                raise RunOver(f"run {self.id} is over: it is {row[0]}")
-            if type(message) is CancelRun and end_unbegun(transaction, self._node, self.id):
-                return
-            if id is None:
-                mailboxes.put(transaction, runtime, letter)
-            else:
-                mailboxes.put_once(transaction, runtime, letter, id)
-            transaction.run("runs.hear", {"name": self.id})
 
         try:
             self._store.write(work)
@@ -280,6 +267,5 @@ class StoredRun(Generic[R_co]):
         self._waits.ended([self.id])
         return letter.is_put
 
-
-class RunOver(DefinitionError):
-    """A signal to a run that is over."""
+    def _end_unbegun(self, transaction: Transaction) -> bool:
+        return end_unbegun(transaction, self._node, self.id)

@@ -1,1 +1,191 @@
-"""StoredRuns: the runs of a store: to list, count and remove."""
+"""StoredRuns: the runs in a store: listed, looked into, sent messages, removed.
+
+It works on a store that no system runs on, too: no workflow has to be known here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from actorflow.core.actors.traits import check_choice, check_type
+from actorflow.durable.rows.ledger import LedgerContext
+from actorflow.store.error_json import read_error
+from actorflow.store.transaction import NEWEST
+from actorflow.workflows.rows import keeping, ledger
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, PARKED
+from actorflow.workflows.rows.sending import RunOver, missing, send_stored
+from actorflow.workflows.workflow import AnyWorkflow
+
+if TYPE_CHECKING:
+    from actorflow.store.store import Store
+    from actorflow.store.transaction import Row
+
+STATUSES: Final = ("queued", "running", "paused", "parked", "completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run, as its row has it.
+
+    Attributes:
+        id: of the run.
+        workflow: name of its workflow.
+        status: "queued", "running", "paused", "parked", "completed", "failed" or "cancelled".
+        parent: id of the run that started it, if one did.
+        created: when it was started; seconds since the epoch, as `started` and `ended`.
+        started: when a process first began it.
+        ended: when it was over.
+        reason: why it is parked.
+    """
+
+    id: str
+    workflow: str
+    status: str
+    parent: str | None
+    created: float
+    started: float | None
+    ended: float | None
+    reason: str | None
+
+
+class StoredRuns:
+    """The runs in a store, or those of one workflow or status: `system.runs(...)`.
+
+    >>> import actorflow as af
+    >>> @af.workflow
+    ... def hello() -> str:
+    ...     return "hello"
+    >>> with af.ActorSystem("demo") as system:
+    ...     run = system.start(hello.options(id="first"))
+    ...     run.result(timeout=10)
+    ...     [info.id for info in system.runs(hello, status="completed")]
+    'hello'
+    ['first']
+    """
+
+    def __init__(self, store: Store, workflow: AnyWorkflow | str | None = None, status: str | None = None) -> None:
+        name = workflow.name if isinstance(workflow, AnyWorkflow) else workflow
+        check_type("workflow", name, str | None)
+        if status is not None:
+            check_choice("status", status, STATUSES)
+        self._store = store
+        self._where = {"workflow": name, "status": status}
+
+    def list(self, *, limit: int = 100, before: str | None = None) -> Sequence[RunInfo]:
+        """Return runs, the newest first.
+
+        Args:
+            limit: so many.
+            before: an id; only runs that were started before that one.
+        """
+        upto = NEWEST if before is None else self.row(before)[0]
+        values = {**self._where, "limit": limit, "before": upto}
+        return [RunInfo(*row) for row in self._store.read(lambda tx: tx.all("runs.list", values))]
+
+    def __iter__(self) -> Iterator[RunInfo]:
+        before = None
+        while page := self.list(before=before):
+            yield from page
+            before = page[-1].id
+
+    def count(self) -> dict[str, int]:
+        """Return how many runs there are of each status."""
+        return {row[0]: row[1] for row in self._store.read(lambda tx: tx.all("runs.count", self._where))}
+
+    def prune(self, *, keep_ids: float = keeping.KEEP_IDS) -> int:
+        """Remove runs that were kept their time, as processes at work do by themselves; return how many rows went.
+
+        Args:
+            keep_ids: seconds for which ids are known after that.
+        """
+        total = 0
+        while count := self._store.write(partial(keeping.remove, now=self._store.now(), keep_ids=keep_ids)):
+            total += count
+        return total
+
+    # --- one run -----------------------------------------------------------------------------------------------------
+
+    def row(self, id: str) -> Row:
+        """Return the row of a run.
+
+        Raises:
+            DefinitionError: there is no such run.
+        """
+        row = self._store.read(lambda tx: tx.one("runs.get", {"name": id}))
+        if row is None or row[keeping.STATE] == keeping.REMOVED:
+            raise missing(id, self._store)
+        return row
+
+    def export(self, id: str) -> dict[str, Any]:
+        """Return all that is stored of a run and its records, with values as the JSON that is stored.
+
+        Raises:
+            DefinitionError: there is no such run.
+        """
+        row = self.row(id)
+        records = self._store.read(lambda tx: ledger.records(tx, row[0]))
+        kinds = {ATTEMPT: "failed attempt", CANCEL: "cancel"}
+        return {
+            **dict(zip(COLUMNS, row[1:], strict=False)),
+            "input": plain(row[keeping.INPUT]),
+            "output": plain(row[keeping.OUTPUT]),
+            "error": text_in(row[keeping.ERROR]),
+            "records": [
+                {
+                    **asdict(record),
+                    "identity": [*record.identity],
+                    "kind": kinds.get(record.kind, "result"),
+                    "hash": None if record.hash is None else record.hash.hex(),
+                    "value": plain(record.value),
+                    "error": text_in(record.error),
+                }
+                for record in records
+            ],
+        }
+
+    def signal(self, id: str, body: bytes, *, marked: str | None = None) -> bool:
+        """Send a run a signal that is packed already; False if one was sent that was marked so.
+
+        Raises:
+            DefinitionError: there is no such run, or it is over.
+        """
+        return send_stored(self._store, LedgerContext(self._store.now), id, body, marked)
+
+    def cancel(self, id: str, body: bytes) -> bool:
+        """Ask a run to end; False if it is over."""
+        try:
+            send_stored(self._store, LedgerContext(self._store.now), id, body, None, is_cancel=True)
+        except RunOver:
+            return False
+        return True
+
+    def resume(self, id: str) -> bool:
+        """Have a parked run tried again; False if it is not parked."""
+        self.row(id)
+        values = {"name": id, "state": PARKED}
+        return self._store.write(lambda tx: tx.run("runs.unpark", values)) == 1
+
+
+COLUMNS: Final = (
+    *("id", "workflow", "version", "hash", "parent", "parent_step", "state", "status", "priority", "key", "deadline"),
+    *("owner", "epoch", "input", "output", "error", "reason", "created", "started", "ended"),
+)
+
+
+def plain(stored: bytes | None) -> Any:
+    """Return a stored value as JSON; if it is damaged, as text."""
+    if stored is None:
+        return None
+    try:
+        return json.loads(stored)
+    except (ValueError, RecursionError):
+        return repr(stored)
+
+
+def text_in(stored: bytes | None) -> str | None:
+    """Return the text of a stored error."""
+    return None if stored is None else read_error(stored)[0]

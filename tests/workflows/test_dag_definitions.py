@@ -47,7 +47,7 @@ def test_a_run_does_not_begin_with_a_mistake(dag):
     with af.ActorSystem("test") as system:
         with pytest.raises(af.DefinitionError, match="etl: a comes after 'nowhere', and no node has that name"):
             system.start(dag)
-        assert system.runs == {}
+        assert system.memory_runs == {}
 
 
 def test_a_mistake_in_a_nested_dag_is_found_before_the_run(dag):

@@ -338,7 +338,7 @@ def test_a_cancelled_run_begins_nothing_more_and_its_tasks_see_it():
             "cancelled",
             {"looks": "cancelled", "behind": "cancelled"},
         )
-        assert system.runs == {}
+        assert system.memory_runs == {}
         run.cancel()
 
 

@@ -59,7 +59,7 @@ update actorflow.run set owner = null, epoch = epoch + 1, state = case when stat
 where owner = :owner returning name, workflow;
 
 -- name: lock
-select status from actorflow.run where name = :name for update;
+select status from actorflow.run where name = :name and state < 5 for update;
 
 -- name: has_mail
 select 1 from actorflow.mail where receiver = :receiver and id > :upto limit 1;
@@ -80,12 +80,17 @@ update actorflow.run set
 where name = :name and ((state = 0 and started is null) or (state = 3 and status = 'parked'));
 
 -- name: outcome
-select status, output, error, workflow from actorflow.run where name = :name;
+select status, output, error, workflow from actorflow.run where name = :name and state < 5;
 
 -- name: list
 select name, workflow, status, parent, created, started, ended, reason from actorflow.run
-where (:workflow::text is null or workflow = :workflow) and (:status::text is null or status = :status) and id < :before
+where (:workflow::text is null or workflow = :workflow) and (:status::text is null or status = :status) and id < :before and state < 5
 order by id desc limit :limit;
+
+-- name: count
+select status, count(*) from actorflow.run
+where (:workflow::text is null or workflow = :workflow) and (:status::text is null or status = :status) and state < 5
+group by status order by status;
 
 -- name: add_record
 insert into actorflow.record (run, n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at)
@@ -104,10 +109,19 @@ select 1 from actorflow.record where run = :run and n = :n;
 delete from actorflow.mail where receiver = :receiver;
 
 -- name: expired
-select id from actorflow.run where keep_until is not null and keep_until <= :now order by keep_until limit :limit;
+select id, state from actorflow.run where keep_until is not null and keep_until <= :now order by keep_until limit :limit;
 
 -- name: drop_records
 delete from actorflow.record where run = :run and n in (select n from actorflow.record where run = :run limit :limit);
+
+-- name: input
+select input from actorflow.run where id = :id;
+
+-- name: remove
+update actorflow.run set state = 5, input = :input, output = null, error = null, reason = null, keep_until = :keep where id = :id;
+
+-- name: unpark
+update actorflow.run set state = 0, status = 'queued', reason = null where name = :name and state = :state;
 
 -- name: drop
 delete from actorflow.run where id = :id;

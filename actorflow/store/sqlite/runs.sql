@@ -52,7 +52,7 @@ update af_run set owner = null, epoch = epoch + 1, state = case when state = 2 t
 where owner = :owner returning name, workflow;
 
 -- name: lock
-select status from af_run where name = :name;
+select status from af_run where name = :name and state < 5;
 
 -- name: has_mail
 select 1 from af_mail where receiver = :receiver and id > :upto limit 1;
@@ -73,12 +73,17 @@ update af_run set
 where name = :name and ((state = 0 and started is null) or (state = 3 and status = 'parked'));
 
 -- name: outcome
-select status, output, error, workflow from af_run where name = :name;
+select status, output, error, workflow from af_run where name = :name and state < 5;
 
 -- name: list
 select name, workflow, status, parent, created, started, ended, reason from af_run
-where (:workflow is null or workflow = :workflow) and (:status is null or status = :status) and id < :before
+where (:workflow is null or workflow = :workflow) and (:status is null or status = :status) and id < :before and state < 5
 order by id desc limit :limit;
+
+-- name: count
+select status, count(*) from af_run
+where (:workflow is null or workflow = :workflow) and (:status is null or status = :status) and state < 5
+group by status order by status;
 
 -- name: add_record
 insert into af_record (run, n, branch, name, occurrence, start, kind, hash, value, error, attempt, began, at)
@@ -96,10 +101,19 @@ select 1 from af_record where run = :run and n = :n;
 delete from af_mail where receiver = :receiver;
 
 -- name: expired
-select id from af_run where keep_until is not null and keep_until <= :now order by keep_until limit :limit;
+select id, state from af_run where keep_until is not null and keep_until <= :now order by keep_until limit :limit;
 
 -- name: drop_records
 delete from af_record where run = :run and n in (select n from af_record where run = :run limit :limit);
+
+-- name: input
+select input from af_run where id = :id;
+
+-- name: remove
+update af_run set state = 5, input = :input, output = null, error = null, reason = null, keep_until = :keep where id = :id;
+
+-- name: unpark
+update af_run set state = 0, status = 'queued', reason = null where name = :name and state = :state;
 
 -- name: drop
 delete from af_run where id = :id;

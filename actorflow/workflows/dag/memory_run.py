@@ -68,7 +68,7 @@ class MemoryRun:
             self.future._settle(Results(self.dag, progress.results), None)
         else:
             self.future._settle(None, self.error_of(progress.error))
-        self._system.runs.pop(self.id, None)
+        self._system.memory_runs.pop(self.id, None)
 
     def error_of(self, error: BaseException | None) -> BaseException:
         """Return the error that the run ends with: of a step that failed, a RunFailed."""
@@ -216,12 +216,12 @@ def start_dag(
     dag.check()
     id_ = dag.id or f"{dag.name}-{next(NUMBERS)}"
     source = MemoryRun(id_, dag, system, journal, records)
-    if system.runs.setdefault(id_, source) is not source:
+    if system.memory_runs.setdefault(id_, source) is not source:
         msg = f"a run with the id {id_!r} is under way already: give another, or wait for it"
         raise DefinitionError(msg)
     try:
         source.start()
     except BaseException:
-        system.runs.pop(id_, None)
+        system.memory_runs.pop(id_, None)
         raise
     return Run(id_, source)

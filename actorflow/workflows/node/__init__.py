@@ -1,6 +1,6 @@
 """Node: the runs of one system in this process.
 
 `run_node` (all that they share), `claiming` (the actor that takes and loads them), `run_actor` (the actor of a loaded
-run), `runners` (the actors that run steps), `members` (their part in shared commits), `family`
-(the commits that concern parents and children).
+run), `runners` (the actors that run steps), `members` (their part in shared commits), `family` (the commits that
+concern parents and children), `pruning` (old runs are removed).
 """

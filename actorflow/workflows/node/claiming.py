@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from actorflow.core.log import logger
 from actorflow.errors import OutcomeUnknown, StoreError
 from actorflow.store.members import PERIOD_SECONDS
 from actorflow.text import reason_of
+from actorflow.workflows.node.pruning import RunPruner
 from actorflow.workflows.node.run_actor import RunActor
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import PARKED
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 PART: Final = 64  # runs that are taken in one transaction
 CLOCK_SECONDS: Final = 60.0  # between two looks, as somebody may set the clock
+PRUNE_SECONDS: Final = 60.0  # between two looks for runs that were kept their time
 STORE_SECONDS: Final = 1.0
 
 
@@ -32,8 +35,9 @@ class Runs(Actor, intensity=10, period=10.0):
         super().__init__()
         self.node = node
         self.timer: Timer | None = None
+        self.pruned_at = -math.inf  # by the clock that nobody sets
         self.is_doubtful = (
-            True  # this node may have runs that are not loaded: of a commit in doubt, or of its forerunner
+            True  # this node may have runs that are not loaded: of a commit in doubt, or its forerunner's
         )
 
     def on_start(self) -> None:
@@ -52,6 +56,14 @@ class Runs(Actor, intensity=10, period=10.0):
             except StoreError as error:
                 node.report_failure_of_claim(error)
             self.ctx.after(PERIOD_SECONDS, self.look_around)
+        self.prune()
+
+    def prune(self) -> None:
+        """Have old runs removed, if that was not done just now."""
+        now = self.node.scheduler.clock.monotonic()
+        if now - self.pruned_at >= PRUNE_SECONDS:
+            self.pruned_at = now
+            self.node.pruner.cast(RunPruner.remove)
 
     def look(self) -> None:
         """Take runs that are ready, until none is left."""
@@ -109,6 +121,7 @@ class Runs(Actor, intensity=10, period=10.0):
 
     def load(self, run: ClaimedRun, records: list[RunRecord]) -> None:
         """Have an actor for a run."""
+        self.prune()
         node = self.node
         old = node.bodies.get(run.name)
         if old is not None and old.run.epoch >= run.epoch:

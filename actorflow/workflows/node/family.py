@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import pack
 from actorflow.durable.rows.records import Letter
-from actorflow.errors import DefinitionError, RunCancelled
+from actorflow.errors import DefinitionError
 from actorflow.store.error_json import write_error
 from actorflow.workflows.node.members import RunMember
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.rows.records import FINAL, OVER, OWNED, address_of
+from actorflow.workflows.rows.sending import cancelled_at
 from actorflow.workflows.signals import CancelRun, ChildEnded
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def end_run(
     """
     if run.parent is not None:
         tell_parent(transaction, node, run, status, output, error)
-    ledger.end(transaction, run, node.id, status, output, error, node.now())
+    ledger.end(transaction, run, node.id, status, output, error, node.now(), node.keep)
     if has_children:
         close_children(transaction, node, run.name)
 
@@ -94,15 +95,13 @@ def cancel_run(transaction: Transaction, node: RunNode, name: str, why: str) -> 
 
 def end_unbegun(transaction: Transaction, node: RunNode, name: str) -> bool:
     """Cancel a run that nobody has begun; False if it was begun, or is over."""
-    now = node.now()
-    error = write_error(RunCancelled("it was cancelled before it began"))
-    values = {"name": name, "error": error, "now": now, "keep": now + ledger.KEEP_ENDED}
+    values = cancelled_at(name, node.now(), node.keep)
     if not transaction.run("runs.end_unbegun", values):
         return False
     row = transaction.one("runs.get", {"name": name})
     if row is not None and row[PARENT] is not None:
         child = NewRun(name, row[WORKFLOW], b"", parent=row[PARENT], parent_step=row[PARENT_STEP])
-        tell_parent(transaction, node, child, "cancelled", None, error)
+        tell_parent(transaction, node, child, "cancelled", None, values["error"])
     return True
 
 

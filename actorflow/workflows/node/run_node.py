@@ -45,10 +45,14 @@ class RunNode:
         only: names of the workflows that this system runs; None: all that are imported.
         runs: the actor that claims.
         runners: the actor that has steps run.
+        pruner: the actor that removes runs which were kept their time.
+        keep: seconds that a run is kept after its end.
+        keep_ids: seconds that its id is known after that.
     """
 
     runs: ActorRef[Any]
     runners: ActorRef[Any]
+    pruner: ActorRef[Any]
 
     def __init__(self, home: Any, durable: DurableRuntime) -> None:
         self.home = home
@@ -63,6 +67,8 @@ class RunNode:
         self.only: frozenset[str] | None = home.workflows
         limit = int(home.settings.payload_limit)
         self.site = TaskSite(self.scheduler, self.store, lambda: home.pool("cpu"), None, limit)
+        self.keep: float = home.settings.keep_runs
+        self.keep_ids: float = home.settings.keep_run_ids
         self.is_closed = False
         self._waiting: dict[SyncBody, None] = {}  # plain code that waits, in the order in which it began to
         self._unwilling: set[str] = set()  # runs whose code has caught Unload

@@ -1,1 +1,5 @@
-"""Rows: the tables of runs: `records` (the rows, as objects) and `ledger` (the commits that change them)."""
+"""Rows: the tables of runs.
+
+`records` (the rows, as objects), `ledger` (the commits that change them), `keeping` (how long they stay), `sending`
+(messages to runs).
+"""

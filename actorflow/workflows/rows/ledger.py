@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from actorflow.workflows.rows.keeping import KEEP_ENDED
 from actorflow.workflows.rows.records import OWNED, READY, WAITING, ClaimedRun, RunLost, RunRecord, address_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from actorflow.store.transaction import Row, Transaction
 
 PART: Final = 64  # runs that one statement claims or wakes
-KEEP_ENDED: Final = 30 * 86_400.0  # seconds that a run is kept after its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,9 @@ def end(
     output: bytes | None,
     error: bytes | None,
     now: float,
+    keep: float = KEEP_ENDED,
 ) -> None:
-    """Write the end of a run.
+    """Write the end of a run, which is kept for so many seconds.
 
     Raises:
         RunLost: another node has the run by now.
@@ -184,7 +185,7 @@ def end(
         "output": output,
         "error": error,
         "now": now,
-        "keep": now + KEEP_ENDED,
+        "keep": now + keep,
     }
     if transaction.run("runs.end", values) != 1:
         raise lost(run)
