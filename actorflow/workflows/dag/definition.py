@@ -425,9 +425,7 @@ class Dag:
         left = [self]
         while left:
             dag = left.pop()
-            dag.plan()
-            nested = [spec.work for spec in dag._specs if isinstance(spec.work, Dag)]
-            left += [one for one in nested if seen.setdefault(id(one._specs), one) is one]
+            left += [one for one in dag.plan().nested if seen.setdefault(id(one._specs), one) is one]
 
     def plan(self) -> Plan:
         """Return the DAG as a run needs it; it is made once, until nodes are added.

@@ -32,7 +32,7 @@ class Ends(ReadySet):
 
     def __init__(self, plan: Plan, clock: Clock, workers: int) -> None:
         super().__init__(plan, clock, workers)
-        self.is_slow = bool(self.slots) or any(spec.options.rest == "cancel" for spec in self.specs)
+        self.is_slow = bool(self.slots) or plan.cancels
         self.broken: dict[int, int] = {}
         self.pauses = 0
         self.halted: BaseException | None = None

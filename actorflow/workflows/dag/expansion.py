@@ -91,12 +91,12 @@ class NestedNodes:
         for i, spec in enumerate(plan.specs):
             j = progress.add_part(owner, f"{name}/{plan.names[i]}", spec)
             progress.bases[j] = base
-            progress.entries[j] = (rank + plan.ranks[i]) << INDEX_BITS | j
+            progress.entries[j] = (rank + (plan.entries[i] >> INDEX_BITS)) << INDEX_BITS | j
             progress.followers[j] = tuple(base + k for k in plan.followers[i])
             progress.before[j] = tuple(base + k for k in plan.before[i])
             progress.sources[j] = tuple(base + k for k in plan.sources[i])
             progress.need[j] = progress.wait[j] = plan.need[i]
-        progress.join_groups(range(base, base + len(plan.specs)))
+        progress.join_groups(base + i for i in plan.grouped)
         now = progress.now()
         for i in plan.first:
             progress.enter(base + i, now)

@@ -37,8 +37,12 @@ class Plan:
         chains: by its first node, a chain of nodes each of which has the next one as its only follower, and is all that
             the next one waits for: a worker's thread may go along it by itself.
         heads: for a node of a chain, the one before it; else -1.
-        ranks: of nodes that are ready, the one with the smallest goes first, and then the one that was added first.
+        entries: of nodes that are ready, the one with the smallest goes first: by its rank, and then by its number, in
+            the last bits.
         first: nodes that wait for none.
+        grouped: nodes that are in a group.
+        cancels: some join cancels the rest.
+        nested: the DAGs that are nodes.
     """
 
     dag: Dag
@@ -51,8 +55,11 @@ class Plan:
     calls: list[Callable[[], Any] | None]
     chains: dict[int, list[int]]
     heads: list[int]
-    ranks: list[int]
+    entries: list[int]
     first: list[int]
+    grouped: list[int]
+    cancels: bool
+    nested: list[Dag]
 
 
 def make_plan(dag: Dag) -> Plan:
@@ -76,8 +83,23 @@ def make_plan(dag: Dag) -> Plan:
     calls = [call_of(spec) for spec in specs]
     heads = [-1] * len(specs)
     chains = {} if any(ranks) else chains_of(specs, followers, before, heads)
-    first = [i for i, some in enumerate(before) if not some]
-    return Plan(dag, names, specs, sources, followers, before, need, calls, chains, heads, ranks, first)
+    return Plan(
+        dag,
+        names,
+        specs,
+        sources,
+        followers,
+        before,
+        need,
+        calls,
+        chains,
+        heads,
+        entries=[(rank << INDEX_BITS) | i for i, rank in enumerate(ranks)],
+        first=[i for i, some in enumerate(before) if not some],
+        grouped=[i for i, spec in enumerate(specs) if spec.options.group is not None],
+        cancels=any(spec.options.rest == "cancel" for spec in specs),
+        nested=[spec.work for spec in specs if spec.kind == "dag"],  # type: ignore[misc]
+    )
 
 
 def edges_of(dag: Dag, i: int, sources: tuple[int, ...]) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -51,15 +51,15 @@ class ReadySet(NodeTable):
         self.is_paused = self.is_hiring = False
         self.hire: Callable[[], None]
         self.wake: Callable[[ActorRef[Any]], None]
-        self.join_groups(range(len(self.specs)))
+        self.join_groups(plan.grouped)
 
-    def join_groups(self, nodes: range) -> None:
-        """Have nodes take places in their groups."""
+    def join_groups(self, nodes: Iterable[int]) -> None:
+        """Have nodes take places in their groups; those of one run of a DAG have them in common."""
         groups: dict[int, Slots] = {}
         for i in nodes:
             group = self.specs[i].options.group
-            if group is not None:
-                self.slots[i] = groups.setdefault(id(group), Slots(group.limit))
+            assert group is not None
+            self.slots[i] = groups.setdefault(id(group), Slots(group.limit))
 
     def enter(self, i: int, now: float) -> None:
         """Have a node be ready, or wait for a place in its group."""

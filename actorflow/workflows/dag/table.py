@@ -51,7 +51,7 @@ class NodeTable:
         self.calls, self.heads, self.chains = list(plan.calls), list(plan.heads), plan.chains
         self.followers, self.sources = list(plan.followers), list(plan.sources)
         self.before, self.need, self.wait = list(plan.before), list(plan.need), list(plan.need)
-        self.entries = [(rank << INDEX_BITS) | i for i, rank in enumerate(plan.ranks)]
+        self.entries = list(plan.entries)
         self.state = bytearray(count)
         self.results: list[Any] = [MISSING] * count
         none: list[float | None] = [None] * count
