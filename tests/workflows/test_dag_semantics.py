@@ -457,6 +457,18 @@ def test_subscribers_hear_of_a_run_and_one_that_raises_changes_nothing(any_syste
     subscription.cancel()
 
 
+def test_a_subscriber_of_the_system_hears_of_all_runs(any_system):
+    heard: list[tuple[str, str, str | None]] = []
+    any_system.subscribe(af.RunEvent, lambda event: heard.append((event.run, event.kind, event.step)))
+    dag = af.Dag("heard")
+    dag.add(one)
+    for name in ("a", "b"):
+        any_system.start(dag.options(id=name)).result(timeout=WAIT)
+    any_system.stop()
+    kinds = [("started", None), ("step started", "one"), ("step completed", "one"), ("completed", None)]
+    assert heard == [(run, *kind) for run in ("a", "b") for kind in kinds]
+
+
 def test_a_dead_end_fails_the_run_with_the_nodes_that_wait_and_on_what(any_system):
     dag = af.Dag("stuck")
     first = dag.add(one)

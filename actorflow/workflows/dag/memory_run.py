@@ -8,10 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorflow.core.actors.child import child
-from actorflow.core.actors.function_actor import FunctionActor
-from actorflow.core.actors.transitions import check_function
 from actorflow.core.futures.future import Future
-from actorflow.core.refs.ref import ActorRef
 from actorflow.errors import DefinitionError, RunCancelled, RunFailed, StepFailed
 from actorflow.workflows.dag.node import MISSING, Results
 from actorflow.workflows.dag.plan import priority_of
@@ -22,6 +19,8 @@ from actorflow.workflows.dag.table import SKIPPED
 from actorflow.workflows.run import FailedTry, NodeInfo, Run, RunEvent, history_of
 
 if TYPE_CHECKING:
+    from actorflow.core.messages.events import Subscription
+    from actorflow.core.refs.ref import ActorRef
     from actorflow.workflows.dag.definition import Dag
     from actorflow.workflows.dag.journal import Journal, NodeRecord
     from actorflow.workflows.run import RunStatus
@@ -50,9 +49,10 @@ class MemoryRun:
         self.ended: float | None = None
         self.runtime = DagRuntime(id, self.progress, system.step_site, scheduler, self.settle, journal)
         self.future: Future[Any] = Future()
-        self.listeners: dict[object, ActorRef[Any]] = {}
         self._system = system
         self._offset = scheduler.clock.time() - scheduler.clock.monotonic()
+        if RunEvent in scheduler.events.listeners:  # somebody listens to all runs
+            self._be_heard()
 
     def start(self) -> None:
         """Start the actor of the run."""
@@ -114,28 +114,24 @@ class MemoryRun:
         """Go on."""
         self.progress.go_on()
 
-    def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any]) -> Any:
+    def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any]) -> Subscription:
         """Have a ref or a function get the events to come."""
-        own = not isinstance(to, ActorRef)
-        if not isinstance(to, ActorRef):
-            check_function(to)
-            receiver: ActorRef[Any] = self._system.root.spawn(FunctionActor._traits, (to,), {})
-        else:
-            receiver = to
-        subscription = RunSubscription(self, receiver, own=own)
+        subscription: Subscription = self._system._subscribers.subscribe(
+            RunEvent, to, lambda event: event.run == self.id
+        )
         with self.progress.lock:
-            self.listeners[subscription] = receiver
-            self.progress.is_slow = True
-            self.progress.tell = self.tell
+            self._be_heard()
         return subscription
+
+    def _be_heard(self) -> None:
+        """Have each end of a node be looked at, and told of."""
+        self.progress.is_slow = True
+        self.progress.tell = self.tell
 
     def tell(self, kind: str, i: int | None, detail: Any) -> None:
         """Give an event to the listeners; the lock of the progress is held, and a send never waits."""
         step = None if i is None else self.progress.names[i]
-        event = RunEvent(kind, self.id, step, self.time(self.progress.now()), detail)
-        for receiver in list(self.listeners.values()):
-            if receiver.is_alive():
-                receiver._scheduler.post(receiver, event, None)
+        self.scheduler.events.publish(RunEvent(kind, self.id, step, self.time(self.progress.now()), detail))
 
     def time(self, seconds: float) -> float:
         """Return seconds since the epoch, of seconds of the system's clock."""
@@ -182,21 +178,6 @@ class MemoryRun:
         if self.ended is not None:
             events.append(RunEvent(self.status(), self.id, None, self.time(self.ended), self.progress.error))
         return events
-
-
-class RunSubscription:
-    """A subscription to the events of a run; `cancel` ends it."""
-
-    def __init__(self, run: MemoryRun, receiver: ActorRef[Any], *, own: bool) -> None:
-        self._run = run
-        self._receiver = receiver
-        self._own = own
-
-    def cancel(self) -> None:
-        """Deliver no more events. Events queued at the subscriber still arrive."""
-        self._run.listeners.pop(self, None)
-        if self._own and self._receiver.is_alive():
-            self._receiver.stop(block=False)
 
 
 def start_dag(
