@@ -198,7 +198,7 @@ def ends_early(node: ast.AST) -> bool:
 
 
 def short_waits(node: ast.AST) -> Iterator[ast.expr]:
-    """Yield the waits for an answer, and for an event that is asserted, that end as a busy machine is late."""
+    """Yield waits for an answer or an asserted event, and limits of time taken, that a busy machine is too slow for."""
     if ends_early(node):
         return
     match node:
@@ -207,6 +207,11 @@ def short_waits(node: ast.AST) -> Iterator[ast.expr]:
                 yield node
         case ast.Assert(test=ast.Call(func=ast.Attribute(attr="wait"), args=bounds, keywords=words)):
             if any(map(is_short, [*bounds, *[word.value for word in words]])):
+                yield node.test
+        case ast.Assert(
+            test=ast.Compare(left=ast.BinOp(op=ast.Sub()), ops=[ast.Lt() | ast.LtE()], comparators=[bound])
+        ):
+            if is_short(bound) and re.match(r"time\.\w+\(\) - ", ast.unparse(node.test)):
                 yield node.test
     for child in ast.iter_child_nodes(node):
         yield from short_waits(child)
@@ -238,6 +243,8 @@ def test_tests_wait_for_an_answer_as_long_as_a_busy_machine_takes() -> None:
         ("job.result(timeout=9.9)", 1),
         ("job.result(timeout=10)", 0),
         ("job.result(timeout=0)", 0),
+        ("assert time.monotonic() - start < 5", 1),
+        ("assert time.monotonic() - start < 15", 0),
         ("assert not done.wait(0.1)", 0),
         ("with pytest.raises(af.AskTimeout):\n    ref.ask(1, timeout=0.1)", 0),
         ("try:\n    ref.ask(1, timeout=0.1)\nexcept af.AskTimeout:\n    pass", 0),
