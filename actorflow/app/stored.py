@@ -12,6 +12,7 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.traits import check_choice, check_type
 from actorflow.core.atomic import exclusively
 from actorflow.core.clock import SystemClock
+from actorflow.core.messages.execution import check_effect
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.system import System
 from actorflow.errors import DefinitionError
@@ -243,6 +244,7 @@ class StoredSystem(System):
             DefinitionError: the actor is not durable, or this is called in the handler of one, where `tell` is enough.
             ActorDeadError, MailboxFull, PayloadError, StoreError: as of `tell`; the id is as unknown as before.
         """
+        check_effect("system.deliver()")
         from actorflow.durable.ref import DurableRef  # noqa: PLC0415 - most systems have no durable actor
 
         check_type("id", id, str)

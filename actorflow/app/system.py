@@ -17,6 +17,7 @@ from actorflow.core.atomic import exclusively
 from actorflow.core.drivers.live import LiveScheduler
 from actorflow.core.futures.future import Future
 from actorflow.core.messages.events import Subscription
+from actorflow.core.messages.execution import check_effect
 from actorflow.core.messages.messages import Call, Crashed, DeadLetter, Restarted, Started, Stopped
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.scheduler import Scheduler
@@ -125,6 +126,7 @@ class ActorSystem(StoredSystem):
             DefinitionError: the arguments do not fit, the class is no actor, or the name is taken.
             Exception: the error of the constructor or `on_start`; nothing is left of the actor then.
         """
+        check_effect("system.spawn()")
         spawn_child: Callable[..., ActorRef[Any]] = self.root.spawn_child  # type: ignore[attr-defined]
         return spawn_child(child, args, kwargs)
 
@@ -141,6 +143,7 @@ class ActorSystem(StoredSystem):
             DefinitionError: the actor there is of another class than `cls`.
             AskTimeout: a host did not answer within five seconds.
         """
+        check_effect("system.find()")
         parts = path.split("/")
         if len(parts) < 3 or parts[0] or parts[1] != self.name:
             return None
@@ -158,6 +161,7 @@ class ActorSystem(StoredSystem):
 
     def tree(self) -> Tree:
         """Describe all actors as they stand; `print(system.tree())` draws them. Hosts get a second to answer."""
+        check_effect("system.tree()")
         return Tree(name=self.name, path=f"/{self.name}", children=draw(self.root))
 
     @property
@@ -182,6 +186,7 @@ class ActorSystem(StoredSystem):
         Raises:
             DefinitionError: events of that class are not published.
         """
+        check_effect("system.subscribe()")
         if event not in EVENTS and not is_of_runs(event):
             known = ", ".join([*(kind.__name__ for kind in EVENTS), "RunEvent"])
             msg = f"nothing publishes {text_of(event)}; subscribe to one of {known}"

@@ -17,7 +17,7 @@ from actorflow.core.atomic import exclusively, forkable_lock
 from actorflow.core.drivers.live import LiveScheduler
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
-from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.execution import CURRENT, check_effect
 from actorflow.core.messages.ref_table import REFS
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.children import Children
@@ -109,6 +109,7 @@ class System:
 
         Called in a handler it returns at once, since the handler must end first.
         """
+        check_effect("system.stop()")
         self.begin_stop(grace)
         execution = CURRENT.get()
         if execution is not None and execution.scheduler is self.scheduler:

@@ -41,6 +41,8 @@ class Execution:
 
     holds: ClassVar[bool] = False  # True: a handler's sends leave after a commit
 
+    replays: ClassVar[bool] = False  # True: the code that runs here is run again later, and only its steps are recorded
+
     @property
     def is_between(self) -> bool:
         """Whether no handler runs here now, but the runtime's own work between two of them."""
@@ -66,6 +68,10 @@ class Execution:
     def hold(self, ref: ActorRef[Any], message: Any, future: Future[Any] | None) -> None:  # noqa: ARG002 - for subclasses
         """Deal with a send of a handler that has no actor in `item`: refused if it was abandoned."""
         raise late_send()
+
+    def refuse(self, call: str) -> None:
+        """Refuse a call that is no step, where code is replayed."""
+        raise NotImplementedError  # pragma: no cover - whoever replays has its own way
 
     def commits_to(self, store: object) -> bool:  # noqa: ARG002 - for subclasses
         """Say whether the effects of the handler are one commit of this store, which takes more work: see `also`."""
@@ -104,6 +110,17 @@ class Execution:
 
 
 CURRENT: contextvars.ContextVar[Execution | None] = contextvars.ContextVar("actorflow.current", default=None)
+
+
+def check_effect(call: str) -> None:
+    """Refuse a call with an effect, or with a look at things that change, in code that is replayed.
+
+    Raises:
+        DefinitionError: such code runs here.
+    """
+    execution = CURRENT.get()
+    if execution is not None and execution.replays:
+        execution.refuse(call)
 
 
 class Abandoned(BaseException):

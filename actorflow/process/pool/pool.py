@@ -13,6 +13,7 @@ from actorflow.core.actors.child import child
 from actorflow.core.actors.traits import check_type
 from actorflow.core.drivers.live import LiveScheduler
 from actorflow.core.futures.future import Future
+from actorflow.core.messages.execution import check_effect
 from actorflow.core.system import System
 from actorflow.errors import DefinitionError
 from actorflow.process.launch.launcher import acquire
@@ -180,6 +181,7 @@ class ProcessPool(concurrent.futures.Executor):
             ActorDeadError: the pool was shut down.
             HostDied: the pool is broken, as its processes cannot start.
         """
+        check_effect("pool.submit()")
         dispatch = self._dispatch
         data, buffers = pack(args, kwargs)
         task: PoolTask[T] = PoolTask(dispatch, dispatch.functions.find(fn), data, buffers, self._options)
@@ -213,6 +215,7 @@ class ProcessPool(concurrent.futures.Executor):
             PayloadError: the function does not pickle; an argument that does not is raised when its result is due.
             ActorDeadError: the pool was shut down.
         """
+        check_effect("pool.map()")
         check_positive("chunksize", chunksize)
         dispatch = self._dispatch
         if dispatch.closing:

@@ -371,6 +371,7 @@ class BodyExecution(Execution):
     __slots__ = ("body", "outer")
 
     holds = True
+    replays = True
 
     def __init__(self, body: Body, outer: Execution) -> None:
         self.body = body
@@ -399,6 +400,18 @@ class BodyExecution(Execution):
         raise DefinitionError(
             f"the body of run {self.body.run.name} sends {ref.path} a message, and a replay would send it again: have "
             "a task send it, as a step"
+        )
+
+    def refuse(self, call: str) -> None:
+        """Refuse a call that is no step.
+
+        Raises:
+            DefinitionError: always.
+        """
+        self.body.check()
+        raise DefinitionError(
+            f"{call} in the body of run {self.body.run.name} is no step, and a replay would do it again: have a task "
+            "do it, whose call is one"
         )
 
     def timer(self, seconds: float) -> Future[None]:
