@@ -202,6 +202,20 @@ class Body:
             self._unlaunched += again
         self.launch()
 
+    def interrupt_steps(self) -> None:
+        """Have the steps end that are under way when the run is cancelled; the code may be busy with one of them."""
+        for step in list(self.open.values()):
+            if isinstance(step, TaskStep) and step.is_launched:
+                step.interrupt()
+
+    def skip_pause(self, step: TaskStep) -> None:
+        """End the pause before the next attempt of a step, which is cancelled."""
+        step.launch()
+
+    def leave(self, step: TaskStep) -> bool:  # noqa: ARG002 - of sync bodies
+        """Say whether the thread of the code runs a step, and have its end recorded by others."""
+        return False
+
     def _hear(self, record: RunRecord) -> None:
         step = self.open.pop(record.identity, None)
         if step is None:
@@ -237,6 +251,8 @@ class Body:
             self._number(record)
             self.journal.append(record)
         self.node.commit(self, record, mail)
+        if record.kind == CANCEL:
+            self.interrupt_steps()
         self.wake()
 
     @property
@@ -253,11 +269,12 @@ class Body:
         """Have a runner make an attempt of a step."""
         with self.lock:
             self.under_way += 1
+        step.in_runner = True
         self.node.run_step(step.begin())
 
     def ends(self, step: TaskStep) -> None:
         """Note that an attempt has ended, and that its end is recorded."""
-        if not self.runs_inline(step):
+        if step.in_runner:
             with self.lock:
                 self.under_way -= 1
             if self.is_over:

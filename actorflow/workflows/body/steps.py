@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorflow.core.futures.future import Future
 from actorflow.core.log import logger
-from actorflow.errors import RunCancelled, StepFailed, Stopping
+from actorflow.errors import JobCancelled, RunCancelled, StepFailed, Stopping
 from actorflow.store.codec import check_size, encode
-from actorflow.store.error_json import read_error
+from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.execution import Attempt
 from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord, step_name
 
@@ -171,9 +171,29 @@ class TaskStep(Step):
         attempt: counts from 1, over all processes.
         tries: the attempts so far that count for the task's retry.
         pause: seconds until the next attempt, after one that has failed.
+        attempt_now: the last one that has begun.
+        in_runner: a runner has it, not the thread of the code.
+        is_cancelled: the run was cancelled while it was under way: no further attempt is begun.
+        is_ended: its end is in the journal.
     """
 
-    __slots__ = ("attempt", "began", "crashes", "first", "given", "key", "may_write", "pause", "spent", "task", "tries")
+    __slots__ = (
+        "attempt",
+        "attempt_now",
+        "began",
+        "crashes",
+        "first",
+        "given",
+        "in_runner",
+        "is_cancelled",
+        "is_ended",
+        "key",
+        "may_write",
+        "pause",
+        "spent",
+        "task",
+        "tries",
+    )
 
     is_work = True
 
@@ -192,17 +212,50 @@ class TaskStep(Step):
         self.spent = 0.0
         self.began = 0.0
         self.pause: float | None = None
+        self.attempt_now: Attempt[TaskStep] | None = None
+        self.in_runner = self.is_cancelled = self.is_ended = False
 
     def __str__(self) -> str:
         """Return how the log names it."""
         return f"Run {self.body.run.name}: step {step_name(self.identity)}"
 
-    # --- its attempts ------------------------------------------------------------------------------------------------
-
     def launch(self) -> None:
         """Have a runner begin an attempt."""
-        if not self.body.is_over:
+        if self.is_cancelled:
+            self.end_cancelled()
+        elif not (self.body.is_over or self.is_ended):
             self.body.begins(self)
+
+    # --- its run is cancelled ----------------------------------------------------------------------------------------
+
+    def cancel(self) -> bool:
+        """Have it end, since the run is cancelled: one that has not begun never does."""
+        if self.is_launched:
+            self.interrupt()
+        else:
+            self.is_cancelled = True
+        return False
+
+    def interrupt(self) -> None:
+        """Have the attempt see that it is cancelled, or end the pause before the next one; any thread may ask."""
+        if self.is_cancelled:
+            return
+        self.is_cancelled = True
+        if self.attempt_now is not None and self.attempt_now.ending is None:
+            self.body.node.cancel_step(self.attempt_now)
+        elif self.pause is not None:
+            self.body.skip_pause(self)
+
+    def end_cancelled(self) -> None:
+        """Record that it was cancelled between two attempts, or before the first."""
+        with self.body.lock:
+            if self.is_ended or self.body.is_over:
+                return
+            self.is_ended = True
+        error = write_error(JobCancelled("it was cancelled with its run"))
+        self.body.arrive(self.record(RESULT, None, error, attempt=self.attempt, began=self.began or None))
+
+    # --- its attempts ------------------------------------------------------------------------------------------------
 
     def begin(self) -> Attempt[TaskStep]:
         """Return the next attempt."""
@@ -216,7 +269,8 @@ class TaskStep(Step):
             self.spent = max(0.0, now - self.first)
         options = self.task.job_options
         timeout = options.timeout if options.timeout is not None else self.task.timeout
-        return Attempt(self, self.task, self.body.node.site, timeout, options.retry or self.task.retry)
+        self.attempt_now = Attempt(self, self.task, self.body.node.site, timeout, options.retry or self.task.retry)
+        return self.attempt_now
 
     def arguments(self) -> tuple[list[Any], dict[str, Any]]:
         """Return copies of the arguments: what the task makes of them, a replay would not see."""
@@ -252,6 +306,7 @@ class TaskStep(Step):
             logger.warning("%s lost its process and is run again: %s", self, ending.cause)
             self.again(0.0)
         else:
+            self.is_ended = True
             self.body.arrive(self.end_record(ending))
 
     def end_record(self, ending: Ending) -> RunRecord:
@@ -265,7 +320,7 @@ class TaskStep(Step):
         self.tries += counts
         self.pause = pause
         if not self.body.runs_inline(self):
-            self.body.node.scheduler.call_later(pause, self.launch)
+            self.body.node.scheduler.call_later(0.0 if self.is_cancelled else pause, self.launch)
 
     # --- its end -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.execution import CURRENT
-from actorflow.errors import DefinitionError, Stopping, Unload
+from actorflow.errors import DefinitionError, RunCancelled, Stopping, Unload
 from actorflow.tasks.current import CURRENT_BODY
 from actorflow.workflows.body.body import Body, BodyExecution, cancelled
 
@@ -36,6 +36,7 @@ class SyncBody(Body):
     actor: ActorRef[Any]
     _news: Future[None] | None = None
     _inline: TaskStep | None = None
+    _pause: Future[None] | None = None
     _raised_cancel = False
     thread = 0
 
@@ -146,13 +147,19 @@ class SyncBody(Body):
         if task.cpu or (task.job_options.timeout or task.timeout) is not None:
             return self.begin(step).get()
         self.open[step.identity] = step
-        while not step.future._done:
-            if self.deliver():
-                self.check_cancelled()
-            else:
-                self.check()
-                self.run_inline(step)
-                self.wait_for(step.future)
+        try:
+            while not step.future._done:
+                if self.deliver():
+                    self.check_cancelled()
+                else:
+                    self.check()
+                    self.run_inline(step)
+                    self.wait_for(step.future)
+        except RunCancelled:
+            if not step.is_launched:  # unless the journal has its end, it ends without having begun
+                step.is_cancelled = True
+                self.begin(step)
+            raise
         return step.future.get()
 
     def run_child(self, branch: Branch, workflow: AnyWorkflow, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -182,12 +189,31 @@ class SyncBody(Body):
                 step.begin().run(rng, self.actor)
                 if step.pause is None or self.is_over:
                     break
-                self.pause(step.pause)
+                if not step.is_cancelled:
+                    self.pause(step.pause)
+                if step.is_cancelled:
+                    step.end_cancelled()
+                    break
         finally:
             CURRENT_BODY.reset(mark)
             CURRENT.reset(token)
             self._inline = None
         self.check()
+
+    def skip_pause(self, step: TaskStep) -> None:
+        """End the pause before the next attempt of a step, which is cancelled."""
+        if not self.runs_inline(step):
+            step.launch()
+        elif self._pause is not None:
+            self._pause._settle(None, None)
+
+    def leave(self, step: TaskStep) -> bool:
+        """Say whether the thread of the code runs a step, and have its end recorded by others."""
+        with self.lock:
+            is_inline = self._inline is step
+            if is_inline:
+                self._inline = None
+        return is_inline
 
     def arrive(self, record: RunRecord, mail: int | None = None) -> None:
         """Put the end of a step into the journal; of one that was run inline, this thread commits it."""
@@ -204,7 +230,7 @@ class SyncBody(Body):
 
     def pause(self, seconds: float) -> None:
         """Let time pass between two attempts."""
-        over: Future[None] = patient(None)  # type: ignore[arg-type]
+        self._pause = over = patient(None)  # type: ignore[arg-type]
         self.node.scheduler.call_later(seconds, lambda: over._settle(None, None))
         try:
             self.outer.wait(over, None)

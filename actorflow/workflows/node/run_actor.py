@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.node.run_node import RunNode
 
+LEAVE_SECONDS = 0.1  # until it is looked again whether all of a run is committed
 WINDOW = 64  # signals that are read at once
 
 
@@ -140,6 +141,13 @@ class RunActor(Actor):
             body.close()
         self.is_unloaded = True
         self.give_back()
+
+    def leave(self) -> None:
+        """Give the run back though its thread is busy, once all is committed."""
+        self.is_unloaded = True
+        self.give_back()
+        if not self.body.is_closed:
+            self.ctx.after(LEAVE_SECONDS, self.leave)
 
     def give_back(self) -> None:
         """Give an unloaded run back, once its steps that are under way have ended."""

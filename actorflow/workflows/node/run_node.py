@@ -131,6 +131,10 @@ class RunNode:
         """Have an attempt of a step run; any thread may ask."""
         self.scheduler.post(self.runners, Call("begin", (attempt,), {}), None)
 
+    def cancel_step(self, attempt: Attempt[Any]) -> None:
+        """Have an attempt see that it is cancelled, and ended if it goes on all the same; any thread may ask."""
+        self.scheduler.post(self.runners, Call("cancel", (attempt,), {}), None)
+
     def look(self) -> None:
         """Have the claimer look for runs that are ready; any thread may ask."""
         self.scheduler.post(self.runs, Call("look", (), {}), None)
@@ -223,6 +227,11 @@ class RunNode:
     def ends_wait(self, body: SyncBody) -> None:
         """Note that plain code goes on."""
         self._waiting.pop(body, None)
+
+    def leave(self, body: Body) -> None:
+        """Give a run back whose thread cannot be ended; any thread may ask."""
+        if body.ref is not None:
+            self.scheduler.post(body.ref, Call("leave", (), {}), None)
 
     def swallowed_unload(self, body: SyncBody) -> None:
         """Report code that goes on after Unload, and have it unloaded no more."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.tasks.execution import Attempt
 
+CANCEL_SECONDS: Final = 2.0  # that a step has to see that its run is cancelled, before it is ended
 MOST: Final = 256  # plain steps that run at once in a process, each of which may block a thread
 
 
@@ -86,6 +87,25 @@ class Runners(Actor):
         self.plain -= 1
         if self.waiting:
             self.begin(self.waiting.popleft())
+
+    def cancel(self, attempt: Attempt[Any]) -> None:
+        """Have an attempt see that it is cancelled; it is ended if it goes on all the same."""
+        attempt.cancel()
+        self.ctx.after(CANCEL_SECONDS, self.end_cancelled, attempt)
+
+    def end_cancelled(self, attempt: Attempt[Any]) -> None:
+        """End an attempt that has not looked whether it is cancelled."""
+        if attempt.ending is not None:
+            return
+        body = attempt.owner.body
+        is_inline = body.leave(attempt.owner)
+        if not attempt.end_cancelled(self.ctx.random):
+            return
+        if is_inline:  # its thread has the frames of the code: these are left, and the code is replayed
+            body.unload()
+            body.node.leave(body)
+        elif self.busy.pop(attempt, None) is not None:
+            self.free_place()
 
     def time_out(self, attempt: Attempt[Any]) -> None:
         """Give up a plain step that takes longer than it may: nothing can end its thread."""
