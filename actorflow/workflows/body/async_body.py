@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError, Unload
 from actorflow.tasks.current import CURRENT_BODY
-from actorflow.workflows.body.body import Body, BodyExecution
+from actorflow.workflows.body.body import Body
+from actorflow.workflows.body.body_execution import BodyExecution
 from actorflow.workflows.body.branch import current_branch
 from actorflow.workflows.body.run_loop import RunLoop
 

@@ -19,7 +19,7 @@ from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError
 from actorflow.tasks.current import CURRENT_BODY
 from actorflow.tasks.execution import let_ctrl_c_pass
-from actorflow.workflows.body.body import BodyExecution
+from actorflow.workflows.body.body_execution import BodyExecution
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.steps import StepFuture, TimerStep
 

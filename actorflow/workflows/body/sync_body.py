@@ -9,7 +9,8 @@ from actorflow.core.futures.future import Future, patient
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError, RunCancelled, Stopping, Unload
 from actorflow.tasks.current import CURRENT_BODY
-from actorflow.workflows.body.body import Body, BodyExecution, cancelled
+from actorflow.workflows.body.body import Body, cancelled
+from actorflow.workflows.body.body_execution import BodyExecution
 
 if TYPE_CHECKING:
     from collections.abc import Callable
