@@ -87,14 +87,14 @@ REFUSED = {
     "steps of a run": lambda s: s.get_run("other").steps,
     "signal": lambda s: s.get_run("other").signal(1),
     "cancel": lambda s: s.get_run("other").cancel(),
-    "result": lambda s: s.get_run("other").result(timeout=1),
+    "result": lambda s: s.get_run("other").result(timeout=30),
     "start": lambda s: s.start(other),
     "deliver": lambda s: s.deliver(s.kept, "x", id="1"),
     "dead mail": lambda s: s.dead_mail.count(),
     "store": lambda s: s.store.read(lambda tx: tx.one("runs.next_wake")),
     "current": lambda s: af.current(),
     "future of nobody's": lambda s: future().get(),
-    "get with a timeout": lambda s: number.submit(1).get(timeout=1),
+    "get with a timeout": lambda s: number.submit(1).get(timeout=30),
 }
 
 SYSTEM: list[VirtualSystem] = []

@@ -111,7 +111,7 @@ def test_a_run_can_be_cancelled_at_every_moment_and_cleans_up_once(workflow, aft
         assert run.cancel()
         assert run.cancel() in {True, False}
         with pytest.raises(af.RunCancelled):
-            run.result(timeout=10)
+            run.result(timeout=30)
         assert run.status == "cancelled"
     assert len(CLEANED) == 1
 
@@ -125,7 +125,7 @@ def test_a_cancel_ends_the_step_that_runs_by_force_if_it_does_not_look(kind):
         system.sleep(5)
         assert run.cancel()
         with pytest.raises(af.RunCancelled):
-            run.result(timeout=20)
+            run.result(timeout=30)
         assert [kind] == CLEANED
         assert [True] * (kind == "looks") == LOOKED
 
@@ -146,5 +146,5 @@ def test_a_cancel_right_after_any_step_of_the_system_is_heard_once(workflow, ste
             world.step_limit = limit
         run.cancel()
         with pytest.raises(af.RunCancelled):
-            run.result(timeout=20)
+            run.result(timeout=30)
     assert len(CLEANED) <= 1

@@ -341,10 +341,10 @@ class Unchecked(Protocol):
 
 def test_a_wait_for_a_class_that_cannot_be_checked_is_refused(is_async):
     def plain():
-        af.wait(Unchecked, timeout=1)
+        af.wait(Unchecked, timeout=30)
 
     async def asynchronous():
-        await af.signal(Unchecked, timeout=1)
+        await af.signal(Unchecked, timeout=30)
 
     status, text = ends(flow(plain, asynchronous, is_async=is_async))
     assert status == "failed"
@@ -563,7 +563,7 @@ def test_a_run_whose_records_cannot_be_read_is_parked_and_can_be_cancelled(workf
             assert run.status == "parked"
             assert run.cancel()
             with pytest.raises(af.RunCancelled):
-                run.result(timeout=1)
+                run.result(timeout=30)
             assert run.cancel() is False
 
 
