@@ -229,7 +229,7 @@ class TaskStep(Step):
     # --- its run is cancelled ----------------------------------------------------------------------------------------
 
     def cancel(self) -> bool:
-        """Have it end, since the run is cancelled: one that has not begun never does."""
+        """Have the step end with its cancelled run: one that has not begun never does."""
         if self.is_launched:
             self.interrupt()
         else:
@@ -247,7 +247,7 @@ class TaskStep(Step):
             self.body.skip_pause(self)
 
     def end_cancelled(self) -> None:
-        """Record that it was cancelled between two attempts, or before the first."""
+        """Record the end of a step that was cancelled between two attempts, or before the first."""
         with self.body.lock:
             if self.is_ended or self.body.is_over:
                 return
