@@ -479,3 +479,88 @@ def test_a_dead_end_fails_the_run_with_the_nodes_that_wait_and_on_what(any_syste
     with pytest.raises(af.DeadlockError, match="stuck came to a dead end: behind waits for nothing"):
         run.result(timeout=WAIT)
     assert run.status == "failed"
+
+
+# --- what goes wrong around it ----------------------------------------------------------------------------------------
+
+
+def test_a_plain_task_that_takes_too_long_has_its_handler_called():
+    dag = af.Dag("handled", workers=1)
+    slow = dag.add(tasks.wait_for_gate.options(timeout=0.05), on_failure=lambda error: type(error).__name__)
+    behind = dag.add(note, slow, name="behind")
+    with af.ActorSystem("test") as system:
+        assert system.start(dag).result(timeout=WAIT)[behind] == "TaskTimeout"
+        tasks.gate.set()
+
+
+def test_a_task_that_waits_for_the_end_of_its_own_run_gets_a_deadlock_error(any_system):
+    runs: list[af.Run[af.Results]] = []
+
+    @af.task(name="waits-for-its-own-run")
+    def waits() -> None:
+        runs[0].result(timeout=WAIT)
+
+    dag = af.Dag("own")
+    dag.add(nothing, after=["later"], name="first")
+    dag.add(later, 0.01, 1)
+    dag.add(waits, after=["first"])
+    runs.append(any_system.start(dag))
+    with pytest.raises(af.RunFailed, match="a task of run own-.* waits for the end of its own run"):
+        runs[0].result(timeout=WAIT)
+
+
+@pytest.mark.parametrize("has_more", [True, False])
+def test_at_the_end_of_the_system_running_tasks_end_within_the_grace_time(has_more):
+    dag = af.Dag("drained")
+    dag.add(tasks.wait_for_gate)
+    if has_more:
+        dag.add(nothing, after=["wait_for_gate"], name="behind")
+    system = af.ActorSystem("test", settings=af.Settings(grace=WAIT))
+    run = system.start(dag)
+    assert tasks.begun.acquire(timeout=WAIT)
+    threading.Timer(0.05, tasks.gate.set).start()
+    system.stop()
+    assert statuses(run) == {"wait_for_gate": "completed"} | ({"behind": "cancelled"} if has_more else {})
+    assert run.status == ("cancelled" if has_more else "completed")
+
+
+def test_a_task_whose_process_dies_is_tried_again_and_then_fails():
+    @af.task(name="kills-its-process", cpu=True, retry=af.Retry(2, af.Backoff(0.01)))
+    def kills() -> None:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    dag = af.Dag("killed")
+    dag.add(kills)
+    with af.ActorSystem("test") as system:
+        run = system.start(dag)
+        with pytest.raises(af.RunFailed, match="killed by SIGKILL"):
+            run.result(timeout=WAIT)
+    assert run.steps[0].attempts == 2
+
+
+def test_a_run_that_gets_no_worker_fails_and_does_not_hang(any_system, monkeypatch):
+    def no_memory(*_arguments: object) -> None:
+        raise MemoryError("no worker")
+
+    monkeypatch.setattr("actorflow.workflows.dag.workers.StepWorker.__init__", no_memory)
+    dag = af.Dag("none")
+    dag.add(one)
+    with pytest.raises(MemoryError, match="no worker"):
+        any_system.start(dag).result(timeout=WAIT)
+
+
+def test_an_async_task_that_cannot_begin_is_a_failure(any_system, monkeypatch):
+    def no_memory(*_arguments: object) -> None:
+        raise MemoryError("no loop")
+
+    monkeypatch.setattr("actorflow.workflows.dag.workers.AsyncStepWorker.__init__", no_memory)
+    dag = af.Dag("none")
+    dag.add(later, 0.01, 1, on_failure="ignore", name="first")
+    dag.add(note, "second", after=["first"])
+    run = any_system.start(dag)
+    run.result(timeout=WAIT)
+    assert tasks.ran == ["second"]
+    assert isinstance(run.steps[0].error, MemoryError)

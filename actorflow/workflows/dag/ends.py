@@ -150,8 +150,8 @@ class Ends(ReadySet):
                 self.cancel_node(i, now)
                 left += self.before[i]
 
-    def halt_with(self, error: BaseException) -> None:
-        """Begin no more nodes, and cancel those that run; the error says why."""
+    def halt_with(self, error: BaseException, *, those_that_run: bool = True) -> None:
+        """Begin no more nodes, and cancel those that run, or let them run to their end; the error says why."""
         self.halted = error
         self.is_slow = True
         now = self.now()
@@ -159,4 +159,5 @@ class Ends(ReadySet):
             if self.state[i] < COMPLETED and self.ended[i] is None:
                 if self.begun_at(i) is not None:
                     self.state[i] = RUNNING  # it may be in a chain
-                self.cancel_node(i, now)
+                if those_that_run or self.state[i] != RUNNING:
+                    self.cancel_node(i, now)

@@ -139,6 +139,22 @@ class LoopRounds:
         return AGAIN
 
 
+class LateFailure:
+    """The failure of a node whose thread runs on: a worker acts on it in place of that thread."""
+
+    left = 0
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def add_to(self, progress: DagProgress, owner: int, /) -> None:
+        """Add nothing."""
+
+    def result(self, progress: DagProgress, owner: int, /) -> Any:  # noqa: ARG002 - as Expansion has it
+        """Raise the error."""
+        raise self.error
+
+
 def expansion_of(progress: DagProgress, i: int) -> Expansion:
     """Return the parts of a node that is a map, a loop or a nested DAG.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Callable, Sequence
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from actorflow.core.actors.child import child
 from actorflow.core.futures.future import Future
-from actorflow.errors import DefinitionError, RunCancelled, RunFailed, StepFailed
+from actorflow.core.messages.execution import CURRENT
+from actorflow.errors import ActorDeadError, DeadlockError, DefinitionError, RunCancelled, RunFailed, StepFailed
 from actorflow.workflows.dag.node import MISSING, Results
 from actorflow.workflows.dag.plan import priority_of
 from actorflow.workflows.dag.progress import DagProgress
@@ -33,7 +35,7 @@ class MemoryRun:
     """A run of a DAG whose results are objects of this process.
 
     Attributes:
-        future: set at its end.
+        runner: its actor.
     """
 
     def __init__(
@@ -48,7 +50,7 @@ class MemoryRun:
         self.began = self.progress.now()
         self.ended: float | None = None
         self.runtime = DagRuntime(id, self.progress, system.step_site, scheduler, self.settle, journal)
-        self.future: Future[Any] = Future()
+        self._over: Future[Any] = Future()
         self._system = system
         self._offset = scheduler.clock.time() - scheduler.clock.monotonic()
         if RunEvent in scheduler.events.listeners:  # somebody listens to all runs
@@ -57,7 +59,7 @@ class MemoryRun:
     def start(self) -> None:
         """Start the actor of the run."""
         self.runner = self._system.spawn(child(DagRunner, self.runtime).options(name=f"run {self.id}"))
-        self.future._target = self.runner
+        self._over._target = self.runner
         self.runner.cast(DagRunner.begin, self.records)
 
     def settle(self) -> None:
@@ -65,9 +67,9 @@ class MemoryRun:
         progress = self.progress
         self.ended = progress.now()
         if progress.status == "completed":
-            self.future._settle(Results(self.dag, progress.results), None)
+            self._over._settle(Results(self.dag, progress.results), None)
         else:
-            self.future._settle(None, self.error_of(progress.error))
+            self._over._settle(None, self.error_of(progress.error))
         self._system.memory_runs.pop(self.id, None)
 
     def error_of(self, error: BaseException | None) -> BaseException:
@@ -86,6 +88,21 @@ class MemoryRun:
         """Return the user's handle."""
         return Run(self.id, self)
 
+    @property
+    def future(self) -> Future[Any]:
+        """Set at the end, with the results or the error.
+
+        Raises:
+            DeadlockError: a task of the run asks for it: the run would wait for that task, and that task for the run.
+        """
+        execution = CURRENT.get()
+        ref = None if execution is None else execution.receiver
+        while ref is not None:
+            if ref is self.runner and not self._over.done():
+                raise DeadlockError(f"a task of run {self.id} waits for the end of its own run")
+            ref = ref.parent
+        return self._over
+
     # --- for the handle -----------------------------------------------------------------------------------------------
 
     def status(self) -> RunStatus:
@@ -103,30 +120,38 @@ class MemoryRun:
 
     def cancel(self) -> None:
         """Have the run end."""
-        if not self.future.done():
+        if not self._over.done():
             self.runner.cast(DagRunner.cancel, RunCancelled(f"run {self.id} was cancelled"))
 
     def pause(self) -> None:
         """Have no more nodes begin."""
-        self.progress.pause()
+        self._ask(DagRunner.pause)
 
     def resume(self) -> None:
         """Go on."""
-        self.progress.go_on()
+        self._ask(DagRunner.resume)
+
+    def _ask(self, method: Callable[[DagRunner], None]) -> None:
+        """Have the runner do something, if the run is not over; on the loop, without waiting until it has."""
+        execution = CURRENT.get()
+        with contextlib.suppress(ActorDeadError):
+            if execution is not None and execution.on_loop:
+                self.runner.cast(method)
+            else:
+                self.runner.call(method).get()
 
     def subscribe(self, to: ActorRef[Any] | Callable[[RunEvent], Any]) -> Subscription:
         """Have a ref or a function get the events to come."""
         subscription: Subscription = self._system._subscribers.subscribe(
             RunEvent, to, lambda event: event.run == self.id
         )
-        with self.progress.lock:
-            self._be_heard()
+        self._be_heard()
         return subscription
 
     def _be_heard(self) -> None:
         """Have each end of a node be looked at, and told of."""
-        self.progress.is_slow = True
         self.progress.tell = self.tell
+        self.progress.is_slow = True
 
     def tell(self, kind: str, i: int | None, detail: Any) -> None:
         """Give an event to the listeners; the lock of the progress is held, and a send never waits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
@@ -194,6 +194,6 @@ OPTION_NAMES: Final = tuple(field.name for field in dataclasses.fields(NodeOptio
 
 def default_for(node: Node[Any], default: Any) -> Any:
     """Return the value that stands for a node's result, if it is not there; MISSING if there is none."""
-    if isinstance(default, Mapping) and default and all(isinstance(key, Node) for key in default):
+    if type(default) is dict and default and all(type(key) is Node for key in default):
         return default.get(node, MISSING)
     return default

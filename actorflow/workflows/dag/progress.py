@@ -259,7 +259,7 @@ class DagProgress(Ends):
     def _final_status(self) -> str:
         if isinstance(self.error, DeadlockError):
             return "failed"
-        if self.is_cancelled_whole:
+        if self.is_cancelled_whole and CANCELLED in self.state:
             self.error = self.halted
             return "cancelled"
         failed = [i for i in self.errors if self.counts_as_failed(i) and i not in self.owners]
@@ -280,16 +280,23 @@ class DagProgress(Ends):
                 lines.append(f"{self.names[i]} waits for {shown(on, ', ') or 'nothing'}")
         return f"{self.plan.dag.name} came to a dead end: {shown(lines, '; ')}"
 
-    def halt(self, error: BaseException) -> None:
-        """Begin no more nodes, and cancel those that run; the error says why."""
+    def halt(self, error: BaseException, *, those_that_run: bool = True) -> None:
+        """Begin no more nodes, and cancel those that run, or let them run to their end; the error says why."""
         with self.lock:
             if self.halted is None and self.status in {"pending", "running", "paused"}:
                 if self.status == "pending":
                     self.status = "running"
                 self.is_cancelled_whole = True
                 self.is_paused = False
-                self.halt_with(error)
+                self.halt_with(error, those_that_run=those_that_run)
         self._look_over()
+
+    def fail_later(self, i: int, failure: Expansion) -> None:
+        """Have a worker act on the failure of a node whose thread runs on."""
+        with self.lock:
+            if self.state[i] == RUNNING:
+                self.expand(i, failure)
+                self.call_workers()
 
     def give_up(self, i: int, error: BaseException) -> None:
         """End a node whose thread runs on: its late result is refused."""

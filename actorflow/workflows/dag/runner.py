@@ -8,7 +8,9 @@ from actorflow.core.actors.actor import Actor
 from actorflow.core.actors.child import child
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
+from actorflow.core.running.system_task import start_procedure
 from actorflow.errors import NonDeterministic, RunCancelled
+from actorflow.workflows.dag.expansion import LateFailure
 from actorflow.workflows.dag.table import Try
 from actorflow.workflows.dag.workers import StepWorker
 
@@ -74,15 +76,22 @@ class DagRunner(Actor):
         with progress.lock:
             wanted = min(len(progress.heap), progress.limit - progress.workers)
         hired: list[ActorRef[Any]] = []
+        lack: Exception | None = None
         try:
             while len(hired) < wanted:
                 hired.append(self.ctx.spawn(self.recipe))
-        finally:  # no thread, no memory: those that there are do
-            with progress.lock:
-                progress.workers += len(hired)
-                progress.is_hiring = False
-            for worker in hired:
-                wake(worker)
+        except Exception as error:  # noqa: BLE001 - no memory, or the system ends: those that there are do
+            lack = error
+        with progress.lock:
+            progress.workers += len(hired)
+            progress.is_hiring = False
+        for worker in hired:
+            wake(worker)
+        if lack is not None:
+            logger.warning("Run %s has %d workers, and no more for now: %s", self.runtime.id, progress.workers, lack)
+            if not progress.workers:
+                self.runtime.fail(lack)
+                self.finish()
 
     def on_receive(self, message: Any) -> None:
         """Act on news of a worker's thread."""
@@ -120,8 +129,10 @@ class DagRunner(Actor):
             with progress.lock:
                 progress.note_try(i, Try(attempt.began, progress.now(), error))
             self.ctx.after(ending.pause, self.try_again, i)
-        else:
+        elif progress.is_cancelled(i):
             progress.give_up(i, error)
+        else:
+            progress.fail_later(i, LateFailure(error))  # a worker acts on it: the node may have a handler
         self.fill_up()
 
     def dismiss(self, worker: ActorRef[Any]) -> None:
@@ -168,10 +179,18 @@ class DagRunner(Actor):
             progress.give_up(i, RunCancelled(text))
             self.fill_up()
 
+    def pause(self) -> None:
+        """Begin no more nodes for now."""
+        self.runtime.progress.pause()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self.runtime.progress.go_on()
+
     def drain(self) -> None:
         """Cancel the nodes that have not begun, and answer once nothing runs."""
         self.drained.append(self.ctx.reply_later())
-        self.runtime.progress.halt(RunCancelled(f"run {self.runtime.id}: its system ended"))
+        self.runtime.progress.halt(RunCancelled(f"run {self.runtime.id}: its system ended"), those_that_run=False)
         self.look_drained()
 
     def look_drained(self) -> None:
@@ -185,7 +204,20 @@ class DagRunner(Actor):
         """End the actors of a run that is over."""
         self.is_over = True
         self.look_drained()
+        self.abandon_stuck()
         self.stop()
+
+    def abandon_stuck(self) -> None:
+        """Have the end wait for no thread that runs on with a node that was given up."""
+        scheduler, idle = self.actor_ref._scheduler, set(self.runtime.progress.idle)
+        stuck = [ref for ref in self.actor_ref._children or () if ref not in idle]
+
+        def abandon() -> None:
+            for ref in stuck:
+                start_procedure(scheduler, ref._parent.stop_child(ref, restart=False, seconds=0.0))
+
+        if stuck:
+            scheduler.post_work(abandon)
 
     def on_stop(self) -> None:
         """Leave nobody waiting, whatever has ended this actor."""

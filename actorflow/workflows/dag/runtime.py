@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actorflow.core.log import logger
+from actorflow.errors import Stopping, is_a
 from actorflow.tasks.current import CURRENT_TASK
 from actorflow.workflows.dag.attempts import StepAttempt, StepOwner, current_of, retry_of
 from actorflow.workflows.dag.expansion import AGAIN, expansion_of
@@ -221,9 +222,13 @@ class DagRuntime:
         if ending.kind == "completed":
             self.record(i, "completed", attempt.value)
             return progress.completed(worker, i, attempt.value, progress.now())
-        error = attempt.error or RuntimeError(ending.kind)
+        error = ending.cause or attempt.error or RuntimeError(ending.kind)
         if ending.kind == "again":
             return self.retried(worker, i, Try(attempt.began, progress.now(), error), ending.pause)
+        if ending.kind == "died":  # which is not its own error, but an error like any other here
+            return self.raised(worker, i, error)
+        if ending.kind == "cut":
+            progress.cancelling.add(i)
         return self.failed(worker, i, error)
 
     def forget(self, attempt: StepAttempt) -> None:
@@ -265,6 +270,8 @@ class DagRuntime:
         """Act on the error of a plain call: another try, or none; return the next node."""
         progress = self.progress
         ended = progress.now()
+        if is_a(error, Stopping) and self.scheduler.draining:
+            progress.cancelling.add(i)  # a wait was cut by the end of the system
         try:
             pause = self.pause_after(worker, i, error)
         except BaseException as problem:  # noqa: BLE001 - a rule of the user's

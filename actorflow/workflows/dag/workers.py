@@ -35,9 +35,16 @@ class StepWorker(Actor):
 
     def begin_async(self, attempt: StepAttempt) -> None:
         """Have a coroutine run beside this worker, which waits for it."""
-        if self.beside is None:
-            self.beside = self.ctx.spawn(child(AsyncStepWorker, self.runtime, self.actor_ref))
-        self.beside.cast(AsyncStepWorker.run, attempt)
+        runtime, ref = self.runtime, self.actor_ref
+        try:
+            if self.beside is None:
+                self.beside = self.ctx.spawn(child(AsyncStepWorker, runtime, ref))
+            self.beside.cast(AsyncStepWorker.run, attempt)
+        except Exception as error:  # noqa: BLE001 - no thread for a loop, or the system ends
+            attempt.fail(error, runtime.random(ref), ref)
+            i = runtime.ended(ref, attempt)
+            if i >= 0:
+                ref.cast(StepWorker.work, i)
 
 
 class AsyncStepWorker(Actor, loop=True):
