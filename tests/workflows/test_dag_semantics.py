@@ -80,12 +80,12 @@ def test_a_failure_counts_for_more_than_a_node_that_was_left_out(any_system):
 # --- joins ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_join_of_any_runs_once_with_the_first_and_lets_the_rest_run(any_system):
+def test_a_join_of_any_runs_once_with_the_first_and_lets_the_rest_run(virtual_system):
     dag = af.Dag("any")
     quick = dag.add(later, 0.01, 1, name="quick")
     slow = dag.add(later, 0.05, 2, name="slow")
     dag.add(note, "joined", after=[quick, slow], join="any", name="joined")
-    run = any_system.start(dag)
+    run = virtual_system.start(dag)
     run.result(timeout=WAIT)
     assert tasks.ran == ["joined"]
     assert set(statuses(run).values()) == {"completed"}
@@ -93,7 +93,7 @@ def test_a_join_of_any_runs_once_with_the_first_and_lets_the_rest_run(any_system
     assert by_name["joined"].ended <= by_name["slow"].ended
 
 
-def test_a_join_that_cancels_the_rest_ends_only_nodes_that_nobody_else_waits_for(any_system):
+def test_a_join_that_cancels_the_rest_ends_only_nodes_that_nobody_else_waits_for(virtual_system):
     dag = af.Dag("rest")
     quick = dag.add(later, 0.01, 1, name="quick")
     slow = dag.add(later, 30.0, 2, name="slow")
@@ -102,7 +102,7 @@ def test_a_join_that_cancels_the_rest_ends_only_nodes_that_nobody_else_waits_for
     shared = dag.add(later, 0.05, 4, name="shared")
     dag.add(nothing, after=[quick, slow, behind, shared], join=1, rest="cancel", name="joined")
     dag.add(double, shared, name="other")
-    assert ended(any_system.start(dag)) == {
+    assert ended(virtual_system.start(dag)) == {
         "quick": "completed",
         "slow": "cancelled",
         "before": "cancelled",
@@ -111,6 +111,20 @@ def test_a_join_that_cancels_the_rest_ends_only_nodes_that_nobody_else_waits_for
         "joined": "completed",
         "other": "completed",
     }
+
+
+def test_a_join_that_cancels_the_rest_ends_tasks_that_wait():
+    dag = af.Dag("rest")
+    slow = dag.add(later, 3000.0, 2, name="slow")
+    gate = dag.add(tasks.wait_for_gate, name="gate")
+    dag.add(nothing, after=[slow, gate], join="any", rest="cancel", name="joined")
+    with af.ActorSystem("test") as system:
+        run = system.start(dag)
+        while statuses(run)["slow"] != "running":
+            assert tasks.begun.acquire(timeout=WAIT)
+            tasks.begun.release()
+        tasks.gate.set()
+        assert ended(run) == {"slow": "cancelled", "gate": "completed", "joined": "completed"}
 
 
 def test_a_join_of_two_does_without_one_that_failed_and_is_skipped_without_two(any_system):
@@ -182,15 +196,17 @@ def test_a_failure_that_stops_cancels_all_other_nodes(any_system):
 
 def test_of_a_group_no_more_run_at_once_than_its_limit():
     lock, now, most = threading.Lock(), [0], [0]
+    two = threading.Barrier(2)
 
     @af.task(name="counts-itself")
     def counts() -> None:
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        tasks.gate.wait(0.01)
+        two.wait(WAIT)  # all in pairs
         with lock:
             now[0] -= 1
+        two.wait(WAIT)
 
     dag = af.Dag("grouped", workers=8)
     net = dag.group("net", limit=2)
@@ -377,18 +393,38 @@ def test_a_run_is_cancelled_by_the_end_of_its_system():
     assert set(statuses(run).values()) == {"cancelled"}
 
 
-def test_a_paused_run_begins_nothing_until_it_is_resumed(any_system):
+def test_a_paused_run_begins_nothing_until_it_is_resumed():
     dag = af.Dag("paused")
-    first = dag.add(later, 0.05, 1)
+    first = dag.add(tasks.wait_for_gate)
     dag.add(note, "behind", after=[first], name="behind")
-    run = any_system.start(dag)
-    while statuses(run)["later"] != "running":
-        any_system.start(af.Dag("other")).result(timeout=WAIT)
+    with af.ActorSystem("test") as system:
+        run = system.start(dag)
+        assert tasks.begun.acquire(timeout=WAIT)
+        run.pause()
+        assert run.status == "paused"
+        tasks.gate.set()
+        while statuses(run)["behind"] != "ready":
+            system.start(af.Dag("other")).result(timeout=WAIT)
+        assert (run.status, tasks.ran) == ("paused", [])
+        run.resume()
+        run.result(timeout=WAIT)
+        run.pause()
+        run.resume()
+    assert (run.status, tasks.ran) == ("completed", ["behind"])
+
+
+def test_a_paused_run_lets_virtual_time_pass(virtual_system):
+    dag = af.Dag("paused")
+    first = dag.add(later, 1.0, 1)
+    dag.add(note, "behind", after=[first], name="behind")
+    run = virtual_system.start(dag)
+    rest = af.Dag("rest")
+    rest.add(later, 0.5, 1)
+    virtual_system.start(rest).result(timeout=WAIT)
     run.pause()
     assert run.status == "paused"
-    rest = af.Dag("rest")
-    rest.add(later, 0.1, 1)
-    any_system.start(rest).result(timeout=WAIT)
+    virtual_system.start(rest).result(timeout=WAIT)
+    virtual_system.start(rest).result(timeout=WAIT)
     assert (statuses(run)["behind"], tasks.ran) == ("ready", [])
     run.resume()
     run.result(timeout=WAIT)
@@ -408,7 +444,7 @@ def test_a_plain_task_that_takes_too_long_is_given_up_and_its_late_result_refuse
     assert isinstance(run.steps[0].error, af.TaskTimeout)
 
 
-def test_a_task_that_takes_too_long_is_tried_again(any_system):
+def test_a_task_that_takes_too_long_is_tried_again(virtual_system):
     attempts: list[int] = []
 
     @af.task(name="slow-at-first", timeout=0.05, retry=af.Retry(2, af.Backoff(0.01)))
@@ -421,7 +457,7 @@ def test_a_task_that_takes_too_long_is_tried_again(any_system):
 
     dag = af.Dag("again")
     node = dag.add(slow_at_first)
-    run = any_system.start(dag)
+    run = virtual_system.start(dag)
     assert run.result(timeout=WAIT)[node] == 2
     assert isinstance(run.steps[0].tries[0].error, af.TaskTimeout)
 
@@ -429,7 +465,7 @@ def test_a_task_that_takes_too_long_is_tried_again(any_system):
 # --- listeners --------------------------------------------------------------------------------------------------------
 
 
-def test_subscribers_hear_of_a_run_and_one_that_raises_changes_nothing(any_system):
+def test_subscribers_hear_of_a_run_and_one_that_raises_changes_nothing(virtual_system):
     heard: list[tuple[str, str | None]] = []
 
     def listen(event: af.RunEvent) -> None:
@@ -439,14 +475,14 @@ def test_subscribers_hear_of_a_run_and_one_that_raises_changes_nothing(any_syste
         raise ValueError("a listener")
 
     dag = af.Dag("heard")
-    first = dag.add(later, 0.05, 1, name="first")
+    first = dag.add(later, 5.0, 1, name="first")
     bad = dag.add(fail, "x", after=[first], name="bad", on_failure="ignore")
     dag.add(double, bad, name="out")
-    run = any_system.start(dag)
+    run = virtual_system.start(dag)
     run.subscribe(complain)
     subscription = run.subscribe(listen)
     run.result(timeout=WAIT)
-    any_system.stop()
+    virtual_system.stop()
     assert heard[-5:] == [
         ("step completed", "first"),
         ("step started", "bad"),
