@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from actorflow.store.store import Store
     from actorflow.store.transaction import Durability
     from actorflow.tasks.task import AnyTask
+    from actorflow.workflows.workflow import AnyWorkflow
 
 M = TypeVar("M", bound="Callable[[ActorSystem, Any], int | None]")
 
@@ -101,11 +102,12 @@ class App:
         """The app's description in the help text: the docstring of its main."""
         return inspect.getdoc(self._main) or "" if self._main else ""
 
-    def add(self, *declarations: type[Any] | Child[Any] | AnyTask | DeclaredQueue) -> Self:
+    def add(self, *declarations: type[Any] | Child[Any] | AnyTask | AnyWorkflow | DeclaredQueue) -> Self:
         """Add declarations to the app, which runs nothing that it was not given.
 
         - Actor classes and `af.child(...)` recipes are its parts, started in this order.
         - Tasks: workers of its queues run the jobs of these, and of no others, though they may be imported.
+        - Workflows: it runs these, and no others; their steps run in its process, though their tasks were not added.
         - `af.queue(...)`: queues, with their schedules, opened when the parts are up.
         - Classes of data that jobs and messages carry: dataclasses, Structs, NamedTuples and Enums. Those of imported
           modules are found without.
@@ -241,6 +243,7 @@ class App:
                 scheduler=scheduler,
             )
         system.tasks = frozenset(self._declared.tasks)
+        system.workflows = frozenset(self._declared.workflows)
         return system
 
     def _main_code(self, system: ActorSystem, settings: Any, signals: Signals) -> int:

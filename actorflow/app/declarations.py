@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from actorflow.app.system import ActorSystem
     from actorflow.queues.declared import DeclaredQueue
     from actorflow.tasks.task import AnyTask
+    from actorflow.workflows.workflow import AnyWorkflow
 
 SHOWN = 5  # imported tasks that an error names
 KINDS = (
-    "an app takes actor classes and af.child(...) recipes, functions under @af.task, af.queue(...), and classes of "
+    "an app takes actor classes and af.child(...) recipes, functions under @af.task or @af.workflow, "
+    "af.queue(...), and classes of "
     "data that its jobs and messages carry"
 )
 
@@ -30,6 +32,7 @@ class Declarations:
         self.parts: list[Child[Any]] = []
         self.tasks: dict[str, AnyTask] = {}
         self.queues: dict[str, DeclaredQueue] = {}
+        self.workflows: dict[str, AnyWorkflow] = {}
 
     def add(self, given: Any) -> None:
         """Add one declaration, of whatever kind.
@@ -57,8 +60,13 @@ class Declarations:
         from actorflow.queues.declared import DeclaredQueue  # noqa: PLC0415 - most apps have no queue
         from actorflow.queues.queue import Queue  # noqa: PLC0415 - as above
         from actorflow.tasks.task import AnyTask  # noqa: PLC0415 - as above
+        from actorflow.workflows.workflow import AnyWorkflow  # noqa: PLC0415 - as above
 
-        if isinstance(given, AnyTask):
+        if isinstance(given, AnyWorkflow):
+            if given.name in self.workflows:
+                raise DefinitionError(f"app {self.app!r} has workflow {given.name!r} already: add it once")
+            self.workflows[given.name] = given
+        elif isinstance(given, AnyTask):
             if given.name in self.tasks:
                 raise DefinitionError(f"app {self.app!r} has task {given.name!r} already: add it once")
             self.tasks[given.name] = given
@@ -70,7 +78,9 @@ class Declarations:
             msg = f"it is a queue of a running system: declare it, af.queue({given.name!r}, workers=...)"
             raise DefinitionError(f"add({text_of(given)}): {msg}")
         elif isinstance(given, FunctionType | MethodType):
-            raise DefinitionError(f"add({given.__qualname__}): it is a plain function; put @af.task above it")
+            raise DefinitionError(
+                f"add({given.__qualname__}): it is a plain function; put @af.task or @af.workflow above it"
+            )
         else:
             raise DefinitionError(f"add({text_of(given)}): {KINDS}")
 
@@ -97,7 +107,7 @@ class Declarations:
         return ", ".join([*names[:SHOWN], "..."][: len(names) or 1])
 
     def open(self, system: ActorSystem) -> None:
-        """Start the parts, in order, and open the queues, whose jobs may use the parts.
+        """Start the parts, in order, open the queues, whose jobs may use the parts, and go on with runs.
 
         Raises:
             ActorflowError: a part could not start; the error names it and its cause.
@@ -106,6 +116,10 @@ class Declarations:
             self._spawn(system, part)
         for queue in self.queues.values():
             queue.open(system)
+        if self.workflows:
+            from actorflow.workflows.opening import node_of  # noqa: PLC0415 - most apps have no workflow
+
+            node_of(system)
 
     def _spawn(self, system: ActorSystem, part: Child[Any]) -> None:
         try:

@@ -16,6 +16,7 @@ from actorflow.store.codec import check_size
 from actorflow.tasks.options import check_text
 from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.node.claiming import Runs
+from actorflow.workflows.node.held_runs import handler_of, start_within
 from actorflow.workflows.node.pruning import RunPruner
 from actorflow.workflows.node.run_node import RunNode
 from actorflow.workflows.node.runners import Runners
@@ -99,7 +100,10 @@ def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         key=options.key,
         deadline=None if options.deadline is None else node.now() + options.deadline,
     )
-    if node.start(new) is None:
+    execution = handler_of(node.store)
+    if execution is not None:
+        start_within(node, execution, new, partial(check_same, home, new))
+    elif node.start(new) is None:
         check_same(home, new)
     return StoredRun(node, new.name)
 

@@ -14,6 +14,7 @@ from actorflow.errors import AskTimeout, DefinitionError, OutcomeUnknown, RunCan
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.error_json import read_error
 from actorflow.workflows.node.family import end_unbegun
+from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.rows import keeping, ledger
 from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
@@ -249,6 +250,12 @@ class StoredRun(Generic[R_co]):
     def _send(self, message: Any, id: str | None) -> bool:
         runtime = self._node.durable
         letter = Letter(address_of(self.id), pack(message, runtime.scheduler.payload_limit))
+
+        execution = handler_of(self._store)
+        if execution is not None:
+            end = self._end_unbegun if type(message) is CancelRun else None
+            send_within(self._node, execution, self.id, letter, id, end)
+            return True
 
         def work(transaction: Transaction) -> None:
             end = self._end_unbegun if type(message) is CancelRun else None
