@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from actorflow.app.bounded import within
 from actorflow.app.settings import Settings
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.dag.node import Results
     from actorflow.workflows.node.run_node import RunNode
     from actorflow.workflows.run import Run
+    from actorflow.workflows.schedules import RunSchedule
     from actorflow.workflows.stored_run import StoredRun
     from actorflow.workflows.stored_runs import StoredRuns
     from actorflow.workflows.workflow import AnyWorkflow, AsyncWorkflow, Workflow
@@ -198,6 +199,38 @@ class StoredSystem(System):
         if hasattr(type(workflow), "start_in"):
             return workflow.start_in(self, *args, **kwargs)
         return start_run(self, workflow, args, kwargs)
+
+    def cron(
+        self,
+        cron: str,
+        workflow: Workflow[..., Any] | AsyncWorkflow[..., Any],
+        /,
+        *,
+        args: Sequence[Any] = (),
+        tz: str = "UTC",
+        catch_up: Literal["skip", "latest", "all"] = "skip",
+        name: str | None = None,
+    ) -> RunSchedule:
+        """Start a run of a workflow at the times of a cron expression, once, however many processes declare it.
+
+        The id of a run is the schedule's name, "@" and the time in UTC. The result has `backfill(begin, end)`, which
+        starts the runs of a range that has passed.
+
+        Args:
+            cron: five fields, or six with seconds in front, as in Debian's cron: ``"0 6 * * *"``.
+            workflow: maybe with options, such as `.options(deadline=3600)`.
+            args: its arguments.
+            tz: name of the time zone.
+            catch_up: the fate of times that passed while no process ran: "skip" leaves them out, "latest" starts a run
+                for the last of them, "all" for each.
+            name: the store's name for it, in place of workflow and expression: then these may be changed.
+
+        Raises:
+            DefinitionError: the expression, the zone, the workflow or the arguments make no sense.
+        """
+        from actorflow.workflows.schedules import declare  # noqa: PLC0415 - most systems have no runs
+
+        return declare(self, cron, workflow, args, tz, catch_up, name)
 
     def get_run(self, id: str, /) -> StoredRun[Any]:
         """Return a handle on a run by its id, from any process on the store. Its methods say whether the run exists.

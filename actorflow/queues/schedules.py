@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from actorflow.core.actors.actor import Actor
 from actorflow.core.log import logger
@@ -59,16 +59,26 @@ class Firing:
         values = {"due": self.first, "next": self.following, "last": last, "now": self.now}
         if not transaction.run("schedules.fire", {**where, **values}):
             return ledger.schedule_row(transaction, self.queue, schedule.name)
-        for _ in self.times:
+        for time in self.times:
             try:
-                self.ids.append(put(transaction, self.queue, schedule.packed, self.now, self.news))
+                self.ids.append(self.put(transaction, time))
             except DefinitionError as error:  # nothing of it was written: its time has passed
                 self.refused.append(error)
         return ledger.ScheduleRow(schedule.name, schedule.cron, schedule.zone, self.following, last, self.now)
 
+    def put(self, transaction: Transaction, time: float) -> int:  # noqa: ARG002 - of schedules that start runs
+        """Add the job for a time; return its number."""
+        return put(transaction, self.queue, self.schedule.packed, self.now, self.news)
+
 
 class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
-    """Enqueues the jobs of a queue's schedules when they are due."""
+    """Enqueues the jobs of a queue's schedules when they are due.
+
+    Attributes:
+        firing: the class of a schedule that is due.
+    """
+
+    firing: ClassVar[type[Firing]] = Firing
 
     def __init__(self, local: LocalQueue) -> None:
         super().__init__()
@@ -162,7 +172,7 @@ class Schedules(Actor, intensity=10, period=60.0, restart="permanent"):
         part: list[Firing] = []
         jobs = 0
         for _, first, name in due:
-            part.append(Firing(self.local, self.declared[name], first, now))
+            part.append(self.firing(self.local, self.declared[name], first, now))
             jobs += len(part[-1].times)
             if jobs >= MOST or len(part) == TOGETHER:
                 yield part

@@ -172,7 +172,7 @@ Another.__module__ = __name__
 @pytest.mark.parametrize(
     ("declarations", "cure"),
     [
-        ((plain,), "plain function; put @af.task above it"),
+        ((plain,), "plain function; put @af.task or @af.workflow above it"),
         ((added, added), "has task 'tests.declarations.added' already"),
         ((mail(), mail()), "has queue 'mail' already"),
         ((af.child(Part).options(name="a"), af.child(Part).options(name="a")), "two parts named 'a'"),

@@ -69,6 +69,7 @@ class RunNode:
         self.site = TaskSite(self.scheduler, self.store, lambda: home.pool("cpu"), None, limit)
         self.keep: float = home.settings.keep_runs
         self.keep_ids: float = home.settings.keep_run_ids
+        self.calendar: Any = None  # of schedules; a RunCalendar once one was declared
         self.is_closed = False
         self._waiting: dict[SyncBody, None] = {}  # plain code that waits, in the order in which it began to
         self._unwilling: set[str] = set()  # runs whose code has caught Unload
