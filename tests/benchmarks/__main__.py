@@ -24,6 +24,7 @@ from . import (
     queues,
     restart,
     standbys,
+    workflows,
 )
 from .harness import Experiment, run
 from .table import environment, render, write_json
@@ -45,6 +46,7 @@ GROUPS = (
     machine_actors,
     queues,
     dags,
+    workflows,
 )
 
 
