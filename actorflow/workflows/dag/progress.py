@@ -18,6 +18,7 @@ from actorflow.errors import DeadlockError, StepFailed
 from actorflow.text import reason_of
 from actorflow.workflows.dag.ends import BROKEN, LEFT_OUT, MET, Ends
 from actorflow.workflows.dag.journal import replay
+from actorflow.workflows.dag.node import MISSING
 from actorflow.workflows.dag.plan import INDEX, Plan, shown
 from actorflow.workflows.dag.table import CANCELLED, COMPLETED, PENDING, READY, RUNNING, SKIPPED, Try
 
@@ -79,58 +80,59 @@ class DagProgress(Ends):
             now: the time of its end.
             linked: how many nodes before it were completed without the lock.
         """
+        if not self.is_slow:
+            self.results[i] = value
+            self.ended[i] = now
+            return self.pass_on(worker, i, now, linked)
         with self.lock:
-            if self.is_slow:
-                self._completed_slowly(i, value, now, linked)
-                following = self.next_for(worker)
-            else:
-                following = self._completed_plainly(i, value, now, linked)
-                if following >= 0:
-                    return following
-                self.idle.append(worker)
+            self._completed_slowly(i, value, now, linked)
+            following = self.next_for(worker)
         self._look_over()
         return following
 
-    def _completed_plainly(self, i: int, value: Any, now: float, linked: int) -> int:
-        self.state[i] = COMPLETED
-        self.results[i] = value
-        self.ended[i] = now
-        self.left -= linked + 1
-        best: int | None = None
-        heap, wait, entries = self.heap, self.wait, self.entries
-        for j in self.followers[i]:
-            left = wait[j] = wait[j] - 1
-            if not left:
-                self.state[j] = READY
-                self.readied[j] = now
-                entry = entries[j]
-                if best is None:
-                    best = entry
-                elif entry < best:
-                    heappush(heap, best)
-                    best = entry
-                else:
-                    heappush(heap, entry)
-        if best is not None and heap:
-            best = heappushpop(heap, best)
-        elif heap:
-            best = heappop(heap)
-        if best is None:
-            return -1
-        if heap and (self.idle or self.workers < self.limit):
-            self.call_workers()
-        i = best & INDEX
-        self.state[i] = RUNNING
-        return i
+    def pass_on(self, worker: ActorRef[Any], i: int, now: float, linked: int) -> int:
+        """Do the same as `completed` for a plain call whose result and time are noted: fast, if nothing is unusual."""
+        with self.lock:
+            if self.is_slow:
+                self._completed_slowly(i, self.results[i], now, linked)
+                following = self.next_for(worker)
+            else:
+                state, wait, heap, entries = self.state, self.wait, self.heap, self.entries
+                state[i] = COMPLETED
+                self.left -= linked + 1
+                best: int | None = None
+                for j in self.followers[i]:
+                    left = wait[j] = wait[j] - 1
+                    if not left:
+                        state[j] = READY
+                        self.readied[j] = now
+                        if best is None:
+                            best = entries[j]
+                        else:
+                            heappush(heap, entries[j])
+                if heap:
+                    best = heappop(heap) if best is None else heappushpop(heap, best)
+                    if heap and (self.idle or self.workers < self.limit):
+                        self.call_workers()
+                if best is not None:
+                    following = best & INDEX
+                    state[following] = RUNNING
+                    return following
+                self.idle.append(worker)
+                following = -1
+        self._look_over()
+        return following
 
     def _completed_slowly(self, i: int, value: Any, now: float, linked: int) -> None:
         self.left -= linked
-        if self.state[i] < COMPLETED:
-            if i in self.cancelling:
-                self.end(i, CANCELLED, BROKEN, now)
-            else:
-                self.results[i] = value
-                self.end(i, COMPLETED, MET, now)
+        if self.state[i] >= COMPLETED:
+            return  # it was given up, and this is too late
+        if i in self.cancelling:
+            self.results[i] = MISSING
+            self.end(i, CANCELLED, BROKEN, now)
+        else:
+            self.results[i] = value
+            self.end(i, COMPLETED, MET, now)
 
     def count(self, linked: int) -> None:
         """Count nodes that were completed without the lock."""

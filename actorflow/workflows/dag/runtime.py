@@ -125,7 +125,6 @@ class DagRuntime:
         started, ended, now = progress.started, progress.ended, progress.now
         set_current = CURRENT_TASK.set
         size, done, at = len(context), 0, now()
-        value: Any = None
         while not progress.is_slow and len(context) == size:
             if calls[i] is None:
                 return i
@@ -140,19 +139,17 @@ class DagRuntime:
                     value = call()
                     at = now()
                     if progress.is_slow or len(context) != size:
-                        break
+                        return progress.completed(worker, i, value, at, done)
                     results[i] = value
                     ended[i] = at
                     done += 1
-                else:
-                    done -= 1  # the last one is counted with the lock
             except BaseException as error:  # noqa: BLE001 - the task's error, whatever it is
                 started[i] = at
                 return self.raised(worker, i, error, done)
-            i = progress.completed(worker, i, value, at, done)
-            done = 0
+            i = progress.pass_on(worker, i, at, done - 1)  # the last one is counted there
             if i < 0:
                 break
+            done = 0
         return i
 
     def perform(self, worker: ActorRef[Any], i: int) -> int:
