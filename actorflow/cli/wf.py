@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from actorflow.workflows.run import NodeInfo, Run
     from actorflow.workflows.wfformat import WfInstance
 
+GRACE: Final = 0.5  # seconds
 LOOK: Final = 0.1  # seconds between two looks at the run
 COUNT: Final = click.IntRange(1, 1000)
 
@@ -67,10 +68,12 @@ def wf(
 
 def run_it(dag: Any, workers: int, *, processes: bool, label: str) -> tuple[Run[Any], BaseException | None]:
     """Run a DAG to its end, with a bar that says how far it is; return its error, too."""
+    from actorflow.app.settings import Settings
     from actorflow.app.system import ActorSystem
     from actorflow.cli.progress import ProgressBar
 
-    with quiet(), ActorSystem("wf") as system, ProgressBar(label[:40]) as bar:
+    settings = Settings(grace=GRACE)  # Ctrl-C does not wait for tasks that sleep
+    with quiet(), ActorSystem("wf", settings=settings) as system, ProgressBar(label[:40]) as bar:
         if processes:
             warm_up(system, workers)
         run: Run[Any] = system.start(dag.options(workers=workers))

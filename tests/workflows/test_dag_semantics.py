@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import actorflow as af
+from actorflow.testing import VirtualSystem
 
 from . import tasks
 from .tasks import add, double, fail, later, note, nothing, numbers, one
@@ -600,3 +601,22 @@ def test_an_async_task_that_cannot_begin_is_a_failure(any_system, monkeypatch):
     run.result(timeout=WAIT)
     assert tasks.ran == ["second"]
     assert isinstance(run.steps[0].error, MemoryError)
+
+
+def test_runs_in_virtual_time_have_the_same_trace_for_a_seed_and_other_orders_for_others():
+    def traced(seed: int) -> tuple[object, list[str]]:
+        dag = af.Dag("traced", workers=4)
+        tasks.ran.clear()
+        first = dag.add(later, 1.0, 1)
+        for n in range(6):
+            dag.add(note, str(n), after=[first] if n % 2 else [], name=f"n{n}")
+        dag.add(fail.options(retry=af.Retry(3, af.Backoff(1.0))), "x", after=[first], on_failure="ignore")
+        with VirtualSystem("test", seed=seed) as system:
+            steps = system.record()
+            run = system.start(dag.options(id="traced"))
+            run.result(timeout=WAIT)
+            return (list(steps), [(step.name, step.started, step.ended) for step in run.steps]), [*tasks.ran]
+
+    one, order = traced(1)
+    assert traced(1) == (one, order)
+    assert len({tuple(traced(seed)[1]) for seed in range(2, 12)} | {tuple(order)}) > 1
