@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.current import current
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.task import task
-    from actorflow.workflows.calls import gather, now, random, signal, sleep, uuid, wait
+    from actorflow.workflows.calls import as_completed, branch, gather, now, random, signal, sleep, uuid, wait
     from actorflow.workflows.dag.definition import Dag
     from actorflow.workflows.dag.node import Node, Results
     from actorflow.workflows.run import NodeInfo, Run, RunEvent
@@ -151,6 +151,8 @@ __all__ = [
     "TransitionRefused",
     "Unload",
     "WorkerStats",
+    "as_completed",
+    "branch",
     "child",
     "current",
     "gather",
@@ -183,6 +185,8 @@ LATER: Final = {
     "task": "actorflow.tasks.task",
     "RunEvent": "actorflow.workflows.run",
     "StepInfo": "actorflow.workflows.stored_run",
+    "as_completed": "actorflow.workflows.calls",
+    "branch": "actorflow.workflows.calls",
     "gather": "actorflow.workflows.calls",
     "now": "actorflow.workflows.calls",
     "random": "actorflow.workflows.calls",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import random as _random
 import uuid as _uuid
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from actorflow.core.futures.future import Future
 from actorflow.errors import DefinitionError
@@ -14,12 +16,13 @@ from actorflow.store.error_json import name_of_class
 from actorflow.tasks.options import check_seconds
 from actorflow.text import text_of
 from actorflow.workflows.body.branch import Branch, current_branch
-from actorflow.workflows.body.gathering import Gathered
+from actorflow.workflows.body.gathering import BodyFuture, Gathered
 from actorflow.workflows.body.steps import SignalStep
 
 if TYPE_CHECKING:
     from actorflow.workflows.body.body import Body
 
+P = ParamSpec("P")
 T = TypeVar("T")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")
@@ -83,12 +86,22 @@ def gather(*futures: Any) -> Future[Any]:
         DefinitionError: something given is no future.
     """
     is_list = len(futures) == 1 and not isinstance(futures[0], Future) and isinstance(futures[0], Iterable)
-    given = [*futures[0]] if is_list else [*futures]
-    for future in given:
-        if not isinstance(future, Future):
-            msg = f"af.gather({future!r}): give futures, such as task.submit(...)"
-            raise DefinitionError(msg)
+    given = check_futures("gather", futures[0] if is_list else futures)
     return Gathered(given, list if is_list or len(given) > 5 else tuple)
+
+
+def check_futures(call: str, given: Iterable[Any]) -> list[Any]:
+    """Return the futures that were given as a list.
+
+    Raises:
+        DefinitionError: something given is no future.
+    """
+    futures = [*given]
+    for future in futures:
+        if not isinstance(future, Future):
+            msg = f"af.{call}({future!r}): give futures, such as task.submit(...)"
+            raise DefinitionError(msg)
+    return futures
 
 
 @overload
@@ -141,6 +154,61 @@ def wait(kind: type[Any], /, *, timeout: float | None = None) -> Any:
         DefinitionError: the workflow is async: `await af.signal(Class)`.
     """
     return begin_wait(blocking("wait()", "await af.signal(Class)"), kind, timeout).get()
+
+
+def as_completed(futures: Iterable[Future[T]], /) -> Iterator[Future[T]]:
+    """Go through futures in the order in which the body of a plain workflow hears of their ends, the first n, or all.
+
+    `itertools.islice(af.as_completed(futures), 2)` are the first two; the others go on.
+
+    Raises:
+        DefinitionError: the workflow is async (`asyncio.wait` is the way there), or something given is no future.
+    """
+    branch = blocking("as_completed()", "await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)")
+    return _in_order(branch.body, check_futures("as_completed", futures))
+
+
+def _in_order(body: Body, futures: list[Future[T]]) -> Iterator[Future[T]]:
+    over: deque[Future[T]] = deque()
+    news: list[BodyFuture] = []
+
+    def heard(future: Future[T]) -> None:
+        over.append(future)
+        if news:
+            news.pop()._settle(None, None)
+
+    for future in futures:
+        if not future._add_waiter(partial(heard, future)):
+            over.append(future)
+    for _ in futures:
+        while not over:
+            body.check()
+            news[:] = [BodyFuture()]
+            news[0].get()
+        yield over.popleft()
+
+
+# --- branches ---------------------------------------------------------------------------------------------------------
+
+
+@overload
+def branch(function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...  # pyright: ignore[reportOverlappingOverload]
+@overload
+def branch(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
+def branch(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    """Have a function of several steps run as a branch, beside the code that begins it; the future has its result.
+
+    One of the branches goes on at a time, until it waits, so they may share objects. The run ends when all have ended;
+    if its function fails, or it is cancelled, they are cancelled.
+
+    Raises:
+        DefinitionError: called outside of a body, or an async function in a plain body, or a plain one in an async one.
+    """
+    if not callable(function):
+        msg = f"af.branch({function!r}): give a function, and its arguments"
+        raise DefinitionError(msg)
+    parent = branch_of("branch()")
+    return parent.body.begin_branch(parent, function, args, kwargs)
 
 
 # --- time and chance --------------------------------------------------------------------------------------------------

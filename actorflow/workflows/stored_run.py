@@ -213,8 +213,7 @@ class StoredRun(Generic[R_co]):
             return self._waits.read(output) if output is not None else None  # type: ignore[return-value]
         text, cause = read_error(error)
         if status == "cancelled":
-            msg = f"run {self.id} was cancelled"
-            raise RunCancelled(msg)
+            raise RunCancelled(str(cause) if isinstance(cause, RunCancelled) else f"run {self.id} was cancelled")
         raise RunFailed(self.id, text) from cause
 
     # --- messages to it ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -225,4 +226,47 @@ async def parent_async() -> list[Any]:
     return [*await asyncio.gather(*(one(n) for n in (2, 13, 3))), await number.submit(4)]
 
 
-BODIES = [nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps, parent, parent_async]
+@af.workflow
+def branched() -> list[Any]:
+    """Have branches that take turns, with branches of their own, and take results as they come."""
+    order: list[Any] = []
+
+    def leg(k: int, depth: int) -> list[Any]:
+        first = number(k, len(order))
+        order.append(k)
+        inner = af.branch(leg, 10 * k, depth - 1) if depth else None
+        af.sleep(0.001 * k)
+        second = number(k, len(order))
+        order.append(-k)
+        return [first[0], second[0], inner.get() if inner else None]
+
+    legs = [af.branch(leg, k, 1) for k in (3, 1, 2)]
+    mine = number(7, len(order))
+    some = [future.get() for future in itertools.islice(af.as_completed(legs), 2)]
+    number(8, len(order))
+    beside = [number.submit(k) for k in range(4)]
+    ranks = [beside.index(future) for future in af.as_completed(beside)]
+    return [mine, some, [future.get() for future in legs], order, ranks]
+
+
+@af.workflow
+async def branched_async() -> list[Any]:
+    """The same, async."""
+    order: list[Any] = []
+
+    async def leg(k: int) -> list[Any]:
+        order.append(k)
+        await number.submit(k, len(order))
+        await af.timer(0.001 * k)
+        order.append(-k)
+        return await number_async(k, len(order))
+
+    legs = [af.branch(leg, k) for k in (3, 1, 2)]
+    mine = await number_async(7, len(order))
+    return [mine, [*await af.gather(*legs)], order]
+
+
+BODIES = [
+    *(branched, branched_async, nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps),
+    *(parent, parent_async),
+]

@@ -71,7 +71,7 @@ def flow(plain, asynchronous, *, is_async):
 # --- what the code returns and raises --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [Nasty, object, lambda: (i for i in ()), lambda: [NastyError()]], ids=str)
+@pytest.mark.parametrize("make", [Nasty, object, lambda: (i for i in ()), lambda: [NastyError()]], ids=list("abcd"))
 def test_a_run_whose_code_returns_what_cannot_be_stored_fails(make, is_async):
     def plain():
         return make()

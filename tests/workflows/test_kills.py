@@ -55,8 +55,21 @@ def order_of_children(n: int) -> list[object]:
     return [first, [*two], who.name, part(n + 1)]
 
 
+@af.workflow
+def order_of_branches(n: int) -> list[object]:
+    """The same, by branches."""
+    first = noted(n)
+    two = af.gather(af.branch(lambda: noted(first)), af.branch(lambda: number_async.submit(n).get())).get()
+    who = af.branch(af.wait, Approved)
+    af.branch(af.sleep, 3).get()
+    return [first, [*two], who.get().name, noted(n + 1)]
+
+
 def result_of(n: int) -> list[object]:
     return [2 * n, [4 * n, [n]], "ann", 2 * n + 2]
+
+
+FLOWS = [order, order_async, order_of_children, order_of_branches]
 
 
 def killed_after(steps: int, workflow: object) -> tuple[list[str], bool]:
@@ -97,7 +110,7 @@ def sleeps_through(system: VirtualSystem, seconds: float, steps: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("workflow", [order, order_async, order_of_children], ids=["plain", "async", "children"])
+@pytest.mark.parametrize("workflow", FLOWS, ids=["plain", "async", "children", "branches"])
 @pytest.mark.parametrize("part", range(5))
 def test_a_run_goes_on_wherever_its_system_is_killed(workflow, part):
     with LeakCheck():

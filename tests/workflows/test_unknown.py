@@ -12,7 +12,7 @@ import actorflow as af
 from actorflow.testing import VirtualSystem
 from tests.outcomes.faulty import faults
 from tests.workflows.bodies import Approved
-from tests.workflows.test_kills import order, order_async, order_of_children, result_of
+from tests.workflows.test_kills import FLOWS, result_of
 
 SEEDS = int(os.environ.get("ACTORFLOW_UNKNOWN", "24"))
 SHARE = 8  # seeds of one test
@@ -39,7 +39,7 @@ def test_a_run_ends_right_whatever_becomes_of_its_commits(some):
         with VirtualSystem(seed=seed) as system:
             with faults(system, seed) as faulty:
                 for n in range(6):
-                    workflow = (order, order_async, order_of_children)[n % 3].options(id=f"run-{n}")
+                    workflow = FLOWS[n % 4].options(id=f"run-{n}")
                     run = insist(system, lambda workflow=workflow, n=n: system.start(workflow, n))
                     insist(system, lambda run=run: run.signal(Approved("ann"), id="once"))
                     with contextlib.suppress(af.StoreError):

@@ -1,7 +1,7 @@
 """Body: the code of a run that is loaded: its branches, its steps, and the order in which it hears of their ends.
 
 `body` (of both kinds: the journal, and the begin of steps), `body_execution` (the place where it runs, and its rules),
-`sync_body` and `async_body`, `run_loop` (the asyncio loop of one), `branch` (the lines of its code), `steps` (tasks,
-timers, waits for signals), `child_step` (runs that it starts), `mail` (signals that no wait has taken), `gathering`
-(several futures as one).
+`sync_body` and `async_body`, `run_loop` (the asyncio loop of one), `branch` (the lines of its code), `lanes` (their
+threads in a plain body), `steps` (tasks, timers, waits for signals), `child_step` (runs that it starts), `mail`
+(signals that no wait has taken), `gathering` (several futures as one).
 """

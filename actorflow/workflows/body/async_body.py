@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from actorflow.core.futures.future import Future
+from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
 from actorflow.errors import DefinitionError, Unload
 from actorflow.tasks.current import CURRENT_BODY
-from actorflow.workflows.body.body import Body
+from actorflow.text import reason_of
+from actorflow.workflows.body.body import Body, cancelled
 from actorflow.workflows.body.body_execution import BodyExecution
 from actorflow.workflows.body.branch import current_branch
+from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.body.run_loop import RunLoop
 
 if TYPE_CHECKING:
@@ -38,6 +43,8 @@ class AsyncBody(Body):
         self.main: asyncio.Task[Any] | None = None
         self.tell: Callable[[], None] = lambda: None
         self._was_cancelled = self._was_swept = False
+        self._failed: list[tuple[Future[Any], BaseException]] = []
+        self._branches: dict[asyncio.Task[Any], Future[Any]] = {}  # those that are not over
 
     def go_on(self) -> bool:
         """Have the code hear of all records that are there; return whether it is over.
@@ -55,7 +62,7 @@ class AsyncBody(Body):
             while not self.is_over and self.deliver():
                 if self.is_cancelled and not self._was_cancelled:
                     self._was_cancelled = True
-                    self._cancel_all([self.main] if not self.main.done() else self.loop.tasks())
+                    self._cancel_all([self.main, *self._branches] if not self.main.done() else self.loop.tasks())
                 self._drain(self.main)
             if self.is_over:
                 raise Unload
@@ -64,9 +71,13 @@ class AsyncBody(Body):
         return self.main.done() and not self.loop.tasks()
 
     def _drain(self, main: asyncio.Task[Any]) -> None:
-        """Run the code until it waits; once its function has returned, cancel its tasks as `asyncio.run` does."""
+        """Run the code until it waits; once its function is over, cancel its tasks as `asyncio.run` does.
+
+        If it has returned, its branches end before that.
+        """
         self.loop.drain()
-        if main.done() and not self._was_swept:
+        has_failed = main.done() and (main.cancelled() or main.exception() is not None)
+        if main.done() and not self._was_swept and (has_failed or not self._branches):
             self._was_swept = True
             self._cancel_all(self.loop.tasks())
             self.loop.drain()
@@ -75,6 +86,36 @@ class AsyncBody(Body):
         for task in tasks:
             task.cancel()
 
+    def begin_branch(
+        self, parent: Branch, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Future[Any]:
+        """Have an async function run as a task of asyncio."""
+        if not inspect.iscoroutinefunction(function):
+            name = getattr(function, "__name__", "function")
+            raise DefinitionError(f"af.branch({name}) in an async workflow: give a function with `async def`")
+        assert current_branch() is parent
+        task = self.loop.create_task(function(*args, **kwargs))
+        future: Future[Any] = BodyFuture()
+        self._branches[task] = future
+        task.add_done_callback(self._branch_over)
+        return future
+
+    def _branch_over(self, task: asyncio.Task[Any]) -> None:
+        future = self._branches.pop(task)
+        if task.cancelled():
+            future._settle(None, cancelled(self))
+        elif (error := task.exception()) is not None:
+            future._settle(None, error)
+            self._failed.append((future, error))
+        else:
+            future._settle(task.result(), None)
+
+    def report_branches(self) -> None:
+        """Log the errors of branches that nobody has asked for."""
+        for future, error in self._failed:
+            if not future._heard and not self.is_over:
+                logger.error("Run %s: a branch failed: %s", self.run.name, reason_of(error), exc_info=error)
+
     def _begin(self) -> asyncio.Task[Any]:
         args, kwargs = self.arguments()
         return self.loop.create_task(self.workflow.function(*args, **kwargs))
@@ -82,6 +123,7 @@ class AsyncBody(Body):
     def value(self) -> Any:
         """Return the value of the code, or raise its error."""
         assert self.main is not None
+        self.report_branches()
         return self.main.result()
 
     def close(self) -> None:

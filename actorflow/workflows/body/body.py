@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actorflow.core.futures.future import Future
 from actorflow.errors import DefinitionError, NonDeterministic, PayloadError, RunCancelled, Unload
 from actorflow.store.codec import check_size
+from actorflow.store.error_json import read_error, write_error
 from actorflow.text import reason_of
 from actorflow.workflows.body.branch import Branch
 from actorflow.workflows.body.child_step import ChildStep, arguments_of_run
@@ -25,7 +26,7 @@ from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.records import ATTEMPT, CANCEL, Identity, RunLost, RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from actorflow.core.refs.ref import ActorRef
     from actorflow.store.transaction import Transaction
@@ -81,6 +82,8 @@ class Body:
         self.mail = Mail(self)
         self.trunk = Branch(self, "0")
         self.is_cancelled = False
+        self.why_cancelled: bytes | None = None
+        self.has_cancel = any(record.kind == CANCEL for record in self.journal)
         self.has_children = False  # it has started some
         self._to_replay = len(self.journal)
         self._unlaunched: deque[Step] = deque()  # by their `after`, which only grows
@@ -140,6 +143,12 @@ class Body:
         self.has_children = True
         return ChildStep(self, identity, start, workflow, given)
 
+    def begin_branch(
+        self, parent: Branch, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Future[Any]:
+        """Have a function of several steps run as a branch of its own."""
+        raise NotImplementedError  # pragma: no cover - sync and async bodies have their own way
+
     def begin_timer(self, branch: Branch, seconds: float) -> Future[Any]:
         """Begin a timer as the next step of a branch."""
         self.check()
@@ -180,6 +189,7 @@ class Body:
             self._to_replay -= 1
         self.now = record.at
         if record.kind == CANCEL:
+            self.why_cancelled = record.error
             self.cancel_steps()
         else:
             try:
@@ -252,6 +262,16 @@ class Body:
         if record.kind == CANCEL:
             self.interrupt_steps()
         self.wake()
+
+    def cancel(self, mail: int | None, why: str | None = None) -> None:
+        """Have the code told that the run is cancelled, once; may be called by any thread."""
+        with self.lock:
+            if self.has_cancel:
+                return
+            self.has_cancel = True
+        error = None if why is None else write_error(RunCancelled(why))
+        at = self.node.now()
+        self.arrive(RunRecord(0, ("", "cancel", 1), 0, CANCEL, None, None, error, 1, None, at), mail)
 
     @property
     def takes_nothing(self) -> bool:
@@ -375,11 +395,13 @@ class Body:
         return self._misfit
 
     def next_wake(self) -> float | None:
-        """Return when the first of its timers is due."""
-        times = (getattr(step, "due", None) for step in self.open.values())
+        """Return when the first of its timers is due, or its deadline."""
+        times = [getattr(step, "due", None) for step in self.open.values()]
+        times.append(None if self.has_cancel else self.run.deadline)
         return min((time for time in times if time is not None), default=None)
 
 
 def cancelled(body: Body) -> RunCancelled:
     """Return the error that ends a body whose run was cancelled."""
-    return RunCancelled(f"run {body.run.name} was cancelled")
+    why = None if body.why_cancelled is None else read_error(body.why_cancelled)[1]
+    return RunCancelled(str(why) if why is not None else f"run {body.run.name} was cancelled")

@@ -8,8 +8,7 @@ from actorflow.core.messages.execution import Execution
 from actorflow.errors import DefinitionError
 from actorflow.tasks.options import check_seconds
 from actorflow.workflows.body.branch import current_branch
-from actorflow.workflows.body.gathering import Gathered
-from actorflow.workflows.body.steps import StepFuture
+from actorflow.workflows.body.gathering import BodyFuture
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
@@ -74,7 +73,7 @@ class BodyExecution(Execution):
     def wait(self, future: Future[Any], timeout: float | None) -> None:
         """Wait for a step."""
         self.body.check()
-        if not isinstance(future, StepFuture | Gathered):
+        if not isinstance(future, BodyFuture):
             raise DefinitionError(
                 f"the body of run {self.body.run.name} waits for something that is no step of it, and a replay would "
                 "not: have a task wait for it, as a step"

@@ -11,7 +11,13 @@ from actorflow.core.futures.future import Future
 T = TypeVar("T")
 
 
-class Gathered(Future[Any]):
+class BodyFuture(Future[Any]):
+    """A future that the body of a workflow sets, by itself or as it hears of a record: its code may wait for it."""
+
+    __slots__ = ()
+
+
+class Gathered(BodyFuture):
     """A future of the results of several steps, in their order; the first error that is heard ends it.
 
     It is set when the last of them is, so in a body it counts as a step.

@@ -11,6 +11,7 @@ from actorflow.errors import JobCancelled, RunCancelled, StepFailed, Stopping
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.execution import Attempt
+from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord, step_name
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ LACK_SECONDS: Final = 1.0  # until a step is tried again that this process lacke
 LONGEST_NAP: Final = 60.0  # seconds; a longer timer looks at the clock on the way: somebody may set it
 
 
-class StepFuture(Future[Any]):
+class StepFuture(BodyFuture):
     """The future of a step, set when the body hears of its end."""
 
     __slots__ = ("step",)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.futures.future import Future, patient
@@ -11,6 +13,7 @@ from actorflow.errors import DefinitionError, RunCancelled, Stopping, Unload
 from actorflow.tasks.current import CURRENT_BODY
 from actorflow.workflows.body.body import Body, cancelled
 from actorflow.workflows.body.body_execution import BodyExecution
+from actorflow.workflows.body.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from actorflow.core.refs.ref import ActorRef
     from actorflow.tasks.task import AnyTask
     from actorflow.workflows.body.branch import Branch
+    from actorflow.workflows.body.lanes import Lane
     from actorflow.workflows.body.steps import TaskStep
     from actorflow.workflows.rows.records import RunRecord
     from actorflow.workflows.workflow import AnyWorkflow
@@ -38,7 +42,8 @@ class SyncBody(Body):
     _news: Future[None] | None = None
     _inline: TaskStep | None = None
     _pause: Future[None] | None = None
-    _raised_cancel = False
+    raised_cancel = False
+    lanes: Lanes | None = None
     thread = 0
 
     def execute(self) -> Any:
@@ -56,7 +61,7 @@ class SyncBody(Body):
         execution = SyncExecution(self, outer)
         token, mark = CURRENT.set(execution), CURRENT_BODY.set(self.trunk)
         try:
-            value = self.workflow.function(*args, **kwargs)
+            value = self._run_all(args, kwargs)
         finally:
             CURRENT_BODY.reset(mark)
             CURRENT.reset(token)
@@ -64,6 +69,45 @@ class SyncBody(Body):
             self.node.swallowed_unload(self)
             raise Unload
         return value
+
+    def _run_all(self, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Run the function, and the branches that it begins, to their ends."""
+        try:
+            value = self.workflow.function(*args, **kwargs)
+            if self.lanes is not None:
+                self.lanes.finish(failed=False)
+        except BaseException:
+            if self.lanes is not None and not self.is_over:
+                self.lanes.finish(failed=True)
+            raise
+        finally:
+            if self.lanes is not None and self.is_over:
+                self.lanes.unwind()
+        return value
+
+    def begin_branch(
+        self, parent: Branch, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Future[Any]:
+        """Have a function run in a thread of its own, one of which goes on at a time."""
+        if inspect.iscoroutinefunction(function):
+            name = getattr(function, "__name__", "function")
+            raise DefinitionError(f"af.branch({name}): it is async, and the body of {self.workflow.name} is not")
+        if self.lanes is None:
+            self.lanes = Lanes(self)
+        return self.lanes.begin(parent.child(), partial(function, *args, **kwargs))
+
+    def run_lane(self, lane: Lane) -> None:
+        """Run a branch in the thread that this is called in."""
+        outer = CURRENT.get()
+        assert outer is not None
+        assert self.lanes is not None
+        self.lanes.run(lane, outer, SyncExecution(self, outer))
+
+    def cancel_steps(self) -> None:
+        """Note that the run is cancelled, and have its branches told."""
+        super().cancel_steps()
+        if self.lanes is not None:
+            self.lanes.rouse_all()
 
     # --- waits -------------------------------------------------------------------------------------------------------
 
@@ -76,6 +120,8 @@ class SyncBody(Body):
         """
         while not future._done:
             self.check()
+            if self.lanes is not None and self.lanes.switch(future):
+                continue
             heard = self.deliver()
             self.check_cancelled()
             if not heard:
@@ -109,8 +155,10 @@ class SyncBody(Body):
 
     def check_cancelled(self) -> None:
         """Raise the error of a cancelled run, once."""
-        if self.is_cancelled and not self._raised_cancel:
-            self._raised_cancel = True
+        lanes = self.lanes
+        is_cancelled = self.is_cancelled or (lanes is not None and lanes.is_failing and lanes.current is not lanes.main)
+        if is_cancelled and not self.raised_cancel:
+            self.raised_cancel = True
             raise cancelled(self)
 
     def block(self, ready: Callable[[], bool]) -> None:
@@ -145,7 +193,8 @@ class SyncBody(Body):
             )
         self.check()
         step = self.step_of(branch, task, args, kwargs)
-        if task.cpu or (task.job_options.timeout or task.timeout) is not None:
+        has_limit = (task.job_options.timeout or task.timeout) is not None
+        if task.cpu or has_limit or (self.lanes is not None and self.lanes.open):
             return self.begin(step).get()
         self.open[step.identity] = step
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from actorflow.core.actors.actor import Actor
@@ -9,20 +10,22 @@ from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.durable.rows import ledger as mailboxes
 from actorflow.durable.rows.payload import unpack
-from actorflow.errors import PayloadError, StoreError, Unload
+from actorflow.errors import PayloadError, RunCancelled, StoreError, Unload
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import write_error
 from actorflow.tasks.execution import let_ctrl_c_pass
 from actorflow.text import reason_of
 from actorflow.workflows.body.async_body import AsyncBody
+from actorflow.workflows.body.body import cancelled
+from actorflow.workflows.body.steps import LONGEST_NAP
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember
-from actorflow.workflows.rows.records import CANCEL, RunRecord
 from actorflow.workflows.signals import CancelRun, ChildEnded
 
 if TYPE_CHECKING:
     from actorflow.durable.handling.runtime_messages import RowsArrived
     from actorflow.workflows.body.body import Body
+    from actorflow.workflows.body.lanes import Lane
     from actorflow.workflows.node.run_node import RunNode
 
 LEAVE_SECONDS = 0.1  # until it is looked again whether all of a run is committed
@@ -59,11 +62,11 @@ class RunActor(Actor):
         self.node = node
         self.body = body
         self.is_ending = self.is_unloaded = False
-        self.hears_cancel = body.is_cancelled or any(record.kind == CANCEL for record in body.journal)
 
     def on_start(self) -> None:
         """Load the mail, and begin the code."""
         body = self.body
+        body.ref = self.actor_ref
         self.node.durable.boxes[body.run.address] = RunBox(self.node, self.actor_ref)  # type: ignore[assignment]
         if isinstance(body, AsyncBody):
             body.tell = self.go_on_soon
@@ -72,6 +75,12 @@ class RunActor(Actor):
             self.actor_ref.cast(RunActor.go_on)
         elif isinstance(body, SyncBody):
             self.ctx.spawn(BodyThread, self.node, body).cast(BodyThread.execute)
+        self.watch_deadline()
+
+    def run_branch(self, lane: Lane) -> None:
+        """Have a thread for a branch of plain code."""
+        assert isinstance(self.body, SyncBody)
+        self.ctx.spawn(BranchThread, self.body, lane).cast(BranchThread.execute)
 
     # --- mail --------------------------------------------------------------------------------------------------------
 
@@ -105,10 +114,18 @@ class RunActor(Actor):
         except PayloadError as error:
             logger.warning("Run %s: a signal cannot be read here, and stays: %s", body.run.name, error)
             return
-        if not self.hears_cancel:
-            self.hears_cancel = True
-            at = self.node.now()
-            body.arrive(RunRecord(0, ("", "cancel", 1), 0, CANCEL, None, None, None, 1, None, at), row)
+        body.cancel(row)
+
+    def watch_deadline(self) -> None:
+        """Cancel the run once its time is over; the clock may be set on the way."""
+        body = self.body
+        if body.run.deadline is None or body.has_cancel:
+            return
+        left = body.run.deadline - self.node.now()
+        if left > 0:
+            self.ctx.after(min(left, LONGEST_NAP), self.watch_deadline)
+        else:
+            body.cancel(None, f"run {body.run.name} was cancelled, as its deadline has passed")
 
     # --- async code --------------------------------------------------------------------------------------------------
 
@@ -199,6 +216,22 @@ class BodyThread(Actor):
             node.give_back(body)
 
 
+class BranchThread(Actor):
+    """Runs a branch of plain code, and ends with it."""
+
+    _works_in_drains = True
+
+    def __init__(self, body: SyncBody, lane: Lane) -> None:
+        super().__init__()
+        self.body = body
+        self.lane = lane
+
+    def execute(self) -> None:
+        """Run the code of the branch to its end."""
+        self.body.run_lane(self.lane)
+        self.actor_ref.stop(block=False)
+
+
 def outcome_of(node: RunNode, body: Body, run: Any) -> tuple[str, bytes | None, bytes | None]:
     """Run code to its end; return the status of the run, its result, and its error.
 
@@ -216,6 +249,9 @@ def outcome_of(node: RunNode, body: Body, run: Any) -> tuple[str, bytes | None, 
         let_ctrl_c_pass(error)
         stored = write_error(error, has_traceback=True)
         if body.is_cancelled:
+            if isinstance(error, (RunCancelled, asyncio.CancelledError)):
+                told = cancelled(body).with_traceback(error.__traceback__)
+                stored = write_error(told, has_traceback=True)
             logger.info("Run %s was cancelled", body.run.name)
             return "cancelled", None, stored
         logger.error("Run %s failed: %s", body.run.name, reason_of(error), exc_info=error)

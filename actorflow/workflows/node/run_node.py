@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from actorflow.tasks.execution import Attempt
     from actorflow.workflows.body.body import Body
     from actorflow.workflows.body.child_step import ChildStep
+    from actorflow.workflows.body.lanes import Lane
     from actorflow.workflows.body.steps import Step
     from actorflow.workflows.rows.ledger import NewRun
     from actorflow.workflows.rows.records import ClaimedRun, Identity, RunRecord
@@ -127,6 +128,11 @@ class RunNode:
         body = kind(self, run, workflow, records)
         self.bodies[run.name] = body
         return body
+
+    def run_branch(self, body: SyncBody, lane: Lane) -> None:
+        """Have a thread for a branch of plain code."""
+        assert body.ref is not None
+        self.scheduler.post(body.ref, Call("run_branch", (lane,), {}), None)
 
     def run_step(self, attempt: Attempt[Any]) -> None:
         """Have an attempt of a step run; any thread may ask."""

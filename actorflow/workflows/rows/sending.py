@@ -91,5 +91,5 @@ def send_stored(
 
 def cancelled_at(run: str, now: float, keep: float = KEEP_ENDED) -> dict[str, Any]:
     """Return the columns of a run that ends before it has begun."""
-    error = write_error(RunCancelled("it was cancelled before it began"))
+    error = write_error(RunCancelled(f"run {run} was cancelled before it began"))
     return {"name": run, "error": error, "now": now, "keep": now + keep}
