@@ -71,7 +71,19 @@ if TYPE_CHECKING:
     from actorflow.tasks.current import current
     from actorflow.tasks.retry import Retry
     from actorflow.tasks.task import task
-    from actorflow.workflows.calls import as_completed, branch, gather, now, random, signal, sleep, uuid, wait
+    from actorflow.workflows.calls import (
+        as_completed,
+        branch,
+        continue_as_new,
+        gather,
+        now,
+        patched,
+        random,
+        signal,
+        sleep,
+        uuid,
+        wait,
+    )
     from actorflow.workflows.dag.definition import Dag
     from actorflow.workflows.dag.node import Node, Results
     from actorflow.workflows.run import NodeInfo, Run, RunEvent
@@ -154,10 +166,12 @@ __all__ = [
     "as_completed",
     "branch",
     "child",
+    "continue_as_new",
     "current",
     "gather",
     "now",
     "open_store",
+    "patched",
     "queue",
     "random",
     "signal",
@@ -187,6 +201,8 @@ LATER: Final = {
     "StepInfo": "actorflow.workflows.stored_run",
     "as_completed": "actorflow.workflows.calls",
     "branch": "actorflow.workflows.calls",
+    "continue_as_new": "actorflow.workflows.calls",
+    "patched": "actorflow.workflows.calls",
     "gather": "actorflow.workflows.calls",
     "now": "actorflow.workflows.calls",
     "random": "actorflow.workflows.calls",

@@ -8,14 +8,17 @@ import uuid as _uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, overload
 
 from actorflow.core.futures.future import Future
 from actorflow.errors import DefinitionError
+from actorflow.store.codec import check_size
 from actorflow.store.error_json import name_of_class
-from actorflow.tasks.options import check_seconds
+from actorflow.tasks.options import check_seconds, check_text
 from actorflow.text import text_of
+from actorflow.workflows.body.body import ContinuedAsNew
 from actorflow.workflows.body.branch import Branch, current_branch
+from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.body.gathering import BodyFuture, Gathered
 from actorflow.workflows.body.steps import SignalStep
 
@@ -186,6 +189,47 @@ def _in_order(body: Body, futures: list[Future[T]]) -> Iterator[Future[T]]:
             news[:] = [BodyFuture()]
             news[0].get()
         yield over.popleft()
+
+
+# --- versions and turns -----------------------------------------------------------------------------------------------
+
+
+def patched(name: str, /) -> bool:
+    """Say whether the body may take the new path of a change to its code: not if its records were made without it.
+
+    `if af.patched("two-couriers"):` is true in runs that come there for the first time, and in each replay of these; a
+    run that has records of the old path takes that.
+
+    Raises:
+        DefinitionError: called outside of a body, or a name that is no text.
+    """
+    if not isinstance(name, str) or not name:
+        msg = f"af.patched({name!r}): give the change a name"
+        raise DefinitionError(msg)
+    check_text("name", name)
+    return branch_of("patched()").body.patched(name)
+
+
+def continue_as_new(*args: Any, **kwargs: Any) -> NoReturn:
+    """End the journal of the run here, and begin the run anew under the same id with other arguments, in one commit.
+
+    So a workflow that goes on for ever has a journal that does not. Signals that it has not taken are kept; its
+    children and branches are ended, as at the end of a run.
+
+    Raises:
+        DefinitionError: called outside of a body, or in a branch, or the workflow does not take these arguments.
+        PayloadError: an argument cannot be stored.
+    """
+    here = branch_of("continue_as_new()")
+    body = here.body
+    if here is not body.trunk:
+        msg = (
+            "af.continue_as_new() in a branch or a task of asyncio would end the others: call it in the function itself"
+        )
+        raise DefinitionError(msg)
+    given = arguments_of_run(body.workflow, args, kwargs)
+    check_size(given, f"the arguments of {body.workflow.name}", body.node.site.payload_limit)
+    raise ContinuedAsNew(given)
 
 
 # --- branches ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,8 @@ from actorflow.core.actors.child import child
 from actorflow.core.atomic import exclusively
 from actorflow.core.log import logger
 from actorflow.durable.opening import runtime_of
+from actorflow.durable.rows.payload import pack
+from actorflow.durable.rows.records import Letter
 from actorflow.errors import DefinitionError
 from actorflow.store.codec import check_size
 from actorflow.tasks.options import check_text
@@ -22,6 +25,9 @@ from actorflow.workflows.node.run_node import RunNode
 from actorflow.workflows.node.runners import Runners
 from actorflow.workflows.rows import keeping, ledger
 from actorflow.workflows.rows.ledger import NewRun
+from actorflow.workflows.rows.records import address_of
+from actorflow.workflows.rows.sending import RunOver
+from actorflow.workflows.signals import AT_START
 from actorflow.workflows.stored_run import StoredRun
 from actorflow.workflows.workflow import AnyWorkflow, find_workflow
 
@@ -100,12 +106,20 @@ def start_run(home: Any, what: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         key=options.key,
         deadline=None if options.deadline is None else node.now() + options.deadline,
     )
+    signal, run = options.signal, StoredRun[Any](node, new.name)
     execution = handler_of(node.store)
     if execution is not None:
         start_within(node, execution, new, partial(check_same, home, new))
-    elif node.start(new) is None:
+        if signal is not None:
+            run.signal(signal, id=AT_START)  # in the same commit
+        return run
+    letter = None if signal is None else Letter(address_of(new.name), pack(signal, node.site.payload_limit))
+    if node.start(new, letter) is None:
         check_same(home, new)
-    return StoredRun(node, new.name)
+        if signal is not None:
+            with contextlib.suppress(RunOver):
+                run.signal(signal, id=AT_START)
+    return run
 
 
 def new_id(scheduler: Scheduler) -> str:

@@ -22,6 +22,7 @@ class RunOptions:
         priority: the smallest is begun first.
         on_parent_close: of a run that a workflow has started: "cancel" cancels it when the parent ends, "abandon" lets
             it go on by itself, also if the parent is cancelled, and "wait" has the parent end after it.
+        signal: a signal that the run is started with, in the same commit.
     """
 
     id: str | None = None
@@ -30,6 +31,7 @@ class RunOptions:
     key: str | None = None
     priority: int = 0
     on_parent_close: Literal["cancel", "abandon", "wait"] = "cancel"
+    signal: object = None
 
     def __post_init__(self) -> None:
         for name in ("id", "version", "key"):

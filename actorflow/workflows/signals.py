@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+AT_START: Final = "start"  # marks the signal that a run is started with
 
 
 @dataclass(frozen=True)

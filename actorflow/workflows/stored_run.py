@@ -16,7 +16,7 @@ from actorflow.store.error_json import read_error
 from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
 from actorflow.workflows.rows import keeping, ledger
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, address_of, event_of, step_name
+from actorflow.workflows.rows.records import ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
 from actorflow.workflows.run import RunEvent
 from actorflow.workflows.signals import CancelRun
@@ -104,7 +104,7 @@ class StoredRun(Generic[R_co]):
                 ended=record.at,
             )
             for record in records
-            if record.kind not in (ATTEMPT, CANCEL)
+            if record.kind not in {ATTEMPT, *NO_STEP}
         ]
 
     @property
@@ -114,7 +114,7 @@ class StoredRun(Generic[R_co]):
         records = self._store.read(lambda tx: ledger.records(tx, row[0]))
         events = [] if row[STARTED] is None else [RunEvent("started", self.id, None, row[STARTED])]
         for record in records:
-            if record.kind != CANCEL:
+            if record.kind not in NO_STEP:
                 name = step_name(record.identity)
                 if record.began is not None:
                     events.append(RunEvent("step started", self.id, name, record.began))

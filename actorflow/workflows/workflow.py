@@ -33,6 +33,7 @@ class RunKeywords(TypedDict, total=False):
     key: str | None
     priority: int
     on_parent_close: Literal["cancel", "abandon", "wait"]
+    signal: object
 
 
 class AnyWorkflow:

@@ -266,7 +266,17 @@ async def branched_async() -> list[Any]:
     return [mine, [*await af.gather(*legs)], order]
 
 
+@af.workflow
+def patches() -> list[Any]:
+    """Ask between steps whether a new path may be taken."""
+    seen: list[Any] = [af.patched("early"), number(1)[0], af.patched("middle")]
+    both = [number.submit(2), number.submit(3)]
+    seen += [future.get()[0] for future in both]
+    return [*seen, af.patched("late"), af.patched("early"), number(4)[0]]
+
+
 BODIES = [
+    patches,
     *(branched, branched_async, nested, workers, failing, first, walks_a_set, timers, polls, mapped, sleeps),
     *(parent, parent_async),
 ]

@@ -74,6 +74,14 @@ update actorflow.run set
     keep_until = :keep
 where id = :id and owner = :owner and epoch = :epoch;
 
+-- name: renew
+update actorflow.run set
+    state = 0, owner = null, epoch = epoch + 1, input = :input, turn = turn + 1, started = null, wake = null
+where id = :id and owner = :owner and epoch = :epoch;
+
+-- name: drop_journal
+delete from actorflow.record where run = :run;
+
 -- name: end_unbegun
 update actorflow.run set
     state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep

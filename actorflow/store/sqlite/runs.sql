@@ -67,6 +67,14 @@ update af_run set
     keep_until = :keep
 where id = :id and owner = :owner and epoch = :epoch;
 
+-- name: renew
+update af_run set
+    state = 0, owner = null, epoch = epoch + 1, input = :input, turn = turn + 1, started = null, wake = null
+where id = :id and owner = :owner and epoch = :epoch;
+
+-- name: drop_journal
+delete from af_record where run = :run;
+
 -- name: end_unbegun
 update af_run set
     state = 4, status = 'cancelled', wake = null, error = :error, ended = :now, keep_until = :keep

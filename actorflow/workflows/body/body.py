@@ -23,7 +23,7 @@ from actorflow.workflows.body.gathering import Gathered
 from actorflow.workflows.body.mail import Mail
 from actorflow.workflows.body.steps import Step, TaskStep, TimerStep, arguments_of
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, Identity, RunLost, RunRecord
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, PATCHED, Identity, RunLost, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,10 +65,13 @@ class Body:
         self.now = run.started
         self.last = records[-1].n if records else 0
         self.open: dict[Identity, Step] = {}
+        self.patches: dict[str, bool] = {}  # what was answered to `af.patched`
         self.attempts: dict[Identity, list[RunRecord]] = {}
         self.journal: deque[RunRecord] = deque()
         for record in records:
-            if record.kind == ATTEMPT:
+            if record.kind == PATCHED:
+                self.patches[record.identity[1]] = True
+            elif record.kind == ATTEMPT:
                 self.attempts.setdefault(record.identity, []).append(record)
             else:
                 self.journal.append(record)
@@ -162,6 +165,20 @@ class Body:
             self._unlaunched.append(step)
         self.launch()
         return step.future
+
+    def patched(self, name: str) -> bool:
+        """Say whether the code may take a new path; the answer stays the same in this run.
+
+        It may not if it replays records, as these were made without the path, unless one says that it was asked then.
+        """
+        self.check()
+        identity = ("", f"patched {name}", 1)
+        found = self.patches.get(identity[1])
+        if found is None:
+            found = self.patches[identity[1]] = not self.is_replaying
+            if found:
+                self.note(RunRecord(0, identity, 0, PATCHED, None, None, None, 1, None, self.node.now()))
+        return found
 
     def check(self) -> None:
         """Raise the error that ends the code: it is unloaded, or somebody has cancelled the run."""
@@ -399,6 +416,14 @@ class Body:
         times = [getattr(step, "due", None) for step in self.open.values()]
         times.append(None if self.has_cancel else self.run.deadline)
         return min((time for time in times if time is not None), default=None)
+
+
+class ContinuedAsNew(BaseException):
+    """Ends the code of a run that begins anew; raised by `af.continue_as_new`, and to pass."""
+
+    def __init__(self, input: bytes) -> None:
+        super().__init__()
+        self.input = input
 
 
 def cancelled(body: Body) -> RunCancelled:

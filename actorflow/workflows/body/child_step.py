@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from actorflow.durable.rows.payload import pack
 from actorflow.errors import RunCancelled, RunFailed
 from actorflow.store.codec import encode
 from actorflow.store.error_json import read_error, write_error
@@ -24,11 +25,12 @@ class ChildStep(Step):
     Attributes:
         name: the id of the child.
         place: where the step stands, as the row of the child has it.
+        signal: that the child is started with, as it is stored.
         is_cancelled: the run was cancelled while the child was under way, and the child is to end with it.
         is_ended: its end is in the journal.
     """
 
-    __slots__ = ("given", "is_cancelled", "is_ended", "name", "options", "place", "workflow")
+    __slots__ = ("given", "is_cancelled", "is_ended", "name", "options", "place", "signal", "workflow")
 
     def __init__(self, body: Body, identity: Identity, start: int, workflow: AnyWorkflow, given: bytes) -> None:
         super().__init__(body, identity, start, hashlib.blake2b(given, digest_size=16).digest())
@@ -38,6 +40,8 @@ class ChildStep(Step):
         self.given = given
         self.name = self.options.id or f"{body.run.scope}/{branch}/{name}/{occurrence}"
         self.place = json.dumps([body.run.turn, branch, name, occurrence])
+        signal, limit = self.options.signal, body.node.site.payload_limit
+        self.signal = None if signal is None else pack(signal, limit)
         self.is_cancelled = self.is_ended = False
 
     @property

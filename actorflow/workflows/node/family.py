@@ -13,9 +13,9 @@ from actorflow.store.error_json import write_error
 from actorflow.workflows.node.members import RunMember
 from actorflow.workflows.rows import ledger
 from actorflow.workflows.rows.ledger import NewRun
-from actorflow.workflows.rows.records import FINAL, OVER, OWNED, address_of
+from actorflow.workflows.rows.records import FINAL, OVER, OWNED, RENEWED, address_of
 from actorflow.workflows.rows.sending import cancelled_at
-from actorflow.workflows.signals import CancelRun, ChildEnded
+from actorflow.workflows.signals import AT_START, CancelRun, ChildEnded
 
 if TYPE_CHECKING:
     from actorflow.store.transaction import Transaction
@@ -73,9 +73,12 @@ def end_run(
     Raises:
         RunLost: another node has the run by now.
     """
-    if run.parent is not None:
+    if status == RENEWED:
+        ledger.renew(transaction, run, node.id, output)
+    elif run.parent is not None:
         tell_parent(transaction, node, run, status, output, error)
-    ledger.end(transaction, run, node.id, status, output, error, node.now(), node.keep)
+    if status != RENEWED:
+        ledger.end(transaction, run, node.id, status, output, error, node.now(), node.keep)
     if has_children:
         close_children(transaction, node, run.name)
 
@@ -134,6 +137,8 @@ class ChildMember(RunMember):
         elif row is None:
             owner = node.id if node.runs_here(step.workflow.name) else None
             self.added = ledger.add(transaction, self.new(), node.now(), owner)
+            if step.signal is not None:
+                mailboxes.put_once(transaction, node.durable, Letter(address_of(step.name), step.signal), AT_START)
         elif (row[PARENT], row[PARENT_STEP]) != (run.name, step.place):
             taken = f"run {step.name!r} is there already, and is no child of this step: give the child another id"
             self.ended = "failed", None, write_error(DefinitionError(taken))

@@ -16,10 +16,11 @@ from actorflow.store.error_json import write_error
 from actorflow.tasks.execution import let_ctrl_c_pass
 from actorflow.text import reason_of
 from actorflow.workflows.body.async_body import AsyncBody
-from actorflow.workflows.body.body import cancelled
+from actorflow.workflows.body.body import ContinuedAsNew, cancelled
 from actorflow.workflows.body.steps import LONGEST_NAP
 from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember
+from actorflow.workflows.rows.records import RENEWED
 from actorflow.workflows.signals import CancelRun, ChildEnded
 
 if TYPE_CHECKING:
@@ -243,6 +244,12 @@ def outcome_of(node: RunNode, body: Body, run: Any) -> tuple[str, bytes | None, 
         value = run()
         output = encode(value, what)
         check_size(output, what, node.site.payload_limit)
+    except ContinuedAsNew as renewal:
+        if body.is_over:
+            raise Unload from None
+        if body.is_cancelled:
+            return "cancelled", None, write_error(cancelled(body))
+        return RENEWED, renewal.input, None
     except BaseException as error:  # noqa: BLE001 - the user's, whatever it is
         if body.is_over:
             raise Unload from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorflow.core.log import logger
 from actorflow.core.messages.messages import Call
 from actorflow.core.outage import Outage
+from actorflow.durable.rows import ledger as mailboxes
 from actorflow.errors import ActorDeadError, ActorflowError, OutcomeUnknown, StoreError, Unload
 from actorflow.store.commit_batch import batch_of
 from actorflow.tasks.site import TaskSite
@@ -16,14 +16,16 @@ from actorflow.workflows.body.sync_body import SyncBody
 from actorflow.workflows.node.family import ChildMember, end_run
 from actorflow.workflows.node.members import STORE_SECONDS, EndMember, RecordMember, RunMember
 from actorflow.workflows.rows import ledger
-from actorflow.workflows.rows.records import CANCEL, PARKED, READY, WAITING, RunLost, event_of, step_name
+from actorflow.workflows.rows.records import NO_STEP, PARKED, READY, RENEWED, WAITING, RunLost, event_of, step_name
 from actorflow.workflows.run import RunEvent
+from actorflow.workflows.signals import AT_START
 from actorflow.workflows.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
     from actorflow.core.futures.future import Future
     from actorflow.core.refs.ref import ActorRef
     from actorflow.durable.node.runtime import DurableRuntime
+    from actorflow.durable.rows.records import Letter
     from actorflow.store.transaction import Transaction
     from actorflow.tasks.execution import Attempt
     from actorflow.workflows.body.body import Body
@@ -86,12 +88,19 @@ class RunNode:
 
     # --- starts and loads --------------------------------------------------------------------------------------------
 
-    def start(self, new: NewRun) -> ClaimedRun | None:
-        """Start a run, here if this system runs its workflow; None if there is one of that name."""
+    def start(self, new: NewRun, signal: Letter | None = None) -> ClaimedRun | None:
+        """Start a run, maybe with a signal, here if its workflow is run here; None if there is one of that name."""
         is_ours = self.runs_here(new.workflow)
         owner = self.id if is_ours else None
+
+        def work(transaction: Transaction) -> ClaimedRun | None:
+            run = ledger.add(transaction, new, self.now(), owner)
+            if run is not None and signal is not None:
+                mailboxes.put_once(transaction, self.durable, signal, AT_START)
+            return run
+
         try:
-            run: ClaimedRun | None = self.store.write(partial(ledger.add, new=new, now=self.now(), owner=owner))
+            run: ClaimedRun | None = self.store.write(work)
             if run is not None:
                 self.added(run)
         except BaseException:  # also a Ctrl-C: the run may be there, and would be nobody's
@@ -156,7 +165,7 @@ class RunNode:
 
     def tell_record(self, run: str, record: RunRecord) -> None:
         """Publish the end of a step, or of an attempt."""
-        if RunEvent in self.scheduler.events.listeners and record.kind != CANCEL:
+        if RunEvent in self.scheduler.events.listeners and record.kind not in NO_STEP:
             kind, detail = event_of(record)
             self.tell(kind, run, record.identity, detail)
 
@@ -254,6 +263,10 @@ class RunNode:
     def ended(self, body: Body, status: str) -> None:
         """Tell those that wait that a run is over; its end is committed."""
         logger.info("Run %s is %s", body.run.name, status)
+        if status == RENEWED:
+            self.forget(body)
+            self.look()
+            return
         self.tell(status, body.run.name)
         self.forget(body)
 

@@ -162,6 +162,18 @@ def row_of(run: ClaimedRun, owner: str, record: RunRecord) -> dict[str, Any]:
     }
 
 
+def renew(transaction: Transaction, run: ClaimedRun, owner: str, input: bytes | None) -> None:
+    """End the journal of a run, and have the run begun anew with other arguments; its mail stays.
+
+    Raises:
+        RunLost: another node has the run by now.
+    """
+    values = {"id": run.id, "owner": owner, "epoch": run.epoch, "input": input}
+    if transaction.run("runs.renew", values) != 1:
+        raise lost(run)
+    transaction.run("runs.drop_journal", {"run": run.id})
+
+
 def end(
     transaction: Transaction,
     run: ClaimedRun,

@@ -16,6 +16,8 @@ RESULT: Final = 0  # the end of a task, a timer, or a wait: what the body hears
 ATTEMPT: Final = 1  # a try that failed, after which there is another
 CANCEL: Final = 2  # somebody wants the run to end
 CANCELLED: Final = 3  # the end of a child that was cancelled
+PATCHED: Final = 5  # the code asked whether it may take a new path, and may
+NO_STEP: Final = frozenset({CANCEL, PATCHED})
 
 # States of runs.
 READY: Final = 0
@@ -24,6 +26,7 @@ OWNED: Final = 2
 PARKED: Final = 3
 OVER: Final = 4
 
+RENEWED: Final = "renewed"  # in place of a status: the run ends its journal, and begins anew
 FINAL: Final = frozenset({"completed", "failed", "cancelled"})
 
 
