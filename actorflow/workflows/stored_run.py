@@ -13,9 +13,11 @@ from actorflow.durable.rows.records import Letter
 from actorflow.errors import AskTimeout, DefinitionError, OutcomeUnknown, RunCancelled, RunFailed
 from actorflow.queues.job import TimedOut, wait
 from actorflow.store.error_json import read_error
+from actorflow.tasks.options import check_text
 from actorflow.workflows.node.family import end_unbegun
 from actorflow.workflows.node.held_runs import handler_of, send_within
-from actorflow.workflows.rows import keeping, ledger
+from actorflow.workflows.rows import keeping, ledger, trying_again
+from actorflow.workflows.rows.ledger import NewRun
 from actorflow.workflows.rows.records import ATTEMPT, FINAL, NO_STEP, address_of, event_of, step_name
 from actorflow.workflows.rows.sending import RunOver, missing, put
 from actorflow.workflows.run import RunEvent
@@ -245,6 +247,50 @@ class StoredRun(Generic[R_co]):
         except RunOver:
             return False
         return True
+
+    # --- once more ---------------------------------------------------------------------------------------------------
+
+    def retry(self, *, from_: str | None = None) -> None:
+        """Have the run, which has failed or was cancelled, go on from a step; the results before that are kept.
+
+        Its deadline counts no more, and signals that it had not taken are gone. Children that failed are tried again.
+
+        Args:
+            from_: name of the step; None: the one that failed last, or the place of the cancel.
+
+        Raises:
+            DefinitionError: it is not over, has completed and no step is given, or has no such step.
+        """
+        if not self._store.write(lambda tx: trying_again.retry(tx, self.id, from_)):
+            raise missing(self.id, self._store)
+        self._node.look()
+
+    def fork(self, *, step: str | None = None, id: str | None = None) -> StoredRun[R_co]:
+        """Start a run that has the results of this one before a step, and goes on from there; this one stays.
+
+        Args:
+            step: its name; None: no results are kept.
+            id: of the new run.
+
+        Raises:
+            DefinitionError: there is no such run, or it has no such step, or the new id is taken.
+        """
+        check_text("id", id)
+        row = self._store.read(lambda tx: tx.one("runs.get", {"name": self.id}))
+        if row is None:
+            raise missing(self.id, self._store)
+        node = self._node
+        seed, started = (row[23] or f"{row[1]} {row[18]}", row[19]) if step is not None else (None, None)
+        name = id or f"{self.id}-{node.scheduler.random_for('runs').getrandbits(64):016x}"
+        turn = row[22] if step is not None else 0
+        new = NewRun(
+            name, row[2], row[14], row[3], row[4], priority=row[9], key=row[10], seed=seed, turn=turn, started=started
+        )
+        if not self._store.write(lambda tx: trying_again.fork(tx, row, new, step, node.now(), node.id)):
+            msg = f"run {name!r} is there already: give the fork another id"
+            raise DefinitionError(msg)
+        node.look()
+        return StoredRun(node, name)
 
     def _send(self, message: Any, id: str | None) -> bool:
         runtime = self._node.durable

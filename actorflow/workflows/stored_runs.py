@@ -16,7 +16,7 @@ from actorflow.durable.rows.ledger import LedgerContext
 from actorflow.store.error_json import read_error
 from actorflow.store.transaction import NEWEST
 from actorflow.workflows.rows import keeping, ledger
-from actorflow.workflows.rows.records import ATTEMPT, CANCEL, PARKED
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, PARKED, PATCHED
 from actorflow.workflows.rows.sending import RunOver, missing, send_stored
 from actorflow.workflows.workflow import AnyWorkflow
 
@@ -128,7 +128,7 @@ class StoredRuns:
         """
         row = self.row(id)
         records = self._store.read(lambda tx: ledger.records(tx, row[0]))
-        kinds = {ATTEMPT: "failed attempt", CANCEL: "cancel"}
+        kinds = {ATTEMPT: "failed attempt", CANCEL: "cancel", PATCHED: "patched"}
         return {
             **dict(zip(COLUMNS, row[1:], strict=False)),
             "input": plain(row[keeping.INPUT]),

@@ -74,6 +74,18 @@ update actorflow.run set
     keep_until = :keep
 where id = :id and owner = :owner and epoch = :epoch;
 
+-- name: ended_children
+select id, name, status, parent_step from actorflow.run where parent = :parent and state = 4;
+
+-- name: drop_record
+delete from actorflow.record where run = :run and n = :n;
+
+-- name: retry
+update actorflow.run set
+    state = 0, status = 'queued', owner = null, epoch = epoch + 1, output = null, error = null, reason = null,
+    misfits = null, deadline = null, ended = null, keep_until = null
+where id = :id;
+
 -- name: renew
 update actorflow.run set
     state = 0, owner = null, epoch = epoch + 1, input = :input, turn = turn + 1, started = null, wake = null

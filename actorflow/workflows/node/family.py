@@ -80,13 +80,13 @@ def end_run(
     if status != RENEWED:
         ledger.end(transaction, run, node.id, status, output, error, node.now(), node.keep)
     if has_children:
-        close_children(transaction, node, run.name)
+        close_children(transaction, node, run.name, run.epoch)
 
 
-def close_children(transaction: Transaction, node: RunNode, parent: str) -> None:
+def close_children(transaction: Transaction, node: RunNode, parent: str, epoch: int) -> None:
     """Cancel the children of a run that are to end with it."""
     for (name,) in transaction.all("runs.children", {"parent": parent}):
-        cancel_run(transaction, node, name, "its parent is over")
+        cancel_run(transaction, node, name, f"its parent is over ({epoch})")
 
 
 def cancel_run(transaction: Transaction, node: RunNode, name: str, why: str) -> None:
@@ -145,7 +145,7 @@ class ChildMember(RunMember):
         elif row[STATE] == OVER:
             self.ended = row[STATUS], row[OUTPUT], row[ERROR]
         elif step.is_cancelled:
-            cancel_run(transaction, node, step.name, "its parent was cancelled")
+            cancel_run(transaction, node, step.name, f"its parent was cancelled ({run.epoch})")
         self.is_here = row is not None and row[STATE] == OWNED and row[OWNER] == node.id
 
     def new(self) -> NewRun:

@@ -37,6 +37,8 @@ class NewRun:
     key: str | None = None
     deadline: float | None = None
     seed: str | None = None
+    turn: int = 0
+    started: float | None = None
 
 
 def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) -> ClaimedRun | None:
@@ -61,8 +63,8 @@ def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) ->
             "epoch": int(is_owned),
             "input": new.input,
             "created": now,
-            "started": now if is_owned else None,
-            "turn": 0,
+            "started": new.started or (now if is_owned else None),
+            "turn": new.turn,
             "seed": new.seed,
         },
     )
@@ -82,8 +84,8 @@ def add(transaction: Transaction, new: NewRun, now: float, owner: str | None) ->
         int(is_owned),
         new.input,
         now,
-        now,
-        0,
+        new.started or now,
+        new.turn,
         new.seed,
     )
 

@@ -1,0 +1,109 @@
+"""Trying again: runs that go on from an earlier place of their journals, as themselves or as a copy."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from actorflow.errors import DefinitionError
+from actorflow.workflows.rows import ledger
+from actorflow.workflows.rows.records import ATTEMPT, CANCEL, FINAL, NO_STEP, OVER, PARKED, READY, step_name
+
+if TYPE_CHECKING:
+    from actorflow.store.transaction import Row, Transaction
+    from actorflow.workflows.rows.ledger import NewRun
+    from actorflow.workflows.rows.records import Identity, RunRecord
+
+# Columns of `runs.get`.
+STATE, STATUS = 7, 8
+
+
+def retry(transaction: Transaction, name: str, step: str | None) -> bool:
+    """Have a run that has failed go on from a step, or from the one that failed; False if there is no such run.
+
+    Its children that failed, and whose ends it has not recorded, are tried again, too.
+
+    Raises:
+        DefinitionError: it is not over, or has completed and no step was given, or has no such step.
+    """
+    transaction.one("runs.lock", {"name": name})
+    row = transaction.one("runs.get", {"name": name})
+    if row is None or row[STATE] not in {READY, 1, 2, PARKED, OVER}:
+        return False
+    if row[STATE] != PARKED and (row[STATUS] not in FINAL or (row[STATUS] == "completed" and step is None)):
+        cure = (
+            "name the step from which it is to go on"
+            if row[STATUS] == "completed"
+            else "wait for its end, or cancel it"
+        )
+        msg = f"run {name} is {row[STATUS]}: {cure}"
+        raise DefinitionError(msg)
+    todo = [(row[0], name, step, False)]
+    while todo:
+        run, this, at, anew = todo.pop()
+        records = ledger.records(transaction, run)
+        kept = [] if anew else kept_of(this, records, at)
+        numbers = {one.n for one in kept}
+        transaction.many("runs.drop_record", [{"run": run, "n": one.n} for one in records if one.n not in numbers])
+        transaction.run("runs.retry", {"id": run})
+        todo += children_of(transaction, this, kept, {one.identity for one in records})
+    return True
+
+
+def children_of(
+    transaction: Transaction, name: str, kept: list[RunRecord], before: set[Identity]
+) -> list[tuple[int, str, None, bool]]:
+    """Return the children to be tried again with their parent; those are begun anew whose results are dropped."""
+    ends = {record.identity for record in kept}
+    found: list[tuple[int, str, None, bool]] = []
+    for child, child_name, status, place in transaction.all("runs.ended_children", {"parent": name}):
+        _, *where = json.loads(place)
+        identity: Any = tuple(where)
+        if identity not in ends and (status != "completed" or identity in before):
+            found.append((child, child_name, None, status == "completed"))
+    return found
+
+
+def kept_of(name: str, records: list[RunRecord], step: str | None) -> list[RunRecord]:
+    """Return the records before a step; without one, before a cancel, or else before the last step that failed.
+
+    Raises:
+        DefinitionError: the run has no such step.
+    """
+    cut = place_of(name, records, step)
+    again = {record.identity for record in records if record.n >= cut}
+    return [
+        record for record in records if record.n < cut and not (record.kind == ATTEMPT and record.identity in again)
+    ]
+
+
+def place_of(name: str, records: list[RunRecord], step: str | None) -> int:
+    """Return the number of the first record that is not kept."""
+    end = records[-1].n + 1 if records else 1
+    cancel = next((record.n for record in records if record.kind == CANCEL), end)
+    if step is None:
+        failed = [one.n for one in records if one.error is not None and one.kind not in {ATTEMPT, *NO_STEP}]
+        return cancel if cancel < end or not failed else failed[-1]
+    for record in records:
+        short = record.identity[1]
+        if record.kind not in NO_STEP and (step in {short, step_name(record.identity)} or short.endswith(f".{step}")):
+            return min(cancel, record.n)
+    known = ", ".join(dict.fromkeys(step_name(one.identity) for one in records if one.kind not in NO_STEP)) or "none"
+    msg = f"run {name} has no step {step!r} in its records; it has {known}"
+    raise DefinitionError(msg)
+
+
+def fork(transaction: Transaction, row: Row, new: NewRun, step: str | None, now: float, node: str) -> bool:
+    """Add a run that has the records of another before a step, and goes on from there; False if its name is taken.
+
+    Raises:
+        DefinitionError: the run has no such step.
+    """
+    records = ledger.records(transaction, row[0])
+    kept = kept_of(row[1], records, step) if step is not None else []
+    run = ledger.add(transaction, new, now, node)
+    if run is None:
+        return False
+    ledger.append(transaction, run, node, kept)
+    ledger.let_go(transaction, run, node, READY, "queued")
+    return True
