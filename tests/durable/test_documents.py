@@ -9,7 +9,7 @@ import pytest
 import actorflow as af
 from actorflow.machine.actor import ChartActor
 from actorflow.machine.scxml import ScxmlActor, load
-from tests.durable.test_messages import wait_for
+from actorflow.testing import VirtualSystem
 
 COUNTER = load(
     "<scxml datamodel='python'><datamodel><data id='n' expr='0'/></datamodel><state id='a'>"
@@ -68,16 +68,18 @@ def test_a_durable_chart_without_a_model_goes_on_and_one_with_a_model_is_refused
 
 
 LATER = load(
-    "<scxml><state id='a'><onentry><send event='hello' delay='300ms' target='#_scxml_box'/></onentry></state></scxml>"
+    "<scxml><state id='a'><onentry><send event='hello' delay='3600s' target='#_scxml_box'/></onentry></state></scxml>"
 )
 BOX = load("<scxml><state id='a'><transition event='hello' target='b'/></state><state id='b'/></scxml>")
 
 
 def test_what_a_durable_document_sends_later_to_another_is_sent_by_the_next_process(tmp_path: Path) -> None:
     later = af.child(ScxmlActor, LATER).options(name="later", durable=True)
-    with af.ActorSystem("shop", store=f"sqlite:///{tmp_path / 'shop.db'}") as system:
+    with VirtualSystem("shop", store=f"sqlite:///{tmp_path / 'shop.db'}") as system:
         assert system.spawn(later).state == "a"
-    with af.ActorSystem("shop", store=f"sqlite:///{tmp_path / 'shop.db'}") as system:
+    with VirtualSystem("shop", store=f"sqlite:///{tmp_path / 'shop.db'}") as system:
         box = system.spawn(ScxmlActor, BOX, sessionid="box")
         system.spawn(later)
-        wait_for(lambda: box.state == "b")
+        assert box.state == "a"
+        system.sleep(3601)
+        assert box.state == "b"

@@ -396,7 +396,7 @@ def test_events_are_published_as_for_an_actor_here(system):
         ref.cast(Fragile.fail, ValueError("boom"))
         call(ref, Notes.count)
         ref.stop(timeout=LIMIT)
-        system.spawn(Notes).stop()
+        until(lambda: ("Stopped", "x") in [event[:2] for event in seen])
     kinds = [kind for kind, name, _ in seen if name == "x"]
     assert kinds == ["Started", "Crashed", "Restarted", "Stopped"]
     reasons = [reason for _, name, reason in seen if name == "x"]
@@ -410,7 +410,7 @@ def test_a_message_that_crashes_it_is_a_dead_letter(system):
         ref = system.spawn(hosted(Fragile, name="x", restart="permanent"))
         ref.cast(Fragile.fail, ValueError("boom"))
         call(ref, Notes.count)
-        system.spawn(Notes).stop()
+        until(lambda: seen)
     assert [(kind, name, type(reason)) for kind, name, reason in seen] == [("DeadLetter", "x", ValueError)]
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import actorflow as af
+from tests.core.actors import until
 from tests.hosts.actors import LIMIT, Fragile, Here, Notes, call, events, hosted
 
 pytestmark = pytest.mark.timeout(120)
@@ -175,7 +176,7 @@ def test_crash_from_answers_and_crashes(system):
         with pytest.raises(ValueError, match="both"):
             call(ref, Chained.crash)
         call(ref, Here.pid)
-        system.spawn(Here).stop()
+        until(lambda: seen)
     assert [name for _, name, _ in seen] == ["x"]
 
 
@@ -327,7 +328,7 @@ def test_a_told_message_that_does_not_unpickle_is_a_dead_letter(system, ref):
         ref.tell("after")
         assert call(ref, Notes.read) == ["after"]
         call(ref, Notes.count)
-        system.spawn(Here).stop()
+        until(lambda: seen)
     assert [(name, type(reason)) for _, name, reason in seen] == [("x", ZeroDivisionError)]
 
 
