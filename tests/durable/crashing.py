@@ -301,8 +301,10 @@ class Mine(af.StateMachine, durable=True):
         self.kill("blow")
 
     @calm.stay
-    def plan(self, name: str) -> None:
-        self.start_timer(name, 0.05, Mine.strike, name)
+    def plan(self, *names: str) -> None:
+        """Have timers due one behind the other; as one commit, since the first may kill the process at once."""
+        for place, name in enumerate(names):
+            self.start_timer(name, 0.05 + 0.01 * place, Mine.strike, name)
 
     @calm.stay
     @armed.stay

@@ -215,8 +215,7 @@ def test_only_the_timer_of_a_machine_that_kills_is_a_dead_letter(url, tmp_path):
     script = """
 def begin(system, mine):
     if not c.tried(folder):
-        mine.call(c.Mine.plan, "kill").get(timeout=30)
-        mine.call(c.Mine.plan, "well").get(timeout=30)
+        mine.call(c.Mine.plan, "kill", "well").get(timeout=30)
 for n in range(3):
     assert c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: False)) is None
 print(json.dumps(c.forked(lambda: c.meet_mines(url, folder, begin, lambda known: not known[2]))))

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import actorflow as af
+from actorflow.durable.handling.after_commit import StoredUnit
 from actorflow.testing import VirtualSystem
 from tests.durable.actors import Account, Collector
 from tests.durable.test_state import named
@@ -507,3 +508,31 @@ def test_the_context_of_another_actor_in_a_handler_is_refused_with_the_cure(star
         system.spawn(Plain)
         said = system.spawn(named(Meddler)).call(Meddler.meddle, what).get(timeout=30)
         assert said == f"ctx.{what} concerns the current message: use it inside a handler of this actor"
+
+
+def test_a_thread_that_is_slow_behind_its_commit_tells_nothing_that_counts_as_a_message(monkeypatch):
+    """The holder of the baton has gone on with the actor meanwhile."""
+    submit, settle = StoredUnit.submit, StoredUnit.settle
+    settled = {}
+
+    def submit_slowly(unit):
+        (worker,) = [thread for thread in unit.scheduler.workers if thread.item[0] is unit.box.ref]
+        settled[unit.box.ref] = over, _ = threading.Event(), worker
+        outcome = submit(unit)
+        assert over.wait(30)
+        return outcome
+
+    def settle_and_keep_the_baton(unit, error):
+        settle(unit, error)
+        over, worker = settled[unit.box.ref]
+        over.set()
+        wait_for(lambda: worker in unit.scheduler.spares)  # it has told all that it tells
+
+    monkeypatch.setattr(StoredUnit, "submit", submit_slowly)
+    monkeypatch.setattr(StoredUnit, "settle", settle_and_keep_the_baton)
+    with af.ActorSystem("test", store="memory:") as system:
+        ref = system.spawn(named(Account, "ann"))
+        answers = [ref.call(Account.add, 1) for _ in range(20)]
+        assert [answer.get(timeout=30) for answer in answers] == list(range(1, 21))
+        assert ref.call(Account.seen).get(timeout=30) == []
+        assert system.dead_letters == 0

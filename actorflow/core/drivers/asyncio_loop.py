@@ -88,7 +88,7 @@ class LoopTask(Execution):
         else:
             if ref._waiting is self:
                 ref._waiting = None
-            if not is_life_cycle(item[1]):
+            if outcome is not SUSPENDED and not is_life_cycle(item[1]):
                 self.scheduler.post(ref, Done(outcome, item), None)
 
 

@@ -18,6 +18,7 @@ from actorflow.core.atomic import rouser
 from actorflow.core.clock import SystemClock
 from actorflow.core.log import logger
 from actorflow.core.messages.execution import CURRENT
+from actorflow.core.messages.messages import SUSPENDED
 from actorflow.core.outage import Outage
 from actorflow.core.refs.ref import ActorRef
 from actorflow.core.running.run_queue import AT_REST, Done, SchedulerThread
@@ -184,6 +185,8 @@ class Baton(Scheduler):
         message are left.
         """
         item = worker.item
+        if outcome is SUSPENDED:  # nothing to report: whoever goes on with it, as after a commit, may have done so
+            ref = None
         if worker.is_abandoned:  # the actor has gone on without this thread
             ref = None
             self.abandoned_items.pop(id(worker.left), None)
