@@ -604,3 +604,20 @@ def test_timers_that_were_cancelled_leave_no_record():
         run = system.start(timeouts)
         run.result(timeout=60)
         assert [step.name for step in run.steps if step.name == "timer"] == ["timer"]
+
+
+def test_a_run_that_cannot_be_loaded_is_parked_and_nothing_of_it_holds_up_the_end(monkeypatch):
+    def fails(_actor):
+        raise RuntimeError("no load")
+
+    with monkeypatch.context() as patch, VirtualSystem() as system:
+        patch.setattr("actorflow.workflows.node.run_actor.RunActor.on_start", fails)
+        run = system.start(good, 1)
+        system.sleep(1)
+        assert run.status == "parked"
+        patch.undo()
+        assert system.start(good, 2).result(timeout=60) == [2]
+        assert run.cancel()
+        began = system.scheduler.clock.monotonic()
+        system.stop()
+        assert system.scheduler.clock.monotonic() - began < 1  # of virtual time

@@ -135,5 +135,17 @@ class Runs(Actor, intensity=10, period=10.0):
             body.ref = self.ctx.spawn(RunActor, node, body)
         except Exception as error:  # noqa: BLE001 - of one run; the others are loaded all the same
             logger.exception("Run %s could not be loaded: %s", run.name, reason_of(error))
-            reason = f"it could not be loaded: {reason_of(error)}"
+            self.park(run, f"it could not be loaded: {reason_of(error)}")
+
+    def park(self, run: ClaimedRun, reason: str) -> None:
+        """Give back a run that cannot go on here, and have nothing of it here any more."""
+        node = self.node
+        try:
             node.store.write(lambda tx: ledger.let_go(tx, run, node.id, PARKED, "parked", reason=reason))
+        except StoreError as error:
+            self.is_doubtful = True  # it is loaded again then
+            node.report_failure_of_claim(error)
+            self.look_in(STORE_SECONDS)
+        body = node.bodies.get(run.name)
+        if body is not None:
+            node.forget(body)
