@@ -34,6 +34,7 @@ class Plan:
         before: the nodes that come before one.
         need: how many of them must be met.
         calls: what a worker's thread may call for a node at once; None: there is more to do.
+        gets: for a node that differs from those in its arguments alone, that gets results: it makes the call of them.
         chains: by its first node, a chain of nodes each of which has the next one as its only follower, and is all that
             the next one waits for: a worker's thread may go along it by itself.
         heads: for a node of a chain, the one before it; else -1.
@@ -53,6 +54,7 @@ class Plan:
     before: list[tuple[int, ...]]
     need: list[int]
     calls: list[Callable[[], Any] | None]
+    gets: dict[int, Callable[[list[Any]], Callable[[], Any]]]
     chains: dict[int, list[int]]
     heads: list[int]
     entries: list[int]
@@ -92,6 +94,11 @@ def make_plan(dag: Dag) -> Plan:
         before,
         need,
         calls,
+        {
+            i: partial(call_with, spec)
+            for i, spec in enumerate(specs)
+            if calls[i] is None and is_plain(spec) and has_all(spec)
+        },
         chains,
         heads,
         entries=[(rank << INDEX_BITS) | i for i, rank in enumerate(ranks)],
@@ -216,12 +223,28 @@ def priority_of(spec: NodeSpec) -> int:
 def call_of(spec: NodeSpec) -> Callable[[], Any] | None:
     """Return the call that a worker's thread may make for a node; None if it has to wait, count, or look first."""
     task: Any = spec.work
-    options = spec.options
-    if spec.kind != "task" or options.when is not None or options.group is not None:
-        return None
-    if task.cpu or task.is_async or timeout_of(task) is not None or any(isinstance(arg, Node) for arg in spec.args):
+    if not is_plain(spec) or any(isinstance(arg, Node) for arg in spec.args):
         return None
     return partial(task.function, *spec.args) if spec.args else task.function
+
+
+def is_plain(spec: NodeSpec) -> bool:
+    """Say whether a node is a call of a plain function, without limit or condition."""
+    task: Any = spec.work
+    if spec.kind != "task" or spec.options.when is not None or spec.options.group is not None:
+        return False
+    return not (task.cpu or task.is_async or timeout_of(task) is not None)
+
+
+def has_all(spec: NodeSpec) -> bool:
+    """Say whether a node begins with the results of all nodes before it, and no default in place of one."""
+    return spec.options.join == "all" and spec.options.default is MISSING
+
+
+def call_with(spec: NodeSpec, results: list[Any]) -> Callable[[], Any]:
+    """Return the call of a plain node with the results that it gets."""
+    task: Any = spec.work
+    return partial(task.function, *[results[arg._index] if type(arg) is Node else arg for arg in spec.args])
 
 
 def timeout_of(task: Any) -> float | None:

@@ -121,20 +121,22 @@ class DagRuntime:
         This is the inner loop: a chain of nodes that do nothing takes 0.5 us each, graphlib with a thread pool 30 us.
         """
         progress = self.progress
-        calls, chains, results = progress.calls, progress.chains, progress.results
+        calls, gets, chains, results = progress.calls, progress.plan.gets, progress.chains, progress.results
         started, ended, now = progress.started, progress.ended, progress.now
         set_current = CURRENT_TASK.set
         size, done, at = len(context), 0, now()
         while not progress.is_slow and len(context) == size:
-            if calls[i] is None:
+            if calls[i] is None and i not in gets:
                 return i
             started[i] = at
             try:
                 for i in chains.get(i) or (i,):  # noqa: B020, PLR1704 - the node that the thread is at
                     call = calls[i]
                     if call is None:
-                        progress.count(done)
-                        return i
+                        if i not in gets:
+                            progress.count(done)
+                            return i
+                        call = gets[i](results)
                     set_current((self, i))
                     value = call()
                     at = now()
