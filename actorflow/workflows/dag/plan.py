@@ -236,9 +236,9 @@ def is_plain(spec: NodeSpec) -> bool:
     return not (task.cpu or task.is_async or timeout_of(task) is not None)
 
 
-def has_all(spec: NodeSpec) -> bool:
-    """Say whether a node begins with the results of all nodes before it, and no default in place of one."""
-    return spec.options.join == "all" and spec.options.default is MISSING
+def is_plain_but_gets(spec: NodeSpec) -> bool:
+    """Say whether a node is such a call, with the results of all nodes before it, and no default in place of one."""
+    return is_plain(spec) and spec.options.join == "all" and spec.options.default is MISSING
 
 
 def call_with(spec: NodeSpec, results: list[Any]) -> Callable[[], Any]:
