@@ -94,11 +94,7 @@ def make_plan(dag: Dag) -> Plan:
         before,
         need,
         calls,
-        {
-            i: partial(call_with, spec)
-            for i, spec in enumerate(specs)
-            if calls[i] is None and is_plain(spec) and has_all(spec)
-        },
+        {i: partial(call_with, spec) for i, spec in enumerate(specs) if calls[i] is None and is_plain_but_gets(spec)},
         chains,
         heads,
         entries=[(rank << INDEX_BITS) | i for i, rank in enumerate(ranks)],
