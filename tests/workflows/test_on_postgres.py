@@ -1,0 +1,47 @@
+"""PostgreSQL: children, new turns, retries, forks and starts with a signal say the same there."""
+
+from __future__ import annotations
+
+import pytest
+
+import actorflow as af
+from tests.core.actors import until
+from tests.workflows.bodies import Approved, parent
+from tests.workflows.test_children import holds, waits
+from tests.workflows.test_trying_again import BROKEN, failed, outer, three
+from tests.workflows.test_versions import counts
+
+LONG = 60
+
+
+def test_runs_have_families_turns_and_other_tries_on_a_server(postgres_server):
+    BROKEN.clear()
+    with postgres_server.store() as database, af.ActorSystem("runs", store=database) as system:
+        assert system.start(parent).result(timeout=LONG)[-1] == [5]
+        run = system.start(counts.options(id="turns", signal=Approved("a")), 1, [])
+        for name in ("b", "c"):
+            run.signal(Approved(name))
+        assert run.result(timeout=LONG)[0] == 3
+        BROKEN.add("b")
+        run = failed(system, outer)
+        BROKEN.clear()
+        run.retry()
+        assert run.result(timeout=LONG)[2] == "after"
+        first = system.start(three, "x")
+        assert first.result(timeout=LONG) == first.fork(step="last").result(timeout=LONG)
+        run = system.start(holds, "cancel", "child")
+        until(lambda: _is_there(system))
+        run.cancel()
+        with pytest.raises(af.RunCancelled):
+            run.result(timeout=LONG)
+        with pytest.raises(af.RunCancelled):
+            system.get_run("child").result(timeout=LONG)
+        with pytest.raises(af.RunCancelled, match="deadline"):
+            system.start(waits.options(deadline=0.2), "late").result(timeout=LONG)
+
+
+def _is_there(system):
+    try:
+        return system.get_run("child").status == "running"
+    except af.DefinitionError:
+        return False
