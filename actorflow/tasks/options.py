@@ -184,5 +184,28 @@ def is_word(value: Any) -> bool:
     return isinstance(value, str) and is_text(value) and len(value.splitlines()) == 1 and not value.endswith("\n")
 
 
+def check_for_step(task: str, options: JobOptions, known: Sequence[str], cure: str) -> None:
+    """Refuse options that only a job of a queue has.
+
+    Args:
+        task: name of the task that they are of.
+        options: of the call.
+        known: names of those that a step has.
+        cure: ends the text of the error.
+
+    Raises:
+        DefinitionError: one of the others was given.
+    """
+    given = [
+        field.name
+        for field in dataclasses.fields(options)
+        if field.name not in known and getattr(options, field.name) is not getattr(PLAIN, field.name)
+    ]
+    if given:
+        names = ", ".join(f"{name}=" for name in given)
+        msg = f"{task}.options({names}): only a job of a queue has that; {cure}"
+        raise DefinitionError(msg)
+
+
 NAMES = tuple(field.name for field in dataclasses.fields(JobOptions))
 PLAIN = JobOptions()

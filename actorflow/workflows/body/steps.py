@@ -11,6 +11,7 @@ from actorflow.errors import JobCancelled, RunCancelled, StepFailed, Stopping
 from actorflow.store.codec import check_size, encode
 from actorflow.store.error_json import read_error, write_error
 from actorflow.tasks.execution import Attempt
+from actorflow.tasks.options import PLAIN, check_for_step
 from actorflow.workflows.body.gathering import BodyFuture
 from actorflow.workflows.rows.records import ATTEMPT, RESULT, RunRecord, step_name
 
@@ -337,6 +338,8 @@ class TaskStep(Step):
 
 
 NOTHING: Final = encode(None)
+FOR_STEPS: Final = ("retry", "timeout")  # the options of a task that hold for a step
+CURE: Final = "a step of a workflow has retry and timeout: for the others have a task of the workflow enqueue a job"
 
 # Errors that mean something else in the code of a run than that a task has raised them: there they are a StepFailed.
 OF_THE_CODE: Final = (StopIteration, StopAsyncIteration, RunCancelled, Stopping)
@@ -346,10 +349,12 @@ def arguments_of(task: AnyTask, args: tuple[Any, ...], kwargs: dict[str, Any], l
     """Return the arguments of a step, as they are compared.
 
     Raises:
-        DefinitionError: the function does not take them.
+        DefinitionError: the function does not take them, or the task has options that only a job has.
         PayloadError: one cannot be stored, or they are over the limit.
     """
     task.check(args, kwargs)
+    if task.job_options is not PLAIN:
+        check_for_step(task.name, task.job_options, FOR_STEPS, CURE)
     what = f"the arguments of {task.name}"
     given = encode([list(args), kwargs], what)
     check_size(given, what, limit)

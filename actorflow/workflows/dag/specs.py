@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from actorflow.core.actors.traits import check_type
 from actorflow.errors import DefinitionError
-from actorflow.tasks.options import PLAIN
+from actorflow.tasks.options import PLAIN, check_for_step
 from actorflow.tasks.task import AnyTask
 from actorflow.text import text_of
 from actorflow.workflows.dag.node import NodeOptions
@@ -17,7 +16,7 @@ from actorflow.workflows.dag.node import NodeOptions
 if TYPE_CHECKING:
     from actorflow.workflows.dag.definition import Dag
 
-FOR_STEPS: Final = ("retry", "timeout", "priority")  # the options of a task that hold for a node
+FOR_NODES: Final = ("retry", "timeout", "priority")  # the options of a task that hold for a node
 ROUNDS: Final = 1_000_000  # of a loop, at most
 
 
@@ -48,15 +47,7 @@ def check_task(work: Any, verb: str) -> None:
         msg = f"Dag.{verb}({text_of(work)}): it is no task: {cure}"
         raise DefinitionError(msg)
     if work.job_options is not PLAIN:
-        own = {
-            field.name: getattr(work.job_options, field.name)
-            for field in dataclasses.fields(PLAIN)
-            if getattr(work.job_options, field.name) is not getattr(PLAIN, field.name) and field.name not in FOR_STEPS
-        }
-        if own:
-            names = ", ".join(f"{name}=" for name in own)
-            msg = f"{work.name}.options({names}): only a job of a queue has that; a node has {', '.join(FOR_STEPS)}"
-            raise DefinitionError(msg)
+        check_for_step(work.name, work.job_options, FOR_NODES, f"a node has {', '.join(FOR_NODES)}")
 
 
 def check_count(name: str, value: Any, *, most: int | None = None) -> None:
