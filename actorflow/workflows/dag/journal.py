@@ -63,6 +63,8 @@ def replay(progress: DagProgress, records: Iterable[NodeRecord]) -> None:
         NonDeterministic: a record does not fit the DAG: its nodes, or their order, are others by now.
     """
     recorded = list(records)
+    if not recorded:
+        return
     names = {record.name for record in recorded}
     places = {name: i for i, name in enumerate(progress.names)}
     for record in recorded:

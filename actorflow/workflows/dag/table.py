@@ -47,11 +47,11 @@ class NodeTable:
         count = len(plan.names)
         self.plan = plan
         self.now = clock.monotonic
-        self.names, self.specs = list(plan.names), list(plan.specs)
-        self.calls, self.heads, self.chains = list(plan.calls), list(plan.heads), plan.chains
-        self.followers, self.sources = list(plan.followers), list(plan.sources)
-        self.before, self.need, self.wait = list(plan.before), list(plan.need), list(plan.need)
-        self.entries = list(plan.entries)
+        self.names, self.specs, self.entries, self.need = plan.names, plan.specs, plan.entries, plan.need
+        self.calls, self.heads, self.chains = plan.calls, plan.heads, plan.chains
+        self.followers, self.sources, self.before = plan.followers, plan.sources, plan.before
+        self._is_shared = True  # these lists are the plan's
+        self.wait = list(plan.need)
         self.state = bytearray(count)
         self.results: list[Any] = [MISSING] * count
         none: list[float | None] = [None] * count
@@ -69,6 +69,8 @@ class NodeTable:
 
     def add_part(self, owner: int, name: str, spec: NodeSpec) -> int:
         """Add a node that runs within another one, without edges; return its number."""
+        if self._is_shared:
+            self._copy_lists()
         i = len(self.names)
         self.names.append(name)
         self.specs.append(spec)
@@ -87,6 +89,13 @@ class NodeTable:
         self.parts.setdefault(owner, []).append(i)
         self.left += 1
         return i
+
+    def _copy_lists(self) -> None:
+        """Have lists of its own, as nodes are added; most runs add none."""
+        self._is_shared = False
+        self.names, self.specs, self.entries, self.need = [*self.names], [*self.specs], [*self.entries], [*self.need]
+        self.calls, self.heads = [*self.calls], [*self.heads]
+        self.followers, self.sources, self.before = [*self.followers], [*self.sources], [*self.before]
 
     def status_of(self, i: int) -> str:
         """Return the status of a node."""
