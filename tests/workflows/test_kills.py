@@ -25,7 +25,7 @@ def order(n: int) -> list[object]:
     first = noted(n)
     two = af.gather(noted.submit(first), number_async.submit(n)).get()
     who = af.wait(Approved)
-    af.sleep(3)
+    af.sleep(0.2)
     return [first, [*two], who.name, noted(n + 1)]
 
 
@@ -35,7 +35,7 @@ async def order_async(n: int) -> list[object]:
     first = await noted.submit(n)
     two = await af.gather(noted.submit(first), number_async.submit(n))
     who = await af.signal(Approved)
-    await af.timer(3)
+    await af.timer(0.2)
     return [first, [*two], who.name, await noted.submit(n + 1)]
 
 
@@ -51,7 +51,7 @@ def order_of_children(n: int) -> list[object]:
     first = part(n)
     two = af.gather(part.submit(first), number_async.submit(n)).get()
     who = af.wait(Approved)
-    af.sleep(3)
+    af.sleep(0.2)
     return [first, [*two], who.name, part(n + 1)]
 
 
