@@ -89,6 +89,7 @@ class Body:
         self.has_cancel = any(record.kind == CANCEL for record in self.journal)
         self.has_children = False  # it has started some
         self._to_replay = len(self.journal)
+        self._held: set[int] = set()  # numbers of records in transactions that tasks have open
         self._unlaunched: deque[Step] = deque()  # by their `after`, which only grows
         self._misfit: NonDeterministic | PayloadError | None = None
 
@@ -192,16 +193,21 @@ class Body:
         """Whether the body has not heard of all records that were there when it was loaded."""
         return self._to_replay > 0
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is a record to hear of; one in a transaction that a task has open holds up those behind it."""
+        return bool(self.journal) and self.journal[0].n not in self._held
+
     def deliver(self) -> bool:
         """Have the body hear of the next record; False if there is none.
 
         Raises:
             Unload: the record is of a step that the code has not begun, or has begun otherwise.
         """
-        try:
+        with self.lock:
+            if not self.has_news:
+                return False
             record = self.journal.popleft()
-        except IndexError:
-            return False
         if self._to_replay:
             self._to_replay -= 1
         self.now = record.at
@@ -333,11 +339,26 @@ class Body:
                 return False
             self.last += 1
             record.n = self.last
+            self._held.add(record.n)
+            self.journal.append(record)
         try:
             ledger.append(transaction, self.run, self.node.id, [record])
-        except RunLost:
-            return False
+        except BaseException as error:
+            self.end_held(record, is_there=False)
+            if isinstance(error, RunLost):
+                return False
+            raise
         return True
+
+    def end_held(self, record: RunRecord, *, is_there: bool) -> None:
+        """Note the end of the transaction that a record was written into."""
+        with self.lock:
+            self._held.discard(record.n)
+            if not is_there:
+                self.journal.remove(record)
+        if is_there:
+            self.node.tell_record(self.run.name, record)
+        self.wake()
 
     def committed(self, record: RunRecord) -> None:
         """Note that a record is committed."""

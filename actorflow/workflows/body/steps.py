@@ -180,6 +180,7 @@ class TaskStep(Step):
     """
 
     __slots__ = (
+        "_written",
         "attempt",
         "attempt_now",
         "began",
@@ -215,6 +216,7 @@ class TaskStep(Step):
         self.began = 0.0
         self.pause: float | None = None
         self.attempt_now: Attempt[TaskStep] | None = None
+        self._written: RunRecord | None = None  # of its end, in the transaction that its task has open
         self.in_runner = self.is_cancelled = self.is_ended = False
 
     def __str__(self) -> str:
@@ -284,7 +286,11 @@ class TaskStep(Step):
 
     def settle_within(self, transaction: Transaction, ending: Ending, /) -> bool:
         """Write the record of the end into the transaction of the task."""
-        return self.body.write_within(transaction, self.end_record(ending))
+        record = self.end_record(ending)
+        if not self.body.write_within(transaction, record):
+            return False
+        self._written = record
+        return True
 
     def end(self, ending: Ending, /) -> None:
         """Record the end; or have another attempt, after a pause."""
@@ -295,6 +301,8 @@ class TaskStep(Step):
 
     def _end(self, ending: Ending) -> None:
         kind = ending.kind
+        if self._written is not None and self._end_written(self._written, ending):
+            return
         if kind == "cut":
             self.body.cut(self)
         elif kind == "again":
@@ -310,6 +318,18 @@ class TaskStep(Step):
         else:
             self.is_ended = True
             self.body.arrive(self.end_record(ending))
+
+    def _end_written(self, record: RunRecord, ending: Ending) -> bool:
+        """Note the end of the transaction that the end was written into; False if the step is to end otherwise."""
+        self._written = None
+        is_there = self.attempt_now is not None and self.attempt_now.settled
+        self.body.end_held(record, is_there=is_there)
+        if not is_there and ending.is_doubtful:  # the store knows: the run is loaded anew
+            self.body.again_at = self.body.node.now() + LACK_SECONDS
+            self.body.unload()
+            return True
+        self.is_ended = is_there
+        return is_there
 
     def end_record(self, ending: Ending) -> RunRecord:
         """Return the record of the end of the step."""

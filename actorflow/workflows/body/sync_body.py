@@ -127,7 +127,7 @@ class SyncBody(Body):
             if not heard:
                 self.node.begins_wait(self)
                 try:
-                    self.block(lambda: bool(self.journal))
+                    self.block(lambda: self.has_news)
                 finally:
                     self.node.ends_wait(self)
 
@@ -136,7 +136,7 @@ class SyncBody(Body):
         if self.is_over:
             raise Unload
         if not self.deliver():
-            self.block(lambda: bool(self.journal))
+            self.block(lambda: self.has_news)
 
     def check(self) -> None:
         """Raise the exception that ends the code.
