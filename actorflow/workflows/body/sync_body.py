@@ -156,6 +156,8 @@ class SyncBody(Body):
     def check_cancelled(self) -> None:
         """Raise the error of a cancelled run, once."""
         lanes = self.lanes
+        if lanes is None and not self.is_cancelled:  # most of the time, and three times a step
+            return
         is_cancelled = self.is_cancelled or (lanes is not None and lanes.is_failing and lanes.current is not lanes.main)
         if is_cancelled and not self.raised_cancel:
             self.raised_cancel = True
