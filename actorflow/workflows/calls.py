@@ -16,7 +16,7 @@ from actorflow.store.codec import check_size
 from actorflow.store.error_json import name_of_class
 from actorflow.tasks.options import check_seconds, check_text
 from actorflow.text import text_of
-from actorflow.workflows.body.body import ContinuedAsNew
+from actorflow.workflows.body.body_execution import ContinuedAsNew
 from actorflow.workflows.body.branch import Branch, current_branch
 from actorflow.workflows.body.child_step import arguments_of_run
 from actorflow.workflows.body.gathering import BodyFuture, Gathered

@@ -439,14 +439,6 @@ class Body:
         return min((time for time in times if time is not None), default=None)
 
 
-class ContinuedAsNew(BaseException):
-    """Ends the code of a run that begins anew; raised by `af.continue_as_new`, and to pass."""
-
-    def __init__(self, input: bytes) -> None:
-        super().__init__()
-        self.input = input
-
-
 def cancelled(body: Body) -> RunCancelled:
     """Return the error that ends a body whose run was cancelled."""
     why = None if body.why_cancelled is None else read_error(body.why_cancelled)[1]

@@ -88,3 +88,11 @@ class BodyExecution(Execution):
     def wait_for(self, future: Future[Any]) -> None:  # noqa: ARG002 - of sync bodies
         """Block the code until a step of it is over."""
         raise DefinitionError("get() in an async body would block its other branches: await the future")
+
+
+class ContinuedAsNew(BaseException):
+    """Ends the code of a run that begins anew; raised by `af.continue_as_new`, and to pass."""
+
+    def __init__(self, input: bytes) -> None:
+        super().__init__()
+        self.input = input
