@@ -64,7 +64,8 @@ class JobStore:
         is_set_back = now < self._latest - SET_BACK_SECONDS
 
         def work(transaction: Transaction) -> tuple[list[ledger.Claimed], float | None]:
-            news.begin()
+            nonlocal news
+            news = ledger.News()  # anew, should the server have undone it
             if is_set_back:  # keys are not to wait for times of the old clock
                 transaction.run("jobs.set_back", {"queue": name, "now": now})
             if done:
