@@ -17,7 +17,7 @@ from actorflow.queues import ledger
 from actorflow.queues.aftermath import finish
 from actorflow.queues.reasons import DelayReason, reason_for
 from actorflow.store.error_json import read_error, read_traceback
-from actorflow.tasks.current import find_current
+from actorflow.tasks.current import CURRENT_TASK, find_current
 from actorflow.tasks.task import TASKS
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Job(Generic[R_co]):
                 "limit `await asyncio.wait_for(job, seconds)`"
             )
             raise DefinitionError(msg)
-        task = find_current()
+        task = None if CURRENT_TASK.get() is None else find_current()  # most waits are outside of tasks
         if task is None or task._wait_for is None:
             return self._wait(timeout)
         with self._waited_for():
